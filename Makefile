@@ -1,0 +1,55 @@
+# Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup smoke mini paper plan test lint format lock image clean distclean
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3 python3.13; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+BIN := .venv/bin
+READY := .venv/ready
+PARAMS ?= params/smoke.yaml
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*##/\1/p' $(MAKEFILE_LIST) | awk '{name = $$1; $$1 = ""; printf "make %-10s%s\n", name, $$0}'
+
+setup: $(READY)  ## make .venv with the locked dependencies (once)
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python from 3.11 on was found; name one with make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+smoke: $(READY)  ## all six tables, small, on two CPU cores in minutes
+	@$(BIN)/python -m dropnas run params/smoke.yaml
+
+mini: $(READY)  ## real CIFAR-10 on one GPU in an evening
+	@$(BIN)/python -m dropnas run params/mini.yaml
+
+paper: $(READY)  ## the paper's protocol
+	@$(BIN)/python -m dropnas run params/paper.yaml
+
+plan: $(READY)  ## what PARAMS=params/smoke.yaml would run
+	@$(BIN)/python -m dropnas plan $(PARAMS)
+
+test: $(READY)  ## the tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## style and types
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/mypy
+
+format: $(READY)  ## put the sources into shape
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow
+
+lock: $(READY)  ## renew requirements.lock from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+		--custom-compile-command "make lock" --all-extras pyproject.toml --output-file requirements.lock
+
+image:  ## the container image: the locked dependencies, no project code
+	docker build --file containers/Dockerfile --tag dropnas .
+
+clean:  ## remove caches and logs; runs, data and results stay
+	rm -rf logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+
+distclean: clean  ## also the environment
+	rm -rf .venv

@@ -1,0 +1,12 @@
+"""DropNAS, reproduced. `dropnas.load(RUN)` gives a finished run's network."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """`load`, on first use: importing the package must not import torch."""
+    if name != "load":
+        raise AttributeError(f"module 'dropnas' has no attribute {name!r}")
+    from dropnas.evaluate.loading import load
+
+    return load

@@ -1,0 +1,5 @@
+"""`python -m dropnas`."""
+
+from dropnas.cli import main
+
+main()

@@ -1,0 +1,229 @@
+"""The command line, `python -m dropnas <verb>`: a verb for each stage and each question.
+
+Only argument handling stands here. Rooms are imported inside the verbs, so that a verb starts no slower than it must:
+planning, deriving and tabulating never import torch.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dropnas.errors import DropnasError
+
+app = typer.Typer(
+    help="DropNAS, reproduced: searches, retrainings, transfer and the paper's tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Root = Annotated[Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.")]
+Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
+ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.")]
+HERE = Path()
+
+
+def _stage(specs: list[Path], root: Path) -> None:
+    from dropnas.execute import execute, read_spec
+
+    _finish(execute([read_spec(path) for path in specs], root, _print))
+
+
+def _finish(failures: int) -> None:
+    if failures:
+        raise typer.Exit(1)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+@app.command(rich_help_panel="Stages")
+def search(specs: Specs, root: Root = HERE) -> None:
+    """Search for cells, one seed a run."""
+    _stage(specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def derive(specs: Specs, root: Root = HERE) -> None:
+    """Derive genotypes from the alphas of searches."""
+    _stage(specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def retrain(specs: Specs, root: Root = HERE) -> None:
+    """Train genotypes from scratch on CIFAR."""
+    _stage(specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def select(specs: Specs, root: Root = HERE) -> None:
+    """Choose the best genotype of several seeds."""
+    _stage(specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def transfer(specs: Specs, root: Root = HERE) -> None:
+    """Train genotypes on ImageNet; with `torchrun -m dropnas transfer …` on several GPUs."""
+    _stage(specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def tables(specs: Specs, root: Root = HERE) -> None:
+    """Build tables from finished runs."""
+    _stage(specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def data(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of datasets, or specs of runs.")] = None,
+    parameters: Annotated[Path, typer.Option("--params", help="Parameter file that declares them.")] = Path(
+        "params/paper.yaml"
+    ),
+    path: Annotated[str, typer.Option("--path", help="Where the source lies, instead of what the file says.")] = "",
+    checksum: Annotated[Path | None, typer.Option("--checksum", help="Print the checksum of a source and end.")] = None,
+    root: Root = HERE,
+) -> None:
+    """Prepare datasets: `data digits`, or `data cifar10 --params params/cpu.yaml --path FOLDER`."""
+    if checksum is not None:
+        from dropnas.data.checksum import source_checksum
+
+        print(source_checksum(checksum))
+        return
+    from dropnas.execute import execute, read_spec
+    from dropnas.prepare import dataset_specs
+
+    files = [Path(name) for name in names or [] if name.endswith(".json")]
+    plain = [name for name in names or [] if not name.endswith(".json")]
+    if not names:
+        raise DropnasError("no dataset is named", remedy="say which, as in `data digits`")
+    specs = [*(read_spec(file) for file in files), *dataset_specs(plain, parameters, path)]
+    _finish(execute(specs, root, _print))
+
+
+@app.command(rich_help_panel="Questions")
+def inspect(
+    genotype: Annotated[str, typer.Argument(help="Id of a published genotype, file, run folder, or JSON.")],
+    network: Annotated[str, typer.Option(help="cifar10, cifar100 or imagenet.")] = "cifar10",
+    pool_norm: Annotated[bool, typer.Option("--pool-norm/--no-pool-norm", help="Batch norm after pooling.")] = True,
+    squeeze_excitation: Annotated[
+        bool, typer.Option("--squeeze-excitation/--no-squeeze-excitation", help="ImageNet only.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+) -> None:
+    """Parameters and multiply-adds of a genotype in an evaluation network of the paper."""
+    from dropnas.evaluate.inspect import describe
+    from dropnas.space.published import load_genotype
+
+    facts = describe(load_genotype(genotype), network, pool_norm=pool_norm, squeeze_excitation=squeeze_excitation)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        published = facts.pop("published")
+        _show({**facts, **{entry["id"]: entry["paper_rows"] for entry in published}})
+
+
+@app.command(rich_help_panel="Questions")
+def plan(
+    parameters: ParameterFile,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of runs, for a program to read.")] = False,
+    each: Annotated[bool, typer.Option("--runs", help="A line for each run.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Show every table and figure with its runs: what is shared, done, running, missing."""
+    from dropnas.config import read_parameters
+    from dropnas.plan import make_plan
+    from dropnas.plan_view import describe_runs, print_plan, print_runs
+
+    made = make_plan(read_parameters(parameters))
+    runs = describe_runs(made, root)
+    if as_json:
+        print(json.dumps(runs, indent=1))
+    elif each:
+        print_runs(runs)
+    else:
+        print_plan(made, runs)
+
+
+@app.command(rich_help_panel="Questions")
+def verify(root: Root = HERE) -> None:
+    """Check every finished run: its files, its inputs, and that all runs of a dataset saw the same bytes."""
+    from dropnas.provenance.verify import verify as verify_store
+
+    count, problems = verify_store(root)
+    for line in problems:
+        print(line, file=sys.stderr)
+    print(f"{count} runs verified, {len(problems)} problems")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel="The whole")
+def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
+    """Write a frozen start (plan, parameters, source) and print its folder."""
+    from dropnas.provenance.freeze import freeze as freeze_plan
+
+    print(freeze_plan(parameters, root))
+
+
+@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(context: typer.Context, parameters: ParameterFile, root: Root = HERE) -> None:
+    """Freeze the plan of a parameter file and run it with Snakemake; further options go to Snakemake."""
+    from dropnas.start import start
+
+    start(parameters, context.args, root)
+
+
+@app.command(rich_help_panel="The whole")
+def results(
+    plan_folder: Annotated[Path, typer.Argument(metavar="PLAN", help="A frozen plan's folder, plans/<id>.")],
+    root: Root = HERE,
+) -> None:
+    """Copy a plan's finished tables to results/<profile>/ and show them in short."""
+    from dropnas.results import publish
+
+    print(publish(root / plan_folder, root))
+
+
+@app.command(rich_help_panel="The whole")
+def schema() -> None:
+    """Print the JSON Schema of a parameter file."""
+    from dropnas.config import schema as parameter_schema
+
+    print(json.dumps(parameter_schema(), indent=2))
+
+
+def _show(facts: dict[str, Any], depth: int = 0) -> None:
+    """Facts for a person: a line each, those within others indented."""
+    for name, value in facts.items():
+        label = " " * 2 * depth + name.replace("_", " ")
+        if isinstance(value, dict):
+            print(label)
+            _show(value, depth + 1)
+        else:
+            print(f"{label:32} {_text(value)}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(" ".join(map(str, item)) if isinstance(item, list) else str(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def main() -> None:
+    """Run the command line; a mistake that a person can mend is one line and status 1."""
+    if not os.environ.get("PYTHONSAFEPATH"):
+        sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
+    try:
+        app()
+    except DropnasError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,274 @@
+"""Reads a parameter file into frozen, typed configurations.
+
+A parameter file says what is run and how large; which runs that makes is `dropnas.plan`'s business. The types lie with
+their stages; here they are joined, read from YAML, and checked by pydantic: unknown keys, wrong types and values out
+of range are rejected with file and field. The JSON Schema in `workflow/schemas/` is made from the same types.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from dropnas.data.config import DatasetConfig
+from dropnas.errors import DropnasError
+from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
+from dropnas.extension import is_reference
+from dropnas.report.config import TableName
+from dropnas.search.config import PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.space.spaces import SPACES
+
+TABLES: tuple[TableName, ...] = ("table1", "table2", "table3", "table4", "table5", "table6")
+ROLES = {  # the data sets behind each table and figure
+    "table1": ("cifar10",),
+    "table2": ("cifar100",),
+    "table3": ("cifar10", "cifar100", "imagenet"),
+    "table4": ("cifar10", "cifar100"),
+    "table5": ("cifar10",),
+    "table6": ("cifar10", "cifar100"),
+    "figure2": ("cifar10", "cifar100"),
+}
+KNOWN_DATASETS = {
+    "bundled": ("digits", "digit-pairs", "digits-224"),
+    "torchvision": ("cifar10", "cifar100"),
+}
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """The augmented protocol of Tables 1 and 2: as the retraining, with AutoAugment and more epochs."""
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    epochs: int = field(default=1200, metadata={"ge": 1})
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search method of the user's own, which gets its rows and columns in the tables.
+
+    Attributes:
+        label: what the tables call it.
+        strategy: `module:ATTRIBUTE` of its Strategy, or a preset's name with other options.
+        options: its options.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    label: str = field(metadata={"min_length": 1})
+    strategy: str
+    options: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search space of the user's own, which gets its rows in Table 4."""
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    label: str = field(metadata={"min_length": 1})
+    space: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the runs may use. Changes no identity; recorded with each run.
+
+    Attributes:
+        device: `auto` takes a free GPU where there is one; `cpu`, `cuda` or `cuda:N` insist.
+        threads: CPU threads of one job; fixed, because they change the rounding of sums.
+        workers: processes that decode ImageNet's images.
+        runs_per_job: how many runs of a stage share one process.
+        memory_mb, runtime_minutes: what a training job asks a cluster for.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    device: str = field(default="auto", metadata={"pattern": r"^(auto|cpu|cuda(:\d+)?)$"})
+    threads: int = field(default=1, metadata={"ge": 1})
+    workers: int = field(default=0, metadata={"ge": 0})
+    runs_per_job: dict[Literal["search", "retrain", "transfer"], int] = field(default_factory=dict)
+    memory_mb: int = field(default=16000, metadata={"ge": 1})
+    runtime_minutes: int = field(default=1440, metadata={"ge": 1})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A parameter file.
+
+    Attributes:
+        profile: name of the results' folder, shown in every table.
+        description: what this file is for, in a sentence or two.
+        reproduction: whether results may be compared with the paper: its protocol on its data.
+        datasets: what stands for the paper's three data sets.
+        seeds: searches for each setting, with seeds 0, 1, …; `seeds_of` says otherwise for a table.
+        retrainings: retrainings of each genotype. The first has the seed of its search.
+        tables: which tables are built.
+        drop_rates: the drop path rates of Figure 2; none leaves the figure's runs out.
+        group_rates: the rates of Table 5, for both groups.
+        methods, spaces: of the user's own.
+        search, derive, retrain, augmented, select, transfer: the stages' settings.
+        machine: what the runs may use.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    profile: str = field(metadata={"pattern": f"^{NAME}$"})
+    description: str
+    datasets: dict[Literal["cifar10", "cifar100", "imagenet"], DatasetConfig]
+    reproduction: bool = False
+    seeds: int = field(default=8, metadata={"ge": 1})
+    seeds_of: dict[TableName | Literal["figure2"], int] = field(default_factory=dict)
+    retrainings: int = field(default=1, metadata={"ge": 1})
+    tables: tuple[TableName, ...] = TABLES
+    drop_rates: tuple[float, ...] = ()
+    group_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
+    methods: tuple[Method, ...] = ()
+    spaces: tuple[Space, ...] = ()
+    search: SearchConfig = field(default_factory=SearchConfig)
+    derive: DeriveConfig = field(default_factory=DeriveConfig)
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+    augmented: Augmented = field(default_factory=Augmented)
+    select: SelectConfig = field(default_factory=SelectConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    machine: Machine = field(default_factory=Machine)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: `3e-5` is a number, and a key that stands twice is an error."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+    return dict(loader.construct_pairs(node, deep=True))
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_parameters(file: Path) -> Parameters:
+    """Read and check a parameter file.
+
+    Raises:
+        DropnasError: the file is missing, is no YAML, or a key or value is wrong; names file and field.
+    """
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise DropnasError(
+            "cannot be read", where=file, remedy="name a parameter file such as params/smoke.yaml"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DropnasError(f"is no YAML ({error})", where=file) from error
+    parameters: Parameters = parse(Parameters, content, file)
+    _check(parameters, file)
+    return parameters
+
+
+def parse(kind: Any, content: Any, where: object) -> Any:
+    """A typed configuration from plain values.
+
+    Raises:
+        DropnasError: names the first wrong field and says what it takes.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        raise _first_error(error, kind, where) from error
+
+
+def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasError:
+    first, *others = error.errors()
+    path = ".".join(str(part) for part in first["loc"]) or "the file"
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _known_keys(kind, first["loc"][:-1])
+        close = get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=hint)
+    if first["type"] in ("missing", "missing_argument"):
+        return DropnasError(f"{path}: missing{more}", where=where, remedy="add it")
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return DropnasError(f"{path}: {message}, not {json.dumps(first['input'], default=str)[:80]}{more}", where=where)
+
+
+def _known_keys(kind: Any, path: tuple[Any, ...]) -> list[str]:
+    """Field names of the configuration that a path of keys leads to."""
+    for part in path:
+        if dataclasses.is_dataclass(kind):
+            kind = next((f.type for f in dataclasses.fields(kind) if f.name == part), None)
+        else:  # a mapping or a list: the type of its items
+            kind = next((a for a in getattr(kind, "__args__", ()) if dataclasses.is_dataclass(a)), None)
+    return [f.name for f in dataclasses.fields(kind)] if kind is not None and dataclasses.is_dataclass(kind) else []
+
+
+def _check(parameters: Parameters, file: Path) -> None:
+    """What types cannot say."""
+
+    def require(condition: bool, fieldname: str, message: str, remedy: str = "") -> None:
+        if not condition:
+            raise DropnasError(f"{fieldname}: {message}", where=file, remedy=remedy)
+
+    _check_datasets(parameters, require)
+    _check_methods(parameters, require, file)
+    for name in ("space", "strategy", "seed"):
+        untouched = getattr(parameters.search, name) == getattr(SearchConfig(), name)
+        require(untouched, f"search.{name}", "is set by the tables", "use methods, spaces or seeds")
+    require(parameters.retrain.seed == 0 and parameters.transfer.seed == 0, "retrain.seed", "is set by the seeds")
+    batches = parameters.transfer.batch_size % parameters.transfer.micro_batch == 0
+    require(batches, "transfer.micro_batch", "must divide transfer.batch_size")
+    for name in ("drop_rates", "group_rates"):
+        rates = getattr(parameters, name)
+        require(all(0 <= rate < 1 for rate in rates), name, "rates lie in [0, 1)")
+        require(len(set(rates)) == len(rates), name, "a rate stands twice")
+    counts = [*parameters.seeds_of.values(), *parameters.machine.runs_per_job.values()]
+    require(all(count >= 1 for count in counts), "seeds_of, machine.runs_per_job", "must be at least 1")
+
+
+def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> None:
+    for role, dataset in parameters.datasets.items():
+        known = KNOWN_DATASETS.get(dataset.source, ())
+        message = f"no dataset {dataset.name!r} from source {dataset.source!r}"
+        require(not known or dataset.name in known, f"datasets.{role}.name", message, f"known: {', '.join(known)}")
+        fits = re.fullmatch(NAME, dataset.name) is not None
+        require(fits, f"datasets.{role}.name", f"{dataset.name!r} is no plain name", "letters, digits, '.', '_', '-'")
+    targets = [*parameters.tables, *(["figure2"] if parameters.drop_rates else [])]
+    needed = {role for target in targets for role in ROLES[target]}
+    missing = sorted(needed - set(parameters.datasets))
+    require(not missing, "datasets", f"no {' and no '.join(missing)}", "say what stands for it")
+
+
+def _check_methods(parameters: Parameters, require: Callable[..., None], file: Path) -> None:
+    labels = [*(method.label for method in parameters.methods), *(space.label for space in parameters.spaces)]
+    require(len(set(labels)) == len(labels), "methods, spaces", "a label stands twice")
+    parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
+    for method in parameters.methods:
+        where = f"methods ({method.label}).strategy"
+        hint = f"known: {', '.join(PRESETS)}; or package.module:ATTRIBUTE"
+        known = method.strategy in PRESETS or is_reference(method.strategy)
+        require(known, where, f"no strategy {method.strategy!r}", hint)
+        if method.strategy in PRESETS:
+            parse(DropoutOptions, dict(method.options), f"{file}: methods ({method.label}).options")
+    for item in parameters.spaces:
+        known = item.space in SPACES or is_reference(item.space)
+        hint = f"known: {', '.join(SPACES)}; or package.module:ATTRIBUTE"
+        require(known, f"spaces ({item.label}).space", f"no space {item.space!r}", hint)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a parameter file."""
+    return TypeAdapter(Parameters).json_schema()

@@ -1,0 +1,96 @@
+"""Prepared images of the `arrays` kind, ready for a loop that trains.
+
+Design: the .npy files are mapped into memory, so that loading is instant on the CPU and processes share one copy; on a
+GPU the whole dataset is moved there once. Images stay uint8 in the order of the file, NHWC; a batch is gathered, turned
+to NCHW, expanded from one channel to three and made contiguous, so that its memory format never depends on the source.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dropnas.data.dataset import Dataset, Split, read_dataset
+from dropnas.data.splits import check_labels
+from dropnas.errors import DropnasError
+
+
+@dataclass(frozen=True)
+class ImageArrays:
+    """One split on one device.
+
+    Attributes:
+        images: uint8 (N, C, H, W), C = 1 or 3; a view of memory that lies in the order NHWC.
+        labels: int64 (N,).
+        classes: number of classes.
+        mean, std: float32 (3,), of the training images in 0..1, on the same device.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: int
+    mean: Tensor
+    std: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """The images of these indices (B,): uint8 (B, 3, H, W), contiguous."""
+        return self.images[indices].expand(-1, 3, -1, -1).contiguous()
+
+
+def load(folder: Path, split: Split, device: str | torch.device = "cpu") -> ImageArrays:
+    """Load one split of a prepared dataset.
+
+    Raises:
+        DropnasError: a file is missing, truncated, or does not fit dataset.json.
+    """
+    dataset = read_dataset(folder)
+    images, labels = map_split(folder, dataset, split)
+    return ImageArrays(
+        images=torch.from_numpy(images).to(device).permute(0, 3, 1, 2),
+        labels=torch.from_numpy(labels).to(device),
+        classes=dataset.classes,
+        mean=torch.tensor(dataset.mean, device=device),
+        std=torch.tensor(dataset.std, device=device),
+    )
+
+
+def map_split(folder: Path, dataset: Dataset, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (N, H, W, C) and labels (N,) of a split, mapped into memory and checked against dataset.json."""
+    if dataset.kind != "arrays":
+        raise DropnasError(
+            f"{dataset.name!r} is a manifest, not arrays", where=folder, remedy="use CIFAR or one of the digits"
+        )
+    count = dataset.count(split)
+    shape = (count, dataset.height, dataset.width, dataset.channels)
+    images = map_array(folder / f"{split}_images.npy", np.uint8, shape)
+    labels = map_array(folder / f"{split}_labels.npy", np.int64, (count,))
+    check_labels(labels, dataset.classes, str(folder / f"{split}_labels.npy"))
+    return images, labels
+
+
+def map_array(path: Path, dtype: type[np.generic] | None, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Map a .npy file into memory (copy on write, so that torch may hold it) and check its type (if given) and shape.
+
+    Raises:
+        DropnasError: it is missing, truncated, or another array.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DropnasError("is missing", where=path, remedy="prepare the dataset again") from error
+    except (ValueError, EOFError, OSError) as error:
+        raise DropnasError(f"damaged array ({error})", where=path, remedy="prepare the dataset again") from error
+    if array.shape != shape or (dtype is not None and array.dtype != dtype):
+        raise DropnasError(
+            f"holds {array.dtype} {array.shape}, which does not fit dataset.json: {shape}",
+            where=path,
+            remedy="prepare the dataset again",
+        )
+    return array

@@ -1,0 +1,56 @@
+"""The checksum of a source, as a person declares it in a parameter file.
+
+Design: for a file it is what `sha256sum FILE` prints. For a folder it is the sha256 of the text that
+`sha256sum` would print for its files: one line `<sha256>  <path relative to the folder>` a file, sorted by path
+(bytewise), hidden files and folders left out. So it depends on names and contents, never on times or on where it lies.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dropnas.errors import DropnasError
+
+CHUNK = 1 << 20
+
+
+def file_digest(path: Path, algorithm: str) -> str:
+    """Hexadecimal digest of a file's bytes, read in chunks."""
+    digest = hashlib.new(algorithm)
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def source_checksum(path: Path) -> str:
+    """The sha256 of a source, a file or a folder, as defined above.
+
+    Raises:
+        DropnasError: nothing is there, or it cannot be read.
+    """
+    require_source(path)
+    try:
+        if path.is_file():
+            return file_digest(path, "sha256")
+        files = sorted(walk_files(path), key=os.fsencode)
+        lines = [b"%s  %s\n" % (file_digest(path / name, "sha256").encode(), os.fsencode(name)) for name in files]
+    except OSError as error:
+        raise DropnasError(f"cannot be read ({error})", where=path) from error
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def require_source(path: Path) -> None:
+    """Raise a DropnasError unless a file or folder is there."""
+    if not path.exists():
+        raise DropnasError("no such file or folder", where=path, remedy="set `path` of the dataset to where it lies")
+
+
+def walk_files(folder: Path) -> Iterator[str]:
+    """Paths of all files below a folder, relative to it with forward slashes; hidden ones left out."""
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(parent, name).relative_to(folder).as_posix()

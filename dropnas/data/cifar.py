@@ -1,0 +1,204 @@
+"""CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles.
+
+Design: the archive's md5 (the one torchvision uses) is checked before anything in it is read, and the pickles are
+then read with an unpickler that knows numpy arrays and nothing else, so that no archive can run code. A download goes
+to a `.part` file, which is continued if it was cut off, and gets its name only when its md5 is right.
+"""
+
+import http.client
+import os
+import pickle
+import tarfile
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dropnas.data.checksum import CHUNK, file_digest
+from dropnas.data.splits import Arrays, Labelled
+from dropnas.errors import DropnasError
+
+BASE_URL = "https://www.cs.toronto.edu/~kriz"
+TIMEOUT = 60.0  # seconds without a byte
+SIDE, PIXELS = 32, 3 * 32 * 32
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One published archive: its file name and md5, and the pickles in it."""
+
+    filename: str
+    md5: str
+    folder: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    label_key: str
+    classes: int
+
+
+ARCHIVES = {
+    "cifar10": Archive(
+        filename="cifar-10-python.tar.gz",
+        md5="c58f30108f718f92721af3b95e74349a",
+        folder="cifar-10-batches-py",
+        train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+        test=("test_batch",),
+        label_key="labels",
+        classes=10,
+    ),
+    "cifar100": Archive(
+        filename="cifar-100-python.tar.gz",
+        md5="eb9058c3a382ffc7106e4002c42a8d85",
+        folder="cifar-100-python",
+        train=("train",),
+        test=("test",),
+        label_key="fine_labels",
+        classes=100,
+    ),
+}
+
+_RECONSTRUCT = np.empty(0).__reduce__()[0]  # type: ignore[index]  # how numpy rebuilds a pickled array
+_ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads containers, numbers, text and numpy arrays; refuses every other global."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR archive needs")
+        return _ALLOWED[module, name]
+
+
+def find_archive(path: Path, archive: Archive) -> Path:
+    """The archive itself, where `path` names it or the folder that holds it under its published name."""
+    found = path / archive.filename if path.is_dir() else path
+    if not found.is_file():
+        raise DropnasError(
+            "no such archive", where=found, remedy="set `path` to it, or leave `path` out to download it"
+        )
+    return found
+
+
+def read(path: Path, archive: Archive) -> Arrays:
+    """Check the md5 of an archive and read both splits: images uint8 (N, 32, 32, 3), labels int64 (N,).
+
+    Raises:
+        DropnasError: wrong md5, damaged archive or pickle, or one that holds something else.
+    """
+    require_md5(path, archive)
+    try:
+        with tarfile.open(path, "r:gz") as tar:
+            train = _join([_read_batch(tar, archive, name) for name in archive.train])
+            test = _join([_read_batch(tar, archive, name) for name in archive.test])
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise DropnasError(f"damaged archive ({error})", where=path, remedy="fetch it again") from error
+    return Arrays(archive.classes, train, test)
+
+
+def require_md5(path: Path, archive: Archive) -> None:
+    """Raise a DropnasError unless the file has the archive's md5."""
+    found = file_digest(path, "md5")
+    if found != archive.md5:
+        raise DropnasError(
+            f"md5 is {found}, that of {archive.filename} is {archive.md5}",
+            where=path,
+            remedy="the archive is incomplete or another one: fetch it again",
+        )
+
+
+def _read_batch(tar: tarfile.TarFile, archive: Archive, name: str) -> Labelled:
+    """One pickle of the archive, a dict with `data` (N, 3072) in planes and a list of labels."""
+    member_name = f"{archive.folder}/{name}"
+    where = f"{archive.filename}: {member_name}"
+    try:
+        member = tar.getmember(member_name)
+    except KeyError as error:
+        raise DropnasError("not in the archive", where=where, remedy="is it the right archive?") from error
+    stream = tar.extractfile(member) if member.isfile() else None
+    if stream is None:
+        raise DropnasError("a link or no regular file", where=where, remedy="is it the right archive?")
+    try:
+        batch = _ArrayUnpickler(stream, encoding="latin1").load()
+        return _labelled(batch["data"], batch[archive.label_key])
+    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DropnasError(f"not a batch of CIFAR ({error})", where=where) from error
+
+
+def _labelled(data: Any, labels: Any) -> Labelled:
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (PIXELS,):
+        raise ValueError(f"images are not uint8 (N, {PIXELS})")
+    if len(labels) != len(data) or any(type(label) is not int for label in labels):
+        raise ValueError(f"{len(data)} images do not have {len(data)} integer labels")
+    images: NDArray[np.uint8] = data.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+    return Labelled(images, np.array(labels, dtype=np.int64))
+
+
+def _join(parts: list[Labelled]) -> Labelled:
+    return Labelled(np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts]))
+
+
+def download(archive: Archive, folder: Path, progress: Callable[[str], None], base_url: str = BASE_URL) -> Path:
+    """Fetch an archive into a folder; an interrupted download is continued.
+
+    Returns:
+        The path of the archive, which exists only with the right md5.
+
+    Raises:
+        DropnasError: no connection, a body that ends early, or a wrong md5.
+    """
+    target = folder / archive.filename
+    if target.exists():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    partial, url = target.with_name(target.name + ".part"), f"{base_url}/{archive.filename}"
+    progress(f"downloading {url}")
+    try:
+        _fetch(url, partial)
+    except (OSError, http.client.HTTPException) as error:  # no connection, a refusal, a timeout, a full disk
+        raise DropnasError(
+            f"download failed ({error})", where=url, remedy="try again, or set `path` to a local archive"
+        ) from error
+    try:
+        require_md5(partial, archive)
+    except DropnasError:
+        partial.unlink()  # whatever it is, continuing it cannot help
+        raise
+    os.replace(partial, target)
+    return target
+
+
+def _fetch(url: str, partial: Path) -> None:
+    """Write what a URL serves to a file, continuing after what is already there if the server can."""
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        return  # all of it is there already; the md5 decides
+    with response, partial.open("ab" if response.status == http.HTTPStatus.PARTIAL_CONTENT else "wb") as stream:
+        expected, received = response.headers.get("Content-Length"), 0
+        while chunk := response.read(CHUNK):
+            stream.write(chunk)
+            received += len(chunk)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if expected is not None and received < int(expected):
+        raise DropnasError(
+            f"the connection ended after {received} of {expected} bytes",
+            where=url,
+            remedy="start again: it continues from there",
+        )

@@ -1,0 +1,100 @@
+"""Three datasets from the handwritten digits that scikit-learn bundles: real images that need no network.
+
+Design: all is integer arithmetic in a fixed order, so that the arrays are the same on every machine. Of the 1,797
+digits the first 174 of each class are used (the smallest class has 174); of these every fifth is a test image. Training
+and test thus are disjoint, balanced (140 and 34 a class), and interleave the classes, so that any prefix is balanced
+as well. `digit-pairs` pairs training digits with training digits and test digits with test digits.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from dropnas.data.splits import Arrays, Labelled
+from dropnas.errors import DropnasError
+
+PER_CLASS = 174
+EVERY = 5  # one in five of a class is a test image
+SCALE = 28  # 8 * 28 = 224
+TRAIN_PAIRS, TEST_PAIRS = 60, 20  # of each of the 100 classes
+SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
+
+Grid = NDArray[np.uint8]
+
+
+def digits() -> Arrays:
+    """`digits`: 10 classes, 8x8x1, values 0..16 stretched to 0..255; 1,400 training and 340 test images."""
+    train, test = _by_class()
+    return Arrays(10, _interleave(train), _interleave(test))
+
+
+def digit_pairs() -> Arrays:
+    """`digit-pairs`: 100 classes (ten times the left digit plus the right one), 16x16x1; 6,000 and 2,000 images."""
+    train, test = _by_class()
+    return Arrays(100, _interleave(_pairs(train, TRAIN_PAIRS)), _interleave(_pairs(test, TEST_PAIRS)))
+
+
+def digits_224(train_images: int, test_images: int) -> Arrays:
+    """`digits-224`: `digits` enlarged bilinearly to 224x224x1; only the first so many of a split, 0 for all.
+
+    The limits are applied before enlarging, which multiplies the bytes by 784.
+    """
+    small = digits()
+    return Arrays(10, _enlarged(small.train, train_images), _enlarged(small.test, test_images))
+
+
+def _by_class() -> tuple[list[Grid], list[Grid]]:
+    """Training and test digits: for each class an array (images, 8, 8)."""
+    bunch = load_digits()
+    values, labels = bunch.images.astype(np.uint8), bunch.target.astype("<i8")
+    if hashlib.sha256(values.tobytes() + labels.tobytes()).hexdigest() != SHA256:
+        raise DropnasError("scikit-learn's digits are not the ones known here", remedy="install scikit-learn 1.x")
+    pixels = ((values.astype(np.int64) * 255 + 8) // 16).astype(np.uint8)  # 0..16 -> 0..255, rounded
+    classes = [pixels[labels == digit][:PER_CLASS] for digit in range(10)]
+    test = np.arange(PER_CLASS) % EVERY == EVERY - 1
+    return [images[~test] for images in classes], [images[test] for images in classes]
+
+
+def _pairs(singles: list[Grid], count: int) -> list[Grid]:
+    """For each ordered pair of digits `count` images (count, 16, 16): side by side, four empty rows above and below.
+
+    Pair k of (a, b) is the digit k + 13b of class a beside the digit 3k + 29a + 1 of class b, modulo the n of a class:
+    distinct lefts within a class; and since n is even, k + 13a and 3k + 29a + 1 differ in parity, so that no digit
+    ever stands beside itself.
+    """
+    size, k = len(singles[0]), np.arange(count)
+    result = []
+    for a in range(10):
+        for b in range(10):
+            left, right = singles[a][(k + 13 * b) % size], singles[b][(3 * k + 29 * a + 1) % size]
+            result.append(np.pad(np.concatenate([left, right], axis=2), ((0, 0), (4, 4), (0, 0))))
+    return result
+
+
+def _interleave(classes: list[Grid]) -> Labelled:
+    """The first image of each class, then the second of each, and so on, with labels; one channel is added."""
+    stacked = np.stack(classes, axis=1)  # (images, classes, H, W)
+    labels = np.tile(np.arange(len(classes), dtype=np.int64), len(stacked))
+    return Labelled(stacked.reshape(-1, *stacked.shape[2:], 1), labels)
+
+
+def _enlarged(small: Labelled, limit: int) -> Labelled:
+    """Bilinear enlargement by 28 in exact integers (half-pixel centres, edges repeated)."""
+    images = small.images[: limit or None, :, :, 0].astype(np.int64)  # (N, 8, 8)
+    weights = _interpolation(images.shape[1])
+    large = np.empty((len(images), len(weights), len(weights), 1), dtype=np.uint8)
+    for target, image in zip(large, images, strict=True):
+        target[:, :, 0] = (weights @ image @ weights.T * 2 + (2 * SCALE) ** 2) // (2 * (2 * SCALE) ** 2)
+    return Labelled(large, small.labels[: limit or None])
+
+
+def _interpolation(size: int) -> NDArray[np.int64]:
+    """Weights (size * 28, size) of linear interpolation in units of 1/56; each row sums to 56."""
+    weights = np.zeros((size * SCALE, size), dtype=np.int64)
+    for row in range(size * SCALE):
+        lower, share = divmod(2 * row + 1 - SCALE, 2 * SCALE)  # centre in units of 1/56 of a source pixel
+        weights[row, max(lower, 0)] += 2 * SCALE - share
+        weights[row, min(lower + 1, size - 1)] += share
+    return weights

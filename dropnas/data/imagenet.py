@@ -1,0 +1,252 @@
+"""Images of any size for the transfer: decoding, cropping and batching, on as many processes as there are to spare.
+
+Design: a batch is a pure function of the source, the transform and the indices in it. Each image's randomness comes
+from (seed, epoch, index), so neither the number of workers nor the place where an epoch is entered changes a pixel. A
+worker makes whole micro-batches. Every image that is read from a folder or tar is checked against the sha256 of its
+manifest, which costs about a hundredth of decoding it. Prepared arrays (`digits-224`) come through the same door.
+"""
+
+import hashlib
+import io
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from dropnas.data import autoaugment
+from dropnas.data.arrays import map_array, map_split
+from dropnas.data.batches import steps_per_epoch
+from dropnas.data.dataset import Dataset, Split, read_dataset
+from dropnas.data.manifest import IMAGE_ERRORS, BytesAt, manifest_type
+from dropnas.data.splits import check_labels
+from dropnas.errors import DropnasError
+from dropnas.training.seeding import generator
+
+SCALE = (0.08, 1.0)  # share of the area that a training crop takes
+RATIO = (3 / 4, 4 / 3)  # its width over its height
+TRIES = 10
+MARGIN = 256 / 224  # the shorter side of a test image before its centre is cut out, over the network's input
+
+Transform = Callable[[Image.Image, int], Tensor]
+Batch = tuple[Tensor, Tensor]
+
+
+class _Reader(Protocol):
+    labels: NDArray[np.int64]
+
+    def __call__(self, index: int) -> Image.Image: ...
+
+
+class ImageSource:
+    """One split of a prepared dataset of either kind, image by image.
+
+    Args:
+        folder: the prepared dataset.
+        split: `train` or `test`.
+        location: where the images of the `files` kind lie now; if empty, where they lay when they were prepared.
+
+    Raises:
+        DropnasError: a file is missing, damaged, or does not fit dataset.json; the images are not at their location.
+    """
+
+    def __init__(self, folder: Path, split: Split, location: str = "") -> None:
+        dataset = read_dataset(folder)
+        self._read: _Reader = (
+            _ArrayReader(folder, dataset, split)
+            if dataset.kind == "arrays"
+            else _FileReader(folder, dataset, split, Path(location or dataset.location))
+        )
+        self.labels = torch.from_numpy(self._read.labels)  # int64 (N,)
+        self.classes = dataset.classes
+        self.mean, self.std = torch.tensor(dataset.mean), torch.tensor(dataset.std)  # float32 (3,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def image(self, index: int) -> Image.Image:
+        """One image in mode RGB, in its own size."""
+        return self._read(index)
+
+    def decode(self, index: int) -> Tensor:
+        """One image as uint8 (3, H, W), in its own size."""
+        return _to_tensor(self.image(index))
+
+
+class _ArrayReader:
+    def __init__(self, folder: Path, dataset: Dataset, split: Split) -> None:
+        self.images, self.labels = map_split(folder, dataset, split)
+
+    def __call__(self, index: int) -> Image.Image:
+        pixels = self.images[index]  # (H, W, 1 or 3)
+        return Image.fromarray(np.repeat(pixels, 3 // pixels.shape[2], axis=2))
+
+
+class _FileReader:
+    def __init__(self, folder: Path, dataset: Dataset, split: Split, location: Path) -> None:
+        path = folder / f"{split}_manifest.npy"
+        self.rows = map_array(path, None, (dataset.count(split),))
+        paths = self.rows.dtype.fields["path"][0] if self.rows.dtype.fields else self.rows.dtype
+        if self.rows.dtype != manifest_type(paths.itemsize):
+            raise DropnasError("is no manifest", where=path, remedy="prepare the dataset again")
+        self.labels = np.ascontiguousarray(self.rows["label"])
+        check_labels(self.labels, dataset.classes, str(path))
+        self.location, self.source = location, BytesAt(location)
+
+    def __call__(self, index: int) -> Image.Image:
+        row = self.rows[index]
+        path = row["path"].decode()
+        data = self.source.read(path, int(row["offset"]), int(row["length"]))
+        if hashlib.sha256(data).digest() != row["sha256"].tobytes():
+            raise DropnasError(
+                "changed since it was prepared", where=f"{self.location}: {path}", remedy="put the old image back"
+            )
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return image.convert("RGB")
+        except IMAGE_ERRORS as error:
+            raise DropnasError(f"cannot be decoded ({error})", where=f"{self.location}: {path}") from error
+
+
+class TrainTransform:
+    """A random part of the image, resized; a random flip; AutoAugment if asked for. All from (seed, epoch, index).
+
+    Args:
+        size: side of the square result in pixels.
+        autoaugment: whether the ImageNet policy follows.
+    """
+
+    def __init__(self, size: int, seed: int, epoch: int, autoaugment: bool) -> None:
+        self.size, self.seed, self.epoch, self.autoaugment = size, seed, epoch, autoaugment
+
+    def __call__(self, image: Image.Image, index: int) -> Tensor:
+        """uint8 (3, size, size)."""
+        random = generator(self.seed, "image", self.epoch, index)
+        box = random_box(image.width, image.height, random)
+        pixels = _to_tensor(_resize(image.crop(box), self.size, self.size))
+        if torch.rand((), generator=random) < 0.5:
+            pixels = pixels.flip(2)
+        return autoaugment.imagenet(pixels[None], random)[0] if self.autoaugment else pixels
+
+
+class TestTransform:
+    """The whole image resized so that its shorter side is 256/224 of the size, then its centre.
+
+    Args:
+        size: side of the square result in pixels.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, image: Image.Image, index: int) -> Tensor:
+        """uint8 (3, size, size); the index plays no part."""
+        shorter, smallest = round(self.size * MARGIN), min(image.size)
+        width, height = shorter * image.width // smallest, shorter * image.height // smallest
+        left, top = round((width - self.size) / 2), round((height - self.size) / 2)
+        whole = _resize(image, width, height)
+        return _to_tensor(whole.crop((left, top, left + self.size, top + self.size)))
+
+
+def random_box(width: int, height: int, random: torch.Generator) -> tuple[int, int, int, int]:
+    """A random part of an image as (left, top, right, bottom), as in Inception's augmentation.
+
+    Area uniform in 8% .. 100%, ratio of the sides log-uniform in 3/4 .. 4/3; ten tries, then the largest central part
+    with an allowed ratio.
+    """
+    draws = torch.rand((TRIES, 4), generator=random, dtype=torch.float64).tolist()
+    for area_draw, ratio_draw, left_draw, top_draw in draws:
+        area = width * height * (SCALE[0] + area_draw * (SCALE[1] - SCALE[0]))
+        ratio = math.exp(math.log(RATIO[0]) + ratio_draw * math.log(RATIO[1] / RATIO[0]))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(left_draw * (width - w + 1)), int(top_draw * (height - h + 1))
+            return left, top, left + w, top + h
+    w = min(width, max(1, round(height * RATIO[1])))
+    h = min(height, max(1, round(width / RATIO[0])))
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h
+
+
+def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _to_tensor(image: Image.Image) -> Tensor:
+    """uint8 (3, H, W) of an RGB image."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def batches(
+    source: ImageSource,
+    transform: Transform,
+    order: Tensor,
+    batch_size: int,
+    start: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """The micro-batches of one process in one epoch.
+
+    Micro-batch m of the epoch holds order[m * batch_size : (m + 1) * batch_size]; the last may be smaller (at least two
+    images). This process gets those with m >= start and m = rank modulo world, in order.
+
+    Args:
+        order: indices into the source, int64 (N,).
+        batch_size: images of a micro-batch.
+        start: first micro-batch of the epoch, counted over all processes, that has not been used yet.
+        rank, world: this process and how many there are.
+        workers: processes that decode; 0 decodes in this one.
+
+    Yields:
+        images uint8 (B, 3, S, S) and labels int64 (B,), on the CPU (pinned where there is a GPU).
+
+    Raises:
+        DropnasError: an image is missing, changed or cannot be decoded; a worker died.
+    """
+    count = steps_per_epoch(len(order), batch_size)
+    mine = [order[m * batch_size : (m + 1) * batch_size].tolist() for m in range(start, count) if m % world == rank]
+    loader = DataLoader(
+        _MicroBatches(source, transform),
+        batch_size=None,
+        sampler=mine,
+        num_workers=workers,
+        multiprocessing_context="fork" if workers else None,  # workers inherit the open source and touch no GPU
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # the loader draws a number that nobody uses; not from the global generator
+    )
+    try:
+        for result in loader:
+            if isinstance(result, DropnasError):
+                raise result
+            yield result
+    except RuntimeError as error:
+        if "worker" not in str(error):
+            raise
+        raise DropnasError(
+            f"a process that decodes images died ({error})", remedy="use fewer workers, or give more (shared) memory"
+        ) from error
+
+
+class _MicroBatches(TorchDataset[Batch | DropnasError]):
+    """Makes a micro-batch of a list of indices; an error is handed over as a value, so that it stays one line."""
+
+    def __init__(self, source: ImageSource, transform: Transform) -> None:
+        self.source, self.transform = source, transform
+
+    def __getitem__(self, indices: list[int]) -> Batch | DropnasError:
+        try:
+            images = [self.transform(self.source.image(index), index) for index in indices]
+        except DropnasError as error:
+            return error
+        return torch.stack(images), self.source.labels[torch.tensor(indices)]

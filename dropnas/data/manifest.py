@@ -1,0 +1,262 @@
+"""ImageNet as a manifest: which images a folder or tar holds, and what exactly their bytes are.
+
+Design: images stay where they are. For each split one structured array is written (`train_manifest.npy`,
+`test_manifest.npy`) that loads at once by memory map: path, offset and length of the bytes (offset 0 in a folder),
+height and width, label, sha256. Rows interleave the classes, the first image of each, then the second: any prefix is
+balanced. Images of a tar are found by offset, so it must be uncompressed; nothing is ever extracted.
+
+Splits: `train/<class>/<image>` and `val/<class>/<image>`, below any number of common folders. A source that has
+neither has one split, `<class>/<image>`: all its images then serve for training and for testing, and dataset.json says
+so (`test_is_train`). Classes are numbered in the order of their sorted names, as is the custom with WordNet ids.
+"""
+
+import hashlib
+import io
+import os
+import tarfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dropnas.data.checksum import walk_files
+from dropnas.data.splits import require_enough
+from dropnas.errors import DropnasError
+
+SUFFIXES = {".jpeg", ".jpg", ".png"}
+SPLITS = {"train": "train", "val": "test"}  # name of the folder -> name of our split
+EVERY = 10_000  # images between two lines of progress
+IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises on bad bytes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image of a source: its path in it, and where its bytes lie in the tar (or in its own file)."""
+
+    path: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of both splits with their labels, in the order of the manifest."""
+
+    classes: tuple[str, ...]
+    train: list[tuple[Entry, int]]
+    test: list[tuple[Entry, int]]
+    test_is_train: bool
+
+
+def list_images(location: Path) -> Listing:
+    """Find the images of a folder or tar and sort them into splits and classes.
+
+    Raises:
+        DropnasError: no image, a layout other than the two above, or a tar that is damaged or unsafe.
+    """
+    entries = list(_tar_entries(location) if location.is_file() else _folder_entries(location))
+    images = [entry for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]
+    if not images:
+        raise DropnasError("holds no .JPEG or .png images", where=location, remedy="unpack inner archives first")
+    parts = _sort_into_splits(images, location)
+    classes = tuple(sorted(parts["train"]))
+    unknown = sorted(parts["test"].keys() - parts["train"].keys())
+    if unknown:
+        raise DropnasError(f"class {unknown[0]} of val/ is not in train/", where=location)
+    train, test = (_interleave(parts[split], classes) for split in ("train", "test"))
+    return Listing(classes, train, test, parts["train"] is parts["test"])
+
+
+def _folder_entries(folder: Path) -> Iterator[Entry]:
+    for name in walk_files(folder):
+        yield Entry(name, 0, (folder / name).stat().st_size)
+
+
+def _tar_entries(path: Path) -> Iterator[Entry]:
+    """The regular files of an uncompressed tar; unsafe members and a missing end are refused."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            while (member := tar.next()) is not None:
+                _require_safe(member, path)
+                if member.isfile():
+                    yield Entry(member.name, member.offset_data, member.size)
+                tar.members.clear()  # type: ignore[attr-defined]  # it would keep a kilobyte for each of a million members
+            end = tar.offset
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DropnasError(
+            f"damaged, or not an uncompressed tar ({error})", where=path, remedy="decompress it, or fetch it again"
+        ) from error
+    with path.open("rb") as stream:
+        stream.seek(end)
+        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # tarfile takes any other end, too
+            raise DropnasError("damaged or truncated tar: no end mark", where=path, remedy="fetch it again")
+
+
+def _require_safe(member: tarfile.TarInfo, path: Path) -> None:
+    parts = PurePosixPath(member.name)
+    if parts.is_absolute() or ".." in parts.parts:
+        raise DropnasError(f"unsafe path {member.name!r} in the tar", where=path, remedy="pack it again")
+    if not (member.isfile() or member.isdir()):
+        raise DropnasError(f"{member.name!r} in the tar is a link or device", where=path, remedy="pack it again")
+    if member.issparse():
+        raise DropnasError(f"{member.name!r} in the tar is sparse", where=path, remedy="pack it without -S")
+
+
+Classes = dict[str, list[Entry]]
+
+
+def _sort_into_splits(images: list[Entry], location: Path) -> dict[str, Classes]:
+    """Images by split and class; both splits are the same object if the source has one only."""
+    split_images = [entry for entry in images if _parts(entry)[-3:-2] in (("train",), ("val",))]
+    _require_class_folders(images if not split_images else set(images) - set(split_images), location, split_images)
+    if not split_images:
+        classes = _by_class(images, _one_root({_parts(entry)[:-2] for entry in images}, location))
+        return {"train": classes, "test": classes}
+    root = _one_root({_parts(entry)[:-3] for entry in split_images}, location)
+    found = {split: _by_class(split_images, (*root, name)) for name, split in SPLITS.items()}
+    if not (found["train"] and found["test"]):
+        raise DropnasError("has one of train/ and val/, not both", where=location, remedy="add the other split")
+    return found
+
+
+def _parts(entry: Entry) -> tuple[str, ...]:
+    return PurePosixPath(entry.path).parts
+
+
+def _require_class_folders(images: Iterable[Entry], location: Path, split_images: list[Entry]) -> None:
+    """Refuse images that lie directly in the source, in train/ or in val/; others beside a split are no part of it."""
+    for entry in images:
+        parent = _parts(entry)[-2:-1]
+        if parent in (("train",), ("val",)) or (not parent and not split_images):
+            raise DropnasError(
+                f"{entry.path} lies in no class folder",
+                where=location,
+                remedy="sort the images into one folder for each class",
+            )
+
+
+def _one_root(roots: set[tuple[str, ...]], location: Path) -> tuple[str, ...]:
+    if len(roots) > 1:
+        names = ", ".join(sorted("/".join(root) or "." for root in roots)[:3])
+        raise DropnasError(f"more than one folder of classes ({names})", where=location, remedy="set `path` to one")
+    return roots.pop()
+
+
+def _by_class(images: list[Entry], root: tuple[str, ...]) -> Classes:
+    classes: Classes = defaultdict(list)
+    for entry in images:
+        if _parts(entry)[:-2] == root:
+            classes[_parts(entry)[-2]].append(entry)
+    return dict(classes)
+
+
+def _interleave(parts: Classes, classes: tuple[str, ...]) -> list[tuple[Entry, int]]:
+    """The first image (by path) of each class, then the second of each, and so on, with labels."""
+    rows = [
+        (rank, label, entry)
+        for label, name in enumerate(classes)
+        for rank, entry in enumerate(sorted(parts.get(name, []), key=lambda entry: entry.path))
+    ]
+    rows.sort(key=lambda row: row[:2])
+    return [(entry, label) for _, label, entry in rows]
+
+
+def manifest(
+    rows: list[tuple[Entry, int]], location: Path, limit: int, split: str, progress: Callable[[str], None]
+) -> NDArray[np.void]:
+    """Read the first `limit` images (0: all) once: check that each is one, note its size and its sha256.
+
+    Returns:
+        The structured array described above, one row an image.
+
+    Raises:
+        DropnasError: too few images, or one that cannot be read or is none.
+    """
+    require_enough(len(rows), limit, f"{location}: {split}")
+    rows = rows[: limit or None]
+    longest = max(len(entry.path.encode()) for entry, _ in rows)
+    table = np.zeros(len(rows), dtype=manifest_type(longest))
+    with BytesAt(location) as source:
+        for index, (entry, label) in enumerate(rows):
+            data = source.read(entry.path, entry.offset, entry.length)
+            height, width = _size(data, f"{location}: {entry.path}")
+            digest = np.frombuffer(hashlib.sha256(data).digest(), dtype=np.uint8)
+            table[index] = (entry.path.encode(), entry.offset, entry.length, height, width, label, digest)
+            if (index + 1) % EVERY == 0:
+                progress(f"{split}: {index + 1} of {len(rows)} images")
+    return table
+
+
+def manifest_type(longest_path: int) -> np.dtype[np.void]:
+    """The type of a manifest's rows."""
+    return np.dtype(
+        [
+            ("path", f"S{longest_path}"),
+            ("offset", "<i8"),
+            ("length", "<i8"),
+            ("height", "<i4"),
+            ("width", "<i4"),
+            ("label", "<i8"),
+            ("sha256", "u1", (32,)),
+        ]
+    )
+
+
+def _size(data: bytes, where: str) -> tuple[int, int]:
+    """Height and width in pixels, from the image's header."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.height, image.width
+    except IMAGE_ERRORS as error:
+        raise DropnasError(f"not an image ({error})", where=where, remedy="fetch it again") from error
+
+
+class BytesAt:
+    """Reads the bytes of images from a folder or a tar; one open tar a process, positioned reads, so forks are safe."""
+
+    def __init__(self, location: Path) -> None:
+        self.location = location
+        try:
+            self._tar = os.open(location, os.O_RDONLY) if location.is_file() else None
+            if self._tar is None and not location.is_dir():
+                raise FileNotFoundError("no such file or folder")
+        except OSError as error:
+            raise DropnasError(
+                f"the images cannot be reached ({error})",
+                where=location,
+                remedy="set `path` of the dataset to where they lie now",
+            ) from error
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """The bytes of one image.
+
+        Raises:
+            DropnasError: it is not there, or shorter or longer than noted.
+        """
+        try:
+            data = (self.location / path).read_bytes() if self._tar is None else os.pread(self._tar, length, offset)
+        except OSError as error:
+            raise DropnasError(
+                f"cannot be read ({error.strerror})", where=self.location / path, remedy="put it back"
+            ) from error
+        if len(data) != length:
+            raise DropnasError(
+                f"has {len(data)} bytes, not {length}", where=self.location / path, remedy="fetch it again"
+            )
+        return data
+
+    def close(self) -> None:
+        """Close the tar, if it is one."""
+        if self._tar is not None:
+            os.close(self._tar)
+            self._tar = None
+
+    def __enter__(self) -> "BytesAt":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

@@ -1,0 +1,134 @@
+"""The data stage: from a source to the one prepared format that every other stage reads.
+
+Design: uint8 arrays as they are (NHWC, C = 1 or 3), nothing normalised, nothing augmented, so that a loader maps them
+into memory and is done; ImageNet stays where it is and gets a manifest. Everything is checked here, once: shapes,
+labels, checksums, that every image is one. The statistics are computed from exact integer counts of the 256 values,
+so that they do not depend on the order of a sum. No torch.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dropnas.data import manifest, sources
+from dropnas.data.config import DatasetConfig
+from dropnas.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset, Statistic
+from dropnas.data.splits import Labelled, check, first
+from dropnas.errors import DropnasError
+from dropnas.workspace import Workspace
+
+CHUNK = 1000  # images whose values are counted at a time
+
+
+def run(config: DatasetConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Prepare a dataset.
+
+    Args:
+        inputs: none.
+        out: gets `dataset.json` and, for each split, `<split>_images.npy` uint8 (N, H, W, C) and `<split>_labels.npy`
+            int64 (N,), or `<split>_manifest.npy` for ImageNet.
+
+    Raises:
+        DropnasError: unknown dataset; missing or damaged source; too few images; labels outside the classes.
+    """
+    sources.check_source(config)
+    if config.source == "images":
+        _prepare_files(config, out, workspace)
+    else:
+        _prepare_arrays(config, out, workspace)
+    return {}
+
+
+def _prepare_arrays(config: DatasetConfig, out: Path, workspace: Workspace) -> None:
+    arrays = sources.read_arrays(config, workspace)
+    train = first(arrays.train, config.train_images, f"{config.name}: train")
+    test = first(arrays.test, config.test_images, f"{config.name}: test")
+    for name, split in (("train", train), ("test", test)):
+        check(split, arrays.classes, f"{config.name}: {name}")
+        _save(out / f"{name}_images.npy", split.images)
+        _save(out / f"{name}_labels.npy", split.labels)
+    mean, std = statistics(train, config.name)
+    _, height, width, channels = train.images.shape
+    Dataset(
+        name=config.name,
+        kind="arrays",
+        classes=arrays.classes,
+        channels=channels,
+        height=height,
+        width=width,
+        mean=mean,
+        std=std,
+        train=len(train.labels),
+        test=len(test.labels),
+    ).write(out)
+    workspace.progress(f"{config.name}: {len(train.labels)} training and {len(test.labels)} test images")
+
+
+def _prepare_files(config: DatasetConfig, out: Path, workspace: Workspace) -> None:
+    location = sources.locate(config, workspace)
+    listing = manifest.list_images(location)
+    if listing.test_is_train:
+        workspace.progress(f"{location}: no train/ and val/: the same images serve for training and for testing")
+    limits = {"train": config.train_images, "test": config.test_images}
+    counts = {}
+    for split, rows in (("train", listing.train), ("test", listing.test)):
+        table = manifest.manifest(rows, location, limits[split], split, workspace.progress)
+        _save(out / f"{split}_manifest.npy", table)
+        counts[split] = len(table)
+    Dataset(
+        name=config.name,
+        kind="files",
+        classes=len(listing.classes),
+        channels=3,
+        height=0,
+        width=0,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        train=counts["train"],
+        test=counts["test"],
+        location=str(location),
+        test_is_train=listing.test_is_train,
+    ).write(out)
+    workspace.progress(f"{config.name}: {counts['train']} training and {counts['test']} test images")
+
+
+def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:
+    """Mean and population standard deviation of each channel, of pixels in 0..1; one channel is repeated to three.
+
+    Raises:
+        DropnasError: a channel is constant, so that nothing could be normalised by it.
+    """
+    channels = split.images.shape[3]
+    means, deviations = [], []
+    for channel in range(channels):
+        counts = _value_counts(split.images[..., channel])
+        total = sum(counts)
+        first_moment = sum(value * count for value, count in enumerate(counts))  # exact: Python integers
+        second_moment = sum(value * value * count for value, count in enumerate(counts))
+        spread = total * second_moment - first_moment * first_moment  # total^2 times the variance
+        if spread == 0:
+            raise DropnasError(f"channel {channel} of the training images is constant", where=where)
+        means.append(first_moment / total / 255)
+        deviations.append(math.sqrt(spread) / total / 255)
+    repeat = 3 // channels
+    mean, std = means * repeat, deviations * repeat
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
+
+
+def _value_counts(images: NDArray[np.uint8]) -> list[int]:
+    """How often each of the values 0..255 occurs."""
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(images), CHUNK):
+        counts += np.bincount(images[start : start + CHUNK].ravel(), minlength=256)
+    return [int(count) for count in counts]
+
+
+def _save(path: Path, array: NDArray[np.generic]) -> None:
+    """Write one .npy file into the run's folder, which is published as a whole."""
+    try:
+        np.save(path, np.ascontiguousarray(array), allow_pickle=False)
+    except OSError as error:
+        raise DropnasError(f"cannot be written ({error})", where=path, remedy="make room on the disk") from error

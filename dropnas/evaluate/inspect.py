@@ -1,0 +1,96 @@
+"""What a genotype costs in the paper's networks, and what the paper prints for it: the answer of `inspect`."""
+
+from collections import Counter
+from typing import Any
+
+import torch
+
+from dropnas.errors import DropnasError
+from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary, release_millions
+from dropnas.evaluate.config import RetrainConfig, TransferConfig
+from dropnas.evaluate.networks import NetworkShape
+from dropnas.space.genotype import Edge, Genotype
+from dropnas.space.names import SKIP
+from dropnas.space.published import published
+
+CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
+
+
+def describe(
+    genotype: Genotype,
+    network: str,
+    pool_norm: bool = RetrainConfig.pool_norm,
+    squeeze_excitation: bool = False,
+    channels: int | None = None,
+    cells: int | None = None,
+) -> dict[str, Any]:
+    """Counts and facts of a genotype in the network of a dataset, as plain JSON values.
+
+    Args:
+        genotype: the two cells.
+        network: `cifar10`, `cifar100` or `imagenet`.
+        pool_norm: batch norm after pooling.
+        squeeze_excitation: on each cell's output; ImageNet only.
+        channels, cells: initial width and depth; None takes the paper's (36 and 20, or 48 and 14).
+
+    Raises:
+        DropnasError: an unknown network, or a size that stands for none.
+    """
+    shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
+    with torch.device("meta"):
+        module = shape.build(genotype)
+    return {
+        **shape.to_json(),
+        "network": network,
+        "parameters": parameters(module),
+        "parameters_with_auxiliary": parameters_with_auxiliary(module),
+        "parameters_release_convention": release_millions(module),
+        "multiply_adds": multiply_adds(module, shape.image_size),
+        "genotype": genotype.to_json(),
+        "operations": {"normal": _kinds(genotype.normal), "reduce": _kinds(genotype.reduce)},
+        "skip_connects_normal": _kinds(genotype.normal).get(SKIP, 0),
+        "published": _published(genotype),
+    }
+
+
+def paper_shape(
+    network: str,
+    pool_norm: bool,
+    squeeze_excitation: bool,
+    channels: int | None = None,
+    cells: int | None = None,
+) -> NetworkShape:
+    """The paper's network for a dataset (Section 4.2), where no other width or depth is given.
+
+    Raises:
+        DropnasError: an unknown network, or a size that stands for none.
+    """
+    if network not in CLASSES:
+        raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(CLASSES)}")
+    large = network == "imagenet"
+    paper = TransferConfig if large else RetrainConfig
+    side = TransferConfig.image_size if large else 32
+    return NetworkShape(
+        network="imagenet" if large else "cifar",
+        cells=paper.cells if cells is None else cells,
+        channels=paper.channels if channels is None else channels,
+        classes=CLASSES[network],
+        auxiliary=True,
+        pool_norm=pool_norm,
+        squeeze_excitation=squeeze_excitation,
+        image_size=(side, side),
+    )
+
+
+def _kinds(edges: tuple[Edge, ...]) -> dict[str, int]:
+    """How often each operation occurs in a cell, by name."""
+    return dict(sorted(Counter(operation for operation, _ in edges).items()))
+
+
+def _published(genotype: Genotype) -> list[dict[str, Any]]:
+    """The published architectures that are exactly this genotype, with what the paper prints for them."""
+    return [
+        {"id": known.id, "name": known.name, "paper_rows": known.paper_rows, "notes": known.notes}
+        for known in published().values()
+        if known.genotype == genotype
+    ]

@@ -1,0 +1,150 @@
+"""What retraining and transfer share: an evaluation network, its optimiser, and the sums of an epoch.
+
+Design: SGD with momentum and a clipped gradient, as Section 4.2 has it for both. Sums stay on the device as float64, so
+that no step waits for them; they are part of the state, so that an epoch may be left in its middle.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dropnas.precision import Precision
+from dropnas.training.metrics import Row
+from dropnas.training.precision import autocast
+from dropnas.training.ranks import ALONE, Ranks
+
+TOP5_CLASSES = 6  # with five classes or fewer, every guess is among the first five
+
+
+class Options(Protocol):
+    """What RetrainConfig and TransferConfig have in common."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def gradient_clip(self) -> float: ...
+    @property
+    def auxiliary_weight(self) -> float: ...
+    @property
+    def precision(self) -> Precision: ...
+
+
+class Learner:
+    """A network in training.
+
+    Args:
+        network: gives (logits, logits of the auxiliary tower or None); moved to the device.
+        config: optimiser, auxiliary weight and precision.
+        classes: number of classes, which decides whether top-5 means anything.
+        device: torch device string.
+    """
+
+    def __init__(self, network: nn.Module, config: Options, classes: int, device: str) -> None:
+        self.network, self.config, self.classes, self.device = network.to(device), config, classes, device
+        self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.SGD(
+            self.parameters,
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            foreach=True,
+        )
+        self.sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, top-1 hits
+        self.images = 0  # that the sums are over
+
+    def start_epoch(self, learning_rate: float) -> None:
+        """Set the epoch's learning rate, and its sums to zero."""
+        self.network.train()
+        self.optimizer.param_groups[0]["lr"] = learning_rate
+        self.sums.zero_()
+        self.images = 0
+
+    def autocast(self) -> Any:
+        """The context of a forward pass in the configured precision."""
+        return autocast(self.config.precision, self.device)
+
+    def descend(self) -> None:
+        """One step of SGD along the gradient that is there, its norm clipped; the gradient is gone after it."""
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def count(self, loss: Tensor, hits: Tensor, images: int) -> None:
+        """Add a batch to the epoch's sums.
+
+        Args:
+            loss: its mean loss, detached.
+            hits: images whose first guess is right.
+        """
+        self.sums += torch.stack([loss.double() * images, hits.double()])
+        self.images += images
+
+    def training_row(self) -> Row:
+        """Mean loss and accuracy (percent) over the epoch so far, and its learning rate."""
+        loss, hits = self.sums.tolist()
+        return {
+            "train_loss": loss / self.images,
+            "train_accuracy": 100 * hits / self.images,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+
+    @torch.no_grad()
+    def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]], ranks: Ranks = ALONE) -> Row:
+        """Errors in percent over test batches of normalised images (B, 3, H, W) and labels (B,).
+
+        `ranks` share the batches; with fewer than six classes the top-5 error is None.
+        """
+        self.network.eval()
+        sums, count = torch.zeros(3, dtype=torch.int64, device=self.device), 0  # top-1 hits, top-5 hits, images
+        for images, labels in batches:
+            with self.autocast():
+                logits, _ = self.network(images)
+            sums[0] += top_hits(logits, labels, 1)
+            sums[1] += top_hits(logits, labels, 5)
+            count += len(labels)
+        sums[2] = count
+        top1, top5, total = ranks.sum(sums).tolist()
+        self.network.train()
+        known = self.classes >= TOP5_CLASSES
+        return {
+            "top1_error": 100 * (total - top1) / total,
+            "top5_error": 100 * (total - top5) / total if known else None,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "sums": self.sums,
+            "images": self.images,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.sums.copy_(state["sums"])
+        self.images = state["images"]
+
+
+def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
+    """How many labels (B,) are among the first guesses of logits (B, classes)."""
+    first = logits.topk(min(guesses, logits.shape[1]), dim=1).indices  # (B, guesses)
+    return (first == labels[:, None]).sum()
+
+
+def with_auxiliary(
+    outputs: tuple[Tensor, Tensor | None], targets: Tensor, weight: float, smoothing: float = 0.0
+) -> Tensor:
+    """Cross entropy of the logits plus `weight` times that of the auxiliary tower's, both means over the batch."""
+    logits, auxiliary = outputs
+    loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+    if auxiliary is None:
+        return loss
+    return loss + weight * functional.cross_entropy(auxiliary, targets, label_smoothing=smoothing)

@@ -1,0 +1,90 @@
+"""A finished retraining or transfer as a network with its weights, ready for use.
+
+Design choice: the network is rebuilt from network.json and genotype.json and the weights come from safetensors; nothing
+in a run folder is unpickled or evaluated, so a folder from elsewhere cannot run code. (A genotype that names an
+operation of a user's package imports that package, as training it did.)
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from dropnas.errors import DropnasError
+from dropnas.evaluate.networks import Network, NetworkShape
+from dropnas.space.genotype import Genotype, read_genotype
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A finished run's network.
+
+    Attributes:
+        network: with its final weights, in evaluation mode, on the CPU; call it with normalised images (B, 3, H, W).
+        genotype: its two cells.
+        shape: depth, width and the rest of what network.json holds.
+        config: the run's configuration from its receipt; empty where the folder has none.
+    """
+
+    network: Network
+    genotype: Genotype
+    shape: NetworkShape
+    config: dict[str, Any]
+
+
+def load(run_folder: str | Path) -> LoadedRun:
+    """The network of a published retrain or transfer run.
+
+    Raises:
+        DropnasError: a part is missing or corrupt, or the weights do not fit the network.
+    """
+    folder = Path(run_folder)
+    if not folder.is_dir():
+        raise DropnasError("no such run folder", where=folder)
+    shape = _read_shape(folder / "network.json")
+    genotype = read_genotype(folder)
+    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and at once replaced
+        network = shape.build(genotype)
+    _load_weights(network, folder / "network.safetensors")
+    receipt = folder / "run.json"
+    config = _read_object(receipt).get("config", {}) if receipt.exists() else {}
+    return LoadedRun(network.eval(), genotype, shape, config)
+
+
+def _read_shape(file: Path) -> NetworkShape:
+    try:
+        return NetworkShape.from_json(_read_object(file))
+    except DropnasError as error:
+        raise DropnasError(error.what, where=file, remedy=error.remedy) from error
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DropnasError(
+            "no such file", where=file, remedy="only retrain and transfer runs hold a network"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DropnasError(f"cannot be read ({error})", where=file, remedy="run `verify`") from error
+    if not isinstance(value, dict):
+        raise DropnasError("holds no JSON object", where=file)
+    return value
+
+
+def _load_weights(network: Network, file: Path) -> None:
+    if not file.is_file():
+        raise DropnasError("no such file", where=file, remedy="fetch the run's heavy part, or run it again")
+    try:
+        weights = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise DropnasError(f"is damaged ({error})", where=file, remedy="run `verify`") from error
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        mismatch = str(error).splitlines()[1:2] or [str(error)]
+        raise DropnasError(f"does not fit network.json and genotype.json: {mismatch[0]}", where=file) from error

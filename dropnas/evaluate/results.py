@@ -1,0 +1,70 @@
+"""What a retraining or a transfer leaves behind: genotype, metrics, result and weights.
+
+Design: every file is a function of the run alone (no times, no hosts), so equal runs give equal bytes. The weights are
+those after the last epoch, without the auxiliary tower, which serves training only; network.json and genotype.json say
+how to build the network that they fit.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import nn
+
+from dropnas.evaluate import complexity
+from dropnas.space.genotype import Genotype
+from dropnas.training.metrics import Row, write_csv, write_json
+
+Shape = dict[str, Any]  # the content of network.json, which `dropnas.evaluate.networks` reads
+
+
+def archive(
+    out: Path,
+    genotype: Genotype,
+    shape: Shape,
+    network: nn.Module,
+    rows: Sequence[Row],
+    test_images: int,
+) -> None:
+    """Fill a run's folder: genotype.json, network.json, metrics.csv, result.json, network.safetensors.
+
+    Args:
+        shape: network (`cifar` or `imagenet`), cells, channels, classes, pool_norm, squeeze_excitation, image_size
+            (height, width); with the genotype all that it takes to build the network again.
+        network: the trained network, moved to the CPU here.
+        rows: one an epoch, each with `top1_error` and `top5_error`.
+    """
+    network.cpu().eval()
+    write_json(out / "genotype.json", genotype.to_json())
+    write_json(out / "network.json", {**shape, "auxiliary": False})
+    write_json(out / "result.json", _result(shape, network, rows, test_images))
+    write_csv(out / "metrics.csv", rows)
+    weights = {
+        name: tensor.contiguous()
+        for name, tensor in network.state_dict().items()
+        if not name.startswith(complexity.AUXILIARY)
+    }
+    save_file(weights, out / "network.safetensors")
+
+
+def final_and_best(rows: Sequence[Row], column: str) -> dict[str, float | int] | None:
+    """An error after the last epoch, the lowest of any epoch, and the first epoch that has it; None if not measured."""
+    errors = [(value, int(row["epoch"] or 0)) for row in rows if (value := row[column]) is not None]
+    if not errors:
+        return None
+    best, epoch = min(errors)
+    return {"final": errors[-1][0], "best": best, "best_epoch": epoch}
+
+
+def _result(shape: Shape, network: nn.Module, rows: Sequence[Row], test_images: int) -> dict[str, Any]:
+    return {
+        "top1_error": final_and_best(rows, "top1_error"),
+        "top5_error": final_and_best(rows, "top5_error"),
+        "epochs": len(rows),
+        "classes": shape["classes"],
+        "parameters": complexity.parameters(network),
+        "parameters_with_auxiliary": complexity.parameters_with_auxiliary(network),
+        "multiply_adds": complexity.multiply_adds(network, image_size=tuple(shape["image_size"])),
+        "test_images": test_images,
+    }

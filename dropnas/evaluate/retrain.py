@@ -1,0 +1,157 @@
+"""The retrain stage: a genotype trained from scratch on CIFAR (Section 4.2, "Architecture Evaluation").
+
+Design: the whole dataset lies on the device; a step gathers a batch there, augments it there (crop, flip, AutoAugment,
+normalise, Cutout, in this order, as in DARTS) and descends, without a look back at the host. The test split is
+evaluated after every epoch: the final error is our number, the best one stands beside it under its own name.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropnas.data import arrays, augment, autoaugment
+from dropnas.data.batches import epoch_order, steps_per_epoch
+from dropnas.evaluate.cifar import CifarNetwork
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
+from dropnas.evaluate.results import Shape, archive
+from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.training import determinism, precision
+from dropnas.training.initialisation import initialise
+from dropnas.training.loop import train
+from dropnas.training.metrics import Row
+from dropnas.training.schedule import cosine, linear
+from dropnas.training.seeding import generator
+from dropnas.workspace import Workspace
+
+TEST_BATCH = 500  # images; part of no result but its last digits of rounding
+
+
+class Retraining:
+    """The trainee: one network on one dataset.
+
+    Args:
+        config: protocol of the training.
+        genotype: of the network's cells.
+        training, testing: the two splits, on the device.
+        device: torch device string.
+    """
+
+    def __init__(
+        self,
+        config: RetrainConfig,
+        genotype: Genotype,
+        training: arrays.ImageArrays,
+        testing: arrays.ImageArrays,
+        device: str,
+    ) -> None:
+        self.config, self.training, self.testing, self.device = config, training, testing, device
+        network = CifarNetwork(
+            genotype,
+            channels=config.channels,
+            cells=config.cells,
+            classes=training.classes,
+            auxiliary=config.auxiliary_weight > 0,
+            pool_norm=config.pool_norm,
+        )
+        initialise(network, generator(config.seed, "initialisation"))
+        self.learner = Learner(network, config, training.classes, device)
+        self.random = {name: generator(config.seed, name, device=device) for name in ("augmentation", "drop-path")}
+        self.images_seen = 0  # by this process, for its throughput
+        self.drop_path = 0.0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(len(self.training), self.config.batch_size)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Learning rate and drop-path of the epoch, its data order, and its generators, all from (seed, epoch)."""
+        config = self.config
+        self.learner.start_epoch(cosine(config.learning_rate, config.learning_rate_min, epoch, config.epochs))
+        self.drop_path = linear(0.0, config.drop_path, epoch, config.epochs)
+        self.order = epoch_order(len(self.training), config.seed, epoch).to(self.device)
+        self.random = {name: generator(config.seed, name, epoch, device=self.device) for name in self.random}
+
+    def step(self, epoch: int, step: int) -> Tensor:
+        config, learner = self.config, self.learner
+        indices = self.order[step * config.batch_size : (step + 1) * config.batch_size]
+        images, labels = self._augment(self.training.batch(indices)), self.training.labels[indices]
+        with learner.autocast():
+            outputs = learner.network(images, drop_path=self.drop_path, generator=self.random["drop-path"])
+            loss = with_auxiliary(outputs, labels, config.auxiliary_weight)
+        loss.backward()  # type: ignore[no-untyped-call]
+        learner.descend()
+        learner.count(loss.detach(), top_hits(outputs[0].detach(), labels, 1), len(indices))
+        self.images_seen += len(indices)
+        return loss.detach()
+
+    def finish_epoch(self, epoch: int) -> Row:
+        row = self.learner.training_row()
+        return {**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches())}
+
+    def state_dict(self) -> dict[str, Any]:
+        states = {name: random.get_state() for name, random in self.random.items()}
+        return {"learner": self.learner.state_dict(), "random": states}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.learner.load_state_dict(state["learner"])
+        for name, random in self.random.items():
+            random.set_state(state["random"][name])
+
+    def _augment(self, images: Tensor) -> Tensor:
+        """Augmented and normalised images (B, 3, H, W) of a uint8 batch."""
+        config, random = self.config, self.random["augmentation"]
+        if config.crop_padding:
+            images = augment.random_crop(images, config.crop_padding, random)
+        if config.flip:
+            images = augment.random_flip(images, random)
+        if config.autoaugment:
+            images = autoaugment.cifar(images, random)
+        images = augment.normalise(images, self.training.mean, self.training.std)
+        return augment.cutout(images, config.cutout, random) if config.cutout else images
+
+    def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for indices in torch.split(torch.arange(len(self.testing), device=self.device), TEST_BATCH):
+            images = augment.normalise(self.testing.batch(indices), self.training.mean, self.training.std)
+            yield images, self.testing.labels[indices]
+
+
+def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Retrain the genotype of a derive or select run.
+
+    Args:
+        inputs: the prepared dataset (arrays), then the run with genotype.json.
+        out: gets genotype.json, network.json, metrics.csv, result.json and network.safetensors.
+
+    Returns:
+        images_per_second, evaluation included, of what this process trained.
+
+    Raises:
+        DropnasError: a damaged input, a loss that is not finite.
+    """
+    determinism.apply(config.seed, workspace.device, workspace.threads)
+    precision.apply(config.precision)
+    data, genotype = inputs[0], read_genotype(inputs[1])
+    training, testing = (arrays.load(data, split, device=workspace.device) for split in ("train", "test"))
+    trainee = Retraining(config, genotype, training, testing, workspace.device)
+    started = time.monotonic()
+    rows = train(trainee, config.epochs, workspace)
+    seconds = time.monotonic() - started
+    archive(out, genotype, _shape(config, training), trainee.learner.network, rows, len(testing))
+    return {"images_per_second": trainee.images_seen / seconds}
+
+
+def _shape(config: RetrainConfig, training: arrays.ImageArrays) -> Shape:
+    return {
+        "network": "cifar",
+        "cells": config.cells,
+        "channels": config.channels,
+        "classes": training.classes,
+        "pool_norm": config.pool_norm,
+        "squeeze_excitation": False,
+        "image_size": list(training.images.shape[2:]),
+    }

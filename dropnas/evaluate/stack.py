@@ -1,0 +1,147 @@
+"""What the two evaluation networks share beside the cell: the stack of cells, the auxiliary tower, the way through.
+
+Design choice: the drop-path masks of all cells are one draw from an explicit generator, so that a step does not wait
+for hundreds of small ones.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dropnas.evaluate.cells import Cell, drop_path_masks
+from dropnas.space.genotype import Genotype
+
+
+class AuxiliaryTower(nn.Module):
+    """The auxiliary classifier at two thirds of the depth, as in DARTS: `stride` 3 on CIFAR, 2 on ImageNet.
+
+    Its 2x2 convolution wants a 2x2 map. DARTS' average pooling of 5x5 gives one from the standard maps (8x8 of 32x32
+    images with stride 3, 7x7 of 224x224 images with stride 2), and is used wherever it does. From any other map, which
+    DARTS' own tower could not take, an adaptive average pooling to 2x2 stands in for it.
+    """
+
+    def __init__(self, channels: int, classes: int, stride: int, last_norm: bool) -> None:
+        super().__init__()
+        self.stride = stride
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            *([nn.BatchNorm2d(768)] if last_norm else []),  # DARTS' ImageNet tower has none here
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, classes)
+
+    def forward(self, states: Tensor) -> Tensor:
+        states = functional.relu(states)
+        if all((side - 5) // self.stride == 1 for side in states.shape[-2:]):
+            pooled = functional.avg_pool2d(states, 5, stride=self.stride, count_include_pad=False)
+        else:
+            pooled = functional.adaptive_avg_pool2d(states, 2)
+        logits: Tensor = self.classifier(self.features(pooled).flatten(1))  # (B, C, 2, 2) -> (B, 768) -> logits
+        return logits
+
+
+class CellStack(nn.Module):
+    """The cells between stem and classifier; widths double in the reduction cells at one and two thirds.
+
+    Args:
+        genotype: of all cells.
+        stem_channels: channels of each of the two inputs of the first cell.
+        channels: width C of the first cell's nodes.
+        cells: how many; cells cells // 3 and 2 * cells // 3 (counted from 0) are the reductions.
+        reduction_before: whether the first cell follows a reduction, as after the ImageNet stem.
+        pool_norm, squeeze_excitation: batch norm after pooling; a SqueezeExcitation on each cell's output.
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        stem_channels: int,
+        channels: int,
+        cells: int,
+        reduction_before: bool,
+        pool_norm: bool,
+        squeeze_excitation: bool,
+    ) -> None:
+        super().__init__()
+        before_last = last = stem_channels
+        self.auxiliary_cell = 2 * cells // 3
+        self.auxiliary_channels = 0
+        self.edge_counts: list[int] = []
+        self.cells = nn.ModuleList()
+        for index in range(cells):
+            reduction = index in (cells // 3, 2 * cells // 3)
+            channels *= 2 if reduction else 1
+            cell = Cell(
+                genotype,
+                before_last,
+                last,
+                channels,
+                reduction,
+                reduction_before,
+                pool_norm,
+                squeeze_excitation,
+            )
+            self.cells.append(cell)
+            self.edge_counts.append(len(cell.predecessors))
+            before_last, last, reduction_before = last, cell.channels_out, reduction
+            if index == self.auxiliary_cell:
+                self.auxiliary_channels = cell.channels_out
+        self.channels_out = last
+
+    def forward(
+        self, before_last: Tensor, last: Tensor, drop_path: float, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """The last cell's output, and that of the cell that the auxiliary tower looks at."""
+        masks: Sequence[Tensor | None] = [None] * len(self.cells)
+        if self.training and drop_path > 0:
+            all_masks = drop_path_masks(sum(self.edge_counts), last, drop_path, generator)
+            masks = torch.split(all_masks, self.edge_counts)
+        auxiliary = last
+        for index, (cell, cell_masks) in enumerate(zip(self.cells, masks, strict=True)):
+            before_last, last = last, cell(before_last, last, cell_masks)
+            if index == self.auxiliary_cell:
+                auxiliary = last
+        return last, auxiliary
+
+
+class EvaluationNetwork(nn.Module):
+    """A stem, the cells, a classifier, and an auxiliary tower while it is trained.
+
+    Args:
+        stem: maps images (B, 3, H, W) to the two inputs of the first cell.
+        stack: the cells.
+        tower: the auxiliary classifier, if there is one.
+        classes: how many the classifier tells apart.
+    """
+
+    def __init__(self, stem: nn.Module, stack: CellStack, tower: AuxiliaryTower | None, classes: int) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stack = stack
+        self.auxiliary = tower
+        self.classifier = nn.Linear(stack.channels_out, classes)
+
+    def forward(
+        self, images: Tensor, drop_path: float = 0.0, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits (B, classes) of normalised images (B, 3, H, W), and the tower's, the latter only in training mode.
+
+        Args:
+            images: any size; 32x32 on CIFAR, 224x224 on ImageNet.
+            drop_path: probability that an operation's output is dropped for an image; ignored in evaluation mode.
+            generator: of the drop-path masks, on the images' device.
+
+        Raises:
+            ValueError: drop-path in training mode without a generator.
+        """
+        before_last, last = self.stem(images)
+        states, auxiliary_states = self.stack(before_last, last, drop_path, generator)
+        logits = self.classifier(states.mean(dim=(2, 3)))  # (B, C, H, W) -> (B, C) -> (B, classes)
+        if self.auxiliary is None or not self.training:
+            return logits, None
+        return logits, self.auxiliary(auxiliary_states)

@@ -1,0 +1,242 @@
+"""The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
+
+Design: a step's gradient is the mean over one global batch, which falls into micro-batches over processes and time.
+Everything random is named by its place in the global batch (epoch, step, micro-batch, image), and what processes know
+is brought together after each step, so their number changes the result by rounding only. A micro-batch is what batch
+norm and mixup see. The last images of an epoch that fill no global batch wait for another epoch's order.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dropnas.data import augment
+from dropnas.data.batches import epoch_order
+from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, batches
+from dropnas.errors import DropnasError
+from dropnas.evaluate.config import TransferConfig
+from dropnas.evaluate.imagenet import ImageNetNetwork
+from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
+from dropnas.evaluate.results import Shape, archive
+from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.training import determinism, precision, schedule
+from dropnas.training.combining import Combiner
+from dropnas.training.initialisation import initialise
+from dropnas.training.loop import train
+from dropnas.training.metrics import Row
+from dropnas.training.ranks import Ranks, joined
+from dropnas.training.seeding import derive, generator
+from dropnas.workspace import Workspace
+
+TEST_BATCH = 200  # images; part of no result but its last digits of rounding
+
+
+class Transfer:
+    """The trainee: this process's share of one network's training.
+
+    Args:
+        config: protocol of the training.
+        genotype: of the network's cells.
+        training, testing: the two splits.
+        workspace: device and decoding processes.
+        ranks: the processes that train together.
+
+    Raises:
+        DropnasError: the global batch does not fall into whole micro-batches, or there are too few images for it.
+    """
+
+    def __init__(
+        self,
+        config: TransferConfig,
+        genotype: Genotype,
+        training: ImageSource,
+        testing: ImageSource,
+        workspace: Workspace,
+        ranks: Ranks,
+    ) -> None:
+        _check_batch(config, len(training), ranks.world)
+        self.config, self.training, self.testing = config, training, testing
+        self.workspace, self.ranks, self.device = workspace, ranks, workspace.device
+        self.mean, self.std = training.mean.to(self.device), training.std.to(self.device)
+        self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step, over all processes
+        self.own = self.accumulated // ranks.world  # of these, this process's
+        network = ImageNetNetwork(
+            genotype,
+            channels=config.channels,
+            cells=config.cells,
+            classes=training.classes,
+            auxiliary=config.auxiliary_weight > 0,
+            pool_norm=config.pool_norm,
+            squeeze_excitation=config.squeeze_excitation,
+        )
+        initialise(network, generator(config.seed, "initialisation"))
+        self.learner = Learner(network, config, training.classes, self.device)
+        self.combiner = Combiner(network, self.own, ranks)
+        self.images_seen = 0  # by all processes since this one started, for the throughput
+        self.drop_path = 0.0
+        self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.training) // self.config.batch_size
+
+    def start_epoch(self, epoch: int) -> None:
+        """Learning rate and drop-path of the epoch; its images are ordered and decoded from the first step on."""
+        self.learner.start_epoch(learning_rate(self.config, epoch))
+        self.drop_path = schedule.linear(0.0, self.config.drop_path, epoch, self.config.epochs)
+        self.batches = None
+
+    def step(self, epoch: int, step: int) -> Tensor:
+        if self.batches is None:
+            self.batches = self._batches(epoch, step)
+        self.combiner.start_step()
+        sums = torch.zeros(2, device=self.device)  # loss and top-1 hits of this process's micro-batches
+        first = self.ranks.rank * self.own
+        for micro_batch in range(first, first + self.own):
+            sums += self._accumulate(*next(self.batches), place=(epoch, step, micro_batch))
+        self.combiner.finish_step(sums)
+        self.learner.descend()
+        loss = sums[0] / self.accumulated
+        self.learner.count(loss, sums[1], self.config.batch_size)
+        self.images_seen += self.config.batch_size
+        return loss
+
+    def finish_epoch(self, epoch: int) -> Row:
+        row = self.learner.training_row()
+        return {**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The same in every process between two steps; all generators are derived from their place."""
+        return {"learner": self.learner.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.learner.load_state_dict(state["learner"])
+
+    def _accumulate(self, images: Tensor, labels: Tensor, place: tuple[int, int, int]) -> Tensor:
+        """Add one micro-batch's share to the gradient; gives its mean loss and its top-1 hits, (2,)."""
+        config = self.config
+        images, labels = self._prepare(images), labels.to(self.device, non_blocking=True)
+        targets = [(1.0, labels)]
+        if config.mixup:
+            share, others = _mixup(config, place, len(labels))
+            others = others.to(self.device, non_blocking=True)
+            images = share * images + (1 - share) * images[others]
+            targets = [(share, labels), (1 - share, labels[others])]
+        random = generator(config.seed, "drop-path", *place, device=self.device)
+        with self.learner.autocast():
+            outputs = self.learner.network(images, drop_path=self.drop_path, generator=random)
+            loss = torch.zeros((), device=self.device)
+            hits = torch.zeros((), device=self.device)
+            for weight, wanted in targets:
+                loss = loss + weight * with_auxiliary(outputs, wanted, config.auxiliary_weight, config.label_smoothing)
+                hits = hits + weight * top_hits(outputs[0].detach(), wanted, 1)
+        (loss / self.accumulated).backward()  # type: ignore[no-untyped-call]
+        return torch.stack([loss.detach(), hits])
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        """Normalised images on the device, of a uint8 batch (B, 3, S, S)."""
+        return augment.normalise(images.to(self.device, non_blocking=True), self.mean, self.std)
+
+    def _batches(self, epoch: int, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's micro-batches of an epoch, from a step on."""
+        config = self.config
+        order = epoch_order(len(self.training), config.seed, epoch)[: self.steps_per_epoch * config.batch_size]
+        shares = order.view(self.steps_per_epoch, self.ranks.world, -1)  # (steps, processes, images)
+        transform = TrainTransform(config.image_size, config.seed, epoch, config.autoaugment)
+        return batches(
+            self.training,
+            transform,
+            shares[:, self.ranks.rank].reshape(-1),
+            config.micro_batch,
+            start=step * self.own,
+            workers=self.workspace.workers,
+        )
+
+    def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's share of the test split, all of whose images are in some batch."""
+        count = len(self.testing)
+        size = next(size for size in range(TEST_BATCH, 1, -1) if count % size != 1)  # a last single one is left out
+        tests = batches(
+            self.testing,
+            TestTransform(self.config.image_size),
+            torch.arange(count),
+            size,
+            rank=self.ranks.rank,
+            world=self.ranks.world,
+            workers=self.workspace.workers,
+        )
+        for images, labels in tests:
+            yield self._prepare(images), labels.to(self.device, non_blocking=True)
+
+
+def learning_rate(config: TransferConfig, epoch: int) -> float:
+    """Linear warm-up to the full rate, then a cosine or a line to zero; one value an epoch, counted from 0."""
+    if epoch < config.warmup_epochs:
+        return schedule.warm_up(config.learning_rate, epoch, config.warmup_epochs)
+    decay = schedule.cosine if config.schedule == "cosine" else schedule.linear
+    return decay(config.learning_rate, 0.0, epoch - config.warmup_epochs, config.epochs - config.warmup_epochs)
+
+
+def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Train the genotype of a derive or select run on ImageNet; under torchrun every process calls this.
+
+    Args:
+        inputs: the prepared dataset (files or arrays), then the run with genotype.json.
+        out: the leading process fills it: genotype.json, network.json, metrics.csv, result.json, network.safetensors.
+
+    Returns:
+        images_per_second of all processes together, evaluation included.
+
+    Raises:
+        DropnasError: a damaged input, a batch that does not fit the processes, a loss that is not finite.
+    """
+    determinism.apply(config.seed, workspace.device, workspace.threads)
+    precision.apply(config.precision)
+    data, genotype = inputs[0], read_genotype(inputs[1])
+    training, testing = (ImageSource(data, split, workspace.location) for split in ("train", "test"))
+    with joined(workspace.device) as ranks:
+        trainee = Transfer(config, genotype, training, testing, workspace, ranks)
+        started = time.monotonic()
+        rows = train(trainee, config.epochs, workspace, ranks=ranks)
+        seconds = time.monotonic() - started
+        if ranks.leads:
+            archive(out, genotype, _shape(config, training), trainee.learner.network, rows, len(testing))
+    return {"images_per_second": trainee.images_seen / seconds}
+
+
+def _mixup(config: TransferConfig, place: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
+    """Mixup's share of each image, from Beta(mixup, mixup), and whom it is mixed with, (count,).
+
+    Both are drawn once for a micro-batch (Zhang et al., ICLR 2018).
+    """
+    random = np.random.default_rng(derive(config.seed, "mixup", *place))
+    return float(random.beta(config.mixup, config.mixup)), torch.from_numpy(random.permutation(count))
+
+
+def _check_batch(config: TransferConfig, images: int, world: int) -> None:
+    if config.batch_size % (config.micro_batch * world):
+        raise DropnasError(
+            f"batch_size {config.batch_size} is no multiple of micro_batch {config.micro_batch} x {world} processes",
+            remedy="change one of the three; batch_size and micro_batch are part of the result",
+        )
+    if images < config.batch_size:
+        raise DropnasError(
+            f"{images} training images do not fill one batch of {config.batch_size}", remedy="use a smaller batch_size"
+        )
+
+
+def _shape(config: TransferConfig, training: ImageSource) -> Shape:
+    return {
+        "network": "imagenet",
+        "cells": config.cells,
+        "channels": config.channels,
+        "classes": training.classes,
+        "pool_norm": config.pool_norm,
+        "squeeze_excitation": config.squeeze_excitation,
+        "image_size": [config.image_size, config.image_size],
+    }

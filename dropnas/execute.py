@@ -1,0 +1,160 @@
+"""Computes runs from their specs: what a stage's verb does.
+
+Each run in turn: take its lease, return if it is published, else let the stage fill a folder in the scratch space and
+publish that. A run that fails is reported in a line, and the others of the same process go on.
+"""
+
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dropnas.config import parse
+from dropnas.errors import DropnasError
+from dropnas.provenance.environment import environment
+from dropnas.provenance.files import read_json, sha256, write_json
+from dropnas.provenance.freeze import FROZEN, check
+from dropnas.provenance.lease import lease
+from dropnas.provenance.store import MANIFEST, Store
+from dropnas.stages import STAGES, entry
+from dropnas.training.faults import told
+from dropnas.workspace import Workspace
+
+
+def execute(specs: Iterable[dict[str, Any]], root: Path, progress: Callable[[str], None]) -> int:
+    """Compute runs one after another.
+
+    Returns:
+        How many of them failed.
+    """
+    plan = os.environ.get("DROPNAS_PLAN")
+    if plan:
+        check(root / plan)
+    failures = 0
+    for spec in specs:
+        try:
+            with told(spec["name"]):
+                _execute_one(spec, Store(root), progress)
+        except DropnasError as error:
+            failures += 1
+            print(f"error: {spec['stage']} {spec['name']}: {error}", file=sys.stderr)
+        except Exception:
+            failures += 1
+            print(f"error: {spec['stage']} {spec['name']} failed by a mistake in the program:", file=sys.stderr)
+            traceback.print_exc()
+    return failures
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """A run's spec from its file.
+
+    Raises:
+        DropnasError: it is no spec.
+    """
+    spec = read_json(path)
+    if not isinstance(spec, dict) or {"id", "stage", "name", "folder", "inputs", "config", "identity"} - spec.keys():
+        raise DropnasError("is no spec of a run", where=path, remedy="take one of plans/<id>/specs/")
+    return spec
+
+
+def _execute_one(spec: dict[str, Any], store: Store, progress: Callable[[str], None]) -> None:
+    folder = store.root / spec["folder"]
+    if not _leads() and not store.is_published(folder):
+        _compute(spec, store, progress, store.scratch(spec["id"]) / f"rank{os.environ['RANK']}")
+        return
+    with lease(store.scratch(spec["id"])):
+        if store.is_published(folder):
+            store.require_intact(folder)
+            store.write_receipt(folder)
+            progress(f"{spec['folder']}: finished before")
+        else:
+            staged = store.scratch(spec["id"]) / "staged"
+            record = _compute(spec, store, progress, staged)
+            store.publish(staged, folder, record)
+            progress(f"{spec['folder']}: published")
+    store.discard_scratch(spec["id"])
+
+
+def _leads() -> bool:
+    """Whether this process, of those that torchrun started together, is the one that publishes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _compute(spec: dict[str, Any], store: Store, progress: Callable[[str], None], staged: Path) -> dict[str, Any]:
+    """Let the stage fill an empty folder; gives what is recorded of it."""
+    inputs = [store.root / name for name in spec["inputs"]]
+    for source in inputs:
+        _require_input(store, source)
+    scratch = store.scratch(spec["id"])
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    stage, machine = STAGES[spec["stage"]], spec["machine"]
+    config = parse(stage.config, spec["config"], spec["name"])
+    started, earlier = datetime.now(UTC), _earlier_attempts(scratch)
+    with ExitStack() as stack:
+        device = _device(stack, machine["device"], progress) if stage.trains else "cpu"
+        workspace = Workspace(
+            scratch=scratch,
+            identity=spec["id"],
+            device=device,
+            threads=machine["threads"],
+            workers=machine["workers"],
+            location=spec["location"],
+            progress=_named(spec, progress),
+        )
+        statistics = entry(spec["stage"])(config, inputs, staged, workspace)
+        used = environment(device, machine["threads"])
+    ended = datetime.now(UTC)
+    times = {
+        "seconds": earlier + (ended - started).total_seconds(),
+        "started": f"{started:%FT%TZ}",
+        "ended": f"{ended:%FT%TZ}",
+    }
+    return {**_provenance(spec, inputs, store.root), **used, **times, "statistics": statistics}
+
+
+def _named(spec: dict[str, Any], progress: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda line: progress(f"{spec['name']}: {line}")
+
+
+@cache
+def _require_input(store: Store, folder: Path) -> None:
+    """Inputs must be finished and unchanged; each is read through once a process."""
+    if not store.is_published(folder):
+        raise DropnasError("an input is not finished", where=folder, remedy="compute it first")
+    store.require_intact(folder)
+
+
+def _device(stack: ExitStack, wanted: str, progress: Callable[[str], None]) -> str:
+    from dropnas.training.devices import claimed  # torch is imported only by stages that train
+
+    return stack.enter_context(claimed(wanted, progress))
+
+
+def _earlier_attempts(scratch: Path) -> float:
+    """Seconds that earlier, killed attempts at this run worked, up to their last sign of life in the scratch folder."""
+    log = scratch / "attempts.json"
+    attempts = read_json(log) if log.is_file() else []
+    if attempts:
+        newest = max(path.stat().st_mtime for path in scratch.rglob("*") if path.is_file())
+        attempts[-1]["seconds"] = max(0.0, newest - attempts[-1]["started"])
+    write_json(log, [*attempts, {"started": time.time(), "seconds": 0.0}])
+    return float(sum(attempt["seconds"] for attempt in attempts))
+
+
+def _provenance(spec: dict[str, Any], inputs: list[Path], root: Path) -> dict[str, Any]:
+    """What went into a run: its identity in full, the very inputs that it read, and the code's commit."""
+    plan = os.environ.get("DROPNAS_PLAN")
+    return {
+        **{key: spec[key] for key in ("id", "stage", "name", "config", "identity", "profile")},
+        "inputs": [source.name for source in inputs],
+        "input_manifests": {source.name: sha256(source / MANIFEST) for source in inputs},
+        "git": read_json(root / plan / FROZEN)["git"] if plan else {},
+    }

@@ -1,0 +1,61 @@
+"""Writing that a reader never sees half done, and the checksums of what was written."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from dropnas.errors import DropnasError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside and rename; flushed to disk before the rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """JSON that a person can read and that is the same for equal values."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        DropnasError: the file is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DropnasError("no such file", where=path) from error
+    except (ValueError, OSError) as error:
+        raise DropnasError(f"cannot be read as JSON ({error})", where=path) from error
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """The sha256 of every regular file below a folder, by its path relative to it, sorted.
+
+    Raises:
+        DropnasError: something in the folder is a link, which could lead out of it.
+    """
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    for path in files:
+        if path.is_symlink():
+            raise DropnasError("a link in a run's folder", where=path, remedy="replace it by the file itself")
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}

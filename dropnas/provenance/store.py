@@ -1,0 +1,93 @@
+"""The store of runs: folders that are written once and published by one rename.
+
+`manifest.json` is the truth: all that went into the run and the sha256 of every file. `run.json`, the receipt, is the
+only file that Snakemake is given as an output. Snakemake deletes outputs freely; the receipt is written again from the
+manifest, so that nothing is lost by it.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropnas.errors import DropnasError
+from dropnas.provenance.files import checksums, read_json, sha256, write_json
+
+MANIFEST, RECEIPT = "manifest.json", "run.json"
+
+
+@dataclass(frozen=True)
+class Store:
+    """All runs below one root: `data/`, `runs/`, and `scratch/` for what is not finished."""
+
+    root: Path
+
+    def scratch(self, identity: str) -> Path:
+        """Where a run keeps its resume state and its lease."""
+        return self.root / "scratch" / identity
+
+    def is_published(self, folder: Path) -> bool:
+        """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough."""
+        return (folder / MANIFEST).is_file()
+
+    def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
+        """Give a finished folder its final name: checksums first, then one rename, then the receipt."""
+        write_json(staged / MANIFEST, {"run": record, "files": checksums(staged)})
+        _flush(staged)
+        self._clear_remains(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, folder)
+        _flush(folder.parent)
+        self.write_receipt(folder)
+
+    def _clear_remains(self, folder: Path) -> None:
+        """A folder without a manifest holds at most what the workflow left: an empty folder or an old receipt."""
+        if not folder.exists():
+            return
+        (folder / RECEIPT).unlink(missing_ok=True)
+        if any(folder.iterdir()):
+            raise DropnasError("stands in the place of a run but is none", where=folder, remedy="move it away")
+
+    def write_receipt(self, folder: Path) -> None:
+        """Write `run.json` again from the manifest, unless it stands there already."""
+        manifest = read_json(folder / MANIFEST)
+        receipt = {**manifest["run"], "manifest_sha256": sha256(folder / MANIFEST)}
+        if not (folder / RECEIPT).is_file() or read_json(folder / RECEIPT) != receipt:
+            write_json(folder / RECEIPT, receipt)
+
+    def damage(self, folder: Path) -> list[str]:
+        """What is wrong with a published run, one line a file; empty if all is as it was written."""
+        manifest = read_json(folder / MANIFEST)
+        found = {name: value for name, value in checksums(folder).items() if name not in (MANIFEST, RECEIPT)}
+        expected = manifest["files"]
+        lost = [f"{folder / name}: missing" for name in expected if name not in found]
+        changed = [f"{folder / name}: changed" for name in found if name in expected and found[name] != expected[name]]
+        added = [f"{folder / name}: not in the manifest" for name in found if name not in expected]
+        return lost + changed + added + _receipt_damage(folder)
+
+    def require_intact(self, folder: Path) -> None:
+        """Raise a DropnasError that names the first damaged file."""
+        damage = self.damage(folder)
+        if damage:
+            raise DropnasError(f"{damage[0]} since it was published", remedy=f"restore or remove {folder}")
+
+    def discard_scratch(self, identity: str) -> None:
+        """Remove the resume state of a run that is published."""
+        shutil.rmtree(self.scratch(identity), ignore_errors=True)
+
+
+def _receipt_damage(folder: Path) -> list[str]:
+    receipt = folder / RECEIPT
+    if not receipt.is_file():
+        return []  # the workflow removed it; it is written again
+    intact = read_json(receipt).get("manifest_sha256") == sha256(folder / MANIFEST)
+    return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

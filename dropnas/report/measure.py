@@ -1,0 +1,94 @@
+"""From the runs behind one entry to the measurements of one cell.
+
+Design choices: both errors of each training, final and best on test, since the paper printed the latter; parameters
+in both conventions, since the paper's are the release's; the search cost is rounded before it is kept, because the
+receipts' seconds differ from one execution to the next and a table of identical runs has to be identical.
+"""
+
+from collections.abc import Callable, Sequence
+
+from dropnas.analysis.summary import Summary, summarise
+from dropnas.report.model import Line, Measurement
+from dropnas.report.printed import Column, Layout
+from dropnas.report.runs import Errors, Run, Training
+
+SECONDS_A_DAY = 86_400
+MILLION = 10**6
+MEBI = 2**20  # the release's logger divided by it
+
+
+def measure(
+    layout: Layout, column: Column, searches: Sequence[Run], trainings: Sequence[Training]
+) -> list[Measurement]:
+    """All measurements of one column; none where the runs do not have the quantity.
+
+    Args:
+        layout: the table, for its style.
+        column: what to measure.
+        searches: the searches of all seeds.
+        trainings: the trainings of all seeds, at least one.
+    """
+    if column.quantity == "parameters":
+        return _parameters(selected(trainings))
+    if column.quantity == "search_days":
+        return _search_days(searches)
+    if column.quantity == "top1_error":
+        return _errors(layout, column.quantity, [(training.run, training.top1) for training in trainings])
+    return _errors(layout, column.quantity, [(one.run, one.top5) for one in trainings if one.top5 is not None])
+
+
+def selected(trainings: Sequence[Training]) -> Training:
+    """The training with the lowest top-1 error of any epoch, the first of several, as the paper chose its best."""
+    return min(trainings, key=lambda training: training.top1.best)
+
+
+def _errors(layout: Layout, quantity: str, measured: Sequence[tuple[Run, Errors]]) -> list[Measurement]:
+    if not measured:
+        return []
+    runs = tuple(run.name for run, _ in measured)
+    kinds: tuple[tuple[str, Line, Callable[[Errors], float]], ...] = (
+        ("final", Line.FINAL, lambda errors: errors.final),
+        ("best_on_test", Line.BEST, lambda errors: errors.best),
+    )
+    summaries = [(kind, line, summarise([take(errors) for _, errors in measured])) for kind, line, take in kinds]
+    return [
+        Measurement(f"{quantity}_{kind}", line, _error_text(layout, summary), summary, runs)
+        for kind, line, summary in summaries
+    ]
+
+
+def _error_text(layout: Layout, summary: Summary) -> str:
+    """As the paper sets it, with n: "2.26 (2.58±0.14; n=8)" or "2.68±0.10 (n=8)", and "1.88 (n=1)" for one seed."""
+    digits = layout.decimals
+    if summary.std is None:
+        return f"{summary.mean:.{digits}f} (n=1)"
+    spread = f"{summary.mean:.{digits}f}±{summary.std:.{digits}f}"
+    if layout.style == "mean":
+        return f"{spread} (n={summary.n})"
+    return f"{summary.best:.{digits}f} ({spread}; n={summary.n})"
+
+
+def _parameters(training: Training) -> list[Measurement]:
+    runs = (training.run.name,)
+    plain = training.parameters / MILLION
+    released = training.parameters_with_auxiliary / MEBI
+    return [
+        Measurement("parameters_million", Line.BEST, _count_text(plain), summarise([plain]), runs),
+        Measurement(
+            "parameters_as_released", Line.BEST, f"(as released {_count_text(released)})", summarise([released]), runs
+        ),
+    ]
+
+
+def _count_text(value: float) -> str:
+    """One decimal as the paper prints it, or two significant digits of a network that is smaller than that."""
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def _search_days(searches: Sequence[Run]) -> list[Measurement]:
+    """The mean cost of one search in device-days, with one decimal."""
+    if not searches:
+        return []
+    days = round(summarise([run.seconds for run in searches]).mean / SECONDS_A_DAY, 1)
+    runs = tuple(run.name for run in searches)
+    return [Measurement("search_device_days", Line.BEST, f"{days:.1f}", summarise([days]), runs)]

@@ -1,0 +1,43 @@
+"""The numbers of ours in finished tables, as one JSON for DVC's metrics: table, row, column, then plain numbers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dropnas.provenance.files import read_json
+
+TABLE = "table.json"
+Metrics = dict[str, dict[str, dict[str, dict[str, float]]]]
+
+
+def metrics(folders: Sequence[Path]) -> Metrics:
+    """Our numbers in some tables.
+
+    Args:
+        folders: run folders of tables.
+
+    Returns:
+        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}; a cell that no run of ours
+        fills is left out, and so is the deviation of a single run.
+
+    Raises:
+        DropnasError: a folder holds no table.
+    """
+    tables = [read_json(folder / TABLE) for folder in folders]
+    return {table["table"]: _rows(table) for table in tables}
+
+
+def _rows(table: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    rows = {
+        row["row"]: {cell["column"]: _numbers(cell) for cell in row["cells"] if cell["ours"]} for row in table["rows"]
+    }
+    return {row: cells for row, cells in rows.items() if cells}
+
+
+def _numbers(cell: dict[str, Any]) -> dict[str, float]:
+    return {
+        f"{measured['quantity']}_{statistic}": measured[statistic]
+        for measured in cell["ours"]
+        for statistic in ("mean", "std", "best", "n")
+        if measured[statistic] is not None
+    }

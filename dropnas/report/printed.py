@@ -1,0 +1,158 @@
+"""The paper's tables as it prints them: layout, captions and every number, from one data file.
+
+Design choices: a number is kept as the text that is printed and read from that text, so that there is one
+transcription and the printed digits survive (2.60 is not 2.6); the layout lies beside the numbers, so that the six
+tables are built by the same code; a slip in the file is refused when it is read.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from dropnas.report.config import TableName
+
+Quantity = Literal["top1_error", "top5_error", "parameters", "search_days"]
+Style = Literal["mean", "best-and-mean"]
+Open = Literal["rows", "columns", "both", "nowhere"]
+
+NOTHING = "-"
+NUMBER = r"\d+(?:\.\d+)?"
+BEST_AND_MEAN = re.compile(rf"({NUMBER}) \(({NUMBER})±({NUMBER})\)")
+MEAN = re.compile(rf"({NUMBER})(?:±({NUMBER}))?")
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One cell of the paper.
+
+    Attributes:
+        text: what is printed.
+        mean: the printed mean, or the only number that is printed; None where nothing is.
+        std: the printed deviation: population deviation, over eight seeds in the paper's own rows.
+        best: the printed best of several seeds.
+    """
+
+    text: str
+    mean: float | None = None
+    std: float | None = None
+    best: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers: its key, the two lines of its header, and what it holds."""
+
+    key: str
+    header: tuple[str, str]
+    quantity: Quantity
+
+
+@dataclass(frozen=True)
+class PrintedRow:
+    """A row of the paper.
+
+    Attributes:
+        key: what entries of ours call it.
+        heads: the texts of its label columns, with citation and marks.
+        cells: one for each column.
+        rule: whether a line is drawn above it.
+    """
+
+    key: str
+    heads: tuple[str, ...]
+    cells: tuple[Printed, ...]
+    rule: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One table of the paper.
+
+    Attributes:
+        name, number, caption: which table it is.
+        trainings: the stage whose runs give its numbers.
+        style: how ours are set: `best-and-mean` is "2.26 (2.58±0.14)", `mean` is "2.68±0.10".
+        decimals: of our errors, as many as the paper prints.
+        open: where a method or space that the paper does not have is added: in rows, columns, both, or nowhere.
+        heads: the headers of the label columns.
+        columns, rows: the table itself.
+    """
+
+    name: TableName
+    number: int
+    caption: str
+    trainings: Literal["retrain", "transfer"]
+    style: Style
+    decimals: int
+    open: Open
+    heads: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    rows: tuple[PrintedRow, ...]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row.cells) != len(self.columns) or len(row.heads) != len(self.heads):
+                raise ValueError(f"{self.name}, row {row.key}: {len(row.cells)} cells, {len(row.heads)} labels")
+
+    @property
+    def row_is_method(self) -> bool:
+        """Whether one entry fills a whole row (errors, parameters and cost of one method), as in Tables 1-3."""
+        return any(column.quantity == "parameters" for column in self.columns)
+
+
+def parse_printed(text: str) -> Printed:
+    """Read a printed cell. Raises ValueError for anything that the paper's tables do not contain."""
+    if text == NOTHING:
+        return Printed(text)
+    if match := BEST_AND_MEAN.fullmatch(text):
+        lowest, mean, std = map(float, match.groups())
+        return Printed(text, mean=mean, std=std, best=lowest)
+    if match := MEAN.fullmatch(text):
+        return Printed(text, mean=float(match[1]), std=None if match[2] is None else float(match[2]))
+    raise ValueError(f"not a printed number: {text!r}")
+
+
+@cache
+def layouts() -> dict[str, Layout]:
+    """The six tables by name."""
+    text = Path(__file__).with_name("printed.yaml").read_text(encoding="utf-8")
+    return {name: _layout(name, entry) for name, entry in yaml.safe_load(text).items()}
+
+
+def layout(table: TableName) -> Layout:
+    """One table of the paper."""
+    return layouts()[table]
+
+
+def _layout(name: Any, entry: dict[str, Any]) -> Layout:
+    """Unknown and missing keys are refused by the dataclass."""
+    return Layout(
+        **{
+            **entry,
+            "name": name,
+            "heads": tuple(map(_header, entry["heads"])),
+            "columns": tuple(_column(key, column) for key, column in entry["columns"].items()),
+            "rows": tuple(_row(key, **row) for key, row in entry["rows"].items()),
+        }
+    )
+
+
+def _column(key: str, entry: dict[str, Any]) -> Column:
+    return Column(**{**entry, "key": key, "header": _header(entry["header"])})
+
+
+def _header(lines: list[str]) -> tuple[str, str]:
+    top, bottom = lines
+    return top, bottom
+
+
+def _row(
+    key: str, *, label: str, cells: list[str], citation: str = "", marks: str = "", group: str = "", rule: bool = False
+) -> PrintedRow:
+    full = (f"{label} [{citation}]" if citation else label) + marks
+    heads = (group, full) if group else (full,)
+    return PrintedRow(key, heads, tuple(map(parse_printed, cells)), rule)

@@ -1,0 +1,117 @@
+"""A table as LaTeX, to be taken into a document by `\\input`; it needs the package booktabs and nothing else.
+
+Design choices: the header is the paper's, with shared headers over their columns; the Unicode of the texts becomes
+LaTeX commands, so that the file is plain ASCII whatever the reader's encoding (a user's own label excepted).
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from dropnas.report.grid import body, header
+from dropnas.report.model import Table
+from dropnas.report.notes import provenance, warning
+
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+MARKS = {"\N{DAGGER}": r"\dagger ", "\N{ASTERISK OPERATOR}": r"\ast "}
+RAISED = re.compile(f"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻{''.join(MARKS)}]+")
+OPENING = re.compile(r"(?<![^\s(])'")
+GROUP = re.compile(r"O\\_(n?p)\b")
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": r"\textbar{}",
+}
+SYMBOLS = {
+    "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{GREEK SMALL LETTER ALPHA}": r"$\alpha$",
+}
+
+
+def latex(table: Table) -> str:
+    """The whole file: a table environment with caption, warning, table, notes."""
+    columns = header(table)
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escaped(table.caption)}}}",
+        rf"\label{{tab:{table.name}-{_identifier(table.profile)}}}",
+        *([rf"\textbf{{{escaped(warning(table))}}}\par\medskip"] if warning(table) else []),
+        rf"\begin{{tabular}}{{{'l' * len(columns)}}}",
+        r"\toprule",
+        *_header(columns),
+        r"\midrule",
+        *_body(table),
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\par\medskip\footnotesize {' '.join(map(escaped, (provenance(table), *table.notes)))}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX: special characters, superscripts, the two operation groups, symbols."""
+    text = "".join(SPECIAL.get(character, character) for character in " ".join(text.split()))
+    text = OPENING.sub("`", text)
+    text = GROUP.sub(r"$\\mathcal{O}_{\1}$", text)
+    text = RAISED.sub(_raised, text)
+    return "".join(SYMBOLS.get(character, character) for character in text)
+
+
+def _raised(match: re.Match[str]) -> str:
+    marks = "".join(MARKS.get(character, character) for character in match[0].translate(SUPERSCRIPTS))
+    return f"$^{{{marks.strip()}}}$"
+
+
+def _identifier(text: str) -> str:
+    return re.sub("[^A-Za-z0-9-]+", "-", text)
+
+
+def _header(columns: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    """One or two lines; neighbours with the same first line share it."""
+    spans = [(top, len(list(group))) for top, group in groupby(top for top, _ in columns)]
+    yield _row(_span(top, length) for top, length in spans)
+    yield from _rules(spans)
+    if any(bottom for _, bottom in columns):
+        yield _row(escaped(bottom) for _, bottom in columns)
+
+
+def _span(text: str, length: int) -> str:
+    return escaped(text) if length == 1 else rf"\multicolumn{{{length}}}{{c}}{{{escaped(text)}}}"
+
+
+def _rules(spans: list[tuple[str, int]]) -> Iterator[str]:
+    first = 1
+    for _, length in spans:
+        if length > 1:
+            yield rf"\cmidrule(lr){{{first}-{first + length - 1}}}"
+        first += length
+
+
+def _body(table: Table) -> Iterator[str]:
+    """The lines; of several label columns the first is told only where it changes, as in the paper."""
+    told = ""
+    for line in body(table):
+        if line.rule:
+            yield r"\midrule"
+        first, *rest = line.texts
+        repeated = len(table.heads) > 1 and first == told
+        told = first or told
+        yield _row(map(escaped, ("" if repeated else first, *rest)))
+
+
+def _row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"

@@ -1,0 +1,77 @@
+"""Finished tables in short, for a terminal: our numbers beside the paper's, in 100 columns.
+
+Design choices: a plain string and no colours, so that a log shows the same; only what we ran, since the quoted rows
+are in the files whose place is told; the label of a row has a line of its own, so that three numbers fit beside each
+other.
+"""
+
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dropnas.provenance.files import read_json
+from dropnas.report.metrics import TABLE
+from dropnas.report.model import Line
+from dropnas.report.printed import NOTHING
+
+WIDTH = 100
+NUMBERS = ("Ours, final epoch", "Ours, best on test", "Paper")
+
+
+def summary(folders: Sequence[Path]) -> str:
+    """The tables in short, where each lies in full, and what all of them have to say of data, hardware and profile.
+
+    Args:
+        folders: run folders of tables.
+
+    Raises:
+        DropnasError: a folder holds no table.
+    """
+    stream = io.StringIO()
+    console = Console(file=stream, width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
+    tables = [(folder, read_json(folder / TABLE)) for folder in folders]
+    for folder, table in tables:
+        console.print(_title(table))
+        console.print(_grid(table))
+        console.print(f"In full: {folder / table['table']}.md\n", soft_wrap=True)
+    console.print(*_foot([table for _, table in tables]), sep="\n")
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def _title(table: dict[str, Any]) -> str:
+    caption = table["caption"].partition(". ")[0].rstrip(".")
+    return textwrap.fill(f"Table {table['number']}: {caption} (profile {table['profile']})", WIDTH)
+
+
+def _grid(table: dict[str, Any]) -> Table:
+    """Each row that we ran: its label, and under it a line for each of its columns."""
+    grid = Table(table["row_header"], *NUMBERS, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    columns = {column["column"]: column["label"] for column in table["columns"]}
+    for row in table["rows"]:
+        filled = [cell for cell in row["cells"] if cell["ours"]]
+        if filled:
+            grid.add_row(row["label"])
+        for cell in filled:
+            paper = cell["paper"]["text"] if cell["paper"] else NOTHING
+            grid.add_row(f"  {columns[cell['column']]}", _text(cell, Line.FINAL), _text(cell, Line.BEST), paper)
+    return grid
+
+
+def _text(cell: dict[str, Any], line: Line) -> str:
+    return " ".join(measured["text"] for measured in cell["ours"] if measured["source"] == line)
+
+
+def _foot(tables: list[dict[str, Any]]) -> Iterator[str]:
+    """What the tables have in common, each told once."""
+    yield f"Data: {', '.join(_distinct(tables, 'data'))}. Hardware: {', '.join(_distinct(tables, 'hardware'))}."
+    yield from sorted({table["warning"] for table in tables} - {""})
+
+
+def _distinct(tables: list[dict[str, Any]], key: str) -> list[str]:
+    return sorted({text for table in tables for text in table[key]})

@@ -1,0 +1,95 @@
+"""The architecture parameters alpha: how they mix operations (Eq. 1) and how alpha-adjust corrects them (Eq. 2, 3).
+
+Design choices: one matrix for normal and one for reduction cells, shared by all cells of a kind, a row for each edge
+(node, predecessor) and a column for each operation of the space. The softmax is over the operations that were kept, as
+in the release, so that the gradient of a dropped alpha is exactly zero. Functions are pure and work on any number of
+leading dimensions; alpha-adjust computes in double precision, since its logarithms are a thousand times the alphas.
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dropnas.space.spaces import EDGES, SearchSpace
+
+Adjust = Literal["released", "equation-3", "off"]
+Mixture = list[list[tuple[int, Tensor]]]  # of a cell: for each edge the kept operations and their weights p
+
+
+class Alphas(NamedTuple):
+    """The two matrices of architecture parameters, each (edges, operations)."""
+
+    normal: Tensor
+    reduce: Tensor
+
+
+def initial_alphas(space: SearchSpace, scale: float, generator: torch.Generator) -> Alphas:
+    """Alphas from scale * N(0, 1), leaf tensors on the CPU; the normal cell's are drawn first."""
+    shape = (EDGES, len(space.operations))
+    return Alphas(*(scale * torch.randn(shape, generator=generator) for _ in range(2)))
+
+
+def kept_softmax(alphas: Tensor, kept: Tensor) -> Tensor:
+    """The weights p of Eq. 1 over the kept operations only; 0 for the dropped ones.
+
+    Args:
+        alphas: (..., operations).
+        kept: bool, same shape; at least one kept operation in each row.
+    """
+    return alphas.masked_fill(~kept, -math.inf).softmax(dim=-1)
+
+
+def mixtures(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> list[Mixture]:
+    """For each cell and edge the kept operations with their weights.
+
+    Args:
+        alphas: of both kinds.
+        kept: bool (cells, edges, operations), on the CPU, so that choosing operations waits for no device.
+        kinds: of each cell, 0 normal or 1 reduce.
+    """
+    rows = torch.stack([alphas[kind] for kind in kinds])  # (cells, edges, operations)
+    weights = kept_softmax(rows, kept.to(rows.device, non_blocking=True)).flatten().unbind()
+    operations = range(kept.shape[-1])
+    edges = [
+        [(index, weights[edge * len(operations) + index]) for index in operations if keeps[index]]
+        for edge, keeps in enumerate(kept.flatten(0, 1).tolist())
+    ]
+    return [edges[first : first + EDGES] for first in range(0, len(edges), EDGES)]
+
+
+def alpha_adjust(old: Tensor, new: Tensor, kept: Tensor, mode: Adjust) -> Tensor:
+    """The alphas after alpha-adjust ("Prevent Passive Update", Section 2.3).
+
+    With `released`, x solves Eq. 2 for the dropped alphas as they are now; with `equation-3`, it takes them to be
+    where they were. Either way x is added to the kept alphas of an edge. Edges that dropped nothing stay as they are.
+
+    Args:
+        old, new: (..., operations), before and after the batch.
+        kept: bool, same shape.
+    """
+    if mode == "off":
+        return new
+    before, after = old.double(), new.double()
+    x = _log_mass(before, kept) - _log_mass(after, kept)
+    if mode == "released":
+        x = x + _log_mass(after, ~kept) - _log_mass(before, ~kept)
+    partly = (kept.any(-1, keepdim=True)) & ~kept.all(-1, keepdim=True)
+    return torch.where(kept & partly, after + x, after).to(new.dtype)
+
+
+def _log_mass(alphas: Tensor, chosen: Tensor) -> Tensor:
+    """ln sum exp(alpha) over the chosen operations of each edge: (..., 1)."""
+    return alphas.masked_fill(~chosen, -math.inf).logsumexp(dim=-1, keepdim=True)
+
+
+def entropy(alphas: Tensor) -> float:
+    """Mean over the edges of the entropy of p over all operations, in nats."""
+    log_p = alphas.detach().double().log_softmax(dim=-1)
+    return -(log_p.exp() * log_p).sum(dim=-1).mean().item()
+
+
+def spread(alphas: Alphas) -> float:
+    """Standard deviation over all alphas of both kinds."""
+    return torch.cat([matrix.detach().double().flatten() for matrix in alphas]).std(correction=0).item()

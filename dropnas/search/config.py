@@ -1,0 +1,115 @@
+"""The configurations of the search and derive stages. No torch here: the plan reads it.
+
+Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md says why.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dropnas.precision import Precision
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class DropoutOptions:
+    """The options of grouped operation dropout (Section 2.3); the strategies of the paper are presets of it.
+
+    Attributes:
+        rate_parameterised: drop path rate r of the parameterised group O_p; 0 drops nothing.
+        rate_non_parameterised: the same of the non-parameterised group O_np (Table 5 varies both).
+        drop_probability: `paper` is p_d = r^(1/|group|); `released` is r^(1/4) whatever the group's size.
+        grouping: `groups` as in the paper; `one-group` drops from all operations together at the p_d of a group of
+            four, with at least one kept; `one-group-own-rate` at p_d = r^(1/|operations|).
+        masks: `shared` draws one mask for each cell kind; `per-cell` one for each cell.
+        alpha_adjust: `released` solves Eq. 2 with the dropped alphas as they moved; `equation-3` assumes that they
+            did not move; `off` is the ablation.
+        decay: `released` takes a second step on lambda * ||.||^2; `l2` adds lambda * w to the one gradient.
+        decay_scope: `kept` is partial decay; `all` is its ablation, where dropped parameters decay too.
+        dropped: `moved` lets momentum move what was dropped, as in the release; `frozen` leaves it where it was.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    rate_parameterised: float = field(default=3e-5, metadata={"ge": 0, "lt": 1})
+    rate_non_parameterised: float = field(default=3e-5, metadata={"ge": 0, "lt": 1})
+    drop_probability: Literal["paper", "released"] = "paper"
+    grouping: Literal["groups", "one-group", "one-group-own-rate"] = "groups"
+    masks: Literal["shared", "per-cell"] = "shared"
+    alpha_adjust: Literal["released", "equation-3", "off"] = "released"
+    decay: Literal["released", "l2"] = "released"
+    decay_scope: Literal["kept", "all"] = "kept"
+    dropped: Literal["moved", "frozen"] = "moved"
+
+
+SNAS_RATE = 0.875**4  # p_d = 0.875 in groups of four (Section 2.3)
+PROXYLESSNAS_RATE = 0.75**4  # p_d = 0.75
+
+PRESETS: dict[str, DropoutOptions] = {
+    "dropnas": DropoutOptions(),
+    "no-alpha-adjust": DropoutOptions(alpha_adjust="off"),
+    "no-partial-decay": DropoutOptions(decay_scope="all"),
+    "no-grouping": DropoutOptions(grouping="one-group"),
+    "one-level-darts": DropoutOptions(rate_parameterised=0.0, rate_non_parameterised=0.0),
+    "snas": DropoutOptions(rate_parameterised=SNAS_RATE, rate_non_parameterised=SNAS_RATE),
+    "proxylessnas": DropoutOptions(rate_parameterised=PROXYLESSNAS_RATE, rate_non_parameterised=PROXYLESSNAS_RATE),
+}
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """One search (Section 4.2, "Architecture Search").
+
+    Attributes:
+        space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in a package of the user's.
+        strategy: a key of PRESETS, or `module:ATTRIBUTE` of a Strategy in a package of the user's.
+        options: what differs from the preset (fields of DropoutOptions), or the keyword options of the user's strategy.
+        cells, channels: depth and initial width C of the supernet.
+        epochs, batch_size: length of the search and images a step.
+        seed: of everything random in the search.
+        learning_rate, learning_rate_min: of the weights w, cosine from the first to the second, one value an epoch.
+        momentum, weight_decay, gradient_clip: of the SGD on w; the clip is the norm over all w.
+        alpha_learning_rate, alpha_beta1, alpha_beta2, alpha_weight_decay: of Adam on the alphas.
+        alpha_scale: standard deviation of the normal distribution that the alphas start from.
+        crop_padding, flip: augmentation: random crop with this padding, random horizontal flip.
+        precision: how the numbers are computed; fp32 is the reference.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    space: str = "original"
+    strategy: str = "dropnas"
+    options: dict[str, Scalar] = field(default_factory=dict)
+    cells: int = field(default=14, metadata={"ge": 1})
+    channels: int = field(default=16, metadata={"ge": 1})
+    epochs: int = field(default=76, metadata={"ge": 1})
+    batch_size: int = field(default=96, metadata={"ge": 2})
+    seed: int = field(default=0, metadata={"ge": 0})
+    learning_rate: float = field(default=0.0375, metadata={"gt": 0})
+    learning_rate_min: float = field(default=0.0015, metadata={"ge": 0})
+    momentum: float = field(default=0.9, metadata={"ge": 0, "lt": 1})
+    weight_decay: float = field(default=3e-4, metadata={"ge": 0})
+    gradient_clip: float = field(default=3.0, metadata={"gt": 0})
+    alpha_learning_rate: float = field(default=3e-4, metadata={"gt": 0})
+    alpha_beta1: float = field(default=0.5, metadata={"ge": 0, "lt": 1})
+    alpha_beta2: float = field(default=0.999, metadata={"ge": 0, "lt": 1})
+    alpha_weight_decay: float = field(default=1e-3, metadata={"ge": 0})
+    alpha_scale: float = field(default=1e-3, metadata={"ge": 0})
+    crop_padding: int = field(default=4, metadata={"ge": 0})
+    flip: bool = True
+    precision: Precision = "fp32"
+
+
+@dataclass(frozen=True)
+class DeriveConfig:
+    """From alphas to a genotype (Section 2.1).
+
+    Attributes:
+        score: `alpha` ranks operations and edges by the raw alpha, as released; `probability` by p, as in the text.
+        skips: `separate` takes equal operations of a space (3-skip) one by one; `summed` adds their probabilities.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    score: Literal["alpha", "probability"] = "alpha"
+    skips: Literal["separate", "summed"] = "separate"

@@ -1,0 +1,57 @@
+"""From the name of a strategy and its options to `DropoutOptions`.
+
+Design choices: the check is written here, by hand, since a search must run where only torch and its like are
+installed and may be started from Python without a parameter file; no torch, so that a plan can be checked too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import Field, fields, replace
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from dropnas.errors import DropnasError
+from dropnas.search.config import PRESETS, DropoutOptions, Scalar, SearchConfig
+
+OPTIONS: dict[str, Field[Scalar]] = {option.name: option for option in fields(DropoutOptions)}
+
+
+def options_of(config: SearchConfig) -> DropoutOptions:
+    """The options of a preset, with what the configuration says otherwise.
+
+    Raises:
+        DropnasError: the strategy is no preset, or an option is unknown or out of range.
+    """
+    if config.strategy not in PRESETS:
+        known = ", ".join(PRESETS)
+        raise DropnasError(
+            f"unknown strategy {config.strategy!r}", remedy=f"known: {known}, or package.module:ATTRIBUTE"
+        )
+    return with_options(PRESETS[config.strategy], config.options, f"strategy {config.strategy!r}")
+
+
+def with_options(base: DropoutOptions, options: Mapping[str, Scalar], where: str) -> DropoutOptions:
+    """The base with some options replaced, each checked for name, type and range.
+
+    Raises:
+        DropnasError: an unknown option or a value that it does not take.
+    """
+    changes: dict[str, Any] = dict(options)
+    for name, value in changes.items():
+        if name not in OPTIONS:
+            close = get_close_matches(name, OPTIONS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(OPTIONS)}"
+            raise DropnasError(f"unknown option {name!r}", where=where, remedy=hint)
+        _check(OPTIONS[name], value, where)
+    return replace(base, **changes)
+
+
+def _check(option: Field[Scalar], value: Scalar, where: str) -> None:
+    """Options are rates in [0, 1) or one of a few words."""
+    words = get_args(option.type)
+    if words:
+        accepted, takes = value in words, f"one of {', '.join(words)}"
+    else:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        accepted, takes = number and 0 <= float(value) < 1, "a number from 0 to below 1"
+    if not accepted:
+        raise DropnasError(f"option {option.name!r} takes {takes}, not {value!r}", where=where)

@@ -1,0 +1,207 @@
+"""The search stage (Section 4.2): trains the supernet and its alphas on all training images, and keeps what it found.
+
+Design choices: everything random has a generator of its own, named by the seed and its purpose, those of an epoch by
+the epoch as well, so that a resumed search continues bit for bit. The weights are drawn on the CPU, so that every
+device starts from the same ones. What is written says nothing of time or machine.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from dropnas.data import arrays, augment, batches
+from dropnas.errors import DropnasError
+from dropnas.search import derive
+from dropnas.search.architecture import Alphas, entropy, initial_alphas, spread
+from dropnas.search.config import DeriveConfig, SearchConfig
+from dropnas.search.strategy import SearchState, make_optimisers, make_strategy
+from dropnas.search.supernet import Supernet
+from dropnas.space.names import SKIP
+from dropnas.space.small_maps import exchange
+from dropnas.space.spaces import SearchSpace, find_space
+from dropnas.training import determinism, precision
+from dropnas.training.initialisation import initialise
+from dropnas.training.loop import train
+from dropnas.training.metrics import Row, write_csv, write_json
+from dropnas.training.schedule import cosine
+from dropnas.training.seeding import generator
+from dropnas.workspace import Workspace
+
+Matrices = dict[str, list[list[float]]]
+
+
+def run(config: SearchConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Search on the prepared dataset `inputs[0]`.
+
+    Writes alphas.json, history.json (the alphas of every epoch, 0 is the start), metrics.csv, result.json and
+    supernet.safetensors.
+
+    Returns:
+        images_per_second, of this start of the run.
+
+    Raises:
+        DropnasError: an unknown space, strategy or option; a loss that is not finite.
+    """
+    determinism.apply(config.seed, workspace.device, workspace.threads)
+    precision.apply(config.precision)
+    images = arrays.load(inputs[0], "train", device=workspace.device)
+    space = find_space(config.space)
+    search = Search(config, space, images, workspace.device)
+    started = time.perf_counter()
+    rows = train(search, config.epochs, workspace)
+    seconds = time.perf_counter() - started
+    _write(out, search, rows)
+    return {"images_per_second": search.images_seen / seconds}
+
+
+class Search:
+    """The trainee: a supernet, its alphas and a strategy on a dataset."""
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, images: arrays.ImageArrays, device: str) -> None:
+        """Make everything of a search from its configuration; nothing is trained yet."""
+        self.config, self.space, self.images, self.device = config, space, images, device
+        self.strategy = make_strategy(config, space)
+        self.state = _new_state(config, space, images.classes, device)
+        self.history: list[Matrices] = [_matrices(self.state.alphas)]
+        self.images_seen = 0  # since this start, for the throughput only
+        self.order, self.augmentation = torch.empty(0), generator(0, "augmentation", device=device)
+        self.loss_sum = self.correct = torch.zeros((), device=device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return batches.steps_per_epoch(len(self.images), self.config.batch_size)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set what follows from (seed, epoch): learning rate, order, generators; empty the sums."""
+        config = self.config
+        for group in self.state.weight_optimiser.param_groups:
+            group["lr"] = cosine(config.learning_rate, config.learning_rate_min, epoch, config.epochs)
+        self.order = batches.epoch_order(len(self.images), config.seed, epoch).to(self.device)
+        self.augmentation = generator(config.seed, "augmentation", epoch, device=self.device)
+        self.state.generator = generator(config.seed, "masks", epoch)
+        self.state.epoch = epoch
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+
+    def step(self, epoch: int, step: int) -> Tensor:
+        """Train on one batch; gives its loss."""
+        size = self.config.batch_size
+        chosen = self.order[step * size : (step + 1) * size]
+        labels = self.images.labels[chosen]
+        loss, logits = self.strategy.step(self.state, self._augmented(chosen), labels)
+        self.loss_sum = self.loss_sum + loss * len(chosen)
+        self.correct = self.correct + (logits.argmax(dim=1) == labels).sum()
+        self.images_seen += len(chosen)
+        return loss
+
+    def finish_epoch(self, epoch: int) -> Row:
+        """The epoch's row: what was learned, and where the alphas stand.
+
+        Raises:
+            DropnasError: an alpha is not finite.
+        """
+        if not all(bool(alpha.isfinite().all()) for alpha in self.state.alphas):
+            raise DropnasError(
+                "an alpha is not finite",
+                where=f"epoch {epoch + 1}",
+                remedy="a smaller alpha_learning_rate may mend it",
+            )
+        self.history.append(_matrices(self.state.alphas))
+        count = min(self.steps_per_epoch * self.config.batch_size, len(self.images))
+        return {
+            "train_loss": self.loss_sum.item() / count,
+            "train_accuracy": 100 * self.correct.item() / count,
+            "learning_rate": self.state.weight_optimiser.param_groups[0]["lr"],
+            **describe(self.space, self.state.alphas),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that moved."""
+        return {
+            "supernet": self.state.supernet.state_dict(),
+            "alphas": [alpha.detach() for alpha in self.state.alphas],
+            "weight_optimiser": self.state.weight_optimiser.state_dict(),
+            "alpha_optimiser": self.state.alpha_optimiser.state_dict(),
+            "generators": [self.state.generator.get_state(), self.augmentation.get_state()],
+            "strategy": self.strategy.state_dict(),
+            "history": self.history,
+            "sums": [self.loss_sum, self.correct],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over such a state."""
+        self.state.supernet.load_state_dict(state["supernet"])
+        with torch.no_grad():
+            for alpha, saved in zip(self.state.alphas, state["alphas"], strict=True):
+                alpha.copy_(saved)
+        self.state.weight_optimiser.load_state_dict(state["weight_optimiser"])
+        self.state.alpha_optimiser.load_state_dict(state["alpha_optimiser"])
+        for made, saved in zip((self.state.generator, self.augmentation), state["generators"], strict=True):
+            made.set_state(saved)
+        self.strategy.load_state_dict(state["strategy"])
+        self.history = state["history"]
+        self.loss_sum, self.correct = (value.to(self.device) for value in state["sums"])
+
+    def _augmented(self, chosen: Tensor) -> Tensor:
+        """The chosen images after random crop and flip, normalised: (B, 3, H, W)."""
+        images = self.images.batch(chosen)
+        images = augment.random_crop(images, self.config.crop_padding, self.augmentation)
+        if self.config.flip:
+            images = augment.random_flip(images, self.augmentation)
+        return augment.normalise(images, self.images.mean, self.images.std)
+
+
+def _new_state(config: SearchConfig, space: SearchSpace, classes: int, device: str) -> SearchState:
+    supernet = Supernet(space, config.channels, config.cells, classes)
+    initialise(supernet, generator(config.seed, "weights"))
+    supernet.to(device)
+    exchange(supernet)
+    drawn = initial_alphas(space, config.alpha_scale, generator(config.seed, "alphas"))
+    alphas = Alphas(*(alpha.to(device).requires_grad_() for alpha in drawn))
+    sgd, adam = make_optimisers(config, supernet, alphas)
+    masks = generator(config.seed, "masks", 0)
+    return SearchState(supernet, alphas, sgd, adam, masks, config.precision, device, epoch=0, epochs=config.epochs)
+
+
+def describe(space: SearchSpace, alphas: Alphas) -> Row:
+    """Where the alphas stand: entropy of p, skip-connects of the genotype, whether both scores give the same one."""
+    normal, reduce = (matrix.tolist() for matrix in alphas)
+    by_alpha = derive.genotype(space.operations, normal, reduce, DeriveConfig(score="alpha"))
+    by_probability = derive.genotype(space.operations, normal, reduce, DeriveConfig(score="probability"))
+    return {
+        "alpha_entropy_normal": entropy(alphas.normal),
+        "alpha_entropy_reduce": entropy(alphas.reduce),
+        "skips_normal": sum(name == SKIP for name, _ in by_alpha.normal),
+        "skips_reduce": sum(name == SKIP for name, _ in by_alpha.reduce),
+        "same_by_probability": int(derive.is_same(by_alpha, by_probability)),
+    }
+
+
+def _matrices(alphas: Alphas) -> Matrices:
+    return {kind: matrix.tolist() for kind, matrix in alphas._asdict().items()}
+
+
+def _write(out: Path, search: Search, rows: list[Row]) -> None:
+    operations = list(search.space.operations)
+    epochs = [{"epoch": epoch, **matrices} for epoch, matrices in enumerate(search.history)]
+    write_json(out / "alphas.json", {"operations": operations, **search.history[-1]})
+    write_json(out / "history.json", {"operations": operations, "epochs": epochs})
+    write_csv(out / "metrics.csv", rows)
+    start = Alphas(*(torch.tensor(matrix) for matrix in search.history[0].values()))
+    result = {
+        "train_loss": rows[-1]["train_loss"],
+        "train_accuracy": rows[-1]["train_accuracy"],
+        "epochs": search.config.epochs,
+        "alpha_spread_start": spread(start),
+        "alpha_spread_end": spread(search.state.alphas),
+        "parameters": sum(weight.numel() for weight in search.state.supernet.parameters()),
+    }
+    write_json(out / "result.json", result)
+    weights = {name: value.cpu().contiguous() for name, value in search.state.supernet.state_dict().items()}
+    (out / "supernet.safetensors").write_bytes(save(weights))

@@ -1,0 +1,129 @@
+"""The supernet (Section 2.1, Section 4.2): the plain one, to be read beside the paper.
+
+Design choices: modules are made, and so `parameters()` come, in the order stem; in each cell the two preprocessing
+operations, then the edges (node, predecessor), on each edge the operations in the order of the space; classifier.
+What is dropped is not computed. The alphas are no part of it: a forward pass is given the mixing weights. Batch norms
+have no affine parameters, in the operations, after pooling and in the preprocessing; the stem's has them, as in DARTS.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dropnas.search.architecture import Mixture
+from dropnas.space.names import INPUTS
+from dropnas.space.operations import FactorizedReduce, ReLUConvBN, make_operation
+from dropnas.space.spaces import NODES, SearchSpace, edges
+
+STEM_MULTIPLIER = 3
+NORMAL, REDUCE = 0, 1
+
+
+def cell_kinds(cells: int) -> tuple[int, ...]:
+    """The kind of each cell, NORMAL or REDUCE: reductions stand at one third and two thirds of the depth."""
+    return tuple(REDUCE if cell in (cells // 3, 2 * cells // 3) else NORMAL for cell in range(cells))
+
+
+class MixedOperation(nn.ModuleList):
+    """An edge: all candidate operations of the space, in its order."""
+
+    def forward(self, state: Tensor, kept: Sequence[tuple[int, Tensor]]) -> Tensor:
+        """Eq. 1: the sum of p_o * o(x) over the kept operations, given as pairs (index, p_o)."""
+        return sum_of([weight * self[index](state) for index, weight in kept])
+
+
+class Cell(nn.Module):
+    """A cell with all candidate operations on all of its edges."""
+
+    def __init__(
+        self, space: SearchSpace, before: int, last: int, channels: int, kind: int, halved_before: bool
+    ) -> None:
+        """Build a cell.
+
+        Args:
+            before, last: channels of the last output but one and of the last output.
+            channels: of each node; the output has NODES times as many.
+            kind: NORMAL, or REDUCE, whose edges from the inputs have stride 2.
+            halved_before: whether the last cell was a reduction, so that the output before it is twice as large.
+        """
+        super().__init__()
+        self.preprocess0: nn.Module = (
+            FactorizedReduce(before, channels, affine=False)
+            if halved_before
+            else ReLUConvBN(before, channels, 1, 1, 0, affine=False)
+        )
+        self.preprocess1 = ReLUConvBN(last, channels, 1, 1, 0, affine=False)
+        strides = [2 if kind == REDUCE and predecessor < INPUTS else 1 for _, predecessor in edges()]
+        self.edges = nn.ModuleList(
+            MixedOperation(
+                make_operation(name, channels, stride, affine=False, pool_norm=True) for name in space.operations
+            )
+            for stride in strides
+        )
+
+    def forward(self, before: Tensor, last: Tensor, mixture: Mixture) -> Tensor:
+        """The concatenated nodes: (B, NODES * channels, H, W), or half of H and W in a reduction."""
+        states = [self.preprocess0(before), self.preprocess1(last)]
+        mixed = zip(self.edges, mixture, strict=True)
+        for _ in range(NODES):
+            incoming = [(state, *next(mixed)) for state in states]
+            states.append(sum_of([edge(state, kept) for state, edge, kept in incoming]))
+        return torch.cat(states[INPUTS:], dim=1)
+
+
+def sum_of(terms: Sequence[Tensor]) -> Tensor:
+    """Their sum, from the left."""
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+class Supernet(nn.Module):
+    """The one-shot model: all candidate operations on all edges of all cells.
+
+    Attributes:
+        kinds: of each cell, NORMAL or REDUCE.
+    """
+
+    def __init__(self, space: SearchSpace, channels: int, cells: int, classes: int) -> None:
+        """Build it; `channels` is C, the width of the first cell's nodes, which each reduction doubles."""
+        super().__init__()
+        self.kinds = cell_kinds(cells)
+        width = STEM_MULTIPLIER * channels
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+        stack: list[Cell] = []
+        before, last, halved_before = width, width, False
+        for kind in self.kinds:
+            channels *= 2 if kind == REDUCE else 1
+            stack.append(Cell(space, before, last, channels, kind, halved_before))
+            before, last, halved_before = last, NODES * channels, kind == REDUCE
+        self.cells = nn.ModuleList(stack)
+        self.classifier = nn.Linear(last, classes)
+        self._places = self._places_of(stack)
+
+    def forward(self, images: Tensor, mixture: Sequence[Mixture]) -> Tensor:
+        """Logits (B, classes) of images (B, 3, H, W); one mixture for each cell."""
+        before = last = self.stem(images)
+        for cell, of_cell in zip(self.cells, mixture, strict=True):
+            before, last = last, cell(before, last, of_cell)
+        logits: Tensor = self.classifier(last.mean(dim=(2, 3)))
+        return logits
+
+    def weights(self, kept: Tensor) -> list[nn.Parameter]:
+        """The weights w that a mask leaves, in the order of `parameters()`.
+
+        What is not on an edge (stem, preprocessing, classifier) is always among them.
+
+        Args:
+            kept: bool (cells, edges, operations).
+        """
+        keeps = kept.flatten().tolist()
+        return [weight for weight, place in self._places if place is None or keeps[place]]
+
+    def _places_of(self, cells: Sequence[Cell]) -> list[tuple[nn.Parameter, int | None]]:
+        """Each weight with the flat index (cell, edge, operation) of its operation, None off the edges."""
+        operations = [operation for cell in cells for edge in cell.edges for operation in edge.children()]
+        place_of = {id(w): place for place, operation in enumerate(operations) for w in operation.parameters()}
+        return [(weight, place_of.get(id(weight))) for weight in self.parameters()]

@@ -1,0 +1,38 @@
+"""The vocabulary of cells: the names of the operations, and how many inputs a cell has.
+
+The names stand apart from the operations themselves so that genotypes are checked without torch, and apart from the
+spaces so that a new space changes no retraining's identity.
+"""
+
+import difflib
+
+from dropnas.errors import DropnasError
+from dropnas.extension import is_reference
+
+ZERO = "none"  # the paper's Zero: no connection at all
+INPUTS = 2  # states 0 and 1 of a cell: the outputs of the last cell but one and of the last cell
+SKIP = "skip_connect"  # the paper's Identity
+
+PARAMETERISED = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")  # O_p, Section 2.3
+NON_PARAMETERISED = ("max_pool_3x3", "avg_pool_3x3", SKIP, ZERO)  # O_np
+PEERS = ("sep_conv_7x7", "conv_7x1_1x7")  # of NASNet-A and AmoebaNet-A, which the tables quote
+
+OPERATION_NAMES = PARAMETERISED + NON_PARAMETERISED + PEERS
+
+
+def check_operation(name: str, where: object) -> None:
+    """Accept a known name or a reference `package.module:ATTRIBUTE` (which is not imported here).
+
+    Raises:
+        DropnasError: any other name; the known ones are listed, a close one is suggested.
+    """
+    if name in OPERATION_NAMES or is_reference(name):
+        return
+    close = difflib.get_close_matches(name, OPERATION_NAMES, n=1)
+    suggestion = f"did you mean {close[0]!r}? " if close else ""
+    known = ", ".join(OPERATION_NAMES)
+    raise DropnasError(
+        f"unknown operation {name!r}",
+        where=where,
+        remedy=f"{suggestion}known: {known}, or package.module:ATTRIBUTE",
+    )

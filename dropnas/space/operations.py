@@ -1,0 +1,199 @@
+"""The operations on a cell's edges and the blocks that they are made of (Section 2.1; layouts as in DARTS).
+
+Design choices: every operation keeps the number of channels and has stride 1 or 2; maps of any size from 1x1 work, and
+all operations of one stride give maps of one size (the half, rounded up), so that odd sizes add up as well. A batch
+norm follows each convolution and, with `pool_norm`, each pooling (the release's choice; DARTS' own network has none).
+`affine` is off in the supernet and on in the evaluation networks.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dropnas.errors import DropnasError
+from dropnas.extension import load
+from dropnas.space.names import check_operation
+
+Factory = Callable[[int, int, bool, bool], nn.Module]  # (channels, stride, affine, pool_norm)
+
+
+class Identity(nn.Module):
+    """Skip-connect of stride 1; drop-path leaves it alone, and knows it by this class."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        return states
+
+
+class Zero(nn.Module):
+    """No connection: zeros of the size that the stride gives."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, states: Tensor) -> Tensor:
+        return torch.zeros_like(states[:, :, :: self.stride, :: self.stride])  # (B, C, ceil(H/s), ceil(W/s))
+
+
+class ReLUConvBN(nn.Sequential):
+    """ReLU, convolution, batch norm: the preprocessing of a cell's inputs, 1x1 there."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, stride: int, padding: int, affine: bool
+    ) -> None:
+        super().__init__(
+            nn.ReLU(),
+            nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=padding, bias=False),
+            nn.BatchNorm2d(channels_out, affine=affine),
+        )
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the map with two 1x1 convolutions of stride 2, the second one shifted by a pixel.
+
+    Where a side is odd the shifted map is filled up with one row or column of zeros, so that both halves have the same
+    size; even sides are as in DARTS. An odd number of output channels gives the second convolution one more.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, affine: bool) -> None:
+        super().__init__()
+        half = channels_out // 2
+        self.relu = nn.ReLU()
+        self.straight = nn.Conv2d(channels_in, half, 1, stride=2, bias=False)
+        self.shifted = nn.Conv2d(channels_in, channels_out - half, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out, affine=affine)
+
+    def forward(self, states: Tensor) -> Tensor:
+        states = self.relu(states)
+        height, width = states.shape[-2:]
+        shifted = functional.pad(states, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        reduced: Tensor = self.norm(torch.cat([self.straight(states), self.shifted(shifted)], dim=1))
+        return reduced
+
+
+class DilConv(nn.Sequential):
+    """ReLU, depthwise convolution of dilation 2, pointwise convolution, batch norm."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
+        super().__init__(
+            nn.ReLU(),
+            nn.Conv2d(
+                channels,
+                channels,
+                kernel,
+                stride,
+                padding=kernel - 1,
+                dilation=2,
+                groups=channels,
+                bias=False,
+            ),
+            nn.Conv2d(channels, channels, 1, bias=False),
+            nn.BatchNorm2d(channels, affine=affine),
+        )
+
+
+class SepConv(nn.Sequential):
+    """A separable convolution applied twice, ReLU first and batch norm last each time; the first has the stride."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
+        super().__init__(
+            *_separable(channels, kernel, stride, affine),
+            *_separable(channels, kernel, 1, affine),
+        )
+
+
+class FactorizedConv(nn.Sequential):
+    """ReLU, a 1x7 and a 7x1 convolution, batch norm: AmoebaNet-A's conv_7x1_1x7."""
+
+    def __init__(self, channels: int, stride: int, affine: bool) -> None:
+        super().__init__(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
+            nn.Conv2d(channels, channels, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
+            nn.BatchNorm2d(channels, affine=affine),
+        )
+
+
+class PoolNorm(nn.Sequential):
+    """A pooling and, if asked for, a batch norm after it."""
+
+    def __init__(self, pool: nn.Module, channels: int, affine: bool, pool_norm: bool) -> None:
+        super().__init__(pool, *([nn.BatchNorm2d(channels, affine=affine)] if pool_norm else []))
+
+
+def _separable(channels: int, kernel: int, stride: int, affine: bool) -> list[nn.Module]:
+    return [
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, kernel, stride, padding=kernel // 2, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    ]
+
+
+def _sep_conv(kernel: int) -> Factory:
+    return lambda channels, stride, affine, pool_norm: SepConv(channels, kernel, stride, affine)
+
+
+def _dil_conv(kernel: int) -> Factory:
+    return lambda channels, stride, affine, pool_norm: DilConv(channels, kernel, stride, affine)
+
+
+def _max_pool(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
+    return PoolNorm(nn.MaxPool2d(3, stride=stride, padding=1), channels, affine, pool_norm)
+
+
+def _avg_pool(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
+    pool = nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False)
+    return PoolNorm(pool, channels, affine, pool_norm)
+
+
+def _skip_connect(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
+    """Identity; with stride 2 a FactorizedReduce, which has weights and yet stays in the parameter-free group."""
+    return Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
+
+
+def _zero(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
+    return Zero(stride)
+
+
+def _conv_7x1_1x7(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
+    return FactorizedConv(channels, stride, affine)
+
+
+OPERATIONS: dict[str, Factory] = {
+    "sep_conv_3x3": _sep_conv(3),
+    "sep_conv_5x5": _sep_conv(5),
+    "dil_conv_3x3": _dil_conv(3),
+    "dil_conv_5x5": _dil_conv(5),
+    "max_pool_3x3": _max_pool,
+    "avg_pool_3x3": _avg_pool,
+    "skip_connect": _skip_connect,
+    "none": _zero,
+    "sep_conv_7x7": _sep_conv(7),
+    "conv_7x1_1x7": _conv_7x1_1x7,
+}
+
+
+def make_operation(name: str, channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
+    """The module of an operation, of the package's own or of a user's package (`package.module:ATTRIBUTE`).
+
+    A user's attribute is called as `attribute(channels, stride, affine, pool_norm)` and returns a module that maps
+    (B, channels, H, W) to (B, channels, ceil(H / stride), ceil(W / stride)).
+
+    Raises:
+        DropnasError: an unknown name, or a user's attribute that makes no module.
+    """
+    if name in OPERATIONS:
+        return OPERATIONS[name](channels, stride, affine, pool_norm)
+    check_operation(name, "operation")
+    factory = load(name)
+    module = factory(channels, stride, affine, pool_norm) if callable(factory) else factory
+    if not isinstance(module, nn.Module):
+        raise DropnasError(
+            f"gives a {type(module).__name__}, not a torch module",
+            where=name,
+            remedy="it is called as ATTRIBUTE(channels, stride, affine, pool_norm)",
+        )
+    return module

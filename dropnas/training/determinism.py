@@ -1,0 +1,22 @@
+"""What makes two runs with the same seed equal, set at the start of each run.
+
+Design: on a CPU an operation without a deterministic form is an error; on a GPU, where a few have none, it is torch's
+warning. The global generator is seeded too: our code never draws from it, a user's own operation may.
+"""
+
+import os
+
+import torch
+
+from dropnas.training.seeding import derive
+
+
+def apply(seed: int, device: str, threads: int) -> None:
+    """Set torch up so that the run depends on nothing but its seed, its device and the number of threads."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=not device.startswith("cpu"))
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False  # chooses by timing, so it differs from start to start
+    torch.backends.cudnn.deterministic = True
+    torch.manual_seed(derive(seed, "global"))

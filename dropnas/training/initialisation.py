@@ -1,0 +1,50 @@
+"""PyTorch's default initial weights, drawn from an explicit generator.
+
+Design: constructors draw from the global generator, so their weights depend on whatever was made before. Here every
+weight is drawn again, module by module in the order of `modules()`, from PyTorch's default distributions. Layers that
+we do not know (a user's own operation) draw through their own `reset_parameters`, with the global generator seeded
+from ours for that moment only.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
+
+
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of all layers in a module anew.
+
+    Convolutions and linear layers are uniform in ±1/sqrt(fan_in), weight before bias; normalisation starts at weight 1,
+    bias 0 and fresh running statistics. Parameters of a module without `reset_parameters` stay as they were made.
+
+    Args:
+        module: any module; it may lie on another device than the generator, the numbers are the generator's.
+        generator: drawn from in the order of `module.modules()`.
+    """
+    for layer in module.modules():
+        if isinstance(layer, _ConvNd | nn.Linear):
+            _draw_uniform(layer, generator)
+        elif isinstance(layer, _NormBase):
+            layer.reset_parameters()
+        elif hasattr(layer, "reset_parameters"):
+            _draw_through(layer, generator)
+
+
+@torch.no_grad()
+def _draw_uniform(layer: _ConvNd | nn.Linear, generator: torch.Generator) -> None:
+    fan_in, _ = nn.init._calculate_fan_in_and_fan_out(layer.weight)
+    bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
+    for parameter in (layer.weight, layer.bias):
+        if parameter is not None:
+            drawn = torch.empty(parameter.shape, dtype=parameter.dtype, device=generator.device)
+            parameter.copy_(drawn.uniform_(-bound, bound, generator=generator))
+
+
+def _draw_through(layer: nn.Module, generator: torch.Generator) -> None:
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        layer.reset_parameters()  # type: ignore[operator]

@@ -1,0 +1,22 @@
+"""Values that change over the epochs, as plain functions of the position.
+
+Design: a schedule is a pure function, so a resumed run needs no schedule state. `step` counts from 0 to `total` - 1;
+`end` would be reached at `step == total`, as with the released code's scheduler, which sets one value an epoch.
+"""
+
+import math
+
+
+def cosine(start: float, end: float, step: int, total: int) -> float:
+    """Half a cosine from `start` at step 0 to `end` at step `total`."""
+    return end + (start - end) * (1 + math.cos(math.pi * step / total)) / 2
+
+
+def linear(start: float, end: float, step: int, total: int) -> float:
+    """A straight line from `start` at step 0 to `end` at step `total`."""
+    return start + (end - start) * step / total
+
+
+def warm_up(rate: float, step: int, total: int) -> float:
+    """A linear warm-up: rate / total at step 0, the full rate at step `total` - 1."""
+    return rate * (step + 1) / total

@@ -1,0 +1,19 @@
+"""A method of one's own in one small method: DropNAS whose drop path rate grows from zero during the search."""
+
+from torch import Tensor
+
+from dropnas.search.config import SearchConfig
+from dropnas.search.strategy import GroupedDropout, SearchState
+from dropnas.space.spaces import SearchSpace
+
+
+class WarmDropout(GroupedDropout):
+    """Grouped operation dropout with p_d growing linearly over the first part of the epochs."""
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, warm_part: float = 0.5) -> None:
+        super().__init__(config, space)
+        self.warm_epochs = warm_part * config.epochs
+
+    def drop_probabilities(self, state: SearchState) -> Tensor:
+        growth = min(1.0, state.epoch / self.warm_epochs) if self.warm_epochs else 1.0
+        return growth * super().drop_probabilities(state)

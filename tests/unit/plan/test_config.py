@@ -1,0 +1,143 @@
+"""Parameter files: what is read, and how a wrong one is refused."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropnas.config import read_parameters, schema
+from dropnas.errors import DropnasError
+
+REPOSITORY = Path(__file__).parents[3]
+FILES = sorted((REPOSITORY / "params").glob("*.yaml"))
+SMOKE = (REPOSITORY / "params/smoke.yaml").read_text()
+
+
+def refusal(tmp_path, text: str) -> str:
+    """The line that a wrong parameter file gets."""
+    file = tmp_path / "wrong.yaml"
+    file.write_text(text)
+    with pytest.raises(DropnasError) as caught:
+        read_parameters(file)
+    line = str(caught.value)
+    assert "\n" not in line and "wrong.yaml" in line
+    return line
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_projects_files_are_right(file):
+    assert read_parameters(file).profile == file.stem
+
+
+def test_paper_values_are_the_papers():
+    """Section 4.2, read once more."""
+    paper = read_parameters(REPOSITORY / "params/paper.yaml")
+    search, retrain, transfer = paper.search, paper.retrain, paper.transfer
+    assert (search.cells, search.channels, search.epochs, search.batch_size) == (14, 16, 76, 96)
+    assert (search.learning_rate, search.momentum, search.weight_decay, search.gradient_clip) == (0.0375, 0.9, 3e-4, 3)
+    assert (search.alpha_learning_rate, search.alpha_beta1, search.alpha_beta2) == (3e-4, 0.5, 0.999)
+    assert search.alpha_weight_decay == 1e-3
+    assert (retrain.cells, retrain.channels, retrain.epochs, retrain.batch_size) == (20, 36, 600, 192)
+    assert (retrain.learning_rate, retrain.weight_decay, retrain.auxiliary_weight) == (0.05, 3e-4, 0.4)
+    assert paper.augmented.epochs == 1200
+    assert (transfer.cells, transfer.channels, transfer.epochs, transfer.batch_size) == (14, 48, 600, 2048)
+    assert (transfer.learning_rate, transfer.weight_decay, transfer.gradient_clip) == (0.8, 3e-5, 3.0)
+    assert (transfer.label_smoothing, transfer.auxiliary_weight, transfer.squeeze_excitation) == (0.1, 0.4, True)
+    assert paper.seeds == 8 and paper.reproduction
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("epochs: 2", "epoch: 2", r"search.epoch: unknown key.*did you mean 'epochs'"),
+        ("epochs: 2", 'epochs: "2"', r"search.epochs: .*integer"),
+        ("epochs: 2", "epochs: 2.5", r"search.epochs: .*integer"),
+        ("epochs: 2", "epochs: 0", r"search.epochs: .*greater than or equal to 1"),
+        ("epochs: 2", "epochs: 2\n  epochs: 3", r"'epochs' stands twice"),
+        ("profile: smoke", "profile: ../smoke", r"profile: "),
+        ("profile: smoke\n", "", r"profile: missing"),
+        ("seeds: 1", "seeds: true", r"seeds: "),
+        ("seeds_of: {table1", "seeds_of: {table9", r"table9"),
+        ("name: digits, ", "name: numerals, ", r"datasets.cifar10.name: no dataset 'numerals'.*known: digits"),
+        ("source: bundled}", "source: attic}", r"datasets.cifar10.source"),
+        ("  cifar100: {name: digit-pairs, source: bundled}\n", "", r"datasets: no cifar100"),
+        ("flip: false", "flip: false\n  strategy: dropnas2", r"search.strategy: is set by the tables"),
+        ("flip: false", "flip: false\n  options: {rate: 1}", r"search.options: rate: unknown key"),
+        ("micro_batch: 32", "micro_batch: 24", r"transfer.micro_batch: must divide"),
+        ("device: cpu", "device: gpu7", r"machine.device"),
+        ("seeds: 1", "seeds: 1\ndrop_rates: [1.5]", r"drop_rates: rates lie in"),
+        ("seeds: 1", "seeds: 1\ntables: [table7]", r"tables"),
+        ("seeds: 1", "seeds: 1\nmethods: [{label: X, strategy: nosuch}]", r"no strategy 'nosuch'.*known: dropnas"),
+        ("seeds: 1", "seeds: 1\nspaces: [{label: X, space: nosuch}]", r"no space 'nosuch'.*known: original"),
+        ("seeds: 1", "seeds: [", r"is no YAML"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(tmp_path, old, new, told):
+    import re
+
+    assert old in SMOKE
+    assert re.search(told, refusal(tmp_path, SMOKE.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "profile", "\x00"])
+def test_what_is_no_parameter_file_is_refused(tmp_path, text):
+    refusal(tmp_path, text)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DropnasError, match=r"none.yaml: cannot be read"):
+        read_parameters(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", ["3e-5", "3E-5", "3.0e-5", "0.00003", ".3e-4"])
+def test_exponents_are_numbers(tmp_path, text):
+    file = tmp_path / "right.yaml"
+    file.write_text(SMOKE.replace("seeds: 1", f"seeds: 1\ndrop_rates: [{text}]", 1))
+    assert read_parameters(file).drop_rates == (3e-5,)
+
+
+def test_the_schema_file_is_made_from_the_types():
+    """`python -m dropnas schema > workflow/schemas/parameters.schema.json` after a change of a type."""
+    assert json.loads((REPOSITORY / "workflow/schemas/parameters.schema.json").read_text()) == schema()
+
+
+# JSON Schema takes 1.0 for an integer; a parameter file must write 1.
+FRACTIONS = st.floats(-1, 2).filter(lambda number: not number.is_integer())
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 2000),
+    FRACTIONS,
+    st.sampled_from(["", "cpu", "best", "x"]),
+)
+FIELDS = [
+    *(("search", name) for name in ("epochs", "channels", "momentum", "flip", "precision", "gradient_clip", "typo")),
+    *(("retrain", name) for name in ("drop_path", "cutout", "autoaugment", "learning_rate", "typo")),
+    *(("transfer", name) for name in ("schedule", "mixup", "image_size", "typo")),
+    *(("machine", name) for name in ("device", "threads")),
+    *(("select", name) for name in ("criterion", "typo")),
+]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.sampled_from(FIELDS), VALUES)
+def test_schema_and_types_agree(tmp_path_factory, place, value):
+    content = yaml.safe_load(SMOKE)
+    content.setdefault(place[0], {})[place[1]] = value
+    file = tmp_path_factory.getbasetemp() / "mutated.yaml"
+    file.write_text(yaml.safe_dump(content))
+    try:
+        jsonschema.validate(content, schema())
+        by_schema = True
+    except jsonschema.ValidationError:
+        by_schema = False
+    try:
+        read_parameters(file)
+        by_types = True
+    except DropnasError:
+        by_types = False
+    assert by_types == by_schema

@@ -1,0 +1,91 @@
+"""Identities: what makes two runs the same."""
+
+import dataclasses
+from dataclasses import dataclass, field, make_dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropnas.data.config import DatasetConfig
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.provenance.identity import Run, canonical_json, resolved
+from dropnas.search.config import SearchConfig
+
+DATA = Run("data", "digits", DatasetConfig("digits", "bundled"), (), "preparation-1")
+
+
+def search(**changes) -> Run:
+    return Run("search", "a-search", SearchConfig(**changes), (DATA,), "code")
+
+
+def test_a_field_at_its_default_leaves_the_identity_alone():
+    assert search(epochs=SearchConfig().epochs).id == search().id
+    assert search().identity["config"] == {}
+
+
+def test_a_new_option_changes_no_old_identity():
+    grown = make_dataclass("Grown", [("novelty", int, field(default=3))], bases=(SearchConfig,), frozen=True)
+    assert Run("search", "a-search", grown(seed=2), (DATA,), "code").id == search(seed=2).id
+    assert Run("search", "a-search", grown(seed=2, novelty=4), (DATA,), "code").id != search(seed=2).id
+
+
+@given(st.sampled_from([f.name for f in dataclasses.fields(RetrainConfig)]), st.data())
+def test_every_other_value_changes_the_identity(name, data):
+    default = getattr(RetrainConfig(), name)
+    values = {bool: st.just(not default), int: st.integers(0, 10**6), float: st.floats(0, 1), str: st.just("bf16")}
+    value = data.draw(values[type(default)])
+    run = Run("retrain", "x", replace(RetrainConfig(), **{name: value}), (DATA,), "code")
+    assert (run.id == Run("retrain", "x", RetrainConfig(), (DATA,), "code").id) == (value == default)
+
+
+def test_where_a_source_lies_is_not_hashed():
+    moved = Run("data", "digits", replace(DATA.config, path="elsewhere"), (), "preparation-1")
+    assert moved.id == DATA.id
+    assert resolved(moved.config)["path"] == "elsewhere"
+
+
+def test_inputs_code_stage_and_order_count():
+    other = Run("data", "digits", replace(DATA.config, train_images=5), (), "preparation-1")
+    runs = [
+        search(),
+        replace(search(), code="other"),
+        replace(search(), inputs=(other,)),
+        replace(search(), inputs=(DATA, other)),
+        replace(search(), inputs=(other, DATA)),
+        replace(search(), stage="retrain"),
+    ]
+    assert len({run.id for run in runs}) == len(runs)
+
+
+def test_a_name_is_no_part_of_the_identity():
+    assert replace(search(), name="renamed").id == search().id
+
+
+def test_precision_is_declared_as_numerics():
+    assert search().identity["numerics"] == "fp32"
+    assert search(precision="bf16").identity["numerics"] == "bf16"
+
+
+def test_folders_are_readable():
+    assert str(search().folder) == f"runs/search/a-search-{search().id}"
+    assert str(DATA.folder) == f"data/digits/digits-{DATA.id}"
+    assert len(search().id) == 10
+
+
+def test_not_finite_numbers_have_no_canonical_form():
+    with pytest.raises(ValueError):
+        canonical_json({"x": float("nan")})
+
+
+@dataclass(frozen=True)
+class Nested:
+    inner: RetrainConfig = field(default_factory=RetrainConfig)
+    items: tuple[int, ...] = ()
+
+
+def test_nested_configurations_are_resolved():
+    assert resolved(Nested(RetrainConfig(epochs=3), (1, 2)), hashed_only=True) == {
+        "inner": {"epochs": 3},
+        "items": [1, 2],
+    }

@@ -1,0 +1,133 @@
+"""Devices, shared out by locks, and exhausted resources told in one line. GPUs are stood in for by their count."""
+
+import errno
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from dropnas.errors import DropnasError
+from dropnas.training import devices, faults
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A host with two GPUs, outside of any scheduler."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"gpu{index}"))
+    for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_without_a_gpu_auto_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    for wanted in ("auto", "cpu"):
+        with devices.claimed(wanted) as device:
+            assert device == "cpu"
+
+
+@pytest.mark.parametrize("wanted", ["cuda", "cuda:0", "cuda:7", "tpu", "cuda:", ""])
+def test_a_device_that_is_not_there_is_named(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(DropnasError, match="device") as error, devices.claimed(wanted):
+        pass
+    assert repr(wanted) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_two_jobs_get_two_gpus_and_give_them_back(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with devices.claimed("auto", locks=tmp_path) as first, devices.claimed("cuda", locks=tmp_path) as second:
+        assert {first, second} == {"cuda:0", "cuda:1"}
+    with devices.claimed("auto", locks=tmp_path) as again:
+        assert again == "cuda:0"
+
+
+def hold(locks: Path, connection: Any) -> None:
+    with devices.claimed("auto", locks=locks) as device:
+        connection.send(device)
+        time.sleep(60)
+
+
+def test_a_killed_job_gives_its_gpu_back_to_the_one_that_waits(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gpus.setattr(devices, "PATIENCE", 0.02)
+    here, there = FORK.Pipe()
+    holders = [FORK.Process(target=hold, args=(tmp_path, there)) for _ in range(2)]
+    for holder in holders:
+        holder.start()
+    taken = [here.recv() for _ in holders]
+    lines: list[str] = []
+
+    def kill(line: str) -> None:
+        lines.append(line)
+        os.kill(holders[taken.index("cuda:1")].pid or 0, signal.SIGKILL)
+
+    with devices.claimed("auto", progress=kill, locks=tmp_path) as device:
+        assert device == "cuda:1"
+    assert len(lines) == 1 and "waiting" in lines[0]
+    for holder in holders:
+        holder.kill()
+        holder.join()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({"SLURM_JOB_ID": "12", "CUDA_VISIBLE_DEVICES": "3,5"}, "cuda:0"), ({"LOCAL_RANK": "1"}, "cuda:1")],
+)
+def test_the_choice_of_a_scheduler_stands(
+    gpus: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], expected: str
+) -> None:
+    for name, value in environment.items():
+        gpus.setenv(name, value)
+    with devices.claimed("auto", locks=tmp_path) as device:
+        assert device == expected
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_processes_than_gpus_are_refused(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gpus.setenv("LOCAL_RANK", "2")
+    with pytest.raises(DropnasError, match="no device"), devices.claimed("auto", locks=tmp_path):
+        pass
+
+
+def test_a_gpu_that_a_person_names_is_that_one(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with devices.claimed("cuda:1", locks=tmp_path) as first, devices.claimed("cuda:1", locks=tmp_path) as second:
+        assert first == second == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "memory"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "some/file"), "some/file: the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full"),
+        (SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"), "disk is full"),
+    ],
+)
+def test_exhausted_resources_are_told_in_one_line(error: Exception, words: str) -> None:
+    with pytest.raises(DropnasError, match=words) as told, faults.told("run"):
+        raise error
+    assert told.value.remedy and "\n" not in str(told.value)
+
+
+def test_a_real_allocation_that_is_too_large_is_told() -> None:
+    with pytest.raises(DropnasError, match="memory"), faults.told():
+        torch.empty(2**50)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), FileNotFoundError(2, "no"), KeyError("x")])
+def test_other_errors_pass(error: Exception) -> None:
+    with pytest.raises(type(error)) as passed, faults.told():
+        raise error
+    assert passed.value is error

@@ -1,0 +1,271 @@
+"""The loop on a small real trainee: resumed, killed, stopped and spoiled, against a run that was left alone."""
+
+import math
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dropnas.errors import DropnasError
+from dropnas.training import checkpoint, signals
+from dropnas.training.loop import train
+from dropnas.training.metrics import Row
+from dropnas.training.seeding import generator
+from dropnas.workspace import Workspace
+
+EPOCHS, STEPS = 4, 12
+FORK = multiprocessing.get_context("fork")  # a real process, without the seconds that starting torch takes
+
+
+class Regression:
+    """A small network with batch norm, momentum, its own noise and sums inside the epoch."""
+
+    steps_per_epoch = STEPS
+
+    def __init__(self, spoiled_at: tuple[int, int] | None = None, slow: float = 0.0) -> None:
+        self.network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+        for parameter in self.network.parameters():
+            nn.init.normal_(parameter, generator=generator(0, "weights", parameter.numel()))
+        self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.05, momentum=0.9)
+        self.noise, self.sum = generator(0, "noise"), torch.zeros(())
+        self.spoiled_at, self.slow = spoiled_at, slow
+
+    def start_epoch(self, epoch: int) -> None:
+        self.order = torch.randperm(STEPS, generator=generator(0, "order", epoch))
+        self.noise, self.sum = generator(0, "noise", epoch), torch.zeros(())
+
+    def step(self, epoch: int, step: int) -> Tensor:
+        time.sleep(self.slow)
+        inputs = torch.randn(16, 6, generator=generator(0, "inputs", int(self.order[step])))
+        inputs += 0.1 * torch.randn(16, 6, generator=self.noise) + 0.1 * torch.rand(16, 6)  # the last as a user's code
+        loss = (self.network(inputs) - inputs.sum(1, keepdim=True)).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.sum = self.sum + loss.detach()
+        return torch.full((), math.nan) if (epoch, step) == self.spoiled_at else loss.detach()
+
+    def finish_epoch(self, epoch: int) -> Row:
+        return {"train_loss": float(self.sum) / STEPS}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "noise": self.noise.get_state(),
+            "sum": self.sum,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.noise.set_state(state["noise"])
+        self.sum = state["sum"]
+
+
+def workspace(folder: Path, lines: list[str] | None = None) -> Workspace:
+    return Workspace(folder / "scratch", "abc123", progress=lines.append if lines is not None else print)
+
+
+def finish(folder: Path, interval: float = 300.0, slow: float = 0.0) -> tuple[list[Row], dict[str, Any]]:
+    torch.manual_seed(1)
+    trainee = Regression(slow=slow)
+    rows = train(trainee, EPOCHS, workspace(folder), interval=interval)
+    return rows, trainee.state_dict()
+
+
+def in_a_process(work: Callable[[], object], kill_after: float | None = None) -> int:
+    """Run in a process of its own, killed with SIGKILL after so many seconds; gives its exit code."""
+    process = FORK.Process(target=work)
+    process.start()
+    process.join(kill_after)
+    if process.is_alive():
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+    return process.exitcode or 0
+
+
+def finish_into_file(folder: Path, slow: float = 0.0) -> None:
+    torch.save(finish(folder, interval=0.0, slow=slow), folder / "end.pt")
+
+
+def same(left: Any, right: Any) -> bool:
+    """Bit by bit."""
+    if isinstance(left, Tensor):
+        return torch.equal(left, right)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_rows_count_epochs_from_one_and_the_loss_falls(tmp_path: Path) -> None:
+    rows, _ = finish(tmp_path)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]  # type: ignore[operator]
+
+
+def test_killed_at_random_moments_it_ends_as_if_left_alone(tmp_path: Path) -> None:
+    expected = finish(tmp_path / "alone")
+    moments, kills = random.Random(0), 0
+    while in_a_process(lambda: finish_into_file(tmp_path, slow=0.004), moments.uniform(0.03, 0.2)) == -signal.SIGKILL:
+        kills += 1
+        assert kills < 40, "it makes no progress"
+    assert kills >= 2
+    assert same(torch.load(tmp_path / "end.pt"), expected)
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("call", [1, 8, 31])
+def test_killed_while_it_saves_it_ends_as_if_left_alone(
+    tmp_path: Path, function: str, call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = finish(tmp_path / "alone")
+    holder = os if function == "fsync" else Path
+    real, calls = getattr(holder, function), 0
+
+    def deadly(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(holder, function, deadly)
+        assert in_a_process(lambda: finish_into_file(tmp_path)) == -signal.SIGKILL
+    assert in_a_process(lambda: finish_into_file(tmp_path)) == 0
+    assert same(torch.load(tmp_path / "end.pt"), expected)
+
+
+@pytest.mark.parametrize("number", signals.SIGNALS)
+def test_a_polite_signal_saves_and_ends_with_its_own_code(tmp_path: Path, number: int) -> None:
+    expected = finish(tmp_path / "alone")
+
+    class Signalled(Regression):
+        def step(self, epoch: int, step: int) -> Tensor:
+            if (epoch, step) == (1, 5):
+                os.kill(os.getpid(), number)
+            return super().step(epoch, step)
+
+    torch.manual_seed(1)
+    handler = signal.getsignal(number)
+    with pytest.raises(SystemExit) as end:
+        train(Signalled(), EPOCHS, workspace(tmp_path))
+    assert end.value.code == signals.EXIT_STOPPED
+    assert signal.getsignal(number) == handler
+    lines: list[str] = []
+    trainee = Regression()
+    rows = train(trainee, EPOCHS, workspace(tmp_path, lines))
+    assert lines[0] == "continues from a checkpoint at epoch 2, step 6"
+    assert same((rows, trainee.state_dict()), expected)
+
+
+def test_after_its_last_epoch_a_killed_run_trains_no_more(tmp_path: Path) -> None:
+    rows, state = finish(tmp_path, interval=0.0)
+
+    class Untouched(Regression):
+        def step(self, epoch: int, step: int) -> Tensor:
+            raise AssertionError("trained again")
+
+    trainee = Untouched()
+    again = train(trainee, EPOCHS, workspace(tmp_path))
+    assert same((again, trainee.state_dict()), (rows, state))
+
+
+@pytest.mark.parametrize("place", [(0, 0), (2, 7), (3, STEPS - 1)])
+@pytest.mark.parametrize("interval", [0.0, 300.0])
+def test_a_loss_that_is_not_finite_is_named_with_its_place(
+    tmp_path: Path, place: tuple[int, int], interval: float
+) -> None:
+    with pytest.raises(DropnasError) as error:
+        train(Regression(spoiled_at=place), EPOCHS, workspace(tmp_path), interval=interval)
+    assert error.value.where == f"epoch {place[0] + 1}, step {place[1] + 1}"
+
+
+def test_no_checkpoint_is_written_before_its_time(tmp_path: Path) -> None:
+    finish(tmp_path, interval=300.0)
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_a_damaged_checkpoint_costs_one_interval(tmp_path: Path) -> None:
+    expected = finish(tmp_path, interval=0.0)
+    newest = sorted((tmp_path / "scratch").iterdir())[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    lines: list[str] = []
+    torch.manual_seed(1)
+    trainee = Regression()
+    rows = train(trainee, EPOCHS, workspace(tmp_path, lines))
+    assert "checksum" in lines[0] and str(newest) in lines[0]
+    assert lines[1] == f"continues from a checkpoint at epoch {EPOCHS}, step {STEPS - 1}"
+    assert same((rows, trainee.state_dict()), expected)
+
+
+def test_the_last_two_checkpoints_are_kept(tmp_path: Path) -> None:
+    for number in range(4):
+        checkpoint.save(tmp_path, "abc", {"number": number})
+    assert len(list(tmp_path.iterdir())) == 2
+    assert checkpoint.load(tmp_path, "abc", print) == {"number": 3}
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"),
+    [
+        (lambda content: content[:-1], "checksum"),
+        (lambda content: b"", "not a checkpoint"),
+        (lambda content: os.urandom(200), "not a checkpoint"),
+        (lambda content: content.replace(b" abc\n", b" other\n", 1), "another run"),
+    ],
+)
+def test_damaged_and_foreign_checkpoints_are_left_out(
+    tmp_path: Path, damage: Callable[[bytes], bytes], word: str
+) -> None:
+    checkpoint.save(tmp_path, "abc", {"number": 1})
+    checkpoint.save(tmp_path, "abc", {"number": 2})
+    newest = tmp_path / "checkpoint-00000002.pt"
+    newest.write_bytes(damage(newest.read_bytes()))
+    lines: list[str] = []
+    assert checkpoint.load(tmp_path, "abc", lines.append) == {"number": 1}
+    assert len(lines) == 1 and word in lines[0] and "\n" not in lines[0]
+
+
+def test_a_checkpoint_holds_no_code(tmp_path: Path) -> None:
+    """An object that would run code when it is unpickled is refused, although its checksum agrees."""
+
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "evil"),)
+
+    checkpoint.save(tmp_path, "abc", {"number": 1})
+    checkpoint.save(tmp_path, "abc", {"evil": Evil()})
+    lines: list[str] = []
+    assert checkpoint.load(tmp_path, "abc", lines.append) == {"number": 1}
+    assert lines and not (tmp_path / "evil").exists()
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(tmp_path, "abc", {"number": 1})
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(tmp_path, "abc", {"number": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000001.pt"]

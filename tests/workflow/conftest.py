@@ -1,0 +1,205 @@
+"""A bench for the trials through real Snakemake: a checkout that may be edited and a store that it fills.
+
+One completed store is built for all trials, which then work on copies. Where only the decision matters, what would run
+is read from a dry run; where the runs matter, they are really made.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+PARTS = ("dropnas", "workflow", "profiles", "Snakefile")
+MICRO = yaml.safe_load((Path(__file__).parent / "micro.yaml").read_text())
+JOB = re.compile(r"^Job \d+: (\w+) (\S+)$", re.MULTILINE)
+WAIT = 300.0  # seconds; far more than any trial takes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.workflow)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A checkout and a store in a folder of their own."""
+
+    folder: Path
+
+    @property
+    def checkout(self) -> Path:
+        return self.folder / "checkout"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def parameters(self) -> Path:
+        return self.folder / "micro.yaml"
+
+    def configure(self, **changes: Any) -> None:
+        """Write the parameter file: micro.yaml with some sections extended or values replaced."""
+        merged = {**MICRO}
+        for name, value in changes.items():
+            merged[name] = {**MICRO.get(name, {}), **value} if isinstance(value, dict) else value
+        self.parameters.write_text(yaml.safe_dump(merged))
+
+    def command(self, *options: str) -> list[str]:
+        return [sys.executable, "-m", "dropnas", "run", str(self.parameters), "--root", str(self.store), *options]
+
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DROPNAS", "SNAKEMAKE", "PYTHON"))}
+        return {**kept, "PYTHONPATH": str(self.checkout)}
+
+    def call(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.store, env=self.environment(), text=True, timeout=WAIT, capture_output=True, check=False
+        )
+
+    def plain(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """A start by plain `snakemake` on the checkout's Snakefile."""
+        where = ["--snakefile", str(self.checkout / "Snakefile"), "--directory", str(self.store)]
+        return self.call([sys.executable, "-m", "snakemake", *where, *options])
+
+    def run(self, *options: str) -> str:
+        """A start that must succeed; gives what it printed."""
+        done = self.call(self.command(*options))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def would_run(self, *options: str) -> set[str]:
+        """The stages of the jobs that a start would run."""
+        return {stage for stage, _ in JOB.findall(self.run("--dry-run", *options))}
+
+    def begin(self, *options: str) -> subprocess.Popen[str]:
+        """A start in the background, its output in `start.log`."""
+        with (self.folder / "start.log").open("w") as log:
+            return subprocess.Popen(
+                self.command(*options),
+                cwd=self.store,
+                env=self.environment(),
+                text=True,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def runs(self) -> dict[str, int]:
+        """Published runs with the inode of their manifest: another inode is another publication."""
+        return {
+            str(f.parent.relative_to(self.store)): f.stat().st_ino for f in self.store.glob("runs/*/*/manifest.json")
+        }
+
+    def contents(self) -> dict[str, str]:
+        """The sha256 of every file of every run but receipt and manifest, which record times."""
+        files = [f for f in self.store.glob("runs/*/*/*") if f.name not in ("run.json", "manifest.json")]
+        return {str(f.relative_to(self.store)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+    def remove(self, *patterns: str) -> None:
+        for pattern in patterns:
+            for path in self.store.glob(pattern):
+                shutil.rmtree(path)
+
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + WAIT
+        while not condition():
+            assert time.monotonic() < end, f"waited in vain for {what}: {(self.folder / 'start.log').read_text()}"
+            time.sleep(0.05)
+
+    def processes(self) -> list[int]:
+        """The processes that work in the store."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if (folder / "cwd").readlink() == self.store:
+                    found.append(int(folder.name))
+            except OSError:
+                continue  # it has ended, or is not ours
+        return found
+
+    def kill_all(self) -> None:
+        """Kill everything that works in the store, as a power cut would."""
+        while processes := self.processes():
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project as it was when the trials began."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in PARTS:
+        if (PROJECT / name).is_dir():
+            shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(PROJECT / name, copy / name)
+    return copy
+
+
+def make_bench(folder: Path, project: Path) -> Bench:
+    """A bench with a copy of the project and an empty store."""
+    bench = Bench(folder)
+    shutil.copytree(project, bench.checkout)
+    bench.store.mkdir()
+    bench.configure()
+    return bench
+
+
+@dataclass(frozen=True)
+class Built:
+    """The completed store and how its building went."""
+
+    bench: Bench
+    status: int
+    jobs_after_edit: int
+
+
+@pytest.fixture(scope="session")
+def built(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A completed store, made by two jobs at once while code and parameters in the checkout were broken."""
+    bench = make_bench(tmp_path_factory.mktemp("completed"), project)
+    process = bench.begin("--cores", "2")
+    bench.wait_until(lambda: list(bench.store.glob("data/*/*/run.json")) or process.poll() is not None, "a dataset")
+    for file in bench.checkout.rglob("*.py"):
+        file.write_text("raise SystemExit('the checkout was read during a run')\n")
+    for file in [bench.checkout / "Snakefile", *bench.checkout.rglob("*.smk"), bench.parameters]:
+        file.write_text("broken\n")
+    waiting = len(bench.runs())
+    status = process.wait(WAIT)
+    assert status == 0, (bench.folder / "start.log").read_text()
+    return Built(bench, status, len(bench.runs()) - waiting)
+
+
+@pytest.fixture
+def fresh(project: Path, tmp_path: Path, built: Built) -> Iterator[Bench]:
+    """A bench whose store has the datasets and nothing else; no process of it outlives the trial."""
+    bench = make_bench(tmp_path, project)
+    shutil.copytree(built.bench.store / "data", bench.store / "data")
+    yield bench
+    bench.kill_all()
+
+
+@pytest.fixture(params=["records-kept", "records-deleted"])
+def bench(request: pytest.FixtureRequest, project: Path, tmp_path: Path, built: Built) -> Bench:
+    """A copy of the completed store beside an untouched checkout, with Snakemake's own records and without."""
+    copy = make_bench(tmp_path, project)
+    shutil.copytree(built.bench.store, copy.store, dirs_exist_ok=True)
+    if request.param == "records-deleted":
+        copy.remove(".snakemake")
+    return copy

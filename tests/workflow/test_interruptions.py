@@ -1,0 +1,72 @@
+"""Edits, failures and kills during a run: nothing finished is lost, and the end is bit for bit the same."""
+
+import os
+import shutil
+import signal
+
+import pytest
+
+
+def same(part: dict[str, str], whole: dict[str, str]) -> bool:
+    """Whether every file of the first is in the second, with the same bytes."""
+    return bool(part) and part.items() <= whole.items()
+
+
+def test_an_edit_during_a_run_disturbs_no_waiting_job(built):
+    assert built.status == 0
+    assert built.jobs_after_edit == len(built.bench.runs())  # all of them came after the checkout was broken
+
+
+def test_one_job_at_a_time_gives_the_same_bits(fresh, built):
+    fresh.run("--cores", "1", "table1")
+    assert same(fresh.contents(), built.bench.contents())
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["all-killed", "head-killed"])
+def test_a_killed_start_goes_on_by_the_same_command(fresh, built, everything):
+    process = fresh.begin("table1")
+    fresh.wait_until(lambda: list(fresh.store.glob("scratch/*/staged")), "a run at work")
+    fresh.kill_all() if everything else os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    fresh.run("table1")
+    assert same(fresh.contents(), built.bench.contents())
+    assert not list(fresh.store.glob("scratch/*/staged"))
+
+
+def test_a_kill_at_any_moment_loses_nothing(fresh, built):
+    for stage in ("search", "derive", "retrain"):
+        process = fresh.begin("table1")
+        fresh.wait_until(lambda: list(fresh.store.glob(f"runs/{stage}/*")), f"a {stage}")  # noqa: B023 (waited for here)
+        fresh.kill_all()
+        process.wait()
+        assert same(fresh.contents(), built.bench.contents())
+    fresh.run("table1")
+    assert same(fresh.contents(), built.bench.contents())
+
+
+def test_a_failing_run_takes_no_finished_one_with_it(fresh, built):
+    searches = {name for name in built.bench.runs() if name.startswith("runs/search/digits-")}
+    failing = next(name for name in searches if "seed1" in name)
+    obstacle = fresh.store / "scratch" / failing.rpartition("-")[2]
+    obstacle.parent.mkdir()
+    obstacle.write_text("a file where the run's scratch folder should be\n")
+    failed = fresh.call(fresh.command("table1"))
+    assert failed.returncode != 0
+    assert "last lines of logs/micro/search/" in failed.stderr and obstacle.name in failed.stderr
+    finished = fresh.runs()
+    assert {name for name in finished if name.startswith("runs/search/")} == searches - {failing}
+    obstacle.unlink()
+    fresh.run("table1")
+    assert finished.items() <= fresh.runs().items()
+    assert same(fresh.contents(), built.bench.contents())
+
+
+def test_a_damaged_result_is_not_built_upon(fresh, built):
+    search = next(built.bench.store.glob("runs/search/digits-*seed0*"))
+    copy = fresh.store / search.relative_to(built.bench.store)
+    shutil.copytree(search, copy)
+    with (copy / "alphas.json").open("a") as file:
+        file.write(" ")
+    failed = fresh.call(fresh.command("table1"))
+    assert failed.returncode != 0
+    assert "alphas.json" in failed.stderr

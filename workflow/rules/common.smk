@@ -1,0 +1,43 @@
+# What all rules share: the plan, the environment of the jobs, and the command line of a job.
+import atexit
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+PLAN = json.loads((PLAN_FOLDER / "plan.json").read_text())
+
+# Jobs run the frozen package with this interpreter (a container's own PATH wins inside it). Without SAFEPATH,
+# `python -m` would put the working directory, and with it the checkout, before PYTHONPATH.
+os.environ["DROPNAS_PLAN"] = str(PLAN_FOLDER)
+os.environ["PYTHONSAFEPATH"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLAN_FOLDER / "source"), os.environ.get("PYTHONPATH")]))
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+
+LOGGED = shlex.quote(str(PLAN_FOLDER / "source" / "workflow" / "scripts" / "logged.sh"))
+LOGS = f"logs/{PLAN['profile']}"
+
+
+def jobs(stage):
+    """The plan's jobs of one stage."""
+    return [job for job in PLAN["jobs"] if job["stage"] == stage]
+
+
+def specs(job):
+    """The files that tell a job's process what to compute."""
+    return [str(PLAN_FOLDER / spec) for spec in job["specs"]]
+
+
+def command(verb):
+    """The shell command of a job: one process for all its runs, its output in the job's log."""
+    return f"bash {LOGGED} {{log:q}} python -m dropnas {verb} {{params.specs:q}}"
+
+
+def refresh_results():
+    """Copy what is finished to results/<profile>/: after each start, also one that had nothing to do or was stopped."""
+    subprocess.run(["python", "-m", "dropnas", "results", str(PLAN_FOLDER)], check=False)
+
+
+if workflow.is_main_process and not workflow.dryrun:
+    atexit.register(refresh_results)

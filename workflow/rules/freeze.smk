@@ -1,0 +1,41 @@
+# A start from a checkout: freeze the parameters and the code, then start Snakemake again, with the same options, from
+# the frozen copy. Nothing after this file is read from the checkout, so edits disturb no job that still waits.
+import os
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from dropnas.errors import DropnasError
+from dropnas.provenance.freeze import freeze
+
+
+def parameter_file():
+    """The file that --configfile names, or the smoke profile's."""
+    files = workflow.overwrite_configfiles
+    if workflow.config_settings.config:
+        raise DropnasError(
+            "values cannot be set with --config",
+            remedy="write them into a parameter file and name it with --configfile",
+        )
+    if len(files) > 1:
+        raise DropnasError("one parameter file at a time", where=" ".join(map(str, files)))
+    return Path(files[0] if files else Path(workflow.basedir) / "params" / "smoke.yaml")
+
+
+def start_again():
+    """Replace this process by Snakemake on the frozen copy; only DropnasError comes back."""
+    frozen = Path.cwd() / freeze(parameter_file(), Path.cwd())
+    options = {
+        "--snakefile": frozen / "source" / "Snakefile",
+        "--configfile": frozen / "parameters.yaml",
+        "--directory": Path.cwd(),
+    }
+    again = [*sys.argv[1:], *(str(word) for option in options.items() for word in option)]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *again])
+
+
+try:
+    start_again()
+except DropnasError as error:
+    sys.exit(f"dropnas: {error}")

@@ -1,0 +1,21 @@
+# Retrainings on CIFAR (Section 4.2, "Architecture Evaluation").
+for job in jobs("retrain"):
+
+    rule:
+        name:
+            job["name"]
+        input:
+            ancient(job["inputs"]),
+        output:
+            job["receipts"],
+        log:
+            f"{LOGS}/retrain/{job['name']}.log",
+        threads: job["threads"]
+        resources:
+            **job["resources"],
+        params:
+            specs=specs(job),
+        message:
+            f"retrain {job['name']}"
+        shell:
+            command("retrain")
