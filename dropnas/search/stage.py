@@ -22,7 +22,6 @@ from dropnas.search.config import DeriveConfig, SearchConfig
 from dropnas.search.strategy import SearchState, make_optimisers, make_strategy
 from dropnas.search.supernet import Supernet
 from dropnas.space.names import SKIP
-from dropnas.space.small_maps import exchange
 from dropnas.space.spaces import SearchSpace, find_space
 from dropnas.training import determinism, precision
 from dropnas.training.initialisation import initialise
@@ -161,7 +160,6 @@ def _new_state(config: SearchConfig, space: SearchSpace, classes: int, device: s
     supernet = Supernet(space, config.channels, config.cells, classes)
     initialise(supernet, generator(config.seed, "weights"))
     supernet.to(device)
-    exchange(supernet)
     drawn = initial_alphas(space, config.alpha_scale, generator(config.seed, "alphas"))
     alphas = Alphas(*(alpha.to(device).requires_grad_() for alpha in drawn))
     sgd, adam = make_optimisers(config, supernet, alphas)

@@ -104,6 +104,10 @@ class Bench:
             str(f.parent.relative_to(self.store)): f.stat().st_ino for f in self.store.glob("runs/*/*/manifest.json")
         }
 
+    def finished(self, beginning: str) -> set[str]:
+        """Names of published runs that begin like this, as in `search/digits-`."""
+        return {name for name in self.runs() if name.startswith(f"runs/{beginning}")}
+
     def contents(self) -> dict[str, str]:
         """The sha256 of every file of every run but receipt and manifest, which record times."""
         files = [f for f in self.store.glob("runs/*/*/*") if f.name not in ("run.json", "manifest.json")]

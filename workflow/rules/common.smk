@@ -36,8 +36,9 @@ def command(verb):
 
 def refresh_results():
     """Copy what is finished to results/<profile>/: after each start, also one that had nothing to do or was stopped."""
-    subprocess.run(["python", "-m", "dropnas", "results", str(PLAN_FOLDER)], check=False)
+    if workflow.scheduler is not None and not workflow.dryrun:
+        subprocess.run(["python", "-m", "dropnas", "results", str(PLAN_FOLDER)], check=False)
 
 
-if workflow.is_main_process and not workflow.dryrun:
+if workflow.is_main_process:
     atexit.register(refresh_results)

@@ -64,7 +64,7 @@ def test_paper_values_are_the_papers():
         ("seeds_of: {table1", "seeds_of: {table9", r"table9"),
         ("name: digits, ", "name: numerals, ", r"datasets.cifar10.name: no dataset 'numerals'.*known: digits"),
         ("source: bundled}", "source: attic}", r"datasets.cifar10.source"),
-        ("  cifar100: {name: digit-pairs, source: bundled}\n", "", r"datasets: no cifar100"),
+        ("  cifar100: {name: digit-pairs, source: bundled, train_images: 2000, test_images: 1000}\n", "", r"datasets: no cifar100"),
         ("flip: false", "flip: false\n  strategy: dropnas2", r"search.strategy: is set by the tables"),
         ("flip: false", "flip: false\n  options: {rate: 1}", r"search.options: rate: unknown key"),
         ("micro_batch: 32", "micro_batch: 24", r"transfer.micro_batch: must divide"),

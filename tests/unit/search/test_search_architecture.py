@@ -57,7 +57,7 @@ def test_both_equations_agree_where_dropped_alphas_did_not_move(
 ) -> None:
     old, kept = row(edge[0]), torch.tensor([edge[2]])
     new = torch.where(kept, row(edge[1]), old)
-    first, second = (alpha_adjust(old, new, kept, mode) for mode in ("released", "equation-3"))  # type: ignore[arg-type]
+    first, second = (alpha_adjust(old, new, kept, mode) for mode in ("released", "equation-3"))
     assert torch.allclose(first, second, rtol=0, atol=1e-13)
 
 

@@ -103,9 +103,11 @@ class Mortal(stage.Search):
 
 
 @pytest.mark.parametrize("options", [{}, {"masks": "per-cell", "dropped": "frozen"}])
-def test_a_search_killed_inside_an_epoch_ends_the_same(dataset: Path, tmp_path: Path, options: dict[str, str]) -> None:
+def test_a_search_killed_inside_an_epoch_ends_the_same(
+    found: dict[str, bytes], dataset: Path, tmp_path: Path, options: dict[str, str]
+) -> None:
     config = SearchConfig(**(vars(CONFIG) | {"options": options}))
-    straight = search(config, dataset, tmp_path / "straight")
+    straight = search(config, dataset, tmp_path / "straight") if options else found
     folder = tmp_path / "killed"
     scratch = Workspace(folder / "scratch", "identity")
     for lifetime in (2, 3):  # inside the first epoch, inside the second

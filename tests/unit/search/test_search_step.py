@@ -39,13 +39,9 @@ CASES = (
     [("original", asdict(options)) for options in PRESETS.values() if options.rate_parameterised != 3e-5]
     + [("original", asdict(options) | OFTEN) for options in PRESETS.values() if options.rate_parameterised == 3e-5]
     + [("small", OFTEN | switch) for switch in SWITCHES]
-    + [
-        (space, OFTEN | switch)
-        for space in ("3-skip", "1-skip")
-        for switch in ({}, {"drop_probability": "released", "dropped": "frozen"})
-    ]
-    + [("original", OFTEN | {"masks": "per-cell", "dropped": dropped}) for dropped in ("moved", "frozen")]
-    + [("original", OFTEN | {"grouping": "one-group-own-rate"})]
+    + [("3-skip", OFTEN), ("1-skip", OFTEN | {"drop_probability": "released", "dropped": "frozen"})]
+    + [("small", OFTEN | {"masks": "per-cell", "dropped": dropped}) for dropped in ("moved", "frozen")]
+    + [("small", OFTEN | {"grouping": "one-group-own-rate"})]
 )
 
 
@@ -160,8 +156,7 @@ def test_reference_gradient_agrees_with_finite_differences() -> None:
     entries: list[tuple[Tensor, Tensor, tuple[int, ...]]] = [
         (world.alphas["reduce"], outcome.alpha_gradients["reduce"], (3, 2))
     ]
-    for index in (0, 3, 9, 40):
-        entries.append((world.weights[index], outcome.gradients[index], (0, 0, 0, 0)))
+    entries += [(world.weights[index], outcome.gradients[index], (0, 0, 0, 0)) for index in (0, 3, 9, 40)]
     for values, gradient, place in entries:
         values[place] += 1e-6
         above = loss()
