@@ -3,9 +3,11 @@ import atexit
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 
+ROOT = Path.cwd()  # where the store lies; at exit Snakemake may stand elsewhere
 PLAN = json.loads((PLAN_FOLDER / "plan.json").read_text())
 
 # Jobs run the frozen package with this interpreter (a container's own PATH wins inside it). Without SAFEPATH,
@@ -34,11 +36,24 @@ def command(verb):
     return f"bash {LOGGED} {{log:q}} python -m dropnas {verb} {{params.specs:q}}"
 
 
+def gpus_here():
+    """How many GPUs this host has for us; 0 where jobs run on its CPUs."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return len(os.environ["CUDA_VISIBLE_DEVICES"].split(",")) if os.environ["CUDA_VISIBLE_DEVICES"] else 0
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    return listed.stdout.count("GPU ")
+
+
 def refresh_results():
     """Copy what is finished to results/<profile>/: after each start, also one that had nothing to do or was stopped."""
     if workflow.scheduler is not None and not workflow.dryrun:
-        subprocess.run(["python", "-m", "dropnas", "results", str(PLAN_FOLDER)], check=False)
+        subprocess.run(["python", "-m", "dropnas", "results", str(PLAN_FOLDER), "--root", str(ROOT)], check=False)
 
+
+if workflow.is_main_process and workflow.local_exec and "gpu" not in workflow.global_resources and gpus_here():
+    workflow.register_resource("gpu", gpus_here())  # under a scheduler it counts them; --resources gpu=N says otherwise
 
 if workflow.is_main_process:
     atexit.register(refresh_results)
