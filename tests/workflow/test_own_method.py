@@ -1,0 +1,74 @@
+"""A method, an operation and a space from outside the package, through all stages and into the tables."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+
+class Example:
+    """A copy of the example in a folder of its own, which the package knows nothing of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "example"
+        shutil.copytree(PROJECT / "tests/example", self.folder, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def dropnas(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DROPNAS", "SNAKEMAKE", "PYTHON"))}
+        command = [sys.executable, "-m", "dropnas", *arguments]
+        environment = {**kept, "PYTHONPATH": str(PROJECT)}
+        return subprocess.run(command, cwd=self.folder, env=environment, text=True, capture_output=True, check=False)
+
+    def ids(self) -> dict[str, str]:
+        """The id of each search, by its name."""
+        found = self.dropnas("plan", "warm.yaml", "--json")
+        assert found.returncode == 0, found.stderr
+        return {run["name"]: run["id"] for run in json.loads(found.stdout) if run["stage"] == "search"}
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Example:
+    return Example(tmp_path)
+
+
+def append(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
+
+
+def test_its_code_is_part_of_the_identity_of_its_runs_alone(example):
+    before = example.ids()
+    append(example.folder / "warm_dropout/strategy.py", "\nEDITED = True\n")
+    after = example.ids()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {name for name in before if "warmdropout" in name} and changed
+    append(example.folder / "warm_dropout/operations.py", "\nEDITED = True\n")
+    again = example.ids()
+    assert {name for name in after if after[name] != again[name]} == {name for name in after if "-pointwise-" in name}
+
+
+def test_it_runs_through_all_stages_and_tables(example):
+    done = example.dropnas("run", "warm.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = example.folder / "results/warm/tables"
+    for table, rows in {
+        "table1": ["Warm DropNAS", "Warm DropNAS (Augmented)"],
+        "table3": ["Warm DropNAS (CIFAR-10)", "Warm DropNAS (CIFAR-100)"],
+        "table4": ["Warm DropNAS", "pointwise"],
+    }.items():
+        text = (tables / f"{table}.md").read_text()
+        assert all(row in text for row in rows), text
+
+
+def test_what_it_lacks_is_one_line(example):
+    append(example.folder / "warm_dropout/strategy.py", "\ndel WarmDropout\n")
+    file = example.folder / "warm.yaml"
+    file.write_text(file.read_text().replace(":WarmDropout", ":ColdDropout"))
+    found = example.dropnas("plan", "warm.yaml")
+    assert found.returncode == 1 and found.stderr.count("\n") == 1
+    assert "defines no 'ColdDropout'" in found.stderr
