@@ -332,7 +332,7 @@ def jobs(plan: Plan) -> list[Job]:
     for run in plan.runs.values():
         groups[run.stage, depth[run.id], _dataset(run)].append(run)
     asked: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
-    sizes = {"derive": 100, "select": 100, "table": 100, **asked}
+    sizes = {"derive": 100, "select": 100, **asked}  # each table alone: one must not need another's runs
     made = []
     for (stage, _, _), runs in groups.items():
         size = sizes.get(stage, 1)

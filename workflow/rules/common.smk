@@ -39,7 +39,7 @@ def command(verb):
 def gpus_here():
     """How many GPUs this host has for us; 0 where jobs run on its CPUs."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return len(os.environ["CUDA_VISIBLE_DEVICES"].split(",")) if os.environ["CUDA_VISIBLE_DEVICES"] else 0
+        return len(list(filter(None, os.environ["CUDA_VISIBLE_DEVICES"].split(","))))
     if shutil.which("nvidia-smi") is None:
         return 0
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
@@ -52,8 +52,11 @@ def refresh_results():
         subprocess.run(["python", "-m", "dropnas", "results", str(PLAN_FOLDER), "--root", str(ROOT)], check=False)
 
 
-if workflow.is_main_process and workflow.local_exec and "gpu" not in workflow.global_resources and gpus_here():
-    workflow.register_resource("gpu", gpus_here())  # under a scheduler it counts them; --resources gpu=N says otherwise
-
 if workflow.is_main_process:
     atexit.register(refresh_results)
+
+
+# Only now is the executor known. A scheduler counts its GPUs itself; --resources gpu=N says otherwise for this host.
+onstart:
+    if workflow.local_exec and "gpu" not in workflow.global_resources and gpus_here():
+        workflow.register_resource("gpu", gpus_here())
