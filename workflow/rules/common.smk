@@ -54,9 +54,5 @@ def refresh_results():
 
 if workflow.is_main_process:
     atexit.register(refresh_results)
-
-
-# Only now is the executor known. A scheduler counts its GPUs itself; --resources gpu=N says otherwise for this host.
-onstart:
-    if workflow.local_exec and "gpu" not in workflow.global_resources and gpus_here():
+    if "gpu" not in workflow.global_resources and gpus_here():  # profiles/slurm and --resources gpu=N say otherwise
         workflow.register_resource("gpu", gpus_here())
