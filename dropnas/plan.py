@@ -331,8 +331,8 @@ def jobs(plan: Plan) -> list[Job]:
     depth, groups = depths(plan), defaultdict(list)
     for run in plan.runs.values():
         groups[run.stage, depth[run.id], _dataset(run)].append(run)
-    asked: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
-    sizes = {"derive": 100, "select": 100, **asked}  # each table alone: one must not need another's runs
+    sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
+    sizes["derive"] = sizes.get("search", 1)  # the genotypes of one job's searches: retraining waits for no others
     made = []
     for (stage, _, _), runs in groups.items():
         size = sizes.get(stage, 1)
@@ -341,5 +341,7 @@ def jobs(plan: Plan) -> list[Job]:
 
 
 def _dataset(run: Run) -> str:
-    """What training runs of one job have in common."""
+    """What the runs of one job have in common."""
+    if run.stage == "derive":
+        run = run.inputs[0]
     return run.inputs[0].name if run.stage in ("search", "retrain", "transfer") else run.stage
