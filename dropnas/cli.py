@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from dropnas.errors import DropnasError
+from dropnas.training.faults import told
 
 app = typer.Typer(
     help="DropNAS, reproduced: searches, retrainings, transfer and the paper's tables.",
@@ -221,7 +222,8 @@ def main() -> None:
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
     try:
-        app()
+        with told():
+            app()
     except DropnasError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

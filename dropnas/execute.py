@@ -40,7 +40,7 @@ def execute(specs: Iterable[dict[str, Any]], root: Path, progress: Callable[[str
     failures = 0
     for spec in specs:
         try:
-            with told(spec["name"]):
+            with told():
                 _execute_one(spec, Store(root), progress)
         except DropnasError as error:
             failures += 1

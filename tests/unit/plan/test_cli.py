@@ -1,0 +1,62 @@
+"""The command line: a mistake is one line on standard error and status 1."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "dropnas", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["search", "none.json"], "none.json: no such file"),
+        (["search", "empty.json"], "empty.json: is no spec of a run"),
+        (["data", "numerals"], "unknown dataset 'numerals'"),
+        (["data"], "no dataset is named"),
+        (["data", "--checksum", "nowhere"], "nowhere"),
+        (["run", "none.yaml"], "none.yaml: cannot be read"),
+        (["plan", "none.yaml"], "none.yaml: cannot be read"),
+        (["results", "plans/none"], "plan.json: no such file"),
+        (["inspect", "dropnas_c1"], "did you mean dropnas_c10"),
+        (["inspect", "dropnas_c10", "--network", "mnist"], "known: cifar10"),
+        (["inspect", '{"normal": 3}'], "normal_concat"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, arguments, told):
+    (tmp_path / "empty.json").write_text("{}")
+    done = dropnas(tmp_path, *arguments)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert told in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.json"]
+
+
+def test_a_dataset_by_name_is_the_run_that_a_plan_looks_for(tmp_path):
+    parameters = str(REPOSITORY / "tests/workflow/micro.yaml")
+    assert dropnas(tmp_path, "data", "cifar10", "--params", parameters).returncode == 0
+    runs = json.loads(dropnas(tmp_path, "plan", parameters, "--json").stdout)
+    states = {run["name"]: run["state"] for run in runs if run["stage"] == "data"}
+    assert states == {"digits-64-40": "done", "digit-pairs-64-40": "missing", "digits-224-16-16": "missing"}
+    again = dropnas(tmp_path, "data", "cifar10", "--params", parameters)
+    assert again.returncode == 0 and "finished before" in again.stdout
+
+
+def test_verify_names_a_changed_byte(tmp_path):
+    parameters = str(REPOSITORY / "tests/workflow/micro.yaml")
+    dropnas(tmp_path, "data", "cifar10", "--params", parameters)
+    assert dropnas(tmp_path, "verify").stdout == "1 runs verified, 0 problems\n"
+    labels = next(tmp_path.glob("data/*/*/train_labels.npy"))
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\x01")
+    done = dropnas(tmp_path, "verify")
+    assert done.returncode == 1 and "train_labels.npy: changed" in done.stderr
