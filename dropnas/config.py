@@ -39,6 +39,13 @@ KNOWN_DATASETS = {
     "bundled": ("digits", "digit-pairs", "digits-224"),
     "torchvision": ("cifar10", "cifar100"),
 }
+VARIED: dict[str, tuple[str, ...]] = {  # options that make the methods of the tables, and what a whole file may set
+    "rate_parameterised": (),
+    "rate_non_parameterised": (),
+    "grouping": (),
+    "alpha_adjust": ("released", "equation-3"),
+    "decay_scope": ("kept",),
+}
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
@@ -256,6 +263,9 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
     labels = [*(method.label for method in parameters.methods), *(space.label for space in parameters.spaces)]
     require(len(set(labels)) == len(labels), "methods, spaces", "a label stands twice")
     parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
+    for name, value in parameters.search.options.items():
+        varied = name in VARIED and value not in VARIED[name]
+        require(not varied, f"search.options.{name}", f"{value!r} is what the tables compare", "name it in methods")
     for method in parameters.methods:
         where = f"methods ({method.label}).strategy"
         hint = f"known: {', '.join(PRESETS)}; or package.module:ATTRIBUTE"

@@ -13,10 +13,11 @@ from typing import Any
 
 from dropnas.config import Method, Parameters, Space
 from dropnas.data.config import DatasetConfig
+from dropnas.effective import derive_config, preset_options
 from dropnas.extension import is_reference
 from dropnas.provenance.identity import Run
 from dropnas.report.config import Entry, TableConfig, TableName
-from dropnas.search.config import PRESETS, Scalar, SearchConfig
+from dropnas.search.config import Scalar, SearchConfig
 from dropnas.stages import code_of
 
 DROPNAS = Method("DropNAS", "dropnas")
@@ -106,16 +107,20 @@ class Experiments:
 
     def search(self, role: str, space: str, method: Method, seed: int) -> Run:
         """One search."""
-        options = {**self.parameters.search.options, **method.options}
-        config = replace(
-            self.parameters.search, space=space, strategy=method.strategy, options=_own(method, options), seed=seed
+        common = dict(self.parameters.search.options)
+        options = (
+            dict(method.options)
+            if is_reference(method.strategy)
+            else preset_options(method.strategy, common, dict(method.options), space)
         )
+        config = replace(self.parameters.search, space=space, strategy=method.strategy, options=options, seed=seed)
         data = self.data(role)
         return self._run("search", f"{data.name}-{search_name(config)}-seed{seed}", config, data)
 
     def genotype(self, search: Run) -> Run:
         """The genotype of a search."""
-        return self._run("derive", search.name, self.parameters.derive, search)
+        config = derive_config(self.parameters.derive, search.config.space)
+        return self._run("derive", search.name, config, search)
 
     def retrainings(self, search: Run) -> list[Run]:
         """All retrainings of a search's genotype."""
@@ -163,7 +168,8 @@ class Experiments:
             )
             for cell in cells
         )
-        config = TableConfig(name, self.parameters.profile, self.parameters.reproduction, entries)
+        settings = self.parameters
+        config = TableConfig(name, settings.profile, settings.reproduction, entries, settings.select.criterion)
         return self._run("table", f"{name}-{self.parameters.profile}", config, *inputs)
 
 
@@ -204,14 +210,6 @@ def _option_names(options: dict[str, Scalar]) -> list[str]:
 def _slug(text: str) -> str:
     """Letters, digits and a few signs: names become folders."""
     return re.sub(r"[^a-z0-9.+]+", "-", text.lower()).strip("-")
-
-
-def _own(method: Method, options: dict[str, Scalar]) -> dict[str, Scalar]:
-    """Options without those that say what the preset says: they would make another identity of the same search."""
-    if is_reference(method.strategy):
-        return dict(method.options)
-    preset = vars(PRESETS[method.strategy])
-    return {name: value for name, value in sorted(options.items()) if preset[name] != value}
 
 
 def _at_rates(parameterised: float, non_parameterised: float) -> Method:
@@ -279,14 +277,18 @@ def _table5(experiments: Experiments) -> list[Cell]:
 
 
 def _table6(experiments: Experiments) -> list[Cell]:
-    """The ablations."""
-    methods = (DROPNAS, *ABLATIONS)
-    cells = [
-        Cell(role, _slug(method.label), *experiments.experiment("table6", role, method))
+    """The ablations, and the user's methods beside them."""
+    own = experiments.parameters.methods
+    return [
+        Cell(
+            role,
+            _slug(method.label),
+            *experiments.experiment("table6", role, method),
+            method.label if method in own else "",
+        )
         for role in CIFAR
-        for method in methods
+        for method in (DROPNAS, *ABLATIONS, *own)
     ]
-    return cells
 
 
 def _figure2(experiments: Experiments) -> list[Run]:

@@ -23,11 +23,12 @@ METHOD_COLUMN = "error"  # of an entry in Tables 1-3, whose runs fill the whole 
 
 @dataclass(frozen=True)
 class Filled:
-    """An entry and the runs behind it."""
+    """An entry, the runs behind it, and the training whose architecture stands for them."""
 
     entry: Entry
     searches: tuple[Run, ...]
     trainings: tuple[Training, ...]
+    chosen: Training
 
 
 def build(config: TableConfig, runs: Sequence[Run]) -> Table:
@@ -71,7 +72,8 @@ def _filled(config: TableConfig, paper: Layout, runs: Sequence[Run]) -> dict[tup
             raise DropnasError("no training behind the cell", where=_place(config, entry))
         searches = [require_stage(_input(config, entry, runs, at), "search") for at in entry.searches]
         trainings = [require_stage(_input(config, entry, runs, at), paper.trainings) for at in entry.trainings]
-        filled[cell] = Filled(entry, tuple(searches), tuple(map(read_training, trainings)))
+        read = tuple(map(read_training, trainings))
+        filled[cell] = Filled(entry, tuple(searches), read, selected(read, config.criterion))
     return filled
 
 
@@ -143,7 +145,7 @@ def _row(paper: Layout, row: PrintedRow, columns: Sequence[Column], filled: dict
     for column, number in zip(columns, printed, strict=True):
         key = METHOD_COLUMN if paper.row_is_method else column.key
         runs = filled.get((row.key, key))
-        ours = measure(paper, column, runs.searches, runs.trainings) if runs else []
+        ours = measure(paper, column, runs.searches, runs.trainings, runs.chosen) if runs else []
         cells.append(Cell(number, runs is not None, tuple(ours)))
     return Row(row.key, row.heads, tuple(cells), row.rule)
 
@@ -152,5 +154,4 @@ def _architectures(paper: Layout, filled: Iterable[Filled]) -> Iterable[Architec
     if not paper.row_is_method:
         return
     for one in filled:
-        best = selected(one.trainings)
-        yield Architecture(one.entry.row, best.run.name, best.genotype)
+        yield Architecture(one.entry.row, one.chosen.run.name, one.chosen.genotype)

@@ -12,7 +12,7 @@ class Entry:
 
     Attributes:
         row, column: keys of the cell, as in `printed.yaml`; a user's method has a row (or column) key of its own.
-        label: what the table shows for a row that the paper does not have; empty for the paper's own rows.
+        label: what the table shows for a row or column that the paper does not have; empty for the paper's own.
         searches, trainings: positions of the runs in the table's inputs (search runs; retrain or transfer runs).
     """
 
@@ -34,6 +34,7 @@ class TableConfig:
         profile: name of the parameter file's profile.
         reproduction: whether the numbers may be compared with the paper's; False for smoke, mini and other data.
         entries: the cells that have runs of ours.
+        criterion: by which error the best of several seeds was chosen, as in the select stage.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -42,3 +43,4 @@ class TableConfig:
     profile: str
     reproduction: bool
     entries: tuple[Entry, ...] = field(default=())
+    criterion: Literal["best", "final"] = "best"

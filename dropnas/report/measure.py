@@ -6,6 +6,7 @@ receipts' seconds differ from one execution to the next and a table of identical
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.report.model import Line, Measurement
@@ -18,7 +19,7 @@ MEBI = 2**20  # the release's logger divided by it
 
 
 def measure(
-    layout: Layout, column: Column, searches: Sequence[Run], trainings: Sequence[Training]
+    layout: Layout, column: Column, searches: Sequence[Run], trainings: Sequence[Training], chosen: Training
 ) -> list[Measurement]:
     """All measurements of one column; none where the runs do not have the quantity.
 
@@ -27,9 +28,10 @@ def measure(
         column: what to measure.
         searches: the searches of all seeds.
         trainings: the trainings of all seeds, at least one.
+        chosen: the one of them whose architecture is counted.
     """
     if column.quantity == "parameters":
-        return _parameters(selected(trainings))
+        return _parameters(chosen)
     if column.quantity == "search_days":
         return _search_days(searches)
     if column.quantity == "top1_error":
@@ -37,9 +39,9 @@ def measure(
     return _errors(layout, column.quantity, [(one.run, one.top5) for one in trainings if one.top5 is not None])
 
 
-def selected(trainings: Sequence[Training]) -> Training:
-    """The training with the lowest top-1 error of any epoch, the first of several, as the paper chose its best."""
-    return min(trainings, key=lambda training: training.top1.best)
+def selected(trainings: Sequence[Training], criterion: Literal["best", "final"]) -> Training:
+    """The training with the lowest top-1 error, the first of several: as the select stage chooses."""
+    return min(trainings, key=lambda one: one.top1.best if criterion == "best" else one.top1.final)
 
 
 def _errors(layout: Layout, quantity: str, measured: Sequence[tuple[Run, Errors]]) -> list[Measurement]:

@@ -72,6 +72,11 @@ def test_paper_values_are_the_papers():
         ),
         ("flip: false", "flip: false\n  strategy: dropnas2", r"search.strategy: is set by the tables"),
         ("flip: false", "flip: false\n  options: {rate: 1}", r"search.options: rate: unknown key"),
+        (
+            "flip: false",
+            "flip: false\n  options: {grouping: one-group}",
+            "search.options.grouping: 'one-group' is what",
+        ),
         ("micro_batch: 16", "micro_batch: 24", r"transfer.micro_batch: must divide"),
         ("device: cpu", "device: gpu7", r"machine.device"),
         ("seeds: 1", "seeds: 1\ndrop_rates: [1.5]", r"drop_rates: rates lie in"),

@@ -144,3 +144,42 @@ def test_the_plan_as_json(tmp_path):
     for run in found:
         assert {"id", "stage", "name", "inputs", "used_by", "state", "config"} <= run.keys()
         assert run["state"] == "missing" and run["used_by"]
+
+
+def with_options(plan, **options):
+    parameters = plan.parameters
+    return make_plan(replace(parameters, search=replace(parameters.search, options=options)))
+
+
+def searches_of(plan):
+    return {run.name: run.id for run in plan.runs.values() if run.stage == "search"}
+
+
+def test_an_option_of_the_file_leaves_a_methods_purpose_alone():
+    ablations = make_plan(replace(SMOKE_PARAMETERS, tables=("table4", "table6")))
+    found = with_options(ablations, alpha_adjust="equation-3")
+    strategies = {run.config.strategy: run.config.options for run in found.runs.values() if run.stage == "search"}
+    assert strategies["dropnas"] == {"alpha_adjust": "equation-3"}
+    assert strategies["no-alpha-adjust"] == {} and strategies["one-level-darts"] == {}
+
+
+def test_an_option_changes_only_the_searches_that_it_can_change():
+    before, after = searches_of(PAPER), searches_of(with_options(PAPER, drop_probability="released"))
+    kept = before.keys() & after.keys()
+    assert before.keys() - kept == {n for n in before if "-1-skip-dropnas" in n} and len(before.keys() - kept) == 16
+    assert all(before[name] == after[name] for name in kept)
+
+
+def test_summed_skips_change_only_the_derivations_of_spaces_with_several():
+    after = make_plan(replace(PAPER.parameters, derive=replace(PAPER.parameters.derive, skips="summed")))
+    ids = [{r.id: r.name for r in plan.runs.values() if r.stage == "derive"} for plan in (PAPER, after)]
+    assert {name for id_, name in ids[0].items() if id_ not in ids[1]} == {
+        name for name in ids[0].values() if "-3-skip-" in name
+    }
+
+
+def test_a_users_ablation_is_a_column_of_table6():
+    own = Method("No grouping, own rate", "no-grouping", {"grouping": "one-group-own-rate"})
+    plan = make_plan(replace(SMOKE_PARAMETERS, methods=(own,)))
+    entries = {(e.row, e.column): e.label for e in plan.targets["table6"][0].config.entries}
+    assert entries["cifar10", "no-grouping-own-rate"] == own.label and entries["cifar10", "no-grouping"] == ""
