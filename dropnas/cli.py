@@ -28,10 +28,10 @@ ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as p
 HERE = Path()
 
 
-def _stage(specs: list[Path], root: Path) -> None:
+def _stage(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.execute import execute, read_spec
 
-    _finish(execute([read_spec(path) for path in specs], root, _print))
+    _finish(execute([read_spec(path, stage) for path in specs], root, _print))
 
 
 def _finish(failures: int) -> None:
@@ -46,50 +46,50 @@ def _print(line: str) -> None:
 @app.command(rich_help_panel="Stages")
 def search(specs: Specs, root: Root = HERE) -> None:
     """Search for cells, one seed a run."""
-    _stage(specs, root)
+    _stage("search", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
 def derive(specs: Specs, root: Root = HERE) -> None:
     """Derive genotypes from the alphas of searches."""
-    _stage(specs, root)
+    _stage("derive", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
 def retrain(specs: Specs, root: Root = HERE) -> None:
     """Train genotypes from scratch on CIFAR."""
-    _stage(specs, root)
+    _stage("retrain", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
 def select(specs: Specs, root: Root = HERE) -> None:
     """Choose the best genotype of several seeds."""
-    _stage(specs, root)
+    _stage("select", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
 def transfer(specs: Specs, root: Root = HERE) -> None:
     """Train genotypes on ImageNet; with `torchrun -m dropnas transfer …` on several GPUs."""
-    _stage(specs, root)
+    _stage("transfer", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
 def tables(specs: Specs, root: Root = HERE) -> None:
     """Build tables from finished runs."""
-    _stage(specs, root)
+    _stage("table", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
 def data(
     names: Annotated[list[str] | None, typer.Argument(help="Names of datasets, or specs of runs.")] = None,
-    parameters: Annotated[Path, typer.Option("--params", help="Parameter file that declares them.")] = Path(
-        "params/paper.yaml"
-    ),
+    parameters: Annotated[
+        Path | None, typer.Option("--params", help="Parameter file that declares them.  [default: params/paper.yaml]")
+    ] = None,
     path: Annotated[str, typer.Option("--path", help="Where the source lies, instead of what the file says.")] = "",
     checksum: Annotated[Path | None, typer.Option("--checksum", help="Print the checksum of a source and end.")] = None,
     root: Root = HERE,
 ) -> None:
-    """Prepare datasets: `data digits`, or `data cifar10 --params params/cpu.yaml --path FOLDER`."""
+    """Prepare datasets: `data digits`, or `data cifar10 --params params/cifar-cpu.yaml --path FOLDER`."""
     if checksum is not None:
         from dropnas.data.checksum import source_checksum
 
@@ -102,7 +102,7 @@ def data(
     plain = [name for name in names or [] if not name.endswith(".json")]
     if not names:
         raise DropnasError("no dataset is named", remedy="say which, as in `data digits`")
-    specs = [*(read_spec(file) for file in files), *dataset_specs(plain, parameters, path)]
+    specs = [*(read_spec(file, "data") for file in files), *dataset_specs(plain, parameters, path)]
     _finish(execute(specs, root, _print))
 
 
@@ -155,6 +155,8 @@ def verify(root: Root = HERE) -> None:
     """Check every finished run: its files, its inputs, and that all runs of a dataset saw the same bytes."""
     from dropnas.provenance.verify import verify as verify_store
 
+    if not root.is_dir():
+        raise DropnasError("no such folder", where=root, remedy="name the folder that holds runs/")
     count, problems = verify_store(root)
     for line in problems:
         print(line, file=sys.stderr)
@@ -226,6 +228,11 @@ def main() -> None:
             app()
     except DropnasError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -7,8 +7,9 @@ of range are rejected with file and field. The JSON Schema in `workflow/schemas/
 
 import dataclasses
 import json
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -100,8 +101,8 @@ class Machine:
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     device: str = field(default="auto", metadata={"pattern": r"^(auto|cpu|cuda(:\d+)?)$"})
-    threads: int = field(default=1, metadata={"ge": 1})
-    workers: int = field(default=0, metadata={"ge": 0})
+    threads: int = field(default=1, metadata={"ge": 1, "le": 1024})
+    workers: int = field(default=0, metadata={"ge": 0, "le": 1024})
     runs_per_job: dict[Literal["search", "retrain", "transfer"], int] = field(default_factory=dict)
     memory_mb: int = field(default=16000, metadata={"ge": 1})
     runtime_minutes: int = field(default=1440, metadata={"ge": 1})
@@ -132,10 +133,10 @@ class Parameters:
     description: str
     datasets: dict[Literal["cifar10", "cifar100", "imagenet"], DatasetConfig]
     reproduction: bool = False
-    seeds: int = field(default=8, metadata={"ge": 1})
+    seeds: int = field(default=8, metadata={"ge": 1, "le": 1000})
     seeds_of: dict[TableName | Literal["figure2"], int] = field(default_factory=dict)
-    retrainings: int = field(default=1, metadata={"ge": 1})
-    tables: tuple[TableName, ...] = TABLES
+    retrainings: int = field(default=1, metadata={"ge": 1, "le": 1000})
+    tables: tuple[TableName, ...] = field(default=TABLES, metadata={"min_length": 1})
     drop_rates: tuple[float, ...] = ()
     group_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
     methods: tuple[Method, ...] = ()
@@ -179,11 +180,23 @@ def read_parameters(file: Path) -> Parameters:
         raise DropnasError(
             "cannot be read", where=file, remedy="name a parameter file such as params/smoke.yaml"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DropnasError(f"is no YAML ({error})", where=file) from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise DropnasError(f"is no YAML that can be read ({error})", where=file) from error
+    for place, number in _numbers(content):
+        if not math.isfinite(number):
+            raise DropnasError(f"{place}: is not finite", where=file, remedy="write a number")
     parameters: Parameters = parse(Parameters, content, file)
     _check(parameters, file)
     return parameters
+
+
+def _numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every fraction in nested values, with the keys that lead to it."""
+    if isinstance(content, float):
+        yield place, content
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, item in items:
+        yield from _numbers(item, f"{place}.{key}" if place else str(key))
 
 
 def parse(kind: Any, content: Any, where: object) -> Any:
@@ -235,15 +248,18 @@ def _check(parameters: Parameters, file: Path) -> None:
     for name in ("space", "strategy", "seed"):
         untouched = getattr(parameters.search, name) == getattr(SearchConfig(), name)
         require(untouched, f"search.{name}", "is set by the tables", "use methods, spaces or seeds")
-    require(parameters.retrain.seed == 0 and parameters.transfer.seed == 0, "retrain.seed", "is set by the seeds")
+    require(parameters.retrain.seed == 0, "retrain.seed", "is set by the seeds")
+    require(parameters.transfer.seed == 0, "transfer.seed", "is set by the seeds")
     batches = parameters.transfer.batch_size % parameters.transfer.micro_batch == 0
     require(batches, "transfer.micro_batch", "must divide transfer.batch_size")
     for name in ("drop_rates", "group_rates"):
         rates = getattr(parameters, name)
         require(all(0 <= rate < 1 for rate in rates), name, "rates lie in [0, 1)")
         require(len(set(rates)) == len(rates), name, "a rate stands twice")
-    counts = [*parameters.seeds_of.values(), *parameters.machine.runs_per_job.values()]
-    require(all(count >= 1 for count in counts), "seeds_of, machine.runs_per_job", "must be at least 1")
+    counts = [(f"seeds_of.{name}", count) for name, count in parameters.seeds_of.items()]
+    counts += [(f"machine.runs_per_job.{stage}", count) for stage, count in parameters.machine.runs_per_job.items()]
+    for name, count in counts:
+        require(1 <= count <= 1000, name, f"must be from 1 to 1000, not {count}")
 
 
 def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> None:
@@ -262,6 +278,8 @@ def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> Non
 def _check_methods(parameters: Parameters, require: Callable[..., None], file: Path) -> None:
     labels = [*(method.label for method in parameters.methods), *(space.label for space in parameters.spaces)]
     require(len(set(labels)) == len(labels), "methods, spaces", "a label stands twice")
+    taken = {"dropnas", "one-level darts", *PRESETS, *SPACES} & {label.lower() for label in labels}
+    require(not taken, "methods, spaces", f"the label {', '.join(sorted(taken))} is the paper's", "choose another")
     parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
     for name, value in parameters.search.options.items():
         varied = name in VARIED and value not in VARIED[name]

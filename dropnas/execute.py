@@ -5,27 +5,50 @@ publish that. A run that fails is reported in a line, and the others of the same
 """
 
 import os
+import re
 import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dropnas.config import parse
+from dropnas.config import Machine, parse
 from dropnas.errors import DropnasError
 from dropnas.provenance.environment import environment
 from dropnas.provenance.files import read_json, sha256, write_json
 from dropnas.provenance.freeze import FROZEN, check
+from dropnas.provenance.identity import id_of, resolved
 from dropnas.provenance.lease import lease
 from dropnas.provenance.store import MANIFEST, Store
 from dropnas.stages import STAGES, entry
 from dropnas.training.faults import told
 from dropnas.workspace import Workspace
+
+FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A spec's fields, as `dropnas.provenance.freeze.spec` writes them."""
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    id: str
+    stage: str
+    name: str
+    folder: str
+    inputs: tuple[str, ...]
+    config: dict[str, Any]
+    identity: dict[str, Any]
+    profile: str
+    machine: Machine
+    location: str
 
 
 def execute(specs: Iterable[dict[str, Any]], root: Path, progress: Callable[[str], None]) -> int:
@@ -52,16 +75,24 @@ def execute(specs: Iterable[dict[str, Any]], root: Path, progress: Callable[[str
     return failures
 
 
-def read_spec(path: Path) -> dict[str, Any]:
+def read_spec(path: Path, stage: str) -> dict[str, Any]:
     """A run's spec from its file.
 
     Raises:
-        DropnasError: it is no spec.
+        DropnasError: it is no spec, is one of another stage, or its names are not those of its identity.
     """
-    spec = read_json(path)
-    if not isinstance(spec, dict) or {"id", "stage", "name", "folder", "inputs", "config", "identity"} - spec.keys():
-        raise DropnasError("is no spec of a run", where=path, remedy="take one of plans/<id>/specs/")
-    return spec
+    hint = "take one of plans/<id>/specs/"
+    content = read_json(path)
+    try:
+        spec = vars(parse(Spec, content, path))
+    except DropnasError as error:
+        raise DropnasError(f"is no spec of a run ({error.what})", where=path, remedy=hint) from error
+    if spec["stage"] != stage:
+        raise DropnasError(f"is the spec of a {spec['stage']} run, not of {stage}", where=path, remedy=hint)
+    proper = spec["id"] == id_of(spec["identity"]) and spec["folder"].endswith(f"-{spec['id']}")
+    if not proper or not all(FOLDER.fullmatch(name) for name in (spec["folder"], *spec["inputs"])):
+        raise DropnasError("its id or folder is not that of its identity", where=path, remedy=hint)
+    return {**spec, "machine": resolved(spec["machine"])}
 
 
 def _execute_one(spec: dict[str, Any], store: Store, progress: Callable[[str], None]) -> None:

@@ -12,11 +12,14 @@ from dropnas.provenance.freeze import spec
 from dropnas.provenance.identity import Run
 from dropnas.stages import code_of
 
+DEFAULT = Path("params/paper.yaml")
 
-def dataset_specs(names: list[str], parameters: Path, path: str) -> list[dict[str, Any]]:
+
+def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[dict[str, Any]]:
     """Specs of data runs, for the names (or roles) of datasets in a parameter file, or of those known without one.
 
     Args:
+        parameters: the file; without one `params/paper.yaml`, if it is there.
         path: where the source lies, instead of what the parameter file says.
 
     Raises:
@@ -27,7 +30,7 @@ def dataset_specs(names: list[str], parameters: Path, path: str) -> list[dict[st
     for name in names:
         if name not in known:
             raise DropnasError(
-                f"unknown dataset {name!r}", where=parameters, remedy=f"known: {', '.join(sorted(known))}"
+                f"unknown dataset {name!r}", where=parameters or DEFAULT, remedy=f"known: {', '.join(sorted(known))}"
             )
         config = replace(known[name], path=path) if path else known[name]
         run = Run("data", dataset_name(config), config, (), code_of("data", config))
@@ -35,11 +38,11 @@ def dataset_specs(names: list[str], parameters: Path, path: str) -> list[dict[st
     return specs
 
 
-def _known(parameters: Path) -> dict[str, DatasetConfig]:
+def _known(parameters: Path | None) -> dict[str, DatasetConfig]:
     known = {name: DatasetConfig(name, "bundled") for name in KNOWN_DATASETS["bundled"]}
     known |= {name: DatasetConfig(name, "torchvision") for name in KNOWN_DATASETS["torchvision"]}
-    if parameters.is_file():
-        declared = read_parameters(parameters).datasets
+    if parameters or DEFAULT.is_file():
+        declared = read_parameters(parameters or DEFAULT).datasets
         known |= {config.name: config for config in declared.values()}
         known |= {str(role): config for role, config in declared.items()}
     return known

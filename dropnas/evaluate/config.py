@@ -27,19 +27,19 @@ class RetrainConfig:
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
-    cells: int = field(default=20, metadata={"ge": 1})
-    channels: int = field(default=36, metadata={"ge": 1})
+    cells: int = field(default=20, metadata={"ge": 1, "le": 1000})
+    channels: int = field(default=36, metadata={"ge": 1, "le": 10000})
     epochs: int = field(default=600, metadata={"ge": 1})
-    batch_size: int = field(default=192, metadata={"ge": 2})
+    batch_size: int = field(default=192, metadata={"ge": 2, "le": 1000000})
     seed: int = field(default=0, metadata={"ge": 0})
     learning_rate: float = field(default=0.05, metadata={"gt": 0})
     learning_rate_min: float = field(default=0.0, metadata={"ge": 0})
     momentum: float = field(default=0.9, metadata={"ge": 0, "lt": 1})
     weight_decay: float = field(default=3e-4, metadata={"ge": 0})
     gradient_clip: float = field(default=3.0, metadata={"gt": 0})
-    crop_padding: int = field(default=4, metadata={"ge": 0})
+    crop_padding: int = field(default=4, metadata={"ge": 0, "le": 1000})
     flip: bool = True
-    cutout: int = field(default=16, metadata={"ge": 0})
+    cutout: int = field(default=16, metadata={"ge": 0, "le": 10000})
     autoaugment: bool = False
     auxiliary_weight: float = field(default=0.4, metadata={"ge": 0})
     drop_path: float = field(default=0.2, metadata={"ge": 0, "lt": 1})
@@ -69,13 +69,13 @@ class TransferConfig:
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
-    cells: int = field(default=14, metadata={"ge": 1})
-    channels: int = field(default=48, metadata={"ge": 2})
-    image_size: int = field(default=224, metadata={"ge": 32})
+    cells: int = field(default=14, metadata={"ge": 1, "le": 1000})
+    channels: int = field(default=48, metadata={"ge": 2, "le": 10000})
+    image_size: int = field(default=224, metadata={"ge": 32, "le": 10000})
     epochs: int = field(default=600, metadata={"ge": 1})
     seed: int = field(default=0, metadata={"ge": 0})
-    batch_size: int = field(default=2048, metadata={"ge": 2})
-    micro_batch: int = field(default=256, metadata={"ge": 2})
+    batch_size: int = field(default=2048, metadata={"ge": 2, "le": 1000000})
+    micro_batch: int = field(default=256, metadata={"ge": 2, "le": 1000000})
     learning_rate: float = field(default=0.8, metadata={"gt": 0})
     warmup_epochs: int = field(default=5, metadata={"ge": 0})
     schedule: Literal["cosine", "linear"] = "cosine"

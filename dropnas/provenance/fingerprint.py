@@ -65,8 +65,8 @@ def module_file(module: str) -> Path | None:
     """The file of a module of this package or of a user's package, found without importing it."""
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None  # also what is built in or compiled: its code cannot be read
     origin = Path(spec.origin)
     if not rest:
         return origin
@@ -78,7 +78,9 @@ def module_file(module: str) -> Path | None:
 def _tree(module: str) -> ast.Module:
     file = module_file(module)
     if file is None:
-        raise DropnasError("no such module", where=module, remedy="check its name, or start beside its package")
+        raise DropnasError(
+            "no Python module of that name", where=module, remedy="check it, or start beside the package"
+        )
     try:
         return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     except SyntaxError as error:

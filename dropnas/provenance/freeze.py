@@ -21,6 +21,7 @@ from dropnas.provenance.environment import git_state
 from dropnas.provenance.files import checksums, read_json, write_json, write_text
 from dropnas.provenance.fingerprint import PACKAGE, closure, module_file
 from dropnas.provenance.identity import ID_DIGITS, Run, canonical_json, resolved
+from dropnas.provenance.store import Store
 from dropnas.stages import STAGES, references
 
 FROZEN = "frozen.json"
@@ -35,6 +36,7 @@ def freeze(parameters: Path, root: Path) -> Path:
     """
     settings = read_parameters(parameters)
     plan = make_plan(settings)
+    _require_proved(plan, root)
     plans = root / "plans"
     plans.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=plans, prefix=".freezing-") as temporary:
@@ -50,6 +52,13 @@ def freeze(parameters: Path, root: Path) -> Path:
             os.replace(staged, plans / id_)
     check(plans / id_)
     return Path("plans", id_)
+
+
+def _require_proved(plan: Plan, root: Path) -> None:
+    """The workflow goes by receipts, so none may stand without the manifest that proves its run."""
+    for run in plan.runs.values():
+        if (root / run.receipt).is_file() and not Store(root).is_published(root / run.folder):
+            raise DropnasError("has a receipt but no manifest", where=root / run.folder, remedy="remove the folder")
 
 
 def check(folder: Path) -> None:

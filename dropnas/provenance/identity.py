@@ -20,6 +20,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def id_of(identity: dict[str, Any]) -> str:
+    """The first hex digits of an identity's sha256."""
+    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:ID_DIGITS]
+
+
 def resolved(config: Any, *, hashed_only: bool = False) -> dict[str, Any]:
     """All fields of a stage's configuration as JSON values; with `hashed_only` those that enter the identity."""
     chosen = [field for field in dataclasses.fields(config) if not hashed_only or _is_hashed(config, field)]
@@ -75,7 +80,7 @@ class Run:
     @cached_property
     def id(self) -> str:
         """The first hex digits of the identity's sha256."""
-        return hashlib.sha256(canonical_json(self.identity).encode()).hexdigest()[:ID_DIGITS]
+        return id_of(self.identity)
 
     @cached_property
     def folder(self) -> PurePosixPath:

@@ -51,14 +51,14 @@ class Store:
 
     def write_receipt(self, folder: Path) -> None:
         """Write `run.json` again from the manifest, unless it stands there already."""
-        manifest = read_json(folder / MANIFEST)
+        manifest = read_manifest(folder)
         receipt = {**manifest["run"], "manifest_sha256": sha256(folder / MANIFEST)}
         if not (folder / RECEIPT).is_file() or read_json(folder / RECEIPT) != receipt:
             write_json(folder / RECEIPT, receipt)
 
     def damage(self, folder: Path) -> list[str]:
         """What is wrong with a published run, one line a file; empty if all is as it was written."""
-        manifest = read_json(folder / MANIFEST)
+        manifest = read_manifest(folder)
         found = {name: value for name, value in checksums(folder).items() if name not in (MANIFEST, RECEIPT)}
         expected = manifest["files"]
         lost = [f"{folder / name}: missing" for name in expected if name not in found]
@@ -77,11 +77,25 @@ class Store:
         shutil.rmtree(self.scratch(identity), ignore_errors=True)
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A run's manifest.
+
+    Raises:
+        DropnasError: it is missing or is none.
+    """
+    manifest = read_json(folder / MANIFEST)
+    whole = isinstance(manifest, dict) and all(isinstance(manifest.get(part), dict) for part in ("run", "files"))
+    if not whole or "id" not in manifest["run"]:
+        raise DropnasError("is no manifest of a run", where=folder / MANIFEST, remedy=f"restore or remove {folder}")
+    return manifest  # type: ignore[no-any-return]
+
+
 def _receipt_damage(folder: Path) -> list[str]:
     receipt = folder / RECEIPT
     if not receipt.is_file():
         return []  # the workflow removed it; it is written again
-    intact = read_json(receipt).get("manifest_sha256") == sha256(folder / MANIFEST)
+    content = read_json(receipt)
+    intact = isinstance(content, dict) and content.get("manifest_sha256") == sha256(folder / MANIFEST)
     return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
 
 

@@ -80,10 +80,10 @@ class SearchConfig:
     space: str = "original"
     strategy: str = "dropnas"
     options: dict[str, Scalar] = field(default_factory=dict)
-    cells: int = field(default=14, metadata={"ge": 1})
-    channels: int = field(default=16, metadata={"ge": 1})
+    cells: int = field(default=14, metadata={"ge": 1, "le": 1000})
+    channels: int = field(default=16, metadata={"ge": 1, "le": 10000})
     epochs: int = field(default=76, metadata={"ge": 1})
-    batch_size: int = field(default=96, metadata={"ge": 2})
+    batch_size: int = field(default=96, metadata={"ge": 2, "le": 1000000})
     seed: int = field(default=0, metadata={"ge": 0})
     learning_rate: float = field(default=0.0375, metadata={"gt": 0})
     learning_rate_min: float = field(default=0.0015, metadata={"ge": 0})
@@ -95,7 +95,7 @@ class SearchConfig:
     alpha_beta2: float = field(default=0.999, metadata={"ge": 0, "lt": 1})
     alpha_weight_decay: float = field(default=1e-3, metadata={"ge": 0})
     alpha_scale: float = field(default=1e-3, metadata={"ge": 0})
-    crop_padding: int = field(default=4, metadata={"ge": 0})
+    crop_padding: int = field(default=4, metadata={"ge": 0, "le": 1000})
     flip: bool = True
     precision: Precision = "fp32"
 

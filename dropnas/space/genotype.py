@@ -81,10 +81,8 @@ def parse_genotype(text: str, where: object = "genotype") -> Genotype:
     """
     try:
         return Genotype.from_json(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise DropnasError(
-            f"malformed JSON ({error.msg}, line {error.lineno} column {error.colno})", where=where
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DropnasError(f"malformed JSON ({error})", where=where) from error
     except DropnasError as error:
         place = where if error.where == "genotype" else f"{where}: {error.where.removeprefix('genotype, ')}"
         raise DropnasError(error.what, where=place, remedy=error.remedy) from error

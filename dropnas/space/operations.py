@@ -19,6 +19,9 @@ from dropnas.space.names import check_operation
 Factory = Callable[[int, int, bool, bool], nn.Module]  # (channels, stride, affine, pool_norm)
 
 
+CALLED_AS = "it is called as ATTRIBUTE(channels, stride, affine, pool_norm)"
+
+
 class Identity(nn.Module):
     """Skip-connect of stride 1; drop-path leaves it alone, and knows it by this class."""
 
@@ -189,11 +192,14 @@ def make_operation(name: str, channels: int, stride: int, affine: bool, pool_nor
         return OPERATIONS[name](channels, stride, affine, pool_norm)
     check_operation(name, "operation")
     factory = load(name)
-    module = factory(channels, stride, affine, pool_norm) if callable(factory) else factory
+    try:
+        module = factory(channels, stride, affine, pool_norm) if callable(factory) else factory
+    except TypeError as error:
+        raise DropnasError(f"makes no operation ({error})", where=name, remedy=CALLED_AS) from error
     if not isinstance(module, nn.Module):
         raise DropnasError(
             f"gives a {type(module).__name__}, not a torch module",
             where=name,
-            remedy="it is called as ATTRIBUTE(channels, stride, affine, pool_norm)",
+            remedy=CALLED_AS,
         )
     return module

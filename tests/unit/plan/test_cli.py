@@ -24,6 +24,9 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["search", "empty.json"], "empty.json: is no spec of a run"),
         (["data", "numerals"], "unknown dataset 'numerals'"),
         (["data"], "no dataset is named"),
+        (["data", "cifar10", "--params", "none.yaml"], "none.yaml: cannot be read"),
+        (["verify", "--root", "nowhere"], "nowhere: no such folder"),
+        (["inspect", "[" * 100_000], "malformed JSON"),
         (["data", "--checksum", "nowhere"], "nowhere"),
         (["run", "none.yaml"], "none.yaml: cannot be read"),
         (["plan", "none.yaml"], "none.yaml: cannot be read"),
@@ -60,3 +63,43 @@ def test_verify_names_a_changed_byte(tmp_path):
     labels.write_bytes(labels.read_bytes()[:-1] + b"\x01")
     done = dropnas(tmp_path, "verify")
     assert done.returncode == 1 and "train_labels.npy: changed" in done.stderr
+
+
+def spec_of(folder: Path, stage: str) -> dict:
+    """A spec of the micro plan."""
+    parameters = str(REPOSITORY / "tests/workflow/micro.yaml")
+    plan = folder / dropnas(folder, "freeze", parameters).stdout.strip()
+    return next(s for s in map(json.loads, (f.read_text() for f in plan.glob("specs/*"))) if s["stage"] == stage)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"folder": "../escaped-{id}"}, "is not that of its identity"),
+        ({"folder": "runs/../../escaped-{id}"}, "is not that of its identity"),
+        ({"id": "../runs", "folder": "data/digits/x-../runs"}, "is not that of its identity"),
+        ({"inputs": ["../elsewhere/run"]}, "is not that of its identity"),
+        ({"stage": "search"}, "is the spec of a search run, not of data"),
+        ({"machine": 5}, "is no spec of a run"),
+        ({"more": 1}, "is no spec of a run"),
+    ],
+)
+def test_a_forged_spec_is_refused_and_writes_nothing(tmp_path, changes, told):
+    spec = spec_of(tmp_path, "data")
+    changed = {key: v.format(id=spec["id"]) if isinstance(v, str) else v for key, v in changes.items()}
+    (tmp_path / "forged.json").write_text(json.dumps({**spec, **changed}))
+    done = dropnas(tmp_path, "data", "forged.json")
+    assert done.returncode == 1 and told in done.stderr and done.stderr.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"plans", "forged.json"}
+
+
+def test_a_run_without_its_manifest_is_seen(tmp_path):
+    parameters = str(REPOSITORY / "tests/workflow/micro.yaml")
+    dropnas(tmp_path, "data", "cifar10", "--params", parameters)
+    manifest = next(tmp_path.glob("data/*/*/manifest.json"))
+    manifest.write_text("[]")
+    assert "is no manifest of a run" in dropnas(tmp_path, "verify").stderr
+    manifest.unlink()
+    for command in (["verify"], ["freeze", parameters]):
+        done = dropnas(tmp_path, *command)
+        assert done.returncode == 1 and "has a receipt but no manifest" in done.stderr

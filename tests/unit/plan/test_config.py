@@ -84,6 +84,13 @@ def test_paper_values_are_the_papers():
         ("seeds: 1", "seeds: 1\nmethods: [{label: X, strategy: nosuch}]", r"no strategy 'nosuch'.*known: dropnas"),
         ("seeds: 1", "seeds: 1\nspaces: [{label: X, space: nosuch}]", r"no space 'nosuch'.*known: original"),
         ("seeds: 1", "seeds: [", r"is no YAML"),
+        ("seeds: 1", "seeds: 10000000", r"seeds: .*less than or equal to 1000"),
+        ("epochs: 1", "epochs: 1\n  learning_rate: .inf", r"search.learning_rate: is not finite"),
+        ("epochs: 1", "epochs: 1\n  learning_rate: .nan", r"search.learning_rate: is not finite"),
+        ("epochs: 1", "epochs: 1\n  ? [a]\n  : b", r"is no YAML"),
+        ("profile: smoke", "profile: 2026-99-99", r"is no YAML"),
+        ("seeds_of: {table1: 2", "seeds_of: {table1: 0", r"seeds_of.table1: must be from 1"),
+        ("seeds: 1", "seeds: 1\nmethods: [{label: DropNAS, strategy: dropnas}]", r"label dropnas is the paper's"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(tmp_path, old, new, told):

@@ -169,3 +169,10 @@ def test_python_311_and_312_agree(tmp_path):
     found = subprocess.run([other, "-c", script], env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout) == [fp.fingerprint(stage.module) for stage in STAGES.values()]
+
+
+@pytest.mark.parametrize("module", ["os", "math", "no_such_module"])
+def test_code_that_cannot_be_read_is_named(module):
+    fp.module_file.cache_clear()
+    with pytest.raises(DropnasError):
+        fp.fingerprint("dropnas.search.stage", (f"{module}:anything",))
