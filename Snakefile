@@ -9,6 +9,10 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
+
+report: "workflow/report/workflow.rst"
+
+
 PLAN_FOLDER = Path(workflow.basedir).parent
 
 if not (PLAN_FOLDER / "plan.json").is_file():
@@ -19,14 +23,16 @@ if not (PLAN_FOLDER / "plan.json").is_file():
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/search.smk"
-include: "workflow/rules/derive.smk"
+include: "workflow/rules/genotype.smk"
 include: "workflow/rules/retrain.smk"
 include: "workflow/rules/select.smk"
 include: "workflow/rules/transfer.smk"
-include: "workflow/rules/table.smk"
+include: "workflow/rules/diagnostics.smk"
+include: "workflow/rules/report.smk"
 
 
-# The named targets table1 ... table6 and `paper`, which has all of them and is what plain `snakemake` makes.
+# The named targets table1 ... table6, figure1 ... figure5 and so on, and `paper`, which has all that is not only made on
+# request (table1_peers ..., baselines) and is what plain `snakemake` makes.
 for target, receipts in PLAN["targets"].items():
 
     rule:

@@ -80,6 +80,54 @@ def tables(specs: Specs, root: Root = HERE) -> None:
 
 
 @app.command(rich_help_panel="Stages")
+def sample(specs: Specs, root: Root = HERE) -> None:
+    """Draw architectures at random (random search)."""
+    _stage("sample", specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def peer(specs: Specs, root: Root = HERE) -> None:
+    """Make published architectures runs, to be retrained."""
+    _stage("peer", specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def variant(specs: Specs, root: Root = HERE) -> None:
+    """Put another operation on an edge of a genotype (Figure 5)."""
+    _stage("variant", specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def clusters(specs: Specs, root: Root = HERE) -> None:
+    """Cluster the features of the operations on an edge (Figures 1 and 4)."""
+    _stage("clusters", specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def correlation(specs: Specs, root: Root = HERE) -> None:
+    """Correlate stand-alone accuracy with the architecture parameters (Figure 5)."""
+    _stage("correlation", specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def architectures(specs: Specs, root: Root = HERE) -> None:
+    """Count parameters and multiply-adds of the published architectures."""
+    _stage("architectures", specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def peers(specs: Specs, root: Root = HERE) -> None:
+    """Build tables of the peers from finished runs."""
+    _stage("peers", specs, root)
+
+
+@app.command(rich_help_panel="Stages")
+def figures(specs: Specs, root: Root = HERE) -> None:
+    """Draw figures from finished runs."""
+    _stage("figure", specs, root)
+
+
+@app.command(rich_help_panel="Stages")
 def data(
     names: Annotated[list[str] | None, typer.Argument(help="Names of datasets, or specs of runs.")] = None,
     parameters: Annotated[
@@ -129,25 +177,63 @@ def inspect(
 
 
 @app.command(rich_help_panel="Questions")
+def draw(
+    genotype: Annotated[str, typer.Argument(help="Id of a published genotype, file, run folder, or JSON.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
+) -> None:
+    """Draw the two cells of a genotype, as Figure 3 does."""
+    from dropnas.report.figures.asked import draw_cells
+
+    print(draw_cells(genotype, out))
+
+
+@app.command(rich_help_panel="Questions")
+def course(
+    folder: Annotated[Path, typer.Argument(metavar="SEARCH", help="Folder of a finished search.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
+) -> None:
+    """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
+    from dropnas.report.figures.asked import draw_course
+
+    print(draw_course(folder, out))
+
+
+@app.command(rich_help_panel="Questions")
 def plan(
     parameters: ParameterFile,
     as_json: Annotated[bool, typer.Option("--json", help="A list of runs, for a program to read.")] = False,
     each: Annotated[bool, typer.Option("--runs", help="A line for each run.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is built only on request.")] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="First time this machine, in about a minute.")] = False,
+    device: Annotated[str, typer.Option("--device", help="Part of the name of the device to count on.")] = "",
+    price: Annotated[float, typer.Option("--price", min=0, help="Of a device-hour, in any currency.")] = 0.0,
+    watts: Annotated[float, typer.Option("--watts", min=0, help="That a device takes.")] = 0.0,
+    gpu_hours: Annotated[
+        float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes.")] = None,
     root: Root = HERE,
 ) -> None:
-    """Show every table and figure with its runs: what is shared, done, running, missing."""
-    from dropnas.config import read_parameters
-    from dropnas.plan import make_plan
-    from dropnas.plan_view import describe_runs, print_plan, print_runs
+    """Show every table and figure with its runs: what is shared, done, running, missing, and what it costs."""
+    from dropnas.cost.answer import Question, answer
+    from dropnas.cost.notes import Prices
 
-    made = make_plan(read_parameters(parameters))
-    runs = describe_runs(made, root)
-    if as_json:
-        print(json.dumps(runs, indent=1))
-    elif each:
-        print_runs(runs)
-    else:
-        print_plan(made, runs)
+    prices = Prices(price, watts)
+    answer(Question(parameters, root, as_json, each, everything, measure, device, prices, gpu_hours, out), _print)
+
+
+@app.command(rich_help_panel="Questions")
+def watch(
+    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures.  [default: all]")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Show it once and end.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Watch a plan's runs until all are done: running, done, waiting, failed, rate and time to go."""
+    from dropnas.watch import Watch, read_plan
+    from dropnas.watch_view import show
+
+    show(Watch(read_plan(plan_source, root), root, targets or ()), once=once)
 
 
 @app.command(rich_help_panel="Questions")
@@ -163,6 +249,23 @@ def verify(root: Root = HERE) -> None:
     print(f"{count} runs verified, {len(problems)} problems")
     if problems:
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel="Questions")
+def report(
+    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write.  [default: results/<profile>/report.html]")
+    ] = None,
+    root: Root = HERE,
+) -> None:
+    """Make the report page of a plan from what is in the store now: one HTML file, at any moment."""
+    from dropnas.report.page.planned import read_content
+    from dropnas.report.page.write import write_page
+
+    source = plan_source if plan_source.exists() else root / plan_source
+    file, written = write_page(read_content(source), root, out, source)
+    print(f"{file}{'' if written else ': nothing has changed'}")
 
 
 @app.command(rich_help_panel="The whole")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -22,19 +22,23 @@ from dropnas.data.config import DatasetConfig
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
-from dropnas.report.config import TableName
-from dropnas.search.config import PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.search.config import PRESETS, TWO_LEVEL, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.spaces import SPACES
 
 TABLES: tuple[TableName, ...] = ("table1", "table2", "table3", "table4", "table5", "table6")
-ROLES = {  # the data sets behind each table and figure
+ROLES: dict[str, tuple[str, ...]] = {  # the data sets that each needs; figures show what is there
     "table1": ("cifar10",),
     "table2": ("cifar100",),
     "table3": ("cifar10", "cifar100", "imagenet"),
     "table4": ("cifar10", "cifar100"),
     "table5": ("cifar10",),
     "table6": ("cifar10", "cifar100"),
-    "figure2": ("cifar10", "cifar100"),
+    "baselines": ("cifar10",),
+    "table1_peers": ("cifar10",),
+    "table2_peers": ("cifar100",),
+    "table3_peers": ("imagenet",),
+    **dict.fromkeys(("figure1", "figure2", "figure3", "figure4", "figure5", "courses"), ("cifar10",)),
 }
 KNOWN_DATASETS = {
     "bundled": ("digits", "digit-pairs", "digits-224"),
@@ -47,6 +51,8 @@ VARIED: dict[str, tuple[str, ...]] = {  # options that make the methods of the t
     "alpha_adjust": ("released", "equation-3"),
     "decay_scope": ("kept",),
 }
+PaperSpace = Literal["3-skip", "1-skip", "original"]
+Baseline = Literal["random", "darts-first-order", "darts-second-order"]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
@@ -119,9 +125,12 @@ class Parameters:
         datasets: what stands for the paper's three data sets.
         seeds: searches for each setting, with seeds 0, 1, …; `seeds_of` says otherwise for a table.
         retrainings: retrainings of each genotype. The first has the seed of its search.
-        tables: which tables are built.
-        drop_rates: the drop path rates of Figure 2; none leaves the figure's runs out.
+        tables: which tables are built; those of the peers and the baselines also on request, by their names.
+        figures: which figures are built; `courses` shows the searches' alphas over the epochs.
+        drop_rates: the drop path rates of Figure 2.
         group_rates: the rates of Table 5, for both groups.
+        paper_spaces: the paper's search spaces that Table 4 and the baselines show.
+        baselines: what the baselines show beside DropNAS and one-level DARTS.
         methods, spaces: of the user's own.
         search, derive, retrain, augmented, select, transfer: the stages' settings.
         machine: what the runs may use.
@@ -134,11 +143,14 @@ class Parameters:
     datasets: dict[Literal["cifar10", "cifar100", "imagenet"], DatasetConfig]
     reproduction: bool = False
     seeds: int = field(default=8, metadata={"ge": 1, "le": 1000})
-    seeds_of: dict[TableName | Literal["figure2"], int] = field(default_factory=dict)
+    seeds_of: dict[TableName | PeersName | FigureName, int] = field(default_factory=dict)
     retrainings: int = field(default=1, metadata={"ge": 1, "le": 1000})
-    tables: tuple[TableName, ...] = field(default=TABLES, metadata={"min_length": 1})
-    drop_rates: tuple[float, ...] = ()
+    tables: tuple[TableName | PeersName, ...] = field(default=TABLES, metadata={"min_length": 1})
+    figures: tuple[FigureName, ...] = ()
+    drop_rates: tuple[float, ...] = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
     group_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
+    paper_spaces: tuple[PaperSpace, ...] = field(default=get_args(PaperSpace), metadata={"min_length": 1})
+    baselines: tuple[Baseline, ...] = get_args(Baseline)
     methods: tuple[Method, ...] = ()
     spaces: tuple[Space, ...] = ()
     search: SearchConfig = field(default_factory=SearchConfig)
@@ -250,6 +262,8 @@ def _check(parameters: Parameters, file: Path) -> None:
         require(untouched, f"search.{name}", "is set by the tables", "use methods, spaces or seeds")
     require(parameters.retrain.seed == 0, "retrain.seed", "is set by the seeds")
     require(parameters.transfer.seed == 0, "transfer.seed", "is set by the seeds")
+    chosen = parameters.select.criterion != "held-out" or parameters.retrain.held_out > 0
+    require(chosen, "select.criterion", "held-out needs images that are held out", "set retrain.held_out")
     batches = parameters.transfer.batch_size % parameters.transfer.micro_batch == 0
     require(batches, "transfer.micro_batch", "must divide transfer.batch_size")
     for name in ("drop_rates", "group_rates"):
@@ -269,7 +283,8 @@ def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> Non
         require(not known or dataset.name in known, f"datasets.{role}.name", message, f"known: {', '.join(known)}")
         fits = re.fullmatch(NAME, dataset.name) is not None
         require(fits, f"datasets.{role}.name", f"{dataset.name!r} is no plain name", "letters, digits, '.', '_', '-'")
-    targets = [*parameters.tables, *(["figure2"] if parameters.drop_rates else [])]
+    targets = [*parameters.tables, *parameters.figures]
+    require(len(set(targets)) == len(targets), "tables, figures", "a name stands twice")
     needed = {role for target in targets for role in ROLES[target]}
     missing = sorted(needed - set(parameters.datasets))
     require(not missing, "datasets", f"no {' and no '.join(missing)}", "say what stands for it")
@@ -277,8 +292,9 @@ def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> Non
 
 def _check_methods(parameters: Parameters, require: Callable[..., None], file: Path) -> None:
     labels = [*(method.label for method in parameters.methods), *(space.label for space in parameters.spaces)]
-    require(len(set(labels)) == len(labels), "methods, spaces", "a label stands twice")
-    taken = {"dropnas", "one-level darts", *PRESETS, *SPACES} & {label.lower() for label in labels}
+    keys = {slug(label) for label in labels}  # of rows and columns
+    require(len(keys) == len(labels), "methods, spaces", "a label stands twice")
+    taken = {"dropnas", "random", *PRESETS, *TWO_LEVEL, *SPACES} & keys
     require(not taken, "methods, spaces", f"the label {', '.join(sorted(taken))} is the paper's", "choose another")
     parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
     for name, value in parameters.search.options.items():
@@ -286,15 +302,22 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
         require(not varied, f"search.options.{name}", f"{value!r} is what the tables compare", "name it in methods")
     for method in parameters.methods:
         where = f"methods ({method.label}).strategy"
-        hint = f"known: {', '.join(PRESETS)}; or package.module:ATTRIBUTE"
-        known = method.strategy in PRESETS or is_reference(method.strategy)
+        hint = f"known: {', '.join((*PRESETS, *TWO_LEVEL))}; or package.module:ATTRIBUTE"
+        known = method.strategy in (*PRESETS, *TWO_LEVEL) or is_reference(method.strategy)
         require(known, where, f"no strategy {method.strategy!r}", hint)
+        plain = method.strategy not in TWO_LEVEL or not method.options
+        require(plain, f"methods ({method.label}).options", f"{method.strategy} has no options", "remove them")
         if method.strategy in PRESETS:
             parse(DropoutOptions, dict(method.options), f"{file}: methods ({method.label}).options")
     for item in parameters.spaces:
         known = item.space in SPACES or is_reference(item.space)
         hint = f"known: {', '.join(SPACES)}; or package.module:ATTRIBUTE"
         require(known, f"spaces ({item.label}).space", f"no space {item.space!r}", hint)
+
+
+def slug(text: str) -> str:
+    """Letters, digits and a few signs: names become folders, and labels keys of rows and columns."""
+    return re.sub(r"[^a-z0-9.+]+", "-", text.lower()).strip("-")
 
 
 def schema() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import Any
 from dropnas.config import Machine, parse
 from dropnas.errors import DropnasError
 from dropnas.provenance.environment import environment
-from dropnas.provenance.files import read_json, sha256, write_json
+from dropnas.provenance.files import read_json, sha256, write_json, write_text
 from dropnas.provenance.freeze import FROZEN, check
 from dropnas.provenance.identity import id_of, resolved
 from dropnas.provenance.lease import lease
@@ -30,6 +30,7 @@ from dropnas.stages import STAGES, entry
 from dropnas.training.faults import told
 from dropnas.workspace import Workspace
 
+PROGRESS = "progress.txt"  # in a run's scratch folder: the last line that it told
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
 
 
@@ -138,7 +139,7 @@ def _compute(spec: dict[str, Any], store: Store, progress: Callable[[str], None]
             threads=machine["threads"],
             workers=machine["workers"],
             location=spec["location"],
-            progress=_named(spec, progress),
+            progress=_kept(scratch, _named(spec, progress)),
         )
         statistics = entry(spec["stage"])(config, inputs, staged, workspace)
         used = environment(device, machine["threads"])
@@ -148,11 +149,23 @@ def _compute(spec: dict[str, Any], store: Store, progress: Callable[[str], None]
         "started": f"{started:%FT%TZ}",
         "ended": f"{ended:%FT%TZ}",
     }
-    return {**_provenance(spec, inputs, store.root), **used, **times, "statistics": statistics}
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # that torchrun started, each with a device of its own
+    what_it_took = {**times, "processes": processes, "statistics": statistics}
+    return {**_provenance(spec, inputs, store.root), **used, **what_it_took}
 
 
 def _named(spec: dict[str, Any], progress: Callable[[str], None]) -> Callable[[str], None]:
     return lambda line: progress(f"{spec['name']}: {line}")
+
+
+def _kept(scratch: Path, progress: Callable[[str], None]) -> Callable[[str], None]:
+    """Progress whose last line also lies in the scratch folder, for whoever watches; gone once the run is published."""
+
+    def tell(line: str) -> None:
+        write_text(scratch / PROGRESS, line + "\n")
+        progress(line)
+
+    return tell
 
 
 @cache
@@ -174,7 +187,8 @@ def _earlier_attempts(scratch: Path) -> float:
     log = scratch / "attempts.json"
     attempts = read_json(log) if log.is_file() else []
     if attempts:
-        newest = max(path.stat().st_mtime for path in scratch.rglob("*") if path.is_file())
+        signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]  # ours
+        newest = max(path.stat().st_mtime for path in signs)
         attempts[-1]["seconds"] = max(0.0, newest - attempts[-1]["started"])
     write_json(log, [*attempts, {"started": time.time(), "seconds": 0.0}])
     return float(sum(attempt["seconds"] for attempt in attempts))

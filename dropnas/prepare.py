@@ -7,7 +7,7 @@ from typing import Any
 from dropnas.config import KNOWN_DATASETS, Machine, read_parameters
 from dropnas.data.config import DatasetConfig
 from dropnas.errors import DropnasError
-from dropnas.plan import dataset_name
+from dropnas.paper.experiments import dataset_name
 from dropnas.provenance.freeze import spec
 from dropnas.provenance.identity import Run
 from dropnas.stages import code_of

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantConfig
 from dropnas.data.config import PREPARATION, DatasetConfig
-from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
+from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig, RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
 from dropnas.provenance.fingerprint import fingerprint
-from dropnas.report.config import TableConfig
-from dropnas.search.config import DeriveConfig, SearchConfig
+from dropnas.report.config import FigureConfig, PeersConfig, TableConfig
+from dropnas.search.config import DeriveConfig, SampleConfig, SearchConfig
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,18 @@ STAGES: dict[str, Stage] = {
     "data": Stage("dropnas.data.prepare", DatasetConfig, trains=False),
     "search": Stage("dropnas.search.stage", SearchConfig, trains=True),
     "derive": Stage("dropnas.search.derive", DeriveConfig, trains=False),
+    "sample": Stage("dropnas.search.sample", SampleConfig, trains=False),
+    "peer": Stage("dropnas.evaluate.peer", PeerConfig, trains=False),
     "retrain": Stage("dropnas.evaluate.retrain", RetrainConfig, trains=True),
     "select": Stage("dropnas.evaluate.select", SelectConfig, trains=False),
     "transfer": Stage("dropnas.evaluate.transfer", TransferConfig, trains=True),
+    "variant": Stage("dropnas.analysis.variant", VariantConfig, trains=False),
+    "clusters": Stage("dropnas.analysis.clusters", ClustersConfig, trains=True),
+    "correlation": Stage("dropnas.analysis.correlation", CorrelationConfig, trains=False),
+    "architectures": Stage("dropnas.evaluate.architectures", ArchitecturesConfig, trains=False),
     "table": Stage("dropnas.report.tables", TableConfig, trains=False),
+    "peers": Stage("dropnas.report.peers", PeersConfig, trains=False),
+    "figure": Stage("dropnas.report.figures.stage", FigureConfig, trains=False),
 }
 
 

@@ -4,7 +4,7 @@ Every default is the paper's value or, where the paper is silent, the release's 
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from dropnas.precision import Precision
 
@@ -22,6 +22,8 @@ class RetrainConfig:
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
         pool_norm: batch norm after pooling, as released; DARTS' own network has none.
+        held_out: training images that are not trained on but choose the epoch, and among seeds the best; 0 is none, as
+            in the paper, which chose both on the test set.
         precision: how the numbers are computed; fp32 is the reference.
     """
 
@@ -44,6 +46,7 @@ class RetrainConfig:
     auxiliary_weight: float = field(default=0.4, metadata={"ge": 0})
     drop_path: float = field(default=0.2, metadata={"ge": 0, "lt": 1})
     pool_norm: bool = True
+    held_out: int = field(default=0, metadata={"ge": 0})
     precision: Precision = "fp32"
 
 
@@ -97,9 +100,39 @@ class SelectConfig:
     """The choice of the best of several seeds, which Tables 1-3 build on.
 
     Attributes:
-        criterion: `best` takes the lowest test error of any epoch, as the paper did; `final` that of the last epoch.
+        criterion: `best` takes the lowest test error of any epoch, as the paper did; `final` that of the last epoch;
+            `held-out` the lowest error of any epoch on images held out of the training set, which looks at no test
+            image.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
-    criterion: Literal["best", "final"] = "best"
+    criterion: Literal["best", "final", "held-out"] = "best"
+
+
+@dataclass(frozen=True)
+class PeerConfig:
+    """A published architecture.
+
+    Attributes:
+        architecture: its id.
+        genotype: its two cells, as genotype.json holds them.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    architecture: str
+    genotype: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ArchitecturesConfig:
+    """Parameters and multiply-adds of all published architectures, in the networks of the tables that print them.
+
+    Attributes:
+        pool_norm: batch norm after pooling, as in RetrainConfig.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    pool_norm: bool = True

@@ -16,6 +16,7 @@ from dropnas.evaluate import complexity
 from dropnas.space.genotype import Genotype
 from dropnas.training.metrics import Row, write_csv, write_json
 
+HELD_OUT_ERROR = "held_out_error"  # the column, where training images are held out
 Shape = dict[str, Any]  # the content of network.json, which `dropnas.evaluate.networks` reads
 
 
@@ -33,7 +34,7 @@ def archive(
         shape: network (`cifar` or `imagenet`), cells, channels, classes, pool_norm, squeeze_excitation, image_size
             (height, width); with the genotype all that it takes to build the network again.
         network: the trained network, moved to the CPU here.
-        rows: one an epoch, each with `top1_error` and `top5_error`.
+        rows: one an epoch, each with `top1_error` and `top5_error`, and with HELD_OUT_ERROR where it is measured.
     """
     network.cpu().eval()
     write_json(out / "genotype.json", genotype.to_json())
@@ -57,8 +58,16 @@ def final_and_best(rows: Sequence[Row], column: str) -> dict[str, float | int] |
     return {"final": errors[-1][0], "best": best, "best_epoch": epoch}
 
 
+def by_held_out(rows: Sequence[Row]) -> Row:
+    """The first epoch with the lowest error on held-out training images, that error, and the test error there."""
+    chosen = min(rows, key=lambda row: row[HELD_OUT_ERROR])  # type: ignore[arg-type,return-value]
+    return {"epoch": chosen["epoch"], "held_out_error": chosen[HELD_OUT_ERROR], "test_error": chosen["top1_error"]}
+
+
 def _result(shape: Shape, network: nn.Module, rows: Sequence[Row], test_images: int) -> dict[str, Any]:
+    held_out = {"held_out": by_held_out(rows)} if HELD_OUT_ERROR in rows[0] else {}
     return {
+        **held_out,
         "top1_error": final_and_best(rows, "top1_error"),
         "top5_error": final_and_best(rows, "top5_error"),
         "epochs": len(rows),

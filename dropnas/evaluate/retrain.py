@@ -2,7 +2,8 @@
 
 Design: the whole dataset lies on the device; a step gathers a batch there, augments it there (crop, flip, AutoAugment,
 normalise, Cutout, in this order, as in DARTS) and descends, without a look back at the host. The test split is
-evaluated after every epoch: the final error is our number, the best one stands beside it under its own name.
+evaluated after every epoch: the final error is our number, the best one stands beside it under its own name. Where
+training images are held out, they are the same ones whatever the seed, so that seeds are compared on equal images.
 """
 
 import time
@@ -15,10 +16,11 @@ from torch import Tensor
 
 from dropnas.data import arrays, augment, autoaugment
 from dropnas.data.batches import epoch_order, steps_per_epoch
+from dropnas.data.held_out import apart
 from dropnas.evaluate.cifar import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
-from dropnas.evaluate.results import Shape, archive
+from dropnas.evaluate.results import HELD_OUT_ERROR, Shape, archive
 from dropnas.space.genotype import Genotype, read_genotype
 from dropnas.training import determinism, precision
 from dropnas.training.initialisation import initialise
@@ -29,6 +31,7 @@ from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
 TEST_BATCH = 500  # images; part of no result but its last digits of rounding
+ANY_SEED = 0  # of the held-out images
 
 
 class Retraining:
@@ -39,6 +42,9 @@ class Retraining:
         genotype: of the network's cells.
         training, testing: the two splits, on the device.
         device: torch device string.
+
+    Raises:
+        DropnasError: more images are to be held out than there are to train on.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class Retraining:
         device: str,
     ) -> None:
         self.config, self.training, self.testing, self.device = config, training, testing, device
+        parts = apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
+        self.trained, self.held_out = (part.to(device) for part in parts)  # indices
         network = CifarNetwork(
             genotype,
             channels=config.channels,
@@ -66,14 +74,14 @@ class Retraining:
 
     @property
     def steps_per_epoch(self) -> int:
-        return steps_per_epoch(len(self.training), self.config.batch_size)
+        return steps_per_epoch(len(self.trained), self.config.batch_size)
 
     def start_epoch(self, epoch: int) -> None:
         """Learning rate and drop-path of the epoch, its data order, and its generators, all from (seed, epoch)."""
         config = self.config
         self.learner.start_epoch(cosine(config.learning_rate, config.learning_rate_min, epoch, config.epochs))
         self.drop_path = linear(0.0, config.drop_path, epoch, config.epochs)
-        self.order = epoch_order(len(self.training), config.seed, epoch).to(self.device)
+        self.order = self.trained[epoch_order(len(self.trained), config.seed, epoch).to(self.device)]
         self.random = {name: generator(config.seed, name, epoch, device=self.device) for name in self.random}
 
     def step(self, epoch: int, step: int) -> Tensor:
@@ -90,8 +98,13 @@ class Retraining:
         return loss.detach()
 
     def finish_epoch(self, epoch: int) -> Row:
-        row = self.learner.training_row()
-        return {**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches())}
+        tested = torch.arange(len(self.testing), device=self.device)
+        errors = self.learner.evaluate(self._plain_batches(self.testing, tested))
+        row = {**self.learner.training_row(), "drop_path": self.drop_path, **errors}
+        if not len(self.held_out):
+            return row
+        held_out = self.learner.evaluate(self._plain_batches(self.training, self.held_out))
+        return {**row, HELD_OUT_ERROR: held_out["top1_error"]}
 
     def state_dict(self) -> dict[str, Any]:
         states = {name: random.get_state() for name, random in self.random.items()}
@@ -114,10 +127,10 @@ class Retraining:
         images = augment.normalise(images, self.training.mean, self.training.std)
         return augment.cutout(images, config.cutout, random) if config.cutout else images
 
-    def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for indices in torch.split(torch.arange(len(self.testing), device=self.device), TEST_BATCH):
-            images = augment.normalise(self.testing.batch(indices), self.training.mean, self.training.std)
-            yield images, self.testing.labels[indices]
+    def _plain_batches(self, images: arrays.ImageArrays, indices: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Some images of a split, normalised and not augmented, with their labels."""
+        for chosen in torch.split(indices, TEST_BATCH):
+            yield augment.normalise(images.batch(chosen), self.training.mean, self.training.std), images.labels[chosen]
 
 
 def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -131,7 +144,7 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
         images_per_second, evaluation included, of what this process trained.
 
     Raises:
-        DropnasError: a damaged input, a loss that is not finite.
+        DropnasError: a damaged input, more images to hold out than there are, a loss that is not finite.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads)
     precision.apply(config.precision)

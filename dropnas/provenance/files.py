@@ -11,11 +11,16 @@ from dropnas.errors import DropnasError
 
 def write_text(path: Path, text: str) -> None:
     """Write beside and rename; flushed to disk before the rename."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write beside and rename; flushed to disk before the rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("w", encoding="utf-8") as stream:
-            stream.write(text)
+        with beside.open("wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(beside, path)

@@ -45,7 +45,7 @@ def freeze(parameters: Path, root: Path) -> Path:
         write_text(staged / "parameters.yaml", yaml.safe_dump(resolved(settings), sort_keys=False))
         for run in plan.runs.values():
             write_json(staged / "specs" / f"{run.id}.json", spec(run, settings.profile, settings.machine))
-        write_json(staged / "plan.json", _plan(plan))
+        write_json(staged / "plan.json", plan_content(plan))
         id_ = _content_id(staged)
         write_json(staged / FROZEN, {"id": id_, "parameters": str(parameters), "git": git_state(_project())})
         if not (plans / id_).exists():
@@ -129,15 +129,23 @@ def _location(run: Run) -> str:
     return str(datasets[0].path) if datasets else ""
 
 
-def _plan(plan: Plan) -> dict[str, Any]:
-    tables = [name for name in plan.targets if name.startswith("table")]
-    targets = {name: [str(run.receipt) for run in last] for name, last in plan.targets.items()}
+def plan_content(plan: Plan) -> dict[str, Any]:
+    """A plan as plan.json holds it: what the workflow, the results and the report page read.
+
+    Its `targets` are receipts by target, `paper` all that are built by default; `folders` the run folder of each target;
+    `on_request` the names of the others; `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
+    """
+    targets = {name: [str(run.receipt)] for name, run in plan.targets.items()}
+    default = [str(run.receipt) for run in plan.by_default().targets.values()]
     return {
         "profile": plan.parameters.profile,
+        "description": plan.parameters.description,
+        "reproduction": plan.parameters.reproduction,
         "machine": resolved(plan.parameters.machine),
         "jobs": [_job(job, plan.parameters) for job in jobs(plan)],
-        "targets": {**targets, "paper": sorted({path for paths in targets.values() for path in paths})},
-        "tables": {name: str(plan.targets[name][0].folder) for name in tables},
+        "targets": {**targets, "paper": sorted(default)},
+        "folders": {name: str(run.folder) for name, run in plan.targets.items()},
+        "on_request": sorted(plan.on_request),
         "runs": list(_descriptions(plan)),
     }
 

@@ -1,24 +1,30 @@
-"""A table as lines of text, the same for Markdown and LaTeX.
+"""One of the paper's tables, or the baselines, as a frame of texts, the same for Markdown and LaTeX.
 
-Design choices: what stands in a cell is decided once, here; the renderers only set it. The texts are Unicode as in the
-paper's data file; a renderer that cannot show them translates.
+Design choice: what stands in a cell is decided once, here; the renderers only set it.
 """
 
-from dataclasses import dataclass
-
+from dropnas.report.frame import Frame, TextLine
 from dropnas.report.model import Cell, Line, Row, Table
-from dropnas.report.printed import NOTHING
+from dropnas.report.notes import provenance, warning
+from dropnas.report.printed import NOTHING, title
 
 SOURCE = ("Source", "")
 NOT_RUN = "not run"
 
 
-@dataclass(frozen=True)
-class TextLine:
-    """One line of a table: the label columns, the source, the numbers; and whether a rule is drawn above it."""
-
-    texts: tuple[str, ...]
-    rule: bool
+def frame(table: Table) -> Frame:
+    """The columns are the paper's, with the source of each line after the labels."""
+    return Frame(
+        title=f"{title(table.name)} (profile {table.profile})",
+        label=f"{table.name}-{table.profile}",
+        caption=table.caption,
+        warning=warning(table),
+        header=header(table),
+        labels=len(table.heads),
+        lines=tuple(body(table)),
+        provenance=provenance(table),
+        notes=table.notes,
+    )
 
 
 def header(table: Table) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from dropnas.analysis.summary import Summary, summarise
+from dropnas.errors import DropnasError
 from dropnas.report.model import Line, Measurement
 from dropnas.report.printed import Column, Layout
 from dropnas.report.runs import Errors, Run, Training
@@ -39,9 +40,27 @@ def measure(
     return _errors(layout, column.quantity, [(one.run, one.top5) for one in trainings if one.top5 is not None])
 
 
-def selected(trainings: Sequence[Training], criterion: Literal["best", "final"]) -> Training:
-    """The training with the lowest top-1 error, the first of several: as the select stage chooses."""
-    return min(trainings, key=lambda one: one.top1.best if criterion == "best" else one.top1.final)
+def selected(trainings: Sequence[Training], criterion: Literal["best", "final", "held-out"]) -> Training:
+    """The training with the lowest top-1 error, the first of several: as the select stage chooses.
+
+    A single one needs no error to be chosen by: a transfer has none on held-out images.
+
+    Raises:
+        DropnasError: one of several has no error on held-out images, where that decides.
+    """
+    if len(trainings) == 1:
+        return trainings[0]
+    return min(trainings, key=lambda one: _deciding(one, criterion))
+
+
+def _deciding(training: Training, criterion: Literal["best", "final", "held-out"]) -> float:
+    """The error that decides, in percent."""
+    if criterion != "held-out":
+        return training.top1.best if criterion == "best" else training.top1.final
+    if training.held_out is None:
+        remedy = "set retrain.held_out, or another select.criterion"
+        raise DropnasError("has no error on held-out images", where=training.run.folder, remedy=remedy)
+    return training.held_out.held_out_error
 
 
 def _errors(layout: Layout, quantity: str, measured: Sequence[tuple[Run, Errors]]) -> list[Measurement]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.provenance.files import read_json
+from dropnas.report.model import Line
 
 TABLE = "table.json"
 Metrics = dict[str, dict[str, dict[str, dict[str, float]]]]
@@ -29,15 +30,21 @@ def metrics(folders: Sequence[Path]) -> Metrics:
 
 def _rows(table: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
     rows = {
-        row["row"]: {cell["column"]: _numbers(cell) for cell in row["cells"] if cell["ours"]} for row in table["rows"]
+        row["row"]: {cell["column"]: _numbers(cell) for cell in row["cells"] if _measured(cell)}
+        for row in table["rows"]
     }
     return {row: cells for row, cells in rows.items() if cells}
+
+
+def _measured(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """What runs measured; the size of a published network is no result of theirs."""
+    return [measured for measured in cell["ours"] if measured["source"] != Line.COUNTED]
 
 
 def _numbers(cell: dict[str, Any]) -> dict[str, float]:
     return {
         f"{measured['quantity']}_{statistic}": measured[statistic]
-        for measured in cell["ours"]
+        for measured in _measured(cell)
         for statistic in ("mean", "std", "best", "n")
         if measured[statistic] is not None
     }

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from dropnas.analysis.summary import Summary
-from dropnas.report.config import TableName
+from dropnas.report.config import PeersName, TableName
 from dropnas.report.printed import Column, Printed
 
 
@@ -22,6 +22,7 @@ class Line(StrEnum):
     PAPER = "paper"  # the paper, in a row that we do run
     FINAL = "ours, final epoch"
     BEST = "ours, best on test"
+    COUNTED = "counted"  # of an architecture, whether it was trained or not
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Table:
     """A whole table.
 
     Attributes:
-        name, number, caption: which table of the paper it is.
+        name, number, caption: which table of the paper it is; the baselines have no number.
         profile, reproduction: whose numbers ours are, and whether they may be compared with the paper's.
         hardware: distinct device models of all runs that were read.
         data: distinct names of the data sets that they were trained on.
@@ -106,8 +107,8 @@ class Table:
         architectures: of the rows that show parameters.
     """
 
-    name: TableName
-    number: int
+    name: TableName | PeersName
+    number: int | None
     caption: str
     profile: str
     reproduction: bool

@@ -5,7 +5,8 @@ without its surroundings: profile, hardware, what ± means, which epoch, which p
 reproduces nothing.
 """
 
-from dropnas.report.model import Table
+from typing import Protocol
+
 from dropnas.report.printed import Layout
 
 SOURCES = (
@@ -25,6 +26,10 @@ PARAMETERS = (
     "Our parameters are those of the architecture with the lowest error on test: in 10⁶, auxiliary tower left out; "
     "'as released' in 2²⁰ with the tower, as the release's logger counted for the paper's Tables 1 and 2."
 )
+BASELINES = (
+    "DARTS' two-level search is run in its own space, the original one, only. Random search draws one architecture for "
+    "each seed and chooses none; it is retrained as often as what a search finds."
+)
 SEARCH_COST = "Our search cost is in days of one device, mean of the searches."
 NO_REPRODUCTION = (
     "No reproduction of the paper: profile '{profile}' runs on other data or in other sizes. Rows and columns keep the "
@@ -32,20 +37,34 @@ NO_REPRODUCTION = (
 )
 
 
+class Attributed(Protocol):
+    """What a table of ours has to tell of its origin."""
+
+    @property
+    def profile(self) -> str: ...
+    @property
+    def reproduction(self) -> bool: ...
+    @property
+    def hardware(self) -> tuple[str, ...]: ...
+    @property
+    def data(self) -> tuple[str, ...]: ...
+
+
 def notes(paper: Layout) -> tuple[str, ...]:
-    """How to read one of the paper's tables with our numbers in it."""
+    """How to read one of the paper's tables, or the baselines, with our numbers in it."""
     method = (PARAMETERS, SEARCH_COST) if paper.row_is_method else ()
     style = (BEST_AND_MEAN,) if paper.style == "best-and-mean" else ()
-    return (SOURCES, EPOCHS, DEVIATION, *style, *method)
+    own = (BASELINES,) if paper.number is None else ()
+    return (SOURCES, EPOCHS, DEVIATION, *style, *method, *own)
 
 
-def provenance(table: Table) -> str:
+def provenance(table: Attributed) -> str:
     """Profile, data and hardware."""
     if not table.hardware:
         return f"Profile: {table.profile}. No runs of ours."
     return f"Profile: {table.profile}. Data: {', '.join(table.data)}. Hardware: {', '.join(table.hardware)}."
 
 
-def warning(table: Table) -> str:
+def warning(table: Attributed) -> str:
     """That the numbers are no reproduction; empty if they are one."""
     return "" if table.reproduction else NO_REPRODUCTION.format(profile=table.profile)

@@ -2,20 +2,21 @@
 
 Design choices: a number is kept as the text that is printed and read from that text, so that there is one
 transcription and the printed digits survive (2.60 is not 2.6); the layout lies beside the numbers, so that the six
-tables are built by the same code; a slip in the file is refused when it is read.
+tables are built by the same code; a slip in the file is refused when it is read. The baselines, which the paper lacks,
+are Table 4 with more columns, so that no number is transcribed twice.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from dropnas.report.config import TableName
+from dropnas.report.config import PeersName, TableName
 
-Quantity = Literal["top1_error", "top5_error", "parameters", "search_days"]
+Quantity = Literal["top1_error", "top5_error", "parameters", "search_days", "multiply_adds"]
 Style = Literal["mean", "best-and-mean"]
 Open = Literal["rows", "columns", "both", "nowhere"]
 
@@ -70,10 +71,10 @@ class PrintedRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """One table of the paper.
+    """One table of the paper, or the baselines.
 
     Attributes:
-        name, number, caption: which table it is.
+        name, number, caption: which table it is; the baselines have no number.
         trainings: the stage whose runs give its numbers.
         style: how ours are set: `best-and-mean` is "2.26 (2.58±0.14)", `mean` is "2.68±0.10".
         decimals: of our errors, as many as the paper prints.
@@ -83,7 +84,7 @@ class Layout:
     """
 
     name: TableName
-    number: int
+    number: int | None
     caption: str
     trainings: Literal["retrain", "transfer"]
     style: Style
@@ -124,8 +125,32 @@ def layouts() -> dict[str, Layout]:
 
 
 def layout(table: TableName) -> Layout:
-    """One table of the paper."""
-    return layouts()[table]
+    """One table of the paper, or the baselines."""
+    return _baselines() if table == "baselines" else layouts()[table]
+
+
+def title(table: TableName | PeersName) -> str:
+    """What a table is called: "Table 4", "Baselines", "Peers of Table 1"."""
+    if table == "baselines":
+        return "Baselines"
+    number = table.removeprefix("table").removesuffix("_peers")
+    return f"Peers of Table {number}" if table.endswith("_peers") else f"Table {number}"
+
+
+@cache
+def _baselines() -> Layout:
+    """Table 4 with columns in which the paper prints nothing."""
+    entry = yaml.safe_load(Path(__file__).with_name("baselines.yaml").read_text(encoding="utf-8"))
+    base = layouts()["table4"]
+    more = tuple(_column(key, column) for key, column in entry["columns"].items())
+    return replace(
+        base,
+        name="baselines",
+        number=None,
+        caption=entry["caption"],
+        columns=(*base.columns, *more),
+        rows=tuple(replace(row, cells=(*row.cells, *(Printed(NOTHING) for _ in more))) for row in base.rows),
+    )
 
 
 def _layout(name: Any, entry: dict[str, Any]) -> Layout:

@@ -14,10 +14,16 @@ from dropnas.report.notes import warning
 
 def table_json(table: Table) -> str:
     """The whole file."""
-    return json.dumps(_table(table), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(table_content(table))
 
 
-def _table(table: Table) -> dict[str, Any]:
+def json_text(content: dict[str, Any]) -> str:
+    """The same text for equal values; a number that is not finite is an error."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def table_content(table: Table) -> dict[str, Any]:
+    """The table as plain values."""
     return {
         "table": table.name,
         "number": table.number,

@@ -8,9 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from dropnas.report.grid import body, header
-from dropnas.report.model import Table
-from dropnas.report.notes import provenance, warning
+from dropnas.report.frame import Frame
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 MARKS = {"\N{DAGGER}": r"\dagger ", "\N{ASTERISK OPERATOR}": r"\ast "}
@@ -39,24 +37,24 @@ SYMBOLS = {
 }
 
 
-def latex(table: Table) -> str:
+def latex(frame: Frame) -> str:
     """The whole file: a table environment with caption, warning, table, notes."""
-    columns = header(table)
+    columns = frame.header
     lines = [
         r"% \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escaped(table.caption)}}}",
-        rf"\label{{tab:{table.name}-{_identifier(table.profile)}}}",
-        *([rf"\textbf{{{escaped(warning(table))}}}\par\medskip"] if warning(table) else []),
+        rf"\caption{{{escaped(frame.caption)}}}",
+        rf"\label{{tab:{_identifier(frame.label)}}}",
+        *([rf"\textbf{{{escaped(frame.warning)}}}\par\medskip"] if frame.warning else []),
         rf"\begin{{tabular}}{{{'l' * len(columns)}}}",
         r"\toprule",
         *_header(columns),
         r"\midrule",
-        *_body(table),
+        *_body(frame),
         r"\bottomrule",
         r"\end{tabular}",
-        rf"\par\medskip\footnotesize {' '.join(map(escaped, (provenance(table), *table.notes)))}",
+        rf"\par\medskip\footnotesize {' '.join(map(escaped, filter(None, (frame.provenance, *frame.notes))))}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -101,14 +99,14 @@ def _rules(spans: list[tuple[str, int]]) -> Iterator[str]:
         first += length
 
 
-def _body(table: Table) -> Iterator[str]:
+def _body(frame: Frame) -> Iterator[str]:
     """The lines; of several label columns the first is told only where it changes, as in the paper."""
     told = ""
-    for line in body(table):
+    for line in frame.lines:
         if line.rule:
             yield r"\midrule"
         first, *rest = line.texts
-        repeated = len(table.heads) > 1 and first == told
+        repeated = frame.labels > 1 and first == told
         told = first or told
         yield _row(map(escaped, ("" if repeated else first, *rest)))
 

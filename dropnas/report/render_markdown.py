@@ -10,25 +10,22 @@ import textwrap
 
 from rich.cells import cell_len
 
-from dropnas.report.grid import body, header
-from dropnas.report.model import Table
-from dropnas.report.notes import provenance, warning
+from dropnas.report.frame import Frame
 
 WIDTH = 100
 SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash only where it would escape what follows
 
 
-def markdown(table: Table) -> str:
+def markdown(frame: Frame) -> str:
     """The whole file: title, caption, warning, table, notes."""
-    paragraphs = [f"# Table {table.number} (profile {table.profile})", _wrapped(table.caption)]
-    if warning(table):
-        paragraphs.append(_wrapped(f"**{warning(table)}**"))
-    paragraphs += [_grid(table), _wrapped(provenance(table)), "\n".join(_item(note) for note in table.notes)]
-    return "\n\n".join(paragraphs) + "\n"
+    warning = f"**{frame.warning}**" if frame.warning else ""
+    paragraphs = [f"# {frame.title}", _wrapped(frame.caption), _wrapped(warning), _grid(frame)]
+    paragraphs += [_wrapped(frame.provenance), "\n".join(_item(note) for note in frame.notes)]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
-def _grid(table: Table) -> str:
-    rows = [_header(table), *(line.texts for line in body(table))]
+def _grid(frame: Frame) -> str:
+    rows = [_header(frame), *(line.texts for line in frame.lines)]
     cells = [[_escaped(text) for text in row] for row in rows]
     widths = [max(3, *map(cell_len, column)) for column in zip(*cells, strict=True)]
     lines = [_line(row, widths) for row in cells]
@@ -36,9 +33,9 @@ def _grid(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _header(table: Table) -> list[str]:
+def _header(frame: Frame) -> list[str]:
     """One text for each column; a first line that several columns share stands over the first of them."""
-    columns = header(table)
+    columns = frame.header
     before = ["", *(top for top, _ in columns[:-1])]
     shown = ((top if top != last else "", bottom) for (top, bottom), last in zip(columns, before, strict=True))
     return [" ".join(filter(None, lines)) for lines in shown]

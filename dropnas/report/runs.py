@@ -51,6 +51,21 @@ class Errors:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """The epoch chosen without the test split: the first with the lowest error on held-out training images.
+
+    Attributes:
+        epoch: which it is.
+        held_out_error: the error there on the held-out images, in percent.
+        test_error: the test error there, in percent.
+    """
+
+    epoch: int
+    held_out_error: float
+    test_error: float
+
+
+@dataclass(frozen=True)
 class Training:
     """A finished retraining or transfer.
 
@@ -60,6 +75,7 @@ class Training:
         parameters: number of weights, auxiliary tower left out.
         parameters_with_auxiliary: number of weights with the tower.
         genotype: the trained architecture, as genotype.json holds it.
+        held_out: the epoch chosen on held-out training images; None where no images were held out.
     """
 
     run: Run
@@ -68,6 +84,7 @@ class Training:
     parameters: float
     parameters_with_auxiliary: float
     genotype: dict[str, Any]
+    held_out: HeldOut | None = None
 
 
 def read_run(folder: Path) -> Run:
@@ -102,6 +119,7 @@ def read_training(run: Run) -> Training:
         parameters=_number(result, "parameters", file),
         parameters_with_auxiliary=_number(result, "parameters_with_auxiliary", file),
         genotype=_read(run.folder, GENOTYPE),
+        held_out=_held_out(result.get("held_out"), file),
     )
 
 
@@ -134,6 +152,17 @@ def _errors(value: object, name: str, file: Path) -> Errors:
     if not isinstance(value, dict):
         raise DropnasError(f"{name} is missing", where=file)
     return Errors(_number(value, "final", file, name), _number(value, "best", file, name))
+
+
+def _held_out(value: object, file: Path) -> HeldOut | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise DropnasError(f"held_out is {value!r}, not an object", where=file)
+    epoch, held_out_error, test_error = (
+        _number(value, key, file, "held_out") for key in ("epoch", "held_out_error", "test_error")
+    )
+    return HeldOut(int(epoch), held_out_error, test_error)
 
 
 def _number(values: dict[str, Any], key: str, file: Path, within: str = "") -> float:

@@ -18,7 +18,7 @@ from rich.table import Table
 from dropnas.provenance.files import read_json
 from dropnas.report.metrics import TABLE
 from dropnas.report.model import Line
-from dropnas.report.printed import NOTHING
+from dropnas.report.printed import NOTHING, title
 
 WIDTH = 100
 NUMBERS = ("Ours, final epoch", "Ours, best on test", "Paper")
@@ -46,7 +46,7 @@ def summary(folders: Sequence[Path]) -> str:
 
 def _title(table: dict[str, Any]) -> str:
     caption = table["caption"].partition(". ")[0].rstrip(".")
-    return textwrap.fill(f"Table {table['number']}: {caption} (profile {table['profile']})", WIDTH)
+    return textwrap.fill(f"{title(table['table'])}: {caption} (profile {table['profile']})", WIDTH)
 
 
 def _grid(table: dict[str, Any]) -> Table:
@@ -54,7 +54,7 @@ def _grid(table: dict[str, Any]) -> Table:
     grid = Table(table["row_header"], *NUMBERS, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     columns = {column["column"]: column["label"] for column in table["columns"]}
     for row in table["rows"]:
-        filled = [cell for cell in row["cells"] if cell["ours"]]
+        filled = [cell for cell in row["cells"] if _text(cell, Line.FINAL) or _text(cell, Line.BEST)]
         if filled:
             grid.add_row(row["label"])
         for cell in filled:

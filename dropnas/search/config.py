@@ -55,6 +55,9 @@ PRESETS: dict[str, DropoutOptions] = {
     "proxylessnas": DropoutOptions(rate_parameterised=PROXYLESSNAS_RATE, rate_non_parameterised=PROXYLESSNAS_RATE),
 }
 
+FIRST_ORDER, SECOND_ORDER = "darts-first-order", "darts-second-order"
+TWO_LEVEL = (FIRST_ORDER, SECOND_ORDER)  # DARTS' own search (Liu et al., 2019), on held-out images; without options
+
 
 @dataclass(frozen=True)
 class SearchConfig:
@@ -62,7 +65,7 @@ class SearchConfig:
 
     Attributes:
         space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in a package of the user's.
-        strategy: a key of PRESETS, or `module:ATTRIBUTE` of a Strategy in a package of the user's.
+        strategy: a key of PRESETS, one of TWO_LEVEL, or `module:ATTRIBUTE` of a Strategy in a package of the user's.
         options: what differs from the preset (fields of DropoutOptions), or the keyword options of the user's strategy.
         cells, channels: depth and initial width C of the supernet.
         epochs, batch_size: length of the search and images a step.
@@ -113,3 +116,18 @@ class DeriveConfig:
 
     score: Literal["alpha", "probability"] = "alpha"
     skips: Literal["separate", "summed"] = "separate"
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """An architecture drawn at random.
+
+    Attributes:
+        space: a key of SPACES, or `module:ATTRIBUTE` of a SearchSpace.
+        seed: of the draw.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    space: str = "original"
+    seed: int = field(default=0, metadata={"ge": 0})

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from dropnas.errors import DropnasError
-from dropnas.search.config import PRESETS, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import PRESETS, TWO_LEVEL, DropoutOptions, Scalar, SearchConfig
 
 OPTIONS: dict[str, Field[Scalar]] = {option.name: option for option in fields(DropoutOptions)}
 
@@ -22,7 +22,7 @@ def options_of(config: SearchConfig) -> DropoutOptions:
         DropnasError: the strategy is no preset, or an option is unknown or out of range.
     """
     if config.strategy not in PRESETS:
-        known = ", ".join(PRESETS)
+        known = ", ".join((*PRESETS, *TWO_LEVEL))
         raise DropnasError(
             f"unknown strategy {config.strategy!r}", remedy=f"known: {known}, or package.module:ATTRIBUTE"
         )

@@ -1,8 +1,9 @@
-"""The search stage (Section 4.2): trains the supernet and its alphas on all training images, and keeps what it found.
+"""The search stage (Section 4.2): trains the supernet and its alphas on the training images, and keeps what it found.
 
 Design choices: everything random has a generator of its own, named by the seed and its purpose, those of an epoch by
 the epoch as well, so that a resumed search continues bit for bit. The weights are drawn on the CPU, so that every
-device starts from the same ones. What is written says nothing of time or machine.
+device starts from the same ones. A strategy that trains w on a share of the images only (DARTS' two-level search) gets
+with each batch a random one of the others. What is written says nothing of time or machine.
 """
 
 import time
@@ -15,11 +16,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dropnas.data import arrays, augment, batches
+from dropnas.data.held_out import apart
 from dropnas.errors import DropnasError
 from dropnas.search import derive
 from dropnas.search.architecture import Alphas, entropy, initial_alphas, spread
 from dropnas.search.config import DeriveConfig, SearchConfig
-from dropnas.search.strategy import SearchState, make_optimisers, make_strategy
+from dropnas.search.state import SearchState
+from dropnas.search.strategy import Strategy, make_optimisers, make_strategy
 from dropnas.search.supernet import Supernet
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace, find_space
@@ -65,6 +68,9 @@ class Search:
         """Make everything of a search from its configuration; nothing is trained yet."""
         self.config, self.space, self.images, self.device = config, space, images, device
         self.strategy = make_strategy(config, space)
+        held_out = held_out_images(self.strategy, len(images), config.strategy)
+        parts = apart(len(images), held_out, generator(config.seed, "held-out images"))
+        self.trained, self.held_out = (part.to(device) for part in parts)  # indices
         self.state = _new_state(config, space, images.classes, device)
         self.history: list[Matrices] = [_matrices(self.state.alphas)]
         self.images_seen = 0  # since this start, for the throughput only
@@ -74,14 +80,14 @@ class Search:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch."""
-        return batches.steps_per_epoch(len(self.images), self.config.batch_size)
+        return batches.steps_per_epoch(len(self.trained), self.config.batch_size)
 
     def start_epoch(self, epoch: int) -> None:
         """Set what follows from (seed, epoch): learning rate, order, generators; empty the sums."""
         config = self.config
         for group in self.state.weight_optimiser.param_groups:
             group["lr"] = cosine(config.learning_rate, config.learning_rate_min, epoch, config.epochs)
-        self.order = batches.epoch_order(len(self.images), config.seed, epoch).to(self.device)
+        self.order = self.trained[batches.epoch_order(len(self.trained), config.seed, epoch).to(self.device)]
         self.augmentation = generator(config.seed, "augmentation", epoch, device=self.device)
         self.state.generator = generator(config.seed, "masks", epoch)
         self.state.epoch = epoch
@@ -93,7 +99,8 @@ class Search:
         size = self.config.batch_size
         chosen = self.order[step * size : (step + 1) * size]
         labels = self.images.labels[chosen]
-        loss, logits = self.strategy.step(self.state, self._augmented(chosen), labels)
+        self.state.held_out = self._held_out_batch(epoch, step)
+        loss, logits = self.strategy.step(self.state, self._augmented(chosen, self.augmentation), labels)
         self.loss_sum = self.loss_sum + loss * len(chosen)
         self.correct = self.correct + (logits.argmax(dim=1) == labels).sum()
         self.images_seen += len(chosen)
@@ -112,7 +119,7 @@ class Search:
                 remedy="a smaller alpha_learning_rate may mend it",
             )
         self.history.append(_matrices(self.state.alphas))
-        count = min(self.steps_per_epoch * self.config.batch_size, len(self.images))
+        count = min(self.steps_per_epoch * self.config.batch_size, len(self.trained))
         return {
             "train_loss": self.loss_sum.item() / count,
             "train_accuracy": 100 * self.correct.item() / count,
@@ -147,13 +154,37 @@ class Search:
         self.history = state["history"]
         self.loss_sum, self.correct = (value.to(self.device) for value in state["sums"])
 
-    def _augmented(self, chosen: Tensor) -> Tensor:
+    def _augmented(self, chosen: Tensor, random: torch.Generator) -> Tensor:
         """The chosen images after random crop and flip, normalised: (B, 3, H, W)."""
         images = self.images.batch(chosen)
-        images = augment.random_crop(images, self.config.crop_padding, self.augmentation)
+        images = augment.random_crop(images, self.config.crop_padding, random)
         if self.config.flip:
-            images = augment.random_flip(images, self.augmentation)
+            images = augment.random_flip(images, random)
         return augment.normalise(images, self.images.mean, self.images.std)
+
+    def _held_out_batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor] | None:
+        """A random batch of the held-out images, from (seed, epoch, step) alone; None where there are none."""
+        if not len(self.held_out):
+            return None
+        order = torch.randperm(len(self.held_out), generator=generator(self.config.seed, "held-out", epoch, step))
+        chosen = self.held_out[order[: self.config.batch_size].to(self.device)]
+        random = generator(self.config.seed, "held-out augmentation", epoch, step, device=self.device)
+        return self._augmented(chosen, random), self.images.labels[chosen]
+
+
+def held_out_images(strategy: Strategy, count: int, name: str) -> int:
+    """How many of the training images do not train w, by the strategy's `weight_share`.
+
+    Raises:
+        DropnasError: the share is not in (0, 1], or leaves a single image to the alphas.
+    """
+    share = getattr(strategy, "weight_share", 1.0)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise DropnasError(f"weight_share is {share!r}", where=name, remedy="it is above 0 and at most 1")
+    held_out = count - round(share * count)
+    if held_out == 1:
+        raise DropnasError("one held-out image is too few for a batch", where=name, remedy="take more images")
+    return held_out
 
 
 def _new_state(config: SearchConfig, space: SearchSpace, classes: int, device: str) -> SearchState:

@@ -1,15 +1,13 @@
 """What a batch does to the weights and the alphas: the strategies.
 
-Design choices: a strategy is given the state of a search and a batch and trains on it, so any one-level method fits;
-it owns nothing but what it adds itself. `GroupedDropout` is DropNAS with all its options, and the paper's other
-strategies are presets of it. Its step is a sequence of small methods, each to be overridden alone:
-`drop_probabilities`, `sample`, `differentiate`, `descend`, `decay`, `adjust`. Both optimisers are torch's; weight
-decay is not left to them, since only what was kept decays.
+Design choices: a strategy is given the state of a search and a batch and trains on it, so any one-level method fits,
+and any two-level one by its share of held-out images; it owns nothing but what it adds itself. `GroupedDropout` is
+DropNAS with all its options, and the paper's other strategies are presets of it. Its step is a sequence of small
+methods, each to be overridden alone: `drop_probabilities`, `sample`, `differentiate`, `descend`, `decay`, `adjust`.
+Both optimisers are torch's; weight decay is not left to them, since only what was kept decays.
 """
 
 import inspect
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -18,9 +16,8 @@ from torch.nn import functional
 
 from dropnas.errors import DropnasError
 from dropnas.extension import is_reference, load
-from dropnas.precision import Precision
 from dropnas.search.architecture import Alphas, alpha_adjust, mixtures
-from dropnas.search.config import PRESETS, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import PRESETS, TWO_LEVEL, DropoutOptions, Scalar, SearchConfig
 from dropnas.search.dropout import (
     KINDS,
     Kept,
@@ -31,34 +28,13 @@ from dropnas.search.dropout import (
     shared_masks,
 )
 from dropnas.search.options import options_of, with_options
+from dropnas.search.state import SearchState, clip_gradients
 from dropnas.search.supernet import Supernet
+from dropnas.search.two_level import TwoLevel
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.precision import autocast
 
-
-@dataclass
-class SearchState:
-    """A search in progress, as a strategy sees it.
-
-    Attributes:
-        supernet: with the weights w.
-        alphas: the two leaf tensors.
-        weight_optimiser: SGD over `supernet.parameters()`, its learning rate set for the epoch.
-        alpha_optimiser: Adam over the alphas.
-        generator: on the CPU, for masks and whatever else a strategy draws; reproducible and in the checkpoint.
-        precision, device: how and where to compute.
-        epoch, epochs: counted from 0, and how many there will be.
-    """
-
-    supernet: Supernet
-    alphas: Alphas
-    weight_optimiser: torch.optim.SGD
-    alpha_optimiser: torch.optim.Adam
-    generator: torch.Generator
-    precision: Precision
-    device: str
-    epoch: int
-    epochs: int
+__all__ = ["GroupedDropout", "SearchState", "Strategy", "make_optimisers", "make_strategy"]
 
 
 def make_optimisers(
@@ -78,7 +54,12 @@ def make_optimisers(
 
 
 class Strategy(Protocol):
-    """A search method. It is made by `factory(config: SearchConfig, space: SearchSpace, **options)`."""
+    """A search method. It is made by `factory(config: SearchConfig, space: SearchSpace, **options)`.
+
+    It may have an attribute `weight_share`, the share of the training images that train w, above 0 and at most 1. An
+    epoch passes over these, and each step gets a random batch of the others as `SearchState.held_out`. Without the
+    attribute all images train w.
+    """
 
     def step(self, state: SearchState, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Train on a batch of normalised images (B, 3, H, W) and labels (B,).
@@ -213,17 +194,6 @@ class GroupedDropout:
 
 
 @torch.no_grad()
-def clip_gradients(parameters: Iterable[Tensor], limit: float) -> None:
-    """Scale all gradients so that their common norm is at most `limit`, as `clip_grad_norm_` does.
-
-    The norm is taken over one flat copy, since hundreds of small norms take longer.
-    """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
-    torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
-
-
-@torch.no_grad()
 def step_only(optimiser: torch.optim.Adam, alphas: Alphas, moving: Tensor) -> None:
     """A step of Adam that moves only some alphas, and only their averages; moving is bool (2, edges, operations)."""
     zero = torch.zeros(())
@@ -243,11 +213,13 @@ def _beside(mask: Tensor, values: Tensor) -> Tensor:
 
 
 def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
-    """The strategy that a configuration names: a preset, or `package.module:ATTRIBUTE` of a user's package.
+    """The strategy that a configuration names: a preset, one of TWO_LEVEL, or `module:ATTRIBUTE` of a user's package.
 
     Raises:
         DropnasError: no such strategy, an unknown option, or something that is no strategy.
     """
+    if config.strategy in TWO_LEVEL:
+        return TwoLevel(config, space, **config.options)
     if config.strategy in PRESETS or not is_reference(config.strategy):
         return GroupedDropout(config, space, **vars(options_of(config)))
     factory = load(config.strategy)

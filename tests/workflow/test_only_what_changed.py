@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-FROM_SEARCH = {"search", "derive", "retrain", "select", "transfer", "table"}
+FROM_SEARCH = {"search", "derive", "retrain", "select", "transfer", "clusters", "figure", "table"}
 
 
 def reformat(file: Path) -> None:
@@ -57,9 +57,19 @@ def test_table_code_reruns_tables_alone(bench):
 
 def test_retraining_value_leaves_searches(bench):
     bench.configure(retrain={"epochs": 2})
-    assert bench.would_run() == {"retrain", "select", "transfer", "table"}
+    assert bench.would_run() == {"retrain", "select", "transfer", "figure", "table"}
     bench.configure()
     assert bench.would_run() == set()
+
+
+def test_code_of_the_drawings_redraws_figures_alone(bench):
+    edit(bench.checkout / "dropnas" / "report" / "figures" / "layout.py")
+    assert bench.would_run() == {"figure"}
+
+
+def test_peers_are_run_only_on_request(bench):
+    assert bench.would_run("table1_peers") == {"peer", "retrain", "peers"}
+    assert bench.would_run("baselines") >= {"sample", "search", "retrain", "table"}
 
 
 def test_machine_settings_rerun_nothing(bench):
@@ -76,7 +86,7 @@ def test_shuffled_file_times_rerun_nothing(bench):
 
 
 def test_pruned_intermediate_runs_rerun_nothing(bench):
-    bench.remove("data", *(f"runs/{stage}" for stage in FROM_SEARCH - {"table"}))
+    bench.remove("data", *(f"runs/{stage}" for stage in FROM_SEARCH - {"figure", "table"}))
     assert bench.would_run() == set()
 
 

@@ -21,9 +21,9 @@ LOGGED = shlex.quote(str(PLAN_FOLDER / "source" / "workflow" / "scripts" / "logg
 LOGS = f"logs/{PLAN['profile']}"
 
 
-def jobs(stage):
-    """The plan's jobs of one stage."""
-    return [job for job in PLAN["jobs"] if job["stage"] == stage]
+def jobs(*stages):
+    """The plan's jobs of some stages."""
+    return [job for job in PLAN["jobs"] if job["stage"] in stages]
 
 
 def specs(job):

@@ -79,7 +79,7 @@ def test_paper_values_are_the_papers():
         ),
         ("micro_batch: 16", "micro_batch: 24", r"transfer.micro_batch: must divide"),
         ("device: cpu", "device: gpu7", r"machine.device"),
-        ("seeds: 1", "seeds: 1\ndrop_rates: [1.5]", r"drop_rates: rates lie in"),
+        ("seeds: 1", "seeds: 1\ngroup_rates: [1.5]", r"group_rates: rates lie in"),
         ("seeds: 1", "seeds: 1\ntables: [table7]", r"tables"),
         ("seeds: 1", "seeds: 1\nmethods: [{label: X, strategy: nosuch}]", r"no strategy 'nosuch'.*known: dropnas"),
         ("seeds: 1", "seeds: 1\nspaces: [{label: X, space: nosuch}]", r"no space 'nosuch'.*known: original"),
@@ -113,8 +113,8 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("text", ["3e-5", "3E-5", "3.0e-5", "0.00003", ".3e-4"])
 def test_exponents_are_numbers(tmp_path, text):
     file = tmp_path / "right.yaml"
-    file.write_text(SMOKE.replace("seeds: 1", f"seeds: 1\ndrop_rates: [{text}]", 1))
-    assert read_parameters(file).drop_rates == (3e-5,)
+    file.write_text(SMOKE.replace("seeds: 1", f"seeds: 1\ngroup_rates: [{text}]", 1))
+    assert read_parameters(file).group_rates == (3e-5,)
 
 
 def test_the_schema_file_is_made_from_the_types():

@@ -13,9 +13,10 @@ from dropnas.config import Method, Space, read_parameters
 from dropnas.plan import depths, jobs, make_plan
 
 REPOSITORY = Path(__file__).parents[3]
-PAPER = make_plan(read_parameters(REPOSITORY / "params/paper.yaml"))
+WHOLE = make_plan(read_parameters(REPOSITORY / "params/paper.yaml"))
+PAPER = WHOLE.by_default()
 SMOKE_PARAMETERS = read_parameters(REPOSITORY / "params/smoke.yaml")
-SMOKE = make_plan(SMOKE_PARAMETERS)
+SMOKE = make_plan(SMOKE_PARAMETERS).by_default()
 
 
 def runs_of(plan, target, stage):
@@ -23,11 +24,37 @@ def runs_of(plan, target, stage):
     return [run for run in plan.runs.values() if target in users[run.id] and run.stage == stage]
 
 
-def test_the_paper_is_320_searches_and_322_retrainings():
+def test_the_paper_is_320_searches_and_336_retrainings():
     counts = Counter(run.stage for run in PAPER.runs.values())
     assert counts["search"] == counts["derive"] == 320
-    assert counts["retrain"] == 320 + 2  # and the two augmented ones
-    assert counts["transfer"] == 2 and counts["select"] == 2 and counts["data"] == 3 and counts["table"] == 6
+    assert counts["retrain"] == 320 + 2 + 14  # the two augmented ones, and those of Figure 5's two edges
+    assert counts["transfer"] == 2 and counts["select"] == 2 and counts["data"] == 3
+    assert counts["table"] == 6 and counts["figure"] == 6 and counts["variant"] == 14 and counts["correlation"] == 2
+    assert counts["clusters"] == 32  # two methods, two data sets, eight seeds
+
+
+def test_peers_and_baselines_are_there_for_who_asks():
+    assert WHOLE.on_request == {"baselines", "table1_peers", "table2_peers", "table3_peers"}
+    assert WHOLE.runs.keys() > PAPER.runs.keys()
+    more = {id_: run for id_, run in WHOLE.runs.items() if id_ not in PAPER.runs}
+    counts = Counter(run.stage for run in more.values())
+    assert counts["sample"] == 3 * 8 and counts["search"] == 2 * 2 * 8  # random search; DARTS' two orders
+    assert counts["transfer"] == len([run for run in WHOLE.targets["table3_peers"].inputs if run.stage == "transfer"])
+    for job in jobs(WHOLE):
+        assert len({run.id in PAPER.runs for run in job.runs}) == 1
+
+
+def test_a_peer_is_retrained_once_for_each_seed():
+    trained = Counter(run.inputs[1].config.architecture for run in runs_of(WHOLE, "table1_peers", "retrain"))
+    assert trained["pcdarts_c10"] == 8 and set(trained.values()) == {8}
+
+
+def test_figure5_trains_each_operation_on_both_edges():
+    variants = [run.config for run in PAPER.runs.values() if run.stage == "variant"]
+    edges = Counter((config.predecessor, config.node) for config in variants)
+    assert edges == {(0, 2): 7, (4, 5): 7} and len({config.operation for config in variants}) == 7
+    correlation = next(run for run in PAPER.runs.values() if run.stage == "correlation")
+    assert [run.stage for run in correlation.inputs] == ["select"] + ["search"] * 8 + ["retrain"] * 7
 
 
 @pytest.mark.parametrize(
@@ -44,8 +71,8 @@ def test_tables_share_the_same_eight_searches():
 
 
 def test_a_second_file_shares_what_agrees():
-    small = make_plan(replace(PAPER.parameters, profile="other", tables=("table6",), drop_rates=()))
-    shared = {id_ for id_, run in small.runs.items() if run.stage != "table"}
+    small = make_plan(replace(PAPER.parameters, profile="other", tables=("table6",), figures=())).by_default()
+    shared = {id_ for id_, run in small.runs.items() if run.stage not in ("table", "figure")}
     assert shared <= set(PAPER.runs) and len(shared) > 100
 
 
@@ -66,18 +93,18 @@ def test_inputs_come_first():
 
 
 def test_seeds_are_separate_parts_of_an_identity():
-    twice = make_plan(replace(SMOKE_PARAMETERS, retrainings=2))
-    first = {run.id for run in SMOKE.runs.values() if run.stage == "retrain" and "augmented" not in run.name}
+    twice = make_plan(replace(SMOKE_PARAMETERS, retrainings=2, figures=())).by_default()
+    once = make_plan(replace(SMOKE_PARAMETERS, figures=())).by_default()
+    first = {run.id for run in once.runs.values() if run.stage == "retrain" and "augmented" not in run.name}
     every = [run for run in twice.runs.values() if run.stage == "retrain" and "augmented" not in run.name]
     assert first < {run.id for run in every} and len(every) == 2 * len(first)
     assert sorted({run.config.seed for run in every}) == [0, 1, 1000, 1001]
 
 
 def test_more_seeds_add_runs_and_change_none():
-    more = make_plan(replace(SMOKE_PARAMETERS, seeds=2))
+    plans = [make_plan(replace(SMOKE_PARAMETERS, seeds=count)).by_default() for count in (1, 2)]
     trained = [
-        {id_ for id_, run in plan.runs.items() if run.stage in ("search", "derive", "retrain")}
-        for plan in (SMOKE, more)
+        {id_ for id_, run in plan.runs.items() if run.stage in ("search", "derive", "retrain")} for plan in plans
     ]
     assert trained[0] - trained[1] == set()
     assert len(trained[1]) > len(trained[0])
@@ -94,7 +121,7 @@ def test_more_seeds_add_runs_and_change_none():
     ],
 )
 def test_only_what_depends_on_a_value_changes(change, kept, changed):
-    after = make_plan(replace(SMOKE_PARAMETERS, **change))
+    after = make_plan(replace(SMOKE_PARAMETERS, **change)).by_default()
 
     def ids(plan, stage):
         return {id_ for id_, run in plan.runs.items() if run.stage == stage}
@@ -111,7 +138,7 @@ def test_smoke_has_what_it_promises():
 
 
 def test_jobs_hold_every_run_once_and_wait_for_none_of_their_own():
-    for plan in (PAPER, SMOKE):
+    for plan in (WHOLE, PAPER, SMOKE):
         made, depth = jobs(plan), depths(plan)
         assert Counter(run.id for job in made for run in job.runs) == Counter(list(plan.runs))
         assert len({job.name for job in made}) == len(made)
@@ -121,7 +148,11 @@ def test_jobs_hold_every_run_once_and_wait_for_none_of_their_own():
 def test_a_users_method_and_space_get_their_rows():
     methods = (Method("Careful", "dropnas", {"rate_parameterised": 0.01}),)
     plan = make_plan(replace(SMOKE_PARAMETERS, methods=methods, spaces=(Space("No pools", "1-skip"),)))
-    entries = {name: [(e.row, e.column) for e in last[0].config.entries] for name, last in plan.targets.items()}
+    entries = {
+        name: [(e.row, e.column) for e in last.config.entries]
+        for name, last in plan.by_default().targets.items()
+        if last.stage == "table"
+    }
     assert ("careful", "error") in entries["table1"] and ("careful-augmented", "error") in entries["table2"]
     assert ("careful-cifar100", "error") in entries["table3"]
     assert ("cifar10/no-pools", "careful") in entries["table4"] and ("cifar10/original", "careful") in entries["table4"]
@@ -148,7 +179,7 @@ def test_the_plan_as_json(tmp_path):
 
 def with_options(plan, **options):
     parameters = plan.parameters
-    return make_plan(replace(parameters, search=replace(parameters.search, options=options)))
+    return make_plan(replace(parameters, search=replace(parameters.search, options=options))).by_default()
 
 
 def searches_of(plan):
@@ -156,7 +187,7 @@ def searches_of(plan):
 
 
 def test_an_option_of_the_file_leaves_a_methods_purpose_alone():
-    ablations = make_plan(replace(SMOKE_PARAMETERS, tables=("table4", "table6")))
+    ablations = make_plan(replace(SMOKE_PARAMETERS, tables=("table4", "table6"), figures=()))
     found = with_options(ablations, alpha_adjust="equation-3")
     strategies = {run.config.strategy: run.config.options for run in found.runs.values() if run.stage == "search"}
     assert strategies["dropnas"] == {"alpha_adjust": "equation-3"}
@@ -171,7 +202,7 @@ def test_an_option_changes_only_the_searches_that_it_can_change():
 
 
 def test_summed_skips_change_only_the_derivations_of_spaces_with_several():
-    after = make_plan(replace(PAPER.parameters, derive=replace(PAPER.parameters.derive, skips="summed")))
+    after = make_plan(replace(PAPER.parameters, derive=replace(PAPER.parameters.derive, skips="summed"))).by_default()
     ids = [{r.id: r.name for r in plan.runs.values() if r.stage == "derive"} for plan in (PAPER, after)]
     assert {name for id_, name in ids[0].items() if id_ not in ids[1]} == {
         name for name in ids[0].values() if "-3-skip-" in name
@@ -181,5 +212,5 @@ def test_summed_skips_change_only_the_derivations_of_spaces_with_several():
 def test_a_users_ablation_is_a_column_of_table6():
     own = Method("No grouping, own rate", "no-grouping", {"grouping": "one-group-own-rate"})
     plan = make_plan(replace(SMOKE_PARAMETERS, methods=(own,)))
-    entries = {(e.row, e.column): e.label for e in plan.targets["table6"][0].config.entries}
+    entries = {(e.row, e.column): e.label for e in plan.targets["table6"].config.entries}
     assert entries["cifar10", "no-grouping-own-rate"] == own.label and entries["cifar10", "no-grouping"] == ""

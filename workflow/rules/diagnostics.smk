@@ -1,5 +1,5 @@
-# The paper's tables: a moment each, without torch.
-for job in jobs("table"):
+# The diagnostics behind Figures 1 and 4: a trained supernet is looked into, where searches run.
+for job in jobs("clusters"):
 
     rule:
         name:
@@ -9,14 +9,13 @@ for job in jobs("table"):
         output:
             job["receipts"],
         log:
-            f"{LOGS}/table/{job['name']}.log",
-        localrule: True
+            f"{LOGS}/clusters/{job['name']}.log",
         threads: job["threads"]
         resources:
             **job["resources"],
         params:
             specs=specs(job),
         message:
-            f"table {job['name']}"
+            f"clusters {job['name']}"
         shell:
-            command("tables")
+            command("clusters")

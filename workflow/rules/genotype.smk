@@ -1,5 +1,6 @@
-# Genotypes from alphas (Section 2.1): a moment each, without torch.
-for job in jobs("derive"):
+# Genotypes: from alphas (Section 2.1), drawn at random, published, or with another operation on an edge (Section 5.5).
+# A moment each, without torch.
+for job in jobs("derive", "sample", "peer", "variant"):
 
     rule:
         name:
@@ -9,7 +10,7 @@ for job in jobs("derive"):
         output:
             job["receipts"],
         log:
-            f"{LOGS}/derive/{job['name']}.log",
+            f"{LOGS}/{job['stage']}/{job['name']}.log",
         localrule: True
         threads: job["threads"]
         resources:
@@ -17,6 +18,6 @@ for job in jobs("derive"):
         params:
             specs=specs(job),
         message:
-            f"derive {job['name']}"
+            f"{job['stage']} {job['name']}"
         shell:
-            command("derive")
+            command(job["stage"])

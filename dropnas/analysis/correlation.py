@@ -1,0 +1,133 @@
+"""The correlation stage: does p tell how good an operation is on its own (Section 5.5, Figure 5)?
+
+Design choices: the "predicted alpha" of Figure 5 lies between 0.10 and 0.16 around 1/8, so it is p of Eq. 1 over all
+eight operations. The accuracy that is correlated is the best on test, which the paper reports everywhere; that of the
+final epoch stands beside it. Seven points say little, so each coefficient has its 95 % interval: Pearson's by Fisher's
+z, Spearman's by Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000).
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.special import softmax
+from scipy.stats import norm, pearsonr, spearmanr
+
+from dropnas.analysis.config import CorrelationConfig
+from dropnas.errors import DropnasError
+from dropnas.report.runs import read_run, read_training
+from dropnas.search.derive import read_alphas
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype, read_genotype
+from dropnas.space.names import INPUTS
+from dropnas.space.spaces import edges
+from dropnas.training.metrics import write_json
+from dropnas.workspace import Workspace
+
+CONFIDENCE = 0.95
+FEWEST = 4  # values: Fisher's z has the variance 1 / (n - 3)
+Coefficient = dict[str, float | None]
+UNDEFINED: Coefficient = dict.fromkeys(("value", "low", "high", "p_value"))
+
+
+def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Correlate stand-alone accuracy with p on one edge of the chosen normal cell.
+
+    Args:
+        config: the edge and its operations.
+        inputs: the select run, the search behind each of its candidates, a retraining for each operation.
+        out: gets correlation.json.
+        workspace: not used.
+
+    Raises:
+        DropnasError: an input is missing, damaged or does not fit the others; no such edge.
+    """
+    searches, trained = inputs[1 : -len(config.operations)], inputs[-len(config.operations) :]
+    search = searches[_chosen(inputs[0], len(searches))]
+    operations = [
+        {"operation": operation, **weight, **_accuracy(folder)}
+        for operation, weight, folder in zip(config.operations, _weights(config, search), trained, strict=True)
+    ]
+    p, accuracy = ([float(one[key]) for one in operations] for key in ("p", "accuracy_best"))
+    content = {
+        "edge": [config.predecessor, config.node],
+        "search": search.name,
+        "edge_was_there": _has_edge(read_genotype(inputs[0]), config),
+        "n": len(operations),
+        "operations": operations,
+        "pearson": pearson(accuracy, p),
+        "spearman": spearman(accuracy, p),
+    }
+    write_json(out / "correlation.json", content)
+    return {}
+
+
+def pearson(x: Sequence[float], y: Sequence[float]) -> Coefficient:
+    """Pearson's r with its 95 % interval by Fisher's z and its p-value; nulls where it is undefined."""
+    if not _is_defined(x, y):
+        return UNDEFINED
+    found = pearsonr(x, y)
+    low, high = found.confidence_interval(CONFIDENCE)
+    return _coefficient(found.statistic, low, high, found.pvalue)
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> Coefficient:
+    """Spearman's rho with its 95 % interval (Bonett and Wright) and its p-value (t); nulls where it is undefined."""
+    if not _is_defined(x, y):
+        return UNDEFINED
+    found = spearmanr(x, y)
+    rho = max(-1.0, min(1.0, float(found.statistic)))
+    if abs(rho) == 1:  # Fisher's z is infinite and so is its interval's centre
+        return _coefficient(rho, rho, rho, found.pvalue)
+    half = norm.ppf((1 + CONFIDENCE) / 2) * math.sqrt((1 + rho**2 / 2) / (len(x) - 3))
+    return _coefficient(rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half), found.pvalue)
+
+
+def _coefficient(value: float, low: float, high: float, p_value: float) -> Coefficient:
+    return {"value": float(value), "low": float(low), "high": float(high), "p_value": float(p_value)}
+
+
+def _is_defined(x: Sequence[float], y: Sequence[float]) -> bool:
+    """Enough values, and both vary."""
+    return len(x) >= FEWEST and len(set(x)) > 1 and len(set(y)) > 1
+
+
+def _chosen(select: Path, searches: int) -> int:
+    """Which of its candidates a select run chose."""
+    file = select / "selection.json"
+    try:
+        selection = json.loads(file.read_text(encoding="utf-8"))
+        runs = [candidate["run"] for candidate in selection["candidates"]]
+        chosen: int = runs.index(selection["run"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DropnasError(f"tells of no choice ({error})", where=file, remedy="run `verify`") from error
+    if len(runs) != searches:
+        raise DropnasError(f"chose among {len(runs)} runs, but {searches} searches are given", where=file)
+    return chosen
+
+
+def _weights(config: CorrelationConfig, search: Path) -> list[dict[str, float]]:
+    """Alpha and p of each operation on the edge of the normal cell."""
+    operations, normal, _ = read_alphas(search / "alphas.json")
+    edge = (config.node, config.predecessor)
+    if edge not in edges():
+        raise DropnasError(f"no edge from {config.predecessor} to node {config.node}", where=search)
+    if missing := [name for name in config.operations if name not in operations]:
+        raise DropnasError(f"has no alpha of {missing[0]!r}", where=search / "alphas.json")
+    alphas = normal[edges().index(edge)]
+    p = softmax(alphas).tolist()
+    places = [operations.index(name) for name in config.operations]
+    return [{"alpha": alphas[place], "p": p[place]} for place in places]
+
+
+def _accuracy(folder: Path) -> dict[str, Any]:
+    """Accuracies of a retraining in percent, and its name."""
+    errors = read_training(read_run(folder)).top1
+    return {"accuracy_best": 100 - errors.best, "accuracy_final": 100 - errors.final, "run": folder.name}
+
+
+def _has_edge(genotype: Genotype, config: CorrelationConfig) -> bool:
+    """Whether the genotype's normal cell has the edge."""
+    first = EDGES_PER_NODE * (config.node - INPUTS)
+    return config.predecessor in [predecessor for _, predecessor in genotype.normal[first : first + EDGES_PER_NODE]]

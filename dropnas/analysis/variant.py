@@ -1,0 +1,49 @@
+"""The variant stage: a genotype with another operation on one edge of its normal cell (Section 5.5, Figure 5).
+
+Design choices: an edge into node 4 or 5 need not be in the genotype, since a node keeps two of its edges. Then the
+weaker of the node's two, which is listed second, makes room for it, for every operation alike, so that the seven
+variants of an edge differ in that operation only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dropnas.analysis.config import VariantConfig
+from dropnas.errors import DropnasError
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype, read_genotype
+from dropnas.space.names import INPUTS
+from dropnas.training.metrics import write_json
+from dropnas.workspace import Workspace
+
+
+def run(config: VariantConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Write the genotype.json of the variant, and variant.json, which tells whether the edge was there before.
+
+    Raises:
+        DropnasError: the input holds no genotype, or its normal cell has no such node.
+    """
+    genotype = read_genotype(inputs[0])
+    made, was_there = with_operation(genotype, config.node, config.predecessor, config.operation)
+    write_json(out / "genotype.json", made.to_json())
+    write_json(out / "variant.json", {"from": inputs[0].name, "edge_was_there": was_there})
+    return {}
+
+
+def with_operation(genotype: Genotype, node: int, predecessor: int, operation: str) -> tuple[Genotype, bool]:
+    """The genotype with `operation` on the edge (predecessor, node) of its normal cell.
+
+    Returns:
+        the genotype, and whether the edge was among the node's two before.
+
+    Raises:
+        DropnasError: the normal cell has no such node, or the predecessor does not come before it.
+    """
+    first = EDGES_PER_NODE * (node - INPUTS)
+    if not 0 <= first < len(genotype.normal):
+        raise DropnasError(f"the normal cell has no node {node}", where="variant", remedy="nodes count from 2")
+    edges = list(genotype.normal)
+    places = [place for place in range(first, first + EDGES_PER_NODE) if edges[place][1] == predecessor]
+    place = places[0] if places else first + EDGES_PER_NODE - 1
+    edges[place] = (operation, predecessor)
+    return replace(genotype, normal=tuple(edges)), bool(places)

@@ -1,0 +1,87 @@
+"""The architectures stage: what the published architectures of Tables 1-3 cost, beside what the paper prints.
+
+Design choices: the networks are the paper's own (Section 4.2) on the meta device, so that counting needs no memory and
+no image; batch norms are counted and then taken out, since they take most of a pass and give no multiply-adds;
+squeeze-and-excitation, which the paper's own rows of Table 3 have and its peers' papers lack, is counted apart.
+A remark says by how much a printed figure differs, and why where a publication tells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dropnas.evaluate.complexity import multiply_adds, parameters, release_millions
+from dropnas.evaluate.config import ArchitecturesConfig
+from dropnas.evaluate.differences import remark
+from dropnas.evaluate.inspect import paper_shape
+from dropnas.evaluate.networks import Network
+from dropnas.report.count_texts import count_texts
+from dropnas.report.counts import COUNTS, Counted
+from dropnas.space.published import Published, published
+from dropnas.training.metrics import write_json
+from dropnas.workspace import Workspace
+
+NETWORKS = {"table1": "cifar10", "table2": "cifar100", "table3": "imagenet"}
+EXCITATION = ".excitation."
+
+
+def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Write architectures.json, a list with an object for each architecture and table, and .md, .csv and .tex."""
+    rows = count(config.pool_norm)
+    write_json(out / COUNTS, [asdict(row) for row in rows])
+    for suffix, text in count_texts(rows, config.pool_norm).items():
+        (out / f"architectures.{suffix}").write_text(text, encoding="utf-8")
+    workspace.progress(f"{len(rows)} rows of {len({row.architecture for row in rows})} published architectures")
+    return {}
+
+
+def count(pool_norm: bool) -> list[Counted]:
+    """Every published architecture in every table that has a row for it: by table, in the order of published.yaml."""
+    return [
+        count_one(architecture, table, pool_norm)
+        for table in NETWORKS
+        for architecture in published().values()
+        if table in architecture.paper_rows
+    ]
+
+
+def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
+    """A published architecture in the network of a table that has a row for it."""
+    network, large = _network(architecture, table, pool_norm), table == "table3"
+    own = large and architecture.id.startswith("dropnas")
+    excitation = sum(weight.numel() for name, weight in network.named_parameters() if EXCITATION in name)
+    left_out = 0 if own else excitation  # each of its weights is used once an image
+    weights, released = parameters(network) - left_out, release_millions(network) - left_out / 2**20
+    work = multiply_adds(_bare(network), paper_shape(NETWORKS[table], pool_norm, large).image_size) - left_out
+    printed = architecture.paper_rows[table]
+    return Counted(
+        architecture=architecture.id,
+        name=architecture.name,
+        table=table,
+        network=NETWORKS[table],
+        printed=printed,
+        parameters=weights,
+        as_released=round(released, 6),
+        multiply_adds=work,
+        squeeze_excitation=own,
+        excitation_parameters=excitation,
+        remark=remark(architecture.id, table, weights, printed["params_m"]),
+    )
+
+
+def _network(architecture: Published, table: str, pool_norm: bool) -> Network:
+    with torch.device("meta"):
+        return paper_shape(NETWORKS[table], pool_norm, table == "table3").build(architecture.genotype)
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """The network itself, its batch norms and ReLUs replaced by one identity."""
+    identity = nn.Identity()
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d | nn.ReLU):
+                setattr(module, name, identity)
+    return network

@@ -1,0 +1,202 @@
+"""The courses of the searches, which the paper lacks: p of each operation, entropy, skip-connects, changes.
+
+Design choices: for each data set, p has a panel for each method, with the operations' names at the ends of their lines;
+what is one number an epoch is drawn for all methods in one panel, told apart by the line's style. A line is the mean
+over the seeds, the band around it their range. The mean and the range, and not the lines of the seeds, go into
+figure.json.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from sklearn.isotonic import isotonic_regression
+
+from dropnas.analysis.course import Course, course
+from dropnas.errors import DropnasError
+from dropnas.report.figures.labels import short
+from dropnas.report.figures.page import COLOURS, GREY, INK, LETTERS, grid, sheet
+from dropnas.report.figures.reading import read_history
+from dropnas.report.figures.series import Drawn, by_panel
+from dropnas.report.runs import Run, require_stage
+
+LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+MARKERS = "osD^v<>P"
+LINE_HEIGHT = 0.075  # of a name, in parts of its panel
+GROUP = 4  # |O_p|
+THIN, THICK = 1.1, 1.7
+WIDTH, ROW = 9.6, 2.35  # inches
+PANEL = 3.3  # inches: the least width of a method's panel with what is between two
+NAMES, TICKS = 0.72, 0.55  # inches: right of such a panel, for the operations' names; left of it, for its ticks
+NUMBERS = (
+    ("entropy_normal", "entropy of p, normal cell (nats)"),
+    ("entropy_reduce", "entropy of p, reduction cell (nats)"),
+    ("skips_normal", "skip-connects kept, normal cell"),
+    ("changes", "edges of the genotype that changed"),
+)
+
+
+def panels(series: Sequence[Drawn]) -> dict[str, Any]:
+    """What is drawn, by data set: for each method what its searches did; see `figure.json`."""
+    return {panel: [_method(one) for one in ones] for panel, ones in by_panel(series).items()}
+
+
+def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
+    """Two rows for each data set: p of each method, then the numbers."""
+    most = max(map(len, content.values()))
+    figure = sheet(max(WIDTH, PANEL * most), 2 * (ROW + 0.65) * len(content) + 1.2)
+    width, height = figure.get_size_inches()
+    rows = grid(figure, 2 * len(content), 1, top=0.7, hspace=0.48, bottom=1.0 / height, right=1 - NAMES / width)
+    letters = iter(LETTERS * 4)
+    for index, (role, methods) in enumerate(content.items()):
+        upper = rows[2 * index].subgridspec(1, len(methods), wspace=_between(width, len(methods)))
+        lower = rows[2 * index + 1].subgridspec(1, len(NUMBERS), wspace=0.32)
+        first: Axes | None = None
+        for place, method in zip(upper, methods, strict=True):
+            axes = figure.add_subplot(place, sharey=first)
+            first = first or axes
+            title = f"({next(letters)}) {titles[role]}\n{method['label']}: p, normal cell"
+            axes.set_title(title, loc="left", fontsize=8)
+            _lines(axes, method["epochs"], method["p_normal"])
+        for axes, method in zip(figure.axes[-len(methods) :], methods, strict=True):  # now that their scale is known
+            _names(axes, method["epochs"][-1], method["p_normal"])
+        for place, (key, label) in zip(lower, NUMBERS, strict=True):
+            axes = figure.add_subplot(place)
+            axes.set_title(f"({next(letters)}) {label}", loc="left", fontsize=7)
+            _numbers(axes, methods, key)
+    handles, labels = figure.axes[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=5, handlelength=3.2)
+    return figure
+
+
+def _between(width: float, count: int) -> float:
+    """The room between panels that stand side by side on a sheet, in parts of a panel's width."""
+    gap = NAMES + TICKS
+    panel = (width - count * gap) / count
+    return gap / panel
+
+
+def draw_search(folder_name: str, found: Course) -> Figure:
+    """One search by itself: p in both kinds of cell, and the numbers of both."""
+    figure = sheet(WIDTH, 2 * (ROW + 0.65) + 0.9)
+    rows = grid(figure, 2, 1, top=0.6, hspace=0.42, right=1 - NAMES / WIDTH, bottom=0.12)
+    figure.suptitle(folder_name, x=0.01, ha="left", fontsize=9)
+    epochs = list(range(len(found.normal.entropy)))
+    upper, lower = rows[0].subgridspec(1, 2, wspace=_between(WIDTH, 2)), rows[1].subgridspec(1, 3, wspace=0.25)
+    kinds = (("normal", found.normal), ("reduction", found.reduce))
+    for place, (kind, cell) in zip(upper, kinds, strict=True):
+        axes = figure.add_subplot(place)
+        axes.set_title(f"p of each operation, {kind} cell (mean over the edges)", loc="left", fontsize=8)
+        p = dict(zip(found.operations, cell.mean_p.T.tolist(), strict=True))
+        _lines(axes, epochs, p)
+        _names(axes, epochs[-1], p)
+    numbers = (("entropy", "entropy of p (nats)"), ("skips", "skip-connects kept"), ("changes", "edges that changed"))
+    for place, (key, label) in zip(lower, numbers, strict=True):
+        axes = figure.add_subplot(place)
+        axes.set_title(label, loc="left", fontsize=8)
+        lines = [{"label": f"{kind} cell", "epochs": epochs, key: _range([getattr(cell, key)])} for kind, cell in kinds]
+        _numbers(axes, lines, key)
+        axes.legend(fontsize=7, handlelength=3.2)
+    return figure
+
+
+def read_course(run: Run) -> Course:
+    """The course of a finished search. Raises a DropnasError if it is none, or is damaged."""
+    history = read_history(require_stage(run, "search").folder)
+    return course(history.operations, [(epoch.normal, epoch.reduce) for epoch in history.epochs])
+
+
+def _method(series: Drawn) -> dict[str, Any]:
+    """Mean and range of one method's searches over the epochs."""
+    found = [read_course(run) for run in series.runs]
+    if len({(len(one.normal.entropy), *one.operations) for one in found}) > 1:
+        raise DropnasError("its searches differ in epochs or operations", where=f"courses, {series.label}")
+    changes = [np.add(one.normal.changes, one.reduce.changes) for one in found]
+    return {
+        "name": series.name,
+        "label": series.label,
+        "epochs": list(range(len(found[0].normal.entropy))),
+        "p_normal": _mean_p(found, "normal"),
+        "p_reduce": _mean_p(found, "reduce"),
+        "entropy_normal": _range([one.normal.entropy for one in found]),
+        "entropy_reduce": _range([one.reduce.entropy for one in found]),
+        "skips_normal": _range([one.normal.skips for one in found]),
+        "skips_reduce": _range([one.reduce.skips for one in found]),
+        "changes": _range(changes),
+        "runs": series.run_names,
+    }
+
+
+def _mean_p(courses: Sequence[Course], kind: str) -> dict[str, list[float]]:
+    """p of each operation, mean over edges and searches, by epoch."""
+    mean = np.mean([getattr(one, kind).mean_p for one in courses], axis=0)
+    return dict(zip(courses[0].operations, mean.T.tolist(), strict=True))
+
+
+def _range(values: Sequence[Sequence[float] | NDArray[Any]]) -> dict[str, list[float]]:
+    """Mean, lowest and highest of several searches (searches, epochs), by epoch."""
+    table = np.array(values, dtype=np.float64)
+    return {name: take(table, axis=0).tolist() for name, take in (("mean", np.mean), ("low", np.min), ("high", np.max))}
+
+
+def _lines(axes: Axes, epochs: Sequence[int], p: Mapping[str, Sequence[float]]) -> None:
+    """A line for each operation; the first four, O_p in the paper's space, are thinner than the others."""
+    for index, line in enumerate(p.values()):
+        colour, width = COLOURS[index % len(COLOURS)], THIN if index < GROUP else THICK
+        axes.plot(epochs, line, color=colour, ls=LINES[index % GROUP], lw=width)
+        axes.plot(epochs[-1], line[-1], marker=MARKERS[index % len(MARKERS)], ms=3.5, color=colour, clip_on=False)
+    _frame(axes, epochs)
+
+
+def _names(axes: Axes, last: int, p: Mapping[str, Sequence[float]]) -> None:
+    """The operations' names at the ends of their lines."""
+    for place, (name, line) in zip(apart(axes, [line[-1] for line in p.values()]), p.items(), strict=True):
+        axes.annotate(
+            short(name),
+            (last, line[-1]),
+            (1.04, place),
+            textcoords=axes.transAxes,
+            fontsize=6.5,
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": GREY, "shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)},
+        )
+
+
+def apart(axes: Axes, ends: Sequence[float]) -> list[float]:
+    """Heights for the names of lines that end there, in parts of the axes' height, none on another."""
+    low, high = axes.get_ylim()
+    wanted = (np.array(ends) - low) / (high - low)
+    order = wanted.argsort(kind="stable")
+    step = min(LINE_HEIGHT, 1 / max(len(ends) - 1, 1))
+    steps = step * np.arange(len(ends))
+    # the nearest heights, by least squares, that are a step apart
+    placed = isotonic_regression(wanted[order] - steps, y_min=0, y_max=1 - steps[-1]) + steps
+    return [float(height) for height in placed[order.argsort()]]
+
+
+def _numbers(axes: Axes, methods: Sequence[Mapping[str, Any]], key: str) -> None:
+    """A line for each method, and the range of its searches."""
+    for index, method in enumerate(methods):
+        values, colour = method[key], COLOURS[index % len(COLOURS)]
+        axes.fill_between(method["epochs"], values["low"], values["high"], color=colour, alpha=0.15, lw=0)
+        axes.plot(method["epochs"], values["mean"], color=colour, ls=LINES[index % len(LINES)], label=method["label"])
+    _frame(axes, methods[0]["epochs"])
+    if not key.startswith("entropy"):
+        _whole(axes)
+
+
+def _frame(axes: Axes, epochs: Sequence[int]) -> None:
+    axes.set_xlabel("epoch", color=INK)
+    axes.set_xlim(epochs[0], max(epochs[-1], 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def _whole(axes: Axes) -> None:
+    """Ticks at whole numbers only: what is counted has no others."""
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
+    axes.set_ylim(bottom=0)

@@ -1,0 +1,91 @@
+"""The sheet that a figure is drawn on, its footer, and the files that it is written to.
+
+Design choices: no pyplot, whose state is global; one style for all figures, its font the one that matplotlib brings, so
+that equal runs give equal bytes: no dates, and ids in SVG from a fixed salt. Text in SVG is outlines, since a reader's
+font would be wider or narrower and labels were placed by width. Sizes are inches and points, as on paper.
+"""
+
+import textwrap
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from dropnas.errors import DropnasError
+
+SUFFIXES = (".svg", ".png", ".pdf")
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "dropnas",
+    "pdf.fonttype": 42,
+}
+METADATA: dict[str, dict[str, Any]] = {
+    ".svg": {"Date": None, "Creator": None},
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+DPI = 200
+FOOT = 0.85  # inches at the bottom that belong to the footer: up to six lines
+MARGIN = 0.08
+INK, GREY = "#1a1a1a", "#6b6b6b"  # both readable on white
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8a5fa8", "#7a5c00", "#3d8fbf", "#b03a6f", "#555555")
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def style() -> AbstractContextManager[None]:
+    """The context in which a figure is made and written."""
+    return matplotlib.rc_context(STYLE)
+
+
+def sheet(width: float, height: float) -> Figure:
+    """An empty sheet, in inches."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)  # labels are placed by their size, which only a canvas can tell
+    return figure
+
+
+def grid(figure: Figure, rows: int, columns: int, *, top: float, below: float = 0.4, **options: Any) -> Any:
+    """A grid of panels; `top` inches above it, and `below` it and above the footer, stay free for texts."""
+    width, height = figure.get_size_inches()
+    places = {
+        "left": 0.7 / width,
+        "right": 1 - 0.15 / width,
+        "bottom": (FOOT + below) / height,
+        "top": 1 - top / height,
+    }
+    return figure.add_gridspec(rows, columns, **{**places, **options})
+
+
+def footer(figure: Figure, sentences: Iterable[str]) -> None:
+    """Sentences at the foot of the sheet, each on lines of its own."""
+    width, height = figure.get_size_inches()
+    lines = [line for text in sentences for line in textwrap.wrap(text, int(17.5 * width))]
+    figure.text(MARGIN / width, MARGIN / height, "\n".join(lines), fontsize=6.5, color=GREY, va="bottom", ha="left")
+
+
+def require_format(file: Path) -> Path:
+    """Return the file if its suffix is one of .svg, .png and .pdf. Raises a DropnasError otherwise."""
+    if file.suffix.lower() not in SUFFIXES:
+        raise DropnasError(
+            f"{file.suffix or 'no suffix'} is no format", where=file, remedy=f"one of {' '.join(SUFFIXES)}"
+        )
+    return file
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure in the format of the file's suffix. Raises a DropnasError for a suffix of no format."""
+    suffix = require_format(file).suffix.lower()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=DPI, metadata=METADATA[suffix])

@@ -1,0 +1,67 @@
+"""The runs that are drawn together, and what a panel is called."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dropnas.errors import DropnasError
+from dropnas.report.config import FigureConfig
+from dropnas.report.figures.reading import trainings_behind
+from dropnas.report.runs import Run, distinct
+
+PAPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A series of the configuration with its runs.
+
+    Attributes:
+        panel, name, label: as in `dropnas.report.config.Series`.
+        runs: at least one.
+    """
+
+    panel: str
+    name: str
+    label: str
+    runs: tuple[Run, ...]
+
+    @property
+    def run_names(self) -> list[str]:
+        """The names of the runs' folders."""
+        return [run.name for run in self.runs]
+
+
+def drawn(config: FigureConfig, runs: Sequence[Run]) -> list[Drawn]:
+    """The series of a figure with their runs.
+
+    Raises:
+        DropnasError: nothing to draw, or a series without runs or with a run that is not among the inputs.
+    """
+    if not config.series:
+        raise DropnasError("no series to draw", where=config.figure)
+    made = []
+    for one in config.series:
+        where = f"{config.figure}, panel {one.panel!r}, series {one.name!r}"
+        if not one.runs or not all(0 <= position < len(runs) for position in one.runs):
+            raise DropnasError(f"runs {list(one.runs)} of {len(runs)} inputs", where=where)
+        made.append(Drawn(one.panel, one.name, one.label, tuple(runs[position] for position in one.runs)))
+    return made
+
+
+def by_panel(series: Iterable[Drawn]) -> dict[str, list[Drawn]]:
+    """The series of each panel, panels in order."""
+    panels: dict[str, list[Drawn]] = {}
+    for one in series:
+        panels.setdefault(one.panel, []).append(one)
+    return panels
+
+
+def titles(series: Iterable[Drawn]) -> dict[str, str]:
+    """What each panel is called: the paper's data set, and the data that stands for it where it is another."""
+    return {panel: _title(panel, ones) for panel, ones in by_panel(series).items()}
+
+
+def _title(panel: str, series: Iterable[Drawn]) -> str:
+    paper = PAPER_NAMES.get(panel, panel)
+    data = distinct(run.data for run in trainings_behind(run for one in series for run in one.runs))
+    return paper if data in ((panel,), ()) or panel not in PAPER_NAMES else f"{', '.join(data)} as {paper}"

@@ -1,0 +1,117 @@
+"""Tables from what is complete, half-way through a reproduction too.
+
+Design choices: the same `build` that makes the finished tables is given the planned configuration without the runs that
+are missing or do not count, so a number on the page is never computed another way; its n says from how many, and which
+planned runs are not in it is kept beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dropnas.config import parse
+from dropnas.report.build import METHOD_COLUMN, build
+from dropnas.report.config import Entry, TableConfig
+from dropnas.report.model import Table
+from dropnas.report.page.planned import Content, Planned
+from dropnas.report.page.survey import Found
+from dropnas.report.printed import Layout, layout
+from dropnas.report.runs import read_run
+
+TABLE, PEERS, FIGURE = "table", "peers", "figure"
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """A cell with fewer runs than planned.
+
+    Attributes:
+        table, row, column: the cell.
+        planned, counted: how many trainings were planned, and how many stand behind its number now.
+        absent: the searches and trainings that do not count; none where a cell that the paper does not have only waits
+            for a neighbour that names its row or column.
+    """
+
+    table: str
+    row: str
+    column: str
+    planned: int
+    counted: int
+    absent: tuple[Found, ...]
+
+
+@dataclass(frozen=True)
+class Complete:
+    """A table from the runs that count.
+
+    Attributes:
+        table: the table.
+        trainings: the folders of the trainings behind each cell, by row and column as the entries name them.
+        shortfalls: what it lacks of the plan.
+    """
+
+    table: Table
+    trainings: dict[tuple[str, str], tuple[Path, ...]]
+    shortfalls: tuple[Shortfall, ...]
+
+
+def complete_table(target: Planned, found: Mapping[str, Found]) -> Complete:
+    """A table of a plan.
+
+    Args:
+        target: its run, as planned.
+        found: what the store holds of every run of the plan.
+
+    Raises:
+        DropnasError: the plan's table is none that this code can build.
+    """
+    config: TableConfig = parse(TableConfig, target.config, target.folder)
+    inputs = [found[id_] for id_ in target.inputs]
+    kept = [index for index, one in enumerate(inputs) if one.counts]
+    position = {index: place for place, index in enumerate(kept)}
+    reduced = [_reduced(entry, position) for entry in config.entries]
+    shown = _named(layout(config.table), [entry for entry in reduced if entry.trainings])
+    table = build(replace(config, entries=tuple(shown)), [read_run(inputs[index].folder) for index in kept])
+    trainings = {(one.row, one.column): tuple(inputs[kept[at]].folder for at in one.trainings) for one in shown}
+    lacks = (_shortfall(config, entry, inputs, (entry.row, entry.column) in trainings) for entry in config.entries)
+    return Complete(table, trainings, tuple(one for one in lacks if one.counted < one.planned or one.absent))
+
+
+def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, Complete]:
+    """All tables of a plan by name; those on request only once a run of their own is done."""
+    targets = {name: content.target(name) for name in content.folders}
+    return {
+        name: complete_table(target, found)
+        for name, target in targets.items()
+        if target.stage == TABLE and asked_for(name, content, found)
+    }
+
+
+def asked_for(name: str, content: Content, found: Mapping[str, Found]) -> bool:
+    """Whether a target is built by default, or a run that nothing else needs was made for it."""
+    if name not in content.on_request:
+        return True
+    return any(one.counts and name in one.run.used_by and not content.by_default(one.run) for one in found.values())
+
+
+def _reduced(entry: Entry, position: Mapping[int, int]) -> Entry:
+    """An entry with the runs that count, at their places among these."""
+    searches, trainings = (
+        tuple(position[index] for index in runs if index in position) for runs in (entry.searches, entry.trainings)
+    )
+    return replace(entry, searches=searches, trainings=trainings)
+
+
+def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries whose row and column have a label: the paper's, or that of a neighbour in a row or column of it."""
+    rows = {row.key for row in paper.rows}
+    columns = {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
+    named_rows = rows | {entry.row for entry in entries if entry.column in columns}
+    named_columns = columns | {entry.column for entry in entries if entry.row in rows}
+    return [entry for entry in entries if entry.row in named_rows and entry.column in named_columns]
+
+
+def _shortfall(config: TableConfig, entry: Entry, inputs: Sequence[Found], shown: bool) -> Shortfall:
+    absent = tuple(inputs[index] for index in (*entry.searches, *entry.trainings) if not inputs[index].counts)
+    counted = sum(inputs[index].counts for index in entry.trainings) if shown else 0
+    return Shortfall(config.table, entry.row, entry.column, len(entry.trainings), counted, absent)

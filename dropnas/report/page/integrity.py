@@ -1,0 +1,92 @@
+"""Whether a run folder is what its manifest says, as far as the page reads it.
+
+Design choices: the page must open half-way through months of work, so it reads no weights: the sha256 of each file
+below a megabyte is compared, of larger ones that they are there and of the length that their own header promises;
+`verify` reads the rest. The first fault of a folder is enough to keep it out of every number.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy
+from safetensors import SafetensorError, safe_open
+
+from dropnas.errors import DropnasError
+from dropnas.provenance.files import read_json, sha256
+from dropnas.provenance.identity import id_of
+from dropnas.provenance.store import MANIFEST, RECEIPT, read_manifest
+from dropnas.report.page.planned import Planned
+from dropnas.report.runs import read_run, read_training
+
+LIGHT = 2**20  # bytes; what is smaller is hashed
+TRAININGS = ("retrain", "transfer")
+
+
+def first_fault(run: Planned, folder: Path, inputs: Mapping[str, str]) -> str:
+    """Why a finished run must not enter a number; empty if nothing speaks against it.
+
+    Args:
+        run: the run as it was planned.
+        folder: where it lies.
+        inputs: the sha256 of the manifest of each input that is there, by the name of its folder.
+    """
+    try:
+        manifest = read_manifest(folder)
+        return next(_faults(run, folder, manifest, inputs), "")
+    except DropnasError as error:
+        return str(error).replace(f"{folder}/", "")
+    except OSError as error:
+        return f"{Path(str(error.filename)).name}: {error.strerror}"
+
+
+def _faults(run: Planned, folder: Path, manifest: dict[str, Any], inputs: Mapping[str, str]) -> Iterator[str]:
+    record = manifest["run"]
+    if record["id"] != run.id or id_of(record.get("identity", {})) != run.id or record.get("stage") != run.stage:
+        yield f"from another identity: its manifest is that of {record.get('stage')} {record['id']}"
+    yield from _receipt(folder)
+    yield from _files(folder, manifest["files"])
+    yield from _inputs(record, inputs)
+    if run.stage in TRAININGS:
+        read_training(read_run(folder))  # a number that is none is found here, and named
+
+
+def _receipt(folder: Path) -> Iterator[str]:
+    if not (folder / RECEIPT).is_file():
+        yield f"{RECEIPT} is missing; the next start writes it again"
+        return
+    receipt = read_json(folder / RECEIPT)
+    if not isinstance(receipt, dict) or receipt.get("manifest_sha256") != sha256(folder / MANIFEST):
+        yield f"{RECEIPT} does not belong to the manifest beside it"
+
+
+def _files(folder: Path, expected: dict[str, str]) -> Iterator[str]:
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
+    yield from (f"{name} is missing" for name in expected if name not in found)
+    yield from (f"{name} is not in the manifest" for name in found if name not in (*expected, MANIFEST, RECEIPT))
+    for name, checksum in expected.items():
+        file = found[name]
+        if file.stat().st_size >= LIGHT:
+            yield from _length(file, name)
+        elif sha256(file) != checksum:
+            yield f"{name} was changed since it was published"
+
+
+def _length(file: Path, name: str) -> Iterator[str]:
+    """Whether a large file is cut short; its content is not read."""
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, framework="numpy"):
+                return
+        if file.suffix == ".npy":
+            numpy.load(file, mmap_mode="r", allow_pickle=False)
+    except (SafetensorError, ValueError) as error:
+        yield f"{name} is cut short or damaged ({error})"
+
+
+def _inputs(record: dict[str, Any], inputs: Mapping[str, str]) -> Iterator[str]:
+    """The inputs that are there now must be those that the run read."""
+    read = record.get("input_manifests", {})
+    for name, checksum in inputs.items():
+        if read.get(name) != checksum:
+            yield f"it read another {name} than the one that is there now"

@@ -1,0 +1,113 @@
+"""A plan's content, as plan.json holds it, read into the runs that the page shows.
+
+Design choices: the page reads the plan as data, since a frozen plan may be older than this code; a plan that lacks what
+the page needs is refused in a line, not guessed at.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropnas.config import parse, read_parameters
+from dropnas.errors import DropnasError
+from dropnas.plan import make_plan
+from dropnas.provenance.files import read_json
+from dropnas.provenance.freeze import plan_content
+
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of a plan.
+
+    Attributes:
+        id, stage, name: its identity, what kind of run it is, its readable name.
+        folder: where it lies, relative to the store's root.
+        inputs: ids of the runs that it reads, in order.
+        used_by: names of the tables and figures that depend on it.
+        config: its stage's configuration as JSON values.
+    """
+
+    id: str
+    stage: str
+    name: str
+    folder: str
+    inputs: tuple[str, ...]
+    used_by: tuple[str, ...]
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A plan.
+
+    Attributes:
+        profile, description, reproduction: as in the parameter file.
+        machine: what the jobs may use, as in the parameter file.
+        folders: the run folder of each table and figure, relative to the store's root.
+        on_request: names of those that are built only where somebody asks for them.
+        runs: every run by its id; inputs come before what reads them.
+    """
+
+    profile: str
+    description: str
+    reproduction: bool
+    machine: dict[str, Any]
+    folders: dict[str, str]
+    on_request: tuple[str, ...]
+    runs: dict[str, Planned]
+
+    def by_default(self, run: Planned) -> bool:
+        """Whether a run is made without being asked for by name."""
+        return not set(run.used_by) <= set(self.on_request)
+
+    def target(self, name: str) -> Planned:
+        """The last run of a table or figure."""
+        return next(run for run in self.runs.values() if run.folder == self.folders[name])
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The parts of plan.json that the page reads."""
+
+    profile: str
+    description: str
+    reproduction: bool
+    machine: dict[str, Any]
+    folders: dict[str, str]
+    on_request: tuple[str, ...]
+    runs: tuple[Planned, ...]
+
+
+def read_content(source: Path) -> dict[str, Any]:
+    """The content of a plan.
+
+    Args:
+        source: a frozen plan's folder, `plans/<id>`, or a parameter file.
+
+    Raises:
+        DropnasError: the folder is no frozen plan, or the parameters are wrong.
+    """
+    if not source.is_dir():
+        return plan_content(make_plan(read_parameters(source)))
+    content: dict[str, Any] = read_json(source / PLAN)
+    return content
+
+
+def parse_content(content: Mapping[str, Any], where: object) -> Content:
+    """A plan's content, typed.
+
+    Raises:
+        DropnasError: a part is missing or of another form.
+    """
+    try:
+        plan: _Plan = parse(_Plan, content, where)
+    except DropnasError as error:
+        hint = "make the page from the parameter file, or freeze the plan again"
+        raise DropnasError(f"is no plan that the page can read ({error.what})", where=where, remedy=hint) from error
+    runs = {run.id: run for run in plan.runs}
+    if lost := sorted(set(plan.folders.values()) - {run.folder for run in plan.runs}):
+        raise DropnasError(f"no run {lost[0]} in the plan", where=where)
+    return Content(plan.profile, plan.description, plan.reproduction, plan.machine, plan.folders, plan.on_request, runs)

@@ -1,0 +1,98 @@
+"""What the store holds of a plan's runs: which are done, running or missing, and which are there but must not count.
+
+Design choices: a run counts only if its folder is intact, is the planned one, and all that it depends on counts; so a
+damaged search takes its genotype, its retraining and every table out with it, and each of them says why. A run whose
+input is not there is kept out too: nothing shows what it was made from.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from dropnas.plan_view import state
+from dropnas.provenance.files import sha256
+from dropnas.provenance.store import MANIFEST, Store, read_manifest
+from dropnas.report.page.integrity import first_fault
+from dropnas.report.page.planned import Content, Planned
+
+
+class State(StrEnum):
+    """How far a planned run is, in the words of the page."""
+
+    DONE = "done"
+    RUNNING = "running"
+    MISSING = "missing"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A planned run and what the store holds of it.
+
+    Attributes:
+        run: as it was planned.
+        folder: where it lies or will lie.
+        state: how far it is.
+        reason: why it is excluded; empty otherwise.
+        record: what its manifest says went into it; empty unless it is done.
+    """
+
+    run: Planned
+    folder: Path
+    state: State
+    reason: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it may stand behind a number."""
+        return self.state is State.DONE
+
+
+def survey(content: Content, root: Path) -> dict[str, Found]:
+    """Every run of a plan by its id, in the plan's order."""
+    store, found = Store(root), dict[str, Found]()
+    manifests: dict[str, str] = {}  # sha256 of each manifest that is there
+    for run in content.runs.values():  # inputs come first
+        one = _found(run, store, [found[id_] for id_ in run.inputs], manifests)
+        found[run.id] = one
+    return found
+
+
+def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str, str]) -> Found:
+    folder = store.root / run.folder
+    before = state(store, run.id, folder)
+    if before != State.DONE:
+        partial = before == State.MISSING and folder.is_dir() and any(folder.iterdir())
+        reason = f"partial: the folder has no {MANIFEST}" if partial else ""
+        return Found(run, folder, State.EXCLUDED if partial else State(before), reason)
+    manifests[folder.name] = sha256(folder / MANIFEST)
+    there = {one.folder.name: manifests[one.folder.name] for one in inputs if one.folder.name in manifests}
+    reason = first_fault(run, folder, there) or _taint(inputs)
+    if reason:
+        return Found(run, folder, State.EXCLUDED, reason)
+    return Found(run, folder, State.DONE, record=read_manifest(folder)["run"])
+
+
+def _taint(inputs: Iterable[Found]) -> str:
+    bad = next((one for one in inputs if not one.counts), None)
+    return f"depends on {bad.folder.name}, which is {bad.state}" if bad else ""
+
+
+def fingerprint(raw: object, content: Content, root: Path) -> str:
+    """A hash that differs when `raw` (the plan and what sets the page), a file of a run, or its state does."""
+    store = Store(root)
+    states = [
+        (run.id, state(store, run.id, root / run.folder), *_stamps(root / run.folder)) for run in content.runs.values()
+    ]
+    return hashlib.sha256(json.dumps([raw, states], sort_keys=True).encode()).hexdigest()
+
+
+def _stamps(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of each file of a run."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]

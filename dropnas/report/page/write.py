@@ -1,0 +1,57 @@
+"""The report page of a plan: one HTML file, made again only when something that it shows has changed.
+
+Design choices: a view of the store and no run: it may be made at any moment, so it has no identity and no table waits
+for it. The page carries the fingerprint of what it was made from; looking costs a fraction of a second, making a few.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dropnas.provenance.files import write_text
+from dropnas.report.page.planned import parse_content
+from dropnas.report.page.survey import fingerprint
+
+PAGE = "report.html"
+MARK = '<meta name="dropnas-fingerprint" content="{}">'
+HEAD = 4096  # characters in which the mark stands
+CODE = (".py", ".yaml", ".j2", ".css")
+
+
+def write_page(content: Mapping[str, Any], root: Path, out: Path | None, where: object) -> tuple[Path, bool]:
+    """Make the page of a plan, unless the one that is there shows the same already.
+
+    Args:
+        content: the plan, as plan.json holds it.
+        root: where the runs lie.
+        out: the file to write; None is `results/<profile>/report.html`.
+        where: what the plan is called in errors.
+
+    Returns:
+        The file, and whether it was written.
+
+    Raises:
+        DropnasError: the plan is none that the page can read, or a package that sets it is missing.
+    """
+    plan = parse_content(content, where)
+    mark = fingerprint([content, _code()], plan, root)
+    file = out or root / "results" / plan.profile / PAGE
+    if file.is_file() and MARK.format(mark) in file.read_text(encoding="utf-8", errors="replace")[:HEAD]:
+        return file, False
+    from dropnas.report.page.contents import gather  # statistics and templates are loaded only when a page is made
+    from dropnas.report.page.render import render
+
+    write_text(file, render(gather(plan, root), mark))
+    return file, True
+
+
+def _code() -> str:
+    """Hash of the code that the page and its numbers are made by."""
+    package = Path(__file__).parent.parent
+    files = [path for folder in (package, package.with_name("analysis")) for path in sorted(folder.rglob("*"))]
+    digest = hashlib.sha256()
+    for file in files:
+        if file.suffix in CODE:
+            digest.update(f"{file.name} ".encode() + file.read_bytes())
+    return digest.hexdigest()

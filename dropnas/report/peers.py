@@ -1,0 +1,58 @@
+"""The peers stage: the published architectures of Tables 1-3, trained under this protocol beside their quoted errors.
+
+Design choices: no torch, as in all tables; table.json has the form of the other tables' and more in each row, so that
+metrics, the text for the terminal and the page read them all the same; nothing that varies between two executions of
+the same runs reaches a file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dropnas.report.config import PeersConfig
+from dropnas.report.peers_table import Peers, build_peers
+from dropnas.report.peers_text import frame, notes, wide_csv
+from dropnas.report.printed import NOTHING
+from dropnas.report.quoted import quoted_layout
+from dropnas.report.render_json import json_text, table_content
+from dropnas.report.render_latex import latex
+from dropnas.report.render_markdown import markdown
+from dropnas.workspace import Workspace
+
+
+def run(config: PeersConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Write table.json, tableN_peers.md, .csv and .tex.
+
+    Args:
+        config: which table, and which inputs stand behind which architecture.
+        inputs: published runs: the counts of the architectures, then retrainings or transfers.
+        out: the folder to fill.
+        workspace: told where the work is.
+
+    Raises:
+        DropnasError: as `build_peers`.
+    """
+    peers, paper = build_peers(config, inputs), quoted_layout(config.table)
+    texts = frame(peers, paper)
+    files = {
+        "table.json": json_text(_content(replace(peers, table=replace(peers.table, notes=notes(paper))))),
+        f"{config.table}.md": markdown(texts),
+        f"{config.table}.csv": wide_csv(peers),
+        f"{config.table}.tex": latex(texts),
+    }
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+    workspace.progress(f"{config.table}: {len(config.entries)} architectures from {len(inputs) - 1} trainings")
+    return {}
+
+
+def _content(peers: Peers) -> dict[str, Any]:
+    """The form of a table, and of each row the paper's row, the published cell and the remarks."""
+    content = table_content(peers.table)
+    for row, shown in zip(content["rows"], peers.table.rows, strict=True):
+        row["label"] = " ".join(text for text in shown.heads if text != NOTHING)
+        row["paper_row"] = peers.paper_rows[shown.key]
+        row["architecture"] = None if shown.heads[1] == NOTHING else shown.heads[1]
+        row["remarks"] = list(peers.remarks[shown.key])
+    return content

@@ -1,0 +1,42 @@
+"""What stands behind the rows of Tables 1-3: published architectures, or a reason why there are none to train.
+
+Design choice: the rows' keys are the paper's and the ids are the publications', so one file joins them by hand, and a
+slip in it is refused when it is read.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dropnas.report.config import PeersName
+from dropnas.report.printed import Layout, layouts
+
+
+def quoted_layout(table: PeersName) -> Layout:
+    """The paper's table whose peers these are."""
+    return layouts()[table.removesuffix("_peers")]
+
+
+@cache
+def behind(table: PeersName) -> dict[str, tuple[str, ...] | str]:
+    """For each row of the paper's table, in its order, the ids of published architectures, or a reason.
+
+    Raises:
+        ValueError: the file has other rows than the table, or an entry that is neither.
+    """
+    name = table.removesuffix("_peers")
+    entries = yaml.safe_load(Path(__file__).with_name("peers.yaml").read_text(encoding="utf-8"))[name]
+    rows = [row.key for row in quoted_layout(table).rows]
+    if list(entries) != rows:
+        raise ValueError(f"peers.yaml, {name}: rows are {', '.join(entries)}; the paper's are {', '.join(rows)}")
+    return {key: _entry(name, key, value) for key, value in entries.items()}
+
+
+def _entry(name: str, key: str, value: Any) -> tuple[str, ...] | str:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, list) and value and all(isinstance(id_, str) for id_ in value):
+        return tuple(value)
+    raise ValueError(f"peers.yaml, {name}, {key}: neither a list of ids nor a reason")

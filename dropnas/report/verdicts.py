@@ -1,0 +1,279 @@
+"""A verdict beside each printed number: what our runs say about it, and by which test.
+
+Like against like. The paper printed the best test error of any epoch, with the population deviation over eight seeds,
+so our best on test is compared with it and its deviation converted to n - 1; our final epoch stands in the tables, not
+here. A cell "2.26 (2.58±0.14)" is two numbers: the mean against our mean, and the single best as the lowest of eight.
+
+Design choices: a number that cannot be compared gets a verdict too, with the reason, so that nothing is silently left
+out; of several retrainings of one architecture the first is compared, as the paper trained each once; all numbers of a
+table are one family for Holm's correction, and tables are judged one by one, although some numbers stand in several.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dropnas.analysis.best_of import compare_lowest, expected_lowest
+from dropnas.analysis.comparison import Comparison, Sample, compare_means, of_summary, printed_sample
+from dropnas.analysis.summary import Summary, summarise
+from dropnas.analysis.verdict import LEVEL, Judged, Verdict, judge
+from dropnas.report.model import Measurement, Row, Table
+from dropnas.report.printed import Column, Printed
+
+Kind = Literal["mean", "best", "single"]
+
+PAPER_SEEDS = 8
+MARGINS = {"cifar10": 0.2, "cifar100": 0.5, "imagenet": 0.5}  # points of test error that count as no difference
+DATA_SETS = {"table1": "cifar10", "table2": "cifar100", "table3": "imagenet", "table5": "cifar10"}  # others: by row
+OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # of Tables 1-3
+BEST_ON_TEST = "_best_on_test"
+OUR_QUANTITY = {  # multiply-adds are counted, not measured
+    "top1_error": f"top1_error{BEST_ON_TEST}",
+    "top5_error": f"top5_error{BEST_ON_TEST}",
+    "parameters": "parameters_as_released",
+    "search_days": "search_device_days",
+}
+RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # what a run's name adds to its architecture's
+
+
+@dataclass(frozen=True)
+class CellVerdict:
+    """The verdict on one printed number.
+
+    Attributes:
+        table, row, column: keys of the cell, as in `printed.yaml`.
+        row_label, column_label: as the table shows them.
+        quantity: what of ours was compared.
+        kind: a `mean` over seeds, the `best` of eight, or a `single` training.
+        ours_text, paper_text: what was compared, in the table's digits.
+        n, n_paper: trainings behind either; None for a row that the paper quotes.
+        difference: ours minus the paper's in percentage points; None where no difference means anything.
+        interval: its 95 % confidence interval.
+        p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table.
+        verdict, reason: what follows, and why in one sentence.
+        runs: names of the runs behind ours.
+    """
+
+    table: str
+    row: str
+    column: str
+    row_label: str
+    column_label: str
+    quantity: str
+    kind: Kind
+    ours_text: str
+    paper_text: str
+    n: int
+    n_paper: int | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    p_differs: float | None
+    p_agrees: float | None
+    verdict: Verdict
+    reason: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Number:
+    """One printed number, and the runs of ours beside it."""
+
+    table: Table
+    row: Row
+    column: Column
+    kind: Kind
+    printed: Printed
+    measured: Measurement
+    ours: Summary
+    runs: tuple[str, ...]
+
+    @property
+    def quoted(self) -> bool:
+        """Whether the paper took the number from another paper."""
+        by_method = any(column.quantity == "parameters" for column in self.table.columns)
+        return by_method and self.row.key not in OWN_ROWS
+
+    @property
+    def of(self) -> int:
+        """The number of trainings of the paper behind it."""
+        return 1 if self.kind == "single" else PAPER_SEEDS
+
+    @property
+    def value(self) -> float:
+        """The printed number."""
+        number = self.printed.best if self.kind == "best" else self.printed.mean
+        if number is None:
+            raise ValueError(f"{self.printed.text!r} holds no {self.kind}")
+        return number
+
+    @property
+    def margin(self) -> float:
+        """What counts as no difference, in points."""
+        return MARGINS[DATA_SETS.get(self.table.name, self.row.key.partition("/")[0])]
+
+    def set(self, value: float, sign: str = "") -> str:
+        """A number with as many decimals as the paper prints here."""
+        decimals = len(self.printed.text.split("±")[0].split(" ")[0].partition(".")[2])
+        return f"{value:{sign}z.{decimals}f}"
+
+
+def verdicts(table: Table) -> list[CellVerdict]:
+    """The verdicts on all printed numbers beside which runs of ours stand, in the order of the table.
+
+    Args:
+        table: one of the paper's tables with our numbers in it.
+    """
+    numbers = list(_numbers(table))
+    obstacles = [_obstacle(number) for number in numbers]
+    free = [number for number, obstacle in zip(numbers, obstacles, strict=True) if obstacle is None]
+    judged = iter(judge([_compare(number) for number in free]))
+    return [
+        _undecidable(number, *obstacle) if obstacle else _decided(number, next(judged))
+        for number, obstacle in zip(numbers, obstacles, strict=True)
+    ]
+
+
+def independent(measured: Measurement) -> tuple[Summary, tuple[str, ...]]:
+    """The first training of each architecture, with the names of those runs: retrainings are no further searches."""
+    first: dict[str, tuple[float, str]] = {}
+    for value, run in zip(measured.summary.values, measured.runs, strict=True):
+        first.setdefault(RETRAINING.sub("", run), (value, run))
+    values, runs = zip(*first.values(), strict=True)
+    return summarise(values), runs
+
+
+def _numbers(table: Table) -> Iterator[_Number]:
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            ours_is = OUR_QUANTITY.get(column.quantity)
+            measured = next((one for one in cell.ours if one.quantity == ours_is), None)
+            if cell.paper is None or cell.paper.mean is None or measured is None:
+                continue
+            error = measured.quantity.endswith(BEST_ON_TEST)
+            ours, runs = independent(measured) if error else (measured.summary, measured.runs)
+            for kind in _kinds(cell.paper):
+                number = _Number(table, row, column, kind, cell.paper, measured, ours, runs)
+                if error or not number.quoted:  # counts of published architectures have remarks of their own
+                    yield number
+
+
+def _kinds(printed: Printed) -> Sequence[Kind]:
+    if printed.std is None:
+        return ("single",)
+    return ("mean",) if printed.best is None else ("mean", "best")
+
+
+def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
+    """Why nothing can be tested, if so."""
+    if not number.table.reproduction:
+        reason = f"profile '{number.table.profile}' runs on other data or in other sizes than the paper"
+        return Verdict.NOT_COMPARABLE, reason
+    if number.quoted:
+        reason = "trained anew under this protocol; the printed number was trained or chosen under another one"
+        return Verdict.NOT_COMPARABLE, reason
+    if number.column.quantity == "parameters":
+        return Verdict.NOT_COMPARABLE, "the size of one architecture each; which one is the best of its seeds is chance"
+    if number.column.quantity == "search_days":
+        return Verdict.NOT_COMPARABLE, "days on another device"
+    if number.ours.n < 2:
+        return Verdict.TOO_FEW, "a single run of ours says nothing about its spread"
+    return None
+
+
+def _compare(number: _Number) -> Comparison:
+    ours = _sample(number)
+    if number.kind == "mean" and number.printed.std is not None:
+        paper = printed_sample(number.value, number.printed.std, PAPER_SEEDS)
+        return compare_means(ours, paper, number.margin)
+    return compare_lowest(ours, number.value, number.of, number.margin)
+
+
+def _sample(number: _Number) -> Sample:
+    ours = of_summary(number.ours)
+    if ours is None:
+        raise ValueError("a single run has no spread")
+    return ours
+
+
+def _undecidable(number: _Number, verdict: Verdict, reason: str) -> CellVerdict:
+    """Where our mean is no estimate of what was printed, even a difference would mislead."""
+    shown = verdict is Verdict.TOO_FEW and number.kind != "best"
+    difference = number.ours.mean - number.value if shown else None
+    return _verdict(number, _plain_text(number), difference, None, verdict, reason)
+
+
+def _decided(number: _Number, judged: Judged) -> CellVerdict:
+    ours_text = _plain_text(number)
+    if number.kind == "best":
+        expected = number.set(expected_lowest(_sample(number), PAPER_SEEDS))
+        lowest = number.set(number.ours.best)
+        ours_text = f"{expected} expected as best of {PAPER_SEEDS} (lowest seen {lowest}, n={number.ours.n})"
+    difference = judged.comparison.difference
+    return _verdict(number, ours_text, difference, judged, judged.verdict, _reason(number, judged))
+
+
+def _verdict(
+    number: _Number, ours: str, difference: float | None, judged: Judged | None, verdict: Verdict, reason: str
+) -> CellVerdict:
+    return CellVerdict(
+        table=number.table.name,
+        row=number.row.key,
+        column=number.column.key,
+        row_label=" ".join(filter(None, number.row.heads)),
+        column_label=" ".join(filter(None, number.column.header)),
+        quantity=number.measured.quantity,
+        kind=number.kind,
+        ours_text=ours,
+        paper_text=_printed_text(number),
+        n=number.ours.n,
+        n_paper=None if number.quoted else number.of,
+        difference=difference,
+        interval=judged.comparison.interval if judged else None,
+        p_differs=judged.p_differs if judged else None,
+        p_agrees=judged.p_agrees if judged else None,
+        verdict=verdict,
+        reason=reason,
+        runs=number.runs,
+    )
+
+
+def _printed_text(number: _Number) -> str:
+    """The part of a cell's text that is compared: "2.58±0.14" or "2.26" of "2.26 (2.58±0.14)"."""
+    best, _, mean = number.printed.text.partition(" (")
+    return mean.rstrip(")") if mean and number.kind == "mean" else best
+
+
+def _plain_text(number: _Number) -> str:
+    ours = number.ours
+    if not number.measured.quantity.endswith(BEST_ON_TEST):
+        return number.measured.text.strip("()")
+    if number.kind == "best":
+        return f"{number.set(ours.best)} (lowest of n={ours.n})"
+    spread = "" if ours.std is None else f"±{number.set(ours.std)}"
+    return f"{number.set(ours.mean)}{spread} (n={ours.n})"
+
+
+def _reason(number: _Number, judged: Judged) -> str:
+    """One sentence with the tests behind it; all p-values are the corrected ones."""
+    if judged.comparison.interval is None:
+        return "none of the runs differ, so nothing can be said about their spread"
+    shift = f"a difference of {number.set(judged.comparison.difference, '+')}"
+    within = f"within ±{number.margin:g} points"
+    differs, agrees = p_text(judged.p_differs), p_text(judged.p_agrees)
+    text = f"equal {within} ({agrees})"
+    if judged.verdict is Verdict.DIFFERS:
+        text = f"{shift} is shown ({differs}), and not that it lies {within} ({agrees})"
+    elif judged.verdict is Verdict.UNDECIDED:
+        text = f"neither a difference ({differs}) nor equality {within} ({agrees}) is shown"
+    elif judged.measurable:
+        text = f"{shift} is measurable ({differs}) but lies {within} ({agrees})"
+    return text if number.kind == "mean" else f"{text}, supposing that the paper's runs scatter as ours do"
+
+
+def p_text(p: float) -> str:
+    """A p-value for people; one that decides is never rounded onto the level that it is held against."""
+    if p < 0.001:
+        return "p < 0.001"
+    text = f"{p:.2g}"
+    return f"p = {text}" if (float(text) <= LEVEL) == (p <= LEVEL) else f"p = {p:.5f}"

@@ -1,0 +1,44 @@
+"""The sample stage: random search, the baseline that reviewers ask for first (Li and Talwalkar, 2019).
+
+Design choices: an architecture is drawn as a derived one looks: for each node two different predecessors and on each
+edge an operation other than zero, all uniformly. In a space with equal operations (3-skip) each of them counts, as in
+the search. As many are drawn and retrained as a search method has seeds. No torch: a draw is the start of a retraining.
+"""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from dropnas.search.config import SampleConfig
+from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
+from dropnas.space.names import INPUTS, ZERO
+from dropnas.space.spaces import NODES, SearchSpace, find_space
+from dropnas.training.metrics import write_json
+from dropnas.workspace import Workspace
+
+
+def run(config: SampleConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Write the genotype.json of an architecture drawn at random.
+
+    Raises:
+        DropnasError: an unknown space.
+    """
+    drawn = draw(find_space(config.space), random.Random(config.seed))
+    write_json(out / "genotype.json", drawn.to_json())
+    return {}
+
+
+def draw(space: SearchSpace, generator: random.Random) -> Genotype:
+    """A genotype of the space, uniformly over predecessors and operations."""
+    concat = tuple(range(INPUTS, INPUTS + NODES))
+    normal, reduce = (_draw_cell(space, generator) for _ in range(2))
+    return Genotype(normal, concat, reduce, concat)
+
+
+def _draw_cell(space: SearchSpace, generator: random.Random) -> tuple[Edge, ...]:
+    operations = [name for name in space.operations if name != ZERO]
+    return tuple(
+        (generator.choice(operations), predecessor)
+        for node in range(INPUTS, INPUTS + NODES)
+        for predecessor in sorted(generator.sample(range(node), EDGES_PER_NODE))
+    )

@@ -1,0 +1,148 @@
+"""A store of made-up runs of a whole plan, written by the real writers where these need no training.
+
+Design choices: what trains is made up from the run's own id, so that equal plans give equal stores; everything else
+(derived genotypes, choices, correlations, tables, figures) is computed by its stage from that; each run is published by
+the store itself with the record that a job writes.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import numpy
+from safetensors.numpy import save_file
+
+from dropnas.data.dataset import Dataset
+from dropnas.plan import Plan
+from dropnas.provenance.files import sha256
+from dropnas.provenance.identity import Run, resolved
+from dropnas.provenance.store import MANIFEST, Store
+from dropnas.report.count_texts import count_texts
+from dropnas.report.counts import COUNTS, Counted
+from dropnas.space.genotype import read_genotype
+from dropnas.space.published import published
+from dropnas.space.spaces import EDGES, ORIGINAL, find_space
+from dropnas.stages import entry
+from dropnas.training.metrics import write_csv, write_json
+from dropnas.workspace import Workspace
+
+SECONDS = {"search": 52_000.0, "retrain": 86_000.0, "transfer": 600_000.0}
+CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
+ERRORS = {"cifar10": 2.7, "cifar100": 17.0, "imagenet": 24.5}  # percent, around which the made-up ones lie
+
+
+def publish_plan(plan: Plan, root: Path, wanted: Callable[[Run], bool] = lambda run: True) -> list[Run]:
+    """Publish the runs of a plan that are wanted, inputs first; gives them."""
+    chosen = [run for run in plan.runs.values() if wanted(run)]
+    for run in chosen:
+        publish(run, root, plan.parameters.profile)
+    return chosen
+
+
+def publish(run: Run, root: Path, profile: str = "paper", git: dict[str, Any] | None = None) -> Path:
+    """Publish one run."""
+    store = Store(root)
+    staged = store.scratch(run.id) / "staged"
+    staged.mkdir(parents=True)
+    inputs = [root / source.folder for source in run.inputs]
+    if run.stage in MADE_UP:
+        MADE_UP[run.stage](run, staged, numpy.random.default_rng(int(run.id, 16)), inputs)
+    else:
+        entry(run.stage)(run.config, inputs, staged, Workspace(staged.parent, run.id))
+    store.publish(staged, root / run.folder, record(run, inputs, profile, git or {"commit": "0" * 40, "dirty": False}))
+    store.discard_scratch(run.id)
+    return root / run.folder
+
+
+def record(run: Run, inputs: Collection[Path], profile: str, git: dict[str, Any]) -> dict[str, Any]:
+    """What a job records of a run."""
+    return {
+        **{"id": run.id, "stage": run.stage, "name": run.name, "profile": profile, "git": git},
+        **{"config": resolved(run.config), "identity": run.identity, "inputs": [source.name for source in inputs]},
+        "input_manifests": {source.name: sha256(source / MANIFEST) for source in inputs},
+        **{"host": "node-1", "device": "NVIDIA H100 80GB HBM3", "device_kind": "cuda", "threads": 1, "image": ""},
+        **{"job": "", "python": "3.11.7", "versions": {"numpy": "2.4.6", "torch": "2.14.1"}},
+        "peak_memory_bytes": {"host": 2**31, "device": 2**34},
+        "seconds": SECONDS.get(run.stage, 1.5),
+        **{"started": "2026-01-02T03:04:05Z", "ended": "2026-01-03T04:05:06Z"},
+        "statistics": {"images_per_second": 1234.5} if run.stage in SECONDS else {},
+    }
+
+
+def remove(run: Run, root: Path) -> None:
+    """Take a run out of the store."""
+    shutil.rmtree(root / run.folder)
+
+
+def _data(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
+    name = run.config.name
+    fields = (CLASSES.get(name, 10), 3, 32, 32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 50_000, 10_000)
+    Dataset(name, "arrays", *fields).write(out)
+    numpy.save(out / "train_labels.npy", numpy.zeros(8, numpy.uint8))
+
+
+def _search(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
+    operations = find_space(run.config.space).operations
+    drift = draws.normal(size=(2, EDGES, len(operations))) / 10
+    history = [dict(zip(("normal", "reduce"), (drift * epoch).tolist(), strict=True)) for epoch in range(6)]
+    write_json(out / "alphas.json", {"operations": list(operations), **history[-1]})
+    epochs = [{"epoch": epoch, **alphas} for epoch, alphas in enumerate(history)]
+    write_json(out / "history.json", {"operations": list(operations), "epochs": epochs})
+    write_csv(out / "metrics.csv", [{"epoch": epoch, "train_loss": 2.0 / epoch} for epoch in range(1, 6)])
+    write_json(out / "result.json", {"epochs": 5, "parameters": 1_930_000, "train_loss": 0.4})
+    save_file({"stem.weight": draws.normal(size=(4, 4))}, out / "supernet.safetensors")
+
+
+def _training(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
+    data = run.inputs[0].config.name
+    best = ERRORS.get(data, 5.0) * (1 + 0.05 * float(draws.normal()))
+    write_json(out / "genotype.json", read_genotype(inputs[1]).to_json())
+    shape = {"network": "cifar", "cells": 20, "channels": 36, "classes": CLASSES.get(data, 10), "auxiliary": False}
+    write_json(out / "network.json", shape)
+    errors = {"final": best + 0.08, "best": best, "best_epoch": 590}
+    top5 = {name: value / 3 if name != "best_epoch" else value for name, value in errors.items()}
+    counts = {"parameters": 3_800_000, "parameters_with_auxiliary": 4_300_000, "multiply_adds": 600_000_000}
+    content = {"top1_error": errors, "top5_error": top5 if data != "cifar10" else None, "epochs": 600, **counts}
+    write_json(out / "result.json", {**content, "classes": shape["classes"], "test_images": 10_000})
+    write_csv(out / "metrics.csv", [{"epoch": epoch, "top1_error": best + 9.0 / epoch} for epoch in range(1, 31)])
+    save_file({"classifier.weight": draws.normal(size=(4, 4))}, out / "network.safetensors")
+
+
+def _clusters(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
+    cells = {place: _cluster_cell(place, draws) for place in ("first", "last")}
+    write_json(out / "clusters.json", {"edge": [0, 2], "images": 1000, "cells": cells})
+
+
+def _cluster_cell(place: str, draws: numpy.random.Generator) -> dict[str, Any]:
+    names = list(ORIGINAL.operations[:-1])
+    return {
+        **{"cell": 0 if place == "first" else 13, "kind": "normal", "operations": names, "parameterised": names[:4]},
+        "points": draws.normal(size=(7, 2)).tolist(),
+        **{"labels": [0, 0, 0, 0, 1, 1, 2], "explained": [0.5, 0.25], "single_member": [names[-1]]},
+        "silhouette": dict(zip(names, draws.uniform(size=7).tolist(), strict=True)),
+    }
+
+
+def _architectures(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
+    networks = {"table1": "cifar10", "table2": "cifar100", "table3": "imagenet"}
+    counts = [
+        Counted(one.id, one.name, table, networks[table], row, 3_300_000, 3.6, 540_000_000, False, 0, "")
+        for one in published().values()
+        for table, row in one.paper_rows.items()
+        if table in networks
+    ]
+    write_json(out / COUNTS, [dataclasses.asdict(one) for one in counts])
+    for suffix, text in count_texts(counts, pool_norm=True).items():
+        (out / f"architectures.{suffix}").write_text(text, encoding="utf-8")
+
+
+MADE_UP: dict[str, Callable[[Run, Path, numpy.random.Generator, list[Path]], None]] = {
+    "data": _data,
+    "search": _search,
+    "retrain": _training,
+    "transfer": _training,
+    "clusters": _clusters,
+    "architectures": _architectures,
+}

@@ -1,0 +1,48 @@
+"""The page of the whole paper: run folders of all its runs, written by the real writers, with made-up numbers."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropnas.config import read_parameters
+from dropnas.plan import make_plan
+from dropnas.provenance.freeze import plan_content
+from dropnas.report.page.write import write_page
+from tests.page.conftest import PAPER, show
+from tests.page.made_store import publish_plan
+
+MEGABYTES = 10**6
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("whole")
+    publish_plan(make_plan(read_parameters(PAPER)).by_default(), root)
+    return root
+
+
+@pytest.mark.slow
+def test_it_is_made_in_seconds_and_is_small(store: Path) -> None:
+    content = plan_content(make_plan(read_parameters(PAPER)))
+    started = time.perf_counter()
+    file, written = write_page(content, store, None, PAPER)
+    print(f"made in {time.perf_counter() - started:.1f} s, {file.stat().st_size / MEGABYTES:.2f} MB")
+    assert written
+    assert file.stat().st_size < 5 * MEGABYTES
+    started = time.perf_counter()
+    assert write_page(content, store, None, PAPER) == (file, False)
+    print(f"seen to be up to date in {time.perf_counter() - started:.1f} s")
+
+
+@pytest.mark.slow
+def test_it_opens(store: Path, browser: Any) -> None:
+    file, _ = write_page(plan_content(make_plan(read_parameters(PAPER))), store, None, PAPER)
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    show(page, file)
+    timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
+    print(f"opened in {timing['loadEventEnd']:.0f} ms, its tables sortable")
+    assert page.locator("#runs ~ .scroll").last.locator("tbody tr").count() > 1000
+    assert page.locator("figure").count() == 6
+    page.close()

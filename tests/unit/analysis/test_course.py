@@ -1,0 +1,75 @@
+"""The course of a search against what the search itself logged, and against plain sums."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dropnas.analysis.course import course
+from dropnas.analysis.naming import numbered
+from dropnas.search import stage
+from dropnas.search.config import SearchConfig
+from dropnas.space.spaces import EDGES, THREE_SKIP, edges
+from dropnas.workspace import Workspace
+
+OPERATIONS = ("sep_conv_3x3", "max_pool_3x3", "skip_connect", "none")
+
+
+def alphas(best: dict[tuple[int, int], str]) -> list[list[float]]:
+    """Alphas 0 but for one operation of some edges, whose alpha falls with the edge's place."""
+    rows = [[0.0] * len(OPERATIONS) for _ in edges()]
+    for place, (edge, name) in enumerate(best.items()):
+        rows[edges().index(edge)][OPERATIONS.index(name)] = 2.0 - place / 10
+    return rows
+
+
+def test_p_entropy_skips_and_changes() -> None:
+    start = alphas({})
+    first = alphas({(3, 2): "skip_connect", (3, 0): "max_pool_3x3"})
+    second = alphas({(3, 0): "max_pool_3x3", (3, 2): "skip_connect"})  # the same two edges in another order
+    third = alphas({(3, 2): "max_pool_3x3", (3, 0): "max_pool_3x3"})
+    found = course(OPERATIONS, [(matrix, start) for matrix in (start, first, second, third)])
+    assert found.normal.p.shape == (4, EDGES, len(OPERATIONS))
+    assert found.normal.entropy[0] == pytest.approx(math.log(4))
+    row = [0, 0, 2, 0]
+    p = [math.exp(a) / sum(map(math.exp, row)) for a in row]
+    assert found.normal.p[1, edges().index((3, 2))].tolist() == pytest.approx(p)
+    of_row = -sum(q * math.log(q) for q in p)
+    other = [math.exp(a) / (3 + math.exp(1.9)) for a in (0, 1.9, 0, 0)]
+    of_other = -sum(q * math.log(q) for q in other)
+    assert found.normal.entropy[1] == pytest.approx((12 * math.log(4) + of_row + of_other) / EDGES)
+    # at the start all is sep_conv_3x3 from 0 and 1, by the lower index
+    assert found.normal.skips == [0, 1, 1, 0]
+    assert found.normal.changes == [0, 2, 0, 1]
+    assert found.reduce.skips == [0] * 4 and found.reduce.changes == [0] * 4
+
+
+def test_it_agrees_with_what_the_search_logged(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    out.mkdir()
+    draws = np.random.default_rng(0)
+    for split in ("train", "test"):
+        np.save(data / f"{split}_images.npy", draws.integers(0, 256, (16, 6, 6, 1), dtype=np.uint8))
+        np.save(data / f"{split}_labels.npy", np.arange(16, dtype=np.int64) % 4)
+    content = {"name": "noise", "kind": "arrays", "classes": 4, "channels": 1, "height": 6, "width": 6}
+    content |= {"mean": [0.5] * 3, "std": [0.3] * 3, "train": 16, "test": 16}
+    (data / "dataset.json").write_text(json.dumps(content))
+    config = SearchConfig(cells=1, channels=1, epochs=3, batch_size=8, crop_padding=1, alpha_learning_rate=0.1)
+    stage.run(config, [data], out, Workspace(tmp_path / "scratch", "identity"))
+    history = json.loads((out / "history.json").read_text())
+    found = course(history["operations"], [(epoch["normal"], epoch["reduce"]) for epoch in history["epochs"]])
+    with (out / "metrics.csv").open() as file:
+        logged = list(csv.DictReader(file))
+    for kind, cell in (("normal", found.normal), ("reduce", found.reduce)):
+        assert cell.entropy[1:] == pytest.approx([float(row[f"alpha_entropy_{kind}"]) for row in logged])
+        assert cell.skips[1:] == [int(row[f"skips_{kind}"]) for row in logged]
+
+
+def test_equal_operations_are_numbered() -> None:
+    names = numbered(THREE_SKIP.operations)
+    assert names[4:] == ["skip_connect 1", "skip_connect 2", "skip_connect 3", "none"]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,311 @@
+"""The figures: what figure.json holds, equal bytes, labels apart, cells with and without graphviz, damaged inputs."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropnas.errors import DropnasError
+from dropnas.report.figures import courses, labels
+from dropnas.report.figures.asked import draw_cells, draw_course
+from dropnas.report.figures.layout import lay_out
+from dropnas.report.figures.page import sheet, style
+from dropnas.report.figures.stage import foot
+from dropnas.report.publish import refresh_figures
+from dropnas.space.published import published
+from tests.unit.report.made_figures import EPOCHS, NAMES, Case, Store, make_cases
+
+SUFFIXES = (".svg", ".png", ".pdf")
+FIRST_BYTES = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure5", "courses")
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    return make_cases(tmp_path_factory.mktemp("store"))  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def drawn(cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("drawn")
+    return {name: case.draw(folder / name) for name, case in cases.items()}
+
+
+@pytest.fixture
+def without_dot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def content(folder: Path) -> Any:
+    return json.loads((folder / "figure.json").read_text())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_written_in_all_formats(drawn: dict[str, Path], name: str) -> None:
+    files = {path.name: path.read_bytes() for path in drawn[name].iterdir()}
+    assert set(files) == {"figure.json", *(f"{name}{suffix}" for suffix in SUFFIXES)}
+    for suffix in SUFFIXES:
+        assert files[f"{name}{suffix}"].startswith(FIRST_BYTES[suffix])
+    found = content(drawn[name])
+    assert (found["figure"], found["profile"], found["reproduction"]) == (name, "paper", name != "figure5")
+    assert found["hardware"] == ["Imaginary GPU"]  # a head node chooses and correlates, but trains nothing
+    assert found["data"] == (["cifar10"] if name == "figure5" else ["cifar10", "cifar100"])
+    assert found["n"] == ([1, 1] if name == "figure5" else [2, 2])
+
+
+@pytest.mark.parametrize("name", ["figure2", "figure3", "figure4"])
+def test_equal_runs_give_equal_bytes(drawn: dict[str, Path], cases: dict[str, Case], tmp_path: Path, name: str) -> None:
+    again = cases[name].draw(tmp_path / "again")
+    for path in drawn[name].iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_figure_1_tells_how_often_an_operation_stands_alone(drawn: dict[str, Path], cases: dict[str, Case]) -> None:
+    panel = content(drawn["figure1"])["panels"]["cifar100"]
+    assert panel["runs"] == [folder.name for folder in cases["figure1"].inputs[2:]]
+    assert panel["shown"] == panel["runs"][0] and set(panel["cells"]) == {"first", "last"}
+    assert panel["statistics"]["first"] == {
+        "silhouette_parameterised_mean": 0.25,
+        "silhouette_parameterised_std": 0.0,
+        "single_member_share": 0.5,
+        "n": 2,
+    }
+    assert panel["statistics"]["last"]["silhouette_parameterised_mean"] == 0.75
+    assert content(drawn["figure4"])["panels"]["cifar10"]["statistics"]["last"]["single_member_share"] == 0
+
+
+def test_figure_2_has_rates_and_methods(drawn: dict[str, Path]) -> None:
+    points = content(drawn["figure2"])["panels"]["cifar10"]
+    assert [point["rate"] for point in points] == [1e-6, 3e-5, 1e-3, None, None, None]
+    for point in points:
+        assert len(point["runs"]) == len(point["best"]) == len(point["final"]) == 2
+        assert [f - b for f, b in zip(point["final"], point["best"], strict=True)] == pytest.approx([0.1, 0.1])
+
+
+def test_figure_3_and_5_keep_what_they_show(drawn: dict[str, Path]) -> None:
+    cells = content(drawn["figure3"])["panels"]["cifar100"]
+    assert cells == {"genotype": published()["dropnas_c100"].genotype.to_json(), "run": "cifar100-best-of-2"}
+    edges = content(drawn["figure5"])["panels"]
+    assert edges["0,2"]["run"] == "edge-0-2" and edges["0,2"]["pearson"]["value"] == 0.902
+    assert [one["operation"] for one in edges["4,5"]["operations"]] == list(NAMES)
+    assert edges["4,5"]["spearman"]["value"] is None
+
+
+def test_courses_are_means_and_ranges_over_the_seeds(drawn: dict[str, Path], cases: dict[str, Case]) -> None:
+    methods = content(drawn["courses"])["panels"]["cifar10"]
+    assert [method["name"] for method in methods] == ["dropnas", "one-level-darts"]
+    histories = [json.loads((folder / "history.json").read_text()) for folder in cases["courses"].inputs[:2]]
+    entropies = []
+    for history in histories:
+        alphas = np.array([epoch["normal"] for epoch in history["epochs"]])
+        p = np.exp(alphas) / np.exp(alphas).sum(axis=-1, keepdims=True)
+        entropies.append(-(p * np.log(p)).sum(axis=-1).mean(axis=-1))
+    found = methods[0]["entropy_normal"]
+    assert methods[0]["epochs"] == list(range(EPOCHS))
+    assert found["mean"] == pytest.approx(np.mean(entropies, axis=0).tolist())
+    assert found["low"] == pytest.approx(np.min(entropies, axis=0).tolist())
+    assert found["high"] == pytest.approx(np.max(entropies, axis=0).tolist())
+    assert {"entropy_reduce", "skips_normal", "skips_reduce", "changes", "p_normal"} <= set(methods[0])
+
+
+@pytest.mark.parametrize("name", ["figure1", "figure2", "figure3", "courses"])
+def test_one_data_set_has_its_panels_only(cases: dict[str, Case], tmp_path: Path, name: str) -> None:
+    config = cases[name].config
+    alone = replace(config, series=tuple(one for one in config.series if one.panel == "cifar100"))
+    folder = Case(alone, cases[name].inputs).draw(tmp_path / "alone")
+    assert list(content(folder)["panels"]) == ["cifar100"]
+
+
+def test_a_single_seed_has_no_deviation(cases: dict[str, Case], tmp_path: Path) -> None:
+    for name in ("figure1", "figure2"):
+        config = cases[name].config
+        first = replace(config, series=tuple(replace(one, runs=one.runs[:1]) for one in config.series))
+        folder = Case(first, cases[name].inputs).draw(tmp_path / name)
+        assert content(folder)["n"] == [1, 1]
+    statistics = content(tmp_path / "figure1")["panels"]["cifar10"]["statistics"]["first"]
+    assert statistics["silhouette_parameterised_std"] is None
+
+
+def test_the_foot_tells_profile_n_data_hardware_and_that_it_is_no_reproduction(drawn: dict[str, Path]) -> None:
+    found = content(drawn["figure5"])
+    sentences = foot({**found, "n": [1, 8], "profile": "smoke"}, "A caption.")
+    assert sentences[0] == "A caption."
+    assert sentences[1] == "Profile: smoke. n = 1 to 8. Data: cifar10. Hardware: Imaginary GPU."
+    assert sentences[2].startswith("No reproduction of the paper: profile 'smoke'")
+    assert len(foot({**found, "reproduction": True}, "A caption.")) == 2
+
+
+def damaged(cases: dict[str, Case], name: str, tmp_path: Path, change: Callable[[Store], Any]) -> Case:
+    store = Store(tmp_path)
+    folder = change(store)
+    series = tuple(replace(one, runs=(0,)) for one in cases[name].config.series[:1])
+    return Case(replace(cases[name].config, series=series), [folder])
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old", "new", "message"),
+    [
+        ("figure1", "clusters.json", '"explained": [0.5', '"explained": [NaN', "finite number"),
+        ("figure1", "clusters.json", '"labels": [0, ', '"labels": [', "do not fit each other"),
+        ("figure1", "clusters.json", '"kind": "normal"', '"kind": 3', "valid string"),
+        ("figure1", "run.json", '"clusters"', '"search"', "where a clusters run is needed"),
+        ("courses", "history.json", '"none"', '"none", "one-more"', "14 rows of 9 alphas"),
+        ("courses", "history.json", "{", "", "Invalid JSON"),
+    ],
+)
+def test_damage_is_named(
+    cases: dict[str, Case], tmp_path: Path, name: str, file: str, old: str, new: str, message: str
+) -> None:
+    def change(store: Store) -> Path:
+        made = (
+            store.clusters("cifar10", "darts", 0, True) if name == "figure1" else store.search("cifar10", "dropnas", 0)
+        )
+        text = (made / file).read_text()
+        assert old in text
+        (made / file).write_text(text.replace(old, new, 1))
+        return made
+
+    with pytest.raises(DropnasError, match=message) as error:
+        damaged(cases, name, tmp_path, change).draw(tmp_path / "out")
+    assert file in str(error.value)
+
+
+def test_a_missing_file_and_a_run_that_is_none_of_the_inputs_are_named(cases: dict[str, Case], tmp_path: Path) -> None:
+    def change(store: Store) -> Path:
+        folder = store.search("cifar10", "dropnas", 0)
+        (folder / "history.json").unlink()
+        return folder
+
+    with pytest.raises(DropnasError, match=r"history\.json: no such file"):
+        damaged(cases, "courses", tmp_path, change).draw(tmp_path / "out")
+    config = cases["figure3"].config
+    wrong = replace(config, series=(replace(config.series[0], runs=(9,)),))
+    with pytest.raises(DropnasError, match="series ''"):
+        Case(wrong, cases["figure3"].inputs).draw(tmp_path / "other")
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=7, max_size=7, unique=True))
+def test_names_beside_points_do_not_overlap(points: list[tuple[float, float]]) -> None:
+    with style():
+        figure = sheet(4, 4)
+        axes = figure.add_subplot()
+        axes.plot([x for x, _ in points], [y for _, y in points], "o")
+        axes.set(xlim=(-0.3, 1.3), ylim=(-0.3, 1.3))
+        labels.label_points(axes, points, [labels.shorter(name) for name in NAMES])
+        extents = [text.get_window_extent(figure.canvas.get_renderer()) for text in axes.texts]  # type: ignore[attr-defined]
+    for one, other in combinations(extents, 2):
+        shared = labels.Box(*one.extents).overlap(labels.Box(*other.extents))
+        assert shared < 0.02 * one.width * one.height
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
+def test_names_of_lines_are_a_step_apart_in_the_order_of_the_lines(ends: list[float]) -> None:
+    axes = sheet(3, 3).add_subplot()
+    axes.set_ylim(0, 1)
+    heights = courses.apart(axes, ends)
+    ordered = [height for _, height in sorted(zip(ends, heights, strict=True))]
+    step = min(courses.LINE_HEIGHT, 1 / max(len(ends) - 1, 1))
+    assert all(after - before > step - 1e-9 for before, after in pairwise(ordered))
+    assert min(heights) >= -1e-9 and max(heights) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("id_", list(published()))
+def test_every_published_cell_has_a_layout_without_dot(without_dot: None, id_: str) -> None:
+    genotype = published()[id_].genotype
+    for cell, concat in ((genotype.normal, genotype.normal_concat), (genotype.reduce, genotype.reduce_concat)):
+        layout = lay_out(cell, concat)
+        assert len(layout.nodes) == 3 + len(cell) // 2
+        assert [arrow.text for arrow in layout.arrows if arrow.text] == [labels.short(name) for name, _ in cell]
+        assert len(layout.arrows) == len(cell) + len(concat)
+        places = [arrow.at for arrow in layout.arrows if arrow.text]
+        assert all(abs(a[0] - b[0]) > 0.5 or abs(a[1] - b[1]) > 0.15 for a, b in combinations(places, 2))
+        assert all(0 <= y <= layout.height for arrow in layout.arrows for _, y in (arrow.curve[0], arrow.at))
+
+
+def test_dot_and_our_layout_join_the_same_nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if shutil.which("dot") is None:
+        pytest.skip("no dot on this machine")
+    genotype = published()["nasnet_a"].genotype  # with parallel edges
+    ours = []
+    for path in (None, str(tmp_path)):
+        if path:
+            monkeypatch.setenv("PATH", path)
+        layout = lay_out(genotype.normal, genotype.normal_concat)
+        assert layout.on_lines == bool(path)
+        ours.append((sorted(arrow.text for arrow in layout.arrows), [node.text for node in layout.nodes]))
+        for arrow in layout.arrows:
+            assert (len(arrow.curve) - 1) % 3 == 0
+    assert ours[0] == ours[1]
+
+
+def test_draw_takes_ids_files_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert draw_cells("dropnas_c10", None) == Path("dropnas_c10.svg")
+    genotype = json.dumps(published()["pdarts_c10"].genotype.to_json())
+    assert draw_cells(genotype, None) == Path("genotype.svg")
+    (tmp_path / "mine.json").write_text(genotype)
+    assert draw_cells("mine.json", tmp_path / "new" / "mine.PDF") == tmp_path / "new" / "mine.PDF"
+    for file in (tmp_path / "dropnas_c10.svg", tmp_path / "genotype.svg", tmp_path / "new" / "mine.PDF"):
+        assert file.read_bytes().startswith(FIRST_BYTES[file.suffix.lower()])
+
+
+def test_draw_works_without_dot(without_dot: None, tmp_path: Path) -> None:
+    assert draw_cells("nasnet_a", tmp_path / "cells.png").read_bytes().startswith(FIRST_BYTES[".png"])
+
+
+def test_what_cannot_be_drawn_is_named(tmp_path: Path, cases: dict[str, Case]) -> None:
+    with pytest.raises(DropnasError, match="is no format"):
+        draw_cells("dropnas_c10", tmp_path / "cells.gif")
+    with pytest.raises(DropnasError, match="unknown genotype"):
+        draw_cells("dropnas_c11", None)
+    with pytest.raises(DropnasError, match="no such folder"):
+        draw_course(tmp_path / "nothing", None)
+    with pytest.raises(DropnasError, match="where a search run is needed"):
+        draw_course(cases["figure1"].inputs[0], tmp_path / "course.svg")
+
+
+def test_the_course_of_one_search(tmp_path: Path, cases: dict[str, Case]) -> None:
+    file = draw_course(cases["courses"].inputs[0], tmp_path / "course.svg")
+    assert file.read_bytes().startswith(FIRST_BYTES[".svg"])
+
+
+def test_figures_are_copied_byte_for_byte_and_once(drawn: dict[str, Path], tmp_path: Path) -> None:
+    changed = refresh_figures(list(drawn.values()), tmp_path)
+    assert sorted(path.name for path in changed) == sorted(f"{name}{suffix}" for name in FIGURES for suffix in SUFFIXES)
+    for name, folder in drawn.items():
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes() == (folder / f"{name}.png").read_bytes()
+    assert refresh_figures(list(drawn.values()), tmp_path) == []
+    (drawn["figure3"] / "figure3.pdf").rename(tmp_path / "away.pdf")
+    with pytest.raises(DropnasError, match=r"figure3\.pdf"):
+        refresh_figures([drawn["figure3"]], tmp_path)
+    (tmp_path / "away.pdf").rename(drawn["figure3"] / "figure3.pdf")
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [
+        ("sep_conv_3x3", "sep_3x3"),
+        ("dil_conv_5x5", "dil_5x5"),
+        ("skip_connect 2", "skip 2"),
+        ("max_pool_3x3", "max_3x3"),
+        ("conv_7x1_1x7", "conv_7x1_1x7"),
+        ("mine.operations:Swish", "Swish"),
+    ],
+)
+def test_short_names_are_those_of_figure_3(operation: str, name: str) -> None:
+    assert labels.short(operation) == name
+
+
+def test_poolings_are_shorter_still_in_figure_1() -> None:
+    assert [labels.shorter(name) for name in NAMES] == [
+        "sep_3x3", "sep_5x5", "dil_3x3", "dil_5x5", "max", "avg", "skip",
+    ]  # fmt: skip

@@ -1,0 +1,263 @@
+"""The report page: what counts, what is kept out and why, half-way through too; and when it is made again."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropnas.config import read_parameters
+from dropnas.errors import DropnasError
+from dropnas.plan import Plan, make_plan
+from dropnas.provenance.files import write_json
+from dropnas.provenance.freeze import plan_content
+from dropnas.provenance.identity import Run
+from dropnas.provenance.store import Store
+from dropnas.report.page.contents import Contents, gather
+from dropnas.report.page.planned import parse_content
+from dropnas.report.page.write import write_page
+from dropnas.results import publish as publish_results
+from tests.page.made_store import publish, publish_plan, remove
+
+PARAMETERS = """
+profile: {profile}
+description: Two tables, <b>small</b> & quick.
+reproduction: true
+datasets:
+  cifar10: {{name: cifar10, source: torchvision}}
+  cifar100: {{name: cifar100, source: torchvision}}
+seeds: 2
+tables: [table1, table6]
+"""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A plan, its content, and the store that holds its runs."""
+
+    plan: Plan
+    root: Path
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """As plan.json holds it."""
+        return plan_content(self.plan)
+
+    def gather(self) -> Contents:
+        """What the page says now."""
+        return gather(parse_content(self.content, "plan"), self.root)
+
+    def page(self) -> str:
+        """The page's text, made now."""
+        file, _ = write_page(self.content, self.root, None, "plan")
+        return file.read_text(encoding="utf-8")
+
+    def find(self, stage: str, name: str = "") -> Run:
+        """The first run of a stage with that in its name."""
+        return next(run for run in self.plan.runs.values() if run.stage == stage and name in run.name)
+
+    def folder(self, run: Run) -> Path:
+        """Where it lies."""
+        return self.root / run.folder
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """All runs of two tables with two seeds, which nobody asked more of."""
+    file = tmp_path / "study.yaml"
+    file.write_text(PARAMETERS.format(profile="study"), encoding="utf-8")
+    made = Study(make_plan(read_parameters(file)), tmp_path)
+    publish_plan(made.plan.by_default(), tmp_path)
+    return made
+
+
+def excluded(contents: Contents) -> dict[str, str]:
+    """Reasons by the names of the runs."""
+    return {f"{one.run.stage} {one.run.name}": one.reason for one in contents.excluded}
+
+
+def cell(contents: Contents, row: str, column: str) -> str:
+    """What Table 6 says of a cell at its best epoch."""
+    table = next(one for one in contents.tables if one.name == "table6")
+    place = [bottom for _, bottom in table.columns].index(column)
+    texts = [line.cells[place].text for line in table.lines if line.heads == (row,) and line.source.endswith("test")]
+    return texts[0] if texts else ""
+
+
+def test_a_finished_plan_has_every_number_and_excludes_nothing(study: Study) -> None:
+    contents = study.gather()
+    assert contents.counts == {"done": len(study.plan.by_default().runs), "running": 0, "missing": 0, "excluded": 0}
+    assert (contents.excluded, contents.shortfalls, contents.missing) == ([], [], {})
+    assert cell(contents, "CIFAR-10", "DropNAS").endswith("(n=2)")
+    assert contents.warning == ""
+
+
+def test_each_number_names_the_runs_it_comes_from_and_their_values(study: Study) -> None:
+    contents = study.gather()
+    runs = {one.id for one in contents.runs}
+    for number in contents.numbers:
+        assert {source.id for source in number.sources} <= runs
+        if "±" in number.text:
+            assert len(number.sources) == number.n == 2
+    one = next(number for number in contents.numbers if number.name == "table6")
+    read = [
+        json.loads((path / "result.json").read_text())
+        for path in map(study.folder, study.plan.runs.values())
+        if path.name in {source.name for source in one.sources}
+    ]
+    assert sorted(source.value for source in one.sources) == sorted(f"{r['top1_error']['final']:.2f}" for r in read)
+
+
+def test_a_missing_run_lowers_n_and_is_named(study: Study) -> None:
+    gone = study.find("retrain", "cifar100-original-no-grouping-seed1")
+    remove(gone, study.root)
+    contents = study.gather()
+    assert cell(contents, "CIFAR-100", "No grouping").endswith("(n=1)")
+    lacks = [(one.row, one.column, one.counted, one.planned) for one in contents.shortfalls]
+    assert lacks == [("cifar100", "no-grouping", 1, 2)]
+    assert [one.run.id for one in contents.missing["retrain"]] == [gone.id]
+    assert "table table6-study" in excluded(contents)
+
+
+def test_nothing_done_yet_is_a_page_too(study: Study) -> None:
+    empty = Study(study.plan, study.root / "elsewhere")
+    contents = empty.gather()
+    assert contents.counts["done"] == 0
+    assert contents.numbers == []
+    assert "No number yet" in empty.page()
+
+
+def damage_text(name: str) -> Callable[[Path], None]:
+    """Change a file by a byte."""
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+
+
+def lose(name: str) -> Callable[[Path], None]:
+    """Lose a file."""
+    return lambda folder: (folder / name).unlink()
+
+
+def forge(folder: Path) -> None:
+    """Put another run's manifest into the folder."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["run"]["id"] = "0123456789"
+    write_json(folder / "manifest.json", manifest)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (damage_text("result.json"), "result.json was changed since it was published"),
+        (damage_text("network.safetensors"), "network.safetensors was changed since it was published"),
+        (lose("genotype.json"), "genotype.json is missing"),
+        (lose("run.json"), "run.json is missing; the next start writes it again"),
+        (lose("manifest.json"), "partial: the folder has no manifest.json"),
+        (lambda folder: (folder / "note.txt").write_text("x"), "note.txt is not in the manifest"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: cannot be read as JSON"),
+        (forge, "from another identity: its manifest is that of retrain 0123456789"),
+    ],
+)
+def test_a_damaged_run_enters_no_number_and_says_why(study: Study, change: Any, reason: str) -> None:
+    run = study.find("retrain", "cifar100-original-no-grouping-seed0")
+    change(study.folder(run))
+    contents = study.gather()
+    assert excluded(contents)[f"retrain {run.name}"].startswith(reason)
+    assert cell(contents, "CIFAR-100", "No grouping").endswith("(n=1)")
+    assert run.folder.name not in {source.name for number in contents.numbers for source in number.sources}
+    assert reason.split(":")[0] in study.page()
+
+
+def test_what_depends_on_a_damaged_run_is_kept_out_with_it(study: Study) -> None:
+    search = study.find("search", "cifar10-original-dropnas-seed0")
+    damage_text("alphas.json")(study.folder(search))
+    found = excluded(study.gather())
+    assert found[f"search {search.name}"] == "alphas.json was changed since it was published"
+    assert found[f"derive {search.name}"] == f"depends on {search.folder.name}, which is excluded"
+    assert {"table table1-study", "table table6-study", "select cifar10-original-dropnas-best-of-2"} <= set(found)
+
+
+def test_a_run_that_read_another_input_is_kept_out(study: Study) -> None:
+    search = study.find("search", "cifar10-original-dropnas-seed0")
+    remove(search, study.root)
+    publish(search, study.root, git={"commit": "f" * 40, "dirty": True})
+    contents = study.gather()
+    assert (
+        excluded(contents)[f"derive {search.name}"]
+        == f"it read another {search.folder.name} than the one that is there now"
+    )
+    assert ("f" * 10, True) in {(one.commit, one.dirty) for one in contents.commits}
+
+
+def test_a_number_that_is_none_is_found_and_named(study: Study) -> None:
+    run = study.find("retrain", "cifar100-original-no-grouping-seed0")
+    staged = study.root / "staged"
+    study.folder(run).rename(staged)
+    result = json.loads((staged / "result.json").read_text())
+    result["top1_error"]["best"] = None
+    write_json(staged / "result.json", result)
+    record = json.loads((staged / "manifest.json").read_text())["run"]
+    for name in ("manifest.json", "run.json"):
+        (staged / name).unlink()
+    Store(study.root).publish(staged, study.folder(run), record)
+    assert "top1_error.best is None, not a number" in excluded(study.gather())[f"retrain {run.name}"]
+
+
+def test_it_is_made_again_only_when_something_changed(study: Study) -> None:
+    file, first = write_page(study.content, study.root, None, "plan")
+    before = file.read_bytes()
+    assert (first, write_page(study.content, study.root, None, "plan")[1]) == (True, False)
+    remove(study.find("retrain", "cifar100-original-no-grouping-seed1"), study.root)
+    assert write_page(study.content, study.root, None, "plan") == (file, True)
+    assert file.read_bytes() != before
+
+
+def test_the_same_store_gives_the_same_page(study: Study) -> None:
+    pages = [write_page(study.content, study.root, study.root / f"{at}.html", "plan")[0] for at in "ab"]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_texts_of_a_parameter_file_are_escaped_and_links_resolve(study: Study) -> None:
+    text = study.page()
+    assert "&lt;b&gt;small&lt;/b&gt; &amp; quick" in text
+    places = re.findall(r'\sid="([^"]+)"', text)
+    assert len(places) == len(set(places))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(places)
+    assert not re.search(r'(src|href)="(?!#|data:)', text)
+
+
+def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
+    small = {**study.content, "reproduction": False}
+    contents = gather(parse_content(small, "plan"), study.root)
+    assert contents.warning.startswith("No reproduction of the paper")
+
+
+def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
+    old = {name: value for name, value in study.content.items() if name != "folders"}
+    with pytest.raises(DropnasError, match="is no plan that the page can read"):
+        write_page(old, study.root, None, "plans/old")
+
+
+def test_peers_stand_on_the_page_once_somebody_asked_for_one(study: Study) -> None:
+    assert "table1_peers" not in {one.name for one in study.gather().tables}
+    peer = study.find("retrain", "darts-v1")
+    for run in (*peer.inputs, peer):
+        if not Store(study.root).is_published(study.folder(run)):
+            publish(run, study.root)
+    contents = study.gather()
+    assert "table1_peers" in {one.name for one in contents.tables}
+    assert peer.folder.name in {source.name for number in contents.numbers for source in number.sources}
+    study.page()
+
+
+def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> None:
+    plan = study.root / "plans" / "one"
+    write_json(plan / "plan.json", study.content)
+    (plan / "parameters.yaml").write_text("profile: study\n", encoding="utf-8")
+    assert "report.html" in publish_results(plan, study.root)
+    damage_text("table6.md")(study.folder(study.find("table", "table6")))
+    with pytest.raises(DropnasError, match="changed since it was published"):
+        publish_results(plan, study.root)
+    assert "table6.md was changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")

@@ -1,0 +1,316 @@
+"""The tables of peers: which published cell stands behind which row, ours beside the quoted figures, and bad input."""
+
+import csv
+import json
+import re
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from dropnas.errors import DropnasError
+from dropnas.paper.peers import quoted
+from dropnas.report.config import PeerEntry, PeersConfig, PeersName
+from dropnas.report.counts import Counted
+from dropnas.report.frame import numbered
+from dropnas.report.metrics import metrics
+from dropnas.report.peers import run
+from dropnas.report.printed import Layout
+from dropnas.report.publish import refresh
+from dropnas.report.quoted import behind, quoted_layout
+from dropnas.report.render_latex import escaped
+from dropnas.report.terminal import summary
+from dropnas.space.published import published
+from dropnas.workspace import Workspace
+
+NAMES: tuple[PeersName, ...] = get_args(PeersName)
+FINALS, BESTS = (2.75, 2.5, 2.675), (2.61, 2.48, 2.44)
+
+
+def ids(table: PeersName) -> list[str]:
+    return [id_ for found in behind(table).values() if not isinstance(found, str) for id_ in found]
+
+
+@dataclass
+class Maker:
+    """Writes the runs behind a table of peers, with made-up numbers."""
+
+    runs: Any
+    root: Path
+
+    def counts(self, remark: str = "") -> Path:
+        folder = self.root / "runs" / "architectures" / "published-0123456789"
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [
+            asdict(Counted(id_, one.name, table, "cifar10", {}, 3_841_750, 4.1, 603_452_448, False, 0, remark))
+            for id_, one in published().items()
+            for table in ("table1", "table2", "table3")
+        ]
+        (folder / "run.json").write_text(json.dumps({"stage": "architectures", "inputs": []}))
+        (folder / "architectures.json").write_text(json.dumps(rows))
+        return folder
+
+    def training(self, id_: str, seed: int = 0, **more: Any) -> Path:
+        folder: Path = self.runs.training(f"{id_}-train{seed}", FINALS[seed], BESTS[seed], **more)
+        (folder / "genotype.json").write_text(json.dumps(published()[id_].genotype.to_json()))
+        return folder
+
+    def config(self, table: PeersName, *entries: tuple[str, tuple[int, ...]]) -> PeersConfig:
+        return PeersConfig(table, "tiny", False, tuple(PeerEntry(*entry) for entry in entries))
+
+    def build(self, config: PeersConfig, inputs: Sequence[Path]) -> Path:
+        out = self.root / f"out-{len(list(self.root.iterdir()))}" / f"{config.table}-tiny-0123456789"
+        out.mkdir(parents=True)
+        run(config, inputs, out, Workspace(out, "identity"))
+        return out
+
+
+@pytest.fixture
+def maker(runs: Any, tmp_path: Path) -> Maker:
+    return Maker(runs, tmp_path)
+
+
+@pytest.fixture
+def table1(maker: Maker) -> Path:
+    """Two cells of Table 1 trained, three times and once."""
+    trainings = [maker.training("enas_figure", seed) for seed in range(3)] + [maker.training("dropnas_c10")]
+    config = maker.config("table1_peers", ("enas_figure", (1, 2, 3)), ("dropnas_c10", (4,)))
+    return maker.build(config, [maker.counts("differs"), *trainings])
+
+
+def lines_of(folder: Path, table: str) -> dict[str, dict[str, str]]:
+    with (folder / f"{table}.csv").open(encoding="utf-8", newline="") as stream:
+        return {line["architecture"] or line["paper_row"]: line for line in csv.DictReader(stream)}
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_every_published_architecture_of_a_table_stands_behind_exactly_one_of_its_rows(table: PeersName) -> None:
+    assert sorted(ids(table)) == sorted(one.id for one in quoted(table))
+    assert list(behind(table)) == [row.key for row in quoted_layout(table).rows]
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_a_published_architecture_has_the_figures_of_the_row_that_it_stands_behind(table: PeersName) -> None:
+    """published.yaml has the figures on its own account, so a wrong place would show."""
+    paper = quoted_layout(table)
+    checked = 0
+    for row in paper.rows:
+        printed = dict(zip([column.key for column in paper.columns], row.cells, strict=True))
+        found = behind(table)[row.key]
+        for id_ in () if isinstance(found, str) else found:
+            figures = published()[id_].paper_rows[paper.name]
+            assert figures["params_m"] == printed["params"].mean
+            assert figures["gpu_days"] == printed["days"].mean
+            for ours, theirs in (("top1", "top1"), ("top5", "top5"), ("test_error", "error")):
+                if figures.get(ours) is not None:
+                    text = str(figures[ours]).partition(";")[0].replace("+-", "±")
+                    assert [float(x) for x in re.findall(r"[\d.]+", text)] == [
+                        float(x) for x in re.findall(r"[\d.]+", printed[theirs].text)
+                    ]
+                    checked += 1
+    assert checked >= len(ids(table))
+
+
+@pytest.mark.parametrize("table", NAMES)
+def test_all_rows_and_quoted_errors_stand_in_all_formats_in_the_papers_order(table: PeersName, maker: Maker) -> None:
+    out, paper = maker.build(maker.config(table), [maker.counts()]), quoted_layout(table)
+    lines = list(lines_of(out, table).values())
+    assert list(dict.fromkeys(line["paper_row"] for line in lines)) == [row.key for row in paper.rows]
+    md, tex = ((out / f"{table}.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "tex"))
+    place = 0
+    for row in paper.rows:
+        error = " / ".join(quoted_errors(paper, row.cells))
+        found = re.compile(rf"\| {re.escape(row.heads[-1])} +\| \S+ +\| {re.escape(error)} +\| not run").search(
+            md, place
+        )
+        assert found, row.key
+        place = found.end()
+        assert escaped(row.heads[-1]) in tex and escaped(error) in tex
+        assert {line["error_quoted" if "error_quoted" in line else "top1_quoted"] for line in lines} >= {
+            row.cells[0].text
+        }
+
+
+def quoted_errors(paper: Layout, cells: Sequence[Any]) -> list[str]:
+    return [cell.text for column, cell in zip(paper.columns, cells, strict=True) if column.quantity.endswith("error")]
+
+
+def test_ours_stand_in_columns_of_their_own_beside_the_quoted_error(table1: Path) -> None:
+    text = (table1 / "table1_peers.md").read_text(encoding="utf-8")
+    mean, deviation = statistics.mean(FINALS), statistics.stdev(FINALS)
+    final, best = f"{mean:.2f}±{deviation:.2f}", f"{statistics.mean(BESTS):.2f}±{statistics.stdev(BESTS):.2f}"
+    line = " ".join(next(line for line in text.splitlines() if "enas_figure" in line).split())
+    assert line.startswith(
+        f"| ENAS [Pham et al., 2018] | enas_figure | 2.89 | {final} | {best} | 3 | 4.6 | 3.842 | 603.5"
+    )
+    single = " ".join(next(line for line in text.splitlines() if "dropnas_c10" in line).split())
+    assert "| 2.26 (2.58±0.14) | 2.75 | 2.61 | 1 | 4.1 | 3.842 | 603.5 |" in single
+
+
+def test_cells_that_share_a_row_have_a_line_each(table1: Path) -> None:
+    lines = lines_of(table1, "table1_peers")
+    assert lines["enas_micro"]["paper_row"] == lines["enas_figure"]["paper_row"] == "enas"
+    assert lines["enas_micro"]["error_quoted"] == lines["enas_figure"]["error_quoted"] == "2.89"
+    assert lines["enas_micro"]["top1_error_final_n"] == "" and lines["enas_figure"]["top1_error_final_n"] == "3"
+
+
+def test_numbers_and_runs_are_kept_in_full(table1: Path) -> None:
+    line = lines_of(table1, "table1_peers")["enas_figure"]
+    assert float(line["top1_error_best_on_test_mean"]) == pytest.approx(statistics.mean(BESTS), rel=1e-12)
+    assert float(line["top1_error_final_std"]) == pytest.approx(statistics.stdev(FINALS), rel=1e-12)
+    assert line["top1_error_final_values"] == "2.75 2.5 2.675"
+    assert float(line["parameters_million"]) == 3.84175 and float(line["multiply_adds_million"]) == 603.452448
+    assert line["runs"] == "enas_figure-train0 enas_figure-train1 enas_figure-train2"
+    assert (line["profile"], line["reproduction"], line["hardware"]) == ("tiny", "false", "Imaginary GPU")
+
+
+def test_remarks_say_why_a_row_was_not_run_and_where_a_cell_is_from(table1: Path) -> None:
+    lines = lines_of(table1, "table1_peers")
+    assert "another search space" in lines["proxylessnas"]["remarks"]
+    assert lines["darts_v1"]["remarks"] == "not run: no training of it was asked for; differs"
+    assert lines["enas_figure"]["remarks"].startswith("differs; source of the cell: third-party transcription")
+    assert "specification" in lines["amoebanet-b"]["remarks"] and "Table 1" in lines["dropnas-augmented"]["remarks"]
+    text = " ".join((table1 / "table1_peers.md").read_text(encoding="utf-8").split())
+    assert len(re.findall(r"- Remark \d+: differs\.", text)) == 1
+
+
+def test_a_table_says_what_it_is_and_is_not(maker: Maker, table1: Path) -> None:
+    for suffix in ("md", "tex"):
+        text = " ".join((table1 / f"table1_peers.{suffix}").read_text(encoding="utf-8").split())
+        assert "No reproduction of the paper: profile" in text
+        assert "Profile: tiny. Data: digits-300-100. Hardware: Imaginary GPU." in text
+    config = PeersConfig("table2_peers", "paper", True, ())
+    text = (maker.build(config, [maker.counts()]) / "table2_peers.md").read_text(encoding="utf-8")
+    assert text.startswith("# Peers of Table 2 (profile paper)\n") and "No reproduction" not in text
+    assert "No runs of ours." in text
+
+
+def test_table_3_has_both_errors_and_a_dash_where_there_are_too_few_classes(maker: Maker) -> None:
+    inputs = [
+        maker.counts(),
+        maker.training("xnas", stage="transfer", top5=(7.26, 7.14)),
+        maker.training("pdarts_c10", stage="transfer"),
+    ]
+    out = maker.build(maker.config("table3_peers", ("xnas", (1,)), ("pdarts_c10", (2,))), inputs)
+    text = re.sub(" +", " ", (out / "table3_peers.md").read_text(encoding="utf-8"))
+    assert "| xnas | 24.0 / - | 2.8 / 7.3 | 2.6 / 7.1 | 1 | 5.2 |" in text
+    assert "| pdarts_c10 | 24.4 / 7.4 | 2.8 / - | 2.6 / - | 1 | 4.9 |" in text
+    assert "Quoted error (%) Top-1 / Top-5" in text and "Squeeze-and-excitation is counted for DropNAS" in text
+
+
+def test_table_json_has_the_form_of_the_other_tables_and_more(table1: Path) -> None:
+    content = json.loads((table1 / "table.json").read_text())
+    assert (content["table"], content["number"], content["profile"]) == ("table1_peers", 1, "tiny")
+    assert [column["column"] for column in content["columns"]] == ["error", "params", "multiply_adds"]
+    rows = {row["row"]: row for row in content["rows"]}
+    figure = rows["enas_figure"]
+    assert (figure["paper_row"], figure["architecture"]) == ("enas", "enas_figure")
+    assert figure["cells"][0]["paper"]["text"] == "2.89"
+    assert [one["source"] for one in figure["cells"][0]["ours"]] == ["ours, final epoch", "ours, best on test"]
+    assert figure["cells"][1]["ours"][0]["source"] == "counted"
+    assert figure["cells"][1]["ours"][0]["runs"] == ["published-0123456789"]
+    assert rows["proxylessnas"]["architecture"] is None and rows["proxylessnas"]["label"].endswith("2019]¹")
+    assert rows["proxylessnas"]["remarks"] and content["notes"] and content["warning"]
+
+
+def test_metrics_and_terminal_have_what_was_trained_and_no_counts(table1: Path) -> None:
+    found = metrics([table1])["table1_peers"]
+    assert list(found) == ["enas_figure", "dropnas_c10"] and list(found["enas_figure"]) == ["error"]
+    assert found["enas_figure"]["error"]["top1_error_best_on_test_best"] == 2.44
+    text = " ".join(summary([table1]).split())
+    assert text.startswith("Peers of Table 1: ")
+    assert "Test Error (%) 2.64±0.13 (n=3) 2.51±0.09 (n=3) 2.89" in text and "Param" not in text
+
+
+def test_files_are_copied_beside_the_tables(table1: Path, maker: Maker, tmp_path: Path) -> None:
+    counts = maker.counts()
+    for suffix in ("md", "csv", "tex"):
+        (counts / f"architectures.{suffix}").write_text(suffix)
+    refresh([table1, counts], tmp_path / "results")
+    copied = sorted(path.name for path in (tmp_path / "results" / "tables").iterdir())
+    assert copied == sorted(
+        f"{name}.{suffix}" for name in ("architectures", "table1_peers") for suffix in ("md", "csv", "tex")
+    )
+    assert list(json.loads((tmp_path / "results" / "metrics.json").read_text())) == ["table1_peers"]
+
+
+def test_equal_runs_give_equal_bytes_whatever_the_seconds(table1: Path, maker: Maker) -> None:
+    config = maker.config("table1_peers", ("enas_figure", (1, 2, 3)), ("dropnas_c10", (4,)))
+    for folder in maker.runs.folders:
+        receipt = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**receipt, "seconds": 5.0}))
+    again = maker.build(config, [maker.counts("differs"), *maker.runs.folders])
+    assert all((again / file.name).read_bytes() == file.read_bytes() for file in table1.iterdir())
+
+
+def _genotype(maker: Maker, folder: Path) -> None:
+    (folder / "genotype.json").write_text(json.dumps(published()["asap"].genotype.to_json()))
+
+
+def _nan(maker: Maker, folder: Path) -> None:
+    result = json.loads((folder / "result.json").read_text())
+    result["top1_error"]["best"] = float("nan")
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+def _stage(maker: Maker, folder: Path) -> None:
+    receipt = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**receipt, "stage": "transfer"}))
+
+
+def _count(maker: Maker, folder: Path) -> None:
+    file = maker.counts() / "architectures.json"
+    rows = [row for row in json.loads(file.read_text()) if row["architecture"] != "xnas"]
+    rows = [row for row in rows if (row["architecture"], row["table"]) != ("darts_v1", "table1")]
+    file.write_text(json.dumps(rows))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_genotype, "trained another cell than the published 'enas_micro'"),
+        (_nan, "top1_error.best is nan, not a finite number"),
+        (_stage, "is a transfer run where a retrain run is needed"),
+        (_count, "no count of 'darts_v1' in the network of table1"),
+        (lambda maker, folder: (folder / "result.json").unlink(), "no such file"),
+    ],
+)
+def test_a_run_that_is_not_what_it_should_be_is_refused(
+    maker: Maker, damage: Callable[[Maker, Path], None], message: str
+) -> None:
+    counts, folder = maker.counts(), maker.training("enas_micro")
+    damage(maker, folder)
+    with pytest.raises(DropnasError, match=message):
+        maker.build(maker.config("table1_peers", ("enas_micro", (1,))), [counts, folder])
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([("enas_micro", (2,))], "no training 2 among 2 inputs"),
+        ([("enas_micro", (0,))], "no training 0 among 2 inputs"),
+        ([("enas_micro", (1,)), ("enas_micro", (1,))], "two entries for one architecture"),
+        ([("xnas", (1,))], "architecture 'xnas': is not quoted by the table"),
+        ([("nonsense", (1,))], "is not quoted by the table"),
+    ],
+)
+def test_an_entry_that_fits_nowhere_is_refused(maker: Maker, entries: Any, message: str) -> None:
+    inputs = [maker.counts(), maker.training("enas_micro")]
+    with pytest.raises(DropnasError, match=message):
+        maker.build(maker.config("table1_peers", *entries), inputs)
+
+
+def test_inputs_without_counts_are_refused(maker: Maker) -> None:
+    with pytest.raises(DropnasError, match="no counts of the architectures"):
+        maker.build(maker.config("table1_peers"), [])
+    with pytest.raises(DropnasError, match="is no receipt of an architectures run"):
+        maker.build(maker.config("table1_peers"), [maker.training("enas_micro")])
+
+
+def test_remarks_are_numbered_once_each() -> None:
+    cells, notes = numbered([["b", "a"], [], ["c", "b"]])
+    assert cells == ["1, 2", "", "1, 3"]
+    assert notes == ["Remark 1: b.", "Remark 2: a.", "Remark 3: c."]
