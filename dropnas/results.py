@@ -29,13 +29,13 @@ def publish(plan_folder: Path, root: Path) -> str:
     """
     plan = read_json(plan_folder / "plan.json")
     try:
-        told = _copy(plan, plan_folder, Store(root))
+        told = copy_finished(plan, plan_folder, Store(root))
     finally:
         page, _ = write_page(plan, root, None, plan_folder)
     return f"{told}\nThe page: {page}"
 
 
-def _copy(plan: dict[str, Any], plan_folder: Path, store: Store) -> str:
+def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store) -> str:
     """Tables, figures and parameters; gives what `publish` tells of them."""
     root = store.root
     folders = {name: root / folder for name, folder in plan["folders"].items() if name in TABLES}

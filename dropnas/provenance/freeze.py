@@ -132,7 +132,7 @@ def _location(run: Run) -> str:
 def plan_content(plan: Plan) -> dict[str, Any]:
     """A plan as plan.json holds it: what the workflow, the results and the report page read.
 
-    Its `targets` are receipts by target, `paper` all that are built by default; `folders` the run folder of each target;
+    Its `targets` are receipts by target, `paper` all that are built by default; `folders` the folder of each target;
     `on_request` the names of the others; `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
     """
     targets = {name: [str(run.receipt)] for name, run in plan.targets.items()}

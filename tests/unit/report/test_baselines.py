@@ -17,7 +17,7 @@ from dropnas.report.config import Entry, TableConfig
 from dropnas.report.printed import layout, layouts, title
 from dropnas.report.tables import run
 from dropnas.report.terminal import summary
-from dropnas.results import publish
+from dropnas.results import copy_finished
 from dropnas.workspace import Workspace
 
 NEW = ["darts-first-order", "darts-second-order", "random"]
@@ -143,6 +143,11 @@ def frozen(root: Path, folders: dict[str, Path], on_request: list[str]) -> Path:
     return plan
 
 
+def copied_from(plan: Path, root: Path) -> str:
+    """Copy what is finished; gives what is told of it."""
+    return copy_finished(json.loads((plan / "plan.json").read_text()), plan, Store(root))
+
+
 def published_counts(root: Path) -> Path:
     """A run of the architectures, as the store publishes it."""
     staged, folder = root / "staged", root / "runs" / "architectures" / "published-0123456789"
@@ -158,7 +163,7 @@ def test_what_was_only_offered_is_not_missed_and_what_is_finished_is_copied(fold
     Store(tmp_path).publish(folder, baselines, {"id": "0123456789", "stage": "table"})
     nowhere = tmp_path / "runs" / "table" / "none-0123456789"
     folders = {"baselines": baselines, "architectures": published_counts(tmp_path), "table1_peers": nowhere}
-    text = publish(frozen(tmp_path, folders, ["baselines", "table1_peers"]), tmp_path)
+    text = copied_from(frozen(tmp_path, folders, ["baselines", "table1_peers"]), tmp_path)
     copied = sorted(path.name for path in (tmp_path / "results" / "tiny" / "tables").iterdir())
     assert copied == sorted(f"{n}.{suffix}" for n in ("architectures", "baselines") for suffix in ("md", "csv", "tex"))
     assert text.startswith("Baselines: ") and "Not finished" not in text and "All tables: " in text
@@ -167,4 +172,5 @@ def test_what_was_only_offered_is_not_missed_and_what_is_finished_is_copied(fold
 def test_what_was_asked_for_and_is_not_finished_is_told(tmp_path: Path) -> None:
     nowhere = tmp_path / "runs" / "table" / "none-0123456789"
     folders = dict.fromkeys(("table1", "table2_peers", "baselines", "figure1"), nowhere)
-    assert publish(frozen(tmp_path, folders, ["baselines"]), tmp_path) == "Not finished: table1, table2_peers"
+    text = copied_from(frozen(tmp_path, folders, ["baselines"]), tmp_path)
+    assert text == "Not finished: table1, table2_peers, figure1"
