@@ -104,15 +104,17 @@ def _pace(snapshot: Snapshot) -> Iterator[str]:
         since = datetime.fromtimestamp(snapshot.rate.since)
         speed = f"{number(snapshot.rate.trainings)} trainings and {number(snapshot.rate.device_hours)} device-hours"
         yield f"{speed} an hour, since {since:%H:%M}"
+    known = f"{number(sum(snapshot.left.values()))} device-hours"
     jobs = sum(one.run["stage"] in COSTLY for one in snapshot.running)
     if snapshot.unknown:
-        yield f"To go: unknown for {snapshot.unknown} trainings, since none of their kind is done (plan --measure)"
+        more = f"{snapshot.unknown} training{'s' if snapshot.unknown > 1 else ''} of a kind that none is done of"
+        yield f"To go: {known} and {more} (plan --measure)"
     elif jobs:
         ready = datetime.fromtimestamp(snapshot.time + snapshot.hours * HOUR)
         told = f"{duration(snapshot.hours * HOUR)} with {jobs} at a time, until about {ready:%a %H:%M}"
-        yield f"To go: {number(sum(snapshot.left.values()))} device-hours, {told}"
+        yield f"To go: {known}, {told}"
     else:
-        yield f"To go: {number(sum(snapshot.left.values()))} device-hours; nothing trains now"
+        yield f"To go: {known}; nothing trains now"
 
 
 def duration(seconds: float) -> str:

@@ -85,13 +85,15 @@ def measure(
     Raises:
         DropnasError: a configuration that cannot be trained.
     """
-    ends, found = time.monotonic() + seconds, []
+    begun, found = time.monotonic(), []
+    ends = begun + seconds
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
         for index, (work, config) in enumerate(wanted):
             share = (ends - time.monotonic()) / (len(wanted) - index)
             entry = _measure_kind(work.kind, config, machine, device, share, Path(folder, str(index)))
             progress(f"{work.kind.label}: {entry.images_per_second:.3g} images/s in batches of {entry.batch}")
             found.append(entry)
+    progress(f"{len(found)} kinds of work timed in {time.monotonic() - begun:.0f} s")
     return found
 
 
@@ -133,7 +135,7 @@ def step_seconds(work: Callable[[int], object], full: int, share: float, device:
     shortest = took = _seconds(work, small, device)
     if 4 * took < share:  # on the first batch much is made for the first time
         shortest = took = _seconds(work, small, device)
-    while size < full and (took < CLEAR * shortest or 2 * took < ends - time.monotonic()):
+    while size < full and (size == small or _worth_growing(took, shortest, ends - time.monotonic())):
         factor = 4 if 4 * took < ends - time.monotonic() else 2  # a batch takes at most so many times as long
         size = min(full, factor * size)
         took = _seconds(work, size, device)
@@ -141,6 +143,11 @@ def step_seconds(work: Callable[[int], object], full: int, share: float, device:
     while time.monotonic() + took < ends and len(times) < MOST_STEPS:
         times.append(_seconds(work, size, device))
     return extrapolated(small, shortest, size, median(times), full), size
+
+
+def _worth_growing(took: float, shortest: float, left: float) -> bool:
+    """Whether a larger batch fits into the time, or none was yet large enough to tell what an image costs."""
+    return 2 * took < left or (took < CLEAR * shortest and left > 0)
 
 
 def extrapolated(small: int, shortest: float, size: int, took: float, full: int) -> float:

@@ -17,7 +17,8 @@ for job in jobs("derive", "sample", "peer", "variant"):
             **job["resources"],
         params:
             specs=specs(job),
+            verb=job["stage"],
         message:
             f"{job['stage']} {job['name']}"
         shell:
-            command(job["stage"])
+            command("{params.verb}")

@@ -23,7 +23,8 @@ for job in jobs(*VERBS):
             **job["resources"],
         params:
             specs=specs(job),
+            verb=VERBS[job["stage"]],
         message:
             f"{job['stage']} {job['name']}"
         shell:
-            command(VERBS[job["stage"]])
+            command("{params.verb}")
