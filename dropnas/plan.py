@@ -118,11 +118,12 @@ class Job:
 def jobs(plan: Plan) -> list[Job]:
     """The runs in jobs: of one stage, data set and depth, so that no run waits for another of its own job.
 
-    What is built only on request shares no job with the rest.
+    What is built only on request shares no job with the rest, nor with what others ask for.
     """
     depth, default, groups = depths(plan), plan.by_default().runs, defaultdict(list)
+    users = plan.used_by()
     for run in plan.runs.values():
-        groups[run.stage, depth[run.id], _dataset(run), run.id in default].append(run)
+        groups[run.stage, depth[run.id], _dataset(run), () if run.id in default else tuple(users[run.id])].append(run)
     sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
     sizes["derive"] = sizes.get("search", 1)  # the genotypes of one job's searches: retraining waits for no others
     sizes |= dict.fromkeys(("sample", "peer", "variant", "correlation"), BRIEF)
