@@ -8,7 +8,6 @@ its throughput, which leaves out start-up and so holds for runs of another lengt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dropnas.cost.work import COSTLY, Shape, Work, trained_images, work
 from dropnas.data.dataset import FILE, read_dataset
@@ -111,8 +110,3 @@ def _epoch_hours(done: Work | None, images_per_second: float, hours: float, proc
 def device_of(name: str, kind: str, threads: int) -> Device:
     """A device; the threads count on a CPU only."""
     return Device(name, kind, threads if kind == "cpu" else 0)
-
-
-def recorded(runs: list[dict[str, Any]], by_folder: Mapping[str, Finished]) -> list[Finished]:
-    """Of the runs of a plan those that are finished."""
-    return [by_folder[run["folder"]] for run in runs if run["folder"] in by_folder]

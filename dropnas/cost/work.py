@@ -91,7 +91,8 @@ def work(stage: str, config: Mapping[str, Any], shape: Shape) -> Work:
     """
     whole = {**resolved(STAGES[stage].config()), **config}
     settings = {name: value for name, value in whole.items() if name not in COSTLESS}
-    settings["auxiliary_weight"] = whole.get("auxiliary_weight", 0) > 0
+    if "auxiliary_weight" in settings:
+        settings["auxiliary_weight"] = settings["auxiliary_weight"] > 0  # whether there is a tower
     if stage == "search":
         settings["strategy"] = _strategy_class(whole["strategy"], settings.pop("options"))
     return Work(Kind(stage, shape, tuple(sorted(settings.items()))), whole["epochs"])

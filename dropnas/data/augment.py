@@ -44,10 +44,7 @@ def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """uint8 (B, 3, H, W) in 0..255 to float32: scaled to 0..1, then (x - mean) / std with mean and std (3,)."""
-    normalised = images.float().div_(255).sub_(mean[:, None, None]).div_(std[:, None, None])
-    if images.device.type == "cpu":  # convolutions keep their input's layout; depthwise ones are faster in this one
-        return normalised.contiguous(memory_format=torch.channels_last)
-    return normalised
+    return images.float().div_(255).sub_(mean[:, None, None]).div_(std[:, None, None])
 
 
 def _hole(count: int, length: int, side: int, device: torch.device, generator: torch.Generator) -> Tensor:
