@@ -230,7 +230,8 @@ def watch(
     root: Root = HERE,
 ) -> None:
     """Watch a plan's runs until all are done: running, done, waiting, failed, rate and time to go."""
-    from dropnas.watch import Watch, read_plan
+    from dropnas.provenance.freeze import read_plan
+    from dropnas.watch import Watch
     from dropnas.watch_view import show
 
     show(Watch(read_plan(plan_source, root), root, targets or ()), once=once)
@@ -260,11 +261,10 @@ def report(
     root: Root = HERE,
 ) -> None:
     """Make the report page of a plan from what is in the store now: one HTML file, at any moment."""
-    from dropnas.report.page.planned import read_content
+    from dropnas.provenance.freeze import read_plan
     from dropnas.report.page.write import write_page
 
-    source = plan_source if plan_source.exists() else root / plan_source
-    file, written = write_page(read_content(source), root, out, source)
+    file, written = write_page(read_plan(plan_source, root), root, out, plan_source)
     print(f"{file}{'' if written else ': nothing has changed'}")
 
 

@@ -264,6 +264,8 @@ def _check(parameters: Parameters, file: Path) -> None:
     require(parameters.transfer.seed == 0, "transfer.seed", "is set by the seeds")
     chosen = parameters.select.criterion != "held-out" or parameters.retrain.held_out > 0
     require(chosen, "select.criterion", "held-out needs images that are held out", "set retrain.held_out")
+    whole = not (parameters.reproduction and parameters.retrain.held_out)
+    require(whole, "retrain.held_out", "the paper held no images out", "set reproduction: false")
     batches = parameters.transfer.batch_size % parameters.transfer.micro_batch == 0
     require(batches, "transfer.micro_batch", "must divide transfer.batch_size")
     for name in ("drop_rates", "group_rates"):

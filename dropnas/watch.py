@@ -14,15 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dropnas.config import Machine, parse, read_parameters
+from dropnas.config import Machine, parse
 from dropnas.cost.estimate import Estimate, Known, read_known
 from dropnas.cost.pace import HOUR, Rate, hours_to_go, rate
 from dropnas.cost.work import COSTLY
 from dropnas.errors import DropnasError
-from dropnas.plan import make_plan
 from dropnas.plan_view import state
-from dropnas.provenance.files import read_json
-from dropnas.provenance.freeze import plan_content
 from dropnas.provenance.store import Store
 
 EPOCH = re.compile(r"\bepoch (\d+)/(\d+)")
@@ -79,21 +76,6 @@ class Snapshot:
     def complete(self) -> bool:
         """Whether all is done."""
         return len(self.done) == len(self.runs)
-
-
-def read_plan(source: Path, root: Path) -> dict[str, Any]:
-    """A plan as plan.json holds it, of a parameter file or a frozen start.
-
-    Raises:
-        DropnasError: it is neither.
-    """
-    folder = source if source.is_dir() else root / source
-    if not folder.is_dir():
-        return plan_content(make_plan(read_parameters(source)))
-    plan = read_json(folder / "plan.json")
-    if not isinstance(plan, dict) or not {"profile", "description", "jobs", "runs", "on_request"} <= plan.keys():
-        raise DropnasError("is no plan", where=folder / "plan.json", remedy="name a parameter file or plans/<id>")
-    return plan
 
 
 @dataclass

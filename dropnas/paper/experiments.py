@@ -75,7 +75,7 @@ class Experiments:
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
         """Retrainings of the genotype that a run holds; the first has the seed."""
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
-        prefix = "" if genotype.name.startswith(data.name) else f"{data.name}-"
+        prefix = f"{data.name}-" if genotype.stage in ("sample", "peer") else ""  # the others' names begin with it
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(

@@ -24,7 +24,8 @@ from dropnas.provenance.identity import ID_DIGITS, Run, canonical_json, resolved
 from dropnas.provenance.store import Store
 from dropnas.stages import STAGES, references
 
-FROZEN = "frozen.json"
+FROZEN, PLAN = "frozen.json", "plan.json"
+PARTS = {"profile", "description", "reproduction", "machine", "jobs", "folders", "on_request", "runs"}  # that are read
 WORKFLOW = ("Snakefile", "workflow", "profiles")
 
 
@@ -45,7 +46,7 @@ def freeze(parameters: Path, root: Path) -> Path:
         write_text(staged / "parameters.yaml", yaml.safe_dump(resolved(settings), sort_keys=False))
         for run in plan.runs.values():
             write_json(staged / "specs" / f"{run.id}.json", spec(run, settings.profile, settings.machine))
-        write_json(staged / "plan.json", plan_content(plan))
+        write_json(staged / PLAN, plan_content(plan))
         id_ = _content_id(staged)
         write_json(staged / FROZEN, {"id": id_, "parameters": str(parameters), "git": git_state(_project())})
         if not (plans / id_).exists():
@@ -148,6 +149,24 @@ def plan_content(plan: Plan) -> dict[str, Any]:
         "on_request": sorted(plan.on_request),
         "runs": list(_descriptions(plan)),
     }
+
+
+def read_plan(source: Path, root: Path) -> dict[str, Any]:
+    """A plan as plan.json holds it.
+
+    Args:
+        source: a frozen start, `plans/<id>` as it stands or below `root`, or a parameter file.
+
+    Raises:
+        DropnasError: it is neither.
+    """
+    folder = source if source.is_dir() else root / source
+    if not folder.is_dir():
+        return plan_content(make_plan(read_parameters(source)))
+    plan = read_json(folder / PLAN)
+    if not isinstance(plan, dict) or not plan.keys() >= PARTS:
+        raise DropnasError("is no plan that this code can read", where=folder / PLAN, remedy="freeze it again")
+    return plan
 
 
 def _job(job: Job, settings: Parameters) -> dict[str, Any]:

@@ -19,12 +19,14 @@ Correlations = dict[str, dict[str, Any]]
 
 
 def sweep(content: Content, found: Mapping[str, Found]) -> Sweep:
-    """Best-on-test errors in percent of the runs of Figure 2 that count, by data set and drop path rate."""
+    """Best-on-test errors in percent of the runs of Figure 2 that count, by data set and drop path rate.
+
+    A rate without runs stands there empty: nothing is best before all of the sweep is known.
+    """
     errors: Sweep = {}
     for series, runs in _series("figure2", content, found):
         values = [read_training(read_run(one.folder)).top1.best for one in runs if one.counts]
-        if values:
-            errors.setdefault(series.panel, {})[series.name] = values
+        errors.setdefault(series.panel, {})[series.name] = values
     return errors
 
 

@@ -6,16 +6,10 @@ the page needs is refused in a line, not guessed at.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from dropnas.config import parse, read_parameters
+from dropnas.config import parse
 from dropnas.errors import DropnasError
-from dropnas.plan import make_plan
-from dropnas.provenance.files import read_json
-from dropnas.provenance.freeze import plan_content
-
-PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -79,21 +73,6 @@ class _Plan:
     folders: dict[str, str]
     on_request: tuple[str, ...]
     runs: tuple[Planned, ...]
-
-
-def read_content(source: Path) -> dict[str, Any]:
-    """The content of a plan.
-
-    Args:
-        source: a frozen plan's folder, `plans/<id>`, or a parameter file.
-
-    Raises:
-        DropnasError: the folder is no frozen plan, or the parameters are wrong.
-    """
-    if not source.is_dir():
-        return plan_content(make_plan(read_parameters(source)))
-    content: dict[str, Any] = read_json(source / PLAN)
-    return content
 
 
 def parse_content(content: Mapping[str, Any], where: object) -> Content:

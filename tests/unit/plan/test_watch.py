@@ -17,10 +17,10 @@ from dropnas.errors import DropnasError
 from dropnas.execute import PROGRESS, execute
 from dropnas.plan import make_plan
 from dropnas.provenance.files import write_json, write_text
-from dropnas.provenance.freeze import plan_content, spec
+from dropnas.provenance.freeze import plan_content, read_plan, spec
 from dropnas.provenance.lease import lease
 from dropnas.provenance.store import Store, read_manifest
-from dropnas.watch import Watch, failure, read_plan
+from dropnas.watch import Watch, failure
 from dropnas.watch_view import duration
 from tests.unit.plan.stored import of_stage, publish, publish_data, took
 

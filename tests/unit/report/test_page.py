@@ -17,7 +17,9 @@ from dropnas.provenance.freeze import plan_content
 from dropnas.provenance.identity import Run
 from dropnas.provenance.store import Store
 from dropnas.report.page.contents import Contents, gather
+from dropnas.report.page.evidence import sweep
 from dropnas.report.page.planned import parse_content
+from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
 from dropnas.results import publish as publish_results
 from tests.page.made_store import publish, publish_plan, remove
@@ -226,6 +228,23 @@ def test_texts_of_a_parameter_file_are_escaped_and_links_resolve(study: Study) -
     assert len(places) == len(set(places))
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(places)
     assert not re.search(r'(src|href)="(?!#|data:)', text)
+
+
+def test_a_rate_without_runs_keeps_the_sweep_undecided(study: Study) -> None:
+    """The paper's rate is the best of three only once the third has been run, too."""
+    file = study.root / "sweep.yaml"
+    rates = "figures: [figure2]\ndrop_rates: [1.0e-5, 3.0e-5, 1.0e-4]\n"
+    file.write_text(PARAMETERS.format(profile="sweep") + rates, encoding="utf-8")
+    plan = make_plan(read_parameters(file))
+    absent = {run.id for run in plan.runs.values() if run.stage == "figure" or "r1e-05" in run.name}
+    for run in (run for run in plan.runs.values() if "figure2" in plan.used_by()[run.id] and run.id not in absent):
+        if not (study.root / run.folder).exists():
+            publish(run, study.root)
+    content = parse_content(plan_content(plan), "plan")
+    errors = sweep(content, survey(content, study.root))
+    assert errors["cifar10"]["1e-05"] == [] and len(errors["cifar10"]["0.0001"]) == 2
+    claim = next(one for one in gather(content, study.root).claims if "r = 3e-5, on both" in one.claim)
+    assert claim.outcome == "too few runs"
 
 
 def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
