@@ -88,10 +88,17 @@ def _tree(module: str) -> ast.Module:
 
 
 @cache
+def _nodes(module: str) -> tuple[ast.AST, ...]:
+    """All imports, calls and constants of a module: what is looked at apart from the tree as a whole."""
+    looked_at = (ast.Import, ast.ImportFrom, ast.Call, ast.Constant)
+    return tuple(node for node in ast.walk(_tree(module)) if isinstance(node, looked_at))
+
+
+@cache
 def _imports(module: str, roots: tuple[str, ...]) -> tuple[str, ...]:
     """Modules under `roots` that one module imports. Package `__init__` files of this package are empty: not walked."""
     _refuse_dynamic_code(module)
-    names = (name for node in ast.walk(_tree(module)) for name in _imported_names(node, module))
+    names = (name for node in _nodes(module) for name in _imported_names(node, module))
     modules = {name if module_file(name) else name.rpartition(".")[0] for name in names if _under(name, roots)}
     return tuple(sorted(name for name in modules if not _is_own_package(name)))
 
@@ -124,7 +131,7 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
 def _refuse_dynamic_code(module: str) -> None:
     if module == EXTENSION:
         return
-    for node in ast.walk(_tree(module)):
+    for node in _nodes(module):
         imported = [name.partition(".")[0] for name in _imported_names(node, module)]
         called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
         if "importlib" in imported or called in DYNAMIC:
@@ -164,7 +171,7 @@ def _file_hash(module: str) -> str:
 def _data_files(module: str) -> list[Path]:
     file = module_file(module)
     assert file is not None  # _tree has found it
-    strings = {node.value for node in ast.walk(_tree(module)) if isinstance(node, ast.Constant)}
+    strings = {node.value for node in _nodes(module) if isinstance(node, ast.Constant)}
     names = sorted(name for name in strings if isinstance(name, str) and name.endswith(DATA_SUFFIXES))
     return [file.parent / name for name in names if "/" not in name and (file.parent / name).is_file()]
 

@@ -44,7 +44,7 @@ class Published:
 def published() -> dict[str, Published]:
     """All published architectures by id, in the order of the paper's tables."""
     text = Path(__file__).with_name("published.yaml").read_text(encoding="utf-8")
-    entries = yaml.safe_load(text)["architectures"]
+    entries = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["architectures"]
     return {entry["id"]: Published(**{**entry, "genotype": Genotype.from_json(entry["genotype"])}) for entry in entries}
 
 

@@ -113,3 +113,11 @@ def test_pictures_are_drawn_and_described(opened: Any) -> None:
     sizes = opened.eval_on_selector_all("figure img", "all => all.map(one => [one.naturalWidth, one.alt.length])")
     assert len(sizes) >= 3
     assert all(width > 100 and words > 20 for width, words in sizes)
+
+
+def test_a_link_of_the_contents_leads_to_the_top_of_its_section(opened: Any) -> None:
+    """Also past tables and pictures that were out of sight before."""
+    for place in ("plan", "figures", "kept-out"):
+        opened.locator(f'nav a[href="#{place}"]').first.click()
+        top = "place => Math.abs(document.getElementById(place).getBoundingClientRect().top - 16) < 2"
+        opened.wait_for_function(top, arg=place, timeout=5000)

@@ -6,10 +6,13 @@ the page needs is refused in a line, not guessed at.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from dropnas.config import parse
 from dropnas.errors import DropnasError
+from dropnas.report.config import FigureName, PeersName, TableName
+
+ORDER = (*get_args(TableName), *get_args(PeersName), *get_args(FigureName))  # plan.json sorts by name
 
 
 @dataclass(frozen=True)
@@ -89,4 +92,10 @@ def parse_content(content: Mapping[str, Any], where: object) -> Content:
     runs = {run.id: run for run in plan.runs}
     if lost := sorted(set(plan.folders.values()) - {run.folder for run in plan.runs}):
         raise DropnasError(f"no run {lost[0]} in the plan", where=where)
-    return Content(plan.profile, plan.description, plan.reproduction, plan.machine, plan.folders, plan.on_request, runs)
+    folders = {name: plan.folders[name] for name in sorted(plan.folders, key=_place)}
+    return Content(plan.profile, plan.description, plan.reproduction, plan.machine, folders, plan.on_request, runs)
+
+
+def _place(name: str) -> int:
+    """Where a target stands on the page: the tables, the figures, then what is neither."""
+    return ORDER.index(name) if name in ORDER else len(ORDER)

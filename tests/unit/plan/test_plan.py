@@ -40,13 +40,16 @@ def test_peers_and_baselines_are_there_for_who_asks():
     counts = Counter(run.stage for run in more.values())
     assert counts["sample"] == 3 * 8 and counts["search"] == 2 * 2 * 8  # random search; DARTS' two orders
     assert counts["transfer"] == len([run for run in WHOLE.targets["table3_peers"].inputs if run.stage == "transfer"])
+    users = WHOLE.used_by()
     for job in jobs(WHOLE):
-        assert len({run.id in PAPER.runs for run in job.runs}) == 1
+        assert len({() if run.id in PAPER.runs else tuple(users[run.id]) for run in job.runs}) == 1
 
 
 def test_a_peer_is_retrained_once_for_each_seed():
     trained = Counter(run.inputs[1].config.architecture for run in runs_of(WHOLE, "table1_peers", "retrain"))
     assert trained["pcdarts_c10"] == 8 and set(trained.values()) == {8}
+    names = {run.name for run in runs_of(WHOLE, "table1_peers", "retrain")}
+    assert "cifar10-pcdarts-c10-train0" in names and all(name.startswith("cifar10-") for name in names)
 
 
 def test_figure5_trains_each_operation_on_both_edges():

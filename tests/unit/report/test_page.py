@@ -253,6 +253,12 @@ def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
     assert contents.warning.startswith("No reproduction of the paper")
 
 
+def test_targets_stand_in_the_papers_order_whatever_the_plans(study: Study) -> None:
+    whole = dict(reversed(study.content["folders"].items()))
+    folders = list(parse_content({**study.content, "folders": whole}, "plan").folders)
+    assert folders[:3] == ["table1", "table6", "baselines"] and folders[-1] == "architectures"
+
+
 def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
     old = {name: value for name, value in study.content.items() if name != "folders"}
     with pytest.raises(DropnasError, match="is no plan that the page can read"):
