@@ -1,4 +1,4 @@
-"""The paper's claims, each in one line with the test that decides it and its outcome.
+"""The paper's claims, and what reviewers ask beside them, each in one line with its test and its outcome.
 
 Each claim that the tables carry is decided three times by one and the same test: by our runs at their best epoch on
 test, which is what the paper printed; by our runs at the final epoch; and by the paper's own printed means and
@@ -29,6 +29,12 @@ EXTREMES = {"one-level-darts": "p_d = 0", "proxylessnas": "p_d = 0.75", "snas": 
 RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
 FIRST_EDGE, LAST_EDGE = "0,2", "4,5"
 PRINTED_CORRELATIONS = {FIRST_EDGE: 0.902, LAST_EDGE: 0.352}  # Figure 5
+BASELINES = {
+    "one-level-darts": "one-level DARTS",
+    "darts-first-order": "DARTS' two-level search, first order",
+    "darts-second-order": "DARTS' two-level search, second order",
+    "random": "random search",
+}
 OPERATIONS = 7  # points of each panel of Figure 5
 WELCH = "one-sided Welch's test of each pair, all with Holm's correction; the claim holds only if every one is shown"
 
@@ -83,10 +89,10 @@ def claims(
     correlations: Mapping[str, Mapping[str, Any]],
     reproduction: bool,
 ) -> list[ClaimResult]:
-    """All claims, in the order of the paper.
+    """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
 
     Args:
-        tables: those that exist, by name; Tables 4, 5 and 6 are read.
+        tables: those that exist, by name; Tables 4, 5 and 6 and the baselines are read.
         sweep: best test errors in percent by role and by drop path rate (`3e-05`) or preset, as in Figure 2.
         correlations: what is known of each edge of Figure 5 (`0,2`): `n` and `pearson.value`.
         reproduction: whether the runs may be compared with the paper.
@@ -100,6 +106,7 @@ def claims(
         *_of_sweep(swept, reproduction),
         *by_tables,
         _of_correlations(correlations, reproduction),
+        *(_of_baselines(tables["baselines"], reproduction) if "baselines" in tables else ()),
     ]
 
 
@@ -145,6 +152,16 @@ def _best_cell() -> list[tuple[str, Place, Place]]:
     best: Place = ("table5", "3e-5", "3e-5")
     others = [(row, column) for row, column in cells if (row, column) != best[1:]]
     return [(f"O_np {row}, O_p {column}", best, ("table5", row, column)) for row, column in others]
+
+
+def _against(baseline: str, table: Table) -> list[tuple[str, Place, Place]]:
+    """DropNAS and a baseline, in the spaces and on the data sets in which the baseline was trained."""
+    at = [column.key for column in table.columns].index(baseline)
+    return [
+        (" ".join(row.heads), ("baselines", row.key, "dropnas"), ("baselines", row.key, baseline))
+        for row in table.rows
+        if row.cells[at].ours
+    ]
 
 
 def _ablations() -> list[tuple[str, Place, Place]]:
@@ -285,6 +302,17 @@ def _of_correlations(correlations: Mapping[str, Mapping[str, Any]], reproduction
         reproduction,
         by_paper=_higher({edge: (value, OPERATIONS) for edge, value in PRINTED_CORRELATIONS.items()}),
     )
+
+
+def _of_baselines(table: Table, reproduction: bool) -> Iterator[ClaimResult]:
+    """What the paper does not say and its readers ask: whether DropNAS beats what else was trained beside it."""
+    for baseline, label in BASELINES.items():
+        places = _against(baseline, table)
+        if not places:
+            continue
+        found, final = (_lower(_pairs(places, _ours({table.name: table}, at))) for at in ("best_on_test", "final"))
+        claim, where = f"DropNAS has a lower test error than {label}.", "Baselines, beyond the paper"
+        yield ClaimResult(claim, where, WELCH, found.outcome, found.detail, reproduction, by_final_epoch=final)
 
 
 def _higher(known: Mapping[str, tuple[float, int] | None]) -> Found:
