@@ -1,8 +1,9 @@
-"""A polite stop: SIGTERM and SIGUSR1 let a run save where it is and end.
+"""The warning before a kill: SIGTERM and SIGUSR1 let a run save where it is and end with EXIT_STOPPED.
 
-Design: the handler only takes a note, the loop looks at it between two steps. After the first signal the default
-handlers are back, so a second one ends the process at once. SLURM and Snakemake send SIGTERM before they kill; SIGUSR1
-is for `sbatch --signal`.
+Design: inside the training loop a handler only takes a note, and the loop looks at it between two steps. Elsewhere in
+a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is.
+Scheduler, container and launcher may each pass the same warning on, so that it comes several times; after the first
+nothing more happens. Who wants a process to end without saving sends SIGINT or SIGKILL.
 """
 
 import signal
@@ -13,6 +14,25 @@ from types import FrameType
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, start it again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+_warned = threading.Event()  # of the whole process, as signals are
+
+
+def obey() -> Callable[[], bool]:
+    """From now on the first warning outside `caught` ends this process with EXIT_STOPPED.
+
+    Returns:
+        A function that says whether a warning came.
+    """
+    _warned.clear()
+    for number in SIGNALS:
+        signal.signal(number, _leave)
+    return _warned.is_set
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    if not _warned.is_set():
+        _warned.set()
+        raise SystemExit(EXIT_STOPPED)
 
 
 @contextmanager
@@ -25,19 +45,20 @@ def caught() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.set()
-        restore()
+        _warned.set()
 
-    for number in SIGNALS:
-        signal.signal(number, note)
+    before = {number: signal.signal(number, note) for number in SIGNALS}
     try:
         yield asked.is_set
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ignore(worker: int = 0) -> None:
+    """Ignore warnings in a process that serves a training; a scheduler sends them to each process of a job."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
