@@ -23,7 +23,7 @@ PARAMETERS = Path(__file__).parent / "trial.yaml"
 TRAININGS = ("search", "retrain", "transfer")
 RECORDS = ("run.json", "manifest.json")  # which record times; their other content is compared by itself
 RECORDED = ("id", "stage", "name", "config", "identity", "inputs", "input_manifests", "profile", "processes")
-LONGEST = 120.0  # seconds that an undisturbed command may take; far more than any does
+LONGEST = 600.0  # seconds that an undisturbed command may take; far more than any does
 
 
 def environment() -> dict[str, str]:
@@ -124,7 +124,7 @@ def _chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
     fits: dict[str, Callable[[dict[str, Any]], bool]] = {
         "search": lambda spec: spec["config"]["strategy"] == "dropnas",
         "retrain": lambda spec: bool(spec["config"]["autoaugment"]),
-        "transfer": lambda spec: True,
+        "transfer": lambda spec: spec["inputs"][1].startswith("runs/select/"),
     }
     on_digits = [spec for spec in specs if spec["stage"] == stage and "pairs" not in spec["name"]]
     return next(spec for spec in on_digits if fits[stage](spec))
@@ -153,6 +153,7 @@ class Command:
 
     def __init__(self, arguments: list[str]) -> None:
         self.lines: list[tuple[float, str]] = []  # with the time at which they came
+        self.started = time.time()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dropnas", *arguments],
             cwd=PROJECT,
