@@ -1,9 +1,9 @@
 """The warning before a kill: SIGTERM and SIGUSR1 let a run save where it is and end with EXIT_STOPPED.
 
 Design: inside the training loop a handler only takes a note, and the loop looks at it between two steps. Elsewhere in
-a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is.
-Scheduler, container and launcher may each pass the same warning on, so that it comes several times; after the first
-nothing more happens. Who wants a process to end without saving sends SIGINT or SIGKILL.
+a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is. A
+further signal changes nothing: scheduler, container and launcher may each pass the same warning on, and SLURM sends
+SIGTERM after it, some seconds before it kills. Who cannot wait sends SIGINT or SIGKILL.
 """
 
 import signal
@@ -14,51 +14,53 @@ from types import FrameType
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, start it again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-_warned = threading.Event()  # of the whole process, as signals are
+_asked = threading.Event()  # of the whole process, as signals are
 
 
 def obey() -> Callable[[], bool]:
-    """From now on the first warning outside `caught` ends this process with EXIT_STOPPED.
+    """From now on the first warning that comes outside `caught` ends this process with EXIT_STOPPED.
 
     Returns:
         A function that says whether a warning came.
     """
-    _warned.clear()
+    _asked.clear()
     for number in SIGNALS:
         signal.signal(number, _leave)
-    return _warned.is_set
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    if not _warned.is_set():
-        _warned.set()
-        raise SystemExit(EXIT_STOPPED)
+    return _asked.is_set
 
 
 @contextmanager
 def caught() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether a stop was asked for since the context was entered.
+    """Give a function that says whether a stop was asked for since the outermost such context was entered.
 
     Outside the main thread, where Python allows no handlers, nothing is caught.
     """
-    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        _warned.set()
-
-    before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        yield threading.Event().is_set
+    elif signal.getsignal(SIGNALS[0]) is _note:
+        yield _asked.is_set
+    else:
+        before = {number: signal.signal(number, _note) for number in SIGNALS}
+        if _leave not in before.values():  # under `obey`, what came in before has ended the process
+            _asked.clear()
+        try:
+            yield _asked.is_set
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def ignore(worker: int = 0) -> None:
     """Ignore warnings in a process that serves a training; a scheduler sends them to each process of a job."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    _asked.set()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    if not _asked.is_set():
+        _asked.set()
+        raise SystemExit(EXIT_STOPPED)
