@@ -20,6 +20,7 @@ from dropnas.errors import DropnasError
 from dropnas.training.signals import EXIT_STOPPED, SIGNALS
 
 OWN_SIGNALS = "SIGINT,SIGHUP,SIGQUIT"  # that torch's launcher may have
+STOPPED = {EXIT_STOPPED, *(-number for number in SIGNALS)}  # a warning in the first second comes before all handlers
 
 
 def together(processes: int, module: Sequence[str]) -> int:
@@ -40,8 +41,8 @@ def together(processes: int, module: Sequence[str]) -> int:
     try:
         run(parse_args([*count, "--module", *module]))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
-        codes = {failure.exitcode for failure in error.failures.values() if failure.exitcode > 0}
-        return EXIT_STOPPED if error.get_first_failure()[1].exitcode == EXIT_STOPPED and len(codes) == 1 else 1
+        others = {failure.exitcode for failure in error.failures.values() if failure.exitcode > 0} - {EXIT_STOPPED}
+        return EXIT_STOPPED if error.get_first_failure()[1].exitcode in STOPPED and not others else 1
     return 0
 
 
