@@ -101,6 +101,7 @@ class Machine:
         threads: CPU threads of one job; fixed, because they change the rounding of sums.
         workers: processes that decode ImageNet's images.
         runs_per_job: how many runs of a stage share one process.
+        checkpoint_seconds: between two checkpoints; a killed run loses at most so much.
         memory_mb, runtime_minutes: what a training job asks a cluster for.
     """
 
@@ -110,6 +111,7 @@ class Machine:
     threads: int = field(default=1, metadata={"ge": 1, "le": 1024})
     workers: int = field(default=0, metadata={"ge": 0, "le": 1024})
     runs_per_job: dict[Literal["search", "retrain", "transfer"], int] = field(default_factory=dict)
+    checkpoint_seconds: float = field(default=300.0, metadata={"ge": 0})
     memory_mb: int = field(default=16000, metadata={"ge": 1})
     runtime_minutes: int = field(default=1440, metadata={"ge": 1})
 
