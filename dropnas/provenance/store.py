@@ -28,7 +28,13 @@ class Store:
         return self.root / "scratch" / identity
 
     def is_published(self, folder: Path) -> bool:
-        """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough."""
+        """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough.
+
+        Raises:
+            DropnasError: the folder is a link, which could lead out of the store.
+        """
+        if folder.is_symlink():
+            raise DropnasError("is a link where a run's folder should be", where=folder, remedy="move the run there")
         return (folder / MANIFEST).is_file()
 
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
@@ -43,6 +49,8 @@ class Store:
 
     def _clear_remains(self, folder: Path) -> None:
         """A folder without a manifest holds at most what the workflow left: an empty folder or an old receipt."""
+        if self.is_published(folder):
+            raise DropnasError("stands in the place of a run: finished before", where=folder, remedy="keep that one")
         if not folder.exists():
             return
         (folder / RECEIPT).unlink(missing_ok=True)
