@@ -164,6 +164,8 @@ def _take(scratch: Path) -> str:
 
 
 def _give_back(scratch: Path, token: str) -> None:
+    if not scratch.is_dir():
+        return  # moved away by who held the lease
     with suppress(FileNotFoundError), _locked(scratch):
         if (_read(scratch) or {}).get("token") == token:
             (scratch / "lease.json").unlink()
