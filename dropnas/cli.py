@@ -7,6 +7,7 @@ planning, deriving and tabulating never import torch.
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,8 @@ app = typer.Typer(
 Root = Annotated[Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.")]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
 ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.")]
+What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
+RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
 
 
@@ -47,6 +50,13 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
 def _finish(failures: int) -> None:
     if failures:
         raise typer.Exit(1)
+
+
+def _tell(problems: Sequence[str]) -> None:
+    """Problems on standard error, a line each, and a status that says so."""
+    for line in problems:
+        print(line, file=sys.stderr)
+    _finish(len(problems))
 
 
 def _print(line: str) -> None:
@@ -257,17 +267,20 @@ def watch(
 
 @app.command(rich_help_panel="Questions")
 def verify(root: Root = HERE) -> None:
-    """Check every finished run: its files, its inputs, and that all runs of a dataset saw the same bytes."""
+    """Check every finished run: its files, its inputs, that all saw the same data; says which tables are tainted."""
     from dropnas.provenance.verify import verify as verify_store
 
     if not root.is_dir():
         raise DropnasError("no such folder", where=root, remedy="name the folder that holds runs/")
-    count, problems = verify_store(root)
-    for line in problems:
-        print(line, file=sys.stderr)
-    print(f"{count} runs verified, {len(problems)} problems")
-    if problems:
-        raise typer.Exit(1)
+    found = verify_store(root)
+    print(f"{found.runs} runs verified, {len(found.problems)} problems")
+    if found.light:
+        print(f"{found.light} of them are here without weights or images")
+    if found.unchecked:
+        print(f"{found.unchecked} times a run read another that is not here to be compared")
+    _tell(
+        [*found.problems, *(f"{name}: tainted, since it rests on {source}" for name, source in found.tainted.items())]
+    )
 
 
 @app.command(rich_help_panel="Questions")
@@ -284,6 +297,49 @@ def report(
 
     file, written = write_page(read_plan(plan_source, root), root, out, plan_source)
     print(f"{file}{'' if written else ': nothing has changed'}")
+
+
+@app.command(rich_help_panel="Shared results")
+def prune(
+    parameters: Annotated[list[Path], typer.Argument(help="Parameter files whose runs stay.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is only shown.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
+    from dropnas.provenance.prune import KINDS, remove, unwanted
+
+    found = unwanted(root, parameters)
+    for one in found:
+        print(f"{one.kind:7} {one.size / 1e6:12,.1f} MB  {one.folder}")
+    gone = remove(found, root) if yes else found
+    kinds = ", ".join(f"{sum(one.kind == kind for one in gone)} {name}" for kind, name in KINDS.items())
+    size = f"{sum(one.size for one in gone) / 1e6:,.1f} MB"
+    print(f"removed: {kinds}, {size}" if yes else f"unwanted: {kinds}, {size}; nothing was removed, --yes does")
+
+
+@app.command(rich_help_panel="Shared results")
+def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
+    """Send finished runs to the DVC remote, also while the workflow goes on."""
+    from dropnas.sharing.push import push as push_runs
+
+    done = push_runs(root, what or (), remote, _print)
+    print(f"{done.sent} runs pushed, {done.there} were there, {done.light} hold only their light part here")
+    _tell(done.problems)
+
+
+@app.command(rich_help_panel="Shared results")
+def pull(
+    what: What = None,
+    heavy: Annotated[bool, typer.Option("--heavy", help="Also weights and images.")] = False,
+    remote: RemoteName = "",
+    root: Root = HERE,
+) -> None:
+    """Bring finished runs from the DVC remote, without weights and images; stages that read these bring them."""
+    from dropnas.sharing.pull import pull as pull_runs
+
+    done = pull_runs(root, what or (), remote, _print, heavy=heavy)
+    print(f"{done.brought} runs pulled, {done.completed} completed, {done.here} were here")
+    _tell(done.problems)
 
 
 @app.command(rich_help_panel="The whole")

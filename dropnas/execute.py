@@ -25,7 +25,9 @@ from dropnas.provenance.files import read_json, sha256, write_text
 from dropnas.provenance.freeze import FROZEN, check
 from dropnas.provenance.identity import id_of, resolved
 from dropnas.provenance.lease import lease
+from dropnas.provenance.parts import is_light, stage_of
 from dropnas.provenance.store import MANIFEST, Store
+from dropnas.sharing.pull import require_heavy
 from dropnas.stages import STAGES, entry
 from dropnas.training.faults import told
 from dropnas.training.signals import EXIT_STOPPED
@@ -165,8 +167,8 @@ def _compute(
 ) -> dict[str, Any]:
     """Let the stage fill an empty folder; gives what is recorded of it, with the seconds of this attempt."""
     inputs = [store.root / name for name in spec["inputs"]]
-    for source in inputs:
-        _require_input(store, source)
+    for name, source in zip(spec["inputs"], inputs, strict=True):
+        _require_input(store, source, whole=stage_of(name) in STAGES[spec["stage"]].reads_heavy)
     scratch = store.scratch(spec["id"])
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
@@ -214,10 +216,12 @@ def _kept(scratch: Path, progress: Callable[[str], None]) -> Callable[[str], Non
 
 
 @cache
-def _require_input(store: Store, folder: Path) -> None:
-    """Inputs must be finished and unchanged; each is read through once a process."""
+def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
+    """Inputs must be finished and unchanged, and whole where that is needed; each is read through once a process."""
     if not store.is_published(folder):
         raise DropnasError("an input is not finished", where=folder, remedy="compute it first")
+    if whole and is_light(folder):
+        require_heavy(folder, store.root)
     store.require_intact(folder)
 
 

@@ -22,24 +22,26 @@ class Stage:
         module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
         config: the type of its configuration.
         trains: whether it needs torch and a device; the others run where the workflow runs.
+        reads_heavy: of which stages' runs it reads weights or images; of its other inputs it needs the light part.
     """
 
     module: str
     config: type
     trains: bool
+    reads_heavy: tuple[str, ...] = ()
 
 
 STAGES: dict[str, Stage] = {
     "data": Stage("dropnas.data.prepare", DatasetConfig, trains=False),
-    "search": Stage("dropnas.search.stage", SearchConfig, trains=True),
+    "search": Stage("dropnas.search.stage", SearchConfig, trains=True, reads_heavy=("data",)),
     "derive": Stage("dropnas.search.derive", DeriveConfig, trains=False),
     "sample": Stage("dropnas.search.sample", SampleConfig, trains=False),
     "peer": Stage("dropnas.evaluate.peer", PeerConfig, trains=False),
-    "retrain": Stage("dropnas.evaluate.retrain", RetrainConfig, trains=True),
+    "retrain": Stage("dropnas.evaluate.retrain", RetrainConfig, trains=True, reads_heavy=("data",)),
     "select": Stage("dropnas.evaluate.select", SelectConfig, trains=False),
-    "transfer": Stage("dropnas.evaluate.transfer", TransferConfig, trains=True),
+    "transfer": Stage("dropnas.evaluate.transfer", TransferConfig, trains=True, reads_heavy=("data",)),
     "variant": Stage("dropnas.analysis.variant", VariantConfig, trains=False),
-    "clusters": Stage("dropnas.analysis.clusters", ClustersConfig, trains=True),
+    "clusters": Stage("dropnas.analysis.clusters", ClustersConfig, trains=True, reads_heavy=("data", "search")),
     "correlation": Stage("dropnas.analysis.correlation", CorrelationConfig, trains=False),
     "architectures": Stage("dropnas.evaluate.architectures", ArchitecturesConfig, trains=False),
     "table": Stage("dropnas.report.tables", TableConfig, trains=False),

@@ -13,6 +13,7 @@ from typing import Any
 
 from dropnas.errors import DropnasError
 from dropnas.provenance.files import checksums, read_json, sha256, write_json
+from dropnas.provenance.parts import MARK, left_out
 
 MANIFEST, RECEIPT = "manifest.json", "run.json"
 
@@ -28,12 +29,21 @@ class Store:
         return self.root / "scratch" / identity
 
     def is_published(self, folder: Path) -> bool:
-        """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough."""
+        """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough.
+
+        Raises:
+            DropnasError: the folder is a link, which could lead out of the store.
+        """
+        _refuse_link(folder)
         return (folder / MANIFEST).is_file()
 
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
         """Give a finished folder its final name: checksums first, then one rename, then the receipt."""
         write_json(staged / MANIFEST, {"run": record, "files": checksums(staged)})
+        self.admit(staged, folder)
+
+    def admit(self, staged: Path, folder: Path) -> None:
+        """Give a folder that has its manifest its final name, by one rename; then its receipt."""
         for path in (*staged.rglob("*"), staged):  # a manifest must not outlive, in a power cut, what it vouches for
             _flush(path)
         self._clear_remains(folder)
@@ -45,6 +55,8 @@ class Store:
 
     def _clear_remains(self, folder: Path) -> None:
         """A folder without a manifest holds at most what the workflow left: an empty folder or an old receipt."""
+        if self.is_published(folder):
+            raise DropnasError("stands in the place of a run: finished before", where=folder, remedy="keep that one")
         if not folder.exists():
             return
         (folder / RECEIPT).unlink(missing_ok=True)
@@ -53,17 +65,18 @@ class Store:
 
     def write_receipt(self, folder: Path) -> None:
         """Write `run.json` again from the manifest, unless it stands there already."""
-        manifest = read_manifest(folder)
-        receipt = {**manifest["run"], "manifest_sha256": sha256(folder / MANIFEST)}
+        receipt = receipt_of(folder)
         if not (folder / RECEIPT).is_file() or read_json(folder / RECEIPT) != receipt:
             write_json(folder / RECEIPT, receipt)
 
     def damage(self, folder: Path) -> list[str]:
-        """What is wrong with a published run, one line a file; empty if all is as it was written."""
+        """What is wrong with a published run, one line a file; empty if all that is here is as it was written."""
+        _refuse_link(folder)
         manifest = read_manifest(folder)
-        found = {name: value for name, value in checksums(folder).items() if name not in (MANIFEST, RECEIPT)}
+        found = {name: value for name, value in checksums(folder).items() if name not in (MANIFEST, RECEIPT, MARK)}
         expected = manifest["files"]
-        lost = [f"{folder / name}: missing" for name in expected if name not in found]
+        absent = left_out(folder, expected)
+        lost = [f"{folder / name}: missing" for name in expected if name not in found and name not in absent]
         changed = [f"{folder / name}: changed" for name in found if name in expected and found[name] != expected[name]]
         added = [f"{folder / name}: not in the manifest" for name in found if name not in expected]
         return lost + changed + added + _receipt_damage(folder)
@@ -79,6 +92,15 @@ class Store:
         shutil.rmtree(self.scratch(identity), ignore_errors=True)
 
 
+def _refuse_link(folder: Path) -> None:
+    """A run lies in the store itself: neither it nor the folder of its stage may lead elsewhere."""
+    for place in (folder, folder.parent):
+        if place.is_symlink():
+            raise DropnasError(
+                "is a link where a run should lie", where=place, remedy="replace it by the folder itself"
+            )
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A run's manifest.
 
@@ -92,12 +114,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest  # type: ignore[no-any-return]
 
 
+def receipt_of(folder: Path) -> dict[str, Any]:
+    """What a run's receipt says: all that went into it, and the sha256 of the manifest that proves it."""
+    return {**read_manifest(folder)["run"], "manifest_sha256": sha256(folder / MANIFEST)}
+
+
 def _receipt_damage(folder: Path) -> list[str]:
     receipt = folder / RECEIPT
     if not receipt.is_file():
         return []  # the workflow removed it; it is written again
-    content = read_json(receipt)
-    intact = isinstance(content, dict) and content.get("manifest_sha256") == sha256(folder / MANIFEST)
+    intact = read_json(receipt) == receipt_of(folder)
     return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
 
 

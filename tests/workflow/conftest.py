@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,6 +113,11 @@ class Bench:
         """The sha256 of every file of every run but receipt and manifest, which record times."""
         files = [f for f in self.store.glob("runs/*/*/*") if f.name not in ("run.json", "manifest.json")]
         return {str(f.relative_to(self.store)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+    def publications(self) -> Counter[str]:
+        """How often each run was published, as the jobs' logs tell; they are only ever added to."""
+        lines = [line for log in self.store.glob("logs/*/*/*.log") for line in log.read_text().splitlines()]
+        return Counter(line.removesuffix(": published") for line in lines if line.endswith(": published"))
 
     def remove(self, *patterns: str) -> None:
         for pattern in patterns:

@@ -51,6 +51,8 @@ class Contents:
     architectures: list[Architecture]
     selections: list[PageSelection]
     excluded: list[Found]
+    unchecked: list[Found]
+    light: int
     shortfalls: list[Shortfall]
     missing: dict[str, list[Found]]
     running: dict[str, list[Found]]
@@ -92,6 +94,8 @@ def gather(content: Content, root: Path) -> Contents:
         architectures=[one for table in tables.values() for one in _architectures(table)],
         selections=page_selections(complete.values()),
         excluded=[one for one in found.values() if one.state is State.EXCLUDED],
+        unchecked=[one for one in found.values() if one.unchecked],
+        light=sum(one.light for one in found.values()),
         shortfalls=[
             *(one for part in complete.values() for one in part.shortfalls),
             *(one for part in peers for one in part.shortfalls),

@@ -2,7 +2,8 @@
 
 Design choices: the page must open half-way through months of work, so it reads no weights: the sha256 of each file
 below a megabyte is compared, of larger ones that they are there and of the length that their own header promises;
-`verify` reads the rest. The first fault of a folder is enough to keep it out of every number.
+`verify` reads the rest. What a lightly pulled run lacks on purpose is not lost. The first fault of a folder is enough
+to keep it out of every number.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from dropnas.errors import DropnasError
 from dropnas.provenance.files import read_json, sha256
 from dropnas.provenance.identity import id_of
-from dropnas.provenance.store import MANIFEST, RECEIPT, read_manifest
+from dropnas.provenance.parts import MARK, left_out
+from dropnas.provenance.store import MANIFEST, RECEIPT, read_manifest, receipt_of
 from dropnas.report.page.planned import Planned
 from dropnas.report.runs import read_run, read_training
 
@@ -55,16 +57,19 @@ def _receipt(folder: Path) -> Iterator[str]:
     if not (folder / RECEIPT).is_file():
         yield f"{RECEIPT} is missing; the next start writes it again"
         return
-    receipt = read_json(folder / RECEIPT)
-    if not isinstance(receipt, dict) or receipt.get("manifest_sha256") != sha256(folder / MANIFEST):
+    if read_json(folder / RECEIPT) != receipt_of(folder):
         yield f"{RECEIPT} does not belong to the manifest beside it"
 
 
 def _files(folder: Path, expected: dict[str, str]) -> Iterator[str]:
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    yield from (f"{name} is missing" for name in expected if name not in found)
-    yield from (f"{name} is not in the manifest" for name in found if name not in (*expected, MANIFEST, RECEIPT))
+    absent = left_out(folder, expected)
+    yield from (f"{name} is missing" for name in expected if name not in found and name not in absent)
+    yield from (f"{name} is a link" for name, file in found.items() if file.is_symlink())
+    yield from (f"{name} is not in the manifest" for name in found if name not in (*expected, MANIFEST, RECEIPT, MARK))
     for name, checksum in expected.items():
+        if name in absent:
+            continue
         file = found[name]
         if file.stat().st_size >= LIGHT:
             yield from _length(file, name)

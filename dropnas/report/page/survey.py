@@ -2,7 +2,8 @@
 
 Design choices: a run counts only if its folder is intact, is the planned one, and all that it depends on counts; so a
 damaged search takes its genotype, its retraining and every table out with it, and each of them says why. A run whose
-input is not there is kept out too: nothing shows what it was made from.
+input is not here, pruned or not pulled, counts: its manifest says which very manifest of that input it read, and all
+that read it must agree. That nobody can look at the input itself is said beside the run.
 """
 
 import hashlib
@@ -13,8 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from dropnas.errors import DropnasError
 from dropnas.plan_view import state
 from dropnas.provenance.files import sha256
+from dropnas.provenance.parts import is_light
 from dropnas.provenance.store import MANIFEST, Store, read_manifest
 from dropnas.report.page.integrity import first_fault
 from dropnas.report.page.planned import Content, Planned
@@ -38,6 +41,8 @@ class Found:
         folder: where it lies or will lie.
         state: how far it is.
         reason: why it is excluded; empty otherwise.
+        unchecked: inputs that it read and that are not here to be looked at, by the names of their folders.
+        light: whether it is here without its weights or images.
         record: what its manifest says went into it; empty unless it is done.
     """
 
@@ -45,6 +50,8 @@ class Found:
     folder: Path
     state: State
     reason: str = ""
+    unchecked: tuple[str, ...] = ()
+    light: bool = False
     record: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,9 +65,12 @@ def survey(content: Content, root: Path) -> dict[str, Found]:
     store, found = Store(root), dict[str, Found]()
     manifests: dict[str, str] = {}  # sha256 of each manifest that is there
     for run in content.runs.values():  # inputs come first
-        one = _found(run, store, [found[id_] for id_ in run.inputs], manifests)
+        try:
+            one = _found(run, store, [found[id_] for id_ in run.inputs], manifests)
+        except DropnasError as error:  # the folder is a link
+            one = Found(run, store.root / run.folder, State.EXCLUDED, error.what)
         found[run.id] = one
-    return found
+    return _without_quarrels(found)
 
 
 def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str, str]) -> Found:
@@ -75,12 +85,33 @@ def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str,
     reason = first_fault(run, folder, there) or _taint(inputs)
     if reason:
         return Found(run, folder, State.EXCLUDED, reason)
-    return Found(run, folder, State.DONE, record=read_manifest(folder)["run"])
+    record = read_manifest(folder)["run"]
+    unchecked = tuple(one.folder.name for one in inputs if not one.counts)
+    unsaid = next((name for name in unchecked if name not in record.get("input_manifests", {})), "")
+    if unsaid:
+        reason = f"its manifest does not say which {unsaid} it read, and that is not here"
+        return Found(run, folder, State.EXCLUDED, reason)
+    return Found(run, folder, State.DONE, "", unchecked, is_light(folder), record)
 
 
 def _taint(inputs: Iterable[Found]) -> str:
-    bad = next((one for one in inputs if not one.counts), None)
+    bad = next((one for one in inputs if one.state is State.EXCLUDED), None)
     return f"depends on {bad.folder.name}, which is {bad.state}" if bad else ""
+
+
+def _without_quarrels(found: dict[str, Found]) -> dict[str, Found]:
+    """Runs whose readings of an input that is not here differ are kept out, and what depends on them."""
+    read: dict[str, set[str]] = {}
+    for one in found.values():
+        for name in one.unchecked:
+            read.setdefault(name, set()).add(one.record["input_manifests"][name])
+    kept: dict[str, Found] = {}
+    for id_, one in found.items():
+        quarrel = next((name for name in one.unchecked if len(read[name]) > 1), "")
+        reason = f"others read another {quarrel}, and that is not here" if quarrel else ""
+        reason = reason or (_taint(kept[source] for source in one.run.inputs) if one.counts else "")
+        kept[id_] = Found(one.run, one.folder, State.EXCLUDED, reason) if reason else one
+    return kept
 
 
 def fingerprint(raw: object, content: Content, root: Path) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ import time
 import pytest
 
 from dropnas.errors import DropnasError
+from dropnas.provenance import lease as lease_module
 from dropnas.provenance.files import write_text
 from dropnas.provenance.lease import holder, lease
 from dropnas.provenance.store import Store
@@ -72,6 +75,7 @@ def test_a_published_run_is_never_overwritten(published):
     staged.mkdir(parents=True)
     with pytest.raises(DropnasError, match="stands in the place"):
         store.publish(staged, folder, {"id": "x"})
+    assert (folder / "run.json").is_file()
     assert (folder / "alphas.json").read_text() == "[1, 2]"
 
 
@@ -129,9 +133,114 @@ def test_a_lease_of_a_living_process_is_not_taken(tmp_path, other_process):
     assert not _take(tmp_path)
 
 
-@pytest.mark.parametrize(("age", "alive"), [(10, True), (1000, False)])
-def test_another_host_is_judged_by_its_signs_of_life(tmp_path, age, alive):
-    path = tmp_path / "lease.json"
-    path.write_text(json.dumps({"host": "elsewhere", "process": 7, "start": "1"}))
-    os.utime(path, (time.time() - age,) * 2)
-    assert bool(holder(tmp_path)) == alive
+FAR = {"host": "elsewhere", "process": 7, "start": "1", "token": "t"}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The observer's own clock, which a test turns on."""
+    now = [1000.0]
+    monkeypatch.setattr(lease_module.time, "monotonic", lambda: now[0])
+
+    def turn(seconds: float) -> None:
+        now[0] += seconds
+
+    return turn
+
+
+def leave(scratch, **owner):
+    (scratch / "lease.json").write_text(json.dumps({**FAR, **owner}))
+
+
+@pytest.mark.parametrize("skew", [-86_400, 0, 86_400])
+def test_a_holder_elsewhere_is_dead_when_its_lease_stands_still_on_the_observers_clock(tmp_path, clock, skew):
+    """However wrong the clock is that sets the file times."""
+    leave(tmp_path)
+    for beat in range(20):
+        os.utime(tmp_path / "lease.json", (time.time() + skew + beat,) * 2)
+        assert holder(tmp_path) == "elsewhere:7"
+        clock(lease_module.EXPIRY - 1)
+    clock(2)
+    assert holder(tmp_path) == ""
+
+
+def test_the_same_host_name_on_another_machine_is_looked_up_nowhere(tmp_path, clock):
+    """Two containers may share a name, and process numbers of one mean nothing in the other."""
+    leave(tmp_path, host=socket.gethostname(), boot="another", processes="pid:[1]")
+    assert holder(tmp_path)
+    clock(lease_module.EXPIRY)
+    assert not holder(tmp_path)
+
+
+def test_a_job_that_was_started_again_takes_over_from_its_earlier_attempt(tmp_path, monkeypatch):
+    leave(tmp_path, job="12", attempt="0")
+    monkeypatch.setenv("SLURM_JOB_ID", "13")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert holder(tmp_path)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    assert not holder(tmp_path)
+
+
+RIVAL = """
+import sys, time
+from pathlib import Path
+from dropnas.provenance import lease as module
+module.RENEWAL, module.EXPIRY, module.FENCE = 0.05, 0.5, 0.25
+with module.lease(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def rival(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", RIVAL, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_who_was_taken_over_while_standing_still_ends_at_once(tmp_path, rival):
+    os.kill(rival.pid, signal.SIGSTOP)
+    leave(tmp_path)  # another host has taken over
+    os.kill(rival.pid, signal.SIGCONT)
+    assert rival.wait(10) == lease_module.LOST
+    assert "took this run over" in rival.stderr.read()
+    assert json.loads((tmp_path / "lease.json").read_text()) == FAR
+
+
+def test_who_cannot_renew_ends_before_others_take_over(tmp_path, rival):
+    (tmp_path / "lease.json").unlink()
+    assert rival.wait(10) == lease_module.LOST
+    assert "could not be renewed" in rival.stderr.read()
+
+
+def test_a_living_holder_keeps_its_lease_and_gives_back_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEWAL", 0.01)
+    with lease(tmp_path):
+        before = (tmp_path / "lease.json").stat().st_mtime_ns
+        time.sleep(0.2)
+        assert (tmp_path / "lease.json").stat().st_mtime_ns > before
+        monkeypatch.setattr(lease_module, "RENEWAL", 60)
+        time.sleep(0.05)
+        leave(tmp_path)
+    assert json.loads((tmp_path / "lease.json").read_text()) == FAR
+
+
+def test_a_scratch_folder_that_is_a_link_is_refused(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "scratch").symlink_to(tmp_path / "outside")
+    with pytest.raises(DropnasError, match="is a link"), lease(tmp_path / "scratch"):
+        pass
+    assert os.listdir(tmp_path / "outside") == []
+
+
+def test_a_run_that_is_a_link_is_refused(published, tmp_path):
+    store, folder = published
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DropnasError, match="is a link"):
+        store.is_published(folder)

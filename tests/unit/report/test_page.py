@@ -15,6 +15,7 @@ from dropnas.plan import Plan, make_plan
 from dropnas.provenance.files import write_json
 from dropnas.provenance.freeze import plan_content
 from dropnas.provenance.identity import Run
+from dropnas.provenance.parts import MARK, MARK_TEXT, is_heavy
 from dropnas.provenance.store import Store
 from dropnas.report.page.contents import Contents, gather
 from dropnas.report.page.evidence import sweep
@@ -121,7 +122,84 @@ def test_a_missing_run_lowers_n_and_is_named(study: Study) -> None:
     lacks = [(one.row, one.column, one.counted, one.planned) for one in contents.shortfalls]
     assert lacks == [("cifar100", "no-grouping", 1, 2)]
     assert [one.run.id for one in contents.missing["retrain"]] == [gone.id]
-    assert "table table6-study" in excluded(contents)
+    assert [one.run.name for one in contents.unchecked] == ["table6-study"]
+    assert (contents.excluded, gone.folder.name in study.page()) == ([], True)
+
+
+def test_numbers_stand_without_their_pruned_searches_and_say_so(study: Study) -> None:
+    before = study.gather()
+    search = study.find("search", "cifar10-original-dropnas-seed0")
+    remove(search, study.root)
+    contents = study.gather()
+    assert contents.excluded == [] and errors(contents) == errors(before)
+    found = {f"{one.run.stage} {one.run.name}": one.unchecked for one in contents.unchecked}
+    assert found[f"derive {search.name}"] == (search.folder.name,)
+    assert "Inputs that are not here" in study.page() and "Inputs that are not here" not in before_page(study)
+
+
+def errors(contents: Contents) -> list[Any]:
+    """The numbers that come from trainings; a search's own cost is gone with it."""
+    return [one for one in contents.numbers if not one.column.startswith("Search Cost")]
+
+
+def before_page(study: Study) -> str:
+    """The page of the whole plan with the search published again."""
+    publish(study.find("search", "cifar10-original-dropnas-seed0"), study.root)
+    return study.page()
+
+
+def rewrite_record(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Publish a run again with another record, so that its folder is intact."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest["run"])
+    write_json(folder / "manifest.json", manifest)
+    (folder / "run.json").unlink()
+    Store(folder.parents[2]).write_receipt(folder)
+
+
+def test_readers_of_an_absent_input_that_differ_are_kept_out_with_what_follows(study: Study) -> None:
+    run = study.find("retrain", "cifar10-original-dropnas-seed0")
+    derived = run.inputs[1]
+    rewrite_record(study.folder(run), lambda record: record["input_manifests"].update({derived.folder.name: "0" * 64}))
+    remove(derived, study.root)
+    reasons = excluded(study.gather())
+    assert reasons[f"retrain {run.name}"] == f"others read another {derived.folder.name}, and that is not here"
+    assert reasons["table table6-study"].startswith("depends on")
+
+
+def test_a_reader_that_does_not_say_what_it_read_is_kept_out(study: Study) -> None:
+    search = study.find("search", "cifar10-original-dropnas-seed0")
+    derived = study.find("derive", search.name)
+    rewrite_record(study.folder(derived), lambda record: record["input_manifests"].clear())
+    remove(search, study.root)
+    assert "does not say which" in excluded(study.gather())[f"derive {search.name}"]
+
+
+def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:
+    before = study.gather()
+    for run in study.plan.by_default().runs.values():
+        if run.stage in ("search", "retrain", "data"):
+            for file in study.folder(run).iterdir():
+                if is_heavy(file.name):
+                    file.unlink()
+            (study.folder(run) / MARK).write_text(MARK_TEXT)
+    contents = study.gather()
+    assert contents.excluded == [] and contents.numbers == before.numbers
+    assert contents.light > 0 and f"{contents.light} runs lie here without weights" in study.page()
+
+
+def test_a_lightly_pulled_run_that_lost_another_file_is_damaged(study: Study) -> None:
+    run = study.find("retrain", "cifar100-original-no-grouping-seed0")
+    (study.folder(run) / MARK).write_text(MARK_TEXT)
+    (study.folder(run) / "result.json").unlink()
+    assert excluded(study.gather())[f"retrain {run.name}"] == "result.json is missing"
+
+
+def test_a_run_that_is_a_link_is_kept_out(study: Study) -> None:
+    run = study.find("retrain", "cifar100-original-no-grouping-seed0")
+    study.folder(run).rename(study.root / "elsewhere")
+    study.folder(run).symlink_to(study.root / "elsewhere")
+    assert "is a link" in excluded(study.gather())[f"retrain {run.name}"]
 
 
 def test_nothing_done_yet_is_a_page_too(study: Study) -> None:

@@ -1,0 +1,117 @@
+"""Brings runs from the DVC remote: lightly, so that plan, tables and page have them, and wholly where it is asked for.
+
+A run that is here already stays as it is. A run is left out where what was made from it, or what it was made from, is
+here from another computation: a table must rest on the very bytes that its inputs had.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from dropnas.errors import DropnasError
+from dropnas.provenance.files import sha256
+from dropnas.provenance.parts import is_light
+from dropnas.provenance.store import MANIFEST, Store, read_manifest
+from dropnas.provenance.verify import published
+from dropnas.sharing.arrival import bring, complete
+from dropnas.sharing.entry import Entry
+from dropnas.sharing.remote import open_remote
+from dropnas.sharing.wanted import wanted
+
+BATCH = 64  # runs whose files are fetched together
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a pull did: how many runs it brought and completed, how many were here whole; what it left out and why."""
+
+    brought: int
+    completed: int
+    here: int
+    problems: tuple[str, ...]
+
+
+def pull(
+    root: Path, words: Sequence[str], remote_name: str, progress: Callable[[str], None], *, heavy: bool = False
+) -> Pulled:
+    """Bring runs that the remote has and this store lacks.
+
+    Args:
+        root: of the store.
+        words: parameter files and run folders that say which; without them all that the remote has.
+        remote_name: of the DVC remote; empty for the default one.
+        progress: called with a line now and then.
+        heavy: bring weights and images, too, also of runs that are here without them.
+
+    Raises:
+        DropnasError: the remote cannot be used, or its index is damaged.
+    """
+    remote, names, store = open_remote(root, remote_name), wanted(words, root), Store(root)
+    index = remote.index()
+    meant = [name for name in index if names is None or name in names]
+    here = {name for name in meant if store.is_published(root / name)}
+    problems = {name: "was pushed from two places at once" for name in meant if len(index[name]) > 1}
+    new = {name: index[name][0] for name in meant if name not in here and name not in problems}
+    entries = remote.read(new)
+    problems |= _strangers(entries, index, root)
+    chosen = [entry for name, entry in entries.items() if name not in problems]
+    for batch in _batches(chosen, progress, "fetched"):
+        problems |= bring(remote, store, batch, heavy=heavy)
+    lacking = {name: index[name][0] for name in sorted(here) if heavy and is_light(root / name)}
+    for batch in _batches(list(remote.read(lacking).values()), progress, "completed"):
+        problems |= complete(remote, store, batch)
+    brought = sum(entry.folder not in problems for entry in chosen)
+    completed = len(lacking.keys() - problems.keys())
+    lines = tuple(f"{name}: left out: {why}" for name, why in problems.items())
+    return Pulled(brought, completed, len(here) - len(lacking), lines)
+
+
+def require_heavy(folder: Path, root: Path) -> None:
+    """Bring the heavy part of a run that a stage is about to read, if it is not here.
+
+    Raises:
+        DropnasError: it cannot be brought; says what to type.
+    """
+    if not is_light(folder):
+        return
+    name = folder.relative_to(root).as_posix()
+    hint = f"python -m dropnas pull --heavy {name}"
+    try:
+        done = pull(root, [name], "", lambda line: None, heavy=True)
+    except DropnasError as error:
+        raise DropnasError(f"only its light part is here, and {error}", where=name, remedy=hint) from error
+    if is_light(folder):
+        why = done.problems[0] if done.problems else "the remote does not have it"
+        raise DropnasError(f"only its light part is here: {why}", where=name, remedy=hint)
+
+
+def _strangers(entries: Mapping[str, Entry], index: Mapping[str, Sequence[str]], root: Path) -> dict[str, str]:
+    """Runs of the remote that do not go with those here, and why."""
+    local = {folder.name: sha256(folder / MANIFEST) for folder in published(root)}
+    coming = {entry.folder.rpartition("/")[2]: entry.manifest for entry in entries.values()}
+    read_here = {item for folder in published(root) for item in _inputs(folder).items()}
+    others = {name for name, manifest in read_here if coming.get(name, manifest) != manifest}
+    found = {}
+    for name, entry in entries.items():
+        versions = {**coming, **local}
+        wrong = next((one for one, read in entry.inputs.items() if versions.get(one, read) != read), "")
+        if wrong:
+            found[name] = f"it was made from another {wrong} than the one here"
+        elif name.rpartition("/")[2] in others:
+            found[name] = "a run here was made from another computation of it"
+    return found
+
+
+def _inputs(folder: Path) -> dict[str, str]:
+    """The sha256 of the manifest of each run that a run read."""
+    read: dict[str, str] = read_manifest(folder)["run"].get("input_manifests", {})
+    return read
+
+
+def _batches(entries: Sequence[Entry], progress: Callable[[str], None], what: str) -> Iterator[list[Entry]]:
+    rest, done = iter(entries), 0
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+        done += len(batch)
+        progress(f"{done} of {len(entries)} runs {what}")

@@ -1,0 +1,73 @@
+"""Several starts of one plan, at once and by force: each run is computed once, finished work is never deleted."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import WAIT, Bench, make_bench
+
+
+@pytest.fixture
+def other(project: Path, tmp_path: Path, fresh: Bench) -> Bench:
+    """A second checkout, with an edit that changes no run, whose starts fill the first one's store."""
+    bench = make_bench(tmp_path / "other", project)
+    (bench.checkout / "dropnas" / "cli.py").open("a").write("# Another checkout.\n")
+    bench.store.rmdir()
+    bench.store.symlink_to(fresh.store)
+    return bench
+
+
+def end(process: subprocess.Popen[str], bench: Bench) -> None:
+    assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
+
+
+def test_two_heads_from_two_checkouts_share_the_work(fresh, other, built):
+    heads = [(bench.begin("--cores", "2"), bench) for bench in (fresh, other)]
+    for process, bench in heads:
+        end(process, bench)
+    assert len(list(fresh.store.glob("plans/*"))) == 2  # each worked from its own frozen copy
+    assert fresh.contents() == built.bench.contents()
+    assert fresh.publications().keys() == fresh.runs().keys()
+    assert set(fresh.publications().values()) == {1}
+
+
+def test_one_of_two_heads_may_be_killed_with_all_its_jobs(fresh, other, built):
+    victim, survivor = fresh.begin("table1"), other.begin("table1")
+    fresh.wait_until(lambda: fresh.finished("search/digits-"), "a finished search")
+    jobs = descendants(victim.pid)
+    for process in jobs:
+        os.kill(process, signal.SIGKILL)
+    victim.wait()
+    end(survivor, other)
+    assert fresh.contents().items() <= built.bench.contents().items()
+    assert set(fresh.publications().values()) == {1}
+
+
+def descendants(process: int) -> list[int]:
+    """A process and all that it started."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [process, *(one for child in children for one in descendants(int(child)))]
+
+
+def test_a_forced_rerun_computes_and_deletes_nothing(bench):
+    before, contents = bench.runs(), bench.contents()
+    published = bench.publications()
+    bench.run("--forceall", "table1")
+    assert bench.runs() == before and bench.contents() == contents
+    assert bench.publications() == published
+    assert len(list(bench.store.glob("runs/*/*/run.json"))) == len(before)
+    assert bench.would_run() == set()
+
+
+def test_a_deleted_record_in_the_middle_loses_nothing(fresh, built):
+    process = fresh.begin("table1")
+    fresh.wait_until(lambda: fresh.finished("search/digits-"), "a finished search")
+    fresh.kill_all()
+    process.wait()
+    fresh.remove(".snakemake")
+    fresh.run("table1")
+    assert fresh.contents().items() <= built.bench.contents().items()
+    assert set(fresh.publications().values()) == {1}
