@@ -32,8 +32,11 @@ def specs(job):
 
 
 def command(verb):
-    """The shell command of a job: one process for all its runs, its output in the job's log."""
-    return f"bash {LOGGED} {{log:q}} python -m dropnas {verb} {{params.specs:q}}"
+    """The shell command of a job: one process for all its runs, its output in the job's log.
+
+    `exec`, so that no shell stands between that dies of the scheduler's warning; `--cleanenv` drops Snakemake's own number of threads.
+    """
+    return f"export OMP_NUM_THREADS={{threads}}; exec bash {LOGGED} {{log:q}} python -m dropnas {verb} {{params.specs:q}}"
 
 
 def gpus_here():
