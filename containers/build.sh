@@ -30,7 +30,8 @@ build_sif() {
         docker) docker save --output "$archive/image.tar" "$image" ;;
         *) "$program" push --quiet "$image" "docker-archive:$archive/image.tar" ;;
     esac
-    apptainer build --force "${apptainer_options[@]}" "$sif.new" "docker-archive:$archive/image.tar"
+    # zstd: made in a fifth of the time of the default, and faster to read at each job's start
+    apptainer build --force --mksquashfs-args "-comp zstd -Xcompression-level 3" "${apptainer_options[@]}" "$sif.new" "docker-archive:$archive/image.tar"
     mv "$sif.new" "$sif"  # jobs that run keep the old one
 }
 

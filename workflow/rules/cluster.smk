@@ -6,10 +6,21 @@
 # - Such a job is requeued by the Snakemake in it, outside the image, where SLURM's commands are: as often as it takes.
 import signal
 
+QUOTES = "'\""
 PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")
 
 
 container: os.environ.get("DROPNAS_SIF", str(ROOT / "containers" / "dropnas.sif"))
+
+
+def asked(job):
+    """What a job asks a scheduler for; GPUs as `gres` where the site's profile names one (`gres: gpu:a100`)."""
+    site = workflow.resource_settings.default_resources or {}
+    if "gres" not in site:
+        return job["resources"]
+    gpus = job["resources"]["gpu"]
+    gres = f"{site['gres'].raw.strip(QUOTES)}:{gpus}" if gpus else ""
+    return {**job["resources"], "gpu": 0, "gres": gres}
 
 
 def outlive(number, frame):

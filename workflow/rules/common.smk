@@ -31,12 +31,17 @@ def specs(job):
     return [str(PLAN_FOLDER / spec) for spec in job["specs"]]
 
 
-def command(verb):
-    """The shell command of a job: one process for all its runs, its output in the job's log.
+def command(verb, processes=1):
+    """The shell command of a job: one process for all its runs, or several that train each together, its output in the job's log.
 
-    `exec`, so that no shell stands between that dies of the scheduler's warning; `--cleanenv` drops Snakemake's own number of threads.
+    `exec` leaves no shell between that would die of a scheduler's warning. torchrun would too: it ignores the warning, and
+    its processes, which set handlers of their own, do not. The number of threads is told, since `--cleanenv` drops it.
     """
-    return f"export OMP_NUM_THREADS={{threads}}; exec bash {LOGGED} {{log:q}} python -m dropnas {verb} {{params.specs:q}}"
+    python, before = "python", f"export OMP_NUM_THREADS=$(({{threads}} / {processes}));"
+    if processes > 1:
+        python = f"python -m torch.distributed.run --standalone --nproc-per-node {processes}"
+        before += " trap '' USR1;"
+    return f"{before} exec bash {LOGGED} {{log:q}} {python} -m dropnas {verb} {{params.specs:q}}"
 
 
 def gpus_here():
