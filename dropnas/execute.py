@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -28,7 +28,6 @@ from dropnas.provenance.lease import lease
 from dropnas.provenance.store import MANIFEST, Store
 from dropnas.stages import STAGES, entry
 from dropnas.training.faults import told
-from dropnas.training.signals import caught
 from dropnas.workspace import Workspace
 
 PROGRESS = "progress.txt"  # in a run's scratch folder: the last line that it told
@@ -58,20 +57,10 @@ def execute(specs: Iterable[dict[str, Any]], root: Path, progress: Callable[[str
 
     Returns:
         How many of them failed.
-
-    Raises:
-        SystemExit: with `signals.EXIT_STOPPED`, when SIGTERM or SIGUSR1 stopped a training whose state is saved.
     """
     plan = os.environ.get("DROPNAS_PLAN")
     if plan:
         check(root / plan)
-    specs = list(specs)
-    trains = any(STAGES[spec["stage"]].trains for spec in specs)
-    with caught() if trains else nullcontext():  # a signal between two runs stops the next one
-        return _execute_all(specs, root, progress)
-
-
-def _execute_all(specs: list[dict[str, Any]], root: Path, progress: Callable[[str], None]) -> int:
     failures = 0
     for spec in specs:
         try:
