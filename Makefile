@@ -1,6 +1,6 @@
 # Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke mini paper plan test lint format lock image sif clean distclean
+.PHONY: help setup smoke mini paper plan test trials lint format lock image sif clean distclean
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python3.13; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -34,6 +34,9 @@ plan: $(READY)  ## what PARAMS=params/smoke.yaml would run
 
 test: $(READY)  ## the tests
 	@$(BIN)/python -m pytest
+
+trials: $(READY)  ## kills, damaged checkpoints, full disks: all of them, counted
+	@for trial in kills damage full_disk; do $(BIN)/python -m tests.trials.$$trial || exit 1; done
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/mypy

@@ -34,6 +34,16 @@ def _stage(stage: str, specs: list[Path], root: Path) -> None:
     _finish(execute([read_spec(path, stage) for path in specs], root, _print))
 
 
+def _train(stage: str, specs: list[Path], root: Path) -> None:
+    """As `_stage`, and a warning by the scheduler ends the process once the state is saved."""
+    from dropnas.training.signals import obey
+
+    warned = obey()
+    from dropnas.execute import execute, read_spec
+
+    _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
+
+
 def _finish(failures: int) -> None:
     if failures:
         raise typer.Exit(1)
@@ -46,7 +56,7 @@ def _print(line: str) -> None:
 @app.command(rich_help_panel="Stages")
 def search(specs: Specs, root: Root = HERE) -> None:
     """Search for cells, one seed a run."""
-    _stage("search", specs, root)
+    _train("search", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
@@ -58,7 +68,7 @@ def derive(specs: Specs, root: Root = HERE) -> None:
 @app.command(rich_help_panel="Stages")
 def retrain(specs: Specs, root: Root = HERE) -> None:
     """Train genotypes from scratch on CIFAR."""
-    _stage("retrain", specs, root)
+    _train("retrain", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
@@ -68,9 +78,17 @@ def select(specs: Specs, root: Root = HERE) -> None:
 
 
 @app.command(rich_help_panel="Stages")
-def transfer(specs: Specs, root: Root = HERE) -> None:
-    """Train genotypes on ImageNet; with `torchrun -m dropnas transfer …` on several GPUs."""
-    _stage("transfer", specs, root)
+def transfer(
+    specs: Specs,
+    root: Root = HERE,
+    processes: Annotated[int, typer.Option(min=1, help="That train together on this host, one for each GPU.")] = 1,
+) -> None:
+    """Train genotypes on ImageNet, with --processes on several GPUs."""
+    if processes > 1:
+        from dropnas.training.launch import together
+
+        sys.exit(together(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
+    _train("transfer", specs, root)
 
 
 @app.command(rich_help_panel="Stages")

@@ -102,6 +102,7 @@ class Machine:
         workers: processes that decode ImageNet's images.
         runs_per_job: how many runs of a stage share one process.
         transfer_processes: how many processes train on ImageNet together, each with a GPU, threads and memory of its own.
+        checkpoint_seconds: between two checkpoints; a killed run loses at most so much.
         memory_mb, runtime_minutes: what a training job asks a cluster for.
     """
 
@@ -112,6 +113,7 @@ class Machine:
     workers: int = field(default=0, metadata={"ge": 0, "le": 1024})
     runs_per_job: dict[Literal["search", "retrain", "transfer"], int] = field(default_factory=dict)
     transfer_processes: int = field(default=1, metadata={"ge": 1, "le": 64})
+    checkpoint_seconds: float = field(default=300.0, metadata={"ge": 0})
     memory_mb: int = field(default=16000, metadata={"ge": 1})
     runtime_minutes: int = field(default=1440, metadata={"ge": 1})
 

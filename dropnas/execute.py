@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -20,15 +19,17 @@ from typing import Any
 
 from dropnas.config import Machine, parse
 from dropnas.errors import DropnasError
+from dropnas.provenance.attempts import Attempts
 from dropnas.provenance.environment import environment
-from dropnas.provenance.files import read_json, sha256, write_json, write_text
+from dropnas.provenance.files import read_json, sha256, write_text
 from dropnas.provenance.freeze import FROZEN, check
 from dropnas.provenance.identity import id_of, resolved
 from dropnas.provenance.lease import lease
 from dropnas.provenance.store import MANIFEST, Store
 from dropnas.stages import STAGES, entry
 from dropnas.training.faults import told
-from dropnas.workspace import Workspace
+from dropnas.training.signals import EXIT_STOPPED
+from dropnas.workspace import Workspace, unseen
 
 PROGRESS = "progress.txt"  # in a run's scratch folder: the last line that it told
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
@@ -52,26 +53,51 @@ class Spec:
     location: str
 
 
-def execute(specs: Iterable[dict[str, Any]], root: Path, progress: Callable[[str], None]) -> int:
+def never() -> bool:
+    """No warning comes."""
+    return False
+
+
+def execute(
+    specs: Iterable[dict[str, Any]],
+    root: Path,
+    progress: Callable[[str], None],
+    warned: Callable[[], bool] = never,
+) -> int:
     """Compute runs one after another.
+
+    Args:
+        warned: whether this process was asked to stop; then no further run is begun.
 
     Returns:
         How many of them failed.
+
+    Raises:
+        SystemExit: with `signals.EXIT_STOPPED`, where the process was asked to stop.
     """
     plan = os.environ.get("DROPNAS_PLAN")
     if plan:
         check(root / plan)
     failures = 0
     for spec in specs:
+        if warned():
+            progress(f"{spec['name']}: not begun, a signal asks to stop; start it again")
+            raise SystemExit(EXIT_STOPPED)
         try:
             with told():
                 _execute_one(spec, Store(root), progress)
         except DropnasError as error:
             failures += 1
             print(f"error: {spec['stage']} {spec['name']}: {error}", file=sys.stderr)
-        except Exception:
+        except Exception as error:
             failures += 1
-            print(f"error: {spec['stage']} {spec['name']} failed by a mistake in the program:", file=sys.stderr)
+            begin = f"error: {spec['stage']} {spec['name']}"
+            if isinstance(error, OSError) and str(error.filename).startswith(f"{root / 'scratch'}{os.sep}"):
+                print(
+                    f"{begin}: {error.filename}: {error.strerror}", file=sys.stderr
+                )  # what stands there, not the code
+                continue
+            print(f"{begin} failed by a mistake in the program:", file=sys.stderr)
             traceback.print_exc()
     return failures
 
@@ -99,7 +125,7 @@ def read_spec(path: Path, stage: str) -> dict[str, Any]:
 def _execute_one(spec: dict[str, Any], store: Store, progress: Callable[[str], None]) -> None:
     folder = store.root / spec["folder"]
     if not _leads() and not store.is_published(folder):
-        _compute(spec, store, progress, store.scratch(spec["id"]) / f"rank{os.environ['RANK']}")
+        _compute(spec, store, progress, store.scratch(spec["id"]) / f"rank{os.environ['RANK']}", unseen)
         return
     with lease(store.scratch(spec["id"])):
         if store.is_published(folder):
@@ -107,11 +133,22 @@ def _execute_one(spec: dict[str, Any], store: Store, progress: Callable[[str], N
             store.write_receipt(folder)
             progress(f"{spec['folder']}: finished before")
         else:
-            staged = store.scratch(spec["id"]) / "staged"
-            record = _compute(spec, store, progress, staged)
-            store.publish(staged, folder, record)
+            _attempt(spec, store, progress)
             progress(f"{spec['folder']}: published")
     store.discard_scratch(spec["id"])
+
+
+def _attempt(spec: dict[str, Any], store: Store, progress: Callable[[str], None]) -> None:
+    """Compute and publish a run, from where earlier attempts left it."""
+    scratch = store.scratch(spec["id"])
+    attempts, staged = Attempts(scratch), scratch / "staged"
+    try:
+        record = _compute(spec, store, progress, staged, attempts.warned)
+    except SystemExit as end:
+        if end.code == EXIT_STOPPED:
+            attempts.stopped()
+        raise
+    store.publish(staged, store.root / spec["folder"], {**record, "seconds": attempts.seconds + record["seconds"]})
 
 
 def _leads() -> bool:
@@ -119,8 +156,14 @@ def _leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _compute(spec: dict[str, Any], store: Store, progress: Callable[[str], None], staged: Path) -> dict[str, Any]:
-    """Let the stage fill an empty folder; gives what is recorded of it."""
+def _compute(
+    spec: dict[str, Any],
+    store: Store,
+    progress: Callable[[str], None],
+    staged: Path,
+    stopping: Callable[[], None],
+) -> dict[str, Any]:
+    """Let the stage fill an empty folder; gives what is recorded of it, with the seconds of this attempt."""
     inputs = [store.root / name for name in spec["inputs"]]
     for source in inputs:
         _require_input(store, source)
@@ -129,7 +172,7 @@ def _compute(spec: dict[str, Any], store: Store, progress: Callable[[str], None]
     staged.mkdir(parents=True)
     stage, machine = STAGES[spec["stage"]], spec["machine"]
     config = parse(stage.config, spec["config"], spec["name"])
-    started, earlier = datetime.now(UTC), _earlier_attempts(scratch)
+    started = datetime.now(UTC)
     with ExitStack() as stack:
         device = _device(stack, machine["device"], progress) if stage.trains else "cpu"
         workspace = Workspace(
@@ -139,13 +182,15 @@ def _compute(spec: dict[str, Any], store: Store, progress: Callable[[str], None]
             threads=machine["threads"],
             workers=machine["workers"],
             location=spec["location"],
+            checkpoint_seconds=machine["checkpoint_seconds"],
+            stopping=stopping,
             progress=_kept(scratch, _named(spec, progress)),
         )
         statistics = entry(spec["stage"])(config, inputs, staged, workspace)
         used = environment(device, machine["threads"])
     ended = datetime.now(UTC)
     times = {
-        "seconds": earlier + (ended - started).total_seconds(),
+        "seconds": (ended - started).total_seconds(),
         "started": f"{started:%FT%TZ}",
         "ended": f"{ended:%FT%TZ}",
     }
@@ -180,18 +225,6 @@ def _device(stack: ExitStack, wanted: str, progress: Callable[[str], None]) -> s
     from dropnas.training.devices import claimed  # torch is imported only by stages that train
 
     return stack.enter_context(claimed(wanted, progress))
-
-
-def _earlier_attempts(scratch: Path) -> float:
-    """Seconds that earlier, killed attempts at this run worked, up to their last sign of life in the scratch folder."""
-    log = scratch / "attempts.json"
-    attempts = read_json(log) if log.is_file() else []
-    if attempts:
-        signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]  # ours
-        newest = max(path.stat().st_mtime for path in signs)
-        attempts[-1]["seconds"] = max(0.0, newest - attempts[-1]["started"])
-    write_json(log, [*attempts, {"started": time.time(), "seconds": 0.0}])
-    return float(sum(attempt["seconds"] for attempt in attempts))
 
 
 def _provenance(spec: dict[str, Any], inputs: list[Path], root: Path) -> dict[str, Any]:

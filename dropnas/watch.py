@@ -5,7 +5,6 @@ running one lies in its scratch folder, and why a run failed stands in its job's
 as this host, from any process that sees the store, and disturbs nothing.
 """
 
-import json
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from dropnas.cost.pace import HOUR, Rate, hours_to_go, rate
 from dropnas.cost.work import COSTLY
 from dropnas.errors import DropnasError
 from dropnas.plan_view import state
+from dropnas.provenance.attempts import read as read_attempts
 from dropnas.provenance.store import Store
 
 EPOCH = re.compile(r"\bepoch (\d+)/(\d+)")
@@ -169,7 +169,7 @@ class Watch:
             log = self.root / "logs" / self.plan["profile"] / job["stage"] / f"{job['name']}.log"
             if reason := failure(_text(log), run):
                 yield Failed(run, reason, log)
-            elif (self.store.scratch(run["id"]) / "attempts.json").is_file():
+            elif read_attempts(self.store.scratch(run["id"])):
                 yield Failed(run, "stopped", None)
 
 
@@ -198,5 +198,5 @@ def _text(path: Path) -> str:
 
 def _started(scratch: Path) -> float | None:
     """When the attempt at a run began; None before it says so."""
-    text = _text(scratch / "attempts.json")
-    return float(json.loads(text)[-1]["started"]) if text else None
+    attempts = read_attempts(scratch)
+    return attempts[-1].started if attempts else None

@@ -12,6 +12,10 @@ def silent(message: str) -> None:
     """Report progress to nobody."""
 
 
+def unseen() -> None:
+    """Tell nobody that a run is asked to stop."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The place and the means of one run.
@@ -23,7 +27,9 @@ class Workspace:
         threads: CPU threads of one process; fixed, because it changes the rounding of sums.
         workers: processes that decode images for ImageNet.
         location: where a dataset's source lies, if it is a local one.
+        checkpoint_seconds: between two checkpoints: what a killed run loses at most.
         progress: called with one plain line now and then.
+        stopping: called when the run is asked to stop, before it saves its state.
     """
 
     scratch: Path
@@ -32,4 +38,6 @@ class Workspace:
     threads: int = 1
     workers: int = 0
     location: str = ""
+    checkpoint_seconds: float = 300.0
     progress: Callable[[str], None] = silent
+    stopping: Callable[[], None] = unseen

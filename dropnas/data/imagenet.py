@@ -28,6 +28,7 @@ from dropnas.data.dataset import Dataset, Split, read_dataset
 from dropnas.data.manifest import IMAGE_ERRORS, BytesAt, manifest_type
 from dropnas.data.splits import check_labels
 from dropnas.errors import DropnasError
+from dropnas.training import signals
 from dropnas.training.seeding import generator
 
 SCALE = (0.08, 1.0)  # share of the area that a training crop takes
@@ -222,6 +223,7 @@ def batches(
         sampler=mine,
         num_workers=workers,
         multiprocessing_context="fork" if workers else None,  # workers inherit the open source and touch no GPU
+        worker_init_fn=signals.ignore,  # what warns the training must not take its images away before it has saved
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # the loader draws a number that nobody uses; not from the global generator
     )

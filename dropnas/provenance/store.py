@@ -34,11 +34,13 @@ class Store:
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
         """Give a finished folder its final name: checksums first, then one rename, then the receipt."""
         write_json(staged / MANIFEST, {"run": record, "files": checksums(staged)})
-        _flush(staged)
+        for path in (*staged.rglob("*"), staged):  # a manifest must not outlive, in a power cut, what it vouches for
+            _flush(path)
         self._clear_remains(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged, folder)
-        _flush(folder.parent)
+        for path in (folder.parent, folder.parent.parent):  # the upper one may just have got the lower one
+            _flush(path)
         self.write_receipt(folder)
 
     def _clear_remains(self, folder: Path) -> None:
@@ -99,8 +101,9 @@ def _receipt_damage(folder: Path) -> list[str]:
     return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
 
 
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

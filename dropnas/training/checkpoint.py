@@ -1,14 +1,16 @@
 """Checkpoints: the whole state of a training, so that a killed one ends as if it had not been.
 
 Design: a file is one header line (format, sha256 of the rest, identity of the run) and the bytes of `torch.save`. It
-is written beside, flushed to the disk, and renamed; the last two are kept, so that a damaged one costs one interval,
-not the run. Nothing is unpickled but tensors and plain values (`weights_only`), and only after the checksum agreed.
+is written beside, flushed to the disk, and renamed. The last two that are known to be intact are kept, so that a
+damaged one costs one interval, not the run, and never pushes a good one out. Nothing is unpickled but tensors and plain
+values (`weights_only`), and only after the checksum agreed.
 """
 
 import hashlib
 import io
 import os
-import pickle
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,52 +19,77 @@ import torch
 
 FORMAT = "dropnas-checkpoint-1"
 KEPT = 2
+NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
+LONGEST_HEADER = 1000  # bytes; ours are a fifth of that
 State = dict[str, Any]
 
 
-def save(folder: Path, identity: str, state: State) -> None:
-    """Write a checkpoint with the next number and drop all but the last two.
+def newest(folder: Path) -> int:
+    """The highest number of a checkpoint in a folder, whatever state it is in; 0 where there is none."""
+    return max(_numbered(folder), default=0)
+
+
+class Checkpoints:
+    """The checkpoints of one run.
 
     Args:
         folder: the run's scratch folder; made where it is missing.
         identity: the run's identity, without blanks.
-        state: tensors and plain values (numbers, strings, lists, dicts).
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; nothing half-written stays.
+        progress: told a line for each checkpoint that cannot be used.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    found = _checkpoints(folder)
-    number = int(found[-1].stem.split("-")[1]) + 1 if found else 1
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
-    _write(folder / f"checkpoint-{number:08d}.pt", f"{FORMAT} {digest} {identity}\n".encode(), buffer.getbuffer())
-    for old in _checkpoints(folder)[:-KEPT]:
-        old.unlink(missing_ok=True)
+
+    def __init__(self, folder: Path, identity: str, progress: Callable[[str], None]) -> None:
+        self.folder, self.identity, self.progress = folder, identity, progress
+        self.intact: list[Path] = []  # that were read or written here, in their order
+
+    def load(self) -> State | None:
+        """The state of the newest intact checkpoint of this run, on the CPU; None where there is none.
+
+        Each damaged or foreign one that is newer is named in one line, and left out.
+        """
+        found = _numbered(self.folder)
+        for number in sorted(found, reverse=True):
+            try:
+                state = _read(found[number], self.identity)
+            except (ValueError, OSError) as error:
+                reason = (error.strerror or error) if isinstance(error, OSError) else error
+                self.progress(f"{found[number]}: {reason}; this checkpoint is left out")
+            else:
+                self.intact = [found[number]]
+                return state
+        return None
+
+    def save(self, state: State) -> None:
+        """Write a checkpoint with the next number; drop all but the last two intact ones.
+
+        Args:
+            state: tensors and plain values (numbers, strings, lists, dicts).
+
+        Raises:
+            OSError: the disk is full or the folder cannot be written; nothing half-written stays.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
+        path = self.folder / f"checkpoint-{newest(self.folder) + 1:08d}.pt"
+        _write(path, f"{FORMAT} {digest} {self.identity}\n".encode(), buffer.getbuffer())
+        self.intact = [*self.intact, path][-KEPT:]
+        for old in _numbered(self.folder).values():
+            if old not in self.intact:
+                _remove(old)
 
 
-def load(folder: Path, identity: str, progress: Callable[[str], None]) -> State | None:
-    """The state of the newest intact checkpoint of this run, on the CPU; None where there is none.
-
-    Each damaged or foreign one that is newer is named in one line through `progress`, and left out.
-    """
-    for path in reversed(_checkpoints(folder)):
-        try:
-            return _read(path, identity)
-        except (ValueError, OSError) as error:
-            progress(f"{path}: {error}; this checkpoint is left out")
-    return None
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("checkpoint-????????.pt"))
+def _numbered(folder: Path) -> dict[int, Path]:
+    names = ((NAME.fullmatch(path.name), path) for path in folder.glob("checkpoint-*.pt"))
+    return {int(match[1]): path for match, path in names if match}
 
 
 def _write(path: Path, header: bytes, payload: memoryview) -> None:
     partial = path.with_name("checkpoint.partial")
+    _remove(partial)  # of a killed process; it is never written through, since it could be a link
     try:
-        with partial.open("wb") as file:
+        with partial.open("xb") as file:
             file.write(header)
             file.write(payload)
             file.flush()
@@ -71,6 +98,15 @@ def _write(path: Path, header: bytes, payload: memoryview) -> None:
     finally:
         partial.unlink(missing_ok=True)
     _flush_folder(path.parent)
+    _flush_folder(path.parent.parent)  # the folder itself may be new
+
+
+def _remove(path: Path) -> None:
+    """Remove whatever has this name."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:
@@ -83,16 +119,27 @@ def _flush_folder(folder: Path) -> None:
 
 def _read(path: Path, identity: str) -> State:
     """Raises ValueError for what is damaged or foreign."""
-    header, _, payload = path.read_bytes().partition(b"\n")
-    words = header.decode("ascii", "replace").split(" ")
-    if len(words) != 3 or words[0] != FORMAT:
-        raise ValueError("not a checkpoint of this version")
-    if words[2] != identity:
-        raise ValueError(f"belongs to another run ({words[2]})")
-    if hashlib.sha256(payload).hexdigest() != words[1]:
+    if path.is_symlink() or not path.is_file():
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        words = file.readline(LONGEST_HEADER).removesuffix(b"\n").split(b" ")
+        if len(words) != 3 or words[0] != FORMAT.encode():
+            raise ValueError("not a checkpoint of this version")
+        if words[2] != identity.encode():
+            raise ValueError(f"belongs to another run ({ascii(words[2])[2:-1]})")
+        payload = file.read()
+    if hashlib.sha256(payload).hexdigest().encode() != words[1]:
         raise ValueError("damaged, its checksum does not agree")
+    return _unpickled(payload)
+
+
+def _unpickled(payload: bytes) -> State:
     try:
-        state: State = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # foreign bytes make the unpickler raise nearly anything
         raise ValueError("holds more than tensors and plain values") from error
+    if not isinstance(state, dict):
+        raise ValueError("holds no state of a training")
     return state

@@ -1,14 +1,14 @@
 """What makes two runs with the same seed equal, set at the start of each run.
 
 Design: on a CPU an operation without a deterministic form is an error; on a GPU, where a few have none, it is torch's
-warning. The global generator is seeded too: our code never draws from it, a user's own operation may.
+warning. The global generators are seeded too: our code never draws from them, a user's own operation may.
 """
 
 import os
 
 import torch
 
-from dropnas.training.seeding import derive
+from dropnas.training.seeding import seed_global_generators
 
 
 def apply(seed: int, device: str, threads: int) -> None:
@@ -19,4 +19,4 @@ def apply(seed: int, device: str, threads: int) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False  # chooses by timing, so it differs from start to start
     torch.backends.cudnn.deterministic = True
-    torch.manual_seed(derive(seed, "global"))
+    seed_global_generators(seed)

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.training import checkpoint, signals
+from dropnas.training import signals
+from dropnas.training.checkpoint import Checkpoints, State
 from dropnas.training.metrics import Row
 from dropnas.training.ranks import ALONE, Ranks
+from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace
 
-INTERVAL = 300.0  # seconds between two checkpoints: what a killed run loses at most
 SPACING = 10.0  # seconds: an epoch's end is saved too, but not more often than this
 CHECKED_STEPS = 50  # a loss that is not finite is seen after so many steps at the latest
 
@@ -50,30 +51,23 @@ class Trainee(Protocol):
         """Take over such a state; its tensors come on the CPU."""
 
 
-def train(
-    trainee: Trainee,
-    epochs: int,
-    workspace: Workspace,
-    *,
-    interval: float = INTERVAL,
-    ranks: Ranks = ALONE,
-) -> list[Row]:
+def train(trainee: Trainee, epochs: int, workspace: Workspace, *, ranks: Ranks = ALONE) -> list[Row]:
     """Train to the end, from the last checkpoint in `workspace.scratch` where there is one.
 
     Args:
-        interval: seconds between two checkpoints.
         ranks: the processes that train together; the leader alone saves and reports.
 
     Returns:
         one row an epoch: `epoch` (counted from 1), then what `finish_epoch` gave.
 
     Raises:
-        DropnasError: the loss is not finite.
+        DropnasError: the loss is not finite, or the checkpoint was made on another kind of device.
         SystemExit: with `signals.EXIT_STOPPED`, after SIGTERM or SIGUSR1, once the state is saved.
     """
-    saved = ranks.share(lambda: checkpoint.load(workspace.scratch, workspace.identity, workspace.progress))
+    checkpoints = Checkpoints(workspace.scratch, workspace.identity, workspace.progress)
+    saved = ranks.share(checkpoints.load)
     with signals.caught() as stop_asked:
-        return _Loop(trainee, epochs, workspace, interval, ranks, stop_asked).run(saved)
+        return _Loop(trainee, epochs, workspace, ranks, checkpoints, stop_asked).run(saved)
 
 
 class _Loop:
@@ -82,18 +76,21 @@ class _Loop:
         trainee: Trainee,
         epochs: int,
         workspace: Workspace,
-        interval: float,
         ranks: Ranks,
+        checkpoints: Checkpoints,
         stop_asked: Callable[[], bool],
     ) -> None:
         self.trainee, self.epochs, self.workspace = trainee, epochs, workspace
-        self.interval, self.ranks, self.stop_asked = interval, ranks, stop_asked
+        self.ranks, self.checkpoints, self.stop_asked = ranks, checkpoints, stop_asked
+        self.interval = workspace.checkpoint_seconds
         self.rows: list[Row] = []
         self.unchecked: list[Tensor] = []
         self.saved_at = time.monotonic()
 
-    def run(self, saved: checkpoint.State | None) -> list[Row]:
+    def run(self, saved: State | None) -> list[Row]:
         first, step = (saved["epoch"], saved["step"]) if saved else (0, 0)
+        if not saved:
+            self._tell(f"begins with epoch 1 of {self.epochs}")
         for epoch in range(first, self.epochs):
             self.trainee.start_epoch(epoch)
             if saved:
@@ -125,9 +122,12 @@ class _Loop:
     def _pause(self, epoch: int, step: int, spacing: float) -> None:
         """A place where the run may be left: save where it is time, end where it was asked for."""
         stop = self.ranks.agree(self.stop_asked())
+        if stop:
+            self.workspace.stopping()
         if stop or self._due(spacing):
             self._save(epoch, step)
         if stop:
+            self.ranks.agree(stop)  # torchrun ends all once one has ended, so none goes before the leader has saved
             self._tell(f"stopped by a signal at epoch {epoch + 1}, step {step}; the state is saved, start it again")
             raise SystemExit(signals.EXIT_STOPPED)
 
@@ -142,15 +142,28 @@ class _Loop:
                 "step": step,
                 "rows": self.rows,
                 "trainee": self.trainee.state_dict(),
-                "random": _global_random_state(self.workspace.device),
+                "random": global_random_state(self.workspace.device),
+                "made_on": self._made_on,
             }
-            checkpoint.save(self.workspace.scratch, self.workspace.identity, state)
+            self.checkpoints.save(state)
         self.saved_at = time.monotonic()
 
-    def _restore(self, saved: checkpoint.State) -> None:
+    @property
+    def _made_on(self) -> str:
+        """What a training cannot change in its midst: the states of generators differ, or the rounding of sums."""
+        device = self.workspace.device.partition(":")[0]
+        return device if device != "cpu" else f"cpu with threads: {self.workspace.threads}"
+
+    def _restore(self, saved: State) -> None:
+        if saved["made_on"] != self._made_on:
+            raise DropnasError(
+                f"the run was begun on {saved['made_on']}, this is {self._made_on}",
+                where=self.workspace.scratch,
+                remedy="go on where it was begun, or remove this folder to begin anew",
+            )
         self.trainee.load_state_dict(saved["trainee"])
         self.rows = saved["rows"]
-        _set_global_random_state(saved["random"], self.workspace.device)
+        set_global_random_state(saved["random"], self.workspace.device)
         self._tell(f"continues from a checkpoint at epoch {saved['epoch'] + 1}, step {saved['step']}")
 
     def _check(self, epoch: int, step: int) -> None:
@@ -174,17 +187,3 @@ class _Loop:
     def _tell(self, line: str) -> None:
         if self.ranks.leads:
             self.workspace.progress(line)
-
-
-def _global_random_state(device: str) -> dict[str, Tensor]:
-    """The global generators' states; our code leaves them alone, but a user's own operation may draw from them."""
-    state = {"cpu": torch.get_rng_state()}
-    if device.startswith("cuda"):
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def _set_global_random_state(state: dict[str, Tensor], device: str) -> None:
-    torch.set_rng_state(state["cpu"])
-    if device.startswith("cuda") and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)

@@ -2,12 +2,15 @@
 
 Design: no code of this package draws from a global generator. A generator is named by (seed, purpose, indices), so that
 no two uses share a stream, an epoch can be entered without replaying those before it, and the company in which a run
-is made changes nothing.
+is made changes nothing. A user's own operation may draw from the global ones, so they are seeded and saved too.
 """
 
 import hashlib
 import json
+import random
+from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -29,3 +32,34 @@ def generator(seed: int, purpose: str, *indices: int, device: str | torch.device
     made = torch.Generator(device=device)
     made.manual_seed(derive(seed, purpose, *indices))
     return made
+
+
+def seed_global_generators(seed: int) -> None:
+    """Seed the global generators of torch (all devices), numpy and Python."""
+    number = derive(seed, "global")
+    torch.manual_seed(number)
+    np.random.seed(number % 2**32)
+    random.seed(number)
+
+
+def global_random_state(device: str) -> dict[str, Any]:
+    """The states of the global generators, as tensors and plain values."""
+    numpy: Any = np.random.get_state(legacy=True)
+    state = {
+        "cpu": torch.get_rng_state(),
+        "numpy": [torch.from_numpy(numpy[1].astype(np.int64)), *numpy[2:]],
+        "python": random.getstate(),
+    }
+    if device.startswith("cuda"):
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_global_random_state(state: dict[str, Any], device: str) -> None:
+    """Take over such a state."""
+    torch.set_rng_state(state["cpu"])
+    keys, *numpy = state["numpy"]
+    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *numpy))
+    random.setstate(state["python"])
+    if device.startswith("cuda"):
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,8 +1,9 @@
-"""A polite stop: SIGTERM and SIGUSR1 let a run save where it is and end.
+"""The warning before a kill: SIGTERM and SIGUSR1 let a run save where it is and end with EXIT_STOPPED.
 
-Design: the handler only takes a note, the loop looks at it between two steps. After the first signal the default
-handlers are back, so a second one ends the process at once. SLURM and Snakemake send SIGTERM before they kill; SIGUSR1
-is for `sbatch --signal`.
+Design: inside the training loop a handler only takes a note, and the loop looks at it between two steps. Elsewhere in
+a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is. A
+further signal changes nothing: scheduler, container and launcher may each pass the same warning on, and SLURM sends
+SIGTERM after it, some seconds before it kills. Who cannot wait sends SIGINT or SIGKILL.
 """
 
 import signal
@@ -13,31 +14,53 @@ from types import FrameType
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, start it again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+_asked = threading.Event()  # of the whole process, as signals are
+
+
+def obey() -> Callable[[], bool]:
+    """From now on the first warning that comes outside `caught` ends this process with EXIT_STOPPED.
+
+    Returns:
+        A function that says whether a warning came.
+    """
+    _asked.clear()
+    for number in SIGNALS:
+        signal.signal(number, _leave)
+    return _asked.is_set
 
 
 @contextmanager
 def caught() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether a stop was asked for since the context was entered.
+    """Give a function that says whether a stop was asked for since the outermost such context was entered.
 
     Outside the main thread, where Python allows no handlers, nothing is caught.
     """
-    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+        yield threading.Event().is_set
+    elif signal.getsignal(SIGNALS[0]) is _note:
+        yield _asked.is_set
+    else:
+        before = {number: signal.signal(number, _note) for number in SIGNALS}
+        if _leave not in before.values():  # under `obey`, what came in before has ended the process
+            _asked.clear()
+        try:
+            yield _asked.is_set
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        restore()
-
+def ignore(worker: int = 0) -> None:
+    """Ignore warnings in a process that serves a training; a scheduler sends them to each process of a job."""
     for number in SIGNALS:
-        signal.signal(number, note)
-    try:
-        yield asked.is_set
-    finally:
-        restore()
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    _asked.set()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    if not _asked.is_set():
+        _asked.set()
+        raise SystemExit(EXIT_STOPPED)

@@ -32,16 +32,13 @@ def specs(job):
 
 
 def command(verb, processes=1):
-    """The shell command of a job: one process for all its runs, or several that train each together, its output in the job's log.
+    """The shell command of a job: its verb for all its runs, its output in the job's log.
 
-    `exec` leaves no shell between that would die of a scheduler's warning. torchrun would too: it ignores the warning, and
-    its processes, which set handlers of their own, do not. The number of threads is told, since `--cleanenv` drops it.
+    `exec` leaves no shell between that would die of a scheduler's warning. Threads are told, since `--cleanenv` drops them.
     """
-    python, before = "python", f"export OMP_NUM_THREADS=$(({{threads}} / {processes}));"
-    if processes > 1:
-        python = f"python -m torch.distributed.run --standalone --nproc-per-node {processes}"
-        before += " trap '' USR1;"
-    return f"{before} exec bash {LOGGED} {{log:q}} {python} -m dropnas {verb} {{params.specs:q}}"
+    threads = f"export OMP_NUM_THREADS=$(({{threads}} / {processes}));"
+    together = f" --processes {processes}" if processes > 1 else ""
+    return f"{threads} exec bash {LOGGED} {{log:q}} python -m dropnas {verb}{together} {{params.specs:q}}"
 
 
 def gpus_here():

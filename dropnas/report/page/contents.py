@@ -19,6 +19,7 @@ from dropnas.report.page.progress import Target, count, default_runs, in_state, 
 from dropnas.report.page.provenance import Commit, Environment, PageRun, commits, environments, page_runs
 from dropnas.report.page.selections import PageSelection, page_selections
 from dropnas.report.page.survey import Found, State, survey
+from dropnas.report.verdict_files import Verdicts
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Contents:
 
     profile: str
     description: str
+    reproduction: bool
     warning: str
     counts: dict[State, int]
     newest: str
@@ -74,6 +76,7 @@ def gather(content: Content, root: Path) -> Contents:
     return Contents(
         profile=content.profile,
         description=content.description,
+        reproduction=content.reproduction,
         warning="" if content.reproduction else NO_REPRODUCTION.format(profile=content.profile),
         counts=count(default),
         newest=max((str(one.record.get("ended", "")) for one in found.values()), default=""),
@@ -105,6 +108,12 @@ def gather(content: Content, root: Path) -> Contents:
         environments=environments(found),
         commits=commits(found),
     )
+
+
+def decided(contents: Contents) -> Verdicts:
+    """The part that is kept as files too."""
+    numbers = [one.cell for table in contents.verdicts for one in table.verdicts]
+    return Verdicts(contents.profile, contents.reproduction, contents.claims, numbers)
 
 
 def _waiting(content: Content, figures: list[PageFigure]) -> list[str]:

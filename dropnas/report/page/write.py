@@ -1,4 +1,4 @@
-"""The report page of a plan: one HTML file, made again only when something that it shows has changed.
+"""The report page of a plan, one HTML file, and its verdicts as files, made again only when what they show has changed.
 
 Design choices: a view of the store and no run: it may be made at any moment, so it has no identity and no table waits
 for it. The page carries the fingerprint of what it was made from; looking costs a fraction of a second, making a few.
@@ -16,6 +16,7 @@ from dropnas.report.page.survey import fingerprint
 PAGE = "report.html"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
 HEAD = 4096  # characters in which the mark stands
+VERDICTS = ("verdicts.md", "verdicts.csv", "verdicts.json")
 CODE = (".py", ".yaml", ".j2", ".css")
 
 
@@ -25,7 +26,7 @@ def write_page(content: Mapping[str, Any], root: Path, out: Path | None, where: 
     Args:
         content: the plan, as plan.json holds it.
         root: where the runs lie.
-        out: the file to write; None is `results/<profile>/report.html`.
+        out: the file to write; None is `results/<profile>/report.html`, with `verdicts.md`, `.csv` and `.json` beside.
         where: what the plan is called in errors.
 
     Returns:
@@ -37,13 +38,23 @@ def write_page(content: Mapping[str, Any], root: Path, out: Path | None, where: 
     plan = parse_content(content, where)
     mark = fingerprint([content, _code()], plan, root)
     file = out or root / "results" / plan.profile / PAGE
-    if file.is_file() and MARK.format(mark) in file.read_text(encoding="utf-8", errors="replace")[:HEAD]:
+    beside = [] if out else [file.with_name(name) for name in VERDICTS]
+    if _shows(file, mark) and all(one.is_file() for one in beside):
         return file, False
-    from dropnas.report.page.contents import gather  # statistics and templates are loaded only when a page is made
+    from dropnas.report.page.contents import decided, gather  # statistics and templates: only when a page is made
     from dropnas.report.page.render import render
+    from dropnas.report.verdict_files import verdict_texts
 
-    write_text(file, render(gather(plan, root), mark))
+    contents = gather(plan, root)
+    texts = verdict_texts(decided(contents))
+    for one in beside:  # before the page, whose mark says that they are there
+        write_text(one, texts[one.suffix])
+    write_text(file, render(contents, mark))
     return file, True
+
+
+def _shows(file: Path, mark: str) -> bool:
+    return file.is_file() and MARK.format(mark) in file.read_text(encoding="utf-8", errors="replace")[:HEAD]
 
 
 def _code() -> str:

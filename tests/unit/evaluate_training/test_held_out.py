@@ -156,7 +156,7 @@ class KilledError(Exception):
 
 
 def test_a_killed_retraining_ends_the_same(finished: Path, digits: Path, genotype: Path, tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path / "scratch", "retraining")
+    workspace = Workspace(tmp_path / "scratch", "retraining", checkpoint_seconds=0)
     made = trainee(CONFIG, digits, genotype)
     steps = iter(range(made.steps_per_epoch + 3))
     step = made.step
@@ -168,7 +168,7 @@ def test_a_killed_retraining_ends_the_same(finished: Path, digits: Path, genotyp
 
     made.step = mortal  # type: ignore[method-assign]
     with pytest.raises(KilledError):
-        train(made, CONFIG.epochs, workspace, interval=0)
+        train(made, CONFIG.epochs, workspace)
     out = tmp_path / "out"
     out.mkdir()
     retrain.run(CONFIG, [digits, genotype], out, workspace)

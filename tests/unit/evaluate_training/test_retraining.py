@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,6 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate import loading, retrain
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.space.genotype import read_genotype
-from dropnas.training import loop
 from dropnas.workspace import Workspace
 
 FORK = multiprocessing.get_context("fork")
@@ -31,11 +31,11 @@ SMALL = RetrainConfig(
 FILES = {"genotype.json", "network.json", "metrics.csv", "result.json", "network.safetensors"}
 
 
-def retrained(config: RetrainConfig, inputs: list[Path], folder: Path) -> dict[str, bytes]:
+def retrained(config: RetrainConfig, inputs: list[Path], folder: Path, **means: Any) -> dict[str, bytes]:
     """Run the stage; gives the bytes of every file that it left."""
     out = folder / "out"
     out.mkdir(parents=True, exist_ok=True)
-    statistics = retrain.run(config, inputs, out, Workspace(folder / "scratch", "retraining"))
+    statistics = retrain.run(config, inputs, out, Workspace(folder / "scratch", "retraining", **means))
     assert statistics.keys() == {"images_per_second"}
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
@@ -91,12 +91,13 @@ def test_equal_runs_give_equal_bytes_and_other_seeds_others(
 
 
 def test_killed_at_random_moments_it_ends_as_if_left_alone(
-    finished: Path, digits: Path, genotype: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Path, digits: Path, genotype: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(retrain, "train", lambda *a, **k: loop.train(*a, **k, interval=0.1))
     moments, kills, ended = random.Random(1), 0, False
     while not ended:
-        ended = not killed(lambda: retrained(SMALL, [digits, genotype], tmp_path), moments.uniform(0.2, 0.9))
+        ended = not killed(
+            lambda: retrained(SMALL, [digits, genotype], tmp_path, checkpoint_seconds=0.1), moments.uniform(0.2, 0.9)
+        )
         kills += not ended
         assert kills < 30, "it makes no progress"
     assert kills >= 2

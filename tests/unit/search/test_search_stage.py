@@ -109,13 +109,13 @@ def test_a_search_killed_inside_an_epoch_ends_the_same(
     config = SearchConfig(**(vars(CONFIG) | {"options": options}))
     straight = search(config, dataset, tmp_path / "straight") if options else found
     folder = tmp_path / "killed"
-    scratch = Workspace(folder / "scratch", "identity")
+    scratch = Workspace(folder / "scratch", "identity", checkpoint_seconds=0)
     for lifetime in (2, 3):  # inside the first epoch, inside the second
         determinism.apply(config.seed, "cpu", 1)
         mortal = Mortal(config, find_space(config.space), arrays.load(dataset, "train"), "cpu")
         mortal.lifetime = lifetime
         with pytest.raises(KilledError):
-            train(mortal, config.epochs, scratch, interval=0)
+            train(mortal, config.epochs, scratch)
     assert list(scratch.scratch.iterdir())
     assert search(config, dataset, folder) == straight
 

@@ -400,13 +400,13 @@ def straight(request: pytest.FixtureRequest, dataset: Path, tmp_path_factory: py
 def test_a_two_level_search_killed_inside_an_epoch_ends_the_same(straight: Any, dataset: Path, tmp_path: Path) -> None:
     strategy, files = straight
     config = two_level(strategy, batch_size=6)  # two steps an epoch
-    scratch = Workspace(tmp_path / "scratch", "identity")
+    scratch = Workspace(tmp_path / "scratch", "identity", checkpoint_seconds=0)
     for lifetime in (1, 2):  # inside the first epoch, inside the second
         determinism.apply(config.seed, "cpu", 1)
         mortal = Mortal(config, find_space(config.space), arrays.load(dataset, "train"), "cpu")
         mortal.lifetime = lifetime
         with pytest.raises(KilledError):
-            train(mortal, config.epochs, scratch, interval=0)
+            train(mortal, config.epochs, scratch)
     assert list(scratch.scratch.iterdir())
     assert search(config, dataset, tmp_path) == files
 

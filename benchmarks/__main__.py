@@ -1,0 +1,45 @@
+"""Speed and memory, the fast way and the plain way side by side in one run: `python -m benchmarks NAME`.
+
+Design choices: a benchmark is a module of this folder whose `measure(device)` gives its results as plain values, so
+that a new one needs a file and no list; what is printed for people is the same dictionary that `--json` writes.
+"""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dropnas.errors import DropnasError
+from dropnas.provenance.environment import device_name
+from dropnas.provenance.files import write_json
+
+HERE = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """What can be measured, as one types it."""
+    return sorted(file.stem.replace("_", "-") for file in HERE.glob("[a-z]*.py"))
+
+
+def run(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(names())}.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the results, too.")] = None,
+) -> None:
+    """Measure one thing and print what came out."""
+    if name not in names():
+        raise DropnasError("no such benchmark", where=name, remedy=f"one of {', '.join(names())}")
+    measured: dict[str, Any] = importlib.import_module(f"benchmarks.{name.replace('-', '_')}").measure(device)
+    results = {"benchmark": name, "hardware": device_name(device), **measured}
+    print(json.dumps(results, indent=2))
+    if json_file is not None:
+        write_json(json_file, results)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(run)
+    except DropnasError as error:
+        raise SystemExit(f"error: {error}") from error

@@ -1,0 +1,121 @@
+"""The verdicts and the claims as files beside the tables: Markdown to read, CSV and JSON for a program.
+
+Design choices: what the page says and what the files say comes from the same objects, so that neither can drift; a
+line of the CSV carries profile and reproduction, because lines are what is copied from one; claims, which are not
+about single numbers, stand in the JSON and in the Markdown.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dropnas.report.claims import ClaimResult
+from dropnas.report.claims import Found as Decided
+from dropnas.report.frame import Frame, TextLine
+from dropnas.report.notes import NO_REPRODUCTION
+from dropnas.report.render_markdown import markdown
+from dropnas.report.verdicts import CellVerdict
+
+CLAIM_HEADS = ("Claim", "Where", "Our runs", "At the final epoch", "The paper's own numbers")
+NUMBER_HEADS = ("Table", "Row", "Column", "Verdict", "Ours", "Paper", "Difference", "95 % interval")
+CLAIMS_CAPTION = "What becomes of each claim of the paper, by one and the same test in all three columns."
+NUMBERS_CAPTION = (
+    "Each number that the paper prints and that runs of this profile stand beside, like against like: the lowest test "
+    "error of any epoch. Tests are corrected over a table after Holm."
+)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """All that was decided for a profile.
+
+    Attributes:
+        profile: whose runs.
+        reproduction: whether they may be held against the paper.
+        claims: of the paper, in its order.
+        numbers: a verdict on each printed number, table by table.
+    """
+
+    profile: str
+    reproduction: bool
+    claims: Sequence[ClaimResult]
+    numbers: Sequence[CellVerdict]
+
+
+def verdict_texts(verdicts: Verdicts) -> dict[str, str]:
+    """The content of the files, by their suffix."""
+    return {
+        ".md": _markdown(verdicts),
+        ".csv": _csv(verdicts),
+        ".json": json.dumps(_content(verdicts), indent=2, sort_keys=True) + "\n",
+    }
+
+
+def _content(verdicts: Verdicts) -> Mapping[str, Any]:
+    return {
+        "profile": verdicts.profile,
+        "reproduction": verdicts.reproduction,
+        "claims": [asdict(one) for one in verdicts.claims],
+        "numbers": [asdict(one) for one in verdicts.numbers],
+    }
+
+
+def _csv(verdicts: Verdicts) -> str:
+    stream = io.StringIO()
+    fields = ["profile", "reproduction", *CellVerdict.__dataclass_fields__]
+    writer = csv.DictWriter(stream, fields, lineterminator="\n")
+    writer.writeheader()
+    common = {"profile": verdicts.profile, "reproduction": str(verdicts.reproduction).lower()}
+    for one in verdicts.numbers:
+        writer.writerow(common | {name: _field(value) for name, value in asdict(one).items()})
+    return stream.getvalue()
+
+
+def _field(value: object) -> object:
+    """Several values in one field are separated by a space, as in the tables; numbers keep their full precision."""
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value))
+    return repr(value) if isinstance(value, float) else value
+
+
+def _markdown(verdicts: Verdicts) -> str:
+    claims = _frame(verdicts, "the claims", CLAIMS_CAPTION, CLAIM_HEADS, 2, [_claim(one) for one in verdicts.claims])
+    numbers = _frame(
+        verdicts, "number by number", NUMBERS_CAPTION, NUMBER_HEADS, 3, [_number(one) for one in verdicts.numbers]
+    )
+    return markdown(claims) + "\n" + markdown(numbers)
+
+
+def _frame(
+    verdicts: Verdicts, what: str, caption: str, heads: Sequence[str], labels: int, lines: Sequence[tuple[str, ...]]
+) -> Frame:
+    return Frame(
+        title=f"Verdicts, {what} (profile: {verdicts.profile})",
+        label="verdicts",
+        caption=caption,
+        warning="" if verdicts.reproduction else NO_REPRODUCTION.format(profile=verdicts.profile),
+        header=tuple((head, "") for head in heads),
+        labels=labels,
+        lines=tuple(TextLine(line) for line in lines),
+        provenance="",
+        notes=(),
+    )
+
+
+def _claim(one: ClaimResult) -> tuple[str, ...]:
+    ours = f"{one.outcome}: {one.detail}"
+    return (one.claim, one.where, ours, _decided(one.by_final_epoch), _decided(one.by_paper))
+
+
+def _decided(found: Decided | None) -> str:
+    return f"{found.outcome}: {found.detail}" if found else ""
+
+
+def _number(one: CellVerdict) -> tuple[str, ...]:
+    column = one.column_label if one.kind == "single" else f"{one.column_label} ({one.kind})"
+    difference = "" if one.difference is None else f"{one.difference:+.2f}"
+    interval = f"{one.interval[0]:+.2f} to {one.interval[1]:+.2f}" if one.interval else ""
+    return (one.table, one.row_label, column, one.verdict, one.ours_text, one.paper_text, difference, interval)

@@ -1,0 +1,53 @@
+"""The processes of one training on this host, started as `torchrun` starts them, that end as one.
+
+Design: torch's own launcher starts and watches them. Two things it does otherwise, so they are done here: it would
+end the processes 30 seconds after a warning, and it ends with status 1 whatever theirs was. Here a warning is passed
+on to each of them and the launcher waits; they agree on a step, the leader saves, and all end with EXIT_STOPPED, and so
+does the launcher. Where one fails otherwise, torch's launcher ends the others.
+"""
+
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args, run
+
+from dropnas.errors import DropnasError
+from dropnas.training.signals import EXIT_STOPPED, SIGNALS
+
+OWN_SIGNALS = "SIGINT,SIGHUP,SIGQUIT"  # that torch's launcher may have
+
+
+def together(processes: int, module: Sequence[str]) -> int:
+    """Run `python -m MODULE…` in several processes, with RANK, WORLD_SIZE and LOCAL_RANK in their environment.
+
+    Returns:
+        0 if all succeeded, EXIT_STOPPED if all were stopped by a warning, else 1.
+
+    Raises:
+        DropnasError: this process is itself one of several.
+    """
+    if "RANK" in os.environ:
+        raise DropnasError("torchrun has started this process", remedy="leave --processes away")
+    for number in SIGNALS:
+        signal.signal(number, _pass_on)
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes tell their errors
+    count = ["--standalone", "--nproc-per-node", str(processes), "--signals-to-handle", OWN_SIGNALS]
+    try:
+        run(parse_args([*count, "--module", *module]))  # type: ignore[no-untyped-call]
+    except ChildFailedError as error:
+        codes = {failure.exitcode for failure in error.failures.values() if failure.exitcode > 0}
+        return EXIT_STOPPED if error.get_first_failure()[1].exitcode == EXIT_STOPPED and len(codes) == 1 else 1
+    return 0
+
+
+def _pass_on(number: int, frame: FrameType | None) -> None:
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    if not children:
+        raise SystemExit(EXIT_STOPPED)  # nothing has begun yet
+    for child in children:
+        os.kill(int(child), number)

@@ -1,0 +1,225 @@
+"""A store with one short chain of real runs, and the commands that compute it: what the trials kill, damage and fill.
+
+The chain is computed once, undisturbed, with the default checkpoint interval. A trial works on a copy of the inputs
+of one run and compares what it publishes with that, byte for byte. A command is a real process (`Command`), or, where
+a hundred are started and none is killed, a fork of this one that has torch already (`forked`).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[2]
+PARAMETERS = Path(__file__).parent / "trial.yaml"
+TRAININGS = ("search", "retrain", "transfer")
+RECORDS = ("run.json", "manifest.json")  # which record times; their other content is compared by itself
+RECORDED = ("id", "stage", "name", "config", "identity", "inputs", "input_manifests", "profile", "processes")
+LONGEST = 600.0  # seconds that an undisturbed command may take; far more than any does
+
+
+def environment() -> dict[str, str]:
+    """Of the commands: this checkout, one thread."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DROPNAS", "PYTHON"))}
+    return {**kept, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of the chain.
+
+    Attributes:
+        spec: its content.
+        done: the store that holds it and its inputs, undisturbed.
+    """
+
+    spec: dict[str, Any]
+    done: Path
+
+    @property
+    def stage(self) -> str:
+        return str(self.spec["stage"])
+
+    def bench(self, root: Path, checkpoint_seconds: float) -> "Bench":
+        """A new store with the inputs of this run and nothing else."""
+        for source in self.spec["inputs"]:
+            shutil.copytree(self.done / source, root / source)
+        root.mkdir(parents=True, exist_ok=True)
+        machine = {**self.spec["machine"], "checkpoint_seconds": checkpoint_seconds}
+        file = root / f"{self.spec['id']}.json"
+        file.write_text(json.dumps({**self.spec, "machine": machine}))
+        return Bench(self, root, file)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A store in which one run is to be computed."""
+
+    run: Run
+    root: Path
+    spec: Path
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "scratch" / str(self.run.spec["id"])
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is published."""
+        return self.root / str(self.run.spec["folder"])
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of `python -m dropnas`."""
+        return [self.run.stage, str(self.spec), "--root", str(self.root)]
+
+    @property
+    def published(self) -> bool:
+        return (self.folder / "manifest.json").is_file()
+
+    def clear(self) -> None:
+        """Take back what was computed."""
+        shutil.rmtree(self.root / "scratch", ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def differences(self) -> list[str]:
+        """In what the published run differs from the undisturbed one; empty if in no byte but recorded times."""
+        undisturbed = self.run.done / self.run.spec["folder"]
+        if not self.published:
+            return ["not published"]
+        found, expected = contents(self.folder), contents(undisturbed)
+        names = [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)]
+        records = [json.loads((folder / "manifest.json").read_text()) for folder in (self.folder, undisturbed)]
+        first, second = ({name: record["run"].get(name) for name in RECORDED} for record in records)
+        return [*names, *(f"manifest: {name}" for name in first if first[name] != second[name])]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a run but its records."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in RECORDS]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, Run]:
+    """Compute the chain; gives the last training of each wanted stage."""
+    plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)]).strip()
+    specs = [json.loads(file.read_text()) for file in sorted((root / plan / "specs").glob("*.json"))]
+    of_folder = {spec["folder"]: spec for spec in specs}
+    wanted = {stage: _chosen(stage, specs) for stage in trainings}
+    for spec in wanted.values():
+        _compute(spec, of_folder, root, plan)
+    return {stage: Run(spec, root) for stage, spec in wanted.items()}
+
+
+def _chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The DropNAS search, the retraining with AutoAugment, the transfer of the cell that was found on digits."""
+    fits: dict[str, Callable[[dict[str, Any]], bool]] = {
+        "search": lambda spec: spec["config"]["strategy"] == "dropnas",
+        "retrain": lambda spec: bool(spec["config"]["autoaugment"]),
+        "transfer": lambda spec: spec["inputs"][1].startswith("runs/select/"),
+    }
+    on_digits = [spec for spec in specs if spec["stage"] == stage and "pairs" not in spec["name"]]
+    return next(spec for spec in on_digits if fits[stage](spec))
+
+
+def _compute(spec: dict[str, Any], of_folder: dict[str, Any], root: Path, plan: str) -> None:
+    """Compute a run after its inputs, unless it is there."""
+    for source in spec["inputs"]:
+        _compute(of_folder[source], of_folder, root, plan)
+    if not (root / spec["folder"] / "manifest.json").is_file():
+        dropnas([spec["stage"], str(root / plan / "specs" / f"{spec['id']}.json"), "--root", str(root)])
+
+
+def dropnas(arguments: list[str]) -> str:
+    """A command that must succeed; gives what it printed."""
+    command = [sys.executable, "-m", "dropnas", *arguments]
+    done = subprocess.run(
+        command, cwd=PROJECT, env=environment(), text=True, capture_output=True, timeout=LONGEST, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Command:
+    """A running `python -m dropnas …`, whose lines are read as they come."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.lines: list[tuple[float, str]] = []  # with the time at which they came
+        self.started = time.time()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dropnas", *arguments],
+            cwd=PROJECT,
+            env=environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append((time.time(), line.rstrip("\n")))
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line for _, line in self.lines)
+
+    def time_of(self, *words: str) -> float | None:
+        """When the first line with one of these words came."""
+        return next((moment for moment, line in self.lines if any(word in line for word in words)), None)
+
+    def wait_for(self, *words: str) -> bool:
+        """Wait for such a line; whether it came before the process ended."""
+        while self.time_of(*words) is None and not self.ended:
+            time.sleep(0.002)
+        return self.time_of(*words) is not None
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended and all its lines are read."""
+        status = self.process.wait(LONGEST)
+        self.reader.join()
+        return status
+
+
+def forked(arguments: list[str], output: Path) -> int:
+    """The exit status of `python -m dropnas ARGUMENTS` in a fork of this process; what it prints goes to a file."""
+    process = os.fork()
+    if process == 0:
+        _become(arguments, output)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def _become(arguments: list[str], output: Path) -> None:
+    """Run the command line and end this process with its status."""
+    status = 70
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+        sys.argv = ["dropnas", *arguments]
+        from dropnas.cli import main
+
+        main()
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)

@@ -1,0 +1,242 @@
+"""Damaged and foreign checkpoints of real trainings: none is trained on, each is named in one line.
+
+    python -m tests.trials.damage --count 100 --seed 0
+
+A search, a retraining and a transfer are stopped in their last epoch, with two checkpoints each. For each case the
+newer one is replaced by something else and the same command is started again. It must say in one line what it leaves
+out, go on from the older one, and publish the very bytes of the undisturbed run. The commands run in forks of this
+process.
+"""
+
+import hashlib
+import io
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from dropnas.training.checkpoint import FORMAT
+from dropnas.training.signals import EXIT_STOPPED
+from tests.trials.bench import TRAININGS, Bench, Command, Run, forked, undisturbed
+
+LEFT_OUT = "this checkpoint is left out"
+GONE_ON = ": continues from a checkpoint at epoch"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A training that was stopped with two checkpoints.
+
+    Attributes:
+        kept: copy of its scratch folder.
+        older: what the command says when it continues from the older checkpoint.
+    """
+
+    bench: Bench
+    kept: Path
+    older: str
+
+    @property
+    def newest(self) -> Path:
+        """Where the newer checkpoint lies."""
+        return max(self.bench.scratch.glob("checkpoint-*.pt"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of damage, and what does it to the newer checkpoint."""
+
+    kind: str
+    harm: Callable[[Path], object]
+
+
+@dataclass
+class Count:
+    """What is counted."""
+
+    cases: Counter[str] = field(default_factory=Counter)  # by kind
+    stages: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(self.cases.items()))
+        stages = ", ".join(f"{stage} {number}" for stage, number in sorted(self.stages.items()))
+        return f"{self.cases.total()} cases ({kinds}; {stages}), {len(self.faults)} not as promised"
+
+
+def main(
+    count: Annotated[int, typer.Option(help="Cases in all.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of places and lengths.")] = 0,
+    minutes: Annotated[float, typer.Option(help="After which no case is begun.")] = 15.0,
+) -> None:
+    """Damage checkpoints of a search, a retraining and a transfer in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = trial(Path(folder), count, seed, minutes)
+    print(found)
+    if found.cases.total() < count:
+        found.faults.append(f"{found.cases.total()} of {count} cases in the time allowed")
+    for fault in found.faults:
+        print(f"FAULT: {fault}")
+    sys.exit(bool(found.faults))
+
+
+def trial(folder: Path, count: int, seed: int, minutes: float) -> Count:
+    """Try so many cases, each kind on each training before any kind comes again."""
+    draw, found, end = random.Random(seed), Count(), time.monotonic() + 60 * minutes
+    runs = undisturbed(folder / "undisturbed")
+    stopped = {stage: stop(run, folder / stage) for stage, run in runs.items()}
+    foreign = {stage: one.newest.read_bytes() for stage, one in stopped.items()}
+    while found.cases.total() < count and time.monotonic() < end:
+        cases = {stage: list(kinds(stopped[stage], foreign, folder, draw)) for stage in TRAININGS}
+        for index in range(len(cases["search"])):
+            for stage in TRAININGS:
+                if found.cases.total() < count and time.monotonic() < end:
+                    attempt(stopped[stage], cases[stage][index], folder, found)
+        print(found, flush=True)
+    return found
+
+
+def stop(run: Run, root: Path) -> Stopped:
+    """Start a run that saves after each step, and stop it by a warning in its last epoch."""
+    bench = run.bench(root, 0.0)
+    epochs = run.spec["config"]["epochs"]
+    command = Command(bench.arguments)
+    assert command.wait_for(f": epoch {epochs - 1}/{epochs}"), command.text
+    os.kill(command.process.pid, signal.SIGTERM)
+    assert command.wait() == EXIT_STOPPED, command.text
+    older = state_of(min(bench.scratch.glob("checkpoint-*.pt")))
+    kept = root / "kept"
+    shutil.copytree(bench.scratch, kept)
+    return Stopped(bench, kept, f"{GONE_ON} {older['epoch'] + 1}, step {older['step']}")
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    payload = path.read_bytes().partition(b"\n")[2]
+    state: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
+    return state
+
+
+def restore(stopped: Stopped) -> None:
+    """Put the two checkpoints back."""
+    stopped.bench.clear()
+    shutil.copytree(stopped.kept, stopped.bench.scratch)
+
+
+def kinds(stopped: Stopped, foreign: dict[str, bytes], folder: Path, draw: random.Random) -> Iterator[Case]:
+    """Every kind of damage, at places that are drawn."""
+    content = stopped.newest.read_bytes()
+    header = content.index(b"\n") + 1
+    stage = stopped.bench.run.stage
+    yield from (Case("truncated", write(content[:length])) for length in lengths(header, len(content), draw))
+    yield from (Case("bit flipped", write(flip(content, place))) for place in places(header, len(content), draw))
+    yield Case("emptied", write(b""))
+    yield Case("lengthened", write(content + b"\0"))
+    yield Case("zeroed", write(bytes(len(content))))
+    yield Case("its end zeroed", write(content[: len(content) // 2] + bytes(len(content) - len(content) // 2)))
+    yield from (Case("another run's", write(other)) for name, other in foreign.items() if name != stage)
+    evil = folder / "evil"
+    yield Case("a pickle with code", write(pickled(Evil(evil))))
+    yield Case("a pickle with code", write(sealed(pickled({"epoch": Evil(evil)}), stopped.bench.run)))
+    yield Case("no state", write(sealed(pickled([1, 2]), stopped.bench.run)))
+    yield Case("a folder", lambda path: (path.unlink(), path.mkdir()))
+    yield Case("a dangling link", lambda path: (path.unlink(), path.symlink_to(folder / "nowhere")))
+    yield Case("a pipe", lambda path: (path.unlink(), os.mkfifo(path)))
+    yield Case("a half-written one beside it", lambda path: (path.write_bytes(b""), half(path, content)))
+    yield Case("a foreign one of the last number", lambda path: (path.unlink(), last(path, foreign, stage)))
+
+
+def lengths(header: int, size: int, draw: random.Random) -> list[int]:
+    """Inside the header, at its end, just after it, inside the payload, near the end."""
+    inside = [draw.randrange(header + 100, size - 100) for _ in range(2)]
+    return [1, draw.randrange(2, header - 1), header - 1, header, header + draw.randrange(1, 30), *inside, size - 1]
+
+
+def places(header: int, size: int, draw: random.Random) -> list[int]:
+    """Bits of the format, of the checksum, of the identity, of the line's end, of the payload and its ends."""
+    first = len(FORMAT)
+    spans = [(0, first), (first, first + 1), (first + 1, first + 65), (first + 66, header - 1), (header - 1, header)]
+    spans += [(header, header + 60), *[(header + 60, size - 200)] * 3, (size - 200, size)]
+    return [8 * draw.randrange(*span) + draw.randrange(8) for span in spans]
+
+
+def flip(content: bytes, bit: int) -> bytes:
+    flipped = bytearray(content)
+    flipped[bit // 8] ^= 1 << bit % 8
+    return bytes(flipped)
+
+
+def write(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+def half(path: Path, content: bytes) -> None:
+    path.with_name("checkpoint.partial").write_bytes(content[: len(content) // 2])
+
+
+def last(path: Path, foreign: dict[str, bytes], stage: str) -> None:
+    other = next(content for name, content in foreign.items() if name != stage)
+    path.with_name("checkpoint-99999999.pt").write_bytes(other)
+
+
+class Evil:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+def pickled(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def sealed(payload: bytes, run: Run) -> bytes:
+    """A checkpoint with any payload, whose checksum and identity agree."""
+    return f"{FORMAT} {hashlib.sha256(payload).hexdigest()} {run.spec['id']}\n".encode() + payload
+
+
+def attempt(stopped: Stopped, case: Case, folder: Path, found: Count) -> None:
+    """Do the damage, start the command again, and count what is not as promised."""
+    stage = stopped.bench.run.stage
+    found.cases[case.kind] += 1
+    found.stages[stage] += 1
+    case.harm(stopped.newest)
+    found.faults += [f"{stage}: {case.kind}: {fault}" for fault in tried(stopped, folder)]
+    restore(stopped)
+
+
+def tried(stopped: Stopped, folder: Path) -> list[str]:
+    """Start the command again; what is not as promised."""
+    output = folder / "output.txt"
+    status = forked(stopped.bench.arguments, output)
+    lines = output.read_text(errors="replace").splitlines()
+    named = [line for line in lines if line.endswith(LEFT_OUT)]
+    faults = [f"{name} differs" for name in stopped.bench.differences()]
+    if status != 0:
+        faults.append(f"status {status}: {lines[-3:]}")
+    if len(named) != 1 or "checkpoint-" not in named[0] or not named[0].isprintable():
+        faults.append(f"named in {len(named)} lines: {named}")
+    if not any(line.endswith(stopped.older) for line in lines):
+        faults.append(f"the one before was not used: {lines[:3]}")
+    if (folder / "evil").exists() or (folder / "nowhere").exists():
+        faults.append("something was written outside")
+    return faults
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,124 @@
+"""The scheduler's warning to the real commands: saved, ended with a status that says so, resumed to the same bytes."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dropnas.training.signals import EXIT_STOPPED, SIGNALS
+from tests.trials.bench import Bench, Command, Run, undisturbed
+
+pytestmark = pytest.mark.trial
+BEGUN = (": begins with", ": continues from")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    return undisturbed(tmp_path_factory.mktemp("undisturbed"))
+
+
+def group(command: Command, number: int) -> None:
+    """As a scheduler does: to each process of the job."""
+    os.killpg(command.process.pid, number)
+
+
+def alone(command: Command, number: int) -> None:
+    os.kill(command.process.pid, number)
+
+
+def finish(bench: Bench, *options: str) -> str:
+    command = Command([*bench.arguments, *options])
+    assert command.wait() == 0, command.text
+    assert bench.differences() == []
+    return command.text
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("send", [alone, group])
+def test_a_warned_transfer_saves_and_goes_on(
+    runs: dict[str, Run], tmp_path: Path, number: int, send: Callable[[Command, int], None]
+) -> None:
+    """With a process that decodes images, which must not die of the warning before the training has saved."""
+    run = runs["transfer"]
+    decoding = {**run.spec, "machine": {**run.spec["machine"], "workers": 1}}
+    bench = Run(decoding, run.done).bench(tmp_path / "store", 300.0)
+    command = Command(bench.arguments)
+    assert command.wait_for(": epoch 1/3")
+    for _ in range(3):  # the scheduler, the container and the workflow each pass it on
+        send(command, number)
+        time.sleep(0.01)
+    assert command.wait() == EXIT_STOPPED, command.text
+    assert "the state is saved" in command.lines[-1][1] and "error" not in command.text
+    assert ": continues from a checkpoint at epoch 2" in finish(bench)
+
+
+def test_an_attempt_without_progress_ends_the_series(runs: dict[str, Run], tmp_path: Path) -> None:
+    """Warned before the training begins: once it may happen, twice in a row is an error; then a person may try."""
+    bench, statuses = runs["search"].bench(tmp_path / "store", 300.0), []
+    for _ in range(2):
+        command = Command(bench.arguments)
+        while not attempts_begun(bench, command) and not command.ended:
+            time.sleep(0.01)
+        alone(command, signal.SIGTERM)
+        statuses.append(command.wait())
+    assert statuses == [EXIT_STOPPED, 1], command.text
+    assert command.lines[-1][1].startswith("error: search ") and "no progress" in command.lines[-1][1]
+    assert "Traceback" not in command.text
+    finish(bench)
+
+
+def attempts_begun(bench: Bench, command: Command) -> bool:
+    """Whether this command has begun its attempt."""
+    log = bench.scratch / "attempts.json"
+    return log.exists() and log.stat().st_mtime > command.started
+
+
+def test_kills_without_a_warning_are_no_series(runs: dict[str, Run], tmp_path: Path) -> None:
+    bench = runs["search"].bench(tmp_path / "store", 300.0)
+    for _ in range(2):
+        command = Command(bench.arguments)
+        assert command.wait_for(*BEGUN)
+        group(command, signal.SIGKILL)
+        command.wait()
+    finish(bench)
+
+
+def together(bench: Bench) -> Command:
+    return Command([*bench.arguments, "--processes", "2"])
+
+
+@pytest.fixture(scope="module")
+def by_two(runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The transfer by two processes, undisturbed, whose rounding is not that of one."""
+    root = tmp_path_factory.mktemp("two") / "store"
+    bench = runs["transfer"].bench(root, 300.0)
+    command = together(bench)
+    assert command.wait() == 0, command.text
+    return Run(runs["transfer"].spec, root)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("send", [alone, group])
+def test_two_processes_are_stopped_as_one(
+    by_two: Run, tmp_path: Path, number: int, send: Callable[[Command, int], None]
+) -> None:
+    bench = by_two.bench(tmp_path / "store", 300.0)
+    command = together(bench)
+    assert command.wait_for(": epoch 1/3"), command.text
+    send(command, number)
+    assert command.wait() == EXIT_STOPPED, command.text
+    assert list(bench.scratch.glob("checkpoint-*.pt")) and not bench.published
+    assert ": continues from a checkpoint at epoch 2" in finish(bench, "--processes", "2")
+
+
+def test_two_processes_of_which_one_is_killed_end_with_an_error_and_go_on(by_two: Run, tmp_path: Path) -> None:
+    bench = by_two.bench(tmp_path / "store", 0.2)
+    command = together(bench)
+    assert command.wait_for(": epoch 1/3"), command.text
+    children = Path(f"/proc/{command.process.pid}/task/{command.process.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    assert command.wait() == 1, command.text
+    finish(bench, "--processes", "2")
