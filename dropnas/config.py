@@ -101,7 +101,7 @@ class Machine:
         threads: CPU threads of one job; fixed, because they change the rounding of sums.
         workers: processes that decode ImageNet's images.
         runs_per_job: how many runs of a stage share one process.
-        transfer_processes: how many processes train on ImageNet together, each with a GPU, threads and memory of its own.
+        transfer_processes: processes that train on ImageNet together, each with GPU, threads and memory.
         checkpoint_seconds: between two checkpoints; a killed run loses at most so much.
         memory_mb, runtime_minutes: what a training job asks a cluster for.
     """

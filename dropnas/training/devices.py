@@ -1,9 +1,10 @@
 """Which device a run works on; the GPUs of one host are shared out by locks.
 
 Design: under a scheduler the choice was made elsewhere and stands. Otherwise, on a host with several GPUs, a run, or
-each process of one under torchrun, takes a free one by an advisory lock on a file in the system's temporary folder, which the kernel gives back when
-the process dies, however it dies. A GPU is named by its UUID, so that CUDA_VISIBLE_DEVICES does not confuse two jobs.
-A host with one GPU needs no lock: the workflow's `gpu` resource counts its jobs.
+each process of one that has several, takes a free one by an advisory lock on a file in the system's temporary folder,
+which the kernel gives back when the process dies, however it dies. A GPU is named by its UUID, so that
+CUDA_VISIBLE_DEVICES does not confuse two jobs. A host with one GPU needs no lock: the workflow's `gpu` resource counts
+its jobs, and also keeps two trainings of several processes from waiting for each other's GPUs.
 """
 
 import fcntl

@@ -32,7 +32,9 @@ def come_back():
     if STOPPED.exists():
         STOPPED.unlink()
         job = os.environ["SLURM_JOB_ID"]
-        shown = subprocess.run(["scontrol", "show", "--oneliner", "job", job], capture_output=True, text=True, check=False)
+        shown = subprocess.run(
+            ["scontrol", "show", "--oneliner", "job", job], capture_output=True, text=True, check=False
+        )
         if "JobState=RUNNING" in shown.stdout:
             print(f"job {job} was stopped and is requeued", file=sys.stderr, flush=True)
             subprocess.run(["scontrol", "requeue", job], check=False)
