@@ -3,7 +3,7 @@
 # BASE_IMAGE names another base, BUILD_OPTIONS are further options of the builder, APPTAINER_OPTIONS those of apptainer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-image=localhost/dropnas:latest sif=containers/dropnas.sif
+image=dropnas sif=containers/dropnas.sif
 read -ra options <<<"${BUILD_OPTIONS:-}"
 read -ra apptainer_options <<<"${APPTAINER_OPTIONS:-}"
 
