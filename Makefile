@@ -1,6 +1,6 @@
 # Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke mini paper plan test trials lint format lock image clean distclean
+.PHONY: help setup smoke mini paper plan test trials lint format lock image sif clean distclean
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python3.13; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -49,7 +49,10 @@ lock: $(READY)  ## renew requirements.lock from pyproject.toml (needs uv)
 		--custom-compile-command "make lock" --all-extras pyproject.toml --output-file requirements.lock
 
 image:  ## the container image: the locked dependencies, no project code
-	docker build --file containers/Dockerfile --tag dropnas .
+	@containers/build.sh image
+
+sif:  ## the same image as containers/dropnas.sif, for Apptainer
+	@containers/build.sh sif
 
 clean:  ## remove caches and logs; runs, data and results stay
 	rm -rf logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -21,6 +21,7 @@ if not (PLAN_FOLDER / "plan.json").is_file():
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/genotype.smk"

@@ -101,6 +101,7 @@ class Machine:
         threads: CPU threads of one job; fixed, because they change the rounding of sums.
         workers: processes that decode ImageNet's images.
         runs_per_job: how many runs of a stage share one process.
+        transfer_processes: processes that train on ImageNet together, each with GPU, threads and memory.
         checkpoint_seconds: between two checkpoints; a killed run loses at most so much.
         memory_mb, runtime_minutes: what a training job asks a cluster for.
     """
@@ -111,6 +112,7 @@ class Machine:
     threads: int = field(default=1, metadata={"ge": 1, "le": 1024})
     workers: int = field(default=0, metadata={"ge": 0, "le": 1024})
     runs_per_job: dict[Literal["search", "retrain", "transfer"], int] = field(default_factory=dict)
+    transfer_processes: int = field(default=1, metadata={"ge": 1, "le": 64})
     checkpoint_seconds: float = field(default=300.0, metadata={"ge": 0})
     memory_mb: int = field(default=16000, metadata={"ge": 1})
     runtime_minutes: int = field(default=1440, metadata={"ge": 1})
@@ -270,6 +272,11 @@ def _check(parameters: Parameters, file: Path) -> None:
     require(whole, "retrain.held_out", "the paper held no images out", "set reproduction: false")
     batches = parameters.transfer.batch_size % parameters.transfer.micro_batch == 0
     require(batches, "transfer.micro_batch", "must divide transfer.batch_size")
+    machine, micro_batches = parameters.machine, parameters.transfer.batch_size // parameters.transfer.micro_batch
+    shared = micro_batches % machine.transfer_processes == 0
+    require(shared, "machine.transfer_processes", f"must divide the {micro_batches} micro-batches of a step")
+    free = machine.transfer_processes == 1 or ":" not in machine.device
+    require(free, "machine.device", f"{machine.device} is one GPU, transfer_processes are several", "use cuda")
     for name in ("drop_rates", "group_rates"):
         rates = getattr(parameters, name)
         require(all(0 <= rate < 1 for rate in rates), name, "rates lie in [0, 1)")

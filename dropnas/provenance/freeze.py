@@ -173,6 +173,7 @@ def _job(job: Job, settings: Parameters) -> dict[str, Any]:
     own = {run.id for run in job.runs}
     inputs = {str(source.receipt): None for run in job.runs for source in run.inputs if source.id not in own}
     trains = STAGES[job.stage].trains
+    processes = settings.machine.transfer_processes if job.stage == "transfer" else 1
     return {
         "stage": job.stage,
         "name": job.name,
@@ -180,10 +181,11 @@ def _job(job: Job, settings: Parameters) -> dict[str, Any]:
         "inputs": list(inputs),
         "receipts": [str(run.receipt) for run in job.runs],
         "specs": [f"specs/{run.id}.json" for run in job.runs],
-        "threads": settings.machine.threads if trains else 1,
+        "processes": processes,
+        "threads": processes * settings.machine.threads if trains else 1,
         "resources": {
-            "gpu": int(trains and settings.machine.device != "cpu"),
-            "mem_mb": settings.machine.memory_mb if trains else 2000,
+            "gpu": processes * int(trains and settings.machine.device != "cpu"),
+            "mem_mb": processes * settings.machine.memory_mb if trains else 2000,
             "runtime": settings.machine.runtime_minutes if trains or job.stage == "data" else 30,
         },
     }

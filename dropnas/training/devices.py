@@ -1,9 +1,10 @@
 """Which device a run works on; the GPUs of one host are shared out by locks.
 
-Design: under a scheduler or torchrun the choice was made elsewhere and stands. Otherwise, on a host with several GPUs,
-a run takes a free one by an advisory lock on a file in the system's temporary folder, which the kernel gives back when
-the process dies, however it dies. A GPU is named by its UUID, so that CUDA_VISIBLE_DEVICES does not confuse two jobs.
-A host with one GPU needs no lock: the workflow's `gpu` resource counts its jobs.
+Design: under a scheduler the choice was made elsewhere and stands. Otherwise, on a host with several GPUs, a run, or
+each process of one that has several, takes a free one by an advisory lock on a file in the system's temporary folder,
+which the kernel gives back when the process dies, however it dies. A GPU is named by its UUID, so that
+CUDA_VISIBLE_DEVICES does not confuse two jobs. A host with one GPU needs no lock: the workflow's `gpu` resource counts
+its jobs, and also keeps two trainings of several processes from waiting for each other's GPUs.
 """
 
 import fcntl
@@ -63,16 +64,14 @@ def _gpus(wanted: str) -> int:
 
 
 def _chosen_elsewhere(count: int) -> int | None:
-    """The index that torchrun or the scheduler chose, if one did."""
-    if "LOCAL_RANK" in os.environ:
-        index = int(os.environ["LOCAL_RANK"])
-        if index >= count:
-            raise DropnasError(
-                f"process {index} of this host has no device, torch sees {count} GPUs", remedy="start fewer processes"
-            )
-        return index
+    """The index among the GPUs that the scheduler chose, if one did."""
+    index = int(os.environ.get("LOCAL_RANK", "0"))  # torchrun's
+    if index >= count:
+        raise DropnasError(
+            f"process {index} of this host has no device, torch sees {count} GPUs", remedy="start fewer processes"
+        )
     if "SLURM_JOB_ID" in os.environ and "CUDA_VISIBLE_DEVICES" in os.environ:
-        return 0  # the first of those that the scheduler made visible
+        return index  # of those that the scheduler made visible
     return None
 
 

@@ -31,9 +31,14 @@ def specs(job):
     return [str(PLAN_FOLDER / spec) for spec in job["specs"]]
 
 
-def command(verb):
-    """The shell command of a job: one process for all its runs, its output in the job's log."""
-    return f"bash {LOGGED} {{log:q}} python -m dropnas {verb} {{params.specs:q}}"
+def command(verb, processes=1):
+    """The shell command of a job: its verb for all its runs, its output in the job's log.
+
+    `exec` leaves no shell between that would die of a scheduler's warning. Threads are told, since `--cleanenv` drops them.
+    """
+    threads = f"export OMP_NUM_THREADS=$(({{threads}} / {processes}));"
+    together = f" --processes {processes}" if processes > 1 else ""
+    return f"{threads} exec bash {LOGGED} {{log:q}} python -m dropnas {verb}{together} {{params.specs:q}}"
 
 
 def gpus_here():

@@ -12,7 +12,7 @@ for job in jobs("retrain"):
             f"{LOGS}/retrain/{job['name']}.log",
         threads: job["threads"]
         resources:
-            **job["resources"],
+            **asked(job),
         params:
             specs=specs(job),
         message:

@@ -1,4 +1,4 @@
-# Trainings on ImageNet (Section 4.2, last paragraph).
+# Trainings on ImageNet (Section 4.2, last paragraph), on as many GPUs as machine.transfer_processes says.
 for job in jobs("transfer"):
 
     rule:
@@ -12,10 +12,10 @@ for job in jobs("transfer"):
             f"{LOGS}/transfer/{job['name']}.log",
         threads: job["threads"]
         resources:
-            **job["resources"],
+            **asked(job),
         params:
             specs=specs(job),
         message:
             f"transfer {job['name']}"
         shell:
-            command("transfer")
+            command("transfer", job["processes"])

@@ -80,7 +80,10 @@ def test_a_killed_job_gives_its_gpu_back_to_the_one_that_waits(gpus: pytest.Monk
 
 @pytest.mark.parametrize(
     ("environment", "expected"),
-    [({"SLURM_JOB_ID": "12", "CUDA_VISIBLE_DEVICES": "3,5"}, "cuda:0"), ({"LOCAL_RANK": "1"}, "cuda:1")],
+    [
+        ({"SLURM_JOB_ID": "12", "CUDA_VISIBLE_DEVICES": "3,5"}, "cuda:0"),
+        ({"SLURM_JOB_ID": "12", "CUDA_VISIBLE_DEVICES": "3,5", "LOCAL_RANK": "1"}, "cuda:1"),
+    ],
 )
 def test_the_choice_of_a_scheduler_stands(
     gpus: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], expected: str
@@ -90,6 +93,13 @@ def test_the_choice_of_a_scheduler_stands(
     with devices.claimed("auto", locks=tmp_path) as device:
         assert device == expected
     assert not list(tmp_path.iterdir())
+
+
+def test_processes_of_torchrun_take_no_gpu_that_another_job_has(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with devices.claimed("auto", locks=tmp_path) as other:
+        gpus.setenv("LOCAL_RANK", "0")
+        with devices.claimed("auto", locks=tmp_path) as own:
+            assert (other, own) == ("cuda:0", "cuda:1")
 
 
 def test_more_processes_than_gpus_are_refused(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:

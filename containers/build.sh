@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# build.sh image | sif: builds the image with the first of docker, podman and buildah that works here, or makes a SIF of it.
+# BASE_IMAGE names another base, BUILD_OPTIONS are further options of the builder, APPTAINER_OPTIONS those of apptainer.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+image=dropnas sif=containers/dropnas.sif
+read -ra options <<<"${BUILD_OPTIONS:-}"
+read -ra apptainer_options <<<"${APPTAINER_OPTIONS:-}"
+
+builder() {
+    docker info >/dev/null 2>&1 && { echo docker; return; }
+    for name in podman buildah; do command -v "$name" >/dev/null && { echo "$name"; return; }; done
+    echo "none of docker (with a running daemon), podman and buildah is here" >&2
+    exit 1
+}
+
+build_image() {
+    local program
+    program=$(builder)
+    "$program" build --file containers/Dockerfile --tag "$image" ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} \
+        --build-arg "LOCK=$(sha256sum requirements.lock | cut -c 1-12)" "${options[@]}" .
+}
+
+build_sif() {
+    local program archive
+    command -v apptainer >/dev/null || { echo "apptainer is not here" >&2; exit 1; }
+    program=$(builder) archive=$(mktemp -d)
+    trap 'rm -rf "$archive"' EXIT
+    case $program in
+        docker) docker save --output "$archive/image.tar" "$image" ;;
+        *) "$program" push --quiet "$image" "docker-archive:$archive/image.tar" ;;
+    esac
+    # zstd: made in a fifth of the time of the default, and faster to read at each job's start
+    apptainer build --force --mksquashfs-args "-comp zstd -Xcompression-level 3" "${apptainer_options[@]}" "$sif.new" "docker-archive:$archive/image.tar"
+    mv "$sif.new" "$sif"  # jobs that run keep the old one
+}
+
+case ${1:-} in
+    image) build_image ;;
+    sif) build_sif ;;
+    *) echo "build.sh image | sif" >&2; exit 2 ;;
+esac

@@ -1,0 +1,173 @@
+"""A real SLURM cluster on this host, and a store that is filled through it.
+
+The cluster is started by `up.sh` and stopped by `down.sh`; where it cannot start, the trials are skipped with its
+reason. A reference store is filled without SLURM; each trial fills another through the cluster, disturbs that, and must
+end with the same bytes in every run, tables included, each run published once.
+"""
+
+import os
+import random
+import re
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import Bench, make_bench, project
+
+__all__ = ["project"]  # a fixture
+
+HERE = Path(__file__).parent
+PARAMETERS = HERE / "trial.yaml"
+SIF = HERE.parents[1] / "containers" / "dropnas.sif"
+CLUSTER = Path(os.environ.get("CLUSTER", "/var/lib/dropnas-cluster"))
+SKIPPED = 77
+SEED = int(os.environ.get("TRIAL_SEED", "1"))
+WAIT = 1500.0  # seconds for a whole chain with its disturbances
+PUBLISHED = re.compile(r"runs/\S+: published$")
+EPOCH = re.compile(r"epoch (\d+)/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+def slurm(*command: str) -> str:
+    """What one of SLURM's commands prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@dataclass(frozen=True)
+class ClusterBench(Bench):
+    """A checkout and a store whose jobs go through SLURM."""
+
+    profile_changes: dict[str, object] = field(default_factory=dict)
+    in_image: bool = False
+
+    def command(self, *options: str) -> list[str]:
+        """As a person types it, with a site's profile; polls more often, since the jobs are short."""
+        profile = yaml.safe_load((self.checkout / "profiles" / "slurm" / "config.yaml").read_text())
+        profile["default-resources"]["slurm_account"] = "lab"
+        for name, value in self.profile_changes.items():
+            profile["default-resources"][name] = value
+        if self.in_image:  # without a setuid Apptainer and without a GPU
+            profile["apptainer-args"] = "--userns --cleanenv"
+            options = ("--sdm", "apptainer", *options)
+        folder = self.folder / "site"
+        folder.mkdir(exist_ok=True)
+        (folder / "config.yaml").write_text(yaml.safe_dump(profile))
+        often = ["--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3"]
+        return [*super().command("--profile", str(folder)), *often, *options]
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "OMP_NUM_THREADS": "1", "DROPNAS_SIF": str(SIF)}
+
+    def progress(self) -> dict[str, int]:
+        """The last epoch that each training's log tells."""
+        logs = {log.stem: EPOCH.findall(log.read_text()) for log in self.store.glob("logs/*/*/*.log")}
+        return {name: int(epochs[-1]) for name, epochs in logs.items() if epochs}
+
+    def running(self) -> list[str]:
+        """The jobs of this store that run now."""
+        lines = slurm("squeue", "--noheader", "--states=RUNNING", "--format=%i %Z").splitlines()
+        return [line.split()[0] for line in lines if line.split()[1] == str(self.store)]
+
+    def publications(self) -> Counter[str]:
+        """How often each run was published, by the jobs' logs."""
+        lines = [line for log in self.store.glob("logs/*/*/*.log") for line in log.read_text().splitlines()]
+        return Counter(line.split(":")[0] for line in lines if PUBLISHED.match(line))
+
+    def lines(self, words: str) -> int:
+        """How many lines of the jobs' logs, Snakemake's own included, have these words."""
+        logs = [*self.store.glob("logs/*/*/*.log"), *self.store.glob(".snakemake/slurm_logs/*/*.log")]
+        return sum(words in line for log in logs for line in log.read_text().splitlines())
+
+    def finish(self, process: "subprocess.Popen[str]", reference: "Bench") -> None:
+        """Wait for the end of a start and require that nothing shows that it was disturbed."""
+        status = process.wait(WAIT)
+        assert status == 0, (self.folder / "start.log").read_text()
+        contents, expected = self.contents(), reference.contents()
+        mismatches = [name for name in contents.keys() | expected.keys() if contents.get(name) != expected.get(name)]
+        assert mismatches == []
+        twice = {name: count for name, count in self.publications().items() if count != 1}
+        assert twice == {} and len(self.publications()) == len(self.runs())
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """A cluster with two nodes of two GPUs; it is stopped at the end."""
+    started = subprocess.run([HERE / "up.sh"], capture_output=True, text=True, check=False, timeout=300)
+    if started.returncode == SKIPPED:
+        pytest.skip(started.stderr.strip())
+    assert started.returncode == 0, started.stdout + started.stderr
+    released = threading.Event()
+    releaser = threading.Thread(target=release_requeued, args=(released,), daemon=True)
+    releaser.start()
+    yield
+    released.set()
+    releaser.join()
+    subprocess.run([HERE / "down.sh"], check=True, timeout=120)
+
+
+def release_requeued(end: threading.Event) -> None:
+    """SLURM holds a requeued job back for two minutes; spare the trials that."""
+    while not end.wait(1.0):
+        held = subprocess.run(
+            ["squeue", "--noheader", "--states=PENDING", "--format=%i %r"], capture_output=True, text=True, check=False
+        )
+        for line in held.stdout.splitlines():
+            if line.endswith(" BeginTime"):
+                subprocess.run(["scontrol", "update", f"JobId={line.split()[0]}", "StartTime=now"], check=False)
+
+
+@pytest.fixture(scope="session")
+def reference(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The trial's store, filled on this host without SLURM and undisturbed."""
+    bench = make_bench(tmp_path_factory.mktemp("reference"), project)
+    bench.parameters.write_text(PARAMETERS.read_text())
+    process = bench.begin("--cores", "2")
+    assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
+    return bench
+
+
+@pytest.fixture
+def site(cluster: None, project: Path, tmp_path: Path) -> Iterator[Callable[..., ClusterBench]]:
+    """Makes a bench on the cluster; what still runs of it is ended with the trial."""
+    made: list[ClusterBench] = []
+
+    def make(**settings: object) -> ClusterBench:
+        plain = make_bench(tmp_path, project)
+        bench = ClusterBench(plain.folder, **settings)  # type: ignore[arg-type]
+        bench.parameters.write_text(PARAMETERS.read_text())
+        made.append(bench)
+        return bench
+
+    yield make
+    for bench in made:
+        for job in bench.running():
+            slurm("scancel", job)
+        bench.kill_all()
+
+
+def disturb_at_random(bench: ClusterBench, disturb: Callable[[str], None], times: int, process: object) -> int:
+    """Disturb running trainings at random moments.
+
+    Returns:
+        How often that was done: fewer than `times` if the chain ended before.
+    """
+    dice, done = random.Random(SEED), 0
+    while done < times and process.poll() is None:  # type: ignore[attr-defined]
+        before = bench.progress()
+        time.sleep(dice.uniform(1.0, 6.0))
+        if bench.progress() != before and (jobs := bench.running()):
+            disturb(dice.choice(jobs))
+            done += 1
+    return done

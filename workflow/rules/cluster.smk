@@ -1,0 +1,53 @@
+# Jobs of a cluster: the image, the environment in it, the scheduler's warning, and the way back after it.
+# - With `--sdm apptainer` each rule runs in a SIF; without, this directive does nothing. `--cleanenv` leaves all of the
+#   host's environment outside but APPTAINERENV_*, so what a job must know is told there.
+# - SLURM sends the warning (`--signal` in profiles/slurm) to all processes of a job's steps: Snakemake would die of it
+#   and the trainer with it, so it is caught here, and again in each shell between. The trainer saves and ends with 75.
+# - Such a job is requeued by the Snakemake in it, outside the image, where SLURM's commands are: as often as it takes.
+import signal
+
+QUOTES = "'\""
+PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")
+
+
+container: os.environ.get("DROPNAS_SIF", str(ROOT / "containers" / "dropnas.sif"))
+
+
+def asked(job):
+    """What a job asks a scheduler for; GPUs as `gres` where the site's profile names one (`gres: gpu:a100`)."""
+    site = workflow.resource_settings.default_resources or {}
+    if "gres" not in site:
+        return job["resources"]
+    gpus = job["resources"]["gpu"]
+    gres = f"{site['gres'].raw.strip(QUOTES)}:{gpus}" if gpus else ""
+    return {**job["resources"], "gpu": 0, "gres": gres}
+
+
+def outlive(number, frame):
+    """Do nothing on a signal. (An ignored one would stay ignored in the job's processes.)"""
+
+
+def come_back():
+    """Requeue this job if its training was stopped; not if it is being ended anyway, by its owner or for another's job."""
+    if STOPPED.exists():
+        STOPPED.unlink()
+        job = os.environ["SLURM_JOB_ID"]
+        shown = subprocess.run(
+            ["scontrol", "show", "--oneliner", "job", job], capture_output=True, text=True, check=False
+        )
+        if "JobState=RUNNING" in shown.stdout:
+            print(f"job {job} was stopped and is requeued", file=sys.stderr, flush=True)
+            subprocess.run(["scontrol", "requeue", job], check=False)
+
+
+if workflow.remote_exec and "SLURM_JOB_ID" in os.environ:
+    STOPPED = ROOT / LOGS / "stopped" / os.environ["SLURM_JOB_ID"]
+    STOPPED.unlink(missing_ok=True)
+    os.environ["DROPNAS_STOPPED"] = str(STOPPED)
+    signal.signal(signal.SIGUSR1, outlive)
+    atexit.register(come_back)
+
+os.environ["APPTAINERENV_PYTHONPATH"] = str(PLAN_FOLDER / "source")
+for name in PASSED:
+    if name in os.environ:
+        os.environ[f"APPTAINERENV_{name}"] = os.environ[name]
