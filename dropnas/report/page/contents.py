@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropnas.analysis.claims import Outcome
 from dropnas.report.claims import ClaimResult, claims
 from dropnas.report.model import Table
 from dropnas.report.notes import NO_REPRODUCTION
@@ -75,6 +76,7 @@ def gather(content: Content, root: Path) -> Contents:
     tables = {name: one.table for name, one in complete.items()}
     peers, counts = page_peers(content, found), page_counts(content, found)
     figures, default = page_figures(content, found), default_runs(content, found)
+    every = claims(tables, sweep(content, found), correlations(content, found), content.reproduction)
     return Contents(
         profile=content.profile,
         description=content.description,
@@ -82,7 +84,7 @@ def gather(content: Content, root: Path) -> Contents:
         warning="" if content.reproduction else NO_REPRODUCTION.format(profile=content.profile),
         counts=count(default),
         newest=max((str(one.record.get("ended", "")) for one in found.values()), default=""),
-        claims=tuple(claims(tables, sweep(content, found), correlations(content, found), content.reproduction)),
+        claims=tuple(sorted(every, key=_waits)),
         verdicts=page_verdicts(tables),
         tables=[
             *(page_table(table) for table in tables.values()),
@@ -118,6 +120,11 @@ def decided(contents: Contents) -> Verdicts:
     """The part that is kept as files too."""
     numbers = [one.cell for table in contents.verdicts for one in table.verdicts]
     return Verdicts(contents.profile, contents.reproduction, contents.claims, numbers)
+
+
+def _waits(claim: ClaimResult) -> bool:
+    """Claims that runs speak to stand first, so that a profile that has few of them begins with those."""
+    return claim.outcome is Outcome.TOO_FEW
 
 
 def _waiting(content: Content, figures: list[PageFigure]) -> list[str]:
