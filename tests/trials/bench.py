@@ -120,9 +120,9 @@ def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, R
 
 
 def _chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The DropNAS search, the retraining with AutoAugment, the transfer of the cell that was found on digits."""
+    """The DropNAS search, the retraining with AutoAugment, the transfer of the cell that was found so."""
     fits: dict[str, Callable[[dict[str, Any]], bool]] = {
-        "search": lambda spec: spec["config"]["strategy"] == "dropnas",
+        "search": lambda spec: (spec["config"]["strategy"], spec["config"]["space"]) == ("dropnas", "original"),
         "retrain": lambda spec: bool(spec["config"]["autoaugment"]),
         "transfer": lambda spec: spec["inputs"][1].startswith("runs/select/"),
     }
