@@ -1,8 +1,8 @@
 """A store with one short chain of real runs, and the commands that compute it: what the trials kill, damage and fill.
 
 The chain is computed once, undisturbed, with the default checkpoint interval. A trial works on a copy of the inputs
-of one run and compares what it publishes with that, byte for byte. A command is a real process (`Command`), or, where
-a hundred are started and none is killed, a fork of this one that has torch already (`forked`).
+of one run and compares what it publishes with that, byte for byte. A command is a process of its own (`Command`), or,
+where many are started and none is killed, a fork of this one that has torch already (`forked`).
 """
 
 import json
@@ -110,7 +110,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, Run]:
     """Compute the chain; gives the last training of each wanted stage."""
-    plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)]).strip()
+    root.mkdir(parents=True, exist_ok=True)
+    plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)], root).strip()
     specs = [json.loads(file.read_text()) for file in sorted((root / plan / "specs").glob("*.json"))]
     of_folder = {spec["folder"]: spec for spec in specs}
     wanted = {stage: _chosen(stage, specs) for stage in trainings}
@@ -135,17 +136,15 @@ def _compute(spec: dict[str, Any], of_folder: dict[str, Any], root: Path, plan: 
     for source in spec["inputs"]:
         _compute(of_folder[source], of_folder, root, plan)
     if not (root / spec["folder"] / "manifest.json").is_file():
-        dropnas([spec["stage"], str(root / plan / "specs" / f"{spec['id']}.json"), "--root", str(root)])
+        dropnas([spec["stage"], str(root / plan / "specs" / f"{spec['id']}.json"), "--root", str(root)], root)
 
 
-def dropnas(arguments: list[str]) -> str:
+def dropnas(arguments: list[str], root: Path) -> str:
     """A command that must succeed; gives what it printed."""
-    command = [sys.executable, "-m", "dropnas", *arguments]
-    done = subprocess.run(
-        command, cwd=PROJECT, env=environment(), text=True, capture_output=True, timeout=LONGEST, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    output = root / "output.txt"
+    status = forked(arguments, output)
+    assert status == 0, output.read_text()
+    return output.read_text()
 
 
 class Command:
