@@ -95,12 +95,10 @@ def execute(
             failures += 1
             begin = f"error: {spec['stage']} {spec['name']}"
             if isinstance(error, OSError) and str(error.filename).startswith(f"{root / 'scratch'}{os.sep}"):
-                print(
-                    f"{begin}: {error.filename}: {error.strerror}", file=sys.stderr
-                )  # what stands there, not the code
-                continue
-            print(f"{begin} failed by a mistake in the program:", file=sys.stderr)
-            traceback.print_exc()
+                print(f"{begin}: {error.filename}: {error.strerror}", file=sys.stderr)  # what stands there is at fault
+            else:
+                print(f"{begin} failed by a mistake in the program:", file=sys.stderr)
+                traceback.print_exc()
     return failures
 
 

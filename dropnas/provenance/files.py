@@ -24,6 +24,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not tell where
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

@@ -95,6 +95,9 @@ def _write(path: Path, header: bytes, payload: memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not tell where
+        raise
     finally:
         partial.unlink(missing_ok=True)
     _flush_folder(path.parent)

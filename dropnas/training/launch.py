@@ -9,6 +9,7 @@ does the launcher. Where one fails otherwise, torch's launcher ends the others.
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -36,14 +37,25 @@ def together(processes: int, module: Sequence[str]) -> int:
         raise DropnasError("torchrun has started this process", remedy="leave --processes away")
     for number in SIGNALS:
         signal.signal(number, _pass_on)
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes tell their errors
+    _silence()
     count = ["--standalone", "--nproc-per-node", str(processes), "--signals-to-handle", OWN_SIGNALS]
     try:
         run(parse_args([*count, "--module", *module]))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
+        rank, first = error.get_first_failure()
         others = {failure.exitcode for failure in error.failures.values() if failure.exitcode > 0} - {EXIT_STOPPED}
-        return EXIT_STOPPED if error.get_first_failure()[1].exitcode in STOPPED and not others else 1
+        if first.exitcode in STOPPED and not others:
+            return EXIT_STOPPED
+        print(f"error: process {rank} of {processes} ended first, with status {first.exitcode}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _silence() -> None:
+    """Have torch's launcher log nothing: the processes tell their own errors, and the rest is told here."""
+    logger = logging.getLogger("torch.distributed.elastic")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
 
 
 def _pass_on(number: int, frame: FrameType | None) -> None:

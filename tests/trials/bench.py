@@ -1,8 +1,8 @@
 """A store with one short chain of real runs, and the commands that compute it: what the trials kill, damage and fill.
 
 The chain is computed once, undisturbed, with the default checkpoint interval. A trial works on a copy of the inputs
-of one run and compares what it publishes with that, byte for byte. A command is a real process (`Command`), or, where
-a hundred are started and none is killed, a fork of this one that has torch already (`forked`).
+of one run and compares what it publishes with that, byte for byte. A command is a process of its own (`Command`), or,
+where many are started and none is killed, a fork of this one that has torch already (`forked`).
 """
 
 import json
@@ -110,7 +110,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, Run]:
     """Compute the chain; gives the last training of each wanted stage."""
-    plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)]).strip()
+    root.mkdir(parents=True, exist_ok=True)
+    plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)], root).strip()
     specs = [json.loads(file.read_text()) for file in sorted((root / plan / "specs").glob("*.json"))]
     of_folder = {spec["folder"]: spec for spec in specs}
     wanted = {stage: _chosen(stage, specs) for stage in trainings}
@@ -120,9 +121,9 @@ def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, R
 
 
 def _chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The DropNAS search, the retraining with AutoAugment, the transfer of the cell that was found on digits."""
+    """The DropNAS search, the retraining with AutoAugment, the transfer of the cell that was found so."""
     fits: dict[str, Callable[[dict[str, Any]], bool]] = {
-        "search": lambda spec: spec["config"]["strategy"] == "dropnas",
+        "search": lambda spec: (spec["config"]["strategy"], spec["config"]["space"]) == ("dropnas", "original"),
         "retrain": lambda spec: bool(spec["config"]["autoaugment"]),
         "transfer": lambda spec: spec["inputs"][1].startswith("runs/select/"),
     }
@@ -135,17 +136,15 @@ def _compute(spec: dict[str, Any], of_folder: dict[str, Any], root: Path, plan: 
     for source in spec["inputs"]:
         _compute(of_folder[source], of_folder, root, plan)
     if not (root / spec["folder"] / "manifest.json").is_file():
-        dropnas([spec["stage"], str(root / plan / "specs" / f"{spec['id']}.json"), "--root", str(root)])
+        dropnas([spec["stage"], str(root / plan / "specs" / f"{spec['id']}.json"), "--root", str(root)], root)
 
 
-def dropnas(arguments: list[str]) -> str:
+def dropnas(arguments: list[str], root: Path) -> str:
     """A command that must succeed; gives what it printed."""
-    command = [sys.executable, "-m", "dropnas", *arguments]
-    done = subprocess.run(
-        command, cwd=PROJECT, env=environment(), text=True, capture_output=True, timeout=LONGEST, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    output = root / "output.txt"
+    status = forked(arguments, output)
+    assert status == 0, output.read_text()
+    return output.read_text()
 
 
 class Command:
@@ -163,13 +162,31 @@ class Command:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self.cpu: list[tuple[float, float]] = [(self.started, 0.0)]  # times, and the CPU seconds used until then
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append((time.time(), line.rstrip("\n")))
+
+    def _watch(self) -> None:
+        """Note the CPU time a hundred times a second: on a busy machine it tells work from waiting."""
+        file, ticks = Path(f"/proc/{self.process.pid}/stat"), os.sysconf("SC_CLK_TCK")
+        while self.process.returncode is None:
+            try:
+                words = file.read_text().rpartition(")")[2].split()
+            except OSError:
+                return
+            self.cpu.append((time.time(), (int(words[11]) + int(words[12])) / ticks))
+            time.sleep(0.01)
+
+    def worked(self, begin: float, end: float) -> float:
+        """CPU seconds that it used between two times."""
+        until = [max((used for moment, used in self.cpu if moment <= limit), default=0.0) for limit in (begin, end)]
+        return until[1] - until[0]
 
     @property
     def ended(self) -> bool:

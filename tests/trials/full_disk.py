@@ -27,7 +27,7 @@ import typer
 from dropnas.training.checkpoint import Checkpoints
 from tests.trials.bench import TRAININGS, Bench, Run, contents, forked, undisturbed
 
-MEGABYTES = 16
+MEGABYTES = 64
 PAGE = 4096  # bytes: such a file system gives space in pages
 INTERVALS = (0.0, 300.0)  # seconds between checkpoints: after each step, or never, so that the final files are reached
 FULL = re.compile(r"^error: \w+ [\w.+-]+: (?:(.+): )?the disk is full; free some space$")

@@ -5,8 +5,8 @@
 A run is started, killed, and started again by the same command until it is published, and then compared with the
 undisturbed one, byte for byte. Three kinds of moments are drawn: any moment; the writing of a checkpoint, which is
 waited for by looking for its file; the final writing. A kill counts as one during a write only by what it left: a
-half-written checkpoint, or a filled folder that is not published. What is trained twice is the time between the last
-checkpoint and the kill.
+half-written checkpoint, or a filled folder that is not published. What is trained twice is what was done between the
+last checkpoint and the kill, in seconds of CPU time, since the machine may be busy with other work.
 """
 
 import os
@@ -25,7 +25,7 @@ import typer
 from tests.trials.bench import TRAININGS, Bench, Command, Run, undisturbed
 
 INTERVAL = 0.3  # seconds between two checkpoints, so that a run of seconds has many
-SLACK = 1.0  # seconds beyond it: a step, an evaluation and a write, with other work on the machine
+SLACK = 1.0  # seconds beyond it, for a step, an evaluation and a write
 MOMENTS = {"any": 9, "checkpoint": 9, "final": 2}  # what is drawn, and how often
 BEGUN = (": begins with", ": continues from")  # a training's first line
 
@@ -39,7 +39,7 @@ class Count:
     resumes: int = 0  # starts that continued from a checkpoint
     runs: int = 0  # that were published after kills
     mismatches: list[str] = field(default_factory=list)
-    twice: list[float] = field(default_factory=list)  # seconds of training lost by each kill
+    twice: list[float] = field(default_factory=list)  # CPU seconds of training lost by each kill
 
     def __str__(self) -> str:
         stages = ", ".join(f"{stage} {number}" for stage, number in sorted(self.kills.items()))
@@ -48,7 +48,7 @@ class Count:
         return (
             f"{self.kills.total()} kills ({stages}), {self.during_writes.total()} during a write ({writes}), "
             f"{self.resumes} resumes, {self.runs} runs finished, {len(self.mismatches)} mismatches; trained twice: at "
-            f"most {most:.2f} s at an interval of {INTERVAL} s, {over} kills beyond {INTERVAL + SLACK} s"
+            f"most {most:.2f} s of CPU time at an interval of {INTERVAL} s, {over} kills beyond {INTERVAL + SLACK} s"
         )
 
     def faults(self, wanted: int) -> list[str]:
@@ -175,14 +175,14 @@ def written(command: Command, path: Path) -> list[float]:
 
 
 def lost(command: Command, bench: Bench, killed: float) -> float:
-    """Seconds of training that must be done again: since the last checkpoint, or since the training began."""
+    """CPU seconds of training that must be done again: since the last checkpoint, or since the training began."""
     begun = command.time_of(*BEGUN)
     if begun is None:
         return 0.0
     if ended := filled(command, bench):
         killed = min(ended)  # the training was over
     saved = [path.stat().st_mtime for path in bench.scratch.glob("checkpoint-*.pt")]
-    return max(0.0, killed - max([begun, *saved]))
+    return command.worked(max([begun, *saved]), killed)
 
 
 if __name__ == "__main__":
