@@ -2,7 +2,7 @@
 
 Design choices:
 - A finished training is matched to a run of the new plan that differs from it in its code alone: the same stage, the
-  same configuration, and inputs whose files are the same bytes.
+  same configuration, and inputs whose files, as far as it reads them, are the same bytes.
 - Where the stage's own code changed, a trial proves that old and new code give the same bytes, one for each stage and
   pair of code states (`trial.py`). Where only the names of its inputs changed there is nothing to prove.
 - What does not train costs a moment and is computed again, by the new code, from what was adopted. So a genotype that
@@ -135,9 +135,16 @@ def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
             continue
         before = (root / source.folder).parent / name / MANIFEST
         known = before.is_file() and sha256(before) == read.get(name)
-        if not known or read_json(before)["files"] != read_json(manifest)["files"]:
+        if not known or _read_of(run, source, before) != _read_of(run, source, manifest):
             return False
     return True
+
+
+def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
+    """The checksums of what a run reads of an input: of a choice or derivation the genotype, else all."""
+    files: dict[str, str] = read_json(manifest)["files"]
+    genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
+    return {"genotype.json": files.get("genotype.json", "")} if genotype else files
 
 
 def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root: Path) -> dict[str, Any]:

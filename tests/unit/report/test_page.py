@@ -159,15 +159,13 @@ def rewrite_record(folder: Path, change: Callable[[dict[str, Any]], None]) -> No
 
 def test_readers_of_an_absent_input_that_differ_are_kept_out_with_what_follows(study: Study) -> None:
     search = study.find("search", "cifar10-original-dropnas-seed0")
-    run = study.find("derive", search.name)
-    rewrite_record(study.folder(run), lambda record: record["input_manifests"].update({search.folder.name: "0" * 64}))
+    derived, table = study.find("derive", search.name), study.find("table", "table1")
+    rewrite_record(study.folder(table), lambda record: record["input_manifests"].update({search.folder.name: "0" * 64}))
     remove(search, study.root)
     reasons = excluded(study.gather())
-    for reader in (run, study.find("table", "table1")):
-        assert (
-            reasons[f"{reader.stage} {reader.name}"]
-            == f"others read another {search.folder.name}, and that is not here"
-        )
+    for one in (derived, table):
+        assert reasons[f"{one.stage} {one.name}"] == f"others read another {search.folder.name}, and that is not here"
+    assert reasons["table table6-study"].startswith("depends on")
     assert not study.gather().unchecked
 
 
