@@ -64,6 +64,7 @@ def adopt(parameters: Path, root: Path, tell: Tell) -> Adoption:
     Raises:
         DropnasError: the parameter file is wrong.
     """
+    root = root.absolute()  # probes stand in folders of their own
     plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
     os.environ["DROPNAS_PLAN"] = str(start)  # what is computed here is recorded as by this start
     store, done = Store(root), Adoption()

@@ -165,7 +165,7 @@ def test_readers_of_an_absent_input_that_differ_are_kept_out_with_what_follows(s
     reasons = excluded(study.gather())
     for one in (derived, table):
         assert reasons[f"{one.stage} {one.name}"] == f"others read another {search.folder.name}, and that is not here"
-    assert reasons["table table6-study"].startswith("depends on")
+    assert reasons["select cifar10-original-dropnas-best-of-2"].startswith("depends on")
     assert not study.gather().unchecked
 
 
