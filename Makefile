@@ -1,6 +1,6 @@
 # Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke mini paper plan test trials lint format lock image sif clean distclean
+.PHONY: help setup smoke mini paper plan push pull test trials lint format lock image sif clean distclean
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python3.13; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -31,6 +31,12 @@ paper: $(READY)  ## the paper's protocol
 
 plan: $(READY)  ## what PARAMS=params/smoke.yaml would run
 	@$(BIN)/python -m dropnas plan $(PARAMS)
+
+push: $(READY)  ## finished runs to the DVC remote, also while others are at work
+	@$(BIN)/python -m dropnas push
+
+pull: $(READY)  ## finished runs from the DVC remote, without weights until a stage needs them
+	@$(BIN)/python -m dropnas pull
 
 test: $(READY)  ## the tests
 	@$(BIN)/python -m pytest

@@ -342,6 +342,16 @@ def pull(
     _tell(done.problems)
 
 
+@app.command(rich_help_panel="Shared results")
+def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
+    """After a refactoring: carry finished trainings to their new identities, if a trial shows that no byte changed."""
+    from dropnas.adoption.adopt import adopt as adopt_runs
+
+    done = adopt_runs(parameters, root, _print)
+    print(f"{done.adopted} runs adopted, {done.computed} computed, {len(done.refused)} refusals")
+    _tell(done.refused)
+
+
 @app.command(rich_help_panel="The whole")
 def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     """Write a frozen start (plan, parameters, source) and print its folder."""

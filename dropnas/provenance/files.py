@@ -9,20 +9,21 @@ from typing import Any
 from dropnas.errors import DropnasError
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write beside and rename; flushed to disk before the rename."""
-    write_bytes(path, text.encode())
+def write_text(path: Path, text: str, *, flush: bool = True) -> None:
+    """Write beside and rename; flushed to disk before the rename, unless nobody would miss it after a power cut."""
+    write_bytes(path, text.encode(), flush=flush)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write beside and rename; flushed to disk before the rename."""
+def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
+    """Write beside and rename; flushed to disk before the rename, unless nobody would miss it after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            if flush:
+                os.fsync(stream.fileno())
         os.replace(beside, path)
     except OSError as error:
         error.filename = error.filename or str(path)  # a full disk does not tell where
@@ -31,9 +32,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
     """JSON that a person can read and that is the same for equal values."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n", flush=flush)
 
 
 def read_json(path: Path) -> Any:

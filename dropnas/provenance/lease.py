@@ -159,7 +159,7 @@ def _take(scratch: Path) -> str:
             return ""
         process, token = os.getpid(), uuid.uuid4().hex
         owner = {"host": socket.gethostname(), "process": process, "start": _start_time(process), "token": token}
-        write_json(scratch / "lease.json", {**owner, **_here(), **_scheduled()})
+        write_json(scratch / "lease.json", {**owner, **_here(), **_scheduled()}, flush=False)
         return token
 
 

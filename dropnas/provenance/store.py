@@ -40,18 +40,18 @@ class Store:
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
         """Give a finished folder its final name: checksums first, then one rename, then the receipt."""
         write_json(staged / MANIFEST, {"run": record, "files": checksums(staged)})
-        self.admit(staged, folder)
-
-    def admit(self, staged: Path, folder: Path) -> None:
-        """Give a folder that has its manifest its final name, by one rename; then its receipt."""
         for path in (*staged.rglob("*"), staged):  # a manifest must not outlive, in a power cut, what it vouches for
             _flush(path)
-        self._clear_remains(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged, folder)
+        self.admit(staged, folder)
         for path in (folder.parent, folder.parent.parent):  # the upper one may just have got the lower one
             _flush(path)
         self.write_receipt(folder)
+
+    def admit(self, staged: Path, folder: Path) -> None:
+        """Give a folder that has its manifest its final name, by one rename; what is in it must be on disk."""
+        self._clear_remains(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, folder)
 
     def _clear_remains(self, folder: Path) -> None:
         """A folder without a manifest holds at most what the workflow left: an empty folder or an old receipt."""

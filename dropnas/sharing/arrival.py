@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import sha256
+from dropnas.provenance.files import sha256, write_json, write_text
 from dropnas.provenance.lease import lease, lease_if_free
 from dropnas.provenance.parts import MARK, MARK_TEXT, is_heavy, stage_of
-from dropnas.provenance.store import MANIFEST, Store, read_manifest
+from dropnas.provenance.store import MANIFEST, RECEIPT, Store, read_manifest, receipt_of
 from dropnas.provenance.verify import identity_faults
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import Remote
@@ -32,7 +32,10 @@ def bring(remote: Remote, store: Store, entries: Sequence[Entry], *, heavy: bool
     """
     parts = {entry.folder: entry.files if heavy else entry.part(heavy=False) for entry in entries}
     with _arrived(remote, store, parts) as place:
-        return _problems(entries, lambda entry: _admit(store, place / entry.folder, entry))
+        problems = _problems(entries, lambda entry: _prepare(place / entry.folder, entry))
+        os.sync()  # once for all: a power cut must not leave an empty file under a final name
+        whole = [entry for entry in entries if entry.folder not in problems]
+        return problems | _problems(whole, lambda entry: _admit(store, place / entry.folder, entry))
 
 
 def complete(remote: Remote, store: Store, entries: Sequence[Entry]) -> Problems:
@@ -42,12 +45,13 @@ def complete(remote: Remote, store: Store, entries: Sequence[Entry]) -> Problems
         DropnasError: the remote cannot be read.
     """
     with _arrived(remote, store, {entry.folder: entry.part(heavy=True) for entry in entries}) as place:
+        os.sync()
         return _problems(entries, lambda entry: _add(store, place / entry.folder, store.root / entry.folder))
 
 
 @contextmanager
 def _arrived(remote: Remote, store: Store, parts: Mapping[str, Mapping[str, str]]) -> Iterator[Path]:
-    """A folder beside the store, with files by the folder of their run, given by their md5; flushed to disk."""
+    """A folder beside the store, with files by the folder of their run, given by their md5."""
     scratch = store.root / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="pull-") as temporary, lease(Path(temporary)):
@@ -55,7 +59,6 @@ def _arrived(remote: Remote, store: Store, parts: Mapping[str, Mapping[str, str]
             (Path(temporary, folder, name), md5) for folder, files in parts.items() for name, md5 in files.items()
         )
         remote.fetch(dict(wanted))
-        os.sync()  # once for all: a power cut must not leave an empty file under a final name
         yield Path(temporary)
 
 
@@ -69,11 +72,16 @@ def _problems(entries: Sequence[Entry], admit: Callable[[Entry], None]) -> Probl
     return found
 
 
-def _admit(store: Store, staged: Path, entry: Entry) -> None:
-    """Publish a run that has arrived, if it is what it claims to be."""
+def _prepare(staged: Path, entry: Entry) -> None:
+    """Require that what has arrived is what it claims to be, and make a run's folder of it."""
     _check(staged, entry)
     if any(not (staged / name).exists() for name in entry.files):
-        (staged / MARK).write_text(MARK_TEXT, encoding="utf-8")
+        write_text(staged / MARK, MARK_TEXT, flush=False)
+    write_json(staged / RECEIPT, receipt_of(staged), flush=False)
+
+
+def _admit(store: Store, staged: Path, entry: Entry) -> None:
+    """Publish a run that has arrived and was checked."""
     identity = entry.folder.rpartition("-")[2]
     with lease_if_free(store.scratch(identity)) as free:
         if not free:

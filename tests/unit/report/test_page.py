@@ -158,13 +158,15 @@ def rewrite_record(folder: Path, change: Callable[[dict[str, Any]], None]) -> No
 
 
 def test_readers_of_an_absent_input_that_differ_are_kept_out_with_what_follows(study: Study) -> None:
-    run = study.find("retrain", "cifar10-original-dropnas-seed0")
-    derived = run.inputs[1]
-    rewrite_record(study.folder(run), lambda record: record["input_manifests"].update({derived.folder.name: "0" * 64}))
-    remove(derived, study.root)
+    search = study.find("search", "cifar10-original-dropnas-seed0")
+    derived, table = study.find("derive", search.name), study.find("table", "table1")
+    rewrite_record(study.folder(table), lambda record: record["input_manifests"].update({search.folder.name: "0" * 64}))
+    remove(search, study.root)
     reasons = excluded(study.gather())
-    assert reasons[f"retrain {run.name}"] == f"others read another {derived.folder.name}, and that is not here"
-    assert reasons["table table6-study"].startswith("depends on")
+    for one in (derived, table):
+        assert reasons[f"{one.stage} {one.name}"] == f"others read another {search.folder.name}, and that is not here"
+    assert reasons["select cifar10-original-dropnas-best-of-2"].startswith("depends on")
+    assert not study.gather().unchecked
 
 
 def test_a_reader_that_does_not_say_what_it_read_is_kept_out(study: Study) -> None:

@@ -1,0 +1,77 @@
+"""After a refactoring: trainings follow to their new identities where a trial shows equal bytes, and only there."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.workflow.conftest import Bench
+
+DROPOUT = "dropnas/search/dropout.py"
+STEM = "dropnas/evaluate/cifar.py"
+pytestmark = pytest.mark.parametrize("bench", ["records-kept"], indirect=True)
+
+
+def adopt(bench: Bench) -> subprocess.CompletedProcess[str]:
+    return bench.call([sys.executable, "-m", "dropnas", "adopt", str(bench.parameters), "--root", str(bench.store)])
+
+
+def edit(bench: Bench, file: str, old: str, new: str) -> None:
+    path = bench.checkout / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def manifests(bench: Bench) -> dict[str, Any]:
+    files = bench.store.glob("runs/*/*/manifest.json")
+    return {f"{file.parts[-3]}/{file.parts[-2]}": json.loads(file.read_text()) for file in files}
+
+
+def test_a_comment_needs_no_adoption(bench):
+    edit(bench, DROPOUT, "KINDS = 2", "# A remark.\nKINDS = 2")
+    done = adopt(bench)
+    assert done.returncode == 0 and "0 runs adopted, 0 computed, 0 refusals" in done.stdout
+
+
+def test_after_a_refactoring_of_the_search_nothing_is_to_do(bench):
+    """The same numbers from other code: the searches follow by a trial, and all that rests on them goes along."""
+    before = manifests(bench)
+    edit(bench, DROPOUT, "rate ** (1 / size)", "pow(rate, 1 / size)")
+    assert bench.would_run() >= {"search", "retrain", "transfer"}
+    done = adopt(bench)
+    assert done.returncode == 0, done.stderr
+    assert bench.would_run() == set()
+    after = manifests(bench)
+    assert before.items() <= after.items()
+    adopted = {name: one["run"] for name, one in after.items() if "adopted" in one["run"]}
+    assert {name.split("/")[0] for name in adopted} == {"search", "retrain", "transfer", "clusters"}
+    for name, record in adopted.items():
+        source = before[f"{name.split('/')[0]}/{record['adopted']['from']}"]
+        assert after[name]["files"] == source["files"]
+        changed = source["run"]["identity"]["code"] != record["identity"]["code"]
+        assert record["adopted"]["trial"].startswith("equal bytes" if changed else "none")
+    verified = bench.call([sys.executable, "-m", "dropnas", "verify", "--root", str(bench.store)])
+    assert verified.returncode == 0, verified.stderr
+
+
+def test_a_changed_number_is_refused_in_one_line(bench):
+    before = manifests(bench)
+    edit(bench, STEM, "nn.BatchNorm2d(width)", "nn.BatchNorm2d(width, momentum=0.2)")
+    done = adopt(bench)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("retrain: ")]
+    assert len(lines) == 1 and "the new code gives other results" in lines[0] and "network.safetensors" in lines[0]
+    new = manifests(bench).keys() - before.keys()
+    assert not any(name.startswith(("retrain/", "transfer/")) for name in new)
+    assert "retrain" in bench.would_run()
+
+
+def test_code_that_is_nowhere_to_be_found_is_no_proof(bench):
+    bench.remove("plans")
+    edit(bench, DROPOUT, "KINDS = 2", "KINDS = 1 + 1")
+    done = adopt(bench)
+    assert done.returncode == 1 and "its old code is neither in a frozen start nor in a commit" in done.stderr
+    assert not any("adopted" in one["run"] for one in manifests(bench).values())

@@ -1,0 +1,104 @@
+"""The gate of dvc.yaml, with the smallest profile in the place of smoke: DVC records results, Snakemake makes them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import PROJECT, WAIT, Built
+
+pytest.importorskip("dvc", reason="DVC is not installed: make setup")
+if shutil.which("git") is None:
+    pytest.skip("git is not installed", allow_module_level=True)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout that is its own store, under git and DVC."""
+
+    folder: Path
+
+    def call(self, *command: str) -> subprocess.CompletedProcess[str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DROPNAS", "SNAKEMAKE", "PYTHON", "GIT_"))}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**kept, "PATH": path, "PYTHONPATH": str(self.folder)}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, text=True, timeout=WAIT, capture_output=True, check=False
+        )
+
+    def dvc(self, *arguments: str) -> str:
+        done = self.call(sys.executable, "-m", "dvc", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def runs(self) -> dict[str, int]:
+        return {str(file.parent.name): file.stat().st_ino for file in self.folder.glob("runs/*/*/manifest.json")}
+
+
+def gate() -> dict[str, object]:
+    """The stages of dvc.yaml that prepare digits and run the smoke profile, for the smallest profile instead."""
+    text = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("smoke", "micro")
+    stages = yaml.safe_load(text)["stages"]
+    return {"stages": {name: stages[name] for name in ("prepare", "micro")}}
+
+
+@pytest.fixture
+def checkout(project: Path, tmp_path: Path, built: Built) -> Checkout:
+    """A checkout with the runs of table 1 and without those of the others, so that little is left to make."""
+    made = Checkout(tmp_path / "checkout")
+    shutil.copytree(project, made.folder)
+    shutil.copytree(built.bench.store / "runs", made.folder / "runs")
+    for name in ("data", "params"):
+        (made.folder / name).mkdir()
+    shutil.copyfile(PROJECT / ".dvcignore", made.folder / ".dvcignore")
+    shutil.copyfile(PROJECT / "tests/workflow/micro.yaml", made.folder / "params/micro.yaml")
+    shutil.copyfile(PROJECT / ".gitignore", made.folder / ".gitignore")
+    (made.folder / "dvc.yaml").write_text(yaml.safe_dump(gate()), encoding="utf-8")
+    assert made.call("git", "init", "--quiet").returncode == 0
+    made.dvc("init", "--quiet")
+    shutil.rmtree(next(made.folder.glob("runs/table/table1-*")))
+    return made
+
+
+def test_a_second_repro_does_nothing(checkout: Checkout) -> None:
+    checkout.dvc("repro", "micro")
+    before = checkout.runs()
+    assert (checkout.folder / "results/micro/tables/table1.md").is_file()
+    assert "didn't change, skipping" in checkout.dvc("repro", "micro")
+    assert checkout.runs() == before
+    assert "up to date" in checkout.dvc("status")
+
+
+def test_snakemake_then_commit_is_clean(checkout: Checkout) -> None:
+    checkout.dvc("repro", "micro")
+    shutil.rmtree(checkout.folder / "results")
+    done = checkout.call(sys.executable, "-m", "snakemake", "--configfile", "params/micro.yaml")
+    assert done.returncode == 0, done.stderr
+    checkout.dvc("commit", "micro")
+    assert "up to date" in checkout.dvc("status")
+    assert checkout.dvc("repro", "micro").count("Running stage") == 0
+
+
+def test_a_failed_rule_and_repro_again_goes_on(checkout: Checkout) -> None:
+    table = next(iter(checkout.folder.glob("runs/table/table3-*")))
+    shutil.rmtree(table)
+    obstacle = checkout.folder / "scratch" / table.name.rpartition("-")[2]
+    obstacle.parent.mkdir()
+    obstacle.write_text("a file where the run's scratch folder should be")
+    failed = checkout.call(sys.executable, "-m", "dvc", "repro", "micro")
+    assert failed.returncode != 0
+    before = checkout.runs()
+    assert any(name.startswith("table1-") for name in before) and table.name not in before
+    obstacle.unlink()
+    checkout.dvc("repro", "micro")
+    assert before.items() <= checkout.runs().items() and table.name in checkout.runs()
+
+
+def test_runs_cannot_be_recorded_as_one(checkout: Checkout) -> None:
+    done = checkout.call(sys.executable, "-m", "dvc", "add", "runs")
+    assert done.returncode != 0 and "runs" in done.stderr

@@ -1,0 +1,82 @@
+"""Shared results: what one store has pushed, a fresh clone pulls, and the workflow there goes on from it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import Bench, Built, make_bench
+
+pytest.importorskip("dvc", reason="DVC is not installed: make setup")
+
+
+def dropnas(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = bench.call([sys.executable, "-m", "dropnas", *arguments, "--root", str(bench.store)])
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def set_remote(bench: Bench, remote: Path) -> None:
+    bench.call([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"])
+    done = bench.call([sys.executable, "-m", "dvc", "remote", "add", "--quiet", "--default", "shared", str(remote)])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def pushed(built: Built, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A remote with all runs of the completed store."""
+    bench = make_bench(tmp_path_factory.mktemp("pusher"), project)
+    shutil.copytree(built.bench.store, bench.store, dirs_exist_ok=True)
+    remote = bench.folder / "remote"
+    set_remote(bench, remote)
+    dropnas(bench, "push")
+    return remote
+
+
+@pytest.fixture
+def clone(project: Path, tmp_path: Path, pushed: Path) -> Bench:
+    """A fresh clone that has pulled."""
+    bench = make_bench(tmp_path, project)
+    set_remote(bench, pushed)
+    dropnas(bench, "pull", str(bench.parameters))
+    return bench
+
+
+def weights(bench: Bench, stage: str) -> list[Path]:
+    return list(bench.store.glob(f"runs/{stage}/*/*.safetensors"))
+
+
+def test_after_a_pull_nothing_is_to_do(clone: Bench, built: Built) -> None:
+    assert clone.would_run() == set()
+    assert clone.runs().keys() == built.bench.runs().keys()
+    assert weights(clone, "*") == []
+    verified = dropnas(clone, "verify")
+    assert "0 problems" in verified.stdout and "without weights or images" in verified.stdout
+
+
+def test_after_one_changed_retraining_value_only_what_follows_runs(clone: Bench) -> None:
+    clone.configure(retrain={"epochs": 2})
+    assert clone.would_run() == {"retrain", "select", "transfer", "figure", "table"}
+    clone.run("table1")
+    assert weights(clone, "search") == []  # of no use to a retraining
+    assert len(list(clone.store.glob("data/digits/*/train_images.npy"))) == 1  # a job brought them
+    assert len(weights(clone, "retrain")) == 2 and clone.would_run("table1") == set()
+
+
+def test_a_stage_that_reads_weights_brings_those_and_no_others(clone: Bench, built: Built) -> None:
+    clone.remove("runs/clusters", "runs/figure/figure4-*")
+    clone.run("figure4")
+    searches = weights(clone, "search")
+    assert 0 < len(searches) <= len(built.bench.finished("clusters/")) and weights(clone, "retrain") == []
+    assert clone.contents().items() <= built.bench.contents().items()
+
+
+def test_without_the_remote_one_line_says_what_to_type(clone: Bench) -> None:
+    clone.remove("runs/clusters", "runs/figure/figure4-*", ".dvc")
+    failed = clone.call(clone.command("figure4"))
+    assert failed.returncode != 0
+    lines = [line for line in failed.stderr.splitlines() if "python -m dropnas pull --heavy" in line]
+    assert lines and all("only its light part is here" in line for line in lines)
+    assert "Traceback" not in failed.stderr
