@@ -6,7 +6,6 @@ end with the same bytes in every run, tables included, each run published once.
 """
 
 import os
-import random
 import re
 import subprocess
 import threading
@@ -25,7 +24,7 @@ __all__ = ["project"]  # a fixture
 
 HERE = Path(__file__).parent
 PARAMETERS = HERE / "trial.yaml"
-SIF = HERE.parents[1] / "containers" / "dropnas.sif"
+SIF = Path(os.environ.get("DROPNAS_SIF", HERE.parents[1] / "containers" / "dropnas.sif"))
 CLUSTER = Path(os.environ.get("CLUSTER", "/var/lib/dropnas-cluster"))
 SKIPPED = 77
 SEED = int(os.environ.get("TRIAL_SEED", "1"))
@@ -49,15 +48,13 @@ def slurm(*command: str) -> str:
 class ClusterBench(Bench):
     """A checkout and a store whose jobs go through SLURM."""
 
-    profile_changes: dict[str, object] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
     in_image: bool = False
 
     def command(self, *options: str) -> list[str]:
         """As a person types it, with a site's profile; polls more often, since the jobs are short."""
         profile = yaml.safe_load((self.checkout / "profiles" / "slurm" / "config.yaml").read_text())
-        profile["default-resources"]["slurm_account"] = "lab"
-        for name, value in self.profile_changes.items():
-            profile["default-resources"][name] = value
+        profile["default-resources"] |= {"slurm_account": "lab", **self.defaults}
         if self.in_image:  # without a setuid Apptainer and without a GPU
             profile["apptainer-args"] = "--userns --cleanenv"
             options = ("--sdm", "apptainer", *options)
@@ -79,6 +76,16 @@ class ClusterBench(Bench):
         """The jobs of this store that run now."""
         lines = slurm("squeue", "--noheader", "--states=RUNNING", "--format=%i %Z").splitlines()
         return [line.split()[0] for line in lines if line.split()[1] == str(self.store)]
+
+    def job_at_work(self, head: "subprocess.Popen[str]") -> str | None:
+        """A job whose training makes progress, as soon as there is one; None if the start ends before."""
+        before, end = self.progress(), time.monotonic() + WAIT
+        while head.poll() is None and time.monotonic() < end:
+            time.sleep(0.5)
+            if self.progress() != before and (jobs := self.running()):
+                return jobs[0]
+            before = self.progress()
+        return None
 
     def publications(self) -> Counter[str]:
         """How often each run was published, by the jobs' logs."""
@@ -133,7 +140,7 @@ def reference(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """The trial's store, filled on this host without SLURM and undisturbed."""
     bench = make_bench(tmp_path_factory.mktemp("reference"), project)
     bench.parameters.write_text(PARAMETERS.read_text())
-    process = bench.begin("--cores", "2")
+    process = bench.begin("--cores", "2", "table1")
     assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
     return bench
 
@@ -155,19 +162,3 @@ def site(cluster: None, project: Path, tmp_path: Path) -> Iterator[Callable[...,
         for job in bench.running():
             slurm("scancel", job)
         bench.kill_all()
-
-
-def disturb_at_random(bench: ClusterBench, disturb: Callable[[str], None], times: int, process: object) -> int:
-    """Disturb running trainings at random moments.
-
-    Returns:
-        How often that was done: fewer than `times` if the chain ended before.
-    """
-    dice, done = random.Random(SEED), 0
-    while done < times and process.poll() is None:  # type: ignore[attr-defined]
-        before = bench.progress()
-        time.sleep(dice.uniform(1.0, 6.0))
-        if bench.progress() != before and (jobs := bench.running()):
-            disturb(dice.choice(jobs))
-            done += 1
-    return done

@@ -4,102 +4,85 @@ Moments are drawn from TRIAL_SEED; counts are printed (pytest -s).
 """
 
 import os
+import random
 import signal
 import subprocess
 import time
 
 import pytest
 
-from tests.cluster.conftest import CLUSTER, SEED, SIF, disturb_at_random, slurm
+from tests.cluster.conftest import CLUSTER, SEED, SIF, WAIT, slurm
 
 IN_IMAGE = pytest.param(
-    True, marks=pytest.mark.skipif(not SIF.is_file(), reason="no containers/dropnas.sif; make sif makes it")
+    True, marks=pytest.mark.skipif(not SIF.is_file(), reason="no containers/dropnas.sif; make sif makes it"), id="image"
 )
 
 
-def tell(what, bench, count):
+def warn(job):
+    """SLURM's warning, as `--signal` sends it before the time limit."""
+    slurm("scancel", "--signal=USR1", job)
+
+
+def requeue(job):
+    slurm("scontrol", "requeue", job)
+
+
+def lose_node(job):
+    node = slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
+    slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=trial")
+    time.sleep(5)
+    slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+
+def restart_controller(job):
+    os.kill(int((CLUSTER / "slurmctld.pid").read_text()), signal.SIGKILL)
+    time.sleep(8)
+    subprocess.run(["slurmctld"], check=True)
+
+
+DISTURBANCES = (warn, requeue, lose_node, restart_controller, warn)
+
+
+def tell(what, bench, disturbed):
     print(
-        f"\n{what}: seed {SEED}, {count} disturbances, {bench.lines('is requeued')} requeued by themselves, "
-        f"{bench.lines('continues from a checkpoint')} continued, {len(bench.publications())} runs published once, "
-        "0 mismatches"
+        f"\n{what}: seed {SEED}, disturbed {disturbed} times, "
+        f"{bench.lines('is requeued')} jobs came back by themselves, "
+        f"{bench.lines('continues from a checkpoint')} trainings went on, {len(bench.publications())} runs, "
+        "each published once, 0 mismatches"
     )
 
 
-@pytest.mark.parametrize("in_image", [False, IN_IMAGE])
-def test_a_warning_stops_a_training_that_comes_back_by_itself(site, reference, in_image):
-    bench = site(in_image=in_image)
-    process = bench.begin()
-    count = disturb_at_random(bench, lambda job: slurm("scancel", "--signal=USR1", job), 3, process)
-    bench.finish(process, reference)
-    assert count > 0 and bench.lines("is requeued") > 0 and bench.lines("continues from a checkpoint") > 0
-    tell("warnings", bench, count)
+@pytest.mark.parametrize("in_image", [pytest.param(False, id="environment"), IN_IMAGE])
+def test_a_chain_disturbed_in_every_way_ends_as_if_left_alone(site, reference, in_image):
+    """Each disturbance meets a training at work, in an order that is drawn; at last the head is killed."""
+    bench, dice = site(in_image=in_image), random.Random(SEED)
+    process, done = bench.begin("table1"), []
+    for disturb in dice.sample(DISTURBANCES, len(DISTURBANCES)):
+        job = bench.job_at_work(process)
+        if job is None:
+            break  # the chain was faster
+        time.sleep(dice.uniform(0.0, 3.0))
+        if job in bench.running():
+            disturb(job)
+            done.append(disturb.__name__)
+    process.kill()
+    process.wait()
+    bench.finish(bench.begin("table1"), reference)
+    assert {"warn", "requeue"} <= set(done), done
+    assert bench.lines("is requeued") > 0 and bench.lines("continues from a checkpoint") > 0
+    tell(", ".join([*done, "head killed"]), bench, len(done) + 1)
 
 
 @pytest.mark.slow
-def test_a_requeued_job_goes_on(site, reference):
-    bench = site()
-    process = bench.begin()
-    count = disturb_at_random(bench, lambda job: slurm("scontrol", "requeue", job), 3, process)
-    bench.finish(process, reference)
-    assert count > 0 and bench.lines("continues from a checkpoint") > 0
-    tell("scontrol requeue", bench, count)
-
-
-@pytest.mark.slow
-def test_a_node_goes_down_and_comes_back(site, reference):
-    bench = site()
-    process = bench.begin()
-
-    def down_and_back(job):
-        node = slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip() or "n1"
-        slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=trial")
-        time.sleep(5)
-        slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
-
-    count = disturb_at_random(bench, down_and_back, 2, process)
-    bench.finish(process, reference)
-    assert count > 0
-    tell("node down and back", bench, count)
-
-
-@pytest.mark.slow
-def test_the_controller_is_restarted(site, reference):
-    bench = site()
-    process = bench.begin()
-
-    def restart(job):
-        pid = int((CLUSTER / "slurmctld.pid").read_text())
-        os.kill(pid, signal.SIGKILL)
-        time.sleep(8)
-        subprocess.run(["slurmctld"], check=True)
-
-    count = disturb_at_random(bench, restart, 2, process)
-    bench.finish(process, reference)
-    assert count > 0
-    tell("slurmctld killed and started", bench, count)
-
-
-@pytest.mark.slow
-def test_a_killed_head_is_followed_by_the_same_command(site, reference):
-    bench = site()
-    process, count = bench.begin(), 0
-    for _ in range(2):
-        count += disturb_at_random(bench, lambda job, head=process: head.kill(), 1, process)
-        process.wait()
-        process = bench.begin()
-    bench.finish(process, reference)
-    assert count > 0
-    tell("head killed", bench, count)
-
-
-@pytest.mark.slow
-def test_a_run_longer_than_the_time_limit_completes(site, reference):
-    """The limit is two minutes, the warning comes some time before it, and one retraining needs more."""
-    bench = site(profile_changes={"runtime": 2, "slurm_extra": "'--signal=USR1@45 --open-mode=append'"})
+def test_a_run_longer_than_the_time_limit_completes(site):
+    """The limit is two minutes, the warning comes some time before it, and the retrainings need more."""
+    bench = site(defaults={"slurm_extra": "'--signal=USR1@45 --open-mode=append'"})
     text = bench.parameters.read_text().replace("runtime_minutes: 30", "runtime_minutes: 2")
-    bench.parameters.write_text(text.replace("augmented: {epochs: 30}", "augmented: {epochs: 400}"))
+    bench.parameters.write_text(
+        text.replace("retrain: {cells: 3, channels: 2, epochs: 200", "retrain: {cells: 3, channels: 8, epochs: 600")
+    )
     process = bench.begin("table1")
-    assert process.wait(2400) == 0, (bench.folder / "start.log").read_text()
+    assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
     requeued = bench.lines("is requeued")
     assert requeued > 0 and bench.lines("continues from a checkpoint") >= requeued
     assert set(bench.publications().values()) == {1}
