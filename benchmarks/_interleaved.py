@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Way = Callable[[], float]  # does its work once and gives its rate
+Way = Callable[[], float]  # does its work once and gives its rate, or whatever is measured
 
 
 def timed(work: Callable[[], object], amount: int) -> Way:
@@ -23,14 +23,14 @@ def timed(work: Callable[[], object], amount: int) -> Way:
     return once
 
 
-def rates(ways: Mapping[str, Way], repetitions: int) -> dict[str, list[float]]:
-    """The rate of each way in each repetition; a first one that warms up is not counted."""
+def in_turns(ways: Mapping[str, Way], repetitions: int) -> dict[str, list[float]]:
+    """What each way measures in each repetition; a first one that warms up is not counted."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions + 1):
         for name in list(ways) if repetition % 2 else reversed(list(ways)):
-            rate = ways[name]()
+            value = ways[name]()
             if repetition:
-                found[name].append(rate)
+                found[name].append(value)
     return found
 
 

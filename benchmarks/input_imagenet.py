@@ -26,7 +26,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
-from benchmarks._interleaved import Way, compared, rates
+from benchmarks._interleaved import Way, compared, in_turns
 from dropnas.data import augment
 from dropnas.data.batches import epoch_order
 from dropnas.data.config import DatasetConfig
@@ -59,7 +59,7 @@ def measure(device: str) -> dict[str, Any]:
                     _usual(ImageFolder(plain, _on_tensors(autoaugment), loader=_decoded), device), device
                 ),
             }
-            results[policy] = compared(rates(ways, REPETITIONS), "ours")
+            results[policy] = compared(in_turns(ways, REPETITIONS), "ours")
     libraries = {"torch": torch.__version__, "torchvision": torchvision.__version__}
     return {
         "versions": {**libraries, "libjpeg-turbo of Pillow": features.version_feature("libjpeg_turbo")},

@@ -3,7 +3,7 @@
 Design: torchvision's binding of libjpeg-turbo decodes a JPEG straight into a tensor, in less time than Pillow and with
 the very same pixels. What it does not take, or not in one or three components, goes to Pillow: ImageNet holds a PNG
 and some twenty CMYK images under the name of .JPEG. Pixels are resized by torch's antialiased bilinear filter in whole
-numbers: the faster of the two, the same on every instruction set, and at most one level of 256 away from Pillow's.
+numbers: the faster of the two, the same on every instruction set, and a level of 256 away from Pillow's now and then.
 (torchvision's own `resize` computes in whole or in broken numbers as the processor has it, so it is not used.)
 torchvision's decoder is to move to torchcodec one day; where it is gone, Pillow decodes, to the same pixels.
 Nothing is decoded at a reduced size: libjpeg halves at least, and no crop of an image of ImageNet's usual 375 pixels on

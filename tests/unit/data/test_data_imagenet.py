@@ -97,15 +97,15 @@ def test_each_seed_epoch_and_index_has_its_own_draw(prepared: Path) -> None:
 
 
 def test_train_view_is_the_box_and_perhaps_a_flip(prepared: Path) -> None:
-    """Beside the plain way by Pillow, which is at most one level away."""
+    """Beside the plain way by Pillow, which rounds a little otherwise."""
     image, flips = ImageSource(prepared, "train").image(0), 0
     for index in range(60):
         box = imagenet.random_box(image.shape[2], image.shape[1], generator(1, "image", 0, index))
         expected = plain_view(image, box, 24)
         found = TrainTransform(24, 1, 0, False)(image, index)
         as_it_is, flipped = ((view.int() - expected.int()).abs().max() for view in (found, found.flip(2)))
-        assert min(as_it_is, flipped) <= 1 < max(as_it_is, flipped)
-        flips += int(flipped <= 1)
+        assert min(as_it_is, flipped) <= 2 < 20 < max(as_it_is, flipped)
+        flips += int(flipped <= 2)
     assert 15 <= flips <= 45
 
 
@@ -139,11 +139,11 @@ def test_boxes_have_torchvisions_distribution() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(100, 140), (140, 100), (57, 57), (33, 97), (300, 20)])
 def test_test_view_is_torchvisions(height: int, width: int) -> None:
-    """Up to one level, since torchvision resizes by Pillow here."""
+    """Up to rounding, since torchvision resizes by Pillow here."""
     image = Image.fromarray(noise(height, height, width))
     known = v2.Compose([v2.Resize(64, v2.InterpolationMode.BILINEAR), v2.CenterCrop(56), v2.PILToTensor()])
     found = TestTransform(56)(v2.functional.pil_to_tensor(image), 0)
-    assert found.shape == (3, 56, 56) and (found.int() - known(image).int()).abs().max() <= 1
+    assert found.shape == (3, 56, 56) and (found.int() - known(image).int()).abs().max() <= 2
 
 
 def test_arrays_come_through_the_same_door(make: Make) -> None:
