@@ -11,17 +11,14 @@ the shorter side has 448, twice what the network sees.
 """
 
 import io
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-
-try:
-    from torchvision.io import decode_jpeg
-except ImportError:
-    decode_jpeg = None
 
 COMPONENTS = (1, 3)  # of a JPEG that both decoders read alike: grey and colour
 
@@ -32,6 +29,7 @@ def decode(data: bytes) -> Tensor:
     Raises:
         OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError: what Pillow says of bytes it cannot decode.
     """
+    decode_jpeg = _jpeg_decoder()
     if decode_jpeg is None or not data:
         return _by_pillow(data)
     try:
@@ -39,6 +37,17 @@ def decode(data: bytes) -> Tensor:
     except RuntimeError:  # no JPEG, or a damaged one
         return _by_pillow(data)
     return pixels.expand(3, -1, -1) if len(pixels) in COMPONENTS else _by_pillow(data)
+
+
+@cache
+def _jpeg_decoder() -> Callable[[Tensor], Tensor] | None:
+    """torchvision's decoder, where it still has one; imported late, since prepared arrays do without."""
+    try:
+        from torchvision.io import decode_jpeg
+    except ImportError:
+        return None
+    found: Callable[[Tensor], Tensor] = decode_jpeg
+    return found
 
 
 def _by_pillow(data: bytes) -> Tensor:

@@ -14,6 +14,7 @@ from torchvision.transforms import AutoAugment, AutoAugmentPolicy, Interpolation
 from torchvision.transforms import autoaugment as reference
 
 from dropnas.data import autoaugment
+from dropnas.data.image_operations import OPERATIONS
 from dropnas.training.seeding import generator
 from tests.unit.data.small_sources import noise
 
@@ -50,7 +51,7 @@ def apply_one(image: Tensor, name: str, level: int, sign: int) -> Tensor:
     return applied
 
 
-@pytest.mark.parametrize("name", sorted(autoaugment.OPERATIONS))
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_operations_are_torchvisions(name: str) -> None:
     images = images_of(5)
     for level in range(10):
