@@ -9,6 +9,7 @@ level (the same range 0.1..1.9). The operations themselves are in `dropnas.data.
 The draws come from one explicit generator; where it lives on a GPU, the batch's draws are read back once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -138,6 +139,11 @@ def _draw(count: int, table: _Table, generator: torch.Generator) -> Tensor:
 
 def apply(images: Tensor, name: str, level: int, sign: int) -> Tensor:
     """One operation at level 0..9 with sign +1 or -1 on uint8 images (B, 3, H, W)."""
-    from dropnas.data.image_operations import OPERATIONS  # imports torchvision, which most trainings do without
+    return operations()[name](images, sign * level / (LEVELS - 1))
 
-    return OPERATIONS[name](images, sign * level / (LEVELS - 1))
+
+def operations() -> dict[str, Callable[[Tensor, float], Tensor]]:
+    """The operations by name; imported late, since torchvision takes its time and most trainings do without it."""
+    from dropnas.data.image_operations import OPERATIONS
+
+    return OPERATIONS

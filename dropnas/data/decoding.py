@@ -29,7 +29,7 @@ def decode(data: bytes) -> Tensor:
     Raises:
         OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError: what Pillow says of bytes it cannot decode.
     """
-    decode_jpeg = _jpeg_decoder()
+    decode_jpeg = jpeg_decoder()
     if decode_jpeg is None or not data:
         return _by_pillow(data)
     try:
@@ -40,8 +40,8 @@ def decode(data: bytes) -> Tensor:
 
 
 @cache
-def _jpeg_decoder() -> Callable[[Tensor], Tensor] | None:
-    """torchvision's decoder, where it still has one; imported late, since prepared arrays do without."""
+def jpeg_decoder() -> Callable[[Tensor], Tensor] | None:
+    """torchvision's decoder, where it still has one; imported late, since prepared arrays do without it."""
     try:
         from torchvision.io import decode_jpeg
     except ImportError:
@@ -56,5 +56,5 @@ def _by_pillow(data: bytes) -> Tensor:
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:
-    """uint8 (3, H, W) at another size, antialiased."""
+    """uint8 (3, H, W) at another size, antialiased; at least two pixels a side, since torch fails on one."""
     return functional.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]

@@ -40,7 +40,7 @@ OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "Contrast": lambda images, share: functional.adjust_contrast(images, 1 + 0.9 * share),
     "Sharpness": lambda images, share: functional.adjust_sharpness(images, 1 + 0.9 * share),
     "Posterize": lambda images, share: functional.posterize(images, 8 - round(4 * share)),
-    "Solarize": lambda images, share: functional.solarize(images, 255.0 - 255.0 * share),
+    "Solarize": lambda images, share: functional.solarize(images, math.ceil(255.0 - 255.0 * share)),
     "AutoContrast": lambda images, share: functional.autocontrast(images),
     "Equalize": lambda images, share: functional.equalize(images),
     "Invert": lambda images, share: functional.invert(images),

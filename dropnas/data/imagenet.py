@@ -22,9 +22,10 @@ from torch.utils.data import Dataset as TorchDataset
 
 from dropnas.data import autoaugment
 from dropnas.data.arrays import map_array, map_split
+from dropnas.data.autoaugment import operations as autoaugment_operations
 from dropnas.data.batches import steps_per_epoch
 from dropnas.data.dataset import Dataset, Split, read_dataset
-from dropnas.data.decoding import decode, resize
+from dropnas.data.decoding import decode, jpeg_decoder, resize
 from dropnas.data.manifest import IMAGE_ERRORS, BytesAt, manifest_type
 from dropnas.data.splits import check_labels
 from dropnas.errors import DropnasError
@@ -95,6 +96,7 @@ class _FileReader:
         self.labels = np.ascontiguousarray(self.rows["label"])
         check_labels(self.labels, dataset.classes, str(path))
         self.location, self.source = location, BytesAt(location)
+        jpeg_decoder()  # imported here once, not in each worker of each epoch
 
     def __call__(self, index: int) -> Tensor:
         row = self.rows[index]
@@ -120,6 +122,8 @@ class TrainTransform:
 
     def __init__(self, size: int, seed: int, epoch: int, autoaugment: bool) -> None:
         self.size, self.seed, self.epoch, self.autoaugment = size, seed, epoch, autoaugment
+        if autoaugment:
+            autoaugment_operations()  # imported here once, not in each worker of each epoch
 
     def __call__(self, image: Tensor, index: int) -> Tensor:
         """uint8 (3, size, size) of an image (3, H, W)."""

@@ -14,7 +14,7 @@ from torchvision.transforms import AutoAugment, AutoAugmentPolicy, Interpolation
 from torchvision.transforms import autoaugment as reference
 
 from dropnas.data import autoaugment
-from dropnas.data.image_operations import OPERATIONS
+from dropnas.data.image_operations import GREY, OPERATIONS
 from dropnas.training.seeding import generator
 from tests.unit.data.small_sources import noise
 
@@ -46,7 +46,7 @@ def apply_one(image: Tensor, name: str, level: int, sign: int) -> Tensor:
     magnitudes, signed = AutoAugment()._augmentation_space(10, (image.shape[1], image.shape[2]))[name]
     magnitude = float(magnitudes[level]) if magnitudes.ndim else 0.0
     applied: Tensor = reference._apply_op(
-        image, name, magnitude * (sign if signed else 1), InterpolationMode.NEAREST, autoaugment.GREY
+        image, name, magnitude * (sign if signed else 1), InterpolationMode.NEAREST, GREY
     )
     return applied
 
