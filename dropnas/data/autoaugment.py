@@ -4,23 +4,19 @@ Design: an image draws one of 25 sub-policies; each of its two operations is app
 images of a batch that got the same operation, level and sign go through torchvision's function together, so a batch
 costs a few dozen calls however many images it has. Levels are the paper's ten uniform steps in the form that PyTorch's
 implementations use: geometric operations and the enhancements take a random sign, an enhancement's factor is 1 +- 0.1 a
-level (the same range 0.1..1.9), a translation is 150/331 of the side at the highest level. What moves into the image is
-grey (128), close to the mean, as in the original.
+level (the same range 0.1..1.9). The operations themselves are in `dropnas.data.image_operations`.
 
 The draws come from one explicit generator; where it lives on a GPU, the batch's draws are read back once.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 LEVELS = 10
-GREY = [128.0, 128.0, 128.0]
 SIGNED = {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness"}
 
 SubPolicy = tuple[tuple[str, float, int], tuple[str, float, int]]  # twice: operation, probability, level
@@ -143,38 +139,11 @@ def _draw(count: int, table: _Table, generator: torch.Generator) -> Tensor:
 
 def apply(images: Tensor, name: str, level: int, sign: int) -> Tensor:
     """One operation at level 0..9 with sign +1 or -1 on uint8 images (B, 3, H, W)."""
-    return OPERATIONS[name](images, sign * level / (LEVELS - 1))
+    return operations()[name](images, sign * level / (LEVELS - 1))
 
 
-def _shear(images: Tensor, x: float, y: float) -> Tensor:
-    """Shear by these slopes; the top left corner stays."""
-    degrees = [math.degrees(math.atan(x)), math.degrees(math.atan(y))]
-    moved: Tensor = functional.affine(images, 0.0, [0, 0], 1.0, degrees, fill=GREY, center=[0.0, 0.0])
-    return moved
+def operations() -> dict[str, Callable[[Tensor, float], Tensor]]:
+    """The operations by name; imported late, since torchvision takes its time and most trainings do without it."""
+    from dropnas.data.image_operations import OPERATIONS
 
-
-def _translate(images: Tensor, x: float, y: float) -> Tensor:
-    """Translate by these shares of 150/331 of the width and the height, in whole pixels."""
-    height, width = images.shape[2:]
-    pixels = [int(150 / 331 * width * x), int(150 / 331 * height * y)]
-    moved: Tensor = functional.affine(images, 0.0, pixels, 1.0, [0.0, 0.0], fill=GREY)
-    return moved
-
-
-# of uint8 images and the share -1..1 of the operation's range
-OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "ShearX": lambda images, share: _shear(images, 0.3 * share, 0.0),
-    "ShearY": lambda images, share: _shear(images, 0.0, 0.3 * share),
-    "TranslateX": lambda images, share: _translate(images, share, 0.0),
-    "TranslateY": lambda images, share: _translate(images, 0.0, share),
-    "Rotate": lambda images, share: functional.rotate(images, 30.0 * share, fill=GREY),
-    "Brightness": lambda images, share: functional.adjust_brightness(images, 1 + 0.9 * share),
-    "Color": lambda images, share: functional.adjust_saturation(images, 1 + 0.9 * share),
-    "Contrast": lambda images, share: functional.adjust_contrast(images, 1 + 0.9 * share),
-    "Sharpness": lambda images, share: functional.adjust_sharpness(images, 1 + 0.9 * share),
-    "Posterize": lambda images, share: functional.posterize(images, 8 - round(4 * share)),
-    "Solarize": lambda images, share: functional.solarize(images, 255.0 - 255.0 * share),
-    "AutoContrast": lambda images, share: functional.autocontrast(images),
-    "Equalize": lambda images, share: functional.equalize(images),
-    "Invert": lambda images, share: functional.invert(images),
-}
+    return OPERATIONS

@@ -2,12 +2,12 @@
 
 Design: a batch is a pure function of the source, the transform and the indices in it. Each image's randomness comes
 from (seed, epoch, index), so neither the number of workers nor the place where an epoch is entered changes a pixel. A
-worker makes whole micro-batches. Every image that is read from a folder or tar is checked against the sha256 of its
-manifest, which costs about a hundredth of decoding it. Prepared arrays (`digits-224`) come through the same door.
+worker makes whole micro-batches, in memory that it shares; they stay bytes until they are on the device, which
+normalises them. Every image that is read from a folder or tar is checked against the sha256 of its manifest, which
+costs a few hundredths of decoding it. Prepared arrays (`digits-224`) come through the same door.
 """
 
 import hashlib
-import io
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,15 +16,16 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
 from dropnas.data import autoaugment
 from dropnas.data.arrays import map_array, map_split
+from dropnas.data.autoaugment import operations as autoaugment_operations
 from dropnas.data.batches import steps_per_epoch
 from dropnas.data.dataset import Dataset, Split, read_dataset
+from dropnas.data.decoding import decode, jpeg_decoder, resize
 from dropnas.data.manifest import IMAGE_ERRORS, BytesAt, manifest_type
 from dropnas.data.splits import check_labels
 from dropnas.errors import DropnasError
@@ -36,14 +37,14 @@ RATIO = (3 / 4, 4 / 3)  # its width over its height
 TRIES = 10
 MARGIN = 256 / 224  # the shorter side of a test image before its centre is cut out, over the network's input
 
-Transform = Callable[[Image.Image, int], Tensor]
+Transform = Callable[[Tensor, int], Tensor]  # pixels of the image with an index -> what the network sees, both uint8
 Batch = tuple[Tensor, Tensor]
 
 
 class _Reader(Protocol):
     labels: NDArray[np.int64]
 
-    def __call__(self, index: int) -> Image.Image: ...
+    def __call__(self, index: int) -> Tensor: ...
 
 
 class ImageSource:
@@ -72,22 +73,18 @@ class ImageSource:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def image(self, index: int) -> Image.Image:
-        """One image in mode RGB, in its own size."""
-        return self._read(index)
-
-    def decode(self, index: int) -> Tensor:
+    def image(self, index: int) -> Tensor:
         """One image as uint8 (3, H, W), in its own size."""
-        return _to_tensor(self.image(index))
+        return self._read(index)
 
 
 class _ArrayReader:
     def __init__(self, folder: Path, dataset: Dataset, split: Split) -> None:
         self.images, self.labels = map_split(folder, dataset, split)
 
-    def __call__(self, index: int) -> Image.Image:
-        pixels = self.images[index]  # (H, W, 1 or 3)
-        return Image.fromarray(np.repeat(pixels, 3 // pixels.shape[2], axis=2))
+    def __call__(self, index: int) -> Tensor:
+        pixels = torch.from_numpy(np.array(self.images[index]))  # (H, W, 1 or 3)
+        return pixels.permute(2, 0, 1).expand(3, -1, -1)
 
 
 class _FileReader:
@@ -100,8 +97,9 @@ class _FileReader:
         self.labels = np.ascontiguousarray(self.rows["label"])
         check_labels(self.labels, dataset.classes, str(path))
         self.location, self.source = location, BytesAt(location)
+        jpeg_decoder()  # imported here once, not in each worker of each epoch
 
-    def __call__(self, index: int) -> Image.Image:
+    def __call__(self, index: int) -> Tensor:
         row = self.rows[index]
         path = row["path"].decode()
         data = self.source.read(path, int(row["offset"]), int(row["length"]))
@@ -110,8 +108,7 @@ class _FileReader:
                 "changed since it was prepared", where=f"{self.location}: {path}", remedy="put the old image back"
             )
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                return image.convert("RGB")
+            return decode(data)
         except IMAGE_ERRORS as error:
             raise DropnasError(f"cannot be decoded ({error})", where=f"{self.location}: {path}") from error
 
@@ -126,12 +123,14 @@ class TrainTransform:
 
     def __init__(self, size: int, seed: int, epoch: int, autoaugment: bool) -> None:
         self.size, self.seed, self.epoch, self.autoaugment = size, seed, epoch, autoaugment
+        if autoaugment:
+            autoaugment_operations()  # imported here once, not in each worker of each epoch
 
-    def __call__(self, image: Image.Image, index: int) -> Tensor:
-        """uint8 (3, size, size)."""
+    def __call__(self, image: Tensor, index: int) -> Tensor:
+        """uint8 (3, size, size) of an image (3, H, W)."""
         random = generator(self.seed, "image", self.epoch, index)
-        box = random_box(image.width, image.height, random)
-        pixels = _to_tensor(_resize(image.crop(box), self.size, self.size))
+        left, top, right, bottom = random_box(image.shape[2], image.shape[1], random)
+        pixels = resize(image[:, top:bottom, left:right], self.size, self.size)
         if torch.rand((), generator=random) < 0.5:
             pixels = pixels.flip(2)
         return autoaugment.imagenet(pixels[None], random)[0] if self.autoaugment else pixels
@@ -149,13 +148,12 @@ class TestTransform:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def __call__(self, image: Image.Image, index: int) -> Tensor:
-        """uint8 (3, size, size); the index plays no part."""
-        shorter, smallest = round(self.size * MARGIN), min(image.size)
-        width, height = shorter * image.width // smallest, shorter * image.height // smallest
+    def __call__(self, image: Tensor, index: int) -> Tensor:
+        """uint8 (3, size, size) of an image (3, H, W); the index plays no part."""
+        shorter, smallest = round(self.size * MARGIN), min(image.shape[1:])
+        height, width = (shorter * side // smallest for side in image.shape[1:])
         left, top = round((width - self.size) / 2), round((height - self.size) / 2)
-        whole = _resize(image, width, height)
-        return _to_tensor(whole.crop((left, top, left + self.size, top + self.size)))
+        return resize(image, height, width)[:, top : top + self.size, left : left + self.size]
 
 
 def random_box(width: int, height: int, random: torch.Generator) -> tuple[int, int, int, int]:
@@ -176,15 +174,6 @@ def random_box(width: int, height: int, random: torch.Generator) -> tuple[int, i
     h = min(height, max(1, round(width / RATIO[0])))
     left, top = (width - w) // 2, (height - h) // 2
     return left, top, left + w, top + h
-
-
-def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
-    return image.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def _to_tensor(image: Image.Image) -> Tensor:
-    """uint8 (3, H, W) of an RGB image."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
 def batches(
@@ -251,4 +240,5 @@ class _MicroBatches(TorchDataset[Batch | DropnasError]):
             images = [self.transform(self.source.image(index), index) for index in indices]
         except DropnasError as error:
             return error
-        return torch.stack(images), self.source.labels[torch.tensor(indices)]
+        # in a worker it stacks into shared memory, which is then handed over without another copy
+        return default_collate(images), self.source.labels[torch.tensor(indices)]

@@ -15,6 +15,7 @@ from dropnas.precision import Precision
 from dropnas.training.metrics import Row
 from dropnas.training.precision import autocast
 from dropnas.training.ranks import ALONE, Ranks
+from dropnas.training.sgd import SGD
 
 TOP5_CLASSES = 6  # with five classes or fewer, every guess is among the first five
 
@@ -49,20 +50,14 @@ class Learner:
     def __init__(self, network: nn.Module, config: Options, classes: int, device: str) -> None:
         self.network, self.config, self.classes, self.device = network.to(device), config, classes, device
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.SGD(
-            self.parameters,
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            foreach=True,
-        )
+        self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
         self.sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, top-1 hits
         self.images = 0  # that the sums are over
 
     def start_epoch(self, learning_rate: float) -> None:
         """Set the epoch's learning rate, and its sums to zero."""
         self.network.train()
-        self.optimizer.param_groups[0]["lr"] = learning_rate
+        self.optimiser.learning_rate = learning_rate
         self.sums.zero_()
         self.images = 0
 
@@ -73,8 +68,8 @@ class Learner:
     def descend(self) -> None:
         """One step of SGD along the gradient that is there, its norm clipped; the gradient is gone after it."""
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimiser.step()
+        self.optimiser.forget_gradients()
 
     def count(self, loss: Tensor, hits: Tensor, images: int) -> None:
         """Add a batch to the epoch's sums.
@@ -92,7 +87,7 @@ class Learner:
         return {
             "train_loss": loss / self.images,
             "train_accuracy": 100 * hits / self.images,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.optimiser.learning_rate,
         }
 
     @torch.no_grad()
@@ -121,14 +116,14 @@ class Learner:
     def state_dict(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "sums": self.sums,
             "images": self.images,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimiser.load_state_dict(state["optimiser"])
         self.sums.copy_(state["sums"])
         self.images = state["images"]
 

@@ -14,6 +14,7 @@ from torchvision.transforms import AutoAugment, AutoAugmentPolicy, Interpolation
 from torchvision.transforms import autoaugment as reference
 
 from dropnas.data import autoaugment
+from dropnas.data.image_operations import GREY, OPERATIONS
 from dropnas.training.seeding import generator
 from tests.unit.data.small_sources import noise
 
@@ -45,12 +46,12 @@ def apply_one(image: Tensor, name: str, level: int, sign: int) -> Tensor:
     magnitudes, signed = AutoAugment()._augmentation_space(10, (image.shape[1], image.shape[2]))[name]
     magnitude = float(magnitudes[level]) if magnitudes.ndim else 0.0
     applied: Tensor = reference._apply_op(
-        image, name, magnitude * (sign if signed else 1), InterpolationMode.NEAREST, autoaugment.GREY
+        image, name, magnitude * (sign if signed else 1), InterpolationMode.NEAREST, GREY
     )
     return applied
 
 
-@pytest.mark.parametrize("name", sorted(autoaugment.OPERATIONS))
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_operations_are_torchvisions(name: str) -> None:
     images = images_of(5)
     for level in range(10):

@@ -1,0 +1,185 @@
+"""ImageNet's input: our loader beside torchvision's image folder with the usual loader, up to a normalised batch.
+
+Design choices: all ways read the same real images (an uncompressed tar of class folders, DROPNAS_IMAGENET) with the
+same number of decoding processes, and end at float32 images on the device. The usual way is RandomResizedCrop, flip,
+ToTensor and Normalize on Pillow's images; beside it stands the best that torchvision offers on its own, its decoder and
+transforms of tensors. The clock starts after some batches: an epoch has thousands, so the start of the processes
+counts for nothing.
+"""
+
+import os
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from PIL import features
+from torch import Tensor
+from torch.utils.data import DataLoader, RandomSampler
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+from torchvision.io import ImageReadMode, decode_image
+from torchvision.transforms import v2
+
+from benchmarks._interleaved import compared, in_turns
+from dropnas.data import augment
+from dropnas.data.batches import epoch_order
+from dropnas.data.config import DatasetConfig
+from dropnas.data.imagenet import ImageSource, TrainTransform, batches
+from dropnas.data.prepare import run as prepare
+from dropnas.errors import DropnasError
+from dropnas.workspace import Workspace
+
+VARIABLE, SAMPLE = "DROPNAS_IMAGENET", Path("../shared/data/imagenet-sample.tar")
+SIZE, BATCH, WORKERS = 224, 64, 2
+SKIPPED, TIMED, REPETITIONS = 2, 12, 3  # batches before and while the clock runs; how often
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+def measure(device: str) -> dict[str, Any]:
+    """Images per second of each way, and how many times faster ours is."""
+    tar = _sample()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    results = {}
+    with tempfile.TemporaryDirectory() as name:
+        plain, source = _unpacked(tar, Path(name) / "plain"), _prepared(tar, Path(name) / "prepared")
+        for policy, autoaugment in (("crop and flip", False), ("AutoAugment too", True)):
+            starts = {
+                "ours": _ours(source, device, autoaugment),
+                "usual": _usual(ImageFolder(plain, _on_pillow(autoaugment)), device),
+                "usual, on tensors": _usual(ImageFolder(plain, _on_tensors(autoaugment), loader=_decoded), device),
+            }
+            ways = {name: _Timed(start, device) for name, start in starts.items()}
+            found = compared(in_turns(ways, REPETITIONS), "ours")
+            per_core = {name: [1000 / value for value in way.milliseconds[1:]] for name, way in ways.items()}
+            results[policy] = {"images/s": found, "images per second of CPU time": compared(per_core, "ours")}
+    libraries = {"torch": torch.__version__, "torchvision": torchvision.__version__}
+    return {
+        "versions": {**libraries, "libjpeg-turbo of Pillow": features.version_feature("libjpeg_turbo")},
+        "images": f"{len(source)} images, {BATCH} a batch, {SIZE} pixels",
+        "workers": WORKERS,
+        **results,
+        "ratio": results["crop and flip"]["images/s"]["ratio"]["usual"],
+    }
+
+
+def _sample() -> Path:
+    tar = Path(os.environ.get(VARIABLE, SAMPLE))
+    if not tar.is_file():
+        raise DropnasError(
+            "no ImageNet images to measure on", where=tar, remedy=f"name a tar of class folders in {VARIABLE}"
+        )
+    return tar
+
+
+def _unpacked(tar: Path, folder: Path) -> Path:
+    """The folder that holds the class folders."""
+    with tarfile.open(tar) as archive:
+        archive.extractall(folder, filter="data")
+    while len(inside := [path for path in folder.iterdir() if path.is_dir()]) == 1:
+        folder = inside[0]
+    return folder
+
+
+def _prepared(tar: Path, folder: Path) -> ImageSource:
+    folder.mkdir()
+    config = DatasetConfig("imagenet", "images", path=str(tar))
+    prepare(config, [], folder, Workspace(scratch=folder, identity="benchmark"))
+    return ImageSource(folder, "train")
+
+
+class _Timed:
+    """Images per second between two batches of a fresh loader; beside it the CPU time of an image, by all processes.
+
+    Wall time says what a training gets; CPU time says the same on a machine that has other work, too.
+    """
+
+    def __init__(self, start: Callable[[], Batches], device: str) -> None:
+        self.start, self.device = start, device
+        self.milliseconds: list[float] = []  # of CPU time an image, one value a call
+
+    def __call__(self) -> float:
+        begun, loaded = sum(os.times()[:4]), self.start()
+        images = sum(len(batch) for batch, _ in islice(loaded, SKIPPED))
+        started, before = _now(self.device), images
+        for batch, _ in loaded:
+            images += len(batch)
+        seconds = _now(self.device) - started
+        self.milliseconds.append(1000 * (sum(os.times()[:4]) - begun) / images)
+        return (images - before) / seconds
+
+
+def _now(device: str) -> float:
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _ours(source: ImageSource, device: str, autoaugment: bool) -> Callable[[], Batches]:
+    mean, std = source.mean.to(device), source.std.to(device)
+    epochs = count()
+
+    def start() -> Batches:
+        epoch = next(epochs)
+        transform = TrainTransform(SIZE, 0, epoch, autoaugment)
+        order = epoch_order(len(source), 0, epoch)[: BATCH * (SKIPPED + TIMED)]
+        for images, labels in batches(source, transform, order, BATCH, workers=WORKERS):
+            images = augment.normalise(images.to(device, non_blocking=True), mean, std)
+            yield images, labels.to(device, non_blocking=True)
+
+    return start
+
+
+def _usual(images: ImageFolder, device: str) -> Callable[[], Batches]:
+    loader = DataLoader(
+        images,
+        BATCH,
+        sampler=RandomSampler(images, num_samples=BATCH * (SKIPPED + TIMED)),
+        num_workers=WORKERS,
+        pin_memory=device != "cpu",
+        multiprocessing_context="fork",
+    )
+
+    def start() -> Batches:
+        for batch, labels in loader:
+            yield batch.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+    return start
+
+
+def _on_pillow(autoaugment: bool) -> Callable[[Any], Tensor]:
+    policy = [transforms.AutoAugment(transforms.AutoAugmentPolicy.IMAGENET)] if autoaugment else []
+    return transforms.Compose(
+        [
+            transforms.RandomResizedCrop(SIZE),
+            transforms.RandomHorizontalFlip(),
+            *policy,
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+        ]
+    )
+
+
+def _on_tensors(autoaugment: bool) -> Callable[[Any], Tensor]:
+    policy = [v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET)] if autoaugment else []
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(SIZE, antialias=True),
+            v2.RandomHorizontalFlip(),
+            *policy,
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(MEAN, STD),
+        ]
+    )
+
+
+def _decoded(path: str) -> Tensor:
+    return decode_image(path, ImageReadMode.RGB)

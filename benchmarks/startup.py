@@ -1,0 +1,84 @@
+"""Start of a training stage's process to its first step, beside what importing torch alone takes.
+
+Design choices: the very command of a job runs, from a frozen plan, on bundled images that make one step an epoch; the
+clock stops at the line that tells the end of that epoch, so the evaluation of a few test images is in the time, too.
+All stages take turns. What is imported is not read from the disk for the first time: a first round warms up.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks._interleaved import Way, in_turns, spread
+from dropnas.config import read_parameters
+from dropnas.errors import DropnasError
+from dropnas.execute import execute
+from dropnas.plan import ancestors, make_plan
+from dropnas.provenance.files import read_json
+from dropnas.provenance.freeze import freeze
+from dropnas.provenance.identity import Run
+
+PARAMETERS = Path(__file__).with_suffix(".yaml")
+STAGES = ("search", "retrain", "transfer")
+FIRST_STEP = "epoch 1/1"
+REPETITIONS = 7
+
+
+def measure(device: str) -> dict[str, Any]:
+    """Seconds from the start of a process to its first step, of each stage, and of `import torch`."""
+    if device != "cpu":
+        raise DropnasError("start-up is measured on the CPU", where=device, remedy="leave --device out")
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        plan = freeze(PARAMETERS, root)
+        runs = make_plan(read_parameters(PARAMETERS)).runs.values()
+        chosen = {stage: next(run for run in runs if run.stage == stage) for stage in STAGES}
+        _compute_inputs(list(chosen.values()), plan, root)
+        ways = {stage: _start(run, plan, root) for stage, run in chosen.items()} | {"import torch": _import_torch}
+        found = in_turns(ways, REPETITIONS)
+    return {"seconds to the first step": {name: spread(values) for name, values in found.items()}}
+
+
+def _compute_inputs(runs: list[Run], plan: Path, root: Path) -> None:
+    sources = [source for source in ancestors(runs) if source not in runs or source.stage != "transfer"]
+    specs = [read_json(root / plan / "specs" / f"{source.id}.json") for source in sources]
+    if execute(specs, root, lambda line: None):
+        raise DropnasError("the inputs of the stages could not be computed", where=root)
+
+
+def _start(run: Run, plan: Path, root: Path) -> Way:
+    """Seconds to the first step of a run that is not there yet; its process is ended then."""
+
+    def once() -> float:
+        shutil.rmtree(root / run.folder, ignore_errors=True)
+        command = [sys.executable, "-m", "dropnas", run.stage, str(plan / "specs" / f"{run.id}.json")]
+        started = time.perf_counter()
+        with subprocess.Popen(
+            command, cwd=root, env=_environment(plan, root), stdout=subprocess.PIPE, text=True
+        ) as job:
+            assert job.stdout is not None
+            line = next((line for line in job.stdout if FIRST_STEP in line), None)
+            seconds = time.perf_counter() - started
+            job.stdout.read()  # it publishes its run and ends
+        if line is None or job.returncode:
+            raise DropnasError(f"the {run.stage} ended with status {job.returncode}", where=run.name)
+        return seconds
+
+    return once
+
+
+def _environment(plan: Path, root: Path) -> dict[str, str]:
+    """A job's, as the workflow sets it."""
+    source = str(root / plan / "source")
+    return {**os.environ, "DROPNAS_PLAN": str(plan), "PYTHONSAFEPATH": "1", "PYTHONPATH": source}
+
+
+def _import_torch() -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    return time.perf_counter() - started
