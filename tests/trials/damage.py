@@ -99,7 +99,8 @@ def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: fl
     foreign = {stage: one.newest.read_bytes() for stage, one in stopped.items()}
     while found.cases.total() < count and time.monotonic() < end:
         cases = {stage: list(kinds(stopped[stage], foreign, folder, draw)) for stage in TRAININGS}
-        for index in range(len(cases["search"])):
+        each = range(len(cases["search"]))
+        for index in each if count > len(each) else draw.sample(each, len(each)):  # a few: not always the first kinds
             for stage in TRAININGS:
                 if found.cases.total() < count and time.monotonic() < end:
                     attempt(stopped[stage], cases[stage][index], folder, found)
