@@ -44,6 +44,7 @@ def test_a_warned_transfer_saves_and_goes_on(
     bench = Run(decoding, run.done).bench(tmp_path / "store", 300.0)
     command = Command(bench.arguments)
     assert command.wait_for(": epoch 1/3")
+    time.sleep(0.3)  # the process that decodes is made with each epoch
     for _ in range(3):  # the scheduler, the container and the workflow each pass it on
         send(command, number)
         time.sleep(0.01)
