@@ -51,7 +51,7 @@ def _saved(trainee: Trainee, interval: float, device: str) -> dict[str, float]:
     """Size of the state, and the median and the longest time of a save."""
     trainee.start_epoch(0)
     trainee.step(0, 0)
-    times = []
+    times, cpu = [], time.process_time()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         checkpoints = Checkpoints(Path(folder), "benchmark", print)
         for _ in range(SAVES):
@@ -61,10 +61,12 @@ def _saved(trainee: Trainee, interval: float, device: str) -> dict[str, float]:
             random = global_random_state(device)
             checkpoints.save({"epoch": 0, "step": 1, "rows": [], "trainee": trainee.state_dict(), "random": random})
             times.append(time.perf_counter() - started)
+        worked = time.process_time() - cpu
         size = max(path.stat().st_size for path in Path(folder).iterdir())
     return {
         "megabytes": round(size / 1e6, 1),
         "seconds": round(median(times), 3),
+        "cpu_seconds": round(worked / SAVES, 3),
         "seconds_longest": round(max(times), 3),
         "percent_of_interval": round(100 * median(times) / interval, 3),
         "percent_longest": round(100 * max(times) / interval, 3),

@@ -82,7 +82,8 @@ def main(
 ) -> None:
     """Damage checkpoints of a search, a retraining and a transfer in turn."""
     with tempfile.TemporaryDirectory() as folder:
-        found = trial(Path(folder), count, seed, minutes)
+        runs = undisturbed(Path(folder, "undisturbed"))
+        found = trial(runs, Path(folder), count, seed, minutes)
     print(found)
     if found.cases.total() < count:
         found.faults.append(f"{found.cases.total()} of {count} cases in the time allowed")
@@ -91,15 +92,15 @@ def main(
     sys.exit(bool(found.faults))
 
 
-def trial(folder: Path, count: int, seed: int, minutes: float) -> Count:
+def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: float) -> Count:
     """Try so many cases, each kind on each training before any kind comes again."""
     draw, found, end = random.Random(seed), Count(), time.monotonic() + 60 * minutes
-    runs = undisturbed(folder / "undisturbed")
     stopped = {stage: stop(run, folder / stage) for stage, run in runs.items()}
     foreign = {stage: one.newest.read_bytes() for stage, one in stopped.items()}
     while found.cases.total() < count and time.monotonic() < end:
         cases = {stage: list(kinds(stopped[stage], foreign, folder, draw)) for stage in TRAININGS}
-        for index in range(len(cases["search"])):
+        each = range(len(cases["search"]))
+        for index in each if count > len(each) else draw.sample(each, len(each)):  # a few: not always the first kinds
             for stage in TRAININGS:
                 if found.cases.total() < count and time.monotonic() < end:
                     attempt(stopped[stage], cases[stage][index], folder, found)

@@ -59,7 +59,8 @@ def main(
         print(f"skipped: {reason}")
         return
     with tempfile.TemporaryDirectory() as folder:
-        found = trial(Path(folder), count, seed, minutes)
+        runs = undisturbed(Path(folder, "undisturbed"))
+        found = trial(runs, Path(folder), count, seed, minutes)
     print(found)
     for fault in found.faults:
         print(f"FAULT: {fault}")
@@ -78,10 +79,9 @@ def missing() -> str:
     return ""
 
 
-def trial(folder: Path, count: int, seed: int, minutes: float) -> Count:
+def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: float) -> Count:
     """Make so many starts, each training with each interval in turn."""
     draw, found, end = random.Random(seed), Count(), time.monotonic() + 60 * minutes
-    runs = undisturbed(folder / "undisturbed")
     for index in range(count):
         run, interval = runs[TRAININGS[index % 3]], INTERVALS[index // 3 % 2]
         if time.monotonic() > end:

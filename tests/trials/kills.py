@@ -70,17 +70,17 @@ def main(
 ) -> None:
     """Kill searches, retrainings and transfers in turn."""
     with tempfile.TemporaryDirectory() as folder:
-        found = trial(Path(folder), count, seed, minutes)
+        runs = undisturbed(Path(folder, "undisturbed"))
+        found = trial(runs, Path(folder), count, seed, minutes)
     print(found)
     for fault in found.faults(count):
         print(f"FAULT: {fault}")
     sys.exit(bool(found.faults(count)))
 
 
-def trial(folder: Path, count: int, seed: int, minutes: float) -> Count:
+def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: float) -> Count:
     """Kill until there are `count` kills; each run that was begun is finished and compared."""
     draw, found, end = random.Random(seed), Count(), time.monotonic() + 60 * minutes
-    runs = undisturbed(folder / "undisturbed")
     rounds = 0
     while found.kills.total() < count and time.monotonic() < end:
         stage = TRAININGS[rounds % len(TRAININGS)]
