@@ -17,7 +17,13 @@ os.environ["PYTHONSAFEPATH"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLAN_FOLDER / "source"), os.environ.get("PYTHONPATH")]))
 os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
-LOGGED = shlex.quote(str(PLAN_FOLDER / "source" / "workflow" / "scripts" / "logged.sh"))
+
+def plain(path):
+    """A path as Snakemake takes it literally: it fills in what stands in single braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+LOGGED = shlex.quote(plain(PLAN_FOLDER / "source" / "workflow" / "scripts" / "logged.sh"))
 LOGS = f"logs/{PLAN['profile']}"
 
 
@@ -28,7 +34,7 @@ def jobs(*stages):
 
 def specs(job):
     """The files that tell a job's process what to compute."""
-    return [str(PLAN_FOLDER / spec) for spec in job["specs"]]
+    return [plain(PLAN_FOLDER / spec) for spec in job["specs"]]
 
 
 def command(verb):
