@@ -58,23 +58,6 @@ def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
     """
     while not (token := _take(scratch)):
         time.sleep(patience)
-    with _held(scratch, token):
-        yield
-
-
-@contextmanager
-def lease_if_free(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run if nobody else does; gives whether it is held."""
-    token = _take(scratch)
-    if not token:
-        yield False
-        return
-    with _held(scratch, token):
-        yield True
-
-
-@contextmanager
-def _held(scratch: Path, token: str) -> Iterator[None]:
     stop = threading.Event()
     renewal = threading.Thread(target=_renew, args=(scratch, token, stop), daemon=True)
     renewal.start()
@@ -84,6 +67,17 @@ def _held(scratch: Path, token: str) -> Iterator[None]:
         stop.set()
         renewal.join()
         _give_back(scratch, token)
+
+
+@contextmanager
+def lease_if_free(scratch: Path) -> Iterator[bool]:
+    """Hold the lease of a run for a moment, if nobody else does; gives whether it is held. It is not renewed."""
+    token = _take(scratch)
+    try:
+        yield bool(token)
+    finally:
+        if token:
+            _give_back(scratch, token)
 
 
 def _here() -> dict[str, str]:

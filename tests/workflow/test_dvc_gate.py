@@ -88,7 +88,7 @@ def test_a_failed_rule_and_repro_again_goes_on(checkout: Checkout) -> None:
     table = next(iter(checkout.folder.glob("runs/table/table3-*")))
     shutil.rmtree(table)
     obstacle = checkout.folder / "scratch" / table.name.rpartition("-")[2]
-    obstacle.parent.mkdir()
+    obstacle.parent.mkdir(exist_ok=True)
     obstacle.write_text("a file where the run's scratch folder should be")
     failed = checkout.call(sys.executable, "-m", "dvc", "repro", "micro")
     assert failed.returncode != 0

@@ -21,6 +21,12 @@ def nasty(project: Path, tmp_path: Path, built: Built) -> Bench:
     return bench
 
 
+@pytest.fixture
+def empty(project: Path, tmp_path: Path) -> Bench:
+    """A checkout and an empty store."""
+    return make_bench(tmp_path, project)
+
+
 @pytest.mark.parametrize("how", ["run", "plain"])
 def test_the_whole_project_in_a_folder_with_a_nasty_name(nasty: Bench, tmp_path: Path, how: str) -> None:
     before = nasty.contents()
@@ -38,16 +44,15 @@ def test_the_whole_project_in_a_folder_with_a_nasty_name(nasty: Bench, tmp_path:
 
 
 @pytest.mark.parametrize("label", ["$(touch pwned)", "; rm -rf x", "../../escaped", "a/b", "`x` 'y' \"z\" | & > f"])
-def test_nasty_labels_become_plain_names(fresh: Bench, label: str) -> None:
-    fresh.configure(methods=[{"label": label, "strategy": "dropnas", "options": {"decay": "l2"}}])
-    runs = make_plan(read_parameters(fresh.parameters)).runs.values()
+def test_nasty_labels_become_plain_names(empty: Bench, label: str) -> None:
+    empty.configure(methods=[{"label": label, "strategy": "dropnas", "options": {"decay": "l2"}}])
+    runs = make_plan(read_parameters(empty.parameters)).runs.values()
     assert all(FOLDER.fullmatch(str(run.folder)) for run in runs)
-    assert any("dropnas" not in run.name for run in runs if run.stage == "search")
 
 
 @pytest.mark.parametrize("profile", ["../up", "a b", "$(x)", "a/b", "", ".hidden", "x;y"])
-def test_nasty_profiles_are_refused(fresh: Bench, profile: str) -> None:
-    fresh.configure(profile=profile)
-    done = fresh.call(fresh.command("--dry-run"))
+def test_nasty_profiles_are_refused(empty: Bench, profile: str) -> None:
+    empty.configure(profile=profile)
+    done = empty.call(empty.command("--dry-run"))
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if "profile" in line]) == 1

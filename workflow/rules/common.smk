@@ -2,7 +2,6 @@
 import atexit
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,10 @@ os.environ["PYTHONSAFEPATH"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLAN_FOLDER / "source"), os.environ.get("PYTHONPATH")]))
 os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
-LOGGED = shlex.quote(str(PLAN_FOLDER / "source" / "workflow" / "scripts" / "logged.sh"))
+# Jobs start in the store. Only paths relative to it stand in their commands: Snakemake would fill in what stands in
+# braces in the name of a folder above.
+FROZEN = f"plans/{PLAN_FOLDER.name}"
+LOGGED = f"{FROZEN}/source/workflow/scripts/logged.sh"
 LOGS = f"logs/{PLAN['profile']}"
 
 
@@ -28,7 +30,7 @@ def jobs(*stages):
 
 def specs(job):
     """The files that tell a job's process what to compute."""
-    return [str(PLAN_FOLDER / spec) for spec in job["specs"]]
+    return [f"{FROZEN}/{spec}" for spec in job["specs"]]
 
 
 def command(verb, processes=1):
