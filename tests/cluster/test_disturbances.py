@@ -14,7 +14,7 @@ import pytest
 from tests.cluster.conftest import CLUSTER, SEED, SIF, WAIT, slurm
 
 IN_IMAGE = pytest.param(
-    True, marks=pytest.mark.skipif(not SIF.is_file(), reason="no containers/dropnas.sif; make sif makes it"), id="image"
+    True, marks=pytest.mark.skipif(not SIF.exists(), reason="no containers/dropnas.sif; make sif makes it"), id="image"
 )
 
 
