@@ -14,7 +14,7 @@ import pytest
 from tests.cluster.conftest import CLUSTER, SEED, SIF, WAIT, slurm
 
 IN_IMAGE = pytest.param(
-    True, marks=pytest.mark.skipif(not SIF.is_file(), reason="no containers/dropnas.sif; make sif makes it"), id="image"
+    True, marks=pytest.mark.skipif(not SIF.exists(), reason="no containers/dropnas.sif; make sif makes it"), id="image"
 )
 
 
@@ -31,7 +31,9 @@ def lose_node(job):
     node = slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
     slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=trial")
     time.sleep(5)
-    slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    while "down" in slurm("sinfo", "--noheader", f"--nodes={node}", "--format=%T"):  # it may have come back by itself
+        subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=False)
+        time.sleep(1)
 
 
 def restart_controller(job):

@@ -61,9 +61,10 @@ def test_a_killed_job_gives_its_gpu_back_to_the_one_that_waits(gpus: pytest.Monk
     gpus.setattr(devices, "PATIENCE", 0.02)
     here, there = FORK.Pipe()
     holders = [FORK.Process(target=hold, args=(tmp_path, there)) for _ in range(2)]
+    taken = []
     for holder in holders:
         holder.start()
-    taken = [here.recv() for _ in holders]
+        taken.append(here.recv())
     lines: list[str] = []
 
     def kill(line: str) -> None:
