@@ -171,7 +171,11 @@ def _take_notes(file: Path) -> None:
     note = 'open(store.root / "{}.txt", "a").write(spec["folder"] + "\\n")\n'
     for what, place in (
         ("computed", '    inputs = [store.root / name for name in spec["inputs"]]\n'),
-        ("published", "            store.publish(staged, folder, record)\n"),
+        (
+            "published",
+            '    store.publish(staged, store.root / spec["folder"], '
+            '{**record, "seconds": attempts.seconds + record["seconds"]})\n',
+        ),
     ):
         assert text.count(place) == 1
         indent = place[: len(place) - len(place.lstrip())]

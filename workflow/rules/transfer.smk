@@ -15,7 +15,8 @@ for job in jobs("transfer"):
             **asked(job),
         params:
             specs=specs(job),
+            processes=job["processes"],
         message:
             f"transfer {job['name']}"
         shell:
-            command("transfer", job["processes"])
+            command("transfer", "{params.processes}")
