@@ -78,7 +78,7 @@ class Count:
 def main(
     count: Annotated[int, typer.Option(help="Cases in all.")] = 100,
     seed: Annotated[int, typer.Option(help="Of places and lengths.")] = 0,
-    minutes: Annotated[float, typer.Option(help="After which no case is begun.")] = 15.0,
+    minutes: Annotated[float, typer.Option(help="After which no case is begun.")] = 25.0,
 ) -> None:
     """Damage checkpoints of a search, a retraining and a transfer in turn."""
     with tempfile.TemporaryDirectory() as folder:

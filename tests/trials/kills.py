@@ -66,7 +66,7 @@ class Count:
 def main(
     count: Annotated[int, typer.Option(help="Kills in all.")] = 60,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
-    minutes: Annotated[float, typer.Option(help="After which no run is begun.")] = 15.0,
+    minutes: Annotated[float, typer.Option(help="After which no run is begun.")] = 25.0,
 ) -> None:
     """Kill searches, retrainings and transfers in turn."""
     with tempfile.TemporaryDirectory() as folder:
