@@ -1,0 +1,125 @@
+"""What operations are made of, for several equal operations at once that read the same or parallel maps.
+
+Design choices: maps are (B, H, W, E * C), contiguous: those of E operations side by side. The modules are the plain
+supernet's own, and so are their weights and running statistics; here they are only computed in another way.
+A mixing weight is the scale of the batch norm that ends its operation, so that weighting costs no pass over the maps,
+and the derivative in it comes with that of the norm.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dropnas.search.fast.depthwise import depthwise
+from dropnas.space.operations import FactorizedReduce
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the batch norms of a pass did, noted so that counters and copies are written all at once.
+
+    Attributes:
+        counters: of the batches that each norm has seen.
+        moved, values: running statistics, and what they become.
+    """
+
+    counters: list[Tensor] = field(default_factory=list)
+    moved: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+
+    @torch.no_grad()
+    def write(self) -> None:
+        """Count the batch, move the statistics."""
+        if self.counters:
+            torch._foreach_add_(self.counters, 1)
+        if self.moved:
+            torch._foreach_copy_(self.moved, self.values)
+
+
+def repeated(maps: Tensor, times: int) -> Tensor:
+    """The same maps side by side: (B, H, W, times * C)."""
+    return maps if times == 1 else torch.cat([maps] * times, dim=-1)
+
+
+def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
+    """Depthwise convolutions of E operations, stride 1, of the dilation given rather than the layers' own."""
+    return depthwise(maps, _together([layer.weight for layer in layers]), dilation)
+
+
+def pointwise(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
+    """1x1 convolutions of E operations, each of its own part of the channels."""
+    if len(layers) == 1:
+        return functional.linear(maps, layers[0].weight.flatten(1))
+    matrices = torch.stack([layer.weight.flatten(1) for layer in layers])  # (E, C', C)
+    parts = maps.reshape(-1, *matrices.shape[::2]).transpose(0, 1)  # (E, B * H * W, C)
+    mixed = torch.bmm(parts, matrices.transpose(1, 2)).transpose(0, 1)
+    return mixed.reshape(*maps.shape[:3], -1)
+
+
+def normed(maps: Tensor, norms: Sequence[nn.Module], tally: Tally, scales: Sequence[Tensor] | None = None) -> Tensor:
+    """Batch norm of E operations without parameters, each channel scaled.
+
+    Args:
+        norms: whose running statistics move.
+        scales: of each operation (C,); 1 if not given.
+    """
+    assert all(isinstance(norm, nn.BatchNorm2d) for norm in norms)
+    means = [norm.running_mean for norm in norms]
+    variances = [norm.running_var for norm in norms]
+    mean, variance = _together(means), _together(variances)
+    normal = functional.batch_norm(
+        maps.permute(0, 3, 1, 2),
+        mean,
+        variance,
+        None if scales is None else _together(scales),
+        training=True,
+        momentum=norms[0].momentum,
+        eps=norms[0].eps,
+    ).permute(0, 2, 3, 1)
+    tally.counters.extend(norm.num_batches_tracked for norm in norms)
+    if len(norms) > 1:
+        tally.moved.extend([*means, *variances])
+        tally.values.extend([*mean.split(len(means[0])), *variance.split(len(means[0]))])
+    return normal
+
+
+def shared_norm(maps: Tensor, norms: Sequence[nn.BatchNorm2d], tally: Tally) -> Tensor:
+    """The batch norm of maps that E equal norms would all give; the running statistics of all of them move."""
+    first = norms[0]
+    mean, variance = torch.zeros_like(first.running_mean), torch.zeros_like(first.running_var)
+    normal = functional.batch_norm(
+        maps.permute(0, 3, 1, 2), mean, variance, training=True, momentum=1.0, eps=first.eps
+    ).permute(0, 2, 3, 1)
+    for seen, running in ((mean, [n.running_mean for n in norms]), (variance, [n.running_var for n in norms])):
+        tally.moved.extend(running)
+        tally.values.extend(torch._foreach_lerp(running, [seen] * len(running), first.momentum))
+    tally.counters.extend(norm.num_batches_tracked for norm in norms)
+    return normal
+
+
+def reduced(
+    rectified: Tensor, layers: Sequence[FactorizedReduce], tally: Tally, scales: Sequence[Tensor] | None = None
+) -> Tensor:
+    """FactorizedReduce of E operations that read the same maps, after their ReLU: (B, H / 2, W / 2, E * C)."""
+    height, width = rectified.shape[1:3]
+    straight = rectified[:, ::2, ::2]
+    shifted = functional.pad(rectified, (0, 0, 0, width % 2, 0, height % 2))[:, 1::2, 1::2]
+    halves = [
+        functional.linear(maps, _together([getattr(layer, name).weight for layer in layers]).flatten(1))
+        for maps, name in ((straight, "straight"), (shifted, "shifted"))
+    ]
+    joined = torch.cat([half.unflatten(-1, (len(layers), -1)) for half in halves], dim=-1).flatten(-2)
+    return normed(joined, [layer.norm for layer in layers], tally, scales)
+
+
+def pooled(maps: Tensor, pool: nn.Module) -> Tensor:
+    """A pooling, with the channels last."""
+    images: Tensor = pool(maps.permute(0, 3, 1, 2))
+    return images.permute(0, 2, 3, 1)
+
+
+def _together(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))

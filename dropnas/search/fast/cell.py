@@ -1,0 +1,208 @@
+"""A cell of the supernet, state by state instead of edge by edge.
+
+Design choices: edges that leave the same state share its ReLU, its grids, its poolings and their batch norms, and
+what is left of their operations is computed side by side where maps are small, one by one where they are large (they
+would not fit into a CPU's cache). Dilated convolutions work on the four grids of the maps, so each node has two sums:
+of maps and of grids, which come together once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dropnas.search.fast.blocks import Tally, depthwise_of, normed, pointwise, pooled, reduced, repeated, shared_norm
+from dropnas.search.fast.layout import divides, phases, together
+from dropnas.search.supernet import Cell
+from dropnas.space.names import INPUTS
+from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNorm, SepConv, Zero
+from dropnas.space.spaces import NODES, edges
+
+SIDE_BY_SIDE = 2**16  # values of a state up to which the operations on it are computed side by side on a CPU
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """The edges that leave a state: their numbers, and the nodes that they lead to, from 0."""
+
+    edges: tuple[int, ...]
+    nodes: tuple[int, ...]
+
+
+def _leaving(state: int) -> Leaving:
+    found = [(edge, node - INPUTS) for edge, (node, start) in enumerate(edges()) if start == state]
+    return Leaving(tuple(edge for edge, _ in found), tuple(node for _, node in found))
+
+
+LEAVING = tuple(_leaving(state) for state in range(INPUTS + NODES - 1))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The mixing weights of a cell.
+
+    Attributes:
+        scalars: of each edge and operation, flat.
+        rows: the same, each repeated for C channels: (C,).
+        computed: for each edge, which operations are computed.
+    """
+
+    scalars: Sequence[Tensor] | dict[int, Tensor]
+    rows: Sequence[Tensor] | dict[int, Tensor]
+    computed: Sequence[Sequence[bool]]
+
+
+class State:
+    """A state of a cell and what all edges that leave it have in common."""
+
+    def __init__(self, maps: Tensor, stride: int) -> None:
+        self.maps, self.stride = maps, stride
+
+    @cached_property
+    def rectified(self) -> Tensor:
+        """After ReLU."""
+        return functional.relu(self.maps)
+
+    @cached_property
+    def grids(self) -> Tensor:
+        """Where a convolution of dilation 2 is an undilated one: the even grid for stride 2, else all four."""
+        return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else phases(self.rectified)
+
+    @property
+    def on_grids(self) -> bool:
+        """Whether dilated convolutions give their answer on four grids."""
+        return self.stride == 1 and divides(self.maps)
+
+    @property
+    def at_once(self) -> int:
+        """How many operations are computed side by side."""
+        large = self.maps.device.type == "cpu" and self.maps.numel() > SIDE_BY_SIDE
+        return 1 if large else NODES
+
+
+class Sum:
+    """What a node adds up: maps, and grids of maps."""
+
+    def __init__(self) -> None:
+        self.maps: Tensor | None = None
+        self.grids: Tensor | None = None
+
+    def add(self, maps: Tensor) -> None:
+        """Add an operation's answer."""
+        self.maps = _added(self.maps, maps)
+
+    def add_grids(self, grids: Tensor) -> None:
+        """Add one that lies on four grids."""
+        self.grids = _added(self.grids, grids)
+
+    def add_weighted(self, maps: Tensor, weight: Tensor) -> None:
+        """Add maps times a scalar."""
+        self.maps = maps * weight if self.maps is None else torch.addcmul(self.maps, maps, weight)
+
+    def total(self, like: Tensor) -> Tensor:
+        """All of it; zeros where only zero operations were kept."""
+        if self.grids is not None:
+            self.add(together(self.grids))
+        return torch.zeros_like(like) if self.maps is None else self.maps
+
+
+def _added(total: Tensor | None, term: Tensor) -> Tensor:
+    return term if total is None else total + term
+
+
+def separable(state: State, layers: Sequence[nn.Module], rows: Sequence[Tensor], tally: Tally) -> Tensor:
+    """Separable convolutions of one kernel size, side by side."""
+    at = _steps(layers)  # twice ReLU, depthwise, pointwise, norm
+    maps = depthwise_of(repeated(state.rectified, len(layers)), at[1], 1)
+    if state.stride == 2:
+        maps = maps[:, ::2, ::2].contiguous()
+    maps = functional.relu(normed(pointwise(maps, at[2]), at[3], tally))
+    return normed(pointwise(depthwise_of(maps, at[5], 1), at[6]), at[7], tally, rows)
+
+
+def dilated(state: State, layers: Sequence[nn.Module], rows: Sequence[Tensor], tally: Tally) -> Tensor:
+    """Dilated convolutions of one kernel size, side by side; the answer is on grids where the state says so."""
+    at = _steps(layers)  # ReLU, depthwise, pointwise, norm
+    odd = state.stride == 1 and not state.on_grids
+    maps = state.rectified if odd else state.grids
+    maps = depthwise_of(repeated(maps, len(layers)), at[1], 2 if odd else 1)
+    return normed(pointwise(maps, at[2]), at[3], tally, rows)
+
+
+def skipping(state: State, layers: Sequence[nn.Module], rows: Sequence[Tensor], tally: Tally) -> Tensor:
+    """Skip-connects of stride 2, side by side."""
+    return reduced(state.rectified, layers, tally, rows)
+
+
+def _steps(layers: Sequence[nn.Module]) -> list[list[Any]]:
+    """Equal sequences of layers, regrouped by place."""
+    return [list(step) for step in zip(*(layer.children() for layer in layers), strict=True)]
+
+
+Block = Callable[[State, Sequence[Any], Sequence[Tensor], Tally], Tensor]
+WEIGHTED: dict[type[nn.Module], Block] = {SepConv: separable, DilConv: dilated, FactorizedReduce: skipping}
+SHARED = (PoolNorm, Identity, Zero)  # an edge's answer is the same for all edges from a state
+KNOWN = (*WEIGHTED, *SHARED)
+
+
+class Edge(NamedTuple):
+    """An operation on an edge: its module, the node it leads to, its place among the mixing weights."""
+
+    operation: nn.Module
+    node: int
+    place: int
+
+
+def mixed_cell(cell: Cell, inputs: Sequence[Tensor], weights: Weights, tally: Tally) -> Tensor:
+    """The concatenated nodes: (B, H, W, NODES * C); `inputs` are the two states after preprocessing."""
+    sums, states = [Sum() for _ in range(NODES)], list(inputs)
+    for number, leaving in enumerate(LEAVING):
+        if number >= INPUTS:
+            states.append(sums[number - INPUTS].total(states[0][:, :: cell.input_stride, :: cell.input_stride]))
+        state = State(states[number], cell.input_stride if number < INPUTS else 1)
+        for alike in _alike(cell, leaving, weights):
+            _add(state, alike, weights, sums, tally)
+    states.append(sums[-1].total(states[-1]))
+    return torch.cat(states[INPUTS:], dim=-1)
+
+
+def _alike(cell: Cell, leaving: Leaving, weights: Weights) -> list[list[Edge]]:
+    """The computed operations on edges that leave a state, those of one name together."""
+    groups: dict[str, list[Edge]] = {}
+    for edge, node in zip(leaving.edges, leaving.nodes, strict=True):
+        mixed = cell.edges[edge]
+        for index, operation in enumerate(mixed):
+            if weights.computed[edge][index]:
+                place = edge * len(mixed) + index
+                groups.setdefault(cell.operations[index], []).append(Edge(operation, node, place))
+    return list(groups.values())
+
+
+def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[Sum], tally: Tally) -> None:
+    """Add operations of one kind to the nodes that they lead to."""
+    first = alike[0].operation
+    if isinstance(first, Zero):
+        return
+    if isinstance(first, SHARED):
+        maps = _shared(state, [edge.operation for edge in alike], tally)
+        for edge in alike:
+            sums[edge.node].add_weighted(maps, weights.scalars[edge.place])
+        return
+    block, on_grids = WEIGHTED[type(first)], isinstance(first, DilConv) and state.on_grids
+    for begin in range(0, len(alike), state.at_once):
+        part = alike[begin : begin + state.at_once]
+        rows = [weights.rows[edge.place] for edge in part]
+        answers = block(state, [edge.operation for edge in part], rows, tally)
+        for edge, maps in zip(part, answers.split(len(rows[0]), dim=-1), strict=True):
+            (sums[edge.node].add_grids if on_grids else sums[edge.node].add)(maps)
+
+
+def _shared(state: State, operations: Sequence[nn.Module], tally: Tally) -> Tensor:
+    if isinstance(operations[0], Identity):
+        return state.maps
+    maps = pooled(state.maps, operations[0][0])
+    return shared_norm(maps, [operation[1] for operation in operations], tally)
