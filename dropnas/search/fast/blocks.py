@@ -14,29 +14,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.search.fast.depthwise import depthwise
+from dropnas.search.fast.norm import batch_norm
 from dropnas.space.operations import FactorizedReduce
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What the batch norms of a pass did, noted so that counters and copies are written all at once.
+    """What the batch norms of a pass have seen, so that their statistics move all at once.
 
     Attributes:
-        counters: of the batches that each norm has seen.
-        moved, values: running statistics, and what they become.
+        norms: one for each time that one saw the batch.
+        means, variances: what it saw, the variance unbiased.
     """
 
-    counters: list[Tensor] = field(default_factory=list)
-    moved: list[Tensor] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
+    norms: list[nn.BatchNorm2d] = field(default_factory=list)
+    means: list[Tensor] = field(default_factory=list)
+    variances: list[Tensor] = field(default_factory=list)
+
+    def note(self, norms: Sequence[nn.BatchNorm2d], means: Sequence[Tensor], variances: Sequence[Tensor]) -> None:
+        """Remember what each of these norms saw."""
+        self.norms.extend(norms)
+        self.means.extend(means)
+        self.variances.extend(variances)
 
     @torch.no_grad()
     def write(self) -> None:
-        """Count the batch, move the statistics."""
-        if self.counters:
-            torch._foreach_add_(self.counters, 1)
-        if self.moved:
-            torch._foreach_copy_(self.moved, self.values)
+        """Move the running statistics, count the batch."""
+        momentum = self.norms[0].momentum
+        torch._foreach_lerp_([norm.running_mean for norm in self.norms], self.means, momentum)
+        torch._foreach_lerp_([norm.running_var for norm in self.norms], self.variances, momentum)
+        torch._foreach_add_([norm.num_batches_tracked for norm in self.norms], 1)
 
 
 def repeated(maps: Tensor, times: int) -> Tensor:
@@ -46,7 +53,7 @@ def repeated(maps: Tensor, times: int) -> Tensor:
 
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
     """Depthwise convolutions of E operations, stride 1, of the dilation given rather than the layers' own."""
-    return depthwise(maps, _together([layer.weight for layer in layers]), dilation)
+    return depthwise(maps, [_together([layer.weight for layer in layers])], dilation)[0]
 
 
 def pointwise(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
@@ -59,45 +66,31 @@ def pointwise(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
     return mixed.reshape(*maps.shape[:3], -1)
 
 
-def normed(maps: Tensor, norms: Sequence[nn.Module], tally: Tally, scales: Sequence[Tensor] | None = None) -> Tensor:
+def normed(
+    maps: Tensor,
+    norms: Sequence[nn.BatchNorm2d],
+    tally: Tally,
+    scales: Sequence[Tensor] | None = None,
+    rectify: bool = False,
+) -> Tensor:
     """Batch norm of E operations without parameters, each channel scaled.
 
     Args:
         norms: whose running statistics move.
         scales: of each operation (C,); 1 if not given.
+        rectify: whether a ReLU follows.
     """
-    assert all(isinstance(norm, nn.BatchNorm2d) for norm in norms)
-    means = [norm.running_mean for norm in norms]
-    variances = [norm.running_var for norm in norms]
-    mean, variance = _together(means), _together(variances)
-    normal = functional.batch_norm(
-        maps.permute(0, 3, 1, 2),
-        mean,
-        variance,
-        None if scales is None else _together(scales),
-        training=True,
-        momentum=norms[0].momentum,
-        eps=norms[0].eps,
-    ).permute(0, 2, 3, 1)
-    tally.counters.extend(norm.num_batches_tracked for norm in norms)
-    if len(norms) > 1:
-        tally.moved.extend([*means, *variances])
-        tally.values.extend([*mean.split(len(means[0])), *variance.split(len(means[0]))])
-    return normal
+    normal = batch_norm(maps, None if scales is None else _together(scales), norms[0].eps, rectify)
+    size = norms[0].num_features
+    tally.note(norms, normal.mean.split(size), normal.variance.split(size))
+    return normal.maps
 
 
 def shared_norm(maps: Tensor, norms: Sequence[nn.BatchNorm2d], tally: Tally) -> Tensor:
     """The batch norm of maps that E equal norms would all give; the running statistics of all of them move."""
-    first = norms[0]
-    mean, variance = torch.zeros_like(first.running_mean), torch.zeros_like(first.running_var)
-    normal = functional.batch_norm(
-        maps.permute(0, 3, 1, 2), mean, variance, training=True, momentum=1.0, eps=first.eps
-    ).permute(0, 2, 3, 1)
-    for seen, running in ((mean, [n.running_mean for n in norms]), (variance, [n.running_var for n in norms])):
-        tally.moved.extend(running)
-        tally.values.extend(torch._foreach_lerp(running, [seen] * len(running), first.momentum))
-    tally.counters.extend(norm.num_batches_tracked for norm in norms)
-    return normal
+    normal = batch_norm(maps, None, norms[0].eps)
+    tally.note(norms, [normal.mean] * len(norms), [normal.variance] * len(norms))
+    return normal.maps
 
 
 def reduced(

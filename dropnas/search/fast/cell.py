@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from dropnas.search.fast.blocks import Tally, depthwise_of, normed, pointwise, pooled, reduced, repeated, shared_norm
 from dropnas.search.fast.layout import divides, phases, together
+from dropnas.search.fast.spread import spread
 from dropnas.search.supernet import Cell
 from dropnas.space.names import INPUTS
 from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNorm, SepConv, Zero
@@ -54,6 +55,11 @@ class Weights:
     scalars: Sequence[Tensor] | dict[int, Tensor]
     rows: Sequence[Tensor] | dict[int, Tensor]
     computed: Sequence[Sequence[bool]]
+
+    @property
+    def zero(self) -> Tensor:
+        """A weight of nothing."""
+        return next(iter(self.rows.values() if isinstance(self.rows, dict) else self.rows)).new_zeros(())
 
 
 class State:
@@ -99,10 +105,6 @@ class Sum:
         """Add one that lies on four grids."""
         self.grids = _added(self.grids, grids)
 
-    def add_weighted(self, maps: Tensor, weight: Tensor) -> None:
-        """Add maps times a scalar."""
-        self.maps = maps * weight if self.maps is None else torch.addcmul(self.maps, maps, weight)
-
     def total(self, like: Tensor) -> Tensor:
         """All of it; zeros where only zero operations were kept."""
         if self.grids is not None:
@@ -120,7 +122,7 @@ def separable(state: State, layers: Sequence[nn.Module], rows: Sequence[Tensor],
     maps = depthwise_of(repeated(state.rectified, len(layers)), at[1], 1)
     if state.stride == 2:
         maps = maps[:, ::2, ::2].contiguous()
-    maps = functional.relu(normed(pointwise(maps, at[2]), at[3], tally))
+    maps = normed(pointwise(maps, at[2]), at[3], tally, rectify=True)
     return normed(pointwise(depthwise_of(maps, at[5], 1), at[6]), at[7], tally, rows)
 
 
@@ -164,34 +166,31 @@ def mixed_cell(cell: Cell, inputs: Sequence[Tensor], weights: Weights, tally: Ta
         if number >= INPUTS:
             states.append(sums[number - INPUTS].total(states[0][:, :: cell.input_stride, :: cell.input_stride]))
         state = State(states[number], cell.input_stride if number < INPUTS else 1)
-        for alike in _alike(cell, leaving, weights):
-            _add(state, alike, weights, sums, tally)
+        alike = _alike(cell, leaving, weights)
+        shared = [edges for edges in alike if isinstance(edges[0].operation, SHARED)]
+        _add_shared(state, shared, weights, sums, tally)
+        for edges in alike:
+            if not isinstance(edges[0].operation, SHARED):
+                _add(state, edges, weights, sums, tally)
     states.append(sums[-1].total(states[-1]))
     return torch.cat(states[INPUTS:], dim=-1)
 
 
 def _alike(cell: Cell, leaving: Leaving, weights: Weights) -> list[list[Edge]]:
-    """The computed operations on edges that leave a state, those of one name together."""
+    """The computed operations on edges that leave a state, those of one name together; zeros left out."""
     groups: dict[str, list[Edge]] = {}
     for edge, node in zip(leaving.edges, leaving.nodes, strict=True):
         mixed = cell.edges[edge]
         for index, operation in enumerate(mixed):
-            if weights.computed[edge][index]:
+            if weights.computed[edge][index] and not isinstance(operation, Zero):
                 place = edge * len(mixed) + index
                 groups.setdefault(cell.operations[index], []).append(Edge(operation, node, place))
     return list(groups.values())
 
 
 def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[Sum], tally: Tally) -> None:
-    """Add operations of one kind to the nodes that they lead to."""
+    """Add operations of one kind, that have weights, to the nodes that they lead to."""
     first = alike[0].operation
-    if isinstance(first, Zero):
-        return
-    if isinstance(first, SHARED):
-        maps = _shared(state, [edge.operation for edge in alike], tally)
-        for edge in alike:
-            sums[edge.node].add_weighted(maps, weights.scalars[edge.place])
-        return
     block, on_grids = WEIGHTED[type(first)], isinstance(first, DilConv) and state.on_grids
     for begin in range(0, len(alike), state.at_once):
         part = alike[begin : begin + state.at_once]
@@ -201,8 +200,28 @@ def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[S
             (sums[edge.node].add_grids if on_grids else sums[edge.node].add)(maps)
 
 
-def _shared(state: State, operations: Sequence[nn.Module], tally: Tally) -> Tensor:
+def _add_shared(
+    state: State, shared: Sequence[Sequence[Edge]], weights: Weights, sums: Sequence[Sum], tally: Tally
+) -> None:
+    """Add all operations without weights to the nodes that they lead to."""
+    if not shared:
+        return
+    nodes = sorted({edge.node for alike in shared for edge in alike})
+    zero = weights.zero
+    matrix = []
+    for alike in shared:
+        column = dict.fromkeys(nodes, zero)
+        for edge in alike:  # a space may have an operation several times
+            column[edge.node] = column[edge.node] + weights.scalars[edge.place]
+        matrix.append(torch.stack(list(column.values())))
+    maps = [_answer(state, [edge.operation for edge in alike], tally) for alike in shared]
+    for node, mixed in zip(nodes, spread(torch.stack(matrix, dim=1), maps), strict=True):
+        sums[node].add(mixed)
+
+
+def _answer(state: State, operations: Sequence[nn.Module], tally: Tally) -> Tensor:
+    """What equal operations without weights all give."""
     if isinstance(operations[0], Identity):
         return state.maps
-    maps = pooled(state.maps, operations[0][0])
-    return shared_norm(maps, [operation[1] for operation in operations], tally)
+    pool, *norms = zip(*(operation.children() for operation in operations), strict=True)
+    return shared_norm(pooled(state.maps, pool[0]), norms[0], tally)

@@ -6,6 +6,7 @@ kernel that is wider than three, which is taken three columns at a time. The der
 with the turned kernel. The sums are those of torch's own convolution, in another order.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,35 +19,35 @@ WIDEST = 3  # columns of a kernel up to which the derivative in it is fast on a 
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
-        ctx.save_for_backward(maps, kernels)
+    def forward(ctx: Any, maps: Tensor, dilation: int, *kernels: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(maps, *kernels)
         ctx.dilation = dilation
-        return _convolved(maps, kernels, dilation)
+        return tuple(_convolved(maps, each, dilation) for each in kernels)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        maps, kernels = ctx.saved_tensors
-        gradient = gradient.contiguous()
-        in_maps = in_kernels = None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        maps, *kernels = ctx.saved_tensors
+        whole = [gradient.contiguous() for gradient in gradients]
+        in_maps = None
         if ctx.needs_input_grad[0]:
-            in_maps = _convolved(gradient, kernels.flip(2, 3), ctx.dilation)
-        if ctx.needs_input_grad[1]:
-            in_kernels = _in_kernels(maps, gradient, kernels, ctx.dilation)
-        return in_maps, in_kernels, None
+            for gradient, each in zip(whole, kernels, strict=True):
+                part = _convolved(gradient, each.flip(2, 3), ctx.dilation)
+                in_maps = part if in_maps is None else in_maps.add_(part)
+        return in_maps, None, *_in_kernels(maps, whole, kernels, ctx.dilation)
 
 
-def depthwise(maps: Tensor, kernels: Tensor, dilation: int = 1) -> Tensor:
-    """Convolve each channel with its own kernel, stride 1, so padded that the size stays.
+def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tuple[Tensor, ...]:
+    """Convolve each channel with its own kernel, stride 1, so padded that the size stays; once for each of `kernels`.
 
     Args:
         maps: (B, H, W, C), contiguous.
-        kernels: (C, 1, k, k), k odd.
+        kernels: each (C, 1, k, k), k odd and the same for all.
 
     Returns:
-        (B, H, W, C), contiguous.
+        as many (B, H, W, C), contiguous.
     """
-    convolved: Tensor = _Depthwise.apply(maps, kernels, dilation)  # type: ignore[no-untyped-call]
+    convolved: tuple[Tensor, ...] = _Depthwise.apply(maps, dilation, *kernels)  # type: ignore[no-untyped-call]
     return convolved
 
 
@@ -56,20 +57,20 @@ def _convolved(maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
     return images.permute(0, 2, 3, 1).contiguous()
 
 
-def _in_kernels(maps: Tensor, gradient: Tensor, kernels: Tensor, dilation: int) -> Tensor:
-    """The derivative in the kernels; of wide ones on a CPU a few columns at a time, on maps padded to fit these."""
-    width = kernels.shape[-1]
-    height_padding, half = dilation * (width // 2), width // 2
+def _in_kernels(maps: Tensor, gradients: Sequence[Tensor], kernels: Sequence[Tensor], dilation: int) -> list[Tensor]:
+    """The derivatives in the kernels; of wide ones on a CPU a few columns at a time, on maps padded to fit these."""
+    width, padding = kernels[0].shape[-1], dilation * (kernels[0].shape[-1] // 2)
+    pairs = list(zip(gradients, kernels, strict=True))
     if width <= WIDEST or dilation > 1 or maps.device.type != "cpu":
-        return _in_columns(maps, gradient, kernels, (height_padding, dilation * half), dilation)
-    parts = []
+        return [_in_columns(maps, gradient, each, (padding, padding), dilation) for gradient, each in pairs]
+    parts: list[list[Tensor]] = [[] for _ in pairs]
     for first in range(0, width, WIDEST):
         columns = min(WIDEST, width - first)
-        left = half - first
-        right = columns - 1 - left
-        padded = functional.pad(maps, (0, 0, left, right))
-        parts.append(_in_columns(padded, gradient, kernels[..., :columns], (height_padding, 0), 1))
-    return torch.cat(parts, dim=-1)
+        left = padding - first
+        padded = functional.pad(maps, (0, 0, left, columns - 1 - left))
+        for part, (gradient, each) in zip(parts, pairs, strict=True):
+            part.append(_in_columns(padded, gradient, each[..., :columns], (padding, 0), 1))
+    return [torch.cat(part, dim=-1) for part in parts]
 
 
 def _in_columns(maps: Tensor, gradient: Tensor, kernels: Tensor, padding: tuple[int, int], dilation: int) -> Tensor:
