@@ -42,7 +42,7 @@ def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tup
 
     Args:
         maps: (B, H, W, C), contiguous.
-        kernels: each (C, 1, k, k), k odd and the same for all.
+        kernels: each (C, 1, k, k), k the same for all: 1, 3 or 5.
 
     Returns:
         as many (B, H, W, C), contiguous.
