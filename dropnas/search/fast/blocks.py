@@ -8,6 +8,7 @@ and the derivative in it comes with that of the norm.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +42,16 @@ class Tally:
     def write(self) -> None:
         """Move the running statistics, count the batch."""
         momentum = self.norms[0].momentum
-        torch._foreach_lerp_([norm.running_mean for norm in self.norms], self.means, momentum)
-        torch._foreach_lerp_([norm.running_var for norm in self.norms], self.variances, momentum)
-        torch._foreach_add_([norm.num_batches_tracked for norm in self.norms], 1)
+        assert momentum is not None
+        for running, seen in (("running_mean", self.means), ("running_var", self.variances)):
+            torch._foreach_lerp_([getattr(norm, running) for norm in self.norms], seen, momentum)
+        counters: list[Any] = [norm.num_batches_tracked for norm in self.norms]
+        torch._foreach_add_(counters, 1)
+
+
+def side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """Weights or statistics of E operations as those of one."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def repeated(maps: Tensor, times: int) -> Tensor:
@@ -53,7 +61,7 @@ def repeated(maps: Tensor, times: int) -> Tensor:
 
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
     """Depthwise convolutions of E operations, stride 1, of the dilation given rather than the layers' own."""
-    return depthwise(maps, [_together([layer.weight for layer in layers])], dilation)[0]
+    return depthwise(maps, [side_by_side([layer.weight for layer in layers])], dilation)[0]
 
 
 def pointwise(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
@@ -80,9 +88,8 @@ def normed(
         scales: of each operation (C,); 1 if not given.
         rectify: whether a ReLU follows.
     """
-    normal = batch_norm(maps, None if scales is None else _together(scales), norms[0].eps, rectify)
-    size = norms[0].num_features
-    tally.note(norms, normal.mean.split(size), normal.variance.split(size))
+    normal = batch_norm(maps, None if scales is None else side_by_side(scales), norms[0].eps, rectify)
+    tally.note(norms, normal.mean.chunk(len(norms)), normal.variance.chunk(len(norms)))
     return normal.maps
 
 
@@ -101,10 +108,10 @@ def reduced(
     straight = rectified[:, ::2, ::2]
     shifted = functional.pad(rectified, (0, 0, 0, width % 2, 0, height % 2))[:, 1::2, 1::2]
     halves = [
-        functional.linear(maps, _together([getattr(layer, name).weight for layer in layers]).flatten(1))
+        functional.linear(maps, side_by_side([getattr(layer, name).weight for layer in layers]).flatten(1))
         for maps, name in ((straight, "straight"), (shifted, "shifted"))
     ]
-    joined = torch.cat([half.unflatten(-1, (len(layers), -1)) for half in halves], dim=-1).flatten(-2)
+    joined = torch.cat([half.reshape(*half.shape[:-1], len(layers), -1) for half in halves], dim=-1).flatten(-2)
     return normed(joined, [layer.norm for layer in layers], tally, scales)
 
 
@@ -112,7 +119,3 @@ def pooled(maps: Tensor, pool: nn.Module) -> Tensor:
     """A pooling, with the channels last."""
     images: Tensor = pool(maps.permute(0, 3, 1, 2))
     return images.permute(0, 2, 3, 1)
-
-
-def _together(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))

@@ -15,7 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.search.fast.blocks import Tally, depthwise_of, normed, pointwise, pooled, reduced, repeated, shared_norm
+from dropnas.search.fast.blocks import (
+    Tally,
+    depthwise_of,
+    normed,
+    pointwise,
+    pooled,
+    reduced,
+    repeated,
+    shared_norm,
+    side_by_side,
+)
+from dropnas.search.fast.depthwise import depthwise
 from dropnas.search.fast.layout import divides, phases, together
 from dropnas.search.fast.spread import spread
 from dropnas.search.supernet import Cell
@@ -84,10 +95,9 @@ class State:
         return self.stride == 1 and divides(self.maps)
 
     @property
-    def at_once(self) -> int:
-        """How many operations are computed side by side."""
-        large = self.maps.device.type == "cpu" and self.maps.numel() > SIDE_BY_SIDE
-        return 1 if large else NODES
+    def is_large(self) -> bool:
+        """Whether operations are computed one by one rather than side by side."""
+        return self.maps.device.type == "cpu" and self.maps.numel() > SIDE_BY_SIDE
 
 
 class Sum:
@@ -116,39 +126,44 @@ def _added(total: Tensor | None, term: Tensor) -> Tensor:
     return term if total is None else total + term
 
 
-def separable(state: State, layers: Sequence[nn.Module], rows: Sequence[Tensor], tally: Tally) -> Tensor:
-    """Separable convolutions of one kernel size, side by side."""
-    at = _steps(layers)  # twice ReLU, depthwise, pointwise, norm
-    maps = depthwise_of(repeated(state.rectified, len(layers)), at[1], 1)
-    if state.stride == 2:
-        maps = maps[:, ::2, ::2].contiguous()
+def separable(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally: Tally) -> Tensor:
+    """Separable convolutions of one kernel size, side by side, after the first depthwise one."""
     maps = normed(pointwise(maps, at[2]), at[3], tally, rectify=True)
     return normed(pointwise(depthwise_of(maps, at[5], 1), at[6]), at[7], tally, rows)
 
 
-def dilated(state: State, layers: Sequence[nn.Module], rows: Sequence[Tensor], tally: Tally) -> Tensor:
-    """Dilated convolutions of one kernel size, side by side; the answer is on grids where the state says so."""
-    at = _steps(layers)  # ReLU, depthwise, pointwise, norm
-    odd = state.stride == 1 and not state.on_grids
-    maps = state.rectified if odd else state.grids
-    maps = depthwise_of(repeated(maps, len(layers)), at[1], 2 if odd else 1)
+def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally: Tally) -> Tensor:
+    """Dilated convolutions of one kernel size, side by side, after the depthwise one."""
     return normed(pointwise(maps, at[2]), at[3], tally, rows)
 
 
-def skipping(state: State, layers: Sequence[nn.Module], rows: Sequence[Tensor], tally: Tally) -> Tensor:
-    """Skip-connects of stride 2, side by side."""
-    return reduced(state.rectified, layers, tally, rows)
+Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], Tally], Tensor]
+DEPTHWISE_FIRST: dict[type[nn.Module], Rest] = {SepConv: separable, DilConv: dilated}
+SHARED = (PoolNorm, Identity)  # an edge's answer is the same for all edges from a state
+
+
+def begun(state: State, layers: Sequence[nn.Module]) -> list[Tensor]:
+    """The first depthwise convolution of equal operations, on what they all read; dilated ones on grids if possible.
+
+    Returns:
+        maps of each operation where these are large, else of all side by side.
+    """
+    kernels: list[Any] = [list(layer.children())[1].weight for layer in layers]
+    odd = isinstance(layers[0], DilConv) and state.stride == 1 and not state.on_grids
+    on_grids = isinstance(layers[0], DilConv) and not odd
+    maps, dilation = state.grids if on_grids else state.rectified, 2 if odd else 1
+    if state.is_large:
+        found = depthwise(maps, kernels, dilation)
+    else:
+        found = depthwise(repeated(maps, len(layers)), [side_by_side(kernels)], dilation)
+    if isinstance(layers[0], SepConv) and state.stride == 2:
+        return [maps[:, ::2, ::2].contiguous() for maps in found]
+    return list(found)
 
 
 def _steps(layers: Sequence[nn.Module]) -> list[list[Any]]:
     """Equal sequences of layers, regrouped by place."""
     return [list(step) for step in zip(*(layer.children() for layer in layers), strict=True)]
-
-
-Block = Callable[[State, Sequence[Any], Sequence[Tensor], Tally], Tensor]
-WEIGHTED: dict[type[nn.Module], Block] = {SepConv: separable, DilConv: dilated, FactorizedReduce: skipping}
-SHARED = (PoolNorm, Identity, Zero)  # an edge's answer is the same for all edges from a state
-KNOWN = (*WEIGHTED, *SHARED)
 
 
 class Edge(NamedTuple):
@@ -167,11 +182,11 @@ def mixed_cell(cell: Cell, inputs: Sequence[Tensor], weights: Weights, tally: Ta
             states.append(sums[number - INPUTS].total(states[0][:, :: cell.input_stride, :: cell.input_stride]))
         state = State(states[number], cell.input_stride if number < INPUTS else 1)
         alike = _alike(cell, leaving, weights)
-        shared = [edges for edges in alike if isinstance(edges[0].operation, SHARED)]
+        shared = [equal for equal in alike if isinstance(equal[0].operation, SHARED)]
         _add_shared(state, shared, weights, sums, tally)
-        for edges in alike:
-            if not isinstance(edges[0].operation, SHARED):
-                _add(state, edges, weights, sums, tally)
+        for equal in alike:
+            if not isinstance(equal[0].operation, SHARED):
+                _add(state, equal, weights, sums, tally)
     states.append(sums[-1].total(states[-1]))
     return torch.cat(states[INPUTS:], dim=-1)
 
@@ -180,24 +195,33 @@ def _alike(cell: Cell, leaving: Leaving, weights: Weights) -> list[list[Edge]]:
     """The computed operations on edges that leave a state, those of one name together; zeros left out."""
     groups: dict[str, list[Edge]] = {}
     for edge, node in zip(leaving.edges, leaving.nodes, strict=True):
-        mixed = cell.edges[edge]
-        for index, operation in enumerate(mixed):
+        for index, operation in enumerate(cell.edges[edge].children()):
             if weights.computed[edge][index] and not isinstance(operation, Zero):
-                place = edge * len(mixed) + index
+                place = edge * len(cell.operations) + index
                 groups.setdefault(cell.operations[index], []).append(Edge(operation, node, place))
     return list(groups.values())
 
 
 def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[Sum], tally: Tally) -> None:
     """Add operations of one kind, that have weights, to the nodes that they lead to."""
-    first = alike[0].operation
-    block, on_grids = WEIGHTED[type(first)], isinstance(first, DilConv) and state.on_grids
-    for begin in range(0, len(alike), state.at_once):
-        part = alike[begin : begin + state.at_once]
-        rows = [weights.rows[edge.place] for edge in part]
-        answers = block(state, [edge.operation for edge in part], rows, tally)
-        for edge, maps in zip(part, answers.split(len(rows[0]), dim=-1), strict=True):
-            (sums[edge.node].add_grids if on_grids else sums[edge.node].add)(maps)
+    layers: list[Any] = [edge.operation for edge in alike]
+    rows = [weights.rows[edge.place] for edge in alike]
+    if isinstance(layers[0], FactorizedReduce):
+        answers = list(reduced(state.rectified, layers, tally, rows).chunk(len(rows), dim=-1))
+    else:
+        answers = _convolved(state, layers, rows, tally)
+    on_grids = isinstance(layers[0], DilConv) and state.on_grids
+    for edge, maps in zip(alike, answers, strict=True):
+        (sums[edge.node].add_grids if on_grids else sums[edge.node].add)(maps)
+
+
+def _convolved(state: State, layers: Sequence[nn.Module], rows: Sequence[Tensor], tally: Tally) -> list[Tensor]:
+    """What equal convolutions give, weighted."""
+    rest, answers = DEPTHWISE_FIRST[type(layers[0])], list[Tensor]()
+    parts = [slice(place, place + 1) for place in range(len(layers))] if state.is_large else [slice(None)]
+    for part, maps in zip(parts, begun(state, layers), strict=True):
+        answers.extend(rest(maps, _steps(layers[part]), rows[part], tally).chunk(len(rows[part]), dim=-1))
+    return answers
 
 
 def _add_shared(

@@ -66,6 +66,7 @@ def _preprocessed(rectified: Tensor, layer: nn.Module, tally: Tally) -> Tensor:
     if isinstance(layer, FactorizedReduce):
         return reduced(rectified, [layer], tally)
     _, convolution, norm = layer.children()
+    assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
     return normed(pointwise(rectified, [convolution]), [norm], tally)
 
 

@@ -71,7 +71,12 @@ def test_batch_norm_is_torchs(scaled: bool, rectify: bool) -> None:
     upstream = draw(*theirs.shape, seed=2).detach()
     expected = torch.autograd.grad(theirs, variables, upstream)
     found = torch.autograd.grad(ours.maps, variables, last(upstream))
-    pairs = [(last(theirs), ours.maps), (mean, ours.mean), (variance, ours.variance), *zip(expected, found, strict=True)]
+    pairs = [
+        (last(theirs), ours.maps),
+        (mean, ours.mean),
+        (variance, ours.variance),
+        *zip(expected, found, strict=True),
+    ]
     assert all(torch.allclose(one, other, rtol=0, atol=EXACT) for one, other in pairs)
 
 
