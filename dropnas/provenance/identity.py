@@ -74,7 +74,7 @@ class Run:
             "config": resolved(self.config, hashed_only=True),
             "inputs": [run.id for run in self.inputs],
             "code": self.code,
-            "numerics": getattr(self.config, "precision", "exact"),
+            "numerics": getattr(self.config, "numerics", getattr(self.config, "precision", "exact")),
         }
 
     @cached_property

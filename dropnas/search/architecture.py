@@ -41,6 +41,18 @@ def kept_softmax(alphas: Tensor, kept: Tensor) -> Tensor:
     return alphas.masked_fill(~kept, -math.inf).softmax(dim=-1)
 
 
+def kept_rows(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> Tensor:
+    """The weights p of all cells: (cells, edges, operations).
+
+    Args:
+        alphas: of both kinds.
+        kept: bool, of that shape.
+        kinds: of each cell, 0 normal or 1 reduce.
+    """
+    rows = torch.stack([alphas[kind] for kind in kinds])
+    return kept_softmax(rows, kept.to(rows.device, non_blocking=True))
+
+
 def mixtures(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> list[Mixture]:
     """For each cell and edge the kept operations with their weights.
 
@@ -49,8 +61,7 @@ def mixtures(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> list[Mixtu
         kept: bool (cells, edges, operations), on the CPU, so that choosing operations waits for no device.
         kinds: of each cell, 0 normal or 1 reduce.
     """
-    rows = torch.stack([alphas[kind] for kind in kinds])  # (cells, edges, operations)
-    weights = kept_softmax(rows, kept.to(rows.device, non_blocking=True)).flatten().unbind()
+    weights = kept_rows(alphas, kept, kinds).flatten().unbind()
     operations = range(kept.shape[-1])
     edges = [
         [(index, weights[edge * len(operations) + index]) for index in operations if keeps[index]]

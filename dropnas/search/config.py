@@ -76,6 +76,8 @@ class SearchConfig:
         alpha_scale: standard deviation of the normal distribution that the alphas start from.
         crop_padding, flip: augmentation: random crop with this padding, random horizontal flip.
         precision: how the numbers are computed; fp32 is the reference.
+        supernet: `plain` computes edge by edge, as one reads the paper; `fast` the same numbers but for rounding, in
+            less time, where it can (see `asks_for_fast`, and the space must hold the package's own operations only).
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -101,6 +103,17 @@ class SearchConfig:
     crop_padding: int = field(default=4, metadata={"ge": 0, "le": 1000})
     flip: bool = True
     precision: Precision = "fp32"
+    supernet: Literal["fast", "plain"] = "fast"
+
+    @property
+    def asks_for_fast(self) -> bool:
+        """Whether the fast supernet is wanted where the space allows it; two-level searches and bf16 have the plain."""
+        return self.supernet == "fast" and self.strategy not in TWO_LEVEL and self.precision != "bf16"
+
+    @property
+    def numerics(self) -> str:
+        """What changes rounding on purpose; a part of the run's identity."""
+        return f"{self.precision}, fast supernet" if self.asks_for_fast else self.precision
 
 
 @dataclass(frozen=True)

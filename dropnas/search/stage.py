@@ -21,6 +21,7 @@ from dropnas.errors import DropnasError
 from dropnas.search import derive
 from dropnas.search.architecture import Alphas, entropy, initial_alphas, spread
 from dropnas.search.config import DeriveConfig, SearchConfig
+from dropnas.search.fast.supernet import FastSupernet, is_known
 from dropnas.search.state import SearchState
 from dropnas.search.strategy import Strategy, make_optimisers, make_strategy
 from dropnas.search.supernet import Supernet
@@ -187,8 +188,13 @@ def held_out_images(strategy: Strategy, count: int, name: str) -> int:
     return held_out
 
 
+def supernet_class(config: SearchConfig, space: SearchSpace) -> type[Supernet]:
+    """The fast supernet where it is asked for and has all operations of the space, else the plain one."""
+    return FastSupernet if config.asks_for_fast and is_known(space) else Supernet
+
+
 def _new_state(config: SearchConfig, space: SearchSpace, classes: int, device: str) -> SearchState:
-    supernet = Supernet(space, config.channels, config.cells, classes)
+    supernet = supernet_class(config, space)(space, config.channels, config.cells, classes)
     initialise(supernet, generator(config.seed, "weights"))
     supernet.to(device)
     drawn = initial_alphas(space, config.alpha_scale, generator(config.seed, "alphas"))
@@ -229,6 +235,7 @@ def _write(out: Path, search: Search, rows: list[Row]) -> None:
         "epochs": search.config.epochs,
         "alpha_spread_start": spread(start),
         "alpha_spread_end": spread(search.state.alphas),
+        "supernet": "fast" if isinstance(search.state.supernet, FastSupernet) else "plain",
         "parameters": sum(weight.numel() for weight in search.state.supernet.parameters()),
     }
     write_json(out / "result.json", result)

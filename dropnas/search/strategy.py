@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from dropnas.errors import DropnasError
 from dropnas.extension import is_reference, load
-from dropnas.search.architecture import Alphas, alpha_adjust, mixtures
+from dropnas.search.architecture import Alphas, alpha_adjust
 from dropnas.search.config import PRESETS, TWO_LEVEL, DropoutOptions, Scalar, SearchConfig
 from dropnas.search.dropout import (
     KINDS,
@@ -116,7 +116,7 @@ class GroupedDropout:
         state.weight_optimiser.zero_grad(set_to_none=True)
         state.alpha_optimiser.zero_grad(set_to_none=True)
         with autocast(state.precision, state.device):
-            logits = state.supernet(images, mixtures(state.alphas, kept.cells, state.supernet.kinds))
+            logits = state.supernet.mix(images, state.alphas, kept.cells)
             loss = functional.cross_entropy(logits, labels)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), logits.detach()

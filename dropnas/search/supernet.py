@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from dropnas.search.architecture import Mixture
+from dropnas.search.architecture import Alphas, Mixture, mixtures
 from dropnas.space.names import INPUTS
 from dropnas.space.operations import FactorizedReduce, ReLUConvBN, make_operation
 from dropnas.space.spaces import NODES, SearchSpace, edges
@@ -54,7 +54,8 @@ class Cell(nn.Module):
             else ReLUConvBN(before, channels, 1, 1, 0, affine=False)
         )
         self.preprocess1 = ReLUConvBN(last, channels, 1, 1, 0, affine=False)
-        strides = [2 if kind == REDUCE and predecessor < INPUTS else 1 for _, predecessor in edges()]
+        self.channels, self.operations, self.input_stride = channels, space.operations, 2 if kind == REDUCE else 1
+        strides = [self.input_stride if predecessor < INPUTS else 1 for _, predecessor in edges()]
         self.edges = nn.ModuleList(
             MixedOperation(
                 make_operation(name, channels, stride, affine=False, pool_norm=True) for name in space.operations
@@ -109,6 +110,15 @@ class Supernet(nn.Module):
         for cell, of_cell in zip(self.cells, mixture, strict=True):
             before, last = last, cell(before, last, of_cell)
         logits: Tensor = self.classifier(last.mean(dim=(2, 3)))
+        return logits
+
+    def mix(self, images: Tensor, alphas: Alphas, kept: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, 3, H, W), operations mixed by alpha over what a mask leaves.
+
+        Args:
+            kept: bool (cells, edges, operations), on the CPU.
+        """
+        logits: Tensor = self(images, mixtures(alphas, kept, self.kinds))
         return logits
 
     def weights(self, kept: Tensor) -> list[nn.Parameter]:

@@ -62,8 +62,10 @@ def test_a_name_is_no_part_of_the_identity():
     assert replace(search(), name="renamed").id == search().id
 
 
-def test_precision_is_declared_as_numerics():
-    assert search().identity["numerics"] == "fp32"
+def test_precision_and_supernet_are_declared_as_numerics():
+    assert search().identity["numerics"] == "fp32, fast supernet"
+    assert search(supernet="plain").identity["numerics"] == "fp32"
+    assert search(strategy="darts-first-order").identity["numerics"] == "fp32"
     assert search(precision="bf16").identity["numerics"] == "bf16"
 
 
