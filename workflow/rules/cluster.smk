@@ -10,7 +10,12 @@ QUOTES = "'\""
 PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")
 
 
-container: os.environ.get("DROPNAS_SIF", str(ROOT / "containers" / "dropnas.sif"))
+def image(wildcards):
+    """Where the image lies. (Of a plain text Snakemake would take braces in a folder's name for wildcards.)"""
+    return os.environ.get("DROPNAS_SIF", str(ROOT / "containers" / "dropnas.sif"))
+
+
+container: image
 
 
 def asked(job):
