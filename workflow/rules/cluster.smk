@@ -10,12 +10,8 @@ QUOTES = "'\""
 PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")
 
 
-def image(wildcards):
-    """Where the image lies. (Of a plain text Snakemake would take braces in a folder's name for wildcards.)"""
-    return os.environ.get("DROPNAS_SIF", str(ROOT / "containers" / "dropnas.sif"))
-
-
-container: image
+# Relative, as jobs work in the store's folder: Snakemake refuses blanks in an image's path and takes braces for wildcards.
+container: os.environ.get("DROPNAS_SIF", "containers/dropnas.sif")
 
 
 def asked(job):
