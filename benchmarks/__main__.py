@@ -14,6 +14,7 @@ import typer
 from dropnas.errors import DropnasError
 from dropnas.provenance.environment import device_name
 from dropnas.provenance.files import write_json
+from dropnas.training.devices import claimed
 
 HERE = Path(__file__).parent
 
@@ -31,8 +32,9 @@ def run(
     """Measure one thing and print what came out."""
     if name not in names():
         raise DropnasError("no such benchmark", where=name, remedy=f"one of {', '.join(names())}")
-    measured: dict[str, Any] = importlib.import_module(f"benchmarks.{name.replace('-', '_')}").measure(device)
-    results = {"benchmark": name, "hardware": device_name(device), **measured}
+    with claimed(device) as chosen:
+        measured: dict[str, Any] = importlib.import_module(f"benchmarks.{name.replace('-', '_')}").measure(chosen)
+        results = {"benchmark": name, "hardware": device_name(chosen), **measured}
     print(json.dumps(results, indent=2))
     if json_file is not None:
         write_json(json_file, results)

@@ -95,8 +95,11 @@ def transfer(
 ) -> None:
     """Train genotypes on ImageNet, with --processes on several GPUs."""
     if processes > 1:
+        from dropnas.execute import read_spec
         from dropnas.training.launch import together
 
+        for path in specs:  # a wrong one is told once, not by each process
+            read_spec(path, "transfer")
         sys.exit(together(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
     _train("transfer", specs, root)
 

@@ -203,8 +203,7 @@ def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool
         shutil.rmtree(staged, ignore_errors=True)
         shutil.copytree(old.folder, staged, copy_function=_link, ignore=lambda _, names: {MANIFEST, RECEIPT} & {*names})
         write_json(staged / MANIFEST, {"run": _record(run, old, proof, store.root), "files": old.files})
-        store.admit(staged, folder)
-        store.write_receipt(folder)
+        store.settle(staged, folder)
     store.discard_scratch(run.id)
     return True
 

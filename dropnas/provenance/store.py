@@ -40,7 +40,11 @@ class Store:
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
         """Give a finished folder its final name: checksums first, then one rename, then the receipt."""
         write_json(staged / MANIFEST, {"run": record, "files": checksums(staged)})
-        for path in (*staged.rglob("*"), staged):  # a manifest must not outlive, in a power cut, what it vouches for
+        self.settle(staged, folder)
+
+    def settle(self, staged: Path, folder: Path) -> None:
+        """Give a folder that has its manifest its final name, so that a power cut leaves all of it or nothing."""
+        for path in (*staged.rglob("*"), staged):  # a manifest must not outlive what it vouches for
             _flush(path)
         self.admit(staged, folder)
         for path in (folder.parent, folder.parent.parent):  # the upper one may just have got the lower one

@@ -6,7 +6,6 @@ here from another computation: a table must rest on the very bytes that its inpu
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from dropnas.errors import DropnasError
@@ -15,6 +14,7 @@ from dropnas.provenance.parts import is_light
 from dropnas.provenance.store import MANIFEST, Store, read_manifest
 from dropnas.provenance.verify import published
 from dropnas.sharing.arrival import bring, complete
+from dropnas.sharing.batches import batches
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import open_remote
 from dropnas.sharing.wanted import wanted
@@ -56,10 +56,10 @@ def pull(
     entries = remote.read(new)
     problems |= _strangers(entries, index, root)
     chosen = [entry for name, entry in entries.items() if name not in problems]
-    for batch in _batches(chosen, progress, "fetched"):
+    for batch in _told(chosen, progress, "fetched"):
         problems |= bring(remote, store, batch, heavy=heavy)
     lacking = {name: index[name][0] for name in sorted(here) if heavy and is_light(root / name)}
-    for batch in _batches(list(remote.read(lacking).values()), progress, "completed"):
+    for batch in _told(list(remote.read(lacking).values()), progress, "completed"):
         problems |= complete(remote, store, batch)
     brought = sum(entry.folder not in problems for entry in chosen)
     completed = len(lacking.keys() - problems.keys())
@@ -88,9 +88,10 @@ def require_heavy(folder: Path, root: Path) -> None:
 
 def _strangers(entries: Mapping[str, Entry], index: Mapping[str, Sequence[str]], root: Path) -> dict[str, str]:
     """Runs of the remote that do not go with those here, and why."""
-    local = {folder.name: sha256(folder / MANIFEST) for folder in published(root)}
+    folders = published(root)
+    local = {folder.name: sha256(folder / MANIFEST) for folder in folders}
     coming = {entry.folder.rpartition("/")[2]: entry.manifest for entry in entries.values()}
-    read_here = {item for folder in published(root) for item in _inputs(folder).items()}
+    read_here = {item for folder in folders for item in _inputs(folder).items()}
     others = {name for name, manifest in read_here if coming.get(name, manifest) != manifest}
     found = {}
     for name, entry in entries.items():
@@ -109,9 +110,10 @@ def _inputs(folder: Path) -> dict[str, str]:
     return read
 
 
-def _batches(entries: Sequence[Entry], progress: Callable[[str], None], what: str) -> Iterator[list[Entry]]:
-    rest, done = iter(entries), 0
-    while batch := list(islice(rest, BATCH)):
+def _told(entries: Sequence[Entry], progress: Callable[[str], None], what: str) -> Iterator[list[Entry]]:
+    """The runs in batches; tells after each how many are done."""
+    done = 0
+    for batch in batches(entries, BATCH):
         yield batch
         done += len(batch)
         progress(f"{done} of {len(entries)} runs {what}")

@@ -9,7 +9,6 @@ must keep it.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from dropnas.errors import DropnasError
@@ -17,6 +16,7 @@ from dropnas.provenance.files import sha256
 from dropnas.provenance.parts import is_light
 from dropnas.provenance.store import MANIFEST, Store, read_manifest
 from dropnas.provenance.verify import identity_faults, input_faults, published
+from dropnas.sharing.batches import batches
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import open_remote
 from dropnas.sharing.wanted import wanted
@@ -52,10 +52,10 @@ def push(root: Path, words: Sequence[str], remote_name: str, progress: Callable[
     meant = [name for name in folders if names is None or name in names]
     light = [name for name in meant if name not in index and is_light(folders[name])]
     new = [name for name in meant if name not in index and name not in light]
-    versions = {**_local_versions(folders.values()), **remote_versions(index)}
+    versions = {**_local_versions(folders.values()), **_remote_versions(index)}
     problems = [line for name in meant if name in index for line in _conflict(folders[name], name, index[name])]
     sent = 0
-    for batch in _batches(new):
+    for batch in batches(new, BATCH):
         entries = [one for name in batch if (one := _entry(Store(root), folders[name], name, versions, problems))]
         remote.send({md5: folders[one.folder] / file for one in entries for file, md5 in one.files.items()}, entries)
         sent += len(entries)
@@ -63,7 +63,7 @@ def push(root: Path, words: Sequence[str], remote_name: str, progress: Callable[
     return Pushed(sent, sum(name in index for name in meant), len(light), tuple(problems))
 
 
-def remote_versions(index: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def _remote_versions(index: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The sha256 of the manifest of each run on the remote, by the name of its folder."""
     return {folder.rpartition("/")[2]: manifests[0] for folder, manifests in index.items()}
 
@@ -98,9 +98,3 @@ def _md5(file: Path) -> str:
     """What DVC calls a file's object."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _batches(names: Sequence[str]) -> Iterator[list[str]]:
-    rest = iter(names)
-    while batch := list(islice(rest, BATCH)):
-        yield batch

@@ -37,7 +37,6 @@ def command(verb, processes="1"):
     """The shell command of a job: its verb for all its runs, its output in the job's log.
 
     Snakemake evaluates it when the job runs, long after a loop over jobs; so `processes` names a parameter of the rule.
-
     `exec` leaves no shell between that would die of a scheduler's warning. Threads are told, since `--cleanenv` drops them.
     """
     threads = f"export OMP_NUM_THREADS=$(({{threads}} / {processes}));"

@@ -1,0 +1,12 @@
+"""The launcher of several processes: what is wrong before they start is told once. How they end: tests/trials."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_a_spec_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dropnas", "transfer", "--processes", "2", "nothing.json"]
+    found = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert found.returncode == 1 and not list(tmp_path.iterdir())
+    assert found.stderr.splitlines() == ["error: nothing.json: no such file"]
