@@ -143,6 +143,7 @@ def _attempt(spec: dict[str, Any], store: Store, progress: Callable[[str], None]
     scratch = store.scratch(spec["id"])
     attempts, staged = Attempts(scratch), scratch / "staged"
     try:
+        attempts.begin()
         record = _compute(spec, store, progress, staged, attempts.warned)
     except SystemExit as end:
         if end.code == EXIT_STOPPED:

@@ -40,16 +40,18 @@ class Attempts:
     """The attempts at a run, of which the last one is this process's."""
 
     def __init__(self, scratch: Path) -> None:
-        """Begin an attempt.
-
-        Raises:
-            DropnasError: the last two were warned and left no checkpoint.
-        """
         self.scratch = scratch
         earlier = read(scratch)
         if earlier:
             earlier[-1] = Attempt(**{**asdict(earlier[-1]), "seconds": _worked(earlier[-1], scratch)})
         self.earlier, self.own = earlier, Attempt(time.time(), newest=_newest(scratch))
+
+    def begin(self) -> None:
+        """Note that the attempt begins; from now on `stopped` must be called if a warning ends it.
+
+        Raises:
+            DropnasError: the last two were warned and left no checkpoint.
+        """
         self._write()
         self._require_progress(self.earlier)
 

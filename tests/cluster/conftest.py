@@ -131,7 +131,8 @@ def release_requeued(end: threading.Event) -> None:
         command = ["squeue", "--noheader", "--states=PENDING", "--format=%i %r %S"]
         for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
             job, reason, start = line.split(maxsplit=2)
-            if reason == "BeginTime" and datetime.fromisoformat(start) - datetime.now() > timedelta(seconds=45):
+            held = reason == "BeginTime" and start != "N/A"  # between two looks of the scheduler
+            if held and datetime.fromisoformat(start) - datetime.now() > timedelta(seconds=45):
                 subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now+35seconds"], check=False)
 
 

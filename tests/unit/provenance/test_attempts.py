@@ -13,9 +13,15 @@ def checkpoint(scratch, number):
     (scratch / f"checkpoint-{number:08d}.pt").write_bytes(b"a state")
 
 
+def begun(scratch):
+    attempt = Attempts(scratch)
+    attempt.begin()
+    return attempt
+
+
 def stopped(scratch, saves=None):
     """An attempt that is asked to stop, before or after it saved something."""
-    attempt = Attempts(scratch)
+    attempt = begun(scratch)
     if saves is not None:
         checkpoint(scratch, saves)
     attempt.stopped()
@@ -45,34 +51,34 @@ def test_an_attempt_that_saved_something_begins_the_count_anew(tmp_path):
 
 def test_kills_without_a_warning_never_count(tmp_path):
     for _ in range(5):
-        Attempts(tmp_path)  # and nothing more is heard of it
+        begun(tmp_path)  # and nothing more is heard of it
     stopped(tmp_path)
-    Attempts(tmp_path)
+    begun(tmp_path)
     stopped(tmp_path)
 
 
 def test_warned_and_killed_before_it_had_saved_counts(tmp_path):
     """The series ends when the third attempt begins, since the first two could not say anything."""
     for _ in range(2):
-        Attempts(tmp_path).warned()
+        begun(tmp_path).warned()
     with pytest.raises(DropnasError, match="no progress"):
-        Attempts(tmp_path)
-    Attempts(tmp_path)
+        begun(tmp_path)
+    begun(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"{}", b"[1, 2]", b'[{"started": "x"}]', bytes(300), b"\xff\xfe"])
 def test_a_damaged_log_stops_nothing(tmp_path, content):
     (tmp_path / "attempts.json").write_bytes(content)
     assert read(tmp_path) == []
-    assert Attempts(tmp_path).seconds == 0
+    assert begun(tmp_path).seconds == 0
     assert len(read(tmp_path)) == 1
 
 
 def test_seconds_are_those_up_to_the_last_sign_of_life(tmp_path):
-    first = Attempts(tmp_path)
+    first = begun(tmp_path)
     checkpoint(tmp_path, 1)
     for path in tmp_path.iterdir():
         os.utime(path, (first.own.started + 50,) * 2)
     (tmp_path / "dangling").symlink_to("nowhere")
-    assert Attempts(tmp_path).seconds == pytest.approx(50, abs=1)
+    assert begun(tmp_path).seconds == pytest.approx(50, abs=1)
     assert time.time() - read(tmp_path)[-1].started < 60
