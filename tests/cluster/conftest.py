@@ -25,11 +25,12 @@ __all__ = ["project"]  # a fixture
 
 HERE = Path(__file__).parent
 PARAMETERS = HERE / "trial.yaml"
+SMOKE = HERE.parents[1] / "params" / "smoke.yaml"
 SIF = Path(os.environ.get("DROPNAS_SIF", HERE.parents[1] / "containers" / "dropnas.sif"))
 CLUSTER = Path(os.environ.get("CLUSTER", "/var/lib/dropnas-cluster"))
 SKIPPED = 77
 SEED = int(os.environ.get("TRIAL_SEED", "1"))
-WAIT = 1500.0  # seconds for a whole chain with its disturbances
+WAIT = 5400.0  # seconds for the smoke chain with its disturbances, also on a busy host
 PUBLISHED = re.compile(r"runs/\S+: published$")
 EPOCH = re.compile(r"epoch (\d+)/")
 
@@ -136,14 +137,25 @@ def release_requeued(end: threading.Event) -> None:
                 subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now+35seconds"], check=False)
 
 
-@pytest.fixture(scope="session")
-def reference(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The trial's store, filled on this host without SLURM and undisturbed."""
-    bench = make_bench(tmp_path_factory.mktemp("reference"), project)
-    bench.parameters.write_text(PARAMETERS.read_text())
-    process = bench.begin("--cores", "2", "table1")
+def undisturbed(folder: Path, project: Path, parameters: Path, *targets: str) -> Bench:
+    """A store filled on this host without SLURM."""
+    bench = make_bench(folder, project)
+    bench.parameters.write_text(parameters.read_text())
+    process = bench.begin("--cores", "2", *targets)
     assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
     return bench
+
+
+@pytest.fixture(scope="session")
+def reference(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The trial's store."""
+    return undisturbed(tmp_path_factory.mktemp("reference"), project, PARAMETERS, "table1")
+
+
+@pytest.fixture(scope="session")
+def reference_smoke(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The smoke profile's store."""
+    return undisturbed(tmp_path_factory.mktemp("smoke"), project, SMOKE)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.cluster.conftest import CLUSTER, SEED, SIF, WAIT, slurm
+from tests.cluster.conftest import CLUSTER, SEED, SIF, SMOKE, WAIT, slurm
 
 IN_IMAGE = pytest.param(
     True, marks=pytest.mark.skipif(not SIF.exists(), reason="no containers/dropnas.sif; make sif makes it"), id="image"
@@ -36,13 +36,20 @@ def lose_node(job):
         time.sleep(1)
 
 
+def preempt(job):
+    """A job of another partition takes the whole node for a while."""
+    node = slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
+    asked = ["--partition=first", "--account=lab", f"--nodelist={node}", "--exclusive", "--output=/dev/null"]
+    slurm("sbatch", *asked, "--wrap=sleep 10")
+
+
 def restart_controller(job):
     os.kill(int((CLUSTER / "slurmctld.pid").read_text()), signal.SIGKILL)
     time.sleep(8)
     subprocess.run(["slurmctld"], check=True)
 
 
-DISTURBANCES = (warn, requeue, lose_node, restart_controller, warn)
+DISTURBANCES = (warn, requeue, preempt, lose_node, restart_controller, warn)
 
 
 def tell(what, bench, disturbed):
@@ -54,11 +61,9 @@ def tell(what, bench, disturbed):
     )
 
 
-@pytest.mark.parametrize("in_image", [pytest.param(False, id="environment"), IN_IMAGE])
-def test_a_chain_disturbed_in_every_way_ends_as_if_left_alone(site, reference, in_image):
-    """Each disturbance meets a training at work, in an order that is drawn; at last the head is killed."""
-    bench, dice = site(in_image=in_image), random.Random(SEED)
-    process, done = bench.begin("table1"), []
+def disturbed(bench, *targets):
+    """Start a chain, disturb it in every way at drawn moments, kill the head at last; gives what was done."""
+    process, done, dice = bench.begin(*targets), [], random.Random(SEED)
     for disturb in dice.sample(DISTURBANCES, len(DISTURBANCES)):
         job = bench.job_at_work(process)
         if job is None:
@@ -69,10 +74,29 @@ def test_a_chain_disturbed_in_every_way_ends_as_if_left_alone(site, reference, i
             done.append(disturb.__name__)
     process.kill()
     process.wait()
+    return [*done, "head killed"]
+
+
+@pytest.mark.parametrize("in_image", [pytest.param(False, id="environment"), IN_IMAGE])
+def test_a_chain_disturbed_in_every_way_ends_as_if_left_alone(site, reference, in_image):
+    """Each disturbance meets a training at work, in an order that is drawn; at last the head is killed."""
+    bench = site(in_image=in_image)
+    done = disturbed(bench, "table1")
     bench.finish(bench.begin("table1"), reference)
-    assert {"warn", "requeue"} <= set(done), done
+    assert {"warn", "requeue", "preempt"} <= set(done), done
     assert bench.lines("is requeued") > 0 and bench.lines("continues from a checkpoint") > 0
-    tell(", ".join([*done, "head killed"]), bench, len(done) + 1)
+    tell(", ".join(done), bench, len(done))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SIF.exists(), reason="no containers/dropnas.sif; make sif makes it")
+def test_the_smoke_chain_disturbed_in_the_image_has_the_same_tables(site, reference_smoke):
+    """All six tables, byte for byte those of a start on this host that nothing disturbed."""
+    bench = site(in_image=True)
+    bench.parameters.write_text(SMOKE.read_text())
+    done = disturbed(bench)
+    bench.finish(bench.begin(), reference_smoke)
+    tell("smoke: " + ", ".join(done), bench, len(done))
 
 
 @pytest.mark.slow

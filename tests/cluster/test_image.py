@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -36,14 +37,23 @@ def image():
 
 
 @pytest.fixture
-def inside(image):
-    """Runs a command in the image as another user; gives what it printed."""
+def memory():
+    """A folder of that user in a tmpfs; the one that Apptainer makes holds 64 MB, the graph compiler needs more."""
+    folder = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="dropnas-image-"))
+    os.chown(folder, UID, UID)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def inside(image, memory):
+    """Runs a command in the image as another user, /tmp on a tmpfs; gives what it printed."""
 
     def run(*command, store=None, variables=()):
         places = ["--bind", str(store), "--pwd", str(store)] if store else ["--pwd", "/tmp"]
         told = [word for pair in variables for word in ("--env", pair)]
         become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
-        options = ["--userns", "--containall", "--cleanenv", "--no-home", *places, *told]
+        options = ["--userns", "--containall", "--cleanenv", "--no-home", "--workdir", str(memory), *places, *told]
         done = subprocess.run(
             [*become, "apptainer", "exec", *options, str(image), *command],
             capture_output=True,
