@@ -59,7 +59,7 @@ class ClusterBench(Bench):
         profile["default-resources"] |= {"slurm_account": "lab", **self.defaults}
         if self.in_image:  # without a setuid Apptainer and without a GPU
             profile["apptainer-args"] = "--userns --cleanenv"
-            options = ("--sdm", "apptainer", *options)
+            options = (*options, "--sdm", "apptainer")  # last: it takes several values
         folder = self.folder / "site"
         folder.mkdir(exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(profile))
