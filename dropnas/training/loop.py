@@ -62,7 +62,7 @@ def train(trainee: Trainee, epochs: int, workspace: Workspace, *, ranks: Ranks =
 
     Raises:
         DropnasError: the loss is not finite, or the checkpoint was made on another kind of device.
-        SystemExit: with `signals.EXIT_STOPPED`, after SIGTERM or SIGUSR1, once the state is saved.
+        SystemExit: with `signals.EXIT_STOPPED`, after SIGTERM, SIGUSR1 or SIGURG, once the state is saved.
     """
     checkpoints = Checkpoints(workspace.scratch, workspace.identity, workspace.progress)
     saved = ranks.share(checkpoints.load)

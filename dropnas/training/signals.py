@@ -1,9 +1,11 @@
-"""The warning before a kill: SIGTERM and SIGUSR1 let a run save where it is and end with EXIT_STOPPED.
+"""The warning before a kill: SIGTERM, SIGUSR1 and SIGURG let a run save where it is and end with EXIT_STOPPED.
 
 Design: inside the training loop a handler only takes a note, and the loop looks at it between two steps. Elsewhere in
 a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is. A
 further signal changes nothing: scheduler, container and launcher may each pass the same warning on, and SLURM sends
 SIGTERM after it, some seconds before it kills. Who cannot wait sends SIGINT or SIGKILL.
+SIGURG is what a scheduler had best send to all processes of a job: those that know nothing of it are not ended by it, as
+Snakemake and the process that serves a container's image to it would be by the others.
 """
 
 import signal
@@ -13,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, start it again
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG)
 _asked = threading.Event()  # of the whole process, as signals are
 
 

@@ -20,7 +20,7 @@ IN_IMAGE = pytest.param(
 
 def warn(job):
     """SLURM's warning, as `--signal` sends it before the time limit."""
-    slurm("scancel", "--signal=USR1", job)
+    slurm("scancel", "--signal=URG", job)
 
 
 def requeue(job):
@@ -102,7 +102,7 @@ def test_the_smoke_chain_disturbed_in_the_image_has_the_same_tables(site, refere
 @pytest.mark.slow
 def test_a_run_longer_than_the_time_limit_completes(site):
     """The limit is two minutes, the warning comes some time before it, and the retrainings need more."""
-    bench = site(defaults={"slurm_extra": "'--signal=USR1@45 --open-mode=append'"})
+    bench = site(defaults={"slurm_extra": "'--signal=URG@45 --open-mode=append'"})
     text = bench.parameters.read_text().replace("runtime_minutes: 30", "runtime_minutes: 2")
     bench.parameters.write_text(
         text.replace("retrain: {cells: 3, channels: 2, epochs: 200", "retrain: {cells: 3, channels: 8, epochs: 600")

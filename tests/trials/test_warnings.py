@@ -24,7 +24,7 @@ def alone(command: Command, number: int) -> None:
     os.kill(command.process.pid, number)
 
 
-WARNINGS = [(signal.SIGUSR1, alone), (signal.SIGTERM, group)]
+WARNINGS = [(signal.SIGUSR1, alone), (signal.SIGTERM, group), (signal.SIGURG, group)]
 
 
 def finish(bench: Bench, *options: str) -> str:

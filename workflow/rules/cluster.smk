@@ -1,8 +1,9 @@
 # Jobs of a cluster: the image, the environment in it, the scheduler's warning, and the way back after it.
 # - With `--sdm apptainer` each rule runs in a SIF; without, this directive does nothing. `--cleanenv` leaves all of the
 #   host's environment outside but APPTAINERENV_*, so what a job must know is told there.
-# - SLURM sends the warning (`--signal` in profiles/slurm) to all processes of a job's steps: Snakemake would die of it
-#   and the trainer with it, so it is caught here, and again in each shell between. The trainer saves and ends with 75.
+# - SLURM sends the warning (`--signal` in profiles/slurm) to all processes of a job's steps. Of SIGURG none dies; the
+#   trainer saves and ends with 75. SIGUSR1 would end Snakemake, so it is caught here, and again in each shell between; it
+#   also ends squashfuse where Apptainer uses that, and with it all files of the image.
 # - Such a job is requeued by the Snakemake in it, outside the image, where SLURM's commands are: as often as it takes.
 import signal
 
