@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropnas.data import augment
+from dropnas.data import augment, autoaugment
 from dropnas.data.batches import epoch_order
 from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, batches
 from dropnas.errors import DropnasError
@@ -120,7 +120,7 @@ class Transfer:
     def _accumulate(self, images: Tensor, labels: Tensor, place: tuple[int, int, int]) -> Tensor:
         """Add one micro-batch's share to the gradient; gives its mean loss and its top-1 hits, (2,)."""
         config = self.config
-        images, labels = self._prepare(images), labels.to(self.device, non_blocking=True)
+        images, labels = self._augmented(images, place), labels.to(self.device, non_blocking=True)
         targets = [(1.0, labels)]
         if config.mixup:
             share, others = _mixup(config, place, len(labels))
@@ -138,6 +138,16 @@ class Transfer:
         (loss / self.accumulated).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.detach(), hits])
 
+    def _augmented(self, images: Tensor, place: tuple[int, int, int]) -> Tensor:
+        """As `_prepare`, after AutoAugment if asked for; the operations are drawn on the CPU, for any device."""
+        if not self.config.autoaugment:
+            return self._prepare(images)
+        drawn = autoaugment.draw(
+            autoaugment.IMAGENET, len(images), generator(self.config.seed, "autoaugment", *place)
+        ).to(self.device, non_blocking=True)
+        images = images.to(self.device, non_blocking=True)
+        return self._prepare(autoaugment.augment(images, autoaugment.IMAGENET, drawn))
+
     def _prepare(self, images: Tensor) -> Tensor:
         """Normalised images on the device, of a uint8 batch (B, 3, S, S)."""
         return augment.normalise(images.to(self.device, non_blocking=True), self.mean, self.std)
@@ -147,7 +157,7 @@ class Transfer:
         config = self.config
         order = epoch_order(len(self.training), config.seed, epoch)[: self.steps_per_epoch * config.batch_size]
         shares = order.view(self.steps_per_epoch, self.ranks.world, -1)  # (steps, processes, images)
-        transform = TrainTransform(config.image_size, config.seed, epoch, config.autoaugment)
+        transform = TrainTransform(config.image_size, config.seed, epoch)
         return batches(
             self.training,
             transform,
