@@ -78,9 +78,9 @@ IMAGENET: Policy = (
 
 
 def draw(policy: Policy, count: int, generator: torch.Generator) -> Tensor:
-    """The operations of so many images: int64 (count, 2), numbers in the policy's list, drawn where the generator lives.
+    """The operations of so many images, by their numbers in the policy's list: int64 (count, 2); 0 is none.
 
-    Number 0 leaves an image as it is.
+    They are drawn where the generator lives.
     """
     listed, device = _listed(policy), generator.device
     policies = torch.randint(len(policy), (count, 1), generator=generator, device=device)

@@ -19,6 +19,7 @@ from dropnas.data import augment, autoaugment
 from dropnas.data.batches import epoch_order
 from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, batches
 from dropnas.errors import DropnasError
+from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.config import TransferConfig
 from dropnas.evaluate.imagenet import ImageNetNetwork
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
@@ -127,9 +128,9 @@ class Transfer:
             others = others.to(self.device, non_blocking=True)
             images = share * images + (1 - share) * images[others]
             targets = [(share, labels), (1 - share, labels[others])]
-        random = generator(config.seed, "drop-path", *place, device=self.device)
+        masks = self._masks(len(labels), place)
         with self.learner.autocast():
-            outputs = self.learner.network(images, drop_path=self.drop_path, generator=random)
+            outputs = self.learner.network(images, masks)
             loss = torch.zeros((), device=self.device)
             hits = torch.zeros((), device=self.device)
             for weight, wanted in targets:
@@ -137,6 +138,14 @@ class Transfer:
                 hits = hits + weight * top_hits(outputs[0].detach(), wanted, 1)
         (loss / self.accumulated).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.detach(), hits])
+
+    def _masks(self, images: int, place: tuple[int, int, int]) -> Tensor | None:
+        """Drop-path of a micro-batch, drawn on the CPU for any device; None is off."""
+        if not self.drop_path:
+            return None
+        random = generator(self.config.seed, "drop-path", *place)
+        kept = draw_paths(self.learner.network.stack.edges, images, self.drop_path, random)
+        return drop_path_masks(kept.to(self.device, non_blocking=True), 1 / (1 - self.drop_path))
 
     def _augmented(self, images: Tensor, place: tuple[int, int, int]) -> Tensor:
         """As `_prepare`, after AutoAugment if asked for; the operations are drawn on the CPU, for any device."""
