@@ -22,10 +22,9 @@ from torchvision import transforms
 
 from benchmarks._cifar import training_images
 from benchmarks._interleaved import Way, compared, in_turns
-from dropnas.data import augment, autoaugment
 from dropnas.data.arrays import ImageArrays
-from dropnas.data.batches import epoch_order
-from dropnas.training.seeding import generator
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.evaluate.draws import augmented, draw
 
 BATCH, PADDING, CUTOUT, CORES = 96, 4, 16, 2
 SKIPPED, TIMED, REPETITIONS = 8, 60, 12  # batches before and while the clock runs; how often
@@ -75,15 +74,14 @@ def _now(device: str) -> float:
 
 
 def _ours(data: ImageArrays, autoaugmented: bool) -> Batches:
-    """What a step of the retraining does, for an epoch."""
-    device = data.images.device
-    order, random = epoch_order(len(data), 0, 0).to(device), generator(0, "augmentation", device=device)
-    for indices in torch.split(order, BATCH):
-        images = augment.random_flip(augment.random_crop(data.batch(indices), PADDING, random), random)
-        if autoaugmented:
-            images = autoaugment.cifar(images, random)
-        images = augment.cutout(augment.normalise(images, data.mean, data.std), CUTOUT, random)
-        yield images, data.labels[indices]
+    """What the retraining does, for an epoch: all is drawn first, on the CPU."""
+    device = str(data.images.device)
+    config = RetrainConfig(crop_padding=PADDING, cutout=CUTOUT, autoaugment=autoaugmented)
+    height, width = data.images.shape[2:]
+    drawn = draw(config, 0, len(data), (height, width), edges=0, drop_path=0.0).to(device)
+    for places in torch.split(torch.arange(len(data), device=device), BATCH):
+        batch = drawn.rows(places)
+        yield augmented(data.batch(batch.order), data, config, batch), data.labels[batch.order]
 
 
 def _usual(data: ImageArrays, autoaugmented: bool, device: str) -> Callable[[], Batches]:
