@@ -23,11 +23,13 @@ from torchvision import transforms
 from benchmarks._cifar import training_images
 from benchmarks._interleaved import Way, compared, in_turns
 from dropnas.data.arrays import ImageArrays
+from dropnas.data.batches import epoch_order
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import augmented, draw
 
-BATCH, PADDING, CUTOUT, CORES = 96, 4, 16, 2
-SKIPPED, TIMED, REPETITIONS = 8, 60, 12  # batches before and while the clock runs; how often
+BATCH, PADDING, CUTOUT = 96, 4, 16
+CORES = 1  # threads of ours, processes of the usual; more threads than free cores wait for each other
+SKIPPED, TIMED, REPETITIONS = 8, 60, 8  # batches before and while the clock runs; how often
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -74,14 +76,13 @@ def _now(device: str) -> float:
 
 
 def _ours(data: ImageArrays, autoaugmented: bool) -> Batches:
-    """What the retraining does, for an epoch: all is drawn first, on the CPU."""
+    """What the retraining does for an epoch; draws are made while the clock runs, as those of the usual way are."""
     device = str(data.images.device)
     config = RetrainConfig(crop_padding=PADDING, cutout=CUTOUT, autoaugment=autoaugmented)
     height, width = data.images.shape[2:]
-    drawn = draw(config, 0, len(data), (height, width), edges=0, drop_path=0.0).to(device)
-    for places in torch.split(torch.arange(len(data), device=device), BATCH):
-        batch = drawn.rows(places)
-        yield augmented(data.batch(batch.order), data, config, batch), data.labels[batch.order]
+    for number, indices in enumerate(torch.split(epoch_order(len(data), 0, 0).to(device), BATCH)):
+        drawn = draw(config, number, len(indices), (height, width), edges=0, drop_path=0.0).to(device)
+        yield augmented(data.batch(indices), data, config, drawn), data.labels[indices]
 
 
 def _usual(data: ImageArrays, autoaugmented: bool, device: str) -> Callable[[], Batches]:

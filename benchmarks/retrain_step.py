@@ -2,9 +2,10 @@
 
 Design choices: the fast way is the stage's trainee, its step captured as a graph on a GPU. The plain one is what one
 writes by hand: the modules as they stand, torch's optimiser with `foreach`, random numbers drawn batch by batch on the
-device; no read-back either. Both have AutoAugment, drop-path and the auxiliary tower, so that they do the same work, on
-images of noise. Peak memory on a CPU is that of a process that made one step. On a GPU the plain way is measured with
-the channels last, too, and each precision has its own turns.
+device; no read-back either. What the fast way draws for an epoch is timed with its steps. Both have AutoAugment,
+drop-path and the auxiliary tower, so that they do the same work, on images of noise. Peak memory on a CPU is that of a
+process that made one step. On a GPU the plain way is measured with the channels last, too, and each precision has its
+own turns.
 """
 
 import re
@@ -55,7 +56,7 @@ SIZES = {"paper": Size(20, 36, 8, 32, 16, 4), "smoke": Size(3, 8, 64, 8, 100, 20
 SIZES_CUDA = {"paper": Size(20, 36, 192, 32, 500, 10)}
 PRECISIONS_CUDA: tuple[Precision, ...] = get_args(Precision)
 GROWTH, GROWTH_CUDA = (2, 4, 16), (48, 96, 384)  # further batches at the paper's size
-STEPS_CUDA = 5  # steps that are waited for together
+STEPS_CUDA = 20  # steps of an epoch here, waited for together
 
 
 def measure(device: str) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class Plain:
     """The loop that one writes by hand, for the same network, images and augmentation."""
 
     def __init__(self, size: Size, kind: Precision, device: str, layout: torch.memory_format) -> None:
-        self.config, self.data, self.device, self.layout = _config(size, kind), _noise(size, device), device, layout
+        self.config, self.data, self.device, self.layout = _config(size, kind), _noise(size, device, 1), device, layout
         network = CifarNetwork(load_genotype(GENOTYPE), size.channels, size.cells, CLASSES, True, pool_norm=True)
         initialise(network, generator(0, "initialisation"))
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -97,6 +98,10 @@ class Plain:
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
         self.optimiser.step()
         return loss.detach()
+
+    def epoch(self) -> None:
+        for _ in range(_steps(self.device)):
+            self.step()
 
     @torch.no_grad()
     def evaluate(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -122,43 +127,46 @@ def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
     plain = Plain(size, kind, device, torch.contiguous_format)
     tests = torch.randn((size.tests, 3, size.side, size.side), device=device)
     labels = torch.arange(size.tests, device=device) % CLASSES
-    steps: dict[str, Callable[[], object]] = {"fast": lambda: trainee.step(0, 0), "plain": plain.step}
+    epochs: dict[str, Callable[[], object]] = {"fast": lambda: _epoch(trainee), "plain": plain.epoch}
     evaluations: dict[str, Callable[[], object]] = {
         "fast": lambda: trainee.learner.evaluate([(tests, labels)]),
         "plain": lambda: plain.evaluate(tests, labels),
     }
     if device.startswith("cuda"):
-        steps["plain, channels last"] = Plain(size, kind, device, torch.channels_last).step
+        epochs["plain, channels last"] = Plain(size, kind, device, torch.channels_last).epoch
     result: dict[str, Any] = {
         **vars(size),
-        "training, images/s": _compared(steps, size.batch, size.rounds, device),
+        "training, images/s": _compared(epochs, len(trainee.trained), size.rounds, device),
         "evaluation, images/s": _compared(evaluations, size.tests, size.rounds, device),
         "peak memory, bytes": {way: _peak(size, way, kind, device) for way in WAYS},
     }
     if device.startswith("cuda"):
-        result |= {way: launches(step) for way, step in steps.items()}
+        result |= {"fast": launches(lambda: trainee.step(1, 0)), "plain": launches(plain.step)}
     return {**result, "ratio": result["training, images/s"]["ratio"]["plain"]}
 
 
 def _compared(ways: dict[str, Callable[[], object]], images: int, rounds: int, device: str) -> dict[str, Any]:
-    return compared(in_turns({way: _rate(work, images, device) for way, work in ways.items()}, rounds), "fast")
+    return compared(
+        in_turns({way: timed(until_done(work, device), images) for way, work in ways.items()}, rounds), "fast"
+    )
 
 
-def _rate(work: Callable[[], object], images: int, device: str) -> Callable[[], float]:
-    repeated = STEPS_CUDA if device.startswith("cuda") else 1
+def _epoch(trainee: Retraining) -> None:
+    """All that the stage does in an epoch but the evaluation: the draws, too."""
+    trainee.start_epoch(1)
+    for step in range(trainee.steps_per_epoch):
+        trainee.step(1, step)
 
-    def all_of_them() -> None:
-        for _ in range(repeated):
-            work()
 
-    return timed(until_done(all_of_them, device), repeated * images)
+def _steps(device: str) -> int:
+    return STEPS_CUDA if device.startswith("cuda") else 1
 
 
 def _pace(size: Size, device: str) -> dict[str, Any]:
     """Images a second of the fast way alone, in fp32."""
     precision.apply("fp32")
     trainee = _trainee(size, "fp32", device)
-    rate = _rate(lambda: trainee.step(0, 0), size.batch, device)
+    rate = timed(until_done(lambda: _epoch(trainee), device), len(trainee.trained))
     return spread(in_turns({"fast": rate}, size.rounds)["fast"])
 
 
@@ -177,17 +185,17 @@ def _config(size: Size, kind: Precision) -> RetrainConfig:
 
 
 def _trainee(size: Size, kind: Precision, device: str) -> Retraining:
-    images = _noise(size, device)
+    images = _noise(size, device, _steps(device))
     trainee = Retraining(_config(size, kind), load_genotype(GENOTYPE), images, images, device)
     trainee.start_epoch(1)
     return trainee
 
 
-def _noise(size: Size, device: str) -> ImageArrays:
-    shape = (size.batch, 3, size.side, size.side)
+def _noise(size: Size, device: str, batches: int) -> ImageArrays:
+    shape = (batches * size.batch, 3, size.side, size.side)
     noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator(0, "noise")).to(device)
     half = torch.full((3,), 0.5, device=device)
-    return ImageArrays(noise, torch.arange(size.batch, device=device) % CLASSES, CLASSES, half, half)
+    return ImageArrays(noise, torch.arange(len(noise), device=device) % CLASSES, CLASSES, half, half)
 
 
 def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
@@ -212,6 +220,6 @@ def _peak_here(size: Size, way: Way) -> int:
 
 def _one_step(size: Size, way: Way, kind: Precision, device: str) -> None:
     if way == "fast":
-        _trainee(size, kind, device).step(0, 0)
+        _trainee(size, kind, device).step(1, 0)
     else:
         Plain(size, kind, device, torch.contiguous_format).step()
