@@ -22,13 +22,14 @@ from torchvision import transforms
 
 from benchmarks._cifar import training_images
 from benchmarks._interleaved import Way, compared, in_turns
-from dropnas.data import augment, autoaugment
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.batches import epoch_order
-from dropnas.training.seeding import generator
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.evaluate.draws import augmented, draw
 
-BATCH, PADDING, CUTOUT, CORES = 96, 4, 16, 2
-SKIPPED, TIMED, REPETITIONS = 8, 60, 12  # batches before and while the clock runs; how often
+BATCH, PADDING, CUTOUT = 96, 4, 16
+CORES = 1  # threads of ours, processes of the usual; more threads than free cores wait for each other
+SKIPPED, TIMED, REPETITIONS = 8, 60, 8  # batches before and while the clock runs; how often
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -75,15 +76,13 @@ def _now(device: str) -> float:
 
 
 def _ours(data: ImageArrays, autoaugmented: bool) -> Batches:
-    """What a step of the retraining does, for an epoch."""
-    device = data.images.device
-    order, random = epoch_order(len(data), 0, 0).to(device), generator(0, "augmentation", device=device)
-    for indices in torch.split(order, BATCH):
-        images = augment.random_flip(augment.random_crop(data.batch(indices), PADDING, random), random)
-        if autoaugmented:
-            images = autoaugment.cifar(images, random)
-        images = augment.cutout(augment.normalise(images, data.mean, data.std), CUTOUT, random)
-        yield images, data.labels[indices]
+    """What the retraining does for an epoch; draws are made while the clock runs, as those of the usual way are."""
+    device = str(data.images.device)
+    config = RetrainConfig(crop_padding=PADDING, cutout=CUTOUT, autoaugment=autoaugmented)
+    height, width = data.images.shape[2:]
+    for number, indices in enumerate(torch.split(epoch_order(len(data), 0, 0).to(device), BATCH)):
+        drawn = draw(config, number, len(indices), (height, width), edges=0, drop_path=0.0).to(device)
+        yield augmented(data.batch(indices), data, config, drawn), data.labels[indices]
 
 
 def _usual(data: ImageArrays, autoaugmented: bool, device: str) -> Callable[[], Batches]:

@@ -27,12 +27,13 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
 from benchmarks._interleaved import compared, in_turns
-from dropnas.data import augment
+from dropnas.data import augment, autoaugment
 from dropnas.data.batches import epoch_order
 from dropnas.data.config import DatasetConfig
 from dropnas.data.imagenet import ImageSource, TrainTransform, batches
 from dropnas.data.prepare import run as prepare
 from dropnas.errors import DropnasError
+from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
 VARIABLE, SAMPLE = "DROPNAS_IMAGENET", Path("../shared/data/imagenet-sample.tar")
@@ -51,11 +52,11 @@ def measure(device: str) -> dict[str, Any]:
     results = {}
     with tempfile.TemporaryDirectory() as name:
         plain, source = _unpacked(tar, Path(name) / "plain"), _prepared(tar, Path(name) / "prepared")
-        for policy, autoaugment in (("crop and flip", False), ("AutoAugment too", True)):
+        for policy, autoaugmented in (("crop and flip", False), ("AutoAugment too", True)):
             starts = {
-                "ours": _ours(source, device, autoaugment),
-                "usual": _usual(ImageFolder(plain, _on_pillow(autoaugment)), device),
-                "usual, on tensors": _usual(ImageFolder(plain, _on_tensors(autoaugment), loader=_decoded), device),
+                "ours": _ours(source, device, autoaugmented),
+                "usual": _usual(ImageFolder(plain, _on_pillow(autoaugmented)), device),
+                "usual, on tensors": _usual(ImageFolder(plain, _on_tensors(autoaugmented), loader=_decoded), device),
             }
             ways = {name: _Timed(start, device) for name, start in starts.items()}
             found = compared(in_turns(ways, REPETITIONS), "ours")
@@ -123,17 +124,20 @@ def _now(device: str) -> float:
     return time.perf_counter()
 
 
-def _ours(source: ImageSource, device: str, autoaugment: bool) -> Callable[[], Batches]:
+def _ours(source: ImageSource, device: str, autoaugmented: bool) -> Callable[[], Batches]:
     mean, std = source.mean.to(device), source.std.to(device)
-    epochs = count()
+    epochs, random = count(), generator(0, "autoaugment")
 
     def start() -> Batches:
         epoch = next(epochs)
-        transform = TrainTransform(SIZE, 0, epoch, autoaugment)
+        transform = TrainTransform(SIZE, 0, epoch)
         order = epoch_order(len(source), 0, epoch)[: BATCH * (SKIPPED + TIMED)]
         for images, labels in batches(source, transform, order, BATCH, workers=WORKERS):
-            images = augment.normalise(images.to(device, non_blocking=True), mean, std)
-            yield images, labels.to(device, non_blocking=True)
+            images = images.to(device, non_blocking=True)
+            if autoaugmented:
+                drawn = autoaugment.draw(autoaugment.IMAGENET, len(images), random)
+                images = autoaugment.augment(images, autoaugment.IMAGENET, drawn.to(device))
+            yield augment.normalise(images, mean, std), labels.to(device, non_blocking=True)
 
     return start
 
@@ -155,8 +159,8 @@ def _usual(images: ImageFolder, device: str) -> Callable[[], Batches]:
     return start
 
 
-def _on_pillow(autoaugment: bool) -> Callable[[Any], Tensor]:
-    policy = [transforms.AutoAugment(transforms.AutoAugmentPolicy.IMAGENET)] if autoaugment else []
+def _on_pillow(autoaugmented: bool) -> Callable[[Any], Tensor]:
+    policy = [transforms.AutoAugment(transforms.AutoAugmentPolicy.IMAGENET)] if autoaugmented else []
     return transforms.Compose(
         [
             transforms.RandomResizedCrop(SIZE),
@@ -168,8 +172,8 @@ def _on_pillow(autoaugment: bool) -> Callable[[Any], Tensor]:
     )
 
 
-def _on_tensors(autoaugment: bool) -> Callable[[Any], Tensor]:
-    policy = [v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET)] if autoaugment else []
+def _on_tensors(autoaugmented: bool) -> Callable[[Any], Tensor]:
+    policy = [v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET)] if autoaugmented else []
     return v2.Compose(
         [
             v2.RandomResizedCrop(SIZE, antialias=True),

@@ -1,104 +1,225 @@
-"""A step of the retraining at the paper's size: 20 cells, 36 channels, `dropnas_c10`, and where its time goes.
+"""A step of the retraining and its evaluation: the stage's own and a plain loop in turns, for `dropnas_c10`.
 
-Design choices: the stage's own trainee steps on real images. Its parts are timed on the same trainee in turns with
-whole steps; on a GPU each part is waited for, so a step may be shorter than their sum. The batch is the paper's on a
-GPU and small on a CPU, where an image costs about the same in any batch that keeps it busy.
+Design choices: the fast way is the stage's trainee, its step captured as a graph on a GPU. The plain one is what one
+writes by hand: the modules as they stand, torch's optimiser with `foreach`, random numbers drawn batch by batch on the
+device; no read-back either. What the fast way draws for an epoch is timed with its steps. Both have AutoAugment,
+drop-path and the auxiliary tower, so that they do the same work, on images of noise. Peak memory on a CPU is that of a
+process that made one step. On a GPU the plain way is measured with the channels last, too, and each precision has its
+own turns.
 """
 
-import tempfile
-import time
+import re
 from collections.abc import Callable
-from itertools import count
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
+from torch import Tensor
 
-from benchmarks._cifar import training_images
-from benchmarks._interleaved import in_turns, spread
-from dropnas.data import augment
+from benchmarks._interleaved import compared, in_turns, spread, timed
+from benchmarks._launches import launches
+from benchmarks._limits import conditions, limits, until_done
+from dropnas.data import augment, autoaugment
 from dropnas.data.arrays import ImageArrays
+from dropnas.evaluate.cells import draw_paths, drop_path_masks
+from dropnas.evaluate.cifar import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
 from dropnas.evaluate.retrain import Retraining
-from dropnas.provenance.environment import peak_memory
+from dropnas.precision import Precision
 from dropnas.space.published import load_genotype
-from dropnas.training import determinism
+from dropnas.training import determinism, precision
+from dropnas.training.initialisation import initialise
+from dropnas.training.seeding import generator
 
-GENOTYPE = "dropnas_c10"
-BATCH = {"cpu": 16, "cuda": 192}
-REPETITIONS = {"cpu": 8, "cuda": 30}
-PARTS = ("input", "forward", "backward", "descent")
+Way = Literal["fast", "plain"]
+WAYS: tuple[Way, ...] = get_args(Way)
+GENOTYPE, CLASSES, RATE = "dropnas_c10", 10, 0.1
+
+
+@dataclass(frozen=True)
+class Size:
+    """A retraining to be timed: the network, the batch, the side of its images, the tests at a time, and rounds."""
+
+    cells: int
+    channels: int
+    batch: int
+    side: int
+    tests: int
+    rounds: int
+
+
+SIZES = {"paper": Size(20, 36, 8, 32, 16, 4), "smoke": Size(3, 8, 64, 8, 100, 20)}
+SIZES_CUDA = {"paper": Size(20, 36, 192, 32, 500, 10)}
+PRECISIONS_CUDA: tuple[Precision, ...] = get_args(Precision)
+GROWTH, GROWTH_CUDA = (2, 4, 16), (48, 96, 384)  # further batches at the paper's size
+STEPS_CUDA = 20  # steps of an epoch here, waited for together
 
 
 def measure(device: str) -> dict[str, Any]:
-    """Images per second of whole steps, shares of a step's parts, and those of the evaluation."""
-    kind, threads = device.partition(":")[0], 2
-    determinism.apply(0, device, threads)
-    with tempfile.TemporaryDirectory() as folder:
-        images, name = training_images(Path(folder), device)
-    config = RetrainConfig(batch_size=BATCH[kind])
-    trainee = Retraining(config, load_genotype(GENOTYPE), images, images, device)
-    trainee.start_epoch(config.epochs // 2)
-    steps, parts = count(), {part: [] for part in PARTS}
-    ways = {
-        "training": lambda: config.batch_size / _seconds(lambda: trainee.step(0, next(steps)), device),
-        "evaluation": lambda: config.batch_size / _seconds(lambda: _evaluate(trainee), device),
-        "parts": lambda: _in_parts(trainee, device, parts),
+    """Images a second of both ways, training and evaluating, their ratio, memory, launches, and growth with batch."""
+    cuda = device.startswith("cuda")
+    determinism.apply(0, device, 1)
+    bounds, sizes = limits(device), SIZES_CUDA if cuda else SIZES
+    found: dict[str, Any] = {**conditions(), "limits": bounds}
+    for name, size in sizes.items():
+        for kind in PRECISIONS_CUDA if cuda else ("fp32",):
+            found[f"{name}, {kind}"] = _measured(size, kind, device)
+    paper = replace(sizes["paper"], rounds=2)
+    batches = GROWTH_CUDA if cuda else GROWTH
+    found["growth with batch"] = {batch: _pace(replace(paper, batch=batch), device) for batch in batches}
+    return found
+
+
+class Plain:
+    """The loop that one writes by hand, for the same network, images and augmentation."""
+
+    def __init__(self, size: Size, kind: Precision, device: str, layout: torch.memory_format) -> None:
+        self.config, self.data, self.device, self.layout = _config(size, kind), _noise(size, device, 1), device, layout
+        network = CifarNetwork(load_genotype(GENOTYPE), size.channels, size.cells, CLASSES, True, pool_norm=True)
+        initialise(network, generator(0, "initialisation"))
+        self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.parameters = list(self.network.parameters())
+        self.optimiser = torch.optim.SGD(self.parameters, lr=0.05, momentum=0.9, weight_decay=3e-4, foreach=True)
+        self.random = generator(0, "plain", device=device)
+        self.indices = torch.arange(size.batch, device=device)
+
+    def step(self) -> Tensor:
+        images, labels = self._images(), self.data.labels[self.indices]
+        kept = draw_paths(self.network.stack.edges, len(labels), RATE, self.random)
+        with precision.autocast(self.config.precision, self.device):
+            outputs = self.network(images, drop_path_masks(kept, 1 / (1 - RATE)))
+            loss = with_auxiliary(outputs, labels, self.config.auxiliary_weight)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
+        self.optimiser.step()
+        return loss.detach()
+
+    def epoch(self) -> None:
+        for _ in range(_steps(self.device)):
+            self.step()
+
+    @torch.no_grad()
+    def evaluate(self, images: Tensor, labels: Tensor) -> Tensor:
+        self.network.eval()
+        with precision.autocast(self.config.precision, self.device):
+            logits, _ = self.network(images.contiguous(memory_format=self.layout))
+        self.network.train()
+        return (logits.argmax(1) == labels).sum()
+
+    def _images(self) -> Tensor:
+        config, random, images = self.config, self.random, self.data.batch(self.indices)
+        images = augment.random_flip(augment.random_crop(images, config.crop_padding, random), random)
+        drawn = autoaugment.draw(autoaugment.CIFAR, len(images), random)
+        images = autoaugment.augment(images, autoaugment.CIFAR, drawn)
+        images = augment.normalise(images, self.data.mean, self.data.std)
+        images = augment.random_cutout(images, config.cutout, random)
+        return images.contiguous(memory_format=self.layout)
+
+
+def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
+    precision.apply(kind)
+    trainee = _trainee(size, kind, device)
+    plain = Plain(size, kind, device, torch.contiguous_format)
+    tests = torch.randn((size.tests, 3, size.side, size.side), device=device)
+    labels = torch.arange(size.tests, device=device) % CLASSES
+    epochs: dict[str, Callable[[], object]] = {"fast": lambda: _epoch(trainee), "plain": plain.epoch}
+    evaluations: dict[str, Callable[[], object]] = {
+        "fast": lambda: trainee.learner.evaluate([(tests, labels)]),
+        "plain": lambda: plain.evaluate(tests, labels),
     }
-    found = in_turns(ways, REPETITIONS[kind])
-    return {
-        "versions": {"torch": torch.__version__},
-        "images": f"{name}, {config.batch_size} a batch",
-        "threads": threads,
-        "images/s": {way: spread(found[way]) for way in ("training", "evaluation")},
-        "shares of a step": _shares(parts),
-        "peak memory, GiB": {place: round(size / 2**30, 2) for place, size in peak_memory(device).items()},
+    if device.startswith("cuda"):
+        epochs["plain, channels last"] = Plain(size, kind, device, torch.channels_last).epoch
+    result: dict[str, Any] = {
+        **vars(size),
+        "training, images/s": _compared(epochs, len(trainee.trained), size.rounds, device),
+        "evaluation, images/s": _compared(evaluations, size.tests, size.rounds, device),
+        "peak memory, bytes": {way: _peak(size, way, kind, device) for way in WAYS},
     }
+    if device.startswith("cuda"):
+        result |= {"fast": launches(lambda: trainee.step(1, 0)), "plain": launches(plain.step)}
+    return {**result, "ratio": result["training, images/s"]["ratio"]["plain"]}
 
 
-def _seconds(work: Callable[[], object], device: str) -> float:
-    started = time.perf_counter()
-    work()
-    if device != "cpu":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started
+def _compared(ways: dict[str, Callable[[], object]], images: int, rounds: int, device: str) -> dict[str, Any]:
+    return compared(
+        in_turns({way: timed(until_done(work, device), images) for way, work in ways.items()}, rounds), "fast"
+    )
 
 
-def _in_parts(trainee: Retraining, device: str, parts: dict[str, list[float]]) -> float:
-    """A step in four parts, each timed; gives the seconds of all."""
-    config, learner, training = trainee.config, trainee.learner, trainee.training
-    indices = trainee.order[: config.batch_size]
-    kept: dict[str, Any] = {}
-
-    def forward() -> None:
-        with learner.autocast():
-            outputs = learner.network(
-                kept["images"], drop_path=trainee.drop_path, generator=trainee.random["drop-path"]
-            )
-            kept["loss"] = with_auxiliary(outputs, training.labels[indices], config.auxiliary_weight)
-
-    work = {
-        "input": lambda: kept.update(images=trainee._augment(training.batch(indices))),
-        "forward": forward,
-        "backward": lambda: kept["loss"].backward(),
-        "descent": learner.descend,
-    }
-    for part in PARTS:
-        parts[part].append(_seconds(work[part], device))
-    return sum(values[-1] for values in parts.values())
+def _epoch(trainee: Retraining) -> None:
+    """All that the stage does in an epoch but the evaluation: the draws, too."""
+    trainee.start_epoch(1)
+    for step in range(trainee.steps_per_epoch):
+        trainee.step(1, step)
 
 
-@torch.no_grad()
-def _evaluate(trainee: Retraining) -> None:
-    data: ImageArrays = trainee.training
-    images = augment.normalise(data.batch(trainee.order[: trainee.config.batch_size]), data.mean, data.std)
-    trainee.learner.network.eval()
-    trainee.learner.network(images)
-    trainee.learner.network.train()
+def _steps(device: str) -> int:
+    return STEPS_CUDA if device.startswith("cuda") else 1
 
 
-def _shares(parts: dict[str, list[float]]) -> dict[str, Any]:
-    """Each part's share of the time of all, the first measurement left out."""
-    rows = list(zip(*(parts[part][1:] for part in PARTS), strict=True))
-    return {part: spread([row[index] / sum(row) for row in rows]) for index, part in enumerate(PARTS)}
+def _pace(size: Size, device: str) -> dict[str, Any]:
+    """Images a second of the fast way alone, in fp32."""
+    precision.apply("fp32")
+    trainee = _trainee(size, "fp32", device)
+    rate = timed(until_done(lambda: _epoch(trainee), device), len(trainee.trained))
+    return spread(in_turns({"fast": rate}, size.rounds)["fast"])
+
+
+def _config(size: Size, kind: Precision) -> RetrainConfig:
+    cutout = min(16, size.side // 4)
+    return RetrainConfig(
+        cells=size.cells,
+        channels=size.channels,
+        batch_size=size.batch,
+        epochs=2,
+        cutout=cutout,
+        autoaugment=True,
+        drop_path=2 * RATE,
+        precision=kind,
+    )
+
+
+def _trainee(size: Size, kind: Precision, device: str) -> Retraining:
+    images = _noise(size, device, _steps(device))
+    trainee = Retraining(_config(size, kind), load_genotype(GENOTYPE), images, images, device)
+    trainee.start_epoch(1)
+    return trainee
+
+
+def _noise(size: Size, device: str, batches: int) -> ImageArrays:
+    shape = (batches * size.batch, 3, size.side, size.side)
+    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator(0, "noise")).to(device)
+    half = torch.full((3,), 0.5, device=device)
+    return ImageArrays(noise, torch.arange(len(noise), device=device) % CLASSES, CLASSES, half, half)
+
+
+def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
+    """The most memory that a step takes, the process itself included on a CPU."""
+    if not device.startswith("cuda"):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            return pool.submit(_peak_here, size, way).result()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_reserved(device)
+    _one_step(size, way, kind, device)
+    return torch.cuda.max_memory_reserved(device) - before  # a graph's memory is reserved, not allocated
+
+
+def _peak_here(size: Size, way: Way) -> int:
+    determinism.apply(0, "cpu", 1)
+    _one_step(size, way, "fp32", "cpu")
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss knows the parent's, too
+    assert peak is not None
+    return int(peak[1]) * 1024
+
+
+def _one_step(size: Size, way: Way, kind: Precision, device: str) -> None:
+    if way == "fast":
+        _trainee(size, kind, device).step(1, 0)
+    else:
+        Plain(size, kind, device, torch.contiguous_format).step()

@@ -159,6 +159,9 @@ def extrapolated(small: int, shortest: float, size: int, took: float, full: int)
 
 
 def _seconds(work: Callable[[int], object], size: int, device: str) -> float:
+    if device.startswith("cuda"):
+        work(size)  # a GPU captures a step when it makes the first one
+        torch.cuda.synchronize(device)
     started = time.perf_counter()
     work(size)
     if device.startswith("cuda"):

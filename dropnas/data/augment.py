@@ -1,7 +1,8 @@
 """Augmentation of whole batches on the device where they lie (Section 4.2; crop, flip and Cutout as in DARTS).
 
-Design: every image gets its own draw, but a batch is one gather: no loop over images, no look back at the host when
-the generator lives on the images' device. A generator on the CPU may serve images on a GPU; its draws are then moved.
+Design: every image gets its own draw, but a batch is one gather: no loop over images, no look back at the host. What is
+drawn may be drawn for a whole epoch before (`draw_…`), on the CPU for any device; `random_…` draws for one batch. A
+generator on the CPU may serve images on a GPU; its draws are then moved.
 Crop and flip work on uint8, where the border is black as in the release; Cutout on normalised images, where its
 hole has the value of the mean.
 """
@@ -11,35 +12,67 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Pad by `padding` pixels of 0 on all sides and cut a window of the old size from a random place.
+def draw_crops(count: int, padding: int, generator: torch.Generator) -> Tensor:
+    """Rows and columns of the windows' corners in the padded images, int64 (2, count)."""
+    return torch.randint(2 * padding + 1, (2, count), generator=generator, device=generator.device)
+
+
+def crop(images: Tensor, padding: int, corners: Tensor) -> Tensor:
+    """Pad by `padding` pixels of 0 on all sides and cut a window of the old size out of each image.
 
     Args:
         images: (B, C, H, W) of any type.
+        corners: (2, B), as `draw_crops` gives them.
     """
     count, _, height, width = images.shape
     padded = functional.pad(images, (padding,) * 4)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, 2 padding + 1, 2 padding + 1, H, W), a view
-    places = _integers((2, count), 2 * padding + 1, images.device, generator)
-    return windows[torch.arange(count, device=images.device), :, places[0], places[1]]
+    return windows[torch.arange(count, device=images.device), :, corners[0], corners[1]]
+
+
+def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+    """`crop` at random places."""
+    corners = draw_crops(len(images), padding, generator)
+    return crop(images, padding, corners.to(images.device, non_blocking=True))
+
+
+def draw_flips(count: int, generator: torch.Generator) -> Tensor:
+    """Which images are mirrored: half of them on average, bool (count,)."""
+    return torch.randint(2, (count,), generator=generator, device=generator.device).bool()
+
+
+def flip(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Mirror those of the images (B, C, H, W) left to right that are named, bool (B,)."""
+    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability one half; images (B, C, H, W)."""
-    flipped = _integers((len(images), 1, 1, 1), 2, images.device, generator).bool()
-    return torch.where(flipped, images.flip(3), images)
+    return flip(images, draw_flips(len(images), generator).to(images.device, non_blocking=True))
 
 
-def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Set a square of `side` pixels to 0 around a random pixel of each image, cut off at the border (Cutout).
+def draw_holes(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Row and column of a pixel of each image, int64 (2, count)."""
+    sides = (height, width)
+    return torch.stack([torch.randint(side, (count,), generator=generator, device=generator.device) for side in sides])
+
+
+def cutout(images: Tensor, side: int, centres: Tensor) -> Tensor:
+    """Set a square of `side` pixels to 0 around a pixel of each image, cut off at the border (Cutout).
 
     Args:
         images: (B, C, H, W), normalised.
+        centres: (2, B), as `draw_holes` gives them.
     """
-    count, _, height, width = images.shape
-    rows = _hole(count, height, side, images.device, generator)[:, None, :, None]
-    columns = _hole(count, width, side, images.device, generator)[:, None, None, :]
+    rows = _hole(images.shape[2], side, centres[0])[:, None, :, None]
+    columns = _hole(images.shape[3], side, centres[1])[:, None, None, :]
     return images.masked_fill(rows & columns, 0)
+
+
+def random_cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """`cutout` around random pixels."""
+    centres = draw_holes(len(images), images.shape[2], images.shape[3], generator)
+    return cutout(images, side, centres.to(images.device, non_blocking=True))
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -47,13 +80,8 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return images.float().div_(255).sub_(mean[:, None, None]).div_(std[:, None, None])
 
 
-def _hole(count: int, length: int, side: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    """Bool (count, length): `side` places around a random one; for an even side one more lies before than after."""
-    start = _integers((count, 1), length, device, generator) - side // 2
-    places = torch.arange(length, device=device)
+def _hole(length: int, side: int, centres: Tensor) -> Tensor:
+    """Bool (B, length): `side` places around each centre; for an even side one more lies before than after."""
+    start = (centres - side // 2)[:, None]
+    places = torch.arange(length, device=centres.device)
     return (places >= start) & (places < start + side)
-
-
-def _integers(shape: tuple[int, ...], end: int, device: torch.device, generator: torch.Generator) -> Tensor:
-    """Uniform integers 0 .. end - 1, drawn where the generator lives."""
-    return torch.randint(end, shape, generator=generator, device=generator.device).to(device, non_blocking=True)

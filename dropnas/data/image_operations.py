@@ -1,4 +1,4 @@
-"""The operations of AutoAugment, by name, through torchvision's functions.
+"""The operations of AutoAugment, by name, through torchvision's functions: what `operation_tables` is made from.
 
 Design: each takes a share -1..1 of its range; a translation is 150/331 of the side at the highest level. What moves
 into the image is grey (128), close to the mean, as in the original.
@@ -11,6 +11,21 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 GREY = [128.0, 128.0, 128.0]
+LEVELS = 10
+
+
+def apply(images: Tensor, name: str, level: int, sign: int) -> Tensor:
+    """One operation at level 0..9 with sign +1 or -1 on uint8 images (B, 3, H, W); those that move take floats, too."""
+    return OPERATIONS[name](images, sign * level / (LEVELS - 1))
+
+
+def enhancement(level: int, sign: int) -> float:
+    """The factor of Brightness, Color, Contrast and Sharpness, 0.1..1.9."""
+    return _enhancement(sign * level / (LEVELS - 1))
+
+
+def _enhancement(share: float) -> float:
+    return 1 + 0.9 * share
 
 
 def _shear(images: Tensor, x: float, y: float) -> Tensor:
@@ -35,10 +50,10 @@ OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "TranslateX": lambda images, share: _translate(images, share, 0.0),
     "TranslateY": lambda images, share: _translate(images, 0.0, share),
     "Rotate": lambda images, share: functional.rotate(images, 30.0 * share, fill=GREY),
-    "Brightness": lambda images, share: functional.adjust_brightness(images, 1 + 0.9 * share),
-    "Color": lambda images, share: functional.adjust_saturation(images, 1 + 0.9 * share),
-    "Contrast": lambda images, share: functional.adjust_contrast(images, 1 + 0.9 * share),
-    "Sharpness": lambda images, share: functional.adjust_sharpness(images, 1 + 0.9 * share),
+    "Brightness": lambda images, share: functional.adjust_brightness(images, _enhancement(share)),
+    "Color": lambda images, share: functional.adjust_saturation(images, _enhancement(share)),
+    "Contrast": lambda images, share: functional.adjust_contrast(images, _enhancement(share)),
+    "Sharpness": lambda images, share: functional.adjust_sharpness(images, _enhancement(share)),
     "Posterize": lambda images, share: functional.posterize(images, 8 - round(4 * share)),
     "Solarize": lambda images, share: functional.solarize(images, math.ceil(255.0 - 255.0 * share)),
     "AutoContrast": lambda images, share: functional.autocontrast(images),

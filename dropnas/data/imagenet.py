@@ -20,9 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
-from dropnas.data import autoaugment
 from dropnas.data.arrays import map_array, map_split
-from dropnas.data.autoaugment import operations as autoaugment_operations
 from dropnas.data.batches import steps_per_epoch
 from dropnas.data.dataset import Dataset, Split, read_dataset
 from dropnas.data.decoding import decode, jpeg_decoder, resize
@@ -114,26 +112,21 @@ class _FileReader:
 
 
 class TrainTransform:
-    """A random part of the image, resized; a random flip; AutoAugment if asked for. All from (seed, epoch, index).
+    """A random part of the image, resized; a random flip. All from (seed, epoch, index).
 
     Args:
         size: side of the square result in pixels.
-        autoaugment: whether the ImageNet policy follows.
     """
 
-    def __init__(self, size: int, seed: int, epoch: int, autoaugment: bool) -> None:
-        self.size, self.seed, self.epoch, self.autoaugment = size, seed, epoch, autoaugment
-        if autoaugment:
-            autoaugment_operations()  # imported here once, not in each worker of each epoch
+    def __init__(self, size: int, seed: int, epoch: int) -> None:
+        self.size, self.seed, self.epoch = size, seed, epoch
 
     def __call__(self, image: Tensor, index: int) -> Tensor:
         """uint8 (3, size, size) of an image (3, H, W)."""
         random = generator(self.seed, "image", self.epoch, index)
         left, top, right, bottom = random_box(image.shape[2], image.shape[1], random)
         pixels = resize(image[:, top:bottom, left:right], self.size, self.size)
-        if torch.rand((), generator=random) < 0.5:
-            pixels = pixels.flip(2)
-        return autoaugment.imagenet(pixels[None], random)[0] if self.autoaugment else pixels
+        return pixels.flip(2) if torch.rand((), generator=random) < 0.5 else pixels
 
 
 class TestTransform:

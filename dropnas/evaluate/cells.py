@@ -102,16 +102,17 @@ class Cell(nn.Module):
         return result * masks[edge].to(result.dtype)  # (B, C, H, W) * (B, 1, 1, 1)
 
 
-def drop_path_masks(edges: int, states: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
-    """For each edge and image 0 with probability `rate`, else 1 / (1 - rate): (edges, B, 1, 1, 1).
+def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator) -> Tensor:
+    """Which operations' outputs are kept, for each image and edge with probability 1 - rate: bool (images, edges)."""
+    kept = torch.empty((images, edges), dtype=torch.bool, device=generator.device)
+    return kept.bernoulli_(1.0 - rate, generator=generator)
 
-    They lie on the states' device, and so must the generator.
 
-    Raises:
-        ValueError: no generator; randomness is never global here.
+def drop_path_masks(kept: Tensor, scale: float | Tensor) -> Tensor:
+    """What the outputs are multiplied by: 0, or the scale where they are kept; (edges, B, 1, 1, 1).
+
+    Args:
+        kept: bool (B, edges), as `draw_paths` gives it.
+        scale: 1 / (1 - rate), which keeps the mean.
     """
-    if generator is None:
-        raise ValueError("drop-path needs a generator")
-    keep = 1.0 - rate
-    shape = (edges, states.shape[0], 1, 1, 1)
-    return torch.empty(shape, device=states.device).bernoulli_(keep, generator=generator).div_(keep)
+    return (kept.t() * scale)[..., None, None, None]

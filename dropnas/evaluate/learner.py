@@ -1,16 +1,18 @@
 """What retraining and transfer share: an evaluation network, its optimiser, and the sums of an epoch.
 
 Design: SGD with momentum and a clipped gradient, as Section 4.2 has it for both. Sums stay on the device as float64, so
-that no step waits for them; they are part of the state, so that an epoch may be left in its middle.
+that no step waits for them; they are part of the state, so that an epoch may be left in its middle. All that moves
+stays at its address, so that a step may be captured.
 """
 
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from dropnas.evaluate.stack import EvaluationNetwork
 from dropnas.precision import Precision
 from dropnas.training.metrics import Row
 from dropnas.training.precision import autocast
@@ -47,19 +49,22 @@ class Learner:
         device: torch device string.
     """
 
-    def __init__(self, network: nn.Module, config: Options, classes: int, device: str) -> None:
-        self.network, self.config, self.classes, self.device = network.to(device), config, classes, device
+    def __init__(self, network: EvaluationNetwork, config: Options, classes: int, device: str) -> None:
+        self.network: EvaluationNetwork = network.to(device)
+        self.config, self.classes, self.device = config, classes, device
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
-        self.sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, top-1 hits
-        self.images = 0  # that the sums are over
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
+
+    def moving(self) -> list[Tensor]:
+        """All tensors that a step changes."""
+        return [*self.network.parameters(), *self.network.buffers(), *self.optimiser.momenta, self.sums]
 
     def start_epoch(self, learning_rate: float) -> None:
         """Set the epoch's learning rate, and its sums to zero."""
         self.network.train()
         self.optimiser.learning_rate = learning_rate
         self.sums.zero_()
-        self.images = 0
 
     def autocast(self) -> Any:
         """The context of a forward pass in the configured precision."""
@@ -78,15 +83,14 @@ class Learner:
             loss: its mean loss, detached.
             hits: images whose first guess is right.
         """
-        self.sums += torch.stack([loss.double() * images, hits.double()])
-        self.images += images
+        self.sums += torch.stack([loss.double() * images, hits.double(), torch.full_like(self.sums[0], images)])
 
     def training_row(self) -> Row:
         """Mean loss and accuracy (percent) over the epoch so far, and its learning rate."""
-        loss, hits = self.sums.tolist()
+        loss, hits, images = self.sums.tolist()
         return {
-            "train_loss": loss / self.images,
-            "train_accuracy": 100 * hits / self.images,
+            "train_loss": loss / images,
+            "train_accuracy": 100 * hits / images,
             "learning_rate": self.optimiser.learning_rate,
         }
 
@@ -118,14 +122,12 @@ class Learner:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "sums": self.sums,
-            "images": self.images,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.sums.copy_(state["sums"])
-        self.images = state["images"]
 
 
 def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:

@@ -1,7 +1,7 @@
 """The retrain stage: a genotype trained from scratch on CIFAR (Section 4.2, "Architecture Evaluation").
 
-Design: the whole dataset lies on the device; a step gathers a batch there, augments it there (crop, flip, AutoAugment,
-normalise, Cutout, in this order, as in DARTS) and descends, without a look back at the host. The test split is
+Design: the whole dataset lies on the device, and so does all that is random in an epoch; a step gathers a batch there,
+augments it there and descends, without a look back at the host, as one program that a GPU captures. The test split is
 evaluated after every epoch: the final error is our number, the best one stands beside it under its own name. Where
 training images are held out, they are the same ones whatever the seed, so that seeds are compared on equal images.
 """
@@ -14,15 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropnas.data import arrays, augment, autoaugment
-from dropnas.data.batches import epoch_order, steps_per_epoch
+from dropnas.data import arrays, augment
+from dropnas.data.batches import steps_per_epoch
 from dropnas.data.held_out import apart
+from dropnas.evaluate.cells import drop_path_masks
 from dropnas.evaluate.cifar import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
+from dropnas.evaluate.draws import Draws, augmented, draw
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
 from dropnas.evaluate.results import HELD_OUT_ERROR, Shape, archive
 from dropnas.space.genotype import Genotype, read_genotype
 from dropnas.training import determinism, precision
+from dropnas.training.captured import Captured
 from dropnas.training.initialisation import initialise
 from dropnas.training.loop import train
 from dropnas.training.metrics import Row
@@ -68,34 +71,49 @@ class Retraining:
         )
         initialise(network, generator(config.seed, "initialisation"))
         self.learner = Learner(network, config, training.classes, device)
-        self.random = {name: generator(config.seed, name, device=device) for name in ("augmentation", "drop-path")}
-        self.images_seen = 0  # by this process, for its throughput
         self.drop_path = 0.0
+        self.path_scale = torch.ones((), device=device)  # what drop-path multiplies the outputs that it keeps by
+        self.draws = self._draw(0).to(device)
+        self.place = torch.zeros((), dtype=torch.int64, device=device)  # of a step's first image in the epoch
+        self.losses = torch.zeros(self.steps_per_epoch, device=device)  # of the steps of the epoch
+        self.programs: dict[int, Captured] = {}  # of a step, by the size of its batch
+        self.images_seen = 0  # by this process, for its throughput
 
     @property
     def steps_per_epoch(self) -> int:
         return steps_per_epoch(len(self.trained), self.config.batch_size)
 
     def start_epoch(self, epoch: int) -> None:
-        """Learning rate and drop-path of the epoch, its data order, and its generators, all from (seed, epoch)."""
+        """Learning rate and drop-path of the epoch, and all that is random in it, from (seed, epoch)."""
         config = self.config
         self.learner.start_epoch(cosine(config.learning_rate, config.learning_rate_min, epoch, config.epochs))
         self.drop_path = linear(0.0, config.drop_path, epoch, config.epochs)
-        self.order = self.trained[epoch_order(len(self.trained), config.seed, epoch).to(self.device)]
-        self.random = {name: generator(config.seed, name, epoch, device=self.device) for name in self.random}
+        self.path_scale.fill_(1 / (1 - self.drop_path))
+        self.draws.take_over(self._draw(epoch))
 
     def step(self, epoch: int, step: int) -> Tensor:
-        config, learner = self.config, self.learner
-        indices = self.order[step * config.batch_size : (step + 1) * config.batch_size]
-        images, labels = self._augment(self.training.batch(indices)), self.training.labels[indices]
+        first = step * self.config.batch_size
+        size = min(self.config.batch_size, len(self.trained) - first)
+        self.place.fill_(first)
+        self._program(size)()
+        self.images_seen += size
+        return self.losses[step]
+
+    def train_batch(self, size: int) -> None:
+        """One step on the images from `place` on; everything that it reads and changes lies on the device."""
+        config, learner, data = self.config, self.learner, self.training
+        drawn = self.draws.rows(self.place + torch.arange(size, device=self.device))
+        indices = self.trained[drawn.order]
+        images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
+        masks = drop_path_masks(drawn.kept, self.path_scale) if config.drop_path else None
         with learner.autocast():
-            outputs = learner.network(images, drop_path=self.drop_path, generator=self.random["drop-path"])
+            outputs = learner.network(images, masks)
             loss = with_auxiliary(outputs, labels, config.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         learner.descend()
-        learner.count(loss.detach(), top_hits(outputs[0].detach(), labels, 1), len(indices))
-        self.images_seen += len(indices)
-        return loss.detach()
+        loss = loss.detach()
+        learner.count(loss, top_hits(outputs[0].detach(), labels, 1), size)
+        self.losses.index_copy_(0, (self.place // config.batch_size)[None], loss.float()[None])
 
     def finish_epoch(self, epoch: int) -> Row:
         tested = torch.arange(len(self.testing), device=self.device)
@@ -107,25 +125,23 @@ class Retraining:
         return {**row, HELD_OUT_ERROR: held_out["top1_error"]}
 
     def state_dict(self) -> dict[str, Any]:
-        states = {name: random.get_state() for name, random in self.random.items()}
-        return {"learner": self.learner.state_dict(), "random": states}
+        return {"learner": self.learner.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
-        for name, random in self.random.items():
-            random.set_state(state["random"][name])
 
-    def _augment(self, images: Tensor) -> Tensor:
-        """Augmented and normalised images (B, 3, H, W) of a uint8 batch."""
-        config, random = self.config, self.random["augmentation"]
-        if config.crop_padding:
-            images = augment.random_crop(images, config.crop_padding, random)
-        if config.flip:
-            images = augment.random_flip(images, random)
-        if config.autoaugment:
-            images = autoaugment.cifar(images, random)
-        images = augment.normalise(images, self.training.mean, self.training.std)
-        return augment.cutout(images, config.cutout, random) if config.cutout else images
+    def _program(self, size: int) -> Captured:
+        """A step on so many images; the epoch's last, smaller batch has a program beside that of the others."""
+        if size not in self.programs:
+            beside = next(iter(self.programs.values()), None)
+            moving = [*self.learner.moving(), self.losses]
+            self.programs[size] = Captured(lambda: self.train_batch(size), moving, self.device, beside)
+        return self.programs[size]
+
+    def _draw(self, epoch: int) -> Draws:
+        height, width = self.training.images.shape[2:]
+        edges = self.learner.network.stack.edges if self.config.drop_path else 0
+        return draw(self.config, epoch, len(self.trained), (height, width), edges, self.drop_path)
 
     def _plain_batches(self, images: arrays.ImageArrays, indices: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Some images of a split, normalised and not augmented, with their labels."""

@@ -1,7 +1,6 @@
 """What the two evaluation networks share beside the cell: the stack of cells, the auxiliary tower, the way through.
 
-Design choice: the drop-path masks of all cells are one draw from an explicit generator, so that a step does not wait
-for hundreds of small ones.
+Design choice: the drop-path masks of all cells come in one tensor, drawn before, so that a network draws nothing.
 """
 
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.evaluate.cells import Cell, drop_path_masks
+from dropnas.evaluate.cells import Cell
 from dropnas.space.genotype import Genotype
 
 
@@ -93,16 +92,18 @@ class CellStack(nn.Module):
                 self.auxiliary_channels = cell.channels_out
         self.channels_out = last
 
-    def forward(
-        self, before_last: Tensor, last: Tensor, drop_path: float, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor]:
+    @property
+    def edges(self) -> int:
+        """Of all cells together."""
+        return sum(self.edge_counts)
+
+    def forward(self, before_last: Tensor, last: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
         """The last cell's output, and that of the cell that the auxiliary tower looks at."""
-        masks: Sequence[Tensor | None] = [None] * len(self.cells)
-        if self.training and drop_path > 0:
-            all_masks = drop_path_masks(sum(self.edge_counts), last, drop_path, generator)
-            masks = torch.split(all_masks, self.edge_counts)
+        parts: Sequence[Tensor | None] = [None] * len(self.cells)
+        if self.training and masks is not None:
+            parts = torch.split(masks, self.edge_counts)
         auxiliary = last
-        for index, (cell, cell_masks) in enumerate(zip(self.cells, masks, strict=True)):
+        for index, (cell, cell_masks) in enumerate(zip(self.cells, parts, strict=True)):
             before_last, last = last, cell(before_last, last, cell_masks)
             if index == self.auxiliary_cell:
                 auxiliary = last
@@ -126,21 +127,16 @@ class EvaluationNetwork(nn.Module):
         self.auxiliary = tower
         self.classifier = nn.Linear(stack.channels_out, classes)
 
-    def forward(
-        self, images: Tensor, drop_path: float = 0.0, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, images: Tensor, masks: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Logits (B, classes) of normalised images (B, 3, H, W), and the tower's, the latter only in training mode.
 
         Args:
             images: any size; 32x32 on CIFAR, 224x224 on ImageNet.
-            drop_path: probability that an operation's output is dropped for an image; ignored in evaluation mode.
-            generator: of the drop-path masks, on the images' device.
-
-        Raises:
-            ValueError: drop-path in training mode without a generator.
+            masks: of drop-path, (edges of all cells, B, 1, 1, 1), as `cells.drop_path_masks` gives them; None is off.
+                Ignored in evaluation mode.
         """
         before_last, last = self.stem(images)
-        states, auxiliary_states = self.stack(before_last, last, drop_path, generator)
+        states, auxiliary_states = self.stack(before_last, last, masks)
         logits = self.classifier(states.mean(dim=(2, 3)))  # (B, C, H, W) -> (B, C) -> (B, classes)
         if self.auxiliary is None or not self.training:
             return logits, None

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropnas.data import augment
+from dropnas.data import augment, autoaugment
 from dropnas.data.batches import epoch_order
 from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, batches
 from dropnas.errors import DropnasError
+from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.config import TransferConfig
 from dropnas.evaluate.imagenet import ImageNetNetwork
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
@@ -120,16 +121,16 @@ class Transfer:
     def _accumulate(self, images: Tensor, labels: Tensor, place: tuple[int, int, int]) -> Tensor:
         """Add one micro-batch's share to the gradient; gives its mean loss and its top-1 hits, (2,)."""
         config = self.config
-        images, labels = self._prepare(images), labels.to(self.device, non_blocking=True)
+        images, labels = self._augmented(images, place), labels.to(self.device, non_blocking=True)
         targets = [(1.0, labels)]
         if config.mixup:
             share, others = _mixup(config, place, len(labels))
             others = others.to(self.device, non_blocking=True)
             images = share * images + (1 - share) * images[others]
             targets = [(share, labels), (1 - share, labels[others])]
-        random = generator(config.seed, "drop-path", *place, device=self.device)
+        masks = self._masks(len(labels), place)
         with self.learner.autocast():
-            outputs = self.learner.network(images, drop_path=self.drop_path, generator=random)
+            outputs = self.learner.network(images, masks)
             loss = torch.zeros((), device=self.device)
             hits = torch.zeros((), device=self.device)
             for weight, wanted in targets:
@@ -137,6 +138,24 @@ class Transfer:
                 hits = hits + weight * top_hits(outputs[0].detach(), wanted, 1)
         (loss / self.accumulated).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.detach(), hits])
+
+    def _masks(self, images: int, place: tuple[int, int, int]) -> Tensor | None:
+        """Drop-path of a micro-batch, drawn on the CPU for any device; None is off."""
+        if not self.drop_path:
+            return None
+        random = generator(self.config.seed, "drop-path", *place)
+        kept = draw_paths(self.learner.network.stack.edges, images, self.drop_path, random)
+        return drop_path_masks(kept.to(self.device, non_blocking=True), 1 / (1 - self.drop_path))
+
+    def _augmented(self, images: Tensor, place: tuple[int, int, int]) -> Tensor:
+        """As `_prepare`, after AutoAugment if asked for; the operations are drawn on the CPU, for any device."""
+        if not self.config.autoaugment:
+            return self._prepare(images)
+        drawn = autoaugment.draw(
+            autoaugment.IMAGENET, len(images), generator(self.config.seed, "autoaugment", *place)
+        ).to(self.device, non_blocking=True)
+        images = images.to(self.device, non_blocking=True)
+        return self._prepare(autoaugment.augment(images, autoaugment.IMAGENET, drawn))
 
     def _prepare(self, images: Tensor) -> Tensor:
         """Normalised images on the device, of a uint8 batch (B, 3, S, S)."""
@@ -147,7 +166,7 @@ class Transfer:
         config = self.config
         order = epoch_order(len(self.training), config.seed, epoch)[: self.steps_per_epoch * config.batch_size]
         shares = order.view(self.steps_per_epoch, self.ranks.world, -1)  # (steps, processes, images)
-        transform = TrainTransform(config.image_size, config.seed, epoch, config.autoaugment)
+        transform = TrainTransform(config.image_size, config.seed, epoch)
         return batches(
             self.training,
             transform,

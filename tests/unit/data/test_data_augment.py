@@ -77,7 +77,7 @@ def holes(height: int, width: int, side: int) -> dict[bytes, int]:
 @given(shapes, st.integers(1, 12), st.integers(0, 1000))
 def test_cutout_makes_one_hole_in_all_channels(shape: tuple[int, ...], side: int, seed: int) -> None:
     images = images_of(shape, seed).float()
-    kept = augment.cutout(images, side, generator(seed, "cutout"))
+    kept = augment.random_cutout(images, side, generator(seed, "cutout"))
     allowed = holes(shape[2], shape[3], side)
     for image, cut in zip(images, kept, strict=True):
         mask = (cut[0] != 0).numpy()
@@ -86,7 +86,7 @@ def test_cutout_makes_one_hole_in_all_channels(shape: tuple[int, ...], side: int
 
 
 def test_cutout_centres_are_uniform() -> None:
-    cut = augment.cutout(torch.ones(20_000, 1, 6, 5), 2, generator(0, "cutout"))
+    cut = augment.random_cutout(torch.ones(20_000, 1, 6, 5), 2, generator(0, "cutout"))
     counts = Counter((image != 0).numpy().tobytes() for image in cut[:, 0])
     allowed = holes(6, 5, 2)
     assert set(counts) == set(allowed)
@@ -105,7 +105,7 @@ def test_normalise_is_the_formula() -> None:
 def test_only_the_given_generator_is_drawn_from() -> None:
     images, before = images_of((4, 3, 8, 8), 2), torch.get_rng_state()
     first, second = (
-        augment.cutout(augment.random_flip(augment.random_crop(images, 4, random), random).float(), 4, random)
+        augment.random_cutout(augment.random_flip(augment.random_crop(images, 4, random), random).float(), 4, random)
         for random in (generator(5, "augmentation"), generator(5, "augmentation"))
     )
     assert torch.equal(first, second) and torch.equal(torch.get_rng_state(), before)
@@ -113,7 +113,7 @@ def test_only_the_given_generator_is_drawn_from() -> None:
     assert not torch.equal(other, augment.random_crop(images, 4, generator(5, "augmentation")))
 
 
-@pytest.mark.parametrize("operation", ["random_crop", "random_flip", "cutout"])
+@pytest.mark.parametrize("operation", ["random_crop", "random_flip", "random_cutout"])
 def test_inputs_are_left_as_they_are(operation: str) -> None:
     images = images_of((4, 3, 8, 8), 3)
     copy = images.clone()

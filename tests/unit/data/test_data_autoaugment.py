@@ -1,9 +1,10 @@
-"""AutoAugment in groups against one image at a time.
+"""AutoAugment on whole batches against one image at a time.
 
 Its policies and operations are compared with those of torchvision's transform and of Pillow.
 """
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +14,16 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy, InterpolationMode
 from torchvision.transforms import autoaugment as reference
 
-from dropnas.data import autoaugment
+from dropnas.data import autoaugment, image_operations, operation_tables
 from dropnas.data.image_operations import GREY, OPERATIONS
+from dropnas.data.operation_tables import NONE, tables
 from dropnas.training.seeding import generator
 from tests.unit.data.small_sources import noise
 
 POLICIES = [
-    (autoaugment.CIFAR, autoaugment.cifar, AutoAugmentPolicy.CIFAR10),
-    (autoaugment.IMAGENET, autoaugment.imagenet, AutoAugmentPolicy.IMAGENET),
+    (autoaugment.CIFAR, AutoAugmentPolicy.CIFAR10),
+    (autoaugment.IMAGENET, AutoAugmentPolicy.IMAGENET),
 ]
-Policy = tuple[autoaugment.SubPolicy, ...]
 UNLEVELLED = {"AutoContrast", "Equalize", "Invert"}
 
 
@@ -32,8 +33,8 @@ def images_of(count: int, side: int = 32) -> Tensor:
     )
 
 
-@pytest.mark.parametrize(("policy", "_", "kind"), POLICIES)
-def test_policies_are_the_published_ones(policy: Policy, _: object, kind: AutoAugmentPolicy) -> None:
+@pytest.mark.parametrize(("policy", "kind"), POLICIES)
+def test_policies_are_the_published_ones(policy: autoaugment.Policy, kind: AutoAugmentPolicy) -> None:
     known = AutoAugment(kind).policies
     found = [
         tuple((name, chance, None if name in UNLEVELLED else level) for name, chance, level in pair) for pair in policy
@@ -56,9 +57,33 @@ def test_operations_are_torchvisions(name: str) -> None:
     images = images_of(5)
     for level in range(10):
         for sign in (1, -1) if name in autoaugment.SIGNED else (1,):
-            found = autoaugment.apply(images, name, level, sign)
+            found = image_operations.apply(images, name, level, sign)
             expected = torch.stack([apply_one(image, name, level, sign) for image in images])
             assert (found.int() - expected.int()).abs().max() <= 1, (level, sign)  # another rounding
+
+
+def tabulated(images: Tensor, *operation: Any) -> Tensor:
+    """One operation on all images, through its tables."""
+    made = tables((NONE, operation), images.shape[2], images.shape[3], images.device)
+    return made.applied(images, torch.ones(len(images), dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+@pytest.mark.parametrize("side", [8, 32, 64])
+def test_tables_are_their_operations_to_the_pixel(name: str, side: int) -> None:
+    images = torch.cat([images_of(5, side), images_of(2, side) // 128, torch.full((1, 3, side, side), 200).byte()])
+    for level in range(10):
+        for sign in (1, -1) if name in autoaugment.SIGNED else (1,):
+            alone = [image_operations.apply(image[None], name, level, sign) for image in images]
+            assert torch.equal(tabulated(images, name, level, sign), torch.cat(alone)), (level, sign)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (7, 9)])
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_images_of_any_size_go_through(name: str, shape: tuple[int, int]) -> None:
+    images = images_of(4)[:, :, : shape[0], : shape[1]]
+    found, expected = tabulated(images, name, 9, 1), image_operations.apply(images, name, 9, 1)
+    assert (found.int() - expected.int()).abs().max() <= 1  # Contrast differs by one on 7x9
 
 
 @pytest.mark.parametrize(
@@ -79,7 +104,7 @@ def test_operations_are_torchvisions(name: str) -> None:
 def test_operations_are_those_of_pillow(name: str, level: int, plain: object) -> None:
     """The original is written with Pillow; rounding may differ by two grey levels."""
     for image in images_of(4):
-        found = autoaugment.apply(image[None], name, level, 1)[0].permute(1, 2, 0).numpy().astype(int)
+        found = tabulated(image[None], name, level, 1)[0].permute(1, 2, 0).numpy().astype(int)
         expected = np.asarray(plain(Image.fromarray(image.permute(1, 2, 0).numpy())))  # type: ignore[operator]
         assert np.abs(found - expected.astype(int)).max() <= 2
 
@@ -90,7 +115,7 @@ def shifted(image: Image.Image, pixels: int) -> Image.Image:
     return result
 
 
-def one_by_one(images: Tensor, policy: Policy, random: torch.Generator) -> Tensor:
+def one_by_one(images: Tensor, policy: autoaugment.Policy, random: torch.Generator) -> Tensor:
     """The same draws, applied in a plain loop."""
     choices = torch.randint(25, (len(images), 1), generator=random)[:, 0].tolist()
     chances = torch.rand((len(images), 2), generator=random).tolist()
@@ -99,29 +124,37 @@ def one_by_one(images: Tensor, policy: Policy, random: torch.Generator) -> Tenso
     for image, choice, chance, sign in zip(images, choices, chances, signs, strict=True):
         for slot, (name, probability, level) in enumerate(policy[choice]):
             if chance[slot] < probability:
-                image = autoaugment.apply(
+                image = image_operations.apply(
                     image[None], name, level, 1 - 2 * sign[slot] if name in autoaugment.SIGNED else 1
                 )[0]
         results.append(image)
     return torch.stack(results)
 
 
-@pytest.mark.parametrize(("policy", "function", "_"), POLICIES)
+@pytest.mark.parametrize("policy", [policy for policy, _ in POLICIES])
 @pytest.mark.parametrize("count", [1, 150])
-def test_groups_do_what_a_loop_does(policy: object, function: object, _: object, count: int) -> None:
+def test_batches_get_what_a_loop_gives(policy: autoaugment.Policy, count: int) -> None:
     images = images_of(count)
     copy, before = images.clone(), torch.get_rng_state()
-    found = function(images, generator(count, "policy"))  # type: ignore[operator]
-    assert found.dtype == torch.uint8 and torch.equal(found, one_by_one(images, policy, generator(count, "policy")))  # type: ignore[arg-type]
+    found = autoaugment.augment(images, policy, autoaugment.draw(policy, count, generator(count, "policy")))
+    assert found.dtype == torch.uint8 and torch.equal(found, one_by_one(images, policy, generator(count, "policy")))
     assert torch.equal(images, copy) and torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("policy", [policy for policy, _ in POLICIES])
+def test_the_way_of_a_gpu_gives_the_same(policy: autoaugment.Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything for every image, then chosen; on the meta device nothing can be looked at."""
+    images, drawn = images_of(150), autoaugment.draw(policy, 150, generator(1, "policy"))
+    expected = autoaugment.augment(images, policy, drawn)
+    autoaugment.augment(images.to("meta"), policy, drawn.to("meta"))
+    monkeypatch.setattr(operation_tables, "_where", operation_tables._chosen)
+    assert torch.equal(autoaugment.augment(images, policy, drawn), expected)
+
+
 def test_probabilities_and_signs() -> None:
-    table = autoaugment._table(autoaugment.CIFAR)
-    drawn = autoaugment._draw(50_000, table, generator(0, "policy"))
-    counts = Counter(
-        (slot, table.operations[index]) for slot in (0, 1) for index in drawn[:, slot].tolist() if index >= 0
-    )
+    operations = autoaugment._listed(autoaugment.CIFAR).operations
+    drawn = autoaugment.draw(autoaugment.CIFAR, 50_000, generator(0, "policy"))
+    counts = Counter((slot, operations[number]) for slot in (0, 1) for number in drawn[:, slot].tolist() if number)
     expected: Counter[tuple[int, tuple[str, int, int]]] = Counter()
     for pair in autoaugment.CIFAR:
         for slot, (name, probability, level) in enumerate(pair):
@@ -131,3 +164,14 @@ def test_probabilities_and_signs() -> None:
     for key, mean in expected.items():
         assert abs(counts[key] - mean) <= 5 * mean**0.5, key
     assert set(counts) <= set(expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("policy", [policy for policy, _ in POLICIES])
+def test_a_gpu_gives_the_same_pixels(policy: autoaugment.Policy) -> None:
+    images, drawn = images_of(150), autoaugment.draw(policy, 150, generator(1, "policy"))
+    expected = autoaugment.augment(images, policy, drawn)
+    found = autoaugment.augment(images.cuda(), policy, drawn.cuda()).cpu()
+    assert (found.int() - expected.int()).abs().max() <= 1  # the order of the sums in a mean, if anything
+    assert (found != expected).float().mean() < 1e-4

@@ -35,7 +35,7 @@ def prepared(make: Make, folder: Path) -> Path:
 
 
 def collect(source: ImageSource, order: Tensor, size: int = 2, **options: int) -> list[tuple[Tensor, Tensor]]:
-    transform = TrainTransform(32, seed=3, epoch=5, autoaugment=True)
+    transform = TrainTransform(32, seed=3, epoch=5)
     return list(batches(source, transform, order, size, **options))
 
 
@@ -82,13 +82,13 @@ def test_workers_start_rank_and_company_change_no_pixel(prepared: Path) -> None:
         assert same(collect(source, order, start=6, rank=rank, world=3, workers=1), whole[6 + rank :: 3])
     images, _ = collect(source, order[3:5])[0]
     index = order[3]
-    assert torch.equal(images[0], TrainTransform(32, 3, 5, True)(source.image(int(index)), int(index)))
+    assert torch.equal(images[0], TrainTransform(32, 3, 5)(source.image(int(index)), int(index)))
 
 
 def test_each_seed_epoch_and_index_has_its_own_draw(prepared: Path) -> None:
     image = ImageSource(prepared, "train").image(2)
     views = {
-        TrainTransform(32, seed, epoch, False)(image, index).numpy().tobytes()
+        TrainTransform(32, seed, epoch)(image, index).numpy().tobytes()
         for seed in range(2)
         for epoch in range(2)
         for index in range(2)
@@ -102,7 +102,7 @@ def test_train_view_is_the_box_and_perhaps_a_flip(prepared: Path) -> None:
     for index in range(60):
         box = imagenet.random_box(image.shape[2], image.shape[1], generator(1, "image", 0, index))
         expected = plain_view(image, box, 24)
-        found = TrainTransform(24, 1, 0, False)(image, index)
+        found = TrainTransform(24, 1, 0)(image, index)
         as_it_is, flipped = ((view.int() - expected.int()).abs().max() for view in (found, found.flip(2)))
         assert min(as_it_is, flipped) <= 2 < 20 < max(as_it_is, flipped)
         flips += int(flipped <= 2)
@@ -215,7 +215,7 @@ def test_imagenet_sample(make: Make, shared_data: Path) -> None:
         )
     )
     source = ImageSource(out, "train")
-    transform = TrainTransform(224, 0, 0, True)
+    transform = TrainTransform(224, 0, 0)
     images, labels = next(iter(batches(source, transform, torch.arange(20), 16)))
     assert images.shape == (16, 3, 224, 224) and labels.tolist() == list(range(16))
     assert 60 < images.float().mean() < 180

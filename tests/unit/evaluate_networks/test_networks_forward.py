@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from dropnas.evaluate.cells import Cell, SqueezeExcitation, drop_path_masks
+from dropnas.evaluate.cells import Cell, SqueezeExcitation, draw_paths, drop_path_masks
 from dropnas.evaluate.cifar import CifarNetwork
 from dropnas.evaluate.imagenet import ImageNetNetwork
 from dropnas.evaluate.stack import AuxiliaryTower
@@ -120,6 +120,10 @@ def ready(network):
     return network.double().train()
 
 
+def masks_of(network, count, rate, seed):
+    return drop_path_masks(draw_paths(network.stack.edges, count, rate, generator(seed, "masks")), 1 / (1 - rate))
+
+
 def images(batch, side, seed=2):
     return torch.randn(batch, 3, side, side, generator=generator(seed, "images"), dtype=torch.float64)
 
@@ -130,8 +134,8 @@ def test_the_cifar_network_is_that_of_darts(name, pool_norm):
     genotype = load_genotype(name)
     network = ready(CifarNetwork(genotype, 2, 3, 10, auxiliary=True, pool_norm=pool_norm))
     weights, x = dict(network.named_parameters()), images(2, 32)
-    masks = drop_path_masks(3 * len(genotype.normal), x, 0.3, generator(5, "mask"))
-    logits, auxiliary = network(x, drop_path=0.3, generator=generator(5, "mask"))
+    masks = masks_of(network, 2, 0.3, 5)
+    logits, auxiliary = network(x, masks)
 
     stem = norm(functional.conv2d(x, weights["stem.convolution.weight"], padding=1), weights, "stem.norm")
     outputs = plain_cells(genotype, 3, weights, stem, stem, pool_norm, False, masks.double())
@@ -222,7 +226,7 @@ def test_equal_seeds_give_equal_bits():
     def gradients():
         network = CifarNetwork(load_genotype("dropnas_c10"), 4, 3, 10, auxiliary=True, pool_norm=True)
         initialise(network, generator(3, "initialisation"))
-        logits, auxiliary = network(images(4, 16).float(), drop_path=0.2, generator=generator(3, "drop-path"))
+        logits, auxiliary = network(images(4, 16).float(), masks_of(network, 4, 0.2, 3))
         (logits.square().sum() + auxiliary.square().sum()).backward()
         return [weight.grad for weight in network.parameters()]
 
@@ -232,7 +236,7 @@ def test_equal_seeds_give_equal_bits():
 def test_drop_path_draws_from_its_generator_alone():
     network = CifarNetwork(load_genotype("dropnas_c10"), 2, 3, 10, auxiliary=False, pool_norm=True)
     x, before = images(4, 8).float(), torch.get_rng_state()
-    first, second, other = (network(x, 0.5, generator(seed, "drop-path"))[0] for seed in (0, 0, 1))
+    first, second, other = (network(x, masks_of(network, 4, 0.5, seed))[0] for seed in (0, 0, 1))
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
@@ -249,19 +253,13 @@ def test_drop_path_drops_every_operation_but_identity():
 def test_drop_path_is_for_training():
     network = CifarNetwork(load_genotype("darts_v2"), 2, 3, 5, auxiliary=False, pool_norm=True).eval()
     x = images(2, 8).float()
-    assert torch.equal(network(x)[0], network(x, drop_path=0.9)[0])
+    assert torch.equal(network(x)[0], network(x, masks_of(network, 2, 0.9, 0))[0])
 
 
 def test_drop_path_masks_are_for_each_edge_and_image_and_keep_the_mean():
-    masks = drop_path_masks(200, torch.zeros(100, 1), 0.2, generator(0, "masks"))
+    masks = drop_path_masks(draw_paths(200, 100, 0.2, generator(0, "masks")), 1 / 0.8)
     assert masks.shape == (200, 100, 1, 1, 1)
     assert set(masks.unique().tolist()) == {0.0, torch.tensor(1 / 0.8).item()}
     assert abs(masks.mean().item() - 1) < 0.02
     assert 0.1 < masks.mean(dim=0).std().item() * 100**0.5 < 0.7  # images and edges are independent of each other
     assert 0.1 < masks.mean(dim=1).std().item() * 100**0.5 < 0.7
-
-
-def test_drop_path_without_a_generator_is_refused():
-    network = CifarNetwork(load_genotype("darts_v2"), 2, 3, 5, auxiliary=False, pool_norm=True)
-    with pytest.raises(ValueError, match="needs a generator"):
-        network(torch.zeros(2, 3, 8, 8), drop_path=0.1)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import center_crop, pil_to_tensor
 
+from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.inspect import paper_shape
 from dropnas.space.published import load_genotype
 from dropnas.training.initialisation import initialise
@@ -21,7 +22,8 @@ pytestmark = pytest.mark.slow
 def backward(name, network, images):
     module = paper_shape(network, pool_norm=True, squeeze_excitation=network == "imagenet").build(load_genotype(name))
     initialise(module, generator(0, "initialisation"))
-    logits, auxiliary = module.train()(images, drop_path=0.2, generator=generator(0, "drop-path"))
+    kept = draw_paths(module.stack.edges, len(images), 0.2, generator(0, "drop-path"))
+    logits, auxiliary = module.train()(images, drop_path_masks(kept, 1 / 0.8))
     targets = torch.arange(len(images))
     loss = torch.nn.functional.cross_entropy(logits, targets)
     (loss + 0.4 * torch.nn.functional.cross_entropy(auxiliary, targets)).backward()

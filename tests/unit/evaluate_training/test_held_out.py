@@ -146,7 +146,7 @@ def test_they_are_the_same_images_for_every_seed(digits: Path, genotype: Path) -
 def test_without_them_nothing_is_written_of_them(digits: Path, genotype: Path, tmp_path: Path) -> None:
     made = trainee(dataclasses.replace(PLAIN, epochs=1), digits, genotype)
     made.start_epoch(0)
-    assert sorted(made.order.tolist()) == list(range(700))
+    assert sorted(made.trained[made.draws.order].tolist()) == list(range(700))
     rows = train(made, 1, Workspace(tmp_path / "scratch", "plain"))
     assert list(rows[0])[-2:] == ["top1_error", "top5_error"]
 

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from dropnas.data import arrays, augment
+from dropnas.data import arrays, augment, autoaugment, image_operations, operation_tables
 from dropnas.data.batches import epoch_order
 from dropnas.errors import DropnasError
-from dropnas.evaluate import loading, retrain
+from dropnas.evaluate import draws, loading, retrain
 from dropnas.evaluate.config import RetrainConfig
+from dropnas.evaluate.learner import with_auxiliary
 from dropnas.space.genotype import read_genotype
 from dropnas.workspace import Workspace
 
@@ -152,15 +154,100 @@ def test_options_that_are_off_are_off(digits: Path, genotype: Path, tmp_path: Pa
     assert result["parameters"] == result["parameters_with_auxiliary"]
 
 
-def test_autoaugment_changes_the_images(digits: Path, genotype: Path) -> None:
-    training = arrays.load(digits, "train")
-    images = [
-        retrain.Retraining(config, read_genotype(genotype), training, training, "cpu")._augment(
-            training.batch(torch.arange(32))
-        )
-        for config in (SMALL, replace(SMALL, autoaugment=True))
-    ]
-    assert images[0].shape == images[1].shape == (32, 3, 8, 8) and not torch.equal(*images)
+AUGMENTED = replace(SMALL, flip=True, autoaugment=True)
+
+
+def small_trainee(config: RetrainConfig, digits: Path, genotype: Path, device: str = "cpu") -> retrain.Retraining:
+    training, testing = (arrays.load(digits, split, device=device) for split in ("train", "test"))
+    return retrain.Retraining(config, read_genotype(genotype), training, testing, device)
+
+
+def test_images_are_augmented_as_batches_are_one_by_one(digits: Path) -> None:
+    """What was drawn for an epoch, image by image, in the order crop, flip, AutoAugment, normalise, Cutout."""
+    data = arrays.load(digits, "train")
+    drawn = draws.draw(AUGMENTED, 1, 50, (8, 8), 3, 0.5)
+    found = draws.augmented(data.batch(drawn.order), data, AUGMENTED, drawn)
+    operations = autoaugment._listed(autoaugment.CIFAR).operations
+    for place in range(50):
+        image = functional.pad(data.batch(drawn.order[place : place + 1]), (1, 1, 1, 1))
+        row, column = drawn.crops[place].tolist()
+        image = image[:, :, row : row + 8, column : column + 8]
+        image = image.flip(3) if drawn.mirrored[place] else image
+        for number in drawn.operations[place].tolist():
+            image = image_operations.apply(image, *operations[number]) if number else image
+        expected = (image.float() / 255 - data.mean.view(3, 1, 1)) / data.std.view(3, 1, 1)
+        row, column = drawn.holes[place].tolist()
+        expected[:, :, max(0, row - 1) : row + 1, max(0, column - 1) : column + 1] = 0
+        torch.testing.assert_close(found[place : place + 1], expected)
+    assert 0 < drawn.kept.float().mean() < 1 and drawn.mirrored.any() and drawn.operations.any()
+
+
+def test_draws_follow_from_seed_and_epoch_alone() -> None:
+    def bits(config: RetrainConfig, epoch: int) -> list[bytes]:
+        made = draws.draw(config, epoch, 200, (8, 8), 5, 0.5)
+        return [values.contiguous().numpy().tobytes() for values in vars(made).values()]
+
+    before = torch.get_rng_state()
+    assert bits(AUGMENTED, 1) == bits(AUGMENTED, 1)
+    for other in (bits(AUGMENTED, 2), bits(replace(AUGMENTED, seed=1), 1)):
+        assert all(left != right for left, right in zip(bits(AUGMENTED, 1), other, strict=True))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+class Called(TorchDispatchMode):
+    """Notes which operations of torch are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+LOOKS = {"_local_scalar_dense", "item", "nonzero", "equal", "is_nonzero", "masked_select", "unique", "_unique2"}
+
+
+def test_the_host_looks_at_nothing_in_a_step(digits: Path, genotype: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operation_tables, "_where", operation_tables._chosen)  # as on a GPU
+    trainee = small_trainee(AUGMENTED, digits, genotype)
+    trainee.start_epoch(1)
+    trainee.step(1, 0)
+    with Called() as called:
+        trainee.step(1, 1)
+    assert "convolution" in called.names and not LOOKS & called.names
+
+
+def test_every_step_sees_its_own_images(digits: Path, genotype: Path) -> None:
+    """Steps of one program and of the last, smaller batch, against the same images given by hand."""
+    config = replace(AUGMENTED, batch_size=500, drop_path=0.0)
+    trainee, twin = (small_trainee(config, digits, genotype) for _ in range(2))
+    trainee.start_epoch(1)
+    drawn = draws.draw(config, 1, len(trainee.trained), (8, 8), 0, 0.0)
+    for step in range(trainee.steps_per_epoch):
+        chosen = drawn.rows(torch.arange(500 * step, min(500 * step + 500, len(trainee.trained))))
+        twin.learner.network.load_state_dict(trainee.learner.network.state_dict())
+        images = draws.augmented(twin.training.batch(chosen.order), twin.training, config, chosen)
+        expected = with_auxiliary(twin.learner.network(images), twin.training.labels[chosen.order], 0.4)
+        torch.testing.assert_close(trainee.step(1, step), expected.detach())
+    assert trainee.images_seen == len(trainee.trained) and trainee.images_seen % 500
+
+
+def test_all_that_a_step_changes_is_named(digits: Path, genotype: Path) -> None:
+    """A GPU puts it back after warming up."""
+    trainee = small_trainee(AUGMENTED, digits, genotype)
+    trainee.start_epoch(1)
+    trainee.step(1, 0)
+    moving = [*trainee.learner.moving(), trainee.losses]
+    saved = [tensor.detach().clone() for tensor in moving]
+    first = trainee.step(1, 1).clone()
+    weights = [weight.detach().clone() for weight in trainee.learner.parameters]
+    with torch.no_grad():
+        for tensor, old in zip(moving, saved, strict=True):
+            tensor.copy_(old)
+    assert torch.equal(trainee.step(1, 1), first)
+    assert all(torch.equal(left, right) for left, right in zip(weights, trainee.learner.parameters, strict=True))
 
 
 def test_bf16_trains_too(digits: Path, genotype: Path, tmp_path: Path) -> None:

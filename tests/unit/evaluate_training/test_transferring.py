@@ -151,7 +151,7 @@ def test_a_signal_to_one_process_stops_both_and_they_resume_as_one(
 
 def test_the_gradient_is_the_mean_over_the_global_batch(digits: Path, genotype: Path) -> None:
     """The sum over micro-batches against one loss over all of them, each with its own batch norm."""
-    config = replace(SMALL, mixup=0.0, drop_path=0.0)
+    config = replace(SMALL, mixup=0.0, drop_path=0.0, autoaugment=False)
     learner = trainee(config, digits, genotype)
     twin = trainee(config, digits, genotype)
     found = {}

@@ -1,0 +1,110 @@
+"""The retraining's step as a CUDA graph: the eager step's numbers, one launch, no wait, and resumed to the bit."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from dropnas.data import arrays
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.evaluate.retrain import Retraining
+from dropnas.precision import Precision
+from dropnas.space.published import load_genotype
+from dropnas.training import determinism, precision
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+DEVICE = "cuda"
+SMALL = RetrainConfig(
+    cells=3, channels=8, epochs=4, batch_size=96, crop_padding=1, flip=True, cutout=2, drop_path=0.3, autoaugment=True
+)
+
+
+def trainee(digits: Path, config: RetrainConfig = SMALL) -> Retraining:
+    determinism.apply(config.seed, DEVICE, 1)
+    precision.apply(config.precision)
+    training, testing = (arrays.load(digits, split, device=DEVICE) for split in ("train", "test"))
+    return Retraining(config, load_genotype("dropnas_c10"), training, testing, DEVICE)
+
+
+def trained(made: Retraining, captured: bool, epochs: range = range(1, 3)) -> list[Tensor]:
+    """Losses, weights and statistics after some epochs, the last smaller batch included."""
+    losses = []
+    for epoch in epochs:
+        made.start_epoch(epoch)
+        for step in range(made.steps_per_epoch):
+            if captured:
+                losses.append(made.step(epoch, step).clone())
+            else:
+                made.place.fill_(step * SMALL.batch_size)
+                made.train_batch(min(SMALL.batch_size, len(made.trained) - step * SMALL.batch_size))
+                losses.append(made.losses[step].clone())
+    return [torch.stack(losses), *(tensor.detach().clone() for tensor in made.learner.moving())]
+
+
+@pytest.mark.parametrize("kind", ["fp32", "tf32", "bf16"])
+def test_it_gives_what_the_eager_step_gives(kind: Precision, digits: Path) -> None:
+    config = replace(SMALL, precision=kind)
+    ours, theirs = trained(trainee(digits, config), True), trained(trainee(digits, config), False)
+    assert torch.isfinite(ours[0]).all() and ours[0][-1] < ours[0][0]
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_is_one_launch_of_a_graph_and_waits_for_nothing(digits: Path) -> None:
+    made = trainee(digits)
+    made.start_epoch(1)
+    made.step(1, 0)
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
+        made.step(1, 1)
+    names = [event.name for event in profiled.events()]
+    assert sum(name == "cudaGraphLaunch" for name in names) == 1
+    assert sum("LaunchKernel" in name for name in names) <= 1  # where the batch begins
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        made.step(1, 2)
+        made.place.fill_(0)
+        made.train_batch(SMALL.batch_size)  # eager: any operation that waits would raise
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("stopped_after", [1, 5])
+def test_it_resumes_to_the_bit(stopped_after: int, digits: Path) -> None:
+    whole = trainee(digits)
+    expected = trained(whole, True, range(1, 2))
+    first = trainee(digits)
+    first.start_epoch(1)
+    for step in range(stopped_after):
+        first.step(1, step)
+    state = first.state_dict()
+    copied = {"learner": _on_the_cpu(state["learner"])}
+    second = trainee(digits)
+    second.start_epoch(1)
+    second.load_state_dict(copied)
+    for step in range(stopped_after, second.steps_per_epoch):
+        second.step(1, step)
+    for one, other in zip(second.learner.moving(), expected[1:], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_it_draws_what_a_cpu_draws(digits: Path) -> None:
+    made = trainee(digits)
+    made.start_epoch(1)
+    on_cpu = Retraining(SMALL, load_genotype("dropnas_c10"), *(arrays.load(digits, "train"),) * 2, "cpu")
+    on_cpu.start_epoch(1)
+    for ours, theirs in zip(vars(made.draws).values(), vars(on_cpu.draws).values(), strict=True):
+        assert torch.equal(ours.cpu(), theirs)
+
+
+def _on_the_cpu(state: object) -> object:
+    if isinstance(state, Tensor):
+        return state.detach().cpu().clone()
+    if isinstance(state, dict):
+        return {name: _on_the_cpu(value) for name, value in state.items()}
+    return [_on_the_cpu(value) for value in state] if isinstance(state, list) else state
