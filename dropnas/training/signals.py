@@ -4,8 +4,8 @@ Design: inside the training loop a handler only takes a note, and the loop looks
 a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is. A
 further signal changes nothing: scheduler, container and launcher may each pass the same warning on, and SLURM sends
 SIGTERM after it, some seconds before it kills. Who cannot wait sends SIGINT or SIGKILL.
-SIGURG is what a scheduler had best send to all processes of a job: those that know nothing of it are not ended by it, as
-Snakemake and the process that serves a container's image to it would be by the others.
+SIGURG is what a scheduler had best send to all processes of a job: it ends none that does not know it, while the others
+end Snakemake, and the process that serves a container's image.
 """
 
 import signal
