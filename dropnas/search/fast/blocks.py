@@ -24,11 +24,6 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
-def repeated(maps: Tensor, times: int) -> Tensor:
-    """The same maps side by side: (B, H, W, times * C)."""
-    return maps if times == 1 else torch.cat([maps] * times, dim=-1)
-
-
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
     """Depthwise convolutions of E operations, stride 1, of the dilation given rather than the layers' own."""
     return depthwise(maps, [side_by_side([layer.weight for layer in layers])], dilation)[0]

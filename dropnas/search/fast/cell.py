@@ -22,7 +22,6 @@ from dropnas.search.fast.blocks import (
     pointwise_of,
     pooled,
     reduced,
-    repeated,
     shared_norm,
     side_by_side,
 )
@@ -207,7 +206,7 @@ def _begun(state: State, alike: Sequence[Edge]) -> list[Tensor]:
     if state.is_large:
         found = depthwise(maps, kernels, dilation)
     else:
-        found = depthwise(repeated(maps, len(alike)), [side_by_side(kernels)], dilation)
+        found = depthwise(maps, [side_by_side(kernels)], dilation)
     if alike[0].is_a(SepConv) and state.stride == 2:
         return [maps[:, ::2, ::2].contiguous() for maps in found]
     return list(found)
