@@ -203,10 +203,7 @@ def _begun(state: State, alike: Sequence[Edge]) -> list[Tensor]:
     odd = alike[0].is_a(DilConv) and state.stride == 1 and not state.on_grids
     on_grids = alike[0].is_a(DilConv) and not odd
     maps, dilation = state.grids if on_grids else state.rectified, 2 if odd else 1
-    if state.is_large:
-        found = depthwise(maps, kernels, dilation)
-    else:
-        found = depthwise(maps, [side_by_side(kernels)], dilation)
+    found = depthwise(maps, kernels if state.is_large else [side_by_side(kernels)], dilation)
     if alike[0].is_a(SepConv) and state.stride == 2:
         return [maps[:, ::2, ::2].contiguous() for maps in found]
     return list(found)

@@ -59,7 +59,7 @@ def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:
 
 
 def _added(maps: Tensor, channels: int) -> Tensor:
-    """The sum of the parts (B, H, W, C) that stand side by side; torch's own sum over an inner axis is slow on a CPU."""
+    """The sum of the parts (B, H, W, C) that stand side by side; torch's own sum is slow on a CPU."""
     parts = maps.view(*maps.shape[:-1], -1, channels)
     if parts.shape[-2] == 1:
         return maps
