@@ -48,14 +48,15 @@ def normed(
         scales: of the channels of maps, in parts that follow each other; 1 if not given.
         rectify: whether a ReLU follows.
     """
-    normal = batch_norm(maps, None if scales is None else side_by_side(scales), norms[0].eps, rectify)
+    scale = None if scales is None else side_by_side(scales)
+    normal = batch_norm(maps, scale, norms[0].eps, norms[0].num_features, rectify)
     tally.note(norms, normal.mean.chunk(len(norms)), normal.variance.chunk(len(norms)))
     return normal.maps
 
 
 def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], tally: Tally) -> Tensor:
     """The batch norm of maps that equal norms (E, K) would give E times; the running statistics of all of them move."""
-    normal = batch_norm(maps, None, norms[0][0].eps)
+    normal = batch_norm(maps, None, norms[0][0].eps, norms[0][0].num_features)
     for each in norms:
         tally.note(each, normal.mean.chunk(len(each)), normal.variance.chunk(len(each)))
     return normal.maps

@@ -160,15 +160,14 @@ def mixed_cell(cells: Sequence[Cell], inputs: Sequence[Tensor], weights: Weights
 
 def _alike(cells: Sequence[Cell], leaving: Leaving, weights: Weights) -> list[list[Edge]]:
     """The computed operations on edges that leave a state, those of one name together; zeros left out."""
-    groups: dict[str, list[Edge]] = {}
     names = cells[0].operations
+    groups = {name: list[Edge]() for name in names}  # in one order, whatever is computed
     for edge, node in zip(leaving.edges, leaving.nodes, strict=True):
         operations = zip(*(cell.edges[edge].children() for cell in cells), strict=True)
         for index, modules in enumerate(operations):
             if weights.computed[edge][index] and not isinstance(modules[0], Zero):
-                found = Edge(modules, node, edge * len(names) + index)
-                groups.setdefault(names[index], []).append(found)
-    return list(groups.values())
+                groups[names[index]].append(Edge(modules, node, edge * len(names) + index))
+    return [alike for alike in groups.values() if alike]
 
 
 def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[Sum], tally: Tally) -> None:

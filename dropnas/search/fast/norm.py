@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dropnas.search.fast.channel_sums import channel_sums
+
 
 class Normed(NamedTuple):
     """Normalised maps (B, H, W, C) with the mean and the unbiased variance of each channel (C,)."""
@@ -23,16 +25,25 @@ class Normed(NamedTuple):
 class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, maps: Tensor, scale: Tensor | None, epsilon: float, rectify: bool
+        ctx: Any,
+        maps: Tensor,
+        scale: Tensor | None,
+        shift: Tensor | None,
+        epsilon: float,
+        rectify: bool,
+        channels: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
         rows = maps.flatten(0, -2)
-        mean = rows.mean(dim=0)
+        mean = channel_sums(rows, channels) / len(rows)
         centred = rows - mean
-        variance = (centred * centred).mean(dim=0)
+        variance = channel_sums(centred * centred, channels) / len(rows)
         inverse = (variance + epsilon).rsqrt()
         out = centred * (inverse if scale is None else inverse * scale)
+        if shift is not None:
+            out += shift
         if rectify:
             out.relu_()
+        ctx.channels = channels
         ctx.save_for_backward(centred, inverse, scale, out if rectify else None)
         unbiased = variance * (len(rows) / (len(rows) - 1))
         ctx.mark_non_differentiable(mean, unbiased)
@@ -40,20 +51,38 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         centred, inverse, scale, out = ctx.saved_tensors
         rows = gradient.reshape(centred.shape)
         if out is not None:
             rows = torch.ops.aten.threshold_backward(rows, out, 0)
         product = rows * centred
-        along = product.sum(dim=0)  # of the gradient and the maps
+        along = channel_sums(product, ctx.channels)  # of the gradient and the maps
+        total = channel_sums(rows, ctx.channels)
         factor = inverse if scale is None else inverse * scale
-        shift = factor * rows.sum(dim=0) / -len(rows)
+        offset = factor * total / -len(rows)
         slope = factor * inverse * inverse * along / -len(rows)
-        in_maps = torch.addcmul(shift, centred, slope, out=product).addcmul_(rows, factor)
-        return in_maps.view(gradient.shape), None if scale is None else inverse * along, None, None
+        in_maps = torch.addcmul(offset, centred, slope, out=product).addcmul_(rows, factor)
+        in_scale = inverse * along if ctx.needs_input_grad[1] else None
+        in_shift = total if ctx.needs_input_grad[2] else None
+        return in_maps.view(gradient.shape), in_scale, in_shift, None, None, None
 
 
-def batch_norm(maps: Tensor, scale: Tensor | None, epsilon: float, rectify: bool = False) -> Normed:
-    """Normalise each channel of (B, H, W, C) over the batch, times `scale` (C,) if given; then ReLU if `rectify`."""
-    return Normed(*_Norm.apply(maps, scale, epsilon, rectify))  # type: ignore[no-untyped-call]
+def batch_norm(
+    maps: Tensor,
+    scale: Tensor | None,
+    epsilon: float,
+    channels: int,
+    rectify: bool = False,
+    shift: Tensor | None = None,
+) -> Normed:
+    """Normalise each channel over the batch.
+
+    Args:
+        maps: (B, H, W, G * C), contiguous.
+        scale: of each channel, if given.
+        channels: C of one of the norms that are computed side by side.
+        rectify: whether a ReLU follows.
+        shift: of each channel, after the scale, if given.
+    """
+    return Normed(*_Norm.apply(maps, scale, shift, epsilon, rectify, channels))  # type: ignore[no-untyped-call]
