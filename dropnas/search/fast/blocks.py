@@ -26,12 +26,12 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
 
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
     """Depthwise convolutions of E operations, stride 1, of the dilation given rather than the layers' own."""
-    return depthwise(maps, [side_by_side([layer.weight for layer in layers])], dilation)[0]
+    return depthwise(maps, [side_by_side([layer.weight for layer in layers]).to(maps.dtype)], dilation)[0]
 
 
 def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
     """1x1 convolutions of E operations, each of its own part of the channels."""
-    return pointwise(maps, torch.stack([layer.weight.flatten(1) for layer in layers]))
+    return pointwise(maps, torch.stack([layer.weight.flatten(1) for layer in layers]).to(maps.dtype))
 
 
 def normed(
@@ -86,7 +86,7 @@ def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:
     """1x1 convolutions (E, K) of the maps of K supernets: (B, H, W, E, K, C')."""
     of_seeds = zip(*layers, strict=True)
     matrices = torch.stack([side_by_side([layer.weight for layer in alike]).flatten(1) for alike in of_seeds])
-    mixed = pointwise(maps.contiguous(), matrices)
+    mixed = pointwise(maps.contiguous(), matrices.to(maps.dtype))
     return mixed.view(*mixed.shape[:-1], len(layers[0]), len(layers), -1).transpose(-2, -3)
 
 

@@ -198,7 +198,8 @@ def _begun(state: State, alike: Sequence[Edge]) -> list[Tensor]:
     Returns:
         maps of each operation where these are large, else of all side by side.
     """
-    kernels = [side_by_side([layer.weight for layer in _steps([edge])[1]]) for edge in alike]
+    dtype = state.maps.dtype
+    kernels = [side_by_side([layer.weight for layer in _steps([edge])[1]]).to(dtype) for edge in alike]
     odd = alike[0].is_a(DilConv) and state.stride == 1 and not state.on_grids
     on_grids = alike[0].is_a(DilConv) and not odd
     maps, dilation = state.grids if on_grids else state.rectified, 2 if odd else 1
