@@ -9,6 +9,7 @@ Gradients are best taken with `torch.autograd.grad` inside the program: then the
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +33,9 @@ class Captured:
     ) -> None:
         self.program, self.moving, self.device = program, moving, device
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.pool = beside.pool if beside else torch.cuda.graph_pool_handle() if self._on_gpu else None
+        self.pool: Any = None
+        if self._on_gpu:
+            self.pool = beside.pool if beside else torch.cuda.graph_pool_handle()
 
     def __call__(self) -> None:
         """Run the program once."""
