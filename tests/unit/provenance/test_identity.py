@@ -66,7 +66,7 @@ def test_precision_and_supernet_are_declared_as_numerics():
     assert search().identity["numerics"] == "fp32, fast supernet"
     assert search(supernet="plain").identity["numerics"] == "fp32"
     assert search(strategy="darts-first-order").identity["numerics"] == "fp32"
-    assert search(precision="bf16").identity["numerics"] == "bf16"
+    assert search(precision="bf16").identity["numerics"] == "bf16, fast supernet"
 
 
 def test_folders_are_readable():
