@@ -53,14 +53,14 @@ class Size:
 
 
 SIZES = {"paper": Size(14, 16, 8, 32, 4), "smoke": Size(3, 4, 64, 8, 10)}
-PAPER_ON_GPU = Size(14, 16, 96, 32, 10, steps=5)
+PAPER_ON_GPU = Size(14, 16, 96, 32, 5, steps=4)
 SIZES_CUDA = {
     "paper": PAPER_ON_GPU,
     "paper in tf32": replace(PAPER_ON_GPU, precision="tf32"),
     "paper in bf16": replace(PAPER_ON_GPU, precision="bf16"),
 }
 SEEDS, SEEDS_CUDA = {"smoke": (2, 4)}, (2, 4, 8)
-FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 5, steps=5)
+FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 5, steps=4)
 FREE = 0.9  # of a GPU's memory that a company may be expected to take
 
 
@@ -71,7 +71,7 @@ def measure(device: str) -> dict[str, Any]:
     bounds, found = limits(device), dict[str, Any]()
     for name, size in (SIZES_CUDA if on_gpu else SIZES).items():
         found[name] = _measured(size, device, bounds)
-        found[name]["seeds"] = _companies(size, SEEDS_CUDA if on_gpu else SEEDS.get(name, ()), device)
+        found[name]["seeds_together"] = _companies(size, SEEDS_CUDA if on_gpu else SEEDS.get(name, ()), device)
     return {**conditions(), "limits": bounds, **found, "growth": _growth(FIRST_CUDA if on_gpu else FIRST, device)}
 
 
@@ -101,9 +101,8 @@ def _companies(size: Size, seeds: tuple[int, ...], device: str) -> dict[str, Any
         if device.startswith("cuda") and taken * count > FREE * torch.cuda.get_device_properties(device).total_memory:
             found[str(count)] = f"left out: it would take about {taken * count / 2**30:.0f} GiB"
             continue
-        peak = _peak(of_count, "together", device)
-        taken = peak / count
-        found[str(count)] = {**_alone(of_count, device), "peak_memory_bytes": peak}
+        found[str(count)] = measured = _alone(of_count, device)
+        taken = measured["peak_memory_bytes"] / count
     return found
 
 
@@ -116,11 +115,15 @@ def _growth(first: Size, device: str) -> list[dict[str, Any]]:
 
 
 def _alone(size: Size, device: str) -> dict[str, Any]:
-    """A company by itself: images a second of all its seeds."""
+    """A company by itself: images a second of all its seeds, start, peak memory."""
+    peak = _peak(size, "together", device)
     trained = Trained(size, "together", device)
-    start = trained.started()
-    once = trained.timed()
-    return {"images_per_second": spread([once() for _ in range(size.rounds)]), "seconds_to_first_step": start}
+    start, once = trained.started(), trained.timed()
+    return {
+        "images_per_second": spread([once() for _ in range(size.rounds)]),
+        "seconds_to_first_step": start,
+        "peak_memory_bytes": peak,
+    }
 
 
 class Trained:
