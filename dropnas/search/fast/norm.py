@@ -69,12 +69,19 @@ class _Norm(torch.autograd.Function):
         along = channel_sums(product, ctx.channels)  # of the gradient and the maps
         total = channel_sums(rows, ctx.channels)
         factor = inverse if scale is None else inverse * scale
-        offset = factor * total / -len(rows)
-        slope = factor * inverse * inverse * along / -len(rows)
+        in_scale = inverse * along
+        share = factor / -len(rows)
+        offset, slope = share * total, share * inverse * in_scale
         in_maps = torch.addcmul(offset, centred, slope, out=product).addcmul_(rows, factor)
-        in_scale = inverse * along if ctx.needs_input_grad[1] else None
         in_shift = total if ctx.needs_input_grad[2] else None
-        return in_maps.view(gradient.shape).to(gradient.dtype), in_scale, in_shift, None, None, None
+        return (
+            in_maps.view(gradient.shape).to(gradient.dtype),
+            in_scale if ctx.needs_input_grad[1] else None,
+            in_shift,
+            None,
+            None,
+            None,
+        )
 
 
 def batch_norm(
