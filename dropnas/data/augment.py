@@ -1,8 +1,8 @@
 """Augmentation of whole batches on the device where they lie (Section 4.2; crop, flip and Cutout as in DARTS).
 
-Design: every image gets its own draw, but a batch is one gather: no loop over images, no look back at the host when
-the generator lives on the images' device. A generator on the CPU may serve images on a GPU; its draws are then moved.
-Crop and flip can be drawn and applied apart, since a static step gets the draws of a whole epoch before it.
+Design: every image gets its own draw, but a batch is one gather: no loop over images, no look back at the host. What is
+drawn may be drawn for a whole epoch before (`draw_…`), on the CPU for any device; `random_…` draws for one batch. A
+generator on the CPU may serve images on a GPU; its draws are then moved.
 Crop and flip work on uint8, where the border is black as in the release; Cutout on normalised images, where its
 hole has the value of the mean.
 """
@@ -12,46 +12,43 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Pad by `padding` pixels of 0 on all sides and cut a window of the old size from a random place.
+def draw_crops(count: int, padding: int, generator: torch.Generator) -> Tensor:
+    """Rows and columns of the windows' corners in the padded images, int64 (2, count)."""
+    return torch.randint(2 * padding + 1, (2, count), generator=generator, device=generator.device)
+
+
+def crop(images: Tensor, padding: int, corners: Tensor) -> Tensor:
+    """Pad by `padding` pixels of 0 on all sides and cut a window of the old size out of each image.
 
     Args:
         images: (B, C, H, W) of any type.
-    """
-    return crop(images, padding, crop_places(len(images), padding, generator).to(images.device, non_blocking=True))
-
-
-def crop_places(count: int, padding: int, generator: torch.Generator) -> Tensor:
-    """Row and column of each random crop in the padded image: int64 (2, count), where the generator lives."""
-    return _integers((2, count), 2 * padding + 1, generator)
-
-
-def crop(images: Tensor, padding: int, places: Tensor) -> Tensor:
-    """Pad by `padding` pixels of 0 on all sides and cut windows of the old size.
-
-    Args:
-        images: (B, C, H, W) of any type.
-        places: int64 (2, B), on the same device.
+        corners: (2, B), as `draw_crops` gives them.
     """
     count, _, height, width = images.shape
     padded = functional.pad(images, (padding,) * 4)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, 2 padding + 1, 2 padding + 1, H, W), a view
-    return windows[torch.arange(count, device=images.device), :, places[0], places[1]]
+    return windows[torch.arange(count, device=images.device), :, corners[0], corners[1]]
+
+
+def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+    """`crop` at random places."""
+    corners = draw_crops(len(images), padding, generator)
+    return crop(images, padding, corners.to(images.device, non_blocking=True))
+
+
+def draw_flips(count: int, generator: torch.Generator) -> Tensor:
+    """Which images are mirrored: half of them on average, bool (count,)."""
+    return torch.randint(2, (count,), generator=generator, device=generator.device).bool()
+
+
+def flip(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Mirror those of the images (B, C, H, W) left to right that are named, bool (B,)."""
+    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability one half; images (B, C, H, W)."""
-    return flip(images, flips(len(images), generator).to(images.device, non_blocking=True))
-
-
-def flips(count: int, generator: torch.Generator) -> Tensor:
-    """Which images are mirrored: bool (count,), where the generator lives."""
-    return _integers((count,), 2, generator).bool()
-
-
-def flip(images: Tensor, flipped: Tensor) -> Tensor:
-    """Mirror some images (B, C, H, W) left to right; flipped is bool (B,), on the same device."""
-    return torch.where(flipped[:, None, None, None], images.flip(3), images)
+    return flip(images, draw_flips(len(images), generator).to(images.device, non_blocking=True))
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:

@@ -87,8 +87,8 @@ def _augmentation(config: SearchConfig, sizes: list[int], epoch: int) -> tuple[l
     random = generator(config.seed, "augmentation", epoch)
     places, flips = [], []
     for size in sizes:
-        places.append(augment.crop_places(size, config.crop_padding, random))
-        flips.append(augment.flips(size, random) if config.flip else torch.zeros(size, dtype=torch.bool))
+        places.append(augment.draw_crops(size, config.crop_padding, random))
+        flips.append(augment.draw_flips(size, random) if config.flip else torch.zeros(size, dtype=torch.bool))
     return places, flips
 
 
