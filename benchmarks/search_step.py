@@ -1,12 +1,17 @@
-"""A step of the search: the fast supernet and the plain one in turns, in whole steps with decay and alpha-adjust.
+"""A step of the search: fast, plain, and K seeds together as one program, with decay and alpha-adjust.
 
-Design choices: what is timed is a step of the stage itself (augmentation, masks, both optimisers) on an image of
-noise; peak memory on a CPU is that of a process that made one step of one kind. The share of the arithmetic counts the
-multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step; that of the bandwidth
-counts each tensor kept for going backward as written once and read once, so it is a lower bound.
+Design choices: what is timed are steps of the stage itself (draws, augmentation, masks, both optimisers) on images of
+noise, with the draws of their epoch; images of all seeds count. The fast and the plain supernet and a company of one
+run in turns; larger companies run by themselves, since a captured program keeps its memory, up to what the device
+should hold by what the last one took. Peak memory on a CPU is that of a process that made one step of one kind.
+The share of the arithmetic counts the multiply-adds of the plain supernet's convolutions with nothing dropped, three
+times for a step; that of the bandwidth counts each tensor kept for going backward as written once and read once, so it
+is a lower bound. How cost grows is told by points that differ from the first in one thing each.
 """
 
+import gc
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,73 +20,173 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks._interleaved import compared, in_turns, timed
+from benchmarks._interleaved import compared, in_turns, spread, timed
+from benchmarks._launches import launches
 from benchmarks._limits import conditions, limits, until_done
 from dropnas.data.arrays import ImageArrays
+from dropnas.precision import Precision
 from dropnas.search.config import SearchConfig
 from dropnas.search.stage import Search
 from dropnas.search.supernet import Supernet
+from dropnas.search.together import SearchesTogether
 from dropnas.space.spaces import ORIGINAL
-from dropnas.training import determinism
+from dropnas.training import determinism, precision
 
-Way = Literal["fast", "plain"]
+Way = Literal["fast", "plain", "together"]
 WAYS: tuple[Way, ...] = get_args(Way)
-SYNCHRONISES = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize", "cudaMemcpy")
 
 
 @dataclass(frozen=True)
 class Size:
-    """A search to be timed: the supernet, the batch, the side of its images, and rounds."""
+    """Searches to be timed: supernet, batch, side of the images, rounds, steps of a round, precision and seeds."""
 
     cells: int
     channels: int
     batch: int
     side: int
     rounds: int
+    steps: int = 1
+    precision: Precision = "fp32"
+    seeds: int = 1
 
 
 SIZES = {"paper": Size(14, 16, 8, 32, 4), "smoke": Size(3, 4, 64, 8, 10)}
-SIZES_CUDA = {"paper": Size(14, 16, 96, 32, 20)}
+PAPER_ON_GPU = Size(14, 16, 96, 32, 5, steps=4)
+SIZES_CUDA = {
+    "paper": PAPER_ON_GPU,
+    "paper in tf32": replace(PAPER_ON_GPU, precision="tf32"),
+    "paper in bf16": replace(PAPER_ON_GPU, precision="bf16"),
+}
+SEEDS, SEEDS_CUDA = {"smoke": (2, 4)}, (2, 4, 8)
+FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 5, steps=4)
+FREE = 0.9  # of a GPU's memory that a company may be expected to take
 
 
 def measure(device: str) -> dict[str, Any]:
-    """Images a second of both, their ratio, peak memory, shares of the device's limits."""
+    """Images a second of all ways, ratios, peak memory, start, shares of the device's limits, and growth."""
     determinism.apply(0, device, 1)
-    bounds, sizes = limits(device), SIZES_CUDA if device.startswith("cuda") else SIZES
-    return {**conditions(), "limits": bounds, **{name: _measured(size, device, bounds) for name, size in sizes.items()}}
+    on_gpu = device.startswith("cuda")
+    bounds, found = limits(device), dict[str, Any]()
+    for name, size in (SIZES_CUDA if on_gpu else SIZES).items():
+        found[name] = _measured(size, device, bounds)
+        found[name]["seeds_together"] = _companies(size, SEEDS_CUDA if on_gpu else SEEDS.get(name, ()), device)
+    return {**conditions(), "limits": bounds, **found, "growth": _growth(FIRST_CUDA if on_gpu else FIRST, device)}
 
 
 def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, Any]:
-    steps = {way: _step(size, way, device) for way in WAYS}
-    found = in_turns({way: timed(until_done(steps[way], device), size.batch) for way in WAYS}, size.rounds)
-    paces = compared(found, "fast")
-    result: dict[str, Any] = {**vars(size), "ratio": paces["ratio"]["plain"]}
+    """All ways for one seed, in turns."""
+    trained = {way: Trained(size, way, device) for way in WAYS}
+    starts = {way: trained[way].started() for way in WAYS}
+    found = in_turns({way: trained[way].timed() for way in WAYS}, size.rounds)
+    paces = {name: compared({way: found[way] for way in (name, "plain")}, name) for name in WAYS if name != "plain"}
+    result: dict[str, Any] = {**vars(size), "ratio": {name: pace["ratio"]["plain"] for name, pace in paces.items()}}
     for way in WAYS:
-        result[way] = {"images_per_second": paces[way], "peak_memory_bytes": _peak(size, way, device)}
-        result[way] |= _shares(size, steps[way], paces[way]["median"], bounds)
-        result[way] |= _launches(steps[way]) if device.startswith("cuda") else {}
+        pace = spread(found[way])
+        result[way] = {"images_per_second": pace, "seconds_to_first_step": starts[way]}
+        result[way] |= _shares(size, trained[way].eager, pace["median"], bounds)
+        result[way] |= trained[way].launches() if device.startswith("cuda") else {}
+    trained.clear()
+    for way in WAYS:
+        result[way]["peak_memory_bytes"] = _peak(size, way, device)
     return result
 
 
-def _step(size: Size, way: Way, device: str) -> Callable[[], object]:
-    config = replace(SearchConfig(), cells=size.cells, channels=size.channels, batch_size=size.batch, supernet=way)
-    noise = torch.randint(0, 256, (size.batch, 3, size.side, size.side), dtype=torch.uint8).to(device)
-    labels = torch.arange(size.batch, device=device) % 10
+def _companies(size: Size, seeds: tuple[int, ...], device: str) -> dict[str, Any]:
+    """Several seeds together, each number by itself; what the device would not hold is left out."""
+    found, taken = dict[str, Any](), 0.0  # bytes of a seed
+    for count in seeds:
+        of_count = replace(size, seeds=count)
+        if device.startswith("cuda") and taken * count > FREE * torch.cuda.get_device_properties(device).total_memory:
+            found[str(count)] = f"left out: it would take about {taken * count / 2**30:.0f} GiB"
+            continue
+        found[str(count)] = measured = _alone(of_count, device)
+        taken = measured["peak_memory_bytes"] / count
+    return found
+
+
+def _growth(first: Size, device: str) -> list[dict[str, Any]]:
+    """A few points that differ in one thing each from the first."""
+    changes: list[dict[str, int]] = [{}, {"cells": 2 * first.cells}, {"channels": 2 * first.channels}]
+    changes += [{"batch": 2 * first.batch}, {"seeds": 2}, {"seeds": 4}]
+    points = [replace(first, **change) for change in changes]  # type: ignore[arg-type]
+    return [{**vars(point), **_alone(point, device)} for point in points]
+
+
+def _alone(size: Size, device: str) -> dict[str, Any]:
+    """A company by itself: images a second of all its seeds, start, peak memory."""
+    peak = _peak(size, "together", device)
+    trained = Trained(size, "together", device)
+    start, once = trained.started(), trained.timed()
+    return {
+        "images_per_second": spread([once() for _ in range(size.rounds)]),
+        "seconds_to_first_step": start,
+        "peak_memory_bytes": peak,
+    }
+
+
+class Trained:
+    """Searches in one of the ways, with what is measured of them."""
+
+    def __init__(self, size: Size, way: Way, device: str) -> None:
+        self.size, self.way, self.device = size, way, device
+        _forget(device)
+        precision.apply(size.precision)
+        self.made_at = time.perf_counter()
+        config = SearchConfig(cells=size.cells, channels=size.channels, batch_size=size.batch, precision=size.precision)
+        images = _noise(size, device)
+        self.search: Any = (
+            SearchesTogether([replace(config, seed=seed) for seed in range(size.seeds)], ORIGINAL, images, device)
+            if way == "together"
+            else Search(replace(config, supernet=way), ORIGINAL, images, device)
+        )
+
+    def round(self) -> None:
+        """An epoch of a few steps."""
+        precision.apply(self.size.precision)
+        self.search.start_epoch(0)
+        for step in range(self.size.steps):
+            self.search.step(0, step)
+
+    def started(self) -> float:
+        """Seconds from before the supernet is made to the end of the first step, a capture included."""
+        self.search.start_epoch(0)
+        until_done(lambda: self.search.step(0, 0), self.device)()
+        return time.perf_counter() - self.made_at
+
+    def timed(self) -> Callable[[], float]:
+        """A round with its rate."""
+        amount = self.size.batch * self.size.steps * self.size.seeds
+        return timed(until_done(self.round, self.device), amount)
+
+    def eager(self) -> None:
+        """A step, operation by operation."""
+        self.search.start_epoch(0)
+        if self.way == "together":
+            self.search.program(self.size.batch)
+        else:
+            self.search.step(0, 0)
+
+    def launches(self) -> dict[str, int]:
+        """What a step asks of the host."""
+        self.search.start_epoch(0)
+        return launches(lambda: self.search.step(0, 0))
+
+
+def _noise(size: Size, device: str) -> ImageArrays:
+    count = size.batch * size.steps
+    noise = torch.randint(0, 256, (count, 3, size.side, size.side), dtype=torch.uint8).to(device)
     half = torch.full((3,), 0.5, device=device)
-    search = Search(config, ORIGINAL, ImageArrays(noise, labels, 10, half, half), device)
-    search.start_epoch(0)
-    return lambda: search.step(0, 0)
+    return ImageArrays(noise, torch.arange(count, device=device) % 10, 10, half, half)
 
 
 def _peak(size: Size, way: Way, device: str) -> int:
     """The most memory that a step takes, the process itself included on a CPU."""
     if device.startswith("cuda"):
-        step = _step(size, way, device)
+        _forget(device)
         torch.cuda.reset_peak_memory_stats(device)
-        step()
+        Trained(size, way, device).started()
         return torch.cuda.max_memory_allocated(device)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_peak_here, size, way).result()
@@ -89,10 +194,17 @@ def _peak(size: Size, way: Way, device: str) -> int:
 
 def _peak_here(size: Size, way: Way) -> int:
     determinism.apply(0, "cpu", 1)
-    _step(size, way, "cpu")()
+    Trained(size, way, "cpu").started()
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss knows the parent's, too
     assert peak is not None
     return int(peak[1]) * 1024
+
+
+def _forget(device: str) -> None:
+    """Give back the memory of what is no longer used."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
 
 
 def _shares(size: Size, step: Callable[[], object], pace: float, bounds: dict[str, float]) -> dict[str, float]:
@@ -121,14 +233,3 @@ def _flops(size: Size) -> float:
     with FlopCounterMode(display=False) as counter:
         supernet.eval()(images, mixture)
     return counter.get_total_flops()
-
-
-def _launches(step: Callable[[], object]) -> dict[str, int]:
-    """Kernel launches and waits of the host in a step."""
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
-        step()
-    names = [event.name for event in profiled.events()]
-    return {
-        "launches": sum("LaunchKernel" in name or name == "cudaGraphLaunch" for name in names),
-        "synchronisations": sum(name in SYNCHRONISES for name in names),
-    }

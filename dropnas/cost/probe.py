@@ -32,7 +32,7 @@ from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
 from dropnas.provenance.environment import environment
-from dropnas.search.stage import Search
+from dropnas.search.stage import Search, new_search
 from dropnas.space.published import load_genotype
 from dropnas.space.spaces import find_space
 from dropnas.stages import STAGES
@@ -170,13 +170,20 @@ def _seconds(work: Callable[[int], object], size: int, device: str) -> float:
 
 
 def _search(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
-    search = Search(config, find_space(config.space), _noise(shape.train, shape, device), device)
+    search = new_search(config, find_space(config.space), _noise(shape.train, shape, device), device)
     trained = search.steps_per_epoch * config.batch_size  # as the strategy uses the images
+    numbers = itertools.cycle(range(search.steps_per_epoch))
     search.start_epoch(0)
 
     def train(size: int) -> None:
-        search.config = replace(config, batch_size=size)
-        search.step(0, 0)
+        if isinstance(search, Search):
+            search.config = replace(config, batch_size=size)
+            search.step(0, 0)
+        else:  # a program has one size, the protocol's, and passes over an epoch
+            number = next(numbers)
+            if not number:
+                search.start_epoch(0)
+            search.step(0, number)
 
     return Timed(train, None, min(config.batch_size, shape.train), trained, 0)
 

@@ -76,8 +76,8 @@ def random_cutout(images: Tensor, side: int, generator: torch.Generator) -> Tens
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """uint8 (B, 3, H, W) in 0..255 to float32: scaled to 0..1, then (x - mean) / std with mean and std (3,)."""
-    return images.float().div_(255).sub_(mean[:, None, None]).div_(std[:, None, None])
+    """uint8 (B, 3, H, W) in 0..255 to the type of mean and std (3,): scaled to 0..1, then (x - mean) / std."""
+    return images.to(mean.dtype).div_(255).sub_(mean[:, None, None]).div_(std[:, None, None])
 
 
 def _hole(length: int, side: int, centres: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dropnas.precision import Precision
 from dropnas.search.architecture import Alphas
+from dropnas.search.optimisers import SGD, Adam
 from dropnas.search.supernet import Supernet
 
 
@@ -19,7 +20,7 @@ class SearchState:
         supernet: with the weights w.
         alphas: the two leaf tensors.
         weight_optimiser: SGD over `supernet.parameters()`, its learning rate set for the epoch.
-        alpha_optimiser: Adam over the alphas.
+        alpha_optimiser: Adam over the alphas. Both have `step`, `zero_grad`, `param_groups` and `state` as in torch.
         generator: on the CPU, for masks and whatever else a strategy draws; reproducible and in the checkpoint.
         precision, device: how and where to compute.
         epoch, epochs: counted from 0, and how many there will be.
@@ -29,8 +30,8 @@ class SearchState:
 
     supernet: Supernet
     alphas: Alphas
-    weight_optimiser: torch.optim.SGD
-    alpha_optimiser: torch.optim.Adam
+    weight_optimiser: SGD
+    alpha_optimiser: Adam
     generator: torch.Generator
     precision: Precision
     device: str

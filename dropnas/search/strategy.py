@@ -4,7 +4,7 @@ Design choices: a strategy is given the state of a search and a batch and trains
 and any two-level one by its share of held-out images; it owns nothing but what it adds itself. `GroupedDropout` is
 DropNAS with all its options, and the paper's other strategies are presets of it. Its step is a sequence of small
 methods, each to be overridden alone: `drop_probabilities`, `sample`, `differentiate`, `descend`, `decay`, `adjust`.
-Both optimisers are torch's; weight decay is not left to them, since only what was kept decays.
+Both optimisers are torch's but for the class; weight decay is not left to them, since only what was kept decays.
 """
 
 import inspect
@@ -18,15 +18,8 @@ from dropnas.errors import DropnasError
 from dropnas.extension import is_reference, load
 from dropnas.search.architecture import Alphas, alpha_adjust
 from dropnas.search.config import PRESETS, TWO_LEVEL, DropoutOptions, Scalar, SearchConfig
-from dropnas.search.dropout import (
-    KINDS,
-    Kept,
-    cell_masks,
-    drop_groups,
-    drop_probabilities,
-    sample_masks,
-    shared_masks,
-)
+from dropnas.search.dropout import Kept, drop_groups, drop_probabilities, sample_kept
+from dropnas.search.optimisers import SGD, Adam
 from dropnas.search.options import options_of, with_options
 from dropnas.search.state import SearchState, clip_gradients
 from dropnas.search.supernet import Supernet
@@ -37,20 +30,11 @@ from dropnas.training.precision import autocast
 __all__ = ["GroupedDropout", "SearchState", "Strategy", "make_optimisers", "make_strategy"]
 
 
-def make_optimisers(
-    config: SearchConfig, supernet: Supernet, alphas: Alphas
-) -> tuple[torch.optim.SGD, torch.optim.Adam]:
-    """SGD on w and Adam on the alphas, without weight decay, which is the strategy's business.
-
-    Momentum starts as zeros rather than as nothing, since the fused SGD cannot start the momentum of some weights only
-    (those that the first batch kept, where what was dropped is frozen). The first step is the same.
-    """
-    sgd = torch.optim.SGD(supernet.parameters(), lr=config.learning_rate, momentum=config.momentum, fused=True)
-    if config.momentum:
-        for weight in supernet.parameters():
-            sgd.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+def make_optimisers(config: SearchConfig, supernet: Supernet, alphas: Alphas) -> tuple[SGD, Adam]:
+    """SGD on w and Adam on the alphas, without weight decay, which is the strategy's business."""
     betas = (config.alpha_beta1, config.alpha_beta2)
-    return sgd, torch.optim.Adam(alphas, lr=config.alpha_learning_rate, betas=betas)
+    sgd = SGD(supernet.parameters(), config.learning_rate, config.momentum)
+    return sgd, Adam(alphas, config.alpha_learning_rate, betas)
 
 
 class Strategy(Protocol):
@@ -105,11 +89,8 @@ class GroupedDropout:
 
     def sample(self, state: SearchState) -> Kept:
         """Draw what this batch keeps."""
-        shared = self.options.masks == "shared"
-        kinds = state.supernet.kinds
-        count = KINDS if shared else len(kinds)
-        masks = sample_masks(count, self.drop_probabilities(state), self.groups, state.generator)
-        return shared_masks(masks, kinds) if shared else cell_masks(masks, kinds)
+        probabilities = self.drop_probabilities(state)
+        return sample_kept(self.options.masks, state.supernet.kinds, probabilities, self.groups, state.generator)
 
     def differentiate(self, state: SearchState, kept: Kept, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Leave the gradients of the loss in w and alpha; what was dropped has none. Gives loss and logits."""
@@ -194,7 +175,7 @@ class GroupedDropout:
 
 
 @torch.no_grad()
-def step_only(optimiser: torch.optim.Adam, alphas: Alphas, moving: Tensor) -> None:
+def step_only(optimiser: Adam, alphas: Alphas, moving: Tensor) -> None:
     """A step of Adam that moves only some alphas, and only their averages; moving is bool (2, edges, operations)."""
     zero = torch.zeros(())
     before = [

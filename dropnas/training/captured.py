@@ -9,6 +9,7 @@ Gradients are best taken with `torch.autograd.grad` inside the program: then the
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,12 +32,14 @@ class Captured:
         self, program: Callable[[], None], moving: Sequence[Tensor], device: str, beside: "Captured | None" = None
     ) -> None:
         self.program, self.moving, self.device = program, moving, device
-        self.beside = beside
         self.graph: torch.cuda.CUDAGraph | None = None
+        self.pool: Any = None
+        if self._on_gpu:
+            self.pool = beside.pool if beside else torch.cuda.graph_pool_handle()
 
     def __call__(self) -> None:
         """Run the program once."""
-        if not self.device.startswith("cuda"):
+        if not self._on_gpu:
             self.program()
             return
         if self.graph is None:
@@ -44,6 +47,10 @@ class Captured:
                 self._warm_up()
                 self.graph = self._capture()
         self.graph.replay()
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.device.startswith("cuda")
 
     def _warm_up(self) -> None:
         """Run the program on a stream of its own, as a capture does, and undo what it did."""
@@ -60,7 +67,6 @@ class Captured:
 
     def _capture(self) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
-        pool = self.beside.graph.pool() if self.beside is not None and self.beside.graph is not None else None
-        with torch.cuda.graph(graph, pool=pool):  # nothing runs here, it is only recorded
+        with torch.cuda.graph(graph, pool=self.pool):  # nothing runs here, it is only recorded
             self.program()
         return graph
