@@ -58,7 +58,7 @@ def run(config: SearchConfig, inputs: Sequence[Path], out: Path, workspace: Work
     started = time.perf_counter()
     rows = train(search, config.epochs, workspace)
     seconds = time.perf_counter() - started
-    _write(out, search, rows)
+    write(out, search, rows)
     return {"images_per_second": search.images_seen / seconds}
 
 
@@ -222,7 +222,8 @@ def _matrices(alphas: Alphas) -> Matrices:
     return {kind: matrix.tolist() for kind, matrix in alphas._asdict().items()}
 
 
-def _write(out: Path, search: Search, rows: list[Row]) -> None:
+def write(out: Path, search: Search, rows: list[Row]) -> None:
+    """Write the files of a finished search."""
     operations = list(search.space.operations)
     epochs = [{"epoch": epoch, **matrices} for epoch, matrices in enumerate(search.history)]
     write_json(out / "alphas.json", {"operations": operations, **search.history[-1]})
