@@ -28,7 +28,7 @@ class Workspace:
         workers: processes that decode images for ImageNet.
         location: where a dataset's source lies, if it is a local one.
         seeds_at_once: how many searches may train together; 0 as many as memory holds.
-        memory_mb: main memory that a job may use.
+        memory_mb: of main memory, that the job may use.
         checkpoint_seconds: between two checkpoints: what a killed run loses at most.
         progress: called with one plain line now and then.
         stopping: called when the run is asked to stop, before it saves its state.

@@ -72,8 +72,7 @@ def run_together(
     started = time.perf_counter()
     results = train_together(company, configs[0].epochs, workspaces)
     seconds = time.perf_counter() - started
-    seen = sum(search.images_seen for search in company.searches)
-    statistics = {"images_per_second": seen / seconds, "together": float(len(configs))}
+    statistics = {"images_per_second": company.images_seen / seconds, "together": float(len(configs))}
     for out, search, rows in zip(outs, company.searches, results, strict=True):
         if not isinstance(rows, DropnasError):
             write(out, search, rows)

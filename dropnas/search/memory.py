@@ -21,7 +21,7 @@ from dropnas.space.spaces import find_space
 from dropnas.workspace import Workspace
 
 USED = 0.9  # share of the memory; what is left is for what no measurement sees
-FEW = 2  # images; batch norm wants two
+FEW = (2, 4)  # images; batch norm wants two
 MIB = 2**20
 
 
@@ -30,7 +30,7 @@ def fitting(configs: Sequence[SearchConfig], images: ImageArrays, workspace: Wor
     if workspace.device.startswith("cuda"):
         return _fitting_on_gpu(configs, images, workspace.device)
     free = USED * workspace.memory_mb * MIB - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return max(1, int(free / _kept(configs[0], images)))
+    return max(1, int(free / _needed(configs[0], images)))
 
 
 def _fitting_on_gpu(configs: Sequence[SearchConfig], images: ImageArrays, device: str) -> int:
@@ -67,14 +67,26 @@ def _emptied() -> None:
     torch.cuda.empty_cache()
 
 
-def _kept(config: SearchConfig, images: ImageArrays) -> float:
-    """Bytes that autograd keeps of a batch of one search; what is kept twice counts once."""
+def _needed(config: SearchConfig, images: ImageArrays) -> float:
+    """Bytes that autograd keeps of a batch of one search, by a line through what it keeps of two small ones."""
+    few, more = (_kept(replace(config, batch_size=size), _first(images, size)) for size in FEW)
+    an_image = (more - few) / (FEW[1] - FEW[0])
+    return few + (config.batch_size - FEW[0]) * an_image
+
+
+def _first(images: ImageArrays, count: int) -> ImageArrays:
+    return replace(images, images=images.images[:count], labels=images.labels[:count])
+
+
+def _kept(config: SearchConfig, images: ImageArrays) -> int:
+    """Bytes that autograd keeps of a step; what is kept twice counts once."""
     kept: dict[int, int] = {}
 
     def note(saved: Tensor) -> Tensor:
-        kept[saved.data_ptr()] = saved.untyped_storage().nbytes()
+        storage = saved.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
         return saved
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
-        _steps([replace(config, batch_size=FEW)], images, "cpu", count=1)
-    return sum(kept.values()) * config.batch_size / FEW
+        _steps([config], images, "cpu", count=1)
+    return sum(kept.values())

@@ -23,6 +23,10 @@ class SearchesTogether:
         self.searches = [Search(config, space, images, device) for config in configs]
 
     @property
+    def images_seen(self) -> int:
+        return sum(search.images_seen for search in self.searches)
+
+    @property
     def steps_per_epoch(self) -> int:
         return self.searches[0].steps_per_epoch
 

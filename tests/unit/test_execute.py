@@ -1,4 +1,4 @@
-"""Runs that may train as one, through the very command's function: each is published once, whatever becomes of others."""
+"""Runs that may train as one: each is published once, whatever becomes of the others."""
 
 import json
 import multiprocessing
