@@ -26,3 +26,8 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
         raise DropnasError(f"{count} images are too few to train on", remedy="take at least 2")
     full, rest = divmod(count, batch_size)
     return full + (rest >= 2)
+
+
+def sizes(count: int, batch_size: int) -> list[int]:
+    """Images of each step of an epoch."""
+    return [min(batch_size, count - step * batch_size) for step in range(steps_per_epoch(count, batch_size))]

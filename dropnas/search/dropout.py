@@ -7,6 +7,7 @@ whole edge: the groups are independent, so the distribution is the same. "Kept" 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from dropnas.space.spaces import EDGES, SearchSpace
 PAPER_GROUP = 4  # |O_p| = |O_np| in the paper's space
 KINDS = 2  # normal, reduce
 Groups = Sequence[Sequence[int]]
+Masks = Literal["shared", "per-cell"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,15 @@ def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
 def drop_groups(options: DropoutOptions, space: SearchSpace) -> Groups:
     """The sets of operations of which at least one is kept on each edge."""
     return space.groups if options.grouping == "groups" else (range(len(space.operations)),)
+
+
+def sample_kept(
+    masks: Masks, kinds: tuple[int, ...], probabilities: Tensor, groups: Groups, generator: torch.Generator
+) -> Kept:
+    """Draw what a batch keeps in cells of these kinds, with the same mask for all cells of a kind or one for each."""
+    if masks == "shared":
+        return shared_masks(sample_masks(KINDS, probabilities, groups, generator), kinds)
+    return cell_masks(sample_masks(len(kinds), probabilities, groups, generator), kinds)
 
 
 def sample_masks(count: int, probabilities: Tensor, groups: Groups, generator: torch.Generator) -> Tensor:

@@ -1,15 +1,15 @@
 """The search stage (Section 4.2): trains the supernet and its alphas on the training images, and keeps what it found.
 
 Design choices: everything random has a generator of its own, named by the seed and its purpose, those of an epoch by
-the epoch as well, so that a resumed search continues bit for bit. The weights are drawn on the CPU, so that every
-device starts from the same ones. A strategy that trains w on a share of the images only (DARTS' two-level search) gets
+the epoch as well, so that a resumed search continues bit for bit. All of it is drawn on the CPU, so that every device
+sees the same. A strategy that trains w on a share of the images only (DARTS' two-level search) gets
 with each batch a random one of the others. What is written says nothing of time or machine.
 """
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import save
@@ -18,24 +18,41 @@ from torch import Tensor
 from dropnas.data import arrays, augment, batches
 from dropnas.data.held_out import apart
 from dropnas.errors import DropnasError
-from dropnas.search import derive
-from dropnas.search.architecture import Alphas, entropy, initial_alphas, spread
-from dropnas.search.config import DeriveConfig, SearchConfig
+from dropnas.search.architecture import Alphas, spread
+from dropnas.search.config import SearchConfig
+from dropnas.search.course import Matrices, describe, matrices, not_finite
 from dropnas.search.fast.supernet import FastSupernet, is_known
+from dropnas.search.start import first_alphas, first_supernet
 from dropnas.search.state import SearchState
 from dropnas.search.strategy import Strategy, make_optimisers, make_strategy
 from dropnas.search.supernet import Supernet
-from dropnas.space.names import SKIP
+from dropnas.search.together import SearchAlone, is_static
 from dropnas.space.spaces import SearchSpace, find_space
 from dropnas.training import determinism, precision
-from dropnas.training.initialisation import initialise
 from dropnas.training.loop import train
 from dropnas.training.metrics import Row, write_csv, write_json
 from dropnas.training.schedule import cosine
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
-Matrices = dict[str, list[list[float]]]
+
+class Searched(Protocol):
+    """What is written of a search."""
+
+    @property
+    def config(self) -> SearchConfig: ...
+
+    @property
+    def space(self) -> SearchSpace: ...
+
+    @property
+    def supernet(self) -> Supernet: ...
+
+    @property
+    def alphas(self) -> Alphas: ...
+
+    @property
+    def history(self) -> list[Matrices]: ...
 
 
 def run(config: SearchConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -54,12 +71,23 @@ def run(config: SearchConfig, inputs: Sequence[Path], out: Path, workspace: Work
     precision.apply(config.precision)
     images = arrays.load(inputs[0], "train", device=workspace.device)
     space = find_space(config.space)
-    search = Search(config, space, images, workspace.device)
+    search = new_search(config, space, images, workspace.device)
     started = time.perf_counter()
     rows = train(search, config.epochs, workspace)
     seconds = time.perf_counter() - started
     write(out, search, rows)
     return {"images_per_second": search.images_seen / seconds}
+
+
+def new_search(
+    config: SearchConfig, space: SearchSpace, images: arrays.ImageArrays, device: str
+) -> "Search | SearchAlone":
+    """The trainee of a search: on a GPU as one static program where that can be, else operation by operation.
+
+    A CPU is better served by leaving out what is dropped, which a static program computes in vain.
+    """
+    is_program = device.startswith("cuda") and is_static(config, space)
+    return (SearchAlone if is_program else Search)(config, space, images, device)
 
 
 class Search:
@@ -73,10 +101,20 @@ class Search:
         parts = apart(len(images), held_out, generator(config.seed, "held-out images"))
         self.trained, self.held_out = (part.to(device) for part in parts)  # indices
         self.state = _new_state(config, space, images.classes, device)
-        self.history: list[Matrices] = [_matrices(self.state.alphas)]
+        self.history: list[Matrices] = [matrices(self.state.alphas)]
         self.images_seen = 0  # since this start, for the throughput only
-        self.order, self.augmentation = torch.empty(0), generator(0, "augmentation", device=device)
+        self.order, self.augmentation = torch.empty(0), generator(0, "augmentation")
         self.loss_sum = self.correct = torch.zeros((), device=device)
+
+    @property
+    def supernet(self) -> Supernet:
+        """With the weights w."""
+        return self.state.supernet
+
+    @property
+    def alphas(self) -> Alphas:
+        """Both matrices."""
+        return self.state.alphas
 
     @property
     def steps_per_epoch(self) -> int:
@@ -89,7 +127,7 @@ class Search:
         for group in self.state.weight_optimiser.param_groups:
             group["lr"] = cosine(config.learning_rate, config.learning_rate_min, epoch, config.epochs)
         self.order = self.trained[batches.epoch_order(len(self.trained), config.seed, epoch).to(self.device)]
-        self.augmentation = generator(config.seed, "augmentation", epoch, device=self.device)
+        self.augmentation = generator(config.seed, "augmentation", epoch)
         self.state.generator = generator(config.seed, "masks", epoch)
         self.state.epoch = epoch
         self.loss_sum = torch.zeros((), device=self.device)
@@ -113,13 +151,9 @@ class Search:
         Raises:
             DropnasError: an alpha is not finite.
         """
-        if not all(bool(alpha.isfinite().all()) for alpha in self.state.alphas):
-            raise DropnasError(
-                "an alpha is not finite",
-                where=f"epoch {epoch + 1}",
-                remedy="a smaller alpha_learning_rate may mend it",
-            )
-        self.history.append(_matrices(self.state.alphas))
+        if fault := not_finite(self.state.alphas, epoch):
+            raise fault
+        self.history.append(matrices(self.state.alphas))
         count = min(self.steps_per_epoch * self.config.batch_size, len(self.trained))
         return {
             "train_loss": self.loss_sum.item() / count,
@@ -169,7 +203,7 @@ class Search:
             return None
         order = torch.randperm(len(self.held_out), generator=generator(self.config.seed, "held-out", epoch, step))
         chosen = self.held_out[order[: self.config.batch_size].to(self.device)]
-        random = generator(self.config.seed, "held-out augmentation", epoch, step, device=self.device)
+        random = generator(self.config.seed, "held-out augmentation", epoch, step)
         return self._augmented(chosen, random), self.images.labels[chosen]
 
 
@@ -194,38 +228,17 @@ def supernet_class(config: SearchConfig, space: SearchSpace) -> type[Supernet]:
 
 
 def _new_state(config: SearchConfig, space: SearchSpace, classes: int, device: str) -> SearchState:
-    supernet = supernet_class(config, space)(space, config.channels, config.cells, classes)
-    initialise(supernet, generator(config.seed, "weights"))
-    supernet.to(device)
-    drawn = initial_alphas(space, config.alpha_scale, generator(config.seed, "alphas"))
-    alphas = Alphas(*(alpha.to(device).requires_grad_() for alpha in drawn))
+    supernet = first_supernet(supernet_class(config, space), config, space, classes).to(device)
+    alphas = Alphas(*(alpha.to(device).requires_grad_() for alpha in first_alphas(config, space)))
     sgd, adam = make_optimisers(config, supernet, alphas)
     masks = generator(config.seed, "masks", 0)
     return SearchState(supernet, alphas, sgd, adam, masks, config.precision, device, epoch=0, epochs=config.epochs)
 
 
-def describe(space: SearchSpace, alphas: Alphas) -> Row:
-    """Where the alphas stand: entropy of p, skip-connects of the genotype, whether both scores give the same one."""
-    normal, reduce = (matrix.tolist() for matrix in alphas)
-    by_alpha = derive.genotype(space.operations, normal, reduce, DeriveConfig(score="alpha"))
-    by_probability = derive.genotype(space.operations, normal, reduce, DeriveConfig(score="probability"))
-    return {
-        "alpha_entropy_normal": entropy(alphas.normal),
-        "alpha_entropy_reduce": entropy(alphas.reduce),
-        "skips_normal": sum(name == SKIP for name, _ in by_alpha.normal),
-        "skips_reduce": sum(name == SKIP for name, _ in by_alpha.reduce),
-        "same_by_probability": int(derive.is_same(by_alpha, by_probability)),
-    }
-
-
-def _matrices(alphas: Alphas) -> Matrices:
-    return {kind: matrix.tolist() for kind, matrix in alphas._asdict().items()}
-
-
-def write(out: Path, search: Search, rows: list[Row]) -> None:
+def write(out: Path, search: Searched, rows: list[Row]) -> None:
     """Write the files of a finished search."""
     operations = list(search.space.operations)
-    epochs = [{"epoch": epoch, **matrices} for epoch, matrices in enumerate(search.history)]
+    epochs = [{"epoch": epoch, **of_both} for epoch, of_both in enumerate(search.history)]
     write_json(out / "alphas.json", {"operations": operations, **search.history[-1]})
     write_json(out / "history.json", {"operations": operations, "epochs": epochs})
     write_csv(out / "metrics.csv", rows)
@@ -235,10 +248,10 @@ def write(out: Path, search: Search, rows: list[Row]) -> None:
         "train_accuracy": rows[-1]["train_accuracy"],
         "epochs": search.config.epochs,
         "alpha_spread_start": spread(start),
-        "alpha_spread_end": spread(search.state.alphas),
-        "supernet": "fast" if isinstance(search.state.supernet, FastSupernet) else "plain",
-        "parameters": sum(weight.numel() for weight in search.state.supernet.parameters()),
+        "alpha_spread_end": spread(search.alphas),
+        "supernet": "fast" if isinstance(search.supernet, FastSupernet) else "plain",
+        "parameters": sum(weight.numel() for weight in search.supernet.parameters()),
     }
     write_json(out / "result.json", result)
-    weights = {name: value.cpu().contiguous() for name, value in search.state.supernet.state_dict().items()}
+    weights = {name: value.cpu().contiguous() for name, value in search.supernet.state_dict().items()}
     (out / "supernet.safetensors").write_bytes(save(weights))

@@ -18,15 +18,7 @@ from dropnas.errors import DropnasError
 from dropnas.extension import is_reference, load
 from dropnas.search.architecture import Alphas, alpha_adjust
 from dropnas.search.config import PRESETS, TWO_LEVEL, DropoutOptions, Scalar, SearchConfig
-from dropnas.search.dropout import (
-    KINDS,
-    Kept,
-    cell_masks,
-    drop_groups,
-    drop_probabilities,
-    sample_masks,
-    shared_masks,
-)
+from dropnas.search.dropout import Kept, drop_groups, drop_probabilities, sample_kept
 from dropnas.search.options import options_of, with_options
 from dropnas.search.state import SearchState, clip_gradients
 from dropnas.search.supernet import Supernet
@@ -105,11 +97,8 @@ class GroupedDropout:
 
     def sample(self, state: SearchState) -> Kept:
         """Draw what this batch keeps."""
-        shared = self.options.masks == "shared"
-        kinds = state.supernet.kinds
-        count = KINDS if shared else len(kinds)
-        masks = sample_masks(count, self.drop_probabilities(state), self.groups, state.generator)
-        return shared_masks(masks, kinds) if shared else cell_masks(masks, kinds)
+        probabilities = self.drop_probabilities(state)
+        return sample_kept(self.options.masks, state.supernet.kinds, probabilities, self.groups, state.generator)
 
     def differentiate(self, state: SearchState, kept: Kept, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Leave the gradients of the loss in w and alpha; what was dropped has none. Gives loss and logits."""

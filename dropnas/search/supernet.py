@@ -121,6 +121,14 @@ class Supernet(nn.Module):
         logits: Tensor = self(images, mixtures(alphas, kept, self.kinds))
         return logits
 
+    @property
+    def places(self) -> list[int | None]:
+        """Of each weight, in the order of `parameters()`: the flat index (cell, edge, operation) of its operation.
+
+        It is None for what is not on an edge.
+        """
+        return [place for _, place in self._places]
+
     def weights(self, kept: Tensor) -> list[nn.Parameter]:
         """The weights w that a mask leaves, in the order of `parameters()`.
 

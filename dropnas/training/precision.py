@@ -18,7 +18,10 @@ def apply(precision: Precision) -> None:
 
 
 def autocast(precision: Precision, device: str) -> AbstractContextManager[object]:
-    """The context of a forward pass: bfloat16 where torch thinks it safe for bf16, nothing otherwise."""
+    """The context of a forward pass: bfloat16 where torch thinks it safe for bf16, nothing otherwise.
+
+    Casts are not remembered: each weight is used once in a pass, and a captured graph must make its casts itself.
+    """
     if precision != "bf16":
         return nullcontext()
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, cache_enabled=False)

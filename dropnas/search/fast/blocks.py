@@ -1,14 +1,12 @@
 """What operations are made of, for several equal operations at once that read the same or parallel maps.
 
-Design choices: maps are (B, H, W, E * C), contiguous: those of E operations side by side. The modules are the plain
-supernet's own, and so are their weights and running statistics; here they are only computed in another way.
-A mixing weight is the scale of the batch norm that ends its operation, so that weighting costs no pass over the maps,
-and the derivative in it comes with that of the norm.
+Design choices: maps are (B, H, W, E * K * C), contiguous: those of E operations side by side, each of K supernets. The
+modules are the plain supernet's own, and so are their weights and running statistics; here they are only computed in
+another way. A mixing weight is the scale of the batch norm that ends its operation, so that weighting costs no pass
+over the maps, and the derivative in it comes with that of the norm.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,37 +14,9 @@ from torch.nn import functional
 
 from dropnas.search.fast.depthwise import depthwise
 from dropnas.search.fast.norm import batch_norm
+from dropnas.search.fast.pointwise import pointwise
+from dropnas.search.fast.tally import Tally
 from dropnas.space.operations import FactorizedReduce
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What the batch norms of a pass have seen, so that their statistics move all at once.
-
-    Attributes:
-        norms: one for each time that one saw the batch.
-        means, variances: what it saw, the variance unbiased.
-    """
-
-    norms: list[nn.BatchNorm2d] = field(default_factory=list)
-    means: list[Tensor] = field(default_factory=list)
-    variances: list[Tensor] = field(default_factory=list)
-
-    def note(self, norms: Sequence[nn.BatchNorm2d], means: Sequence[Tensor], variances: Sequence[Tensor]) -> None:
-        """Remember what each of these norms saw."""
-        self.norms.extend(norms)
-        self.means.extend(means)
-        self.variances.extend(variances)
-
-    @torch.no_grad()
-    def write(self) -> None:
-        """Move the running statistics, count the batch."""
-        momentum = self.norms[0].momentum
-        assert momentum is not None
-        for running, seen in (("running_mean", self.means), ("running_var", self.variances)):
-            torch._foreach_lerp_([getattr(norm, running) for norm in self.norms], seen, momentum)
-        counters: list[Any] = [norm.num_batches_tracked for norm in self.norms]
-        torch._foreach_add_(counters, 1)
 
 
 def side_by_side(parts: Sequence[Tensor]) -> Tensor:
@@ -64,14 +34,9 @@ def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Te
     return depthwise(maps, [side_by_side([layer.weight for layer in layers])], dilation)[0]
 
 
-def pointwise(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
+def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
     """1x1 convolutions of E operations, each of its own part of the channels."""
-    if len(layers) == 1:
-        return functional.linear(maps, layers[0].weight.flatten(1))
-    matrices = torch.stack([layer.weight.flatten(1) for layer in layers])  # (E, C', C)
-    parts = maps.reshape(-1, *matrices.shape[::2]).transpose(0, 1)  # (E, B * H * W, C)
-    mixed = torch.bmm(parts, matrices.transpose(1, 2)).transpose(0, 1)
-    return mixed.reshape(*maps.shape[:3], -1)
+    return pointwise(maps, torch.stack([layer.weight.flatten(1) for layer in layers]))
 
 
 def normed(
@@ -85,7 +50,7 @@ def normed(
 
     Args:
         norms: whose running statistics move.
-        scales: of each operation (C,); 1 if not given.
+        scales: of the channels of maps, in parts that follow each other; 1 if not given.
         rectify: whether a ReLU follows.
     """
     normal = batch_norm(maps, None if scales is None else side_by_side(scales), norms[0].eps, rectify)
@@ -93,26 +58,40 @@ def normed(
     return normal.maps
 
 
-def shared_norm(maps: Tensor, norms: Sequence[nn.BatchNorm2d], tally: Tally) -> Tensor:
-    """The batch norm of maps that E equal norms would all give; the running statistics of all of them move."""
-    normal = batch_norm(maps, None, norms[0].eps)
-    tally.note(norms, [normal.mean] * len(norms), [normal.variance] * len(norms))
+def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], tally: Tally) -> Tensor:
+    """The batch norm of maps that equal norms (E, K) would give E times; the running statistics of all of them move."""
+    normal = batch_norm(maps, None, norms[0][0].eps)
+    for each in norms:
+        tally.note(each, normal.mean.chunk(len(each)), normal.variance.chunk(len(each)))
     return normal.maps
 
 
 def reduced(
-    rectified: Tensor, layers: Sequence[FactorizedReduce], tally: Tally, scales: Sequence[Tensor] | None = None
+    rectified: Tensor,
+    layers: Sequence[Sequence[FactorizedReduce]],
+    tally: Tally,
+    scales: Sequence[Tensor] | None = None,
 ) -> Tensor:
-    """FactorizedReduce of E operations that read the same maps, after their ReLU: (B, H / 2, W / 2, E * C)."""
+    """FactorizedReduce of operations (E, K) that read the same maps, after their ReLU.
+
+    Returns:
+        (B, H / 2, W / 2, E * K * C).
+    """
     height, width = rectified.shape[1:3]
     straight = rectified[:, ::2, ::2]
     shifted = functional.pad(rectified, (0, 0, 0, width % 2, 0, height % 2))[:, 1::2, 1::2]
-    halves = [
-        functional.linear(maps, side_by_side([getattr(layer, name).weight for layer in layers]).flatten(1))
-        for maps, name in ((straight, "straight"), (shifted, "shifted"))
-    ]
-    joined = torch.cat([half.reshape(*half.shape[:-1], len(layers), -1) for half in halves], dim=-1).flatten(-2)
-    return normed(joined, [layer.norm for layer in layers], tally, scales)
+    halves = [_half(straight, [[each.straight for each in alike] for alike in layers])]
+    halves.append(_half(shifted, [[each.shifted for each in alike] for alike in layers]))
+    joined = torch.cat(halves, dim=-1).flatten(-3)
+    return normed(joined, [layer.norm for alike in layers for layer in alike], tally, scales)
+
+
+def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:
+    """1x1 convolutions (E, K) of the maps of K supernets: (B, H, W, E, K, C')."""
+    of_seeds = zip(*layers, strict=True)
+    matrices = torch.stack([side_by_side([layer.weight for layer in alike]).flatten(1) for alike in of_seeds])
+    mixed = pointwise(maps.contiguous(), matrices)
+    return mixed.view(*mixed.shape[:-1], len(layers[0]), len(layers), -1).transpose(-2, -3)
 
 
 def pooled(maps: Tensor, pool: nn.Module) -> Tensor:

@@ -15,21 +15,37 @@ from torch.autograd.function import once_differentiable
 class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
-        stacked = torch.stack(maps).flatten(1)  # (operations, values)
+        stacked = _stacked(maps, len(weights))  # (K, operations, values)
         ctx.save_for_backward(weights, stacked)
-        ctx.shape = maps[0].shape
-        return tuple((weights @ stacked).view(-1, *ctx.shape).unbind())
+        return _apart(weights @ stacked, maps[0])
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         weights, stacked = ctx.saved_tensors
-        rows = torch.stack(gradients).flatten(1)  # (edges, values)
-        in_maps = (weights.t() @ rows).view(-1, *ctx.shape).unbind()
-        return rows @ stacked.t(), *in_maps
+        rows = _stacked(gradients, len(weights))  # (K, edges, values)
+        return rows @ stacked.transpose(1, 2), *_apart(weights.transpose(1, 2) @ rows, gradients[0])
 
 
 def spread(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """For each edge the weighted sum of equal maps; weights (edges, maps)."""
+    """For each edge the weighted sum of equal maps.
+
+    Args:
+        weights: of K supernets: (K, edges, maps).
+        maps: each (B, H, W, K * C).
+    """
     mixed: tuple[Tensor, ...] = _Spread.apply(weights, *maps)  # type: ignore[no-untyped-call]
     return mixed
+
+
+def _stacked(maps: Sequence[Tensor], groups: int) -> Tensor:
+    """Equal maps (B, H, W, K * C) as matrices (K, maps, B * H * W * C)."""
+    grouped = [each.reshape(-1, groups, each.shape[-1] // groups).transpose(0, 1) for each in maps]
+    return torch.stack(grouped, dim=1).flatten(2)
+
+
+def _apart(matrices: Tensor, like: Tensor) -> tuple[Tensor, ...]:
+    """The inverse: each row of the matrices as maps."""
+    groups, channels = len(matrices), like.shape[-1] // len(matrices)
+    rows = matrices.view(groups, -1, like.shape[:-1].numel(), channels).permute(1, 2, 0, 3)
+    return tuple(row.reshape(like.shape) for row in rows)

@@ -1,0 +1,53 @@
+"""1x1 convolutions of several groups of channels side by side, as matrix products that take and leave them so.
+
+Design choices: a product reads its group's channels from between those of the others and writes its answer likewise,
+so nothing is regrouped in memory, going forward or back.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class _Pointwise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, matrices: Tensor) -> Tensor:
+        ctx.save_for_backward(maps, matrices)
+        return _multiplied(maps, matrices.transpose(1, 2))
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+        maps, matrices = ctx.saved_tensors
+        gradient, groups = gradient.contiguous(), len(matrices)
+        in_maps = _multiplied(gradient, matrices) if ctx.needs_input_grad[0] else None
+        return in_maps, torch.bmm(_grouped(gradient, groups).transpose(1, 2), _grouped(maps, groups))
+
+
+def pointwise(maps: Tensor, matrices: Tensor) -> Tensor:
+    """Multiply the channels of each of G groups by a matrix of its own.
+
+    Args:
+        maps: (B, H, W, G * C), contiguous.
+        matrices: (G, C', C), of the same type.
+
+    Returns:
+        (B, H, W, G * C'), contiguous.
+    """
+    mixed: Tensor = _Pointwise.apply(maps, matrices)  # type: ignore[no-untyped-call]
+    return mixed
+
+
+def _multiplied(maps: Tensor, matrices: Tensor) -> Tensor:
+    """The groups of maps times matrices (G, C, C')."""
+    groups, _, channels = matrices.shape
+    out = maps.new_empty(*maps.shape[:-1], groups * channels)
+    torch.bmm(_grouped(maps, groups), matrices, out=_grouped(out, groups))
+    return out
+
+
+def _grouped(maps: Tensor, groups: int) -> Tensor:
+    """The same memory as (G, B * H * W, C)."""
+    return maps.view(-1, groups, maps.shape[-1] // groups).transpose(0, 1)

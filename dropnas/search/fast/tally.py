@@ -1,0 +1,93 @@
+"""What batch norms see in a pass, and how their running statistics move by it: all at once.
+
+Design choices: statistics are noted in the pass and written when it is over, in a few calls for all norms. What was
+computed in vain, since a mask drops it, moves nothing: its norms take the share 0 of the batch, so that nobody has to
+know on the host what the mask says.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dropnas.search.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the batch norms of a pass have seen.
+
+    Attributes:
+        norms: one for each time that one saw the batch.
+        means, variances: what it saw, the variance unbiased.
+    """
+
+    norms: list[nn.BatchNorm2d] = field(default_factory=list)
+    means: list[Tensor] = field(default_factory=list)
+    variances: list[Tensor] = field(default_factory=list)
+
+    def note(self, norms: Sequence[nn.BatchNorm2d], means: Sequence[Tensor], variances: Sequence[Tensor]) -> None:
+        """Remember what each of these norms saw."""
+        self.norms.extend(norms)
+        self.means.extend(means)
+        self.variances.extend(variances)
+
+    @torch.no_grad()
+    def write(self, shares: Mapping[nn.Module, "Share"] | None = None) -> None:
+        """Move the running statistics, count the batch; `shares` says how far, all the way if not given."""
+        momentum: Any = self.norms[0].momentum
+        steps: Any = 1
+        if shares is not None:
+            momentum = [shares[norm].momentum for norm in self.norms]
+            steps = [shares[norm].batches for norm in self.norms]
+        for running, seen in (("running_mean", self.means), ("running_var", self.variances)):
+            torch._foreach_lerp_([getattr(norm, running) for norm in self.norms], seen, momentum)
+        counters: list[Any] = [norm.num_batches_tracked for norm in self.norms]
+        torch._foreach_add_(counters, steps)
+
+
+class Share(NamedTuple):
+    """How far a norm moves: its momentum for each channel (C,) and the batches that it counts, a whole number ()."""
+
+    momentum: Tensor
+    batches: Tensor
+
+
+class Shares:
+    """How far the norms of K supernets move by a batch of which masks drop operations."""
+
+    def __init__(self, supernets: Sequence[Supernet]) -> None:
+        """Find which part of the masks (K, cells, edges, operations) each norm depends on."""
+        places = [place for number, supernet in enumerate(supernets) for place in _places(supernet, number)]
+        always = sum(len(list(_operations(supernet))) for supernet in supernets)
+        self._norms = [norm for norm, _ in places]
+        self._widths = [norm.num_features for norm in self._norms]
+        device = self._norms[0].num_batches_tracked.device  # type: ignore[union-attr]
+        self._places = torch.tensor([always if place is None else place for _, place in places], device=device)
+        self._channels = self._places.repeat_interleave(torch.tensor(self._widths, device=device))
+
+    def of(self, kept: Tensor) -> dict[nn.Module, Share]:
+        """The share of each norm; kept is bool (K, cells, edges, operations)."""
+        keeps = torch.cat([kept.flatten(), kept.new_ones(1)])
+        some: Any = self._norms[0]
+        weights = (some.momentum * keeps.to(some.running_mean.dtype)).index_select(0, self._channels)
+        momentum = torch.split(weights, self._widths)  # type: ignore[no-untyped-call]
+        batches = keeps.long().index_select(0, self._places).unbind()
+        return dict(zip(self._norms, map(Share, momentum, batches), strict=True))
+
+
+def _operations(supernet: Supernet) -> Iterator[nn.Module]:
+    cells: Any = supernet.cells
+    return (operation for cell in cells for edge in cell.edges for operation in edge.children())
+
+
+def _places(supernet: Supernet, number: int) -> Iterator[tuple[nn.BatchNorm2d, int | None]]:
+    """The norms of the supernet of that number, each with its flat index in the masks, None off the edges."""
+    operations = list(_operations(supernet))
+    first = number * len(operations)
+    place_of = {part: first + place for place, each in enumerate(operations) for part in each.modules()}
+    for module in supernet.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            yield module, place_of.get(module)

@@ -1,0 +1,193 @@
+"""K supernets as groups of one network against K plain ones, and that no mask changes what is computed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dropnas.search.architecture import Alphas, initial_alphas, kept_rows
+from dropnas.search.dropout import sample_masks
+from dropnas.search.fast import cell as fast_cell
+from dropnas.search.fast.supernet import FastSupernet
+from dropnas.search.fast.together import SupernetsTogether
+from dropnas.search.supernet import Supernet
+from dropnas.space.spaces import ORIGINAL, SPACES, SearchSpace
+from dropnas.training.initialisation import initialise
+from dropnas.training.seeding import generator
+
+CELLS, CHANNELS, CLASSES, BATCH, SEEDS = 4, 3, 5, 4, 3  # cells: two normal ones, two reductions
+AGREEMENT = 1e-9  # of each tensor's largest magnitude
+LARGE, SMALL = 0, 2**16  # values up to which operations are computed side by side
+
+
+def make(kind: type[Any], space: SearchSpace, seed: int) -> Any:
+    supernet = kind(space, CHANNELS, CELLS, CLASSES)
+    initialise(supernet, generator(seed, "weights"))
+    return supernet.double()
+
+
+def alphas_of(space: SearchSpace, seed: int) -> Alphas:
+    drawn = initial_alphas(space, 0.5, generator(seed, "alphas"))
+    return Alphas(*(alpha.double().requires_grad_() for alpha in drawn))
+
+
+def images_of(side: int, seed: int) -> Tensor:
+    return torch.randn(BATCH, 3, side, side, generator=generator(seed, "images"), dtype=torch.float64)
+
+
+def labels_of(seed: int) -> Tensor:
+    return (torch.arange(BATCH) + seed) % CLASSES
+
+
+def masks_of(space: SearchSpace, probability: float, seed: int) -> Tensor:
+    probabilities = torch.full((len(space.operations),), probability, dtype=torch.float64)
+    return sample_masks(CELLS, probabilities, space.groups, generator(seed, "masks"))
+
+
+def passed_together(
+    supernets: Sequence[FastSupernet], alphas: Sequence[Alphas], kept: Tensor, side: int
+) -> tuple[Tensor, Tensor]:
+    """Logits and the gradient of the rows, after a pass forward and backward."""
+    rows = torch.stack([kept_rows(a, k, supernets[0].kinds) for a, k in zip(alphas, kept, strict=True)])
+    rows.retain_grad()
+    images = torch.stack([images_of(side, seed) for seed in range(len(supernets))])
+    logits = SupernetsTogether(supernets).mix(images, rows, kept)
+    labels = torch.stack([labels_of(seed) for seed in range(len(supernets))])
+    functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum").div(BATCH).backward()
+    assert rows.grad is not None
+    return logits, rows.grad
+
+
+def assert_close(name: str, ours: Tensor, theirs: Tensor, floor: float = 0.0) -> None:
+    limit = AGREEMENT * max(float(theirs.detach().abs().max()), floor)
+    assert float((ours - theirs).detach().abs().max()) <= limit, name
+
+
+def assert_as_plain(space: SearchSpace, kept: Tensor, side: int) -> None:
+    """All that a pass gives each seed is what its own plain supernet gives."""
+    count = len(kept)
+    supernets = [make(FastSupernet, space, seed) for seed in range(count)]
+    ours = [alphas_of(space, seed) for seed in range(count)]
+    logits, of_rows = passed_together(supernets, ours, kept, side)
+    assert (of_rows[~kept] == 0).all()
+    for seed in range(count):
+        plain, alphas = make(Supernet, space, seed), alphas_of(space, seed)
+        expected = plain.mix(images_of(side, seed), alphas, kept[seed])
+        functional.cross_entropy(expected, labels_of(seed)).backward()
+        assert_close("logits", logits[seed], expected)
+        for found, right in zip(ours[seed], alphas, strict=True):
+            assert found.grad is not None and right.grad is not None
+            assert_close("alphas", found.grad, right.grad)
+        assert_same_modules(supernets[seed], plain)
+
+
+def assert_same_modules(ours: FastSupernet, plain: Supernet) -> None:
+    """Gradients and running statistics are those of the plain one; without a gradient there ours is exactly zero."""
+    gradients = [weight.grad for weight in plain.parameters() if weight.grad is not None]
+    floor = 1e-6 * max(float(gradient.abs().max()) for gradient in gradients)
+    for (name, weight), right in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        assert weight.grad is not None or right.grad is None, name
+        if right.grad is not None:
+            assert weight.grad is not None
+            assert_close(name, weight.grad, right.grad, floor)
+        elif weight.grad is not None:
+            assert (weight.grad == 0).all(), name
+    for norm, right in zip(ours.modules(), plain.modules(), strict=True):
+        for name, value in right.named_buffers(recurse=False):
+            assert_close(name, getattr(norm, name).double(), value.double(), floor=1.0)
+        if isinstance(right, torch.nn.BatchNorm2d) and not right.num_batches_tracked:
+            assert all(map(torch.equal, norm.buffers(), right.buffers()))
+
+
+@st.composite
+def masks(draw: st.DrawFn) -> tuple[SearchSpace, Tensor]:
+    space = SPACES[draw(st.sampled_from(sorted(SPACES)))]
+    count, seed = draw(st.sampled_from([1, 2, SEEDS])), draw(st.integers(0, 2**31))
+    probability = draw(st.sampled_from([0.0, 0.3, 0.875]))
+    return space, torch.stack([masks_of(space, probability, seed + number) for number in range(count)])
+
+
+@settings(max_examples=12, deadline=None)
+@given(masks(), st.sampled_from([4, 7, 8]), st.sampled_from([LARGE, SMALL]))
+def test_each_seed_has_the_numbers_of_its_plain_supernet(
+    drawn: tuple[SearchSpace, Tensor], side: int, side_by_side: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast_cell, "SIDE_BY_SIDE", side_by_side)
+        assert_as_plain(*drawn, side)
+
+
+@pytest.mark.parametrize("name", sorted(SPACES))
+@pytest.mark.parametrize("side", [7, 8])
+def test_three_seeds_of_each_space(name: str, side: int) -> None:
+    space = SPACES[name]
+    assert_as_plain(space, torch.stack([masks_of(space, 0.4, seed) for seed in range(SEEDS)]), side)
+
+
+def test_only_zeros_kept_on_all_edges_of_a_node() -> None:
+    kept = torch.ones(2, CELLS, 14, 8, dtype=torch.bool)
+    kept[1, :, :2, :7] = False
+    assert_as_plain(ORIGINAL, kept, 8)
+
+
+class Operators(TorchDispatchMode):
+    """Writes down what torch computes: the operators with the shapes that they work on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        shapes = tuple(tuple(arg.shape) if isinstance(arg, Tensor) else None for arg in args)
+        self.seen.append((str(func), shapes))
+        assert "device" not in (kwargs or {}) or "copy" not in str(func)
+        return func(*args, **(kwargs or {}))
+
+
+WAITING = ("_local_scalar_dense", "nonzero", "item", "is_nonzero", "lift_fresh", "masked_select", "unique", "equal")
+
+
+def operators(kept: Tensor, side: int) -> list[tuple[str, tuple[Any, ...]]]:
+    supernets = [make(FastSupernet, ORIGINAL, seed) for seed in range(len(kept))]
+    together, rows = SupernetsTogether(supernets), torch.rand(kept.shape, dtype=torch.float64, requires_grad=True)
+    images = torch.stack([images_of(side, seed) for seed in range(len(kept))])
+    parameters = [weight for supernet in supernets for weight in supernet.parameters()]
+    with Operators() as noted:
+        logits = together.mix(images, rows, kept)
+        torch.autograd.grad(logits.logsumexp(-1).sum(), [rows, *parameters])
+    return noted.seen
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_what_is_computed_does_not_depend_on_the_masks(side: int) -> None:
+    first, second = (
+        operators(torch.stack([masks_of(ORIGINAL, p, seed) for seed in range(2)]), side) for p in (0.1, 0.8)
+    )
+    assert first == second
+    names = {name.removeprefix("aten.").partition(".")[0] for name, _ in first}
+    assert "bmm" in names and not names & set(WAITING)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_each_seed_has_its_numbers_on_a_gpu() -> None:
+    kept = torch.stack([masks_of(ORIGINAL, 0.4, seed) for seed in range(SEEDS)])
+    rows = torch.rand(kept.shape, dtype=torch.float64)
+    images = torch.stack([images_of(8, seed) for seed in range(SEEDS)])
+    found = []
+    for device in ("cuda", "cpu"):
+        supernets = [make(FastSupernet, ORIGINAL, seed).to(device) for seed in range(SEEDS)]
+        parameters = [weight for supernet in supernets for weight in supernet.parameters()]
+        mixing = rows.to(device).requires_grad_()
+        logits = SupernetsTogether(supernets).mix(images.to(device), mixing, kept.to(device))
+        gradients = torch.autograd.grad(logits.logsumexp(-1).sum(), [mixing, *parameters])
+        buffers = [value for supernet in supernets for value in supernet.buffers()]
+        found.append([value.detach().double().cpu() for value in (logits, *gradients, *buffers)])
+    for number, (ours, right) in enumerate(zip(*found, strict=True)):
+        assert_close(str(number), ours, right, floor=1e-3)
