@@ -189,8 +189,8 @@ class _Loop:
                 return
         if saved:  # they were killed after their last epoch
             self._restore(saved)
-        elif self._due(min(self.interval, SPACING)):
-            self._save(self.epochs, 0)
+        elif len(self.runs) > 1 or self._due(min(self.interval, SPACING)):
+            self._save(self.epochs, 0)  # several are published one by one: a kill between must leave the rest complete
 
     def _run_epoch(self, epoch: int, first: int) -> None:
         started, steps = time.monotonic(), self.company.steps_per_epoch
