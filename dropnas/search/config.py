@@ -110,8 +110,8 @@ class SearchConfig:
 
     @property
     def asks_for_fast(self) -> bool:
-        """Whether the fast supernet is wanted where the space allows it; two-level searches and bf16 have the plain."""
-        return self.supernet != "plain" and self.strategy not in TWO_LEVEL and self.precision != "bf16"
+        """Whether the fast supernet is wanted where the space allows it; two-level searches have the plain one."""
+        return self.supernet != "plain" and self.strategy not in TWO_LEVEL
 
     @property
     def seeds_together(self) -> bool:

@@ -24,19 +24,14 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
-def repeated(maps: Tensor, times: int) -> Tensor:
-    """The same maps side by side: (B, H, W, times * C)."""
-    return maps if times == 1 else torch.cat([maps] * times, dim=-1)
-
-
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
     """Depthwise convolutions of E operations, stride 1, of the dilation given rather than the layers' own."""
-    return depthwise(maps, [side_by_side([layer.weight for layer in layers])], dilation)[0]
+    return depthwise(maps, [side_by_side([layer.weight for layer in layers]).to(maps.dtype)], dilation)[0]
 
 
 def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
     """1x1 convolutions of E operations, each of its own part of the channels."""
-    return pointwise(maps, torch.stack([layer.weight.flatten(1) for layer in layers]))
+    return pointwise(maps, torch.stack([layer.weight.flatten(1) for layer in layers]).to(maps.dtype))
 
 
 def normed(
@@ -53,14 +48,15 @@ def normed(
         scales: of the channels of maps, in parts that follow each other; 1 if not given.
         rectify: whether a ReLU follows.
     """
-    normal = batch_norm(maps, None if scales is None else side_by_side(scales), norms[0].eps, rectify)
+    scale = None if scales is None else side_by_side(scales)
+    normal = batch_norm(maps, scale, norms[0].eps, norms[0].num_features, rectify)
     tally.note(norms, normal.mean.chunk(len(norms)), normal.variance.chunk(len(norms)))
     return normal.maps
 
 
 def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], tally: Tally) -> Tensor:
     """The batch norm of maps that equal norms (E, K) would give E times; the running statistics of all of them move."""
-    normal = batch_norm(maps, None, norms[0][0].eps)
+    normal = batch_norm(maps, None, norms[0][0].eps, norms[0][0].num_features)
     for each in norms:
         tally.note(each, normal.mean.chunk(len(each)), normal.variance.chunk(len(each)))
     return normal.maps
@@ -90,7 +86,7 @@ def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:
     """1x1 convolutions (E, K) of the maps of K supernets: (B, H, W, E, K, C')."""
     of_seeds = zip(*layers, strict=True)
     matrices = torch.stack([side_by_side([layer.weight for layer in alike]).flatten(1) for alike in of_seeds])
-    mixed = pointwise(maps.contiguous(), matrices)
+    mixed = pointwise(maps.contiguous(), matrices.to(maps.dtype))
     return mixed.view(*mixed.shape[:-1], len(layers[0]), len(layers), -1).transpose(-2, -3)
 
 

@@ -22,7 +22,6 @@ from dropnas.search.fast.blocks import (
     pointwise_of,
     pooled,
     reduced,
-    repeated,
     shared_norm,
     side_by_side,
 )
@@ -161,15 +160,14 @@ def mixed_cell(cells: Sequence[Cell], inputs: Sequence[Tensor], weights: Weights
 
 def _alike(cells: Sequence[Cell], leaving: Leaving, weights: Weights) -> list[list[Edge]]:
     """The computed operations on edges that leave a state, those of one name together; zeros left out."""
-    groups: dict[str, list[Edge]] = {}
     names = cells[0].operations
+    groups = {name: list[Edge]() for name in names}  # in one order, whatever is computed
     for edge, node in zip(leaving.edges, leaving.nodes, strict=True):
         operations = zip(*(cell.edges[edge].children() for cell in cells), strict=True)
         for index, modules in enumerate(operations):
             if weights.computed[edge][index] and not isinstance(modules[0], Zero):
-                found = Edge(modules, node, edge * len(names) + index)
-                groups.setdefault(names[index], []).append(found)
-    return list(groups.values())
+                groups[names[index]].append(Edge(modules, node, edge * len(names) + index))
+    return [alike for alike in groups.values() if alike]
 
 
 def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[Sum], tally: Tally) -> None:
@@ -200,14 +198,12 @@ def _begun(state: State, alike: Sequence[Edge]) -> list[Tensor]:
     Returns:
         maps of each operation where these are large, else of all side by side.
     """
-    kernels = [side_by_side([layer.weight for layer in _steps([edge])[1]]) for edge in alike]
+    dtype = state.maps.dtype
+    kernels = [side_by_side([layer.weight for layer in _steps([edge])[1]]).to(dtype) for edge in alike]
     odd = alike[0].is_a(DilConv) and state.stride == 1 and not state.on_grids
     on_grids = alike[0].is_a(DilConv) and not odd
     maps, dilation = state.grids if on_grids else state.rectified, 2 if odd else 1
-    if state.is_large:
-        found = depthwise(maps, kernels, dilation)
-    else:
-        found = depthwise(repeated(maps, len(alike)), [side_by_side(kernels)], dilation)
+    found = depthwise(maps, kernels if state.is_large else [side_by_side(kernels)], dilation)
     if alike[0].is_a(SepConv) and state.stride == 2:
         return [maps[:, ::2, ::2].contiguous() for maps in found]
     return list(found)

@@ -3,7 +3,8 @@
 Design choices: a CPU's depthwise kernels are near the speed of its memory with the channels last, but for two: the
 dilated ones, which are brought to undilated ones by regrouping the pixels (`layout.phases`), and the derivative in a
 kernel that is wider than three, which is taken three columns at a time. The derivative in the maps is the convolution
-with the turned kernel. The sums are those of torch's own convolution, in another order.
+with the turned kernel. Maps that several convolutions read are kept once and repeated again going backward. The sums
+are those of torch's own convolution, in another order.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ class _Depthwise(torch.autograd.Function):
     def forward(ctx: Any, maps: Tensor, dilation: int, *kernels: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(maps, *kernels)
         ctx.dilation = dilation
-        return tuple(_convolved(maps, each, dilation) for each in kernels)
+        return tuple(_convolved(_repeated(maps, each), each, dilation) for each in kernels)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
@@ -32,9 +33,9 @@ class _Depthwise(torch.autograd.Function):
         in_maps = None
         if ctx.needs_input_grad[0]:
             for gradient, each in zip(whole, kernels, strict=True):
-                part = _convolved(gradient, each.flip(2, 3), ctx.dilation)
+                part = _added(_convolved(gradient, each.flip(2, 3), ctx.dilation), maps.shape[-1])
                 in_maps = part if in_maps is None else in_maps.add_(part)
-        return in_maps, None, *_in_kernels(maps, whole, kernels, ctx.dilation)
+        return in_maps, None, *_in_kernels(_repeated(maps, kernels[0]), whole, kernels, ctx.dilation)
 
 
 def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tuple[Tensor, ...]:
@@ -42,13 +43,33 @@ def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tup
 
     Args:
         maps: (B, H, W, C), contiguous.
-        kernels: each (C, 1, k, k), k the same for all: 1, 3 or 5.
+        kernels: each (E * C, 1, k, k) for E convolutions, their number and k the same for all; k is 1, 3 or 5.
 
     Returns:
-        as many (B, H, W, C), contiguous.
+        as many (B, H, W, E * C), contiguous: E convolutions side by side.
     """
     convolved: tuple[Tensor, ...] = _Depthwise.apply(maps, dilation, *kernels)  # type: ignore[no-untyped-call]
     return convolved
+
+
+def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:
+    """The same maps side by side, as often as the kernels need: (B, H, W, E * C)."""
+    times = len(kernels) // maps.shape[-1]
+    return maps if times == 1 else torch.cat([maps] * times, dim=-1)
+
+
+def _added(maps: Tensor, channels: int) -> Tensor:
+    """The sum of the parts (B, H, W, C) that stand side by side; torch's own sum is slow on a CPU."""
+    parts = maps.view(*maps.shape[:-1], -1, channels)
+    if parts.shape[-2] == 1:
+        return maps
+    if maps.device.type != "cpu":
+        return parts.sum(-2)
+    first, second, *others = parts.unbind(-2)
+    total = first + second
+    for each in others:
+        total.add_(each)
+    return total
 
 
 def _convolved(maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:

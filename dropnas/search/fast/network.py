@@ -2,6 +2,8 @@
 
 Design choices: seeds stand side by side in the channels, so that each kernel serves all of them; no operation mixes
 them. The modules of the supernets are used where they are. Maps have their channels last from the stem's output on.
+Under autocast the maps are of its type, and so are the weights where they meet maps; batch statistics, mixing weights
+and the classifier stay in single precision.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,6 +16,7 @@ from torch.nn import functional
 from dropnas.search.fast.blocks import normed, pointwise_of, reduced, side_by_side
 from dropnas.search.fast.cell import mixed_cell
 from dropnas.search.fast.mixing import Weights
+from dropnas.search.fast.norm import batch_norm, wide
 from dropnas.search.fast.tally import Tally
 from dropnas.search.supernet import Supernet
 from dropnas.space.operations import FactorizedReduce
@@ -24,29 +27,44 @@ def mixed_network(supernets: Sequence[Supernet], images: Tensor, weights: Iterab
 
     Running statistics do not move: what norms saw is noted in `tally`.
     """
-    last = _stem([supernet.stem for supernet in supernets], images, tally)
-    rectified_before = rectified = functional.relu(last)
+    kind, dtype = images.device.type, _type_of_maps(images)
+    with torch.autocast(kind, enabled=False):
+        last = _stem([supernet.stem for supernet in supernets], images.to(dtype), tally)
+        last = _stacked_cells(supernets, last, weights, tally)
+        return _classified(_averaged(last, len(supernets)), [supernet.classifier for supernet in supernets])
+
+
+def _type_of_maps(images: Tensor) -> torch.dtype:
+    """The type that autocast asks for, else that of the images."""
+    kind = images.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else images.dtype
+
+
+def _stacked_cells(supernets: Sequence[Supernet], stem: Tensor, weights: Iterable[Weights], tally: Tally) -> Tensor:
+    """The last cell's output."""
+    last, rectified_before = stem, functional.relu(stem)
+    rectified = rectified_before
     stacks: Any = zip(*(supernet.cells for supernet in supernets), strict=True)
     for cells, of_cell in zip(stacks, weights, strict=True):
         inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], tally)]
         inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], tally))
         last = mixed_cell(cells, inputs, of_cell, tally)
         rectified_before, rectified = rectified, functional.relu(last)
-    return _classified(last.mean(dim=(1, 2)), [supernet.classifier for supernet in supernets])
+    return last
 
 
 def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: Tally) -> Tensor:
     """Convolution and batch norm: (B, H, W, K * C)."""
     layers: Any = [list(stem) for stem in stems]
-    grouped = images.transpose(0, 1).flatten(1, 2)  # (B, K * 3, H, W)
-    kernels = side_by_side([convolution.weight for convolution, _ in layers])
-    maps = functional.conv2d(grouped, kernels, None, 1, layers[0][0].padding, groups=len(stems))
+    convolutions = zip(images, (convolution for convolution, _ in layers), strict=True)
+    answers = [functional.conv2d(image, layer.weight.to(image.dtype), None, 1, 1) for image, layer in convolutions]
+    maps = torch.cat(answers, dim=1)
     norms = [norm for _, norm in layers]
     scale, shift = (side_by_side([getattr(norm, name) for norm in norms]) for name in ("weight", "bias"))
-    mean, variance = torch.zeros_like(scale), torch.zeros_like(scale)  # with momentum 1 they become the batch's
-    maps = functional.batch_norm(maps, mean, variance, scale, shift, True, 1.0, norms[0].eps)
-    tally.note(norms, mean.chunk(len(norms)), variance.chunk(len(norms)))
-    return maps.permute(0, 2, 3, 1).contiguous()
+    last = maps.permute(0, 2, 3, 1).contiguous()
+    normal = batch_norm(last, scale, norms[0].eps, norms[0].num_features, shift=shift)
+    tally.note(norms, normal.mean.chunk(len(norms)), normal.variance.chunk(len(norms)))
+    return normal.maps
 
 
 def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], tally: Tally) -> Tensor:
@@ -56,8 +74,12 @@ def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], tally: Tally) 
     return normed(pointwise_of(rectified, convolutions), norms, tally)
 
 
+def _averaged(maps: Tensor, seeds: int) -> Tensor:
+    """The mean over the pixels of each image: (K, B, C) of maps (B, H, W, K * C)."""
+    return wide(maps).view(*maps.shape[:-1], seeds, -1).permute(3, 0, 1, 2, 4).mean(dim=(2, 3))
+
+
 def _classified(features: Tensor, classifiers: Sequence[nn.Linear]) -> Tensor:
-    """Logits (K, B, classes) of features (B, K * C)."""
-    apart = features.view(len(features), len(classifiers), -1).transpose(0, 1)  # (K, B, C)
+    """Logits (K, B, classes) of features (K, B, C)."""
     matrices, shifts = (torch.stack([getattr(layer, name) for layer in classifiers]) for name in ("weight", "bias"))
-    return torch.baddbmm(shifts[:, None], apart, matrices.transpose(1, 2))
+    return torch.baddbmm(shifts[:, None], features, matrices.transpose(1, 2))

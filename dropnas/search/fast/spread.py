@@ -17,14 +17,15 @@ class _Spread(torch.autograd.Function):
     def forward(ctx: Any, weights: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
         stacked = _stacked(maps, len(weights))  # (K, operations, values)
         ctx.save_for_backward(weights, stacked)
-        return _apart(weights @ stacked, maps[0])
+        return _apart(_product(weights, stacked), maps[0])
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         weights, stacked = ctx.saved_tensors
         rows = _stacked(gradients, len(weights))  # (K, edges, values)
-        return rows @ stacked.transpose(1, 2), *_apart(weights.transpose(1, 2) @ rows, gradients[0])
+        in_weights = (rows @ stacked.transpose(1, 2)).to(weights.dtype)
+        return in_weights, *_apart(_product(weights.transpose(1, 2), rows), gradients[0])
 
 
 def spread(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -36,6 +37,17 @@ def spread(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """
     mixed: tuple[Tensor, ...] = _Spread.apply(weights, *maps)  # type: ignore[no-untyped-call]
     return mixed
+
+
+def _product(weights: Tensor, matrices: Tensor) -> Tensor:
+    """Weights times matrices; where these are of a shorter type the weights are two such numbers, of which one alone
+    would round small differences between them away.
+    """
+    if weights.dtype == matrices.dtype:
+        return weights @ matrices
+    high = weights.to(matrices.dtype)
+    rest = (weights - high).to(matrices.dtype)
+    return torch.baddbmm(rest @ matrices, high, matrices)
 
 
 def _stacked(maps: Sequence[Tensor], groups: int) -> Tensor:

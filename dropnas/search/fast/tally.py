@@ -66,7 +66,8 @@ class Shares:
         self._widths = [norm.num_features for norm in self._norms]
         device = self._norms[0].num_batches_tracked.device  # type: ignore[union-attr]
         self._places = torch.tensor([always if place is None else place for _, place in places], device=device)
-        self._channels = self._places.repeat_interleave(torch.tensor(self._widths, device=device))
+        times = torch.tensor(self._widths, device=device)
+        self._channels = self._places.repeat_interleave(times, output_size=sum(self._widths))
 
     def of(self, kept: Tensor) -> dict[nn.Module, Share]:
         """The share of each norm; kept is bool (K, cells, edges, operations)."""

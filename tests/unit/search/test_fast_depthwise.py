@@ -66,7 +66,7 @@ def test_batch_norm_is_torchs(scaled: bool, rectify: bool) -> None:
     mean, variance = torch.zeros(5, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)
     theirs = functional.batch_norm(images, mean, variance, scale, training=True, momentum=1.0, eps=1e-5)
     theirs = theirs.relu() if rectify else theirs
-    ours = batch_norm(last(images), scale, 1e-5, rectify)
+    ours = batch_norm(last(images), scale, 1e-5, 5, rectify)
     variables = [images, *([] if scale is None else [scale])]
     upstream = draw(*theirs.shape, seed=2).detach()
     expected = torch.autograd.grad(theirs, variables, upstream)

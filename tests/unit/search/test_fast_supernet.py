@@ -175,7 +175,7 @@ OWN = SearchSpace("own", ("sep_conv_3x3", "users_package:Operation"), ("none", "
         ({"supernet": "plain"}, ORIGINAL, False),
         ({}, OWN, False),
         ({"strategy": "darts-second-order"}, ORIGINAL, False),
-        ({"precision": "bf16"}, ORIGINAL, False),
+        ({"precision": "bf16"}, ORIGINAL, True),
         ({"precision": "tf32"}, ORIGINAL, True),
     ],
 )

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dropnas.search.architecture import Alphas, initial_alphas, kept_rows
 from dropnas.search.dropout import sample_masks
 from dropnas.search.fast import cell as fast_cell
+from dropnas.search.fast.norm import batch_norm
 from dropnas.search.fast.supernet import FastSupernet
 from dropnas.search.fast.together import SupernetsTogether
 from dropnas.search.supernet import Supernet
@@ -191,3 +192,78 @@ def test_each_seed_has_its_numbers_on_a_gpu() -> None:
         found.append([value.detach().double().cpu() for value in (logits, *gradients, *buffers)])
     for number, (ours, right) in enumerate(zip(*found, strict=True)):
         assert_close(str(number), ours, right, floor=1e-3)
+
+
+def single(side: int, seeds: Sequence[int], channels: int) -> dict[int, list[Tensor]]:
+    """What a pass in single precision gives each of some seeds: logits, gradients, statistics."""
+    supernets = [FastSupernet(ORIGINAL, channels, CELLS, CLASSES) for _ in seeds]
+    for seed, supernet in zip(seeds, supernets, strict=True):
+        initialise(supernet, generator(seed, "weights"))
+    alphas = [Alphas(*(alpha.detach().float() for alpha in alphas_of(ORIGINAL, seed))) for seed in seeds]
+    kept = torch.stack([masks_of(ORIGINAL, 0.3, seed) for seed in seeds])
+    rows = torch.stack([kept_rows(*each, supernets[0].kinds) for each in zip(alphas, kept, strict=True)])
+    images = torch.stack([images_of(side, seed).float().repeat(4, 1, 1, 1) for seed in seeds])
+    logits = SupernetsTogether(supernets).mix(images, rows.requires_grad_(), kept)
+    logits.logsumexp(-1).sum().backward()
+    assert rows.grad is not None
+    found = {}
+    for number, (seed, supernet) in enumerate(zip(seeds, supernets, strict=True)):
+        gradients = [weight.grad for weight in supernet.parameters() if weight.grad is not None]
+        found[seed] = [logits[number], rows.grad[number], *gradients, *supernet.buffers()]
+    return found
+
+
+@pytest.mark.parametrize("channels", [4, 16])
+def test_the_bits_of_a_seed_do_not_depend_on_its_neighbours(channels: int) -> None:
+    alone = single(16, [0], channels)[0]
+    for seeds in ([0, 1], [2, 0], [3, 4, 0]):
+        assert all(map(torch.equal, alone, single(16, seeds, channels)[0])), seeds
+
+
+def gradients(kind: type[Supernet], seed: int, dtype: torch.dtype, is_short: bool) -> dict[str, Tensor]:
+    """Logits and gradients of a pass, autocast to bfloat16 if `is_short`."""
+    supernet, alphas = make(kind, ORIGINAL, seed).to(dtype), alphas_of(ORIGINAL, seed)
+    alphas = Alphas(*(alpha.detach().to(dtype).requires_grad_() for alpha in alphas))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_short):
+        logits = supernet.mix(images_of(8, seed).to(dtype), alphas, masks_of(ORIGINAL, 0.1, seed))
+        loss = functional.cross_entropy(logits, labels_of(seed))
+    loss.backward()
+    weights = [weight.grad for weight in supernet.parameters() if weight.grad is not None]
+    assert {weight.dtype for weight in weights} == {dtype}
+    assert all(value.dtype in (dtype, torch.int64) for value in supernet.buffers())
+    found = {"logits": [logits], "weights": weights, "alphas": [alpha.grad for alpha in alphas]}
+    return {name: torch.cat([value.detach().double().flatten() for value in values]) for name, values in found.items()}
+
+
+def test_bfloat16_rounds_no_more_than_in_the_plain_one() -> None:
+    errors: dict[tuple[str, str], float] = {}
+    for seed in range(5):
+        exact = gradients(Supernet, seed, torch.float64, False)
+        for kind in (FastSupernet, Supernet):
+            found = gradients(kind, seed, torch.float32, True)
+            for name, right in exact.items():
+                error = float((found[name] - right).norm() / right.norm())
+                errors[kind.__name__, name] = errors.get((kind.__name__, name), 0.0) + error / 5
+    for name in exact:
+        assert errors["FastSupernet", name] < 1.3 * errors["Supernet", name], errors
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(("scaled", "rectify"), [(True, False), (False, True), (True, True)])
+def test_batch_norm_on_a_gpu_is_that_on_a_cpu(dtype: torch.dtype, scaled: bool, rectify: bool) -> None:
+    maps = torch.randn(4, 6, 5, 8, generator=generator(0, "maps"), dtype=torch.float64).to(dtype)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    found = []
+    for device in ("cuda", "cpu"):
+        inputs = [maps.to(device), *(torch.linspace(0.5, 2, 8, dtype=wide, device=device) for _ in range(2))]
+        for value in inputs:
+            value.requires_grad_()
+        scale, shift = (inputs[1].clone(), inputs[2].clone()) if scaled else (None, None)
+        normal = batch_norm(inputs[0], scale, 1e-5, 8, rectify, shift)
+        loss = (normal.maps.to(wide) ** 3).sum()
+        derivatives = torch.autograd.grad(loss, inputs[: 3 if scaled else 1], allow_unused=True)
+        found.append([value.detach().double().cpu() for value in (*normal, *derivatives)])
+    for ours, right in zip(*found, strict=True):
+        assert (ours - right).abs().max() <= (1e-9 if dtype == torch.float64 else 0.02) * right.abs().max()
