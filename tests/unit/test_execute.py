@@ -28,7 +28,7 @@ DATA = DatasetConfig(name="digits", source="bundled", train_images=48, test_imag
 SEARCH = SearchConfig(
     cells=2, channels=2, epochs=2, batch_size=16, crop_padding=1, flip=False, space="1-skip", supernet="together"
 )
-MACHINE = Machine(device="cpu", checkpoint_seconds=0.0)
+MACHINE = Machine(device="cpu")
 FORK = multiprocessing.get_context("fork")
 SEEDS = 3
 
@@ -184,7 +184,7 @@ def test_no_more_train_at_once_than_the_machine_allows(root: Path) -> None:
 
 def test_a_run_alone_is_continued_in_company(root: Path, together: Path) -> None:
     """Its checkpoint has the format of one that was made together, and the other way round."""
-    (one,) = specs(1)
+    (one,) = specs(1, machine=replace(MACHINE, checkpoint_seconds=0.0))
 
     def killed() -> None:
         execute([one], root, lambda line: os._exit(9) if "epoch 1/2" in line else None)
