@@ -72,11 +72,9 @@ class Company:
         Raises:
             SystemExit: with `signals.EXIT_STOPPED`, where the process was asked to stop.
         """
-        for member in self.members:
-            with self.failures.of(member.spec):
-                member.attempts.begin()
         records: dict[str, Any] = {}
         try:
+            self._begin()
             with ExitStack() as stack:
                 self._each_fails_by(lambda: self._prepare(stack))
                 self._each_fails_by(lambda: records.update(self._compute()))
@@ -86,6 +84,11 @@ class Company:
             if self.members:
                 raise
         return {member.spec["id"] for member in self.members if self._publish(member, records)}
+
+    def _begin(self) -> None:
+        for member in self.members:
+            with self.failures.of(member.spec):
+                member.attempts.begin()
 
     def _each_fails_by(self, work: Callable[[], None]) -> None:
         """Work that all members need."""
