@@ -100,10 +100,12 @@ class Machine:
         device: `auto` takes a free GPU where there is one; `cpu`, `cuda` or `cuda:N` insist.
         threads: CPU threads of one job; fixed, because they change the rounding of sums.
         workers: processes that decode ImageNet's images.
-        runs_per_job: how many runs of a stage share one process.
+        runs_per_job: how many runs of a stage share one process; where it says nothing of searches, those that train
+            together (`search.supernet: together`) share one.
+        seeds_at_once: how many of them train together at most; 0 takes as many as memory holds.
         transfer_processes: processes that train on ImageNet together, each with GPU, threads and memory.
         checkpoint_seconds: between two checkpoints; a killed run loses at most so much.
-        memory_mb, runtime_minutes: what a training job asks a cluster for.
+        memory_mb, runtime_minutes: what a training job asks a cluster for; the memory bounds `seeds_at_once` on a CPU.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -112,6 +114,7 @@ class Machine:
     threads: int = field(default=1, metadata={"ge": 1, "le": 1024})
     workers: int = field(default=0, metadata={"ge": 0, "le": 1024})
     runs_per_job: dict[Literal["search", "retrain", "transfer"], int] = field(default_factory=dict)
+    seeds_at_once: int = field(default=0, metadata={"ge": 0, "le": 1000})
     transfer_processes: int = field(default=1, metadata={"ge": 1, "le": 64})
     checkpoint_seconds: float = field(default=300.0, metadata={"ge": 0})
     memory_mb: int = field(default=16000, metadata={"ge": 1})

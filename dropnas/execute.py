@@ -1,40 +1,33 @@
 """Computes runs from their specs: what a stage's verb does.
 
 Each run in turn: take its lease, return if it is published, else let the stage fill a folder in the scratch space and
-publish that. A run that fails is reported in a line, and the others of the same process go on.
+publish that. Runs that may train as one take their turn together; what another process works on is left to it, and
+looked for again later. A run that fails is reported in a line, and the others of the same process go on.
 """
 
 import os
 import re
-import shutil
-import sys
-import traceback
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dropnas.compute import Company, Member, common_part, compute_beside
 from dropnas.config import Machine, parse
 from dropnas.errors import DropnasError
+from dropnas.failures import Failures
 from dropnas.provenance.attempts import Attempts
-from dropnas.provenance.environment import environment
-from dropnas.provenance.files import read_json, sha256, write_text
-from dropnas.provenance.freeze import FROZEN, check
+from dropnas.provenance.files import read_json
+from dropnas.provenance.freeze import check
 from dropnas.provenance.identity import id_of, resolved
-from dropnas.provenance.lease import lease
-from dropnas.provenance.parts import is_light, stage_of
-from dropnas.provenance.store import MANIFEST, Store
-from dropnas.sharing.pull import require_heavy
-from dropnas.stages import STAGES, entry
-from dropnas.training.faults import told
+from dropnas.provenance.lease import lease_now
+from dropnas.provenance.store import Store
 from dropnas.training.signals import EXIT_STOPPED
-from dropnas.workspace import Workspace, unseen
 
-PROGRESS = "progress.txt"  # in a run's scratch folder: the last line that it told
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
+PATIENCE = 5.0  # seconds between two looks at the leases of runs that others work on
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ def execute(
     progress: Callable[[str], None],
     warned: Callable[[], bool] = never,
 ) -> int:
-    """Compute runs one after another.
+    """Compute runs one after another, and as one those that may train so.
 
     Args:
         warned: whether this process was asked to stop; then no further run is begun.
@@ -80,26 +73,34 @@ def execute(
     plan = os.environ.get("DROPNAS_PLAN")
     if plan:
         check(root / plan)
-    failures = 0
+    store, failures = Store(root), Failures(root)
+    advance = _advance if _leads() else _advance_beside
+    for left in _companies(specs, failures):
+        while left:
+            if warned():
+                for spec in left:
+                    progress(f"{spec['name']}: not begun, a signal asks to stop; start it again")
+                raise SystemExit(EXIT_STOPPED)
+            settled = advance(left, store, progress, failures) | failures.ids
+            busy = [spec for spec in left if spec["id"] not in settled]
+            if len(busy) == len(left):
+                time.sleep(PATIENCE)
+            left = busy
+    return len(failures.ids)
+
+
+def _companies(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[dict[str, Any]]]:
+    """The runs, those that may train as one together, in the order of the first ones."""
+    found: list[tuple[Any, list[dict[str, Any]]]] = []
     for spec in specs:
-        if warned():
-            progress(f"{spec['name']}: not begun, a signal asks to stop; start it again")
-            raise SystemExit(EXIT_STOPPED)
-        try:
-            with told():
-                _execute_one(spec, Store(root), progress)
-        except DropnasError as error:
-            failures += 1
-            print(f"error: {spec['stage']} {spec['name']}: {error}", file=sys.stderr)
-        except Exception as error:
-            failures += 1
-            begin = f"error: {spec['stage']} {spec['name']}"
-            if isinstance(error, OSError) and str(error.filename).startswith(f"{root / 'scratch'}{os.sep}"):
-                print(f"{begin}: {error.filename}: {error.strerror}", file=sys.stderr)  # what stands there is at fault
+        with failures.of(spec):
+            shared = common_part(spec)
+            company = next((members for other, members in found if shared and other == shared), None)
+            if company is None:
+                found.append((shared, [spec]))
             else:
-                print(f"{begin} failed by a mistake in the program:", file=sys.stderr)
-                traceback.print_exc()
-    return failures
+                company.append(spec)
+    return [members for _, members in found]
 
 
 def read_spec(path: Path, stage: str) -> dict[str, Any]:
@@ -122,120 +123,53 @@ def read_spec(path: Path, stage: str) -> dict[str, Any]:
     return {**spec, "machine": resolved(spec["machine"])}
 
 
-def _execute_one(spec: dict[str, Any], store: Store, progress: Callable[[str], None]) -> None:
+def _advance(
+    specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
+) -> set[str]:
+    """Compute runs of one company, those of them that nobody else works on; gives the ids of those that are published.
+
+    It waits for no lease while it holds another, so that two processes cannot wait for each other.
+    """
+    with ExitStack() as stack:
+        members = [one for spec in specs if (one := _member(spec, store, stack, failures))]
+        published = {one.spec["id"] for one in members if _is_finished(one.spec, store, progress, failures)}
+        published = published or Company(members, store, progress, failures).attempt()
+    for identity in published:
+        store.discard_scratch(identity)
+    return published
+
+
+def _advance_beside(
+    specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
+) -> set[str]:
+    """The same in a process of torchrun that does not lead: it computes with the others and publishes nothing."""
+    for spec in specs:
+        with failures.of(spec):
+            if store.is_published(store.root / spec["folder"]):
+                return _advance(specs, store, progress, failures)
+            compute_beside(spec, store, progress)
+    return {spec["id"] for spec in specs}
+
+
+def _member(spec: dict[str, Any], store: Store, stack: ExitStack, failures: Failures) -> Member | None:
+    """A run with its lease; None where another process holds that, or the run failed."""
+    own, scratch = stack.enter_context(ExitStack()), store.scratch(spec["id"])
+    with failures.of(spec):
+        return Member(spec, Attempts(scratch), own.close) if own.enter_context(lease_now(scratch)) else None
+    return None
+
+
+def _is_finished(spec: dict[str, Any], store: Store, progress: Callable[[str], None], failures: Failures) -> bool:
     folder = store.root / spec["folder"]
-    if not _leads() and not store.is_published(folder):
-        _compute(spec, store, progress, store.scratch(spec["id"]) / f"rank{os.environ['RANK']}", unseen)
-        return
-    with lease(store.scratch(spec["id"])):
+    with failures.of(spec):
         if store.is_published(folder):
             store.require_intact(folder)
             store.write_receipt(folder)
             progress(f"{spec['folder']}: finished before")
-        else:
-            _attempt(spec, store, progress)
-            progress(f"{spec['folder']}: published")
-    store.discard_scratch(spec["id"])
-
-
-def _attempt(spec: dict[str, Any], store: Store, progress: Callable[[str], None]) -> None:
-    """Compute and publish a run, from where earlier attempts left it."""
-    scratch = store.scratch(spec["id"])
-    attempts, staged = Attempts(scratch), scratch / "staged"
-    try:
-        attempts.begin()
-        record = _compute(spec, store, progress, staged, attempts.warned)
-    except SystemExit as end:
-        if end.code == EXIT_STOPPED:
-            attempts.stopped()
-        raise
-    store.publish(staged, store.root / spec["folder"], {**record, "seconds": attempts.seconds + record["seconds"]})
+            return True
+    return False
 
 
 def _leads() -> bool:
     """Whether this process, of those that torchrun started together, is the one that publishes."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def _compute(
-    spec: dict[str, Any],
-    store: Store,
-    progress: Callable[[str], None],
-    staged: Path,
-    stopping: Callable[[], None],
-) -> dict[str, Any]:
-    """Let the stage fill an empty folder; gives what is recorded of it, with the seconds of this attempt."""
-    inputs = [store.root / name for name in spec["inputs"]]
-    for name, source in zip(spec["inputs"], inputs, strict=True):
-        _require_input(store, source, whole=stage_of(name) in STAGES[spec["stage"]].reads_heavy)
-    scratch = store.scratch(spec["id"])
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    stage, machine = STAGES[spec["stage"]], spec["machine"]
-    config = parse(stage.config, spec["config"], spec["name"])
-    started = datetime.now(UTC)
-    with ExitStack() as stack:
-        device = _device(stack, machine["device"], progress) if stage.trains else "cpu"
-        workspace = Workspace(
-            scratch=scratch,
-            identity=spec["id"],
-            device=device,
-            threads=machine["threads"],
-            workers=machine["workers"],
-            location=spec["location"],
-            checkpoint_seconds=machine["checkpoint_seconds"],
-            stopping=stopping,
-            progress=_kept(scratch, _named(spec, progress)),
-        )
-        statistics = entry(spec["stage"])(config, inputs, staged, workspace)
-        used = environment(device, machine["threads"])
-    ended = datetime.now(UTC)
-    times = {
-        "seconds": (ended - started).total_seconds(),
-        "started": f"{started:%FT%TZ}",
-        "ended": f"{ended:%FT%TZ}",
-    }
-    processes = int(os.environ.get("WORLD_SIZE", "1"))  # that torchrun started, each with a device of its own
-    what_it_took = {**times, "processes": processes, "statistics": statistics}
-    return {**_provenance(spec, inputs, store.root), **used, **what_it_took}
-
-
-def _named(spec: dict[str, Any], progress: Callable[[str], None]) -> Callable[[str], None]:
-    return lambda line: progress(f"{spec['name']}: {line}")
-
-
-def _kept(scratch: Path, progress: Callable[[str], None]) -> Callable[[str], None]:
-    """Progress whose last line also lies in the scratch folder, for whoever watches; gone once the run is published."""
-
-    def tell(line: str) -> None:
-        write_text(scratch / PROGRESS, line + "\n")
-        progress(line)
-
-    return tell
-
-
-@cache
-def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
-    """Inputs must be finished and unchanged, and whole where that is needed; each is read through once a process."""
-    if not store.is_published(folder):
-        raise DropnasError("an input is not finished", where=folder, remedy="compute it first")
-    if whole and is_light(folder):
-        require_heavy(folder, store.root)
-    store.require_intact(folder)
-
-
-def _device(stack: ExitStack, wanted: str, progress: Callable[[str], None]) -> str:
-    from dropnas.training.devices import claimed  # torch is imported only by stages that train
-
-    return stack.enter_context(claimed(wanted, progress))
-
-
-def _provenance(spec: dict[str, Any], inputs: list[Path], root: Path) -> dict[str, Any]:
-    """What went into a run: its identity in full, the very inputs that it read, and the code's commit."""
-    plan = os.environ.get("DROPNAS_PLAN")
-    return {
-        **{key: spec[key] for key in ("id", "stage", "name", "config", "identity", "profile")},
-        "inputs": [source.name for source in inputs],
-        "input_manifests": {source.name: sha256(source / MANIFEST) for source in inputs},
-        "git": read_json(root / plan / FROZEN)["git"] if plan else {},
-    }

@@ -7,15 +7,16 @@ are put together, and into jobs. Snakemake, the tables, the cost and `verify` al
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 from dropnas.config import ROLES, Parameters
 from dropnas.paper.experiments import Experiments
 from dropnas.paper.figures import figure
 from dropnas.paper.peers import peers
 from dropnas.paper.tables import table
-from dropnas.provenance.identity import Run
+from dropnas.provenance.identity import Run, canonical_json, resolved
 from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.stages import common
 
 ARCHITECTURES = "architectures"
 BRIEF = 100  # runs of a moment each that share one process
@@ -118,21 +119,31 @@ class Job:
 def jobs(plan: Plan) -> list[Job]:
     """The runs in jobs: of one stage, data set and depth, so that no run waits for another of its own job.
 
-    What is built only on request shares no job with the rest, nor with what others ask for.
+    What is built only on request shares no job with the rest, nor with what others ask for. Searches that may train as
+    one are one job, unless the file says how many runs share a process.
     """
-    depth, default, groups = depths(plan), plan.by_default().runs, defaultdict(list)
+    depth, default = depths(plan), plan.by_default().runs
+    groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     users = plan.used_by()
     for run in plan.runs.values():
-        groups[run.stage, depth[run.id], _dataset(run), () if run.id in default else tuple(users[run.id])].append(run)
+        on_request = () if run.id in default else tuple(users[run.id])
+        groups[run.stage, depth[run.id], _dataset(run), on_request, _trained_as_one(run)].append(run)
     sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
     sizes["derive"] = sizes.get("search", 1)  # the genotypes of one job's searches: retraining waits for no others
     sizes |= dict.fromkeys(("sample", "peer", "variant", "correlation"), BRIEF)
     sizes["clusters"] = sizes.get("search", 1)
     made = []
-    for (stage, *_), runs in groups.items():
-        size = sizes.get(stage, 1)
+    for (stage, *_, as_one), runs in groups.items():
+        size = len(runs) if as_one and "search" not in sizes else sizes.get(stage, 1)
         made += [Job(stage, tuple(runs[first : first + size])) for first in range(0, len(runs), size)]
     return made
+
+
+def _trained_as_one(run: Run) -> str:
+    """What the searches of one job have in common, so that they may train as one; nothing of others."""
+    search = run.inputs[0] if run.stage == "derive" else run
+    shared = common(search.config) if search.stage == "search" else None
+    return canonical_json(resolved(shared)) if shared else ""
 
 
 def _dataset(run: Run) -> str:

@@ -1,7 +1,7 @@
 """The stages: which module computes each, and the type of its configuration. No torch here: the plan reads it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +20,9 @@ class Stage:
 
     Attributes:
         module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
+        together: the entry module of runs that may train as one, where the configuration has `seeds_together`. Beside
+            `run` it has `first(configs, inputs, workspaces)`, which of some runs to train now, and
+            `run_together(configs, inputs, outs, workspaces)`.
         config: the type of its configuration.
         trains: whether it needs torch and a device; the others run where the workflow runs.
         reads_heavy: of which stages' runs it reads weights or images; of its other inputs it needs the light part.
@@ -29,11 +32,14 @@ class Stage:
     config: type
     trains: bool
     reads_heavy: tuple[str, ...] = ()
+    together: str = ""
 
 
 STAGES: dict[str, Stage] = {
     "data": Stage("dropnas.data.prepare", DatasetConfig, trains=False),
-    "search": Stage("dropnas.search.stage", SearchConfig, trains=True, reads_heavy=("data",)),
+    "search": Stage(
+        "dropnas.search.stage", SearchConfig, trains=True, reads_heavy=("data",), together="dropnas.search.company"
+    ),
     "derive": Stage("dropnas.search.derive", DeriveConfig, trains=False),
     "sample": Stage("dropnas.search.sample", SampleConfig, trains=False),
     "peer": Stage("dropnas.evaluate.peer", PeerConfig, trains=False),
@@ -60,10 +66,19 @@ def code_of(stage: str, config: Any) -> str:
     """The code fingerprint of a run; of a dataset the version of its preparation."""
     if stage == "data":
         return f"preparation-{PREPARATION}"
-    return fingerprint(STAGES[stage].module, references(config))
+    return fingerprint(_module(stage, config), references(config))
 
 
-def entry(stage: str) -> Callable[..., dict[str, float]]:
-    """The function that computes a stage, imported only now: deriving and tabulating start without torch."""
-    function: Callable[..., dict[str, float]] = import_module(STAGES[stage].module).run
-    return function
+def common(config: Any) -> Any:
+    """What runs that may train as one have in common: all but the seed. None for a run that trains alone."""
+    return replace(config, seed=0) if getattr(config, "seeds_together", False) else None
+
+
+def _module(stage: str, config: Any) -> str:
+    return STAGES[stage].module if common(config) is None else STAGES[stage].together
+
+
+def entry(stage: str, config: Any = None, function: str = "run") -> Callable[..., Any]:
+    """A function of a stage's module, imported only now: deriving and tabulating start without torch."""
+    found: Callable[..., Any] = getattr(import_module(_module(stage, config)), function)
+    return found

@@ -27,6 +27,8 @@ class Workspace:
         threads: CPU threads of one process; fixed, because it changes the rounding of sums.
         workers: processes that decode images for ImageNet.
         location: where a dataset's source lies, if it is a local one.
+        seeds_at_once: how many searches may train together; 0 as many as memory holds.
+        memory_mb: of main memory, that the job may use.
         checkpoint_seconds: between two checkpoints: what a killed run loses at most.
         progress: called with one plain line now and then.
         stopping: called when the run is asked to stop, before it saves its state.
@@ -38,6 +40,8 @@ class Workspace:
     threads: int = 1
     workers: int = 0
     location: str = ""
+    seeds_at_once: int = 0
+    memory_mb: int = 16000
     checkpoint_seconds: float = 300.0
     progress: Callable[[str], None] = silent
     stopping: Callable[[], None] = unseen

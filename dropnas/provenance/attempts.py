@@ -28,12 +28,14 @@ class Attempt:
         seconds: that it worked; 0 until the next one begins.
         newest: name of the newest checkpoint when it began; empty where there was none.
         warned: whether it was asked to stop.
+        together: how many runs shared its time, this one included.
     """
 
     started: float
     seconds: float = 0.0
     newest: str = ""
     warned: bool = False
+    together: int = 1
 
 
 class Attempts:
@@ -42,7 +44,7 @@ class Attempts:
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
         earlier = read(scratch)
-        if earlier:
+        if earlier and not earlier[-1].seconds:
             earlier[-1] = Attempt(**{**asdict(earlier[-1]), "seconds": _worked(earlier[-1], scratch)})
         self.earlier, self.own = earlier, Attempt(time.time(), newest=_newest(scratch))
 
@@ -57,8 +59,20 @@ class Attempts:
 
     @property
     def seconds(self) -> float:
-        """That the earlier attempts worked, up to their last sign of life in the scratch folder."""
-        return sum(attempt.seconds for attempt in self.earlier)
+        """That the earlier attempts worked, up to their last sign of life in the scratch folder; the run's share."""
+        return sum(attempt.seconds / attempt.together for attempt in self.earlier)
+
+    def share(self, together: int) -> None:
+        """Note that so many runs, this one included, train as one."""
+        self.own = Attempt(**{**asdict(self.own), "together": together})
+        self._write()
+
+    def withdraw(self) -> None:
+        """Note that nothing was attempted: other runs are computed first."""
+        if self.earlier:
+            write_json(self.scratch / LOG, [asdict(attempt) for attempt in self.earlier])
+        else:
+            (self.scratch / LOG).unlink(missing_ok=True)
 
     def warned(self) -> None:
         """Note that this attempt is asked to stop; to be called before it saves."""

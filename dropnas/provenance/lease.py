@@ -58,6 +58,26 @@ def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
     """
     while not (token := _take(scratch)):
         time.sleep(patience)
+    with _renewed(scratch, token):
+        yield
+
+
+@contextmanager
+def lease_now(scratch: Path) -> Iterator[bool]:
+    """Hold the lease of a run, if nobody else does; gives whether it is held. Never waits.
+
+    Raises:
+        DropnasError: as `lease`.
+    """
+    if token := _take(scratch):
+        with _renewed(scratch, token):
+            yield True
+    else:
+        yield False
+
+
+@contextmanager
+def _renewed(scratch: Path, token: str) -> Iterator[None]:
     stop = threading.Event()
     renewal = threading.Thread(target=_renew, args=(scratch, token, stop), daemon=True)
     renewal.start()

@@ -6,6 +6,7 @@ Every default is the paper's value or, where the paper is silent, the release's 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dropnas.extension import is_reference
 from dropnas.precision import Precision
 
 Scalar = bool | int | float | str
@@ -77,7 +78,9 @@ class SearchConfig:
         crop_padding, flip: augmentation: random crop with this padding, random horizontal flip.
         precision: how the numbers are computed; fp32 is the reference.
         supernet: `plain` computes edge by edge, as one reads the paper; `fast` the same numbers but for rounding, in
-            less time, where it can (see `asks_for_fast`, and the space must hold the package's own operations only).
+            less time, where it can (see `asks_for_fast`, and the space must hold the package's own operations only);
+            `together` is the fast one that trains searches which differ in their seed alone as groups of one network,
+            where it can (see `seeds_together`; elsewhere it is the fast one).
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -103,17 +106,24 @@ class SearchConfig:
     crop_padding: int = field(default=4, metadata={"ge": 0, "le": 1000})
     flip: bool = True
     precision: Precision = "fp32"
-    supernet: Literal["fast", "plain"] = "fast"
+    supernet: Literal["fast", "plain", "together"] = "fast"
 
     @property
     def asks_for_fast(self) -> bool:
         """Whether the fast supernet is wanted where the space allows it; two-level searches have the plain one."""
-        return self.supernet == "fast" and self.strategy not in TWO_LEVEL
+        return self.supernet != "plain" and self.strategy not in TWO_LEVEL
+
+    @property
+    def seeds_together(self) -> bool:
+        """Whether it may train with others that differ in the seed alone: the paper's own strategies and spaces do."""
+        own = self.strategy in PRESETS and not is_reference(self.space)
+        return self.supernet == "together" and self.asks_for_fast and own
 
     @property
     def numerics(self) -> str:
         """What changes rounding on purpose; a part of the run's identity."""
-        return f"{self.precision}, fast supernet" if self.asks_for_fast else self.precision
+        supernet = [", fast supernet"] if self.asks_for_fast else []
+        return "".join([self.precision, *supernet, *([", seeds together"] if self.seeds_together else [])])
 
 
 @dataclass(frozen=True)

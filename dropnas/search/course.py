@@ -16,14 +16,13 @@ def matrices(alphas: Alphas) -> Matrices:
     return {kind: matrix.tolist() for kind, matrix in alphas._asdict().items()}
 
 
-def check_finite(alphas: Alphas, epoch: int, seed: int) -> None:
-    """Raises DropnasError where an alpha is not finite after an epoch, which is counted from 0."""
-    if not all(bool(alpha.isfinite().all()) for alpha in alphas):
-        raise DropnasError(
-            "an alpha is not finite",
-            where=f"epoch {epoch + 1}, seed {seed}",
-            remedy="a smaller alpha_learning_rate may mend it",
-        )
+def not_finite(alphas: Alphas, epoch: int) -> DropnasError | None:
+    """What to tell where an alpha is not finite after an epoch, which is counted from 0."""
+    if all(bool(alpha.isfinite().all()) for alpha in alphas):
+        return None
+    return DropnasError(
+        "an alpha is not finite", where=f"epoch {epoch + 1}", remedy="a smaller alpha_learning_rate may mend it"
+    )
 
 
 def describe(space: SearchSpace, alphas: Alphas) -> Row:

@@ -20,7 +20,7 @@ from dropnas.data.held_out import apart
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas, spread
 from dropnas.search.config import SearchConfig
-from dropnas.search.course import Matrices, check_finite, describe, matrices
+from dropnas.search.course import Matrices, describe, matrices, not_finite
 from dropnas.search.fast.supernet import FastSupernet, is_known
 from dropnas.search.start import first_alphas, first_supernet
 from dropnas.search.state import SearchState
@@ -75,7 +75,7 @@ def run(config: SearchConfig, inputs: Sequence[Path], out: Path, workspace: Work
     started = time.perf_counter()
     rows = train(search, config.epochs, workspace)
     seconds = time.perf_counter() - started
-    _write(out, search, rows)
+    write(out, search, rows)
     return {"images_per_second": search.images_seen / seconds}
 
 
@@ -151,7 +151,8 @@ class Search:
         Raises:
             DropnasError: an alpha is not finite.
         """
-        check_finite(self.state.alphas, epoch, self.config.seed)
+        if fault := not_finite(self.state.alphas, epoch):
+            raise fault
         self.history.append(matrices(self.state.alphas))
         count = min(self.steps_per_epoch * self.config.batch_size, len(self.trained))
         return {
@@ -234,7 +235,8 @@ def _new_state(config: SearchConfig, space: SearchSpace, classes: int, device: s
     return SearchState(supernet, alphas, sgd, adam, masks, config.precision, device, epoch=0, epochs=config.epochs)
 
 
-def _write(out: Path, search: Searched, rows: list[Row]) -> None:
+def write(out: Path, search: Searched, rows: list[Row]) -> None:
+    """Write the files of a finished search."""
     operations = list(search.space.operations)
     epochs = [{"epoch": epoch, **of_both} for epoch, of_both in enumerate(search.history)]
     write_json(out / "alphas.json", {"operations": operations, **search.history[-1]})

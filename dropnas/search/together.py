@@ -19,7 +19,7 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas
 from dropnas.search.config import PRESETS, SearchConfig
-from dropnas.search.course import Matrices, check_finite, describe, matrices
+from dropnas.search.course import Matrices, describe, matrices, not_finite
 from dropnas.search.fast.supernet import FastSupernet, is_known
 from dropnas.search.options import options_of
 from dropnas.search.program.draws import blank, drawn
@@ -112,21 +112,17 @@ class SearchesTogether:
         self.images_seen += size * len(self.searches)
         return self.moving.losses[step]
 
-    def finish_epoch(self, epoch: int) -> list[Row]:
-        """The epoch's row of each search: what was learned, and where the alphas stand.
-
-        Raises:
-            DropnasError: an alpha of a search is not finite.
-        """
+    def finish_epoch(self, epoch: int) -> list[Row | DropnasError]:
+        """The epoch's row of each search: what was learned, and where the alphas stand; or that one is not finite."""
         count, sizes = sum(self.sizes), torch.tensor(self.sizes, dtype=torch.float64)
         losses = (self.moving.losses.cpu().double() * sizes[:, None]).sum(dim=0) / count
         accuracies = 100 * self.moving.hits.cpu().sum(dim=0) / count
-        rows: list[Row] = []
+        rows: list[Row | DropnasError] = []
         for search, loss, accuracy in zip(self.searches, losses.tolist(), accuracies.tolist(), strict=True):
-            check_finite(search.alphas, epoch, search.config.seed)
             search.history.append(matrices(search.alphas))
             learned = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": self._learning_rate(epoch)}
-            rows.append({**learned, **describe(search.space, search.alphas)})
+            fault = not_finite(search.alphas, epoch)
+            rows.append(fault or {**learned, **describe(search.space, search.alphas)})
         return rows
 
     def state_dicts(self) -> list[dict[str, Any]]:
@@ -209,8 +205,15 @@ class SearchAlone:
         return self.together.step(epoch, step)[0]
 
     def finish_epoch(self, epoch: int) -> Row:
-        """The epoch's row."""
-        return self.together.finish_epoch(epoch)[0]
+        """The epoch's row.
+
+        Raises:
+            DropnasError: an alpha is not finite.
+        """
+        (row,) = self.together.finish_epoch(epoch)
+        if isinstance(row, DropnasError):
+            raise row
+        return row
 
     def state_dict(self) -> dict[str, Any]:
         """All that moved."""

@@ -11,7 +11,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,15 @@ class Checkpoints:
 
         Each damaged or foreign one that is newer is named in one line, and left out.
         """
+        return next(self.states())
+
+    def states(self) -> Iterator[State | None]:
+        """The states that the run can be continued from, the newest first; None is the start, where it is among them.
+
+        What is given last is the one that it is continued from: the next `save` takes the place of those before it.
+        """
         found = _numbered(self.folder)
+        first = 0  # the start, as if it were a checkpoint
         for number in sorted(found, reverse=True):
             try:
                 state = _read(found[number], self.identity)
@@ -55,9 +63,11 @@ class Checkpoints:
                 reason = (error.strerror or error) if isinstance(error, OSError) else error
                 self.progress(f"{found[number]}: {reason}; this checkpoint is left out")
             else:
-                self.intact = [found[number]]
-                return state
-        return None
+                self.intact, first = [found[number]], number
+                yield state
+        if first <= 1:
+            self.intact = []
+            yield None
 
     def save(self, state: State) -> None:
         """Write a checkpoint with the next number; drop all but the last two intact ones.

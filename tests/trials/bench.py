@@ -18,9 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 PROJECT = Path(__file__).parents[2]
 PARAMETERS = Path(__file__).parent / "trial.yaml"
+TOGETHER = "search together"  # three seeds of the search as one command
 TRAININGS = ("search", "retrain", "transfer")
+SEEDS = 3
 RECORDS = ("run.json", "manifest.json")  # which record times; their other content is compared by itself
 RECORDED = ("id", "stage", "name", "config", "identity", "inputs", "input_manifests", "profile", "processes")
 LONGEST = 600.0  # seconds that an undisturbed command may take; far more than any does
@@ -34,42 +38,55 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Run:
-    """One training of the chain.
+    """One training of the chain, or several that one command computes as one.
 
     Attributes:
         spec: its content.
         done: the store that holds it and its inputs, undisturbed.
+        mates: the specs of those that train with it.
     """
 
     spec: dict[str, Any]
     done: Path
+    mates: tuple[dict[str, Any], ...] = ()
 
     @property
     def stage(self) -> str:
         return str(self.spec["stage"])
+
+    @property
+    def label(self) -> str:
+        return TOGETHER if self.mates else self.stage
+
+    @property
+    def specs(self) -> list[dict[str, Any]]:
+        return [self.spec, *self.mates]
 
     def bench(self, root: Path, checkpoint_seconds: float) -> "Bench":
         """A new store with the inputs of this run and nothing else."""
         for source in self.spec["inputs"]:
             shutil.copytree(self.done / source, root / source)
         root.mkdir(parents=True, exist_ok=True)
-        machine = {**self.spec["machine"], "checkpoint_seconds": checkpoint_seconds}
-        file = root / f"{self.spec['id']}.json"
-        file.write_text(json.dumps({**self.spec, "machine": machine}))
-        return Bench(self, root, file)
+        for spec in self.specs:
+            machine = {**spec["machine"], "checkpoint_seconds": checkpoint_seconds}
+            (root / f"{spec['id']}.json").write_text(json.dumps({**spec, "machine": machine}))
+        return Bench(self, root)
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A store in which one run is to be computed."""
+    """A store in which one run is to be computed, or several as one."""
 
     run: Run
     root: Path
-    spec: Path
+
+    @property
+    def scratches(self) -> list[Path]:
+        return [self.root / "scratch" / str(spec["id"]) for spec in self.run.specs]
 
     @property
     def scratch(self) -> Path:
-        return self.root / "scratch" / str(self.run.spec["id"])
+        return self.scratches[0]
 
     @property
     def folder(self) -> Path:
@@ -79,25 +96,31 @@ class Bench:
     @property
     def arguments(self) -> list[str]:
         """Of `python -m dropnas`."""
-        return [self.run.stage, str(self.spec), "--root", str(self.root)]
+        files = [str(self.root / f"{spec['id']}.json") for spec in self.run.specs]
+        return [self.run.stage, *files, "--root", str(self.root)]
 
     @property
     def published(self) -> bool:
-        return (self.folder / "manifest.json").is_file()
+        """Whether all is."""
+        return all((self.root / spec["folder"] / "manifest.json").is_file() for spec in self.run.specs)
 
     def clear(self) -> None:
         """Take back what was computed."""
         shutil.rmtree(self.root / "scratch", ignore_errors=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for spec in self.run.specs:
+            shutil.rmtree(self.root / spec["folder"], ignore_errors=True)
 
     def differences(self) -> list[str]:
-        """In what the published run differs from the undisturbed one; empty if in no byte but recorded times."""
-        undisturbed = self.run.done / self.run.spec["folder"]
+        """In what the published runs differ from the undisturbed ones; empty if in no byte but recorded times."""
         if not self.published:
             return ["not published"]
-        found, expected = contents(self.folder), contents(undisturbed)
+        return [one for spec in self.run.specs for one in self._differences(spec["folder"])]
+
+    def _differences(self, name: str) -> list[str]:
+        folders = self.root / name, self.run.done / name
+        found, expected = (contents(folder) for folder in folders)
         names = [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)]
-        records = [json.loads((folder / "manifest.json").read_text()) for folder in (self.folder, undisturbed)]
+        records = [json.loads((folder / "manifest.json").read_text()) for folder in folders]
         first, second = ({name: record["run"].get(name) for name in RECORDED} for record in records)
         return [*names, *(f"manifest: {name}" for name in first if first[name] != second[name])]
 
@@ -112,12 +135,36 @@ def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, R
     """Compute the chain; gives the last training of each wanted stage."""
     root.mkdir(parents=True, exist_ok=True)
     plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)], root).strip()
-    specs = [json.loads(file.read_text()) for file in sorted((root / plan / "specs").glob("*.json"))]
+    specs = _specs(root / plan)
     of_folder = {spec["folder"]: spec for spec in specs}
-    wanted = {stage: _chosen(stage, specs) for stage in trainings}
+    wanted = {stage: _chosen(stage, specs) for stage in trainings if stage != TOGETHER}
     for spec in wanted.values():
         _compute(spec, of_folder, root, plan)
-    return {stage: Run(spec, root) for stage, spec in wanted.items()}
+    runs = {stage: Run(spec, root) for stage, spec in wanted.items()}
+    return {**runs, TOGETHER: _together(root, of_folder, plan)} if TOGETHER in trainings else runs
+
+
+def _specs(plan: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted((plan / "specs").glob("*.json"))]
+
+
+def _together(root: Path, of_folder: dict[str, Any], plan: str) -> Run:
+    """The same search with several seeds as one, computed by one command."""
+    content = yaml.safe_load(PARAMETERS.read_text())
+    content |= {"tables": ["table1"], "seeds": SEEDS, "search": {**content["search"], "supernet": "together"}}
+    parameters = root / "together.yaml"
+    parameters.write_text(yaml.safe_dump(content))
+    frozen = root / dropnas(["freeze", str(parameters), "--root", str(root)], root).strip()
+    specs = _specs(frozen)
+    chosen = _chosen("search", specs)
+    mates = [spec for spec in specs if spec["name"].startswith(chosen["name"].rpartition("-seed")[0] + "-seed")]
+    first, *others = (spec for spec in mates if spec["stage"] == "search")
+    for source in first["inputs"]:
+        _compute(of_folder[source], of_folder, root, plan)
+    run = Run(first, root, tuple(others))
+    files = [str(frozen / "specs" / f"{spec['id']}.json") for spec in run.specs]
+    dropnas(["search", *files, "--root", str(root)], root)
+    return run
 
 
 def _chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:

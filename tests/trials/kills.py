@@ -22,8 +22,9 @@ from typing import Annotated
 
 import typer
 
-from tests.trials.bench import TRAININGS, Bench, Command, Run, undisturbed
+from tests.trials.bench import TOGETHER, TRAININGS, Bench, Command, Run, undisturbed
 
+KILLED = (*TRAININGS, TOGETHER)
 INTERVAL = 0.3  # seconds between two checkpoints, so that a run of seconds has many
 SLACK = 1.0  # seconds beyond it, for a step, an evaluation and a write
 MOMENTS = {"any": 9, "checkpoint": 9, "final": 2}  # what is drawn, and how often
@@ -68,9 +69,9 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
     minutes: Annotated[float, typer.Option(help="After which no run is begun.")] = 25.0,
 ) -> None:
-    """Kill searches, retrainings and transfers in turn."""
+    """Kill searches, retrainings, transfers and searches that train as one in turn."""
     with tempfile.TemporaryDirectory() as folder:
-        runs = undisturbed(Path(folder, "undisturbed"))
+        runs = undisturbed(Path(folder, "undisturbed"), KILLED)
         found = trial(runs, Path(folder), count, seed, minutes)
     print(found)
     for fault in found.faults(count):
@@ -83,8 +84,8 @@ def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: fl
     draw, found, end = random.Random(seed), Count(), time.monotonic() + 60 * minutes
     rounds = 0
     while found.kills.total() < count and time.monotonic() < end:
-        stage = TRAININGS[rounds % len(TRAININGS)]
-        share = min(-(-count // 6), count - found.kills.total())  # two rounds of each stage, if a run takes so many
+        stage = KILLED[rounds % len(KILLED)]
+        share = min(-(-count // (2 * len(KILLED))), count - found.kills.total())  # two rounds of each, if they take it
         finish_killed(runs[stage], folder / f"{rounds}-{stage}", share, draw, found)
         rounds += 1
     return found
@@ -100,11 +101,11 @@ def finish_killed(run: Run, root: Path, most: int, draw: random.Random, found: C
         status = command.wait()
         found.resumes += ": continues from" in command.text
         if status not in (0, -signal.SIGKILL) or "left out" in command.text:
-            found.mismatches.append(f"{run.stage}: status {status}: {command.text}")
+            found.mismatches.append(f"{run.label}: status {status}: {command.text}")
             return
     found.runs += 1
-    found.mismatches += [f"{run.stage}: {name} differs" for name in bench.differences()]
-    print(f"{run.stage}: {found}", flush=True)
+    found.mismatches += [f"{run.label}: {name} differs" for name in bench.differences()]
+    print(f"{run.label}: {found}", flush=True)
 
 
 def kill(command: Command, bench: Bench, draw: random.Random, found: Count) -> None:
@@ -121,7 +122,7 @@ def kill(command: Command, bench: Bench, draw: random.Random, found: Count) -> N
     killed = time.time()
     if command.wait() != -signal.SIGKILL:
         return
-    found.kills[bench.run.stage] += 1
+    found.kills[bench.run.label] += 1
     if writing(command, bench):
         found.during_writes["checkpoint"] += 1
     elif filled(command, bench) and not bench.published:
@@ -157,12 +158,13 @@ def wait_for_end(command: Command, bench: Bench, draw: random.Random) -> None:
 
 def writing(command: Command, bench: Bench) -> bool:
     """Whether a half-written checkpoint of this very command is there; one of an earlier kill may lie there too."""
-    return bool(written(command, bench.scratch / "checkpoint.partial"))
+    return any(written(command, scratch / "checkpoint.partial") for scratch in bench.scratches)
 
 
 def filled(command: Command, bench: Bench) -> list[float]:
     """When each of the final files that this command has written so far was written."""
-    return [moment for path in (bench.scratch / "staged").glob("*") for moment in written(command, path)]
+    files = [path for scratch in bench.scratches for path in (scratch / "staged").glob("*")]
+    return [moment for path in files for moment in written(command, path)]
 
 
 def written(command: Command, path: Path) -> list[float]:
@@ -181,7 +183,7 @@ def lost(command: Command, bench: Bench, killed: float) -> float:
         return 0.0
     if ended := filled(command, bench):
         killed = min(ended)  # the training was over
-    saved = [path.stat().st_mtime for path in bench.scratch.glob("checkpoint-*.pt")]
+    saved = [path.stat().st_mtime for path in bench.scratches[-1].glob("checkpoint-*.pt")]  # the last one to save
     return command.worked(max([begun, *saved]), killed)
 
 

@@ -158,7 +158,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(PROJECT / name, copy / name)
-    _take_notes(copy / "dropnas" / "execute.py")
+    _take_notes(copy / "dropnas" / "compute.py")
     return copy
 
 
@@ -168,18 +168,19 @@ def _take_notes(file: Path) -> None:
     The jobs' logs would not do: Snakemake removes a job's log when a second start reaches the same job.
     """
     text = file.read_text()
-    note = 'open(store.root / "{}.txt", "a").write(spec["folder"] + "\\n")\n'
-    for what, place in (
-        ("computed", '    inputs = [store.root / name for name in spec["inputs"]]\n'),
+    note = 'for spec in {}: open({}.root / "{}.txt", "a").write(spec["folder"] + "\\n")\n'
+    for place, *noted in (
+        ("    configs = [_config(spec) for spec in specs]\n", "specs", "store", "computed"),
         (
+            '            self.store.publish(staged, self.store.root / spec["folder"], records[spec["id"]])\n',
+            "[spec]",
+            "self.store",
             "published",
-            '    store.publish(staged, store.root / spec["folder"], '
-            '{**record, "seconds": attempts.seconds + record["seconds"]})\n',
         ),
     ):
         assert text.count(place) == 1
         indent = place[: len(place) - len(place.lstrip())]
-        text = text.replace(place, place + indent + note.format(what))
+        text = text.replace(place, place + indent + note.format(*noted))
     file.write_text(text)
 
 

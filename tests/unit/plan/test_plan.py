@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dropnas.config import Method, Space, read_parameters
+from dropnas.config import Machine, Method, Space, read_parameters
 from dropnas.plan import depths, jobs, make_plan
 
 REPOSITORY = Path(__file__).parents[3]
@@ -138,6 +138,19 @@ def test_smoke_has_what_it_promises():
     for table, seeds in {"table1": 2, "table2": 2, "table4": 12, "table5": 9, "table6": 8}.items():
         assert len(runs_of(SMOKE, table, "search")) == seeds
     assert all(run.config.cells >= 3 for run in SMOKE.runs.values() if run.stage == "search")
+
+
+def test_searches_that_train_as_one_are_one_job_unless_the_file_divides_them():
+    together = replace(WHOLE.parameters, search=replace(WHOLE.parameters.search, supernet="together"))
+    for plan, most in ((together, 8), (replace(together, machine=Machine(runs_per_job={"search": 3})), 3)):
+        made = make_plan(plan).by_default()
+        for stage in ("search", "derive"):
+            sizes = Counter(len(job.runs) for job in jobs(made) if job.stage == stage)
+            expected = {8: 40} if most == 8 else {3: 80, 2: 40}  # 40 experiments of eight seeds
+            assert sizes == expected
+        for job in jobs(made):
+            if job.stage == "search":
+                assert len({repr(replace(run.config, seed=0)) for run in job.runs}) == 1
 
 
 def test_jobs_hold_every_run_once_and_wait_for_none_of_their_own():

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropnas.compute import PROGRESS
 from dropnas.config import read_parameters
 from dropnas.cost.pace import PAUSE, hours_to_go, rate
 from dropnas.errors import DropnasError
-from dropnas.execute import PROGRESS, execute
+from dropnas.execute import execute
 from dropnas.plan import make_plan
 from dropnas.provenance.files import write_json, write_text
 from dropnas.provenance.freeze import plan_content, read_plan, spec

@@ -1,0 +1,56 @@
+"""How many searches fit: what a step is said to keep against what one of the whole batch keeps, and the bound."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dropnas.data.arrays import ImageArrays
+from dropnas.search import memory
+from dropnas.search.company import even_part
+from dropnas.search.config import SearchConfig
+from dropnas.search.memory import fitting
+from dropnas.workspace import Workspace
+
+CONFIG = SearchConfig(cells=3, channels=4, batch_size=32, supernet="together")
+MIB = 2**20
+
+
+def images_of(device: str = "cpu") -> ImageArrays:
+    pixels = torch.zeros((64, 3, 16, 16), dtype=torch.uint8, device=device)
+    mean, std = (torch.full((3,), 0.5, device=device) for _ in range(2))
+    return ImageArrays(pixels, torch.arange(64, device=device) % 5, 5, mean, std)
+
+
+def test_a_few_images_tell_what_a_batch_keeps() -> None:
+    whole = memory._kept(CONFIG, images_of())
+    assert memory._needed(CONFIG, images_of()) == pytest.approx(whole, rel=0.02)
+
+
+def test_more_memory_and_smaller_batches_hold_more_seeds() -> None:
+    def fit(memory_mb: int, batch_size: int = 32) -> int:
+        space = Workspace(Path(), "run", memory_mb=memory_mb)
+        return fitting([replace(CONFIG, batch_size=batch_size)], images_of(), space)
+
+    assert fit(1) == 1  # it must go on, as it does alone
+    assert fit(2 * 10**5) > 1.8 * fit(10**5) > 3
+    assert fit(10**5, batch_size=16) > 1.5 * fit(10**5)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "part"), [(5, 3, 3), (5, 4, 3), (8, 8, 8), (8, 100, 8), (9, 8, 5), (3, 1, 1)]
+)
+def test_parts_are_of_equal_size(count: int, most: int, part: int) -> None:
+    assert even_part(count, most) == part
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_as_many_fit_on_a_gpu_as_its_free_memory_holds() -> None:
+    configs = [replace(CONFIG, seed=seed) for seed in range(2)]
+    fit = fitting(configs, images_of("cuda"), Workspace(Path(), "run", device="cuda"))
+    assert fit > 2
+    hoard = torch.empty(int(0.5 * torch.cuda.mem_get_info()[0]), dtype=torch.uint8, device="cuda")
+    assert fitting(configs, images_of("cuda"), Workspace(Path(), "run", device="cuda")) < 0.7 * fit
+    del hoard

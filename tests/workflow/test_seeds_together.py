@@ -1,0 +1,30 @@
+"""Seeds of an experiment as one network: one job, each run published by itself, a repeat trains the missing one."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from tests.workflow.conftest import Bench, make_bench
+
+
+def together(bench: Bench, folder: str) -> float:
+    """How many searches trained as one with this one."""
+    found: float = json.loads((bench.store / folder / "run.json").read_text())["statistics"]["together"]
+    return found
+
+
+def test_seeds_are_one_job_and_a_repeat_trains_the_missing_one(project: Path, tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, project)
+    machine = {"runs_per_job": {"retrain": 10}}  # of searches it says nothing
+    only = {"tables": ["table1"], "figures": [], "seeds_of": {"table1": 3}}
+    bench.configure(search={"supernet": "together"}, machine=machine, **only)
+    bench.run("table1")
+    searches, before = bench.finished("search/"), bench.runs()
+    assert Counter(together(bench, name) for name in searches) == {3: len(searches)}
+    assert len(list(bench.store.glob("logs/micro/search/*.log"))) == len(searches) / 3
+    missing = min(searches)
+    bench.remove(missing, "runs/derive", "runs/retrain", "runs/table")  # of what comes after it nothing is there
+    bench.run("table1")
+    assert together(bench, missing) == 1
+    again = {name for name in searches if bench.runs()[name] != before[name]}
+    assert again == {missing} == {name for name in searches if bench.counted("computed")[name] > 1}
