@@ -2,11 +2,12 @@
 
 Design choices: what is timed are steps of the stage itself (draws, augmentation, masks, both optimisers) on images of
 noise, with the draws of their epoch; images of all seeds count. The fast and the plain supernet and a company of one
-run in turns; larger companies run by themselves, since a captured program keeps its memory, up to what the device
-should hold by what the last one took. Peak memory on a CPU is that of a process that made one step of one kind.
-The share of the arithmetic counts the multiply-adds of the plain supernet's convolutions with nothing dropped, three
-times for a step; that of the bandwidth counts each tensor kept for going backward as written once and read once, so it
-is a lower bound. How cost grows is told by points that differ from the first in one thing each.
+run in turns; so do companies of any size on a CPU. On a GPU larger ones run by themselves, since a captured program
+keeps its memory, up to what the device should hold by what the last one took. Peak memory on a CPU is that of a process
+that made one step of one kind. The share of the arithmetic counts the multiply-adds of the plain supernet's
+convolutions with nothing dropped, three times for a step; that of the bandwidth counts each tensor kept for going
+backward as written once and read once, so it is a lower bound. How cost grows is told by points that differ from the
+first in one thing each.
 """
 
 import gc
@@ -59,7 +60,7 @@ SIZES_CUDA = {
     "paper in tf32": replace(PAPER_ON_GPU, precision="tf32"),
     "paper in bf16": replace(PAPER_ON_GPU, precision="bf16"),
 }
-SEEDS, SEEDS_CUDA = {"smoke": (2, 4)}, (2, 4, 8)
+SEEDS, SEEDS_CUDA = {"smoke": (2, 4, 8)}, (2, 4, 8)
 FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 5, steps=4)
 FREE = 0.9  # of a GPU's memory that a company may be expected to take
 
@@ -71,7 +72,8 @@ def measure(device: str) -> dict[str, Any]:
     bounds, found = limits(device), dict[str, Any]()
     for name, size in (SIZES_CUDA if on_gpu else SIZES).items():
         found[name] = _measured(size, device, bounds)
-        found[name]["seeds_together"] = _companies(size, SEEDS_CUDA if on_gpu else SEEDS.get(name, ()), device)
+        companies = _companies_on_gpu if on_gpu else _companies
+        found[name]["seeds_together"] = companies(size, SEEDS_CUDA if on_gpu else SEEDS.get(name, ()), device)
     return {**conditions(), "limits": bounds, **found, "growth": _growth(FIRST_CUDA if on_gpu else FIRST, device)}
 
 
@@ -94,11 +96,26 @@ def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, An
 
 
 def _companies(size: Size, seeds: tuple[int, ...], device: str) -> dict[str, Any]:
+    """Several seeds together in turns with one, and how many times as many images a second they see."""
+    sizes = {count: replace(size, seeds=count) for count in seeds}
+    trained = {str(of.seeds): Trained(of, "together", device) for of in (size, *sizes.values())}
+    found = in_turns({name: of.timed() for name, of in trained.items()}, size.rounds) if seeds else {}
+    return {
+        str(count): {
+            "images_per_second": spread(found[str(count)]),
+            "ratio_to_one": spread([ours / one for ours, one in zip(found[str(count)], found["1"], strict=True)]),
+            "peak_memory_bytes": _peak(of, "together", device),
+        }
+        for count, of in sizes.items()
+    }
+
+
+def _companies_on_gpu(size: Size, seeds: tuple[int, ...], device: str) -> dict[str, Any]:
     """Several seeds together, each number by itself; what the device would not hold is left out."""
     found, taken = dict[str, Any](), 0.0  # bytes of a seed
     for count in seeds:
         of_count = replace(size, seeds=count)
-        if device.startswith("cuda") and taken * count > FREE * torch.cuda.get_device_properties(device).total_memory:
+        if taken * count > FREE * torch.cuda.get_device_properties(device).total_memory:
             found[str(count)] = f"left out: it would take about {taken * count / 2**30:.0f} GiB"
             continue
         found[str(count)] = measured = _alone(of_count, device)
