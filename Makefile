@@ -1,6 +1,6 @@
 # Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke mini paper plan push pull test trials cluster lint format lock image sif clean distclean
+.PHONY: help setup smoke mini paper plan push pull test trials cluster gpu lint format lock image sif clean distclean
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python3.13; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -46,6 +46,11 @@ trials: $(READY)  ## kills, damaged checkpoints, full disks: all of them, counte
 
 cluster: $(READY)  ## trials on a SLURM cluster that it starts on this host (Debian, root)
 	@tests/cluster/up.sh --install && $(BIN)/python -m pytest -s -m cluster tests/cluster
+
+gpu:  ## tests and benchmarks on a GPU, with .venv or with PYTHON's own torch
+	@python=$$([ -x $(BIN)/python ] && echo $(BIN)/python || echo "$(PYTHON)"); $$python -m pytest -m gpu tests/unit && \
+	for name in search-step retrain-step input-cifar precision startup; do \
+		$$python -m benchmarks $$name --device cuda --json results/benchmarks/$$name.json || exit 1; done
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/mypy
