@@ -64,7 +64,8 @@ class ClusterBench(Bench):
         folder.mkdir(exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(profile))
         often = ["--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3"]
-        return [*super().command("--profile", str(folder)), *often, *options]
+        counted = "--slurm-keep-successful-logs"  # the executor would remove them, and with them what is counted
+        return [*super().command("--profile", str(folder)), *often, counted, *options]
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), "OMP_NUM_THREADS": "1", "DROPNAS_SIF": str(SIF)}

@@ -105,7 +105,7 @@ def test_a_run_longer_than_the_time_limit_completes(site):
     bench = site(defaults={"slurm_extra": "'--signal=URG@45 --open-mode=append'"})
     text = bench.parameters.read_text().replace("runtime_minutes: 30", "runtime_minutes: 2")
     bench.parameters.write_text(
-        text.replace("retrain: {cells: 3, channels: 2, epochs: 200", "retrain: {cells: 3, channels: 8, epochs: 1500")
+        text.replace("retrain: {cells: 3, channels: 2, epochs: 200", "retrain: {cells: 3, channels: 8, epochs: 900")
     )
     process = bench.begin("table1")
     assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
