@@ -2,11 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from benchmarks import precision
 from benchmarks.__main__ import names
+from dropnas.data.arrays import ImageArrays
+from dropnas.training import precision as torch_precision
+from dropnas.training.seeding import generator
 
 PROJECT = Path(__file__).parents[2]
 
@@ -17,9 +23,8 @@ def asked(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
-    assert {"search-step", "retrain-step", "input-cifar", "input-imagenet", "startup", "plan", "checkpoint"} == {
-        *names()
-    }
+    inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "retrain-step"}
+    assert {*inputs, *steps, "startup", "plan", "checkpoint", "precision"} == {*names()}
 
 
 @pytest.mark.parametrize(
@@ -34,3 +39,35 @@ def test_a_wrong_wish_is_told_in_a_line(words: list[str], told: str, tmp_path: P
     found = asked(*words, "--json", str(tmp_path / "results.json"))
     assert found.returncode == 1 and not list(tmp_path.iterdir())
     assert len(found.stderr.splitlines()) == 1 and told in found.stderr
+
+
+@pytest.fixture
+def as_it_was() -> Iterator[None]:
+    """A benchmark sets what is process-wide, as a stage does."""
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch_precision.apply("fp32")
+
+
+def test_precisions_come_near_double_precision_and_another_seed_does_not(as_it_was: None) -> None:
+    noise = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8, generator=generator(0, "noise"))
+    half = torch.full((3,), 0.5)
+    images = ImageArrays(noise, torch.arange(8), 10, half, half)
+    found = precision.measured(precision.Size(3, 2, 4, None), precision.WAYS, images, "cpu")["compared"]
+    rounding, seeds = found["fp32 plain with fp64 plain"], found["fp32 fast, another seed with fp32 fast"]
+    assert 0 < rounding["rms_difference"] < 0.01 and rounding["spearman_of_moves"] > 0.99
+    assert rounding["rms_difference"] < found["bf16 fast with fp64 plain"]["rms_difference"] < seeds["rms_difference"]
+    assert 0 < abs(rounding["train_loss_difference"]) < 1e-5
+
+
+def test_an_epoch_differs_from_itself_in_nothing() -> None:
+    row = [0.1 * place for place in range(8)]
+    alphas, start = ({kind: [values] * 14 for kind in ("normal", "reduce")} for values in (row, [0.0] * 8))
+    epoch = precision.Epoch(start, alphas, train_loss=2.0, train_accuracy=10.0, seconds=1.0)
+    found = precision.compared(epoch, epoch)
+    assert {name for name, value in found.items() if value == pytest.approx(1)} == {
+        "spearman_of_moves",
+        "best_operation_alike",
+        "genotype_alike",
+    }
+    assert sorted(found.values())[:4] == [0, 0, 0, 0]

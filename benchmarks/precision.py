@@ -1,0 +1,195 @@
+"""What a precision does to a search: the alphas after one epoch of real images, computed in several ways.
+
+Design choices: each way trains the trainee of the stage with the weights, alphas and draws of the same seed, so what
+differs is rounding alone, and one way with another seed. Each is held against the first way. On a CPU that one is the
+plain supernet in double precision, with a small supernet and few images, since it is slow; on a GPU it is the plain
+supernet in fp32 without TF32, at the paper's size. Two more comparisons are the yardstick: two supernets that differ by
+the order of their sums, and two seeds. What is compared are the moves of the alphas, last minus first, which for one
+seed differ by what the alphas themselves differ by; ranking and genotype are those of the alphas.
+"""
+
+import gc
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from benchmarks._cifar import training_images
+from benchmarks._limits import conditions
+from dropnas.analysis.correlation import spearman
+from dropnas.data.arrays import ImageArrays
+from dropnas.precision import Precision
+from dropnas.search import derive
+from dropnas.search.config import DeriveConfig, SearchConfig
+from dropnas.search.course import Matrices
+from dropnas.search.stage import Search, new_search
+from dropnas.search.strategy import make_optimisers
+from dropnas.space.genotype import EDGES_PER_NODE
+from dropnas.space.spaces import ORIGINAL
+from dropnas.training import determinism, precision
+
+
+@dataclass(frozen=True)
+class Size:
+    """A search to be made: supernet, batch, and how many of the images an epoch has; None is all."""
+
+    cells: int
+    channels: int
+    batch: int
+    images: int | None
+
+
+@dataclass(frozen=True)
+class Way:
+    """How it is computed; `double` makes double precision of a plain search, which no configuration asks for."""
+
+    precision: Precision
+    supernet: Literal["fast", "plain"]
+    seed: int = 0
+    double: bool = False
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What came out: alphas before and after, loss and accuracy on what was trained on, seconds with the start."""
+
+    before: Matrices
+    after: Matrices
+    train_loss: float
+    train_accuracy: float
+    seconds: float
+
+
+SIZE, SIZE_CUDA = Size(cells=3, channels=8, batch=16, images=768), Size(cells=14, channels=16, batch=96, images=None)
+PLAIN, FAST, OTHER_SEED = "fp32 plain", "fp32 fast", "fp32 fast, another seed"
+BOTH = {PLAIN: Way("fp32", "plain"), FAST: Way("fp32", "fast"), "bf16 fast": Way("bf16", "fast")}
+OTHER = {OTHER_SEED: Way("fp32", "fast", seed=1)}
+WAYS = {"fp64 plain": Way("fp32", "plain", double=True), **BOTH, **OTHER}  # the first one is the reference
+WAYS_CUDA = {**BOTH, "tf32 fast": Way("tf32", "fast"), **OTHER}
+YARDSTICKS = ((FAST, PLAIN), (OTHER_SEED, FAST))
+
+
+def measure(device: str) -> dict[str, Any]:
+    """An epoch in every way, each against the reference, and the yardsticks."""
+    size, ways = (SIZE_CUDA, WAYS_CUDA) if device.startswith("cuda") else (SIZE, WAYS)
+    with tempfile.TemporaryDirectory() as folder:
+        images, what = training_images(Path(folder), device)
+        images = replace(images, images=images.images[: size.images], labels=images.labels[: size.images])
+        results = measured(size, ways, images, device)
+    return {**conditions(), **vars(size), "images": len(images), "images_of": what, **results}
+
+
+def measured(size: Size, ways: dict[str, Way], images: ImageArrays, device: str) -> dict[str, Any]:
+    """The results without what they were measured with; the first way is the reference."""
+    epochs = {name: epoch(size, way, images, device) for name, way in ways.items()}
+    reference = next(iter(epochs))
+    pairs = [(name, reference) for name in ways if name not in (reference, OTHER_SEED)]
+    pairs += [pair for pair in YARDSTICKS if pair not in pairs]
+    return {
+        "moves": {name: _sizes(_moves(found)) for name, found in epochs.items()},
+        "learned": {
+            name: {
+                "train_loss": found.train_loss,
+                "train_accuracy": found.train_accuracy,
+                "seconds": round(found.seconds, 1),
+            }
+            for name, found in epochs.items()
+        },
+        "compared": {f"{ours} with {theirs}": compared(epochs[ours], epochs[theirs]) for ours, theirs in pairs},
+    }
+
+
+def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
+    """Train for the first epoch of a search of the paper's length."""
+    _forget(device)
+    determinism.apply(way.seed, device, 1)
+    precision.apply(way.precision)
+    started = time.perf_counter()
+    config = SearchConfig(
+        cells=size.cells,
+        channels=size.channels,
+        batch_size=size.batch,
+        seed=way.seed,
+        precision=way.precision,
+        supernet=way.supernet,
+    )
+    search = new_search(config, ORIGINAL, images, device)
+    if way.double:
+        assert isinstance(search, Search)
+        _in_double(search)
+    search.start_epoch(0)
+    for step in range(search.steps_per_epoch):
+        search.step(0, step)
+    row: Any = search.finish_epoch(0)
+    before, after = search.history
+    return Epoch(before, after, row["train_loss"], row["train_accuracy"], seconds=time.perf_counter() - started)
+
+
+def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
+    """How far one search is from another, in shares of what the other one moved, and whether they choose alike.
+
+    `best_operation_alike` is a share of the edges of both matrices; `genotype_alike` one of the genotype's edges.
+    """
+    our_moves, their_moves = _moves(ours), _moves(theirs)
+    apart, moved = _sizes(our_moves - their_moves), _sizes(their_moves)
+    chosen = [(_best(one), _best(other)) for one, other in _rows(ours, theirs)]
+    our_edges, their_edges = _genotype(ours), _genotype(theirs)
+    return {
+        "largest_difference": apart["largest"] / moved["largest"],
+        "rms_difference": apart["rms"] / moved["rms"],
+        "spearman_of_moves": spearman(our_moves.tolist(), their_moves.tolist())["value"],
+        "best_operation_alike": sum(one == other for one, other in chosen) / len(chosen),
+        "genotype_alike": len(our_edges & their_edges) / len(their_edges),
+        "train_loss_difference": ours.train_loss - theirs.train_loss,
+        "train_accuracy_difference": ours.train_accuracy - theirs.train_accuracy,
+    }
+
+
+def _in_double(search: Search) -> None:
+    """Make double precision of a search that has not begun: the same first weights, alphas and draws."""
+    state, images = search.state, search.images
+    state.supernet.double()
+    for alpha in state.alphas:
+        alpha.data = alpha.data.double()
+    search.images = replace(images, mean=images.mean.double(), std=images.std.double())
+    state.weight_optimiser, state.alpha_optimiser = make_optimisers(search.config, state.supernet, state.alphas)
+
+
+def _moves(found: Epoch) -> torch.Tensor:
+    """Last minus first of all alphas: double (values,)."""
+    before, after = (torch.tensor([*of_both.values()], dtype=torch.float64) for of_both in (found.before, found.after))
+    return (after - before).flatten()
+
+
+def _sizes(values: torch.Tensor) -> dict[str, float]:
+    return {"largest": values.abs().max().item(), "rms": values.square().mean().sqrt().item()}
+
+
+def _rows(ours: Epoch, theirs: Epoch) -> list[tuple[list[float], list[float]]]:
+    """The alphas of each edge of both kinds, side by side."""
+    return [pair for kind, rows in ours.after.items() for pair in zip(rows, theirs.after[kind], strict=True)]
+
+
+def _best(alphas: Sequence[float]) -> str:
+    return derive.best_operation(ORIGINAL.operations, alphas, DeriveConfig())[1]
+
+
+def _genotype(found: Epoch) -> set[tuple[str, int, str, int]]:
+    """Its edges: kind, node, operation, predecessor."""
+    genotype = derive.genotype(ORIGINAL.operations, found.after["normal"], found.after["reduce"], DeriveConfig())
+    return {
+        (kind, place // EDGES_PER_NODE, operation, predecessor)
+        for kind, edges in (("normal", genotype.normal), ("reduce", genotype.reduce))
+        for place, (operation, predecessor) in enumerate(edges)
+    }
+
+
+def _forget(device: str) -> None:
+    """Give back the memory of the last search."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
