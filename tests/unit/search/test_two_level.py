@@ -266,14 +266,20 @@ def test_the_running_statistics_have_seen_the_training_batches_alone() -> None:
     assert {int(count) for count in counts} == {3}
 
 
-def test_single_precision_changes_little() -> None:
-    """By rounding that the finite difference enlarges: some thousandths, more on some processors than on others."""
+def difference_by_precision(number: int) -> float:
+    """How far the gradient of a batch in single precision is from that in double, relative to it."""
     states = [new_state(SMALL, CONFIG, dtype) for dtype in (torch.float64, torch.float32)]
     exact, single = (
-        TwoLevel(CONFIG, SMALL).alpha_gradient(state, *batch(2, state.alphas[0].dtype)) for state in states
+        torch.cat(TwoLevel(CONFIG, SMALL).alpha_gradient(state, *batch(number, state.alphas[0].dtype)))
+        for state in states
     )
-    for one, other in zip(exact, single, strict=True):
-        assert (one - other).norm() < 0.02 * one.norm()
+    return float((exact - single).norm() / exact.norm())
+
+
+def test_single_precision_changes_little() -> None:
+    """By rounding alone in most batches. In a few a ReLU switches on the way of the one and not of the other; which
+    ones depends on the processor."""
+    assert sorted(map(difference_by_precision, range(2, 7)))[2] < 1e-4
 
 
 def test_reduced_precision_is_for_all_passes_but_those_of_the_difference() -> None:
