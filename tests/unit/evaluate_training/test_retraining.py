@@ -219,6 +219,19 @@ def test_the_host_looks_at_nothing_in_a_step(digits: Path, genotype: Path, monke
     assert "convolution" in called.names and not LOOKS & called.names
 
 
+def test_what_drop_path_keeps_is_scaled_to_the_same_mean(digits: Path, genotype: Path) -> None:
+    """At the third of three epochs the rate is two thirds of its last value: 0.4 of 0.6."""
+    trainee = small_trainee(replace(SMALL, drop_path=0.6), digits, genotype)
+    seen: list[torch.Tensor] = []
+    trainee.learner.network.register_forward_pre_hook(lambda _, given: seen.append(given[1]))
+    trainee.start_epoch(2)
+    for step in range(trainee.steps_per_epoch):
+        trainee.step(2, step)
+    masks = torch.cat([mask.flatten() for mask in seen])
+    assert masks.unique().tolist() == pytest.approx([0, 1 / 0.6])
+    assert float(masks.mean()) == pytest.approx(1, abs=0.1)
+
+
 def test_every_step_sees_its_own_images(digits: Path, genotype: Path) -> None:
     """Steps of one program and of the last, smaller batch, against the same images given by hand."""
     config = replace(AUGMENTED, batch_size=500, drop_path=0.0)
