@@ -17,6 +17,7 @@ from torch import Tensor
 from dropnas.data import arrays, augment
 from dropnas.data.batches import steps_per_epoch
 from dropnas.data.held_out import apart
+from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import drop_path_masks
 from dropnas.evaluate.cifar import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
@@ -70,7 +71,9 @@ class Retraining:
             pool_norm=config.pool_norm,
         )
         initialise(network, generator(config.seed, "initialisation"))
-        self.learner = Learner(network, config, training.classes, device)
+        height, width = training.images.shape[2:]
+        forward = small_images.fastest(network, height * width, device)
+        self.learner = Learner(network, config, training.classes, device, forward)
         self.drop_path = 0.0
         self.path_scale = torch.ones((), device=device)  # what drop-path multiplies the outputs that it keeps by
         self.draws = self._draw(0).to(device)
@@ -107,7 +110,7 @@ class Retraining:
         images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
         masks = drop_path_masks(drawn.kept, self.path_scale) if config.drop_path else None
         with learner.autocast():
-            outputs = learner.network(images, masks)
+            outputs = learner.forward(images, masks)
             loss = with_auxiliary(outputs, labels, config.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         learner.descend()

@@ -3,7 +3,7 @@
 Design choice: the drop-path masks of all cells come in one tensor, drawn before, so that a network draws nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from dropnas.evaluate.cells import Cell
 from dropnas.space.genotype import Genotype
+
+Outputs = tuple[Tensor, Tensor | None]  # logits, and the auxiliary tower's
+Forward = Callable[[Tensor, Tensor | None], Outputs]  # of images and drop-path's masks
 
 
 class AuxiliaryTower(nn.Module):
@@ -35,13 +38,15 @@ class AuxiliaryTower(nn.Module):
         self.classifier = nn.Linear(768, classes)
 
     def forward(self, states: Tensor) -> Tensor:
-        states = functional.relu(states)
-        if all((side - 5) // self.stride == 1 for side in states.shape[-2:]):
-            pooled = functional.avg_pool2d(states, 5, stride=self.stride, count_include_pad=False)
-        else:
-            pooled = functional.adaptive_avg_pool2d(states, 2)
+        pooled = self.pooled(functional.relu(states))
         logits: Tensor = self.classifier(self.features(pooled).flatten(1))  # (B, C, 2, 2) -> (B, 768) -> logits
         return logits
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """The 2x2 maps that the tower's convolution wants."""
+        if all((side - 5) // self.stride == 1 for side in maps.shape[-2:]):
+            return functional.avg_pool2d(maps, 5, stride=self.stride, count_include_pad=False)
+        return functional.adaptive_avg_pool2d(maps, 2)
 
 
 class CellStack(nn.Module):
@@ -127,7 +132,7 @@ class EvaluationNetwork(nn.Module):
         self.auxiliary = tower
         self.classifier = nn.Linear(stack.channels_out, classes)
 
-    def forward(self, images: Tensor, masks: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
         """Logits (B, classes) of normalised images (B, 3, H, W), and the tower's, the latter only in training mode.
 
         Args:

@@ -3,8 +3,9 @@
 Design choices: a CPU's depthwise kernels are near the speed of its memory with the channels last, but for two: the
 dilated ones, which are brought to undilated ones by regrouping the pixels (`layout.phases`), and the derivative in a
 kernel that is wider than three, which is taken three columns at a time. The derivative in the maps is the convolution
-with the turned kernel. Maps that several convolutions read are kept once and repeated again going backward. The sums
-are those of torch's own convolution, in another order.
+with the turned kernel. Maps that several convolutions read are kept once and repeated again going backward. Maps no
+larger than the kernel are multiplied by matrices instead (`small_maps`). The sums are those of torch's own convolution,
+in another order.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from dropnas.space.small_maps import tap_matrices
 
 WIDEST = 3  # columns of a kernel up to which the derivative in it is fast on a CPU
 
@@ -38,6 +41,38 @@ class _Depthwise(torch.autograd.Function):
         return in_maps, None, *_in_kernels(_repeated(maps, kernels[0]), whole, kernels, ctx.dilation)
 
 
+class _Multiplied(torch.autograd.Function):
+    """The convolutions of small maps as products of each channel with a matrix."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
+        height, width = maps.shape[1:3]
+        padding = dilation * (kernels.shape[-1] // 2)
+        taps, _ = tap_matrices(kernels.shape[2:], (1, 1), (padding,) * 2, (dilation,) * 2, height, width, maps.dtype)
+        rows = _rows(_repeated(maps, kernels))  # (E * C, B, H * W)
+        matrices = (kernels.flatten(1) @ taps).view(len(kernels), height * width, -1)
+        ctx.save_for_backward(rows, matrices, taps)
+        ctx.shapes = maps.shape, kernels.shape
+        return torch.bmm(rows, matrices).permute(1, 2, 0).contiguous().view(*maps.shape[:-1], -1)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        rows, matrices, taps = ctx.saved_tensors
+        of_maps, of_kernels = ctx.shapes
+        upstream, in_maps = _rows(gradient), None
+        if ctx.needs_input_grad[0]:
+            in_rows = torch.bmm(upstream, matrices.transpose(1, 2)).permute(1, 2, 0).contiguous()
+            in_maps = _added(in_rows.view(*of_maps[:-1], -1), of_maps[-1])
+        in_matrices = torch.bmm(rows.transpose(1, 2), upstream)
+        return in_maps, (in_matrices.flatten(1) @ taps.t()).view(of_kernels), None
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """The maps of each channel in rows: (C, B, H * W) of maps (B, H, W, C)."""
+    return maps.flatten(1, 2).permute(2, 0, 1).contiguous()
+
+
 def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tuple[Tensor, ...]:
     """Convolve each channel with its own kernel, stride 1, so padded that the size stays; once for each of `kernels`.
 
@@ -48,8 +83,16 @@ def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tup
     Returns:
         as many (B, H, W, E * C), contiguous: E convolutions side by side.
     """
+    if _is_small(maps, kernels[0]):
+        return tuple(_Multiplied.apply(maps, each, dilation) for each in kernels)  # type: ignore[no-untyped-call]
     convolved: tuple[Tensor, ...] = _Depthwise.apply(maps, dilation, *kernels)  # type: ignore[no-untyped-call]
     return convolved
+
+
+def _is_small(maps: Tensor, kernels: Tensor) -> bool:
+    """Whether a CPU is better served by matrix products: maps of at most as many pixels as the kernel has taps."""
+    pixels = maps.shape[1] * maps.shape[2]
+    return maps.device.type == "cpu" and maps.dtype != torch.bfloat16 and pixels <= kernels[0].numel()
 
 
 def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:

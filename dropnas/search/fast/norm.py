@@ -1,18 +1,15 @@
-"""Batch norm of maps with the channels last, its scale and its ReLU in the same passes, and its derivative.
+"""Batch norm of maps with the channels last, its scale and its ReLU, and what it saw.
 
-Design choices: torch's own channels-last kernel is slow going backward where channels are few. Here each pass over the
-maps is one vectorised operation: the mean, the centred maps (kept for going backward), their mean square, the scaled
-maps. The variance comes from centred maps, as exact as torch's. Maps may be bfloat16; sums over them, statistics and
-scales are single precision then. A GPU has kernels of its own (`norm_on_gpu`).
+Design choices: on a CPU it is torch's own, which is told to put the batch's statistics where it would else move the
+running ones, so that what moves is decided later (`tally`). Statistics and scales are single precision where maps are
+bfloat16. A GPU has kernels of its own (`norm_on_gpu`).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from dropnas.search.fast.channel_sums import channel_sums
 from dropnas.search.fast.norm_on_gpu import NormOnGpu
 
 
@@ -29,78 +26,22 @@ class Normed(NamedTuple):
     variance: Tensor
 
 
-class _Norm(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        maps: Tensor,
-        scale: Tensor | None,
-        shift: Tensor | None,
-        epsilon: float,
-        rectify: bool,
-        channels: int,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        rows = wide(maps.flatten(0, -2))
-        mean = channel_sums(rows, channels) / len(rows)
-        centred = rows - mean
-        variance = channel_sums(centred * centred, channels) / len(rows)
-        inverse = (variance + epsilon).rsqrt()
-        out = centred * (inverse if scale is None else inverse * scale)
-        if shift is not None:
-            out += shift
-        if rectify:
-            out.relu_()
-        ctx.channels, out = channels, out.to(maps.dtype)
-        ctx.save_for_backward(centred.to(maps.dtype), inverse, scale, out if rectify else None)
-        unbiased = variance * (len(rows) / (len(rows) - 1))
-        ctx.mark_non_differentiable(mean, unbiased)
-        return out.view(maps.shape), mean, unbiased
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        centred, inverse, scale, out = ctx.saved_tensors
-        centred = wide(centred)
-        rows = gradient.reshape(centred.shape).contiguous()
-        if out is not None:
-            rows = torch.ops.aten.threshold_backward(rows, out, 0)
-        rows = wide(rows)
-        product = rows * centred
-        along = channel_sums(product, ctx.channels)  # of the gradient and the maps
-        total = channel_sums(rows, ctx.channels)
-        factor = inverse if scale is None else inverse * scale
-        in_scale = inverse * along
-        share = factor / -len(rows)
-        offset, slope = share * total, share * inverse * in_scale
-        in_maps = torch.addcmul(offset, centred, slope, out=product).addcmul_(rows, factor)
-        in_shift = total if ctx.needs_input_grad[2] else None
-        return (
-            in_maps.view(gradient.shape).to(gradient.dtype),
-            in_scale if ctx.needs_input_grad[1] else None,
-            in_shift,
-            None,
-            None,
-            None,
-        )
-
-
 def batch_norm(
-    maps: Tensor,
-    scale: Tensor | None,
-    epsilon: float,
-    channels: int,
-    rectify: bool = False,
-    shift: Tensor | None = None,
+    maps: Tensor, scale: Tensor | None, epsilon: float, rectify: bool = False, shift: Tensor | None = None
 ) -> Normed:
     """Normalise each channel over the batch.
 
     Args:
-        maps: (B, H, W, G * C), contiguous.
+        maps: (B, H, W, C), contiguous.
         scale: of each channel, if given.
-        channels: C of one of the norms that are computed side by side.
         rectify: whether a ReLU follows.
         shift: of each channel, after the scale, if given.
     """
     if maps.device.type != "cpu":
         return Normed(*NormOnGpu.apply(maps, scale, shift, epsilon, rectify))  # type: ignore[no-untyped-call]
-    return Normed(*_Norm.apply(maps, scale, shift, epsilon, rectify, channels))  # type: ignore[no-untyped-call]
+    mean, variance = wide(maps.new_zeros(2, maps.shape[-1])).unbind()
+    images, all_of_it = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W) in the same memory
+    scale = None if scale is None else scale.contiguous()  # torch takes it for granted going backward
+    normal = torch.batch_norm(images, scale, shift, mean, variance, True, all_of_it, epsilon, False)
+    out = normal.permute(0, 2, 3, 1)
+    return Normed(out.relu_() if rectify else out, mean, variance)

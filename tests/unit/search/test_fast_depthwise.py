@@ -66,7 +66,7 @@ def test_batch_norm_is_torchs(scaled: bool, rectify: bool) -> None:
     mean, variance = torch.zeros(5, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)
     theirs = functional.batch_norm(images, mean, variance, scale, training=True, momentum=1.0, eps=1e-5)
     theirs = theirs.relu() if rectify else theirs
-    ours = batch_norm(last(images), scale, 1e-5, 5, rectify)
+    ours = batch_norm(last(images), scale, 1e-5, rectify)
     variables = [images, *([] if scale is None else [scale])]
     upstream = draw(*theirs.shape, seed=2).detach()
     expected = torch.autograd.grad(theirs, variables, upstream)
@@ -78,6 +78,16 @@ def test_batch_norm_is_torchs(scaled: bool, rectify: bool) -> None:
         *zip(expected, found, strict=True),
     ]
     assert all(torch.allclose(one, other, rtol=0, atol=EXACT) for one, other in pairs)
+
+
+def test_batch_norm_takes_one_scale_for_all_channels() -> None:
+    maps, one = draw(4, 1, 1, 6), draw(1, seed=1)
+    upstream = draw(4, 1, 1, 6, seed=2).detach()
+    spread = batch_norm(maps, one.expand(6), 1e-5).maps  # in memory it is a single value
+    whole = batch_norm(maps, one.repeat(6), 1e-5).maps
+    found, expected = (torch.autograd.grad(each, [maps, one], upstream) for each in (spread, whole))
+    for ours, right in zip(found, expected, strict=True):
+        assert torch.allclose(ours, right, rtol=0, atol=EXACT)
 
 
 def test_grids_make_a_dilated_convolution_an_ordinary_one() -> None:
