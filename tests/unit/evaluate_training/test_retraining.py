@@ -23,6 +23,7 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate import draws, loading, retrain
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
+from dropnas.evaluate.stack import Outputs
 from dropnas.space.genotype import read_genotype
 from dropnas.workspace import Workspace
 
@@ -212,6 +213,7 @@ LOOKS = {"_local_scalar_dense", "item", "nonzero", "equal", "is_nonzero", "maske
 def test_the_host_looks_at_nothing_in_a_step(digits: Path, genotype: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operation_tables, "_where", operation_tables._chosen)  # as on a GPU
     trainee = small_trainee(AUGMENTED, digits, genotype)
+    trainee.learner.forward = trainee.learner.network  # as on a GPU
     trainee.start_epoch(1)
     trainee.step(1, 0)
     with Called() as called:
@@ -223,7 +225,13 @@ def test_what_drop_path_keeps_is_scaled_to_the_same_mean(digits: Path, genotype:
     """At the third of three epochs the rate is two thirds of its last value: 0.4 of 0.6."""
     trainee = small_trainee(replace(SMALL, drop_path=0.6), digits, genotype)
     seen: list[torch.Tensor] = []
-    trainee.learner.network.register_forward_pre_hook(lambda _, given: seen.append(given[1]))
+    forward = trainee.learner.forward
+
+    def noted(images: torch.Tensor, masks: torch.Tensor) -> Outputs:
+        seen.append(masks)
+        return forward(images, masks)
+
+    trainee.learner.forward = noted
     trainee.start_epoch(2)
     for step in range(trainee.steps_per_epoch):
         trainee.step(2, step)
