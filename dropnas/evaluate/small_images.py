@@ -20,7 +20,8 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices
 
-LARGEST = 64  # pixels of an image, 8x8; measured
+LARGEST = 256  # pixels of an image, 16x16; measured
+LARGEST_AS_MATRIX = 64  # pixels of a map up to which a depthwise convolution is a product; measured
 
 
 def fastest(network: CifarNetwork, pixels: int, device: str) -> Forward:
@@ -95,7 +96,8 @@ def _same(layer: nn.Module, maps: Tensor) -> Tensor:
 
 def _convolution(layer: nn.Conv2d, maps: Tensor) -> Tensor:
     """Depthwise, 1x1, over the whole map, or any other one."""
-    if layer.bias is None and layer.groups == layer.in_channels == layer.out_channels:
+    is_small = maps[0, 0].numel() <= LARGEST_AS_MATRIX
+    if is_small and layer.bias is None and layer.groups == layer.in_channels == layer.out_channels:
         return _depthwise(layer, maps)
     whole = layer.kernel_size == tuple(maps.shape[2:]) and layer.padding == (0, 0)
     if layer.bias is None and layer.groups == 1 and (layer.kernel_size == (1, 1) or whole):

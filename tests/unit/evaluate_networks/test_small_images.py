@@ -60,7 +60,7 @@ def descended(network, forward, images, masks):
 
 
 @pytest.mark.parametrize("genotype", GENOTYPES.values(), ids=GENOTYPES)
-@pytest.mark.parametrize("sides", [(8, 8), (5, 7)])
+@pytest.mark.parametrize("sides", [(8, 8), (5, 7), (9, 10)])
 @pytest.mark.parametrize("drop_path", [False, True])
 def test_training_is_that_of_the_network(genotype, sides, drop_path):
     plain = network_of(genotype)
@@ -106,7 +106,7 @@ def test_bfloat16_stays_within_its_rounding():
 
 
 @pytest.mark.parametrize(
-    ("pixels", "device", "is_faster"), [(64, "cpu", True), (81, "cpu", False), (64, "cuda", False)]
+    ("pixels", "device", "is_faster"), [(256, "cpu", True), (289, "cpu", False), (64, "cuda", False)]
 )
 def test_it_is_taken_for_small_images_on_a_cpu_only(pixels, device, is_faster):
     network = network_of(EVERYTHING)
