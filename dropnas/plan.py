@@ -16,7 +16,7 @@ from dropnas.paper.peers import peers
 from dropnas.paper.tables import table
 from dropnas.provenance.identity import Run, canonical_json, resolved
 from dropnas.report.config import FigureName, PeersName, TableName
-from dropnas.stages import common
+from dropnas.stages import STAGES, common
 
 ARCHITECTURES = "architectures"
 BRIEF = 100  # runs of a moment each that share one process
@@ -100,6 +100,16 @@ def depths(plan: Plan) -> dict[str, int]:
     found: dict[str, int] = {}
     for id_, run in plan.runs.items():  # inputs come first
         found[id_] = 1 + max((found[source.id] for source in run.inputs), default=-1)
+    return found
+
+
+def waiting(plan: Plan) -> dict[str, int]:
+    """For each run how many trainings, at most, wait in a row for it: what holds up most is to run first."""
+    found = dict.fromkeys(plan.runs, 0)
+    for run in reversed(plan.runs.values()):  # what reads a run comes after it
+        behind = found[run.id] + STAGES[run.stage].trains
+        for source in run.inputs:
+            found[source.id] = max(found[source.id], behind)
     return found
 
 

@@ -28,7 +28,7 @@ KNOWN_SIZES = {  # images for training and testing, height, width (0 varies); Se
     "cifar100": (50_000, 10_000, 32, 32),
     "imagenet": (1_281_167, 50_000, 0, 0),
     "digits": (1_400, 340, 8, 8),
-    "digit-pairs": (6_000, 2_000, 16, 16),
+    "digit-pairs": (6_000, 2_000, 8, 16),
     "digits-224": (1_400, 340, 224, 224),
 }
 

@@ -31,7 +31,7 @@ def digits() -> Arrays:
 
 
 def digit_pairs() -> Arrays:
-    """`digit-pairs`: 100 classes (ten times the left digit plus the right one), 16x16x1; 6,000 and 2,000 images."""
+    """`digit-pairs`: 100 classes (ten times the left digit plus the right one), 8x16x1; 6,000 and 2,000 images."""
     train, test = _by_class()
     return Arrays(100, _interleave(_pairs(train, TRAIN_PAIRS)), _interleave(_pairs(test, TEST_PAIRS)))
 
@@ -58,7 +58,7 @@ def _by_class() -> tuple[list[Grid], list[Grid]]:
 
 
 def _pairs(singles: list[Grid], count: int) -> list[Grid]:
-    """For each ordered pair of digits `count` images (count, 16, 16): side by side, four empty rows above and below.
+    """For each ordered pair of digits `count` images (count, 8, 16): side by side.
 
     Pair k of (a, b) is the digit k + 13b of class a beside the digit 3k + 29a + 1 of class b, modulo the n of a class:
     distinct lefts within a class; and since n is even, k + 13a and 3k + 29a + 1 differ in parity, so that no digit
@@ -69,7 +69,7 @@ def _pairs(singles: list[Grid], count: int) -> list[Grid]:
     for a in range(10):
         for b in range(10):
             left, right = singles[a][(k + 13 * b) % size], singles[b][(3 * k + 29 * a + 1) % size]
-            result.append(np.pad(np.concatenate([left, right], axis=2), ((0, 0), (4, 4), (0, 0))))
+            result.append(np.concatenate([left, right], axis=2))
     return result
 
 

@@ -2,14 +2,16 @@
 
 Design choices: the auxiliary tower is no part of the network that is deployed, so it is left out, and reported beside.
 Multiply-adds are those of convolutions and linear layers (batch norm, pooling and additions are not counted), seen by
-hooks while an image without content passes through a copy on the meta device: no arithmetic, no memory.
+hooks while an image without content passes through it with weights on the meta device: no arithmetic, no memory.
 """
 
-import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 AUXILIARY = "auxiliary."
 
@@ -39,13 +41,28 @@ def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         counted.append(output[0].numel() * _per_output(module))
 
-    shadow = copy.deepcopy(network).to("meta").eval()  # evaluation mode leaves the tower out
-    for module in shadow.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.register_forward_hook(count)
-    with torch.no_grad():
-        shadow(torch.empty(1, 3, *image_size, device="meta"))
+    shadows = {name: value.to("meta") for name, value in network.state_dict().items()}
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        with torch.no_grad(), _evaluating(network):
+            functional_call(network, shadows, torch.empty(1, 3, *image_size, device="meta"))
+    finally:
+        for handle in handles:
+            handle.remove()
     return sum(counted)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, which leaves the tower out; afterwards each module is in its own mode again."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _per_output(module: nn.Module) -> int:

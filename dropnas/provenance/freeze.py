@@ -16,7 +16,7 @@ import yaml
 
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
-from dropnas.plan import Job, Plan, jobs, make_plan
+from dropnas.plan import Job, Plan, jobs, make_plan, waiting
 from dropnas.provenance.environment import git_state
 from dropnas.provenance.files import checksums, read_json, write_json, write_text
 from dropnas.provenance.fingerprint import PACKAGE, closure, module_file
@@ -143,7 +143,7 @@ def plan_content(plan: Plan) -> dict[str, Any]:
         "description": plan.parameters.description,
         "reproduction": plan.parameters.reproduction,
         "machine": resolved(plan.parameters.machine),
-        "jobs": [_job(job, plan.parameters) for job in jobs(plan)],
+        "jobs": _jobs(plan),
         "targets": {**targets, "paper": sorted(default)},
         "folders": {name: str(run.folder) for name, run in plan.targets.items()},
         "on_request": sorted(plan.on_request),
@@ -169,7 +169,12 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
     return plan
 
 
-def _job(job: Job, settings: Parameters) -> dict[str, Any]:
+def _jobs(plan: Plan) -> list[dict[str, Any]]:
+    behind = waiting(plan)
+    return [_job(job, plan.parameters, max(behind[run.id] for run in job.runs)) for job in jobs(plan)]
+
+
+def _job(job: Job, settings: Parameters, priority: int) -> dict[str, Any]:
     own = {run.id for run in job.runs}
     inputs = {str(source.receipt): None for run in job.runs for source in run.inputs if source.id not in own}
     trains = STAGES[job.stage].trains
@@ -181,6 +186,7 @@ def _job(job: Job, settings: Parameters) -> dict[str, Any]:
         "inputs": list(inputs),
         "receipts": [str(run.receipt) for run in job.runs],
         "specs": [f"specs/{run.id}.json" for run in job.runs],
+        "priority": priority,
         "processes": processes,
         "threads": processes * settings.machine.threads if trains else 1,
         "resources": {

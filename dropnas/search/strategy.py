@@ -140,7 +140,7 @@ class GroupedDropout:
         return Kept(torch.ones_like(kept.cells), torch.ones_like(kept.kinds))
 
     def _clip(self, state: SearchState) -> None:
-        clip_gradients(state.supernet.parameters(), self.config.gradient_clip)
+        clip_gradients(state.supernet.all_weights, self.config.gradient_clip)
 
     @torch.no_grad()
     def _add_decay(self, state: SearchState, decaying: Kept, factor: int) -> None:
@@ -160,7 +160,7 @@ class GroupedDropout:
         With "frozen" it stays where it is, and so do its momentum and Adam's two averages; only Adam's count of steps,
         one for a whole matrix, goes on.
         """
-        for parameter in [*state.alphas, *(state.supernet.parameters() if self._moves_dropped else ())]:
+        for parameter in [*state.alphas, *(state.supernet.all_weights if self._moves_dropped else ())]:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         state.weight_optimiser.step()

@@ -129,6 +129,11 @@ class Supernet(nn.Module):
         """
         return [place for _, place in self._places]
 
+    @property
+    def all_weights(self) -> list[nn.Parameter]:
+        """The weights w, in the order of `parameters()`, which looks for them in thousands of modules each time."""
+        return [weight for weight, _ in self._places]
+
     def weights(self, kept: Tensor) -> list[nn.Parameter]:
         """The weights w that a mask leaves, in the order of `parameters()`.
 

@@ -61,7 +61,7 @@ class TwoLevel:
         """The gradient of the held-out loss in the two alphas, at w or after a virtual step of w; no decay in it."""
         if state.held_out is None:
             raise DropnasError("no held-out batch", where=f"strategy {self.config.strategy!r}")
-        weights = list(state.supernet.parameters())
+        weights = state.supernet.all_weights
         validation = _gradient(state, *state.held_out, state.precision)
         if not self.is_second_order:
             return first_order(validation, weights, state.alphas)
@@ -89,8 +89,8 @@ class TwoLevel:
     @torch.no_grad()
     def descend(self, state: SearchState) -> None:
         """Clip the gradient of w, add L2, move w."""
-        clip_gradients(state.supernet.parameters(), self.config.gradient_clip)
-        for weight in state.supernet.parameters():
+        clip_gradients(state.supernet.all_weights, self.config.gradient_clip)
+        for weight in state.supernet.all_weights:
             if weight.grad is not None:
                 weight.grad.add_(weight, alpha=self.config.weight_decay)
         state.weight_optimiser.step()
@@ -134,5 +134,5 @@ def _mixture(state: SearchState, alphas: Sequence[Tensor]) -> list[Mixture]:
 def _velocities(state: SearchState) -> list[Tensor]:
     """The momentum buffers of w; zeros where there is no momentum."""
     states = state.weight_optimiser.state
-    buffers = ((weight, states[weight].get("momentum_buffer")) for weight in state.supernet.parameters())
+    buffers = ((weight, states[weight].get("momentum_buffer")) for weight in state.supernet.all_weights)
     return [torch.zeros_like(weight) if buffer is None else buffer for weight, buffer in buffers]

@@ -2,8 +2,8 @@
 
 Design: the first object of any class of torch.optim imports torch's compiler, which takes almost as long as torch
 itself and is never used here. The function that those classes call does not, and gives the same numbers to the bit.
-On a GPU it is the fused form, whose learning rate is a tensor there, so that a captured step can be given another one;
-momenta are there from the start and stay where they are, for the same reason.
+It is the fused form, of which many small weights are no burden. On a GPU its learning rate is a tensor there, so that
+a captured step can be given another one; momenta are there from the start and stay where they are, for the same reason.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from torch.optim.sgd import sgd
 
 
 class SGD:
-    """As torch.optim.SGD with one group of parameters, `foreach` on a CPU and `fused` on a GPU.
+    """As torch.optim.SGD with one group of parameters and `fused`.
 
     Args:
         parameters: what is trained; they keep their order.
@@ -28,7 +28,7 @@ class SGD:
         self.parameters = list(parameters)
         self.momentum, self.weight_decay = momentum, weight_decay
         self.momenta = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.fused = any(parameter.is_cuda for parameter in self.parameters)
+        self.on_gpu = any(parameter.is_cuda for parameter in self.parameters)
         self.rate = torch.empty((), device=self.parameters[0].device)  # the learning rate, where the parameters are
         self.learning_rate = learning_rate
 
@@ -49,11 +49,10 @@ class SGD:
             [self.parameters[index] for index in moving],
             [gradient for index in moving if (gradient := self.parameters[index].grad) is not None],
             [self.momenta[index] for index in moving],
-            foreach=not self.fused,
-            fused=self.fused,
+            fused=True,
             weight_decay=self.weight_decay,
             momentum=self.momentum,
-            lr=self.rate if self.fused else self.learning_rate,  # type: ignore[arg-type]
+            lr=self.rate if self.on_gpu else self.learning_rate,  # type: ignore[arg-type]
             dampening=0.0,
             nesterov=False,
             maximize=False,

@@ -11,6 +11,7 @@ for job in jobs("data"):
         log:
             f"{LOGS}/data/{job['name']}.log",
         localrule: True
+        priority: job["priority"]
         threads: job["threads"]
         resources:
             **job["resources"],

@@ -10,6 +10,7 @@ for job in jobs("clusters"):
             job["receipts"],
         log:
             f"{LOGS}/clusters/{job['name']}.log",
+        priority: job["priority"]
         threads: job["threads"]
         resources:
             **asked(job),

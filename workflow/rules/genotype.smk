@@ -12,6 +12,7 @@ for job in jobs("derive", "sample", "peer", "variant"):
         log:
             f"{LOGS}/{job['stage']}/{job['name']}.log",
         localrule: True
+        priority: job["priority"]
         threads: job["threads"]
         resources:
             **job["resources"],

@@ -18,6 +18,7 @@ for job in jobs(*VERBS):
         log:
             f"{LOGS}/{job['stage']}/{job['name']}.log",
         localrule: True
+        priority: job["priority"]
         threads: job["threads"]
         resources:
             **job["resources"],

@@ -10,6 +10,7 @@ for job in jobs("retrain"):
             job["receipts"],
         log:
             f"{LOGS}/retrain/{job['name']}.log",
+        priority: job["priority"]
         threads: job["threads"]
         resources:
             **asked(job),

@@ -10,6 +10,7 @@ for job in jobs("search"):
             job["receipts"],
         log:
             f"{LOGS}/search/{job['name']}.log",
+        priority: job["priority"]
         threads: job["threads"]
         resources:
             **asked(job),

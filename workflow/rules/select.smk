@@ -11,6 +11,7 @@ for job in jobs("select"):
         log:
             f"{LOGS}/select/{job['name']}.log",
         localrule: True
+        priority: job["priority"]
         threads: job["threads"]
         resources:
             **job["resources"],

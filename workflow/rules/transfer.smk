@@ -10,6 +10,7 @@ for job in jobs("transfer"):
             job["receipts"],
         log:
             f"{LOGS}/transfer/{job['name']}.log",
+        priority: job["priority"]
         threads: job["threads"]
         resources:
             **asked(job),

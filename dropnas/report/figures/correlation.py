@@ -10,7 +10,6 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import linregress
 
 from dropnas.report.figures.labels import label_points, shorter
 from dropnas.report.figures.page import COLOURS, GREY, LETTERS, grid, sheet
@@ -52,6 +51,8 @@ def _scatter(axes: Axes, operations: Sequence[Mapping[str, Any]], sloped: bool) 
     points = [(one["accuracy_best"], one["p"]) for one in operations]
     x = [point[0] for point in points]
     if sloped:
+        from scipy.stats import linregress  # takes a second, and most figures do without
+
         line = linregress(x, [one["p"] for one in operations])
         ends = [min(x), max(x)]
         axes.plot(ends, [line.intercept + line.slope * end for end in ends], color=GREY, lw=0.8, ls="--", zorder=1)

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from sklearn.isotonic import isotonic_regression
 
 from dropnas.analysis.course import Course, course
 from dropnas.errors import DropnasError
@@ -169,6 +168,8 @@ def _names(axes: Axes, last: int, p: Mapping[str, Sequence[float]]) -> None:
 
 def apart(axes: Axes, ends: Sequence[float]) -> list[float]:
     """Heights for the names of lines that end there, in parts of the axes' height, none on another."""
+    from sklearn.isotonic import isotonic_regression  # takes two seconds, and most figures do without
+
     low, high = axes.get_ylim()
     wanted = (np.array(ends) - low) / (high - low)
     order = wanted.argsort(kind="stable")

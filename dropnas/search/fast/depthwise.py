@@ -3,8 +3,8 @@
 Design choices: a CPU's depthwise kernels are near the speed of its memory with the channels last, but for two: the
 dilated ones, which are brought to undilated ones by regrouping the pixels (`layout.phases`), and the derivative in a
 kernel that is wider than three, which is taken three columns at a time. The derivative in the maps is the convolution
-with the turned kernel. Maps that several convolutions read are kept once and repeated again going backward. Maps no
-larger than the kernel are multiplied by matrices instead (`small_maps`). The sums are those of torch's own convolution,
+with the turned kernel. Maps that several convolutions read are kept once and repeated again going backward. Small
+maps are multiplied by matrices instead (`small_maps`). The sums are those of torch's own convolution,
 in another order.
 """
 
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from dropnas.space.small_maps import tap_matrices
 
+SMALL = 32  # pixels of a map up to which products are faster; measured
 WIDEST = 3  # columns of a kernel up to which the derivative in it is fast on a CPU
 
 
@@ -90,9 +91,9 @@ def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tup
 
 
 def _is_small(maps: Tensor, kernels: Tensor) -> bool:
-    """Whether a CPU is better served by matrix products: maps of at most as many pixels as the kernel has taps."""
+    """Whether a CPU is better served by matrix products: on small maps, and not with bfloat16."""
     pixels = maps.shape[1] * maps.shape[2]
-    return maps.device.type == "cpu" and maps.dtype != torch.bfloat16 and pixels <= kernels[0].numel()
+    return maps.device.type == "cpu" and maps.dtype != torch.bfloat16 and pixels <= SMALL
 
 
 def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:

@@ -27,21 +27,22 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "side", "train", "test"),
+    ("name", "classes", "width", "train", "test"),
     [("digits", 10, 8, 1400, 340), ("digit-pairs", 100, 16, 6000, 2000)],
 )
 def test_digits_are_prepared_alike_every_time(
-    make: Make, name: str, classes: int, side: int, train: int, test: int
+    make: Make, name: str, classes: int, width: int, train: int, test: int
 ) -> None:
     out = make(DatasetConfig(name, "bundled"))
     images = np.load(out / "train_images.npy")
-    assert images.shape == (train, side, side, 1) and images.dtype == np.uint8
+    assert images.shape == (train, 8, width, 1) and images.dtype == np.uint8
     assert np.load(out / "test_labels.npy").shape == (test,)
     dataset = read_dataset(out)
-    assert (dataset.classes, dataset.channels, dataset.height, dataset.train, dataset.test) == (
+    assert (dataset.classes, dataset.channels, dataset.height, dataset.width, dataset.train, dataset.test) == (
         classes,
         1,
-        side,
+        8,
+        width,
         train,
         test,
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dropnas.config import Machine, Method, Space, read_parameters
-from dropnas.plan import depths, jobs, make_plan
+from dropnas.plan import depths, jobs, make_plan, waiting
+from dropnas.stages import STAGES
 
 REPOSITORY = Path(__file__).parents[3]
 WHOLE = make_plan(read_parameters(REPOSITORY / "params/paper.yaml"))
@@ -159,6 +160,23 @@ def test_jobs_hold_every_run_once_and_wait_for_none_of_their_own():
         assert Counter(run.id for job in made for run in job.runs) == Counter(list(plan.runs))
         assert len({job.name for job in made}) == len(made)
         assert all(len({depth[run.id] for run in job.runs}) == 1 for job in made)
+
+
+@pytest.mark.parametrize("plan", [WHOLE, SMOKE], ids=["whole", "smoke"])
+def test_what_most_trainings_in_a_row_wait_for_is_known(plan):
+    chains = {id_: {0} for id_ in plan.runs}  # forwards: the lengths of all chains that start behind a run
+    for run in list(plan.runs.values())[::-1]:
+        for source in run.inputs:
+            chains[source.id] |= {length + STAGES[run.stage].trains for length in chains[run.id]}
+    assert waiting(plan) == {id_: max(lengths) for id_, lengths in chains.items()}
+
+
+def test_searches_whose_best_cell_is_transferred_run_before_others():
+    behind = waiting(SMOKE)
+    found = {run.name: behind[run.id] for run in SMOKE.runs.values() if run.stage == "search"}
+    assert found["digits-1000-340-original-dropnas-seed1"] == 2  # retrained, then augmented or transferred
+    assert found["digits-1000-340-original-snas-seed0"] == 1
+    assert all(behind[run.id] == 0 for run in SMOKE.runs.values() if run.stage in ("transfer", "table", "figure"))
 
 
 def test_a_users_method_and_space_get_their_rows():
