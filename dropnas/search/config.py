@@ -81,6 +81,7 @@ class SearchConfig:
             less time, where it can (see `asks_for_fast`, and the space must hold the package's own operations only);
             `together` is the fast one that trains searches which differ in their seed alone as groups of one network,
             where it can (see `seeds_together`; elsewhere it is the fast one).
+        kernels: what a GPU computes the convolutions of a static step with: `fused` kernels of our own, or `torch`'s.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -107,6 +108,7 @@ class SearchConfig:
     flip: bool = True
     precision: Precision = "fp32"
     supernet: Literal["fast", "plain", "together"] = "fast"
+    kernels: Literal["fused", "torch"] = "fused"
 
     @property
     def asks_for_fast(self) -> bool:

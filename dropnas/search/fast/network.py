@@ -22,15 +22,18 @@ from dropnas.search.supernet import Supernet
 from dropnas.space.operations import FactorizedReduce
 
 
-def mixed_network(supernets: Sequence[Supernet], images: Tensor, weights: Iterable[Weights], tally: Tally) -> Tensor:
+def mixed_network(
+    supernets: Sequence[Supernet], images: Tensor, weights: Iterable[Weights], tally: Tally, fused: bool = False
+) -> Tensor:
     """Logits (K, B, classes) of images (K, B, 3, H, W); `weights` are those of each cell.
 
-    Running statistics do not move: what norms saw is noted in `tally`.
+    Running statistics do not move: what norms saw is noted in `tally`. With `fused` the edges' convolutions go through
+    kernels of our own; every operation has a weight then.
     """
     kind, dtype = images.device.type, _type_of_maps(images)
     with torch.autocast(kind, enabled=False):
         last = _stem([supernet.stem for supernet in supernets], images.to(dtype), tally)
-        last = _stacked_cells(supernets, last, weights, tally)
+        last = _stacked_cells(supernets, last, weights, tally, fused)
         return _classified(_averaged(last, len(supernets)), [supernet.classifier for supernet in supernets])
 
 
@@ -40,7 +43,9 @@ def _type_of_maps(images: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else images.dtype
 
 
-def _stacked_cells(supernets: Sequence[Supernet], stem: Tensor, weights: Iterable[Weights], tally: Tally) -> Tensor:
+def _stacked_cells(
+    supernets: Sequence[Supernet], stem: Tensor, weights: Iterable[Weights], tally: Tally, fused: bool
+) -> Tensor:
     """The last cell's output."""
     last, rectified_before = stem, functional.relu(stem)
     rectified = rectified_before
@@ -48,7 +53,7 @@ def _stacked_cells(supernets: Sequence[Supernet], stem: Tensor, weights: Iterabl
     for cells, of_cell in zip(stacks, weights, strict=True):
         inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], tally)]
         inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], tally))
-        last = mixed_cell(cells, inputs, of_cell, tally)
+        last = mixed_cell(cells, inputs, of_cell, tally, fused)
         rectified_before, rectified = rectified, functional.relu(last)
     return last
 

@@ -5,6 +5,7 @@ and the derivative's sums apart and take bfloat16 maps with single-precision sca
 (in double for double). What is kept for going backward is the maps as they came.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,13 +23,14 @@ class NormOnGpu(torch.autograd.Function):
         """Normalise; maps (B, H, W, C), contiguous."""
         rows = maps.flatten(0, -2).contiguous()
         mean, inverse = torch.batch_norm_stats(rows, epsilon)
-        factor = torch.ones_like(mean) if scale is None else scale
+        factor = _filled(len(mean), 1, mean.dtype, mean.device) if scale is None else scale
         out = torch.batch_norm_elemt(rows, factor, shift, mean, inverse, epsilon)
         if rectify:
             out.relu_()
         ctx.save_for_backward(rows, mean, inverse, factor, out if rectify else None)
         unbiased = (inverse.pow(-2) - epsilon) * (len(rows) / (len(rows) - 1))
         ctx.mark_non_differentiable(mean, unbiased)
+        ctx.set_materialize_grads(False)
         return out.view(maps.shape), mean, unbiased
 
     @staticmethod
@@ -41,7 +43,13 @@ class NormOnGpu(torch.autograd.Function):
             upstream = torch.ops.aten.threshold_backward(upstream, out, 0)
         sums = torch.batch_norm_backward_reduce(upstream, rows, mean, inverse, factor, True, False, False)
         total, along = sums[:2]  # of the gradient; of its product with the centred maps
-        count = torch.full((1,), len(rows), dtype=torch.int32, device=rows.device)
+        count = _filled(1, len(rows), torch.int32, rows.device)
         in_maps = torch.batch_norm_backward_elemt(upstream, rows, mean, inverse, factor, total, along, count)
         in_scale = inverse * along if ctx.needs_input_grad[1] else None
         return in_maps.view(gradient.shape), in_scale, total if ctx.needs_input_grad[2] else None, None, None
+
+
+@cache
+def _filled(length: int, value: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A constant; made once, before a step is captured, instead of in each."""
+    return torch.full((length,), value, dtype=dtype, device=device)

@@ -18,9 +18,13 @@ from dropnas.search.fast.tally import Shares, Tally
 class SupernetsTogether:
     """Supernets of equal shape in training mode; their parameters and buffers stay where they are."""
 
-    def __init__(self, supernets: Sequence[FastSupernet]) -> None:
-        """Take K supernets of the same space, channels, cells and classes, on one device."""
-        self.supernets = tuple(supernets)
+    def __init__(self, supernets: Sequence[FastSupernet], fused: bool = False) -> None:
+        """Take K supernets of the same space, channels, cells and classes, on one device.
+
+        Args:
+            fused: whether the edges' convolutions go through kernels of our own, which a GPU has.
+        """
+        self.supernets, self.fused = tuple(supernets), fused
         self._shares = Shares(self.supernets)
 
     def mix(self, images: Tensor, rows: Tensor, kept: Tensor) -> Tensor:
@@ -39,6 +43,7 @@ class SupernetsTogether:
             images,
             (of_rows(of_cell, everything, cell.channels) for of_cell, cell in cells),  # type: ignore[arg-type]
             tally,
+            self.fused,
         )
         tally.write(self._shares.of(kept))
         return logits

@@ -93,7 +93,7 @@ class Step:
         """Take K supernets, what moves, the draws of an epoch and all training images, on one device."""
         self.config, self.options, self.images = config, options, images
         self.moving, self.draws = moving, draws
-        self.supernets = SupernetsTogether(supernets)
+        self.supernets = SupernetsTogether(supernets, config.kernels == "fused" and moving.weights.is_cuda)
         self.parameters = [weight for supernet in supernets for weight in supernet.parameters()]
         self.rate = moving.weights.new_zeros(())  # learning rate of w
         self.places = _places(supernets[0], draws.cells[0, 0].numel()).to(moving.weights.device)

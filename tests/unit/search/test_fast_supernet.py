@@ -12,7 +12,7 @@ from torch import Tensor
 from dropnas.search.architecture import Alphas, initial_alphas, mixtures
 from dropnas.search.config import PRESETS, SearchConfig
 from dropnas.search.dropout import drop_groups, sample_masks
-from dropnas.search.fast import cell as fast_cell
+from dropnas.search.fast import edges as fast_edges
 from dropnas.search.fast.supernet import FastSupernet, is_known
 from dropnas.search.stage import supernet_class
 from dropnas.search.state import SearchState
@@ -87,7 +87,7 @@ def masks(draw: st.DrawFn) -> tuple[SearchSpace, Tensor]:
 @given(masks(), st.sampled_from([4, 7, 8]), st.sampled_from([LARGE, SMALL]))
 def test_passes_agree_for_any_mask(drawn: tuple[SearchSpace, Tensor], side: int, side_by_side: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_cell, "SIDE_BY_SIDE", side_by_side)
+        patch.setattr(fast_edges, "SIDE_BY_SIDE", side_by_side)
         assert_same_pass(*drawn, side)
 
 

@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dropnas.search.architecture import Alphas, initial_alphas, kept_rows
-from dropnas.search.dropout import sample_masks
-from dropnas.search.fast import cell as fast_cell
+from dropnas.search.architecture import Alphas, kept_rows
+from dropnas.search.fast import edges as fast_edges
 from dropnas.search.fast.norm import batch_norm
 from dropnas.search.fast.supernet import FastSupernet
 from dropnas.search.fast.together import SupernetsTogether
@@ -21,34 +20,21 @@ from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import ORIGINAL, SPACES, SearchSpace
 from dropnas.training.initialisation import initialise
 from dropnas.training.seeding import generator
+from tests.unit.search.made_supernets import (
+    BATCH,
+    CELLS,
+    CLASSES,
+    alphas_of,
+    assert_close,
+    assert_same_modules,
+    images_of,
+    labels_of,
+    make,
+    masks_of,
+)
 
-CELLS, CHANNELS, CLASSES, BATCH, SEEDS = 4, 3, 5, 4, 3  # cells: two normal ones, two reductions
-AGREEMENT = 1e-9  # of each tensor's largest magnitude
+SEEDS = 3
 LARGE, SMALL = 0, 2**16  # values up to which operations are computed side by side
-
-
-def make(kind: type[Any], space: SearchSpace, seed: int) -> Any:
-    supernet = kind(space, CHANNELS, CELLS, CLASSES)
-    initialise(supernet, generator(seed, "weights"))
-    return supernet.double()
-
-
-def alphas_of(space: SearchSpace, seed: int) -> Alphas:
-    drawn = initial_alphas(space, 0.5, generator(seed, "alphas"))
-    return Alphas(*(alpha.double().requires_grad_() for alpha in drawn))
-
-
-def images_of(side: int, seed: int) -> Tensor:
-    return torch.randn(BATCH, 3, side, side, generator=generator(seed, "images"), dtype=torch.float64)
-
-
-def labels_of(seed: int) -> Tensor:
-    return (torch.arange(BATCH) + seed) % CLASSES
-
-
-def masks_of(space: SearchSpace, probability: float, seed: int) -> Tensor:
-    probabilities = torch.full((len(space.operations),), probability, dtype=torch.float64)
-    return sample_masks(CELLS, probabilities, space.groups, generator(seed, "masks"))
 
 
 def passed_together(
@@ -63,11 +49,6 @@ def passed_together(
     functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum").div(BATCH).backward()
     assert rows.grad is not None
     return logits, rows.grad
-
-
-def assert_close(name: str, ours: Tensor, theirs: Tensor, floor: float = 0.0) -> None:
-    limit = AGREEMENT * max(float(theirs.detach().abs().max()), floor)
-    assert float((ours - theirs).detach().abs().max()) <= limit, name
 
 
 def assert_as_plain(space: SearchSpace, kept: Tensor, side: int) -> None:
@@ -88,24 +69,6 @@ def assert_as_plain(space: SearchSpace, kept: Tensor, side: int) -> None:
         assert_same_modules(supernets[seed], plain)
 
 
-def assert_same_modules(ours: FastSupernet, plain: Supernet) -> None:
-    """Gradients and running statistics are those of the plain one; without a gradient there ours is exactly zero."""
-    gradients = [weight.grad for weight in plain.parameters() if weight.grad is not None]
-    floor = 1e-6 * max(float(gradient.abs().max()) for gradient in gradients)
-    for (name, weight), right in zip(ours.named_parameters(), plain.parameters(), strict=True):
-        assert weight.grad is not None or right.grad is None, name
-        if right.grad is not None:
-            assert weight.grad is not None
-            assert_close(name, weight.grad, right.grad, floor)
-        elif weight.grad is not None:
-            assert (weight.grad == 0).all(), name
-    for norm, right in zip(ours.modules(), plain.modules(), strict=True):
-        for name, value in right.named_buffers(recurse=False):
-            assert_close(name, getattr(norm, name).double(), value.double(), floor=1.0)
-        if isinstance(right, torch.nn.BatchNorm2d) and not right.num_batches_tracked:
-            assert all(map(torch.equal, norm.buffers(), right.buffers()))
-
-
 @st.composite
 def masks(draw: st.DrawFn) -> tuple[SearchSpace, Tensor]:
     space = SPACES[draw(st.sampled_from(sorted(SPACES)))]
@@ -120,7 +83,7 @@ def test_each_seed_has_the_numbers_of_its_plain_supernet(
     drawn: tuple[SearchSpace, Tensor], side: int, side_by_side: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_cell, "SIDE_BY_SIDE", side_by_side)
+        patch.setattr(fast_edges, "SIDE_BY_SIDE", side_by_side)
         assert_as_plain(*drawn, side)
 
 

@@ -1,0 +1,109 @@
+"""The states of a cell, the edges that leave them, and what the nodes add up.
+
+Design choices: what the edges from a state have in common (its ReLU, its grids) is computed once, when it is first
+asked for. Dilated convolutions work on the four grids of the maps, so a node has two sums: of maps and of grids, which
+come together once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dropnas.search.fast.layout import divides, phases, together
+from dropnas.space.names import INPUTS
+from dropnas.space.spaces import NODES, edges
+
+SIDE_BY_SIDE = 2**16  # values of a seed's state up to which the operations on it are computed side by side on a CPU
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """The edges that leave a state: their numbers, and the nodes that they lead to, from 0."""
+
+    edges: tuple[int, ...]
+    nodes: tuple[int, ...]
+
+
+def _leaving(state: int) -> Leaving:
+    found = [(edge, node - INPUTS) for edge, (node, start) in enumerate(edges()) if start == state]
+    return Leaving(tuple(edge for edge, _ in found), tuple(node for _, node in found))
+
+
+LEAVING = tuple(_leaving(state) for state in range(INPUTS + NODES - 1))
+
+
+class State:
+    """A state of a cell and what all edges that leave it have in common."""
+
+    def __init__(self, maps: Tensor, stride: int, seeds: int) -> None:
+        """Take the maps (B, H, W, K * C) of K seeds."""
+        self.maps, self.stride, self.seeds = maps, stride, seeds
+
+    @cached_property
+    def rectified(self) -> Tensor:
+        """After ReLU."""
+        return functional.relu(self.maps)
+
+    @cached_property
+    def grids(self) -> Tensor:
+        """Where a convolution of dilation 2 is an undilated one: the even grid for stride 2, else all four."""
+        return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else phases(self.rectified)
+
+    @property
+    def on_grids(self) -> bool:
+        """Whether dilated convolutions give their answer on four grids."""
+        return self.stride == 1 and divides(self.maps)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether operations are computed one by one rather than side by side."""
+        return self.maps.device.type == "cpu" and self.maps.numel() > SIDE_BY_SIDE * self.seeds
+
+
+class Sum:
+    """What a node adds up: maps, and grids of maps."""
+
+    def __init__(self) -> None:
+        self.maps: Tensor | None = None
+        self.grids: Tensor | None = None
+
+    def add(self, maps: Tensor) -> None:
+        """Add an operation's answer."""
+        self.maps = _added(self.maps, maps)
+
+    def add_grids(self, grids: Tensor) -> None:
+        """Add one that lies on four grids."""
+        self.grids = _added(self.grids, grids)
+
+    def total(self, like: Tensor) -> Tensor:
+        """All of it; zeros where only zero operations were kept."""
+        if self.grids is not None:
+            self.add(together(self.grids))
+        return torch.zeros_like(like) if self.maps is None else self.maps
+
+
+def _added(total: Tensor | None, term: Tensor) -> Tensor:
+    return term if total is None else total + term
+
+
+class Edge(NamedTuple):
+    """An operation on an edge: its modules in K supernets, the node it leads to, its place among the mixing weights."""
+
+    modules: tuple[nn.Module, ...]
+    node: int
+    place: int
+
+    def is_a(self, *kinds: type[nn.Module]) -> bool:
+        """Whether it is an operation of one of these kinds."""
+        return isinstance(self.modules[0], kinds)
+
+
+def steps(alike: Sequence[Edge]) -> list[list[Any]]:
+    """Equal sequences of layers, of operations and in these of seeds, regrouped by place."""
+    modules = [module for edge in alike for module in edge.modules]
+    return [list(step) for step in zip(*(module.children() for module in modules), strict=True)]

@@ -1,0 +1,64 @@
+"""Small supernets as doubles, what goes into them, and comparison with the plain one."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropnas.search.architecture import Alphas, initial_alphas
+from dropnas.search.dropout import sample_masks
+from dropnas.search.fast.supernet import FastSupernet
+from dropnas.search.supernet import Supernet
+from dropnas.space.spaces import SearchSpace
+from dropnas.training.initialisation import initialise
+from dropnas.training.seeding import generator
+
+CELLS, CHANNELS, CLASSES, BATCH = 4, 3, 5, 4  # cells: two normal ones, two reductions
+AGREEMENT = 1e-9  # of each tensor's largest magnitude
+
+
+def make(kind: type[Any], space: SearchSpace, seed: int, cells: int = CELLS, channels: int = CHANNELS) -> Any:
+    supernet = kind(space, channels, cells, CLASSES)
+    initialise(supernet, generator(seed, "weights"))
+    return supernet.double()
+
+
+def alphas_of(space: SearchSpace, seed: int) -> Alphas:
+    drawn = initial_alphas(space, 0.5, generator(seed, "alphas"))
+    return Alphas(*(alpha.double().requires_grad_() for alpha in drawn))
+
+
+def images_of(side: int, seed: int, batch: int = BATCH) -> Tensor:
+    return torch.randn(batch, 3, side, side, generator=generator(seed, "images"), dtype=torch.float64)
+
+
+def labels_of(seed: int, batch: int = BATCH) -> Tensor:
+    return (torch.arange(batch) + seed) % CLASSES
+
+
+def masks_of(space: SearchSpace, probability: float, seed: int, cells: int = CELLS) -> Tensor:
+    probabilities = torch.full((len(space.operations),), probability, dtype=torch.float64)
+    return sample_masks(cells, probabilities, space.groups, generator(seed, "masks"))
+
+
+def assert_close(name: str, ours: Tensor, theirs: Tensor, floor: float = 0.0) -> None:
+    limit = AGREEMENT * max(float(theirs.detach().abs().max()), floor)
+    assert float((ours - theirs).detach().abs().max()) <= limit, name
+
+
+def assert_same_modules(ours: FastSupernet, plain: Supernet) -> None:
+    """Gradients and running statistics are those of the plain one; without a gradient there ours is exactly zero."""
+    gradients = [weight.grad for weight in plain.parameters() if weight.grad is not None]
+    floor = 1e-6 * max(float(gradient.abs().max()) for gradient in gradients)
+    for (name, weight), right in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        assert weight.grad is not None or right.grad is None, name
+        if right.grad is not None:
+            assert weight.grad is not None
+            assert_close(name, weight.grad, right.grad, floor)
+        elif weight.grad is not None:
+            assert (weight.grad == 0).all(), name
+    for norm, right in zip(ours.modules(), plain.modules(), strict=True):
+        for name, value in right.named_buffers(recurse=False):
+            assert_close(name, getattr(norm, name).double(), value.double(), floor=1.0)
+        if isinstance(right, torch.nn.BatchNorm2d) and not right.num_batches_tracked:
+            assert all(map(torch.equal, norm.buffers(), right.buffers()))
