@@ -3,8 +3,9 @@
 Design choices: all ways read the same real images (an uncompressed tar of class folders, DROPNAS_IMAGENET) with the
 same number of decoding processes, and end at float32 images on the device. The usual way is RandomResizedCrop, flip,
 ToTensor and Normalize on Pillow's images; beside it stands the best that torchvision offers on its own, its decoder and
-transforms of tensors. The clock starts after some batches: an epoch has thousands, so the start of the processes
-counts for nothing.
+transforms of tensors. Ours is what the transfer does: AutoAugment by the processes that decode or, where there is one,
+by the GPU; whole batches normalised on the device. The clock starts after some batches: an epoch has thousands, so the
+start of the processes counts for nothing.
 """
 
 import os
@@ -125,19 +126,28 @@ def _now(device: str) -> float:
 
 
 def _ours(source: ImageSource, device: str, autoaugmented: bool) -> Callable[[], Batches]:
-    mean, std = source.mean.to(device), source.std.to(device)
-    epochs, random = count(), generator(0, "autoaugment")
+    normalise = augment.Normaliser(source.mean.to(device), source.std.to(device))
+    epochs, policy, decoding = count(), autoaugment.IMAGENET, device == "cpu"
+    autoaugment.make_tables(policy, SIZE, SIZE, device)
 
     def start() -> Batches:
         epoch = next(epochs)
+
+        def drawn(number: int) -> Tensor:
+            return autoaugment.draw(policy, BATCH, generator(0, "autoaugment", epoch, number))
+
+        def decoded(images: list[Tensor], number: int) -> list[Tensor]:
+            return autoaugment.augment_each(images, policy, drawn(number))
+
         transform = TrainTransform(SIZE, 0, epoch)
         order = epoch_order(len(source), 0, epoch)[: BATCH * (SKIPPED + TIMED)]
-        for images, labels in batches(source, transform, order, BATCH, workers=WORKERS):
+        finish = decoded if autoaugmented and decoding else None
+        loaded = batches(source, transform, order, BATCH, workers=WORKERS, finish=finish)
+        for number, (images, labels) in enumerate(loaded):
             images = images.to(device, non_blocking=True)
-            if autoaugmented:
-                drawn = autoaugment.draw(autoaugment.IMAGENET, len(images), random)
-                images = autoaugment.augment(images, autoaugment.IMAGENET, drawn.to(device))
-            yield augment.normalise(images, mean, std), labels.to(device, non_blocking=True)
+            if autoaugmented and not decoding:
+                images = autoaugment.augment(images, policy, drawn(number).to(device))
+            yield normalise(images), labels.to(device, non_blocking=True)
 
     return start
 

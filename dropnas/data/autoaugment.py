@@ -2,18 +2,19 @@
 
 Design: an image draws one of 25 sub-policies; each of its two operations is applied with its own probability. All is
 drawn first, as numbers of operations, and may be drawn for a whole epoch; `dropnas.data.operation_tables` then applies
-the first operations of a batch together, and the second ones. Levels are the paper's ten uniform steps in the form that
-PyTorch's implementations use: geometric operations and the enhancements take a random sign, an enhancement's factor is
-1 +- 0.1 a level (the same range 0.1..1.9).
+the first operations of a batch together, and then the second ones; or to each image its two. The pixels are the same.
+Levels are the paper's ten uniform steps in the form that PyTorch's implementations use: geometric operations and the
+enhancements take a random sign, an enhancement's factor is 1 +- 0.1 a level (the same range 0.1..1.9).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from dropnas.data.operation_tables import NONE, Operation, tables
+from dropnas.data.operation_tables import NONE, Operation, Tables, tables
 
 SIGNED = {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness"}
 
@@ -91,13 +92,27 @@ def draw(policy: Policy, count: int, generator: torch.Generator) -> Tensor:
     return numbers.where(chances < listed.probabilities.to(device)[policies, places], 0)
 
 
+def make_tables(policy: Policy, height: int, width: int, device: str) -> None:
+    """Have the tables ready for images of a size, before processes are started that would each make their own."""
+    tables(_listed(policy).operations, height, width, torch.device(device))
+
+
 def augment(images: Tensor, policy: Policy, drawn: Tensor) -> Tensor:
     """uint8 images (B, 3, H, W) after the operations drawn for them, int64 (B, 2), on the same device."""
-    height, width = images.shape[2:]
-    found = tables(_listed(policy).operations, height, width, images.device)
+    found = _tables(policy, images)
     for numbers in drawn.unbind(1):
         images = found.applied(images, numbers)
     return images
+
+
+def augment_each(images: Sequence[Tensor], policy: Policy, drawn: Tensor) -> list[Tensor]:
+    """The same for images (3, H, W) on the CPU, one by one, each in the cache: for large ones the faster way there."""
+    found = _tables(policy, images[0])
+    return [found.applied_to_one(image, numbers) for image, numbers in zip(images, drawn.tolist(), strict=True)]
+
+
+def _tables(policy: Policy, images: Tensor) -> Tables:
+    return tables(_listed(policy).operations, images.shape[-2], images.shape[-1], images.device)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ costs a few hundredths of decoding it. Prepared arrays (`digits-224`) come throu
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,7 @@ TRIES = 10
 MARGIN = 256 / 224  # the shorter side of a test image before its centre is cut out, over the network's input
 
 Transform = Callable[[Tensor, int], Tensor]  # pixels of the image with an index -> what the network sees, both uint8
+Finish = Callable[[list[Tensor], int], list[Tensor]]  # the images of the micro-batch with a number -> the same, changed
 Batch = tuple[Tensor, Tensor]
 
 
@@ -178,6 +179,7 @@ def batches(
     rank: int = 0,
     world: int = 1,
     workers: int = 0,
+    finish: Finish | None = None,
 ) -> Iterator[Batch]:
     """The micro-batches of one process in one epoch.
 
@@ -190,6 +192,7 @@ def batches(
         start: first micro-batch of the epoch, counted over all processes, that has not been used yet.
         rank, world: this process and how many there are.
         workers: processes that decode; 0 decodes in this one.
+        finish: what else is done with the images of a micro-batch, there where they are decoded.
 
     Yields:
         images uint8 (B, 3, S, S) and labels int64 (B,), on the CPU (pinned where there is a GPU).
@@ -198,9 +201,9 @@ def batches(
         DropnasError: an image is missing, changed or cannot be decoded; a worker died.
     """
     count = steps_per_epoch(len(order), batch_size)
-    mine = [order[m * batch_size : (m + 1) * batch_size].tolist() for m in range(start, count) if m % world == rank]
+    mine = [m for m in range(start, count) if m % world == rank]
     loader = DataLoader(
-        _MicroBatches(source, transform),
+        _MicroBatches(source, transform, torch.split(order, batch_size), finish),
         batch_size=None,
         sampler=mine,
         num_workers=workers,
@@ -223,15 +226,20 @@ def batches(
 
 
 class _MicroBatches(TorchDataset[Batch | DropnasError]):
-    """Makes a micro-batch of a list of indices; an error is handed over as a value, so that it stays one line."""
+    """Makes the micro-batch of a number; an error is handed over as a value, so that it stays one line."""
 
-    def __init__(self, source: ImageSource, transform: Transform) -> None:
-        self.source, self.transform = source, transform
+    def __init__(
+        self, source: ImageSource, transform: Transform, indices: Sequence[Tensor], finish: Finish | None
+    ) -> None:
+        self.source, self.transform, self.indices, self.finish = source, transform, indices, finish
 
-    def __getitem__(self, indices: list[int]) -> Batch | DropnasError:
+    def __getitem__(self, number: int) -> Batch | DropnasError:
+        indices = self.indices[number]
         try:
-            images = [self.transform(self.source.image(index), index) for index in indices]
+            images = [self.transform(self.source.image(index), index) for index in indices.tolist()]
         except DropnasError as error:
             return error
+        if self.finish:
+            images = self.finish(images, number)
         # in a worker it stacks into shared memory, which is then handed over without another copy
-        return default_collate(images), self.source.labels[torch.tensor(indices)]
+        return default_collate(images), self.source.labels[indices]

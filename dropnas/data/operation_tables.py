@@ -1,17 +1,18 @@
-"""The operations of AutoAugment on whole batches: each image gets the one that was drawn for it.
+"""The operations of AutoAugment as tables: on whole batches, each image with its own, or on one image.
 
 Design choices: an operation that moves pixels is a list of the places where each pixel comes from, one that changes
 each value on its own a table of 256 values. Both are made once by torchvision's functions, from an image of places and
 one of values, so that they are torchvision's to the pixel. What depends on the image (Equalize, AutoContrast, Contrast)
-is a table for each image and channel, so a batch needs one look-up in all. Color and Sharpness mix values; they are
-computed with the single rounding of torchvision's multiply-add. On a GPU everything is computed for every image and
-then chosen, so that shapes are fixed and the host looks at nothing; on a CPU, where looking is free, only for the
-images that need it.
+is a table for each image and channel, so a batch needs one look-up in all. Color and Sharpness mix an image with its
+grey or blurred self: a table of 256x256 values, with the single rounding of torchvision's multiply-add.
+On a GPU everything is computed for every image and then chosen, so that shapes are fixed and the host looks at nothing;
+on a CPU, where looking is free, only for the images that need it. Large images are faster one by one, each in the
+cache; those ways share all tables and functions, and no sum in these depends on its order, so the pixels are the same.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -31,20 +32,26 @@ class Tables:
     """A list of operations, for images of one size on one device.
 
     Attributes:
+        operations: the list.
         named: for each name in the list, which operations have it, bool (operations,).
         moves, looks_up: which operations move pixels, and which change each value on its own.
         places: int64 (rows, H * W), where each pixel comes from; H * W is grey.
-        row: int64 (operations,), an operation's row of `places`.
+        place_row: int64 (operations,), an operation's row of `places`.
         values: uint8 (operations, 256), what becomes of each value, unless that depends on the image.
+        mixes: uint8 (rows, 256 * 256), what becomes of a value (the column) and what it is mixed with (256 columns).
+        mix_row: int32 (operations,), an operation's row of `mixes`.
         kept, added: float32 (operations,), the share of the image and that of what is blended with it.
     """
 
+    operations: tuple[Operation, ...]
     named: dict[str, Tensor]
     moves: Tensor
     looks_up: Tensor
     places: Tensor
-    row: Tensor
+    place_row: Tensor
     values: Tensor
+    mixes: Tensor
+    mix_row: Tensor
     kept: Tensor
     added: Tensor
 
@@ -57,17 +64,40 @@ class Tables:
             if name in self.named:
                 values = _where(self.named[name][numbers], fit, values, images, *shares)
         images = _where(self.looks_up[numbers], _looked_up, images, values)
-        for name, mix in MIXED.items():
+        for name, other in MIXED.items():
             if name in self.named:
-                images = _where(self.named[name][numbers], mix, images, *shares)
+                images = _where(self.named[name][numbers], partial(self._mixed, other), images, numbers)
         return images
 
-    def _moved(self, images: Tensor, numbers: Tensor) -> Tensor:
+    def applied_to_one(self, image: Tensor, numbers: Iterable[int]) -> Tensor:
+        """The uint8 image (3, H, W) after the operations of these numbers; after none of them, the image itself."""
+        for number in numbers:
+            if self.operations[number] != NONE:
+                image = self._changed(image[None], number)[0]
+        return image
+
+    def _changed(self, image: Tensor, number: int) -> Tensor:
+        name, only = self.operations[number][0], slice(number, number + 1)
+        if name in MOVING:
+            return self._moved(image, number)
+        if name in MIXED:
+            return self._mixed(MIXED[name], image, number)
+        values = self.values[only, None].expand(-1, image.shape[1], -1)
+        if name in FITTED:
+            values = FITTED[name](values, image, self.kept[only], self.added[only])
+        return _looked_up(image, values)
+
+    def _moved(self, images: Tensor, numbers: Tensor | int) -> Tensor:
         count, channels = images.shape[:2]
         grey = images.new_full((count, channels, 1), GREY)
         pixels = torch.cat([images.flatten(2), grey], dim=2)  # (B, 3, H * W + 1)
-        places = self.places[self.row[numbers]][:, None].expand(-1, channels, -1)
-        return pixels.gather(2, places).view(images.shape)
+        places = self.places[self.place_row[numbers]].view(-1, 1, pixels.shape[2] - 1)
+        return pixels.gather(2, places.expand(-1, channels, -1)).view(images.shape)
+
+    def _mixed(self, other: Callable[[Tensor], Tensor], images: Tensor, numbers: Tensor | int) -> Tensor:
+        row = self.mix_row[numbers].view(-1, 1, 1, 1)
+        places = images + (VALUES * other(images).int() + VALUES**2 * row)
+        return self.mixes.flatten().index_select(0, places.flatten()).view(images.shape)
 
 
 @cache
@@ -77,18 +107,25 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 
     names = [name for name, _, _ in operations]
     moving = [NONE, *(operation for operation in operations if operation[0] in MOVING)]
+    mixing = [NONE, *(operation for operation in operations if operation[0] in MIXED)]
     kept = [enhancement(level, sign) if name in BLENDING else 1.0 for name, level, sign in operations]
 
     def which(wanted: Collection[str]) -> Tensor:
         return torch.tensor([name in wanted for name in names], device=device)
 
+    def rows(some: list[Operation]) -> list[int]:
+        return [some.index(one) if one in some else 0 for one in operations]
+
     return Tables(
+        operations=operations,
         named={name: which([name]) for name in names},
         moves=which(MOVING),
         looks_up=which({*names} - MOVING - MIXED.keys() - {NONE[0]}),
         places=torch.stack([_places(operation, height, width) for operation in moving]).to(device),
-        row=torch.tensor([moving.index(one) if one in moving else 0 for one in operations], device=device),
+        place_row=torch.tensor(rows(moving), device=device),
         values=torch.stack([_values(operation) for operation in operations]).to(device),
+        mixes=torch.stack([_mixes(operation) for operation in mixing]).to(device),
+        mix_row=torch.tensor(rows(mixing), dtype=torch.int32, device=device),
         kept=torch.tensor(kept, device=device),
         added=torch.tensor([1.0 - share for share in kept], device=device),
     )
@@ -110,6 +147,19 @@ def _values(operation: Operation) -> Tensor:
     if operation[0] in MOVING | MIXED.keys() | FITTED.keys() | {NONE[0]}:
         return values
     return _torchvisions(values.view(1, 1, 1, VALUES).expand(-1, 3, -1, -1), operation)[0, 0, 0]
+
+
+def _mixes(operation: Operation) -> Tensor:
+    """What becomes of each value and each other that it is mixed with, uint8 (256 * 256,)."""
+    from dropnas.data.image_operations import enhancement
+
+    name, level, sign = operation
+    share = enhancement(level, sign) if name in MIXED else 1.0
+    others, values = torch.meshgrid(*[torch.arange(VALUES).float()] * 2, indexing="ij")
+    if name == "Sharpness":  # where torchvision adds a share of the difference
+        others = others - values
+    kept = torch.tensor(1.0 if name == "Sharpness" else share)
+    return _blended(values, others, kept, torch.tensor(1.0 - share)).flatten()
 
 
 def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
@@ -134,19 +184,33 @@ def _chosen(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others:
 
 
 def _looked_up(images: Tensor, values: Tensor) -> Tensor:
-    return values.gather(2, images.flatten(2).long()).view(images.shape)
+    if images.device.type != "cpu":
+        return values.gather(2, images.flatten(2).long()).view(images.shape)
+    channels = zip(images.flatten(2).flatten(0, 1).numpy(), values.flatten(0, 1).numpy(), strict=True)
+    # Python's own look-up of bytes; torch's would want a number of eight bytes for each
+    changed = bytearray().join(channel.tobytes().translate(table.tobytes()) for channel, table in channels)
+    return torch.frombuffer(changed, dtype=torch.uint8).view(images.shape)
 
 
 def _equalised(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
     """Pillow's histogram equalisation as torchvision computes it; a channel of too few values stays as it is."""
-    pixels = images.flatten(2).long()
-    ones = torch.ones((), dtype=torch.int32, device=images.device).expand_as(pixels)
-    counts = torch.zeros(values.shape, dtype=torch.int32, device=images.device).scatter_add(2, pixels, ones)
-    highest = pixels.amax(dim=2, keepdim=True)
+    pixels = images.flatten(2)
+    counts = _counts(pixels)
+    highest = pixels.amax(dim=2, keepdim=True).long()
     step = (pixels.shape[2] - counts.gather(2, highest)).div(VALUES - 1, rounding_mode="floor")
     below = counts.cumsum(2) - counts + step.div(2, rounding_mode="floor")
     spread = below.div(step.clamp(min=1), rounding_mode="floor").clamp(0, VALUES - 1)
     return torch.where(step > 0, spread.to(torch.uint8), values)
+
+
+def _counts(pixels: Tensor) -> Tensor:
+    """How often each value is in each channel, (B, 3, 256), of uint8 (B, 3, H * W)."""
+    shape = (*pixels.shape[:2], VALUES)
+    if pixels.device.type == "cpu":  # the faster way; on a GPU it would wait for the host
+        counts = [torch.bincount(channel, minlength=VALUES) for channel in pixels.flatten(0, 1)]
+        return torch.stack(counts).view(shape)
+    ones = torch.ones((), dtype=torch.int32, device=pixels.device).expand_as(pixels)
+    return ones.new_zeros(shape).scatter_add(2, pixels.long(), ones)
 
 
 def _stretched(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
@@ -158,28 +222,23 @@ def _stretched(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
 
 
 def _contrasted(values: Tensor, images: Tensor, kept: Tensor, added: Tensor) -> Tensor:
-    mean = _greyscale(images).mean(dim=(1, 2))
+    sums = _greyscale(images).sum(dim=(1, 2), dtype=torch.float64)  # of whole numbers, so its order plays no part
+    mean = sums.div(images[0, 0].numel()).float()
     return _blended(values.float(), mean[:, None, None], kept[:, None, None], added[:, None, None])
 
 
-def _coloured(images: Tensor, kept: Tensor, added: Tensor) -> Tensor:
-    grey = _greyscale(images)[:, None]
-    return _blended(images.float(), grey, kept[:, None, None, None], added[:, None, None, None])
-
-
-def _sharpened(images: Tensor, kept: Tensor, added: Tensor) -> Tensor:
-    """The inner pixels blended with their blurred selves; the outermost ones stay."""
+def _blurred(images: Tensor) -> Tensor:
+    """Means of 3x3 pixels, the middle one counted five times; the outermost pixels stay, and so do they when mixed."""
     height, width = images.shape[2:]
     if height <= 2 or width <= 2:
         return images
     wide = images.short()
-    inner = wide[:, :, 1:-1, 1:-1]
     columns = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
-    sums = columns[..., :-2] + columns[..., 1:-1] + columns[..., 2:] + 4 * inner  # at most 13 * 255
-    blurred = sums.float().div(BLUR).round()  # never half-way, so it is the same however it is computed
-    sharp = torch.ones_like(added)[:, None, None, None]
+    sums = columns[..., :-2] + columns[..., 1:-1] + columns[..., 2:] + 4 * wide[:, :, 1:-1, 1:-1]  # at most 13 * 255
     result = images.clone()
-    result[:, :, 1:-1, 1:-1] = _blended(inner.float(), blurred - inner, sharp, added[:, None, None, None])
+    result[:, :, 1:-1, 1:-1] = (
+        sums.float().div(BLUR).round()
+    )  # never half-way, so it is the same however it is computed
     return result
 
 
@@ -205,4 +264,7 @@ FITTED: dict[str, Callable[..., Tensor]] = {
     "AutoContrast": _stretched,
     "Contrast": _contrasted,
 }
-MIXED: dict[str, Callable[..., Tensor]] = {"Color": _coloured, "Sharpness": _sharpened}  # of (images, kept, added)
+MIXED: dict[str, Callable[[Tensor], Tensor]] = {
+    "Color": lambda images: _greyscale(images)[:, None],
+    "Sharpness": _blurred,
+}

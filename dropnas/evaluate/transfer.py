@@ -4,6 +4,7 @@ Design: a step's gradient is the mean over one global batch, which falls into mi
 Everything random is named by its place in the global batch (epoch, step, micro-batch, image), and what processes know
 is brought together after each step, so their number changes the result by rounding only. A micro-batch is what batch
 norm and mixup see. The last images of an epoch that fill no global batch wait for another epoch's order.
+AutoAugment is applied by a GPU or, where the device is a CPU, by the processes that decode: the same draws and pixels.
 """
 
 import time
@@ -63,9 +64,14 @@ class Transfer:
         _check_batch(config, len(training), ranks.world)
         self.config, self.training, self.testing = config, training, testing
         self.workspace, self.ranks, self.device = workspace, ranks, workspace.device
-        self.mean, self.std = training.mean.to(self.device), training.std.to(self.device)
+        self.normalise = augment.Normaliser(training.mean.to(self.device), training.std.to(self.device))
         self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step, over all processes
         self.own = self.accumulated // ranks.world  # of these, this process's
+        self.first = ranks.rank * self.own  # of its own
+        # the training's process is spared the policy where the processes that decode are as good at it
+        self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
+        if config.autoaugment:
+            autoaugment.make_tables(autoaugment.IMAGENET, config.image_size, config.image_size, self.device)
         network = ImageNetNetwork(
             genotype,
             channels=config.channels,
@@ -97,8 +103,7 @@ class Transfer:
             self.batches = self._batches(epoch, step)
         self.combiner.start_step()
         sums = torch.zeros(2, device=self.device)  # loss and top-1 hits of this process's micro-batches
-        first = self.ranks.rank * self.own
-        for micro_batch in range(first, first + self.own):
+        for micro_batch in range(self.first, self.first + self.own):
             sums += self._accumulate(*next(self.batches), place=(epoch, step, micro_batch))
         self.combiner.finish_step(sums)
         self.learner.descend()
@@ -148,18 +153,19 @@ class Transfer:
         return drop_path_masks(kept.to(self.device, non_blocking=True), 1 / (1 - self.drop_path))
 
     def _augmented(self, images: Tensor, place: tuple[int, int, int]) -> Tensor:
-        """As `_prepare`, after AutoAugment if asked for; the operations are drawn on the CPU, for any device."""
-        if not self.config.autoaugment:
-            return self._prepare(images)
-        drawn = autoaugment.draw(
-            autoaugment.IMAGENET, len(images), generator(self.config.seed, "autoaugment", *place)
-        ).to(self.device, non_blocking=True)
-        images = images.to(self.device, non_blocking=True)
-        return self._prepare(autoaugment.augment(images, autoaugment.IMAGENET, drawn))
+        """As `_prepare`, after AutoAugment if that is done on the device."""
+        if self.augmenting == "device":
+            drawn = self._drawn(len(images), place).to(self.device, non_blocking=True)
+            images = autoaugment.augment(images.to(self.device, non_blocking=True), autoaugment.IMAGENET, drawn)
+        return self._prepare(images)
+
+    def _drawn(self, count: int, place: tuple[int, int, int]) -> Tensor:
+        """AutoAugment's operations of a micro-batch; drawn on the CPU, by its place alone, in whatever process."""
+        return autoaugment.draw(autoaugment.IMAGENET, count, generator(self.config.seed, "autoaugment", *place))
 
     def _prepare(self, images: Tensor) -> Tensor:
-        """Normalised images on the device, of a uint8 batch (B, 3, S, S)."""
-        return augment.normalise(images.to(self.device, non_blocking=True), self.mean, self.std)
+        """Normalised images on the device, of a uint8 batch (B, 3, S, S); valid until the next batch is prepared."""
+        return self.normalise(images.to(self.device, non_blocking=True))
 
     def _batches(self, epoch: int, step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's micro-batches of an epoch, from a step on."""
@@ -167,6 +173,11 @@ class Transfer:
         order = epoch_order(len(self.training), config.seed, epoch)[: self.steps_per_epoch * config.batch_size]
         shares = order.view(self.steps_per_epoch, self.ranks.world, -1)  # (steps, processes, images)
         transform = TrainTransform(config.image_size, config.seed, epoch)
+
+        def autoaugmented(images: list[Tensor], number: int) -> list[Tensor]:
+            drawn = self._drawn(len(images), (epoch, number // self.own, self.first + number % self.own))
+            return autoaugment.augment_each(images, autoaugment.IMAGENET, drawn)
+
         return batches(
             self.training,
             transform,
@@ -174,6 +185,7 @@ class Transfer:
             config.micro_batch,
             start=step * self.own,
             workers=self.workspace.workers,
+            finish=autoaugmented if self.augmenting == "decoding" else None,
         )
 
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:

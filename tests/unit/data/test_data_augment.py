@@ -95,6 +95,19 @@ def test_cutout_centres_are_uniform() -> None:
         assert abs(counts[mask] - expected) < 5 * expected**0.5
 
 
+def test_normaliser_overwrites_a_batch_by_the_next_of_its_shape() -> None:
+    mean, std = torch.tensor([0.1, 0.5, 0.9]), torch.tensor([0.2, 0.3, 0.4])
+    normalise = augment.Normaliser(mean, std)
+    batches = [
+        torch.randint(256, (count, 3, 5, 4), dtype=torch.uint8, generator=generator(0, "x")) for count in (4, 4, 2)
+    ]
+    found = []
+    for images in batches:
+        found.append(normalise(images))
+        assert torch.equal(found[-1], augment.normalise(images, mean, std))
+    assert found[0] is found[1] and found[2].shape == (2, 3, 5, 4)
+
+
 def test_normalise_is_the_formula() -> None:
     images, mean, std = images_of((4, 3, 5, 6), 1), torch.tensor([0.1, 0.5, 0.7]), torch.tensor([0.2, 0.3, 0.9])
     expected = (images.numpy() / 255 - mean.numpy()[:, None, None]) / std.numpy()[:, None, None]

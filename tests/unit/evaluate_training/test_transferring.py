@@ -162,15 +162,35 @@ def test_the_gradient_is_the_mean_over_the_global_batch(digits: Path, genotype: 
         one.start_epoch(0)
     learner.step(0, 0)
     batches, losses = twin._batches(0, 0), []
+    mean, std = (tensor.view(3, 1, 1) for tensor in (twin.training.mean, twin.training.std))
     for _ in range(4):
         images, labels = next(batches)
-        outputs = twin.learner.network((images.float() / 255 - twin.mean.view(3, 1, 1)) / twin.std.view(3, 1, 1))
+        outputs = twin.learner.network((images.float() / 255 - mean) / std)
         for logits, weight in zip(outputs, (1, 0.4), strict=True):
             smooth = 0.9 * functional.one_hot(labels, 10) + 0.01
             losses.append(-weight * (smooth * logits.log_softmax(1)).sum(1).mean())
     (torch.stack(losses).sum() / 4).backward()  # type: ignore[no-untyped-call]
     for name, parameter in twin.learner.network.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad, rtol=1e-3, atol=1e-5)
+
+
+def augmented(digits: Path, genotype: Path, augmenting: str, workers: int = 0, step: int = 0) -> list[torch.Tensor]:
+    """The augmented micro-batches of epoch 1 from a step on."""
+    one = trainee(SMALL, digits, genotype)
+    one.workspace, one.augmenting = replace(one.workspace, workers=workers), augmenting
+    loaded, places = one._batches(1, step), [(later, part) for later in range(step, 2) for part in range(one.own)]
+    return [one._augmented(next(loaded)[0], (1, *place)).clone() for place in places]
+
+
+def test_augmentation_does_not_depend_on_where_it_is_done(digits: Path, genotype: Path) -> None:
+    """On the device, or by any number of processes that decode, from whatever step on: the same pixels."""
+    assert trainee(SMALL, digits, genotype).augmenting == "decoding"
+    expected = torch.stack(augmented(digits, genotype, "device"))
+    assert not torch.equal(expected, torch.stack(augmented(digits, genotype, "nowhere")))
+    for workers in (0, 1, 2):
+        assert torch.equal(torch.stack(augmented(digits, genotype, "decoding", workers)), expected)
+        resumed = torch.stack(augmented(digits, genotype, "decoding", workers, step=1))
+        assert torch.equal(resumed, expected[len(expected) // 2 :])
 
 
 def test_mixup_mixes_targets_as_it_mixes_images() -> None:
