@@ -1,14 +1,30 @@
-"""CIFAR-10 for the benchmarks: the real images where they lie, else the bundled digits; the results say which."""
+"""CIFAR-10 for the benchmarks: the real images where they lie, else the bundled digits, or noise of CIFAR's size.
+
+The results say which it was.
+"""
 
 import os
 from pathlib import Path
 
+import torch
+
 from dropnas.data import prepare
 from dropnas.data.arrays import ImageArrays, load
 from dropnas.data.config import DatasetConfig
+from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
 VARIABLE, REAL = "DROPNAS_CIFAR10", Path("../shared/data/cifar10")  # a folder of parquet files
+COUNT, SIDE, CLASSES = 50_000, 32, 10
+
+
+def images_of_its_size(folder: Path, device: str) -> tuple[ImageArrays, str]:
+    """As many training images of 32x32, for what does not depend on what they show: the real ones or noise."""
+    if Path(os.environ.get(VARIABLE, REAL)).is_dir():
+        return training_images(folder, device)
+    noise = torch.randint(0, 256, (COUNT, SIDE, SIDE, 3), dtype=torch.uint8, generator=generator(0, "noise")).to(device)
+    labels, half = torch.arange(COUNT, device=device) % CLASSES, torch.full((3,), 0.5, device=device)
+    return ImageArrays(noise.permute(0, 3, 1, 2), labels, CLASSES, half, half), f"{COUNT} of noise"
 
 
 def training_images(folder: Path, device: str) -> tuple[ImageArrays, str]:

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
-from benchmarks._cifar import training_images
+from benchmarks._cifar import images_of_its_size
 from benchmarks._interleaved import Way, compared, in_turns
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.batches import epoch_order
@@ -29,7 +29,8 @@ from dropnas.evaluate.draws import augmented, draw
 
 BATCH, PADDING, CUTOUT = 96, 4, 16
 CORES = 1  # threads of ours, processes of the usual; more threads than free cores wait for each other
-SKIPPED, TIMED, REPETITIONS = 8, 60, 8  # batches before and while the clock runs; how often
+SKIPPED, TIMED = 8, 60  # batches before and while the clock runs
+REPETITIONS, REPETITIONS_CUDA = 8, 4
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -38,15 +39,16 @@ def measure(device: str) -> dict[str, Any]:
     """Images per second of both ways, without and with AutoAugment, and how many times faster ours is."""
     torch.set_num_threads(CORES)
     torch.manual_seed(0)
+    repetitions = REPETITIONS_CUDA if device.startswith("cuda") else REPETITIONS
     with tempfile.TemporaryDirectory() as folder:
-        images, name = training_images(Path(folder), device)
+        images, name = images_of_its_size(Path(folder), device)
         results = {}
         for policy, autoaugmented in (("crop, flip, Cutout", False), ("AutoAugment too", True)):
             ways = {
                 "ours": _rate_of(lambda policy=autoaugmented: _ours(images, policy), device),
                 "usual": _rate_of(_usual(images, autoaugmented, device), device),
             }
-            results[policy] = compared(in_turns(ways, REPETITIONS), "ours")
+            results[policy] = compared(in_turns(ways, repetitions), "ours")
     return {
         "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
         "images": f"{name}, {BATCH} a batch",

@@ -3,9 +3,10 @@
 Design choices: each way trains the trainee of the stage with the weights, alphas and draws of the same seed, so what
 differs is rounding alone, and one way with another seed. Each is held against the first way. On a CPU that one is the
 plain supernet in double precision, with a small supernet and few images, since it is slow; on a GPU it is the plain
-supernet in fp32 without TF32, at the paper's size. Two more comparisons are the yardstick: two supernets that differ by
-the order of their sums, and two seeds. What is compared are the moves of the alphas, last minus first, which for one
-seed differ by what the alphas themselves differ by; ranking and genotype are those of the alphas.
+supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more comparisons are the yardstick: two
+supernets that differ by the order of their sums, and two seeds. What is compared are the moves of the alphas, last
+minus first, which for one seed differ by what the alphas themselves differ by; ranking and genotype are those of the
+alphas.
 """
 
 import gc
@@ -64,7 +65,7 @@ class Epoch:
     seconds: float
 
 
-SIZE, SIZE_CUDA = Size(cells=3, channels=8, batch=16, images=768), Size(cells=14, channels=16, batch=96, images=None)
+SIZE, SIZE_CUDA = Size(cells=3, channels=8, batch=16, images=768), Size(cells=14, channels=16, batch=96, images=9600)
 PLAIN, FAST, OTHER_SEED = "fp32 plain", "fp32 fast", "fp32 fast, another seed"
 BOTH = {PLAIN: Way("fp32", "plain"), FAST: Way("fp32", "fast"), "bf16 fast": Way("bf16", "fast")}
 OTHER = {OTHER_SEED: Way("fp32", "fast", seed=1)}

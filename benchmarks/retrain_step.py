@@ -3,11 +3,12 @@
 Design choices: the fast way is the stage's trainee, its step captured as a graph on a GPU. The plain one is what one
 writes by hand: the modules as they stand, torch's optimiser with `foreach`, random numbers drawn batch by batch on the
 device; no read-back either. What the fast way draws for an epoch is timed with its steps. Both have AutoAugment,
-drop-path and the auxiliary tower, so that they do the same work, on images of noise. Peak memory on a CPU is that of a
-process that made one step. On a GPU the plain way is measured with the channels last, too, and each precision has its
-own turns.
+drop-path and the auxiliary tower, so that they do the same work, on images of noise; in the evaluation the fast way
+also gathers and normalises them. Peak memory on a CPU is that of a process that made one step. On a GPU both ways are
+measured with the channels last, too, and each precision has its own turns.
 """
 
+import gc
 import re
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -53,7 +54,7 @@ class Size:
 
 
 SIZES = {"paper": Size(20, 36, 8, 32, 16, 4), "smoke": Size(3, 8, 64, 8, 100, 20)}
-SIZES_CUDA = {"paper": Size(20, 36, 192, 32, 500, 10)}
+SIZES_CUDA = {"paper": Size(20, 36, 192, 32, 500, 5)}
 PRECISIONS_CUDA: tuple[Precision, ...] = get_args(Precision)
 GROWTH, GROWTH_CUDA = (2, 4, 16), (48, 96, 384)  # further batches at the paper's size
 STEPS_CUDA = 20  # steps of an epoch here, waited for together
@@ -70,7 +71,11 @@ def measure(device: str) -> dict[str, Any]:
             found[f"{name}, {kind}"] = _measured(size, kind, device)
     paper = replace(sizes["paper"], rounds=2)
     batches = GROWTH_CUDA if cuda else GROWTH
-    found["growth with batch"] = {batch: _pace(replace(paper, batch=batch), device) for batch in batches}
+    if cuda:
+        found["fast, channels last"] = {
+            kind: _in_both_layouts(sizes["paper"], kind, device) for kind in PRECISIONS_CUDA
+        }
+    found["growth with batch"] = {str(batch): _pace(replace(paper, batch=batch), device) for batch in batches}
     return found
 
 
@@ -122,6 +127,14 @@ class Plain:
 
 
 def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
+    result = _paces(size, kind, device)  # peaks come after it, since a graph keeps its memory
+    result["peak memory, bytes"] = {way: _peak(size, way, kind, device) for way in WAYS}
+    return {**result, "ratio": result["training, images/s"]["ratio"]["plain"]}
+
+
+def _paces(size: Size, kind: Precision, device: str) -> dict[str, Any]:
+    """Both ways in turns, training and evaluating, and what a step asks of the host."""
+    _forget(device)
     precision.apply(kind)
     trainee = _trainee(size, kind, device)
     plain = Plain(size, kind, device, torch.contiguous_format)
@@ -129,7 +142,7 @@ def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
     labels = torch.arange(size.tests, device=device) % CLASSES
     epochs: dict[str, Callable[[], object]] = {"fast": lambda: _epoch(trainee), "plain": plain.epoch}
     evaluations: dict[str, Callable[[], object]] = {
-        "fast": lambda: trainee.learner.evaluate([(tests, labels)]),
+        "fast": trainee.errors,
         "plain": lambda: plain.evaluate(tests, labels),
     }
     if device.startswith("cuda"):
@@ -138,17 +151,38 @@ def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
         **vars(size),
         "training, images/s": _compared(epochs, len(trainee.trained), size.rounds, device),
         "evaluation, images/s": _compared(evaluations, size.tests, size.rounds, device),
-        "peak memory, bytes": {way: _peak(size, way, kind, device) for way in WAYS},
     }
     if device.startswith("cuda"):
         result |= {"fast": launches(lambda: trainee.step(1, 0)), "plain": launches(plain.step)}
-    return {**result, "ratio": result["training, images/s"]["ratio"]["plain"]}
+    return result
 
 
-def _compared(ways: dict[str, Callable[[], object]], images: int, rounds: int, device: str) -> dict[str, Any]:
-    return compared(
-        in_turns({way: timed(until_done(work, device), images) for way, work in ways.items()}, rounds), "fast"
-    )
+def _in_both_layouts(size: Size, kind: Precision, device: str) -> dict[str, Any] | str:
+    """The fast way in the stage's layout and with the channels last, which no stage uses: it may fail."""
+    _forget(device)
+    precision.apply(kind)
+    usual, other = _trainee(size, kind, device), _with_channels_last(_trainee(size, kind, device))
+    epochs: dict[str, Callable[[], object]] = {"channels last": lambda: _epoch(other), "usual": lambda: _epoch(usual)}
+    try:
+        return _compared(epochs, len(usual.trained), size.rounds, device, "channels last")
+    except RuntimeError as error:
+        return f"failed: {error}"
+
+
+def _with_channels_last(trainee: Retraining) -> Retraining:
+    """The same with the channels last; momenta must lie as the weights do."""
+    learner = trainee.learner
+    network = learner.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learner.optimiser.momenta[:] = [torch.zeros_like(parameter) for parameter in learner.parameters]
+    learner.forward = lambda images, masks: network(images.contiguous(memory_format=torch.channels_last), masks)
+    return trainee
+
+
+def _compared(
+    ways: dict[str, Callable[[], object]], images: int, rounds: int, device: str, fast: str = "fast"
+) -> dict[str, Any]:
+    rates = {way: timed(until_done(work, device), images) for way, work in ways.items()}
+    return compared(in_turns(rates, rounds), fast)
 
 
 def _epoch(trainee: Retraining) -> None:
@@ -164,6 +198,7 @@ def _steps(device: str) -> int:
 
 def _pace(size: Size, device: str) -> dict[str, Any]:
     """Images a second of the fast way alone, in fp32."""
+    _forget(device)
     precision.apply("fp32")
     trainee = _trainee(size, "fp32", device)
     rate = timed(until_done(lambda: _epoch(trainee), device), len(trainee.trained))
@@ -186,7 +221,8 @@ def _config(size: Size, kind: Precision) -> RetrainConfig:
 
 def _trainee(size: Size, kind: Precision, device: str) -> Retraining:
     images = _noise(size, device, _steps(device))
-    trainee = Retraining(_config(size, kind), load_genotype(GENOTYPE), images, images, device)
+    tests = _noise(replace(size, batch=size.tests), device, 1)
+    trainee = Retraining(_config(size, kind), load_genotype(GENOTYPE), images, tests, device)
     trainee.start_epoch(1)
     return trainee
 
@@ -203,11 +239,18 @@ def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
     if not device.startswith("cuda"):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             return pool.submit(_peak_here, size, way).result()
-    torch.cuda.empty_cache()
+    _forget(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_reserved(device)
     _one_step(size, way, kind, device)
     return torch.cuda.max_memory_reserved(device) - before  # a graph's memory is reserved, not allocated
+
+
+def _forget(device: str) -> None:
+    """Give back the memory of what is no longer used; a trainee and its programs know each other."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
 
 
 def _peak_here(size: Size, way: Way) -> int:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS
-from dropnas.space.operations import FactorizedReduce, Identity, ReLUConvBN, make_operation
+from dropnas.space.operations import AfterReLU, FactorizedReduce, Identity, ReLUConvBN, make_operation
 
 
 class SqueezeExcitation(nn.Module):
@@ -84,22 +84,40 @@ class Cell(nn.Module):
     def forward(self, before_last: Tensor, last: Tensor, masks: Tensor | None) -> Tensor:
         """The cell's output (B, channels_out, H, W), or half of H and W from a reduction cell.
 
-        `masks` (edges, B, 1, 1, 1) multiplies what each operation but identity gives (drop-path); None is off.
+        Args:
+            before_last, last: the two inputs, after ReLU: it is the first thing that every cell does to them, and two
+                cells see each.
+            masks: (edges, B, 1, 1, 1) of the inputs' type, multiply what each operation but identity gives (drop-path);
+                None is off.
         """
-        states = [self.preprocess_before_last(before_last), self.preprocess_last(last)]
+        states = [self.preprocess_before_last.rectified(before_last), self.preprocess_last.rectified(last)]
+        rectified: dict[int, Tensor] = {}  # states after ReLU, for all operations that begin with it
         for first in range(0, len(self.operations), EDGES_PER_NODE):
-            left, right = (self._edge(edge, states, masks) for edge in range(first, first + EDGES_PER_NODE))
-            states.append(left + right)
+            left, right = (self._edge(edge, states, rectified, masks) for edge in range(first, first + EDGES_PER_NODE))
+            states.append(_sum(left, right))
         output: Tensor = self.excitation(torch.cat([states[node] for node in self.concat], dim=1))
         return output
 
-    def _edge(self, edge: int, states: list[Tensor], masks: Tensor | None) -> Tensor:
-        """What an edge adds to its node, after drop-path."""
-        operation = self.operations[edge]
-        result: Tensor = operation(states[self.predecessors[edge]])
-        if masks is None or isinstance(operation, Identity):
-            return result
-        return result * masks[edge].to(result.dtype)  # (B, C, H, W) * (B, 1, 1, 1)
+    def _edge(
+        self, edge: int, states: list[Tensor], rectified: dict[int, Tensor], masks: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What an edge's operation makes of its state, and what that is to be multiplied by, if anything."""
+        operation, state = self.operations[edge], self.predecessors[edge]
+        if isinstance(operation, AfterReLU | FactorizedReduce):
+            if state not in rectified:
+                rectified[state] = functional.relu(states[state])
+            result = operation.rectified(rectified[state])
+        else:
+            result = operation(states[state])
+        return result, None if masks is None or isinstance(operation, Identity) else masks[edge]
+
+
+def _sum(*edges: tuple[Tensor, Tensor | None]) -> Tensor:
+    """The sum of two results (B, C, H, W) times their masks (B, 1, 1, 1), the last product in the pass of the sum."""
+    (one, mask_of_one), (other, mask) = sorted(edges, key=lambda edge: edge[1] is not None)  # the unmasked one first
+    if mask_of_one is not None:
+        one = one * mask_of_one
+    return one + other if mask is None else torch.addcmul(one, other, mask)
 
 
 def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ stays at its address, so that a step may be captured.
 """
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
@@ -14,8 +15,8 @@ from torch.nn import functional
 
 from dropnas.evaluate.stack import EvaluationNetwork, Forward
 from dropnas.precision import Precision
+from dropnas.training.at_once import AtOnce
 from dropnas.training.metrics import Row
-from dropnas.training.precision import autocast
 from dropnas.training.ranks import ALONE, Ranks
 from dropnas.training.sgd import SGD
 
@@ -63,7 +64,9 @@ class Learner:
         self.config, self.classes, self.device = config, classes, device
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
+        self.at_once = AtOnce(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
+        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # top-1 hits, top-5 hits, images of a test
 
     def moving(self) -> list[Tensor]:
         """All tensors that a step changes."""
@@ -75,9 +78,9 @@ class Learner:
         self.optimiser.learning_rate = learning_rate
         self.sums.zero_()
 
-    def autocast(self) -> Any:
+    def computing(self) -> AbstractContextManager[None]:
         """The context of a forward pass in the configured precision."""
-        return autocast(self.config.precision, self.device)
+        return self.at_once.computing()
 
     def descend(self) -> None:
         """One step of SGD along the gradient that is there, its norm clipped; the gradient is gone after it."""
@@ -92,7 +95,9 @@ class Learner:
             loss: its mean loss, detached.
             hits: images whose first guess is right.
         """
-        self.sums += torch.stack([loss.double() * images, hits.double(), torch.full_like(self.sums[0], images)])
+        self.sums[0].add_(loss, alpha=images)
+        self.sums[1].add_(hits)
+        self.sums[2].add_(images)
 
     def training_row(self) -> Row:
         """Mean loss and accuracy (percent) over the epoch so far, and its learning rate."""
@@ -103,22 +108,33 @@ class Learner:
             "learning_rate": self.optimiser.learning_rate,
         }
 
-    @torch.no_grad()
     def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]], ranks: Ranks = ALONE) -> Row:
         """Errors in percent over test batches of normalised images (B, 3, H, W) and labels (B,).
 
         `ranks` share the batches; with fewer than six classes the top-5 error is None.
         """
-        self.network.eval()
-        sums, count = torch.zeros(3, dtype=torch.int64, device=self.device), 0  # top-1 hits, top-5 hits, images
+        self.start_test()
         for images, labels in batches:
-            with self.autocast():
-                logits, _ = self.forward(images, None)
-            sums[0] += top_hits(logits, labels, 1)
-            sums[1] += top_hits(logits, labels, 5)
-            count += len(labels)
-        sums[2] = count
-        top1, top5, total = ranks.sum(sums).tolist()
+            self.test(images, labels)
+        return self.errors(ranks)
+
+    def start_test(self) -> None:
+        """Turn to evaluation, with nothing tested yet."""
+        self.network.eval()
+        self.tested.zero_()
+
+    @torch.no_grad()
+    def test(self, images: Tensor, labels: Tensor) -> None:
+        """Count one batch, without a look back at the host."""
+        with self.computing():
+            logits, _ = self.forward(images, None)
+        self.tested[0].add_(top_hits(logits, labels, 1))
+        self.tested[1].add_(top_hits(logits, labels, 5))
+        self.tested[2].add_(len(labels))
+
+    def errors(self, ranks: Ranks = ALONE) -> Row:
+        """Errors in percent of what was tested, by all ranks together, and back to training."""
+        top1, top5, total = ranks.sum(self.tested.clone()).tolist()
         self.network.train()
         known = self.classes >= TOP5_CLASSES
         return {
@@ -141,6 +157,8 @@ class Learner:
 
 def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
     """How many labels (B,) are among the first guesses of logits (B, classes)."""
+    if guesses == 1:
+        return (logits.argmax(dim=1) == labels).sum()
     first = logits.topk(min(guesses, logits.shape[1]), dim=1).indices  # (B, guesses)
     return (first == labels[:, None]).sum()
 

@@ -1,15 +1,17 @@
 """The retrain stage: a genotype trained from scratch on CIFAR (Section 4.2, "Architecture Evaluation").
 
 Design: the whole dataset lies on the device, and so does all that is random in an epoch; a step gathers a batch there,
-augments it there and descends, without a look back at the host, as one program that a GPU captures. The test split is
-evaluated after every epoch: the final error is our number, the best one stands beside it under its own name. Where
-training images are held out, they are the same ones whatever the seed, so that seeds are compared on equal images.
+augments it there and descends, without a look back at the host, as one program that a GPU captures, and so is a batch
+of the evaluation. The test split is evaluated after every epoch: the final error is our number, the best one stands
+beside it under its own name. Where training images are held out, they are the same ones whatever the seed, so that
+seeds are compared on equal images.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -77,9 +79,11 @@ class Retraining:
         self.drop_path = 0.0
         self.path_scale = torch.ones((), device=device)  # what drop-path multiplies the outputs that it keeps by
         self.draws = self._draw(0).to(device)
-        self.place = torch.zeros((), dtype=torch.int64, device=device)  # of a step's first image in the epoch
+        self.place = torch.zeros((), dtype=torch.int64, device=device)  # of a batch's first image in its split
         self.losses = torch.zeros(self.steps_per_epoch, device=device)  # of the steps of the epoch
-        self.programs: dict[int, Captured] = {}  # of a step, by the size of its batch
+        self.steps = torch.arange(self.steps_per_epoch, device=device)
+        self.tests = torch.arange(len(testing), device=device)  # indices, of the test images as of those held out
+        self.programs: dict[tuple[str, int], Captured] = {}  # by what they do and the size of the batch
         self.images_seen = 0  # by this process, for its throughput
 
     @property
@@ -98,7 +102,7 @@ class Retraining:
         first = step * self.config.batch_size
         size = min(self.config.batch_size, len(self.trained) - first)
         self.place.fill_(first)
-        self._program(size)()
+        self._program("train", size, self.train_batch)
         self.images_seen += size
         return self.losses[step]
 
@@ -109,23 +113,37 @@ class Retraining:
         indices = self.trained[drawn.order]
         images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
         masks = drop_path_masks(drawn.kept, self.path_scale) if config.drop_path else None
-        with learner.autocast():
+        with learner.computing():
             outputs = learner.forward(images, masks)
             loss = with_auxiliary(outputs, labels, config.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         learner.descend()
         loss = loss.detach()
         learner.count(loss, top_hits(outputs[0].detach(), labels, 1), size)
-        self.losses.index_copy_(0, (self.place // config.batch_size)[None], loss.float()[None])
+        here = self.steps == self.place // config.batch_size  # deterministic indexed writing sorts, and may wait
+        self.losses.copy_(torch.where(here, loss, self.losses))
 
     def finish_epoch(self, epoch: int) -> Row:
-        tested = torch.arange(len(self.testing), device=self.device)
-        errors = self.learner.evaluate(self._plain_batches(self.testing, tested))
-        row = {**self.learner.training_row(), "drop_path": self.drop_path, **errors}
+        row = {**self.learner.training_row(), "drop_path": self.drop_path, **self.errors()}
         if not len(self.held_out):
             return row
-        held_out = self.learner.evaluate(self._plain_batches(self.training, self.held_out))
-        return {**row, HELD_OUT_ERROR: held_out["top1_error"]}
+        return {**row, HELD_OUT_ERROR: self.errors("held out")["top1_error"]}
+
+    def errors(self, split: Literal["test", "held out"] = "test") -> Row:
+        """Top-1 and top-5 errors on all images of a split, not augmented."""
+        images, indices = (self.testing, self.tests) if split == "test" else (self.training, self.held_out)
+        self.learner.start_test()
+        for first in range(0, len(indices), TEST_BATCH):
+            size = min(TEST_BATCH, len(indices) - first)
+            self.place.fill_(first)
+            self._program(split, size, partial(self.test_batch, images, indices))
+        return self.learner.errors()
+
+    def test_batch(self, images: arrays.ImageArrays, indices: Tensor, size: int) -> None:
+        """Test on the images whose indices stand from `place` on."""
+        chosen = indices[self.place + torch.arange(size, device=self.device)]
+        normalised = augment.normalise(images.batch(chosen), self.training.mean, self.training.std)
+        self.learner.test(normalised, images.labels[chosen])
 
     def state_dict(self) -> dict[str, Any]:
         return {"learner": self.learner.state_dict()}
@@ -133,23 +151,18 @@ class Retraining:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
 
-    def _program(self, size: int) -> Captured:
-        """A step on so many images; the epoch's last, smaller batch has a program beside that of the others."""
-        if size not in self.programs:
+    def _program(self, what: str, size: int, work: Callable[[int], None]) -> None:
+        """Do some work on a batch of so many images; each size has a program of its own, beside the others."""
+        if (what, size) not in self.programs:
             beside = next(iter(self.programs.values()), None)
-            moving = [*self.learner.moving(), self.losses]
-            self.programs[size] = Captured(lambda: self.train_batch(size), moving, self.device, beside)
-        return self.programs[size]
+            moving = [*self.learner.moving(), self.losses] if what == "train" else [self.learner.tested]
+            self.programs[what, size] = Captured(lambda: work(size), moving, self.device, beside)
+        self.programs[what, size]()
 
     def _draw(self, epoch: int) -> Draws:
         height, width = self.training.images.shape[2:]
         edges = self.learner.network.stack.edges if self.config.drop_path else 0
         return draw(self.config, epoch, len(self.trained), (height, width), edges, self.drop_path)
-
-    def _plain_batches(self, images: arrays.ImageArrays, indices: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Some images of a split, normalised and not augmented, with their labels."""
-        for chosen in torch.split(indices, TEST_BATCH):
-            yield augment.normalise(images.batch(chosen), self.training.mean, self.training.std), images.labels[chosen]
 
 
 def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:

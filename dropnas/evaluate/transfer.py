@@ -134,7 +134,7 @@ class Transfer:
             images = share * images + (1 - share) * images[others]
             targets = [(share, labels), (1 - share, labels[others])]
         masks = self._masks(len(labels), place)
-        with self.learner.autocast():
+        with self.learner.computing():
             outputs = self.learner.network(images, masks)
             loss = torch.zeros((), device=self.device)
             hits = torch.zeros((), device=self.device)

@@ -7,6 +7,7 @@ norm follows each convolution and, with `pool_norm`, each pooling (the release's
 """
 
 from collections.abc import Callable
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,17 @@ class Zero(nn.Module):
         return torch.zeros_like(states[:, :, :: self.stride, :: self.stride])  # (B, C, ceil(H/s), ceil(W/s))
 
 
-class ReLUConvBN(nn.Sequential):
+class AfterReLU(nn.Sequential):
+    """Layers of which the first is ReLU: blocks that see the same states may share what it makes of them."""
+
+    def rectified(self, states: Tensor) -> Tensor:
+        """The same as calling it, of states (B, C, H, W) that went through ReLU already."""
+        for layer in islice(self, 1, None):
+            states = layer(states)
+        return states
+
+
+class ReLUConvBN(AfterReLU):
     """ReLU, convolution, batch norm: the preprocessing of a cell's inputs, 1x1 there."""
 
     def __init__(
@@ -69,14 +80,18 @@ class FactorizedReduce(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out, affine=affine)
 
     def forward(self, states: Tensor) -> Tensor:
-        states = self.relu(states)
+        return self.rectified(self.relu(states))
+
+    def rectified(self, states: Tensor) -> Tensor:
+        """The same, of states (B, C, H, W) that went through ReLU already."""
         height, width = states.shape[-2:]
-        shifted = functional.pad(states, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        odd = (0, width % 2, 0, height % 2)
+        shifted = (functional.pad(states, odd) if any(odd) else states)[:, :, 1:, 1:]  # padding by nothing is a copy
         reduced: Tensor = self.norm(torch.cat([self.straight(states), self.shifted(shifted)], dim=1))
         return reduced
 
 
-class DilConv(nn.Sequential):
+class DilConv(AfterReLU):
     """ReLU, depthwise convolution of dilation 2, pointwise convolution, batch norm."""
 
     def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
@@ -97,7 +112,7 @@ class DilConv(nn.Sequential):
         )
 
 
-class SepConv(nn.Sequential):
+class SepConv(AfterReLU):
     """A separable convolution applied twice, ReLU first and batch norm last each time; the first has the stride."""
 
     def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
@@ -107,7 +122,7 @@ class SepConv(nn.Sequential):
         )
 
 
-class FactorizedConv(nn.Sequential):
+class FactorizedConv(AfterReLU):
     """ReLU, a 1x7 and a 7x1 convolution, batch norm: AmoebaNet-A's conv_7x1_1x7."""
 
     def __init__(self, channels: int, stride: int, affine: bool) -> None:

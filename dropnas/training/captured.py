@@ -8,6 +8,7 @@ Gradients are best taken with `torch.autograd.grad` inside the program: then the
 `.grad` outlives a pass. A context of autocast belongs inside the program too, so that the casts are recorded with it.
 """
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ class Captured:
 
     def _warm_up(self) -> None:
         """Run the program on a stream of its own, as a capture does, and undo what it did."""
+        gc.collect()  # a program and its owner know each other: only this frees the memory of the last owner's graphs
         saved = [tensor.detach().clone() for tensor in self.moving]
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())

@@ -5,6 +5,8 @@ warning. The global generators are seeded too: our code never draws from them, a
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -20,3 +22,21 @@ def apply(seed: int, device: str, threads: int) -> None:
     torch.backends.cudnn.benchmark = False  # chooses by timing, so it differs from start to start
     torch.backends.cudnn.deterministic = True
     seed_global_generators(seed)
+
+
+@contextmanager
+def needless() -> Iterator[None]:
+    """Around sums of whole numbers, which are the same in any order.
+
+    The deterministic form of `scatter_add` sorts on a GPU, and in some versions of torch it asks the host, which no
+    capture allows.
+    """
+    enabled, only_warned = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=only_warned)

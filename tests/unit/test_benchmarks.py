@@ -23,7 +23,7 @@ def asked(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
-    inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "retrain-step"}
+    inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "retrain-step", "kernels"}
     assert {*inputs, *steps, "startup", "plan", "checkpoint", "precision"} == {*names()}
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from dropnas.data import arrays
+from dropnas.data import arrays, augment
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.retrain import Retraining
 from dropnas.precision import Precision
@@ -72,6 +72,21 @@ def test_a_step_is_one_launch_of_a_graph_and_waits_for_nothing(digits: Path) -> 
         made.train_batch(SMALL.batch_size)  # eager: any operation that waits would raise
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_the_evaluation_is_captured_too(digits: Path) -> None:
+    made = trainee(digits, replace(SMALL, held_out=70))
+    made.start_epoch(1)
+    made.step(1, 0)
+    found = [(made.errors(), made.errors("held out")) for _ in range(2)]  # captured, then replayed
+    batches = [(made.testing, made.tests), (made.training, made.held_out)]
+    for split, (images, indices) in enumerate(batches):
+        normalised = augment.normalise(images.batch(indices), made.training.mean, made.training.std)
+        eager = made.learner.evaluate([(normalised, images.labels[indices])])
+        assert found[0][split] == found[1][split] == pytest.approx(eager, abs=1)  # batches round in other ways
+    before = [tensor.clone() for tensor in made.learner.moving()]
+    made.errors()
+    assert all(map(torch.equal, before, made.learner.moving()))
 
 
 @pytest.mark.parametrize("stopped_after", [1, 5])

@@ -16,6 +16,7 @@ class Descent:
         self.counter = torch.zeros((), dtype=torch.int64, device=device)
         self.data = torch.arange(10.0 * batch * 4, device=device).reshape(10, batch, 4).sin()
         self.losses = torch.zeros(10, device=device)
+        self.numbers = torch.arange(10, device=device)
         self.moving = [self.weight, self.momentum, self.counter, self.losses]
 
     def program(self) -> None:
@@ -25,7 +26,7 @@ class Descent:
         with torch.no_grad():
             self.momentum.mul_(0.9).add_(gradient)
             self.weight.sub_(self.momentum, alpha=0.1)
-            self.losses.index_copy_(0, self.counter[None], loss[None])
+            self.losses.copy_(torch.where(self.numbers == self.counter, loss, self.losses))
             self.counter.add_(1)
 
 

@@ -1,0 +1,77 @@
+"""What a program asks of a GPU, counted on torch's `meta` device, which knows shapes and types and computes nothing.
+
+Design choices: an operation that is no view counts as one kernel, though a library may take several, and moves its
+inputs and outputs once, though a normalisation reads its input twice and what lies in a cache is not read again. So the
+figures are what the program says, not what a device does. What a captured program must not do is refused: to look at a
+value, to mix devices, and operations whose deterministic forms ask the host in some versions of torch.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+VIEWS = {
+    *("view", "_unsafe_view", "t", "transpose", "permute", "expand", "slice", "select", "unbind", "split", "unfold"),
+    *("split_with_sizes", "unsqueeze", "squeeze", "detach", "as_strided", "alias", "empty", "empty_like", "new_empty"),
+    *("lift_fresh", "_reshape_alias"),
+}
+LOOKING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "repeat_interleave", "bincount", "equal"}
+LOOKING_WHERE_DETERMINISTIC = {
+    *("index_put", "index_put_", "_index_put_impl_", "index_copy", "index_copy_", "index_add", "index_add_", "put_"),
+    *("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_"),
+}
+SMALL = 10**6  # bytes; a kernel that moves less takes the time of its start
+
+
+class Kernels(TorchDispatchMode):
+    """Counts kernels and the bytes that they move, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernels: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self.small = 0
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = operation._schema.name.split("::")[1]
+        given = _tensors((args, kwargs))
+        if name in LOOKING or (torch.are_deterministic_algorithms_enabled() and name in LOOKING_WHERE_DETERMINISTIC):
+            raise AssertionError(f"{name} may wait for the device")
+        answer = operation(*args, **(kwargs or {}))
+        made = [tensor for tensor in _tensors(answer) if not any(tensor is other for other in given)]
+        devices = {tensor.device.type for tensor in (*given, *made) if tensor.dim() or tensor.device.type != "cpu"}
+        if len(devices) > 1:
+            raise AssertionError(f"{name} mixes devices: {sorted(devices)}")
+        if name not in VIEWS:
+            moved = sum(tensor.nbytes for tensor in (*given, *made))
+            self.kernels[name] += 1
+            self.bytes[name] += moved
+            self.small += moved < SMALL
+        return answer
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+@contextlib.contextmanager
+def as_on_a_gpu() -> Iterator[None]:
+    """Let `meta` do what the code asks of a GPU: operations on lists, a fused optimiser; autocast does not know it."""
+    nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
+    library = torch.library.Library("aten", "IMPL", "Meta")
+    library.impl("_fused_sgd_.tensor_lr", lambda *_, **__: None)
+    with (
+        mock.patch("torch.nn.utils.clip_grad._device_has_foreach_support", lambda device: True),
+        mock.patch("dropnas.training.at_once.autocast", nothing),
+    ):
+        try:
+            yield
+        finally:
+            library._destroy()

@@ -1,0 +1,75 @@
+"""The retraining's step and evaluation as programs for a GPU, on a device that knows shapes alone: nothing may look."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks._kernels import Kernels, as_on_a_gpu
+from benchmarks.kernels import counted, on_meta
+from dropnas.data import arrays
+from dropnas.evaluate import retrain
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.precision import Precision
+from dropnas.space.published import load_genotype
+from dropnas.training import determinism
+
+SMALL = RetrainConfig(cells=3, channels=4, batch_size=8, epochs=2, autoaugment=True)
+
+
+@pytest.fixture(autouse=True)
+def deterministic() -> Iterator[None]:
+    """As on a GPU; it is process-wide."""
+    determinism.apply(0, "cuda", 1)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("size", [8, 5])
+def test_a_step_looks_at_nothing_and_stays_on_its_device(size: int, precision: Precision) -> None:
+    trainee = on_meta(replace(SMALL, precision=precision))
+    assert counted(lambda: trainee.train_batch(size), size)["kernels"] > 100
+
+
+def test_a_batch_of_tests_looks_at_nothing_and_stays_on_its_device() -> None:
+    trainee = on_meta(SMALL)
+    trainee.learner.start_test()
+    assert counted(lambda: trainee.test_batch(trainee.testing, trainee.tests, 7), 7)["kernels"] > 50
+
+
+def test_bf16_takes_hardly_more_kernels_than_fp32() -> None:
+    """Weights are cast together, masks too."""
+    found = [on_meta(replace(SMALL, precision=precision)) for precision in ("fp32", "bf16")]  # type: ignore[arg-type]
+    fp32, bf16 = (counted(lambda of=trainee: of.train_batch(8), 8)["kernels"] for trainee in found)
+    assert bf16 <= fp32 + 4
+
+
+@pytest.mark.parametrize(
+    "looking",
+    [
+        lambda values: values.index_copy_(0, torch.zeros(1, dtype=torch.int64, device="meta"), values[:1]),
+        lambda values: values.scatter_add(0, torch.zeros(1, dtype=torch.int64, device="meta"), values[:1]),
+        lambda values: values.nonzero(),
+        lambda values: values.copy_(torch.ones(3)),
+        lambda values: values.to("cpu"),
+    ],
+)
+def test_what_would_wait_or_mix_is_seen(looking: object) -> None:
+    with pytest.raises((AssertionError, NotImplementedError)), as_on_a_gpu(), Kernels():
+        looking(torch.ones(3, device="meta"))  # type: ignore[operator]
+
+
+def test_errors_are_the_same_in_batches_of_any_size(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(SMALL, batch_size=64, crop_padding=1, cutout=2, autoaugment=False, held_out=130)
+    training, testing = (arrays.load(digits, split) for split in ("train", "test"))
+    trainee = retrain.Retraining(config, load_genotype("dropnas_c10"), training, testing, "cpu")
+    trainee.start_epoch(0)
+    trainee.step(0, 0)
+    whole = trainee.errors(), trainee.errors("held out")
+    monkeypatch.setattr(retrain, "TEST_BATCH", 128)
+    assert (trainee.errors(), trainee.errors("held out")) == whole
+    assert {what for what, _ in trainee.programs} == {"train", "test", "held out"}
+    assert {size for what, size in trainee.programs if what == "held out"} == {130, 128, 2}
