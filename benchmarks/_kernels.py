@@ -3,13 +3,15 @@
 Design choices: an operation that is no view counts as one kernel, though a library may take several, and moves its
 inputs and outputs once, though a normalisation reads its input twice and what lies in a cache is not read again. So the
 figures are what the program says, not what a device does. What a captured program must not do is refused: to look at a
-value, to mix devices, and operations whose deterministic forms ask the host in some versions of torch.
+value, to mix devices, and operations whose deterministic forms ask the host in some versions of torch. A kernel of our
+own counts as what it is launched with.
 """
 
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, ClassVar
 from unittest import mock
 
 import torch
@@ -33,6 +35,8 @@ SMALL = 10**6  # bytes; a kernel that moves less takes the time of its start
 class Kernels(TorchDispatchMode):
     """Counts kernels and the bytes that they move, by name."""
 
+    active: ClassVar[list["Kernels"]] = []
+
     def __init__(self) -> None:
         super().__init__()
         self.kernels: Counter[str] = Counter()
@@ -50,11 +54,32 @@ class Kernels(TorchDispatchMode):
         if len(devices) > 1:
             raise AssertionError(f"{name} mixes devices: {sorted(devices)}")
         if name not in VIEWS:
-            moved = sum(tensor.nbytes for tensor in (*given, *made))
-            self.kernels[name] += 1
-            self.bytes[name] += moved
-            self.small += moved < SMALL
+            self.count(name, sum(tensor.nbytes for tensor in (*given, *made)))
         return answer
+
+    def count(self, name: str, moved: int) -> None:
+        """One kernel more."""
+        self.kernels[name] += 1
+        self.bytes[name] += moved
+        self.small += moved < SMALL
+
+    def __enter__(self) -> "Kernels":
+        self.active.append(self)
+        return super().__enter__()  # type: ignore[no-any-return]
+
+    def __exit__(self, *error: object) -> None:
+        self.active.remove(self)
+        super().__exit__(*error)
+
+
+def _launched(kernel: Any, *args: Any, grid: Any, warmup: bool, **constants: Any) -> None:
+    """In place of a launch by Triton; the kernels of an edge touch its part of the maps (G, B, H, W, C)."""
+    given = {id(tensor): tensor for tensor in args if isinstance(tensor, Tensor)}.values()
+    of_edge = [tensor for tensor in given if tensor.dim() == 5 and "seeds" in constants]
+    moved = sum(tensor.nbytes for tensor in given) - sum(tensor.nbytes for tensor in of_edge)
+    moved += sum(tensor.nbytes * constants["seeds"] // len(tensor) for tensor in of_edge)
+    for counter in Kernels.active:
+        counter.count(kernel.__name__, moved)
 
 
 def _tensors(values: Any) -> list[Tensor]:
@@ -63,15 +88,33 @@ def _tensors(values: Any) -> list[Tensor]:
 
 @contextlib.contextmanager
 def as_on_a_gpu() -> Iterator[None]:
-    """Let `meta` do what the code asks of a GPU: operations on lists, a fused optimiser; autocast does not know it."""
+    """Let `meta` do what the code asks of a GPU: operations on lists, a fused optimiser, the statistics of batch norms,
+    kernels of our own; autocast does not know it.
+    """
     nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     library = torch.library.Library("aten", "IMPL", "Meta")
-    library.impl("_fused_sgd_.tensor_lr", lambda *_, **__: None)
-    with (
-        mock.patch("torch.nn.utils.clip_grad._device_has_foreach_support", lambda device: True),
-        mock.patch("dropnas.training.at_once.autocast", nothing),
-    ):
-        try:
-            yield
-        finally:
-            library._destroy()
+    for name, shapes in ONLY_ON_A_GPU.items():
+        library.impl(name, shapes)
+    with contextlib.ExitStack() as patches:
+        patches.callback(library._destroy)
+        patches.enter_context(mock.patch("torch.nn.utils.clip_grad._device_has_foreach_support", lambda device: True))
+        for place in ("dropnas.training.at_once.autocast", "dropnas.search.program.step.autocast", "torch.autocast"):
+            patches.enter_context(mock.patch(place, nothing))
+        patches.enter_context(mock.patch("torch.is_autocast_enabled", lambda *_: False))
+        if find_spec("triton"):
+            patches.enter_context(mock.patch("triton.runtime.jit.JITFunction.run", _launched))
+        yield
+
+
+def _sums(maps: Tensor, count: int) -> tuple[Tensor, ...]:
+    """So many values for each channel of maps (pixels, C), in the type of sums."""
+    return tuple(maps.new_empty(maps.shape[1], dtype=torch.float32) for _ in range(count))
+
+
+ONLY_ON_A_GPU: dict[str, Callable[..., Any]] = {
+    "_fused_sgd_.tensor_lr": lambda *_, **__: None,
+    "batch_norm_stats": lambda maps, *_: _sums(maps, 2),
+    "batch_norm_elemt": lambda maps, *_: torch.empty_like(maps),
+    "batch_norm_backward_reduce": lambda upstream, *_: _sums(upstream, 4),
+    "batch_norm_backward_elemt": lambda upstream, *_: torch.empty_like(upstream),
+}

@@ -2,12 +2,13 @@
 
 Design choices: what is timed are steps of the stage itself (draws, augmentation, masks, both optimisers) on images of
 noise, with the draws of their epoch; images of all seeds count. The fast and the plain supernet and a company of one
-run in turns; so do companies of any size on a CPU. On a GPU larger ones run by themselves, since a captured program
-keeps its memory, up to what the device should hold by what the last one took. Peak memory on a CPU is that of a process
-that made one step of one kind. The share of the arithmetic counts the multiply-adds of the plain supernet's
-convolutions with nothing dropped, three times for a step; that of the bandwidth counts each tensor kept for going
-backward as written once and read once, so it is a lower bound. How cost grows is told by points that differ from the
-first in one thing each.
+run in turns; so do companies of any size on a CPU. A GPU has the company with fused kernels and with torch's instead of
+the fast supernet, whose choice of operations on the host is for CPUs; larger companies run by themselves there, since a
+captured program keeps its memory, up to what the device should hold by what the last one took. Peak memory on a CPU is
+that of a process that made one step of one kind. The share of the arithmetic counts the multiply-adds of the plain
+supernet's convolutions with nothing dropped, three times for a step; that of the bandwidth counts each tensor kept for
+going backward as written once and read once, so it is a lower bound. How cost grows is told by points that differ from
+the first in one thing each.
 """
 
 import gc
@@ -18,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -35,8 +36,9 @@ from dropnas.search.together import SearchesTogether
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism, precision
 
-Way = Literal["fast", "plain", "together"]
-WAYS: tuple[Way, ...] = get_args(Way)
+Way = Literal["fast", "plain", "together", "together, torch's kernels"]
+WAYS: tuple[Way, ...] = ("fast", "plain", "together")
+WAYS_CUDA: tuple[Way, ...] = ("plain", "together", "together, torch's kernels")
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ SIZES_CUDA = {
     "paper in tf32": replace(PAPER_ON_GPU, precision="tf32"),
     "paper in bf16": replace(PAPER_ON_GPU, precision="bf16"),
 }
-SEEDS, SEEDS_CUDA = {"smoke": (2, 4, 8)}, (2, 4, 8)
-FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 5, steps=4)
+SEEDS, SEEDS_CUDA = {"smoke": (2, 4, 8)}, {"paper": (2,), "paper in bf16": (2, 4, 8)}
+FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 3, steps=4, precision="bf16")
 FREE = 0.9  # of a GPU's memory that a company may be expected to take
 
 
@@ -73,24 +75,25 @@ def measure(device: str) -> dict[str, Any]:
     for name, size in (SIZES_CUDA if on_gpu else SIZES).items():
         found[name] = _measured(size, device, bounds)
         companies = _companies_on_gpu if on_gpu else _companies
-        found[name]["seeds_together"] = companies(size, SEEDS_CUDA if on_gpu else SEEDS.get(name, ()), device)
+        found[name]["seeds_together"] = companies(size, (SEEDS_CUDA if on_gpu else SEEDS).get(name, ()), device)
     return {**conditions(), "limits": bounds, **found, "growth": _growth(FIRST_CUDA if on_gpu else FIRST, device)}
 
 
 def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, Any]:
     """All ways for one seed, in turns."""
-    trained = {way: Trained(size, way, device) for way in WAYS}
-    starts = {way: trained[way].started() for way in WAYS}
-    found = in_turns({way: trained[way].timed() for way in WAYS}, size.rounds)
-    paces = {name: compared({way: found[way] for way in (name, "plain")}, name) for name in WAYS if name != "plain"}
+    ways = WAYS_CUDA if device.startswith("cuda") else WAYS
+    trained = {way: Trained(size, way, device) for way in ways}
+    starts = {way: trained[way].started() for way in ways}
+    found = in_turns({way: trained[way].timed() for way in ways}, size.rounds)
+    paces = {name: compared({way: found[way] for way in (name, "plain")}, name) for name in ways if name != "plain"}
     result: dict[str, Any] = {**vars(size), "ratio": {name: pace["ratio"]["plain"] for name, pace in paces.items()}}
-    for way in WAYS:
+    for way in ways:
         pace = spread(found[way])
         result[way] = {"images_per_second": pace, "seconds_to_first_step": starts[way]}
         result[way] |= _shares(size, trained[way].eager, pace["median"], bounds)
         result[way] |= trained[way].launches() if device.startswith("cuda") else {}
     trained.clear()
-    for way in WAYS:
+    for way in ways:
         result[way]["peak_memory_bytes"] = _peak(size, way, device)
     return result
 
@@ -152,11 +155,12 @@ class Trained:
         precision.apply(size.precision)
         self.made_at = time.perf_counter()
         config = SearchConfig(cells=size.cells, channels=size.channels, batch_size=size.batch, precision=size.precision)
+        config = replace(config, kernels="fused" if way == "together" else "torch")
         images = _noise(size, device)
         self.search: Any = (
-            SearchesTogether([replace(config, seed=seed) for seed in range(size.seeds)], ORIGINAL, images, device)
-            if way == "together"
-            else Search(replace(config, supernet=way), ORIGINAL, images, device)
+            Search(replace(config, supernet=way), ORIGINAL, images, device)
+            if way in ("fast", "plain")
+            else SearchesTogether([replace(config, seed=seed) for seed in range(size.seeds)], ORIGINAL, images, device)
         )
 
     def round(self) -> None:
@@ -180,10 +184,10 @@ class Trained:
     def eager(self) -> None:
         """A step, operation by operation."""
         self.search.start_epoch(0)
-        if self.way == "together":
-            self.search.program(self.size.batch)
-        else:
+        if self.way in ("fast", "plain"):
             self.search.step(0, 0)
+        else:
+            self.search.program(self.size.batch)
 
     def launches(self) -> dict[str, int]:
         """What a step asks of the host."""

@@ -88,11 +88,12 @@ class _Convolved(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor, *_: None) -> tuple[Tensor | None, ...]:
         maps, mean, inverse, depthwise, pointwise = ctx.saved_tensors
         plan: _Plan = ctx.plan
-        between, tiles = torch.empty_like(upstream), plan.tiles(plan.pixels)
+        between, block = torch.empty_like(upstream), max(LEAST, plan.block // 2)  # it has more to keep in registers
+        tiles = -(-plan.pixels // block)
         of_parts = plan.wide(min(tiles, PARTS), plan.groups, plan.channels * (plan.channels + plan.shape.size**2))
         on_tiles.back_to_weights[plan.groups, len(of_parts)](
             maps, mean, inverse, depthwise, pointwise, upstream.contiguous(), between, of_parts,
-            plan.pixels, tiles, plan.sources, **plan.convolution, PRECISION=plan.precision,
+            plan.pixels, tiles, plan.sources, **plan.convolution | {"BLOCK": block}, PRECISION=plan.precision,
             TAPS=triton.next_power_of_2(plan.shape.size**2),
         )  # fmt: skip
         in_maps, of_weights = _in_maps(plan, maps, mean, inverse, depthwise, between), of_parts.sum(0)
@@ -228,8 +229,8 @@ class _Plan(_Tiles):
             "WIDTH": width,
             "ROWS": self.rows,
             "COLUMNS": self.columns,
-            "APART": self.inputs * self.channels if normed else self.channels,
-            "STEP": self.channels if normed else self.channels * shape.seeds,
+            "apart": self.inputs * self.channels if normed else self.channels,
+            "step": self.channels if normed else self.channels * shape.seeds,
             "NORMED": normed,
             "TYPE": self.type,
             "BLOCK": self.block,
@@ -247,7 +248,7 @@ class _Mix(_Tiles):
         self.pixels = maps[0].shape[1:-1].numel()
         self.grid = (seeds, self.tiles(self.pixels))
         self.constants = {
-            "SEEDS": seeds,
+            "seeds": seeds,
             "KINDS": len(maps),
             "C": self.channels,
             "TYPE": self.type,

@@ -4,7 +4,7 @@ Design choices: equal operations of all edges and seeds are one launch of each k
 mixed at once. The kernels are imported only here and only when they are used, since Triton is at home on GPUs alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,33 +28,41 @@ def add_convolutions(
 
     for first in range(0, len(kinds), AT_ONCE):
         some = kinds[first : first + AT_ONCE]
-        answers = [_answer(state, alike, tally) for alike in some]
+        stages = [_stages(alike) for alike in some]
+        joined = _joined([layers for of_kind in stages for stage in of_kind for layers in (stage[0], stage[1])])
+        answers = [_answer(state, of_kind, joined, tally) for of_kind in stages]
         chosen = weights.at([edge.place for alike in some for edge in alike])  # (K, kinds * edges)
         maps = mixed(answers, chosen.t().reshape(len(some), -1).contiguous(), state.seeds)
         for edge, of_edge in zip(some[0], maps, strict=True):
             sums[edge.node].add(of_edge)
 
 
-def _answer(state: State, alike: Sequence[Edge], tally: Tally) -> "Answer":
-    """What equal operations give before their last batch norm.
+def _stages(alike: Sequence[Edge]) -> list[tuple[list[Any], ...]]:
+    """Depthwise and pointwise convolutions and batch norms of equal operations; SepConv has each twice, after ReLUs."""
+    layers = steps(alike)
+    return list(zip(*(layers[place::4] for place in (1, 2, 3)), strict=True))
 
-    Their layers are ReLU, depthwise and pointwise convolution and batch norm, once or (SepConv) twice.
-    """
+
+def _answer(state: State, stages: Sequence[tuple[list[Any], ...]], joined: Iterator[Tensor], tally: Tally) -> "Answer":
+    """What equal operations give before their last batch norm, with their weights taken from `joined`."""
     from dropnas.search.fast.fused import Answer, Shape, convolved
 
     answer: Answer | None = None
-    layers = steps(alike)
-    for _, depthwise, pointwise, norms in zip(*(layers[place::4] for place in range(4)), strict=True):
+    for depthwise, _, norms in stages:
         (size, _), (dilation, _), (stride, _) = (
             getattr(depthwise[0], name) for name in ("kernel_size", "dilation", "stride")
         )
         shape = Shape(state.seeds, size, dilation, stride, norms[0].eps)
-        answer = convolved(state.maps, answer, _joined(depthwise), _joined(pointwise), shape)
+        answer = convolved(state.maps, answer, next(joined), next(joined), shape)
         tally.note(norms, answer.mean.unbind(), answer.unbiased.unbind())
     assert answer is not None
     return answer
 
 
-def _joined(layers: Sequence[Any]) -> Tensor:
-    """The weights of G convolutions: (G, ...)."""
-    return torch.stack([layer.weight for layer in layers])
+def _joined(groups: Sequence[Sequence[Any]]) -> Iterator[Tensor]:
+    """The weights of groups of equal convolutions, each (G, ...); they are copied together, in one go."""
+    together = torch.cat([layer.weight.flatten() for layers in groups for layer in layers])
+    sizes = [len(layers) * layers[0].weight.numel() for layers in groups]
+    parts: Sequence[Tensor] = together.split(sizes)  # type: ignore[no-untyped-call]
+    for layers, part in zip(groups, parts, strict=True):
+        yield part.view(len(layers), *layers[0].weight.shape)

@@ -19,6 +19,9 @@ TYPE is that of the sums.
 import triton
 import triton.language as tl
 
+# Arguments for whose values no kernel is compiled anew: else one search, two and sixteen would have kernels each.
+COUNTS = ["pixels", "answers", "tiles", "sources", "readers", "edge", "groups", "seeds"]
+
 
 @triton.jit
 def product(left, right, PRECISION: tl.constexpr):
@@ -38,13 +41,13 @@ def matrix_of(matrices, group, channel, C: tl.constexpr):
 @triton.jit
 def rectified(
     maps, image, row, column, inside, channel, mean, inverse,
-    C: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr, STEP: tl.constexpr,
+    C: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr, step,
     NORMED: tl.constexpr, TYPE: tl.constexpr,
 ):  # fmt: skip
     """Pixels of the maps that a depthwise convolution reads, after batch norm (if NORMED) and ReLU; 0 off the maps."""
     here = inside & (row >= 0) & (row < HEIGHT) & (column >= 0) & (column < WIDTH)
     here = here[:, None] & (channel < C)[None, :]
-    place = ((image * HEIGHT + row) * WIDTH + column)[:, None] * STEP + channel[None, :]
+    place = ((image * HEIGHT + row) * WIDTH + column)[:, None] * step + channel[None, :]
     values = tl.load(maps + place, mask=here, other=0.0).to(TYPE)
     if NORMED:
         values = tl.where(here, (values - mean[None, :]) * inverse[None, :], 0.0)
@@ -55,7 +58,7 @@ def rectified(
 def depthwise(
     maps, kernels, image, row, column, inside, channel, mean, inverse,
     C: tl.constexpr, SIZE: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr,
-    HEIGHT: tl.constexpr, WIDTH: tl.constexpr, STEP: tl.constexpr, NORMED: tl.constexpr, TYPE: tl.constexpr,
+    HEIGHT: tl.constexpr, WIDTH: tl.constexpr, step, NORMED: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The depthwise convolution at the pixels (row, column) of its answer: (BLOCK, WIDE)."""
@@ -65,7 +68,7 @@ def depthwise(
             values = rectified(
                 maps, image, row * STRIDE + (down - SIZE // 2) * DILATION,
                 column * STRIDE + (right - SIZE // 2) * DILATION, inside, channel, mean, inverse,
-                C, HEIGHT, WIDTH, STEP, NORMED, TYPE,
+                C, HEIGHT, WIDTH, step, NORMED, TYPE,
             )  # fmt: skip
             weight = kernels + channel * SIZE * SIZE + down * SIZE + right
             total += values * tl.load(weight, mask=channel < C, other=0.0).to(TYPE)[None, :]
@@ -78,12 +81,12 @@ def of_channels(values, group, channel, C: tl.constexpr, TYPE: tl.constexpr):
     return tl.load(values + group * C + channel, mask=channel < C, other=0.0).to(TYPE)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def convolve(
     maps, mean, inverse, kernels, matrices, answer, means, squares, pixels, sources,
     C: tl.constexpr, SIZE: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    APART, STEP: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr, TYPE: tl.constexpr,
+    apart, step, NORMED: tl.constexpr, PRECISION: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """Batch norm, ReLU, depthwise and pointwise convolution; of each tile the means and squared deviations."""
@@ -96,9 +99,9 @@ def convolve(
         middle = of_channels(mean, source, channel, C, TYPE)
         scale = of_channels(inverse, source, channel, C, TYPE)
     between = depthwise(
-        maps + source * APART, kernels + group * C * SIZE * SIZE, pixel // (ROWS * COLUMNS),
+        maps + source * apart, kernels + group * C * SIZE * SIZE, pixel // (ROWS * COLUMNS),
         pixel // COLUMNS % ROWS, pixel % COLUMNS, inside, channel, middle, scale,
-        C, SIZE, DILATION, STRIDE, HEIGHT, WIDTH, STEP, NORMED, TYPE, BLOCK, WIDE,
+        C, SIZE, DILATION, STRIDE, HEIGHT, WIDTH, step, NORMED, TYPE, BLOCK, WIDE,
     )  # fmt: skip
     kind = answer.dtype.element_ty
     matrix = matrix_of(matrices, group, channel, C).to(kind)
@@ -113,7 +116,7 @@ def convolve(
     tl.store(squares + place, tl.sum(squared, axis=0), mask=channel < C)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def combine(
     means, squares, mean, inverse, unbiased, pixels, tiles, epsilon,
     C: tl.constexpr, BLOCK: tl.constexpr, TYPE: tl.constexpr, TILES: tl.constexpr, WIDE: tl.constexpr,
@@ -146,12 +149,12 @@ def some_tiles(values, group, first, pixels, tiles, channel, C: tl.constexpr, BL
     return found, count.to(found.dtype), here
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def back_to_weights(
     maps, mean, inverse, kernels, matrices, upstream, between, of_weights, pixels, tiles, sources,
     C: tl.constexpr, SIZE: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    APART, STEP: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr, TYPE: tl.constexpr,
+    apart, step, NORMED: tl.constexpr, PRECISION: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr, TAPS: tl.constexpr,
 ):  # fmt: skip
     """Derivatives in the depthwise answer (`between`) and, summed over some tiles, in both kinds of weights.
@@ -175,8 +178,8 @@ def back_to_weights(
         place = (group * pixels + pixel[:, None]) * C + channel[None, :]
         gradient = tl.load(upstream + place, mask=here, other=0.0)
         answer = depthwise(
-            maps + source * APART, kernels + group * C * SIZE * SIZE, image, row, column, inside, channel,
-            middle, scale, C, SIZE, DILATION, STRIDE, HEIGHT, WIDTH, STEP, NORMED, TYPE, BLOCK, WIDE,
+            maps + source * apart, kernels + group * C * SIZE * SIZE, image, row, column, inside, channel,
+            middle, scale, C, SIZE, DILATION, STRIDE, HEIGHT, WIDTH, step, NORMED, TYPE, BLOCK, WIDE,
         )  # fmt: skip
         in_matrix += product(tl.trans(gradient), answer.to(gradient.dtype), PRECISION)
         inner = product(gradient, matrix, PRECISION).to(gradient.dtype)
@@ -184,9 +187,9 @@ def back_to_weights(
         for down in range(SIZE):
             for right in tl.static_range(SIZE):
                 values = rectified(
-                    maps + source * APART, image, row * STRIDE + (down - SIZE // 2) * DILATION,
+                    maps + source * apart, image, row * STRIDE + (down - SIZE // 2) * DILATION,
                     column * STRIDE + (right - SIZE // 2) * DILATION, inside, channel, middle, scale,
-                    C, HEIGHT, WIDTH, STEP, NORMED, TYPE,
+                    C, HEIGHT, WIDTH, step, NORMED, TYPE,
                 )  # fmt: skip
                 of_tap = tl.sum(values * inner.to(TYPE), axis=0)
                 in_taps += tl.where((tap == down * SIZE + right)[:, None], of_tap[None, :], 0.0)
@@ -197,12 +200,12 @@ def back_to_weights(
     tl.store(out + channel[None, :] * SIZE * SIZE + tap[:, None], in_taps, mask=there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def back_to_maps(
     maps, mean, inverse, kernels, between, of_maps, sums, alongs, pixels, sources, readers, answers,
     C: tl.constexpr, SIZE: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    APART, STEP: tl.constexpr, NORMED: tl.constexpr, TYPE: tl.constexpr,
+    apart, step, NORMED: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The derivative in the maps, summed over the operations that read them, through the ReLU.
@@ -231,7 +234,7 @@ def back_to_maps(
                 weight = kernels + (group * C + channel) * SIZE * SIZE + down * SIZE + right
                 total += gradient * tl.load(weight, mask=channel < C, other=0.0).to(TYPE)[None, :]
     here = inside[:, None] & exists
-    place = source * APART + pixel[:, None].to(tl.int64) * STEP + channel[None, :]
+    place = source * apart + pixel[:, None].to(tl.int64) * step + channel[None, :]
     values = tl.load(maps + place, mask=here, other=0.0).to(TYPE)
     if NORMED:
         middle = of_channels(mean, source, channel, C, TYPE)
@@ -246,7 +249,7 @@ def back_to_maps(
         tl.store(alongs + part, tl.sum(total * values, axis=0), mask=channel < C)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def back_through_norm(
     maps, mean, inverse, gradient, total, along, of_maps, pixels,
     C: tl.constexpr, TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
@@ -274,10 +277,10 @@ def normal(maps, mean, inverse, place, here, operation, channel, C: tl.constexpr
     return tl.where(here, values, 0.0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def mix(
     maps0, maps1, maps2, maps3, means, inverses, weights, mixed, pixels, edge, groups,
-    SEEDS: tl.constexpr, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
+    seeds, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The weighted sum of the normalised answers of one to four operations on an edge: (pixels, K * C).
@@ -287,7 +290,7 @@ def mix(
     seed, tile = tl.program_id(0), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]
-    group = edge * SEEDS + seed
+    group = edge * seeds + seed
     place = (group.to(tl.int64) * pixels + pixel[:, None]) * C + channel[None, :]
     total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
     for kind in tl.static_range(KINDS):
@@ -295,14 +298,14 @@ def mix(
         operation = kind * groups + group
         values = normal(maps, means, inverses, place, here, operation, channel, C, TYPE)
         total += values * tl.load(weights + operation).to(TYPE)
-    out = mixed + pixel[:, None].to(tl.int64) * (SEEDS * C) + seed * C + channel[None, :]
+    out = mixed + pixel[:, None].to(tl.int64) * (seeds * C) + seed * C + channel[None, :]
     tl.store(out, total.to(mixed.dtype.element_ty), mask=here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def back_to_mixing(
     maps0, maps1, maps2, maps3, means, inverses, upstream, sums, pixels, edge, groups,
-    SEEDS: tl.constexpr, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
+    seeds, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """Of a tile the sums of the gradient's products with each normalised answer, and of the gradient itself.
@@ -312,9 +315,9 @@ def back_to_mixing(
     seed, tile = tl.program_id(0), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]
-    group = edge * SEEDS + seed
+    group = edge * seeds + seed
     place = (group.to(tl.int64) * pixels + pixel[:, None]) * C + channel[None, :]
-    source = upstream + pixel[:, None].to(tl.int64) * (SEEDS * C) + seed * C + channel[None, :]
+    source = upstream + pixel[:, None].to(tl.int64) * (seeds * C) + seed * C + channel[None, :]
     gradient = tl.load(source, mask=here, other=0.0).to(TYPE)
     out = sums + (tile * (KINDS + 1) * groups + group) * C + channel
     for kind in tl.static_range(KINDS):
@@ -324,20 +327,20 @@ def back_to_mixing(
     tl.store(out + KINDS * groups * C, tl.sum(gradient, axis=0), mask=channel < C)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=COUNTS)
 def back_to_answers(
     maps0, maps1, maps2, maps3, means, inverses, weights, upstream, totals,
     of_maps0, of_maps1, of_maps2, of_maps3, pixels, edge, groups,
-    SEEDS: tl.constexpr, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
+    seeds, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The derivatives in the answers before their batch norms; totals are `sums` over all tiles."""
     seed, tile = tl.program_id(0), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]
-    group = edge * SEEDS + seed
+    group = edge * seeds + seed
     place = (group.to(tl.int64) * pixels + pixel[:, None]) * C + channel[None, :]
-    source = upstream + pixel[:, None].to(tl.int64) * (SEEDS * C) + seed * C + channel[None, :]
+    source = upstream + pixel[:, None].to(tl.int64) * (seeds * C) + seed * C + channel[None, :]
     centred = tl.load(source, mask=here, other=0.0).to(TYPE)
     centred -= of_channels(totals, KINDS * groups + group, channel, C, TYPE)[None, :] / pixels
     for kind in tl.static_range(KINDS):
