@@ -17,6 +17,8 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
+from dropnas.training import determinism
+
 VALUES = 256
 GREY = 128  # what moves into the image
 BLUR = 13  # weight of the 3x3 mean of Sharpness: its middle counts five times
@@ -210,7 +212,8 @@ def _counts(pixels: Tensor) -> Tensor:
         counts = [torch.bincount(channel, minlength=VALUES) for channel in pixels.flatten(0, 1)]
         return torch.stack(counts).view(shape)
     ones = torch.ones((), dtype=torch.int32, device=pixels.device).expand_as(pixels)
-    return ones.new_zeros(shape).scatter_add(2, pixels.long(), ones)
+    with determinism.needless():
+        return ones.new_zeros(shape).scatter_add(2, pixels.long(), ones)
 
 
 def _stretched(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:

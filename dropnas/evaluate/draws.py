@@ -15,7 +15,6 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.data.batches import epoch_order
 from dropnas.evaluate.cells import draw_paths
 from dropnas.evaluate.config import RetrainConfig
-from dropnas.training import determinism
 from dropnas.training.seeding import generator
 
 
@@ -84,7 +83,6 @@ def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: D
     if config.flip:
         images = augment.flip(images, drawn.mirrored)
     if config.autoaugment:
-        with determinism.needless():  # of what it does only the counts of Equalize may be summed in another order
-            images = autoaugment.augment(images, autoaugment.CIFAR, drawn.operations)
+        images = autoaugment.augment(images, autoaugment.CIFAR, drawn.operations)
     images = augment.normalise(images, data.mean, data.std)
     return augment.cutout(images, config.cutout, drawn.holes.t()) if config.cutout else images

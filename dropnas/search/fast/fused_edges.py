@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from dropnas.errors import DropnasError
 from dropnas.search.fast.edges import Edge, State, Sum, steps
 from dropnas.search.fast.mixing import Whole
 from dropnas.search.fast.tally import Tally
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
     from dropnas.search.fast.fused import Answer
 
 AT_ONCE = 4  # kinds of operations that are mixed in one pass
+
+
+def check_kernels() -> None:
+    """Find out before the first step whether there are kernels.
+
+    Raises:
+        DropnasError: Triton is not installed.
+    """
+    try:
+        import triton  # noqa: F401
+    except ImportError as error:
+        remedy = "install triton, or set search.kernels: torch"
+        raise DropnasError("fused kernels need Triton", where=str(error), remedy=remedy) from error
 
 
 def add_convolutions(

@@ -19,6 +19,7 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.search.architecture import Alphas, alpha_adjust, kept_softmax
 from dropnas.search.config import DropoutOptions, SearchConfig
 from dropnas.search.dropout import Kept
+from dropnas.search.fast.fused_edges import check_kernels
 from dropnas.search.fast.supernet import FastSupernet
 from dropnas.search.fast.together import SupernetsTogether
 from dropnas.search.program.descent import Averages, adam, clipped, only, sgd
@@ -93,7 +94,10 @@ class Step:
         """Take K supernets, what moves, the draws of an epoch and all training images, on one device."""
         self.config, self.options, self.images = config, options, images
         self.moving, self.draws = moving, draws
-        self.supernets = SupernetsTogether(supernets, config.kernels == "fused" and moving.weights.is_cuda)
+        fused = config.kernels == "fused" and moving.weights.is_cuda
+        if fused:
+            check_kernels()
+        self.supernets = SupernetsTogether(supernets, fused)
         self.parameters = [weight for supernet in supernets for weight in supernet.parameters()]
         self.rate = moving.weights.new_zeros(())  # learning rate of w
         self.places = _places(supernets[0], draws.cells[0, 0].numel()).to(moving.weights.device)
