@@ -90,15 +90,15 @@ class _Convolved(torch.autograd.Function):
         plan: _Plan = ctx.plan
         between, block = torch.empty_like(upstream), max(LEAST, plan.block // 2)  # it has more to keep in registers
         tiles = -(-plan.pixels // block)
-        of_parts = plan.wide(min(tiles, PARTS), plan.groups, plan.channels * (plan.channels + plan.shape.size**2))
+        of_parts = plan.wide(min(tiles, PARTS), pointwise.numel() + depthwise.numel())
         on_tiles.back_to_weights[plan.groups, len(of_parts)](
             maps, mean, inverse, depthwise, pointwise, upstream.contiguous(), between, of_parts,
             plan.pixels, tiles, plan.sources, **plan.convolution | {"BLOCK": block}, PRECISION=plan.precision,
             TAPS=triton.next_power_of_2(plan.shape.size**2),
         )  # fmt: skip
         in_maps, of_weights = _in_maps(plan, maps, mean, inverse, depthwise, between), of_parts.sum(0)
-        in_pointwise = of_weights[:, : plan.channels**2].view(pointwise.shape)
-        in_depthwise = of_weights[:, plan.channels**2 :].view(depthwise.shape)
+        in_pointwise = of_weights[: pointwise.numel()].view(pointwise.shape)
+        in_depthwise = of_weights[pointwise.numel() :].view(depthwise.shape)
         return in_maps, None, None, in_depthwise, in_pointwise, None
 
 

@@ -159,7 +159,8 @@ def back_to_weights(
 ):  # fmt: skip
     """Derivatives in the depthwise answer (`between`) and, summed over some tiles, in both kinds of weights.
 
-    of_weights are (parts, G, C * C + C * SIZE * SIZE): pointwise, then depthwise. TAPS is room for SIZE * SIZE.
+    of_weights are (parts, G * C * (C + SIZE * SIZE)): all pointwise ones, then all depthwise ones. TAPS is room for
+    SIZE * SIZE.
     """
     group, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     channel, tap = tl.arange(0, WIDE), tl.arange(0, TAPS)
@@ -193,9 +194,11 @@ def back_to_weights(
                 )  # fmt: skip
                 of_tap = tl.sum(values * inner.to(TYPE), axis=0)
                 in_taps += tl.where((tap == down * SIZE + right)[:, None], of_tap[None, :], 0.0)
-    out = of_weights + (part * tl.num_programs(0) + group) * C * (C + SIZE * SIZE)
-    tl.store(out + channel[:, None] * C + channel[None, :], in_matrix, mask=exists[:, None] & exists[None, :])
-    out += C * C
+    groups = tl.num_programs(0)
+    out = of_weights + part * groups * C * (C + SIZE * SIZE)
+    of_matrix = out + group * C * C + channel[:, None] * C + channel[None, :]
+    tl.store(of_matrix, in_matrix, mask=exists[:, None] & exists[None, :])
+    out += groups * C * C + group * C * SIZE * SIZE
     there = (tap < SIZE * SIZE)[:, None] & exists[None, :]
     tl.store(out + channel[None, :] * SIZE * SIZE + tap[:, None], in_taps, mask=there)
 
