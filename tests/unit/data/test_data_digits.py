@@ -63,8 +63,8 @@ def test_enlarged_digits_are_bilinear() -> None:
 
 
 def test_other_digits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    bunch = load_digits()
-    bunch.images[0, 3, 3] += 1
-    monkeypatch.setattr(digits, "load_digits", lambda: bunch)
+    images, labels = digits._bundled()
+    images[0, 3, 3] += 1
+    monkeypatch.setattr(digits, "_bundled", lambda: (images, labels))
     with pytest.raises(DropnasError, match="not the ones known"):
         digits.digits()
