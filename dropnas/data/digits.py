@@ -7,7 +7,8 @@ as well. `digit-pairs` pairs training digits with training digits and test digit
 """
 
 import hashlib
-from importlib.metadata import distribution
+import sys
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,10 @@ def _by_class() -> tuple[list[Grid], list[Grid]]:
 
 def _bundled() -> tuple[Grid, NDArray[np.int64]]:
     """The images (1797, 8, 8), with values 0..16, and their labels, little-endian on every machine."""
-    table = np.loadtxt(str(distribution("scikit-learn").locate_file(SOURCE)), delimiter=",", dtype="<i8")
+    found = next((file for folder in sys.path if (file := Path(folder, SOURCE)).is_file()), None)
+    if found is None:
+        raise DropnasError(f"scikit-learn has no {SOURCE}", remedy="install scikit-learn 1.x")
+    table = np.loadtxt(found, delimiter=",", dtype="<i8")
     return table[:, :-1].reshape(-1, 8, 8).astype(np.uint8), table[:, -1]
 
 
