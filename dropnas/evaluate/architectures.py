@@ -1,9 +1,9 @@
 """The architectures stage: what the published architectures of Tables 1-3 cost, beside what the paper prints.
 
-Design choices: the networks are the paper's own (Section 4.2), and no image is needed; batch norms are counted and then
-taken out, since they take half of a pass and give no multiply-adds;
-squeeze-and-excitation, which the paper's own rows of Table 3 have and its peers' papers lack, is counted apart.
-A remark says by how much a printed figure differs, and why where a publication tells.
+Design choices: the networks are the paper's own (Section 4.2); batch norms are counted and then taken out, since they
+take half of a pass and give no multiply-adds; squeeze-and-excitation, which the paper's own rows of Table 3 have and
+its peers' papers lack, is counted apart. A remark says by how much a printed figure differs, and why where a
+publication tells.
 """
 
 from collections.abc import Sequence

@@ -44,7 +44,8 @@ def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
     """
     tensors = chain(network.named_parameters(), network.named_buffers())
     zeros = {name: torch.zeros((), dtype=value.dtype).expand(value.shape) for name, value in tensors}
-    with torch.no_grad(), _evaluating(network), _Counting() as counting:
+    counting = _Counting()
+    with torch.no_grad(), _evaluating(network), counting:
         functional_call(network, zeros, torch.zeros(1, 3, *image_size))
     return counting.multiply_adds
 
