@@ -39,7 +39,7 @@ pull: $(READY)  ## finished runs from the DVC remote, without weights until a st
 	@$(BIN)/python -m dropnas pull
 
 test: $(READY)  ## the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 trials: $(READY)  ## kills, damaged checkpoints, full disks: all of them, counted
 	@for trial in kills damage full_disk; do $(BIN)/python -m tests.trials.$$trial || exit 1; done

@@ -10,8 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
-from scipy.stats import entropy
+from scipy.special import entr, softmax
 
 from dropnas.analysis.naming import numbered
 from dropnas.search.config import DeriveConfig
@@ -75,7 +74,7 @@ def course(operations: Sequence[str], epochs: Sequence[Epoch]) -> Course:
         kinds.append(
             CellCourse(
                 p=p,
-                entropy=entropy(p, axis=-1).mean(axis=-1).tolist(),
+                entropy=entr(p).sum(axis=-1).mean(axis=-1).tolist(),
                 skips=[sum(operation == SKIP for _, operation, _ in cell) for cell in cells],
                 changes=[0, *(len(after - before) for before, after in pairwise(cells))],
             )

@@ -1,16 +1,15 @@
 """The architectures stage: what the published architectures of Tables 1-3 cost, beside what the paper prints.
 
-Design choices: the networks are the paper's own (Section 4.2) on the meta device, so that counting needs no memory and
-no image; batch norms are counted and then taken out, since they take most of a pass and give no multiply-adds;
-squeeze-and-excitation, which the paper's own rows of Table 3 have and its peers' papers lack, is counted apart.
-A remark says by how much a printed figure differs, and why where a publication tells.
+Design choices: the networks are the paper's own (Section 4.2); batch norms are counted and then taken out, since they
+take half of a pass and give no multiply-adds; squeeze-and-excitation, which the paper's own rows of Table 3 have and
+its peers' papers lack, is counted apart. A remark says by how much a printed figure differs, and why where a
+publication tells.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from dropnas.evaluate.complexity import multiply_adds, parameters, release_millions
@@ -73,8 +72,7 @@ def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
 
 
 def _network(architecture: Published, table: str, pool_norm: bool) -> Network:
-    with torch.device("meta"):
-        return paper_shape(NETWORKS[table], pool_norm, table == "table3").build(architecture.genotype)
+    return paper_shape(NETWORKS[table], pool_norm, table == "table3").build(architecture.genotype)
 
 
 def _bare(network: nn.Module) -> nn.Module:

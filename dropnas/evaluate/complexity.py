@@ -1,17 +1,22 @@
 """The size of a network as the field counts it: parameters, and multiply-adds for one image.
 
 Design choices: the auxiliary tower is no part of the network that is deployed, so it is left out, and reported beside.
-Multiply-adds are those of convolutions and linear layers (batch norm, pooling and additions are not counted), seen by
-hooks while an image without content passes through it with weights on the meta device: no arithmetic, no memory.
+Multiply-adds are those of convolutions and linear layers (batch norm, pooling and additions are not counted), seen
+while an image without content passes through the network. Of a convolution one channel alone is computed, for the shape
+of its output, and weights are one zero each, so the pass takes next to no time and memory. torch's meta device would
+need neither, but it imports torch's compiler, which takes as long as torch itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import prod
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 AUXILIARY = "auxiliary."
 
@@ -34,23 +39,45 @@ def release_millions(network: nn.Module) -> float:
 def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
     """The multiply-adds of convolutions and linear layers for one image (3, height, width), without the tower.
 
-    The network is not changed. What a user's operation computes outside nn.Conv2d and nn.Linear is not seen.
+    The network is not changed. What a user's operation computes by other functions than `conv2d` and `linear` of
+    torch.nn.functional is not seen.
     """
-    counted: list[int] = []
+    tensors = chain(network.named_parameters(), network.named_buffers())
+    zeros = {name: torch.zeros((), dtype=value.dtype).expand(value.shape) for name, value in tensors}
+    counting = _Counting()
+    with torch.no_grad(), _evaluating(network), counting:
+        functional_call(network, zeros, torch.zeros(1, 3, *image_size))
+    return counting.multiply_adds
 
-    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        counted.append(output[0].numel() * _per_output(module))
 
-    shadows = {name: value.to("meta") for name, value in network.state_dict().items()}
-    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    handles = [layer.register_forward_hook(count) for layer in layers]
-    try:
-        with torch.no_grad(), _evaluating(network):
-            functional_call(network, shadows, torch.empty(1, 3, *image_size, device="meta"))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return sum(counted)
+class _Counting(TorchFunctionMode):
+    """Adds up what is called while it is on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.multiply_adds = 0
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, arguments: Any = (), named: Any = None
+    ) -> Any:
+        named = named or {}
+        if function is functional.conv2d:
+            return self._counted(_of_that_shape(*arguments, **named), *arguments, **named)
+        if function is functional.linear:
+            return self._counted(function(*arguments, **named), *arguments, **named)
+        return function(*arguments, **named)
+
+    def _counted(self, output: Tensor, input: Tensor, weight: Tensor, *_: Any, **__: Any) -> Tensor:
+        self.multiply_adds += output.numel() * weight[0].numel()
+        return output
+
+
+def _of_that_shape(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, *geometry: Any, groups: int = 1, **named: Any
+) -> Tensor:
+    """Something of the shape of a convolution's output."""
+    thin = functional.conv2d(input.narrow(-3, 0, 1), weight[:1, :1], None, *geometry[:3], **named)
+    return thin.expand(*thin.shape[:-3], len(weight), *thin.shape[-2:])
 
 
 @contextmanager
@@ -63,11 +90,3 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def _per_output(module: nn.Module) -> int:
-    """Multiply-adds for one element of a layer's output."""
-    if isinstance(module, nn.Conv2d):
-        return module.in_channels // module.groups * prod(module.kernel_size)
-    assert isinstance(module, nn.Linear)
-    return module.in_features

@@ -3,8 +3,6 @@
 from collections import Counter
 from typing import Any
 
-import torch
-
 from dropnas.errors import DropnasError
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary, release_millions
 from dropnas.evaluate.config import RetrainConfig, TransferConfig
@@ -37,8 +35,7 @@ def describe(
         DropnasError: an unknown network, or a size that stands for none.
     """
     shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
-    with torch.device("meta"):
-        module = shape.build(genotype)
+    module = shape.build(genotype)
     return {
         **shape.to_json(),
         "network": network,

@@ -2,6 +2,8 @@
 
 Design: on a CPU an operation without a deterministic form is an error; on a GPU, where a few have none, it is torch's
 warning. The global generators are seeded too: our code never draws from them, a user's own operation may.
+`torch.use_deterministic_algorithms` sets the same, but it tells torch's compiler, too, and imports that whole for it,
+which takes almost as long as torch itself; nothing here is compiled.
 """
 
 import os
@@ -17,7 +19,7 @@ def apply(seed: int, device: str, threads: int) -> None:
     """Set torch up so that the run depends on nothing but its seed, its device and the number of threads."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=not device.startswith("cpu"))
+    torch.set_deterministic_debug_mode("error" if device.startswith("cpu") else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False  # chooses by timing, so it differs from start to start
     torch.backends.cudnn.deterministic = True

@@ -1,5 +1,7 @@
 """The three datasets from scikit-learn's digits, against the digits themselves."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -63,8 +65,14 @@ def test_enlarged_digits_are_bilinear() -> None:
 
 
 def test_other_digits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    bunch = load_digits()
-    bunch.images[0, 3, 3] += 1
-    monkeypatch.setattr(digits, "load_digits", lambda: bunch)
+    images, labels = digits._bundled()
+    images[0, 3, 3] += 1
+    monkeypatch.setattr(digits, "_bundled", lambda: (images, labels))
     with pytest.raises(DropnasError, match="not the ones known"):
+        digits.digits()
+
+
+def test_a_missing_scikit_learn_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(DropnasError, match=r"has no .*digits\.csv\.gz"):
         digits.digits()

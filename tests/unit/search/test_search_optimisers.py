@@ -17,6 +17,8 @@ from dropnas.search.config import SearchConfig
 from dropnas.search.stage import Search
 from dropnas.search.together import SearchesTogether, is_static
 from dropnas.space.spaces import ORIGINAL
+from dropnas.training import determinism
+determinism.apply(0, "cpu", 1)
 noise = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
 images = ImageArrays(noise, torch.arange(4), 4, torch.zeros(3), torch.ones(3))
 search = Search(SearchConfig(cells=1, channels=1, strategy={strategy!r}), ORIGINAL, images, "cpu")

@@ -14,6 +14,8 @@ import torch
 from dropnas.evaluate import retrain, transfer
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import Learner
+from dropnas.training import determinism
+determinism.apply(0, "cpu", 1)
 learner = Learner(torch.nn.Linear(3, 2), RetrainConfig(), 2, "cpu")
 learner.start_epoch(0.1)
 learner.network(torch.ones(1, 3)).sum().backward()
