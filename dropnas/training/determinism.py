@@ -33,12 +33,9 @@ def needless() -> Iterator[None]:
     The deterministic form of `scatter_add` sorts on a GPU, and in some versions of torch it asks the host, which no
     capture allows.
     """
-    enabled, only_warned = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    torch.use_deterministic_algorithms(False)
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(enabled, warn_only=only_warned)
+        torch.set_deterministic_debug_mode(before)
