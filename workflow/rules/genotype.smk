@@ -11,8 +11,8 @@ for job in jobs("derive", "sample", "peer", "variant"):
             job["receipts"],
         log:
             f"{LOGS}/{job['stage']}/{job['name']}.log",
-        localrule: True
         priority: job["priority"]
+        localrule: True
         threads: job["threads"]
         resources:
             **job["resources"],

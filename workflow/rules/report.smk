@@ -17,8 +17,8 @@ for job in jobs(*VERBS):
             job["receipts"],
         log:
             f"{LOGS}/{job['stage']}/{job['name']}.log",
-        localrule: True
         priority: job["priority"]
+        localrule: True
         threads: job["threads"]
         resources:
             **job["resources"],

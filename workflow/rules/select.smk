@@ -10,8 +10,8 @@ for job in jobs("select"):
             job["receipts"],
         log:
             f"{LOGS}/select/{job['name']}.log",
-        localrule: True
         priority: job["priority"]
+        localrule: True
         threads: job["threads"]
         resources:
             **job["resources"],
