@@ -88,11 +88,12 @@ class _Convolved(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor, *_: None) -> tuple[Tensor | None, ...]:
         maps, mean, inverse, depthwise, pointwise = ctx.saved_tensors
         plan: _Plan = ctx.plan
+        upstream = upstream.contiguous()
         between, block = torch.empty_like(upstream), max(LEAST, plan.block // 2)  # it has more to keep in registers
         tiles = -(-plan.pixels // block)
         of_parts = plan.wide(min(tiles, PARTS), pointwise.numel() + depthwise.numel())
         on_tiles.back_to_weights[plan.groups, len(of_parts)](
-            maps, mean, inverse, depthwise, pointwise, upstream.contiguous(), between, of_parts,
+            maps, mean, inverse, depthwise, pointwise, upstream, between, of_parts,
             plan.pixels, tiles, plan.sources, **plan.convolution | {"BLOCK": block}, PRECISION=plan.precision,
             TAPS=triton.next_power_of_2(plan.shape.size**2),
         )  # fmt: skip
@@ -163,13 +164,13 @@ def convolved(maps: Tensor, before: Answer | None, depthwise: Tensor, pointwise:
     """ReLU, depthwise convolution, pointwise convolution of G operations, and what the next batch norm needs.
 
     Args:
-        maps: a state, (B, H, W, K * C), contiguous; not used with `before`.
+        maps: a state, (B, H, W, K * C); not used with `before`.
         before: of which the maps are normalised first, G of them.
         depthwise: (G, C, 1, k, k), contiguous.
         pointwise: (G, C, C, 1, 1), contiguous.
     """
     mean, inverse = (None, None) if before is None else (before.mean, before.inverse)
-    source = maps if before is None else before.maps
+    source = maps.contiguous() if before is None else before.maps
     found: Any = _Convolved.apply(source, mean, inverse, depthwise, pointwise, shape)  # type: ignore[no-untyped-call]
     return Answer(*found)
 
