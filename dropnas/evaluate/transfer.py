@@ -9,6 +9,7 @@ AutoAugment is applied by a GPU or, where the device is a CPU, by the processes 
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -155,13 +156,9 @@ class Transfer:
     def _augmented(self, images: Tensor, place: tuple[int, int, int]) -> Tensor:
         """As `_prepare`, after AutoAugment if that is done on the device."""
         if self.augmenting == "device":
-            drawn = self._drawn(len(images), place).to(self.device, non_blocking=True)
+            drawn = _operations(len(images), self.config.seed, place).to(self.device, non_blocking=True)
             images = autoaugment.augment(images.to(self.device, non_blocking=True), autoaugment.IMAGENET, drawn)
         return self._prepare(images)
-
-    def _drawn(self, count: int, place: tuple[int, int, int]) -> Tensor:
-        """AutoAugment's operations of a micro-batch; drawn on the CPU, by its place alone, in whatever process."""
-        return autoaugment.draw(autoaugment.IMAGENET, count, generator(self.config.seed, "autoaugment", *place))
 
     def _prepare(self, images: Tensor) -> Tensor:
         """Normalised images on the device, of a uint8 batch (B, 3, S, S); valid until the next batch is prepared."""
@@ -173,11 +170,7 @@ class Transfer:
         order = epoch_order(len(self.training), config.seed, epoch)[: self.steps_per_epoch * config.batch_size]
         shares = order.view(self.steps_per_epoch, self.ranks.world, -1)  # (steps, processes, images)
         transform = TrainTransform(config.image_size, config.seed, epoch)
-
-        def autoaugmented(images: list[Tensor], number: int) -> list[Tensor]:
-            drawn = self._drawn(len(images), (epoch, number // self.own, self.first + number % self.own))
-            return autoaugment.augment_each(images, autoaugment.IMAGENET, drawn)
-
+        decoding = self.augmenting == "decoding"
         return batches(
             self.training,
             transform,
@@ -185,7 +178,7 @@ class Transfer:
             config.micro_batch,
             start=step * self.own,
             workers=self.workspace.workers,
-            finish=autoaugmented if self.augmenting == "decoding" else None,
+            finish=_Autoaugmenting(config.seed, epoch, self.own, self.first) if decoding else None,
         )
 
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -203,6 +196,31 @@ class Transfer:
         )
         for images, labels in tests:
             yield self._prepare(images), labels.to(self.device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class _Autoaugmenting:
+    """AutoAugment in the processes that decode. It knows places, not the training: who decodes must end with what is
+    trained, so nothing that decodes may hold on to it.
+
+    Attributes:
+        seed, epoch: of the training.
+        own, first: micro-batches of a step that are this process's, and the first of them.
+    """
+
+    seed: int
+    epoch: int
+    own: int
+    first: int
+
+    def __call__(self, images: list[Tensor], number: int) -> list[Tensor]:
+        place = (self.epoch, number // self.own, self.first + number % self.own)
+        return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), self.seed, place))
+
+
+def _operations(count: int, seed: int, place: tuple[int, int, int]) -> Tensor:
+    """AutoAugment's operations of a micro-batch; drawn on the CPU, by its place alone, in whatever process."""
+    return autoaugment.draw(autoaugment.IMAGENET, count, generator(seed, "autoaugment", *place))
 
 
 def learning_rate(config: TransferConfig, epoch: int) -> float:
