@@ -1,6 +1,7 @@
 """The transfer on real handwriting, by one process and by two: the same training."""
 
 import csv
+import gc
 import json
 import multiprocessing
 import os
@@ -191,6 +192,23 @@ def test_augmentation_does_not_depend_on_where_it_is_done(digits: Path, genotype
         assert torch.equal(torch.stack(augmented(digits, genotype, "decoding", workers)), expected)
         resumed = torch.stack(augmented(digits, genotype, "decoding", workers, step=1))
         assert torch.equal(resumed, expected[len(expected) // 2 :])
+
+
+@pytest.mark.parametrize("autoaugment", [False, True])
+def test_what_decodes_ends_with_what_is_trained(autoaugment: bool, digits: Path, genotype: Path) -> None:
+    """Without the garbage collector: at the end of a process it does not come, and who decodes ignores signals."""
+    training = trainee(replace(SMALL, autoaugment=autoaugment), digits, genotype)
+    training.workspace = replace(training.workspace, workers=1)
+    training.start_epoch(0)
+    gc.disable()
+    try:
+        training.step(0, 0)
+        decoding = multiprocessing.active_children()
+        assert decoding
+        del training
+        assert not set(decoding) & set(multiprocessing.active_children())
+    finally:
+        gc.enable()
 
 
 def test_mixup_mixes_targets_as_it_mixes_images() -> None:
