@@ -40,8 +40,7 @@ def add_convolutions(
     """Add the convolutions of each kind, all on the same edges, to the nodes."""
     from dropnas.search.fast.fused import mixed
 
-    for first in range(0, len(kinds), AT_ONCE):
-        some = kinds[first : first + AT_ONCE]
+    for some in _at_once(kinds):
         stages = [_stages(alike) for alike in some]
         joined = _joined([layers for of_kind in stages for stage in of_kind for layers in (stage[0], stage[1])])
         answers = [_answer(state, of_kind, joined, tally) for of_kind in stages]
@@ -49,6 +48,14 @@ def add_convolutions(
         maps = mixed(answers, chosen.t().reshape(len(some), -1).contiguous(), state.seeds)
         for edge, of_edge in zip(some[0], maps, strict=True):
             sums[edge.node].add(of_edge)
+
+
+def _at_once(kinds: Sequence[Sequence[Edge]]) -> Iterator[list[Sequence[Edge]]]:
+    """Kinds that may be mixed together: few, and equally many of them on an edge (a space may have one twice)."""
+    for count in sorted({len(alike) for alike in kinds}):
+        equal = [alike for alike in kinds if len(alike) == count]
+        for first in range(0, len(equal), AT_ONCE):
+            yield equal[first : first + AT_ONCE]
 
 
 def _stages(alike: Sequence[Edge]) -> list[tuple[list[Any], ...]]:

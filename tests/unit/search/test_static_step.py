@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.kernels import counted, search_on_meta
 from dropnas.search.config import PRESETS, SearchConfig
-from dropnas.space.spaces import SPACES
+from dropnas.space.spaces import SPACES, SearchSpace
 from dropnas.training import determinism
 
 pytest.importorskip("triton")
@@ -36,6 +36,12 @@ def test_a_step_looks_at_nothing_and_stays_on_its_device(strategy: str, kernels:
 def test_other_spaces_options_and_a_smaller_batch(name: str) -> None:
     step = search_on_meta(replace(SMALL, options=OFTEN), SPACES[name], 2)
     assert counted(lambda: step(5), 5)["kernels"] > 500
+
+
+def test_an_operation_that_a_space_has_twice() -> None:
+    space = SearchSpace("twice", ("sep_conv_3x3", "sep_conv_3x3", "dil_conv_3x3"), ("none", "skip_connect"))
+    step = search_on_meta(SMALL, space, 2)
+    assert counted(lambda: step(8), 8)["kernels"] > 500
 
 
 def test_fused_kernels_are_fewer_and_move_less() -> None:
