@@ -68,10 +68,15 @@ class Store:
             raise DropnasError("stands in the place of a run but is none", where=folder, remedy="move it away")
 
     def write_receipt(self, folder: Path) -> None:
-        """Write `run.json` again from the manifest, unless it stands there already."""
+        """Write `run.json` again from the manifest, unless it stands there already; for who holds the run's lease.
+
+        It is written in the scratch folder: half a file in the run's own, left by a kill, would be damage.
+        """
         receipt = receipt_of(folder)
         if not (folder / RECEIPT).is_file() or read_json(folder / RECEIPT) != receipt:
-            write_json(folder / RECEIPT, receipt)
+            staged = self.scratch(receipt["id"]) / RECEIPT
+            write_json(staged, receipt)
+            os.replace(staged, folder / RECEIPT)
 
     def damage(self, folder: Path) -> list[str]:
         """What is wrong with a published run, one line a file; empty if all that is here is as it was written."""

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -96,9 +97,14 @@ def test_equal_runs_give_equal_bytes_and_other_seeds_others(
 def test_killed_at_random_moments_it_ends_as_if_left_alone(
     finished: Path, digits: Path, genotype: Path, tmp_path: Path
 ) -> None:
+    begun = time.monotonic()
+    assert not killed(lambda: retrained(SMALL, [digits, genotype], tmp_path / "whole"), after=120)
+    whole = time.monotonic() - begun
     moments, kills, ended = random.Random(1), 0, False
     while not ended:
-        after = moments.uniform(0.2, 0.9) * 1.15**kills  # ever later, so that a busy machine gets somewhere, too
+        after = (
+            moments.uniform(0.1, 0.3) * whole * 1.15**kills
+        )  # ever later, so that a busy machine gets somewhere, too
         ended = not killed(lambda: retrained(SMALL, [digits, genotype], tmp_path, checkpoint_seconds=0.1), after)
         kills += not ended
         assert kills < 30, "it makes no progress"
