@@ -1,11 +1,15 @@
 """Speed and memory, the fast way and the plain way side by side in one run: `python -m benchmarks NAME`.
 
 Design choices: a benchmark is a module of this folder whose `measure(device)` gives its results as plain values, so
-that a new one needs a file and no list; what is printed for people is the same dictionary that `--json` writes.
+that a new one needs a file and no list; what is printed for people is the same dictionary that `--json` writes. Results
+come part by part, what matters most first, and are written at once: whoever has little time loses only what was to
+follow.
 """
 
 import importlib
 import json
+import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,16 +32,24 @@ def run(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(names())}.")],
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the results, too.")] = None,
+    minutes: Annotated[float, typer.Option(help="Begin no further part after so many.", min=0)] = float("inf"),
 ) -> None:
     """Measure one thing and print what came out."""
+    began = time.monotonic()
     if name not in names():
         raise DropnasError("no such benchmark", where=name, remedy=f"one of {', '.join(names())}")
     with claimed(device) as chosen:
-        measured: dict[str, Any] = importlib.import_module(f"benchmarks.{name.replace('-', '_')}").measure(chosen)
-        results = {"benchmark": name, "hardware": device_name(chosen), **measured}
+        results: dict[str, Any] = {"benchmark": name, "hardware": device_name(chosen)}
+        for part, found in importlib.import_module(f"benchmarks.{name.replace('-', '_')}").measure(chosen):
+            results[part], passed = found, time.monotonic() - began
+            print(f"{name}, {passed:.0f} s: {part}", file=sys.stderr, flush=True)
+            if passed > 60 * minutes:
+                results["stopped"] = f"after {passed / 60:.1f} minutes; what follows {part!r} was not measured"
+            if json_file is not None:
+                write_json(json_file, results)
+            if "stopped" in results:
+                break
     print(json.dumps(results, indent=2))
-    if json_file is not None:
-        write_json(json_file, results)
 
 
 if __name__ == "__main__":

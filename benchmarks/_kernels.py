@@ -87,9 +87,9 @@ def _tensors(values: Any) -> list[Tensor]:
 
 
 @contextlib.contextmanager
-def as_on_a_gpu() -> Iterator[None]:
+def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
     """Let `meta` do what the code asks of a GPU: operations on lists, a fused optimiser, the statistics of batch norms,
-    kernels of our own; autocast does not know it.
+    kernels of our own, which are counted unless Triton shall launch them; autocast does not know it.
     """
     nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     library = torch.library.Library("aten", "IMPL", "Meta")
@@ -101,7 +101,7 @@ def as_on_a_gpu() -> Iterator[None]:
         for place in ("dropnas.training.at_once.autocast", "dropnas.search.program.step.autocast", "torch.autocast"):
             patches.enter_context(mock.patch(place, nothing))
         patches.enter_context(mock.patch("torch.is_autocast_enabled", lambda *_: False))
-        if find_spec("triton"):
+        if find_spec("triton") and not launching:
             patches.enter_context(mock.patch("triton.runtime.jit.JITFunction.run", _launched))
         yield
 

@@ -6,6 +6,7 @@ optimisers are there; the save as the loop does it, flushed to the disk. The dis
 
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -30,7 +31,7 @@ IMAGES = 4  # that the one step sees; the state does not depend on them
 GENOTYPE = "dropnas_c10"
 
 
-def measure(device: str) -> dict[str, Any]:
+def measure(device: str) -> Iterator[tuple[str, Any]]:
     """Seconds of a save, and their share of the time between two."""
     interval = Machine().checkpoint_seconds
     images = _noise(device)
@@ -39,12 +40,10 @@ def measure(device: str) -> dict[str, Any]:
     retraining = Retraining(
         replace(RetrainConfig(), batch_size=IMAGES), load_genotype(GENOTYPE), images, images, device
     )
-    return {
-        "interval_seconds": interval,
-        "saves": SAVES,
-        "search": _saved(search, interval, device),
-        "retraining": _saved(retraining, interval, device),
-    }
+    yield "interval_seconds", interval
+    yield "saves", SAVES
+    yield "search", _saved(search, interval, device)
+    yield "retraining", _saved(retraining, interval, device)
 
 
 def _saved(trainee: Trainee, interval: float, device: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from unittest import mock
 
 import torch
 
+from benchmarks._compiling import seconds_of_compiling
 from benchmarks._kernels import Kernels, as_on_a_gpu
 from benchmarks._limits import conditions
 from dropnas.data.arrays import ImageArrays
@@ -35,12 +36,15 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")  # tf32 moves what fp32 doe
 LARGEST = 12  # operations that are listed
 
 
-def measure(device: str) -> dict[str, Any]:
+def measure(device: str) -> Iterator[tuple[str, Any]]:
     """What a step and a batch of tests consist of."""
     if device != "cpu":
         raise DropnasError("kernels are counted without a device", where=device, remedy="leave --device out")
     determinism.apply(0, "cuda", 1)  # as on a GPU: with warnings only
-    return {**conditions(), "search": _of_searches(), "retraining": _of_retrainings()}
+    yield from conditions().items()
+    yield "search", _of_searches()
+    yield "a bf16 step of the search, compiled for an H100", _compiling()
+    yield "retraining", _of_retrainings()
 
 
 def _of_searches() -> dict[str, Any]:
@@ -54,6 +58,13 @@ def _of_searches() -> dict[str, Any]:
                 counts = counted(lambda step=step, size=config.batch_size: step(size), seeds * config.batch_size)
             found[f"{precision}, {kernels} kernels, {seeds} at once"] = counts
     return found
+
+
+def _compiling() -> dict[str, float]:
+    config = SearchConfig(precision="bf16", kernels="fused")
+    step = search_on_meta(config, ORIGINAL, seeds=1)
+    with as_on_a_gpu(launching=True), _of_type("bf16"):
+        return seconds_of_compiling(lambda: step(config.batch_size))
 
 
 def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step:

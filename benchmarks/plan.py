@@ -7,6 +7,7 @@ process less that of a second one.
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ print(len(plan.runs))
 """
 
 
-def measure(device: str) -> dict[str, Any]:
+def measure(device: str) -> Iterator[tuple[str, Any]]:
     """Seconds of the command and of its parts, and the number of runs that are planned."""
     if not PARAMETERS.is_file():
         raise DropnasError("no parameter file", where=PARAMETERS, remedy="start it in the root of the project")
@@ -48,15 +49,11 @@ def measure(device: str) -> dict[str, Any]:
 
     found = in_turns({"`dropnas plan` as a process": _command, "first plan of a process": within}, REPETITIONS)
     first, second, imports = ([part[index] for part in parts[1:]] for index in range(3))
-    return {
-        "runs": runs,
-        "seconds": {
-            **{name: spread(values) for name, values in found.items()},
-            "imports of it": spread(imports),
-            "second plan of a process": spread(second),
-        },
-        "share of fingerprints in the first plan": spread([1 - b / a for a, b in zip(first, second, strict=True)]),
-    }
+    yield "runs", runs
+    whole = {name: spread(values) for name, values in found.items()}
+    yield "seconds", {**whole, "imports of it": spread(imports), "second plan of a process": spread(second)}
+    shares = [1 - b / a for a, b in zip(first, second, strict=True)]
+    yield "share of fingerprints in the first plan", spread(shares)
 
 
 def _command() -> float:

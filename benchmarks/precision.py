@@ -12,7 +12,7 @@ alphas.
 import gc
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -70,38 +70,33 @@ PLAIN, FAST, OTHER_SEED = "fp32 plain", "fp32 fast", "fp32 fast, another seed"
 BOTH = {PLAIN: Way("fp32", "plain"), FAST: Way("fp32", "fast"), "bf16 fast": Way("bf16", "fast")}
 OTHER = {OTHER_SEED: Way("fp32", "fast", seed=1)}
 WAYS = {"fp64 plain": Way("fp32", "plain", double=True), **BOTH, **OTHER}  # the first one is the reference
-WAYS_CUDA = {**BOTH, "tf32 fast": Way("tf32", "fast"), **OTHER}
+WAYS_CUDA = {**BOTH, **OTHER, "tf32 fast": Way("tf32", "fast")}
 YARDSTICKS = ((FAST, PLAIN), (OTHER_SEED, FAST))
 
 
-def measure(device: str) -> dict[str, Any]:
+def measure(device: str) -> Iterator[tuple[str, Any]]:
     """An epoch in every way, each against the reference, and the yardsticks."""
     size, ways = (SIZE_CUDA, WAYS_CUDA) if device.startswith("cuda") else (SIZE, WAYS)
     with tempfile.TemporaryDirectory() as folder:
         images, what = training_images(Path(folder), device)
         images = replace(images, images=images.images[: size.images], labels=images.labels[: size.images])
-        results = measured(size, ways, images, device)
-    return {**conditions(), **vars(size), "images": len(images), "images_of": what, **results}
+        yield "with", {**conditions(), **vars(size), "images": len(images), "images_of": what}
+        yield from measured(size, ways, images, device)
 
 
-def measured(size: Size, ways: dict[str, Way], images: ImageArrays, device: str) -> dict[str, Any]:
-    """The results without what they were measured with; the first way is the reference."""
-    epochs = {name: epoch(size, way, images, device) for name, way in ways.items()}
-    reference = next(iter(epochs))
-    pairs = [(name, reference) for name in ways if name not in (reference, OTHER_SEED)]
+def measured(size: Size, ways: dict[str, Way], images: ImageArrays, device: str) -> Iterator[tuple[str, Any]]:
+    """Each way, and each comparison once both are there; the first way is the reference."""
+    reference, *others = ways
+    pairs = [(name, reference) for name in others if name != OTHER_SEED]
     pairs += [pair for pair in YARDSTICKS if pair not in pairs]
-    return {
-        "moves": {name: _sizes(_moves(found)) for name, found in epochs.items()},
-        "learned": {
-            name: {
-                "train_loss": found.train_loss,
-                "train_accuracy": found.train_accuracy,
-                "seconds": round(found.seconds, 1),
-            }
-            for name, found in epochs.items()
-        },
-        "compared": {f"{ours} with {theirs}": compared(epochs[ours], epochs[theirs]) for ours, theirs in pairs},
-    }
+    epochs = dict[str, Epoch]()
+    for name, way in ways.items():
+        epochs[name] = found = epoch(size, way, images, device)
+        learned = {"train_loss": found.train_loss, "train_accuracy": found.train_accuracy}
+        yield name, {"moves": _sizes(_moves(found)), **learned, "seconds": round(found.seconds, 1)}
+        for ours, theirs in pairs:
+            if name in (ours, theirs) and {ours, theirs} <= epochs.keys():
+                yield f"{ours} with {theirs}", compared(epochs[ours], epochs[theirs])
 
 
 def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:

@@ -10,7 +10,7 @@ measured with the channels last, too, and each precision has its own turns.
 
 import gc
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -55,28 +55,27 @@ class Size:
 
 SIZES = {"paper": Size(20, 36, 8, 32, 16, 4), "smoke": Size(3, 8, 64, 8, 100, 20)}
 SIZES_CUDA = {"paper": Size(20, 36, 192, 32, 500, 5)}
-PRECISIONS_CUDA: tuple[Precision, ...] = get_args(Precision)
+PRECISIONS: tuple[Precision, ...] = ("fp32",)
+PRECISIONS_CUDA: tuple[Precision, ...] = ("bf16", "fp32", "tf32")
 GROWTH, GROWTH_CUDA = (2, 4, 16), (48, 96, 384)  # further batches at the paper's size
 STEPS_CUDA = 20  # steps of an epoch here, waited for together
 
 
-def measure(device: str) -> dict[str, Any]:
+def measure(device: str) -> Iterator[tuple[str, Any]]:
     """Images a second of both ways, training and evaluating, their ratio, memory, launches, and growth with batch."""
     cuda = device.startswith("cuda")
     determinism.apply(0, device, 1)
-    bounds, sizes = limits(device), SIZES_CUDA if cuda else SIZES
-    found: dict[str, Any] = {**conditions(), "limits": bounds}
+    yield from conditions().items()
+    yield "limits", limits(device)
+    sizes, kinds = (SIZES_CUDA, PRECISIONS_CUDA) if cuda else (SIZES, PRECISIONS)
     for name, size in sizes.items():
-        for kind in PRECISIONS_CUDA if cuda else ("fp32",):
-            found[f"{name}, {kind}"] = _measured(size, kind, device)
+        for kind in kinds:
+            yield f"{name}, {kind}", _measured(size, kind, device)
+    for kind in kinds if cuda else ():
+        yield f"paper, {kind}, fast with the channels last", _in_both_layouts(sizes["paper"], kind, device)
     paper = replace(sizes["paper"], rounds=2)
-    batches = GROWTH_CUDA if cuda else GROWTH
-    if cuda:
-        found["fast, channels last"] = {
-            kind: _in_both_layouts(sizes["paper"], kind, device) for kind in PRECISIONS_CUDA
-        }
-    found["growth with batch"] = {str(batch): _pace(replace(paper, batch=batch), device) for batch in batches}
-    return found
+    for batch in GROWTH_CUDA if cuda else GROWTH:
+        yield f"growth, batch {batch}", _pace(replace(paper, batch=batch), device)
 
 
 class Plain:

@@ -4,17 +4,18 @@ Design choices: what is timed are steps of the stage itself (draws, augmentation
 noise, with the draws of their epoch; images of all seeds count. The fast and the plain supernet and a company of one
 run in turns; so do companies of any size on a CPU. A GPU has the company with fused kernels and with torch's instead of
 the fast supernet, whose choice of operations on the host is for CPUs; larger companies run by themselves there, since a
-captured program keeps its memory, up to what the device should hold by what the last one took. Peak memory on a CPU is
-that of a process that made one step of one kind. The share of the arithmetic counts the multiply-adds of the plain
-supernet's convolutions with nothing dropped, three times for a step; that of the bandwidth counts each tensor kept for
-going backward as written once and read once, so it is a lower bound. How cost grows is told by points that differ from
-the first in one thing each.
+captured program keeps its memory, up to what the device should hold by what the last one took. There a second
+start finds all kernels compiled, and the first one none if Triton's cache is empty, as in `make gpu`. Peak memory is
+that of making one step of one kind, on a CPU in a process of its own. The share of the arithmetic counts the
+multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step; that of the bandwidth
+counts each tensor kept for going backward as written once and read once, so it is a lower bound. How cost grows is
+told by points that differ from the first in one thing each.
 """
 
 import gc
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -58,25 +59,27 @@ class Size:
 SIZES = {"paper": Size(14, 16, 8, 32, 4), "smoke": Size(3, 4, 64, 8, 10)}
 PAPER_ON_GPU = Size(14, 16, 96, 32, 5, steps=4)
 SIZES_CUDA = {
+    "paper in bf16": replace(PAPER_ON_GPU, precision="bf16"),
     "paper": PAPER_ON_GPU,
     "paper in tf32": replace(PAPER_ON_GPU, precision="tf32"),
-    "paper in bf16": replace(PAPER_ON_GPU, precision="bf16"),
 }
-SEEDS, SEEDS_CUDA = {"smoke": (2, 4, 8)}, {"paper": (2,), "paper in bf16": (2, 4, 8)}
+SEEDS, SEEDS_CUDA = {"smoke": (2, 4, 8)}, {"paper in bf16": (2, 4, 8), "paper": (2,)}
 FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 3, steps=4, precision="bf16")
 FREE = 0.9  # of a GPU's memory that a company may be expected to take
 
 
-def measure(device: str) -> dict[str, Any]:
+def measure(device: str) -> Iterator[tuple[str, Any]]:
     """Images a second of all ways, ratios, peak memory, start, shares of the device's limits, and growth."""
     determinism.apply(0, device, 1)
-    on_gpu = device.startswith("cuda")
-    bounds, found = limits(device), dict[str, Any]()
+    on_gpu, bounds = device.startswith("cuda"), limits(device)
+    yield from conditions().items()
+    yield "limits", bounds
     for name, size in (SIZES_CUDA if on_gpu else SIZES).items():
-        found[name] = _measured(size, device, bounds)
-        companies = _companies_on_gpu if on_gpu else _companies
-        found[name]["seeds_together"] = companies(size, (SEEDS_CUDA if on_gpu else SEEDS).get(name, ()), device)
-    return {**conditions(), "limits": bounds, **found, "growth": _growth(FIRST_CUDA if on_gpu else FIRST, device)}
+        yield name, _measured(size, device, bounds)
+        seeds = (SEEDS_CUDA if on_gpu else SEEDS).get(name, ())
+        for count, found in (_companies_on_gpu if on_gpu else _companies)(size, seeds, device):
+            yield f"{name}, {count} seeds together", found
+    yield from _growth(FIRST_CUDA if on_gpu else FIRST, device)
 
 
 def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, Any]:
@@ -92,66 +95,77 @@ def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, An
         result[way] = {"images_per_second": pace, "seconds_to_first_step": starts[way]}
         result[way] |= _shares(size, trained[way].eager, pace["median"], bounds)
         result[way] |= trained[way].launches() if device.startswith("cuda") else {}
+    peaks = {way: trained[way].peak for way in ways}
     trained.clear()
     for way in ways:
-        result[way]["peak_memory_bytes"] = _peak(size, way, device)
+        result[way]["peak_memory_bytes"] = _peak_in_a_process(size, way) if device == "cpu" else peaks[way]
+    if device != "cpu":
+        result["together"]["seconds_to_first_step_again"] = Trained(size, "together", device).started()
     return result
 
 
-def _companies(size: Size, seeds: tuple[int, ...], device: str) -> dict[str, Any]:
+def _companies(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
     """Several seeds together in turns with one, and how many times as many images a second they see."""
+    if not seeds:
+        return
     sizes = {count: replace(size, seeds=count) for count in seeds}
     trained = {str(of.seeds): Trained(of, "together", device) for of in (size, *sizes.values())}
     found = in_turns({name: of.timed() for name, of in trained.items()}, size.rounds) if seeds else {}
-    return {
-        str(count): {
-            "images_per_second": spread(found[str(count)]),
-            "ratio_to_one": spread([ours / one for ours, one in zip(found[str(count)], found["1"], strict=True)]),
-            "peak_memory_bytes": _peak(of, "together", device),
-        }
-        for count, of in sizes.items()
-    }
+    for count, of_count in sizes.items():
+        pace = found[str(count)]
+        yield (
+            count,
+            {
+                "images_per_second": spread(pace),
+                "ratio_to_one": spread([ours / one for ours, one in zip(pace, found["1"], strict=True)]),
+                "peak_memory_bytes": _peak_in_a_process(of_count, "together"),
+            },
+        )
 
 
-def _companies_on_gpu(size: Size, seeds: tuple[int, ...], device: str) -> dict[str, Any]:
+def _companies_on_gpu(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
     """Several seeds together, each number by itself; what the device would not hold is left out."""
-    found, taken = dict[str, Any](), 0.0  # bytes of a seed
+    taken = 0.0  # bytes of a seed
     for count in seeds:
-        of_count = replace(size, seeds=count)
         if taken * count > FREE * torch.cuda.get_device_properties(device).total_memory:
-            found[str(count)] = f"left out: it would take about {taken * count / 2**30:.0f} GiB"
+            yield count, f"left out: it would take about {taken * count / 2**30:.0f} GiB"
             continue
-        found[str(count)] = measured = _alone(of_count, device)
+        measured = _alone(replace(size, seeds=count), device)
         taken = measured["peak_memory_bytes"] / count
-    return found
+        yield count, measured
 
 
-def _growth(first: Size, device: str) -> list[dict[str, Any]]:
+def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
     """A few points that differ in one thing each from the first."""
     changes: list[dict[str, int]] = [{}, {"cells": 2 * first.cells}, {"channels": 2 * first.channels}]
     changes += [{"batch": 2 * first.batch}, {"seeds": 2}, {"seeds": 4}]
-    points = [replace(first, **change) for change in changes]  # type: ignore[arg-type]
-    return [{**vars(point), **_alone(point, device)} for point in points]
+    for change in changes:
+        point = replace(first, **change)  # type: ignore[arg-type]
+        what = "".join(f", {value} {name}" for name, value in change.items())
+        yield f"growth{what}", {**vars(point), **_alone(point, device)}
 
 
 def _alone(size: Size, device: str) -> dict[str, Any]:
     """A company by itself: images a second of all its seeds, start, peak memory."""
-    peak = _peak(size, "together", device)
     trained = Trained(size, "together", device)
     start, once = trained.started(), trained.timed()
     return {
         "images_per_second": spread([once() for _ in range(size.rounds)]),
         "seconds_to_first_step": start,
-        "peak_memory_bytes": peak,
+        "peak_memory_bytes": _peak_in_a_process(size, "together") if device == "cpu" else trained.peak,
     }
 
 
 class Trained:
-    """Searches in one of the ways, with what is measured of them."""
+    """Searches in one of the ways, with what is measured of them.
+
+    Attributes:
+        peak: the most memory of a GPU that making them and their first step took, in bytes, beside what was taken.
+    """
 
     def __init__(self, size: Size, way: Way, device: str) -> None:
-        self.size, self.way, self.device = size, way, device
-        _forget(device)
+        self.size, self.way, self.device, self.peak = size, way, device, 0
+        self.taken = _forget(device)
         precision.apply(size.precision)
         self.made_at = time.perf_counter()
         config = SearchConfig(cells=size.cells, channels=size.channels, batch_size=size.batch, precision=size.precision)
@@ -174,7 +188,10 @@ class Trained:
         """Seconds from before the supernet is made to the end of the first step, a capture included."""
         self.search.start_epoch(0)
         until_done(lambda: self.search.step(0, 0), self.device)()
-        return time.perf_counter() - self.made_at
+        seconds = time.perf_counter() - self.made_at
+        if self.device != "cpu":
+            self.peak = torch.cuda.max_memory_allocated(self.device) - self.taken
+        return seconds
 
     def timed(self) -> Callable[[], float]:
         """A round with its rate."""
@@ -202,13 +219,8 @@ def _noise(size: Size, device: str) -> ImageArrays:
     return ImageArrays(noise, torch.arange(count, device=device) % 10, 10, half, half)
 
 
-def _peak(size: Size, way: Way, device: str) -> int:
-    """The most memory that a step takes, the process itself included on a CPU."""
-    if device.startswith("cuda"):
-        _forget(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        Trained(size, way, device).started()
-        return torch.cuda.max_memory_allocated(device)
+def _peak_in_a_process(size: Size, way: Way) -> int:
+    """The most memory of a process that makes a step on a CPU, in bytes."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_peak_here, size, way).result()
 
@@ -221,11 +233,14 @@ def _peak_here(size: Size, way: Way) -> int:
     return int(peak[1]) * 1024
 
 
-def _forget(device: str) -> None:
-    """Give back the memory of what is no longer used."""
+def _forget(device: str) -> int:
+    """Give back the memory of what is no longer used, and measure from here; gives what a GPU still holds, in bytes."""
     gc.collect()
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
+    if device == "cpu":
+        return 0
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
 
 
 def _shares(size: Size, step: Callable[[], object], pace: float, bounds: dict[str, float]) -> dict[str, float]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ FIRST_STEP = "epoch 1/1"
 REPETITIONS, REPETITIONS_CUDA = 7, 2
 
 
-def measure(device: str) -> dict[str, Any]:
+def measure(device: str) -> Iterator[tuple[str, Any]]:
     """Seconds from the start of a process to its first step, of each stage, and of `import torch`."""
     repetitions = REPETITIONS_CUDA if device.startswith("cuda") else REPETITIONS
     with tempfile.TemporaryDirectory() as name:
@@ -46,10 +47,8 @@ def measure(device: str) -> dict[str, Any]:
         ways = {stage: _start(run, plan, root) for stage, run in chosen.items()} | {"import torch": _import_torch}
         used: dict[str, list[float]] = {name: [] for name in ways}
         found = in_turns({name: _counted(way, used[name]) for name, way in ways.items()}, repetitions)
-    return {
-        "seconds to the first step": {name: spread(values) for name, values in found.items()},
-        "seconds of CPU time, to the end": {name: spread(values[1:]) for name, values in used.items()},
-    }
+    yield "seconds to the first step", {name: spread(values) for name, values in found.items()}
+    yield "seconds of CPU time, to the end", {name: spread(values[1:]) for name, values in used.items()}
 
 
 def _on(device: str, root: Path) -> Path:

@@ -6,7 +6,7 @@ Everything random of an epoch is drawn when the epoch starts, so a state holds n
 draws the same, and the count of steps says how far it has come.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -157,7 +157,8 @@ class SearchesTogether:
         for size in dict.fromkeys(self.sizes):
             beside = next(iter(found.values()), None)
             moving = [*self.moving.tensors(), *buffers]
-            found[size] = Captured(partial(self.program, size), moving, self.device, beside)
+            prepare = _compiled if self.program.fused else None
+            found[size] = Captured(partial(self.program, size), moving, self.device, beside, prepare)
         return found
 
     def _state_of(self, place: int) -> dict[str, Any]:
@@ -222,6 +223,13 @@ class SearchAlone:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over such a state."""
         self.together.load_state_dicts([state])
+
+
+def _compiled(program: Callable[[], None]) -> None:
+    """Compile the kernels that a step launches; Triton is imported only where there are any."""
+    from dropnas.search.fast.ahead import compile_ahead
+
+    compile_ahead(program)
 
 
 def _of_searches(moving: Moving) -> dict[str, Tensor]:

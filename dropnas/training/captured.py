@@ -27,12 +27,18 @@ class Captured:
         device: "cpu", "cuda" or "cuda:N".
         beside: another program, never run at the same time, that this one shares memory with. What either leaves
             behind must be written into tensors made outside of both.
+        prepare: is given the program before it first runs on a GPU; what it changes is undone.
     """
 
     def __init__(
-        self, program: Callable[[], None], moving: Sequence[Tensor], device: str, beside: "Captured | None" = None
+        self,
+        program: Callable[[], None],
+        moving: Sequence[Tensor],
+        device: str,
+        beside: "Captured | None" = None,
+        prepare: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        self.program, self.moving, self.device = program, moving, device
+        self.program, self.moving, self.device, self.prepare = program, moving, device, prepare
         self.graph: torch.cuda.CUDAGraph | None = None
         self.pool: Any = None
         if self._on_gpu:
@@ -60,6 +66,8 @@ class Captured:
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
+            if self.prepare is not None:
+                self.prepare(self.program)
             for _ in range(WARM_UP):
                 self.program()
         torch.cuda.current_stream().wait_stream(aside)

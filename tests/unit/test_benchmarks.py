@@ -1,5 +1,6 @@
 """The entry of the benchmarks: what can be asked for, and what it says of a wrong wish. No test asks how fast it is."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,14 @@ def test_a_wrong_wish_is_told_in_a_line(words: list[str], told: str, tmp_path: P
     assert len(found.stderr.splitlines()) == 1 and told in found.stderr
 
 
+def test_a_stopped_benchmark_leaves_what_it_measured(tmp_path: Path) -> None:
+    found = asked("checkpoint", "--minutes", "0", "--json", str(tmp_path / "results.json"))
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert found.returncode == 0 and json.loads(found.stdout) == results
+    assert results["benchmark"] == "checkpoint" and results["interval_seconds"] > 0
+    assert "stopped" in results and "search" not in results  # which is measured later
+
+
 @pytest.fixture
 def as_it_was() -> Iterator[None]:
     """A benchmark sets what is process-wide, as a stage does."""
@@ -53,7 +62,7 @@ def test_precisions_come_near_double_precision_and_another_seed_does_not(as_it_w
     noise = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8, generator=generator(0, "noise"))
     half = torch.full((3,), 0.5)
     images = ImageArrays(noise, torch.arange(8), 10, half, half)
-    found = precision.measured(precision.Size(3, 2, 4, None), precision.WAYS, images, "cpu")["compared"]
+    found = dict(precision.measured(precision.Size(3, 2, 4, None), precision.WAYS, images, "cpu"))
     rounding, seeds = found["fp32 plain with fp64 plain"], found["fp32 fast, another seed with fp32 fast"]
     assert 0 < rounding["rms_difference"] < 0.01 and rounding["spearman_of_moves"] > 0.99
     assert rounding["rms_difference"] < found["bf16 fast with fp64 plain"]["rms_difference"] < seeds["rms_difference"]

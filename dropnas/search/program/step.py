@@ -80,7 +80,11 @@ def start(supernets: Sequence[Supernet], alphas: Sequence[Alphas], steps: int) -
 
 
 class Step:
-    """The program: call it with the number of images of the batch."""
+    """The program: call it with the number of images of the batch.
+
+    Attributes:
+        fused: whether it launches kernels that must be compiled first.
+    """
 
     def __init__(
         self,
@@ -94,10 +98,10 @@ class Step:
         """Take K supernets, what moves, the draws of an epoch and all training images, on one device."""
         self.config, self.options, self.images = config, options, images
         self.moving, self.draws = moving, draws
-        fused = config.kernels == "fused" and moving.weights.is_cuda
-        if fused:
+        self.fused = config.kernels == "fused" and moving.weights.is_cuda
+        if self.fused:
             check_kernels()
-        self.supernets = SupernetsTogether(supernets, fused)
+        self.supernets = SupernetsTogether(supernets, self.fused)
         self.parameters = [weight for supernet in supernets for weight in supernet.parameters()]
         self.rate = moving.weights.new_zeros(())  # learning rate of w
         self.places = _places(supernets[0], draws.cells[0, 0].numel()).to(moving.weights.device)

@@ -1,5 +1,7 @@
 """A static program, eager on a CPU, captured on a GPU: it does what calling it does, and warming up changes nothing."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -50,6 +52,24 @@ def test_a_captured_program_does_what_the_eager_one_does() -> None:
     ours, theirs = trained("cuda", True), trained("cuda", False)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_preparing_gets_the_program_first_and_changes_nothing() -> None:
+    plain, prepared, told = Descent("cuda", 4), Descent("cuda", 4), list[object]()
+
+    def spoil(program: Callable[[], None]) -> None:
+        told.append(program)
+        program()
+        prepared.momentum.fill_(1000)
+
+    for descent, prepare in ((plain, None), (prepared, spoil)):
+        step = Captured(descent.program, descent.moving, "cuda", prepare=prepare)
+        step()
+        step()
+    assert told == [prepared.program]
+    assert all(map(torch.equal, plain.moving, prepared.moving))
 
 
 @pytest.mark.gpu

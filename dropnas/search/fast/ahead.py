@@ -1,0 +1,54 @@
+"""Compiling the fused kernels on all cores, before the program that needs them is run.
+
+Design choices: which kernels a program needs is found by running it with none of them: Triton tells a hook of each
+kernel that it has not compiled, and leaves it out if the hook says so. Nothing depends on values, so this finds all of
+them, but what is computed is of no use; whoever asks for it must undo what the program changed. Threads are enough:
+Triton compiles outside of Python's lock for the most part.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from triton import knobs
+
+Needed = tuple[Any, str]  # a kernel, and what Triton wants to know to compile it
+
+
+def compile_ahead(program: Callable[[], None]) -> int:
+    """Compile all kernels that a program launches and that are not compiled yet; gives their number.
+
+    The program is run once without them.
+    """
+    needed = needed_by(program)
+    compile_all(needed, threads=len(os.sched_getaffinity(0)))
+    return len(needed)
+
+
+def needed_by(program: Callable[[], None]) -> list[Needed]:
+    """The kernels that this process has not compiled for a program; found by running it without them."""
+    found: dict[tuple[str, str], Needed] = {}
+
+    def leave_out(*, key: str, fn: Any, compile: dict[str, Any], **_: Any) -> bool:
+        found[fn.name, key] = (fn.jit_function, compile["specialization_data"])
+        return True
+
+    with knobs.runtime.scope():
+        knobs.runtime.jit_cache_hook = leave_out
+        program()
+    return list(found.values())
+
+
+def compile_all(needed: Sequence[Needed], threads: int) -> None:
+    """Compile kernels, or find them in Triton's cache."""
+    device = torch.cuda.current_device() if torch.cuda.is_available() else -1
+
+    def compile_one(one: Needed) -> None:
+        kernel, what = one
+        with torch.cuda.device(device):  # each thread has one of its own
+            kernel.preload(what)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(compile_one, needed))
