@@ -10,6 +10,7 @@ import importlib
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,21 +36,27 @@ def run(
     minutes: Annotated[float, typer.Option(help="Begin no further part after so many.", min=0)] = float("inf"),
 ) -> None:
     """Measure one thing and print what came out."""
-    began = time.monotonic()
     if name not in names():
         raise DropnasError("no such benchmark", where=name, remedy=f"one of {', '.join(names())}")
     with claimed(device) as chosen:
         results: dict[str, Any] = {"benchmark": name, "hardware": device_name(chosen)}
-        for part, found in importlib.import_module(f"benchmarks.{name.replace('-', '_')}").measure(chosen):
-            results[part], passed = found, time.monotonic() - began
-            print(f"{name}, {passed:.0f} s: {part}", file=sys.stderr, flush=True)
-            if passed > 60 * minutes:
-                results["stopped"] = f"after {passed / 60:.1f} minutes; what follows {part!r} was not measured"
+        for part, found in _parts(name, chosen, minutes):
+            results[part] = found
             if json_file is not None:
                 write_json(json_file, results)
-            if "stopped" in results:
-                break
     print(json.dumps(results, indent=2))
+
+
+def _parts(name: str, device: str, minutes: float) -> Iterator[tuple[str, Any]]:
+    """The results as they come, each told at once; one more says where time was up."""
+    began = time.monotonic()
+    for part, found in importlib.import_module(f"benchmarks.{name.replace('-', '_')}").measure(device):
+        yield part, found
+        passed = time.monotonic() - began
+        print(f"{name}, {passed:.0f} s: {part}", file=sys.stderr, flush=True)
+        if passed > 60 * minutes:
+            yield "stopped", f"after {passed / 60:.1f} minutes, with {part!r}; what may follow was not measured"
+            return
 
 
 if __name__ == "__main__":
