@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from dropnas.search.fast import layout
 from dropnas.space.small_maps import tap_matrices
 
 SMALL = 32  # pixels of a map up to which products are faster; measured
@@ -93,7 +94,7 @@ def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tup
 def _is_small(maps: Tensor, kernels: Tensor) -> bool:
     """Whether a CPU is better served by matrix products: on small maps, and not with bfloat16."""
     pixels = maps.shape[1] * maps.shape[2]
-    return maps.device.type == "cpu" and maps.dtype != torch.bfloat16 and pixels <= SMALL
+    return layout.on_cpu(maps) and maps.dtype != torch.bfloat16 and pixels <= SMALL
 
 
 def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:
@@ -107,7 +108,7 @@ def _added(maps: Tensor, channels: int) -> Tensor:
     parts = maps.view(*maps.shape[:-1], -1, channels)
     if parts.shape[-2] == 1:
         return maps
-    if maps.device.type != "cpu":
+    if not layout.on_cpu(maps):
         return parts.sum(-2)
     first, second, *others = parts.unbind(-2)
     total = first + second
@@ -126,7 +127,7 @@ def _in_kernels(maps: Tensor, gradients: Sequence[Tensor], kernels: Sequence[Ten
     """The derivatives in the kernels; of wide ones on a CPU a few columns at a time, on maps padded to fit these."""
     width, padding = kernels[0].shape[-1], dilation * (kernels[0].shape[-1] // 2)
     pairs = list(zip(gradients, kernels, strict=True))
-    if width <= WIDEST or dilation > 1 or maps.device.type != "cpu":
+    if width <= WIDEST or dilation > 1 or not layout.on_cpu(maps):
         return [_in_columns(maps, gradient, each, (padding, padding), dilation) for gradient, each in pairs]
     parts: list[list[Tensor]] = [[] for _ in pairs]
     for first in range(0, width, WIDEST):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dropnas.search.fast import layout
 from dropnas.search.fast.layout import divides, phases, together
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
@@ -62,7 +63,7 @@ class State:
     @property
     def is_large(self) -> bool:
         """Whether operations are computed one by one rather than side by side."""
-        return self.maps.device.type == "cpu" and self.maps.numel() > SIDE_BY_SIDE * self.seeds
+        return layout.on_cpu(self.maps) and self.maps.numel() > SIDE_BY_SIDE * self.seeds
 
 
 class Sum:

@@ -8,6 +8,11 @@ sums) does not mind, so maps are put together again only once, after the sum at 
 from torch import Tensor
 
 
+def on_cpu(maps: Tensor) -> bool:
+    """Whether the way of a CPU is taken; it differs from a GPU's in its operations, not in what they give."""
+    return maps.device.type == "cpu"
+
+
 def divides(maps: Tensor) -> bool:
     """Whether maps have four grids of one size: both sides are even."""
     return maps.shape[1] % 2 == 0 and maps.shape[2] % 2 == 0

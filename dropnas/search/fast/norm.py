@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dropnas.search.fast import layout
 from dropnas.search.fast.norm_on_gpu import NormOnGpu
 
 
@@ -37,7 +38,7 @@ def batch_norm(
         rectify: whether a ReLU follows.
         shift: of each channel, after the scale, if given.
     """
-    if maps.device.type != "cpu":
+    if not layout.on_cpu(maps):
         return Normed(*NormOnGpu.apply(maps, scale, shift, epsilon, rectify))  # type: ignore[no-untyped-call]
     mean, variance = wide(maps.new_zeros(2, maps.shape[-1])).unbind()
     images, all_of_it = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W) in the same memory

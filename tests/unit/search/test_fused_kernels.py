@@ -27,6 +27,7 @@ from tests.unit.search.made_supernets import (
     make,
     masks_of,
 )
+from tests.unit.search.way_of_a_gpu import way_of_a_gpu
 
 pytest.importorskip("triton")
 EPSILON = 1e-5
@@ -190,10 +191,11 @@ def passed(
 
 @pytest.mark.usefixtures("interpreted")
 def test_a_cell_is_the_plain_one() -> None:
-    """Stride 2 and 1, odd maps, dropped operations, an edge by itself, two seeds."""
+    """All as on a GPU: stride 2 and 1, odd maps, dropped operations, an edge by itself, two seeds."""
     kept = torch.stack([masks_of(SMALL, 0.4, seed, cells=1) for seed in range(2)])
     supernets = [make(FastSupernet, SMALL, seed, cells=1) for seed in range(2)]
-    logits, _ = passed(supernets, SMALL, kept, 3, 2, fused=True)
+    with way_of_a_gpu():
+        logits, _ = passed(supernets, SMALL, kept, 3, 2, fused=True)
     for seed, ours in enumerate(supernets):
         plain, alphas = make(Supernet, SMALL, seed, cells=1), alphas_of(SMALL, seed)
         expected = plain.mix(images_of(3, seed, 2), alphas, kept[seed])
