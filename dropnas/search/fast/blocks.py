@@ -50,7 +50,7 @@ def normed(
     """
     scale = None if scales is None else side_by_side(scales)
     normal = batch_norm(maps, scale, norms[0].eps, rectify)
-    tally.note(norms, normal.mean.chunk(len(norms)), normal.variance.chunk(len(norms)))
+    tally.note(norms, normal.mean, normal.variance)
     return normal.maps
 
 
@@ -58,7 +58,7 @@ def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], tally: 
     """The batch norm of maps that equal norms (E, K) would give E times; the running statistics of all of them move."""
     normal = batch_norm(maps, None, norms[0][0].eps)
     for each in norms:
-        tally.note(each, normal.mean.chunk(len(each)), normal.variance.chunk(len(each)))
+        tally.note(each, normal.mean, normal.variance)
     return normal.maps
 
 

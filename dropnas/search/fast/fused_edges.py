@@ -75,7 +75,7 @@ def _answer(state: State, stages: Sequence[tuple[list[Any], ...]], joined: Itera
         )
         shape = Shape(state.seeds, size, dilation, stride, norms[0].eps)
         answer = convolved(state.maps, answer, next(joined), next(joined), shape)
-        tally.note(norms, answer.mean.unbind(), answer.unbiased.unbind())
+        tally.note(norms, answer.mean.flatten(), answer.unbiased.flatten())
     assert answer is not None
     return answer
 

@@ -68,7 +68,7 @@ def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: Tally) -> Tenso
     scale, shift = (side_by_side([getattr(norm, name) for norm in norms]) for name in ("weight", "bias"))
     last = maps.permute(0, 2, 3, 1).contiguous()
     normal = batch_norm(last, scale, norms[0].eps, shift=shift)
-    tally.note(norms, normal.mean.chunk(len(norms)), normal.variance.chunk(len(norms)))
+    tally.note(norms, normal.mean, normal.variance)
     return normal.maps
 
 

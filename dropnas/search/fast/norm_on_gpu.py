@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 
 class NormOnGpu(torch.autograd.Function):
-    """Gives the maps, their mean and their unbiased variance, as `norm.batch_norm` says."""
+    """Gives the maps, their mean and 1 / deviation, as `norm.batch_norm` says."""
 
     @staticmethod
     def forward(
@@ -28,10 +28,9 @@ class NormOnGpu(torch.autograd.Function):
         if rectify:
             out.relu_()
         ctx.save_for_backward(rows, mean, inverse, factor, out if rectify else None)
-        unbiased = (inverse.pow(-2) - epsilon) * (len(rows) / (len(rows) - 1))
-        ctx.mark_non_differentiable(mean, unbiased)
+        ctx.mark_non_differentiable(mean, inverse)
         ctx.set_materialize_grads(False)
-        return out.view(maps.shape), mean, unbiased
+        return out.view(maps.shape), mean, inverse
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]

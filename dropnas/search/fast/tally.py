@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dropnas.search.fast.norm import Inverse, unbiased
 from dropnas.search.supernet import Supernet
 
 
@@ -20,32 +21,42 @@ class Tally:
     """What the batch norms of a pass have seen.
 
     Attributes:
-        norms: one for each time that one saw the batch.
-        means, variances: what it saw, the variance unbiased.
+        norms: those that saw the same maps, one after another; a norm stands there each time that it saw the batch.
+        means, variances: what they saw side by side, each (norms * C,), the variance unbiased.
     """
 
-    norms: list[nn.BatchNorm2d] = field(default_factory=list)
+    norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
     means: list[Tensor] = field(default_factory=list)
-    variances: list[Tensor] = field(default_factory=list)
+    variances: list[Tensor | Inverse] = field(default_factory=list)
 
-    def note(self, norms: Sequence[nn.BatchNorm2d], means: Sequence[Tensor], variances: Sequence[Tensor]) -> None:
-        """Remember what each of these norms saw."""
-        self.norms.extend(norms)
-        self.means.extend(means)
-        self.variances.extend(variances)
+    def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor | Inverse) -> None:
+        """Remember what these norms saw."""
+        self.norms.append(norms)
+        self.means.append(mean)
+        self.variances.append(variance)
 
     @torch.no_grad()
     def write(self, shares: Mapping[nn.Module, "Share"] | None = None) -> None:
         """Move the running statistics, count the batch; `shares` says how far, all the way if not given."""
-        momentum: Any = self.norms[0].momentum
+        norms = [norm for alike in self.norms for norm in alike]
+        momentum: Any = norms[0].momentum
         steps: Any = 1
         if shares is not None:
-            momentum = [shares[norm].momentum for norm in self.norms]
-            steps = [shares[norm].batches for norm in self.norms]
-        for running, seen in (("running_mean", self.means), ("running_var", self.variances)):
-            torch._foreach_lerp_([getattr(norm, running) for norm in self.norms], seen, momentum)
-        counters: list[Any] = [norm.num_batches_tracked for norm in self.norms]
+            momentum = [shares[norm].momentum for norm in norms]
+            steps = [shares[norm].batches for norm in norms]
+        for running, seen in (("running_mean", self.means), ("running_var", self._variances())):
+            torch._foreach_lerp_([getattr(norm, running) for norm in norms], self._of_each(seen), momentum)
+        counters: list[Any] = [norm.num_batches_tracked for norm in norms]
         torch._foreach_add_(counters, steps)
+
+    def _variances(self) -> list[Tensor]:
+        late = [variance for variance in self.variances if isinstance(variance, Inverse)]
+        found = iter(unbiased(late) if late else ())
+        return [next(found) if isinstance(variance, Inverse) else variance for variance in self.variances]
+
+    def _of_each(self, seen: Sequence[Tensor]) -> list[Tensor]:
+        """The parts of the single norms."""
+        return [part for alike, values in zip(self.norms, seen, strict=True) for part in values.chunk(len(alike))]
 
 
 class Share(NamedTuple):

@@ -174,8 +174,10 @@ def test_what_most_trainings_in_a_row_wait_for_is_known(plan):
 def test_searches_whose_best_cell_is_transferred_run_before_others():
     behind = waiting(SMOKE)
     found = {run.name: behind[run.id] for run in SMOKE.runs.values() if run.stage == "search"}
-    assert found["digits-1000-340-original-dropnas-seed1"] == 2  # retrained, then augmented or transferred
-    assert found["digits-1000-340-original-snas-seed0"] == 1
+    data = SMOKE_PARAMETERS.datasets["cifar10"]
+    of_digits = f"{data.name}-{data.train_images}-{data.test_images}-original"
+    assert found[f"{of_digits}-dropnas-seed1"] == 2  # retrained, then augmented or transferred
+    assert found[f"{of_digits}-snas-seed0"] == 1
     assert all(behind[run.id] == 0 for run in SMOKE.runs.values() if run.stage in ("transfer", "table", "figure"))
 
 

@@ -1,13 +1,12 @@
 """What a GPU computes, in another way than a CPU, is the same; on a CPU, in double precision."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
-from dropnas.search.fast.norm import batch_norm
+from dropnas.search.fast.norm import Inverse, batch_norm, unbiased
 from dropnas.search.fast.norm_on_gpu import NormOnGpu
 from dropnas.space.spaces import SPACES
 from dropnas.training.seeding import generator
@@ -43,14 +42,16 @@ def test_batch_norm_and_its_derivatives(given: tuple[str, ...], rectify: bool) -
         for name in ("scale", "shift")
     )
     upstream = torch.randn((3, 4, 5, 6), generator=random, dtype=torch.float64)
-    found: Any = batch_norm(maps, scale, EPSILON, rectify, shift)
+    out, mean, variance = batch_norm(maps, scale, EPSILON, rectify, shift)
+    assert isinstance(variance, Inverse)
     expected = functional.batch_norm(maps.permute(0, 3, 1, 2), None, None, scale, shift, True, 0.1, EPSILON)
     expected = expected.permute(0, 2, 3, 1)
     expected = expected.relu() if rectify else expected
     rows = maps.detach().flatten(0, -2)
-    for one, other in zip(found, (expected, rows.mean(0), rows.var(0)), strict=True):
+    (of_all,) = unbiased([variance])
+    for one, other in ((out, expected), (mean, rows.mean(0)), (of_all, rows.var(0))):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
     inputs = [tensor for tensor in (maps, scale, shift) if tensor is not None]
-    ours, theirs = (torch.autograd.grad(out, inputs, upstream) for out in (found[0], expected))
+    ours, theirs = (torch.autograd.grad(each, inputs, upstream) for each in (out, expected))
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
