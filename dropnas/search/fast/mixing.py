@@ -82,7 +82,7 @@ class Whole:
         rows, columns = len(entries), len(entries[0])
         chosen = self.at([place for row in entries for places in row for place in places])
         chosen = chosen.view(len(chosen), rows, columns, -1)
-        return chosen[..., 0] if chosen.shape[-1] == 1 else chosen.sum(-1)
+        return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)  # a view going backward, too
 
 
 class _Chosen(torch.autograd.Function):

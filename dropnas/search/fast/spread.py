@@ -15,17 +15,18 @@ from torch.autograd.function import once_differentiable
 class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
-        stacked = _stacked(maps, len(weights))  # (K, operations, values)
-        ctx.save_for_backward(weights, stacked)
-        return _apart(_product(weights, stacked), maps[0])
+        stacked, parts = _stacked(maps, len(weights)), _parts(weights, maps[0].dtype)  # (K, operations, values)
+        ctx.save_for_backward(stacked, *parts)
+        ctx.wide = weights.dtype
+        return _apart(_product(parts, stacked), maps[0])
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        weights, stacked = ctx.saved_tensors
-        rows = _stacked(gradients, len(weights))  # (K, edges, values)
-        in_weights = (rows @ stacked.transpose(1, 2)).to(weights.dtype)
-        return in_weights, *_apart(_product(weights.transpose(1, 2), rows), gradients[0])
+        stacked, *parts = ctx.saved_tensors
+        rows = _stacked(gradients, len(stacked))  # (K, edges, values)
+        in_weights = (rows @ stacked.transpose(1, 2)).to(ctx.wide)
+        return in_weights, *_apart(_product([part.transpose(1, 2) for part in parts], rows), gradients[0])
 
 
 def spread(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -39,15 +40,20 @@ def spread(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return mixed
 
 
-def _product(weights: Tensor, matrices: Tensor) -> Tensor:
-    """Weights times matrices; where these are of a shorter type the weights are two such numbers, of which one alone
+def _parts(weights: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Weights in the type of the maps; where that is shorter they are the sum of two such numbers, of which one alone
     would round small differences between them away.
     """
-    if weights.dtype == matrices.dtype:
-        return weights @ matrices
-    high = weights.to(matrices.dtype)
-    rest = (weights - high).to(matrices.dtype)
-    return torch.baddbmm(rest @ matrices, high, matrices)
+    if weights.dtype == dtype:
+        return (weights,)
+    high = weights.to(dtype)
+    return high, (weights - high).to(dtype)
+
+
+def _product(parts: Sequence[Tensor], matrices: Tensor) -> Tensor:
+    """The weights of which these are the parts, times matrices."""
+    first, *rest = parts
+    return torch.baddbmm(rest[0] @ matrices, first, matrices) if rest else first @ matrices
 
 
 def _stacked(maps: Sequence[Tensor], groups: int) -> Tensor:

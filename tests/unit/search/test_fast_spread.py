@@ -1,0 +1,55 @@
+"""Weighted sums of equal maps for many edges, against single sums in double precision."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dropnas.search.fast.spread import spread
+from dropnas.training.seeding import generator
+
+SEEDS, EDGES, MAPS = 2, 3, 4
+
+
+def drawn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=generator(seed, "values"), dtype=torch.float64)
+
+
+def passed(dtype: torch.dtype, wide: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+    """The sums, and the derivatives in weights and maps; both with numbers that all these types hold."""
+    weights = drawn(SEEDS, EDGES, MAPS, seed=0).float().to(wide).requires_grad_()
+    maps = [drawn(2, 3, 5, SEEDS * 6, seed=1 + number).bfloat16().to(dtype).requires_grad_() for number in range(MAPS)]
+    upstream = [drawn(2, 3, 5, SEEDS * 6, seed=10 + edge).bfloat16().to(dtype) for edge in range(EDGES)]
+    sums = spread(weights, maps)
+    return list(sums), list(torch.autograd.grad(sums, [weights, *maps], upstream))
+
+
+def test_each_edge_has_its_own_weighted_sum() -> None:
+    sums, _ = passed(torch.float64, torch.float64)
+    weights = drawn(SEEDS, EDGES, MAPS, seed=0).float().double()
+    maps = [drawn(2, 3, 5, SEEDS * 6, seed=1 + number).bfloat16().double() for number in range(MAPS)]
+    for edge, found in enumerate(sums):
+        of_channels = weights[:, edge].repeat_interleave(6, dim=0)  # (K * C, maps)
+        expected = sum(of_channels[:, number] * each for number, each in enumerate(maps))
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_its_derivatives_are_those_of_differences() -> None:
+    weights = drawn(1, 2, 2, seed=0).requires_grad_()
+    maps = [drawn(1, 2, 2, 2, seed=1 + number).requires_grad_() for number in range(2)]
+    assert torch.autograd.gradcheck(lambda weights, *maps: spread(weights, maps), (weights, *maps))
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["sums", "derivatives"])
+def test_maps_in_bf16_round_no_more_than_their_sums(part: int) -> None:
+    """Weights in bf16 alone would be wrong by up to 2**-9 of themselves, which the sums of differing maps show."""
+    ours, exact = passed(torch.bfloat16, torch.float32)[part], passed(torch.float64, torch.float64)[part]
+    for found, expected in zip(ours, exact, strict=True):
+        assert (found.double() - expected).norm() < 2**-8 * expected.norm()
+
+
+def test_small_differences_between_weights_are_kept_in_bf16() -> None:
+    """The sum of a map and its opposite with weights that are the same in bf16."""
+    maps = drawn(1, 8, 8, 16, seed=1).bfloat16()
+    weights = torch.tensor([[[1.0 + 2**-12, 1.0]]])
+    (found,) = spread(weights, [maps, -maps])
+    torch.testing.assert_close(found.float(), maps.float() * 2**-12, rtol=2**-6, atol=0)
