@@ -1,6 +1,9 @@
 """Triton compiles the fused kernels for a GPU that is not here, to the last binary."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -20,6 +23,12 @@ pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the tests on 
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    with compiling_only(monkeypatch) as launched:
+        yield launched
+
+
+@contextmanager
+def compiling_only(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The names of the kernels that are launched; they are compiled, and not run."""
     from triton.runtime.jit import JITFunction
 
@@ -32,7 +41,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             found.append(self.__name__)
         return kernel
 
-    monkeypatch.setattr(JITFunction, "run", compile_only)
+    patch.setattr(JITFunction, "run", compile_only)
     with for_an_h100():
         yield found
 
@@ -62,15 +71,22 @@ def test_kernels_compile_for_an_h100(dtype: torch.dtype, compiled: list[str]) ->
     assert set(compiled) == ALL
 
 
-def test_what_a_program_needs_is_compiled_ahead(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_program_needs_is_compiled_ahead() -> None:
+    """In a process of its own, where nothing is compiled and Triton was imported once."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(check_compiling_ahead).result()
+
+
+def check_compiling_ahead() -> None:
     from triton.runtime.jit import JITFunction
 
     from dropnas.search.fast.ahead import compile_ahead
 
-    needs = program(torch.bfloat16, channels=32)  # which no other test compiles
-    assert compile_ahead(needs) >= len(ALL)
-    assert not compiled  # nothing was launched
-    monkeypatch.setattr(JITFunction, "_do_compile", lambda self, *_, **__: pytest.fail(f"{self.__name__} was not"))
-    needs()
-    assert set(compiled) == ALL
-    assert compile_ahead(needs) == 0
+    needs = program(torch.bfloat16, channels=16)
+    with pytest.MonkeyPatch.context() as patch, compiling_only(patch) as launched:
+        assert compile_ahead(needs) >= len(ALL)
+        assert not launched
+        patch.setattr(JITFunction, "_do_compile", lambda self, *_, **__: pytest.fail(f"{self.__name__} was not"))
+        needs()
+        assert set(launched) == ALL
+        assert compile_ahead(needs) == 0
