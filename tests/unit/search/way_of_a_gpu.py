@@ -17,9 +17,11 @@ def way_of_a_gpu() -> Iterator[None]:
     library = torch.library.Library("aten", "IMPL", "CPU")
     for name, formula in OF_A_GPU.items():
         library.impl(name, formula)
-    with mock.patch.object(layout, "on_cpu", lambda maps: False):
-        yield
-    library._destroy()
+    try:
+        with mock.patch.object(layout, "on_cpu", lambda maps: False):
+            yield
+    finally:
+        library._destroy()  # also after a failure, which must stay with its test
 
 
 def stats(rows: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
