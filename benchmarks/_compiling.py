@@ -42,7 +42,7 @@ def for_an_h100() -> Iterator[None]:
 
 def seconds_of_compiling(program: Callable[[], None]) -> dict[str, float]:
     """To compile what a program needs, by one thread and by one on each core."""
-    from dropnas.search.fast.ahead import compile_all, needed_by
+    from dropnas.search.triton.precompile import compile_all, needed_by
 
     with for_an_h100():
         needed = needed_by(program)

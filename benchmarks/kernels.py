@@ -22,7 +22,7 @@ from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.precision import Precision
 from dropnas.search.config import SearchConfig
-from dropnas.search.fast.supernet import FastSupernet
+from dropnas.search.engine.supernet import FastSupernet
 from dropnas.search.options import options_of
 from dropnas.search.program.draws import blank
 from dropnas.search.program.step import Step, start
@@ -51,7 +51,7 @@ def _of_searches() -> dict[str, Any]:
     """A step of one search and of four together, with either kind of kernels."""
     found = {}
     for precision in PRECISIONS:
-        for kernels, seeds in (("fused", 1), ("fused", 4), ("torch", 1)):
+        for kernels, seeds in (("triton", 1), ("triton", 4), ("torch", 1)):
             config = SearchConfig(precision=precision, kernels=kernels)  # type: ignore[arg-type]
             step = search_on_meta(config, ORIGINAL, seeds)
             with _of_type(precision):
@@ -61,7 +61,7 @@ def _of_searches() -> dict[str, Any]:
 
 
 def _compiling() -> dict[str, float]:
-    config = SearchConfig(precision="bf16", kernels="fused")
+    config = SearchConfig(precision="bf16", kernels="triton")
     step = search_on_meta(config, ORIGINAL, seeds=1)
     with as_on_a_gpu(launching=True), _of_type("bf16"):
         return seconds_of_compiling(lambda: step(config.batch_size))
@@ -74,7 +74,7 @@ def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step
     moving = start(supernets, [first_alphas(of_seed, space) for of_seed in configs], 1)
     draws = blank(1, seeds, config.batch_size, config.cells, len(space.operations), DEVICE)
     step = Step(config, options_of(config), supernets, moving, draws, _images(config.batch_size))
-    step.supernets.fused = config.kernels == "fused"
+    step.supernets.fused = config.kernels == "triton"
     return step
 
 
@@ -82,7 +82,7 @@ def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step
 def _of_type(precision: Precision) -> Iterator[None]:
     """Maps in the type that autocast, which `meta` lacks, would give them."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    with mock.patch("dropnas.search.fast.network._type_of_maps", lambda images: kind):
+    with mock.patch("dropnas.search.engine.network._type_of_maps", lambda images: kind):
         yield
 
 

@@ -169,7 +169,7 @@ class Trained:
         precision.apply(size.precision)
         self.made_at = time.perf_counter()
         config = SearchConfig(cells=size.cells, channels=size.channels, batch_size=size.batch, precision=size.precision)
-        config = replace(config, kernels="fused" if way == "together" else "torch")
+        config = replace(config, kernels="triton" if way == "together" else "torch")
         images = _noise(size, device)
         self.search: Any = (
             Search(replace(config, supernet=way), ORIGINAL, images, device)

@@ -108,7 +108,7 @@ class SearchConfig:
     flip: bool = True
     precision: Precision = "fp32"
     supernet: Literal["fast", "plain", "together"] = "fast"
-    kernels: Literal["fused", "torch"] = "fused"
+    kernels: Literal["torch", "triton"] = "torch"
 
     @property
     def asks_for_fast(self) -> bool:

@@ -21,7 +21,7 @@ from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas, spread
 from dropnas.search.config import SearchConfig
 from dropnas.search.course import Matrices, describe, matrices, not_finite
-from dropnas.search.fast.supernet import FastSupernet, is_known
+from dropnas.search.engine.supernet import FastSupernet, is_known
 from dropnas.search.start import first_alphas, first_supernet
 from dropnas.search.state import SearchState
 from dropnas.search.strategy import Strategy, make_optimisers, make_strategy

@@ -20,7 +20,7 @@ from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas
 from dropnas.search.config import PRESETS, SearchConfig
 from dropnas.search.course import Matrices, describe, matrices, not_finite
-from dropnas.search.fast.supernet import FastSupernet, is_known
+from dropnas.search.engine.supernet import FastSupernet, is_known
 from dropnas.search.options import options_of
 from dropnas.search.program.draws import blank, drawn
 from dropnas.search.program.step import Moving, Step, start
@@ -227,7 +227,7 @@ class SearchAlone:
 
 def _compiled(program: Callable[[], None]) -> None:
     """Compile the kernels that a step launches; Triton is imported only where there are any."""
-    from dropnas.search.fast.ahead import compile_ahead
+    from dropnas.search.triton.precompile import compile_ahead
 
     compile_ahead(program)
 

@@ -19,12 +19,12 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.search.architecture import Alphas, alpha_adjust, kept_softmax
 from dropnas.search.config import DropoutOptions, SearchConfig
 from dropnas.search.dropout import Kept
-from dropnas.search.fast.fused_edges import check_kernels
-from dropnas.search.fast.supernet import FastSupernet
-from dropnas.search.fast.together import SupernetsTogether
+from dropnas.search.engine.supernet import FastSupernet
+from dropnas.search.engine.together import SupernetsTogether
 from dropnas.search.program.descent import Averages, adam, clipped, only, sgd
 from dropnas.search.program.draws import Draws
 from dropnas.search.supernet import REDUCE, Supernet
+from dropnas.search.triton.fused_edges import check_kernels
 from dropnas.training.precision import autocast
 
 
@@ -98,7 +98,7 @@ class Step:
         """Take K supernets, what moves, the draws of an epoch and all training images, on one device."""
         self.config, self.options, self.images = config, options, images
         self.moving, self.draws = moving, draws
-        self.fused = config.kernels == "fused" and moving.weights.is_cuda
+        self.fused = config.kernels == "triton" and moving.weights.is_cuda
         if self.fused:
             check_kernels()
         self.supernets = SupernetsTogether(supernets, self.fused)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dropnas.search.architecture import Alphas, initial_alphas
 from dropnas.search.dropout import sample_masks
-from dropnas.search.fast.supernet import FastSupernet
+from dropnas.search.engine.supernet import FastSupernet
 from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.initialisation import initialise

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from dropnas.search.fast.depthwise import depthwise
-from dropnas.search.fast.layout import phases, together
-from dropnas.search.fast.norm import batch_norm
+from dropnas.search.engine.depthwise import depthwise
+from dropnas.search.engine.layout import phases, together
+from dropnas.search.engine.norm import batch_norm
 
 EXACT = 1e-12
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dropnas.search.fast.spread import spread
+from dropnas.search.engine.parameter_free import spread
 from dropnas.training.seeding import generator
 
 SEEDS, EDGES, MAPS = 2, 3, 4

@@ -12,8 +12,8 @@ from torch import Tensor
 from dropnas.search.architecture import Alphas, initial_alphas, mixtures
 from dropnas.search.config import PRESETS, SearchConfig
 from dropnas.search.dropout import drop_groups, sample_masks
-from dropnas.search.fast import edges as fast_edges
-from dropnas.search.fast.supernet import FastSupernet, is_known
+from dropnas.search.engine import edges as fast_edges
+from dropnas.search.engine.supernet import FastSupernet, is_known
 from dropnas.search.stage import supernet_class
 from dropnas.search.state import SearchState
 from dropnas.search.strategy import GroupedDropout, make_optimisers

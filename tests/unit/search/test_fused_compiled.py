@@ -48,7 +48,7 @@ def compiling_only(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def program(dtype: torch.dtype, channels: int) -> Callable[[], None]:
     """Two operations mixed, forward and backward, with every kernel in it."""
-    from dropnas.search.fast.fused import Shape, convolved, mixed
+    from dropnas.search.triton.fused import Shape, convolved, mixed
 
     maps = torch.randn(2, 8, 8, channels, dtype=dtype, requires_grad=True)
     weights = [
@@ -80,7 +80,7 @@ def test_what_a_program_needs_is_compiled_ahead() -> None:
 def check_compiling_ahead() -> None:
     from triton.runtime.jit import JITFunction
 
-    from dropnas.search.fast.ahead import compile_ahead
+    from dropnas.search.triton.precompile import compile_ahead
 
     needs = program(torch.bfloat16, channels=16)
     with pytest.MonkeyPatch.context() as patch, compiling_only(patch) as launched:

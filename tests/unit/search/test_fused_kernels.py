@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from dropnas.search import fast
+from dropnas.search import triton as backend
 from dropnas.search.architecture import kept_rows
-from dropnas.search.fast.supernet import FastSupernet
-from dropnas.search.fast.together import SupernetsTogether
+from dropnas.search.engine.supernet import FastSupernet
+from dropnas.search.engine.together import SupernetsTogether
 from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import ORIGINAL, SearchSpace
 from dropnas.training.seeding import generator
@@ -38,8 +38,8 @@ def forget_triton() -> dict[str, Any]:
     """Have it and what uses it imported anew, but for its compiled part; gives what was imported."""
     names = [name for name in sys.modules if name.partition(".")[0] == "triton" and not name.startswith("triton._C")]
     for name in ("kernels", "fused"):
-        vars(fast).pop(name, None)  # else `from dropnas.search.fast import kernels` finds the old one
-        names += [each for each in [f"{fast.__name__}.{name}"] if each in sys.modules]
+        vars(backend).pop(name, None)  # else `from dropnas.search.triton import kernels` finds the old one
+        names += [each for each in [f"{backend.__name__}.{name}"] if each in sys.modules]
     return {name: sys.modules.pop(name) for name in names}
 
 
@@ -121,7 +121,7 @@ def test_convolutions_of_several_tiles(size: int, dilation: int, stride: int) ->
 
 
 def assert_of_a_state(case: dict[str, Any], seed: int) -> None:
-    from dropnas.search.fast.fused import Shape, convolved
+    from dropnas.search.triton.fused import Shape, convolved
 
     batch, height, width, channels, seeds, edges, *rest = case.values()
     shape, groups = Shape(seeds, *rest, EPSILON), seeds * edges
@@ -143,7 +143,7 @@ def assert_of_a_state(case: dict[str, Any], seed: int) -> None:
 @pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize(("size", "channels", "side"), [(3, 16, 8), (5, 5, 3)])
 def test_a_second_convolution_reads_normalised_maps(size: int, channels: int, side: int) -> None:
-    from dropnas.search.fast.fused import Answer, Shape, convolved
+    from dropnas.search.triton.fused import Answer, Shape, convolved
 
     groups, shape = 2, Shape(2, size, 1, 1, EPSILON)
     maps = drawn(groups, 3, side, side, channels, seed=0)
@@ -158,7 +158,7 @@ def test_a_second_convolution_reads_normalised_maps(size: int, channels: int, si
 @pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize(("kinds", "seeds", "edges", "channels"), [(4, 2, 2, 5), (1, 1, 3, 16)])
 def test_mixtures(kinds: int, seeds: int, edges: int, channels: int) -> None:
-    from dropnas.search.fast.fused import Answer, mixed
+    from dropnas.search.triton.fused import Answer, mixed
 
     maps = [drawn(seeds * edges, 3, 5, 4, channels, seed=kind) for kind in range(kinds)]
     weights = drawn(kinds, seeds * edges, seed=9)

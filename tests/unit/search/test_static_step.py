@@ -24,7 +24,7 @@ def deterministic() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize("kernels", ["fused", "torch"])
+@pytest.mark.parametrize("kernels", ["triton", "torch"])
 @pytest.mark.parametrize("strategy", sorted(PRESETS))
 def test_a_step_looks_at_nothing_and_stays_on_its_device(strategy: str, kernels: str) -> None:
     config = replace(SMALL, strategy=strategy, kernels=kernels)  # type: ignore[arg-type]
@@ -45,7 +45,7 @@ def test_an_operation_that_a_space_has_twice() -> None:
 
 
 def test_fused_kernels_are_fewer_and_move_less() -> None:
-    found = [search_on_meta(replace(SMALL, kernels=kernels), SPACES["original"], 1) for kernels in ("fused", "torch")]  # type: ignore[arg-type]
+    found = [search_on_meta(replace(SMALL, kernels=kernels), SPACES["original"], 1) for kernels in ("triton", "torch")]  # type: ignore[arg-type]
     fused, torchs = (counted(lambda of=step: of(8), 8) for step in found)
     assert fused["kernels"] < 0.7 * torchs["kernels"]
     assert fused["gigabytes"] < torchs["gigabytes"]

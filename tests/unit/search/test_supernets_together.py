@@ -12,10 +12,10 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dropnas.search.architecture import Alphas, kept_rows
-from dropnas.search.fast import edges as fast_edges
-from dropnas.search.fast.norm import batch_norm
-from dropnas.search.fast.supernet import FastSupernet
-from dropnas.search.fast.together import SupernetsTogether
+from dropnas.search.engine import edges as fast_edges
+from dropnas.search.engine.norm import batch_norm
+from dropnas.search.engine.supernet import FastSupernet
+from dropnas.search.engine.together import SupernetsTogether
 from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import ORIGINAL, SPACES, SearchSpace
 from dropnas.training.initialisation import initialise

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dropnas.search.fast.norm import Inverse, batch_norm, unbiased
-from dropnas.search.fast.norm_on_gpu import NormOnGpu
+from dropnas.search.engine.norm import Inverse, batch_norm, unbiased
+from dropnas.search.engine.norm_on_gpu import NormOnGpu
 from dropnas.space.spaces import SPACES
 from dropnas.training.seeding import generator
 from tests.unit.search.made_supernets import masks_of

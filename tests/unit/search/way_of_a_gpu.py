@@ -8,7 +8,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from dropnas.search.fast import layout
+from dropnas.search.engine import layout
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from dropnas.search.fast import layout
+from dropnas.search.engine import layout
 from dropnas.space.small_maps import tap_matrices
 
 SMALL = 32  # pixels of a map up to which products are faster; measured

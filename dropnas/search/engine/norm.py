@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dropnas.search.fast import layout
-from dropnas.search.fast.norm_on_gpu import NormOnGpu
+from dropnas.search.engine import layout
+from dropnas.search.engine.norm_on_gpu import NormOnGpu
 
 
 def wide(values: Tensor) -> Tensor:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.search.fast.blocks import normed, pointwise_of, reduced, side_by_side
-from dropnas.search.fast.cell import mixed_cell
-from dropnas.search.fast.mixing import Weights
-from dropnas.search.fast.norm import batch_norm, wide
-from dropnas.search.fast.tally import Tally
+from dropnas.search.engine.blocks import normed, pointwise_of, reduced, side_by_side
+from dropnas.search.engine.cell import mixed_cell
+from dropnas.search.engine.mixing_weights import Weights
+from dropnas.search.engine.norm import batch_norm, wide
+from dropnas.search.engine.running_statistics import Tally
 from dropnas.search.supernet import Supernet
 from dropnas.space.operations import FactorizedReduce
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from dropnas.search.fast.mixing import of_rows
-from dropnas.search.fast.network import mixed_network
-from dropnas.search.fast.supernet import FastSupernet
-from dropnas.search.fast.tally import Shares, Tally
+from dropnas.search.engine.mixing_weights import of_rows
+from dropnas.search.engine.network import mixed_network
+from dropnas.search.engine.running_statistics import Shares, Tally
+from dropnas.search.engine.supernet import FastSupernet
 
 
 class SupernetsTogether:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropnas.search.fast.blocks import (
+from dropnas.search.engine.blocks import (
     depthwise_of,
     normed,
     pointwise_of,
@@ -22,13 +22,13 @@ from dropnas.search.fast.blocks import (
     shared_norm,
     side_by_side,
 )
-from dropnas.search.fast.depthwise import depthwise
-from dropnas.search.fast.edges import LEAVING, Edge, Leaving, State, Sum, steps
-from dropnas.search.fast.fused_edges import add_convolutions
-from dropnas.search.fast.mixing import Weights, Whole
-from dropnas.search.fast.spread import spread
-from dropnas.search.fast.tally import Tally
+from dropnas.search.engine.depthwise import depthwise
+from dropnas.search.engine.edges import LEAVING, Edge, Leaving, State, Sum, steps
+from dropnas.search.engine.mixing_weights import Weights, Whole
+from dropnas.search.engine.parameter_free import spread
+from dropnas.search.engine.running_statistics import Tally
 from dropnas.search.supernet import Cell
+from dropnas.search.triton.fused_edges import add_convolutions
 from dropnas.space.names import INPUTS
 from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNorm, SepConv, Zero
 from dropnas.space.spaces import NODES

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.search.fast.depthwise import depthwise
-from dropnas.search.fast.norm import batch_norm
-from dropnas.search.fast.pointwise import pointwise
-from dropnas.search.fast.tally import Tally
+from dropnas.search.engine.depthwise import depthwise
+from dropnas.search.engine.norm import batch_norm
+from dropnas.search.engine.pointwise import pointwise
+from dropnas.search.engine.running_statistics import Tally
 from dropnas.space.operations import FactorizedReduce
 
 

@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dropnas.search.fast import kernels as on_tiles
+from dropnas.search.triton import kernels as on_tiles
 
 BYTES = 8192  # of a tile of maps: so many that a program keeps its numbers in registers
 LEAST = 16  # rows and columns of a matrix product of Triton's

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.search.fast.edges import Edge, State, Sum, steps
-from dropnas.search.fast.mixing import Whole
-from dropnas.search.fast.tally import Tally
+from dropnas.search.engine.edges import Edge, State, Sum, steps
+from dropnas.search.engine.mixing_weights import Whole
+from dropnas.search.engine.running_statistics import Tally
 
 if TYPE_CHECKING:
-    from dropnas.search.fast.fused import Answer
+    from dropnas.search.triton.fused import Answer
 
 AT_ONCE = 4  # kinds of operations that are mixed in one pass
 
@@ -38,7 +38,7 @@ def add_convolutions(
     state: State, kinds: Sequence[Sequence[Edge]], weights: Whole, sums: Sequence[Sum], tally: Tally
 ) -> None:
     """Add the convolutions of each kind, all on the same edges, to the nodes."""
-    from dropnas.search.fast.fused import mixed
+    from dropnas.search.triton.fused import mixed
 
     for some in _at_once(kinds):
         stages = [_stages(alike) for alike in some]
@@ -66,7 +66,7 @@ def _stages(alike: Sequence[Edge]) -> list[tuple[list[Any], ...]]:
 
 def _answer(state: State, stages: Sequence[tuple[list[Any], ...]], joined: Iterator[Tensor], tally: Tally) -> "Answer":
     """What equal operations give before their last batch norm, with their weights taken from `joined`."""
-    from dropnas.search.fast.fused import Answer, Shape, convolved
+    from dropnas.search.triton.fused import Answer, Shape, convolved
 
     answer: Answer | None = None
     for depthwise, _, norms in stages:

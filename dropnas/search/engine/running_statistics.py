@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dropnas.search.fast.norm import Inverse, unbiased
+from dropnas.search.engine.norm import Inverse, unbiased
 from dropnas.search.supernet import Supernet
 
 

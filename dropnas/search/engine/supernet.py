@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from dropnas.search.architecture import Alphas, Mixture, kept_rows
-from dropnas.search.fast.mixing import Weights, of_mixture, of_rows
-from dropnas.search.fast.network import mixed_network
-from dropnas.search.fast.tally import Tally
+from dropnas.search.engine.mixing_weights import Weights, of_mixture, of_rows
+from dropnas.search.engine.network import mixed_network
+from dropnas.search.engine.running_statistics import Tally
 from dropnas.search.supernet import Supernet
 from dropnas.space.names import NON_PARAMETERISED, PARAMETERISED
 from dropnas.space.spaces import SearchSpace

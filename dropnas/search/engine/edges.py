@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.search.fast import layout
-from dropnas.search.fast.layout import divides, phases, together
+from dropnas.search.engine import layout
+from dropnas.search.engine.layout import divides, phases, together
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
 
