@@ -1,8 +1,8 @@
-"""One attempt at a run, or at runs that train as one: the stage fills their folders, then each is published.
+"""One attempt at a run, or at a group of runs that train together: the stage fills their folders, each is published.
 
-Design choices: a run by itself is a company of one. Each run of a company has its own lease, scratch folder, log of
-attempts and record; device and inputs are taken once. A member that fails does not end the others. The seconds that a
-run is recorded with are its share of the time that the whole company took.
+Design choices: a single run is a group of one. Each run of a group has its own lease, scratch folder, log of attempts
+and record; device and inputs are taken once. A run that fails does not end the others. The seconds that a run is
+recorded with are its share of the time that the group took.
 """
 
 import os
@@ -35,29 +35,29 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Member:
-    """A run of a company.
+class LeasedRun:
+    """A run of a group.
 
     Attributes:
         spec: as `dropnas.execute.read_spec` gives it.
         attempts: at it; the last one is this one.
-        give_back: gives its lease back, before the company is done.
+        release: of its lease, before the group is done.
     """
 
     spec: Spec
     attempts: Attempts
-    give_back: Callable[[], object]
+    release: Callable[[], object]
 
 
-class Company:
+class RunGroup:
     """Runs that have all but the seed in common, whose leases are held; most often just one.
 
     Args:
         members: none of them published.
-        failures: where a member that fails is noted.
+        failures: where a run that fails is noted.
     """
 
-    def __init__(self, members: Sequence[Member], store: Store, progress: Progress, failures: Failures) -> None:
+    def __init__(self, members: Sequence[LeasedRun], store: Store, progress: Progress, failures: Failures) -> None:
         self.store, self.progress, self.failures = store, progress, failures
         self._members, self.device = list(members), "cpu"
 
@@ -91,24 +91,24 @@ class Company:
                 member.attempts.begin()
 
     def _each_fails_by(self, work: Callable[[], None]) -> None:
-        """Work that all members need."""
+        """Work that all runs need."""
         if specs := [member.spec for member in self.members]:
             with self.failures.of(*specs):
                 work()
 
     @property
-    def members(self) -> list[Member]:
+    def members(self) -> list[LeasedRun]:
         """Those that did not fail."""
         return [member for member in self._members if member.spec["id"] not in self.failures.ids]
 
     def _prepare(self, stack: ExitStack) -> None:
-        """Check the inputs, take a device, and keep the members that are to be trained now."""
+        """Check the inputs, take a device, and keep the runs that are to be trained now."""
         spec = self.members[0].spec
         inputs = _inputs(spec, self.store)
         self.device = _device(spec, stack, self.progress)
         if len(self.members) > 1:
             configs, spaces = [_config(member.spec) for member in self.members], self._workspaces()
-            self._keep(entry(spec["stage"], configs[0], "first")(configs, inputs, spaces))
+            self._keep(entry(spec["stage"], "first")(configs, inputs, spaces))
 
     def _keep(self, chosen: Sequence[int]) -> None:
         kept = [self.members[index] for index in chosen]
@@ -117,7 +117,7 @@ class Company:
                 member.attempts.share(len(kept))
             else:
                 member.attempts.withdraw()
-                member.give_back()
+                member.release()
         self._members = kept
 
     def _compute(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class Company:
             with self.failures.of(member.spec):
                 member.attempts.stopped()
 
-    def _publish(self, member: Member, records: dict[str, Any]) -> bool:
+    def _publish(self, member: LeasedRun, records: dict[str, Any]) -> bool:
         spec = member.spec
         with self.failures.of(spec):
             staged = self.store.scratch(spec["id"]) / "staged"
@@ -171,8 +171,8 @@ def compute(specs: Sequence[Spec], outs: Sequence[Path], workspaces: Sequence[Wo
     stage, inputs = specs[0]["stage"], _inputs(specs[0], store)
     configs = [_config(spec) for spec in specs]
     if len(specs) == 1:
-        return [entry(stage, configs[0])(configs[0], inputs, outs[0], workspaces[0])]
-    results: list[Any] = entry(stage, configs[0], "run_together")(configs, inputs, outs, workspaces)
+        return [entry(stage)(configs[0], inputs, outs[0], workspaces[0])]
+    results: list[Any] = entry(stage, "run_group")(configs, inputs, outs, workspaces)
     return results
 
 
@@ -214,7 +214,7 @@ def recorded(
 
 
 def common_part(spec: Spec) -> Any:
-    """What runs that may train as one have in common; None for a run that trains alone."""
+    """What runs of one group have in common; None for a run that trains by itself."""
     shared = common(_config(spec))
     return shared and [spec[key] for key in ("stage", "inputs", "machine", "location")] + [shared]
 

@@ -23,7 +23,7 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
 from dropnas.report.config import FigureName, PeersName, TableName
-from dropnas.search.config import PRESETS, TWO_LEVEL, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.spaces import SPACES
 
 TABLES: tuple[TableName, ...] = ("table1", "table2", "table3", "table4", "table5", "table6")
@@ -101,8 +101,8 @@ class Machine:
         threads: CPU threads of one job; fixed, because they change the rounding of sums.
         workers: processes that decode ImageNet's images.
         runs_per_job: how many runs of a stage share one process; where it says nothing of searches, those that train
-            together (`search.supernet: together`) share one.
-        seeds_at_once: how many of them train together at most; 0 takes as many as memory holds.
+            as one group (`search.group_seeds`) share one.
+        seeds_at_once: how many train as one group at most; 0 takes as many as memory holds.
         transfer_processes: processes that train on ImageNet together, each with GPU, threads and memory.
         checkpoint_seconds: between two checkpoints; a killed run loses at most so much.
         memory_mb, runtime_minutes: what a training job asks a cluster for; the memory bounds `seeds_at_once` on a CPU.
@@ -308,7 +308,7 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
     labels = [*(method.label for method in parameters.methods), *(space.label for space in parameters.spaces)]
     keys = {slug(label) for label in labels}  # of rows and columns
     require(len(keys) == len(labels), "methods, spaces", "a label stands twice")
-    taken = {"dropnas", "random", *PRESETS, *TWO_LEVEL, *SPACES} & keys
+    taken = {"dropnas", "random", *STRATEGIES, *SPACES} & keys
     require(not taken, "methods, spaces", f"the label {', '.join(sorted(taken))} is the paper's", "choose another")
     parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
     for name, value in parameters.search.options.items():
@@ -316,10 +316,10 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
         require(not varied, f"search.options.{name}", f"{value!r} is what the tables compare", "name it in methods")
     for method in parameters.methods:
         where = f"methods ({method.label}).strategy"
-        hint = f"known: {', '.join((*PRESETS, *TWO_LEVEL))}; or package.module:ATTRIBUTE"
-        known = method.strategy in (*PRESETS, *TWO_LEVEL) or is_reference(method.strategy)
+        hint = f"known: {', '.join(STRATEGIES)}; or package.module:ATTRIBUTE"
+        known = method.strategy in STRATEGIES or is_reference(method.strategy)
         require(known, where, f"no strategy {method.strategy!r}", hint)
-        plain = method.strategy not in TWO_LEVEL or not method.options
+        plain = method.strategy in PRESETS or is_reference(method.strategy) or not method.options
         require(plain, f"methods ({method.label}).options", f"{method.strategy} has no options", "remove them")
         if method.strategy in PRESETS:
             parse(DropoutOptions, dict(method.options), f"{file}: methods ({method.label}).options")

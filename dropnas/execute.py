@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.compute import Company, Member, common_part, compute_beside
+from dropnas.compute import LeasedRun, RunGroup, common_part, compute_beside
 from dropnas.config import Machine, parse
 from dropnas.errors import DropnasError
 from dropnas.failures import Failures
@@ -75,7 +75,7 @@ def execute(
         check(root / plan)
     store, failures = Store(root), Failures(root)
     advance = _advance if _leads() else _advance_beside
-    for left in _companies(specs, failures):
+    for left in _groups(specs, failures):
         while left:
             if warned():
                 for spec in left:
@@ -89,17 +89,17 @@ def execute(
     return len(failures.ids)
 
 
-def _companies(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[dict[str, Any]]]:
+def _groups(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[dict[str, Any]]]:
     """The runs, those that may train as one together, in the order of the first ones."""
     found: list[tuple[Any, list[dict[str, Any]]]] = []
     for spec in specs:
         with failures.of(spec):
             shared = common_part(spec)
-            company = next((members for other, members in found if shared and other == shared), None)
-            if company is None:
+            group = next((members for other, members in found if shared and other == shared), None)
+            if group is None:
                 found.append((shared, [spec]))
             else:
-                company.append(spec)
+                group.append(spec)
     return [members for _, members in found]
 
 
@@ -126,14 +126,14 @@ def read_spec(path: Path, stage: str) -> dict[str, Any]:
 def _advance(
     specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
 ) -> set[str]:
-    """Compute runs of one company, those of them that nobody else works on; gives the ids of those that are published.
+    """Compute runs of one group, those of them that nobody else works on; gives the ids of those that are published.
 
     It waits for no lease while it holds another, so that two processes cannot wait for each other.
     """
     with ExitStack() as stack:
         members = [one for spec in specs if (one := _member(spec, store, stack, failures))]
         published = {one.spec["id"] for one in members if _is_finished(one.spec, store, progress, failures)}
-        published = published or Company(members, store, progress, failures).attempt()
+        published = published or RunGroup(members, store, progress, failures).attempt()
     for identity in published:
         store.discard_scratch(identity)
     return published
@@ -151,11 +151,11 @@ def _advance_beside(
     return {spec["id"] for spec in specs}
 
 
-def _member(spec: dict[str, Any], store: Store, stack: ExitStack, failures: Failures) -> Member | None:
+def _member(spec: dict[str, Any], store: Store, stack: ExitStack, failures: Failures) -> LeasedRun | None:
     """A run with its lease; None where another process holds that, or the run failed."""
     own, scratch = stack.enter_context(ExitStack()), store.scratch(spec["id"])
     with failures.of(spec):
-        return Member(spec, Attempts(scratch), own.close) if own.enter_context(lease_now(scratch)) else None
+        return LeasedRun(spec, Attempts(scratch), own.close) if own.enter_context(lease_now(scratch)) else None
     return None
 
 

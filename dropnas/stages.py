@@ -20,9 +20,9 @@ class Stage:
 
     Attributes:
         module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
-        together: the entry module of runs that may train as one, where the configuration has `seeds_together`. Beside
-            `run` it has `first(configs, inputs, workspaces)`, which of some runs to train now, and
-            `run_together(configs, inputs, outs, workspaces)`.
+        grouped: whether runs that differ in the seed alone may train as one group, where the configuration has
+            `group_seeds`. Its module then also has `first(configs, inputs, workspaces)`, which of some runs to train
+            now, and `run_group(configs, inputs, outs, workspaces)`.
         config: the type of its configuration.
         trains: whether it needs torch and a device; the others run where the workflow runs.
         reads_heavy: of which stages' runs it reads weights or images; of its other inputs it needs the light part.
@@ -32,14 +32,12 @@ class Stage:
     config: type
     trains: bool
     reads_heavy: tuple[str, ...] = ()
-    together: str = ""
+    grouped: bool = False
 
 
 STAGES: dict[str, Stage] = {
     "data": Stage("dropnas.data.prepare", DatasetConfig, trains=False),
-    "search": Stage(
-        "dropnas.search.stage", SearchConfig, trains=True, reads_heavy=("data",), together="dropnas.search.company"
-    ),
+    "search": Stage("dropnas.search.stage", SearchConfig, trains=True, reads_heavy=("data",), grouped=True),
     "derive": Stage("dropnas.search.derive", DeriveConfig, trains=False),
     "sample": Stage("dropnas.search.sample", SampleConfig, trains=False),
     "peer": Stage("dropnas.evaluate.peer", PeerConfig, trains=False),
@@ -57,28 +55,25 @@ STAGES: dict[str, Stage] = {
 
 
 def references(config: Any) -> tuple[str, ...]:
-    """The `module:ATTRIBUTE` names in a configuration: code of the user's that the run needs."""
+    """The `module:ATTRIBUTE` names of code that a configuration chooses: methods, backends, and a user's own."""
     values = [*vars(config).values(), *getattr(config, "options", {}).values()]
-    return tuple(value for value in values if isinstance(value, str) and is_reference(value))
+    users = (value for value in values if isinstance(value, str) and is_reference(value))
+    return (*getattr(config, "code", ()), *users)
 
 
 def code_of(stage: str, config: Any) -> str:
     """The code fingerprint of a run; of a dataset the version of its preparation."""
     if stage == "data":
         return f"preparation-{PREPARATION}"
-    return fingerprint(_module(stage, config), references(config))
+    return fingerprint(STAGES[stage].module, references(config))
 
 
 def common(config: Any) -> Any:
-    """What runs that may train as one have in common: all but the seed. None for a run that trains alone."""
-    return replace(config, seed=0) if getattr(config, "seeds_together", False) else None
+    """What runs of one group have in common: all but the seed. None for a run that trains by itself."""
+    return replace(config, seed=0) if getattr(config, "group_seeds", False) else None
 
 
-def _module(stage: str, config: Any) -> str:
-    return STAGES[stage].module if common(config) is None else STAGES[stage].together
-
-
-def entry(stage: str, config: Any = None, function: str = "run") -> Callable[..., Any]:
+def entry(stage: str, function: str = "run") -> Callable[..., Any]:
     """A function of a stage's module, imported only now: deriving and tabulating start without torch."""
-    found: Callable[..., Any] = getattr(import_module(_module(stage, config)), function)
+    found: Callable[..., Any] = getattr(import_module(STAGES[stage].module), function)
     return found

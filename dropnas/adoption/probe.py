@@ -23,9 +23,9 @@ def main(cases: Path) -> None:
             sys.exit("the code that is there is not the code that made the runs")
         out = Path(case["out"])
         out.mkdir(parents=True)
-        together = getattr(config, "seeds_together", False)  # which code from before it does not know
-        compute = entry(stage, config) if together else entry(stage)
-        compute(config, [Path(source) for source in case["inputs"]], out, Workspace(out.parent / "scratch", "probe"))
+        entry(stage)(
+            config, [Path(source) for source in case["inputs"]], out, Workspace(out.parent / "scratch", "probe")
+        )
 
 
 if __name__ == "__main__":

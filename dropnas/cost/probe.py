@@ -32,13 +32,12 @@ from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
 from dropnas.provenance.environment import environment
-from dropnas.search.stage import Search, new_search
+from dropnas.search.stage import new_group
 from dropnas.space.published import load_genotype
-from dropnas.space.spaces import find_space
 from dropnas.stages import STAGES
 from dropnas.training import determinism, precision
 from dropnas.training.devices import claimed
-from dropnas.training.ranks import ALONE
+from dropnas.training.ranks import SINGLE
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
@@ -170,20 +169,16 @@ def _seconds(work: Callable[[int], object], size: int, device: str) -> float:
 
 
 def _search(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
-    search = new_search(config, find_space(config.space), _noise(shape.train, shape, device), device)
-    trained = search.steps_per_epoch * config.batch_size  # as the strategy uses the images
-    numbers = itertools.cycle(range(search.steps_per_epoch))
-    search.start_epoch(0)
+    group = new_group([config], _noise(shape.train, shape, device), device)
+    trained = group.steps_per_epoch * config.batch_size  # as the strategy uses the images
+    of_size = {config.batch_size: group} if device.startswith("cuda") else {}  # there only whole batches are worth it
 
     def train(size: int) -> None:
-        if isinstance(search, Search):
-            search.config = replace(config, batch_size=size)
-            search.step(0, 0)
-        else:  # a program has one size, the protocol's, and passes over an epoch
-            number = next(numbers)
-            if not number:
-                search.start_epoch(0)
-            search.step(0, number)
+        if size not in of_size and not device.startswith("cuda"):
+            of_size[size] = new_group([replace(config, batch_size=size)], _noise(2 * size, shape, device), device)
+        chosen = of_size.get(size, group)
+        chosen.start_epoch(0)
+        chosen.step(0, 0)
 
     return Timed(train, None, min(config.batch_size, shape.train), trained, 0)
 
@@ -207,7 +202,7 @@ def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
     small = replace(config, batch_size=SMALLEST, micro_batch=SMALLEST)
     training, testing = (_placeholder(folder, split) for split in ("train", "test"))
     workspace = Workspace(folder, "", device)
-    transfer = Transfer(small, load_genotype(GENOTYPE), training, testing, workspace, ALONE)
+    transfer = Transfer(small, load_genotype(GENOTYPE), training, testing, workspace, SINGLE)
     transfer.start_epoch(0)
     side = config.image_size
     noise = torch.randint(0, 256, (1, 3, side, side), dtype=torch.uint8, generator=generator(0, "noise"))

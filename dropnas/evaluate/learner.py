@@ -17,8 +17,8 @@ from dropnas.evaluate.stack import EvaluationNetwork, Forward
 from dropnas.precision import Precision
 from dropnas.training.at_once import AtOnce
 from dropnas.training.metrics import Row
-from dropnas.training.ranks import ALONE, Ranks
-from dropnas.training.sgd import SGD
+from dropnas.training.optimisers import SGD
+from dropnas.training.ranks import SINGLE, Ranks
 
 TOP5_CLASSES = 6  # with five classes or fewer, every guess is among the first five
 
@@ -68,9 +68,9 @@ class Learner:
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
         self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # top-1 hits, top-5 hits, images of a test
 
-    def moving(self) -> list[Tensor]:
+    def changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
-        return [*self.network.parameters(), *self.network.buffers(), *self.optimiser.momenta, self.sums]
+        return [*self.network.parameters(), *self.network.buffers(), *self.optimiser.tensors(), self.sums]
 
     def start_epoch(self, learning_rate: float) -> None:
         """Set the epoch's learning rate, and its sums to zero."""
@@ -85,8 +85,9 @@ class Learner:
     def descend(self) -> None:
         """One step of SGD along the gradient that is there, its norm clipped; the gradient is gone after it."""
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
-        self.optimiser.step()
-        self.optimiser.forget_gradients()
+        self.optimiser.step([parameter.grad for parameter in self.parameters])
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def count(self, loss: Tensor, hits: Tensor, images: int) -> None:
         """Add a batch to the epoch's sums.
@@ -108,7 +109,7 @@ class Learner:
             "learning_rate": self.optimiser.learning_rate,
         }
 
-    def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]], ranks: Ranks = ALONE) -> Row:
+    def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]], ranks: Ranks = SINGLE) -> Row:
         """Errors in percent over test batches of normalised images (B, 3, H, W) and labels (B,).
 
         `ranks` share the batches; with fewer than six classes the top-5 error is None.
@@ -119,23 +120,22 @@ class Learner:
         return self.errors(ranks)
 
     def start_test(self) -> None:
-        """Turn to evaluation, with nothing tested yet."""
-        self.network.eval()
+        """Begin an evaluation, with nothing tested yet."""
         self.tested.zero_()
 
     @torch.no_grad()
     def test(self, images: Tensor, labels: Tensor) -> None:
         """Count one batch, without a look back at the host."""
+        self.network.eval()
         with self.computing():
             logits, _ = self.forward(images, None)
         self.tested[0].add_(top_hits(logits, labels, 1))
         self.tested[1].add_(top_hits(logits, labels, 5))
         self.tested[2].add_(len(labels))
 
-    def errors(self, ranks: Ranks = ALONE) -> Row:
-        """Errors in percent of what was tested, by all ranks together, and back to training."""
+    def errors(self, ranks: Ranks = SINGLE) -> Row:
+        """Errors in percent of what was tested, by all ranks together."""
         top1, top5, total = ranks.sum(self.tested.clone()).tolist()
-        self.network.train()
         known = self.classes >= TOP5_CLASSES
         return {
             "top1_error": 100 * (total - top1) / total,

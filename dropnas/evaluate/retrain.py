@@ -8,7 +8,7 @@ seeds are compared on equal images.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from dropnas.data import arrays, augment
+from dropnas.data.batches import sizes as batch_sizes
 from dropnas.data.batches import steps_per_epoch
 from dropnas.data.held_out import apart
 from dropnas.evaluate import small_images
@@ -28,9 +29,9 @@ from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
 from dropnas.evaluate.results import HELD_OUT_ERROR, Shape, archive
 from dropnas.space.genotype import Genotype, read_genotype
 from dropnas.training import determinism, precision
-from dropnas.training.captured import Captured
+from dropnas.training.graphs import GraphedPrograms, Program, Recorder, recorder_for
 from dropnas.training.initialisation import initialise
-from dropnas.training.loop import train
+from dropnas.training.loop import rows_of, train
 from dropnas.training.metrics import Row
 from dropnas.training.schedule import cosine, linear
 from dropnas.training.seeding import generator
@@ -38,6 +39,8 @@ from dropnas.workspace import Workspace
 
 TEST_BATCH = 500  # images; part of no result but its last digits of rounding
 ANY_SEED = 0  # of the held-out images
+Split = Literal["test", "held out"]
+SPLITS: tuple[Split, ...] = ("test", "held out")
 
 
 class Retraining:
@@ -48,10 +51,13 @@ class Retraining:
         genotype: of the network's cells.
         training, testing: the two splits, on the device.
         device: torch device string.
+        recorder: of the steps and the evaluation as graphs; None runs them as they are.
 
     Raises:
         DropnasError: more images are to be held out than there are to train on.
     """
+
+    stopped = False
 
     def __init__(
         self,
@@ -60,6 +66,7 @@ class Retraining:
         training: arrays.ImageArrays,
         testing: arrays.ImageArrays,
         device: str,
+        recorder: Recorder | None = None,
     ) -> None:
         self.config, self.training, self.testing, self.device = config, training, testing, device
         parts = apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
@@ -83,7 +90,11 @@ class Retraining:
         self.losses = torch.zeros(self.steps_per_epoch, device=device)  # of the steps of the epoch
         self.steps = torch.arange(self.steps_per_epoch, device=device)
         self.tests = torch.arange(len(testing), device=device)  # indices, of the test images as of those held out
-        self.programs: dict[tuple[str, int], Captured] = {}  # by what they do and the size of the batch
+        self.programs = GraphedPrograms(
+            {**self._training_programs(), **self._test_programs()},
+            [*self.learner.changed(), self.losses, self.learner.tested],
+            recorder,
+        )
         self.images_seen = 0  # by this process, for its throughput
 
     @property
@@ -102,13 +113,14 @@ class Retraining:
         first = step * self.config.batch_size
         size = min(self.config.batch_size, len(self.trained) - first)
         self.place.fill_(first)
-        self._program("train", size, self.train_batch)
+        self.programs.run(("train", size))
         self.images_seen += size
-        return self.losses[step]
+        return self.losses[step : step + 1]
 
     def train_batch(self, size: int) -> None:
         """One step on the images from `place` on; everything that it reads and changes lies on the device."""
         config, learner, data = self.config, self.learner, self.training
+        learner.network.train()
         drawn = self.draws.rows(self.place + torch.arange(size, device=self.device))
         indices = self.trained[drawn.order]
         images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
@@ -123,20 +135,19 @@ class Retraining:
         here = self.steps == self.place // config.batch_size  # deterministic indexed writing sorts, and may wait
         self.losses.copy_(torch.where(here, loss, self.losses))
 
-    def finish_epoch(self, epoch: int) -> Row:
+    def finish_epoch(self, epoch: int) -> list[Row]:
         row = {**self.learner.training_row(), "drop_path": self.drop_path, **self.errors()}
-        if not len(self.held_out):
-            return row
-        return {**row, HELD_OUT_ERROR: self.errors("held out")["top1_error"]}
+        if len(self.held_out):
+            row[HELD_OUT_ERROR] = self.errors("held out")["top1_error"]
+        return [row]
 
-    def errors(self, split: Literal["test", "held out"] = "test") -> Row:
+    def errors(self, split: Split = "test") -> Row:
         """Top-1 and top-5 errors on all images of a split, not augmented."""
-        images, indices = (self.testing, self.tests) if split == "test" else (self.training, self.held_out)
+        _, indices = self._split(split)
         self.learner.start_test()
         for first in range(0, len(indices), TEST_BATCH):
-            size = min(TEST_BATCH, len(indices) - first)
             self.place.fill_(first)
-            self._program(split, size, partial(self.test_batch, images, indices))
+            self.programs.run((split, min(TEST_BATCH, len(indices) - first)))
         return self.learner.errors()
 
     def test_batch(self, images: arrays.ImageArrays, indices: Tensor, size: int) -> None:
@@ -145,19 +156,30 @@ class Retraining:
         normalised = augment.normalise(images.batch(chosen), self.training.mean, self.training.std)
         self.learner.test(normalised, images.labels[chosen])
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"learner": self.learner.state_dict()}
+    def state_dicts(self) -> list[dict[str, Any]]:
+        return [{"learner": self.learner.state_dict()}]
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.learner.load_state_dict(state["learner"])
+    def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
+        self.learner.load_state_dict(states[0]["learner"])
 
-    def _program(self, what: str, size: int, work: Callable[[int], None]) -> None:
-        """Do some work on a batch of so many images; each size has a program of its own, beside the others."""
-        if (what, size) not in self.programs:
-            beside = next(iter(self.programs.values()), None)
-            moving = [*self.learner.moving(), self.losses] if what == "train" else [self.learner.tested]
-            self.programs[what, size] = Captured(lambda: work(size), moving, self.device, beside)
-        self.programs[what, size]()
+    def _training_programs(self) -> dict[Hashable, Program]:
+        """A step on a whole batch, and on a smaller last one."""
+        sizes = dict.fromkeys(batch_sizes(len(self.trained), self.config.batch_size))
+        return {("train", size): partial(self.train_batch, size) for size in sizes}
+
+    def _test_programs(self) -> dict[Hashable, Program]:
+        """A test batch of each split and size."""
+        found: dict[Hashable, Program] = {}
+        for split in SPLITS:
+            images, indices = self._split(split)
+            for first in range(0, len(indices), TEST_BATCH):
+                size = min(TEST_BATCH, len(indices) - first)
+                found[split, size] = partial(self.test_batch, images, indices, size)
+        return found
+
+    def _split(self, split: Split) -> tuple[arrays.ImageArrays, Tensor]:
+        """The images that a split is part of, and its indices among them."""
+        return (self.testing, self.tests) if split == "test" else (self.training, self.held_out)
 
     def _draw(self, epoch: int) -> Draws:
         height, width = self.training.images.shape[2:]
@@ -182,10 +204,10 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     precision.apply(config.precision)
     data, genotype = inputs[0], read_genotype(inputs[1])
     training, testing = (arrays.load(data, split, device=workspace.device) for split in ("train", "test"))
-    trainee = Retraining(config, genotype, training, testing, workspace.device)
+    trainee = Retraining(config, genotype, training, testing, workspace.device, recorder_for(workspace.device))
     started = time.monotonic()
-    rows = train(trainee, config.epochs, workspace)
-    seconds = time.monotonic() - started
+    (result,) = train(trainee, config.epochs, [workspace])
+    rows, seconds = rows_of(result), time.monotonic() - started
     archive(out, genotype, _shape(config, training), trainee.learner.network, rows, len(testing))
     return {"images_per_second": trainee.images_seen / seconds}
 

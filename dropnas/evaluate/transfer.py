@@ -30,7 +30,7 @@ from dropnas.space.genotype import Genotype, read_genotype
 from dropnas.training import determinism, precision, schedule
 from dropnas.training.combining import Combiner
 from dropnas.training.initialisation import initialise
-from dropnas.training.loop import train
+from dropnas.training.loop import rows_of, train
 from dropnas.training.metrics import Row
 from dropnas.training.ranks import Ranks, joined
 from dropnas.training.seeding import derive, generator
@@ -52,6 +52,8 @@ class Transfer:
     Raises:
         DropnasError: the global batch does not fall into whole micro-batches, or there are too few images for it.
     """
+
+    stopped = False
 
     def __init__(
         self,
@@ -111,18 +113,18 @@ class Transfer:
         loss = sums[0] / self.accumulated
         self.learner.count(loss, sums[1], self.config.batch_size)
         self.images_seen += self.config.batch_size
-        return loss
+        return loss[None]
 
-    def finish_epoch(self, epoch: int) -> Row:
+    def finish_epoch(self, epoch: int) -> list[Row]:
         row = self.learner.training_row()
-        return {**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}
+        return [{**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}]
 
-    def state_dict(self) -> dict[str, Any]:
-        """The same in every process between two steps; all generators are derived from their place."""
-        return {"learner": self.learner.state_dict()}
+    def state_dicts(self) -> list[dict[str, Any]]:
+        """The same in every process between two steps; all generators are derived from their position."""
+        return [{"learner": self.learner.state_dict()}]
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.learner.load_state_dict(state["learner"])
+    def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
+        self.learner.load_state_dict(states[0]["learner"])
 
     def _accumulate(self, images: Tensor, labels: Tensor, place: tuple[int, int, int]) -> Tensor:
         """Add one micro-batch's share to the gradient; gives its mean loss and its top-1 hits, (2,)."""
@@ -251,8 +253,8 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     with joined(workspace.device) as ranks:
         trainee = Transfer(config, genotype, training, testing, workspace, ranks)
         started = time.monotonic()
-        rows = train(trainee, config.epochs, workspace, ranks=ranks)
-        seconds = time.monotonic() - started
+        (result,) = train(trainee, config.epochs, [workspace], ranks)
+        rows, seconds = rows_of(result), time.monotonic() - started
         if ranks.leads:
             archive(out, genotype, _shape(config, training), trainee.learner.network, rows, len(testing))
     return {"images_per_second": trainee.images_seen / seconds}

@@ -28,14 +28,14 @@ class Attempt:
         seconds: that it worked; 0 until the next one begins.
         newest: name of the newest checkpoint when it began; empty where there was none.
         warned: whether it was asked to stop.
-        together: how many runs shared its time, this one included.
+        group: how many runs shared its time, this one included.
     """
 
     started: float
     seconds: float = 0.0
     newest: str = ""
     warned: bool = False
-    together: int = 1
+    group: int = 1
 
 
 class Attempts:
@@ -60,11 +60,11 @@ class Attempts:
     @property
     def seconds(self) -> float:
         """That the earlier attempts worked, up to their last sign of life in the scratch folder; the run's share."""
-        return sum(attempt.seconds / attempt.together for attempt in self.earlier)
+        return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
-    def share(self, together: int) -> None:
-        """Note that so many runs, this one included, train as one."""
-        self.own = Attempt(**{**asdict(self.own), "together": together})
+    def share(self, group: int) -> None:
+        """Note that so many runs, this one included, train as one group."""
+        self.own = Attempt(**{**asdict(self.own), "group": group})
         self._write()
 
     def withdraw(self) -> None:

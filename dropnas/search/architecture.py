@@ -101,6 +101,6 @@ def entropy(alphas: Tensor) -> float:
     return -(log_p.exp() * log_p).sum(dim=-1).mean().item()
 
 
-def spread(alphas: Alphas) -> float:
+def alpha_std(alphas: Alphas) -> float:
     """Standard deviation over all alphas of both kinds."""
     return torch.cat([matrix.detach().double().flatten() for matrix in alphas]).std(correction=0).item()

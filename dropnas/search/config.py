@@ -6,7 +6,6 @@ Every default is the paper's value or, where the paper is silent, the release's 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dropnas.extension import is_reference
 from dropnas.precision import Precision
 
 Scalar = bool | int | float | str
@@ -57,7 +56,14 @@ PRESETS: dict[str, DropoutOptions] = {
 }
 
 FIRST_ORDER, SECOND_ORDER = "darts-first-order", "darts-second-order"
-TWO_LEVEL = (FIRST_ORDER, SECOND_ORDER)  # DARTS' own search (Liu et al., 2019), on held-out images; without options
+
+# Every search method by its name in a parameter file. To add one, add a file and a line.
+STRATEGIES: dict[str, str] = {
+    **dict.fromkeys(PRESETS, "dropnas.search.strategies.grouped_dropout:GroupedDropout"),
+    **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
+}
+BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
+Kernels = Literal["torch", "triton"]
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,8 @@ class SearchConfig:
 
     Attributes:
         space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in a package of the user's.
-        strategy: a key of PRESETS, one of TWO_LEVEL, or `module:ATTRIBUTE` of a Strategy in a package of the user's.
-        options: what differs from the preset (fields of DropoutOptions), or the keyword options of the user's strategy.
+        strategy: a key of STRATEGIES, or `module:ATTRIBUTE` of a Strategy in a package of the user's.
+        options: keyword options of the strategy; for a preset, the fields of DropoutOptions that differ from it.
         cells, channels: depth and initial width C of the supernet.
         epochs, batch_size: length of the search and images a step.
         seed: of everything random in the search.
@@ -77,11 +83,9 @@ class SearchConfig:
         alpha_scale: standard deviation of the normal distribution that the alphas start from.
         crop_padding, flip: augmentation: random crop with this padding, random horizontal flip.
         precision: how the numbers are computed; fp32 is the reference.
-        supernet: `plain` computes edge by edge, as one reads the paper; `fast` the same numbers but for rounding, in
-            less time, where it can (see `asks_for_fast`, and the space must hold the package's own operations only);
-            `together` is the fast one that trains searches which differ in their seed alone as groups of one network,
-            where it can (see `seeds_together`; elsewhere it is the fast one).
-        kernels: what a GPU computes the convolutions of a static step with: `fused` kernels of our own, or `torch`'s.
+        kernels: what a GPU computes the convolutions of the supernet with: `torch`'s kernels, or ours in `triton`.
+        group_seeds: whether searches that differ in the seed alone train as groups of one network. A seed then has
+            other rounding, and costs less on a GPU.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -107,25 +111,24 @@ class SearchConfig:
     crop_padding: int = field(default=4, metadata={"ge": 0, "le": 1000})
     flip: bool = True
     precision: Precision = "fp32"
-    supernet: Literal["fast", "plain", "together"] = "fast"
-    kernels: Literal["torch", "triton"] = "torch"
+    kernels: Kernels = "torch"
+    group_seeds: bool = False
 
     @property
-    def asks_for_fast(self) -> bool:
-        """Whether the fast supernet is wanted where the space allows it; two-level searches have the plain one."""
-        return self.supernet != "plain" and self.strategy not in TWO_LEVEL
+    def preset(self) -> DropoutOptions | None:
+        """The options of grouped dropout that the strategy's name stands for."""
+        return PRESETS.get(self.strategy)
 
     @property
-    def seeds_together(self) -> bool:
-        """Whether it may train with others that differ in the seed alone: the paper's own strategies and spaces do."""
-        own = self.strategy in PRESETS and not is_reference(self.space)
-        return self.supernet == "together" and self.asks_for_fast and own
+    def code(self) -> tuple[str, ...]:
+        """`module:ATTRIBUTE` names of the code that this configuration chooses beside what every search runs."""
+        chosen = (STRATEGIES.get(self.strategy), BACKENDS.get(self.kernels))
+        return tuple(name for name in chosen if name is not None)
 
     @property
     def numerics(self) -> str:
         """What changes rounding on purpose; a part of the run's identity."""
-        supernet = [", fast supernet"] if self.asks_for_fast else []
-        return "".join([self.precision, *supernet, *([", seeds together"] if self.seeds_together else [])])
+        return f"{self.precision}, grouped seeds" if self.group_seeds else self.precision
 
 
 @dataclass(frozen=True)

@@ -1,68 +1,84 @@
-"""How many searches train together: as many as memory holds, by what a step of them is seen to take.
+"""How many searches train as one group: as many as memory holds, by what a step of them is seen to take.
 
-Design choices: every operation is computed whatever is dropped, so one step is like another. On a GPU the peak of one
-search and that of two tell what a further one takes; graphs and the allocator's reserve are in it. On a CPU a whole
-step may take a minute, so two images pass through one search, and what autograd keeps of them is scaled to a batch;
-it is held against the memory that the job asked for, since what else the machine does with its own is not known.
+Design choices: on a GPU the peak of one search and that of two say what a further one takes. Each peak covers both
+programs of an epoch, for whole batches and for a smaller last one, from their warm-up to their graphs and the
+allocator's reserve. On a CPU a whole step may take a minute, so two images pass through one search, and what autograd
+keeps of them is scaled to a batch; it is held against the memory that the job asked for, since what else the machine
+does with its own is not known.
 """
 
 import gc
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from dropnas.data.arrays import ImageArrays
+from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
-from dropnas.search.together import SearchesTogether
+from dropnas.search.seed_group import SeedGroup
 from dropnas.space.spaces import find_space
 from dropnas.workspace import Workspace
 
 USED = 0.9  # share of the memory; what is left is for what no measurement sees
 FEW = (2, 4)  # images; batch norm wants two
 MIB = 2**20
+MakeGroup = Callable[[Sequence[SearchConfig]], SeedGroup]
+Peak = Callable[[Callable[[], None]], int | None]  # the most bytes that some work takes; None where they do not fit
 
 
-def fitting(configs: Sequence[SearchConfig], images: ImageArrays, workspace: Workspace) -> int:
-    """How many searches like these fit at once, at least one."""
-    if workspace.device.startswith("cuda"):
-        return _fitting_on_gpu(configs, images, workspace.device)
+def fitting(configs: Sequence[SearchConfig], images: ImageArrays, workspace: Workspace, make_group: MakeGroup) -> int:
+    """How many searches like these fit, at least one.
+
+    Raises:
+        DropnasError: not even one fits on the GPU.
+    """
+    device = workspace.device
+    if device.startswith("cuda"):
+        free = USED * torch.cuda.mem_get_info(device)[0]
+        return fitting_by_peaks(free, configs, make_group, lambda work: _peak_on_gpu(work, device))
     free = USED * workspace.memory_mb * MIB - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return max(1, int(free / _needed(configs[0], images)))
 
 
-def _fitting_on_gpu(configs: Sequence[SearchConfig], images: ImageArrays, device: str) -> int:
-    free = USED * torch.cuda.mem_get_info(device)[0]
-    one, two = (_peak(configs[:count], images, device) for count in (1, 2))
-    if one is None or two is None:
+def fitting_by_peaks(free: float, configs: Sequence[SearchConfig], make_group: MakeGroup, peak: Peak) -> int:
+    """How many fit in so many bytes, by the peaks of one search and of two."""
+    one, two = (peak(lambda count=count: _train_each_size(make_group(configs[:count]))) for count in (1, 2))  # type: ignore[misc]
+    if one is None or one > free:
+        raise DropnasError(
+            f"one search does not fit into the {free / 2**30:.1f} GiB that are free on the GPU",
+            remedy="use a smaller batch_size, precision bf16, or a GPU with more memory",
+        )
+    if two is None:
         return 1
     return max(1, 1 + int((free - one) / max(two - one, 1)))
 
 
-def _peak(configs: Sequence[SearchConfig], images: ImageArrays, device: str) -> int | None:
-    """The most bytes that two steps reserve, captured graphs included; None where they do not fit."""
-    _emptied()
+def _train_each_size(group: SeedGroup) -> None:
+    """A first step on a whole batch and one on the last batch, which may be smaller."""
+    group.start_epoch(0)
+    group.step(0, 0)
+    group.tables.counter.fill_(group.steps_per_epoch - 1)
+    group.step(0, group.steps_per_epoch - 1)
+
+
+def _peak_on_gpu(work: Callable[[], None], device: str) -> int | None:
+    _release_unused()
     before = torch.cuda.memory_reserved(device)
     torch.cuda.reset_peak_memory_stats(device)
     try:
-        _steps(configs, images, device, count=2)
+        work()
+        torch.cuda.synchronize(device)
         return torch.cuda.max_memory_reserved(device) - before
     except torch.OutOfMemoryError:
         return None
     finally:
-        _emptied()
+        _release_unused()
 
 
-def _steps(configs: Sequence[SearchConfig], images: ImageArrays, device: str, count: int) -> None:
-    searches = SearchesTogether(configs, find_space(configs[0].space), images, device)
-    searches.start_epoch(0)
-    for step in range(min(count, searches.steps_per_epoch)):
-        searches.step(0, step)
-
-
-def _emptied() -> None:
+def _release_unused() -> None:
     gc.collect()
     torch.cuda.empty_cache()
 
@@ -87,6 +103,8 @@ def _kept(config: SearchConfig, images: ImageArrays) -> int:
         kept[storage.data_ptr()] = storage.nbytes()
         return saved
 
+    group = SeedGroup([config], find_space(config.space), images, "cpu")
+    group.start_epoch(0)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
-        _steps([config], images, "cpu", count=1)
+        group.step(0, 0)
     return sum(kept.values())

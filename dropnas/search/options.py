@@ -1,4 +1,4 @@
-"""From the name of a strategy and its options to `DropoutOptions`.
+"""Options of grouped dropout, checked for name, type and range.
 
 Design choices: the check is written here, by hand, since a search must run where only torch and its like are
 installed and may be started from Python without a parameter file; no torch, so that a plan can be checked too.
@@ -10,23 +10,9 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from dropnas.errors import DropnasError
-from dropnas.search.config import PRESETS, TWO_LEVEL, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import DropoutOptions, Scalar
 
 OPTIONS: dict[str, Field[Scalar]] = {option.name: option for option in fields(DropoutOptions)}
-
-
-def options_of(config: SearchConfig) -> DropoutOptions:
-    """The options of a preset, with what the configuration says otherwise.
-
-    Raises:
-        DropnasError: the strategy is no preset, or an option is unknown or out of range.
-    """
-    if config.strategy not in PRESETS:
-        known = ", ".join((*PRESETS, *TWO_LEVEL))
-        raise DropnasError(
-            f"unknown strategy {config.strategy!r}", remedy=f"known: {known}, or package.module:ATTRIBUTE"
-        )
-    return with_options(PRESETS[config.strategy], config.options, f"strategy {config.strategy!r}")
 
 
 def with_options(base: DropoutOptions, options: Mapping[str, Scalar], where: str) -> DropoutOptions:

@@ -1,51 +1,120 @@
-"""A search in progress, as strategies see it and as they all descend."""
+"""What K seeds of a search train, as tensors whose first axis is the seed, and their passes through the supernet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from dropnas.precision import Precision
-from dropnas.search.architecture import Alphas
-from dropnas.search.optimisers import SGD, Adam
-from dropnas.search.supernet import Supernet
+from dropnas.search.engine.engine import Engine
+from dropnas.search.strategy import ALPHAS
+from dropnas.search.supernet import REDUCE, Supernet
+from dropnas.training.optimisers import SGD, Adam
+from dropnas.training.precision import autocast
 
 
-@dataclass
+@dataclass(frozen=True)
 class SearchState:
-    """A search in progress, as a strategy sees it.
+    """K seeds in training. Its tensors keep their addresses; a step changes them in place.
 
     Attributes:
-        supernet: with the weights w.
-        alphas: the two leaf tensors.
-        weight_optimiser: SGD over `supernet.parameters()`, its learning rate set for the epoch.
-        alpha_optimiser: Adam over the alphas. Both have `step`, `zero_grad`, `param_groups` and `state` as in torch.
-        generator: on the CPU, for masks and whatever else a strategy draws; reproducible and in the checkpoint.
-        precision, device: how and where to compute.
-        epoch, epochs: counted from 0, and how many there will be.
-        held_out: images (B, 3, H, W) and labels (B,) of this step from the part of the training images on which w is
-            not trained; None where the strategy trains w on all of them.
+        engine: computes the K supernets, whose parameters are views of `weights`.
+        weights: w, (K, weights), in the order of `parameters()`.
+        architecture: the architecture parameters by name, each (K, ...) and a leaf; `alphas` (K, 2, edges, operations).
+        memory: what the strategy remembers, by name, each (K, ...).
+        weight_optimiser, architecture_optimiser: of `weights`, and of `architecture` in its order.
+        precision: of the passes.
     """
 
-    supernet: Supernet
-    alphas: Alphas
+    engine: Engine
+    weights: Tensor
+    architecture: dict[str, Tensor]
+    memory: dict[str, Tensor]
     weight_optimiser: SGD
-    alpha_optimiser: Adam
-    generator: torch.Generator
+    architecture_optimiser: Adam
     precision: Precision
-    device: str
-    epoch: int
-    epochs: int
-    held_out: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def alphas(self) -> Tensor:
+        """(K, 2, edges, operations); normal, then reduce."""
+        return self.architecture[ALPHAS]
+
+    def of_cells(self, of_kinds: Tensor) -> Tensor:
+        """Values of both kinds of cells (K, 2, edges, operations) as those of each cell, (K, cells, ...)."""
+        return torch.where(self._is_reduction, of_kinds[:, 1:], of_kinds[:, :1])
+
+    def losses(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        mixing: Tensor,
+        kept: Tensor | None = None,
+        *,
+        precision: Precision | None = None,
+        update_statistics: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """A pass: the mean loss of each seed (K,) and the logits (K, B, classes).
+
+        Args:
+            images, labels: (K, B, 3, H, W) and (K, B).
+            mixing: weights of the operations, (K, cells, edges, operations).
+            kept: bool, of that shape: what is False takes no part and has no gradient. None keeps everything.
+            precision: in place of the state's.
+            update_statistics: whether the running statistics of batch norms move.
+        """
+        with autocast(precision or self.precision, self.weights.device.type):
+            logits = self.engine.mix(images, mixing, kept, update_statistics)
+            each = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        return each.view(labels.shape).mean(dim=1), logits
+
+    def gradients(self, losses: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """The gradients of the losses (K,) in w, (K, weights), and in further tensors."""
+        found = torch.autograd.grad(losses.sum(), [*self._parameters, *others], materialize_grads=True)
+        of_weights = torch.cat([gradient.flatten() for gradient in found[: len(self._parameters)]])
+        return of_weights.view_as(self.weights), *found[len(self._parameters) :]
+
+    def of_weights(self, cells: Tensor) -> Tensor:
+        """For each weight whether its operation is kept, bool (K, weights); what is not on an edge always is.
+
+        Args:
+            cells: bool (K, cells, edges, operations).
+        """
+        keeps = torch.cat([cells.flatten(1), cells.new_ones(len(cells), 1)], dim=1)
+        return keeps.index_select(1, self._slots)
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Everything that a step changes."""
+        yield self.weights
+        yield from (*self.architecture.values(), *self.memory.values())
+        yield from (*self.weight_optimiser.tensors(), *self.architecture_optimiser.tensors())
+        yield from (buffer for supernet in self.engine.supernets for buffer in supernet.buffers())
+
+    @cached_property
+    def _parameters(self) -> list[nn.Parameter]:
+        return [weight for supernet in self.engine.supernets for weight in supernet.parameters()]
+
+    @cached_property
+    def _is_reduction(self) -> Tensor:
+        kinds = [[[kind == REDUCE]] for kind in self.engine.supernets[0].kinds]
+        return torch.tensor(kinds, device=self.weights.device)  # (cells, 1, 1)
+
+    @cached_property
+    def _slots(self) -> Tensor:
+        """Of each weight the flat slot (cell, edge, operation) of its operation; one more off the edges."""
+        supernet = self.engine.supernets[0]
+        last = len(supernet.kinds) * self.alphas[0, 0].numel()
+        pairs = zip(supernet.parameters(), supernet.slots, strict=True)
+        slots = [torch.full((weight.numel(),), last if slot is None else slot) for weight, slot in pairs]
+        return torch.cat(slots).to(self.weights.device)
 
 
-@torch.no_grad()
-def clip_gradients(parameters: Iterable[Tensor], limit: float) -> None:
-    """Scale all gradients so that their common norm is at most `limit`, as `clip_grad_norm_` does.
-
-    The norm is taken over one flat copy, since hundreds of small norms take longer.
-    """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
-    torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
+def flat_weights(supernets: Sequence[Supernet]) -> Tensor:
+    """The weights of K supernets as one tensor (K, weights), of which their parameters become views."""
+    rows = [nn.utils.parameters_to_vector(supernet.parameters()).detach() for supernet in supernets]
+    weights = torch.stack(rows)
+    for row, supernet in zip(weights, supernets, strict=True):
+        nn.utils.vector_to_parameters(row, supernet.parameters())
+    return weights

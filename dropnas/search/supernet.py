@@ -6,7 +6,8 @@ What is dropped is not computed. The alphas are no part of it: a forward pass is
 have no affine parameters, in the operations, after pooling and in the preprocessing; the stem's has them, as in DARTS.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +103,6 @@ class Supernet(nn.Module):
             before, last, halved_before = last, NODES * channels, kind == REDUCE
         self.cells = nn.ModuleList(stack)
         self.classifier = nn.Linear(last, classes)
-        self._places = self._places_of(stack)
 
     def forward(self, images: Tensor, mixture: Sequence[Mixture]) -> Tensor:
         """Logits (B, classes) of images (B, 3, H, W); one mixture for each cell."""
@@ -122,31 +122,24 @@ class Supernet(nn.Module):
         return logits
 
     @property
-    def places(self) -> list[int | None]:
-        """Of each weight, in the order of `parameters()`: the flat index (cell, edge, operation) of its operation.
+    def edges_and_operations(self) -> tuple[int, int]:
+        """How many edges a cell has, and how many operations an edge."""
+        first: Any = self.cells[0]
+        return len(first.edges), len(first.operations)
+
+    def operations(self) -> Iterator[tuple[str, nn.Module]]:
+        """All operations with their names, in the order (cell, edge, operation)."""
+        cells: Any = self.cells
+        for cell in cells:
+            for edge in cell.edges:
+                yield from zip(cell.operations, edge, strict=True)
+
+    @property
+    def slots(self) -> list[int | None]:
+        """Of each weight, in the order of `parameters()`, the flat index (cell, edge, operation) of its operation.
 
         It is None for what is not on an edge.
         """
-        return [place for _, place in self._places]
-
-    @property
-    def all_weights(self) -> list[nn.Parameter]:
-        """The weights w, in the order of `parameters()`, which looks for them in thousands of modules each time."""
-        return [weight for weight, _ in self._places]
-
-    def weights(self, kept: Tensor) -> list[nn.Parameter]:
-        """The weights w that a mask leaves, in the order of `parameters()`.
-
-        What is not on an edge (stem, preprocessing, classifier) is always among them.
-
-        Args:
-            kept: bool (cells, edges, operations).
-        """
-        keeps = kept.flatten().tolist()
-        return [weight for weight, place in self._places if place is None or keeps[place]]
-
-    def _places_of(self, cells: Sequence[Cell]) -> list[tuple[nn.Parameter, int | None]]:
-        """Each weight with the flat index (cell, edge, operation) of its operation, None off the edges."""
-        operations = [operation for cell in cells for edge in cell.edges for operation in edge.children()]
-        place_of = {id(w): place for place, operation in enumerate(operations) for w in operation.parameters()}
-        return [(weight, place_of.get(id(weight))) for weight in self.parameters()]
+        operations = enumerate(operation for _, operation in self.operations())
+        slot_of = {id(weight): slot for slot, operation in operations for weight in operation.parameters()}
+        return [slot_of.get(id(weight)) for weight in self.parameters()]

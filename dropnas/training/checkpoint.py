@@ -17,7 +17,10 @@ from typing import Any
 
 import torch
 
-FORMAT = "dropnas-checkpoint-1"
+from dropnas.errors import DropnasError
+
+FORMAT = "dropnas-checkpoint-2"
+OLDER_FORMATS = (b"dropnas-checkpoint-1",)
 KEPT = 2
 NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
 LONGEST_HEADER = 1000  # bytes; ours are a fifth of that
@@ -131,11 +134,17 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _read(path: Path, identity: str) -> State:
-    """Raises ValueError for what is damaged or foreign."""
+    """Raises ValueError for what is damaged or foreign, DropnasError for the layout of an older version."""
     if path.is_symlink() or not path.is_file():
         raise ValueError("not a regular file")
     with path.open("rb") as file:
         words = file.readline(LONGEST_HEADER).removesuffix(b"\n").split(b" ")
+        if words[0] in OLDER_FORMATS:
+            raise DropnasError(
+                "this checkpoint has the layout of an older version",
+                where=path,
+                remedy="finish the run with the version that began it, or remove this folder to begin again",
+            )
         if len(words) != 3 or words[0] != FORMAT.encode():
             raise ValueError("not a checkpoint of this version")
         if words[2] != identity.encode():

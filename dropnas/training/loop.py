@@ -1,11 +1,11 @@
-"""The one training loop: searches, retrainings and transfers are trainees of it, alone or several as one.
+"""The one training loop, for searches, retrainings and transfers: one run, or several that share each step.
 
-Design: a trainee knows what a step is, the loop knows when to save, stop and resume. An epoch's randomness is derived
-from (seed, epoch) when it starts; what moved since lies in the trainee's state. So a checkpoint may be taken between
-any two steps, and a resumed run continues bit for bit. Nothing in a step waits for the device: losses are looked at
-every few steps, together. Runs that train as one take each step together, and each saves as if it were alone, so that
-it may be continued alone or in other company. One whose loss is not finite fails and is saved no more; its place goes
-on computing, since the others' numbers must not depend on it.
+Design choices: a trainee knows what a step is, the loop knows when to save, stop and resume. An epoch's randomness is
+derived from (seed, epoch) when it starts; what changed since lies in the trainee's state. So a checkpoint may be taken
+between any two steps, and a resumed run continues bit for bit. Nothing in a step waits for the device: losses are
+checked every few steps. Runs that share each step are saved one by one, so that each may continue in another group. A
+run whose loss is not finite fails and is not saved again; it is still computed, since the other runs' numbers must not
+depend on it.
 """
 
 import time
@@ -18,9 +18,9 @@ from torch import Tensor
 from dropnas.errors import DropnasError
 from dropnas.training import signals
 from dropnas.training.checkpoint import Checkpoints, State
-from dropnas.training.lockstep import in_step
+from dropnas.training.common_checkpoint import common_checkpoint
 from dropnas.training.metrics import Row
-from dropnas.training.ranks import ALONE, Ranks
+from dropnas.training.ranks import SINGLE, Ranks
 from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace
 
@@ -29,120 +29,67 @@ CHECKED_STEPS = 50  # a loss that is not finite is seen after so many steps at t
 
 
 class Trainee(Protocol):
-    """What the loop trains.
+    """What the loop trains: one run, or several that share each step. Lists are in the order of the runs.
 
-    The order of calls is `start_epoch(e)`, then, where a run resumes, `load_state_dict`, then `step(e, s)` for each s,
-    then `finish_epoch(e)`. A run that resumes after its last epoch gets `load_state_dict` only.
+    The order of calls is `start_epoch(e)`, then, where runs resume, `load_state_dicts`, then `step(e, s)` for each s,
+    then `finish_epoch(e)`. Runs that resume after their last epoch get `load_state_dicts` only.
     """
 
     @property
     def steps_per_epoch(self) -> int: ...
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the training ends with this epoch, although others were planned."""
 
     def start_epoch(self, epoch: int) -> None:
         """Set learning rates, data order and generators from (seed, epoch) alone, and the epoch's sums to zero."""
 
     def step(self, epoch: int, step: int) -> Tensor:
-        """Train on one batch; gives the loss, a detached scalar, without waiting for the device."""
-
-    def finish_epoch(self, epoch: int) -> Row:
-        """Evaluate; gives the epoch's row of the metrics (without the number of the epoch)."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that moved: weights, optimiser, states of generators, sums inside the epoch."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over such a state; its tensors come on the CPU."""
-
-
-class Company(Protocol):
-    """Trainees that train as one, whose order never changes; calls come in the order of a single trainee's."""
-
-    @property
-    def steps_per_epoch(self) -> int: ...
-
-    def start_epoch(self, epoch: int) -> None: ...
-
-    def step(self, epoch: int, step: int) -> Tensor:
-        """Train each on its batch; gives their losses, detached (K,), without waiting for the device."""
+        """Train each run on its batch; returns their losses, detached (K,), without waiting for the device."""
 
     def finish_epoch(self, epoch: int) -> Sequence[Row | DropnasError]:
-        """The row of each, or what it failed by."""
+        """Evaluate; returns each run's row of metrics (without the number of the epoch), or what it failed with."""
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state of each, with which it can be continued in any company."""
+        """All that changed, of each run: weights, optimiser, sums inside the epoch. It resumes in any group."""
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
-        """Take over such states, one for each."""
+        """Continue from such states, one for each run; their tensors are on the CPU."""
 
 
-class _Alone:
-    """A single trainee as a company."""
-
-    def __init__(self, trainee: Trainee) -> None:
-        self.trainee, self.start_epoch = trainee, trainee.start_epoch
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.trainee.steps_per_epoch
-
-    def step(self, epoch: int, step: int) -> Tensor:
-        return self.trainee.step(epoch, step)[None]
-
-    def finish_epoch(self, epoch: int) -> list[Row]:
-        return [self.trainee.finish_epoch(epoch)]
-
-    def state_dicts(self) -> list[dict[str, Any]]:
-        return [self.trainee.state_dict()]
-
-    def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
-        self.trainee.load_state_dict(states[0])
+Result = list[Row] | DropnasError
 
 
-def train(trainee: Trainee, epochs: int, workspace: Workspace, *, ranks: Ranks = ALONE) -> list[Row]:
-    """Train to the end, from the last checkpoint in `workspace.scratch` where there is one.
-
-    Args:
-        ranks: the processes that train together; the leader alone saves and reports.
-
-    Returns:
-        one row an epoch: `epoch` (counted from 1), then what `finish_epoch` gave.
-
-    Raises:
-        DropnasError: the loss is not finite, or the checkpoint was made on another kind of device.
-        SystemExit: with `signals.EXIT_STOPPED`, after SIGTERM, SIGUSR1 or SIGURG, once the state is saved.
-    """
-    (result,) = _trained(_Alone(trainee), epochs, [workspace], ranks)
-    if isinstance(result, DropnasError):
-        raise result
-    return result
-
-
-def train_together(company: Company, epochs: int, workspaces: Sequence[Workspace]) -> list[list[Row] | DropnasError]:
-    """Train runs as one, from a place at which all have a checkpoint.
+def train(trainee: Trainee, epochs: int, workspaces: Sequence[Workspace], ranks: Ranks = SINGLE) -> list[Result]:
+    """Train to the end, from the newest checkpoint that all runs have in common.
 
     Args:
         workspaces: of each run; the first one's device and interval hold for all.
+        ranks: the processes that train one run; the leader alone saves and reports.
 
     Returns:
-        of each run its rows, or what it failed by: a loss that is not finite.
+        of each run one row an epoch, `epoch` (counted from 1) and then what `finish_epoch` returned; or what it failed
+        with: a loss that is not finite.
 
     Raises:
-        DropnasError: their checkpoints have no place in common, or were made on another kind of device.
-        SystemExit: as `train`.
+        DropnasError: the checkpoints have no position in common, or were made on another kind of device.
+        SystemExit: with `signals.EXIT_STOPPED`, after SIGTERM, SIGUSR1 or SIGURG, once the state is saved.
     """
-    return _trained(company, epochs, workspaces, ALONE)
-
-
-def _trained(
-    company: Company, epochs: int, workspaces: Sequence[Workspace], ranks: Ranks
-) -> list[list[Row] | DropnasError]:
     runs = [_Run(workspace) for workspace in workspaces]
-    saved = ranks.share(lambda: in_step([run.checkpoints for run in runs]))
+    saved = ranks.share(lambda: common_checkpoint([run.checkpoints for run in runs]))
     if len(saved) < len(runs):
-        raise DropnasError("the runs cannot be continued as one: their checkpoints stand at different places")
+        raise DropnasError("the runs cannot continue as a group: their checkpoints are at different steps")
     with signals.caught() as stop_asked:
-        _Loop(company, epochs, runs, ranks, stop_asked).train(list(saved.values()))
+        _Loop(trainee, epochs, runs, ranks, stop_asked).train(list(saved.values()))
     return [run.fault or run.rows for run in runs]
+
+
+def rows_of(result: Result) -> list[Row]:
+    """The rows of a run; raises what it failed with."""
+    if isinstance(result, DropnasError):
+        raise result
+    return result
 
 
 class _Run:
@@ -157,9 +104,9 @@ class _Run:
 
 class _Loop:
     def __init__(
-        self, company: Company, epochs: int, runs: Sequence[_Run], ranks: Ranks, stop_asked: Callable[[], bool]
+        self, trainee: Trainee, epochs: int, runs: Sequence[_Run], ranks: Ranks, stop_asked: Callable[[], bool]
     ) -> None:
-        self.company, self.epochs, self.runs, self.ranks, self.stop_asked = company, epochs, runs, ranks, stop_asked
+        self.trainee, self.epochs, self.runs, self.ranks, self.stop_asked = trainee, epochs, runs, ranks, stop_asked
         self.workspace = runs[0].workspace  # device and interval
         self.interval = self.workspace.checkpoint_seconds
         self.unchecked: list[Tensor] = []
@@ -171,13 +118,13 @@ class _Loop:
         return [run for run in self.runs if not run.fault]
 
     def train(self, states: Sequence[State | None]) -> None:
-        """Train all to the end, from the states of one place, or until every run has failed."""
+        """Train all to the end, from states at the same step, or until every run has failed."""
         saved = [state for state in states if state]
         first, step = (saved[0]["epoch"], saved[0]["step"]) if saved else (0, 0)
         if not saved:
-            self._tell(f"begins with epoch 1 of {self.epochs}")
+            self._log(f"begins with epoch 1 of {self.epochs}")
         for epoch in range(first, self.epochs):
-            self.company.start_epoch(epoch)
+            self.trainee.start_epoch(epoch)
             if saved:
                 self._restore(saved)
                 saved = []
@@ -187,15 +134,18 @@ class _Loop:
             step = 0
             if not self.going:
                 return
+            if self.trainee.stopped:
+                self._log(f"stops by itself after epoch {epoch + 1} of {self.epochs}")
+                break
         if saved:  # they were killed after their last epoch
             self._restore(saved)
         elif len(self.runs) > 1 or self._due(min(self.interval, SPACING)):
             self._save(self.epochs, 0)  # several are published one by one: a kill between must leave the rest complete
 
     def _run_epoch(self, epoch: int, first: int) -> None:
-        started, steps = time.monotonic(), self.company.steps_per_epoch
+        started, steps = time.monotonic(), self.trainee.steps_per_epoch
         for step in range(first, steps):
-            self.unchecked.append(self.company.step(epoch, step))
+            self.unchecked.append(self.trainee.step(epoch, step))
             if len(self.unchecked) >= CHECKED_STEPS:
                 self._check(epoch, step + 1)
             if step + 1 < steps:
@@ -204,7 +154,7 @@ class _Loop:
                 return
         self._check(epoch, steps)
         if self.going:
-            rows = self.company.finish_epoch(epoch)
+            rows = self.trainee.finish_epoch(epoch)
             for run, row in zip(self.runs, rows, strict=True):
                 self._finish_epoch(run, epoch, row, time.monotonic() - started)
 
@@ -216,7 +166,7 @@ class _Loop:
             return
         run.rows.append({"epoch": epoch + 1, **row})
         numbers = ", ".join(f"{key} {value:.4g}" for key, value in row.items() if value is not None)
-        self._tell(f"epoch {epoch + 1}/{self.epochs}: {numbers}, {seconds:.1f} s", run)
+        self._log(f"epoch {epoch + 1}/{self.epochs}: {numbers}, {seconds:.1f} s", run)
 
     def _pause(self, epoch: int, step: int, spacing: float) -> None:
         """A place where the runs may be left: save where it is time, end where it was asked for."""
@@ -228,7 +178,7 @@ class _Loop:
             self._save(epoch, step)
         if stop and self.going:
             self.ranks.agree(stop)  # torchrun ends all once one has ended, so none goes before the leader has saved
-            self._tell(f"stopped by a signal at epoch {epoch + 1}, step {step}; the state is saved, start it again")
+            self._log(f"stopped by a signal at epoch {epoch + 1}, step {step}; the state is saved, start it again")
             raise SystemExit(signals.EXIT_STOPPED)
 
     def _due(self, spacing: float) -> bool:
@@ -239,9 +189,9 @@ class _Loop:
         if self.ranks.leads and self.going:
             random = global_random_state(self.workspace.device)
             made_on = self._made_on
-            for run, trainee in zip(self.runs, self.company.state_dicts(), strict=True):
+            for run, trained in zip(self.runs, self.trainee.state_dicts(), strict=True):
                 if not run.fault:
-                    state = {"epoch": epoch, "step": step, "rows": run.rows, "trainee": trainee}
+                    state = {"epoch": epoch, "step": step, "rows": run.rows, "trainee": trained}
                     run.checkpoints.save({**state, "random": random, "made_on": made_on})
         self.saved_at = time.monotonic()
 
@@ -258,11 +208,11 @@ class _Loop:
                 where=self.workspace.scratch,
                 remedy="go on where it was begun, or remove this folder to begin anew",
             )
-        self.company.load_state_dicts([state["trainee"] for state in saved])
+        self.trainee.load_state_dicts([state["trainee"] for state in saved])
         for run, state in zip(self.runs, saved, strict=True):
             run.rows = state["rows"]
         set_global_random_state(saved[0]["random"], self.workspace.device)
-        self._tell(f"continues from a checkpoint at epoch {saved[0]['epoch'] + 1}, step {saved[0]['step']}")
+        self._log(f"continues from a checkpoint at epoch {saved[0]['epoch'] + 1}, step {saved[0]['step']}")
 
     def _check(self, epoch: int, step: int) -> None:
         """Look at the losses since the last look; `step` is the number of steps that the epoch has made."""
@@ -283,10 +233,10 @@ class _Loop:
     def _fail(self, run: _Run, fault: DropnasError) -> None:
         run.fault = fault
         if len(self.runs) > 1:
-            self._tell(f"fails: {fault}; {len(self.going)} others go on", run)
+            self._log(f"fails: {fault}; {len(self.going)} others go on", run)
 
-    def _tell(self, line: str, *runs: _Run) -> None:
-        """Tell a line of some runs, or of all that go on."""
+    def _log(self, line: str, *runs: _Run) -> None:
+        """Report a line of some runs, or of all that go on."""
         if self.ranks.leads:
             for run in runs or self.going:
                 run.workspace.progress(line)

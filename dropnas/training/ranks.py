@@ -17,7 +17,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among its fellows.
+    """This process among those that train one network.
 
     Attributes:
         rank: number of this process; 0 leads: it alone writes and reports.
@@ -56,7 +56,7 @@ class Ranks:
         return box[0]
 
 
-ALONE = Ranks()
+SINGLE = Ranks()
 
 
 def leads() -> bool:
@@ -69,7 +69,7 @@ def joined(device: str) -> Iterator[Ranks]:
     """Join the processes that `torchrun` started; alone where it did not."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
-        yield ALONE
+        yield SINGLE
         return
     if device.startswith("cuda"):
         torch.cuda.set_device(device)

@@ -15,7 +15,7 @@ from torch.nn import functional
 from dropnas.search.engine.depthwise import depthwise
 from dropnas.search.engine.norm import batch_norm
 from dropnas.search.engine.pointwise import pointwise
-from dropnas.search.engine.running_statistics import Tally
+from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.space.operations import FactorizedReduce
 
 
@@ -37,7 +37,7 @@ def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
 def normed(
     maps: Tensor,
     norms: Sequence[nn.BatchNorm2d],
-    tally: Tally,
+    tally: RunningStatistics,
     scales: Sequence[Tensor] | None = None,
     rectify: bool = False,
 ) -> Tensor:
@@ -54,7 +54,7 @@ def normed(
     return normal.maps
 
 
-def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], tally: Tally) -> Tensor:
+def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], tally: RunningStatistics) -> Tensor:
     """The batch norm of maps that equal norms (E, K) would give E times; the running statistics of all of them move."""
     normal = batch_norm(maps, None, norms[0][0].eps)
     for each in norms:
@@ -65,7 +65,7 @@ def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], tally: 
 def reduced(
     rectified: Tensor,
     layers: Sequence[Sequence[FactorizedReduce]],
-    tally: Tally,
+    tally: RunningStatistics,
     scales: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """FactorizedReduce of operations (E, K) that read the same maps, after their ReLU.

@@ -24,41 +24,46 @@ from dropnas.search.engine.blocks import (
 )
 from dropnas.search.engine.depthwise import depthwise
 from dropnas.search.engine.edges import LEAVING, Edge, Leaving, State, Sum, steps
-from dropnas.search.engine.mixing_weights import Weights, Whole
+from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.parameter_free import spread
-from dropnas.search.engine.running_statistics import Tally
+from dropnas.search.engine.running_statistics import RunningStatistics
+from dropnas.search.engine.users_operations import called
 from dropnas.search.supernet import Cell
-from dropnas.search.triton.fused_edges import add_convolutions
 from dropnas.space.names import INPUTS
 from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNorm, SepConv, Zero
 from dropnas.space.spaces import NODES
 
 
-def separable(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally: Tally) -> Tensor:
+def separable(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally: RunningStatistics) -> Tensor:
     """Separable convolutions of one kernel size, side by side, after the first depthwise one."""
     maps = normed(pointwise_of(maps, at[2]), at[3], tally, rectify=True)
     return normed(pointwise_of(depthwise_of(maps, at[5], 1), at[6]), at[7], tally, rows)
 
 
-def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally: Tally) -> Tensor:
+def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally: RunningStatistics) -> Tensor:
     """Dilated convolutions of one kernel size, side by side, after the depthwise one."""
     return normed(pointwise_of(maps, at[2]), at[3], tally, rows)
 
 
-Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], Tally], Tensor]
+Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], RunningStatistics], Tensor]
 DEPTHWISE_FIRST: dict[type[nn.Module], Rest] = {SepConv: separable, DilConv: dilated}
+Backend = Callable[[State, Sequence[Sequence[Edge]], MixingWeights, Sequence[Sum], RunningStatistics], None]
 SHARED = (PoolNorm, Identity)  # an edge's answer is the same for all edges from a state
 
 
 def mixed_cell(
-    cells: Sequence[Cell], inputs: Sequence[Tensor], weights: Weights, tally: Tally, fused: bool = False
+    cells: Sequence[Cell],
+    inputs: Sequence[Tensor],
+    weights: MixingWeights,
+    tally: RunningStatistics,
+    backend: Backend | None,
 ) -> Tensor:
     """The concatenated nodes: (B, H, W, K * NODES * C).
 
     Args:
         cells: the same one of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        fused: whether convolutions go through our own kernels; all operations on all edges are computed then.
+        backend: computes the convolutions on edges in a way of its own; all operations on all edges are computed then.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
@@ -69,8 +74,8 @@ def mixed_cell(
         shared = [equal for equal in alike if equal[0].is_a(*SHARED)]
         _add_shared(state, shared, cells[0].operations, weights, sums, tally)
         others = [equal for equal in alike if not equal[0].is_a(*SHARED)]
-        if fused and isinstance(weights, Whole):
-            add_convolutions(state, [equal for equal in others if _is_convolution(equal)], weights, sums, tally)
+        if backend is not None:
+            backend(state, [equal for equal in others if _is_convolution(equal)], weights, sums, tally)
             others = [equal for equal in others if not _is_convolution(equal)]
         for equal in others:
             _add(state, equal, weights, sums, tally)
@@ -79,15 +84,16 @@ def mixed_cell(
     return torch.cat(nodes, dim=-1).flatten(-2)
 
 
-def _alike(cells: Sequence[Cell], leaving: Leaving, weights: Weights) -> list[list[Edge]]:
+def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> list[list[Edge]]:
     """The computed operations on edges that leave a state, those of one name together; zeros left out."""
     names = cells[0].operations
     groups = {name: list[Edge]() for name in names}  # in one order, whatever is computed
     for edge, node in zip(leaving.edges, leaving.nodes, strict=True):
         operations = zip(*(cell.edges[edge].children() for cell in cells), strict=True)
         for index, modules in enumerate(operations):
-            if weights.computed[edge][index] and not isinstance(modules[0], Zero):
-                groups[names[index]].append(Edge(modules, node, edge * len(names) + index))
+            found = Edge(modules, node, edge * len(names) + index, names[index])
+            if weights.computed[edge][index] and not found.is_a(Zero):
+                groups[found.name].append(found)
     return [alike for alike in groups.values() if alike]
 
 
@@ -95,10 +101,17 @@ def _is_convolution(alike: Sequence[Edge]) -> bool:
     return alike[0].is_a(*DEPTHWISE_FIRST)
 
 
-def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[Sum], tally: Tally) -> None:
+def _add(
+    state: State, alike: Sequence[Edge], weights: MixingWeights, sums: Sequence[Sum], tally: RunningStatistics
+) -> None:
     """Add operations of one kind, that have weights, to the nodes that they lead to."""
-    rows = [weights.scale(edge.place) for edge in alike]
-    if alike[0].is_a(FactorizedReduce):
+    rows = [weights.scale(edge.slot) for edge in alike]
+    answers: list[Tensor]
+    if alike[0].is_users:
+        answers = [
+            called(edge.modules, state.maps) * row.to(state.maps.dtype) for edge, row in zip(alike, rows, strict=True)
+        ]
+    elif alike[0].is_a(FactorizedReduce):
         layers: Any = [edge.modules for edge in alike]
         answers = list(reduced(state.rectified, layers, tally, rows).chunk(len(rows), dim=-1))
     else:
@@ -108,7 +121,7 @@ def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[S
         (sums[edge.node].add_grids if on_grids else sums[edge.node].add)(maps)
 
 
-def _convolved(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], tally: Tally) -> list[Tensor]:
+def _convolved(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], tally: RunningStatistics) -> list[Tensor]:
     """What equal convolutions give, weighted."""
     rest, answers = DEPTHWISE_FIRST[type(alike[0].modules[0])], list[Tensor]()
     parts = [slice(place, place + 1) for place in range(len(alike))] if state.is_large else [slice(None)]
@@ -138,27 +151,27 @@ def _add_shared(
     state: State,
     shared: Sequence[Sequence[Edge]],
     names: Sequence[str],
-    weights: Weights,
+    weights: MixingWeights,
     sums: Sequence[Sum],
-    tally: Tally,
+    tally: RunningStatistics,
 ) -> None:
     """Add all operations without weights to the nodes that they lead to."""
     if not shared:
         return
-    nodes = {edge.node: edge.place // len(names) for alike in shared for edge in alike}  # each with its edge's number
-    kinds = [names[alike[0].place % len(names)] for alike in shared]
-    entries = [[_places(names, kind, nodes[node]) for kind in kinds] for node in sorted(nodes)]
+    nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # each with its edge's number
+    kinds = [alike[0].name for alike in shared]
+    entries = [[_slots(names, kind, nodes[node]) for kind in kinds] for node in sorted(nodes)]
     maps = [_answer(state, alike, tally) for alike in shared]
     for node, mixed in zip(sorted(nodes), spread(weights.matrix(entries), maps), strict=True):
         sums[node].add(mixed)
 
 
-def _places(names: Sequence[str], name: str, edge: int) -> list[int]:
-    """Where the weights of an operation on an edge are; a space may have it several times."""
+def _slots(names: Sequence[str], name: str, edge: int) -> list[int]:
+    """The slots of an operation on an edge; a space may have it several times."""
     return [edge * len(names) + index for index, each in enumerate(names) if each == name]
 
 
-def _answer(state: State, alike: Sequence[Edge], tally: Tally) -> Tensor:
+def _answer(state: State, alike: Sequence[Edge], tally: RunningStatistics) -> Tensor:
     """What equal operations without weights all give."""
     if alike[0].is_a(Identity):
         return state.maps

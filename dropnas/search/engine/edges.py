@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dropnas.extension import is_reference
 from dropnas.search.engine import layout
 from dropnas.search.engine.layout import divides, phases, together
 from dropnas.space.names import INPUTS
@@ -93,15 +94,28 @@ def _added(total: Tensor | None, term: Tensor) -> Tensor:
 
 
 class Edge(NamedTuple):
-    """An operation on an edge: its modules in K supernets, the node it leads to, its place among the mixing weights."""
+    """An operation on an edge.
+
+    Attributes:
+        modules: of K supernets.
+        node: that it leads to, from 0.
+        slot: its index among the mixing weights.
+        name: in the search space.
+    """
 
     modules: tuple[nn.Module, ...]
     node: int
-    place: int
+    slot: int
+    name: str
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
-        """Whether it is an operation of one of these kinds."""
-        return isinstance(self.modules[0], kinds)
+        """Whether it is one of the package's own operations, of one of these kinds."""
+        return not self.is_users and isinstance(self.modules[0], kinds)
+
+    @property
+    def is_users(self) -> bool:
+        """Whether it comes from a user's package, so that nothing is known of it."""
+        return is_reference(self.name)
 
 
 def steps(alike: Sequence[Edge]) -> list[list[Any]]:

@@ -6,7 +6,7 @@ Under autocast the maps are of its type, and so are the weights where they meet 
 and the classifier stay in single precision.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,26 +14,29 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.search.engine.blocks import normed, pointwise_of, reduced, side_by_side
-from dropnas.search.engine.cell import mixed_cell
-from dropnas.search.engine.mixing_weights import Weights
+from dropnas.search.engine.cell import Backend, mixed_cell
+from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.norm import batch_norm, wide
-from dropnas.search.engine.running_statistics import Tally
+from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.search.supernet import Supernet
 from dropnas.space.operations import FactorizedReduce
 
 
 def mixed_network(
-    supernets: Sequence[Supernet], images: Tensor, weights: Iterable[Weights], tally: Tally, fused: bool = False
+    supernets: Sequence[Supernet],
+    images: Tensor,
+    weights: Sequence[MixingWeights],
+    tally: RunningStatistics,
+    backend: Backend | None,
 ) -> Tensor:
     """Logits (K, B, classes) of images (K, B, 3, H, W); `weights` are those of each cell.
 
-    Running statistics do not move: what norms saw is noted in `tally`. With `fused` the edges' convolutions go through
-    kernels of our own; every operation has a weight then.
+    Running statistics do not move: what norms saw is noted in `tally`. A backend computes the convolutions on edges.
     """
     kind, dtype = images.device.type, _type_of_maps(images)
     with torch.autocast(kind, enabled=False):
         last = _stem([supernet.stem for supernet in supernets], images.to(dtype), tally)
-        last = _stacked_cells(supernets, last, weights, tally, fused)
+        last = _stacked_cells(supernets, last, weights, tally, backend)
         return _classified(_averaged(last, len(supernets)), [supernet.classifier for supernet in supernets])
 
 
@@ -44,7 +47,11 @@ def _type_of_maps(images: Tensor) -> torch.dtype:
 
 
 def _stacked_cells(
-    supernets: Sequence[Supernet], stem: Tensor, weights: Iterable[Weights], tally: Tally, fused: bool
+    supernets: Sequence[Supernet],
+    stem: Tensor,
+    weights: Sequence[MixingWeights],
+    tally: RunningStatistics,
+    backend: Backend | None,
 ) -> Tensor:
     """The last cell's output."""
     last, rectified_before = stem, functional.relu(stem)
@@ -53,12 +60,12 @@ def _stacked_cells(
     for cells, of_cell in zip(stacks, weights, strict=True):
         inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], tally)]
         inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], tally))
-        last = mixed_cell(cells, inputs, of_cell, tally, fused)
+        last = mixed_cell(cells, inputs, of_cell, tally, backend)
         rectified_before, rectified = rectified, functional.relu(last)
     return last
 
 
-def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: Tally) -> Tensor:
+def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: RunningStatistics) -> Tensor:
     """Convolution and batch norm: (B, H, W, K * C)."""
     layers: Any = [list(stem) for stem in stems]
     convolutions = zip(images, (convolution for convolution, _ in layers), strict=True)
@@ -72,7 +79,7 @@ def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: Tally) -> Tenso
     return normal.maps
 
 
-def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], tally: Tally) -> Tensor:
+def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], tally: RunningStatistics) -> Tensor:
     if isinstance(layers[0], FactorizedReduce):
         return reduced(rectified, [layers], tally)  # type: ignore[list-item]
     _, convolutions, norms = (list[Any](step) for step in zip(*(layer.children() for layer in layers), strict=True))

@@ -1,8 +1,8 @@
-"""What batch norms see in a pass, and how their running statistics move by it: all at once.
+"""What batch norms see in a pass, and how their running statistics move by it: all of them at once.
 
 Design choices: statistics are noted in the pass and written when it is over, in a few calls for all norms. What was
-computed in vain, since a mask drops it, moves nothing: its norms take the share 0 of the batch, so that nobody has to
-know on the host what the mask says.
+computed in vain, since a mask drops it, moves nothing: its norms have update weight 0, so that nobody has to know on
+the host what the mask says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from dropnas.search.supernet import Supernet
 
 
 @dataclass(frozen=True)
-class Tally:
+class RunningStatistics:
     """What the batch norms of a pass have seen.
 
     Attributes:
@@ -36,14 +36,14 @@ class Tally:
         self.variances.append(variance)
 
     @torch.no_grad()
-    def write(self, shares: Mapping[nn.Module, "Share"] | None = None) -> None:
-        """Move the running statistics, count the batch; `shares` says how far, all the way if not given."""
+    def update(self, weights: Mapping[nn.Module, "UpdateWeight"] | None = None) -> None:
+        """Move the running statistics and count the batch, by the weight of each norm; fully if none are given."""
         norms = [norm for alike in self.norms for norm in alike]
         momentum: Any = norms[0].momentum
         steps: Any = 1
-        if shares is not None:
-            momentum = [shares[norm].momentum for norm in norms]
-            steps = [shares[norm].batches for norm in norms]
+        if weights is not None:
+            momentum = [weights[norm].momentum for norm in norms]
+            steps = [weights[norm].batches for norm in norms]
         for running, seen in (("running_mean", self.means), ("running_var", self._variances())):
             torch._foreach_lerp_([getattr(norm, running) for norm in norms], self._of_each(seen), momentum)
         counters: list[Any] = [norm.num_batches_tracked for norm in norms]
@@ -59,47 +59,42 @@ class Tally:
         return [part for alike, values in zip(self.norms, seen, strict=True) for part in values.chunk(len(alike))]
 
 
-class Share(NamedTuple):
-    """How far a norm moves: its momentum for each channel (C,) and the batches that it counts, a whole number ()."""
+class UpdateWeight(NamedTuple):
+    """How far a norm moves: its momentum for each channel (C,), and the batches that it counts, 0 or 1, ()."""
 
     momentum: Tensor
     batches: Tensor
 
 
-class Shares:
+class UpdateWeights:
     """How far the norms of K supernets move by a batch of which masks drop operations."""
 
     def __init__(self, supernets: Sequence[Supernet]) -> None:
         """Find which part of the masks (K, cells, edges, operations) each norm depends on."""
-        places = [place for number, supernet in enumerate(supernets) for place in _places(supernet, number)]
-        always = sum(len(list(_operations(supernet))) for supernet in supernets)
-        self._norms = [norm for norm, _ in places]
+        slots = [pair for number, supernet in enumerate(supernets) for pair in _slots(supernet, number)]
+        always = sum(len(list(supernet.operations())) for supernet in supernets)
+        self._norms = [norm for norm, _ in slots]
         self._widths = [norm.num_features for norm in self._norms]
         device = self._norms[0].num_batches_tracked.device  # type: ignore[union-attr]
-        self._places = torch.tensor([always if place is None else place for _, place in places], device=device)
+        self._slots = torch.tensor([always if slot is None else slot for _, slot in slots], device=device)
         times = torch.tensor(self._widths, device=device)
-        self._channels = self._places.repeat_interleave(times, output_size=sum(self._widths))
+        self._channels = self._slots.repeat_interleave(times, output_size=sum(self._widths))
 
-    def of(self, kept: Tensor) -> dict[nn.Module, Share]:
-        """The share of each norm; kept is bool (K, cells, edges, operations)."""
+    def of(self, kept: Tensor) -> dict[nn.Module, UpdateWeight]:
+        """The weight of each norm; kept is bool (K, cells, edges, operations)."""
         keeps = torch.cat([kept.flatten(), kept.new_ones(1)])
         some: Any = self._norms[0]
         weights = (some.momentum * keeps.to(some.running_mean.dtype)).index_select(0, self._channels)
         momentum = torch.split(weights, self._widths)  # type: ignore[no-untyped-call]
-        batches = keeps.long().index_select(0, self._places).unbind()
-        return dict(zip(self._norms, map(Share, momentum, batches), strict=True))
+        batches = keeps.long().index_select(0, self._slots).unbind()
+        return dict(zip(self._norms, map(UpdateWeight, momentum, batches), strict=True))
 
 
-def _operations(supernet: Supernet) -> Iterator[nn.Module]:
-    cells: Any = supernet.cells
-    return (operation for cell in cells for edge in cell.edges for operation in edge.children())
-
-
-def _places(supernet: Supernet, number: int) -> Iterator[tuple[nn.BatchNorm2d, int | None]]:
+def _slots(supernet: Supernet, number: int) -> Iterator[tuple[nn.BatchNorm2d, int | None]]:
     """The norms of the supernet of that number, each with its flat index in the masks, None off the edges."""
-    operations = list(_operations(supernet))
+    operations = [operation for _, operation in supernet.operations()]
     first = number * len(operations)
-    place_of = {part: first + place for place, each in enumerate(operations) for part in each.modules()}
+    slot_of = {part: first + slot for slot, each in enumerate(operations) for part in each.modules()}
     for module in supernet.modules():
         if isinstance(module, nn.BatchNorm2d):
-            yield module, place_of.get(module)
+            yield module, slot_of.get(module)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dropnas.errors import DropnasError
 from dropnas.search.engine.edges import Edge, State, Sum, steps
-from dropnas.search.engine.mixing_weights import Whole
-from dropnas.search.engine.running_statistics import Tally
+from dropnas.search.engine.mixing_weights import MixingWeights
+from dropnas.search.engine.running_statistics import RunningStatistics
 
 if TYPE_CHECKING:
     from dropnas.search.triton.fused import Answer
@@ -35,7 +35,7 @@ def check_kernels() -> None:
 
 
 def add_convolutions(
-    state: State, kinds: Sequence[Sequence[Edge]], weights: Whole, sums: Sequence[Sum], tally: Tally
+    state: State, kinds: Sequence[Sequence[Edge]], weights: MixingWeights, sums: Sequence[Sum], tally: RunningStatistics
 ) -> None:
     """Add the convolutions of each kind, all on the same edges, to the nodes."""
     from dropnas.search.triton.fused import mixed
@@ -44,7 +44,7 @@ def add_convolutions(
         stages = [_stages(alike) for alike in some]
         joined = _joined([layers for of_kind in stages for stage in of_kind for layers in (stage[0], stage[1])])
         answers = [_answer(state, of_kind, joined, tally) for of_kind in stages]
-        chosen = weights.at([edge.place for alike in some for edge in alike])  # (K, kinds * edges)
+        chosen = weights.at([edge.slot for alike in some for edge in alike])  # (K, kinds * edges)
         maps = mixed(answers, chosen.t().reshape(len(some), -1).contiguous(), state.seeds)
         for edge, of_edge in zip(some[0], maps, strict=True):
             sums[edge.node].add(of_edge)
@@ -64,7 +64,9 @@ def _stages(alike: Sequence[Edge]) -> list[tuple[list[Any], ...]]:
     return list(zip(*(layers[place::4] for place in (1, 2, 3)), strict=True))
 
 
-def _answer(state: State, stages: Sequence[tuple[list[Any], ...]], joined: Iterator[Tensor], tally: Tally) -> "Answer":
+def _answer(
+    state: State, stages: Sequence[tuple[list[Any], ...]], joined: Iterator[Tensor], tally: RunningStatistics
+) -> "Answer":
     """What equal operations give before their last batch norm, with their weights taken from `joined`."""
     from dropnas.search.triton.fused import Answer, Shape, convolved
 

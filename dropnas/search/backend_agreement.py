@@ -1,0 +1,67 @@
+"""Whether a backend's kernels give torch's numbers on the device at hand: looked at before a search uses them.
+
+Design choices: both compute the loss of a few images and its gradients. What is right is torch's pass in single
+precision; a backend may be as far from it as torch itself is in the precision of the search, and a little more.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dropnas.data import augment
+from dropnas.data.arrays import ImageArrays
+from dropnas.errors import DropnasError
+from dropnas.precision import Precision
+from dropnas.search.config import SearchConfig
+from dropnas.search.engine.engine import Engine
+from dropnas.training import precision
+from dropnas.training.precision import autocast
+
+IMAGES = 8  # of each seed
+ALLOWED = 1e-3  # of the norm, above what torch's own rounding costs
+FACTOR = 3.0  # of what torch's own rounding costs
+
+
+def require_agreement(engine: Engine, images: ImageArrays, config: SearchConfig) -> None:
+    """Compare a pass of an engine with the same pass by torch's kernels; nothing is changed by it.
+
+    Raises:
+        DropnasError: they differ by more than rounding explains.
+    """
+    plain = Engine(engine.supernets, engine.static)
+    exact = _pass(plain, images, "fp32")
+    rounded = _pass(plain, images, config.precision)
+    precision.apply(config.precision)
+    ours = _pass(engine, images, config.precision)
+    for name, right, torchs, found in zip(
+        ("logits", "gradient of w", "gradient of alpha"), exact, rounded, ours, strict=True
+    ):
+        limit = ALLOWED + FACTOR * _distance(torchs, right)
+        difference = _distance(found, right)
+        if not difference <= limit:  # a difference that is not a number is one, too
+            raise DropnasError(
+                f"kernels {config.kernels!r} differ from torch's: {name} by {difference:.2g} of its norm, "
+                f"allowed are {limit:.2g}",
+                where=str(images.images.device),
+                remedy="set search.kernels: torch",
+            )
+
+
+def _pass(engine: Engine, images: ImageArrays, kind: Precision) -> list[Tensor]:
+    """Logits and gradients of a batch of the first images, with equal mixing weights."""
+    precision.apply(kind)
+    first, seeds = engine.supernets[0], len(engine.supernets)
+    count = min(IMAGES, len(images))
+    chosen = augment.normalise(images.batch(torch.arange(count, device=images.labels.device)), images.mean, images.std)
+    edges, operations = first.edges_and_operations
+    mixing = chosen.new_full((seeds, len(first.kinds), edges, operations), 1 / operations).requires_grad_()
+    with autocast(kind, chosen.device.type):
+        logits = engine.mix(chosen.expand(seeds, *chosen.shape), mixing, update_statistics=False)
+        loss = functional.cross_entropy(logits.flatten(0, 1), images.labels[:count].repeat(seeds))
+    weights = [weight for supernet in engine.supernets for weight in supernet.parameters()]
+    of_mixing, *of_weights = torch.autograd.grad(loss, [mixing, *weights], materialize_grads=True)
+    return [logits.detach(), nn.utils.parameters_to_vector(of_weights), of_mixing]
+
+
+def _distance(found: Tensor, right: Tensor) -> float:
+    return float((found.double() - right.double()).norm() / right.double().norm())

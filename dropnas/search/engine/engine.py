@@ -1,0 +1,78 @@
+"""K supernets of equal shape computed as one network: the plain supernet's numbers, but for rounding, in less time.
+
+Design choices: the supernets hold weights and running statistics under the plain one's names; only the forward pass is
+another. Where a step is static, which a CUDA graph needs, everything is computed whatever the masks say: a dropped
+operation has weight zero, and so are its gradients. Elsewhere the host looks at the masks and leaves out what no seed
+keeps. Either way the running statistics of a dropped operation stay.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from dropnas.errors import DropnasError
+from dropnas.search.engine.cell import Backend
+from dropnas.search.engine.mixing_weights import MixingWeights
+from dropnas.search.engine.network import mixed_network
+from dropnas.search.engine.running_statistics import RunningStatistics, UpdateWeights
+from dropnas.search.engine.users_operations import UsersBuffers
+from dropnas.search.supernet import Supernet
+
+Computed = list[list[list[bool]]]
+
+
+class Engine:
+    """Supernets of equal shape in training mode; their parameters and buffers stay where they are.
+
+    Args:
+        supernets: K of the same space, channels, cells and classes, on one device.
+        static: whether what is computed must not depend on the masks.
+        backend: computes the convolutions on edges in place of torch's kernels.
+    """
+
+    def __init__(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None = None) -> None:
+        self.supernets, self.static, self.backend = tuple(supernets), static, backend
+        self._weights, self._users = UpdateWeights(self.supernets), UsersBuffers(self.supernets)
+
+    def mix(self, images: Tensor, mixing: Tensor, kept: Tensor | None = None, update_statistics: bool = True) -> Tensor:
+        """Logits (K, B, classes) of images (K, B, 3, H, W), each supernet with its own.
+
+        Args:
+            mixing: weights of the operations, (K, cells, edges, operations).
+            kept: bool, of that shape, on the same device; what is False has no weight and no gradient. None keeps all.
+            update_statistics: whether the running statistics of batch norms move.
+
+        Raises:
+            DropnasError: mixing weights or masks of another shape or device.
+        """
+        self._check(images, mixing, kept)
+        if kept is not None:
+            mixing = mixing.masked_fill(~kept, 0)
+        computed = self._computed(mixing, kept)
+        cells = zip(mixing.unbind(1), self.supernets[0].cells, computed, strict=True)
+        weights = [MixingWeights(of_cell.flatten(1), cell.channels, chosen) for of_cell, cell, chosen in cells]  # type: ignore[arg-type]
+        statistics = RunningStatistics()
+        with self._users.restored(kept, update_statistics):
+            logits = mixed_network(self.supernets, images, weights, statistics, self.backend)
+        if update_statistics:
+            partly = kept is not None and (self.static or len(self.supernets) > 1)
+            statistics.update(self._weights.of(kept) if partly and kept is not None else None)
+        return logits
+
+    def _computed(self, mixing: Tensor, kept: Tensor | None) -> Computed:
+        """For each cell and edge, which operations are computed."""
+        cells, edges, operations = mixing.shape[1:]
+        if self.static or kept is None:
+            return [[[True] * operations] * edges] * cells
+        computed: Computed = kept.any(dim=0).tolist()
+        return computed
+
+    def _check(self, images: Tensor, mixing: Tensor, kept: Tensor | None) -> None:
+        first = self.supernets[0]
+        shape = (len(self.supernets), len(first.kinds), *first.edges_and_operations)
+        for name, values in (("mixing weights", mixing), ("masks", kept)):
+            if values is not None and (values.shape != shape or values.device != images.device):
+                raise DropnasError(
+                    f"{name} {tuple(values.shape)} on {values.device}",
+                    remedy=f"the supernet on {images.device} needs {shape}",
+                )

@@ -1,0 +1,52 @@
+"""Operations from a user's package: the engine knows nothing of them and calls their modules as they are.
+
+Design choices: a module updates its buffers (running statistics) itself, also where a mask drops it and it is computed
+in vain. So the buffers are put back afterwards where the mask says so, without asking the host what it says.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from dropnas.extension import is_reference
+from dropnas.search.supernet import Supernet
+
+
+def called(modules: Sequence[nn.Module], maps: Tensor) -> Tensor:
+    """What the same operation of K supernets gives for maps (B, H, W, K * C): (B, H', W', K * C)."""
+    kind = maps.device.type
+    parts = maps.permute(0, 3, 1, 2).chunk(len(modules), dim=1)
+    with torch.autocast(kind, dtype=maps.dtype, enabled=maps.dtype == torch.bfloat16):
+        answers = [module(part.contiguous()) for module, part in zip(modules, parts, strict=True)]
+    return torch.cat(answers, dim=1).permute(0, 2, 3, 1).to(maps.dtype).contiguous()
+
+
+class UsersBuffers:
+    """The buffers of such operations in K supernets."""
+
+    def __init__(self, supernets: Sequence[Supernet]) -> None:
+        self._buffers = [
+            (buffer, number, slot)
+            for number, supernet in enumerate(supernets)
+            for slot, (name, operation) in enumerate(supernet.operations())
+            if is_reference(name)
+            for buffer in operation.buffers()
+        ]
+
+    @contextmanager
+    def restored(self, kept: Tensor | None, update: bool) -> Iterator[None]:
+        """Put back after a pass what dropped operations changed, or everything without `update`.
+
+        Args:
+            kept: bool (K, cells, edges, operations).
+        """
+        before = [buffer.clone() for buffer, _, _ in self._buffers]
+        yield
+        flat = None if kept is None else kept.flatten(1)
+        for (buffer, number, slot), old in zip(self._buffers, before, strict=True):
+            if not update:
+                buffer.copy_(old)
+            elif flat is not None:
+                buffer.copy_(torch.where(flat[number, slot], buffer, old))

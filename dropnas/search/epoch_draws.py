@@ -1,0 +1,100 @@
+"""Everything random in an epoch of a search, drawn on the host before its first step.
+
+Design choices: all of it follows from (seed, epoch), so an epoch draws the same in any group of seeds, on any device
+and wherever it resumes. What belongs to a smaller last batch is padded to the size of the others; nobody reads that.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dropnas.data import augment, batches
+from dropnas.errors import DropnasError
+from dropnas.search.config import SearchConfig
+from dropnas.search.strategy import Strategy, Tensors
+from dropnas.space.spaces import EDGES
+from dropnas.training.seeding import generator
+
+HELD_OUT = "held_out_"  # what is drawn for the held-out batch has this before its name
+OWN = "strategy_"  # and what the strategy draws has this
+
+
+def draw_epoch(
+    config: SearchConfig, strategy: Strategy, trained: Tensor, held_out: Tensor, epoch: int, cells: int
+) -> Tensors:
+    """What one seed draws for an epoch, on the CPU: tensors (steps, ...).
+
+    Args:
+        trained, held_out: indices of the images that train w, and of the others.
+        cells: of the supernet in this epoch.
+
+    Raises:
+        DropnasError: the strategy draws masks that do not fit.
+    """
+    sizes = batches.sizes(len(trained), config.batch_size)
+    order = trained[batches.epoch_order(len(trained), config.seed, epoch)][: sum(sizes)]
+    random = generator(config.seed, "augmentation", epoch)
+    parts = torch.split(order, sizes)  # type: ignore[no-untyped-call]
+    drawn = _stacked([{"order": chosen, **_augmentation(config, len(chosen), random)} for chosen in parts])
+    if len(held_out):
+        others = _stacked([_held_out(config, held_out, epoch, step) for step in range(len(sizes))])
+        drawn |= {HELD_OUT + name: values for name, values in others.items()}
+    own = strategy.draw(epoch, len(sizes), generator(config.seed, "masks", epoch))
+    _check(own, len(sizes), cells, len(strategy.space.operations), config.strategy)
+    return drawn | {OWN + name: values for name, values in own.items()}
+
+
+def part(drawn: Mapping[str, Tensor], prefix: str) -> Tensors:
+    """What has a prefix, without it."""
+    return {name.removeprefix(prefix): values for name, values in drawn.items() if name.startswith(prefix)}
+
+
+def _held_out(config: SearchConfig, held_out: Tensor, epoch: int, step: int) -> Tensors:
+    """A random batch of the images that do not train w."""
+    order = torch.randperm(len(held_out), generator=generator(config.seed, "held-out", epoch, step))
+    chosen = held_out[order[: config.batch_size]]
+    random = generator(config.seed, "held-out augmentation", epoch, step)
+    return {"order": chosen, **_augmentation(config, len(chosen), random)}
+
+
+def _augmentation(config: SearchConfig, size: int, random: torch.Generator) -> Tensors:
+    """Corners (2, B) and flips (B,) of a batch."""
+    corners = augment.draw_crops(size, config.crop_padding, random)
+    return {"corners": corners, "flips": augment.draw_flips(size, random) if config.flip else torch.zeros(size).bool()}
+
+
+def _stacked(of_steps: Sequence[Tensors]) -> Tensors:
+    """The draws of all steps, padded to the size of the first."""
+    size = len(of_steps[0]["order"])
+    padded = {name: [_padded(each[name], size) for each in of_steps] for name in of_steps[0]}
+    return {name: torch.stack(values) for name, values in padded.items()}
+
+
+def _padded(values: Tensor, size: int) -> Tensor:
+    return functional.pad(values, (0, size - values.shape[-1]))
+
+
+def _check(own: Tensors, steps: int, cells: int, operations: int, strategy: str) -> None:
+    """What a strategy draws must be tensors on the CPU, and its masks must keep something on each edge."""
+    for name, values in own.items():
+        if not isinstance(values, Tensor) or values.device.type != "cpu" or values.shape[:1] != (steps,):
+            found = f"{tuple(values.shape)} on {values.device}" if isinstance(values, Tensor) else type(values).__name__
+            raise DropnasError(
+                f"draws {name!r} as {found}", where=strategy, remedy=f"a tensor ({steps}, ...) on the CPU is needed"
+            )
+    masks = own.get("cells")
+    if masks is None:
+        return
+    shape = (steps, cells, EDGES, operations)
+    if masks.shape != shape or masks.dtype != torch.bool:
+        found = f"{tuple(masks.shape)} of {masks.dtype}"
+        raise DropnasError(f"draws masks {found}", where=strategy, remedy=f"bool {shape} is needed")
+    if not masks.any(dim=-1).all():
+        step, cell, edge = (~masks.any(dim=-1)).nonzero()[0].tolist()
+        raise DropnasError(
+            f"drops every operation of edge {edge} of cell {cell} in step {step}",
+            where=strategy,
+            remedy="keep at least one operation on each edge",
+        )

@@ -1,0 +1,308 @@
+"""K searches that differ in their seed alone, trained as one group of supernets; one search is a group of one.
+
+Design choices: everything of a search but its index in the tensors is its own (draws, weights, alphas, optimiser
+averages, history). So it gets the numbers that it would get in any other group, but for rounding, and its state
+continues it there. Everything random of an epoch is drawn when the epoch starts, so a state holds no generator: an
+epoch entered again draws the same, and the count of steps says how far it has come.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropnas.data import batches
+from dropnas.data.arrays import ImageArrays
+from dropnas.data.held_out import apart
+from dropnas.errors import DropnasError
+from dropnas.search.architecture import Alphas
+from dropnas.search.config import SearchConfig
+from dropnas.search.engine.cell import Backend
+from dropnas.search.epoch_draws import draw_epoch
+from dropnas.search.history import Matrices, describe, matrices, not_finite
+from dropnas.search.state import SearchState, flat_weights
+from dropnas.search.step import EpochTables, Step
+from dropnas.search.strategy import ALPHAS, Tensors, make_strategy
+from dropnas.search.supernet import Supernet
+from dropnas.space.spaces import SearchSpace
+from dropnas.training.graphs import GraphedPrograms, Prepare, Recorder
+from dropnas.training.initialisation import initialise
+from dropnas.training.metrics import Row
+from dropnas.training.seeding import generator
+
+
+@dataclass(eq=False)
+class SeedRun:
+    """One search of a group; its tensors are views of the group's, so they change with it.
+
+    Attributes:
+        architecture, memory: of the strategy's kinds, without the axis of the seeds.
+        trained, held_out: indices of the images that train w, and of the others.
+        history: the architecture parameters after each epoch, the first ones before all.
+    """
+
+    config: SearchConfig
+    space: SearchSpace
+    images: ImageArrays
+    trained: Tensor
+    held_out: Tensor
+    supernet: Supernet
+    architecture: Tensors
+    memory: Tensors
+    history: list[Matrices] = field(default_factory=list)
+
+    @property
+    def alphas(self) -> Alphas:
+        """Both matrices."""
+        return Alphas(*self.architecture[ALPHAS].unbind())
+
+
+class SeedGroup:
+    """The trainee of the search stage.
+
+    Args:
+        configs: of the searches; they differ in their seed alone.
+        space: what is searched.
+        images: all training images, on the device.
+        device: torch device string.
+        recorder: of the steps as graphs; None runs them as they are.
+        backend: computes the convolutions on edges in place of torch's kernels.
+        precompile: is given a step before it first runs where it is recorded.
+
+    Attributes:
+        runs: the searches, in the order of the configurations.
+        images_seen: since this start, by all of them.
+        stopped: whether the strategy has ended the search.
+
+    Raises:
+        DropnasError: the configurations differ in more than the seed, or cannot be trained.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[SearchConfig],
+        space: SearchSpace,
+        images: ImageArrays,
+        device: str,
+        recorder: Recorder | None = None,
+        backend: Backend | None = None,
+        precompile: Prepare | None = None,
+    ) -> None:
+        _require_equal(configs)
+        self.config, self.space, self.images, self.device = configs[0], space, images, device
+        self.recorder, self.backend, self.precompile = recorder, backend, precompile
+        self.strategy = make_strategy(self.config, space)
+        count = _held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
+        parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
+        self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
+        self.images_seen, self.stopped = 0, False
+        self._begin(0, configs, parts, [None] * len(configs))
+        for run in self.runs:
+            run.history.append(matrices(run.architecture))
+
+    @property
+    def epochs(self) -> int:
+        """Of all phases."""
+        return sum(phase.epochs for phase in self.strategy.phases)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return len(self.sizes)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Enter the phase of this epoch, draw all that is random in it, set its learning rate, empty its tables."""
+        phase, within = self._phase_of(epoch)
+        if phase != self.phase:
+            self._enter(phase)
+        cells = self.strategy.phases[phase].cells
+        drawn = [draw_epoch(run.config, self.strategy, run.trained, run.held_out, epoch, cells) for run in self.runs]
+        self._take_draws({name: torch.stack([each[name] for each in drawn], dim=1) for name in drawn[0]})
+        self.state.weight_optimiser.learning_rate = self.strategy.learning_rate(phase, within)
+        self.variant = self.strategy.variant(epoch)
+        for table in self.tables.tensors():
+            table.zero_()
+
+    def step(self, epoch: int, step: int) -> Tensor:
+        """Train each search on its next batch; returns the losses (K,), which stand until the next epoch starts."""
+        if self.variant not in self.programs:
+            self.programs[self.variant] = self._graphed(self.variant)
+        self.programs[self.variant].run(self.sizes[step])
+        self.images_seen += self.sizes[step] * len(self.runs)
+        return self.tables.losses[:, step]
+
+    def finish_epoch(self, epoch: int) -> list[Row | DropnasError]:
+        """Each search's row: what it learned, and where the alphas stand; or that something is not finite."""
+        ended = [self.strategy.end_epoch(epoch, run) for run in self.runs]
+        self.stopped = any(ended)
+        sizes = torch.tensor(self.sizes, dtype=torch.float64)
+        losses = (self.tables.losses.cpu().double() * sizes).sum(dim=1) / sizes.sum()
+        accuracies = 100 * self.tables.hits.cpu().sum(dim=1) / sizes.sum()
+        return [
+            self._row(run, epoch, {"train_loss": loss, "train_accuracy": accuracy})
+            for run, loss, accuracy in zip(self.runs, losses.tolist(), accuracies.tolist(), strict=True)
+        ]
+
+    def state_dicts(self) -> list[dict[str, Any]]:
+        """All that changed, of each search."""
+        return [self._state_of(index) for index in range(len(self.runs))]
+
+    def load_state_dicts(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Continue from one state for each search, whatever group it comes from.
+
+        Raises:
+            DropnasError: they are at different steps.
+        """
+        positions = {(state["phase"], state["counter"], len(state["history"])) for state in states}
+        if len(positions) > 1:
+            raise DropnasError("the searches of a group must be at the same step")
+        if states[0]["phase"] != self.phase:
+            self._enter(states[0]["phase"])
+        for index, (run, state) in enumerate(zip(self.runs, states, strict=True)):
+            run.supernet.load_state_dict(state["supernet"])
+            run.history = list(state["history"])
+            for name, tensor in self._tensors().items():
+                (tensor[index] if tensor.dim() else tensor).detach().copy_(state["tensors"][name])
+        self.tables.counter.fill_(states[0]["counter"])
+
+    def _begin(
+        self,
+        phase: int,
+        configs: Sequence[SearchConfig],
+        parts: Sequence[tuple[Tensor, Tensor]],
+        before: Sequence[Mapping[str, Tensor] | None],
+    ) -> None:
+        """Make everything that is trained in a phase."""
+        self.phase = phase
+        self.state = self._new_state(phase, [config.seed for config in configs], before)
+        self.tables = EpochTables.empty(self.state.weights, self.steps_per_epoch)
+        self.draws: Tensors = {}
+        self.programs: dict[str, GraphedPrograms] = {}
+        self.runs = [
+            SeedRun(
+                config,
+                self.space,
+                self.images,
+                *part,
+                supernet,
+                {name: values.detach()[index] for name, values in self.state.architecture.items()},
+                {name: values[index] for name, values in self.state.memory.items()},
+            )
+            for index, (config, part, supernet) in enumerate(
+                zip(configs, parts, self.state.engine.supernets, strict=True)
+            )
+        ]
+
+    def _enter(self, phase: int) -> None:
+        """Go on to another phase with new weights, and with what the strategy carries over."""
+        old = self.runs
+        parts = [(run.trained, run.held_out) for run in old]
+        follows = phase == self.phase + 1
+        before = [{**run.architecture, **run.memory} if follows else None for run in old]
+        self._begin(phase, [run.config for run in old], parts, before)
+        for run, earlier in zip(self.runs, old, strict=True):
+            run.history = earlier.history
+
+    def _new_state(
+        self, phase: int, seeds: Sequence[int], before: Sequence[Mapping[str, Tensor] | None]
+    ) -> SearchState:
+        """The seeds' first weights and architecture parameters, drawn on the CPU and moved to the device."""
+        strategy, later = self.strategy, [phase] if phase else []
+        supernets = [strategy.make_supernet(phase, self.images.classes) for _ in seeds]
+        for supernet, seed in zip(supernets, seeds, strict=True):
+            initialise(supernet, generator(seed, "weights", *later))
+            supernet.to(self.device)
+        alphas = [strategy.architecture(phase, generator(seed, "alphas", *later)) for seed in seeds]
+        architecture = {name: values.requires_grad_() for name, values in self._stacked(alphas).items()}
+        weights = flat_weights(supernets)
+        # only a seed that is never grouped may leave operations out: that changes rounding, and so would its group
+        static = self.recorder is not None or self.device != "cpu" or self.config.group_seeds
+        return SearchState(
+            strategy.make_engine(supernets, static, self.backend),
+            weights,
+            architecture,
+            self._stacked([strategy.memory(phase, values) for values in before]),
+            *strategy.optimisers(weights, architecture),
+            self.config.precision,
+        )
+
+    def _stacked(self, of_seeds: Sequence[Tensors]) -> Tensors:
+        return {name: torch.stack([each[name] for each in of_seeds]).to(self.device) for name in of_seeds[0]}
+
+    def _phase_of(self, epoch: int) -> tuple[int, int]:
+        """The phase of an epoch, and the epoch counted from its start."""
+        for index, phase in enumerate(self.strategy.phases):
+            if epoch < phase.epochs:
+                return index, epoch
+            epoch -= phase.epochs
+        raise IndexError(epoch)
+
+    def _take_draws(self, drawn: Tensors) -> None:
+        """Copy the draws of an epoch into tensors that stay where they are."""
+        if not self.draws:
+            self.draws.update({name: values.to(self.device) for name, values in drawn.items()})
+            return
+        for name, values in self.draws.items():
+            if name not in drawn or drawn[name].shape != values.shape:
+                raise DropnasError(f"draws {name!r} in another shape than before", where=self.config.strategy)
+            values.copy_(drawn[name])
+
+    def _graphed(self, variant: str) -> GraphedPrograms:
+        """The programs of a variant: for whole batches, and for a smaller last one."""
+        step = Step(self.config, self.strategy, self.state, self.tables, self.draws, self.images, variant)
+        programs: dict[Any, Callable[[], None]] = {size: partial(step, size) for size in dict.fromkeys(self.sizes)}
+        changed = [*self.state.tensors(), *self.tables.tensors()]
+        return GraphedPrograms(programs, changed, self.recorder, self.precompile)
+
+    def _row(self, run: SeedRun, epoch: int, learned: Row) -> Row | DropnasError:
+        run.history.append(matrices(run.architecture))
+        index = self.runs.index(run)
+        fault = not_finite({**run.architecture, "weights": self.state.weights[index]}, epoch)
+        rate = self.state.weight_optimiser.learning_rate
+        return fault or {**learned, "learning_rate": rate, **describe(run.space, run.alphas)}
+
+    def _state_of(self, index: int) -> dict[str, Any]:
+        run = self.runs[index]
+        return {
+            "phase": self.phase,
+            "counter": int(self.tables.counter),
+            "supernet": {name: value.clone() for name, value in run.supernet.state_dict().items()},
+            "tensors": {
+                name: (tensor[index] if tensor.dim() else tensor).detach().clone()
+                for name, tensor in self._tensors().items()
+            },
+            "history": list(run.history),
+        }
+
+    def _tensors(self) -> Tensors:
+        """What changes beside the supernets: (K, ...), or a scalar that all seeds have in common."""
+        state, tables = self.state, self.tables
+        slots = [
+            (f"{kind}.{name}.{number}", tensor)
+            for kind, optimiser in (("sgd", state.weight_optimiser), ("adam", state.architecture_optimiser))
+            for name, slot in optimiser.slots.items()
+            for number, tensor in enumerate(slot)
+        ]
+        return {**state.architecture, **state.memory, **dict(slots), "losses": tables.losses, "hits": tables.hits}
+
+
+def _require_equal(configs: Sequence[SearchConfig]) -> None:
+    first = configs[0]
+    for config in configs:
+        if replace(config, seed=first.seed) != first:
+            raise DropnasError(
+                "searches of a group differ in more than the seed",
+                where=f"seeds {first.seed} and {config.seed}",
+                remedy="train them in groups of their own",
+            )
+
+
+def _held_out_images(count: int, share: float, strategy: str) -> int:
+    """How many of the training images do not train w."""
+    held_out = count - round(share * count)
+    if held_out == 1:
+        raise DropnasError("one held-out image is too few for a batch", where=strategy, remedy="take more images")
+    return held_out

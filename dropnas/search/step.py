@@ -1,0 +1,88 @@
+"""A training step of K seeds as one program, to be recorded as a graph.
+
+Design choices: it reads the draws of the epoch and a counter that it advances itself, and leaves losses and hits in
+tables. So nothing comes from the host and nothing goes there. What a batch does is the strategy's `step`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dropnas.data import augment
+from dropnas.data.arrays import ImageArrays
+from dropnas.search.config import SearchConfig
+from dropnas.search.epoch_draws import HELD_OUT, OWN, part
+from dropnas.search.state import SearchState
+from dropnas.search.strategy import Batch, Strategy
+
+
+@dataclass(frozen=True)
+class EpochTables:
+    """How far an epoch has come, and what its steps left.
+
+    Attributes:
+        counter: int64 (1,), the next step.
+        losses: (K, steps).
+        hits: int64 (K, steps), images that were classified correctly.
+    """
+
+    counter: Tensor
+    losses: Tensor
+    hits: Tensor
+
+    @classmethod
+    def empty(cls, weights: Tensor, steps: int) -> "EpochTables":
+        """Tables for the K seeds of some weights (K, weights), in their type and on their device."""
+        losses = weights.new_zeros(len(weights), steps)
+        return cls(losses.new_zeros(1, dtype=torch.int64), losses, torch.zeros_like(losses, dtype=torch.int64))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All of them."""
+        return self.counter, self.losses, self.hits
+
+    def note(self, losses: Tensor, hits: Tensor) -> None:
+        """Write down a step's losses and hits, each (K,), and count the step."""
+        here = torch.arange(self.losses.shape[1], device=self.losses.device) == self.counter
+        self.losses.copy_(torch.where(here, losses[:, None], self.losses))
+        self.hits.copy_(torch.where(here, hits[:, None], self.hits))
+        self.counter.add_(1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The program of one variant: call it with the number of images of the batch.
+
+    Attributes:
+        draws: of the epoch, each (steps, K, ...), on the device.
+        images: all training images, on the device.
+    """
+
+    config: SearchConfig
+    strategy: Strategy
+    state: SearchState
+    tables: EpochTables
+    draws: Mapping[str, Tensor]
+    images: ImageArrays
+    variant: str = ""
+
+    def __call__(self, size: int) -> None:
+        """Train each seed on its next batch of `size` images."""
+        drawn = {name: values.index_select(0, self.tables.counter)[0] for name, values in self.draws.items()}
+        images, labels = self._batch(drawn, size)
+        others = part(drawn, HELD_OUT)
+        held_out = self._batch(others, others["order"].shape[-1]) if others else None
+        batch = Batch(images, labels, part(drawn, OWN), held_out, self.variant)
+        losses, logits = self.strategy.step(self.state, batch)
+        self.tables.note(losses, (logits.argmax(dim=2) == labels).sum(dim=1))
+
+    def _batch(self, drawn: Mapping[str, Tensor], size: int) -> tuple[Tensor, Tensor]:
+        """Images after crop and flip, normalised, (K, B, 3, H, W), and their labels (K, B)."""
+        chosen = drawn["order"][:, :size]
+        images = self.images.batch(chosen.flatten())
+        images = augment.crop(images, self.config.crop_padding, drawn["corners"][..., :size].transpose(0, 1).flatten(1))
+        if self.config.flip:
+            images = augment.flip(images, drawn["flips"][:, :size].flatten())
+        images = augment.normalise(images, self.images.mean, self.images.std)
+        return images.view(*chosen.shape, *images.shape[1:]), self.images.labels[chosen]

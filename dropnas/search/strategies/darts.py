@@ -1,0 +1,113 @@
+"""DARTS' own two-level search (Liu et al., 2019): w on one half of the training images, the alphas on the other.
+
+Design choices: first the alphas, then w, as published; every operation is mixed and nothing is dropped, decayed in part
+or adjusted. Decay is ordinary L2, added to the gradients, of w after clipping. All settings but the split are those of
+the search, so that strategies are compared like for like. Passes that serve the alphas leave the running statistics
+alone, so that these come from training batches only. The finite difference moves w by a hundredth in all, which reduced
+precisions round away: its two passes are fp32 always.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dropnas.errors import DropnasError
+from dropnas.precision import Precision
+from dropnas.search.config import SECOND_ORDER, Scalar, SearchConfig
+from dropnas.search.state import SearchState
+from dropnas.search.strategies.grouped_dropout import clipped
+from dropnas.search.strategies.hypergradient import VirtualStep, second_order
+from dropnas.search.strategy import Batch, Strategy
+from dropnas.space.spaces import SearchSpace
+from dropnas.training import precision
+
+
+class Darts(Strategy):
+    """DARTS, of first or second order."""
+
+    weight_share = 0.5
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
+        """Take the order from the strategy's name.
+
+        Raises:
+            DropnasError: an option, since there are none.
+        """
+        if options:
+            name = next(iter(options))
+            raise DropnasError(f"unknown option {name!r}", where=f"strategy {config.strategy!r}", remedy="it has none")
+        super().__init__(config, space)
+        self.is_second_order = config.strategy == SECOND_ORDER
+
+    def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
+        """A step of the alphas on the held-out batch, then one of w on the batch; gives the latter's losses."""
+        gradient = self.alpha_gradient(state, batch)
+        with torch.no_grad():
+            state.architecture_optimiser.step([gradient + self.config.alpha_weight_decay * state.alphas])
+        losses, logits = state.losses(batch.images, batch.labels, mixing_of(state))
+        (of_weights,) = state.gradients(losses)
+        with torch.no_grad():
+            decay = self.config.weight_decay * state.weights
+            state.weight_optimiser.step([clipped(of_weights, self.config.gradient_clip) + decay])
+        return losses.detach(), logits.detach()
+
+    def alpha_gradient(self, state: SearchState, batch: Batch) -> Tensor:
+        """The gradient of the held-out loss in the alphas, at w or after a virtual step of w; no decay in it."""
+        assert batch.held_out is not None  # weight_share is below 1
+        validation = Loss(state, *batch.held_out, state.precision)
+        if not self.is_second_order:
+            return validation.in_alphas(state.weights)
+        training = Loss(state, batch.images, batch.labels, state.precision)
+        exact = Loss(state, batch.images, batch.labels, "fp32")
+        (momentum,) = state.weight_optimiser.slots["momentum"]
+        step = VirtualStep(state.weight_optimiser.rate, self.config.momentum, self.config.weight_decay)
+        return second_order(training.in_weights, validation.in_both, exact.in_alphas, state.weights, momentum, step)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a batch as a function of w; the state is after each gradient as it was before."""
+
+    state: SearchState
+    images: Tensor
+    labels: Tensor
+    precision: Precision
+
+    def in_weights(self, weights: Tensor) -> Tensor:
+        """The gradient in w at any w, (K, weights)."""
+        with self._at(weights) as losses:
+            return self.state.gradients(losses)[0]
+
+    def in_alphas(self, weights: Tensor) -> Tensor:
+        """The gradient in the alphas at any w."""
+        with self._at(weights) as losses:
+            return torch.autograd.grad(losses.sum(), [self.state.alphas])[0]
+
+    def in_both(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Both gradients at any w."""
+        with self._at(weights) as losses:
+            of_weights, of_alphas = self.state.gradients(losses, self.state.alphas)
+            return of_weights, of_alphas
+
+    @contextmanager
+    def _at(self, weights: Tensor) -> Iterator[Tensor]:
+        """The losses at some w."""
+        state, before = self.state, self.state.weights.clone()
+        precision.apply(self.precision)  # of the whole process, and so of the backward pass too
+        try:
+            state.weights.copy_(weights)
+            losses, _ = state.losses(
+                self.images, self.labels, mixing_of(state), precision=self.precision, update_statistics=False
+            )
+            yield losses
+        finally:
+            state.weights.copy_(before)
+            precision.apply(state.precision)
+
+
+def mixing_of(state: SearchState) -> Tensor:
+    """The softmax over all operations of each edge: (K, cells, edges, operations)."""
+    return state.of_cells(state.alphas).softmax(dim=-1)

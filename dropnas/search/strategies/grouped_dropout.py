@@ -1,0 +1,137 @@
+"""DropNAS: one-level search with grouped operation dropout, alpha-adjust and partial decay (Section 2.3).
+
+Design choices: the paper's ablations, one-level DARTS and the drop rates that stand for SNAS and ProxylessNAS are
+presets of its options. A step is a sequence of small methods, each of which a subclass may replace. What is dropped is
+a mask: its operations have weight zero and gradient zero, and masks choose what decays and moves.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dropnas.search.architecture import alpha_adjust, kept_softmax
+from dropnas.search.config import DropoutOptions, Scalar, SearchConfig
+from dropnas.search.dropout import Kept, drop_groups, drop_probabilities, sample_kept
+from dropnas.search.options import with_options
+from dropnas.search.state import SearchState
+from dropnas.search.strategy import Batch, Strategy, Tensors
+from dropnas.search.supernet import cell_kinds
+from dropnas.space.spaces import SearchSpace
+
+
+class Gradients(NamedTuple):
+    """Of w, (K, weights), and of the alphas, (K, 2, edges, operations)."""
+
+    weights: Tensor
+    alphas: Tensor
+
+
+class GroupedDropout(Strategy):
+    """DropNAS with the options of `DropoutOptions`."""
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
+        """Take options that differ from DropNAS' or, for a preset, from the preset's.
+
+        Raises:
+            DropnasError: an unknown option, or a value that it does not take.
+        """
+        super().__init__(config, space)
+        self.options = with_options(config.preset or DropoutOptions(), options, f"strategy {config.strategy!r}")
+        self.groups = drop_groups(self.options, space)
+
+    def drop_probabilities(self, epoch: int) -> Tensor:
+        """p_d of each operation of the space in an epoch: double (operations,)."""
+        return drop_probabilities(self.options, self.space)
+
+    def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
+        """Masks: `cells` (steps, cells, edges, operations) and `kinds` (steps, 2, edges, operations)."""
+        probabilities, kinds = self.drop_probabilities(epoch), cell_kinds(self.config.cells)
+        kept = [sample_kept(self.options.masks, kinds, probabilities, self.groups, generator) for _ in range(steps)]
+        return {
+            "cells": torch.stack([each.cells for each in kept]),
+            "kinds": torch.stack([each.kinds for each in kept]),
+        }
+
+    def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
+        """One batch: loss step, decay step, alpha-adjust."""
+        kept = Kept(batch.drawn["cells"], batch.drawn["kinds"])
+        before = state.alphas.detach().clone()
+        losses, logits, gradients = self.differentiate(state, batch, kept)
+        self.descend(state, kept, gradients)
+        if self.options.decay == "released":
+            self.decay(state, kept)
+        self.adjust(state, kept, before)
+        return losses, logits
+
+    def differentiate(self, state: SearchState, batch: Batch, kept: Kept) -> tuple[Tensor, Tensor, Gradients]:
+        """Losses, logits and the gradients of the loss (Eq. 1 over what was kept), zero for what was dropped."""
+        mixing = kept_softmax(state.of_cells(state.alphas), kept.cells)
+        losses, logits = state.losses(batch.images, batch.labels, mixing, kept.cells)
+        gradients = Gradients(*state.gradients(losses, state.alphas))
+        return losses.detach(), logits.detach(), gradients
+
+    @torch.no_grad()
+    def descend(self, state: SearchState, kept: Kept, gradients: Gradients) -> None:
+        """The loss step: clip the gradient of w (never that of alpha), add L2 if decay is `l2`, move both."""
+        gradients = gradients._replace(weights=clipped(gradients.weights, self.config.gradient_clip))
+        moving = kept
+        if self.options.decay == "l2":
+            moving = self._decaying(kept)
+            decay = self._decay_of(state, moving, factor=1)
+            gradients = Gradients(gradients.weights + decay.weights, gradients.alphas + decay.alphas)
+        self._move(state, moving, gradients)
+
+    @torch.no_grad()
+    def decay(self, state: SearchState, kept: Kept) -> None:
+        """The decay step: the gradient of lambda * ||.||^2 over what was kept, clipped as well; move both again."""
+        decaying = self._decaying(kept)
+        decay = self._decay_of(state, decaying, factor=2)
+        self._move(state, decaying, decay._replace(weights=clipped(decay.weights, self.config.gradient_clip)))
+
+    @torch.no_grad()
+    def adjust(self, state: SearchState, kept: Kept, before: Tensor) -> None:
+        """Alpha-adjust (Eq. 2, 3), from the alphas before the batch to those after both steps."""
+        state.alphas.copy_(alpha_adjust(before, state.alphas, kept.kinds, self.options.alpha_adjust))
+
+    def _decaying(self, kept: Kept) -> Kept:
+        """What decays: with partial decay what was kept, otherwise everything."""
+        if self.options.decay_scope == "kept":
+            return kept
+        return Kept(torch.ones_like(kept.cells), torch.ones_like(kept.kinds))
+
+    def _decay_of(self, state: SearchState, decaying: Kept, factor: int) -> Gradients:
+        """factor * lambda * w and factor * lambda * alpha of what decays, 0 elsewhere."""
+        return Gradients(
+            factor * self.config.weight_decay * state.weights * state.of_weights(decaying.cells),
+            factor * self.config.alpha_weight_decay * state.alphas * decaying.kinds,
+        )
+
+    def _move(self, state: SearchState, moving: Kept, gradients: Gradients) -> None:
+        """A step of both optimisers.
+
+        With `dropped="moved"` what was dropped has a gradient of zero, so that momentum and Adam still move it. With
+        "frozen" it stays where it is, and so do its momentum and Adam's averages; only Adam's count of steps goes on.
+        """
+        weights, alphas = state.weight_optimiser, state.architecture_optimiser
+        frozen = self.options.dropped == "frozen"
+        of_weights = [state.weights, *weights.slots["momentum"]] if frozen else []
+        of_alphas = [state.alphas, *alphas.slots["average"], *alphas.slots["squared_average"]] if frozen else []
+        before = [tensor.clone() for tensor in (*of_weights, *of_alphas)]
+        weights.step([gradients.weights])
+        alphas.step([gradients.alphas])
+        if frozen:
+            masks = [state.of_weights(moving.cells)] * len(of_weights) + [moving.kinds] * len(of_alphas)
+            _keep_where_not(masks, [*of_weights, *of_alphas], before)
+
+
+def _keep_where_not(masks: Sequence[Tensor], tensors: Sequence[Tensor], before: Sequence[Tensor]) -> None:
+    for mask, tensor, old in zip(masks, tensors, before, strict=True):
+        tensor.copy_(torch.where(mask, tensor, old))
+
+
+def clipped(gradients: Tensor, limit: float) -> Tensor:
+    """Gradients (K, weights), those of each seed scaled so that their norm is at most `limit`."""
+    norms: Tensor = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
+    return gradients * (limit / (norms + 1e-6)).clamp(max=1.0)

@@ -1,0 +1,67 @@
+"""The gradient of DARTS' two-level search (Liu et al., 2019, Section 2.3, Eq. 7 and 8): pure mathematics.
+
+Design choices: it is given the gradients of two loss functions and knows neither supernet nor data, so that it can be
+checked on problems small enough to have an analytic answer. Signs, virtual step and the length of the finite
+difference are those published. All tensors have the K seeds as their first axis; seeds do not mix.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Gradient = Callable[[Tensor], Tensor]  # of a loss at w (K, weights): in w, or in alpha (K, ...)
+LENGTH = 0.01  # of the finite difference in w: epsilon = LENGTH / ||v||
+
+
+class VirtualStep(NamedTuple):
+    """One step of SGD on w.
+
+    Attributes:
+        rate: the learning rate, xi in the paper; a scalar tensor, or a number.
+        momentum, decay: momentum mu and L2 coefficient lambda.
+    """
+
+    rate: Tensor | float
+    momentum: float
+    decay: float
+
+
+def second_order(
+    training: Gradient,
+    validation: Callable[[Tensor], tuple[Tensor, Tensor]],
+    perturbed: Gradient,
+    weights: Tensor,
+    velocity: Tensor,
+    step: VirtualStep,
+) -> Tensor:
+    """The gradient of L_val(w'(alpha), alpha) in alpha, where w' is w after one step on L_train (Eq. 7).
+
+    Args:
+        training: the gradient of L_train in w.
+        validation: the gradients of L_val in w and in alpha.
+        perturbed: the gradient of L_train in alpha, for the finite difference.
+        weights, velocity: w and its momentum buffer, (K, weights).
+        step: the virtual step.
+    """
+    moved = virtual_step(training, weights, velocity, step)
+    vector, direct = validation(moved)
+    return direct - step.rate * mixed_derivative(perturbed, weights, vector)
+
+
+def virtual_step(training: Gradient, weights: Tensor, velocity: Tensor, step: VirtualStep) -> Tensor:
+    """w' = w - xi (mu velocity + gradient of L_train + lambda w); the gradient is not clipped."""
+    return weights - step.rate * (step.momentum * velocity + training(weights) + step.decay * weights)
+
+
+def mixed_derivative(training: Gradient, weights: Tensor, vector: Tensor) -> Tensor:
+    """The derivative of `training`, the gradient of L_train in alpha, along v in w, by a central difference (Eq. 8).
+
+    It is exact where that gradient is linear or quadratic in w, and zero where v is zero.
+    """
+    norms = torch.linalg.vector_norm(vector, dim=1, keepdim=True)
+    epsilon = LENGTH / norms.clamp(min=torch.finfo(norms.dtype).tiny)
+    above, below = training(weights + epsilon * vector), training(weights - epsilon * vector)
+    slope: Tensor = (above - below) / (2 * epsilon.view(-1, *[1] * (above.dim() - 1)))
+    return slope

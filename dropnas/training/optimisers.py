@@ -1,0 +1,127 @@
+"""SGD and Adam, for searches, retrainings and transfers: torch's fused kernels without torch's optimiser classes.
+
+Design choices: the first object of any class of `torch.optim` imports torch's compiler, which takes almost as long as
+torch itself and is never used here; the functions behind those classes do not. Everything that a step reads or changes
+is a tensor on the device of the parameters, the learning rate too, so that a step can be replayed as a CUDA graph.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
+
+EPSILON = 1e-8  # of Adam, as torch's
+
+
+class Optimiser:
+    """What SGD and Adam have in common.
+
+    Args:
+        parameters: what is trained; they keep their order.
+        learning_rate: may be set again at any time.
+
+    Attributes:
+        rate: the learning rate as a scalar tensor on the device of the parameters.
+        slots: by name, the running averages of each parameter, in their order.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float) -> None:
+        self.parameters = list(parameters)
+        first = self.parameters[0]
+        # torch's fused kernels read a single-precision rate on a GPU; on a CPU a double one keeps its digits
+        self.rate = torch.zeros((), device=first.device, dtype=torch.float32 if first.is_cuda else first.dtype)
+        self.slots: dict[str, list[Tensor]] = {}
+        self.learning_rate = learning_rate
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next steps."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._learning_rate = value
+        self.rate.fill_(value)
+
+    def tensors(self) -> list[Tensor]:
+        """Everything that a step changes beside the parameters."""
+        return [tensor for slot in self.slots.values() for tensor in slot]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Learning rate and running averages; the tensors are the optimiser's own."""
+        return {"learning_rate": self.learning_rate, **self.slots}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Copy such a state into the optimiser's tensors."""
+        self.learning_rate = state["learning_rate"]
+        for name, slot in self.slots.items():
+            for tensor, saved in zip(slot, state[name], strict=True):
+                tensor.copy_(saved)
+
+    def _zeros(self) -> list[Tensor]:
+        return [torch.zeros_like(parameter, requires_grad=False) for parameter in self.parameters]
+
+
+class SGD(Optimiser):
+    """`torch.optim.SGD(fused=True)` with one group of parameters; momentum starts at zero."""
+
+    def __init__(
+        self, parameters: Iterable[Tensor], learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, learning_rate)
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.slots = {"momentum": self._zeros()}
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor | None]) -> None:
+        """Update each parameter along its gradient; where that is None the parameter and its momentum stay."""
+        moved = [index for index, gradient in enumerate(gradients) if gradient is not None]
+        momenta: list[Tensor | None] = [self.slots["momentum"][index] if self.momentum else None for index in moved]
+        sgd(
+            [self.parameters[index] for index in moved],
+            [gradient for gradient in gradients if gradient is not None],
+            momenta,
+            fused=True,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            lr=self.rate,  # type: ignore[arg-type]  # torch takes a tensor here
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
+
+
+class Adam(Optimiser):
+    """`torch.optim.Adam(fused=True)` with one group of parameters."""
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float, betas: tuple[float, float]) -> None:
+        super().__init__(parameters, learning_rate)
+        self.betas = betas
+        self.slots = {"average": self._zeros(), "squared_average": self._zeros()}
+        # one count of steps for each parameter, on its device, in the type that the fused kernels want
+        self.slots["steps"] = [
+            torch.zeros((), dtype=torch.float32, device=parameter.device) for parameter in self.parameters
+        ]
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Update each parameter along its gradient."""
+        adam(
+            self.parameters,
+            list(gradients),
+            self.slots["average"],
+            self.slots["squared_average"],
+            [],
+            self.slots["steps"],
+            fused=True,
+            lr=self.rate,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            eps=EPSILON,
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+        )
