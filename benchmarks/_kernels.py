@@ -98,7 +98,7 @@ def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
     with contextlib.ExitStack() as patches:
         patches.callback(library._destroy)
         patches.enter_context(mock.patch("torch.nn.utils.clip_grad._device_has_foreach_support", lambda device: True))
-        for place in ("dropnas.training.at_once.autocast", "dropnas.search.program.step.autocast", "torch.autocast"):
+        for place in ("dropnas.training.at_once.autocast", "dropnas.search.state.autocast", "torch.autocast"):
             patches.enter_context(mock.patch(place, nothing))
         patches.enter_context(mock.patch("torch.is_autocast_enabled", lambda *_: False))
         if find_spec("triton") and not launching:
@@ -113,6 +113,7 @@ def _sums(maps: Tensor, count: int) -> tuple[Tensor, ...]:
 
 ONLY_ON_A_GPU: dict[str, Callable[..., Any]] = {
     "_fused_sgd_.tensor_lr": lambda *_, **__: None,
+    "_fused_adam_.tensor_lr": lambda *_, **__: None,
     "batch_norm_stats": lambda maps, *_: _sums(maps, 2),
     "batch_norm_elemt": lambda maps, *_: torch.empty_like(maps),
     "batch_norm_backward_reduce": lambda upstream, *_: _sums(upstream, 4),

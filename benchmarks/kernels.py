@@ -21,12 +21,10 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.precision import Precision
-from dropnas.search.config import SearchConfig
-from dropnas.search.engine.supernet import FastSupernet
-from dropnas.search.options import options_of
-from dropnas.search.program.draws import blank
-from dropnas.search.program.step import Step, start
-from dropnas.search.start import first_alphas, first_supernet
+from dropnas.extension import load
+from dropnas.search.config import BACKENDS, SearchConfig
+from dropnas.search.seed_group import SeedGroup
+from dropnas.search.step import Step
 from dropnas.space.published import load_genotype
 from dropnas.space.spaces import ORIGINAL, SearchSpace
 from dropnas.training import determinism
@@ -70,12 +68,11 @@ def _compiling() -> dict[str, float]:
 def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step:
     """The program of some searches where nothing is computed, going the way of a GPU."""
     configs = [replace(config, seed=seed) for seed in range(seeds)]
-    supernets = [first_supernet(FastSupernet, of_seed, space, CLASSES).to(DEVICE) for of_seed in configs]
-    moving = start(supernets, [first_alphas(of_seed, space) for of_seed in configs], 1)
-    draws = blank(1, seeds, config.batch_size, config.cells, len(space.operations), DEVICE)
-    step = Step(config, options_of(config), supernets, moving, draws, _images(config.batch_size))
-    step.supernets.fused = config.kernels == "triton"
-    return step
+    backend = load(BACKENDS[config.kernels])()[0] if config.kernels in BACKENDS else None
+    with mock.patch("dropnas.search.seed_group.matrices", lambda architecture: {}):  # nothing has values here
+        group = SeedGroup(configs, space, _images(config.batch_size), DEVICE, backend=backend)
+    group.start_epoch(0)
+    return Step(config, group.strategy, group.state, group.tables, group.draws, group.images)
 
 
 @contextmanager

@@ -95,6 +95,7 @@ class Retraining:
             [*self.learner.changed(), self.losses, self.learner.tested],
             recorder,
         )
+        self.prepared = False
         self.images_seen = 0  # by this process, for its throughput
 
     @property
@@ -112,8 +113,7 @@ class Retraining:
     def step(self, epoch: int, step: int) -> Tensor:
         first = step * self.config.batch_size
         size = min(self.config.batch_size, len(self.trained) - first)
-        self.place.fill_(first)
-        self.programs.run(("train", size))
+        self._run(("train", size), first)
         self.images_seen += size
         return self.losses[step : step + 1]
 
@@ -146,8 +146,7 @@ class Retraining:
         _, indices = self._split(split)
         self.learner.start_test()
         for first in range(0, len(indices), TEST_BATCH):
-            self.place.fill_(first)
-            self.programs.run((split, min(TEST_BATCH, len(indices) - first)))
+            self._run((split, min(TEST_BATCH, len(indices) - first)), first)
         return self.learner.errors()
 
     def test_batch(self, images: arrays.ImageArrays, indices: Tensor, size: int) -> None:
@@ -161,6 +160,15 @@ class Retraining:
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         self.learner.load_state_dict(states[0]["learner"])
+
+    def _run(self, key: Hashable, first: int) -> None:
+        """Run a program on the batch that begins with this image."""
+        if not self.prepared:
+            self.place.zero_()  # a batch from here on exists in every split
+            self.programs.prepare()
+            self.prepared = True
+        self.place.fill_(first)
+        self.programs.run(key)
 
     def _training_programs(self) -> dict[Hashable, Program]:
         """A step on a whole batch, and on a smaller last one."""

@@ -56,14 +56,15 @@ class GraphedPrograms:
         self.replays: dict[Hashable, Program] = {}
 
     def run(self, key: Hashable) -> None:
-        """Run one program once."""
-        if self.recorder is None:
-            self.programs[key]()
-            return
-        if not self.replays:
+        """Run one program once; prepares all of them first."""
+        self.prepare()
+        (self.programs if self.recorder is None else self.replays)[key]()
+
+    def prepare(self) -> None:
+        """Record all programs, if that is still to be done. Each must be able to run on the tensors as they are now."""
+        if self.recorder is not None and not self.replays:
             self._warm_up(self.recorder)
-            self.replays = {each: self.recorder.record(program) for each, program in self.programs.items()}
-        self.replays[key]()
+            self.replays = {key: self.recorder.record(program) for key, program in self.programs.items()}
 
     def _warm_up(self, recorder: Recorder) -> None:
         saved = [tensor.detach().clone() for tensor in self.changed]

@@ -31,8 +31,8 @@ class Optimiser:
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float) -> None:
         self.parameters = list(parameters)
         first = self.parameters[0]
-        # torch's fused kernels read a single-precision rate on a GPU; on a CPU a double one keeps its digits
-        self.rate = torch.zeros((), device=first.device, dtype=torch.float32 if first.is_cuda else first.dtype)
+        # torch's fused kernels read the rate in single precision on a GPU, and in double on a CPU
+        self.rate = torch.zeros((), device=first.device, dtype=torch.float32 if first.is_cuda else torch.float64)
         self.slots: dict[str, list[Tensor]] = {}
         self.learning_rate = learning_rate
 

@@ -47,6 +47,6 @@ class UsersBuffers:
         flat = None if kept is None else kept.flatten(1)
         for (buffer, number, slot), old in zip(self._buffers, before, strict=True):
             if not update:
-                buffer.copy_(old)
+                buffer.data.copy_(old)  # `data`: autograd has saved the buffer, though it does not look into it
             elif flat is not None:
-                buffer.copy_(torch.where(flat[number, slot], buffer, old))
+                buffer.data.copy_(torch.where(flat[number, slot], buffer, old))

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from dropnas.search.config import SearchConfig
-from dropnas.search.strategy import GroupedDropout, SearchState
+from dropnas.search.strategies.grouped_dropout import GroupedDropout
 from dropnas.space.spaces import SearchSpace
 
 
@@ -14,6 +14,6 @@ class WarmDropout(GroupedDropout):
         super().__init__(config, space)
         self.warm_epochs = warm_part * config.epochs
 
-    def drop_probabilities(self, state: SearchState) -> Tensor:
-        growth = min(1.0, state.epoch / self.warm_epochs) if self.warm_epochs else 1.0
-        return growth * super().drop_probabilities(state)
+    def drop_probabilities(self, epoch: int) -> Tensor:
+        growth = min(1.0, epoch / self.warm_epochs) if self.warm_epochs else 1.0
+        return growth * super().drop_probabilities(epoch)

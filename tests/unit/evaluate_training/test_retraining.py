@@ -149,7 +149,7 @@ def test_a_step_is_plain_sgd_on_both_losses(digits: Path, genotype: Path) -> Non
             for weight, speed, gradient in zip(weights, velocity, gradients, strict=True):
                 speed.mul_(0.9).add_(gradient * 0.5 / norm + 0.01 * weight)
                 weight.sub_(0.1 * speed)
-        torch.testing.assert_close(found, loss.detach())
+        torch.testing.assert_close(found[0], loss.detach())
     for weight, expected in zip(trainee.learner.parameters, weights, strict=True):
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-5)
 
@@ -257,7 +257,7 @@ def test_every_step_sees_its_own_images(digits: Path, genotype: Path) -> None:
         twin.learner.network.load_state_dict(trainee.learner.network.state_dict())
         images = draws.augmented(twin.training.batch(chosen.order), twin.training, config, chosen)
         expected = with_auxiliary(twin.learner.network(images), twin.training.labels[chosen.order], 0.4)
-        torch.testing.assert_close(trainee.step(1, step), expected.detach())
+        torch.testing.assert_close(trainee.step(1, step)[0], expected.detach())
     assert trainee.images_seen == len(trainee.trained) and trainee.images_seen % 500
 
 
@@ -266,7 +266,7 @@ def test_all_that_a_step_changes_is_named(digits: Path, genotype: Path) -> None:
     trainee = small_trainee(AUGMENTED, digits, genotype)
     trainee.start_epoch(1)
     trainee.step(1, 0)
-    moving = [*trainee.learner.moving(), trainee.losses]
+    moving = [*trainee.learner.changed(), trainee.losses]
     saved = [tensor.detach().clone() for tensor in moving]
     first = trainee.step(1, 1).clone()
     weights = [weight.detach().clone() for weight in trainee.learner.parameters]

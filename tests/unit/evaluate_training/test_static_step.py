@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,11 +66,14 @@ def test_what_would_wait_or_mix_is_seen(looking: object) -> None:
 def test_errors_are_the_same_in_batches_of_any_size(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(SMALL, batch_size=64, crop_padding=1, cutout=2, autoaugment=False, held_out=130)
     training, testing = (arrays.load(digits, split) for split in ("train", "test"))
-    trainee = retrain.Retraining(config, load_genotype("dropnas_c10"), training, testing, "cpu")
-    trainee.start_epoch(0)
-    trainee.step(0, 0)
-    whole = trainee.errors(), trainee.errors("held out")
-    monkeypatch.setattr(retrain, "TEST_BATCH", 128)
-    assert (trainee.errors(), trainee.errors("held out")) == whole
-    assert {what for what, _ in trainee.programs} == {"train", "test", "held out"}
-    assert {size for what, size in trainee.programs if what == "held out"} == {130, 128, 2}
+    found = []
+    for size in (500, 128):
+        monkeypatch.setattr(retrain, "TEST_BATCH", size)
+        trainee = retrain.Retraining(config, load_genotype("dropnas_c10"), training, testing, "cpu")
+        trainee.start_epoch(0)
+        trainee.step(0, 0)
+        found.append((trainee.errors(), trainee.errors("held out")))
+    assert found[0] == found[1]
+    programs: list[Any] = list(trainee.programs.programs)
+    assert {what for what, _ in programs} == {"train", "test", "held out"}
+    assert {size for what, size in programs if what == "held out"} == {128, 2}

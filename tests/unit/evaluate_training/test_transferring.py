@@ -25,7 +25,7 @@ from dropnas.evaluate.learner import with_auxiliary
 from dropnas.space.genotype import read_genotype
 from dropnas.training import signals
 from dropnas.training.loop import train
-from dropnas.training.ranks import ALONE
+from dropnas.training.ranks import SINGLE
 from dropnas.workspace import Workspace
 
 FORK = multiprocessing.get_context("fork")
@@ -66,7 +66,7 @@ def alone(digits: Path, genotype: Path, tmp_path_factory: pytest.TempPathFactory
 
 def trainee(config: TransferConfig, digits: Path, genotype: Path) -> transfer.Transfer:
     training, testing = ImageSource(digits, "train"), ImageSource(digits, "test")
-    return transfer.Transfer(config, read_genotype(genotype), training, testing, Workspace(Path("none"), "x"), ALONE)
+    return transfer.Transfer(config, read_genotype(genotype), training, testing, Workspace(Path("none"), "x"), SINGLE)
 
 
 def test_it_learns_and_its_network_can_be_loaded(alone: Path) -> None:
@@ -279,5 +279,5 @@ def test_every_test_image_counts(digits: Path, genotype: Path, monkeypatch: pyte
 
 
 def test_the_loop_takes_it_as_a_trainee(digits: Path, genotype: Path, tmp_path: Path) -> None:
-    rows = train(trainee(replace(SMALL, epochs=1), digits, genotype), 1, Workspace(tmp_path, "x"))
+    (rows,) = train(trainee(replace(SMALL, epochs=1), digits, genotype), 1, [Workspace(tmp_path, "x")])
     assert rows[0]["epoch"] == 1

@@ -1,6 +1,7 @@
 """How many searches fit: what a step is said to keep against what one of the whole batch keeps, and the bound."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,12 @@ import torch
 
 from dropnas.data.arrays import ImageArrays
 from dropnas.search import memory
-from dropnas.search.company import even_part
 from dropnas.search.config import SearchConfig
 from dropnas.search.memory import fitting
+from dropnas.search.stage import even_part, new_group
 from dropnas.workspace import Workspace
 
-CONFIG = SearchConfig(cells=3, channels=4, batch_size=32, supernet="together")
+CONFIG = SearchConfig(cells=3, channels=4, batch_size=32)
 MIB = 2**20
 
 
@@ -31,7 +32,7 @@ def test_a_few_images_tell_what_a_batch_keeps() -> None:
 def test_more_memory_and_smaller_batches_hold_more_seeds() -> None:
     def fit(memory_mb: int, batch_size: int = 32) -> int:
         space = Workspace(Path(), "run", memory_mb=memory_mb)
-        return fitting([replace(CONFIG, batch_size=batch_size)], images_of(), space)
+        return fitting([replace(CONFIG, batch_size=batch_size)], images_of(), space, new_group)
 
     assert fit(1) == 1  # it must go on, as it does alone
     assert fit(2 * 10**5) > 1.8 * fit(10**5) > 3
@@ -48,9 +49,12 @@ def test_parts_are_of_equal_size(count: int, most: int, part: int) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_as_many_fit_on_a_gpu_as_its_free_memory_holds() -> None:
-    configs = [replace(CONFIG, seed=seed) for seed in range(2)]
-    fit = fitting(configs, images_of("cuda"), Workspace(Path(), "run", device="cuda"))
+    configs, make = (
+        [replace(CONFIG, seed=seed) for seed in range(2)],
+        partial(new_group, images=images_of("cuda"), device="cuda"),
+    )
+    fit = fitting(configs, images_of("cuda"), Workspace(Path(), "run", device="cuda"), make)
     assert fit > 2
     hoard = torch.empty(int(0.5 * torch.cuda.mem_get_info()[0]), dtype=torch.uint8, device="cuda")
-    assert fitting(configs, images_of("cuda"), Workspace(Path(), "run", device="cuda")) < 0.7 * fit
+    assert fitting(configs, images_of("cuda"), Workspace(Path(), "run", device="cuda"), make) < 0.7 * fit
     del hoard

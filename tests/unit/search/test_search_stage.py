@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from dropnas.data import arrays
 from dropnas.errors import DropnasError
 from dropnas.search import stage
 from dropnas.search.config import SearchConfig
+from dropnas.search.seed_group import SeedGroup
 from dropnas.space.spaces import find_space
 from dropnas.training import determinism
 from dropnas.training.loop import train
@@ -90,7 +92,7 @@ class KilledError(Exception):
     """Stands for the end of a process."""
 
 
-class Mortal(stage.Search):
+class Mortal(SeedGroup):
     """A search that dies before its `lifetime`-th step."""
 
     lifetime = 0
@@ -102,20 +104,23 @@ class Mortal(stage.Search):
         return super().step(epoch, step)
 
 
-@pytest.mark.parametrize("options", [{}, {"masks": "per-cell", "dropped": "frozen"}])
+KILLED = [{}, {"options": {"masks": "per-cell", "dropped": "frozen"}}, {"strategy": "darts-second-order"}]
+
+
+@pytest.mark.parametrize("changes", KILLED)
 def test_a_search_killed_inside_an_epoch_ends_the_same(
-    found: dict[str, bytes], dataset: Path, tmp_path: Path, options: dict[str, str]
+    found: dict[str, bytes], dataset: Path, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    config = SearchConfig(**(vars(CONFIG) | {"options": options}))
-    straight = search(config, dataset, tmp_path / "straight") if options else found
+    config = SearchConfig(**(vars(CONFIG) | changes))
+    straight = search(config, dataset, tmp_path / "straight") if changes else found
     folder = tmp_path / "killed"
     scratch = Workspace(folder / "scratch", "identity", checkpoint_seconds=0)
-    for lifetime in (2, 3):  # inside the first epoch, inside the second
+    for lifetime in (1, 2):  # inside the first epoch, inside the second
         determinism.apply(config.seed, "cpu", 1)
-        mortal = Mortal(config, find_space(config.space), arrays.load(dataset, "train"), "cpu")
+        mortal = Mortal([config], find_space(config.space), arrays.load(dataset, "train"), "cpu")
         mortal.lifetime = lifetime
         with pytest.raises(KilledError):
-            train(mortal, config.epochs, scratch)
+            train(mortal, config.epochs, [scratch])
     assert list(scratch.scratch.iterdir())
     assert search(config, dataset, folder) == straight
 

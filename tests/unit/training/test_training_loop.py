@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dropnas.errors import DropnasError
 from dropnas.training import signals
-from dropnas.training.loop import train
+from dropnas.training.loop import rows_of, train
 from dropnas.training.metrics import Row
 from dropnas.training.seeding import generator, seed_global_generators
 from dropnas.workspace import Workspace
@@ -31,6 +31,7 @@ class Regression:
     """A small network with batch norm, momentum, its own noise and sums inside the epoch."""
 
     steps_per_epoch = STEPS
+    stopped = False
 
     def __init__(self, spoiled_at: tuple[int, int] | None = None, slow: float = 0.0) -> None:
         self.network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
@@ -54,20 +55,22 @@ class Regression:
         loss.backward()
         self.optimizer.step()
         self.sum = self.sum + loss.detach()
-        return torch.full((), math.nan) if (epoch, step) == self.spoiled_at else loss.detach()
+        return torch.full((1,), math.nan) if (epoch, step) == self.spoiled_at else loss.detach()[None]
 
-    def finish_epoch(self, epoch: int) -> Row:
-        return {"train_loss": float(self.sum) / STEPS}
+    def finish_epoch(self, epoch: int) -> list[Row | DropnasError]:
+        return [{"train_loss": float(self.sum) / STEPS}]
 
-    def state_dict(self) -> dict[str, Any]:
-        return {
+    def state_dicts(self) -> list[dict[str, Any]]:
+        state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "noise": self.noise.get_state(),
             "sum": self.sum,
         }
+        return [state]
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
+        (state,) = states
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.noise.set_state(state["noise"])
@@ -79,11 +82,16 @@ def workspace(folder: Path, lines: list[str] | None = None, interval: float = 30
     return Workspace(folder / "scratch", "abc123", checkpoint_seconds=interval, progress=progress)
 
 
-def finish(folder: Path, interval: float = 300.0, slow: float = 0.0) -> tuple[list[Row], dict[str, Any]]:
+def train_one(trainee: Regression, space: Workspace, epochs: int = EPOCHS) -> list[Row]:
+    """Train to the end; raises what the run failed with."""
+    (result,) = train(trainee, epochs, [space])
+    return rows_of(result)
+
+
+def finish(folder: Path, interval: float = 300.0, slow: float = 0.0) -> tuple[list[Row], list[dict[str, Any]]]:
     seed_global_generators(1)
     trainee = Regression(slow=slow)
-    rows = train(trainee, EPOCHS, workspace(folder, interval=interval))
-    return rows, trainee.state_dict()
+    return train_one(trainee, workspace(folder, interval=interval)), trainee.state_dicts()
 
 
 def in_a_process(work: Callable[[], object], kill_after: float | None = None) -> int:
@@ -175,14 +183,14 @@ def test_a_polite_signal_saves_and_ends_with_its_own_code(tmp_path: Path, number
     seed_global_generators(1)
     handler = signal.getsignal(number)
     with pytest.raises(SystemExit) as end:
-        train(Signalled(), EPOCHS, workspace(tmp_path))
+        train_one(Signalled(), workspace(tmp_path))
     assert end.value.code == signals.EXIT_STOPPED
     assert signal.getsignal(number) == handler
     lines: list[str] = []
     trainee = Regression()
-    rows = train(trainee, EPOCHS, workspace(tmp_path, lines))
+    rows = train_one(trainee, workspace(tmp_path, lines))
     assert lines[0] == "continues from a checkpoint at epoch 2, step 6"
-    assert same((rows, trainee.state_dict()), expected)
+    assert same((rows, trainee.state_dicts()), expected)
 
 
 def test_after_its_last_epoch_a_killed_run_trains_no_more(tmp_path: Path) -> None:
@@ -193,8 +201,8 @@ def test_after_its_last_epoch_a_killed_run_trains_no_more(tmp_path: Path) -> Non
             raise AssertionError("trained again")
 
     trainee = Untouched()
-    again = train(trainee, EPOCHS, workspace(tmp_path))
-    assert same((again, trainee.state_dict()), (rows, state))
+    again = train_one(trainee, workspace(tmp_path))
+    assert same((again, trainee.state_dicts()), (rows, state))
 
 
 @pytest.mark.parametrize("place", [(0, 0), (2, 7), (3, STEPS - 1)])
@@ -203,7 +211,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_place(
     tmp_path: Path, place: tuple[int, int], interval: float
 ) -> None:
     with pytest.raises(DropnasError) as error:
-        train(Regression(spoiled_at=place), EPOCHS, workspace(tmp_path, interval=interval))
+        train_one(Regression(spoiled_at=place), workspace(tmp_path, interval=interval))
     assert error.value.where == f"epoch {place[0] + 1}, step {place[1] + 1}"
 
 
@@ -221,17 +229,17 @@ def test_a_damaged_checkpoint_costs_one_interval(tmp_path: Path) -> None:
     lines: list[str] = []
     seed_global_generators(1)
     trainee = Regression()
-    rows = train(trainee, EPOCHS, workspace(tmp_path, lines))
+    rows = train_one(trainee, workspace(tmp_path, lines))
     assert "checksum" in lines[0] and str(newest) in lines[0]
     assert lines[1] == f"continues from a checkpoint at epoch {EPOCHS}, step {STEPS - 1}"
-    assert same((rows, trainee.state_dict()), expected)
+    assert same((rows, trainee.state_dicts()), expected)
 
 
 def test_what_was_begun_with_other_threads_is_not_gone_on_with(tmp_path: Path) -> None:
     """Sums would be rounded in another way from there on, and nothing would tell."""
     finish(tmp_path, interval=0.0)
     with pytest.raises(DropnasError, match="cpu with threads: 1, this is cpu with threads: 2"):
-        train(Regression(), EPOCHS, replace(workspace(tmp_path), threads=2))
+        train_one(Regression(), replace(workspace(tmp_path), threads=2))
 
 
 def test_a_run_tells_that_it_is_asked_to_stop_before_it_saves(tmp_path: Path) -> None:
@@ -244,5 +252,25 @@ def test_a_run_tells_that_it_is_asked_to_stop_before_it_saves(tmp_path: Path) ->
 
     watched = replace(workspace(tmp_path), stopping=lambda: seen.append(list(tmp_path.glob("scratch/*"))))
     with pytest.raises(SystemExit):
-        train(Signalled(), EPOCHS, watched)
+        train_one(Signalled(), watched)
     assert seen == [[]] and len(list(tmp_path.glob("scratch/*"))) == 1
+
+
+def test_a_trainee_may_end_before_its_last_epoch(tmp_path: Path) -> None:
+    class Short(Regression):
+        def finish_epoch(self, epoch: int) -> list[Row | DropnasError]:
+            self.stopped = epoch == 1
+            return super().finish_epoch(epoch)
+
+    lines: list[str] = []
+    assert [row["epoch"] for row in train_one(Short(), workspace(tmp_path, lines, interval=0.0))] == [1, 2]
+    assert lines[-1] == f"stops by itself after epoch 2 of {EPOCHS}"
+    assert len(train_one(Short(), workspace(tmp_path))) == 2  # and does not go on when it is started again
+
+
+def test_a_checkpoint_of_an_older_layout_is_refused(tmp_path: Path) -> None:
+    finish(tmp_path, interval=0.0)
+    newest = sorted((tmp_path / "scratch").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes().replace(b"dropnas-checkpoint-2", b"dropnas-checkpoint-1", 1))
+    with pytest.raises(DropnasError, match=r"layout of an older version; finish the run with .* or remove this folder"):
+        finish(tmp_path)

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from dropnas.errors import DropnasError
 from dropnas.training.checkpoint import Checkpoints, State
-from dropnas.training.lockstep import in_step, place
-from dropnas.training.loop import train, train_together
+from dropnas.training.common_checkpoint import common_checkpoint, position
+from dropnas.training.loop import train
 from dropnas.workspace import Workspace, silent
-from tests.unit.training.test_training_loop import EPOCHS, Regression, same
+from tests.unit.training.test_training_loop import EPOCHS, Regression, same, train_one
 
 HISTORIES = st.lists(st.lists(st.integers(1, 6), max_size=4, unique=True).map(sorted), min_size=1, max_size=5)
 
@@ -37,47 +37,49 @@ def saved(folder: Path, steps: Sequence[int]) -> Checkpoints:
 @given(HISTORIES)
 def test_the_least_far_go_on_with_those_that_were_there_one_checkpoint_ago(histories: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = in_step([saved(Path(folder, str(index)), steps) for index, steps in enumerate(histories)])
+        found = common_checkpoint([saved(Path(folder, str(index)), steps) for index, steps in enumerate(histories)])
     full = [[0, *steps] for steps in histories]  # the start is a place, too
     least = min(steps[-1] for steps in full)
     assert list(found) == [index for index, steps in enumerate(full) if least in steps[-2:]]
-    assert {place(one)[1] for one in found.values()} == {least}
+    assert {position(one)[1] for one in found.values()} == {least}
     assert all((one is None) == (least == 0) for one in found.values())
 
 
 @settings(max_examples=40, deadline=None)
 @given(HISTORIES)
-def test_all_are_trained_if_each_company_is_trained_to_the_end(histories: list[list[int]]) -> None:
+def test_all_are_trained_if_each_group_is_trained_to_the_end(histories: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         left = {index: Path(folder, str(index)) for index in range(len(histories))}
         for index, steps in enumerate(histories):
             saved(left[index], steps)
         while left:
             keys = list(left)
-            company = in_step([Checkpoints(left[key], "run", silent) for key in keys])
-            assert company
-            for index in company:
+            group = common_checkpoint([Checkpoints(left[key], "run", silent) for key in keys])
+            assert group
+            for index in group:
                 del left[keys[index]]
 
 
 def test_going_back_by_one_leaves_what_is_ahead_until_the_next_checkpoint(tmp_path: Path) -> None:
     """Killed before that, the runs stand where they stood."""
     ahead, behind = saved(tmp_path / "ahead", [1, 2]), saved(tmp_path / "behind", [1])
-    assert list(in_step([ahead, behind])) == [0, 1]
-    assert [place(one)[1] for one in Checkpoints(tmp_path / "ahead", "run", silent).states()] == [2, 1, 0]
+    assert list(common_checkpoint([ahead, behind])) == [0, 1]
+    assert [position(one)[1] for one in Checkpoints(tmp_path / "ahead", "run", silent).states()] == [2, 1, 0]
     ahead.save(state(3))
-    assert [place(one)[1] for one in Checkpoints(tmp_path / "ahead", "run", silent).states()] == [3, 1, 0]
+    assert [position(one)[1] for one in Checkpoints(tmp_path / "ahead", "run", silent).states()] == [3, 1, 0]
 
 
 def test_what_was_made_on_other_devices_goes_on_apart(tmp_path: Path) -> None:
     first, second = saved(tmp_path / "first", []), saved(tmp_path / "second", [])
     first.save({**state(1), "made_on": "cuda"})
     second.save(state(1))
-    assert len(in_step([first, second])) == 1
+    assert len(common_checkpoint([first, second])) == 1
 
 
 class Regressions:
     """Ordinary trainees, one step after another."""
+
+    stopped = False
 
     def __init__(self, members: Sequence[Regression]) -> None:
         self.members, self.steps_per_epoch = members, members[0].steps_per_epoch
@@ -87,17 +89,17 @@ class Regressions:
             member.start_epoch(epoch)
 
     def step(self, epoch: int, step: int) -> Tensor:
-        return torch.stack([member.step(epoch, step) for member in self.members])
+        return torch.cat([member.step(epoch, step) for member in self.members])
 
     def finish_epoch(self, epoch: int) -> list[dict[str, float | int | None] | DropnasError]:
-        return [member.finish_epoch(epoch) for member in self.members]
+        return [member.finish_epoch(epoch)[0] for member in self.members]
 
     def state_dicts(self) -> list[State]:
-        return [member.state_dict() for member in self.members]
+        return [member.state_dicts()[0] for member in self.members]
 
     def load_state_dicts(self, states: Sequence[State]) -> None:
         for member, one in zip(self.members, states, strict=True):
-            member.load_state_dict(one)
+            member.load_state_dicts([one])
 
 
 class Quiet(Regression):
@@ -119,10 +121,10 @@ def spaces(folder: Path, count: int, lines: list[str] | None = None, interval: f
     return [Workspace(folder / str(at), f"run{at}", checkpoint_seconds=interval, progress=tell) for at in range(count)]
 
 
-def test_each_run_of_a_company_has_the_rows_and_checkpoints_of_a_run_alone(tmp_path: Path) -> None:
-    rows = train_together(Regressions([Quiet(0), Quiet(1)]), EPOCHS, spaces(tmp_path / "together", 2))
+def test_each_run_of_a_group_has_the_rows_and_checkpoints_of_a_run_alone(tmp_path: Path) -> None:
+    rows = train(Regressions([Quiet(0), Quiet(1)]), EPOCHS, spaces(tmp_path / "together", 2))
     for seed, workspace in enumerate(spaces(tmp_path / "alone", 2)):
-        assert train(Quiet(seed), EPOCHS, workspace) == rows[seed]
+        assert train_one(Quiet(seed), workspace) == rows[seed]
         alone, together = (
             Checkpoints(tmp_path / way / str(seed), f"run{seed}", silent).load() for way in ("alone", "together")
         )
@@ -134,23 +136,23 @@ def test_each_run_of_a_company_has_the_rows_and_checkpoints_of_a_run_alone(tmp_p
 @pytest.mark.parametrize("interval", [0.0, 300.0])
 def test_one_that_is_not_finite_ends_alone(tmp_path: Path, places: tuple[int, int], interval: float) -> None:
     lines: list[str] = []
-    company = Regressions([Quiet(0), Quiet(1, spoiled_at=places), Quiet(2)])
-    found = train_together(company, EPOCHS, spaces(tmp_path, 3, lines, interval))
+    group = Regressions([Quiet(0), Quiet(1, spoiled_at=places), Quiet(2)])
+    found = train(group, EPOCHS, spaces(tmp_path, 3, lines, interval))
     assert isinstance(found[1], DropnasError) and found[1].where == f"epoch {places[0] + 1}, step {places[1] + 1}"
-    expected = [train(Quiet(seed), EPOCHS, spaces(tmp_path / "alone", 3)[seed]) for seed in (0, 2)]
+    expected = [train_one(Quiet(seed), spaces(tmp_path / "alone", 3)[seed]) for seed in (0, 2)]
     assert [found[0], found[2]] == expected
     assert sum("fails: " in line for line in lines) == 1
     last = Checkpoints(tmp_path / "1", "run1", silent).load()
-    assert last is None or place(last)[:2] <= places
+    assert last is None or position(last)[:2] <= places
 
 
 def test_when_all_have_failed_nothing_more_is_trained(tmp_path: Path) -> None:
     first, second = Quiet(0, spoiled_at=(0, 3)), Quiet(1, spoiled_at=(1, 2))
-    found = train_together(Regressions([first, second]), EPOCHS, spaces(tmp_path, 2))
+    found = train(Regressions([first, second]), EPOCHS, spaces(tmp_path, 2))
     assert [str(one.where) for one in found if isinstance(one, DropnasError)] == ["epoch 1, step 4", "epoch 2, step 3"]
 
 
-def test_runs_at_different_places_are_refused(tmp_path: Path) -> None:
-    train(Quiet(0), EPOCHS, spaces(tmp_path, 2)[0])
-    with pytest.raises(DropnasError, match="different places"):
-        train_together(Regressions([Quiet(0), Quiet(1)]), EPOCHS, spaces(tmp_path, 2))
+def test_runs_at_different_steps_are_refused(tmp_path: Path) -> None:
+    train_one(Quiet(0), spaces(tmp_path, 2)[0])
+    with pytest.raises(DropnasError, match="different steps"):
+        train(Regressions([Quiet(0), Quiet(1)]), EPOCHS, spaces(tmp_path, 2))

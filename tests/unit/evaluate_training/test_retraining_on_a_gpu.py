@@ -14,6 +14,7 @@ from dropnas.evaluate.retrain import Retraining
 from dropnas.precision import Precision
 from dropnas.space.published import load_genotype
 from dropnas.training import determinism, precision
+from dropnas.training.graphs import recorder_for
 
 pytestmark = [
     pytest.mark.gpu,
@@ -29,22 +30,22 @@ def trainee(digits: Path, config: RetrainConfig = SMALL) -> Retraining:
     determinism.apply(config.seed, DEVICE, 1)
     precision.apply(config.precision)
     training, testing = (arrays.load(digits, split, device=DEVICE) for split in ("train", "test"))
-    return Retraining(config, load_genotype("dropnas_c10"), training, testing, DEVICE)
+    return Retraining(config, load_genotype("dropnas_c10"), training, testing, DEVICE, recorder_for(DEVICE))
 
 
-def trained(made: Retraining, captured: bool, epochs: range = range(1, 3)) -> list[Tensor]:
+def trained(made: Retraining, recorded: bool, epochs: range = range(1, 3)) -> list[Tensor]:
     """Losses, weights and statistics after some epochs, the last smaller batch included."""
     losses = []
     for epoch in epochs:
         made.start_epoch(epoch)
         for step in range(made.steps_per_epoch):
-            if captured:
+            if recorded:
                 losses.append(made.step(epoch, step).clone())
             else:
                 made.place.fill_(step * SMALL.batch_size)
                 made.train_batch(min(SMALL.batch_size, len(made.trained) - step * SMALL.batch_size))
-                losses.append(made.losses[step].clone())
-    return [torch.stack(losses), *(tensor.detach().clone() for tensor in made.learner.moving())]
+                losses.append(made.losses[step : step + 1].clone())
+    return [torch.cat(losses), *(tensor.detach().clone() for tensor in made.learner.changed())]
 
 
 @pytest.mark.parametrize("kind", ["fp32", "tf32", "bf16"])
@@ -74,19 +75,19 @@ def test_a_step_is_one_launch_of_a_graph_and_waits_for_nothing(digits: Path) -> 
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_the_evaluation_is_captured_too(digits: Path) -> None:
+def test_the_evaluation_is_recorded_too(digits: Path) -> None:
     made = trainee(digits, replace(SMALL, held_out=70))
     made.start_epoch(1)
     made.step(1, 0)
-    found = [(made.errors(), made.errors("held out")) for _ in range(2)]  # captured, then replayed
+    found = [(made.errors(), made.errors("held out")) for _ in range(2)]  # recorded, then replayed
     batches = [(made.testing, made.tests), (made.training, made.held_out)]
     for split, (images, indices) in enumerate(batches):
         normalised = augment.normalise(images.batch(indices), made.training.mean, made.training.std)
         eager = made.learner.evaluate([(normalised, images.labels[indices])])
         assert found[0][split] == found[1][split] == pytest.approx(eager, abs=1)  # batches round in other ways
-    before = [tensor.clone() for tensor in made.learner.moving()]
+    before = [tensor.clone() for tensor in made.learner.changed()]
     made.errors()
-    assert all(map(torch.equal, before, made.learner.moving()))
+    assert all(map(torch.equal, before, made.learner.changed()))
 
 
 @pytest.mark.parametrize("stopped_after", [1, 5])
@@ -97,14 +98,14 @@ def test_it_resumes_to_the_bit(stopped_after: int, digits: Path) -> None:
     first.start_epoch(1)
     for step in range(stopped_after):
         first.step(1, step)
-    state = first.state_dict()
+    (state,) = first.state_dicts()
     copied = {"learner": _on_the_cpu(state["learner"])}
     second = trainee(digits)
     second.start_epoch(1)
-    second.load_state_dict(copied)
+    second.load_state_dicts([copied])
     for step in range(stopped_after, second.steps_per_epoch):
         second.step(1, step)
-    for one, other in zip(second.learner.moving(), expected[1:], strict=True):
+    for one, other in zip(second.learner.changed(), expected[1:], strict=True):
         assert torch.equal(one, other)
 
 
