@@ -20,8 +20,8 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
-from dropnas.precision import Precision
 from dropnas.extension import load
+from dropnas.precision import Precision
 from dropnas.search.config import BACKENDS, SearchConfig
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.step import Step

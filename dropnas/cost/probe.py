@@ -10,9 +10,10 @@ set has images. ImageNet's images come ready to the step: decoding and augmentin
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,11 +33,15 @@ from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
 from dropnas.provenance.environment import environment
+from dropnas.search.seed_group import SeedGroup
 from dropnas.search.stage import new_group
+from dropnas.search.strategy import make_strategy
 from dropnas.space.published import load_genotype
+from dropnas.space.spaces import find_space
 from dropnas.stages import STAGES
 from dropnas.training import determinism, precision
 from dropnas.training.devices import claimed
+from dropnas.training.graphs import recorder_for
 from dropnas.training.ranks import SINGLE
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
@@ -169,32 +174,41 @@ def _seconds(work: Callable[[int], object], size: int, device: str) -> float:
 
 
 def _search(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
-    group = new_group([config], _noise(shape.train, shape, device), device)
-    trained = group.steps_per_epoch * config.batch_size  # as the strategy uses the images
-    of_size = {config.batch_size: group} if device.startswith("cuda") else {}  # there only whole batches are worth it
+    share = make_strategy(config, find_space(config.space)).weight_share  # of the images, that an epoch passes over
+
+    @cache
+    def of_size(size: int) -> tuple[SeedGroup, Iterator[int]]:
+        images = _noise(round(size * MOST_STEPS / share), shape, device)
+        group = new_group([replace(config, batch_size=size)], images, device)
+        return group, itertools.cycle(range(group.steps_per_epoch))
 
     def train(size: int) -> None:
-        if size not in of_size and not device.startswith("cuda"):
-            of_size[size] = new_group([replace(config, batch_size=size)], _noise(2 * size, shape, device), device)
-        chosen = of_size.get(size, group)
-        chosen.start_epoch(0)
-        chosen.step(0, 0)
+        group, numbers = of_size(size)
+        step = next(numbers)
+        if not step:
+            group.start_epoch(0)
+        group.step(0, step)
 
+    trained = round(share * shape.train)
     return Timed(train, None, min(config.batch_size, shape.train), trained, 0)
 
 
 def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
     alone = replace(config, held_out=0)  # they are counted below
     training, testing = (_noise(count, shape, device) for count in (shape.train, shape.test))
-    retraining = Retraining(alone, load_genotype(GENOTYPE), training, testing, device)
-    retraining.start_epoch(0)
+
+    @cache
+    def of_size(size: int) -> Retraining:
+        wanted = replace(alone, batch_size=size)
+        made = Retraining(wanted, load_genotype(GENOTYPE), training, testing, device, recorder_for(device))
+        made.start_epoch(0)
+        return made
 
     def train(size: int) -> None:
-        retraining.config = replace(alone, batch_size=size)
-        retraining.step(0, 0)
+        of_size(size).step(0, 0)
 
     trained, tested = shape.train - config.held_out, shape.test + config.held_out
-    evaluate = _evaluation(retraining.learner, shape.height, shape.width, device)
+    evaluate = _evaluation(of_size(config.batch_size).learner, shape.height, shape.width, device)
     return Timed(train, evaluate, min(config.batch_size, trained), trained, tested)
 
 

@@ -118,3 +118,9 @@ def flat_weights(supernets: Sequence[Supernet]) -> Tensor:
     for row, supernet in zip(weights, supernets, strict=True):
         nn.utils.vector_to_parameters(row, supernet.parameters())
     return weights
+
+
+def clipped(gradients: Tensor, limit: float) -> Tensor:
+    """Gradients (K, weights), those of each seed scaled so that their norm is at most `limit`."""
+    norms: Tensor = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
+    return gradients * (limit / (norms + 1e-6)).clamp(max=1.0)

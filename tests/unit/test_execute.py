@@ -26,7 +26,7 @@ from dropnas.stages import code_of
 
 DATA = DatasetConfig(name="digits", source="bundled", train_images=48, test_images=20)
 SEARCH = SearchConfig(
-    cells=2, channels=2, epochs=2, batch_size=16, crop_padding=1, flip=False, space="1-skip", supernet="together"
+    cells=2, channels=2, epochs=2, batch_size=16, crop_padding=1, flip=False, space="1-skip", group_seeds=True
 )
 MACHINE = Machine(device="cpu")
 FORK = multiprocessing.get_context("fork")
@@ -79,8 +79,8 @@ def record(root: Path, one: dict[str, Any]) -> dict[str, Any]:
 def test_a_company_is_published_run_by_run_with_each_its_share(together: Path) -> None:
     records = [record(together, one) for one in specs()]
     assert [found["id"] for found in records] == [one["id"] for one in specs()]
-    assert all(found["identity"]["numerics"] == "fp32, fast supernet, seeds together" for found in records)
-    assert all(found["statistics"]["together"] == SEEDS for found in records)
+    assert all(found["identity"]["numerics"] == "fp32, grouped seeds" for found in records)
+    assert all(found["statistics"]["group"] == SEEDS for found in records)
     assert len({found["seconds"] for found in records}) == 1
     assert not list(together.glob("scratch/*"))
     assert len({files(together, one)["alphas.json"] for one in specs()}) == SEEDS
@@ -97,7 +97,7 @@ def test_a_repeat_trains_only_the_missing_one(root: Path, together: Path) -> Non
         "published": 1,
     }
     assert not [line for line in lines if "epoch 1/2" in line and missing["name"] not in line]
-    assert record(root, missing)["statistics"]["together"] == 1
+    assert record(root, missing)["statistics"]["group"] == 1
 
 
 def test_what_another_process_works_on_is_left_to_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_what_another_process_works_on_is_left_to_it(root: Path, monkeypatch: py
 
     monkeypatch.setattr(module.time, "sleep", wait)
     assert execute(specs(), root, print) == 0
-    assert [record(root, one)["statistics"]["together"] for one in specs()] == [1, 2, 2]
+    assert [record(root, one)["statistics"]["group"] for one in specs()] == [1, 2, 2]
 
 
 def in_a_process(work: Any) -> Any:
@@ -139,9 +139,9 @@ def test_two_processes_on_overlapping_companies_publish_each_run_once(root: Path
 def test_one_that_diverges_fails_alone_in_a_line(
     root: Path, together: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dropnas.search.together import SearchesTogether
+    from dropnas.search.seed_group import SeedGroup
 
-    step = SearchesTogether.step
+    step = SeedGroup.step
 
     def spoiled(self: Any, epoch: int, number: int) -> torch.Tensor:
         losses = step(self, epoch, number).clone()
@@ -149,7 +149,7 @@ def test_one_that_diverges_fails_alone_in_a_line(
             losses[1] = torch.nan
         return losses
 
-    monkeypatch.setattr(SearchesTogether, "step", spoiled)
+    monkeypatch.setattr(SeedGroup, "step", spoiled)
     lines: list[str] = []
     assert execute(specs(), root, lines.append) == 1
     first, failed, last = specs()
@@ -179,7 +179,7 @@ def test_a_warning_saves_all_and_they_go_on_as_if_nothing_had_been(root: Path, t
 def test_no_more_train_at_once_than_the_machine_allows(root: Path) -> None:
     some = specs(5, machine=replace(MACHINE, seeds_at_once=3))
     assert execute(some, root, print) == 0
-    assert [record(root, one)["statistics"]["together"] for one in some] == [3, 3, 3, 2, 2]
+    assert [record(root, one)["statistics"]["group"] for one in some] == [3, 3, 3, 2, 2]
 
 
 def test_a_run_alone_is_continued_in_company(root: Path, together: Path) -> None:
@@ -199,6 +199,6 @@ def test_a_run_alone_is_continued_in_company(root: Path, together: Path) -> None
 
 
 def test_searches_that_differ_in_more_than_the_seed_train_apart(root: Path) -> None:
-    some = [*specs(1), *specs(1, learning_rate=0.01), *specs(1, supernet="fast")]
+    some = [*specs(1), *specs(1, learning_rate=0.01), *specs(1, group_seeds=False)]
     assert execute(some, root, print) == 0
-    assert [record(root, one)["statistics"].get("together") for one in some] == [1, 1, None]
+    assert [record(root, one)["statistics"].get("group") for one in some] == [1, 1, 1]

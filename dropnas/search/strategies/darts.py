@@ -17,8 +17,7 @@ from torch import Tensor
 from dropnas.errors import DropnasError
 from dropnas.precision import Precision
 from dropnas.search.config import SECOND_ORDER, Scalar, SearchConfig
-from dropnas.search.state import SearchState
-from dropnas.search.strategies.grouped_dropout import clipped
+from dropnas.search.state import SearchState, clipped
 from dropnas.search.strategies.hypergradient import VirtualStep, second_order
 from dropnas.search.strategy import Batch, Strategy
 from dropnas.space.spaces import SearchSpace

@@ -15,7 +15,7 @@ from dropnas.search.architecture import alpha_adjust, kept_softmax
 from dropnas.search.config import DropoutOptions, Scalar, SearchConfig
 from dropnas.search.dropout import Kept, drop_groups, drop_probabilities, sample_kept
 from dropnas.search.options import with_options
-from dropnas.search.state import SearchState
+from dropnas.search.state import SearchState, clipped
 from dropnas.search.strategy import Batch, Strategy, Tensors
 from dropnas.search.supernet import cell_kinds
 from dropnas.space.spaces import SearchSpace
@@ -129,9 +129,3 @@ class GroupedDropout(Strategy):
 def _keep_where_not(masks: Sequence[Tensor], tensors: Sequence[Tensor], before: Sequence[Tensor]) -> None:
     for mask, tensor, old in zip(masks, tensors, before, strict=True):
         tensor.copy_(torch.where(mask, tensor, old))
-
-
-def clipped(gradients: Tensor, limit: float) -> Tensor:
-    """Gradients (K, weights), those of each seed scaled so that their norm is at most `limit`."""
-    norms: Tensor = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
-    return gradients * (limit / (norms + 1e-6)).clamp(max=1.0)

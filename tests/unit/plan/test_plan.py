@@ -142,7 +142,7 @@ def test_smoke_has_what_it_promises():
 
 
 def test_searches_that_train_as_one_are_one_job_unless_the_file_divides_them():
-    together = replace(WHOLE.parameters, search=replace(WHOLE.parameters.search, supernet="together"))
+    together = replace(WHOLE.parameters, search=replace(WHOLE.parameters.search, group_seeds=True))
     for plan, most in ((together, 8), (replace(together, machine=Machine(runs_per_job={"search": 3})), 3)):
         made = make_plan(plan).by_default()
         for stage in ("search", "derive"):

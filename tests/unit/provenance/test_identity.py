@@ -62,16 +62,11 @@ def test_a_name_is_no_part_of_the_identity():
     assert replace(search(), name="renamed").id == search().id
 
 
-def test_precision_and_supernet_are_declared_as_numerics():
-    assert search().identity["numerics"] == "fp32, fast supernet"
-    assert search(supernet="plain").identity["numerics"] == "fp32"
-    assert search(strategy="darts-first-order").identity["numerics"] == "fp32"
-    assert search(precision="bf16").identity["numerics"] == "bf16, fast supernet"
-    together = {"supernet": "together"}
-    assert search(**together).identity["numerics"] == "fp32, fast supernet, seeds together"
-    assert search(**together, strategy="darts-first-order").identity["numerics"] == "fp32"
-    for own in ({"strategy": "mine:METHOD"}, {"space": "mine:SPACE"}):
-        assert search(**together, **own).identity["numerics"] == "fp32, fast supernet"
+def test_what_changes_rounding_is_declared_as_numerics():
+    assert search().identity["numerics"] == "fp32"
+    assert search(precision="bf16").identity["numerics"] == "bf16"
+    assert search(group_seeds=True).identity["numerics"] == "fp32, grouped seeds"
+    assert search(group_seeds=True).id != search().id
 
 
 def test_folders_are_readable():

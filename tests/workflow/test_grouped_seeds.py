@@ -1,4 +1,4 @@
-"""Seeds of an experiment as one network: one job, each run published by itself, a repeat trains the missing one."""
+"""Seeds of an experiment as one group: one job, each run published by itself, a repeat trains the missing one."""
 
 import json
 from collections import Counter
@@ -7,9 +7,9 @@ from pathlib import Path
 from tests.workflow.conftest import Bench, make_bench
 
 
-def together(bench: Bench, folder: str) -> float:
-    """How many searches trained as one with this one."""
-    found: float = json.loads((bench.store / folder / "run.json").read_text())["statistics"]["together"]
+def group_of(bench: Bench, folder: str) -> float:
+    """How many searches trained as one group with this one."""
+    found: float = json.loads((bench.store / folder / "run.json").read_text())["statistics"]["group"]
     return found
 
 
@@ -17,14 +17,14 @@ def test_seeds_are_one_job_and_a_repeat_trains_the_missing_one(project: Path, tm
     bench = make_bench(tmp_path, project)
     machine = {"runs_per_job": {"retrain": 10}}  # of searches it says nothing
     only = {"tables": ["table1"], "figures": [], "seeds_of": {"table1": 3}}
-    bench.configure(search={"supernet": "together"}, machine=machine, **only)
+    bench.configure(search={"group_seeds": True}, machine=machine, **only)
     bench.run("table1")
     searches, before = bench.finished("search/"), bench.runs()
-    assert Counter(together(bench, name) for name in searches) == {3: len(searches)}
+    assert Counter(group_of(bench, name) for name in searches) == {3: len(searches)}
     assert len(list(bench.store.glob("logs/micro/search/*.log"))) == len(searches) / 3
     missing = min(searches)
     bench.remove(missing, "runs/derive", "runs/retrain", "runs/table")  # of what comes after it nothing is there
     bench.run("table1")
-    assert together(bench, missing) == 1
+    assert group_of(bench, missing) == 1
     again = {name for name in searches if bench.runs()[name] != before[name]}
     assert again == {missing} == {name for name in searches if bench.counted("computed")[name] > 1}
