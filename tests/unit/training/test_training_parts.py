@@ -132,6 +132,14 @@ def test_precision_is_set_both_ways() -> None:
     assert torch.get_float32_matmul_precision() == "highest" and not torch.backends.cudnn.allow_tf32
 
 
+def test_products_of_half_precision_are_summed_in_single() -> None:
+    products = torch.backends.cuda.matmul
+    products.allow_bf16_reduced_precision_reduction = products.allow_fp16_reduced_precision_reduction = True
+    precision.apply("bf16")
+    assert not products.allow_bf16_reduced_precision_reduction
+    assert not products.allow_fp16_reduced_precision_reduction
+
+
 def test_only_bf16_casts() -> None:
     matrix = torch.ones(2, 2)
     for name, dtype in (("fp32", torch.float32), ("tf32", torch.float32), ("bf16", torch.bfloat16)):
