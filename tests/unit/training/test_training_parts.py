@@ -147,6 +147,13 @@ def test_only_bf16_casts() -> None:
             assert (matrix @ matrix).dtype == dtype
 
 
+def test_only_a_run_that_says_so_lets_cudnn_choose_by_timing() -> None:
+    determinism.apply(0, "cpu", 1, deterministic=False)
+    assert torch.backends.cudnn.benchmark and not torch.backends.cudnn.deterministic
+    determinism.apply(0, "cpu", 1)
+    assert not torch.backends.cudnn.benchmark and torch.backends.cudnn.deterministic
+
+
 def test_determinism_seeds_what_a_users_code_may_draw_from() -> None:
     drawn = []
     for _ in range(2):
