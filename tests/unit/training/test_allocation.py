@@ -26,6 +26,7 @@ def blind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     [
         {"SLURM_JOB_GPUS": "0"},
         {"SLURM_STEP_GPUS": "2,3"},
+        {"SLURM_GPUS": "a100:2"},
         {"CUDA_VISIBLE_DEVICES": "0"},
         {"CUDA_VISIBLE_DEVICES": "GPU-8932f937"},
         {"CUDA_VISIBLE_DEVICES": "MIG-40a39a2c"},
@@ -54,6 +55,7 @@ def test_auto_is_an_error_where_a_gpu_was_given(
         {},
         {"SLURM_JOB_ID": "12"},
         {"SLURM_JOB_GPUS": ""},
+        {"SLURM_GPUS": "0"},
         {"NVIDIA_VISIBLE_DEVICES": "all"},
         {"NVIDIA_VISIBLE_DEVICES": "void"},
         {"NVIDIA_VISIBLE_DEVICES": "none"},
