@@ -2,13 +2,16 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 
+from dropnas import compute
 from dropnas.errors import DropnasError
 from dropnas.training import compatibility, devices, faults
+from dropnas.workspace import silent
 from tests.unit.training.stub_gpus import WHEEL, Gpu, give
 
 CU126 = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
@@ -139,6 +142,15 @@ def test_bf16_needs_a_gpu_that_computes_in_it(monkeypatch: pytest.MonkeyPatch) -
         compatibility.require_precision("cuda:0", "bf16")
     for device, precision in (("cuda:0", "fp32"), ("cuda:0", "tf32"), ("cuda:1", "bf16"), ("cpu", "bf16")):
         compatibility.require_precision(device, precision)
+
+
+def test_a_run_in_bf16_is_refused_before_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    give(monkeypatch, [Gpu("Tesla T4", (7, 5))])
+    spec = {"stage": "retrain", "machine": {"device": "auto"}, "config": {"precision": "bf16"}}
+    with ExitStack() as stack, pytest.raises(DropnasError, match="bf16"):
+        compute._device(spec, stack, silent)
+    with ExitStack() as stack:
+        assert compute._device({**spec, "config": {"precision": "fp32"}}, stack, silent) == "cuda:0"
 
 
 CUDA_ERROR = (
