@@ -150,7 +150,7 @@ def _driver_number() -> str:
 
 @contextmanager
 def _answering(what: str) -> Iterator[None]:
-    """Whatever CUDA fails by inside is a fault of the machine."""
+    """Report any error of CUDA inside as a fault of the machine."""
     try:
         with _quiet():
             yield

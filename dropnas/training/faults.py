@@ -1,4 +1,4 @@
-"""A machine's own faults, each told in one line: memory or disk that does not suffice, a GPU that torch cannot use.
+"""A machine's own faults, each reported in one line: memory or disk that does not suffice, a GPU that torch cannot use.
 
 Design: torch, the allocators and the file writers each have their own exceptions for them; here they become the one
 kind of error that is shown to a person. Everything else passes unchanged: a mistake in the program keeps its traceback,
