@@ -72,13 +72,13 @@ def _gpus(wanted: str) -> int:
 
 def _require_none_given(wanted: str) -> None:
     """Refuse the CPU where a GPU was asked for, or where something says that this process was given one."""
-    given = f"this process was given a GPU ({found})" if (found := allocation.evidence()) else ""
+    given = allocation.evidence()
     if wanted == "auto" and not given:
         return
     compatibility.require_driver()
-    asked = given if wanted == "auto" else f"device {wanted!r} was asked for"
+    missing = f"this process was given a GPU ({given}), but" if wanted == "auto" else f"device {wanted!r} is not there,"
     raise DropnasError(
-        f"{asked}, but torch sees none: {compatibility.refusal()}",
+        f"{missing} torch sees none: {compatibility.refusal()}",
         remedy=f"{faults.SEE_DRIVER}; machine.device: cpu trains on the CPU",
     )
 
