@@ -71,12 +71,17 @@ lint: $(READY)  ## style and types
 format: $(READY)  ## put the sources into shape
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow
 
+# Torch for another CUDA has a lock of its own: LOCK_FILE=requirements-cu126.lock TORCH_INDEX=... (docs/cluster.md). uv takes
+# from that index what it holds, and the rest, in the versions of the usual lock, from where it always does.
+LOCK_FILE ?= requirements.lock
 lock: $(READY)  ## renew requirements.lock from pyproject.toml (needs uv)
+	@test -e "$(LOCK_FILE)" || cp requirements.lock "$(LOCK_FILE)"
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
-		--custom-compile-command "make lock" --all-extras pyproject.toml --output-file requirements.lock
+		$(if $(TORCH_INDEX),--index "$(TORCH_INDEX)") --custom-compile-command "make lock" \
+		--all-extras pyproject.toml --output-file "$(LOCK_FILE)"
 
 image:  ## the container image: the locked dependencies, no project code
-	@containers/build.sh image
+	@LOCK_FILE="$(LOCK_FILE)" TORCH_INDEX="$(TORCH_INDEX)" containers/build.sh image
 
 sif:  ## the same image as containers/dropnas.sif, for Apptainer
 	@containers/build.sh sif

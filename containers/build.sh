@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # build.sh image | sif: builds the image with the first of docker, podman and buildah that works here, or makes a SIF of it.
 # BASE_IMAGE names another base, BUILD_OPTIONS are further options of the builder, APPTAINER_OPTIONS those of apptainer.
+# LOCK_FILE names another lock, and TORCH_INDEX the package index of its torch: for another CUDA (docs/cluster.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-image=dropnas sif=containers/dropnas.sif
+image=dropnas sif=containers/dropnas.sif lock=${LOCK_FILE:-requirements.lock}
 read -ra options <<<"${BUILD_OPTIONS:-}"
 read -ra apptainer_options <<<"${APPTAINER_OPTIONS:-}"
 
@@ -16,9 +17,11 @@ builder() {
 
 build_image() {
     local program
+    [ -f "$lock" ] || { echo "$lock is not here; make lock LOCK_FILE=$lock writes it" >&2; exit 1; }
     program=$(builder)
     "$program" build --file containers/Dockerfile --tag "$image" ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} \
-        --build-arg "LOCK=$(sha256sum requirements.lock | cut -c 1-12)" "${options[@]}" .
+        --build-arg "LOCK_FILE=$lock" ${TORCH_INDEX:+--build-arg "TORCH_INDEX=$TORCH_INDEX"} \
+        --build-arg "LOCK=$(sha256sum "$lock" | cut -c 1-12)" "${options[@]}" .
 }
 
 build_sif() {

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dropnas import caches
 from dropnas.errors import DropnasError
 from dropnas.training.faults import told
 
@@ -415,6 +416,7 @@ def main() -> None:
         sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
     try:
         with told():
+            caches.use_own()
             app()
     except DropnasError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -243,9 +243,12 @@ def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
 def _device(spec: Spec, stack: ExitStack, progress: Progress) -> str:
     if not STAGES[spec["stage"]].trains:
         return "cpu"
-    from dropnas.training.devices import claimed  # torch is imported only by stages that train
+    from dropnas.training.compatibility import require_precision  # torch is imported only by stages that train
+    from dropnas.training.devices import claimed
 
-    return stack.enter_context(claimed(spec["machine"]["device"], progress))
+    device = stack.enter_context(claimed(spec["machine"]["device"], progress))
+    require_precision(device, spec["config"].get("precision", "fp32"))
+    return device
 
 
 def _emptied(folder: Path) -> Path:

@@ -97,7 +97,8 @@ class Machine:
     """What the runs may use. Changes no identity; recorded with each run.
 
     Attributes:
-        device: `auto` takes a free GPU where there is one; `cpu`, `cuda` or `cuda:N` insist.
+        device: `auto` takes a free GPU where there is one, and the CPU unless a GPU was given that torch does not see;
+            `cpu`, `cuda` or `cuda:N` insist.
         threads: CPU threads of one job; fixed, because they change the rounding of sums.
         workers: processes that decode ImageNet's images.
         runs_per_job: how many runs of a stage share one process; where it says nothing of searches, those that train

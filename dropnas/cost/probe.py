@@ -106,7 +106,8 @@ def _measure_kind(
 ) -> Measured:
     ends = time.monotonic() + share
     typed = parse(STAGES[kind.stage].config, config, kind.label)
-    determinism.apply(typed.seed, device, machine.threads)
+    repeats = getattr(typed, "deterministic", True)
+    determinism.apply(typed.seed, device, machine.threads, deterministic=repeats)
     precision.apply(typed.precision)
     timed = PREPARE[kind.stage](typed, kind.shape, device, folder)
     part = TRAINING_PART if timed.evaluate else 1.0

@@ -209,7 +209,7 @@ def batches(
         num_workers=workers,
         multiprocessing_context="fork" if workers else None,  # workers inherit the open source and touch no GPU
         worker_init_fn=signals.ignore,  # what warns the training must not take its images away before it has saved
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]  # a run on the CPU starts no CUDA
         generator=torch.Generator(),  # the loader draws a number that nobody uses; not from the global generator
     )
     try:

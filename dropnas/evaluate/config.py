@@ -25,6 +25,8 @@ class RetrainConfig:
         held_out: training images that are not trained on but choose the epoch, and among seeds the best; 0 is none, as
             in the paper, which chose both on the test set.
         precision: how the numbers are computed; fp32 is the reference.
+        deterministic: false lets cuDNN choose its kernels by timing them, also ones that sum in no fixed order: a GPU's
+            results then differ from start to start.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -48,6 +50,7 @@ class RetrainConfig:
     pool_norm: bool = True
     held_out: int = field(default=0, metadata={"ge": 0})
     precision: Precision = "fp32"
+    deterministic: bool = True
 
 
 @dataclass(frozen=True)

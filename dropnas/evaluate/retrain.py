@@ -208,7 +208,7 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     Raises:
         DropnasError: a damaged input, more images to hold out than there are, a loss that is not finite.
     """
-    determinism.apply(config.seed, workspace.device, workspace.threads)
+    determinism.apply(config.seed, workspace.device, workspace.threads, deterministic=config.deterministic)
     precision.apply(config.precision)
     data, genotype = inputs[0], read_genotype(inputs[1])
     training, testing = (arrays.load(data, split, device=workspace.device) for split in ("train", "test"))

@@ -15,14 +15,18 @@ import torch
 from dropnas.training.seeding import seed_global_generators
 
 
-def apply(seed: int, device: str, threads: int) -> None:
-    """Set torch up so that the run depends on nothing but its seed, its device and the number of threads."""
+def apply(seed: int, device: str, threads: int, *, deterministic: bool = True) -> None:
+    """Set torch up so that the run depends on nothing but its seed, its device and the number of threads.
+
+    Args:
+        deterministic: false gives cuDNN its choice of kernels instead, by timing; on a CPU nothing changes.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error" if device.startswith("cpu") else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False  # chooses by timing, so it differs from start to start
-    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = not deterministic  # chooses by timing, so it differs from start to start
+    torch.backends.cudnn.deterministic = deterministic
     seed_global_generators(seed)
 
 

@@ -1,10 +1,11 @@
 """Which device a run works on; the GPUs of one host are shared out by locks.
 
-Design: under a scheduler the choice was made elsewhere and stands. Otherwise, on a host with several GPUs, a run, or
-each process of one that has several, takes a free one by an advisory lock on a file in the system's temporary folder,
-which the kernel gives back when the process dies, however it dies. A GPU is named by its UUID, so that
-CUDA_VISIBLE_DEVICES does not confuse two jobs. A host with one GPU needs no lock: the workflow's `gpu` resource counts
-its jobs, and also keeps two trainings of several processes from waiting for each other's GPUs.
+Design: where several GPUs are visible, a run, or each process of one that has several, takes a free one by an advisory
+lock on a file in the system's temporary folder, which the kernel releases when the process dies, however it dies. So it
+is under a scheduler too: it has chosen GPUs for a whole allocation, not for each run in it. A GPU is named by its UUID,
+so that CUDA_VISIBLE_DEVICES does not confuse two jobs. A single GPU needs no lock: it is what the scheduler chose, or
+the workflow's `gpu` resource counts its jobs, which also keeps two trainings of several processes from waiting for each
+other's GPUs. A GPU that torch cannot use is an error here, before anything is trained.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ from pathlib import Path
 import torch
 
 from dropnas.errors import DropnasError
+from dropnas.training import allocation, compatibility, faults
 from dropnas.workspace import silent
 
 PATIENCE = 1.0  # seconds between two looks for a free GPU
@@ -35,19 +37,18 @@ def claimed(wanted: str, progress: Callable[[str], None] = silent, locks: Path |
         locks: folder of the lock files; the system's temporary folder unless given.
 
     Raises:
-        DropnasError: no such device on this machine, or no such name.
+        DropnasError: no such device on this machine, no such name, torch cannot use the GPU, or `auto` finds none where
+            one was given.
     """
     count = _gpus(wanted)
     if not count:
         yield "cpu"
-    elif ":" in wanted:
-        yield wanted
-    elif (chosen := _chosen_elsewhere(count)) is not None or count == 1:
-        yield f"cuda:{chosen or 0}"
+    elif ":" in wanted or count == 1:
+        yield compatibility.start(int(wanted.partition(":")[2] or 0))
     else:
         index, lock = _take_free(count, locks or Path(tempfile.gettempdir()), progress)
         try:
-            yield f"cuda:{index}"
+            yield compatibility.start(index)
         finally:
             os.close(lock)
 
@@ -56,23 +57,39 @@ def _gpus(wanted: str) -> int:
     """Number of GPUs that a wish may choose among; 0 is the CPU."""
     if not PATTERN.fullmatch(wanted):
         raise DropnasError(f"unknown device {wanted!r}", remedy="one of auto, cpu, cuda, cuda:N")
-    count = 0 if wanted == "cpu" else torch.cuda.device_count()
-    index = int(wanted.partition(":")[2] or 0)
-    if wanted.startswith("cuda") and index >= count:
+    if wanted == "cpu":
+        return 0
+    count = compatibility.gpus()
+    if not count:
+        _require_none_given(wanted)
+    elif int(wanted.partition(":")[2] or 0) >= count:
         raise DropnasError(f"device {wanted!r} is not there, torch sees {count} GPUs", remedy="use device auto or cpu")
+    else:
+        compatibility.require_cuda()
+        _require_one_each(count)
     return count
 
 
-def _chosen_elsewhere(count: int) -> int | None:
-    """The index among the GPUs that the scheduler chose, if one did."""
-    index = int(os.environ.get("LOCAL_RANK", "0"))  # torchrun's
+def _require_none_given(wanted: str) -> None:
+    """Refuse the CPU where a GPU was asked for, or where something says that this process was given one."""
+    given = allocation.evidence()
+    if wanted == "auto" and not given:
+        return
+    compatibility.require_driver()
+    missing = f"this process was given a GPU ({given}), but" if wanted == "auto" else f"device {wanted!r} is not there,"
+    raise DropnasError(
+        f"{missing} torch sees none: {compatibility.refusal()}",
+        remedy=f"{faults.SEE_DRIVER}; machine.device: cpu trains on the CPU",
+    )
+
+
+def _require_one_each(count: int) -> None:
+    """Refuse more processes of torchrun than there are GPUs: one would wait for ever."""
+    index = int(os.environ.get("LOCAL_RANK", "0"))
     if index >= count:
         raise DropnasError(
             f"process {index} of this host has no device, torch sees {count} GPUs", remedy="start fewer processes"
         )
-    if "SLURM_JOB_ID" in os.environ and "CUDA_VISIBLE_DEVICES" in os.environ:
-        return index  # of those that the scheduler made visible
-    return None
 
 
 def _take_free(count: int, locks: Path, progress: Callable[[str], None]) -> tuple[int, int]:

@@ -15,6 +15,9 @@ def apply(precision: Precision) -> None:
     """Set how float32 matrix products and convolutions are computed on a GPU: exactly, or by TF32 (tf32 and bf16)."""
     torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    # Products of half precision are summed in float32 throughout, which torch leaves to cuBLAS unless told so.
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 
 
 def autocast(precision: Precision, device: str) -> AbstractContextManager[object]:

@@ -4,7 +4,8 @@
 #
 # Everything, also MariaDB and munge, is an instance of its own below CLUSTER (/var/lib/dropnas-cluster); /etc/slurm gets a
 # link to its slurm.conf, and a host that has a SLURM of its own is refused. A GPU is a device file that exists
-# everywhere: scheduling, CUDA_VISIBLE_DEVICES and accounting are real, no GPU is needed.
+# everywhere: scheduling and accounting are real, no GPU is needed. Since a run that was given a GPU does not train on the
+# CPU, a task's prolog takes away what says so.
 # Account lab; partitions gpu, short (MINUTES a job at most) and first (preempts the others). A second start empties
 # the queue.
 set -euo pipefail
@@ -69,11 +70,17 @@ KillWait=30
 MinJobAge=300
 SlurmdParameters=config_overrides
 NodeName=n[1-$NODES] NodeHostname=$host Port=[17101-$((17100 + NODES))] CPUs=$CPUS RealMemory=16000 Gres=gpu:lab:$GPUS
+TaskProlog=$CLUSTER/hide_gpus.sh
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1
 PartitionName=short Nodes=ALL MaxTime=$MINUTES PriorityTier=1
 PartitionName=first Nodes=ALL MaxTime=INFINITE PriorityTier=2
 CONF
     echo "NodeName=n[1-$NODES] Name=gpu Type=lab File=$devices" >"$CLUSTER/gres.conf"
+    {
+        printf '#!/bin/sh\necho export CUDA_VISIBLE_DEVICES=NoDevFiles\n'
+        printf 'echo unset %s\n' SLURM_JOB_GPUS SLURM_STEP_GPUS SLURM_GPUS
+    } >"$CLUSTER/hide_gpus.sh"
+    chmod 755 "$CLUSTER/hide_gpus.sh"
     cat >"$CLUSTER/slurmdbd.conf" <<CONF
 AuthType=auth/munge
 AuthInfo=socket=$CLUSTER/munge/socket

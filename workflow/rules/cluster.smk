@@ -8,7 +8,8 @@
 import signal
 
 QUOTES = "'\""
-PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")
+PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID")
+PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # that say that the job was given a GPU
 
 
 # Relative, as jobs work in the store's folder: Snakemake refuses blanks in an image's path and takes braces for wildcards.

@@ -2,9 +2,11 @@
 import atexit
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 
 ROOT = Path.cwd()  # where the store lies; at exit Snakemake may stand elsewhere
 PLAN = json.loads((PLAN_FOLDER / "plan.json").read_text())
@@ -46,12 +48,13 @@ def command(verb, processes="1"):
 
 def gpus_here():
     """How many GPUs this host has for us; 0 where jobs run on its CPUs."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return len(list(filter(None, os.environ["CUDA_VISIBLE_DEVICES"].split(","))))
+    if "CUDA_VISIBLE_DEVICES" in os.environ:  # CUDA reads it up to the first entry that names no device, such as -1
+        names = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
+        return len(list(takewhile(re.compile(r"\s*(\d|GPU-|MIG-)").match, names)))
     if shutil.which("nvidia-smi") is None:
         return 0
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-    return listed.stdout.count("GPU ")
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())  # names, and lines of MIG, hold it too
 
 
 def refresh_results():

@@ -219,3 +219,19 @@ def test_imagenet_sample(make: Make, shared_data: Path) -> None:
     images, labels = next(iter(batches(source, transform, torch.arange(20), 16)))
     assert images.shape == (16, 3, 224, 224) and labels.tolist() == list(range(16))
     assert 60 < images.float().mean() < 180
+
+
+def test_a_run_on_the_cpu_pins_nothing_where_there_is_a_gpu(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[bool] = []
+
+    class Loader(imagenet.DataLoader):  # type: ignore[type-arg]
+        def __init__(self, *arguments: object, pin_memory: bool, **options: object) -> None:
+            given.append(pin_memory)
+            super().__init__(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(imagenet, "DataLoader", Loader)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for started in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda started=started: started)
+        collect(ImageSource(prepared, "train"), torch.arange(2))
+    assert given == [False, True]

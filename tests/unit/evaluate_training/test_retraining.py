@@ -26,6 +26,7 @@ from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
 from dropnas.evaluate.stack import Outputs
 from dropnas.space.genotype import read_genotype
+from dropnas.training import determinism
 from dropnas.workspace import Workspace
 
 FORK = multiprocessing.get_context("fork")
@@ -280,6 +281,17 @@ def test_all_that_a_step_changes_is_named(digits: Path, genotype: Path) -> None:
 def test_bf16_trains_too(digits: Path, genotype: Path, tmp_path: Path) -> None:
     left = retrained(replace(SMALL, epochs=1, precision="bf16"), [digits, genotype], tmp_path)
     assert math.isfinite(json.loads(left["result.json"])["top1_error"]["final"])
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_it_lets_cudnn_choose_by_timing_only_where_that_is_wanted(
+    digits: Path, genotype: Path, tmp_path: Path, deterministic: bool
+) -> None:
+    try:
+        retrained(replace(SMALL, epochs=1, deterministic=deterministic), [digits, genotype], tmp_path)
+        assert torch.backends.cudnn.benchmark is not deterministic
+    finally:
+        determinism.apply(0, "cpu", 1)
 
 
 def test_a_loss_that_is_not_finite_stops_it(digits: Path, genotype: Path, tmp_path: Path) -> None:

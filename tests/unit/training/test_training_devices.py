@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 
 from dropnas.errors import DropnasError
 from dropnas.training import devices, faults
+from tests.unit.training.stub_gpus import Gpu, alone, give
 
 FORK = multiprocessing.get_context("fork")
 
@@ -22,14 +22,12 @@ FORK = multiprocessing.get_context("fork")
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A host with two GPUs, outside of any scheduler."""
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"gpu{index}"))
-    for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
+    give(monkeypatch, [Gpu(), Gpu()])
     return monkeypatch
 
 
 def test_without_a_gpu_auto_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     for wanted in ("auto", "cpu"):
         with devices.claimed(wanted) as device:
@@ -79,20 +77,21 @@ def test_a_killed_job_gives_its_gpu_back_to_the_one_that_waits(gpus: pytest.Monk
         holder.join()
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"SLURM_JOB_ID": "12", "CUDA_VISIBLE_DEVICES": "3,5"}, "cuda:0"),
-        ({"SLURM_JOB_ID": "12", "CUDA_VISIBLE_DEVICES": "3,5", "LOCAL_RANK": "1"}, "cuda:1"),
-    ],
-)
-def test_the_choice_of_a_scheduler_stands(
-    gpus: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], expected: str
-) -> None:
-    for name, value in environment.items():
+def test_in_an_allocation_of_several_gpus_each_run_takes_its_own(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {"SLURM_JOB_ID": "12", "SLURM_JOB_GPUS": "3,5", "CUDA_VISIBLE_DEVICES": "3,5"}.items():
         gpus.setenv(name, value)
-    with devices.claimed("auto", locks=tmp_path) as device:
-        assert device == expected
+    with devices.claimed("auto", locks=tmp_path) as search:
+        gpus.setenv("LOCAL_RANK", "0")  # a transfer beside it
+        with devices.claimed("auto", locks=tmp_path) as transfer:
+            assert (search, transfer) == ("cuda:0", "cuda:1")
+
+
+def test_the_one_gpu_that_a_scheduler_chose_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    give(monkeypatch, [Gpu()])
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+    with devices.claimed("auto", locks=tmp_path) as first, devices.claimed("cuda", locks=tmp_path) as second:
+        assert first == second == "cuda:0"  # the workflow counts its jobs
     assert not list(tmp_path.iterdir())
 
 

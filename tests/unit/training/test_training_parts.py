@@ -132,11 +132,26 @@ def test_precision_is_set_both_ways() -> None:
     assert torch.get_float32_matmul_precision() == "highest" and not torch.backends.cudnn.allow_tf32
 
 
+def test_products_of_half_precision_are_summed_in_single() -> None:
+    products = torch.backends.cuda.matmul
+    products.allow_bf16_reduced_precision_reduction = products.allow_fp16_reduced_precision_reduction = True
+    precision.apply("bf16")
+    assert not products.allow_bf16_reduced_precision_reduction
+    assert not products.allow_fp16_reduced_precision_reduction
+
+
 def test_only_bf16_casts() -> None:
     matrix = torch.ones(2, 2)
     for name, dtype in (("fp32", torch.float32), ("tf32", torch.float32), ("bf16", torch.bfloat16)):
         with precision.autocast(name, "cpu"):  # type: ignore[arg-type]
             assert (matrix @ matrix).dtype == dtype
+
+
+def test_only_a_run_that_says_so_lets_cudnn_choose_by_timing() -> None:
+    determinism.apply(0, "cpu", 1, deterministic=False)
+    assert torch.backends.cudnn.benchmark and not torch.backends.cudnn.deterministic
+    determinism.apply(0, "cpu", 1)
+    assert not torch.backends.cudnn.benchmark and torch.backends.cudnn.deterministic
 
 
 def test_determinism_seeds_what_a_users_code_may_draw_from() -> None:
