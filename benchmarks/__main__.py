@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import typer
 
 from dropnas.errors import DropnasError
+from dropnas.machine.devices import claimed
 from dropnas.provenance.environment import device_name
 from dropnas.provenance.files import write_json
-from dropnas.training.devices import claimed
 
 HERE = Path(__file__).parent
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from dropnas.search.course import Matrices
 
 from benchmarks._cifar import training_images
 from benchmarks._limits import conditions
@@ -26,7 +27,6 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.precision import Precision
 from dropnas.search import derive
 from dropnas.search.config import DeriveConfig, SearchConfig
-from dropnas.search.course import Matrices
 from dropnas.search.stage import Search, new_search
 from dropnas.search.strategy import make_optimisers
 from dropnas.space.genotype import EDGES_PER_NODE

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from dropnas.search.together import SearchesTogether
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._interleaved import compared, in_turns, spread, timed
@@ -33,7 +34,6 @@ from dropnas.precision import Precision
 from dropnas.search.config import SearchConfig
 from dropnas.search.stage import Search
 from dropnas.search.supernet import Supernet
-from dropnas.search.together import SearchesTogether
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism, precision
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dropnas import caches
 from dropnas.errors import DropnasError
-from dropnas.training.faults import told
+from dropnas.machine import caches
+from dropnas.machine.faults import told
 
 app = typer.Typer(
     help="DropNAS, reproduced: searches, retrainings, transfer and the paper's tables.",

@@ -243,8 +243,8 @@ def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
 def _device(spec: Spec, stack: ExitStack, progress: Progress) -> str:
     if not STAGES[spec["stage"]].trains:
         return "cpu"
-    from dropnas.training.compatibility import require_precision  # torch is imported only by stages that train
-    from dropnas.training.devices import claimed
+    from dropnas.machine.compatibility import require_precision  # torch is imported only by stages that train
+    from dropnas.machine.devices import claimed
 
     device = stack.enter_context(claimed(spec["machine"]["device"], progress))
     require_precision(device, spec["config"].get("precision", "fp32"))

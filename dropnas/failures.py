@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.errors import DropnasError
-from dropnas.training.faults import told
+from dropnas.machine.faults import told
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from dropnas.data.imagenet import ImageSource
 from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
+from dropnas.machine.devices import claimed
 from dropnas.provenance.environment import environment
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.stage import new_group
@@ -40,7 +41,6 @@ from dropnas.space.published import load_genotype
 from dropnas.space.spaces import find_space
 from dropnas.stages import STAGES
 from dropnas.training import determinism, precision
-from dropnas.training.devices import claimed
 from dropnas.training.graphs import recorder_for
 from dropnas.training.ranks import SINGLE
 from dropnas.training.seeding import generator

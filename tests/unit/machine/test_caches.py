@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dropnas import caches
 from dropnas.errors import DropnasError
+from dropnas.machine import caches
 
 DOCKERFILE = Path(__file__).parents[3] / "containers" / "Dockerfile"
 

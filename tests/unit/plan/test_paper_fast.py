@@ -14,7 +14,7 @@ from dropnas.provenance.identity import resolved
 FAST = Path(__file__).parents[3] / "params" / "paper-fast.yaml"
 PAPER = FAST.with_name("paper.yaml")
 NAMES = {"profile", "description"}  # of the file itself
-CHANGED = {"search.precision", "search.supernet", "retrain.precision", "transfer.precision"}
+CHANGED = {"search.precision", "search.group_seeds", "retrain.precision", "transfer.precision"}
 
 
 def settings(content: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

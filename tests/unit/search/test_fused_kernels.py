@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from dropnas.search.engine.supernet import FastSupernet
+from dropnas.search.engine.together import SupernetsTogether
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -13,8 +15,6 @@ from torch.nn import functional
 
 from dropnas.search import triton as backend
 from dropnas.search.architecture import kept_rows
-from dropnas.search.engine.supernet import FastSupernet
-from dropnas.search.engine.together import SupernetsTogether
 from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import ORIGINAL, SearchSpace
 from dropnas.training.seeding import generator

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from tests.unit.search.test_supernets_together import SEEDS, assert_as_plain
 from torch.nn import functional
 
 from dropnas.search.engine.norm import Inverse, batch_norm, unbiased
@@ -11,7 +12,6 @@ from dropnas.search.engine.norm_on_gpu import NormOnGpu
 from dropnas.space.spaces import SPACES
 from dropnas.training.seeding import generator
 from tests.unit.search.made_supernets import masks_of
-from tests.unit.search.test_supernets_together import SEEDS, assert_as_plain
 from tests.unit.search.way_of_a_gpu import way_of_a_gpu
 
 EPSILON = 1e-5

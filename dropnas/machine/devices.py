@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from dropnas.errors import DropnasError
-from dropnas.training import allocation, compatibility, faults
+from dropnas.machine import allocation, compatibility, faults
 from dropnas.workspace import silent
 
 PATIENCE = 1.0  # seconds between two looks for a free GPU

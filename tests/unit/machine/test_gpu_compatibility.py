@@ -10,9 +10,9 @@ import torch
 
 from dropnas import compute
 from dropnas.errors import DropnasError
-from dropnas.training import compatibility, devices, faults
+from dropnas.machine import compatibility, devices, faults
 from dropnas.workspace import silent
-from tests.unit.training.stub_gpus import WHEEL, Gpu, give
+from tests.unit.machine.stub_gpus import WHEEL, Gpu, give
 
 CU126 = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
 V100, L40 = Gpu("Tesla V100-SXM2-16GB", (7, 0)), Gpu("NVIDIA L40", (8, 9))

@@ -13,8 +13,8 @@ import torch
 from safetensors import SafetensorError
 
 from dropnas.errors import DropnasError
-from dropnas.training import devices, faults
-from tests.unit.training.stub_gpus import Gpu, alone, give
+from dropnas.machine import devices, faults
+from tests.unit.machine.stub_gpus import Gpu, alone, give
 
 FORK = multiprocessing.get_context("fork")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from dropnas.errors import DropnasError
-from dropnas.training import faults
+from dropnas.machine import faults
 
 FIRST_DRIVERS = {11: 450, 12: 525, 13: 580}  # of each major version of CUDA, on Linux
 CODE = re.compile(r"(sm|compute)_(\d+)(\d)")  # an architecture of torch's list: kind, major, minor

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dropnas.errors import DropnasError
-from dropnas.training import allocation, compatibility, devices
-from tests.unit.training.stub_gpus import alone
+from dropnas.machine import allocation, compatibility, devices
+from tests.unit.machine.stub_gpus import alone
 
 
 @pytest.fixture
