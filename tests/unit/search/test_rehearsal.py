@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,28 @@ def test_a_strategy_of_the_users(monkeypatch: pytest.MonkeyPatch, request: pytes
         train(group, last=3 * group.steps_per_epoch)
     assert_equal(ours, theirs)
     assert len(ours.programs) == 1 and ours.programs[""].replays
+
+
+IMPORTS = """
+import torch
+from torch import Tensor
+from dropnas.search.state import SearchState
+from dropnas.search.strategy import Batch, Strategy
+
+"""
+
+
+def test_the_method_of_the_documentation(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    blocks = (request.config.rootpath / "docs/extending.md").read_text().split("```python")
+    (method,) = (block.partition("```")[0] for block in blocks if "class NoisyMixture" in block)
+    (tmp_path / "noisy_mixture.py").write_text(IMPORTS + method)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ours, theirs = both(replace(STATIC, strategy="noisy_mixture:NoisyMixture", options={}))
+    for group in (ours, theirs):
+        train(group, last=2 * group.steps_per_epoch)
+    assert_equal(ours, theirs)
 
 
 class Looking(GroupedDropout):
