@@ -1,0 +1,86 @@
+"""The tests marked `gpu`, a process for each file: an assertion on the device ends a process's CUDA, so it ends one file.
+
+Design choices: files are found by the marker, and those named here come last, since what they compile takes longest. No
+file may take more than its share of the time twice over, so that one which hangs leaves room for the others. Without a
+GPU the tests are skipped, each with that reason, which shows that the files can be imported where they run.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks._pieces import FAILED
+from dropnas.errors import DropnasError
+
+PROJECT = Path(__file__).parents[1]
+MARKER = re.compile(r"pytest\.mark\.gpu\b")
+LAST = ("fused",)
+SECONDS = 80.0  # for all of them
+SHARES = 2.0
+
+
+def measure(device: str) -> Iterator[tuple[str, Any]]:
+    """How many passed, failed and were skipped in each file, and why."""
+    files, ends = marked(PROJECT / "tests"), time.monotonic() + SECONDS
+    if not files:
+        raise DropnasError("no test is marked gpu", where=PROJECT / "tests")
+    for number, file in enumerate(files):
+        left = ends - time.monotonic()
+        limit = min(left, SHARES * left / (len(files) - number))
+        yield str(file.relative_to(PROJECT)), tested(file, limit)
+
+
+def marked(folder: Path) -> list[Path]:
+    """Files with the marker."""
+    found = [file for file in sorted(folder.rglob("test_*.py")) if MARKER.search(file.read_text(encoding="utf-8"))]
+    return sorted(found, key=lambda file: any(word in file.name for word in LAST))
+
+
+def tested(file: Path, limit: float) -> dict[str, Any]:
+    """What pytest says of the marked tests of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", str(file)]
+        started = time.monotonic()
+        job = subprocess.Popen(
+            [*command, f"--junitxml={report}"], cwd=PROJECT, stdout=sys.stderr, start_new_session=True
+        )
+        try:
+            status = job.wait(limit)
+        except subprocess.TimeoutExpired:
+            return {FAILED: f"ran past {limit:.0f} s"}
+        finally:
+            _end(job)
+        found = counted(report) if report.is_file() else {}
+    if not found or (status and not found["reasons"]):
+        return {FAILED: f"pytest ended with status {status}"}
+    return {**found, "seconds": round(time.monotonic() - started, 1)}
+
+
+def _end(job: subprocess.Popen[bytes]) -> None:
+    """And what it started."""
+    if job.poll() is None:
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+
+
+def counted(report: Path) -> dict[str, Any]:
+    """Numbers of tests by outcome, and a line for each kind of failure or skip."""
+    outcomes, reasons, failed = {"passed": 0, "failed": 0, "skipped": 0}, dict[str, str](), list[str]()
+    for case in ElementTree.parse(report).iter("testcase"):
+        problem = next((each for each in case if each.tag in ("failure", "error", "skipped")), None)
+        outcome = "passed" if problem is None else "skipped" if problem.tag == "skipped" else "failed"
+        outcomes[outcome] += 1
+        if problem is not None:
+            said = (problem.get("message") or problem.tag).strip().partition("\n")[0]
+            reasons[str(case.get("name"))] = said
+            failed += [f"{case.get('name')}: {said}"] if outcome == "failed" else []
+    return {**outcomes, "reasons": reasons, **({FAILED: failed[0]} if failed else {})}
