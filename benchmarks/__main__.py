@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import gpu
+from benchmarks._results import FAILED, has_failed, one_line, write_results
 from dropnas.errors import DropnasError
 from dropnas.provenance.environment import device_name
-from dropnas.provenance.files import write_json
 
 HERE = Path(__file__).parent
 OPTIONS = ("only", "tiny")  # of some benchmarks
@@ -57,7 +57,6 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(asked: argparse.Namespace) -> int:
     """One benchmark; a piece of it that failed is among the results, and in the exit status."""
-    from benchmarks._pieces import FAILED, one_line
     from dropnas.training.devices import claimed
 
     with claimed(asked.device) as chosen:
@@ -66,12 +65,14 @@ def _measure(asked: argparse.Namespace) -> int:
             for part, found in _parts(asked, chosen):
                 results[part] = found
                 _write(asked.json, results)
+        except DropnasError:
+            raise  # it is a line already
         except Exception as error:
             results[FAILED] = one_line(error)
             _write(asked.json, results)
             raise
     print(json.dumps(results, indent=2))
-    return int(any(isinstance(found, dict) and FAILED in found for found in results.values()))
+    return int(any(map(has_failed, results.values())))
 
 
 def _parts(asked: argparse.Namespace, device: str) -> Iterator[tuple[str, Any]]:
@@ -89,7 +90,7 @@ def _parts(asked: argparse.Namespace, device: str) -> Iterator[tuple[str, Any]]:
 
 def _write(file: Path | None, results: dict[str, Any]) -> None:
     if file is not None:
-        write_json(file, results)
+        write_results(file, results)
 
 
 if __name__ == "__main__":

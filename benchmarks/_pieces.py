@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-FAILED, LEFT_OUT = "failed", "left out"  # keys under which a piece says why nothing was measured in it
-ONLY_GPU = {LEFT_OUT: "only a GPU runs the Triton kernels"}
+from benchmarks._results import FAILED, one_line
 
 
 def attempted(work: Callable[[], Any]) -> Any:
@@ -23,12 +22,6 @@ def attempted(work: Callable[[], Any]) -> Any:
         return {FAILED: one_line(error)}
     finally:
         forget()
-
-
-def one_line(error: BaseException) -> str:
-    """The kind of an error and the first line of what it says."""
-    said = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
 
 
 def forget() -> None:

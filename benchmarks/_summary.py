@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from benchmarks.gpu import Outcome
 
 COLUMNS, NAMES = 80, 34
-LINES = 4  # of a piece; all of it is in the JSON file
-OWN = {"benchmark", "hardware", "threads", "torch"}  # results of every benchmark, which need no line
+LINES = 6  # of a piece; all of it is in the JSON file
+OWN = {"benchmark", "hardware", "threads", "torch", "part"}  # in the files of most parts; they need no line
 
 
 def summary(outcomes: Sequence["Outcome"], device: str, seconds: float, allowed: float) -> str:
@@ -31,17 +31,16 @@ def _statuses(outcomes: Sequence["Outcome"]) -> list[str]:
 
 
 def _part(outcome: "Outcome") -> Iterator[str]:
-    said = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
-    status = said.upper() if outcome.status == said else said.replace(outcome.status, outcome.status.upper(), 1)
-    yield from _row(f"{outcome.name}, {outcome.seconds:.0f} s", status)
+    said = outcome.status.upper() + (f": {outcome.reason}" if outcome.reason else "")
+    yield from _row(f"{outcome.name}, {outcome.seconds:.0f} s", said)
     for piece, found in outcome.results.items():
-        if piece not in OWN and not isinstance(found, str | int | float):
-            yield from _row(f"  {piece}", headline(found))
+        if piece not in OWN:
+            yield from _row(piece, headline(found), "  ")
 
 
-def _row(name: str, said: str) -> list[str]:
+def _row(name: str, said: str, indent: str = "") -> list[str]:
     """A name and what is said of it, in two columns."""
-    left = textwrap.wrap(name, NAMES - 1, subsequent_indent="    ") or [""]
+    left = textwrap.wrap(name, NAMES - 1, initial_indent=indent, subsequent_indent=2 * indent)
     right = textwrap.wrap(said, COLUMNS - NAMES, max_lines=LINES, placeholder=" …") or [""]
     height = max(len(left), len(right))
     pairs = zip(left + [""] * (height - len(left)), right + [""] * (height - len(right)), strict=True)
@@ -58,7 +57,7 @@ def headline(found: Any) -> str:
         largest = ", ".join(f"{each['kernel'][:24]} {each['percent']} %" for each in found["largest"][:3])
         return f"{found['kernels']:,} kernels, {found['milliseconds']} ms: {largest}"
     if "passed" in found:
-        return f"{found['passed']} passed, {found['failed']} failed, {found['skipped']} skipped"
+        return f"{found['passed']} passed, {found['failures']} failed, {found['skipped']} skipped"
     return ", ".join(f"{name} {_short(value)}" for name, value in found.items() if not isinstance(value, Mapping))
 
 

@@ -1,9 +1,9 @@
 """What a GPU is asked in its first ten minutes, what tells most first: `make gpu`, or `python -m benchmarks gpu`.
 
 Design choices: a part is a process of its own, since an assertion on a device ends a process's CUDA; it is bounded in
-time, and what earlier parts leave of the total goes to those that follow. Each part writes its results piece by
-piece, so that a part which ends early leaves what it measured. A part that fails does not stop the rest. All parts share
-a cache of compiled kernels that starts empty, unless TRITON_CACHE_DIR names another. With `--device cpu` everything is
+time, and what earlier parts leave of the total goes to those that follow. Each part writes its results piece by piece,
+so that a part which ends early leaves what it measured. A part that fails does not stop the rest. All parts share a
+cache of compiled kernels that starts empty, unless TRITON_CACHE_DIR names another. With `--device cpu` everything is
 rehearsed in a small size. This module needs nothing but Python.
 """
 
@@ -15,16 +15,16 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks._results import FAILED, has_failed, write_results
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import read_json, write_json, write_text
+from dropnas.provenance.files import read_json, write_text
 
 PROJECT = Path(__file__).parents[1]
 DEFAULT = "results/benchmarks/gpu-%Y-%m-%d-%H%M"
-FAILED = "failed"  # as `benchmarks._pieces` has it, which imports torch
 CACHE = "TRITON_CACHE_DIR"
 Status = Literal["done", "failed", "cut short", "skipped"]
 
@@ -93,9 +93,7 @@ def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = P
             left = ends - time.monotonic()
             limit = max(min(part.seconds, left), left - sum(later.seconds for later in parts[number + 1 :]))
             outcome = _outcome(part, files[part.name], device, limit, environment)
-            write_json(
-                files[part.name], {**outcome.results, "part": vars(outcome) | {"results": list(outcome.results)}}
-            )
+            write_results(files[part.name], outcome.results | {"part": vars(replace(outcome, results={}))})
             print(f"{part.name}: {outcome.status} {outcome.reason}".rstrip(), file=sys.stderr, flush=True)
             outcomes.append(outcome)
     text = summary(outcomes, device, time.monotonic() - began, seconds)
@@ -163,7 +161,7 @@ def _failure(status: int | None, results: dict[str, Any], limit: float, log: Pat
     if FAILED in results:
         return str(results[FAILED])
     for piece, found in results.items():
-        if isinstance(found, dict) and FAILED in found:
+        if has_failed(found):
             return f"{piece}: {found[FAILED]}"
     if status == 0:
         return ""

@@ -1,4 +1,4 @@
-"""The tests marked `gpu`, a process for each file: an assertion on the device ends a process's CUDA, so it ends one file.
+"""The tests marked `gpu`, a process for each file: a failed assertion on the device ends CUDA for one file only.
 
 Design choices: files are found by the marker, and those named here come last, since what they compile takes longest. No
 file may take more than its share of the time twice over, so that one which hangs leaves room for the others. Without a
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks._pieces import FAILED
+from benchmarks._results import FAILED
 from dropnas.errors import DropnasError
 
 PROJECT = Path(__file__).parents[1]
@@ -35,7 +35,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
     for number, file in enumerate(files):
         left = ends - time.monotonic()
         limit = min(left, SHARES * left / (len(files) - number))
-        yield str(file.relative_to(PROJECT)), tested(file, limit)
+        yield str(file.relative_to(PROJECT / "tests")), outcomes_of(file, limit)
 
 
 def marked(folder: Path) -> list[Path]:
@@ -44,15 +44,14 @@ def marked(folder: Path) -> list[Path]:
     return sorted(found, key=lambda file: any(word in file.name for word in LAST))
 
 
-def tested(file: Path, limit: float) -> dict[str, Any]:
+def outcomes_of(file: Path, limit: float) -> dict[str, Any]:
     """What pytest says of the marked tests of a file."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", str(file)]
+        command.append(f"--junitxml={report}")
         started = time.monotonic()
-        job = subprocess.Popen(
-            [*command, f"--junitxml={report}"], cwd=PROJECT, stdout=sys.stderr, start_new_session=True
-        )
+        job = subprocess.Popen(command, cwd=PROJECT, stdout=sys.stderr, start_new_session=True)
         try:
             status = job.wait(limit)
         except subprocess.TimeoutExpired:
@@ -74,13 +73,20 @@ def _end(job: subprocess.Popen[bytes]) -> None:
 
 def counted(report: Path) -> dict[str, Any]:
     """Numbers of tests by outcome, and a line for each kind of failure or skip."""
-    outcomes, reasons, failed = {"passed": 0, "failed": 0, "skipped": 0}, dict[str, str](), list[str]()
+    outcomes, reasons, failed = {"passed": 0, "failures": 0, "skipped": 0}, dict[str, str](), list[str]()
     for case in ElementTree.parse(report).iter("testcase"):
         problem = next((each for each in case if each.tag in ("failure", "error", "skipped")), None)
-        outcome = "passed" if problem is None else "skipped" if problem.tag == "skipped" else "failed"
+        outcome = "passed" if problem is None else "skipped" if problem.tag == "skipped" else "failures"
         outcomes[outcome] += 1
         if problem is not None:
-            said = (problem.get("message") or problem.tag).strip().partition("\n")[0]
+            said = _said(problem)
             reasons[str(case.get("name"))] = said
-            failed += [f"{case.get('name')}: {said}"] if outcome == "failed" else []
+            failed += [f"{case.get('name')}: {said}"] if outcome == "failures" else []
     return {**outcomes, "reasons": reasons, **({FAILED: failed[0]} if failed else {})}
+
+
+def _said(problem: ElementTree.Element) -> str:
+    """The first line of what a test says; where a file could not be imported, the error."""
+    errors = [line.removeprefix("E").strip() for line in (problem.text or "").splitlines() if line.startswith("E ")]
+    message = (problem.get("message") or problem.tag).strip()
+    return errors[-1] if message == "collection failure" and errors else message.partition("\n")[0]

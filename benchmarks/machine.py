@@ -28,7 +28,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
     yield "versions", {"python": platform.python_version(), **_versions()}
     yield "C", {"compiler": _compiler(), "Python.h": _header().is_file()}
     yield "nvidia-smi", attempted(_smi) if shutil.which("nvidia-smi") else "not there"
-    yield "torch", attempted(lambda: _torch(device))
+    yield "built for", attempted(lambda: _torch(device))
     yield "limits", attempted(lambda: limits(device))
 
 

@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from benchmarks import _workloads
 from benchmarks._graph import microseconds
-from benchmarks._pieces import ONLY_GPU, attempted
+from benchmarks._pieces import attempted
+from benchmarks._results import ONLY_GPU
 from dropnas.errors import DropnasError
 from dropnas.training import determinism
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks._pieces import LEFT_OUT, attempted
+from benchmarks._pieces import attempted
+from benchmarks._results import LEFT_OUT
 
 KERNEL, LAUNCHES = "back_to_weights", 3
 ELSEWHERE = ("/usr/local/cuda*/bin/ncu", "/opt/nvidia/nsight-compute/*/ncu")

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks._pieces import LEFT_OUT, ONLY_GPU, attempted
+from benchmarks._pieces import attempted
+from benchmarks._results import LEFT_OUT, ONLY_GPU
 from benchmarks._workloads import Pass, noise, one_pass
 from dropnas.search.config import SearchConfig
 from dropnas.training import determinism

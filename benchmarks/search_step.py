@@ -52,13 +52,13 @@ def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterato
     Raises:
         DropnasError: no such part.
     """
+    if only not in (None, *_search_on_gpu.PARTS):
+        raise DropnasError(f"no part {only!r}", remedy=f"one of {', '.join(_search_on_gpu.PARTS)}")
     determinism.apply(0, device, 1)
     yield from conditions().items()
     if only is None:
         yield from _all_ways(device)
     for part in [only] if only else _search_on_gpu.PARTS if device != "cpu" else ():
-        if part not in _search_on_gpu.PARTS:
-            raise DropnasError(f"no part {part!r}", remedy=f"one of {', '.join(_search_on_gpu.PARTS)}")
         yield from _search_on_gpu.PARTS[part](device, tiny)
 
 

@@ -187,18 +187,3 @@ def test_the_plain_one_stands_in_where_the_fast_one_cannot(
     assert is_known(space) == (space is not OWN)
     if space is ORIGINAL:
         assert config.numerics == f"{config.precision}{', fast supernet' if is_fast else ''}"
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_passes_agree_on_a_gpu() -> None:
-    kept = sample_masks(CELLS, torch.full((8,), 0.3, dtype=torch.float64), ORIGINAL.groups, generator(1, "masks"))
-    found = []
-    for kind in (FastSupernet, Supernet):
-        supernet, alphas = make(kind, ORIGINAL).cuda(), Alphas(*(a.detach().cuda() for a in new_alphas(ORIGINAL)))
-        for alpha in alphas:
-            alpha.requires_grad_()
-        logits = supernet.mix(images_of(8).cuda(), alphas, kept)
-        logits.logsumexp(1).sum().backward()
-        found.append([logits, *(a.grad for a in alphas), *(w.grad for w in supernet.parameters())])
-    assert_agree([str(number) for number in range(len(found[0]))], *found, floor=1e-6)

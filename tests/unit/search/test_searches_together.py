@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks._launches import launches
 from dropnas.data.arrays import ImageArrays
 from dropnas.errors import DropnasError
 from dropnas.search.config import PRESETS, SearchConfig
@@ -267,70 +265,3 @@ def test_a_company_of_one_as_the_loop_takes_it() -> None:
     other.load_state_dict(state)
     assert other.history == alone.history and torch.equal(other.alphas.normal, alone.alphas.normal)
     assert alone.images_seen == IMAGES + BATCH and alone.step(1, 1).dim() == 0
-
-
-def on_gpu(dtype: torch.dtype, captured: bool = True) -> SearchesTogether:
-    torch.set_default_dtype(dtype)
-    config = replace(CONFIG, options=OFTEN)
-    together = SearchesTogether(configs_of(config), ORIGINAL, images_of(dtype, "cuda"), "cuda")
-    if not captured:
-        together.captured = {size: partial(together.program, size) for size in together.captured}  # type: ignore[misc]
-    return together
-
-
-def assert_near(ours: SearchesTogether, theirs: SearchesTogether, tolerance: float) -> None:
-    for place in range(len(SEEDS)):
-        of_theirs = moved(theirs, place)
-        for name, values in moved(ours, place).items():
-            limit = tolerance * max(float(of_theirs[name].abs().max()), 1.0 if "running_mean" in name else 0.0)
-            assert float((values - of_theirs[name]).abs().max()) <= limit, name
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, AGREEMENT), (torch.float32, 1e-3)])
-def test_a_captured_step_is_the_eager_one(dtype: torch.dtype, tolerance: float) -> None:
-    ours, theirs = on_gpu(dtype), on_gpu(dtype, captured=False)
-    train(ours)
-    train(theirs)
-    assert_near(ours, theirs, tolerance)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_a_gpu_a_search_is_the_one_of_the_cpu() -> None:
-    ours, theirs = on_gpu(torch.float64), company(replace(CONFIG, options=OFTEN), space=ORIGINAL)
-    train(ours)
-    train(theirs)
-    for place in range(len(SEEDS)):
-        assert_agree({name: value.cpu() for name, value in moved(ours, place).items()}, moved(theirs, place))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("stopped", [3, 8, 13])
-def test_a_state_continues_on_a_gpu(stopped: int) -> None:
-    straight, first, second = (on_gpu(torch.float64) for _ in range(3))
-    train(straight)
-    train(first, last=stopped)
-    second.start_epoch(stopped // straight.steps_per_epoch)
-    second.load_state_dicts(first.state_dicts())
-    train(second, first=stopped)
-    assert_near(second, straight, AGREEMENT)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_step_on_a_gpu_is_one_launch_and_waits_for_nothing() -> None:
-    together = on_gpu(torch.float32)
-    train(together, last=together.steps_per_epoch)  # both sizes are captured
-    together.start_epoch(1)
-    for step in (0, together.steps_per_epoch - 1):
-        torch.cuda.synchronize()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            found = launches(partial(together.step, 1, step))
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-        assert found == {"kernel_launches": 0, "graph_launches": 1, "synchronisations": 0}
-    assert isinstance(new_search(CONFIG, ORIGINAL, images_of(torch.float32, "cuda"), "cuda"), SearchAlone)

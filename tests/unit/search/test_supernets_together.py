@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dropnas.search.architecture import Alphas, kept_rows
 from dropnas.search.engine import edges as fast_edges
-from dropnas.search.engine.norm import batch_norm
 from dropnas.search.engine.supernet import FastSupernet
 from dropnas.search.engine.together import SupernetsTogether
 from dropnas.search.supernet import Supernet
@@ -139,25 +138,6 @@ def test_what_is_computed_does_not_depend_on_the_masks(side: int) -> None:
     assert "bmm" in names and not names & set(WAITING)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_each_seed_has_its_numbers_on_a_gpu() -> None:
-    kept = torch.stack([masks_of(ORIGINAL, 0.4, seed) for seed in range(SEEDS)])
-    rows = torch.rand(kept.shape, dtype=torch.float64)
-    images = torch.stack([images_of(8, seed) for seed in range(SEEDS)])
-    found = []
-    for device in ("cuda", "cpu"):
-        supernets = [make(FastSupernet, ORIGINAL, seed).to(device) for seed in range(SEEDS)]
-        parameters = [weight for supernet in supernets for weight in supernet.parameters()]
-        mixing = rows.to(device).requires_grad_()
-        logits = SupernetsTogether(supernets).mix(images.to(device), mixing, kept.to(device))
-        gradients = torch.autograd.grad(logits.logsumexp(-1).sum(), [mixing, *parameters])
-        buffers = [value for supernet in supernets for value in supernet.buffers()]
-        found.append([value.detach().double().cpu() for value in (logits, *gradients, *buffers)])
-    for number, (ours, right) in enumerate(zip(*found, strict=True)):
-        assert_close(str(number), ours, right, floor=1e-3)
-
-
 def single(side: int, seeds: Sequence[int], channels: int) -> dict[int, list[Tensor]]:
     """What a pass in single precision gives each of some seeds: logits, gradients, statistics."""
     supernets = [FastSupernet(ORIGINAL, channels, CELLS, CLASSES) for _ in seeds]
@@ -210,24 +190,3 @@ def test_bfloat16_rounds_no_more_than_in_the_plain_one() -> None:
                 errors[kind.__name__, name] = errors.get((kind.__name__, name), 0.0) + error / 5
     for name in exact:
         assert errors["FastSupernet", name] < 1.3 * errors["Supernet", name], errors
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-@pytest.mark.parametrize(("scaled", "rectify"), [(True, False), (False, True), (True, True)])
-def test_batch_norm_on_a_gpu_is_that_on_a_cpu(dtype: torch.dtype, scaled: bool, rectify: bool) -> None:
-    maps = torch.randn(4, 6, 5, 8, generator=generator(0, "maps"), dtype=torch.float64).to(dtype)
-    wide = torch.float64 if dtype == torch.float64 else torch.float32
-    found = []
-    for device in ("cuda", "cpu"):
-        inputs = [maps.to(device), *(torch.linspace(0.5, 2, 8, dtype=wide, device=device) for _ in range(2))]
-        for value in inputs:
-            value.requires_grad_()
-        scale, shift = (inputs[1].clone(), inputs[2].clone()) if scaled else (None, None)
-        normal = batch_norm(inputs[0], scale, 1e-5, rectify, shift)
-        loss = (normal.maps.to(wide) ** 3).sum()
-        derivatives = torch.autograd.grad(loss, inputs[: 3 if scaled else 1], allow_unused=True)
-        found.append([value.detach().double().cpu() for value in (*normal, *derivatives)])
-    for ours, right in zip(*found, strict=True):
-        assert (ours - right).abs().max() <= (1e-9 if dtype == torch.float64 else 0.02) * right.abs().max()

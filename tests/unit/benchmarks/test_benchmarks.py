@@ -11,11 +11,13 @@ import torch
 
 from benchmarks import precision
 from benchmarks.__main__ import names
+from benchmarks._workloads import dropnas_c10
 from dropnas.data.arrays import ImageArrays
+from dropnas.space.published import load_genotype
 from dropnas.training import precision as torch_precision
 from dropnas.training.seeding import generator
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 def asked(*words: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +27,8 @@ def asked(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
     inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "retrain-step", "kernels"}
-    assert {*inputs, *steps, "startup", "plan", "checkpoint", "precision"} == {*names()}
+    of_gpu = {"machine", "gpu-tests", "micro", "ncu", "numerics"}
+    assert {*inputs, *steps, *of_gpu, "startup", "plan", "checkpoint", "precision"} == {*names()}
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,8 @@ def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
         (["nothing"], "nothing: no such benchmark"),
         (["plan", "--device", "abacus"], "unknown device 'abacus'"),
         (["search-step", "--device", "cuda:99"], "device 'cuda:99' is not there"),
+        (["plan", "--tiny"], "plan: takes no --tiny"),
+        (["search-step", "--only", "half"], "no part 'half'; one of one, seeds, precisions"),
     ],
 )
 def test_a_wrong_wish_is_told_in_a_line(words: list[str], told: str, tmp_path: Path) -> None:
@@ -42,12 +47,15 @@ def test_a_wrong_wish_is_told_in_a_line(words: list[str], told: str, tmp_path: P
     assert len(found.stderr.splitlines()) == 1 and told in found.stderr
 
 
-def test_a_stopped_benchmark_leaves_what_it_measured(tmp_path: Path) -> None:
-    found = asked("checkpoint", "--minutes", "0", "--json", str(tmp_path / "results.json"))
+def test_what_is_written_is_what_is_printed(tmp_path: Path) -> None:
+    found = asked("ncu", "--json", str(tmp_path / "results.json"))
     results = json.loads((tmp_path / "results.json").read_text())
     assert found.returncode == 0 and json.loads(found.stdout) == results
-    assert results["benchmark"] == "checkpoint" and results["interval_seconds"] > 0
-    assert "stopped" in results and "search" not in results  # which is measured later
+    assert [*results] == ["benchmark", "hardware", "back_to_weights"]
+
+
+def test_the_genotype_of_the_benchmarks_is_the_published_one() -> None:
+    assert dropnas_c10() == load_genotype("dropnas_c10")
 
 
 @pytest.fixture
