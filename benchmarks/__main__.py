@@ -12,7 +12,8 @@ import inspect
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,11 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(asked: argparse.Namespace) -> int:
     """One benchmark; a piece of it that failed is among the results, and in the exit status."""
-    from dropnas.training.devices import claimed
-
-    with claimed(asked.device) as chosen:
-        results: dict[str, Any] = {"benchmark": asked.name, "hardware": device_name(chosen)}
+    measure = importlib.import_module(f"benchmarks.{asked.name.replace('-', '_')}").measure
+    with _device(asked, measure) as chosen:
+        results: dict[str, Any] = {"benchmark": asked.name, "hardware": _hardware(chosen)}
         try:
-            for part, found in _parts(asked, chosen):
+            for part, found in _parts(asked, measure, chosen):
                 results[part] = found
                 _write(asked.json, results)
         except DropnasError:
@@ -75,9 +75,23 @@ def _measure(asked: argparse.Namespace) -> int:
     return int(any(map(has_failed, results.values())))
 
 
-def _parts(asked: argparse.Namespace, device: str) -> Iterator[tuple[str, Any]]:
+def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> AbstractContextManager[str]:
+    """The device that was asked for, held until the end; what looks at the machine must do so without it, too."""
+    from benchmarks import machine
+    from dropnas.training.devices import claimed
+
+    return nullcontext(asked.device) if measure is machine.measure else claimed(asked.device)
+
+
+def _hardware(device: str) -> str:
+    try:
+        return device_name(device)
+    except (RuntimeError, AssertionError):  # torch was built for CPUs, or finds no driver that it can use
+        return f"{device}, which torch cannot use"
+
+
+def _parts(asked: argparse.Namespace, measure: Callable[..., Any], device: str) -> Iterator[tuple[str, Any]]:
     """The results as they come, each named at once."""
-    measure = importlib.import_module(f"benchmarks.{asked.name.replace('-', '_')}").measure
     options = {name: value for name in OPTIONS if (value := getattr(asked, name))}
     for name in options:
         if name not in inspect.signature(measure).parameters:

@@ -28,7 +28,9 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
     yield "versions", {"python": platform.python_version(), **_versions()}
     yield "C", {"compiler": _compiler(), "Python.h": _header().is_file()}
     yield "nvidia-smi", attempted(_smi) if shutil.which("nvidia-smi") else "not there"
-    yield "built for", attempted(lambda: _torch(device))
+    yield "built for", {"cuda": torch.version.cuda, "architectures": torch.cuda.get_arch_list()}
+    if device.startswith("cuda"):
+        yield "GPU", attempted(lambda: _gpu(device))
     yield "limits", attempted(lambda: limits(device))
 
 
@@ -63,10 +65,12 @@ def _smi() -> dict[str, list[str]]:
     return {name: [row[place] for row in rows] for place, name in enumerate(ASKED.split(","))}
 
 
-def _torch(device: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"cuda": torch.version.cuda, "architectures": torch.cuda.get_arch_list()}
-    if device.startswith("cuda"):
-        found["cudnn"] = torch.backends.cudnn.version()
-        found["capability"] = ".".join(map(str, torch.cuda.get_device_capability(device)))
-        found["multiprocessors"] = torch.cuda.get_device_properties(device).multi_processor_count
-    return found
+def _gpu(device: str) -> dict[str, Any]:
+    """What torch says of it."""
+    capability = torch.cuda.get_device_capability(device)
+    return {
+        "name": torch.cuda.get_device_name(device),
+        "capability": ".".join(map(str, capability)),
+        "multiprocessors": torch.cuda.get_device_properties(device).multi_processor_count,
+        "cudnn": torch.backends.cudnn.version(),
+    }

@@ -54,6 +54,13 @@ def test_what_is_written_is_what_is_printed(tmp_path: Path) -> None:
     assert [*results] == ["benchmark", "hardware", "back_to_weights"]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a GPU that is not there")
+def test_a_machine_is_described_even_where_its_gpu_cannot_be_used(tmp_path: Path) -> None:
+    found = asked("machine", "--device", "cuda", "--json", str(tmp_path / "results.json"))
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert found.returncode == 1 and results["versions"]["torch"] and results["GPU"]["failed"]
+
+
 def test_the_genotype_of_the_benchmarks_is_the_published_one() -> None:
     assert dropnas_c10() == load_genotype("dropnas_c10")
 
