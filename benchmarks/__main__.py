@@ -112,3 +112,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except DropnasError as error:
         raise SystemExit(f"error: {error}") from error
+    except KeyboardInterrupt as error:
+        raise SystemExit(130) from error  # what was measured is written

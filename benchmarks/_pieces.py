@@ -10,13 +10,13 @@ import torch
 from benchmarks._results import FAILED, one_line
 
 
-def attempted(work: Callable[[], Any]) -> Any:
+def attempted(work: Callable[..., Any], *given: Any) -> Any:
     """What a piece measures, or why it failed, in a line; the traceback goes to the log.
 
     What a GPU held for it is given back. Where the context of a GPU is dead, all later pieces fail with a line, too.
     """
     try:
-        return work()
+        return work(*given)
     except Exception as error:  # whatever it is, the next piece may work
         traceback.print_exc()
         return {FAILED: one_line(error)}

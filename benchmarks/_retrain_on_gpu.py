@@ -41,7 +41,7 @@ def pieces(device: str, tiny: bool) -> Iterator[tuple[str, Any]]:
     size = TINY if tiny else SIZE
     for what, work in (("pace", _pace), ("kernels of an eager step", _profile)):
         for layout in LAYOUTS:
-            yield f"{layout}: {what}", attempted(lambda of=layout, work=work: work(size, of, device))
+            yield f"{layout}: {what}", attempted(work, size, layout, device)
 
 
 def _made(size: Size, layout: str, device: str) -> Training:

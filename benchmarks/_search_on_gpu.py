@@ -31,7 +31,7 @@ def one(device: str, tiny: bool) -> Pieces:
     size = replace(TINY if tiny else SIZE, precision="bf16")
     for what, work in (("pace", _pace), ("kernels of an eager step", _profile), ("a whole epoch", _epoch)):
         for kernels in WAYS:
-            yield f"{kernels}: {what}", _with(kernels, lambda way, of=work: of(size, way, device), device)
+            yield f"{kernels}: {what}", _with(kernels, work, size, device)
 
 
 def seeds(device: str, tiny: bool) -> Pieces:
@@ -44,8 +44,7 @@ def seeds(device: str, tiny: bool) -> Pieces:
             if taken * count > _room(device):
                 found: Any = {LEFT_OUT: f"it would take about {taken * count:.0f} GB"}
             else:
-                of_count = replace(size, seeds=count)
-                found = _with(kernels, lambda way, of=of_count: _pace(of, way, device), device)
+                found = _with(kernels, _pace, replace(size, seeds=count), device)
             yield f"{kernels}: {count} seeds", found
             taken = max(taken, found.get("peak GB reserved", 0.0) / count)
 
@@ -55,18 +54,17 @@ def precisions(device: str, tiny: bool) -> Pieces:
     size = TINY if tiny else replace(SIZE, steps=FEW, rounds=2, last=0)
     for kernels in WAYS:
         for kind in ("fp32", "tf32"):
-            of_kind = replace(size, precision=kind)
-            yield f"{kernels}: {kind}", _with(kernels, lambda way, of=of_kind: _pace(of, way, device), device)
+            yield f"{kernels}: {kind}", _with(kernels, _pace, replace(size, precision=kind), device)
 
 
 PARTS: dict[str, Callable[[str, bool], Pieces]] = {"one": one, "seeds": seeds, "precisions": precisions}
 
 
-def _with(kernels: str, work: Callable[[Way], Any], device: str) -> Any:
+def _with(kernels: str, work: Callable[[Size, Way, str], Any], size: Size, device: str) -> Any:
     """What some work measures, unless it needs a GPU that is not there."""
     if kernels == "triton" and device == "cpu":
         return ONLY_GPU
-    return attempted(lambda: work(WAYS[kernels]))
+    return attempted(work, size, WAYS[kernels], device)
 
 
 def _pace(size: Size, way: Way, device: str) -> dict[str, Any]:

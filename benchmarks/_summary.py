@@ -3,17 +3,28 @@
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from benchmarks.gpu import Outcome
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 COLUMNS, NAMES = 80, 34
 LINES = 6  # of a piece; all of it is in the JSON file
 OWN = {"benchmark", "hardware", "threads", "torch", "part"}  # in the files of most parts; they need no line
 
+Status = Literal["done", "failed", "cut short", "skipped"]
 
-def summary(outcomes: Sequence["Outcome"], device: str, seconds: float, allowed: float) -> str:
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a part: its status, the reason in a line if it is not done, and what it measured."""
+
+    name: str
+    status: Status
+    seconds: float = 0.0
+    reason: str = ""
+    results: dict[str, Any] = field(default_factory=dict)
+
+
+def summary(outcomes: Sequence[Outcome], device: str, seconds: float, allowed: float) -> str:
     """The table."""
     hardware = next((each.results["hardware"] for each in outcomes if "hardware" in each.results), device)
     rehearsal = ", a rehearsal: no figure means anything" if device == "cpu" else ""
@@ -26,11 +37,11 @@ def summary(outcomes: Sequence["Outcome"], device: str, seconds: float, allowed:
     return "\n".join(lines) + "\n"
 
 
-def _statuses(outcomes: Sequence["Outcome"]) -> list[str]:
+def _statuses(outcomes: Sequence[Outcome]) -> list[str]:
     return list(dict.fromkeys(each.status for each in outcomes))
 
 
-def _part(outcome: "Outcome") -> Iterator[str]:
+def _part(outcome: Outcome) -> Iterator[str]:
     said = outcome.status.upper() + (f": {outcome.reason}" if outcome.reason else "")
     yield from _row(f"{outcome.name}, {outcome.seconds:.0f} s", said)
     for piece, found in outcome.results.items():

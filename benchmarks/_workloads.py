@@ -214,18 +214,16 @@ def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: tor
 
     groups, size, random = 4, 5, generator(0, "triton kernels")
     maps = torch.randn(batch, side, side, channels, generator=random).to(device, dtype).requires_grad_()
-    weights = [
-        torch.randn(groups, channels, 1, size, size, generator=random).to(device).requires_grad_(),
-        torch.randn(groups, channels, channels, 1, 1, generator=random).to(device).requires_grad_(),
-    ]
+    depthwise = torch.randn(groups, channels, 1, size, size, generator=random).to(device).requires_grad_()
+    pointwise = torch.randn(groups, channels, channels, 1, 1, generator=random).to(device).requires_grad_()
     mixing = torch.full((2, groups), 0.5, device=device, requires_grad=True)
     shape = Shape(1, size, 1, 1, 1e-5)
 
     def program() -> None:
-        first = convolved(maps, None, *weights, shape)
-        second = convolved(maps, first, *weights, shape)
+        first = convolved(maps, None, depthwise, pointwise, shape)
+        second = convolved(maps, first, depthwise, pointwise, shape)
         edges = mixed([first, second], mixing, 1)
-        torch.autograd.grad([edge.float().sum() for edge in edges], [maps, *weights, mixing])
+        torch.autograd.grad([edge.float().sum() for edge in edges], [maps, depthwise, pointwise, mixing])
 
     return program
 

@@ -15,18 +15,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from benchmarks._results import FAILED, has_failed, write_results
+from benchmarks._summary import Outcome, summary
 from dropnas.errors import DropnasError
 from dropnas.provenance.files import read_json, write_text
 
 PROJECT = Path(__file__).parents[1]
-DEFAULT = "results/benchmarks/gpu-%Y-%m-%d-%H%M"
+DEFAULT, SUMMARY = "results/benchmarks/gpu-%Y-%m-%d-%H%M", "summary.txt"
 CACHE = "TRITON_CACHE_DIR"
-Status = Literal["done", "failed", "cut short", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,6 @@ PARTS = (
 )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a part: its status, the reason in a line if it is not done, and what it measured."""
-
-    name: str
-    status: Status
-    seconds: float = 0.0
-    reason: str = ""
-    results: dict[str, Any] = field(default_factory=dict)
-
-
 def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = PARTS) -> int:
     """Run the parts, write and print what came out; gives the exit status: 1 if a part failed.
 
@@ -81,25 +70,29 @@ def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = P
         seconds: after which nothing more is measured.
         device: cpu rehearses.
     """
-    from benchmarks._summary import summary
-
-    folder, ends, began = (out or Path(time.strftime(DEFAULT))).resolve(), time.monotonic() + seconds, time.monotonic()
-    files = {part.name: folder / f"{number}-{part.name}.json" for number, part in enumerate(parts, start=1)}
-    for old in (folder / "summary.txt", *files.values()):
-        old.unlink(missing_ok=True)
-    outcomes = []
-    with _cache() as environment:
-        for number, part in enumerate(parts):
-            left = ends - time.monotonic()
-            limit = max(min(part.seconds, left), left - sum(later.seconds for later in parts[number + 1 :]))
-            outcome = _outcome(part, files[part.name], device, limit, environment)
-            write_results(files[part.name], outcome.results | {"part": vars(replace(outcome, results={}))})
-            print(f"{part.name}: {outcome.status} {outcome.reason}".rstrip(), file=sys.stderr, flush=True)
-            outcomes.append(outcome)
-    text = summary(outcomes, device, time.monotonic() - began, seconds)
-    write_text(folder / "summary.txt", text)
+    folder, began = (out or Path(time.strftime(DEFAULT))).resolve(), time.monotonic()
+    outcomes, text = list[Outcome](), ""
+    for outcome in _outcomes(parts, folder, device, ends=began + seconds):
+        print(f"{outcome.name}: {outcome.status} {outcome.reason}".rstrip(), file=sys.stderr, flush=True)
+        outcomes.append(outcome)
+        text = summary(outcomes, device, time.monotonic() - began, seconds)
+        write_text(folder / SUMMARY, text)
     print(text, end="")
     return int(any(outcome.status == "failed" for outcome in outcomes))
+
+
+def _outcomes(parts: Sequence[Part], folder: Path, device: str, ends: float) -> Iterator[Outcome]:
+    """Of each part, once it is written; what is left of an earlier start in the folder goes first."""
+    files = [folder / f"{number}-{part.name}.json" for number, part in enumerate(parts, start=1)]
+    for old in (folder / SUMMARY, *files):
+        old.unlink(missing_ok=True)
+    with _cache() as environment:
+        for number, (part, file) in enumerate(zip(parts, files, strict=True), start=1):
+            left = ends - time.monotonic()
+            limit = max(min(part.seconds, left), left - sum(later.seconds for later in parts[number:]))
+            outcome = _outcome(part, file, device, limit, environment)
+            write_results(file, outcome.results | {"part": vars(replace(outcome, results={}))})
+            yield outcome
 
 
 @contextmanager

@@ -30,8 +30,8 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
     yield "nvidia-smi", attempted(_smi) if shutil.which("nvidia-smi") else "not there"
     yield "built for", {"cuda": torch.version.cuda, "architectures": torch.cuda.get_arch_list()}
     if device.startswith("cuda"):
-        yield "GPU", attempted(lambda: _gpu(device))
-    yield "limits", attempted(lambda: limits(device))
+        yield "GPU", attempted(_gpu, device)
+    yield "limits", attempted(limits, device)
 
 
 def _versions() -> dict[str, str]:

@@ -32,16 +32,14 @@ def measure(device: str, tiny: bool = False) -> Iterator[tuple[str, Any]]:
     """Microseconds, by what they are of."""
     determinism.apply(0, device, 1)
     batch, retrained, nodes = (2, 2, 70) if tiny else (BATCH, RETRAINED_BATCH, NODES)
-    yield f"{nodes:,} empty nodes", attempted(lambda: _empty(nodes, device))
+    yield f"{nodes:,} empty nodes", attempted(_empty, nodes, device)
     for channels, side in STATES:
         inner = batch * side * side * channels
-        yield f"tiny product, {inner:,} long", attempted(lambda inner=inner: _products(inner, device))
+        yield f"tiny product, {inner:,} long", attempted(_products, inner, device)
     for channels, side in RETRAINED:
-        found = attempted(lambda of=(retrained, channels, side): _depthwise(*of, device))
-        yield f"depthwise, {channels} channels", found
+        yield f"depthwise, {channels} channels", attempted(_depthwise, retrained, channels, side, device)
     for channels, side in STATES:
-        found = attempted(lambda of=(channels, side, batch): _triton(*of, device))
-        yield f"Triton, {channels} channels", found
+        yield f"Triton, {channels} channels", attempted(_triton, channels, side, batch, device)
 
 
 def _empty(nodes: int, device: str) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """Nsight Compute's view of the Triton kernel that a search step spends most of its time in.
 
-Design choices: clocks are left as they are, since a search runs so; three launches, one for each width of the maps. The
-same module is what ncu runs: it launches the kernels without a graph.
+Design choices: clocks are left as they are, since a search runs so; the first three launches are those of 16 channels,
+on normalised maps and on plain ones, and of 32 channels on normalised ones. What ncu runs is this module, without a
+graph.
 """
 
 import csv
@@ -27,7 +28,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
     elif (command := _ncu()) is None:
         yield KERNEL, {LEFT_OUT: "ncu is not there"}
     else:
-        yield KERNEL, attempted(lambda: _asked(command, device))
+        yield KERNEL, attempted(_asked, command, device)
 
 
 def _ncu() -> str | None:

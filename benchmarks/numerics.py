@@ -27,12 +27,12 @@ def measure(device: str, tiny: bool = False) -> Iterator[tuple[str, Any]]:
     determinism.apply(0, device, 1)
     size, side = (TINY, TINY_SIDE) if tiny else (SIZE, SIDE)
     images = noise(size.batch_size, side, device)
-    right = attempted(lambda: one_pass(Pass(size, plain=True, dtype=torch.float64), images, device))
+    right = attempted(one_pass, Pass(size, plain=True, dtype=torch.float64), images, device)
     yield "fp64 plain", _norms(right)
     if not isinstance(next(iter(right.values())), Tensor):
         return
     for name, of in _passes(size).items():
-        yield name, attempted(lambda of=of: _apart(of, right, images, device))
+        yield name, attempted(_apart, of, right, images, device)
 
 
 def _passes(size: SearchConfig) -> dict[str, Pass]:

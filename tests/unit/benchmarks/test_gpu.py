@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks._results import FAILED
-from benchmarks._summary import COLUMNS, summary
-from benchmarks.gpu import PARTS, Outcome, Part, run
+from benchmarks._summary import COLUMNS, Outcome, summary
+from benchmarks.gpu import PARTS, Part, run
 from benchmarks.gpu_tests import counted, marked, outcomes_of
 from benchmarks.micro import in_chunks
 from benchmarks.ncu import of_launches

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks._results import LEFT_OUT, has_failed
-from benchmarks._summary import COLUMNS, summary
-from benchmarks.gpu import PARTS, Outcome
+from benchmarks._summary import COLUMNS, Outcome, summary
+from benchmarks.gpu import PARTS
 from benchmarks.gpu_tests import marked
 from tests.unit.benchmarks.bare_machine import bare_python
 
