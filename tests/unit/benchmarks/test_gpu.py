@@ -137,8 +137,12 @@ def test_tests_are_found_by_their_marker_and_counted(tmp_path: Path) -> None:
 
 
 def test_a_file_of_tests_that_hangs_is_ended(tmp_path: Path) -> None:
-    (tmp_path / "test_long.py").write_text("import time\ntime.sleep(1000)\n")
-    assert outcomes_of(tmp_path / "test_long.py", 1)[FAILED] == "ran past 1 s"
+    mark, file = "@pytest.mark." + "gpu", tmp_path / "test_long.py"
+    file.write_text("import time\ntime.sleep(1000)\n")
+    assert outcomes_of(file, 1)[FAILED] == "ran past 1 s"
+    file.write_text(f"import pytest\n{mark}\ndef test_a(): pass\n{mark}\ndef test_b(): raise KeyboardInterrupt\n")
+    found = outcomes_of(file, FOREVER)
+    assert found["passed"] == 1 and "status 2" in found[FAILED]  # as it is interrupted
 
 
 def test_skipped_tests_are_no_failure(tmp_path: Path) -> None:
