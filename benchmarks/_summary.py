@@ -2,9 +2,12 @@
 
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from benchmarks._results import FAILED
 
 COLUMNS, NAMES = 80, 34
 LINES = 6  # of a piece; all of it is in the JSON file
@@ -32,13 +35,9 @@ def summary(outcomes: Sequence[Outcome], device: str, seconds: float, allowed: f
     lines.append(f"{seconds / 60:.1f} of {allowed / 60:g} minutes")
     for outcome in outcomes:
         lines += ["", *_part(outcome)]
-    counts = {status: sum(each.status == status for each in outcomes) for status in _statuses(outcomes)}
+    counts = Counter(each.status for each in outcomes)
     lines += ["", ", ".join(f"{count} {status}" for status, count in counts.items())]
     return "\n".join(lines) + "\n"
-
-
-def _statuses(outcomes: Sequence[Outcome]) -> list[str]:
-    return list(dict.fromkeys(each.status for each in outcomes))
 
 
 def _part(outcome: Outcome) -> Iterator[str]:
@@ -52,7 +51,7 @@ def _part(outcome: Outcome) -> Iterator[str]:
 def _row(name: str, said: str, indent: str = "") -> list[str]:
     """A name and what is said of it, in two columns."""
     left = textwrap.wrap(name, NAMES - 1, initial_indent=indent, subsequent_indent=2 * indent)
-    right = textwrap.wrap(said, COLUMNS - NAMES, max_lines=LINES, placeholder=" …") or [""]
+    right = textwrap.wrap(said, COLUMNS - NAMES, max_lines=LINES, placeholder=" ...") or [""]
     height = max(len(left), len(right))
     pairs = zip(left + [""] * (height - len(left)), right + [""] * (height - len(right)), strict=True)
     return [f"{one:<{NAMES}}{other}".rstrip() for one, other in pairs]
@@ -62,6 +61,8 @@ def headline(found: Any) -> str:
     """What matters most of a piece."""
     if not isinstance(found, Mapping):
         return _short(found)
+    if FAILED in found and len(found) > 1:
+        return f"{headline({name: value for name, value in found.items() if name != FAILED})}: {found[FAILED]}"
     if "images/s" in found:
         return ", ".join(_of_a_pace(found))
     if "largest" in found:

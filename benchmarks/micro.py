@@ -7,6 +7,7 @@ launches it: the program runs once, its launches are noted and repeated one by o
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -32,14 +33,16 @@ def measure(device: str, tiny: bool = False) -> Iterator[tuple[str, Any]]:
     """Microseconds, by what they are of."""
     determinism.apply(0, device, 1)
     batch, retrained, nodes = (2, 2, 70) if tiny else (BATCH, RETRAINED_BATCH, NODES)
-    yield f"{nodes:,} empty nodes", attempted(_empty, nodes, device)
+    yield f"{nodes:,} empty nodes, us", attempted(_empty, nodes, device)
     for channels, side in STATES:
         inner = batch * side * side * channels
-        yield f"tiny product, {inner:,} long", attempted(_products, inner, device)
+        yield f"tiny product, {inner:,} long, us", attempted(_products, inner, device)
     for channels, side in RETRAINED:
-        yield f"depthwise, {channels} channels", attempted(_depthwise, retrained, channels, side, device)
+        for size in (3, 5):
+            found = attempted(_depthwise, retrained, channels, side, size, device)
+            yield f"depthwise {size}x{size}, {channels} channels, us", found
     for channels, side in STATES:
-        yield f"Triton, {channels} channels", attempted(_triton, channels, side, batch, device)
+        yield f"Triton, {channels} channels, us", attempted(_triton, channels, side, batch, device)
 
 
 def _empty(nodes: int, device: str) -> dict[str, float]:
@@ -67,27 +70,21 @@ def in_chunks(rows: Tensor, columns: Tensor) -> Tensor:
     return (left @ right.transpose(2, 3)).sum(dim=1, dtype=torch.float32)
 
 
-def _depthwise(batch: int, channels: int, side: int, device: str) -> dict[str, float]:
+def _depthwise(batch: int, channels: int, side: int, size: int, device: str) -> dict[str, float]:
     """torch's own in bf16: forward, and forward with both derivatives."""
     found = {}
-    for size in (3, 5):
-        for name, layout in LAYOUTS.items():
-            maps = torch.ones(batch, channels, side, side, dtype=torch.bfloat16, device=device)
-            maps = maps.contiguous(memory_format=layout).requires_grad_()
-            kernels = torch.ones(channels, 1, size, size, dtype=torch.bfloat16, device=device, requires_grad=True)
-            upstream = torch.ones_like(maps)
-
-            def forward(of: Tensor = maps, kernels: Tensor = kernels) -> Tensor:
-                return functional.conv2d(of, kernels, padding="same", groups=len(kernels))
-
-            def there_and_back(
-                forward: Callable[[], Tensor] = forward, of: tuple[Tensor, ...] = (maps, kernels, upstream)
-            ) -> None:
-                torch.autograd.grad(forward(), of[:2], of[2])
-
-            found[f"{size}x{size}, {name}, forward"] = microseconds(forward, device)
-            found[f"{size}x{size}, {name}, there and back"] = microseconds(there_and_back, device)
+    for name, layout in LAYOUTS.items():
+        maps = torch.ones(batch, channels, side, side, dtype=torch.bfloat16, device=device)
+        maps = maps.contiguous(memory_format=layout).requires_grad_()
+        kernels = torch.ones(channels, 1, size, size, dtype=torch.bfloat16, device=device, requires_grad=True)
+        forward = partial(functional.conv2d, maps, kernels, padding="same", groups=channels)
+        found[f"{name}, forward"] = microseconds(forward, device)
+        found[f"{name}, there and back"] = microseconds(partial(_there_and_back, forward, maps, kernels), device)
     return found
+
+
+def _there_and_back(forward: Callable[[], Tensor], maps: Tensor, kernels: Tensor) -> None:
+    torch.autograd.grad(forward(), [maps, kernels], maps)  # any upstream of this shape will do
 
 
 def _triton(channels: int, side: int, batch: int, device: str) -> dict[str, Any]:

@@ -113,13 +113,13 @@ def test_no_line_of_the_table_is_too_long() -> None:
         "x" * 200: {"y" * 200: 1.0, "z " * 200: [1, 2]},
         "pace": {"images/s": {"median": 1234.5}, "milliseconds of a step": 1.0, "seconds to first step": 2.0},
         "profile": {"kernels": 7355, "milliseconds": 1.0, "largest": [{"kernel": "k" * 100, "percent": 66.0}] * 12},
-        "file": {"passed": 1, "failures": 2, "skipped": 3, "reasons": {}},
+        "file": {"passed": 1, "failures": 2, "skipped": 3, "reasons": {}, "failed": "test_a: why"},
     }
     outcomes = [Outcome("p" * 100, "failed", 3.0, "r" * 500, found), Outcome("q", "skipped", reason="no " * 99)]
     lines = summary(outcomes, "cuda", 1, 600).splitlines()
     assert max(map(len, lines)) <= COLUMNS
     text = " ".join(" ".join(lines).split())
-    assert "1,234 images/s" in text and "7,355 kernels" in text and "1 passed, 2 failed, 3 skipped" in text
+    assert "1,234 images/s" in text and "7,355 kernels" in text and "1 passed, 2 failed, 3 skipped: test_a: why" in text
 
 
 def test_tests_are_found_by_their_marker_and_counted(tmp_path: Path) -> None:
