@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,19 @@ def _measure(asked: argparse.Namespace) -> int:
     return int(any(map(has_failed, results.values())))
 
 
-def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> AbstractContextManager[str]:
+@contextmanager
+def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> Iterator[str]:
     """The device that was asked for, held until the end; what looks at the machine must do so without it, too."""
+    import torch
+
     from benchmarks import machine
     from dropnas.training.devices import claimed
 
-    return nullcontext(asked.device) if measure is machine.measure else claimed(asked.device)
+    if measure is machine.measure:
+        yield asked.device
+        return
+    with claimed(asked.device) as chosen, torch.cuda.device(chosen if chosen != "cpu" else -1):  # Triton's is that one
+        yield chosen
 
 
 def _hardware(device: str) -> str:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,9 +131,9 @@ def _status(command: list[str], log: Path, limit: float, environment: dict[str, 
         except subprocess.TimeoutExpired:
             return None
         finally:
-            if job.poll() is None:
+            with suppress(ProcessLookupError):
                 os.killpg(job.pid, signal.SIGKILL)
-                job.wait()
+            job.wait()
 
 
 def _results(file: Path) -> tuple[dict[str, Any], str]:

@@ -5,7 +5,6 @@ file may take more than its share of the time twice over, so that one which hang
 GPU the tests are skipped, each with that reason, which shows that the files can be imported where they run.
 """
 
-import os
 import re
 import signal
 import subprocess
@@ -52,7 +51,7 @@ def outcomes_of(file: Path, limit: float) -> dict[str, Any]:
         report, started = Path(folder) / "report.xml", time.monotonic()
         options = ["-q", "-m", "gpu", "-p", "no:cacheprovider", f"--junitxml={report}"]
         command = [sys.executable, "-m", "pytest", *options, str(file)]
-        status = _status(subprocess.Popen(command, cwd=PROJECT, stdout=sys.stderr, start_new_session=True), limit)
+        status = _status(subprocess.Popen(command, cwd=PROJECT, stdout=sys.stderr), limit)
         found = {**(counted(report) if report.is_file() else {}), "seconds": round(time.monotonic() - started, 1)}
     if status is None:
         return {**found, FAILED: f"ran past {limit:.0f} s"}
@@ -66,13 +65,12 @@ def _status(job: subprocess.Popen[bytes], limit: float) -> int | None:
     try:
         return job.wait(limit)
     except subprocess.TimeoutExpired:
-        os.killpg(job.pid, signal.SIGINT)
+        job.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             job.wait(GRACE)
         return None
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(job.pid, signal.SIGKILL)
+        job.kill()
         job.wait()
 
 

@@ -66,9 +66,10 @@ def _launch(device: str) -> None:
 
     from benchmarks import _workloads, micro
 
-    for channels, side in micro.STATES:
-        _workloads.triton_kernels(channels, side, micro.BATCH, device, torch.bfloat16)()
-    torch.cuda.synchronize(device)
+    with torch.cuda.device(device):
+        for channels, side in micro.STATES:
+            _workloads.triton_kernels(channels, side, micro.BATCH, device, torch.bfloat16)()
+        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

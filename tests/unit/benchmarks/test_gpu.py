@@ -77,15 +77,33 @@ def test_a_part_that_fails_says_why_and_does_not_stop_the_rest(
     assert "FAILED" in printed and printed.splitlines()[-1] == "1 failed, 1 done"
 
 
+STARTING = "import subprocess; job = subprocess.Popen(['sleep', '1000']); found['started'] = job.pid; write(); "
+
+
+def is_gone(process: int) -> bool:
+    """Whether it is dead within a while."""
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+    return False
+
+
 def test_a_part_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    hanging = "import subprocess; write(); subprocess.Popen(['sleep', '1000']).wait()"
-    began = time.monotonic()
-    parts = [part("hanging", hanging, seconds=2), part("good", seconds=FOREVER)]
+    parts = [part("hanging", f"{STARTING}job.wait()", seconds=5), part("good", seconds=FOREVER)]
     assert run(tmp_path, FOREVER, "cuda", parts) == 1
     found = results(tmp_path)
-    assert found["1-hanging"]["part"]["reason"] == "ran past 2 s" and found["1-hanging"]["before"] == []
+    assert is_gone(found["1-hanging"]["started"])
+    assert found["1-hanging"]["part"]["reason"] == "ran past 5 s" and found["1-hanging"]["before"] == []
     assert found["2-good"]["part"]["status"] == "done"
-    assert time.monotonic() - began < FOREVER
+
+
+def test_a_part_that_ends_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert run(tmp_path, FOREVER, "cuda", [part("leaving", STARTING)]) == 0
+    assert is_gone(results(tmp_path)["1-leaving"]["started"])
 
 
 def test_time_that_runs_out_is_no_failure_and_names_what_was_left(
@@ -93,7 +111,7 @@ def test_time_that_runs_out_is_no_failure_and_names_what_was_left(
 ) -> None:
     parts = [part("long", "write(); time.sleep(1000)"), part("never"), part("nor this")]
     (tmp_path / "2-never.json").write_text('{"from": "an earlier start"}')
-    assert run(tmp_path, 2, "cuda", parts) == 0
+    assert run(tmp_path, 5, "cuda", parts) == 0
     found = results(tmp_path)
     assert [of["part"]["status"] for of in found.values()] == ["cut short", "skipped", "skipped"]
     assert "arguments" in found["1-long"] and [*found["2-never"]] == ["part"]
