@@ -47,23 +47,12 @@ trials: $(READY)  ## kills, damaged checkpoints, full disks: all of them, counte
 cluster: $(READY)  ## trials on a SLURM cluster that it starts on this host (Debian, root)
 	@tests/cluster/up.sh --install && $(BIN)/python -m pytest -s -m cluster tests/cluster
 
-# Each part begins nothing new after its minutes, so that what matters most is measured within ten; MINUTES=inf lifts that.
-gpu: minutes = $(or $(MINUTES),$(1))
-gpu:  ## tests and benchmarks on a GPU in about 10 minutes, with .venv or with PYTHON's own torch
-	@python=$$([ -x $(BIN)/python ] && echo $(BIN)/python || echo "$(PYTHON)"); failed=; \
-	export TRITON_CACHE_DIR=$$(mktemp -d); trap 'rm -rf "$$TRITON_CACHE_DIR"' EXIT; \
-	measure() { \
-		echo "== $$1: begins nothing new after $$2 minutes" >&2; \
-		$$python -m benchmarks $$1 --device cuda --minutes $$2 --json results/benchmarks/$$1.json || failed="$$failed $$1"; \
-	}; \
-	timeout -s INT $(if $(MINUTES),0,120) $$python -m pytest -m gpu --continue-on-collection-errors \
-		$$(grep -rl 'mark\.gpu' tests/unit) || failed=tests; \
-	measure search-step $(call minutes,2.2); \
-	measure retrain-step $(call minutes,0.8); \
-	measure precision $(call minutes,0.6); \
-	measure input-cifar $(call minutes,0.2); \
-	measure startup inf; \
-	[ -z "$$failed" ] || { echo "failed: $$failed" >&2; exit 1; }
+# The first Python that can import torch, which on a bare machine may be any of them; OUT names the results' folder.
+gpu:  ## tests and measurements on a GPU in ten minutes (MINUTES=10), with .venv or any Python that has torch
+	@for python in $(BIN)/python python3.12 python3 python3.11 python3.13 $(PYTHON); do \
+		$$python -c 'import sys, torch; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+		exec $$python -m benchmarks gpu $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT)); done; \
+	echo "no Python from 3.11 on can import torch; install it, or name one with make gpu PYTHON=..." >&2; exit 1
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/mypy

@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks._workloads import AUTOCASTS
+
 VIEWS = {
     *("view", "_unsafe_view", "t", "transpose", "permute", "expand", "slice", "select", "unbind", "split", "unfold"),
     *("split_with_sizes", "unsqueeze", "squeeze", "detach", "as_strided", "alias", "empty", "empty_like", "new_empty"),
@@ -98,7 +100,7 @@ def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
     with contextlib.ExitStack() as patches:
         patches.callback(library._destroy)
         patches.enter_context(mock.patch("torch.nn.utils.clip_grad._device_has_foreach_support", lambda device: True))
-        for place in ("dropnas.training.at_once.autocast", "dropnas.search.state.autocast", "torch.autocast"):
+        for place in (*AUTOCASTS, "torch.autocast"):
             patches.enter_context(mock.patch(place, nothing))
         patches.enter_context(mock.patch("torch.is_autocast_enabled", lambda *_: False))
         if find_spec("triton") and not launching:

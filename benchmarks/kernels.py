@@ -6,30 +6,20 @@ a batch of its evaluation. Bytes over a GPU's bandwidth are a rough bound of its
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
-from unittest import mock
-
-import torch
 
 from benchmarks._compiling import seconds_of_compiling
 from benchmarks._kernels import Kernels, as_on_a_gpu
 from benchmarks._limits import conditions
-from dropnas.data.arrays import ImageArrays
+from benchmarks._workloads import maps_of_type, on_meta, search_on_meta
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
-from dropnas.evaluate.retrain import TEST_BATCH, Retraining
-from dropnas.extension import load
+from dropnas.evaluate.retrain import TEST_BATCH
 from dropnas.precision import Precision
-from dropnas.search.config import BACKENDS, SearchConfig
-from dropnas.search.seed_group import SeedGroup
-from dropnas.search.step import Step
-from dropnas.space.published import load_genotype
-from dropnas.space.spaces import ORIGINAL, SearchSpace
+from dropnas.search.config import SearchConfig
+from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism
 
-DEVICE, GENOTYPE, CLASSES, SIDE = "meta", "dropnas_c10", 10, 32
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")  # tf32 moves what fp32 does
 LARGEST = 12  # operations that are listed
 
@@ -52,7 +42,7 @@ def _of_searches() -> dict[str, Any]:
         for kernels, seeds in (("triton", 1), ("triton", 4), ("torch", 1)):
             config = SearchConfig(precision=precision, kernels=kernels)  # type: ignore[arg-type]
             step = search_on_meta(config, ORIGINAL, seeds)
-            with _of_type(precision):
+            with maps_of_type(precision):
                 counts = counted(lambda step=step, size=config.batch_size: step(size), seeds * config.batch_size)
             found[f"{precision}, {kernels} kernels, {seeds} at once"] = counts
     return found
@@ -61,26 +51,8 @@ def _of_searches() -> dict[str, Any]:
 def _compiling() -> dict[str, float]:
     config = SearchConfig(precision="bf16", kernels="triton")
     step = search_on_meta(config, ORIGINAL, seeds=1)
-    with as_on_a_gpu(launching=True), _of_type("bf16"):
+    with as_on_a_gpu(launching=True), maps_of_type("bf16"):
         return seconds_of_compiling(lambda: step(config.batch_size))
-
-
-def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step:
-    """The program of some searches where nothing is computed, going the way of a GPU."""
-    configs = [replace(config, seed=seed) for seed in range(seeds)]
-    backend = load(BACKENDS[config.kernels])()[0] if config.kernels in BACKENDS else None
-    with mock.patch("dropnas.search.seed_group.matrices", lambda architecture: {}):  # nothing has values here
-        group = SeedGroup(configs, space, _images(config.batch_size), DEVICE, backend=backend)
-    group.start_epoch(0)
-    return Step(config, group.strategy, group.state, group.tables, group.draws, group.images)
-
-
-@contextmanager
-def _of_type(precision: Precision) -> Iterator[None]:
-    """Maps in the type that autocast, which `meta` lacks, would give them."""
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    with mock.patch("dropnas.search.engine.network._type_of_maps", lambda images: kind):
-        yield
 
 
 def _of_retrainings() -> dict[str, Any]:
@@ -97,23 +69,6 @@ def _of_retrainings() -> dict[str, Any]:
         )
         found[precision]["batch of tests"] = tests
     return found
-
-
-def on_meta(config: RetrainConfig) -> Retraining:
-    """The trainee of the stage where nothing is computed, going the way of a GPU."""
-    images = _images(max(config.batch_size, TEST_BATCH))
-    trainee = Retraining(config, load_genotype(GENOTYPE), images, images, DEVICE)
-    trainee.learner.optimiser.on_gpu = True
-    if config.precision == "bf16":  # autocast, which `meta` lacks, would cast the images, too
-        network = trainee.learner.network
-        trainee.learner.forward = lambda images, masks: network(images.bfloat16(), masks)
-    return trainee
-
-
-def _images(count: int) -> ImageArrays:
-    pixels = torch.zeros((count, SIDE, SIDE, 3), dtype=torch.uint8, device=DEVICE).permute(0, 3, 1, 2)
-    half = torch.full((3,), 0.5, device=DEVICE)
-    return ImageArrays(pixels, torch.zeros(count, dtype=torch.int64, device=DEVICE), CLASSES, half, half)
 
 
 def counted(program: Callable[[], None], images: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ minus first, which for one seed differ by what the alphas themselves differ by; 
 alphas.
 """
 
-import gc
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -18,17 +17,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from dropnas.search.course import Matrices
 
 from benchmarks._cifar import training_images
 from benchmarks._limits import conditions
+from benchmarks._pieces import forget
+from benchmarks._workloads import PLAIN as PLAIN_SEARCH
+from benchmarks._workloads import stage_search
 from dropnas.analysis.correlation import spearman
 from dropnas.data.arrays import ImageArrays
 from dropnas.precision import Precision
 from dropnas.search import derive
 from dropnas.search.config import DeriveConfig, SearchConfig
-from dropnas.search.stage import Search, new_search
-from dropnas.search.strategy import make_optimisers
+from dropnas.search.history import Matrices
 from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism, precision
@@ -49,7 +49,7 @@ class Way:
     """How it is computed; `double` makes double precision of a plain search, which no configuration asks for."""
 
     precision: Precision
-    supernet: Literal["fast", "plain"]
+    supernet: Literal["engine", "plain"]
     seed: int = 0
     double: bool = False
 
@@ -66,12 +66,12 @@ class Epoch:
 
 
 SIZE, SIZE_CUDA = Size(cells=3, channels=8, batch=16, images=768), Size(cells=14, channels=16, batch=96, images=9600)
-PLAIN, FAST, OTHER_SEED = "fp32 plain", "fp32 fast", "fp32 fast, another seed"
-BOTH = {PLAIN: Way("fp32", "plain"), FAST: Way("fp32", "fast"), "bf16 fast": Way("bf16", "fast")}
-OTHER = {OTHER_SEED: Way("fp32", "fast", seed=1)}
+PLAIN, ENGINE, OTHER_SEED = "fp32 plain", "fp32 engine", "fp32 engine, another seed"
+BOTH = {PLAIN: Way("fp32", "plain"), ENGINE: Way("fp32", "engine"), "bf16 engine": Way("bf16", "engine")}
+OTHER = {OTHER_SEED: Way("fp32", "engine", seed=1)}
 WAYS = {"fp64 plain": Way("fp32", "plain", double=True), **BOTH, **OTHER}  # the first one is the reference
-WAYS_CUDA = {**BOTH, **OTHER, "tf32 fast": Way("tf32", "fast")}
-YARDSTICKS = ((FAST, PLAIN), (OTHER_SEED, FAST))
+WAYS_CUDA = {**BOTH, **OTHER, "tf32 engine": Way("tf32", "engine")}
+YARDSTICKS = ((ENGINE, PLAIN), (OTHER_SEED, ENGINE))
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
@@ -101,7 +101,7 @@ def measured(size: Size, ways: dict[str, Way], images: ImageArrays, device: str)
 
 def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
     """Train for the first epoch of a search of the paper's length."""
-    _forget(device)
+    forget()
     determinism.apply(way.seed, device, 1)
     precision.apply(way.precision)
     started = time.perf_counter()
@@ -111,17 +111,12 @@ def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
         batch_size=size.batch,
         seed=way.seed,
         precision=way.precision,
-        supernet=way.supernet,
+        **({"strategy": PLAIN_SEARCH} if way.supernet == "plain" else {}),
     )
-    search = new_search(config, ORIGINAL, images, device)
-    if way.double:
-        assert isinstance(search, Search)
-        _in_double(search)
-    search.start_epoch(0)
-    for step in range(search.steps_per_epoch):
-        search.step(0, step)
-    row: Any = search.finish_epoch(0)
-    before, after = search.history
+    search = stage_search(config, images, device, way.double)
+    search.epoch(0)
+    (row,) = search.trainee.finish_epoch(0)
+    before, after = search.trainee.runs[0].history
     return Epoch(before, after, row["train_loss"], row["train_accuracy"], seconds=time.perf_counter() - started)
 
 
@@ -143,16 +138,6 @@ def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
         "train_loss_difference": ours.train_loss - theirs.train_loss,
         "train_accuracy_difference": ours.train_accuracy - theirs.train_accuracy,
     }
-
-
-def _in_double(search: Search) -> None:
-    """Make double precision of a search that has not begun: the same first weights, alphas and draws."""
-    state, images = search.state, search.images
-    state.supernet.double()
-    for alpha in state.alphas:
-        alpha.data = alpha.data.double()
-    search.images = replace(images, mean=images.mean.double(), std=images.std.double())
-    state.weight_optimiser, state.alpha_optimiser = make_optimisers(search.config, state.supernet, state.alphas)
 
 
 def _moves(found: Epoch) -> torch.Tensor:
@@ -182,10 +167,3 @@ def _genotype(found: Epoch) -> set[tuple[str, int, str, int]]:
         for kind, edges in (("normal", genotype.normal), ("reduce", genotype.reduce))
         for place, (operation, predecessor) in enumerate(edges)
     }
-
-
-def _forget(device: str) -> None:
-    """Give back the memory of the last search."""
-    gc.collect()
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()

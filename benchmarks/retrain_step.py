@@ -4,11 +4,10 @@ Design choices: the fast way is the stage's trainee, its step captured as a grap
 writes by hand: the modules as they stand, torch's optimiser with `foreach`, random numbers drawn batch by batch on the
 device; no read-back either. What the fast way draws for an epoch is timed with its steps. Both have AutoAugment,
 drop-path and the auxiliary tower, so that they do the same work, on images of noise; in the evaluation the fast way
-also gathers and normalises them. Peak memory on a CPU is that of a process that made one step. On a GPU both ways are
-measured with the channels last, too, and each precision has its own turns.
+also gathers and normalises them. Peak memory on a CPU is that of a process that made one step. On a GPU the plain way
+is measured with the channels last, too, and each precision has its own turns; what `make gpu` measures follows.
 """
 
-import gc
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,25 +19,26 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from benchmarks import _retrain_on_gpu, _workloads
 from benchmarks._interleaved import compared, in_turns, spread, timed
 from benchmarks._launches import launches
 from benchmarks._limits import conditions, limits, until_done
+from benchmarks._pieces import forget
+from benchmarks._workloads import CLASSES, Training, dropnas_c10, noise
 from dropnas.data import augment, autoaugment
-from dropnas.data.arrays import ImageArrays
+from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.cifar import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
-from dropnas.evaluate.retrain import Retraining
 from dropnas.precision import Precision
-from dropnas.space.published import load_genotype
 from dropnas.training import determinism, precision
 from dropnas.training.initialisation import initialise
 from dropnas.training.seeding import generator
 
 Way = Literal["fast", "plain"]
 WAYS: tuple[Way, ...] = get_args(Way)
-GENOTYPE, CLASSES, RATE = "dropnas_c10", 10, 0.1
+RATE = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,32 @@ GROWTH, GROWTH_CUDA = (2, 4, 16), (48, 96, 384)  # further batches at the paper'
 STEPS_CUDA = 20  # steps of an epoch here, waited for together
 
 
-def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Images a second of both ways, training and evaluating, their ratio, memory, launches, and growth with batch."""
+def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:
+    """Images a second of both ways, training and evaluating, their ratio, memory, launches, and growth with batch.
+
+    With `only` being "layouts", what a GPU is asked first, `tiny` in size if need be.
+
+    Raises:
+        DropnasError: no such part.
+    """
+    if only not in (None, "layouts"):
+        raise DropnasError(f"no part {only!r}", remedy="there is one, layouts")
     cuda = device.startswith("cuda")
     determinism.apply(0, device, 1)
     yield from conditions().items()
+    if only is None:
+        yield from _both_ways(device)
+    if only or cuda:
+        yield from _retrain_on_gpu.pieces(device, tiny)
+
+
+def _both_ways(device: str) -> Iterator[tuple[str, Any]]:
+    cuda = device.startswith("cuda")
     yield "limits", limits(device)
     sizes, kinds = (SIZES_CUDA, PRECISIONS_CUDA) if cuda else (SIZES, PRECISIONS)
     for name, size in sizes.items():
         for kind in kinds:
             yield f"{name}, {kind}", _measured(size, kind, device)
-    for kind in kinds if cuda else ():
-        yield f"paper, {kind}, fast with the channels last", _in_both_layouts(sizes["paper"], kind, device)
     paper = replace(sizes["paper"], rounds=2)
     for batch in GROWTH_CUDA if cuda else GROWTH:
         yield f"growth, batch {batch}", _pace(replace(paper, batch=batch), device)
@@ -82,8 +96,9 @@ class Plain:
     """The loop that one writes by hand, for the same network, images and augmentation."""
 
     def __init__(self, size: Size, kind: Precision, device: str, layout: torch.memory_format) -> None:
-        self.config, self.data, self.device, self.layout = _config(size, kind), _noise(size, device, 1), device, layout
-        network = CifarNetwork(load_genotype(GENOTYPE), size.channels, size.cells, CLASSES, True, pool_norm=True)
+        self.config, self.device, self.layout = _config(size, kind), device, layout
+        self.data = noise(size.batch, size.side, device)
+        network = CifarNetwork(dropnas_c10(), size.channels, size.cells, CLASSES, True, pool_norm=True)
         initialise(network, generator(0, "initialisation"))
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.parameters = list(self.network.parameters())
@@ -133,62 +148,32 @@ def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
 
 def _paces(size: Size, kind: Precision, device: str) -> dict[str, Any]:
     """Both ways in turns, training and evaluating, and what a step asks of the host."""
-    _forget(device)
+    forget()
     precision.apply(kind)
-    trainee = _trainee(size, kind, device)
+    made = _training(size, kind, device)
     plain = Plain(size, kind, device, torch.contiguous_format)
     tests = torch.randn((size.tests, 3, size.side, size.side), device=device)
     labels = torch.arange(size.tests, device=device) % CLASSES
-    epochs: dict[str, Callable[[], object]] = {"fast": lambda: _epoch(trainee), "plain": plain.epoch}
+    epochs: dict[str, Callable[[], object]] = {"fast": lambda: made.epoch(1), "plain": plain.epoch}
     evaluations: dict[str, Callable[[], object]] = {
-        "fast": trainee.errors,
+        "fast": made.evaluate,
         "plain": lambda: plain.evaluate(tests, labels),
     }
     if device.startswith("cuda"):
         epochs["plain, channels last"] = Plain(size, kind, device, torch.channels_last).epoch
     result: dict[str, Any] = {
         **vars(size),
-        "training, images/s": _compared(epochs, len(trainee.trained), size.rounds, device),
+        "training, images/s": _compared(epochs, _steps(device) * size.batch, size.rounds, device),
         "evaluation, images/s": _compared(evaluations, size.tests, size.rounds, device),
     }
     if device.startswith("cuda"):
-        result |= {"fast": launches(lambda: trainee.step(1, 0)), "plain": launches(plain.step)}
+        result |= {"fast": launches(lambda: made.step(1, 0)), "plain": launches(plain.step)}
     return result
 
 
-def _in_both_layouts(size: Size, kind: Precision, device: str) -> dict[str, Any] | str:
-    """The fast way in the stage's layout and with the channels last, which no stage uses: it may fail."""
-    _forget(device)
-    precision.apply(kind)
-    usual, other = _trainee(size, kind, device), _with_channels_last(_trainee(size, kind, device))
-    epochs: dict[str, Callable[[], object]] = {"channels last": lambda: _epoch(other), "usual": lambda: _epoch(usual)}
-    try:
-        return _compared(epochs, len(usual.trained), size.rounds, device, "channels last")
-    except RuntimeError as error:
-        return f"failed: {error}"
-
-
-def _with_channels_last(trainee: Retraining) -> Retraining:
-    """The same with the channels last; momenta must lie as the weights do."""
-    learner = trainee.learner
-    network = learner.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learner.optimiser.momenta[:] = [torch.zeros_like(parameter) for parameter in learner.parameters]
-    learner.forward = lambda images, masks: network(images.contiguous(memory_format=torch.channels_last), masks)
-    return trainee
-
-
-def _compared(
-    ways: dict[str, Callable[[], object]], images: int, rounds: int, device: str, fast: str = "fast"
-) -> dict[str, Any]:
+def _compared(ways: dict[str, Callable[[], object]], images: int, rounds: int, device: str) -> dict[str, Any]:
     rates = {way: timed(until_done(work, device), images) for way, work in ways.items()}
-    return compared(in_turns(rates, rounds), fast)
-
-
-def _epoch(trainee: Retraining) -> None:
-    """All that the stage does in an epoch but the evaluation: the draws, too."""
-    trainee.start_epoch(1)
-    for step in range(trainee.steps_per_epoch):
-        trainee.step(1, step)
+    return compared(in_turns(rates, rounds), "fast")
 
 
 def _steps(device: str) -> int:
@@ -197,10 +182,10 @@ def _steps(device: str) -> int:
 
 def _pace(size: Size, device: str) -> dict[str, Any]:
     """Images a second of the fast way alone, in fp32."""
-    _forget(device)
+    forget()
     precision.apply("fp32")
-    trainee = _trainee(size, "fp32", device)
-    rate = timed(until_done(lambda: _epoch(trainee), device), len(trainee.trained))
+    made = _training(size, "fp32", device)
+    rate = timed(until_done(lambda: made.epoch(1), device), _steps(device) * size.batch)
     return spread(in_turns({"fast": rate}, size.rounds)["fast"])
 
 
@@ -218,19 +203,11 @@ def _config(size: Size, kind: Precision) -> RetrainConfig:
     )
 
 
-def _trainee(size: Size, kind: Precision, device: str) -> Retraining:
-    images = _noise(size, device, _steps(device))
-    tests = _noise(replace(size, batch=size.tests), device, 1)
-    trainee = Retraining(_config(size, kind), load_genotype(GENOTYPE), images, tests, device)
-    trainee.start_epoch(1)
-    return trainee
-
-
-def _noise(size: Size, device: str, batches: int) -> ImageArrays:
-    shape = (batches * size.batch, 3, size.side, size.side)
-    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator(0, "noise")).to(device)
-    half = torch.full((3,), 0.5, device=device)
-    return ImageArrays(noise, torch.arange(len(noise), device=device) % CLASSES, CLASSES, half, half)
+def _training(size: Size, kind: Precision, device: str) -> Training:
+    images = noise(_steps(device) * size.batch, size.side, device)
+    made = _workloads.retraining(_config(size, kind), images, noise(size.tests, size.side, device), device)
+    made.start_epoch(1)
+    return made
 
 
 def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
@@ -238,18 +215,11 @@ def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
     if not device.startswith("cuda"):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             return pool.submit(_peak_here, size, way).result()
-    _forget(device)
+    forget()
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_reserved(device)
     _one_step(size, way, kind, device)
     return torch.cuda.max_memory_reserved(device) - before  # a graph's memory is reserved, not allocated
-
-
-def _forget(device: str) -> None:
-    """Give back the memory of what is no longer used; a trainee and its programs know each other."""
-    gc.collect()
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
 
 
 def _peak_here(size: Size, way: Way) -> int:
@@ -262,6 +232,6 @@ def _peak_here(size: Size, way: Way) -> int:
 
 def _one_step(size: Size, way: Way, kind: Precision, device: str) -> None:
     if way == "fast":
-        _trainee(size, kind, device).step(1, 0)
+        _training(size, kind, device).step(1, 0)
     else:
         Plain(size, kind, device, torch.contiguous_format).step()

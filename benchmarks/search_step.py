@@ -1,61 +1,38 @@
-"""A step of the search: fast, plain, and K seeds together as one program, with decay and alpha-adjust.
+"""A step of the search: by the plain supernet, by the engine for a single seed, and for groups of seeds.
 
 Design choices: what is timed are steps of the stage itself (draws, augmentation, masks, both optimisers) on images of
-noise, with the draws of their epoch; images of all seeds count. The fast and the plain supernet and a company of one
-run in turns; so do companies of any size on a CPU. A GPU has the company with fused kernels and with torch's instead of
-the fast supernet, whose choice of operations on the host is for CPUs; larger companies run by themselves there, since a
-captured program keeps its memory, up to what the device should hold by what the last one took. There a second
-start finds all kernels compiled, and the first one none if Triton's cache is empty, as in `make gpu`. Peak memory is
+noise, with the draws of their epoch; images of all seeds count. The plain supernet, a single seed, which on a CPU
+leaves out what its mask drops, and a group of one seed, which does not, run in turns; so do groups of any size on a CPU. A GPU
+has the group with Triton's kernels and with torch's, and then what `make gpu` measures. There a
+second start finds all kernels compiled, and the first one none if Triton's cache is empty. Peak memory is
 that of making one step of one kind, on a CPU in a process of its own. The share of the arithmetic counts the
 multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step; that of the bandwidth
 counts each tensor kept for going backward as written once and read once, so it is a lower bound. How cost grows is
 told by points that differ from the first in one thing each.
 """
 
-import gc
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from dropnas.search.together import SearchesTogether
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks._interleaved import compared, in_turns, spread, timed
-from benchmarks._launches import launches
-from benchmarks._limits import conditions, limits, until_done
-from dropnas.data.arrays import ImageArrays
-from dropnas.precision import Precision
-from dropnas.search.config import SearchConfig
-from dropnas.search.stage import Search
+from benchmarks import _search_on_gpu
+from benchmarks._interleaved import compared, in_turns, spread
+from benchmarks._limits import conditions, limits
+from benchmarks._searches import Size, Trained, Way
+from dropnas.errors import DropnasError
 from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import ORIGINAL
-from dropnas.training import determinism, precision
+from dropnas.training import determinism
 
-Way = Literal["fast", "plain", "together", "together, torch's kernels"]
-WAYS: tuple[Way, ...] = ("fast", "plain", "together")
-WAYS_CUDA: tuple[Way, ...] = ("plain", "together", "together, torch's kernels")
-
-
-@dataclass(frozen=True)
-class Size:
-    """Searches to be timed: supernet, batch, side of the images, rounds, steps of a round, precision and seeds."""
-
-    cells: int
-    channels: int
-    batch: int
-    side: int
-    rounds: int
-    steps: int = 1
-    precision: Precision = "fp32"
-    seeds: int = 1
-
-
+WAYS: tuple[Way, ...] = ("plain", "single", "grouped")  # the first one is what the others are compared with
+WAYS_CUDA: tuple[Way, ...] = ("grouped, torch's kernels", "grouped")
 SIZES = {"paper": Size(14, 16, 8, 32, 4), "smoke": Size(3, 4, 64, 8, 10)}
 PAPER_ON_GPU = Size(14, 16, 96, 32, 5, steps=4)
 SIZES_CUDA = {
@@ -63,22 +40,35 @@ SIZES_CUDA = {
     "paper": PAPER_ON_GPU,
     "paper in tf32": replace(PAPER_ON_GPU, precision="tf32"),
 }
-SEEDS, SEEDS_CUDA = {"smoke": (2, 4, 8)}, {"paper in bf16": (2, 4, 8), "paper": (2,)}
+SEEDS = {"smoke": (2, 4, 8)}
 FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 3, steps=4, precision="bf16")
-FREE = 0.9  # of a GPU's memory that a company may be expected to take
 
 
-def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Images a second of all ways, ratios, peak memory, start, shares of the device's limits, and growth."""
+def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:
+    """Images a second of all ways, ratios, peak memory, start, shares of the device's limits, and growth.
+
+    With `only`, that part of what a GPU is asked first, `tiny` in size if need be.
+
+    Raises:
+        DropnasError: no such part.
+    """
+    if only not in (None, *_search_on_gpu.PARTS):
+        raise DropnasError(f"no part {only!r}", remedy=f"one of {', '.join(_search_on_gpu.PARTS)}")
     determinism.apply(0, device, 1)
-    on_gpu, bounds = device.startswith("cuda"), limits(device)
     yield from conditions().items()
+    if only is None:
+        yield from _all_ways(device)
+    for part in [only] if only else _search_on_gpu.PARTS if device != "cpu" else ():
+        yield from _search_on_gpu.PARTS[part](device, tiny)
+
+
+def _all_ways(device: str) -> Iterator[tuple[str, Any]]:
+    on_gpu, bounds = device != "cpu", limits(device)
     yield "limits", bounds
     for name, size in (SIZES_CUDA if on_gpu else SIZES).items():
         yield name, _measured(size, device, bounds)
-        seeds = (SEEDS_CUDA if on_gpu else SEEDS).get(name, ())
-        for count, found in (_companies_on_gpu if on_gpu else _companies)(size, seeds, device):
-            yield f"{name}, {count} seeds together", found
+        for count, found in _groups(size, () if on_gpu else SEEDS.get(name, ()), device):
+            yield f"{name}, {count} seeds as a group", found
     yield from _growth(FIRST_CUDA if on_gpu else FIRST, device)
 
 
@@ -88,8 +78,9 @@ def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, An
     trained = {way: Trained(size, way, device) for way in ways}
     starts = {way: trained[way].started() for way in ways}
     found = in_turns({way: trained[way].timed() for way in ways}, size.rounds)
-    paces = {name: compared({way: found[way] for way in (name, "plain")}, name) for name in ways if name != "plain"}
-    result: dict[str, Any] = {**vars(size), "ratio": {name: pace["ratio"]["plain"] for name, pace in paces.items()}}
+    first, *others = ways
+    paces = {name: compared({way: found[way] for way in (name, first)}, name) for name in others}
+    result: dict[str, Any] = {**vars(size), "ratio": {name: pace["ratio"][first] for name, pace in paces.items()}}
     for way in ways:
         pace = spread(found[way])
         result[way] = {"images_per_second": pace, "seconds_to_first_step": starts[way]}
@@ -100,16 +91,16 @@ def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, An
     for way in ways:
         result[way]["peak_memory_bytes"] = _peak_in_a_process(size, way) if device == "cpu" else peaks[way]
     if device != "cpu":
-        result["together"]["seconds_to_first_step_again"] = Trained(size, "together", device).started()
+        result["grouped"]["seconds_to_first_step_again"] = Trained(size, "grouped", device).started()
     return result
 
 
-def _companies(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
+def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
     """Several seeds together in turns with one, and how many times as many images a second they see."""
     if not seeds:
         return
     sizes = {count: replace(size, seeds=count) for count in seeds}
-    trained = {str(of.seeds): Trained(of, "together", device) for of in (size, *sizes.values())}
+    trained = {str(of.seeds): Trained(of, "grouped", device) for of in (size, *sizes.values())}
     found = in_turns({name: of.timed() for name, of in trained.items()}, size.rounds) if seeds else {}
     for count, of_count in sizes.items():
         pace = found[str(count)]
@@ -118,21 +109,9 @@ def _companies(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[
             {
                 "images_per_second": spread(pace),
                 "ratio_to_one": spread([ours / one for ours, one in zip(pace, found["1"], strict=True)]),
-                "peak_memory_bytes": _peak_in_a_process(of_count, "together"),
+                "peak_memory_bytes": _peak_in_a_process(of_count, "grouped"),
             },
         )
-
-
-def _companies_on_gpu(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
-    """Several seeds together, each number by itself; what the device would not hold is left out."""
-    taken = 0.0  # bytes of a seed
-    for count in seeds:
-        if taken * count > FREE * torch.cuda.get_device_properties(device).total_memory:
-            yield count, f"left out: it would take about {taken * count / 2**30:.0f} GiB"
-            continue
-        measured = _alone(replace(size, seeds=count), device)
-        taken = measured["peak_memory_bytes"] / count
-        yield count, measured
 
 
 def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
@@ -146,77 +125,14 @@ def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _alone(size: Size, device: str) -> dict[str, Any]:
-    """A company by itself: images a second of all its seeds, start, peak memory."""
-    trained = Trained(size, "together", device)
+    """A group by itself: images a second of all its seeds, start, peak memory."""
+    trained = Trained(size, "grouped", device)
     start, once = trained.started(), trained.timed()
     return {
         "images_per_second": spread([once() for _ in range(size.rounds)]),
         "seconds_to_first_step": start,
-        "peak_memory_bytes": _peak_in_a_process(size, "together") if device == "cpu" else trained.peak,
+        "peak_memory_bytes": _peak_in_a_process(size, "grouped") if device == "cpu" else trained.peak,
     }
-
-
-class Trained:
-    """Searches in one of the ways, with what is measured of them.
-
-    Attributes:
-        peak: the most memory of a GPU that making them and their first step took, in bytes, beside what was taken.
-    """
-
-    def __init__(self, size: Size, way: Way, device: str) -> None:
-        self.size, self.way, self.device, self.peak = size, way, device, 0
-        self.taken = _forget(device)
-        precision.apply(size.precision)
-        self.made_at = time.perf_counter()
-        config = SearchConfig(cells=size.cells, channels=size.channels, batch_size=size.batch, precision=size.precision)
-        config = replace(config, kernels="triton" if way == "together" else "torch")
-        images = _noise(size, device)
-        self.search: Any = (
-            Search(replace(config, supernet=way), ORIGINAL, images, device)
-            if way in ("fast", "plain")
-            else SearchesTogether([replace(config, seed=seed) for seed in range(size.seeds)], ORIGINAL, images, device)
-        )
-
-    def round(self) -> None:
-        """An epoch of a few steps."""
-        precision.apply(self.size.precision)
-        self.search.start_epoch(0)
-        for step in range(self.size.steps):
-            self.search.step(0, step)
-
-    def started(self) -> float:
-        """Seconds from before the supernet is made to the end of the first step, a capture included."""
-        self.search.start_epoch(0)
-        until_done(lambda: self.search.step(0, 0), self.device)()
-        seconds = time.perf_counter() - self.made_at
-        if self.device != "cpu":
-            self.peak = torch.cuda.max_memory_allocated(self.device) - self.taken
-        return seconds
-
-    def timed(self) -> Callable[[], float]:
-        """A round with its rate."""
-        amount = self.size.batch * self.size.steps * self.size.seeds
-        return timed(until_done(self.round, self.device), amount)
-
-    def eager(self) -> None:
-        """A step, operation by operation."""
-        self.search.start_epoch(0)
-        if self.way in ("fast", "plain"):
-            self.search.step(0, 0)
-        else:
-            self.search.program(self.size.batch)
-
-    def launches(self) -> dict[str, int]:
-        """What a step asks of the host."""
-        self.search.start_epoch(0)
-        return launches(lambda: self.search.step(0, 0))
-
-
-def _noise(size: Size, device: str) -> ImageArrays:
-    count = size.batch * size.steps
-    noise = torch.randint(0, 256, (count, 3, size.side, size.side), dtype=torch.uint8).to(device)
-    half = torch.full((3,), 0.5, device=device)
-    return ImageArrays(noise, torch.arange(count, device=device) % 10, 10, half, half)
 
 
 def _peak_in_a_process(size: Size, way: Way) -> int:
@@ -231,16 +147,6 @@ def _peak_here(size: Size, way: Way) -> int:
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss knows the parent's, too
     assert peak is not None
     return int(peak[1]) * 1024
-
-
-def _forget(device: str) -> int:
-    """Give back the memory of what is no longer used, and measure from here; gives what a GPU still holds, in bytes."""
-    gc.collect()
-    if device == "cpu":
-        return 0
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    return torch.cuda.memory_allocated(device)
 
 
 def _shares(size: Size, step: Callable[[], object], pace: float, bounds: dict[str, float]) -> dict[str, float]:

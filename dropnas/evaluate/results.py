@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import nn
 
 from dropnas.evaluate import complexity
@@ -36,6 +35,8 @@ def archive(
         network: the trained network, moved to the CPU here.
         rows: one an epoch, each with `top1_error` and `top5_error`, and with HELD_OUT_ERROR where it is measured.
     """
+    from safetensors.torch import save_file  # late: benchmarks train where it is not installed
+
     network.cpu().eval()
     write_json(out / "genotype.json", genotype.to_json())
     write_json(out / "network.json", {**shape, "auxiliary": False})

@@ -1,7 +1,6 @@
 """How many searches fit: what a step is said to keep against what one of the whole batch keeps, and the bound."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,17 +43,3 @@ def test_more_memory_and_smaller_batches_hold_more_seeds() -> None:
 )
 def test_parts_are_of_equal_size(count: int, most: int, part: int) -> None:
     assert even_part(count, most) == part
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_as_many_fit_on_a_gpu_as_its_free_memory_holds() -> None:
-    configs, make = (
-        [replace(CONFIG, seed=seed) for seed in range(2)],
-        partial(new_group, images=images_of("cuda"), device="cuda"),
-    )
-    fit = fitting(configs, images_of("cuda"), Workspace(Path(), "run", device="cuda"), make)
-    assert fit > 2
-    hoard = torch.empty(int(0.5 * torch.cuda.mem_get_info()[0]), dtype=torch.uint8, device="cuda")
-    assert fitting(configs, images_of("cuda"), Workspace(Path(), "run", device="cuda"), make) < 0.7 * fit
-    del hoard

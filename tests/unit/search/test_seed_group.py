@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks._launches import launches
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.engine import Engine
@@ -18,7 +17,6 @@ from dropnas.search.supernet import Supernet
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import load_genotype
 from dropnas.space.spaces import ORIGINAL
-from dropnas.training.graphs import recorder_for
 from tests.unit.search.groups import (
     CONFIG,
     OFTEN,
@@ -299,53 +297,3 @@ def test_a_strategy_may_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not group.stopped
     train(group, first=2, last=4)
     assert group.stopped
-
-
-# ---- on a GPU
-
-
-def on_gpu(dtype: torch.dtype, recorded: bool = True) -> SeedGroup:
-    torch.set_default_dtype(dtype)
-    config = replace(CONFIG, options=OFTEN, learning_rate=2**-5, learning_rate_min=2**-5)  # exact in single precision
-    recorder = recorder_for("cuda") if recorded else None
-    return group_of(config, (3, 5, 8), ORIGINAL, images=31, recorder=recorder, device="cuda")
-
-
-@pytest.mark.gpu
-@pytest.mark.usefixtures("doubles")
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-7), (torch.float32, 1e-3)])
-def test_a_recorded_step_is_the_eager_one(dtype: torch.dtype, tolerance: float) -> None:
-    ours, theirs = on_gpu(dtype), on_gpu(dtype, recorded=False)
-    train(ours, last=10)
-    train(theirs, last=10)
-    for index in range(3):
-        assert_near(values(ours, index), values(theirs, index), tolerance)
-
-
-@pytest.mark.gpu
-@pytest.mark.usefixtures("doubles")
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_a_gpu_a_search_is_the_one_of_the_cpu() -> None:
-    ours = on_gpu(torch.float64)
-    theirs = group_of(ours.config, (3, 5, 8), ORIGINAL, images=31)
-    train(ours, last=10)
-    train(theirs, last=10)
-    for index in range(3):
-        assert_near(values(ours, index), values(theirs, index), 1e-7)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_step_on_a_gpu_is_one_launch_and_waits_for_nothing() -> None:
-    group = on_gpu(torch.float32)
-    train(group, last=group.steps_per_epoch)
-    group.start_epoch(1)
-    for step in (0, group.steps_per_epoch - 1):
-        torch.cuda.synchronize()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            found = launches(lambda step=step: group.step(1, step))  # type: ignore[misc]
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-        assert found == {"kernel_launches": 0, "graph_launches": 1, "synchronisations": 0}

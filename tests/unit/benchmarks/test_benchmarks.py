@@ -11,11 +11,13 @@ import torch
 
 from benchmarks import precision
 from benchmarks.__main__ import names
+from benchmarks._workloads import dropnas_c10
 from dropnas.data.arrays import ImageArrays
+from dropnas.space.published import load_genotype
 from dropnas.training import precision as torch_precision
 from dropnas.training.seeding import generator
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 def asked(*words: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +27,8 @@ def asked(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
     inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "retrain-step", "kernels"}
-    assert {*inputs, *steps, "startup", "plan", "checkpoint", "precision"} == {*names()}
+    of_gpu = {"machine", "gpu-tests", "micro", "ncu", "numerics"}
+    assert {*inputs, *steps, *of_gpu, "startup", "plan", "checkpoint", "precision"} == {*names()}
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,8 @@ def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
         (["nothing"], "nothing: no such benchmark"),
         (["plan", "--device", "abacus"], "unknown device 'abacus'"),
         (["search-step", "--device", "cuda:99"], "device 'cuda:99' is not there"),
+        (["plan", "--tiny"], "plan: takes no --tiny"),
+        (["search-step", "--only", "half"], "no part 'half'; one of one, seeds, precisions"),
     ],
 )
 def test_a_wrong_wish_is_told_in_a_line(words: list[str], told: str, tmp_path: Path) -> None:
@@ -42,12 +47,22 @@ def test_a_wrong_wish_is_told_in_a_line(words: list[str], told: str, tmp_path: P
     assert len(found.stderr.splitlines()) == 1 and told in found.stderr
 
 
-def test_a_stopped_benchmark_leaves_what_it_measured(tmp_path: Path) -> None:
-    found = asked("checkpoint", "--minutes", "0", "--json", str(tmp_path / "results.json"))
+def test_what_is_written_is_what_is_printed(tmp_path: Path) -> None:
+    found = asked("ncu", "--json", str(tmp_path / "results.json"))
     results = json.loads((tmp_path / "results.json").read_text())
     assert found.returncode == 0 and json.loads(found.stdout) == results
-    assert results["benchmark"] == "checkpoint" and results["interval_seconds"] > 0
-    assert "stopped" in results and "search" not in results  # which is measured later
+    assert [*results] == ["benchmark", "hardware", "back_to_weights"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a GPU that is not there")
+def test_a_machine_is_described_even_where_its_gpu_cannot_be_used(tmp_path: Path) -> None:
+    found = asked("machine", "--device", "cuda", "--json", str(tmp_path / "results.json"))
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert found.returncode == 1 and results["versions"]["torch"] and results["GPU"]["failed"]
+
+
+def test_the_genotype_of_the_benchmarks_is_the_published_one() -> None:
+    assert dropnas_c10() == load_genotype("dropnas_c10")
 
 
 @pytest.fixture
@@ -63,9 +78,9 @@ def test_precisions_come_near_double_precision_and_another_seed_does_not(as_it_w
     half = torch.full((3,), 0.5)
     images = ImageArrays(noise, torch.arange(8), 10, half, half)
     found = dict(precision.measured(precision.Size(3, 2, 4, None), precision.WAYS, images, "cpu"))
-    rounding, seeds = found["fp32 plain with fp64 plain"], found["fp32 fast, another seed with fp32 fast"]
+    rounding, seeds = found["fp32 plain with fp64 plain"], found["fp32 engine, another seed with fp32 engine"]
     assert 0 < rounding["rms_difference"] < 0.01 and rounding["spearman_of_moves"] > 0.99
-    assert rounding["rms_difference"] < found["bf16 fast with fp64 plain"]["rms_difference"] < seeds["rms_difference"]
+    assert rounding["rms_difference"] < found["bf16 engine with fp64 plain"]["rms_difference"] < seeds["rms_difference"]
     assert 0 < abs(rounding["train_loss_difference"]) < 1e-5
 
 

@@ -1,0 +1,59 @@
+"""Which kernels a step spends its time in, by torch's profiler; on a CPU, which operations."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks._limits import until_done
+
+LARGEST = 12  # kernels that are listed
+NAME = 100  # characters of a kernel's name that are kept
+
+
+def by_kernel(step: Callable[[], object], device: str) -> dict[str, Any]:
+    """Kernels of a step, run once before it counts: number, time, and those that take most of it."""
+    on_gpu, waiting = device.startswith("cuda"), until_done(step, device)
+    waiting()
+    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as profiled:
+        waiting()
+    calls, times = defaultdict[str, int](int), defaultdict[str, float](float)
+    for event in profiled.events():
+        if event.device_type == (DeviceType.CUDA if on_gpu else DeviceType.CPU):
+            calls[event.name] += 1
+            times[event.name] += event.time_range.elapsed_us() if on_gpu else event.self_cpu_time_total
+    if not calls:
+        raise RuntimeError("the profiler saw no kernel; it may lack the right to look at the GPU")
+    total = sum(times.values())
+    return {
+        "kernels": sum(calls.values()),
+        "milliseconds": round(total / 1000, 3),
+        "largest": [
+            {
+                "kernel": name[:NAME],
+                "calls": calls[name],
+                "milliseconds": round(times[name] / 1000, 3),
+                "percent": round(100 * times[name] / total, 1) if total else 0.0,
+            }
+            for name in sorted(times, key=lambda name: -times[name])[:LARGEST]
+        ],
+    }
+
+
+def peak_memory(device: str) -> dict[str, float]:
+    """The most gigabytes that were allocated and reserved since `reset_peak`; of a GPU, a CPU's are not counted."""
+    if not device.startswith("cuda"):
+        return {}
+    return {
+        "peak GB allocated": round(torch.cuda.max_memory_allocated(device) / 1e9, 3),
+        "peak GB reserved": round(torch.cuda.max_memory_reserved(device) / 1e9, 3),
+    }
+
+
+def reset_peak(device: str) -> None:
+    """Count memory from here."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)

@@ -1,0 +1,73 @@
+"""What a GPU is asked first of the retraining: its pace in bf16 and its kernels, in both memory layouts.
+
+The protocol is that of the paper's 600 epochs: no AutoAugment, which also needs torchvision. No stage lays the channels
+last; it is here since whole networks are often faster so.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import _workloads
+from benchmarks._interleaved import spread, timed
+from benchmarks._launches import launches
+from benchmarks._limits import until_done
+from benchmarks._pieces import attempted
+from benchmarks._profile import by_kernel, peak_memory, reset_peak
+from benchmarks._workloads import Training
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.training import precision
+
+LAYOUTS = ("usual layout", "channels last")
+
+
+@dataclass(frozen=True)
+class Size:
+    """A retraining, with the steps of a round and the rounds."""
+
+    config: RetrainConfig
+    side: int
+    steps: int
+    rounds: int
+
+
+SIZE = Size(RetrainConfig(precision="bf16"), side=32, steps=6, rounds=3)
+TINY = Size(RetrainConfig(cells=3, channels=4, batch_size=4, cutout=2, precision="bf16"), side=8, steps=2, rounds=2)
+
+
+def pieces(device: str, tiny: bool) -> Iterator[tuple[str, Any]]:
+    """Paces, then profiles."""
+    size = TINY if tiny else SIZE
+    for what, work in (("pace", _pace), ("kernels of an eager step", _profile)):
+        for layout in LAYOUTS:
+            yield f"{layout}: {what}", attempted(work, size, layout, device)
+
+
+def _made(size: Size, layout: str, device: str) -> Training:
+    reset_peak(device)
+    precision.apply(size.config.precision)
+    images = _workloads.noise(size.config.batch_size * size.steps, size.side, device)
+    return _workloads.retraining(size.config, images, images, device, layout == "channels last")
+
+
+def _pace(size: Size, layout: str, device: str) -> dict[str, Any]:
+    started = time.perf_counter()
+    made = _made(size, layout, device)
+    until_done(lambda: made.epoch(1, steps=1), device)()
+    seconds = time.perf_counter() - started
+    once = timed(until_done(lambda: made.epoch(1), device), size.config.batch_size * size.steps)
+    pace = spread([once() for _ in range(size.rounds)])
+    return {
+        "images/s": pace,
+        "milliseconds of a step": round(1000 * size.config.batch_size / pace["median"], 3),
+        "seconds to first step": round(seconds, 2),
+        **peak_memory(device),
+        **(launches(lambda: made.step(1, 0)) if device != "cpu" else {}),
+    }
+
+
+def _profile(size: Size, layout: str, device: str) -> dict[str, Any]:
+    made = _made(size, layout, device)
+    made.start_epoch(1)
+    return by_kernel(made.eager, device)

@@ -1,0 +1,114 @@
+"""Searches of a size, made in one of several ways, with what is measured of them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from benchmarks import _workloads
+from benchmarks._interleaved import timed
+from benchmarks._launches import launches
+from benchmarks._limits import until_done
+from benchmarks._pieces import forget
+from benchmarks._profile import peak_memory, reset_peak
+from dropnas.precision import Precision
+from dropnas.search.config import SearchConfig
+from dropnas.training import precision
+
+Way = Literal["plain", "single", "grouped", "grouped, torch's kernels"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Searches to be timed.
+
+    Attributes:
+        cells, channels, batch, side: the supernet, and the images of a step with their side.
+        rounds, steps: how often is timed, and steps of a round.
+        precision, seeds: of the searches.
+        last: images of a smaller last batch of an epoch, which no round has.
+    """
+
+    cells: int
+    channels: int
+    batch: int
+    side: int
+    rounds: int
+    steps: int = 1
+    precision: Precision = "fp32"
+    seeds: int = 1
+    last: int = 0
+
+
+class Trained:
+    """Searches in one of the ways.
+
+    Attributes:
+        peak: the most memory of a GPU that making them and their first step took, in bytes, beside what was taken.
+    """
+
+    def __init__(self, size: Size, way: Way, device: str) -> None:
+        self.size, self.way, self.device, self.peak = size, way, device, 0
+        forget()
+        self.taken = torch.cuda.memory_allocated(device) if device != "cpu" else 0
+        reset_peak(device)
+        precision.apply(size.precision)
+        self.made_at = time.perf_counter()
+        config = SearchConfig(cells=size.cells, channels=size.channels, batch_size=size.batch, precision=size.precision)
+        config = replace(config, kernels="triton" if way == "grouped" else "torch")
+        images = _workloads.noise(size.batch * size.steps + size.last, size.side, device)
+        config = replace(config, group_seeds=way.startswith("grouped"))
+        config = replace(config, strategy=_workloads.PLAIN if way == "plain" else config.strategy)
+        self.search = _workloads.search_group(
+            [replace(config, seed=seed) for seed in range(size.seeds)], images, device
+        )
+
+    def round(self) -> None:
+        """An epoch of a few steps."""
+        precision.apply(self.size.precision)
+        self.search.epoch(0, self.size.steps)
+
+    def started(self) -> float:
+        """Seconds from before the supernet is made to the end of the first step, a capture included."""
+        self.search.start_epoch(0)
+        until_done(lambda: self.search.step(0, 0), self.device)()
+        seconds = time.perf_counter() - self.made_at
+        if self.device != "cpu":
+            self.peak = torch.cuda.max_memory_allocated(self.device) - self.taken
+        return seconds
+
+    def timed(self) -> Callable[[], float]:
+        """A round with its rate."""
+        amount = self.size.batch * self.size.steps * self.size.seeds
+        return timed(until_done(self.round, self.device), amount)
+
+    def eager(self) -> None:
+        """A step, operation by operation."""
+        self.search.start_epoch(0)
+        self.search.eager()
+
+    def launches(self) -> dict[str, int]:
+        """What a step asks of the host."""
+        self.search.start_epoch(0)
+        return launches(lambda: self.search.step(0, 0))
+
+    def whole_epoch(self) -> dict[str, Any]:
+        """All steps, a smaller last batch included, and the end of the epoch.
+
+        Raises:
+            DropnasError: an alpha is not finite.
+        """
+        reset_peak(self.device)
+        started = time.perf_counter()
+        until_done(lambda: self.search.epoch(0), self.device)()
+        seconds = time.perf_counter() - started
+        losses = self.search.learned(0)
+        return {
+            "steps": self.search.steps_per_epoch,
+            "images of the last": self.size.last or self.size.batch,
+            "seconds": round(seconds, 3),
+            "train losses": [round(loss, 4) for loss in losses],
+            **peak_memory(self.device),
+        }

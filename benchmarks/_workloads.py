@@ -1,0 +1,291 @@
+"""What the benchmarks train: the one place here that knows how searches and retrainings are made and run.
+
+Design choices: everything else in the benchmarks works with a `Training`, so a change in how the project trains changes
+this file alone. A bare machine with a GPU has torch, Triton, numpy and pytest, so whatever imports more is imported by
+the function that needs it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dropnas.data.arrays import ImageArrays
+from dropnas.errors import DropnasError
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.extension import load
+from dropnas.precision import Precision
+from dropnas.search.architecture import Alphas, Mixture
+from dropnas.search.config import BACKENDS, SearchConfig
+from dropnas.search.engine.cell import Backend
+from dropnas.search.engine.engine import Engine
+from dropnas.search.seed_group import SeedGroup
+from dropnas.search.step import Step
+from dropnas.search.strategies.grouped_dropout import GroupedDropout
+from dropnas.search.supernet import Supernet
+from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.spaces import ORIGINAL, SearchSpace
+from dropnas.training import precision
+from dropnas.training.graphs import recorder_for
+from dropnas.training.seeding import generator
+
+CLASSES = 10
+META = "meta"
+AUTOCASTS = ("dropnas.training.at_once.autocast", "dropnas.search.state.autocast")  # what calls it, by name
+Kernels = Literal["torch", "triton"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A search, a group of seeds or a retraining, as its stage trains it.
+
+    Attributes:
+        trainee: the stage's own object.
+        eager: one step on a whole batch, operation by operation, after the start of an epoch.
+        learned: ends an epoch; gives its training losses, one a seed.
+        evaluate: all test images, where the stage has any.
+    """
+
+    trainee: Any
+    eager: Callable[[], object]
+    learned: Callable[[int], list[float]]
+    evaluate: Callable[[], object] = lambda: None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return int(self.trainee.steps_per_epoch)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draw what is random in it."""
+        self.trainee.start_epoch(epoch)
+
+    def step(self, epoch: int, step: int) -> Tensor:
+        """Train on one batch."""
+        loss: Tensor = self.trainee.step(epoch, step)
+        return loss
+
+    def epoch(self, epoch: int, steps: int | None = None) -> None:
+        """An epoch, or so many steps of it, but for its end."""
+        self.start_epoch(epoch)
+        for step in range(self.steps_per_epoch if steps is None else steps):
+            self.step(epoch, step)
+
+
+def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: str) -> Training:
+    """Searches that differ in their seed alone, as one program; recorded as CUDA graphs on a GPU."""
+    config = configs[0]
+    backend, precompile = load(BACKENDS[config.kernels])() if has_backend(config, device) else (None, None)
+    group = SeedGroup(configs, ORIGINAL, images, device, recorder_for(device), backend, precompile)
+
+    def eager() -> None:
+        parts = (group.strategy, group.state, group.tables, group.draws, group.images, group.variant)
+        Step(config, *parts)(config.batch_size)
+
+    def learned(epoch: int) -> list[float]:
+        rows = group.finish_epoch(epoch)
+        for row in rows:
+            if isinstance(row, DropnasError):
+                raise row
+        return [float(row["train_loss"] or 0.0) for row in rows if isinstance(row, dict)]
+
+    return Training(group, eager, learned)
+
+
+class PlainEngine(Engine):
+    """The plain supernet in the engine's place: the oracle, edge by edge."""
+
+    def mix(self, images: Tensor, mixing: Tensor, kept: Tensor | None = None, update_statistics: bool = True) -> Tensor:
+        """See `Engine`."""
+        masks = torch.ones_like(mixing, dtype=torch.bool) if kept is None else kept
+        logits = [
+            supernet(batch, _mixtures(weights, mask.tolist()))
+            for supernet, batch, weights, mask in zip(self.supernets, images, mixing, masks, strict=True)
+        ]
+        return torch.stack(logits)
+
+
+def _mixtures(mixing: Tensor, kept: Sequence[Any]) -> list[Mixture]:
+    """For each cell and edge the kept operations with their weights (cells, edges, operations)."""
+    return [
+        [
+            [(index, p) for index, (p, keeps) in enumerate(zip(row.unbind(), mask, strict=True)) if keeps]
+            for row, mask in of
+        ]
+        for of in (zip(cell.unbind(), masks, strict=True) for cell, masks in zip(mixing, kept, strict=True))
+    ]
+
+
+class PlainDropNAS(GroupedDropout):
+    """DropNAS by the plain supernet."""
+
+    def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> Engine:
+        """The plain one."""
+        return PlainEngine(supernets, static, backend)
+
+
+PLAIN = f"{__name__}:PlainDropNAS"  # as a strategy
+
+
+def stage_search(config: SearchConfig, images: ImageArrays, device: str, double: bool) -> Training:
+    """One search; in double precision if that is wanted."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if double else torch.float32)
+    try:
+        images = replace(
+            images, mean=images.mean.to(torch.get_default_dtype()), std=images.std.to(torch.get_default_dtype())
+        )
+        return search_group([config], images, device)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def has_backend(config: SearchConfig, device: str) -> bool:
+    """Whether kernels of our own compute on this device."""
+    return config.kernels in BACKENDS and device.startswith("cuda")
+
+
+def retraining(
+    config: RetrainConfig, images: ImageArrays, tests: ImageArrays, device: str, channels_last: bool = False
+) -> Training:
+    """`dropnas_c10` from scratch; no stage uses the channels last."""
+    from dropnas.evaluate.retrain import Retraining
+
+    trainee = Retraining(config, dropnas_c10(), images, tests, device, recorder_for(device))
+    if channels_last:
+        _lay_channels_last(trainee)
+
+    def eager() -> None:
+        trainee.place.fill_(0)
+        trainee.train_batch(config.batch_size)
+
+    def learned(_: int) -> list[float]:
+        return [float(trainee.learner.training_row()["train_loss"] or 0.0)]
+
+    return Training(trainee, eager, learned, trainee.errors)
+
+
+def _lay_channels_last(trainee: Any) -> None:
+    """Momenta must lie as the weights do."""
+    learner = trainee.learner
+    network = learner.network.to(memory_format=torch.channels_last)
+    for momentum, parameter in zip(learner.optimiser.slots["momentum"], learner.parameters, strict=True):
+        momentum.data = torch.zeros_like(parameter, requires_grad=False)
+    learner.forward = lambda images, masks: network(images.contiguous(memory_format=torch.channels_last), masks)
+
+
+def dropnas_c10() -> Genotype:
+    """The paper's own genotype; the published ones lie in a file of YAML, which a bare machine cannot read."""
+    return read_genotype(Path(__file__).with_name("dropnas_c10.json"))
+
+
+def noise(count: int, side: int, device: str) -> ImageArrays:
+    """Images of noise, the same ones on every machine."""
+    shape = (count, 3, side, side)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator(0, "noise"))
+    half = torch.full((3,), 0.5, device=device)
+    return ImageArrays(pixels.to(device), torch.arange(count, device=device) % CLASSES, CLASSES, half, half)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of a search forward and backward, nothing dropped; `plain` is the oracle of `dtype`, edge by edge."""
+
+    config: SearchConfig
+    plain: bool = False
+    dtype: torch.dtype = torch.float32
+
+
+def one_pass(wanted: Pass, images: ImageArrays, device: str) -> dict[str, Tensor]:
+    """The logits, and the gradients of all alphas and of all weights, as doubles in a row."""
+    config, dtype = wanted.config, wanted.dtype
+    precision.apply(config.precision)
+    backend = load(BACKENDS[config.kernels])()[0] if has_backend(config, device) else None
+    group = SeedGroup([config], ORIGINAL, images, device, recorder_for(device), backend)
+    supernet = group.runs[0].supernet.to(dtype)
+    alphas = group.state.alphas[0].detach().to(dtype).requires_grad_()  # normal and reduction cells
+    pixels = ((images.images / 255 - images.mean[:, None, None]) / images.std[:, None, None]).to(dtype)
+    with precision.autocast(config.precision, device):
+        if wanted.plain:
+            kept = torch.ones((len(supernet.kinds), *alphas.shape[1:]), dtype=torch.bool)
+            logits = supernet.mix(pixels, Alphas(*alphas), kept)
+        else:
+            mixing = group.state.of_cells(alphas[None].softmax(dim=-1))
+            logits = group.state.engine.mix(pixels[None], mixing)[0]
+        loss = functional.cross_entropy(logits, images.labels)
+    found = torch.autograd.grad(loss, [alphas, *supernet.parameters()])
+    return {
+        "logits": logits.detach().double().flatten(),
+        "gradient of alphas": found[0].double().flatten(),
+        "gradient of weights": torch.cat([each.double().flatten() for each in found[1:]]),
+    }
+
+
+def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
+    """A program with every Triton kernel in it: four separable 5x5 convolutions on a state, mixed, there and back."""
+    from dropnas.search.triton.fused import Shape, convolved, mixed
+
+    groups, size, random = 4, 5, generator(0, "triton kernels")
+    maps = torch.randn(batch, side, side, channels, generator=random).to(device, dtype).requires_grad_()
+    depthwise = torch.randn(groups, channels, 1, size, size, generator=random).to(device).requires_grad_()
+    pointwise = torch.randn(groups, channels, channels, 1, 1, generator=random).to(device).requires_grad_()
+    mixing = torch.full((2, groups), 0.5, device=device, requires_grad=True)
+    shape = Shape(1, size, 1, 1, 1e-5)
+
+    def program() -> None:
+        first = convolved(maps, None, depthwise, pointwise, shape)
+        second = convolved(maps, first, depthwise, pointwise, shape)
+        edges = mixed([first, second], mixing, 1)
+        torch.autograd.grad([edge.float().sum() for edge in edges], [maps, depthwise, pointwise, mixing])
+
+    return program
+
+
+def compile_triton_kernels(program: Callable[[], None]) -> int:
+    """Compile what a program launches, on all cores; the program runs once without them."""
+    from dropnas.search.triton.precompile import compile_ahead
+
+    return compile_ahead(program)
+
+
+def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step:
+    """The program of some searches where nothing is computed, going the way of a GPU."""
+    configs = [replace(config, seed=seed) for seed in range(seeds)]
+    backend = load(BACKENDS[config.kernels])()[0] if config.kernels in BACKENDS else None
+    with mock.patch("dropnas.search.seed_group.matrices", lambda architecture: {}):  # nothing has values here
+        group = SeedGroup(configs, space, _on_meta(config.batch_size), META, backend=backend)
+    group.start_epoch(0)
+    return Step(config, group.strategy, group.state, group.tables, group.draws, group.images)
+
+
+@contextmanager
+def maps_of_type(kind: Precision) -> Iterator[None]:
+    """Maps of a search in the type that autocast, which `meta` lacks, would give them."""
+    dtype = torch.bfloat16 if kind == "bf16" else torch.float32
+    with mock.patch("dropnas.search.engine.network._type_of_maps", lambda images: dtype):
+        yield
+
+
+def on_meta(config: RetrainConfig) -> Any:
+    """The trainee of a retraining where nothing is computed, going the way of a GPU."""
+    from dropnas.evaluate.retrain import TEST_BATCH, Retraining
+
+    images = _on_meta(max(config.batch_size, TEST_BATCH))
+    trainee = Retraining(config, dropnas_c10(), images, images, META)
+    trainee.learner.optimiser.on_gpu = True
+    if config.precision == "bf16":  # autocast, which `meta` lacks, would cast the images, too
+        network = trainee.learner.network
+        trainee.learner.forward = lambda images, masks: network(images.bfloat16(), masks)
+    return trainee
+
+
+def _on_meta(count: int, side: int = 32) -> ImageArrays:
+    pixels = torch.zeros((count, side, side, 3), dtype=torch.uint8, device=META).permute(0, 3, 1, 2)
+    half = torch.full((3,), 0.5, device=META)
+    return ImageArrays(pixels, torch.zeros(count, dtype=torch.int64, device=META), CLASSES, half, half)

@@ -1,0 +1,95 @@
+"""The tests marked `gpu`, a process for each file: a failed assertion on the device ends CUDA for one file only.
+
+Design choices: files are found by the marker, and those named here come last, since what they compile takes longest. No
+file may take more than its share of the time twice over, so that one which hangs leaves room for the others. Without a
+GPU the tests are skipped, each with that reason, which shows that the files can be imported where they run.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from benchmarks._results import FAILED, LEFT_OUT
+from dropnas.errors import DropnasError
+
+PROJECT = Path(__file__).parents[1]
+MARKER = re.compile(r"pytest\.mark\.gpu\b")
+LAST = ("fused",)
+SECONDS, GRACE = 80.0, 3.0  # for all of them; for one to write down what it has
+SHARES = 2.0
+
+
+def measure(device: str) -> Iterator[tuple[str, Any]]:
+    """How many passed, failed and were skipped in each file, and why."""
+    files, ends = marked(PROJECT / "tests"), time.monotonic() + SECONDS
+    if not files:
+        raise DropnasError("no test is marked gpu", where=PROJECT / "tests")
+    for number, file in enumerate(files):
+        left = ends - time.monotonic()
+        limit = min(left, SHARES * left / (len(files) - number))
+        found = outcomes_of(file, limit) if limit > 0 else {LEFT_OUT: "no time was left"}
+        yield str(file.relative_to(PROJECT / "tests")), found
+
+
+def marked(folder: Path) -> list[Path]:
+    """Files with the marker."""
+    found = [file for file in sorted(folder.rglob("test_*.py")) if MARKER.search(file.read_text(encoding="utf-8"))]
+    return sorted(found, key=lambda file: any(word in file.name for word in LAST))
+
+
+def outcomes_of(file: Path, limit: float) -> dict[str, Any]:
+    """What pytest says of the marked tests of a file; of one that takes too long, as far as it came."""
+    with tempfile.TemporaryDirectory() as folder:
+        report, started = Path(folder) / "report.xml", time.monotonic()
+        options = ["-q", "-m", "gpu", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        command = [sys.executable, "-m", "pytest", *options, str(file)]
+        status = _status(subprocess.Popen(command, cwd=PROJECT, stdout=sys.stderr), limit)
+        found = {**(counted(report) if report.is_file() else {}), "seconds": round(time.monotonic() - started, 1)}
+    if status is None:
+        return {**found, FAILED: f"ran past {limit:.0f} s"}
+    if status and FAILED not in found:
+        return {**found, FAILED: f"pytest ended with status {status}"}
+    return found
+
+
+def _status(job: subprocess.Popen[bytes], limit: float) -> int | None:
+    """Its exit status, or None where it was ended; interrupted, pytest writes down what it has."""
+    try:
+        return job.wait(limit)
+    except subprocess.TimeoutExpired:
+        job.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            job.wait(GRACE)
+        return None
+    finally:
+        job.kill()
+        job.wait()
+
+
+def counted(report: Path) -> dict[str, Any]:
+    """Numbers of tests by outcome, and a line for each kind of failure or skip."""
+    outcomes, reasons, failed = {"passed": 0, "failures": 0, "skipped": 0}, dict[str, str](), list[str]()
+    for case in ElementTree.parse(report).iterfind(".//testcase[@name]"):  # one that was interrupted has no name
+        problem = next((each for each in case if each.tag in ("failure", "error", "skipped")), None)
+        outcome = "passed" if problem is None else "skipped" if problem.tag == "skipped" else "failures"
+        outcomes[outcome] += 1
+        if problem is not None:
+            said = _said(problem)
+            reasons[str(case.get("name"))] = said
+            failed += [f"{case.get('name')}: {said}"] if outcome == "failures" else []
+    return {**outcomes, "reasons": reasons, **({FAILED: failed[0]} if failed else {})}
+
+
+def _said(problem: ElementTree.Element) -> str:
+    """The first line of what a test says; where a file could not be imported, the error."""
+    errors = [line.removeprefix("E").strip() for line in (problem.text or "").splitlines() if line.startswith("E ")]
+    message = (problem.get("message") or problem.tag).strip()
+    return errors[-1] if message == "collection failure" and errors else message.partition("\n")[0]

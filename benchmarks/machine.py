@@ -1,0 +1,76 @@
+"""What the machine is: its GPU and driver, versions, the GPUs that this torch was built for, a C compiler, its limits.
+
+Triton compiles a piece of C against Python's headers for each kernel, so both must be there.
+"""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks._limits import limits
+from benchmarks._pieces import attempted
+
+PACKAGES = ("torch", "triton", "numpy", "pytest", "torchvision", "safetensors", "pyyaml", "pydantic")
+ASKED = "name,driver_version,memory.total,memory.used,clocks.sm,clocks.max.sm,clocks.max.mem,power.limit"
+PATIENCE = 8  # seconds for nvidia-smi
+
+
+def measure(device: str) -> Iterator[tuple[str, Any]]:
+    """What costs least first; the limits come last, since they start CUDA."""
+    yield "versions", {"python": platform.python_version(), **_versions()}
+    yield "C", {"compiler": _compiler(), "Python.h": _header().is_file()}
+    yield "nvidia-smi", attempted(_smi) if shutil.which("nvidia-smi") else "not there"
+    yield "built for", {"cuda": torch.version.cuda, "architectures": torch.cuda.get_arch_list()}
+    if device.startswith("cuda"):
+        yield "GPU", attempted(_gpu, device)
+    yield "limits", attempted(limits, device)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not there"
+    return found
+
+
+def _compiler() -> str:
+    """As Triton looks for it."""
+    named = os.environ.get("CC")
+    found = [path for name in (named, "gcc", "clang") if name and (path := shutil.which(name))]
+    return found[0] if found else "not there"
+
+
+def _header() -> Path:
+    return Path(sysconfig.get_paths()["include"]) / "Python.h"
+
+
+def _smi() -> dict[str, list[str]]:
+    """What it says of each GPU."""
+    command = ["nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if answer.returncode:
+        raise RuntimeError(answer.stderr.strip() or answer.stdout.strip())
+    rows = [line.split(", ") for line in answer.stdout.splitlines()]
+    return {name: [row[place] for row in rows] for place, name in enumerate(ASKED.split(","))}
+
+
+def _gpu(device: str) -> dict[str, Any]:
+    """What torch says of it."""
+    capability = torch.cuda.get_device_capability(device)
+    return {
+        "name": torch.cuda.get_device_name(device),
+        "capability": ".".join(map(str, capability)),
+        "multiprocessors": torch.cuda.get_device_properties(device).multi_processor_count,
+        "cudnn": torch.backends.cudnn.version(),
+    }

@@ -1,0 +1,57 @@
+"""What a precision does to one pass of the search: logits and gradients against the plain supernet in double precision.
+
+Design choices: all have the same first weights, alphas and images, and nothing is dropped, so what differs is rounding
+(and a mistake, if there is one). A difference is the norm of the difference over the norm of what is right.
+`benchmarks.precision` shows what becomes of it in an epoch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks._pieces import attempted
+from benchmarks._results import LEFT_OUT, ONLY_GPU
+from benchmarks._workloads import Pass, noise, one_pass
+from dropnas.search.config import SearchConfig
+from dropnas.training import determinism
+
+SIZE, TINY = SearchConfig(batch_size=32), SearchConfig(cells=3, channels=2, batch_size=4)
+SIDE, TINY_SIDE = 32, 8
+
+
+def measure(device: str, tiny: bool = False) -> Iterator[tuple[str, Any]]:
+    """The right pass first, then each precision with each kind of kernels, and the plain supernet in fp32."""
+    determinism.apply(0, device, 1)
+    size, side = (TINY, TINY_SIDE) if tiny else (SIZE, SIDE)
+    images = noise(size.batch_size, side, device)
+    right = attempted(one_pass, Pass(size, plain=True, dtype=torch.float64), images, device)
+    yield "fp64 plain", _norms(right)
+    if not isinstance(next(iter(right.values())), Tensor):
+        return
+    for name, of in _passes(size).items():
+        yield name, attempted(_apart, of, right, images, device)
+
+
+def _passes(size: SearchConfig) -> dict[str, Pass]:
+    found = {"fp32 plain": Pass(size, plain=True)}
+    for kernels in ("torch", "triton"):
+        for kind in ("fp32", "tf32", "bf16"):
+            config = replace(size, kernels=kernels, precision=kind)  # type: ignore[arg-type]
+            found[f"{kind}, {kernels}"] = Pass(config)
+    return found
+
+
+def _apart(wanted: Pass, right: dict[str, Tensor], images: Any, device: str) -> dict[str, Any]:
+    if device == "cpu" and wanted.config.kernels == "triton":
+        return ONLY_GPU
+    if device == "cpu" and wanted.config.precision == "tf32":
+        return {LEFT_OUT: "only a GPU has TF32"}
+    found = one_pass(wanted, images, device)
+    return {name: float(f"{(found[name] - value).norm() / value.norm():.3g}") for name, value in right.items()}
+
+
+def _norms(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: float(value.norm()) if isinstance(value, Tensor) else value for name, value in found.items()}

@@ -1,0 +1,42 @@
+"""An environment with nothing but torch, Triton, numpy and pytest, and what these need, as a bare machine has it."""
+
+import re
+import sys
+import venv
+from importlib import metadata
+from pathlib import Path
+
+THERE = ("torch", "triton", "numpy", "pytest")
+
+
+def bare_python(folder: Path) -> Path:
+    """The interpreter of an environment made in a folder; its packages are links to those of this one."""
+    venv.create(folder, symlinks=True, with_pip=False)
+    site = next(folder.glob("lib/python*/site-packages"))
+    for name in needed_by(THERE):
+        distribution = metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(Path(str(distribution.locate_file(top))))
+    return folder / "bin" / Path(sys.executable).name
+
+
+def needed_by(names: tuple[str, ...]) -> set[str]:
+    """The distributions, with all that they require without being asked for more."""
+    found, open_ = set[str](), list(names)
+    while open_:
+        name = open_.pop().lower().replace("_", "-")
+        if name in found or not _is_there(name):
+            continue
+        found.add(name)
+        wanted = [each for each in metadata.requires(name) or () if "extra ==" not in each]
+        open_ += [re.split(r"[^A-Za-z0-9_.-]", each, maxsplit=1)[0] for each in wanted]
+    return found
+
+
+def _is_there(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

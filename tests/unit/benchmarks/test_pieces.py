@@ -1,0 +1,120 @@
+"""What the measurements on a GPU are made of, as far as it can be seen without one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks import _workloads, micro
+from benchmarks._graph import REPEATS, REPLAYS, WARM_UP, microseconds
+from benchmarks._pieces import attempted
+from benchmarks._profile import LARGEST, by_kernel
+
+
+class FakeGPU:
+    """In place of `torch.cuda`: a graph notes the calls that it captures; a call of a replay takes a millisecond."""
+
+    def __init__(self) -> None:
+        self.eager, self.milliseconds, self.replays = 0, 0.0, 0
+        self.capturing: FakeGraph | None = None
+
+    def work(self) -> None:
+        if self.capturing is None:
+            self.eager += 1
+        else:
+            self.capturing.calls += 1
+
+    @contextmanager
+    def graph(self, graph: "FakeGraph") -> Iterator[None]:
+        self.capturing = graph
+        yield
+        self.capturing = None
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        for name, fake in {
+            "Stream": FakeStream,
+            "current_stream": FakeStream,
+            "stream": lambda _: nullcontext(),
+            "CUDAGraph": lambda: FakeGraph(self),
+            "graph": self.graph,
+            "Event": lambda **_: FakeEvent(self),
+        }.items():
+            patch.setattr(torch.cuda, name, fake)
+
+
+class FakeStream:
+    def wait_stream(self, _: "FakeStream") -> None:
+        """Nothing runs beside anything here."""
+
+
+class FakeGraph:
+    def __init__(self, gpu: FakeGPU) -> None:
+        self.gpu, self.calls = gpu, 0
+
+    def replay(self) -> None:
+        self.gpu.replays += 1
+        self.gpu.milliseconds += self.calls
+
+
+class FakeEvent:
+    def __init__(self, gpu: FakeGPU) -> None:
+        self.gpu, self.at = gpu, 0.0
+
+    def record(self) -> None:
+        self.at = self.gpu.milliseconds
+
+    def synchronize(self) -> None:
+        """It is over."""
+
+    def elapsed_time(self, other: "FakeEvent") -> float:
+        return other.at - self.at
+
+
+@pytest.mark.parametrize("repeats", [REPEATS, 7000])
+def test_small_work_is_timed_in_replays_of_a_graph(repeats: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = FakeGPU()
+    gpu.install(monkeypatch)
+    assert microseconds(gpu.work, "cuda", repeats) == 1000
+    assert gpu.eager == WARM_UP and gpu.replays == 1 + REPLAYS
+
+
+def test_a_piece_that_fails_says_why_in_a_line() -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered\nCompile with `TORCH_USE_CUDA_DSA`")
+
+    assert attempted(fail) == {"failed": "RuntimeError: CUDA error: device-side assert triggered"}
+    assert attempted(lambda: 3) == 3
+
+
+def test_the_triton_kernels_of_a_program_are_found_and_can_be_launched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of reading maps, plain and through a batch norm, count as kernels of their own."""
+    pytest.importorskip("triton")
+    from triton.runtime.jit import JITFunction
+
+    launched = list[str]()
+
+    def note(kernel: Any, *_: Any, grid: Any, warmup: bool, **__: Any) -> None:
+        launched.append(kernel.__name__)
+
+    monkeypatch.setattr(JITFunction, "run", note)
+    found: dict[str, Callable[[], object]] = micro.launched_by(
+        _workloads.triton_kernels(16, 4, 2, "cpu", torch.bfloat16)
+    )
+    both_ways = {"convolve", "back_to_weights", "back_to_maps"}
+    others = {"combine", "back_through_norm", "mix", "back_to_mixing", "back_to_answers"}
+    assert {*found} == both_ways | others | {f"{name}, normalised" for name in both_ways}
+    assert {*launched} == both_ways | others
+    launched.clear()
+    found["back_to_weights, normalised"]()
+    assert launched == ["back_to_weights"]
+
+
+def test_a_profile_names_what_takes_most() -> None:
+    square = torch.ones(200, 200)
+    found = by_kernel(lambda: (square @ square).sum(), "cpu")
+    assert found["kernels"] >= 2 and len(found["largest"]) <= LARGEST
+    assert "aten::mm" in {each["kernel"] for each in found["largest"]}
+    times = [each["milliseconds"] for each in found["largest"]]
+    assert times == sorted(times, reverse=True)
