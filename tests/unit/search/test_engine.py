@@ -81,7 +81,7 @@ def masks(draw: st.DrawFn) -> tuple[SearchSpace, Tensor]:
     return space, torch.stack([masks_of(space, probability, seed + number) for number in range(count)])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(masks(), st.sampled_from([4, 7, 8]), st.sampled_from([LARGE, SMALL]), st.booleans())
 def test_each_seed_has_the_numbers_of_its_plain_supernet(
     drawn: tuple[SearchSpace, Tensor], side: int, side_by_side: int, static: bool
@@ -167,7 +167,7 @@ def single(seeds: Sequence[int], channels: int) -> dict[int, list[Tensor]]:
     alphas = [Alphas(*(alpha.detach().float() for alpha in alphas_of(ORIGINAL, seed))) for seed in seeds]
     kept = torch.stack([masks_of(ORIGINAL, 0.3, seed) for seed in seeds])
     mixing = torch.stack([kept_rows(*each, supernets[0].kinds) for each in zip(alphas, kept, strict=True)])
-    images = torch.stack([images_of(16, seed).float().repeat(4, 1, 1, 1) for seed in seeds])
+    images = torch.stack([images_of(16, seed).float() for seed in seeds])
     logits = Engine(supernets, static=True).mix(images, mixing.requires_grad_(), kept)
     logits.logsumexp(-1).sum().backward()
     assert mixing.grad is not None
@@ -181,8 +181,7 @@ def single(seeds: Sequence[int], channels: int) -> dict[int, list[Tensor]]:
 @pytest.mark.parametrize("channels", [16, 32])
 def test_the_bits_of_a_seed_do_not_depend_on_its_group(channels: int) -> None:
     alone = single([0], channels)[0]
-    for seeds in ([2, 0], [3, 4, 0]):
-        assert all(map(torch.equal, alone, single(seeds, channels)[0])), seeds
+    assert all(map(torch.equal, alone, single([3, 4, 0], channels)[0]))
 
 
 def bfloat16_errors(seed: int, ours: bool) -> dict[str, float]:
@@ -207,7 +206,7 @@ def bfloat16_errors(seed: int, ours: bool) -> dict[str, float]:
 
 
 def test_bfloat16_rounds_no_more_than_in_the_plain_one() -> None:
-    ours, plain = ([bfloat16_errors(seed, way) for seed in range(4)] for way in (True, False))
+    ours, plain = ([bfloat16_errors(seed, way) for seed in range(3)] for way in (True, False))
     for name in ("logits", "weights", "alphas"):
         assert sum(each[name] for each in ours) < 1.3 * sum(each[name] for each in plain), name
 

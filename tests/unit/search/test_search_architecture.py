@@ -12,11 +12,11 @@ from torch import Tensor
 from dropnas.search.architecture import (
     Alphas,
     alpha_adjust,
+    alpha_std,
     entropy,
     initial_alphas,
     kept_softmax,
     mixtures,
-    spread,
 )
 from dropnas.space.spaces import ONE_SKIP, ORIGINAL
 from dropnas.training.seeding import generator
@@ -107,7 +107,7 @@ def test_alphas_start_small_and_random() -> None:
     again = initial_alphas(ORIGINAL, 1e-3, generator(0, "alphas"))
     assert alphas.normal.shape == alphas.reduce.shape == (14, 8)
     assert torch.equal(alphas.normal, again.normal) and not torch.equal(alphas.normal, alphas.reduce)
-    assert spread(alphas) == pytest.approx(1e-3, rel=0.15)
+    assert alpha_std(alphas) == pytest.approx(1e-3, rel=0.15)
     assert initial_alphas(ONE_SKIP, 1e-3, generator(0, "alphas")).normal.shape == (14, 6)
 
 

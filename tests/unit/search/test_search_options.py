@@ -7,12 +7,12 @@ import torch
 
 from dropnas.errors import DropnasError
 from dropnas.search.config import PRESETS, DropoutOptions, Scalar, SearchConfig
-from dropnas.search.options import options_of
-from dropnas.search.strategy import GroupedDropout, make_strategy
+from dropnas.search.strategies.grouped_dropout import GroupedDropout
+from dropnas.search.strategy import make_strategy
 from dropnas.space.spaces import ORIGINAL
 
 USER_CODE = """
-from dropnas.search.strategy import GroupedDropout
+from dropnas.search.strategies.grouped_dropout import GroupedDropout
 
 class Rising(GroupedDropout):
     '''The drop probability grows over the search.'''
@@ -21,8 +21,8 @@ class Rising(GroupedDropout):
         super().__init__(config, space, **options)
         self.start = start
 
-    def drop_probabilities(self, state):
-        return super().drop_probabilities(state) * max(self.start, state.epoch / state.epochs)
+    def drop_probabilities(self, epoch):
+        return super().drop_probabilities(epoch) * max(self.start, epoch / self.config.epochs)
 
 class Strict:
     def __init__(self, config, space, *, temperature: float):
@@ -47,7 +47,8 @@ def test_presets_are_their_options(name: str) -> None:
 def test_options_change_a_preset() -> None:
     config = SearchConfig(strategy="no-alpha-adjust", options={"dropped": "frozen", "rate_parameterised": 0})
     expected = DropoutOptions(alpha_adjust="off", dropped="frozen", rate_parameterised=0)
-    assert options_of(config) == expected
+    strategy = make_strategy(config, ORIGINAL)
+    assert isinstance(strategy, GroupedDropout) and strategy.options == expected
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_options_change_a_preset() -> None:
 )
 def test_wrong_options_are_named_in_one_line(options: dict[str, Scalar], message: str) -> None:
     with pytest.raises(DropnasError, match=message) as raised:
-        options_of(SearchConfig(options=options))
+        make_strategy(SearchConfig(options=options), ORIGINAL)
     assert "\n" not in str(raised.value)
 
 
@@ -75,14 +76,11 @@ def test_an_unknown_strategy_is_refused() -> None:
 
 @pytest.mark.usefixtures("user_package")
 def test_a_users_strategy_overrides_one_method() -> None:
-    config = SearchConfig(strategy="users_search:Rising", options={"start": 0.5, "dropped": "frozen"})
+    options: dict[str, Scalar] = {"start": 0.5, "dropped": "frozen"}
+    config = SearchConfig(strategy="users_search:Rising", epochs=4, options=options)
     strategy = make_strategy(config, ORIGINAL)
     assert isinstance(strategy, GroupedDropout) and strategy.options.dropped == "frozen"
-
-    class State:
-        epoch, epochs = 1, 4
-
-    halved = strategy.drop_probabilities(State())  # type: ignore[arg-type]
+    halved = strategy.drop_probabilities(epoch=1)
     assert torch.allclose(halved, torch.full((8,), 3e-5**0.25 / 2, dtype=torch.float64))
 
 
@@ -93,7 +91,7 @@ def test_a_users_strategy_overrides_one_method() -> None:
         ("Rising", {"begin": 0.5}, "unknown option 'begin'"),
         ("Strict", {"temprature": 0.5}, "temprature"),
         ("Strict", {}, "temperature"),
-        ("Strict", {"temperature": 1.0}, "has no step"),
+        ("Strict", {"temperature": 1.0}, "makes a Strict; derive it from dropnas.search.strategy.Strategy"),
         ("NUMBER", {}, "not a strategy"),
         ("ABSENT", {}, "has no 'ABSENT'"),
     ],

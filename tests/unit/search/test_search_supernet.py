@@ -90,12 +90,12 @@ def test_only_what_is_kept_runs() -> None:
     assert torch.equal(ran, kept)
 
 
-def test_weights_of_a_mask_are_those_of_what_is_kept_and_of_what_is_on_no_edge() -> None:
+def test_the_slot_of_a_weight_is_that_of_its_operation() -> None:
     supernet = Supernet(ORIGINAL, channels=2, cells=3, classes=3)
-    nothing = torch.zeros(3, EDGES, 8, dtype=torch.bool)
-    off_edges = [w for name, w in supernet.named_parameters() if ".edges." not in name]
-    assert [id(w) for w in supernet.weights(nothing)] == [id(w) for w in off_edges]
-    assert [id(w) for w in supernet.weights(~nothing)] == [id(w) for w in supernet.parameters()]
-    stride_two = edges().index((2, 1))
-    nothing[1, stride_two, 6] = True  # a skip-connect of stride 2 has weights, and belongs to the parameter-free group
-    assert len(supernet.weights(nothing)) == len(off_edges) + 2
+    slots = dict(zip((name for name, _ in supernet.named_parameters()), supernet.slots, strict=True))
+    assert {name for name, slot in slots.items() if slot is None} == {name for name in slots if ".edges." not in name}
+    stride_two = edges().index((2, 1))  # a skip-connect of stride 2 has weights, and belongs to the parameter-free group
+    prefix, slot = f"cells.1.edges.{stride_two}.6.", (EDGES + stride_two) * 8 + 6
+    assert {name: found for name, found in slots.items() if found == slot} == {
+        f"{prefix}{part}.weight": slot for part in ("straight", "shifted")
+    }
