@@ -28,7 +28,7 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.precision import Precision
 from dropnas.search import derive
 from dropnas.search.config import DeriveConfig, SearchConfig
-from dropnas.search.history import Matrices
+from dropnas.search.state import Matrices
 from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism, precision

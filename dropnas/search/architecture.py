@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dropnas.space.spaces import EDGES, SearchSpace
 
+ALPHAS = "alphas"  # their name among the architecture parameters of a search
 Adjust = Literal["released", "equation-3", "off"]
 Mixture = list[list[tuple[int, Tensor]]]  # of a cell: for each edge the kept operations and their weights p
 

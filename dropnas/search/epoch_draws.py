@@ -13,7 +13,8 @@ from torch.nn import functional
 from dropnas.data import augment, batches
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
-from dropnas.search.strategy import Strategy, Tensors
+from dropnas.search.state import Tensors
+from dropnas.search.strategy import Strategy
 from dropnas.space.spaces import EDGES
 from dropnas.training.seeding import generator
 

@@ -1,20 +1,17 @@
 """What is reported of the architecture parameters after each epoch: their values, and what they would derive."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
 from dropnas.errors import DropnasError
 from dropnas.search import derive
-from dropnas.search.architecture import Alphas, entropy
+from dropnas.search.architecture import ALPHAS, Alphas, entropy
 from dropnas.search.config import DeriveConfig
-from dropnas.search.strategy import ALPHAS
+from dropnas.search.state import Matrices
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.metrics import Row
-
-Matrices = dict[str, Any]  # normal and reduce, rows of numbers; and any further architecture parameters
 
 
 def matrices(architecture: Mapping[str, Tensor]) -> Matrices:

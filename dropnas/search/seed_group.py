@@ -7,7 +7,7 @@ epoch entered again draws the same, and the count of steps says how far it has c
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,46 +18,18 @@ from dropnas.data import batches
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.held_out import apart
 from dropnas.errors import DropnasError
-from dropnas.search.architecture import Alphas
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.cell import Backend
 from dropnas.search.epoch_draws import draw_epoch
-from dropnas.search.history import Matrices, describe, matrices, not_finite
-from dropnas.search.state import SearchState, flat_weights
+from dropnas.search.history import describe, matrices, not_finite
+from dropnas.search.state import SearchState, SeedRun, Tensors, flat_weights
 from dropnas.search.step import EpochTables, Step
-from dropnas.search.strategy import ALPHAS, Tensors, make_strategy
-from dropnas.search.supernet import Supernet
+from dropnas.search.strategy import make_strategy
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.graphs import GraphedPrograms, Prepare, Recorder
 from dropnas.training.initialisation import initialise
 from dropnas.training.metrics import Row
 from dropnas.training.seeding import generator
-
-
-@dataclass(eq=False)
-class SeedRun:
-    """One search of a group; its tensors are views of the group's, so they change with it.
-
-    Attributes:
-        architecture, memory: of the strategy's kinds, without the axis of the seeds.
-        trained, held_out: indices of the images that train w, and of the others.
-        history: the architecture parameters after each epoch, the first ones before all.
-    """
-
-    config: SearchConfig
-    space: SearchSpace
-    images: ImageArrays
-    trained: Tensor
-    held_out: Tensor
-    supernet: Supernet
-    architecture: Tensors
-    memory: Tensors
-    history: list[Matrices] = field(default_factory=list)
-
-    @property
-    def alphas(self) -> Alphas:
-        """Both matrices."""
-        return Alphas(*self.architecture[ALPHAS].unbind())
 
 
 class SeedGroup:

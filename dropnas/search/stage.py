@@ -21,7 +21,8 @@ from dropnas.search.architecture import Alphas, alpha_std
 from dropnas.search.backend_agreement import require_agreement
 from dropnas.search.config import BACKENDS, SearchConfig
 from dropnas.search.memory import fitting
-from dropnas.search.seed_group import SeedGroup, SeedRun
+from dropnas.search.seed_group import SeedGroup
+from dropnas.search.state import SeedRun
 from dropnas.search.strategy import make_strategy
 from dropnas.space.spaces import find_space
 from dropnas.training import determinism, precision

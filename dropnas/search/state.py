@@ -1,19 +1,26 @@
 """What K seeds of a search train, as tensors whose first axis is the seed, and their passes through the supernet."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dropnas.data.arrays import ImageArrays
 from dropnas.precision import Precision
+from dropnas.search.architecture import ALPHAS, Alphas
+from dropnas.search.config import SearchConfig
 from dropnas.search.engine.engine import Engine
-from dropnas.search.strategy import ALPHAS
 from dropnas.search.supernet import REDUCE, Supernet
+from dropnas.space.spaces import SearchSpace
 from dropnas.training.optimisers import SGD, Adam
 from dropnas.training.precision import autocast
+
+Tensors = dict[str, Tensor]
+Matrices = dict[str, Any]  # normal and reduce, rows of numbers; and any further architecture parameters
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,32 @@ class SearchState:
         pairs = zip(supernet.parameters(), supernet.slots, strict=True)
         slots = [torch.full((weight.numel(),), last if slot is None else slot) for weight, slot in pairs]
         return torch.cat(slots).to(self.weights.device)
+
+
+@dataclass(eq=False)
+class SeedRun:
+    """One search of a group; its tensors are views of the group's, so they change with it.
+
+    Attributes:
+        architecture, memory: of the strategy's kinds, without the axis of the seeds.
+        trained, held_out: indices of the images that train w, and of the others.
+        history: the architecture parameters after each epoch, the first ones before all.
+    """
+
+    config: SearchConfig
+    space: SearchSpace
+    images: ImageArrays
+    trained: Tensor
+    held_out: Tensor
+    supernet: Supernet
+    architecture: Tensors
+    memory: Tensors
+    history: list[Matrices] = field(default_factory=list)
+
+    @property
+    def alphas(self) -> Alphas:
+        """Both matrices."""
+        return Alphas(*self.architecture[ALPHAS].unbind())
 
 
 def flat_weights(supernets: Sequence[Supernet]) -> Tensor:

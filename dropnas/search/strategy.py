@@ -9,29 +9,23 @@ enters as something drawn, or as another variant of the step, never as a number 
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
 from dropnas.extension import is_reference, load
-from dropnas.search.architecture import initial_alphas
+from dropnas.search.architecture import ALPHAS, initial_alphas
 from dropnas.search.config import STRATEGIES, SearchConfig
 from dropnas.search.engine.cell import Backend
 from dropnas.search.engine.engine import Engine
+from dropnas.search.state import SearchState, SeedRun, Tensors
 from dropnas.search.supernet import Supernet
 from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.optimisers import SGD, Adam
 from dropnas.training.schedule import cosine
-
-if TYPE_CHECKING:
-    from dropnas.search.seed_group import SeedRun
-    from dropnas.search.state import SearchState
-
-Tensors = dict[str, Tensor]
-ALPHAS = "alphas"
 
 
 class Phase(NamedTuple):
@@ -129,17 +123,17 @@ class Strategy:
         """
         return {}
 
-    def end_epoch(self, epoch: int, run: "SeedRun") -> bool:
+    def end_epoch(self, epoch: int, run: SeedRun) -> bool:
         """Called after each epoch; may change the memory. Returns whether the search ends here."""
         return False
 
-    def derive(self, run: "SeedRun") -> Genotype | None:
+    def derive(self, run: SeedRun) -> Genotype | None:
         """The genotype at the end, where a method has a rule of its own; None leaves it to the derive stage."""
         return None
 
     # ---- a batch, on the device
 
-    def step(self, state: "SearchState", batch: Batch) -> tuple[Tensor, Tensor]:
+    def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
         """Train K seeds on a batch, by operations on tensors alone, changing the tensors of the state in place.
 
         Returns:

@@ -15,8 +15,8 @@ from dropnas.search.architecture import alpha_adjust, kept_softmax
 from dropnas.search.config import DropoutOptions, Scalar, SearchConfig
 from dropnas.search.dropout import Kept, drop_groups, drop_probabilities, sample_kept
 from dropnas.search.options import with_options
-from dropnas.search.state import SearchState, clipped
-from dropnas.search.strategy import Batch, Strategy, Tensors
+from dropnas.search.state import SearchState, Tensors, clipped
+from dropnas.search.strategy import Batch, Strategy
 from dropnas.search.supernet import cell_kinds
 from dropnas.space.spaces import SearchSpace
 

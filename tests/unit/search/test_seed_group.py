@@ -10,7 +10,8 @@ from torch import Tensor
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.engine import Engine
-from dropnas.search.seed_group import SeedGroup, SeedRun
+from dropnas.search.seed_group import SeedGroup
+from dropnas.search.state import SeedRun
 from dropnas.search.strategies.grouped_dropout import GroupedDropout
 from dropnas.search.strategy import Batch, Phase, Strategy, make_strategy
 from dropnas.search.supernet import Supernet
