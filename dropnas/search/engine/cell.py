@@ -28,7 +28,7 @@ from dropnas.search.engine.mixing_weights import Weights, Whole
 from dropnas.search.engine.parameter_free import spread
 from dropnas.search.engine.running_statistics import Tally
 from dropnas.search.supernet import Cell
-from dropnas.search.triton.fused_edges import add_convolutions
+from dropnas.search.triton.fused_edges import add_edges
 from dropnas.space.names import INPUTS
 from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNorm, SepConv, Zero
 from dropnas.space.spaces import NODES
@@ -58,7 +58,7 @@ def mixed_cell(
     Args:
         cells: the same one of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        fused: whether convolutions go through our own kernels; all operations on all edges are computed then.
+        fused: whether edges go through our own kernels; all operations on all edges are computed then.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
@@ -66,20 +66,18 @@ def mixed_cell(
             states.append(sums[number - INPUTS].total(states[0][:, ::stride, ::stride]))
         state = State(states[number], stride if number < INPUTS else 1, len(cells))
         alike = _alike(cells, leaving, weights)
+        if fused and isinstance(weights, Whole):
+            alike = add_edges(state, alike, weights, sums, tally)
         shared = [equal for equal in alike if equal[0].is_a(*SHARED)]
         _add_shared(state, shared, cells[0].operations, weights, sums, tally)
-        others = [equal for equal in alike if not equal[0].is_a(*SHARED)]
-        if fused and isinstance(weights, Whole):
-            add_convolutions(state, [equal for equal in others if _is_convolution(equal)], weights, sums, tally)
-            others = [equal for equal in others if not _is_convolution(equal)]
-        for equal in others:
+        for equal in (equal for equal in alike if not equal[0].is_a(*SHARED)):
             _add(state, equal, weights, sums, tally)
     states.append(sums[-1].total(states[-1]))
     nodes = [node.view(*node.shape[:-1], len(cells), -1) for node in states[INPUTS:]]
     return torch.cat(nodes, dim=-1).flatten(-2)
 
 
-def _alike(cells: Sequence[Cell], leaving: Leaving, weights: Weights) -> list[list[Edge]]:
+def _alike(cells: Sequence[Cell], leaving: Leaving, weights: Weights) -> list[Sequence[Edge]]:
     """The computed operations on edges that leave a state, those of one name together; zeros left out."""
     names = cells[0].operations
     groups = {name: list[Edge]() for name in names}  # in one order, whatever is computed
@@ -89,10 +87,6 @@ def _alike(cells: Sequence[Cell], leaving: Leaving, weights: Weights) -> list[li
             if weights.computed[edge][index] and not isinstance(modules[0], Zero):
                 groups[names[index]].append(Edge(modules, node, edge * len(names) + index))
     return [alike for alike in groups.values() if alike]
-
-
-def _is_convolution(alike: Sequence[Edge]) -> bool:
-    return alike[0].is_a(*DEPTHWISE_FIRST)
 
 
 def _add(state: State, alike: Sequence[Edge], weights: Weights, sums: Sequence[Sum], tally: Tally) -> None:

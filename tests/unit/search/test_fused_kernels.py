@@ -37,7 +37,7 @@ SMALL = SearchSpace("small", ("dil_conv_3x3", "sep_conv_3x3"), ("none", "skip_co
 def forget_triton() -> dict[str, Any]:
     """Have it and what uses it imported anew, but for its compiled part; gives what was imported."""
     names = [name for name in sys.modules if name.partition(".")[0] == "triton" and not name.startswith("triton._C")]
-    for name in ("kernels", "fused"):
+    for name in ("kernels", "mixing", "fused"):
         vars(backend).pop(name, None)  # else `from dropnas.search.triton import kernels` finds the old one
         names += [each for each in [f"{backend.__name__}.{name}"] if each in sys.modules]
     return {name: sys.modules.pop(name) for name in names}
