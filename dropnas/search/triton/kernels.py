@@ -21,6 +21,8 @@ beyond is masked. TYPE is that of the sums.
 import triton
 import triton.language as tl
 
+NOWHERE = tl.constexpr(2**20)  # a row on no map, and so far that no tap leads back
+
 # Arguments for whose values no kernel is compiled anew: else one search, two and sixteen would have kernels each.
 COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
 
@@ -53,6 +55,19 @@ def rectified(values, scale, shift, NORMED: tl.constexpr):
 def offset_of(tap, size, dilation):
     """Rows and columns from a pixel of the answer to the one that a tap reads."""
     return (tap // size - size // 2) * dilation, (tap % size - size // 2) * dilation
+
+
+@triton.jit
+def next_offset(down, right, corner, dilation):
+    """The same of the next tap; those of the first one are (corner, corner). It saves a division."""
+    is_last = right == -corner
+    return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
+
+
+@triton.jit
+def is_on(row, column, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
+    """Whether there is such a pixel; one comparison a side, since what is negative is large without a sign."""
+    return (row.to(tl.uint32) < HEIGHT) & (column.to(tl.uint32) < WIDTH)
 
 
 @triton.jit
@@ -120,16 +135,19 @@ def convolve(
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     inside, exists, source = pixel < pixels, (channel < C)[None, :], group % sources
     image, row, column = pixel // (ROWS * COLUMNS), pixel // COLUMNS % ROWS * STRIDE, pixel % COLUMNS * STRIDE
+    middle = ((image * HEIGHT + row) * WIDTH + column)[:, None] * step + channel[None, :]
+    row = tl.where(inside, row, NOWHERE)
     scale, shift = norm_of(mean, inverse, source, channel, C, TYPE, NORMED)
     total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
+    corner = -(size // 2) * dilation
+    down, right = corner, corner
     for tap in tl.range(0, size * size, num_stages=1):
-        down, right = offset_of(tap, size, dilation)
-        above, left = row + down, column + right
-        here = inside & (above >= 0) & (above < HEIGHT) & (left >= 0) & (left < WIDTH)
-        index = ((image * HEIGHT + above) * WIDTH + left)[:, None] * step + channel[None, :]
-        values = tl.load(maps + source * apart + index, mask=here[:, None] & exists, other=float("-inf"))
+        here = is_on(row + down, column + right, HEIGHT, WIDTH)[:, None] & exists
+        of_tap = maps + source * apart + (down * WIDTH + right) * step
+        values = tl.load(of_tap + middle, mask=here, other=float("-inf"))
         matrix = matrix_of(dense, first + tap, channel, C)
         total = tl.dot(rectified(values, scale, shift, NORMED), matrix, total, input_precision=PRECISION)
+        down, right = next_offset(down, right, corner, dilation)
     here, values = inside[:, None] & exists, total.to(answer.dtype.element_ty)
     tl.store(answer + (group * pixels + pixel[:, None]) * C + channel[None, :], values, mask=here)
     note(values.to(TYPE), here, means, squares, group, tile, pixels, channel, C, BLOCK)
@@ -180,8 +198,8 @@ def some_tiles(values, group, first, pixels, tiles, channel, C: tl.constexpr, BL
 
 @triton.jit
 def answers_at(above, left, STRIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Whether there is a pixel of the answer for which a tap reads row `above` and column `left` without it, and which."""
-    met = (above >= 0) & (left >= 0) & (above < ROWS * STRIDE) & (left < COLUMNS * STRIDE)
+    """Whether an answer's pixel has its middle at this row and column of the maps, and which of the image's."""
+    met = is_on(above, left, ROWS * STRIDE, COLUMNS * STRIDE)
     if STRIDE > 1:
         met = met & (above % STRIDE == 0) & (left % STRIDE == 0)
     return met, above // STRIDE * COLUMNS + left // STRIDE
@@ -201,26 +219,30 @@ def back_to_dense(
     chunk, part = chunks + tl.program_id(0) * 2, tl.program_id(1)
     group, begin = tl.load(chunk).to(tl.int64), tl.load(chunk + 1)
     size, dilation, first = tl.load(layers + group * 5), tl.load(layers + group * 5 + 1), tl.load(layers + group * 5 + 2)
-    column_of = tl.arange(0, TAPS * WIDE)
-    tap, out = begin + column_of // WIDE, column_of % WIDE
-    down, right = offset_of(tap, size, dilation)
-    exists = ((tap < size * size) & (out < C))[None, :]
+    line = tl.arange(0, TAPS * WIDE)
+    tap, out = begin + line // WIDE, line % WIDE
+    exists, down_right = (tap < size * size) & (out < C), offset_of(tap, size, dilation)
+    down, right = tl.where(exists, down_right[0], -NOWHERE), down_right[1]
     channel, source = tl.program_id(2) * SLICE + tl.arange(0, SLICE), group % sources
     scale, shift = norm_of(mean, inverse, source, channel, C, TYPE, NORMED)
-    total = tl.zeros((SLICE, TAPS * WIDE), dtype=TYPE)
+    total = tl.zeros((TAPS * WIDE, SLICE), dtype=TYPE)
     for tile in tl.range(part, tiles, tl.num_programs(1), num_stages=1):
         pixel = tile * BLOCK + tl.arange(0, BLOCK)
+        inside = pixel < pixels
         image, row, column = pixel // (HEIGHT * WIDTH), pixel // WIDTH % HEIGHT, pixel % WIDTH
-        here = (pixel < pixels)[:, None] & (channel < C)[None, :]
-        index = source * apart + pixel[:, None].to(tl.int64) * step + channel[None, :]
-        values = tl.load(maps + index, mask=here, other=float("-inf"))
-        values = tl.trans(rectified(values, scale, shift, NORMED))
+        here = inside[:, None] & (channel < C)[None, :]
+        values = tl.load(maps + source * apart + pixel[:, None] * step + channel[None, :], mask=here, other=0.0)
+        row = tl.where(inside, row, NOWHERE)
         met, at = answers_at(row[:, None] - down[None, :], column[:, None] - right[None, :], STRIDE, ROWS, COLUMNS)
-        index = (group * outputs + image[:, None] * (ROWS * COLUMNS) + at) * C + out[None, :]
-        gradient = tl.load(upstream + index, mask=met & exists & (pixel < pixels)[:, None], other=0.0)
-        total = tl.dot(values, gradient, total, input_precision=PRECISION)
-    index = ((part * matrices + first + tap[None, :]) * C + channel[:, None]) * C + out[None, :]
-    tl.store(of_dense + index, total, mask=exists & (channel < C)[:, None])
+        if STRIDE == 1:
+            at = pixel[:, None] - (down * COLUMNS + right)[None, :]
+        else:
+            at += image[:, None] * (ROWS * COLUMNS)
+        gradient = tl.load(upstream + group * outputs * C + at * C + out[None, :], mask=met, other=0.0)
+        values = rectified(values, scale, shift, NORMED)  # beyond the last pixel the gradient is 0
+        total = tl.dot(tl.trans(gradient), values, total, input_precision=PRECISION)
+    index = ((part * matrices + first + tap[:, None]) * C + channel[None, :]) * C + out[:, None]
+    tl.store(of_dense + index, total, mask=exists[:, None] & (channel < C)[None, :])
 
 
 @triton.jit(do_not_specialize=COUNTS)
@@ -240,18 +262,25 @@ def back_to_maps(
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     inside, exists = pixel < pixels, (channel < C)[None, :]
     image, row, column = pixel // (HEIGHT * WIDTH), pixel // WIDTH % HEIGHT, pixel % WIDTH
+    row = tl.where(inside, row, NOWHERE)
     total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
     for reader in range(0, readers):
         group = reader * sources + source
         layer = layers + group * 5
         size, dilation, first = tl.load(layer), tl.load(layer + 1), tl.load(layer + 2)
+        corner = -(size // 2) * dilation
+        down, right = corner, corner
         for tap in tl.range(0, size * size, num_stages=1):
-            down, right = offset_of(tap, size, dilation)
             met, at = answers_at(row - down, column - right, STRIDE, ROWS, COLUMNS)
-            index = (group * outputs + image * (ROWS * COLUMNS) + at)[:, None] * C + channel[None, :]
-            gradient = tl.load(upstream + index, mask=(inside & met)[:, None] & exists, other=0.0)
+            if STRIDE == 1:
+                at = pixel - (down * COLUMNS + right)
+            else:
+                at += image * (ROWS * COLUMNS)
+            index = group * outputs * C + at[:, None] * C + channel[None, :]
+            gradient = tl.load(upstream + index, mask=met[:, None] & exists, other=0.0)
             matrix = tl.trans(matrix_of(dense, first + tap, channel, C))
             total = tl.dot(gradient, matrix, total, input_precision=PRECISION)
+            down, right = next_offset(down, right, corner, dilation)
     here = inside[:, None] & exists
     index = source * apart + pixel[:, None].to(tl.int64) * step + channel[None, :]
     scale, shift = norm_of(mean, inverse, source, channel, C, TYPE, NORMED)
