@@ -25,7 +25,7 @@ from dropnas.search.engine.blocks import (
 from dropnas.search.engine.depthwise import depthwise
 from dropnas.search.engine.edges import LEAVING, Edge, Leaving, State, Sum, steps
 from dropnas.search.engine.mixing_weights import Weights, Whole
-from dropnas.search.engine.parameter_free import spread
+from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import Tally
 from dropnas.search.supernet import Cell
 from dropnas.search.triton.fused_edges import add_edges
@@ -143,7 +143,7 @@ def _add_shared(
     kinds = [names[alike[0].place % len(names)] for alike in shared]
     entries = [[_places(names, kind, nodes[node]) for kind in kinds] for node in sorted(nodes)]
     maps = [_answer(state, alike, tally) for alike in shared]
-    for node, mixed in zip(sorted(nodes), spread(weights.matrix(entries), maps), strict=True):
+    for node, mixed in zip(sorted(nodes), mix_parameter_free(weights.matrix(entries), maps), strict=True):
         sums[node].add(mixed)
 
 

@@ -28,6 +28,9 @@ PROGRAMS = 256  # that a launch has, if it can; an H100 has 132 processors
 EDGES = 4  # that leave a state, at most
 
 
+Norm = tuple[Tensor, ...] | tuple[None, None]  # mean and 1 / deviation
+
+
 class Kind(NamedTuple):
     """Convolutions of one kind, one on each edge; a separable one is applied twice, each time with a batch norm."""
 
@@ -87,7 +90,7 @@ class _Mixed(torch.autograd.Function):
         ctx: Any, leaving: Leaving, state: Tensor, joined: Tensor, again: Tensor, weights: Tensor, *before: Tensor
     ) -> tuple[Tensor, ...]:
         plan, state = _Plan(state, leaving), state.contiguous()
-        answers, statistics, chosen, *dense = plan.answer(state, joined, again)
+        answers, statistics, chosen, dense = plan.answer(state, joined, again)
         out = [state.new_empty(plan.shape) for _ in range(leaving.edges)]
         mixing.mix[plan.grid(plan.alike)](
             state if leaving.skip else None, answers[plan.again :], *statistics[:2, plan.again :], weights,
@@ -107,10 +110,9 @@ class _Mixed(torch.autograd.Function):
         plan: _Plan = ctx.plan
         upstream = [gradient.contiguous() for gradient in gradients[:-2]]
         of_answers, of_weights = plan.back_to_answers(state, weights, answers, statistics, upstream)
-        of_again = plan.second.back(
-            answers[: plan.again], statistics[:2, : plan.again], again, dense[1], of_answers[plan.first.groups :], None,
-            of_answers[: plan.again],
-        )  # fmt: skip
+        source, norm = answers[: plan.again], tuple(statistics[:2, : plan.again])
+        of_source, of_second = of_answers[: plan.again], of_answers[plan.first.groups :]
+        of_again = plan.second.back(source, norm, again, dense[1], of_second, None, of_source)
         straight = plan.back_to_pooled(of_answers, chosen, weights, upstream)
         in_state = torch.empty_like(state)
         of_joined = plan.first.back(state, (None, None), joined, dense[0], of_answers, straight, in_state)
@@ -155,20 +157,22 @@ class _Plan:
         """Room for sums."""
         return self.like.new_empty(shape)
 
-    def answer(self, state: Tensor, joined: Tensor, again: Tensor) -> tuple[Tensor | None, ...]:
+    def answer(
+        self, state: Tensor, joined: Tensor, again: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
         """Answers before their batch norms, their statistics, which pixels were the maxima, and the dense matrices."""
         begin, seeds = self.first.groups, self.leaving.seeds
         end = begin + self.again
         images, rows, columns, _ = self.shape
         answers = state.new_empty(end + sum(self.leaving.pools) * seeds, images, rows, columns, self.channels)
-        tiles, statistics = self.wide(2, *self.grid(len(answers)), self.channels), self.wide(3, len(answers), self.channels)
+        tiles, statistics = (
+            self.wide(2, *self.grid(len(answers)), self.channels),
+            self.wide(3, len(answers), self.channels),
+        )
         dense = [self.first.run(state, (None, None), joined, answers[:begin], tiles[:, :begin])]
         self._combine(tiles[:, :begin], statistics[:, :begin])
-        dense.append(
-            self.second.run(
-                answers[: self.again], statistics[:2, : self.again], again, answers[begin:end], tiles[:, begin:end]
-            )
-        )
+        source, norm = answers[: self.again], tuple(statistics[:2, : self.again])
+        dense.append(self.second.run(source, norm, again, answers[begin:end], tiles[:, begin:end]))
         chosen = None
         if any(self.leaving.pools):
             chosen = torch.empty_like(answers[end : end + seeds], dtype=torch.uint8) if self.leaving.pools[0] else None
@@ -177,7 +181,7 @@ class _Plan:
                 **self.pools, **self.sides, **self.constants,
             )  # fmt: skip
         self._combine(tiles[:, begin:], statistics[:, begin:])
-        return answers, statistics, chosen, *dense
+        return answers, statistics, chosen, dense
 
     def _combine(self, tiles: Tensor, statistics: Tensor) -> None:
         if len(tiles[0]):
@@ -198,14 +202,14 @@ class _Plan:
             *self.counts, **self.operations, **self.constants,
         )  # fmt: skip
         totals = sums.sum(0)
-        launches = [(mixing.back_to_answers, parts[0], grid, {})]
-        if any(leaving.pools):
-            launches.append((mixing.back_to_pools, parts[1], self.grid(leaving.seeds), {"EDGES": leaving.edges}))
-        for kernel, part, programs, more in launches:
-            kernel[programs](
-                answers[part], *statistics[:2, part], weights, *gradients, totals, of_answers[part],
-                *self.counts, **self.operations, **more, **self.constants,
-            )  # fmt: skip
+        for kernel, part, groups in zip(
+            (mixing.back_to_answers, mixing.back_to_pools), parts, (self.alike, leaving.seeds), strict=True
+        ):
+            if len(answers[part]):
+                kernel[self.grid(groups)](
+                    answers[part], *statistics[:2, part], weights, *gradients, totals, of_answers[part],
+                    *self.counts, **self.operations, EDGES=leaving.edges, **self.constants,
+                )  # fmt: skip
         return of_answers, totals[:-1].sum(-1)
 
     def back_to_pooled(
@@ -250,7 +254,7 @@ class _Stage:
             "num_warps": WARPS,
         }
 
-    def run(self, maps: Tensor, norm: Sequence[Tensor | None], joined: Tensor, answers: Tensor, tiles: Tensor) -> Tensor:
+    def run(self, maps: Tensor, norm: Norm, joined: Tensor, answers: Tensor, tiles: Tensor) -> Tensor:
         """Convolve; gives the dense matrices."""
         dense = maps.new_empty(self.matrices, self.plan.channels, self.plan.channels)
         if self.groups:
@@ -268,7 +272,7 @@ class _Stage:
     def back(
         self,
         maps: Tensor,
-        norm: Sequence[Tensor | None],
+        norm: Norm,
         joined: Tensor,
         dense: Tensor,
         upstream: Tensor,
@@ -282,9 +286,7 @@ class _Stage:
             self._back_to_maps(maps, norm, dense, upstream[: self.groups], straight, of_maps)
         return of_joined
 
-    def _back_to_joined(
-        self, maps: Tensor, norm: Sequence[Tensor | None], joined: Tensor, upstream: Tensor, of_joined: Tensor
-    ) -> None:
+    def _back_to_joined(self, maps: Tensor, norm: Norm, joined: Tensor, upstream: Tensor, of_joined: Tensor) -> None:
         plan, room = self.plan, self.weights["WIDE"]
         part, block = min(room, SLICE), max(LEAST, VALUES // room)
         tiles = plan.grid(1, self.inputs, block)[1]
@@ -300,7 +302,7 @@ class _Stage:
     def _back_to_maps(
         self,
         maps: Tensor,
-        norm: Sequence[Tensor | None],
+        norm: Norm,
         dense: Tensor,
         upstream: Tensor,
         straight: Tensor | None,

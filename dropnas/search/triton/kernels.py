@@ -52,6 +52,12 @@ def rectified(values, scale, shift, NORMED: tl.constexpr):
 
 
 @triton.jit
+def layer_of(layers, group):
+    """Side and dilation of an operation's kernel, and its first matrix."""
+    return tl.load(layers + group * 5), tl.load(layers + group * 5 + 1), tl.load(layers + group * 5 + 2)
+
+
+@triton.jit
 def offset_of(tap, size, dilation):
     """Rows and columns from a pixel of the answer to the one that a tap reads."""
     return (tap // size - size // 2) * dilation, (tap % size - size // 2) * dilation
@@ -79,8 +85,8 @@ def matrix_of(dense, number, channel, C: tl.constexpr):
 
 @triton.jit
 def weights_of(joined, layers, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr):
-    """Of some channels read by an operation: indices and values of taps (TAPS, PART) and pointwise weights (PART, WIDE);
-    the first matrix and the indices in a matrix.
+    """Of some channels that an operation reads: taps (TAPS, PART) and pointwise weights (PART, WIDE), each with indices
+    and mask; indices and mask of its matrices (TAPS, PART, WIDE).
     """
     layer = layers + tl.program_id(0) * 5
     size, first = tl.load(layer), tl.load(layer + 2)
@@ -131,7 +137,7 @@ def convolve(
 ):  # fmt: skip
     """Batch norm, ReLU and convolution; of each tile the means and squared deviations."""
     group, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    size, dilation, first = tl.load(layers + group * 5), tl.load(layers + group * 5 + 1), tl.load(layers + group * 5 + 2)
+    size, dilation, first = layer_of(layers, group)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     inside, exists, source = pixel < pixels, (channel < C)[None, :], group % sources
     image, row, column = pixel // (ROWS * COLUMNS), pixel // COLUMNS % ROWS * STRIDE, pixel % COLUMNS * STRIDE
@@ -218,7 +224,7 @@ def back_to_dense(
     """
     chunk, part = chunks + tl.program_id(0) * 2, tl.program_id(1)
     group, begin = tl.load(chunk).to(tl.int64), tl.load(chunk + 1)
-    size, dilation, first = tl.load(layers + group * 5), tl.load(layers + group * 5 + 1), tl.load(layers + group * 5 + 2)
+    size, dilation, first = layer_of(layers, group)
     line = tl.arange(0, TAPS * WIDE)
     tap, out = begin + line // WIDE, line % WIDE
     exists, down_right = (tap < size * size) & (out < C), offset_of(tap, size, dilation)
@@ -266,8 +272,7 @@ def back_to_maps(
     total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
     for reader in range(0, readers):
         group = reader * sources + source
-        layer = layers + group * 5
-        size, dilation, first = tl.load(layer), tl.load(layer + 1), tl.load(layer + 2)
+        size, dilation, first = layer_of(layers, group)
         corner = -(size // 2) * dilation
         down, right = corner, corner
         for tap in tl.range(0, size * size, num_stages=1):

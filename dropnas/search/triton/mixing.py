@@ -176,7 +176,8 @@ def back_to_weights(
 @triton.jit(do_not_specialize=COUNTS)
 def back_to_answers(
     answers, mean, inverse, weights, upstream0, upstream1, upstream2, upstream3, totals, of_answers,
-    pixels, alike, seeds, CONVOLUTIONS: tl.constexpr, POOLS: tl.constexpr, SKIP: tl.constexpr,
+    pixels, alike, seeds,
+    CONVOLUTIONS: tl.constexpr, POOLS: tl.constexpr, SKIP: tl.constexpr, EDGES: tl.constexpr,
     C: tl.constexpr, TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The derivatives in the convolutions' answers before their batch norms; totals are `sums` over all tiles."""
@@ -217,4 +218,5 @@ def back_to_pools(
             slope += of_channels(totals, (CONVOLUTIONS + kind) * alike + group, channel, C, TYPE) * weight
         scale = of_channels(inverse, operation, channel, C, TYPE)
         change = (total - (level / pixels)[None, :] - values * (slope / pixels)[None, :]) * scale[None, :]
-        tl.store(of_pools + operation.to(tl.int64) * pixels * C + of_one, change.to(of_pools.dtype.element_ty), mask=here)
+        change = change.to(of_pools.dtype.element_ty)
+        tl.store(of_pools + operation.to(tl.int64) * pixels * C + of_one, change, mask=here)
