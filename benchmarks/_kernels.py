@@ -29,6 +29,8 @@ LOOKING_WHERE_DETERMINISTIC = {
     *("index_put", "index_put_", "_index_put_impl_", "index_copy", "index_copy_", "index_add", "index_add_", "put_"),
     *("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_"),
 }
+PRODUCTS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # and which argument is the left matrix
+THIN, LONG = 8, 100_000  # products with a side below and an inner dimension above these are slow in libraries
 SMALL = 10**6  # bytes; a kernel that moves less takes the time of its start
 
 
@@ -41,6 +43,7 @@ class Kernels(TorchDispatchMode):
         super().__init__()
         self.kernels: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
+        self.thin: Counter[str] = Counter()
         self.small = 0
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -53,9 +56,16 @@ class Kernels(TorchDispatchMode):
         devices = {tensor.device.type for tensor in (*given, *made) if tensor.dim() or tensor.device.type != "cpu"}
         if len(devices) > 1:
             raise AssertionError(f"{name} mixes devices: {sorted(devices)}")
+        if name in PRODUCTS:
+            self._note_product(*args[PRODUCTS[name] :][:2])
         if name not in VIEWS:
             self.count(name, sum(tensor.nbytes for tensor in (*given, *made)))
         return answer
+
+    def _note_product(self, left: Tensor, right: Tensor) -> None:
+        (rows, inner), columns = left.shape[-2:], right.shape[-1]
+        if min(rows, columns) < THIN and inner > LONG:
+            self.thin[f"{rows} x {inner} x {columns}"] += 1
 
     def count(self, name: str, moved: int) -> None:
         """One kernel more."""

@@ -208,7 +208,7 @@ class _Plan:
             if len(answers[part]):
                 kernel[self.grid(groups)](
                     answers[part], *statistics[:2, part], weights, *gradients, totals, of_answers[part],
-                    *self.counts, **self.operations, EDGES=leaving.edges, **self.constants,
+                    *self.counts, **self.operations, **self.constants,
                 )  # fmt: skip
         return of_answers, totals[:-1].sum(-1)
 
@@ -223,7 +223,7 @@ class _Plan:
         found = of_answers.new_empty(images, self.sides["HEIGHT"], self.sides["WIDTH"], channels)
         mixing.back_to_pooled[self.grid(leaving.seeds, self.inputs)](
             of_answers[self.first.groups + self.again :], chosen, weights[-1], *_four(upstream), found, self.inputs,
-            *self.counts, **self.pools, SKIP=leaving.skip, EDGES=leaving.edges, **self.sides, **self.constants,
+            *self.counts, **self.pools, SKIP=leaving.skip, **self.sides, **self.constants,
         )  # fmt: skip
         return found
 

@@ -82,7 +82,7 @@ def counts(row, column, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
 @triton.jit(do_not_specialize=COUNTS)
 def back_to_pooled(
     gradient, chosen, weights, upstream0, upstream1, upstream2, upstream3, of_state, pixels, outputs, alike, seeds,
-    MAXIMUM: tl.constexpr, AVERAGE: tl.constexpr, SKIP: tl.constexpr, EDGES: tl.constexpr,
+    MAXIMUM: tl.constexpr, AVERAGE: tl.constexpr, SKIP: tl.constexpr,
     C: tl.constexpr, STRIDE: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
@@ -105,7 +105,7 @@ def back_to_pooled(
                 values = tl.load(gradient + MAXIMUM * seeds * outputs * C + reached, mask=met, other=0.0).to(TYPE)
                 total += tl.where(met, values / counts(above, left, HEIGHT, WIDTH)[:, None], 0.0)
     if SKIP:
-        for edge in tl.static_range(EDGES):
+        for edge in range(alike // seeds):
             values = tl.load(of_edge(edge, upstream0, upstream1, upstream2, upstream3) + index, mask=here, other=0.0)
             total += values.to(TYPE) * tl.load(weights + edge * seeds + seed)
     tl.store(of_state + index, total.to(of_state.dtype.element_ty), mask=here)
@@ -177,7 +177,7 @@ def back_to_weights(
 def back_to_answers(
     answers, mean, inverse, weights, upstream0, upstream1, upstream2, upstream3, totals, of_answers,
     pixels, alike, seeds,
-    CONVOLUTIONS: tl.constexpr, POOLS: tl.constexpr, SKIP: tl.constexpr, EDGES: tl.constexpr,
+    CONVOLUTIONS: tl.constexpr, POOLS: tl.constexpr, SKIP: tl.constexpr,
     C: tl.constexpr, TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The derivatives in the convolutions' answers before their batch norms; totals are `sums` over all tiles."""
@@ -199,7 +199,7 @@ def back_to_answers(
 @triton.jit(do_not_specialize=COUNTS)
 def back_to_pools(
     pools, mean, inverse, weights, upstream0, upstream1, upstream2, upstream3, totals, of_pools, pixels, alike, seeds,
-    CONVOLUTIONS: tl.constexpr, POOLS: tl.constexpr, SKIP: tl.constexpr, EDGES: tl.constexpr,
+    CONVOLUTIONS: tl.constexpr, POOLS: tl.constexpr, SKIP: tl.constexpr,
     C: tl.constexpr, TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The same of the pools, summed over the edges; the first five are of the pools only."""
@@ -209,7 +209,7 @@ def back_to_pools(
         operation = kind * seeds + seed
         values = normal(pools, mean, inverse, operation, of_one, here, pixels, channel, C, TYPE)
         total, level, slope = tl.zeros((BLOCK, WIDE), TYPE), tl.zeros((WIDE,), TYPE), tl.zeros((WIDE,), TYPE)
-        for edge in tl.static_range(EDGES):
+        for edge in range(alike // seeds):
             group = edge * seeds + seed
             weight = tl.load(weights + (CONVOLUTIONS + kind) * alike + group)
             gradient = tl.load(of_edge(edge, upstream0, upstream1, upstream2, upstream3) + of_all, mask=here, other=0.0)
