@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from dropnas.search.triton import kernels, mixing
 
-BYTES = 8192  # of a tile of maps: so many that a program keeps its numbers in registers
+TILE = 4096  # values of a tile of maps: so many that a program keeps its numbers in registers
 LEAST = 16  # rows and columns of a matrix product of Triton's
 TILES = 64  # of which statistics are read at once
 WARPS = 4  # of a program
@@ -136,7 +136,7 @@ class _Plan:
         self.inputs, self.outputs = images * height * width, images * rows * columns
         self.like = state.new_empty(0, dtype=torch.float64 if doubles else torch.float32)
         room = max(LEAST, triton.next_power_of_2(self.channels))
-        self.block: int = max(LEAST, BYTES // state.itemsize // room)
+        self.block: int = max(LEAST, TILE // (4 if doubles else 1) // room)
         self.constants = {"C": self.channels, "TYPE": tl.float64 if doubles else tl.float32, "WIDE": room}
         self.constants |= {"BLOCK": self.block, "num_warps": WARPS}
         self.sides = {"STRIDE": leaving.stride, "HEIGHT": height, "WIDTH": width, "ROWS": rows, "COLUMNS": columns}
