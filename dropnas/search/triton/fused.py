@@ -94,7 +94,7 @@ class _Mixed(torch.autograd.Function):
         out = [state.new_empty(plan.shape) for _ in range(leaving.edges)]
         mixing.mix[plan.grid(plan.alike)](
             state if leaving.skip else None, answers[plan.again :], *statistics[:2, plan.again :], weights,
-            *_four(before), *_four(out), *plan.counts, **plan.operations, ADDED=bool(before), **plan.constants,
+            *_four([maps.contiguous() for maps in before]), *_four(out), *plan.counts, **plan.operations, ADDED=bool(before), **plan.constants,
         )  # fmt: skip
         ctx.save_for_backward(state, joined, again, weights, answers, statistics, chosen, *dense)
         ctx.plan, ctx.before = plan, len(before)
