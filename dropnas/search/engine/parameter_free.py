@@ -70,7 +70,9 @@ def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
     parts, product = (gcd(rows.shape[2], PARTS), -1), torch.bmm
     if rows.dtype != wide:
         product = partial(torch.bmm, out_dtype=wide)  # else each part is rounded
-    left, right = (each.view(*each.shape[:2], *parts).transpose(1, 2) for each in (rows, others))  # (K, parts, ..., values)
+    left, right = (
+        each.view(*each.shape[:2], *parts).transpose(1, 2) for each in (rows, others)
+    )  # (K, parts, ..., values)
     return torch.stack([product(*of_one).sum(0) for of_one in zip(left, right.transpose(2, 3), strict=True)])
 
 

@@ -22,13 +22,10 @@ TILE = 4096  # values of a tile of maps: so many that a program keeps its number
 LEAST = 16  # rows and columns of a matrix product of Triton's
 TILES = 64  # of which statistics are read at once
 WARPS = 4  # of a program
-VALUES = 2048  # of a tile that is summed up for weights, and of weights that a program makes
+VALUES = 2048  # of a tile that is summed up for weights
 SLICE = 64  # channels that a program sums up for; of more there are several programs
 PROGRAMS = 256  # that a launch has, if it can; an H100 has 132 processors
 EDGES = 4  # that leave a state, at most
-
-
-Norm = tuple[Tensor, ...] | tuple[None, None]  # mean and 1 / deviation
 
 
 class Kind(NamedTuple):
@@ -56,6 +53,14 @@ class Leaving(NamedTuple):
     pools: tuple[bool, bool]
     skip: bool
     epsilon: float
+
+
+class Read(NamedTuple):
+    """What convolutions read; maps that are normalised first have a mean and 1 / deviation, (G, C)."""
+
+    maps: Tensor
+    mean: Tensor | None = None
+    inverse: Tensor | None = None
 
 
 class Mixed(NamedTuple):
@@ -94,7 +99,8 @@ class _Mixed(torch.autograd.Function):
         out = [state.new_empty(plan.shape) for _ in range(leaving.edges)]
         mixing.mix[plan.grid(plan.alike)](
             state if leaving.skip else None, answers[plan.again :], *statistics[:2, plan.again :], weights,
-            *_four([maps.contiguous() for maps in before]), *_four(out), *plan.counts, **plan.operations, ADDED=bool(before), **plan.constants,
+            *_four([maps.contiguous() for maps in before]), *_four(out), *plan.counts,
+            **plan.operations, ADDED=bool(before), **plan.constants,
         )  # fmt: skip
         ctx.save_for_backward(state, joined, again, weights, answers, statistics, chosen, *dense)
         ctx.plan, ctx.before = plan, len(before)
@@ -110,12 +116,10 @@ class _Mixed(torch.autograd.Function):
         plan: _Plan = ctx.plan
         upstream = [gradient.contiguous() for gradient in gradients[:-2]]
         of_answers, of_weights = plan.back_to_answers(state, weights, answers, statistics, upstream)
-        source, norm = answers[: plan.again], tuple(statistics[:2, : plan.again])
-        of_source, of_second = of_answers[: plan.again], of_answers[plan.first.groups :]
-        of_again = plan.second.back(source, norm, again, dense[1], of_second, None, of_source)
-        straight = plan.back_to_pooled(of_answers, chosen, weights, upstream)
-        in_state = torch.empty_like(state)
-        of_joined = plan.first.back(state, (None, None), joined, dense[0], of_answers, straight, in_state)
+        read, of_read = plan.read_again(answers, statistics), of_answers[: plan.again]
+        of_again = plan.second.back(read, again, dense[1], of_answers[plan.first.groups :], None, of_read)
+        straight, in_state = plan.back_to_pooled(of_answers, chosen, weights, upstream), torch.empty_like(state)
+        of_joined = plan.first.back(Read(state), joined, dense[0], of_answers, straight, in_state)
         return None, in_state, of_joined, of_again, of_weights, *(upstream if ctx.before else ())
 
 
@@ -157,22 +161,21 @@ class _Plan:
         """Room for sums."""
         return self.like.new_empty(shape)
 
-    def answer(
-        self, state: Tensor, joined: Tensor, again: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
+    def read_again(self, answers: Tensor, statistics: Tensor) -> Read:
+        """What the second convolutions read."""
+        return Read(answers[: self.again], *statistics[:2, : self.again])
+
+    def answer(self, state: Tensor, *joined: Tensor) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
         """Answers before their batch norms, their statistics, which pixels were the maxima, and the dense matrices."""
         begin, seeds = self.first.groups, self.leaving.seeds
         end = begin + self.again
-        images, rows, columns, _ = self.shape
-        answers = state.new_empty(end + sum(self.leaving.pools) * seeds, images, rows, columns, self.channels)
-        tiles, statistics = (
-            self.wide(2, *self.grid(len(answers)), self.channels),
-            self.wide(3, len(answers), self.channels),
-        )
-        dense = [self.first.run(state, (None, None), joined, answers[:begin], tiles[:, :begin])]
+        answers = state.new_empty(end + sum(self.leaving.pools) * seeds, *self.shape[:3], self.channels)
+        tiles = self.wide(2, *self.grid(len(answers)), self.channels)
+        statistics = self.wide(3, len(answers), self.channels)
+        dense = [self.first.run(Read(state), joined[0], answers[:begin], tiles[:, :begin])]
         self._combine(tiles[:, :begin], statistics[:, :begin])
-        source, norm = answers[: self.again], tuple(statistics[:2, : self.again])
-        dense.append(self.second.run(source, norm, again, answers[begin:end], tiles[:, begin:end]))
+        again = self.read_again(answers, statistics)
+        dense.append(self.second.run(again, joined[1], answers[begin:end], tiles[:, begin:end]))
         chosen = None
         if any(self.leaving.pools):
             chosen = torch.empty_like(answers[end : end + seeds], dtype=torch.uint8) if self.leaving.pools[0] else None
@@ -246,21 +249,17 @@ class _Stage:
         self.parts = max(4, 256 // room)  # of the tiles; the same for any number of groups
         self.layers, self.chunks, self.matrices = _layers(kinds, plan.alike, channels, self.at_once, plan.like.device)
         largest = max((kind.size for kind in kinds), default=1)
-        self.weights = {
-            "C": channels,
-            "WIDE": room,
-            "TAPS": triton.next_power_of_2(largest**2),
-            "PART": max(1, VALUES * 4 // room // triton.next_power_of_2(largest**2)),
-            "num_warps": WARPS,
-        }
+        taps = triton.next_power_of_2(largest**2)
+        self.weights = {"C": channels, "WIDE": room, "TAPS": taps, "PART": max(1, 2 * TILE // room // taps)}
+        self.weights["num_warps"] = WARPS
 
-    def run(self, maps: Tensor, norm: Norm, joined: Tensor, answers: Tensor, tiles: Tensor) -> Tensor:
+    def run(self, read: Read, joined: Tensor, answers: Tensor, tiles: Tensor) -> Tensor:
         """Convolve; gives the dense matrices."""
-        dense = maps.new_empty(self.matrices, self.plan.channels, self.plan.channels)
+        dense = read.maps.new_empty(self.matrices, self.plan.channels, self.plan.channels)
         if self.groups:
             kernels.make_dense[self._slices](joined, self.layers, dense, **self.weights)
             kernels.convolve[self.plan.grid(self.groups)](
-                maps, *norm, dense, self.layers, answers, *tiles, self.plan.outputs, self.sources, *self.strides,
+                *read, dense, self.layers, answers, *tiles, self.plan.outputs, self.sources, *self.strides,
                 **self.constants,
             )  # fmt: skip
         return dense
@@ -270,29 +269,22 @@ class _Stage:
         return self.groups, -(-self.plan.channels // self.weights["PART"])
 
     def back(
-        self,
-        maps: Tensor,
-        norm: Norm,
-        joined: Tensor,
-        dense: Tensor,
-        upstream: Tensor,
-        straight: Tensor | None,
-        of_maps: Tensor,
+        self, read: Read, joined: Tensor, dense: Tensor, upstream: Tensor, straight: Tensor | None, of_maps: Tensor
     ) -> Tensor:
         """Write the derivative in the maps, `straight` added, to of_maps; gives that in the weights."""
         of_joined = torch.empty_like(joined)
         if self.groups:
-            self._back_to_joined(maps, norm, joined, upstream[: self.groups], of_joined)
-            self._back_to_maps(maps, norm, dense, upstream[: self.groups], straight, of_maps)
+            self._back_to_joined(read, joined, upstream[: self.groups], of_joined)
+            self._back_to_maps(read, dense, upstream[: self.groups], straight, of_maps)
         return of_joined
 
-    def _back_to_joined(self, maps: Tensor, norm: Norm, joined: Tensor, upstream: Tensor, of_joined: Tensor) -> None:
+    def _back_to_joined(self, read: Read, joined: Tensor, upstream: Tensor, of_joined: Tensor) -> None:
         plan, room = self.plan, self.weights["WIDE"]
         part, block = min(room, SLICE), max(LEAST, VALUES // room)
         tiles = plan.grid(1, self.inputs, block)[1]
         of_dense = plan.wide(min(self.parts, tiles), self.matrices, plan.channels, plan.channels)
         kernels.back_to_dense[len(self.chunks), len(of_dense), room // part](
-            maps, *norm, upstream, self.layers, self.chunks, of_dense, self.inputs, plan.outputs, tiles, self.sources,
+            *read, upstream, self.layers, self.chunks, of_dense, self.inputs, plan.outputs, tiles, self.sources,
             self.matrices, *self.strides, SLICE=part, TAPS=self.at_once, **self.constants | {"BLOCK": block},
         )  # fmt: skip
         kernels.back_to_joined[self._slices](
@@ -300,13 +292,7 @@ class _Stage:
         )
 
     def _back_to_maps(
-        self,
-        maps: Tensor,
-        norm: Norm,
-        dense: Tensor,
-        upstream: Tensor,
-        straight: Tensor | None,
-        of_maps: Tensor,
+        self, read: Read, dense: Tensor, upstream: Tensor, straight: Tensor | None, of_maps: Tensor
     ) -> None:
         plan, block = self.plan, self.plan.block
         while block > 2 * LEAST and self.sources * self.inputs < PROGRAMS * block:
@@ -314,14 +300,14 @@ class _Stage:
         grid = plan.grid(self.sources, self.inputs, block)
         sums = plan.wide(2, *grid, plan.channels) if self.second else (None, None)
         kernels.back_to_maps[grid](
-            maps, *norm, dense, self.layers, upstream, straight, of_maps, *sums,
+            *read, dense, self.layers, upstream, straight, of_maps, *sums,
             self.inputs, plan.outputs, self.sources, self.groups // self.sources, *self.strides,
             ADDED=straight is not None, **self.constants | {"BLOCK": block},
         )  # fmt: skip
         if self.second:
             total, along = sums.sum(2)  # type: ignore[union-attr]
             kernels.back_through_norm[plan.grid(self.sources, self.inputs)](
-                maps, *norm, of_maps, total, along, self.inputs, **plan.constants
+                *read, of_maps, total, along, self.inputs, **plan.constants
             )
 
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import sysconfig
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +33,11 @@ def check_kernels() -> None:
     Raises:
         DropnasError: Triton, a C compiler or Python's header is missing.
     """
-    if find_spec("triton") is None:
-        raise DropnasError("Triton is not installed, which these kernels need", where="triton", remedy=REMEDY)
+    try:
+        import triton  # noqa: F401
+    except ImportError as error:
+        what = "Triton is not installed, which these kernels need"
+        raise DropnasError(what, where=str(error), remedy=f"install triton, or {REMEDY}") from error
     given = os.environ.get("CC")  # if set, Triton looks for no other
     if not any(shutil.which(name) for name in (["gcc", "clang"] if given is None else [given])):
         what = "no C compiler, which Triton needs (CC, gcc or clang)"

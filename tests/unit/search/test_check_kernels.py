@@ -1,12 +1,13 @@
 """What Triton needs on a machine is looked for before the first step; what is missing is said in one line."""
 
+import sys
 import sysconfig
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from dropnas.errors import DropnasError
-from dropnas.search.triton import fused_edges
 from dropnas.search.triton.fused_edges import check_kernels
 
 
@@ -19,7 +20,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(sysconfig, "get_path", lambda name, scheme: str(tmp_path))
-    monkeypatch.setattr(fused_edges, "find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "triton", ModuleType("triton"))
     return tmp_path
 
 
@@ -39,7 +40,7 @@ def test_nothing_is_missing(machine: Path, monkeypatch: pytest.MonkeyPatch, comp
 
 
 def test_triton(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_edges, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "triton", None)
     assert "Triton is not installed" in refusal()
 
 
