@@ -28,6 +28,18 @@ COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices
 
 
 @triton.jit
+def added(total, left, right, PRECISION: tl.constexpr):
+    """A matrix product more; in single precision as three of TF32, of what its mantissa holds and what it does not."""
+    if left.dtype == tl.float32 and PRECISION == "tf32x3":  # Triton's own way looks for infinities, too
+        left_high = (left.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
+        right_high = (right.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
+        total = tl.dot(left - left_high, right_high, total, input_precision="tf32")
+        total = tl.dot(left_high, right - right_high, total, input_precision="tf32")
+        return tl.dot(left_high, right_high, total, input_precision="tf32")
+    return tl.dot(left, right, total, input_precision=PRECISION)
+
+
+@triton.jit
 def of_channels(values, group, channel, C: tl.constexpr, TYPE: tl.constexpr):
     """What a group has one of for each channel."""
     return tl.load(values + group * C + channel, mask=channel < C, other=0.0).to(TYPE)
@@ -48,7 +60,9 @@ def rectified(values, scale, shift, NORMED: tl.constexpr):
     """After batch norm (if NORMED) and ReLU; 0 where values were loaded as -inf."""
     if NORMED:
         return tl.maximum(values.to(scale.dtype) * scale[None, :] + shift[None, :], 0.0).to(values.dtype)
-    return tl.where(values > 0, values, 0.0)
+    if values.dtype == scale.dtype:
+        return tl.maximum(values, 0.0)
+    return tl.where(values > 0, values, 0.0)  # two at once in bf16, which a maximum would widen
 
 
 @triton.jit
@@ -152,7 +166,7 @@ def convolve(
         of_tap = maps + source * apart + (down * WIDTH + right) * step
         values = tl.load(of_tap + middle, mask=here, other=float("-inf"))
         matrix = matrix_of(dense, first + tap, channel, C)
-        total = tl.dot(rectified(values, scale, shift, NORMED), matrix, total, input_precision=PRECISION)
+        total = added(total, rectified(values, scale, shift, NORMED), matrix, PRECISION)
         down, right = next_offset(down, right, corner, dilation)
     here, values = inside[:, None] & exists, total.to(answer.dtype.element_ty)
     tl.store(answer + (group * pixels + pixel[:, None]) * C + channel[None, :], values, mask=here)
@@ -246,7 +260,7 @@ def back_to_dense(
             at += image[:, None] * (ROWS * COLUMNS)
         gradient = tl.load(upstream + group * outputs * C + at * C + out[None, :], mask=met, other=0.0)
         values = rectified(values, scale, shift, NORMED)  # beyond the last pixel the gradient is 0
-        total = tl.dot(tl.trans(gradient), values, total, input_precision=PRECISION)
+        total = added(total, tl.trans(gradient), values, PRECISION)
     index = ((part * matrices + first + tap[:, None]) * C + channel[None, :]) * C + out[:, None]
     tl.store(of_dense + index, total, mask=exists[:, None] & (channel < C)[None, :])
 
@@ -284,7 +298,7 @@ def back_to_maps(
             index = group * outputs * C + at[:, None] * C + channel[None, :]
             gradient = tl.load(upstream + index, mask=met[:, None] & exists, other=0.0)
             matrix = tl.trans(matrix_of(dense, first + tap, channel, C))
-            total = tl.dot(gradient, matrix, total, input_precision=PRECISION)
+            total = added(total, gradient, matrix, PRECISION)
             down, right = next_offset(down, right, corner, dilation)
     here = inside[:, None] & exists
     index = source * apart + pixel[:, None].to(tl.int64) * step + channel[None, :]

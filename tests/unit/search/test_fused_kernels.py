@@ -153,6 +153,23 @@ def test_the_first_of_equal_maxima_has_the_derivative() -> None:
     assert_of_a_state(equal, 0, lambda state: state.detach().round().requires_grad_())
 
 
+@pytest.mark.usefixtures("interpreted")
+def test_products_in_parts_keep_single_precision() -> None:
+    """Tensor cores have no single precision; one product of TF32 would be wrong by 2**-11."""
+    from dropnas.search.triton.fused import Kind, Leaving, mixed
+
+    leaving = Leaving(1, 1, 1, (Kind(3, 2, False),), (False, False), False, EPSILON)
+    values = [drawn(2, 4, 4, 3, seed=0), drawn(3 * (9 + 3), seed=1), drawn(1, 1, seed=2)]
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        state, joined, weights = (each.detach().float().to(dtype).requires_grad_() for each in values)
+        maps = torch.stack(mixed(state, [joined, joined.new_zeros(0)], weights, [], leaving).maps)
+        upstream = drawn(*maps.shape, seed=3).detach().float().to(dtype)
+        found.append([maps, *torch.autograd.grad(maps, [state, joined, weights], upstream)])
+    for single, double in zip(*found, strict=True):
+        assert (single - double).norm() < 2**-17 * double.norm()
+
+
 def assert_of_a_state(
     case: dict[str, Any], seed: int, of_state: Callable[[Tensor], Tensor] = lambda state: state
 ) -> None:
