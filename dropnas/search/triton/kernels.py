@@ -72,14 +72,8 @@ def layer_of(layers, group):
 
 
 @triton.jit
-def offset_of(tap, size, dilation):
-    """Rows and columns from a pixel of the answer to the one that a tap reads."""
-    return (tap // size - size // 2) * dilation, (tap % size - size // 2) * dilation
-
-
-@triton.jit
 def next_offset(down, right, corner, dilation):
-    """The same of the next tap; those of the first one are (corner, corner). It saves a division."""
+    """Rows and columns from an answer's pixel to the one that the next tap reads; (corner, corner) for the first tap."""
     is_last = right == -corner
     return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
 
@@ -241,8 +235,9 @@ def back_to_dense(
     size, dilation, first = layer_of(layers, group)
     line = tl.arange(0, TAPS * WIDE)
     tap, out = begin + line // WIDE, line % WIDE
-    exists, down_right = (tap < size * size) & (out < C), offset_of(tap, size, dilation)
-    down, right = tl.where(exists, down_right[0], -NOWHERE), down_right[1]
+    exists = (tap < size * size) & (out < C)
+    down = tl.where(exists, (tap // size - size // 2) * dilation, -NOWHERE)
+    right = (tap % size - size // 2) * dilation
     channel, source = tl.program_id(2) * SLICE + tl.arange(0, SLICE), group % sources
     scale, shift = norm_of(mean, inverse, source, channel, C, TYPE, NORMED)
     total = tl.zeros((TAPS * WIDE, SLICE), dtype=TYPE)

@@ -100,6 +100,16 @@ def test_a_step_of_the_paper_stays_within_its_kernels_and_bytes() -> None:
     assert not counter.thin
 
 
+def test_products_with_a_short_side_and_a_long_sum_are_noted() -> None:
+    left, right = torch.empty(2, 4, 200_000, device="meta"), torch.empty(2, 200_000, 8, device="meta")
+    with Kernels() as counter:
+        torch.bmm(left, right)
+        torch.bmm(left[..., :1000], right[:, :1000])
+        torch.bmm(right.transpose(1, 2), right)
+        torch.baddbmm(torch.empty(2, 4, 8, device="meta"), left, right)
+    assert counter.thin == {"4 x 200000 x 8": 2}
+
+
 def test_instructions_count_by_the_loops_around_them() -> None:
     text = """
 .text.kernel:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dropnas.search.engine import layout
 from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.training.seeding import generator
 
@@ -37,6 +38,20 @@ def test_its_derivatives_are_those_of_differences() -> None:
     weights = drawn(1, 2, 2, seed=0).requires_grad_()
     maps = [drawn(1, 2, 2, 2, seed=1 + number).requires_grad_() for number in range(2)]
     assert torch.autograd.gradcheck(lambda weights, *maps: mix_parameter_free(weights, maps), (weights, *maps))
+
+
+def test_a_gpu_adds_up_many_parts_of_the_weights_derivative(monkeypatch: pytest.MonkeyPatch) -> None:
+    (in_weights, *_), products = passed(torch.float64, torch.float64)[1], list[tuple[int, ...]]()
+    monkeypatch.setattr(layout, "on_cpu", lambda maps: False)
+    multiply = torch.bmm
+    monkeypatch.setattr(torch, "bmm", lambda left, right: products.append(left.shape) or multiply(left, right))
+    torch.testing.assert_close(passed(torch.float64, torch.float64)[1][0], in_weights, rtol=1e-12, atol=1e-12)
+    assert products == [(4, EDGES, 45)] * SEEDS  # of 180 values for each supernet
+
+
+def test_the_weights_derivative_is_not_rounded_to_bf16() -> None:
+    ours, exact = passed(torch.bfloat16, torch.float32)[1][0], passed(torch.float64, torch.float64)[1][0]
+    assert (ours.double() - exact).norm() < 2**-20 * exact.norm()
 
 
 @pytest.mark.parametrize("part", [0, 1], ids=["sums", "derivatives"])
