@@ -73,7 +73,7 @@ def layer_of(layers, group):
 
 @triton.jit
 def next_offset(down, right, corner, dilation):
-    """Rows and columns from an answer's pixel to the one that the next tap reads; the first tap's are (corner, corner)."""
+    """Rows and columns from an answer's pixel to the one that the next tap reads; (corner, corner) are the first's."""
     is_last = right == -corner
     return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
 
