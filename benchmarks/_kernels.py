@@ -31,6 +31,8 @@ LOOKING_WHERE_DETERMINISTIC = {
     *("index_put", "index_put_", "_index_put_impl_", "index_copy", "index_copy_", "index_add", "index_add_", "put_"),
     *("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_"),
 }
+PRODUCTS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # and which argument is the left matrix
+THIN, LONG = 8, 100_000  # products with a side below and an inner dimension above these are slow in libraries
 SMALL = 10**6  # bytes; a kernel that moves less takes the time of its start
 
 
@@ -43,6 +45,7 @@ class Kernels(TorchDispatchMode):
         super().__init__()
         self.kernels: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
+        self.thin: Counter[str] = Counter()
         self.small = 0
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -55,9 +58,16 @@ class Kernels(TorchDispatchMode):
         devices = {tensor.device.type for tensor in (*given, *made) if tensor.dim() or tensor.device.type != "cpu"}
         if len(devices) > 1:
             raise AssertionError(f"{name} mixes devices: {sorted(devices)}")
+        if name in PRODUCTS:
+            self._note_product(*args[PRODUCTS[name] :][:2])
         if name not in VIEWS:
             self.count(name, sum(tensor.nbytes for tensor in (*given, *made)))
         return answer
+
+    def _note_product(self, left: Tensor, right: Tensor) -> None:
+        (rows, inner), columns = left.shape[-2:], right.shape[-1]
+        if min(rows, columns) < THIN and inner > LONG:
+            self.thin[f"{rows} x {inner} x {columns}"] += 1
 
     def count(self, name: str, moved: int) -> None:
         """One kernel more."""
@@ -75,11 +85,8 @@ class Kernels(TorchDispatchMode):
 
 
 def _launched(kernel: Any, *args: Any, grid: Any, warmup: bool, **constants: Any) -> None:
-    """In place of a launch by Triton; the kernels of an edge touch its part of the maps (G, B, H, W, C)."""
-    given = {id(tensor): tensor for tensor in args if isinstance(tensor, Tensor)}.values()
-    of_edge = [tensor for tensor in given if tensor.dim() == 5 and "seeds" in constants]
-    moved = sum(tensor.nbytes for tensor in given) - sum(tensor.nbytes for tensor in of_edge)
-    moved += sum(tensor.nbytes * constants["seeds"] // len(tensor) for tensor in of_edge)
+    """In place of a launch by Triton, which touches all of what it is given."""
+    moved = sum(tensor.nbytes for tensor in {id(tensor): tensor for tensor in _tensors(args)}.values())
     for counter in Kernels.active:
         counter.count(kernel.__name__, moved)
 

@@ -234,21 +234,23 @@ def one_pass(wanted: Pass, images: ImageArrays, device: str) -> dict[str, Tensor
 
 
 def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
-    """A program with every Triton kernel in it: four separable 5x5 convolutions on a state, mixed, there and back."""
-    from dropnas.search.triton.fused import Shape, convolved, mixed
+    """A program with every Triton kernel in it: what leaves a cell's first state, forward and backward."""
+    from dropnas.search.triton.fused import Kind, Leaving, mixed
 
-    groups, size, random = 4, 5, generator(0, "triton kernels")
-    maps = torch.randn(batch, side, side, channels, generator=random).to(device, dtype).requires_grad_()
-    depthwise = torch.randn(groups, channels, 1, size, size, generator=random).to(device).requires_grad_()
-    pointwise = torch.randn(groups, channels, channels, 1, 1, generator=random).to(device).requires_grad_()
-    mixing = torch.full((2, groups), 0.5, device=device, requires_grad=True)
-    shape = Shape(1, size, 1, 1, 1e-5)
+    kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
+    leaving, random = Leaving(1, 4, 1, kinds, (True, True), True, 1e-5), generator(0, "triton kernels")
+
+    def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.randn(*shape, generator=random).to(device, dtype).requires_grad_()
+
+    of_kind = [leaving.edges * channels * (kind.size**2 + channels) for kind in kinds]
+    state = drawn(batch, side, side, channels, dtype=dtype)
+    joined = [drawn(sum(of_kind)), drawn(sum(of_kind[2:]))]
+    weights = drawn(len(kinds) + 3, leaving.edges)
 
     def program() -> None:
-        first = convolved(maps, None, depthwise, pointwise, shape)
-        second = convolved(maps, first, depthwise, pointwise, shape)
-        edges = mixed([first, second], mixing, 1)
-        torch.autograd.grad([edge.float().sum() for edge in edges], [maps, depthwise, pointwise, mixing])
+        edges = mixed(state, joined, weights, [], leaving).maps
+        torch.autograd.grad([edge.float().sum() for edge in edges], [state, *joined, weights])
 
     return program
 

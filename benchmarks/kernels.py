@@ -1,4 +1,4 @@
-"""Kernels and bytes of a step of the search and of a retraining, at the paper's size, without a GPU.
+"""Kernels, bytes and instructions of a step of the search and of a retraining, at the paper's size, without a GPU.
 
 Design choices: the stage's own program runs on torch's `meta` device (`benchmarks._kernels` says what counts), in fp32
 and in bf16; the search's with its fused kernels and with torch's, the retraining's with and without AutoAugment and for
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks._compiling import seconds_of_compiling
+from benchmarks._instructions import instructions
 from benchmarks._kernels import Kernels, as_on_a_gpu
 from benchmarks._limits import conditions
 from benchmarks._workloads import maps_of_type, on_meta, search_on_meta
@@ -32,6 +33,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
     yield from conditions().items()
     yield "search", _of_searches()
     yield "a bf16 step of the search, compiled for an H100", _compiling()
+    yield "warp instructions of its own kernels there", _instructions()
     yield "retraining", _of_retrainings()
 
 
@@ -53,6 +55,14 @@ def _compiling() -> dict[str, float]:
     step = search_on_meta(config, ORIGINAL, seeds=1)
     with as_on_a_gpu(launching=True), maps_of_type("bf16"):
         return seconds_of_compiling(lambda: step(config.batch_size))
+
+
+def _instructions() -> dict[str, int]:
+    config = SearchConfig(precision="bf16", kernels="triton")
+    step = search_on_meta(config, ORIGINAL, seeds=1)
+    with as_on_a_gpu(launching=True), maps_of_type("bf16"):
+        found = instructions(lambda: step(config.batch_size))
+    return {"all": sum(found.values()), **found}
 
 
 def _of_retrainings() -> dict[str, Any]:
@@ -83,6 +93,7 @@ def counted(program: Callable[[], None], images: int) -> dict[str, Any]:
         "kernels": sum(counter.kernels.values()),
         "kernels under a megabyte": counter.small,
         "gigabytes": round(moved / 1e9, 2),
+        "products with a side under 8 and an inner dimension over 100,000": dict(counter.thin),
         "largest": {
             name: {"kernels": counter.kernels[name], "gigabytes": round(bytes_ / 1e9, 2)}
             for name, bytes_ in counter.bytes.most_common(LARGEST)

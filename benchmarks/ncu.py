@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks._pieces import attempted
 from benchmarks._results import LEFT_OUT
 
-KERNEL, LAUNCHES = "back_to_weights", 3
+KERNEL, LAUNCHES = "back_to_dense", 3
 ELSEWHERE = ("/usr/local/cuda*/bin/ncu", "/opt/nvidia/nsight-compute/*/ncu")
 
 

@@ -25,7 +25,7 @@ from dropnas.search.engine.blocks import (
 from dropnas.search.engine.depthwise import depthwise
 from dropnas.search.engine.edges import LEAVING, Edge, Leaving, State, Sum, steps
 from dropnas.search.engine.mixing_weights import MixingWeights
-from dropnas.search.engine.parameter_free import spread
+from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.search.engine.users_operations import called
 from dropnas.search.supernet import Cell
@@ -47,7 +47,8 @@ def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally
 
 Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], RunningStatistics], Tensor]
 DEPTHWISE_FIRST: dict[type[nn.Module], Rest] = {SepConv: separable, DilConv: dilated}
-Backend = Callable[[State, Sequence[Sequence[Edge]], MixingWeights, Sequence[Sum], RunningStatistics], None]
+Alike = Sequence[Edge]  # the operations of one name
+Backend = Callable[[State, Sequence[Alike], MixingWeights, Sequence[Sum], RunningStatistics], list[Alike]]
 SHARED = (PoolNorm, Identity)  # an edge's answer is the same for all edges from a state
 
 
@@ -63,7 +64,7 @@ def mixed_cell(
     Args:
         cells: the same one of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        backend: computes the convolutions on edges in a way of its own; all operations on all edges are computed then.
+        backend: adds what it computes itself to the nodes, and returns the other operations; all are computed then.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
@@ -71,20 +72,18 @@ def mixed_cell(
             states.append(sums[number - INPUTS].total(states[0][:, ::stride, ::stride]))
         state = State(states[number], stride if number < INPUTS else 1, len(cells))
         alike = _alike(cells, leaving, weights)
+        if backend is not None:
+            alike = backend(state, alike, weights, sums, tally)
         shared = [equal for equal in alike if equal[0].is_a(*SHARED)]
         _add_shared(state, shared, cells[0].operations, weights, sums, tally)
-        others = [equal for equal in alike if not equal[0].is_a(*SHARED)]
-        if backend is not None:
-            backend(state, [equal for equal in others if _is_convolution(equal)], weights, sums, tally)
-            others = [equal for equal in others if not _is_convolution(equal)]
-        for equal in others:
+        for equal in (equal for equal in alike if not equal[0].is_a(*SHARED)):
             _add(state, equal, weights, sums, tally)
     states.append(sums[-1].total(states[-1]))
     nodes = [node.view(*node.shape[:-1], len(cells), -1) for node in states[INPUTS:]]
     return torch.cat(nodes, dim=-1).flatten(-2)
 
 
-def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> list[list[Edge]]:
+def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> list[Alike]:
     """The computed operations on edges that leave a state, those of one name together; zeros left out."""
     names = cells[0].operations
     groups = {name: list[Edge]() for name in names}  # in one order, whatever is computed
@@ -95,10 +94,6 @@ def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> l
             if weights.computed[edge][index] and not found.is_a(Zero):
                 groups[found.name].append(found)
     return [alike for alike in groups.values() if alike]
-
-
-def _is_convolution(alike: Sequence[Edge]) -> bool:
-    return alike[0].is_a(*DEPTHWISE_FIRST)
 
 
 def _add(
@@ -162,7 +157,7 @@ def _add_shared(
     kinds = [alike[0].name for alike in shared]
     entries = [[_slots(names, kind, nodes[node]) for kind in kinds] for node in sorted(nodes)]
     maps = [_answer(state, alike, tally) for alike in shared]
-    for node, mixed in zip(sorted(nodes), spread(weights.matrix(entries), maps), strict=True):
+    for node, mixed in zip(sorted(nodes), mix_parameter_free(weights.matrix(entries), maps), strict=True):
         sums[node].add(mixed)
 
 

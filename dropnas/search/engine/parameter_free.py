@@ -1,18 +1,25 @@
 """The operations without weights: what they give is the same for all edges from a state, only its weights differ.
 
 Design choices: their answers are stacked and mixed for all these edges by one small matrix product, and so are the
-derivatives, instead of passing over the maps for each edge and operation.
+derivatives, instead of passing over the maps for each edge and operation. The derivative in the weights is a sum over
+all values, millions of them; a GPU adds up many parts of it at once, and these in the type of the weights.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from math import gcd
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dropnas.search.engine import layout
 
-class _Spread(torch.autograd.Function):
+PARTS = 1024  # of a sum, at most
+
+
+class _Mixed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
         stacked, parts = _stacked(maps, len(weights)), _parts(weights, maps[0].dtype)  # (K, operations, values)
@@ -25,18 +32,18 @@ class _Spread(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         stacked, *parts = ctx.saved_tensors
         rows = _stacked(gradients, len(stacked))  # (K, edges, values)
-        in_weights = (rows @ stacked.transpose(1, 2)).to(ctx.wide)
-        return in_weights, *_apart(_product([part.transpose(1, 2) for part in parts], rows), gradients[0])
+        in_maps = _product([part.transpose(1, 2) for part in parts], rows)
+        return _scalar_products(rows, stacked, ctx.wide), *_apart(in_maps, gradients[0])
 
 
-def spread(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """For each edge the weighted sum of equal maps.
 
     Args:
         weights: of K supernets: (K, edges, maps).
         maps: each (B, H, W, K * C).
     """
-    mixed: tuple[Tensor, ...] = _Spread.apply(weights, *maps)  # type: ignore[no-untyped-call]
+    mixed: tuple[Tensor, ...] = _Mixed.apply(weights, *maps)  # type: ignore[no-untyped-call]
     return mixed
 
 
@@ -54,6 +61,19 @@ def _product(parts: Sequence[Tensor], matrices: Tensor) -> Tensor:
     """The weights of which these are the parts, times matrices."""
     first, *rest = parts
     return torch.baddbmm(rest[0] @ matrices, first, matrices) if rest else first @ matrices
+
+
+def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
+    """Of rows (K, E, values) with others (K, operations, values), added up in a wide type: (K, E, operations)."""
+    if layout.on_cpu(rows):
+        return rows.to(wide) @ others.to(wide).transpose(1, 2)
+    parts, product = (gcd(rows.shape[2], PARTS), -1), torch.bmm
+    if rows.dtype != wide:
+        product = partial(torch.bmm, out_dtype=wide)  # else each part is rounded
+    left, right = (
+        each.view(*each.shape[:2], *parts).transpose(1, 2) for each in (rows, others)
+    )  # (K, parts, ..., values)
+    return torch.stack([product(*of_one).sum(0) for of_one in zip(left, right.transpose(2, 3), strict=True)])
 
 
 def _stacked(maps: Sequence[Tensor], groups: int) -> Tensor:

@@ -1,15 +1,17 @@
 """The supernet's convolutions as Triton kernels: a program works on a tile of pixels of one operation.
 
-Design choices: a step on a GPU is bound by its memory, so what would be a pass over the maps of its own is done while
-they are in registers: batch norm and ReLU before a depthwise convolution, the pointwise one after it, the statistics
-of its answer; going backward the depthwise answer is computed once more. Sums over pixels are written for each tile
-and added up afterwards in one order, never by atomics, so that a step gives the same bits twice. They are in single
-precision (double for double), variances around the mean of their own tile, so that nothing cancels.
+Design choices: the depthwise and the pointwise convolution of an operation are one dense convolution, whose matrix for
+each tap is the pointwise weights scaled by the tap's. So a tile costs one matrix product a tap, by tensor cores, and
+the derivative in such a matrix gives those in both kinds of weights. Batch norm, ReLU and the next norm's statistics
+are computed while maps are in registers. Sums over pixels are written for each tile and added up afterwards in one
+order, never by atomics, so that a step gives the same bits twice. They are in single precision (double for double),
+variances around the mean of their own tile, so that nothing cancels.
 
 Maps of G operations are (G, pixels, C). Those of a state are (pixels, K * C), of which each of K supernets has C
-channels; operation g is of supernet g % K. Both are told apart by two strides, from group to group and from pixel to
-pixel. BLOCK is a tile's pixels and WIDE the channels it has room for, both powers of two; what lies beyond is masked.
-TYPE is that of the sums.
+channels; operation g is of supernet g % K. Two strides describe either: from source to source and from pixel to pixel.
+`layers` has five numbers for each operation: side and dilation of its kernel, its first matrix, where its taps and its
+pointwise weights begin. BLOCK is a tile's pixels and WIDE the channels it has room for, both powers of two; what lies
+beyond is masked. TYPE is that of the sums.
 """
 
 # mypy: ignore-errors
@@ -19,101 +21,160 @@ TYPE is that of the sums.
 import triton
 import triton.language as tl
 
+NOWHERE = tl.constexpr(2**20)  # a row on no map, and so far that no tap leads back
+
 # Arguments for whose values no kernel is compiled anew: else one search, two and sixteen would have kernels each.
-COUNTS = ["pixels", "answers", "tiles", "sources", "readers", "edge", "groups", "seeds"]
+COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
 
 
 @triton.jit
-def product(left, right, PRECISION: tl.constexpr):
-    """A matrix product; of doubles without tensor cores, which Triton does not use for them everywhere."""
-    if left.dtype == tl.float64:
-        return tl.sum(left[:, :, None] * right[None, :, :], axis=1)
-    return tl.dot(left, right, input_precision=PRECISION)
-
-
-@triton.jit
-def matrix_of(matrices, group, channel, C: tl.constexpr):
-    """The pointwise weights of an operation: (C', C)."""
-    here = (channel < C)[:, None] & (channel < C)[None, :]
-    return tl.load(matrices + group * C * C + channel[:, None] * C + channel[None, :], mask=here, other=0.0)
-
-
-@triton.jit
-def rectified(
-    maps, image, row, column, inside, channel, mean, inverse,
-    C: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr, step,
-    NORMED: tl.constexpr, TYPE: tl.constexpr,
-):  # fmt: skip
-    """Pixels of the maps that a depthwise convolution reads, after batch norm (if NORMED) and ReLU; 0 off the maps."""
-    here = inside & (row >= 0) & (row < HEIGHT) & (column >= 0) & (column < WIDTH)
-    here = here[:, None] & (channel < C)[None, :]
-    place = ((image * HEIGHT + row) * WIDTH + column)[:, None] * step + channel[None, :]
-    values = tl.load(maps + place, mask=here, other=0.0).to(TYPE)
-    if NORMED:
-        values = tl.where(here, (values - mean[None, :]) * inverse[None, :], 0.0)
-    return tl.maximum(values, 0.0)
-
-
-@triton.jit
-def depthwise(
-    maps, kernels, image, row, column, inside, channel, mean, inverse,
-    C: tl.constexpr, SIZE: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr,
-    HEIGHT: tl.constexpr, WIDTH: tl.constexpr, step, NORMED: tl.constexpr, TYPE: tl.constexpr,
-    BLOCK: tl.constexpr, WIDE: tl.constexpr,
-):  # fmt: skip
-    """The depthwise convolution at the pixels (row, column) of its answer: (BLOCK, WIDE)."""
-    total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
-    for down in range(SIZE):
-        for right in tl.static_range(SIZE):
-            values = rectified(
-                maps, image, row * STRIDE + (down - SIZE // 2) * DILATION,
-                column * STRIDE + (right - SIZE // 2) * DILATION, inside, channel, mean, inverse,
-                C, HEIGHT, WIDTH, step, NORMED, TYPE,
-            )  # fmt: skip
-            weight = kernels + channel * SIZE * SIZE + down * SIZE + right
-            total += values * tl.load(weight, mask=channel < C, other=0.0).to(TYPE)[None, :]
-    return total
+def added(total, left, right, PRECISION: tl.constexpr):
+    """A matrix product more; in single precision as three of TF32, of what its mantissa holds and what it does not."""
+    if left.dtype == tl.float32 and PRECISION == "tf32x3":  # Triton's own way looks for infinities, too
+        left_high = (left.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
+        right_high = (right.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
+        total = tl.dot(left - left_high, right_high, total, input_precision="tf32")
+        total = tl.dot(left_high, right - right_high, total, input_precision="tf32")
+        return tl.dot(left_high, right_high, total, input_precision="tf32")
+    return tl.dot(left, right, total, input_precision=PRECISION)
 
 
 @triton.jit
 def of_channels(values, group, channel, C: tl.constexpr, TYPE: tl.constexpr):
-    """What a group has one of for each channel: (WIDE,)."""
+    """What a group has one of for each channel."""
     return tl.load(values + group * C + channel, mask=channel < C, other=0.0).to(TYPE)
+
+
+@triton.jit
+def norm_of(mean, inverse, group, channel, C: tl.constexpr, TYPE: tl.constexpr, NORMED: tl.constexpr):
+    """Factor and summand of a batch norm, for each channel; the factor is positive, beyond C as well."""
+    scale, shift = tl.full(channel.shape, 1.0, TYPE), tl.zeros(channel.shape, TYPE)
+    if NORMED:
+        scale = tl.load(inverse + group * C + channel, mask=channel < C, other=1.0).to(TYPE)
+        shift = -of_channels(mean, group, channel, C, TYPE) * scale
+    return scale, shift
+
+
+@triton.jit
+def rectified(values, scale, shift, NORMED: tl.constexpr):
+    """After batch norm (if NORMED) and ReLU; 0 where values were loaded as -inf."""
+    if NORMED:
+        return tl.maximum(values.to(scale.dtype) * scale[None, :] + shift[None, :], 0.0).to(values.dtype)
+    if values.dtype == scale.dtype:
+        return tl.maximum(values, 0.0)
+    return tl.where(values > 0, values, 0.0)  # two at once in bf16, which a maximum would widen
+
+
+@triton.jit
+def layer_of(layers, group):
+    """Side and dilation of an operation's kernel, and its first matrix."""
+    return tl.load(layers + group * 5), tl.load(layers + group * 5 + 1), tl.load(layers + group * 5 + 2)
+
+
+@triton.jit
+def next_offset(down, right, corner, dilation):
+    """Rows and columns from an answer's pixel to the one that the next tap reads; (corner, corner) are the first's."""
+    is_last = right == -corner
+    return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
+
+
+@triton.jit
+def is_on(row, column, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
+    """Whether there is such a pixel; one comparison a side, since what is negative is large without a sign."""
+    return (row.to(tl.uint32) < HEIGHT) & (column.to(tl.uint32) < WIDTH)
+
+
+@triton.jit
+def matrix_of(dense, number, channel, C: tl.constexpr):
+    """One of the dense matrices: (channels read, channels written)."""
+    here = (channel < C)[:, None] & (channel < C)[None, :]
+    return tl.load(dense + (number * C + channel[:, None]) * C + channel[None, :], mask=here, other=0.0)
+
+
+@triton.jit
+def weights_of(joined, layers, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr):
+    """Of some channels that an operation reads: taps (TAPS, PART) and pointwise weights (PART, WIDE), each with indices
+    and mask; indices and mask of its matrices (TAPS, PART, WIDE).
+    """
+    layer = layers + tl.program_id(0) * 5
+    size, first = tl.load(layer), tl.load(layer + 2)
+    tap, out = tl.arange(0, TAPS), tl.arange(0, WIDE)
+    channel = tl.program_id(1) * PART + tl.arange(0, PART)
+    at_taps = tl.load(layer + 3) + channel[None, :] * size * size + tap[:, None]
+    at_matrix = tl.load(layer + 4) + out[None, :] * C + channel[:, None]
+    are_taps = (tap < size * size)[:, None] & (channel < C)[None, :]
+    is_matrix = (channel < C)[:, None] & (out < C)[None, :]
+    at_dense = ((first + tap[:, None, None]) * C + channel[None, :, None]) * C + out[None, None, :]
+    is_dense = are_taps[:, :, None] & is_matrix[None, :, :]
+    taps = tl.load(joined + at_taps, mask=are_taps, other=0.0)
+    matrix = tl.load(joined + at_matrix, mask=is_matrix, other=0.0)
+    return taps, at_taps, are_taps, matrix, at_matrix, is_matrix, at_dense, is_dense
+
+
+@triton.jit
+def make_dense(
+    joined, layers, dense, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr
+):  # fmt: skip
+    """The matrices of all taps: pointwise weights, scaled by the depthwise ones."""
+    taps, _, _, matrix, _, _, at_dense, is_dense = weights_of(joined, layers, C, TAPS, PART, WIDE)
+    tl.store(dense + at_dense, (taps[:, :, None] * matrix[None, :, :]).to(dense.dtype.element_ty), mask=is_dense)
+
+
+@triton.jit(do_not_specialize=COUNTS)
+def back_to_joined(
+    joined, layers, of_dense, of_joined, parts, matrices,
+    C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    """The derivatives in both kinds of weights from the parts (parts, matrices, C, C) of those in the matrices."""
+    taps, at_taps, are_taps, matrix, at_matrix, is_matrix, at_dense, is_dense = weights_of(
+        joined, layers, C, TAPS, PART, WIDE
+    )
+    total = tl.zeros((TAPS, PART, WIDE), dtype=of_dense.dtype.element_ty)
+    for part in range(parts):
+        total += tl.load(of_dense + part * matrices * C * C + at_dense, mask=is_dense, other=0.0)
+    tl.store(of_joined + at_taps, tl.sum(total * matrix[None, :, :], axis=2), mask=are_taps)
+    tl.store(of_joined + at_matrix, tl.sum(total * taps[:, :, None], axis=0), mask=is_matrix)
 
 
 @triton.jit(do_not_specialize=COUNTS)
 def convolve(
-    maps, mean, inverse, kernels, matrices, answer, means, squares, pixels, sources,
-    C: tl.constexpr, SIZE: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr,
-    HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    apart, step, NORMED: tl.constexpr, PRECISION: tl.constexpr, TYPE: tl.constexpr,
-    BLOCK: tl.constexpr, WIDE: tl.constexpr,
+    maps, mean, inverse, dense, layers, answer, means, squares, pixels, sources, apart, step,
+    C: tl.constexpr, STRIDE: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
+    TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Batch norm, ReLU, depthwise and pointwise convolution; of each tile the means and squared deviations."""
+    """Batch norm, ReLU and convolution; of each tile the means and squared deviations."""
     group, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    size, dilation, first = layer_of(layers, group)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
-    inside = pixel < pixels
-    source = group % sources
-    middle, scale = channel.to(TYPE), channel.to(TYPE)
-    if NORMED:
-        middle = of_channels(mean, source, channel, C, TYPE)
-        scale = of_channels(inverse, source, channel, C, TYPE)
-    between = depthwise(
-        maps + source * apart, kernels + group * C * SIZE * SIZE, pixel // (ROWS * COLUMNS),
-        pixel // COLUMNS % ROWS, pixel % COLUMNS, inside, channel, middle, scale,
-        C, SIZE, DILATION, STRIDE, HEIGHT, WIDTH, step, NORMED, TYPE, BLOCK, WIDE,
-    )  # fmt: skip
-    kind = answer.dtype.element_ty
-    matrix = matrix_of(matrices, group, channel, C).to(kind)
-    values = product(between.to(kind), tl.trans(matrix), PRECISION).to(kind)
-    here = inside[:, None] & (channel < C)[None, :]
+    inside, exists, source = pixel < pixels, (channel < C)[None, :], group % sources
+    image, row, column = pixel // (ROWS * COLUMNS), pixel // COLUMNS % ROWS * STRIDE, pixel % COLUMNS * STRIDE
+    middle = ((image * HEIGHT + row) * WIDTH + column)[:, None] * step + channel[None, :]
+    row = tl.where(inside, row, NOWHERE)
+    scale, shift = norm_of(mean, inverse, source, channel, C, TYPE, NORMED)
+    total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
+    corner = -(size // 2) * dilation
+    down, right = corner, corner
+    for tap in tl.range(0, size * size, num_stages=1):
+        here = is_on(row + down, column + right, HEIGHT, WIDTH)[:, None] & exists
+        of_tap = maps + source * apart + (down * WIDTH + right) * step
+        values = tl.load(of_tap + middle, mask=here, other=float("-inf"))
+        matrix = matrix_of(dense, first + tap, channel, C)
+        total = added(total, rectified(values, scale, shift, NORMED), matrix, PRECISION)
+        down, right = next_offset(down, right, corner, dilation)
+    here, values = inside[:, None] & exists, total.to(answer.dtype.element_ty)
     tl.store(answer + (group * pixels + pixel[:, None]) * C + channel[None, :], values, mask=here)
-    values = values.to(TYPE)  # what is normalised is what was written
+    note(values.to(TYPE), here, means, squares, group, tile, pixels, channel, C, BLOCK)
+
+
+@triton.jit
+def note(values, here, means, squares, group, tile, pixels, channel, C: tl.constexpr, BLOCK: tl.constexpr):
+    """Mean and squared deviations of a tile of what was written, which is what will be normalised."""
     average = tl.sum(tl.where(here, values, 0.0), axis=0) / tl.minimum(pixels - tile * BLOCK, BLOCK)
     squared = tl.where(here, (values - average[None, :]) * (values - average[None, :]), 0.0)
-    place = (group * tl.num_programs(1) + tile) * C + channel
-    tl.store(means + place, average, mask=channel < C)
-    tl.store(squares + place, tl.sum(squared, axis=0), mask=channel < C)
+    index = (group * tl.num_programs(1) + tile) * C + channel
+    tl.store(means + index, average, mask=channel < C)
+    tl.store(squares + index, tl.sum(squared, axis=0), mask=channel < C)
 
 
 @triton.jit(do_not_specialize=COUNTS)
@@ -123,7 +184,7 @@ def combine(
 ):  # fmt: skip
     """Statistics of all pixels from those of the tiles: mean, 1 / deviation, unbiased variance of each channel."""
     group, channel = tl.program_id(0), tl.arange(0, WIDE)
-    total, spread = tl.zeros((WIDE,), dtype=TYPE), tl.zeros((WIDE,), dtype=TYPE)
+    total, away = tl.zeros((WIDE,), dtype=TYPE), tl.zeros((WIDE,), dtype=TYPE)
     for first in range(0, tiles, TILES):
         values, count, _ = some_tiles(means, group, first, pixels, tiles, channel, C, BLOCK, TILES)
         total += tl.sum(values * count[:, None], axis=0)
@@ -131,12 +192,12 @@ def combine(
     for first in range(0, tiles, TILES):
         values, count, here = some_tiles(means, group, first, pixels, tiles, channel, C, BLOCK, TILES)
         within, _, _ = some_tiles(squares, group, first, pixels, tiles, channel, C, BLOCK, TILES)
-        away = tl.where(here, values - middle[None, :], 0.0)
-        spread += tl.sum(within + away * away * count[:, None], axis=0)
-    place, exists = group * C + channel, channel < C
-    tl.store(mean + place, middle, mask=exists)
-    tl.store(inverse + place, 1.0 / tl.sqrt(spread / pixels + epsilon), mask=exists)
-    tl.store(unbiased + place, spread / (pixels - 1), mask=exists)
+        apart = tl.where(here, values - middle[None, :], 0.0)
+        away += tl.sum(within + apart * apart * count[:, None], axis=0)
+    index, exists = group * C + channel, channel < C
+    tl.store(mean + index, middle, mask=exists)
+    tl.store(inverse + index, 1.0 / tl.sqrt(away / pixels + epsilon), mask=exists)
+    tl.store(unbiased + index, away / (pixels - 1), mask=exists)
 
 
 @triton.jit
@@ -149,209 +210,120 @@ def some_tiles(values, group, first, pixels, tiles, channel, C: tl.constexpr, BL
     return found, count.to(found.dtype), here
 
 
-@triton.jit(do_not_specialize=COUNTS)
-def back_to_weights(
-    maps, mean, inverse, kernels, matrices, upstream, between, of_weights, pixels, tiles, sources,
-    C: tl.constexpr, SIZE: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr,
-    HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    apart, step, NORMED: tl.constexpr, PRECISION: tl.constexpr, TYPE: tl.constexpr,
-    BLOCK: tl.constexpr, WIDE: tl.constexpr, TAPS: tl.constexpr,
-):  # fmt: skip
-    """Derivatives in the depthwise answer (`between`) and, summed over some tiles, in both kinds of weights.
+@triton.jit
+def answers_at(above, left, STRIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Whether an answer's pixel has its middle at this row and column of the maps, and which of the image's."""
+    met = is_on(above, left, ROWS * STRIDE, COLUMNS * STRIDE)
+    if STRIDE > 1:
+        met = met & (above % STRIDE == 0) & (left % STRIDE == 0)
+    return met, above // STRIDE * COLUMNS + left // STRIDE
 
-    of_weights are (parts, G * C * (C + SIZE * SIZE)): all pointwise ones, then all depthwise ones. TAPS is room for
-    SIZE * SIZE.
+
+@triton.jit(do_not_specialize=COUNTS)
+def back_to_dense(
+    maps, mean, inverse, upstream, layers, chunks, of_dense, pixels, outputs, tiles, sources, matrices, apart, step,
+    C: tl.constexpr, STRIDE: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
+    TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr, SLICE: tl.constexpr, TAPS: tl.constexpr,
+):  # fmt: skip
+    """The derivatives in the matrices of some taps of an operation, summed over some of the tiles of what it reads.
+
+    chunks has an operation and its first tap for each program; of_dense is (parts, matrices, C, C).
     """
-    group, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    channel, tap = tl.arange(0, WIDE), tl.arange(0, TAPS)
-    exists, source = channel < C, group % sources
-    middle, scale = channel.to(TYPE), channel.to(TYPE)
-    if NORMED:
-        middle = of_channels(mean, source, channel, C, TYPE)
-        scale = of_channels(inverse, source, channel, C, TYPE)
-    matrix = matrix_of(matrices, group, channel, C).to(upstream.dtype.element_ty)
-    in_matrix, in_taps = tl.zeros((WIDE, WIDE), dtype=TYPE), tl.zeros((TAPS, WIDE), dtype=TYPE)
-    for tile in range(part, tiles, tl.num_programs(1)):
+    chunk, part = chunks + tl.program_id(0) * 2, tl.program_id(1)
+    group, begin = tl.load(chunk).to(tl.int64), tl.load(chunk + 1)
+    size, dilation, first = layer_of(layers, group)
+    line = tl.arange(0, TAPS * WIDE)
+    tap, out = begin + line // WIDE, line % WIDE
+    exists = (tap < size * size) & (out < C)
+    down = tl.where(exists, (tap // size - size // 2) * dilation, -NOWHERE)
+    right = (tap % size - size // 2) * dilation
+    channel, source = tl.program_id(2) * SLICE + tl.arange(0, SLICE), group % sources
+    scale, shift = norm_of(mean, inverse, source, channel, C, TYPE, NORMED)
+    total = tl.zeros((TAPS * WIDE, SLICE), dtype=TYPE)
+    for tile in tl.range(part, tiles, tl.num_programs(1), num_stages=1):
         pixel = tile * BLOCK + tl.arange(0, BLOCK)
         inside = pixel < pixels
-        image, row, column = pixel // (ROWS * COLUMNS), pixel // COLUMNS % ROWS, pixel % COLUMNS
-        here = inside[:, None] & exists[None, :]
-        place = (group * pixels + pixel[:, None]) * C + channel[None, :]
-        gradient = tl.load(upstream + place, mask=here, other=0.0)
-        answer = depthwise(
-            maps + source * apart, kernels + group * C * SIZE * SIZE, image, row, column, inside, channel,
-            middle, scale, C, SIZE, DILATION, STRIDE, HEIGHT, WIDTH, step, NORMED, TYPE, BLOCK, WIDE,
-        )  # fmt: skip
-        in_matrix += product(tl.trans(gradient), answer.to(gradient.dtype), PRECISION)
-        inner = product(gradient, matrix, PRECISION).to(gradient.dtype)
-        tl.store(between + place, inner, mask=here)
-        for down in range(SIZE):
-            for right in tl.static_range(SIZE):
-                values = rectified(
-                    maps + source * apart, image, row * STRIDE + (down - SIZE // 2) * DILATION,
-                    column * STRIDE + (right - SIZE // 2) * DILATION, inside, channel, middle, scale,
-                    C, HEIGHT, WIDTH, step, NORMED, TYPE,
-                )  # fmt: skip
-                of_tap = tl.sum(values * inner.to(TYPE), axis=0)
-                in_taps += tl.where((tap == down * SIZE + right)[:, None], of_tap[None, :], 0.0)
-    groups = tl.num_programs(0)
-    out = of_weights + part * groups * C * (C + SIZE * SIZE)
-    of_matrix = out + group * C * C + channel[:, None] * C + channel[None, :]
-    tl.store(of_matrix, in_matrix, mask=exists[:, None] & exists[None, :])
-    out += groups * C * C + group * C * SIZE * SIZE
-    there = (tap < SIZE * SIZE)[:, None] & exists[None, :]
-    tl.store(out + channel[None, :] * SIZE * SIZE + tap[:, None], in_taps, mask=there)
+        image, row, column = pixel // (HEIGHT * WIDTH), pixel // WIDTH % HEIGHT, pixel % WIDTH
+        here = inside[:, None] & (channel < C)[None, :]
+        values = tl.load(maps + source * apart + pixel[:, None] * step + channel[None, :], mask=here, other=0.0)
+        row = tl.where(inside, row, NOWHERE)
+        met, at = answers_at(row[:, None] - down[None, :], column[:, None] - right[None, :], STRIDE, ROWS, COLUMNS)
+        if STRIDE == 1:
+            at = pixel[:, None] - (down * COLUMNS + right)[None, :]
+        else:
+            at += image[:, None] * (ROWS * COLUMNS)
+        gradient = tl.load(upstream + group * outputs * C + at * C + out[None, :], mask=met, other=0.0)
+        values = rectified(values, scale, shift, NORMED)  # beyond the last pixel the gradient is 0
+        total = added(total, tl.trans(gradient), values, PRECISION)
+    index = ((part * matrices + first + tap[:, None]) * C + channel[None, :]) * C + out[:, None]
+    tl.store(of_dense + index, total, mask=exists[:, None] & (channel < C)[None, :])
 
 
 @triton.jit(do_not_specialize=COUNTS)
 def back_to_maps(
-    maps, mean, inverse, kernels, between, of_maps, sums, alongs, pixels, sources, readers, answers,
-    C: tl.constexpr, SIZE: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr,
-    HEIGHT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    apart, step, NORMED: tl.constexpr, TYPE: tl.constexpr,
-    BLOCK: tl.constexpr, WIDE: tl.constexpr,
+    maps, mean, inverse, dense, layers, upstream, straight, of_maps, sums, alongs,
+    pixels, outputs, sources, readers, apart, step,
+    C: tl.constexpr, STRIDE: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
+    TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr, ADDED: tl.constexpr,
 ):  # fmt: skip
-    """The derivative in the maps, summed over the operations that read them, through the ReLU.
+    """The derivative in the maps, summed over the operations that read them, through the ReLU; `straight` is ADDED.
 
     If NORMED it is that in the normalised maps, with what their batch norm's derivative needs: the sums over a tile of
-    it (`sums`) and of its products with them (`alongs`). `pixels` are those of the maps, `answers` those of between.
+    it (`sums`) and of its products with them (`alongs`).
     """
     source, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
-    inside = pixel < pixels
+    inside, exists = pixel < pixels, (channel < C)[None, :]
     image, row, column = pixel // (HEIGHT * WIDTH), pixel // WIDTH % HEIGHT, pixel % WIDTH
-    exists = (channel < C)[None, :]
+    row = tl.where(inside, row, NOWHERE)
     total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
     for reader in range(0, readers):
         group = reader * sources + source
-        for down in range(SIZE):
-            above = row - (down - SIZE // 2) * DILATION
-            for right in tl.static_range(SIZE):
-                left = column - (right - SIZE // 2) * DILATION
-                met = inside & (above >= 0) & (left >= 0) & (above < ROWS * STRIDE) & (left < COLUMNS * STRIDE)
-                if STRIDE > 1:
-                    met = met & (above % STRIDE == 0) & (left % STRIDE == 0)
-                at = (image * ROWS + above // STRIDE) * COLUMNS + left // STRIDE
-                reached = between + (group * answers + at)[:, None] * C + channel[None, :]
-                gradient = tl.load(reached, mask=met[:, None] & exists, other=0.0).to(TYPE)
-                weight = kernels + (group * C + channel) * SIZE * SIZE + down * SIZE + right
-                total += gradient * tl.load(weight, mask=channel < C, other=0.0).to(TYPE)[None, :]
+        size, dilation, first = layer_of(layers, group)
+        corner = -(size // 2) * dilation
+        down, right = corner, corner
+        for tap in tl.range(0, size * size, num_stages=1):
+            met, at = answers_at(row - down, column - right, STRIDE, ROWS, COLUMNS)
+            if STRIDE == 1:
+                at = pixel - (down * COLUMNS + right)
+            else:
+                at += image * (ROWS * COLUMNS)
+            index = group * outputs * C + at[:, None] * C + channel[None, :]
+            gradient = tl.load(upstream + index, mask=met[:, None] & exists, other=0.0)
+            matrix = tl.trans(matrix_of(dense, first + tap, channel, C))
+            total = added(total, gradient, matrix, PRECISION)
+            down, right = next_offset(down, right, corner, dilation)
     here = inside[:, None] & exists
-    place = source * apart + pixel[:, None].to(tl.int64) * step + channel[None, :]
-    values = tl.load(maps + place, mask=here, other=0.0).to(TYPE)
+    index = source * apart + pixel[:, None].to(tl.int64) * step + channel[None, :]
+    scale, shift = norm_of(mean, inverse, source, channel, C, TYPE, NORMED)
+    values = tl.load(maps + index, mask=here, other=0.0).to(TYPE) * scale[None, :] + shift[None, :]
+    total = tl.where(here & (values > 0), total, 0.0)
+    if ADDED:
+        total += tl.load(straight + index, mask=here, other=0.0).to(TYPE)
+    total = total.to(of_maps.dtype.element_ty)
+    tl.store(of_maps + index, total, mask=here)
     if NORMED:
-        middle = of_channels(mean, source, channel, C, TYPE)
-        scale = of_channels(inverse, source, channel, C, TYPE)
-        values = (values - middle[None, :]) * scale[None, :]
-    total = tl.where(here & (values > 0), total, 0.0).to(of_maps.dtype.element_ty)
-    tl.store(of_maps + place, total, mask=here)
-    if NORMED:
-        total = total.to(TYPE)
-        part = (source * tl.num_programs(1) + tile) * C + channel
-        tl.store(sums + part, tl.sum(total, axis=0), mask=channel < C)
-        tl.store(alongs + part, tl.sum(total * values, axis=0), mask=channel < C)
+        index = (source * tl.num_programs(1) + tile) * C + channel
+        tl.store(sums + index, tl.sum(total.to(TYPE), axis=0), mask=channel < C)
+        tl.store(alongs + index, tl.sum(total.to(TYPE) * values, axis=0), mask=channel < C)
 
 
 @triton.jit(do_not_specialize=COUNTS)
 def back_through_norm(
-    maps, mean, inverse, gradient, total, along, of_maps, pixels,
+    maps, mean, inverse, gradient, total, along, pixels,
     C: tl.constexpr, TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The derivative in the maps from that in the normalised maps and its sums over all pixels."""
+    """From the derivative in the normalised maps and its sums over all pixels that in the maps, in its stead."""
     group, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]
-    place = (group * pixels + pixel[:, None]) * C + channel[None, :]
-    scale = of_channels(inverse, group, channel, C, TYPE)[None, :]
-    normal = (tl.load(maps + place, mask=here, other=0.0).to(TYPE) - of_channels(mean, group, channel, C, TYPE)) * scale
-    upstream = tl.load(gradient + place, mask=here, other=0.0).to(TYPE)
+    index = (group * pixels + pixel[:, None]) * C + channel[None, :]
+    scale, shift = norm_of(mean, inverse, group, channel, C, TYPE, True)
+    normal = tl.load(maps + index, mask=here, other=0.0).to(TYPE) * scale[None, :] + shift[None, :]
     level = of_channels(total, group, channel, C, TYPE)[None, :] / pixels
     slope = of_channels(along, group, channel, C, TYPE)[None, :] / pixels
-    tl.store(of_maps + place, ((upstream - level - normal * slope) * scale).to(of_maps.dtype.element_ty), mask=here)
-
-
-@triton.jit
-def normal(maps, mean, inverse, place, here, operation, channel, C: tl.constexpr, TYPE: tl.constexpr):
-    """Maps of an operation after batch norm: (BLOCK, WIDE), 0 off the maps."""
-    values = tl.load(maps + place, mask=here, other=0.0).to(TYPE)
-    values = (values - of_channels(mean, operation, channel, C, TYPE)[None, :]) * (
-        of_channels(inverse, operation, channel, C, TYPE)[None, :]
-    )
-    return tl.where(here, values, 0.0)
-
-
-@triton.jit(do_not_specialize=COUNTS)
-def mix(
-    maps0, maps1, maps2, maps3, means, inverses, weights, mixed, pixels, edge, groups,
-    seeds, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
-    BLOCK: tl.constexpr, WIDE: tl.constexpr,
-):  # fmt: skip
-    """The weighted sum of the normalised answers of one to four operations on an edge: (pixels, K * C).
-
-    means and inverses are (KINDS, G, C), weights (KINDS, G); the edge's operations have the numbers from edge * K on.
-    """
-    seed, tile = tl.program_id(0), tl.program_id(1)
-    pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
-    here = (pixel < pixels)[:, None] & (channel < C)[None, :]
-    group = edge * seeds + seed
-    place = (group.to(tl.int64) * pixels + pixel[:, None]) * C + channel[None, :]
-    total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
-    for kind in tl.static_range(KINDS):
-        maps = maps0 if kind == 0 else (maps1 if kind == 1 else (maps2 if kind == 2 else maps3))
-        operation = kind * groups + group
-        values = normal(maps, means, inverses, place, here, operation, channel, C, TYPE)
-        total += values * tl.load(weights + operation).to(TYPE)
-    out = mixed + pixel[:, None].to(tl.int64) * (seeds * C) + seed * C + channel[None, :]
-    tl.store(out, total.to(mixed.dtype.element_ty), mask=here)
-
-
-@triton.jit(do_not_specialize=COUNTS)
-def back_to_mixing(
-    maps0, maps1, maps2, maps3, means, inverses, upstream, sums, pixels, edge, groups,
-    seeds, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
-    BLOCK: tl.constexpr, WIDE: tl.constexpr,
-):  # fmt: skip
-    """Of a tile the sums of the gradient's products with each normalised answer, and of the gradient itself.
-
-    sums are (tiles, KINDS + 1, G, C).
-    """
-    seed, tile = tl.program_id(0), tl.program_id(1)
-    pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
-    here = (pixel < pixels)[:, None] & (channel < C)[None, :]
-    group = edge * seeds + seed
-    place = (group.to(tl.int64) * pixels + pixel[:, None]) * C + channel[None, :]
-    source = upstream + pixel[:, None].to(tl.int64) * (seeds * C) + seed * C + channel[None, :]
-    gradient = tl.load(source, mask=here, other=0.0).to(TYPE)
-    out = sums + (tile * (KINDS + 1) * groups + group) * C + channel
-    for kind in tl.static_range(KINDS):
-        maps = maps0 if kind == 0 else (maps1 if kind == 1 else (maps2 if kind == 2 else maps3))
-        values = normal(maps, means, inverses, place, here, kind * groups + group, channel, C, TYPE)
-        tl.store(out + kind * groups * C, tl.sum(gradient * values, axis=0), mask=channel < C)
-    tl.store(out + KINDS * groups * C, tl.sum(gradient, axis=0), mask=channel < C)
-
-
-@triton.jit(do_not_specialize=COUNTS)
-def back_to_answers(
-    maps0, maps1, maps2, maps3, means, inverses, weights, upstream, totals,
-    of_maps0, of_maps1, of_maps2, of_maps3, pixels, edge, groups,
-    seeds, KINDS: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
-    BLOCK: tl.constexpr, WIDE: tl.constexpr,
-):  # fmt: skip
-    """The derivatives in the answers before their batch norms; totals are `sums` over all tiles."""
-    seed, tile = tl.program_id(0), tl.program_id(1)
-    pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
-    here = (pixel < pixels)[:, None] & (channel < C)[None, :]
-    group = edge * seeds + seed
-    place = (group.to(tl.int64) * pixels + pixel[:, None]) * C + channel[None, :]
-    source = upstream + pixel[:, None].to(tl.int64) * (seeds * C) + seed * C + channel[None, :]
-    centred = tl.load(source, mask=here, other=0.0).to(TYPE)
-    centred -= of_channels(totals, KINDS * groups + group, channel, C, TYPE)[None, :] / pixels
-    for kind in tl.static_range(KINDS):
-        maps = maps0 if kind == 0 else (maps1 if kind == 1 else (maps2 if kind == 2 else maps3))
-        of_maps = of_maps0 if kind == 0 else (of_maps1 if kind == 1 else (of_maps2 if kind == 2 else of_maps3))
-        operation = kind * groups + group
-        values = normal(maps, means, inverses, place, here, operation, channel, C, TYPE)
-        slope = of_channels(totals, operation, channel, C, TYPE) / pixels
-        factor = tl.load(weights + operation).to(TYPE) * of_channels(inverses, operation, channel, C, TYPE)
-        change = (centred - values * slope[None, :]) * factor[None, :]
-        tl.store(of_maps + place, change.to(of_maps.dtype.element_ty), mask=here)
+    upstream = tl.load(gradient + index, mask=here, other=0.0).to(TYPE)
+    change = (upstream - level - normal * slope) * scale[None, :]
+    tl.store(gradient + index, change.to(gradient.dtype.element_ty), mask=here)

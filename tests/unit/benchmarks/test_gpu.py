@@ -181,8 +181,8 @@ def test_a_product_in_chunks_is_the_product() -> None:
 def test_the_table_of_ncu_is_read() -> None:
     text = (
         '==PROF== Connected to process 1\n"ID","Kernel Name","Metric Name","Metric Unit","Metric Value","Rule Name"\n'
-        '"0","back_to_weights","Duration","us","245.1",""\n"0","back_to_weights","","","","A rule"\n'
-        '"1","back_to_weights","Duration","us","1,028.0",""\n'
+        '"0","back_to_dense","Duration","us","245.1",""\n"0","back_to_dense","","","","A rule"\n'
+        '"1","back_to_dense","Duration","us","1,028.0",""\n'
     )
     assert of_launches(text) == {"launch 0": {"Duration": "245.1 us"}, "launch 1": {"Duration": "1,028.0 us"}}
     assert of_launches("==ERROR== ERR_NVGPUCTRPERM\n") == {}

@@ -52,7 +52,7 @@ def test_every_part_runs_on_a_cpu_and_says_what_only_a_gpu_can(bare: Path) -> No
     pieces = {f"{part}, {name}": piece for part, of_part in found.items() for name, piece in of_part.items()}
     assert not {name: piece for name, piece in pieces.items() if has_failed(piece)}
     left_out = {name for name, piece in pieces.items() if isinstance(piece, dict) and LEFT_OUT in piece}
-    assert {name for name in left_out if "riton" not in name} == {"ncu, back_to_weights", "numerics, tf32, torch"}
+    assert {name for name in left_out if "riton" not in name} == {"ncu, back_to_dense", "numerics, tf32, torch"}
     assert len([name for name in pieces if "riton" in name]) == len([name for name in left_out if "riton" in name]) > 9
     outcomes = [Outcome(name, "done", 1.0, results=of_part) for name, of_part in found.items()]
     assert max(map(len, summary(outcomes, "cpu", 1, 60).splitlines())) <= COLUMNS

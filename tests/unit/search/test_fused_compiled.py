@@ -1,4 +1,4 @@
-"""Triton compiles the fused kernels for a GPU that is not here, to the last binary."""
+"""Triton compiles the fused kernels for a GPU that is not here, to the last binary; what a step asks of it then."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -10,21 +10,16 @@ import pytest
 import torch
 
 from benchmarks._compiling import for_an_h100
+from benchmarks._instructions import TRIPS, in_loops, instructions
+from benchmarks._kernels import Kernels, as_on_a_gpu
+from benchmarks._workloads import maps_of_type, search_on_meta
+from dropnas.search.config import SearchConfig
+from dropnas.space.spaces import ORIGINAL
 
 pytest.importorskip("triton")
 
-
-ALL = {
-    *("convolve", "combine", "back_to_weights", "back_to_maps", "back_through_norm"),
-    *("mix", "back_to_mixing", "back_to_answers"),
-}
+CONVOLUTIONS = {"convolve", "back_to_dense", "back_to_maps"}  # four fifths of all instructions
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the tests on a GPU compile them, too")
-
-
-@pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    with compiling_only(monkeypatch) as launched:
-        yield launched
 
 
 @contextmanager
@@ -46,47 +41,90 @@ def compiling_only(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         yield found
 
 
-def program(dtype: torch.dtype, channels: int) -> Callable[[], None]:
-    """Two operations mixed, forward and backward, with every kernel in it."""
-    from dropnas.search.triton.fused import Shape, convolved, mixed
+def program(dtype: torch.dtype, pools: bool = True) -> Callable[[], None]:
+    """What leaves the first state of the paper's first cell, forward and backward: every kernel is in it."""
+    from dropnas.search.triton.fused import Kind, Leaving, mixed
 
-    maps = torch.randn(2, 8, 8, channels, dtype=dtype, requires_grad=True)
-    weights = [
-        torch.randn(1, channels, 1, 3, 3, requires_grad=True),
-        torch.randn(1, channels, channels, 1, 1, requires_grad=True),
-    ]
+    kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
+    leaving = Leaving(1, 4, 1, kinds, (pools, pools), pools, 1e-5)
+    of_kind = [4 * 16 * (kind.size**2 + 16) for kind in kinds]
+    state = torch.empty(96, 32, 32, 16, dtype=dtype, device="meta", requires_grad=True)
+    joined = [torch.empty(sum(sizes), device="meta", requires_grad=True) for sizes in (of_kind, of_kind[2:])]
+    weights = torch.empty(4 + 3 * pools, 4, device="meta", requires_grad=True)
 
     def run() -> None:
-        first = convolved(maps, None, *weights, Shape(1, 3, 1, 2, 1e-5))
-        second = convolved(maps, first, *weights, Shape(1, 3, 1, 1, 1e-5))
-        (total,) = mixed([first, second], torch.ones(2, 1, requires_grad=True), 1)
-        total.sum().backward()
+        maps = mixed(state, joined, weights, [], leaving).maps
+        torch.autograd.grad(maps, [state, *joined, weights], [torch.empty_like(each) for each in maps])
 
     return run
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_kernels_compile_for_an_h100(dtype: torch.dtype, compiled: list[str]) -> None:
-    program(dtype, channels=16)()
-    assert set(compiled) == ALL
+def test_kernels_compile_for_an_h100_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    with compiling_only(monkeypatch) as launched:
+        program(torch.float32, pools=False)()
+    assert set(launched) > CONVOLUTIONS
 
 
 def test_what_a_program_needs_is_compiled_ahead() -> None:
-    """In a process of its own, where nothing is compiled and Triton was imported once."""
+    """In a process of its own, where nothing is compiled and Triton was imported once; it counts instructions, too."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(check_compiling_ahead).result()
+        issued = pool.submit(check_compiling_ahead).result()
+    assert set(issued) == CONVOLUTIONS
+    assert sum(issued.values()) < 0.3e9  # warp instructions; in a step there are about thirty times as many
 
 
-def check_compiling_ahead() -> None:
+def check_compiling_ahead() -> dict[str, int]:
     from triton.runtime.jit import JITFunction
 
     from dropnas.search.triton.precompile import compile_ahead
 
-    needs = program(torch.bfloat16, channels=16)
-    with pytest.MonkeyPatch.context() as patch, compiling_only(patch) as launched:
-        assert compile_ahead(needs) >= len(ALL)
-        assert not launched
-        patch.setattr(JITFunction, "_do_compile", lambda self, *_, **__: pytest.fail(f"{self.__name__} was not"))
-        needs()
-        assert set(launched) == ALL
-        assert compile_ahead(needs) == 0
+    needs = program(torch.bfloat16)
+    with pytest.MonkeyPatch.context() as patch:
+        with compiling_only(patch) as launched:
+            assert compile_ahead(needs) >= len(TRIPS)
+            assert not launched
+            patch.setattr(JITFunction, "_do_compile", lambda self, *_, **__: pytest.fail(f"{self.__name__} was not"))
+            needs()
+            assert set(launched) == set(TRIPS)
+            assert compile_ahead(needs) == 0
+        return instructions(needs, CONVOLUTIONS)
+
+
+def test_a_step_of_the_paper_stays_within_its_kernels_and_bytes() -> None:
+    config = SearchConfig(precision="bf16", kernels="triton")
+    step = search_on_meta(config, ORIGINAL, seeds=1)
+    with maps_of_type("bf16"), as_on_a_gpu():
+        step(config.batch_size)  # makes what is made once
+        with Kernels() as counter:
+            step(config.batch_size)
+    assert counter.kernels.total() < 3_100
+    assert counter.bytes.total() < 28e9
+    assert not counter.thin
+
+
+def test_products_with_a_short_side_and_a_long_sum_are_noted() -> None:
+    left, right = torch.empty(2, 4, 200_000, device="meta"), torch.empty(2, 200_000, 8, device="meta")
+    with Kernels() as counter:
+        torch.bmm(left, right)
+        torch.bmm(left[..., :1000], right[:, :1000])
+        torch.bmm(right.transpose(1, 2), right)
+        torch.baddbmm(torch.empty(2, 4, 8, device="meta"), left, right)
+    assert counter.thin == {"4 x 200000 x 8": 2}
+
+
+def test_instructions_count_by_the_loops_around_them() -> None:
+    text = """
+.text.kernel:
+        /*0000*/                   MOV R1, c[0x0][0x28] ;
+.L_x_1:
+        /*0010*/                   IADD3 R2, R2, 0x1, RZ ;
+.L_x_0:
+        /*0020*/                   FADD R3, R3, R4 ;
+        /*0030*/              @P0  BRA `(.L_x_0) ;
+        /*0040*/              @!P1 BRA `(.L_x_1) ;
+        /*0050*/                   EXIT ;
+.L_x_2:
+        /*0060*/                   BRA `(.L_x_2);
+        /*0070*/                   NOP;
+"""
+    assert in_loops(text) == {(): 3, (0,): 2, (0, 1): 2}

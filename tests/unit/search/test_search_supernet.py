@@ -94,9 +94,7 @@ def test_the_slot_of_a_weight_is_that_of_its_operation() -> None:
     supernet = Supernet(ORIGINAL, channels=2, cells=3, classes=3)
     slots = dict(zip((name for name, _ in supernet.named_parameters()), supernet.slots, strict=True))
     assert {name for name, slot in slots.items() if slot is None} == {name for name in slots if ".edges." not in name}
-    stride_two = edges().index(
-        (2, 1)
-    )  # a skip-connect of stride 2 has weights
+    stride_two = edges().index((2, 1))  # a skip-connect of stride 2 has weights
     prefix, slot = f"cells.1.edges.{stride_two}.6.", (EDGES + stride_two) * 8 + 6
     assert {name: found for name, found in slots.items() if found == slot} == {
         f"{prefix}{part}.weight": slot for part in ("straight", "shifted")

@@ -1,0 +1,117 @@
+"""Machine instructions that our own kernels issue in a program, counted in their binaries for an H100 that is not here.
+
+Design choices: an instruction counts as often as the loops around it run, in each warp of each program; how often, what
+a kernel is launched with says (`TRIPS`), so a kernel whose loops are not described there is refused. Both ways of a
+branch count, and caches and issue slots, which warps share, play no part: divided by what a
+GPU issues in a second, the total is a lower bound of the time.
+"""
+
+import math
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+from unittest import mock
+
+from torch import Tensor
+
+from benchmarks._compiling import for_an_h100
+
+LABEL = re.compile(r"\s*(\.L_x_\d+):")
+INSTRUCTION = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(.*?);")
+BRANCH = re.compile(r"\bBRA\S*\s.*`\((\.L_x_\d+)\)")
+PADDING = re.compile(r"NOP\b")
+TILES = 64  # that `combine` reads at once
+
+Loops = tuple[int, ...]  # the numbers of those around an instruction
+Given = Mapping[str, Any]  # what a kernel is launched with: sizes by name, of tensors their length, the grid
+
+
+def _taps(given: Given) -> float:
+    """Of an operation, on average."""
+    return float(given["dense"] / given["grid"][0])
+
+
+TRIPS: dict[str, Callable[[Given], list[float]]] = {
+    "make_dense": lambda given: [],
+    "convolve": lambda given: [_taps(given)],
+    "combine": lambda given: [math.ceil(given["tiles"] / TILES)] * 2,
+    "pool": lambda given: [9],
+    "mix": lambda given: [],
+    "back_to_weights": lambda given: [],
+    "back_to_answers": lambda given: [],
+    "back_to_pools": lambda given: [given["alike"] / given["seeds"]] * given["POOLS"],
+    "back_to_pooled": lambda given: (
+        [9] * (given["MAXIMUM"] or given["AVERAGE"]) + [given["alike"] / given["seeds"]] * given["SKIP"]
+    ),
+    "back_to_dense": lambda given: [given["tiles"] / given["grid"][1]],
+    "back_to_joined": lambda given: [given["parts"]],
+    "back_to_maps": lambda given: [given["readers"], _taps(given) / given["readers"]],
+    "back_through_norm": lambda given: [],
+}
+
+
+def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> dict[str, int]:
+    """Of each of some kernels that a program launches, where nothing is computed; all that it needs are compiled."""
+    from triton.runtime.jit import JITFunction
+
+    from dropnas.search.triton.precompile import compile_all, needed_by
+
+    found, run, bodies = Counter[str](), JITFunction.run, dict[int, Counter[Loops]]()
+
+    def count(kernel: Any, *args: Any, grid: Any, warmup: bool, **constants: Any) -> None:
+        if kernel.__name__ in TRIPS and kernel.__name__ not in only:
+            return
+        compiled = run(kernel, *args, grid=grid, warmup=True, **constants)
+        if compiled is None:  # `needed_by` leaves it out
+            return
+        if id(compiled) not in bodies:
+            bodies[id(compiled)] = in_loops(disassembled(compiled.asm["cubin"]))
+        names = [parameter.name for parameter in kernel.params]
+        given = {name: len(value) if isinstance(value, Tensor) else value for name, value in zip(names, args)}  # noqa: B905
+        issued = _issued(bodies[id(compiled)], TRIPS[kernel.__name__](given | constants | {"grid": grid}))
+        found[kernel.__name__] += round(issued * math.prod(grid) * compiled.metadata.num_warps)
+
+    with for_an_h100(), mock.patch.object(JITFunction, "run", count):
+        compile_all(needed_by(program), threads=len(os.sched_getaffinity(0)))
+        found.clear()
+        program()
+    return dict(found.most_common())
+
+
+def disassembled(binary: bytes) -> str:
+    """By the tool that Triton brings along."""
+    from triton import knobs
+
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(binary)
+        file.flush()
+        command = [knobs.nvidia.nvdisasm.path, "-ndf", "-c", file.name]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def in_loops(text: str) -> Counter[Loops]:
+    """How many instructions there are in which loops; a loop is a jump back, and they are numbered as they begin."""
+    code, labels = list[str](), dict[str, int]()
+    for line in text.splitlines():
+        if label := LABEL.match(line):
+            labels[label[1]] = len(code)
+        elif instruction := INSTRUCTION.search(line):
+            code.append(instruction[1])
+    jumps = [(labels.get(jump[1], end), end) for end, line in enumerate(code) if (jump := BRANCH.search(line))]
+    loops = sorted({(begin, end) for begin, end in jumps if begin < end})
+    return Counter(
+        tuple(number for number, (begin, end) in enumerate(loops) if begin <= place <= end)
+        for place, line in enumerate(code)
+        if not PADDING.match(line)
+    )
+
+
+def _issued(body: Mapping[Loops, int], trips: Sequence[float]) -> float:
+    """By a warp; the numbers of the loops must be those of the trips."""
+    loops = {loop for around in body for loop in around}
+    assert len(loops) == len(trips), f"{len(loops)} loops, of which {len(trips)} are described"
+    return sum(count * math.prod(trips[loop] for loop in around) for around, count in body.items())
