@@ -53,7 +53,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def fingerprint(source: str) -> str:
-        for cached in (fp.module_file, fp._tree, fp._nodes, fp._imports, fp._file_hash, fp.fingerprint):
+        for cached in (fp.module_file, fp._code, fp._imports, fp._file_hash, fp.fingerprint):
             cached.cache_clear()
         (folder / "method.py").write_text(source.replace("helper_part", "user_method.part"))
         return fp.fingerprint("user_method.method")
