@@ -49,7 +49,7 @@ def read(tree: ast.Module) -> Code:
     for _, block in _blocks(tree):
         block[:] = [statement for statement in block if not _does_nothing(statement)]
     nodes = list(ast.walk(tree))
-    served = {name for node in nodes for text in _take_texts(node) for name in _names(text)}
+    served = {"TYPE_CHECKING"} | {name for node in nodes for text in _take_texts(node) for name in _names(text)}
     if not any(_reads_annotations(node) for node in nodes):
         served |= {word for node in nodes for annotation in _take_annotations(node) for word in _words(annotation)}
     uses = _uses(tree)
@@ -133,7 +133,7 @@ def _is_text(node: ast.expr) -> bool:
         case ast.Constant(value=str()) | ast.JoinedStr():
             return True
         case ast.IfExp(body=first, orelse=second) | ast.BinOp(left=first, right=second):
-            return _is_text(first) and _is_text(second)
+            return _is_text(first) or _is_text(second)
     return False
 
 

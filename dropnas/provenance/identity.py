@@ -12,9 +12,12 @@ import json
 from dataclasses import MISSING, dataclass
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
+from types import FunctionType, MethodType
 from typing import Any
 
 import yaml
+
+from dropnas.errors import DropnasError
 
 ID_DIGITS = 10
 DEFAULTS = Path(__file__).with_name("defaults.yaml")
@@ -58,9 +61,20 @@ def hashed(value: Any) -> Any:
 
 @cache
 def _hashed_names(kind: type) -> tuple[list[str], list[str]]:
-    """Options and properties of a class of configuration that enter an identity."""
+    """Options and properties of a class of configuration that enter an identity.
+
+    Raises:
+        DropnasError: it has a method, which is code that no fingerprint sees; a property counts by its value.
+    """
+    members = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("__")}
+    for name, member in members.items():
+        if isinstance(member, FunctionType | MethodType):
+            remedy = "make it a property, or a function of another module"
+            raise DropnasError(
+                "is a method of a class of configuration", where=f"{kind.__name__}.{name}", remedy=remedy
+            )
     marks = {field.name: field.metadata.get("json_schema_extra", {}) for field in dataclasses.fields(kind)}
-    properties = [name for name in dir(kind) if isinstance(getattr(kind, name), property) and name not in APART]
+    properties = [name for name, member in members.items() if isinstance(member, property) and name not in APART]
     return [name for name in marks if marks[name].get("hashed", True)], properties
 
 
