@@ -66,7 +66,7 @@ def course(operations: Sequence[str], epochs: Sequence[Epoch]) -> Course:
         operations: names in the order of the columns.
         epochs: the alphas of each epoch, 0 is the start, with a row for each edge.
     """
-    genotypes = [genotype(operations, *alphas, DeriveConfig()) for alphas in epochs]
+    genotypes = [genotype(operations, *alphas, DeriveConfig(score="alpha", skips="separate")) for alphas in epochs]
     kinds = []
     for kind, name in enumerate(KINDS):
         p = softmax(np.array([alphas[kind] for alphas in epochs], dtype=np.float64), axis=-1)

@@ -65,12 +65,13 @@ def paper_shape(
     if network not in CLASSES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(CLASSES)}")
     large = network == "imagenet"
-    paper = TransferConfig if large else RetrainConfig
+    paper_cells = TransferConfig.cells if large else RetrainConfig.cells  # by name, since others are of no account here
+    paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32
     return NetworkShape(
         network="imagenet" if large else "cifar",
-        cells=paper.cells if cells is None else cells,
-        channels=paper.channels if channels is None else channels,
+        cells=paper_cells if cells is None else cells,
+        channels=paper_channels if channels is None else channels,
         classes=CLASSES[network],
         auxiliary=True,
         pool_norm=pool_norm,

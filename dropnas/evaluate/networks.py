@@ -4,8 +4,8 @@ Design choice: the stages write network.json, whoever reloads or inspects a netw
 type, since a person can edit the file.
 """
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, get_type_hints
 
 from dropnas.errors import DropnasError
 from dropnas.evaluate.cifar import CifarNetwork
@@ -72,7 +72,7 @@ class NetworkShape:
         Raises:
             DropnasError: a missing or unknown key, a value of a wrong type, or no network.
         """
-        types: dict[str, Any] = {field.name: field.type for field in fields(cls)}
+        types = get_type_hints(cls)
         if not isinstance(value, dict) or set(value) != set(types):
             raise DropnasError(f"is not an object with exactly {', '.join(types)}")
         for name, kind in types.items():

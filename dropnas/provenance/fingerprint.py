@@ -1,30 +1,37 @@
 """Code fingerprints: what code can change a stage's result.
 
 A stage's code is the static import closure of its entry module, inside this package and inside the packages of the
-user's that its configuration names. Of each file the syntax tree is hashed without comments, docstrings and positions,
-field by field, so that a reformatting changes nothing and Python 3.11 and 3.12 agree (`ast.unparse` does not).
-A data file counts when a string in the code is the name of a file that lies beside it. Code that imports by name
-would escape the walk and is refused; `dropnas.extension`, whose names stand in the configuration, is the exception.
+user's that its configuration names. Of each file the code counts as `dropnas.provenance.code` reads it. A data file
+counts when a string in the code is the name of a file that lies beside it. Code that imports by name would escape the
+walk and is refused; `dropnas.extension`, whose names stand in the configuration, is the exception.
+
+Modules of configuration are not code. What the code takes from one by name counts by its value; of a class of options
+that are the defaults that are no longer those on record, so that a new option changes nothing.
 """
 
 import ast
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import TypeGuard
 
 import yaml
 
 from dropnas.errors import DropnasError
 from dropnas.extension import is_reference
+from dropnas.provenance.code import Code, canonical, read
+from dropnas.provenance.identity import changed_defaults, hashed
 
 PACKAGE = "dropnas"
 EXTENSION = "dropnas.extension"
+CONFIGURATION = re.compile(rf"{PACKAGE}\.(\w+\.config|precision)")
 DATA_SUFFIXES = (".yaml", ".json", ".csv")
-IGNORED_FIELDS = {"type_comment", "type_ignores", "kind", "ctx"}
 DYNAMIC = {"__import__", "exec", "eval", "compile"}
 
 
@@ -40,23 +47,25 @@ def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
         DropnasError: a module is missing, has a syntax error, lacks the attribute, or imports by name.
     """
     digest = hashlib.sha256()
-    for module in closure(entry, references):
-        digest.update(f"{module} {_file_hash(module)}\n".encode())
+    for part in closure(entry, references):
+        counted = _value_hash(part) if ":" in part else _file_hash(part)
+        digest.update(f"{part} {counted}\n".encode())
+    digest.update(json.dumps(sorted(references)).encode())
     return digest.hexdigest()
 
 
 def closure(entry: str, references: tuple[str, ...] = ()) -> list[str]:
-    """Names of all modules that a stage imports, directly or not, sorted."""
+    """What a stage imports, directly or not, sorted: names of modules, and `module:NAME` of parts of configurations."""
     for reference in references:
         _check_reference(reference)
     modules = [entry, *(reference.partition(":")[0] for reference in references)]
     roots = tuple(sorted({PACKAGE, *(module.partition(".")[0] for module in modules)}))
     found: set[str] = set()
     while modules:
-        module = modules.pop()
-        if module not in found:
-            found.add(module)
-            modules.extend(_imports(module, roots))
+        part = modules.pop()
+        if part not in found:
+            found.add(part)
+            modules.extend(() if ":" in part else _imports(part, roots))
     return sorted(found)
 
 
@@ -75,32 +84,61 @@ def module_file(module: str) -> Path | None:
 
 
 @cache
-def _tree(module: str) -> ast.Module:
+def _code(module: str) -> Code:
     file = module_file(module)
     if file is None:
         raise DropnasError(
             "no Python module of that name", where=module, remedy="check it, or start beside the package"
         )
     try:
-        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        return read(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)))
     except SyntaxError as error:
         raise DropnasError(f"syntax error in line {error.lineno}", where=file) from error
 
 
 @cache
-def _nodes(module: str) -> tuple[ast.AST, ...]:
-    """All imports, calls and constants of a module: what is looked at apart from the tree as a whole."""
-    looked_at = (ast.Import, ast.ImportFrom, ast.Call, ast.Constant)
-    return tuple(node for node in ast.walk(_tree(module)) if isinstance(node, looked_at))
-
-
-@cache
 def _imports(module: str, roots: tuple[str, ...]) -> tuple[str, ...]:
-    """Modules under `roots` that one module imports. Package `__init__` files of this package are empty: not walked."""
+    """Modules under `roots` that one module imports, and the parts of configurations that it uses.
+
+    Package `__init__` files of this package are empty: not walked.
+    """
     _refuse_dynamic_code(module)
-    names = (name for node in _nodes(module) for name in _imported_names(node, module))
-    modules = {name if module_file(name) else name.rpartition(".")[0] for name in names if _under(name, roots)}
-    return tuple(sorted(name for name in modules if not _is_own_package(name)))
+    names = {name for node in _code(module).nodes for name in _imported_names(node, module) if _under(name, roots)}
+    modules = {name if module_file(name) else name.rpartition(".")[0] for name in names}
+    return (*sorted(name for name in modules if not _is_own_package(name)), *sorted(_parts(module)))
+
+
+def _is_by_name(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
+    """Whether it imports from a module of configuration name by name."""
+    if not isinstance(node, ast.ImportFrom) or CONFIGURATION.fullmatch(node.module or "") is None:
+        return False
+    return all(alias.name != "*" for alias in node.names)
+
+
+def _parts(module: str) -> Iterator[str]:
+    """What the code of a module, not its annotations, uses of configurations.
+
+    It is `module:NAME`, `module:NAME.option`, or `module:NAME(option, …)` for all but the options that a call gives.
+    """
+    for node in filter(_is_by_name, _code(module).nodes):
+        for alias in node.names:
+            for use in _code(module).uses:
+                if use.name == (alias.asname or alias.name):
+                    how = f".{use.attribute}" if use.attribute else f"({', '.join(use.given)})" if use.given else ""
+                    yield f"{node.module}:{alias.name}{how}"
+
+
+def _value_hash(part: str) -> str:
+    """Hash of the value of a part of a configuration; of a class of options, of its changed defaults."""
+    module, name, option, given = re.fullmatch(r"(.+):(\w+)(?:\.(\w+))?(?:\((.*)\))?", part).groups("")  # type: ignore[union-attr]
+    found = getattr(importlib.import_module(module), name, None)
+    value = hashed(found)
+    if is_dataclass(found) and isinstance(found, type):
+        changed = changed_defaults(found)
+        value = {key: changed[key] for key in changed if option in ("", key) and key not in given.split(", ")}
+    elif isinstance(found, type | FunctionType):
+        raise DropnasError("is code in a module of configuration", where=part, remedy="move it to another module")
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 def _under(name: str, roots: tuple[str, ...]) -> bool:
@@ -114,6 +152,8 @@ def _is_own_package(name: str) -> bool:
 
 def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
     """Dotted names that a statement may import; of `from a import b` both `a` and `a.b` when b is a module."""
+    if _is_by_name(node):
+        return  # what it uses of them is counted one by one
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -132,7 +172,7 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
 def _refuse_dynamic_code(module: str) -> None:
     if module == EXTENSION:
         return
-    for node in _nodes(module):
+    for node in _code(module).nodes:
         imported = [name.partition(".")[0] for name in _imported_names(node, module)]
         called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
         if "importlib" in imported or called in DYNAMIC:
@@ -146,7 +186,7 @@ def _refuse_dynamic_code(module: str) -> None:
 def _check_reference(reference: str) -> None:
     """Require that a module defines the attribute that the configuration names, without importing it."""
     module, _, attribute = reference.partition(":")
-    defined = {name for node in _tree(module).body for name in _defined_names(node)}
+    defined = {name for node in _code(module).tree.body for name in _defined_names(node)}
     if attribute not in defined:
         raise DropnasError(f"module {module!r} defines no {attribute!r}", where=reference)
 
@@ -163,7 +203,7 @@ def _defined_names(node: ast.stmt) -> Iterator[str]:
 
 @cache
 def _file_hash(module: str) -> str:
-    digest = hashlib.sha256(json.dumps(canonical(_tree(module))).encode())
+    digest = hashlib.sha256(json.dumps(canonical(_code(module).tree)).encode())
     for file in _data_files(module):
         digest.update(f"{file.name} {_data_hash(file)}".encode())
     return digest.hexdigest()
@@ -171,8 +211,8 @@ def _file_hash(module: str) -> str:
 
 def _data_files(module: str) -> list[Path]:
     file = module_file(module)
-    assert file is not None  # _tree has found it
-    strings = {node.value for node in _nodes(module) if isinstance(node, ast.Constant)}
+    assert file is not None  # it has been read
+    strings = {node.value for node in _code(module).nodes if isinstance(node, ast.Constant)}
     names = sorted(name for name in strings if isinstance(name, str) and name.endswith(DATA_SUFFIXES))
     return [file.parent / name for name in names if "/" not in name and (file.parent / name).is_file()]
 
@@ -185,22 +225,3 @@ def _data_hash(file: Path) -> str:
     elif file.suffix == ".json":
         text = json.dumps(json.loads(text))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def canonical(node: Any) -> Any:
-    """A syntax tree as nested lists, without what cannot change a result or differs between Python versions.
-
-    Empty fields are left out: Python 3.12 added `type_params`, empty in code that 3.11 can read.
-    """
-    if isinstance(node, ast.AST):
-        fields = ((name, value) for name, value in ast.iter_fields(node) if name not in IGNORED_FIELDS)
-        kept = [[name, canonical(value)] for name, value in fields if value is not None and value != []]
-        return [type(node).__name__, *kept]
-    if isinstance(node, list):
-        return [canonical(item) for item in node if not _is_docstring(item)]
-    return repr(node)
-
-
-def _is_docstring(node: Any) -> bool:
-    """A string that stands as a statement of its own does nothing, wherever it stands."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,18 +1,27 @@
 """A run's name is its identity: a hash over exactly what can change its result.
 
-The configuration enters without the fields that are at their default, so that a new option changes no old identity,
-and without those marked as not hashed (where a source lies). Versions, device and image are recorded, not hashed.
+The configuration enters without the options whose value is the default on record (`defaults.yaml`), so that a new
+option changes no old identity and a changed default changes those of all runs that rely on it; without those marked as
+not hashed (where a source lies); and with the values that its properties find for it, such as the options behind a
+preset's name. Versions, device and image are recorded, not hashed.
 """
 
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import PurePosixPath
+from dataclasses import MISSING, dataclass
+from functools import cache, cached_property
+from pathlib import Path, PurePosixPath
+from types import FunctionType, MethodType
 from typing import Any
 
+import yaml
+
+from dropnas.errors import DropnasError
+
 ID_DIGITS = 10
+DEFAULTS = Path(__file__).with_name("defaults.yaml")
+APART = {"code", "numerics"}  # properties of a configuration that are parts of an identity by themselves
 
 
 def canonical_json(value: Any) -> str:
@@ -25,27 +34,76 @@ def id_of(identity: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:ID_DIGITS]
 
 
-def resolved(config: Any, *, hashed_only: bool = False) -> dict[str, Any]:
-    """All fields of a stage's configuration as JSON values; with `hashed_only` those that enter the identity."""
-    chosen = [field for field in dataclasses.fields(config) if not hashed_only or _is_hashed(config, field)]
-    return {field.name: _plain(getattr(config, field.name), hashed_only) for field in chosen}
-
-
-def _is_hashed(config: Any, field: "dataclasses.Field[Any]") -> bool:
-    if field.metadata.get("json_schema_extra", {}).get("hashed") is False:
-        return False
-    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-    return bool(getattr(config, field.name) != default)
-
-
-def _plain(value: Any, hashed_only: bool) -> Any:
+def resolved(value: Any) -> Any:
+    """A value as JSON has it; of a configuration all options."""
     if dataclasses.is_dataclass(value):
-        return resolved(value, hashed_only=hashed_only)
+        return {field.name: resolved(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, list | tuple):
-        return [_plain(item, hashed_only) for item in value]
+        return [resolved(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item, hashed_only) for key, item in value.items()}
+        return {key: resolved(item) for key, item in value.items()}
     return value
+
+
+def hashed(value: Any) -> Any:
+    """A value as it enters an identity; of a configuration what differs from the defaults on record."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        options, properties = _hashed_names(type(value))
+        unsaid, found = left_out(type(value)), {name: hashed(getattr(value, name)) for name in options}
+        chosen = {name: item for name, item in found.items() if name not in unsaid or item != unsaid[name]}
+        return chosen | {name: item for name in properties if (item := hashed(getattr(value, name)))}
+    if isinstance(value, list | tuple):
+        return [hashed(item) for item in value]
+    if isinstance(value, dict):
+        return {key: hashed(item) for key, item in value.items()}
+    return value
+
+
+@cache
+def _hashed_names(kind: type) -> tuple[list[str], list[str]]:
+    """Options and properties of a class of configuration that enter an identity.
+
+    Raises:
+        DropnasError: it has a method, which is code that no fingerprint sees; a property counts by its value.
+    """
+    members = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("__")}
+    for name, member in members.items():
+        if isinstance(member, FunctionType | MethodType):
+            remedy = "make it a property, or a function of another module"
+            raise DropnasError(
+                "is a method of a class of configuration", where=f"{kind.__name__}.{name}", remedy=remedy
+            )
+    marks = {field.name: field.metadata.get("json_schema_extra", {}) for field in dataclasses.fields(kind)}
+    properties = [name for name, member in members.items() if isinstance(member, property) and name not in APART]
+    return [name for name in marks if marks[name].get("hashed", True)], properties
+
+
+def defaults(kind: type) -> dict[str, Any]:
+    """The defaults of a class of configuration, as JSON has them."""
+    made = {
+        field.name: field.default if field.default_factory is MISSING else field.default_factory()
+        for field in dataclasses.fields(kind)
+    }
+    return {name: hashed(value) for name, value in made.items() if value is not MISSING}
+
+
+@cache
+def left_out(kind: type) -> dict[str, Any]:
+    """The value of each option that an identity leaves out: the default on record; of a new option its own."""
+    return {**defaults(kind), **recorded().get(kind.__name__, {})}
+
+
+def changed_defaults(kind: type) -> dict[str, Any]:
+    """The defaults of a class of configuration that are not those on record."""
+    unsaid = left_out(kind)
+    return {name: value for name, value in defaults(kind).items() if value != unsaid[name]}
+
+
+@cache
+def recorded() -> dict[str, dict[str, Any]]:
+    """The defaults on record, by class and option."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    return found
 
 
 @dataclass(frozen=True)
@@ -71,7 +129,7 @@ class Run:
         """Exactly what can change the run's result."""
         return {
             "stage": self.stage,
-            "config": resolved(self.config, hashed_only=True),
+            "config": hashed(self.config),
             "inputs": [run.id for run in self.inputs],
             "code": self.code,
             "numerics": getattr(self.config, "numerics", getattr(self.config, "precision", "exact")),

@@ -116,14 +116,14 @@ class SearchConfig:
 
     @property
     def preset(self) -> DropoutOptions | None:
-        """The options of grouped dropout that the strategy's name stands for."""
-        return PRESETS.get(self.strategy)
+        """The options of grouped dropout that the strategy begins with; None for a method of ours without them."""
+        return PRESETS.get(self.strategy, None if self.strategy in STRATEGIES else DropoutOptions())
 
     @property
-    def code(self) -> tuple[str, ...]:
-        """`module:ATTRIBUTE` names of the code that this configuration chooses beside what every search runs."""
-        chosen = (STRATEGIES.get(self.strategy), BACKENDS.get(self.kernels))
-        return tuple(name for name in chosen if name is not None)
+    def code(self) -> dict[str, str]:
+        """`module:ATTRIBUTE` of the strategy, and of the kernels unless they are torch's, by the name of the option."""
+        kernels = {"kernels": BACKENDS[self.kernels]} if self.kernels in BACKENDS else {}
+        return {"strategy": STRATEGIES.get(self.strategy, self.strategy), **kernels}
 
     @property
     def numerics(self) -> str:

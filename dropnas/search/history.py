@@ -32,8 +32,10 @@ def not_finite(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
 def describe(space: SearchSpace, alphas: Alphas) -> Row:
     """Where the alphas stand: entropy of p, skip-connects of the genotype, whether both scores give the same one."""
     normal, reduce = (matrix.tolist() for matrix in alphas)
-    by_alpha = derive.genotype(space.operations, normal, reduce, DeriveConfig(score="alpha"))
-    by_probability = derive.genotype(space.operations, normal, reduce, DeriveConfig(score="probability"))
+    by_alpha = derive.genotype(space.operations, normal, reduce, DeriveConfig(score="alpha", skips="separate"))
+    by_probability = derive.genotype(
+        space.operations, normal, reduce, DeriveConfig(score="probability", skips="separate")
+    )
     return {
         "alpha_entropy_normal": entropy(alphas.normal),
         "alpha_entropy_reduce": entropy(alphas.reduce),

@@ -25,11 +25,15 @@ from dropnas.workspace import Workspace
 USED = 0.9  # share of the memory; what is left is for what no measurement sees
 FEW = (2, 4)  # images; batch norm wants two
 MIB = 2**20
-MakeGroup = Callable[[Sequence[SearchConfig]], SeedGroup]
 Peak = Callable[[Callable[[], None]], int | None]  # the most bytes that some work takes; None where they do not fit
 
 
-def fitting(configs: Sequence[SearchConfig], images: ImageArrays, workspace: Workspace, make_group: MakeGroup) -> int:
+def fitting(
+    configs: Sequence[SearchConfig],
+    images: ImageArrays,
+    workspace: Workspace,
+    make_group: Callable[[Sequence[SearchConfig]], SeedGroup],
+) -> int:
     """How many searches like these fit, at least one.
 
     Raises:
@@ -43,7 +47,9 @@ def fitting(configs: Sequence[SearchConfig], images: ImageArrays, workspace: Wor
     return max(1, int(free / _needed(configs[0], images)))
 
 
-def fitting_by_peaks(free: float, configs: Sequence[SearchConfig], make_group: MakeGroup, peak: Peak) -> int:
+def fitting_by_peaks(
+    free: float, configs: Sequence[SearchConfig], make_group: Callable[[Sequence[SearchConfig]], SeedGroup], peak: Peak
+) -> int:
     """How many fit in so many bytes, by the peaks of one search and of two."""
     one, two = (peak(lambda count=count: _train_each_size(make_group(configs[:count]))) for count in (1, 2))  # type: ignore[misc]
     if one is None or one > free:

@@ -12,8 +12,6 @@ from typing import Any, get_args
 from dropnas.errors import DropnasError
 from dropnas.search.config import DropoutOptions, Scalar
 
-OPTIONS: dict[str, Field[Scalar]] = {option.name: option for option in fields(DropoutOptions)}
-
 
 def with_options(base: DropoutOptions, options: Mapping[str, Scalar], where: str) -> DropoutOptions:
     """The base with some options replaced, each checked for name, type and range.
@@ -21,13 +19,14 @@ def with_options(base: DropoutOptions, options: Mapping[str, Scalar], where: str
     Raises:
         DropnasError: an unknown option or a value that it does not take.
     """
+    known = {option.name: option for option in fields(base)}
     changes: dict[str, Any] = dict(options)
     for name, value in changes.items():
-        if name not in OPTIONS:
-            close = get_close_matches(name, OPTIONS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(OPTIONS)}"
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
             raise DropnasError(f"unknown option {name!r}", where=where, remedy=hint)
-        _check(OPTIONS[name], value, where)
+        _check(known[name], value, where)
     return replace(base, **changes)
 
 

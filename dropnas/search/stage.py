@@ -19,7 +19,7 @@ from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.search.architecture import Alphas, alpha_std
 from dropnas.search.backend_agreement import require_agreement
-from dropnas.search.config import BACKENDS, SearchConfig
+from dropnas.search.config import SearchConfig
 from dropnas.search.memory import fitting
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.state import SeedRun
@@ -114,7 +114,7 @@ def new_group(
         recorder = None
     if config.kernels == "torch" or not device.startswith("cuda"):
         return SeedGroup(configs, space, images, device, recorder)
-    backend, precompile = load(BACKENDS[config.kernels])()
+    backend, precompile = load(config.code["kernels"])()
     group = SeedGroup(configs, space, images, device, recorder, backend, precompile)
     require_agreement(group.state.engine, images, config)
     return group

@@ -148,10 +148,12 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
     Raises:
         DropnasError: no such strategy, options that it does not take, or something that is no Strategy.
     """
-    reference = STRATEGIES.get(config.strategy, config.strategy)
+    reference = config.code["strategy"]
     if not is_reference(reference):
-        known = f"known: {', '.join(STRATEGIES)}, or package.module:ATTRIBUTE"
-        raise DropnasError(f"unknown strategy {config.strategy!r}", remedy=known)
+        raise DropnasError(
+            f"unknown strategy {config.strategy!r}",
+            remedy=f"known: {', '.join(STRATEGIES)}, or package.module:ATTRIBUTE",
+        )
     factory = load(reference)
     if not callable(factory):
         raise DropnasError(f"is a {type(factory).__name__}, not a strategy", where=reference)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dropnas.search.architecture import alpha_adjust, kept_softmax
-from dropnas.search.config import DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import Scalar, SearchConfig
 from dropnas.search.dropout import Kept, drop_groups, drop_probabilities, sample_kept
 from dropnas.search.options import with_options
 from dropnas.search.state import SearchState, Tensors, clipped
@@ -38,7 +38,8 @@ class GroupedDropout(Strategy):
             DropnasError: an unknown option, or a value that it does not take.
         """
         super().__init__(config, space)
-        self.options = with_options(config.preset or DropoutOptions(), options, f"strategy {config.strategy!r}")
+        assert config.preset is not None  # only for methods without these options
+        self.options = with_options(config.preset, options, f"strategy {config.strategy!r}")
         self.groups = drop_groups(self.options, space)
 
     def drop_probabilities(self, epoch: int) -> Tensor:

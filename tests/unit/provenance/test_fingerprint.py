@@ -53,7 +53,7 @@ def package(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def fingerprint(source: str) -> str:
-        for cached in (fp.module_file, fp._tree, fp._nodes, fp._imports, fp._file_hash, fp.fingerprint):
+        for cached in (fp.module_file, fp._code, fp._imports, fp._file_hash, fp.fingerprint):
             cached.cache_clear()
         (folder / "method.py").write_text(source.replace("helper_part", "user_method.part"))
         return fp.fingerprint("user_method.method")
@@ -73,6 +73,121 @@ def test_comments_docstrings_and_layout_change_nothing(package):
 )
 def test_every_change_of_code_changes_it(package, old, new):
     assert package(SOURCE) != package(SOURCE.replace(old, new))
+
+
+TEXTS = """
+from warnings import warn
+
+
+def check(x, path, progress):
+    progress(f"looks at {x}")
+    warn("a warning")
+    assert x, "an assertion"
+    if x < 0:
+        raise ValueError("too small" if x else f"{x} is odd")
+    return f"{x} images", open(path, "rb")
+"""
+
+
+@pytest.mark.parametrize("text", ["looks at", "a warning", "an assertion", "too small", " is odd"])
+def test_texts_of_errors_warnings_and_progress_do_not_count(package, text):
+    assert text in TEXTS
+    assert package(TEXTS) == package(TEXTS.replace(text, " another text"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (" images", " pictures"),
+        ('"rb"', '"r"'),
+        ("ValueError", "TypeError"),
+        ("x < 0", "x < 1"),
+        ("assert x", "assert"),
+    ],
+)
+def test_other_strings_and_the_code_around_texts_count(package, old, new):
+    changed = TEXTS.replace(old, new).replace("assert,", "assert not x,")
+    assert changed != TEXTS and package(TEXTS) != package(changed)
+
+
+def test_what_an_error_carries_counts(package):
+    """An exception may bring a result to who catches it."""
+    source = "def f(x):\n    raise StopIteration(x, 'found')\n"
+    assert package(source) == package(source.replace("found", "it is here"))
+    assert package(source) != package(source.replace("(x,", "(2 * x,"))
+
+
+ANNOTATED = """
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Sequence
+
+if TYPE_CHECKING:
+    from user_method.part import Offset
+
+LIMITS: Sequence[int] = (1, 2)
+
+
+@dataclass
+class Point:
+    x: int = 0
+
+
+def scale(point: Point, by: "Offset") -> int:
+    scaled: int = point.x * by
+    return scaled
+"""
+PLAIN = """
+from dataclasses import dataclass
+from typing import Any
+
+LIMITS = (1, 2)
+
+
+@dataclass
+class Point:
+    x: Any = 0
+
+
+def scale(point, by):
+    scaled = point.x * by
+    return scaled
+"""
+
+
+def test_annotations_and_their_imports_do_not_count(package):
+    assert package(ANNOTATED) == package(PLAIN)
+
+
+def test_an_import_that_nothing_uses_counts(package):
+    """It may be there for what it does as it is imported."""
+    assert package("import json\n") != package("")
+
+
+def test_a_field_is_one_by_its_annotation(package):
+    assert package(PLAIN) != package(PLAIN.replace("x: Any = 0", "x = 0"))
+
+
+@pytest.mark.parametrize("reader", ["from pydantic import TypeAdapter", "from typing import ClassVar", "import triton"])
+def test_annotations_count_where_code_reads_them(package, reader):
+    assert package(f"{reader}\n{PLAIN}") != package(f"{reader}\n{PLAIN.replace('x: Any', 'x: object')}")
+
+
+def test_code_in_a_module_of_configuration_is_refused(package):
+    package("from dropnas.search.config import SNAS_RATE\nRATE = SNAS_RATE\n")
+    with pytest.raises(DropnasError, match=r"config:dataclass: is code in a module of configuration"):
+        package("from dropnas.search.config import dataclass\nMAKE = dataclass(object)\n")
+
+
+def test_a_module_of_configuration_imported_as_a_whole_counts_as_code(package):
+    package("from dropnas.search import config\nRATE = config.SNAS_RATE\n")
+    assert "dropnas.search.config" in fp.closure("user_method.method")
+
+
+def test_which_code_is_named_counts(package):
+    package("first = second = None\none = two = None\n")
+    names = [("user_method.method:first",), ("user_method.method:one",)]
+    with_first, with_one = (fp.fingerprint("user_method.method", name) for name in names)
+    assert with_first != with_one
 
 
 def test_an_imported_module_counts(package):

@@ -1,0 +1,174 @@
+"""The code of a module as it counts: its syntax tree without what cannot change a result.
+
+Left out are comments, docstrings and positions; what only a type checker runs; annotations; texts, which are strings
+and f-strings given to a raised exception, an assertion or a call of one of TEXTS; and imports that serve annotations
+and texts alone. What remains is written field by field, so that Python 3.11 and 3.12 agree (`ast.unparse` does not).
+docs/decisions.md says what this does not catch.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+TEXTS = {"DropnasError", "progress", "_log", "warn"}  # calls whose strings a person reads and no result depends on
+# A module that mentions one of these reads annotations when it runs, so there they count.
+READERS = {
+    *("pydantic", "triton", "jit", "custom_op", "singledispatch", "singledispatchmethod"),
+    *("get_type_hints", "__annotations__", "ClassVar", "InitVar", "KW_ONLY"),
+}
+IGNORED_FIELDS = {"type_comment", "type_ignores", "kind", "ctx"}
+
+
+class Use(NamedTuple):
+    """How code uses a name: an attribute of it, or a call with no more than the keywords `given`, or just so."""
+
+    name: str
+    attribute: str = ""
+    given: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code of a module.
+
+    Attributes:
+        tree: its syntax tree as it counts.
+        nodes: its imports, calls and constants, also those that do not count.
+        uses: the names that it uses.
+    """
+
+    tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+    uses: frozenset[Use]
+
+
+def read(tree: ast.Module) -> Code:
+    """The code of a module from its syntax tree, which is changed."""
+    for _, block in _blocks(tree):
+        block[:] = [statement for statement in block if not _does_nothing(statement)]
+    nodes = list(ast.walk(tree))
+    served = {"TYPE_CHECKING"} | {name for node in nodes for text in _take_texts(node) for name in _names(text)}
+    if not any(_reads_annotations(node) for node in nodes):
+        served |= {word for node in nodes for annotation in _take_annotations(node) for word in _words(annotation)}
+    uses = _uses(tree)
+    served -= {use.name for use in uses}
+    for owner, block in _blocks(tree):
+        block[:] = [kept for statement in block for kept in _kept(statement, owner, served)]
+    looked_at = (ast.Import, ast.ImportFrom, ast.Call, ast.Constant)
+    return Code(tree, tuple(node for node in nodes if isinstance(node, looked_at)), uses)
+
+
+def canonical(node: Any) -> Any:
+    """A syntax tree as nested lists, without what differs between Python versions.
+
+    Empty fields are left out: Python 3.12 added `type_params`, empty in code that 3.11 can read.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if name not in IGNORED_FIELDS)
+        kept = [[name, canonical(value)] for name, value in fields if value is not None and value != []]
+        return [type(node).__name__, *kept]
+    if isinstance(node, list):
+        return [canonical(item) for item in node]
+    return repr(node)
+
+
+def _blocks(tree: ast.Module) -> Iterator[tuple[ast.AST, list[ast.stmt]]]:
+    """All lists of statements with what they belong to; each may be changed before the next is taken."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            if isinstance(block, list):
+                yield node, block
+                waiting.extend(block)
+        waiting.extend([*getattr(node, "handlers", ()), *getattr(node, "cases", ())])
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str())) | ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):
+            return True
+    return False
+
+
+def _reads_annotations(node: ast.AST) -> bool:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in READERS
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            dotted = [getattr(node, "module", None) or "", *(alias.name for alias in names)]
+            return not READERS.isdisjoint(part for name in dotted for part in name.split("."))
+    return False
+
+
+def _take_annotations(node: ast.AST) -> Iterator[ast.expr]:
+    """Remove a node's annotations. A field of a class is one still, since it stays an assignment with annotation."""
+    if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
+        yield node.annotation
+        node.annotation = None  # type: ignore[assignment]
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
+        yield node.returns
+        node.returns = None
+
+
+def _take_texts(node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Assert) and node.msg is not None and _is_text(node.msg):
+        yield node.msg
+        node.msg = None
+    call = node.exc if isinstance(node, ast.Raise) else node
+    if isinstance(call, ast.Call) and (call is not node or _called(call) in TEXTS):
+        yield from (value for value in (*call.args, *(word.value for word in call.keywords)) if _is_text(value))
+        call.args = [value for value in call.args if not _is_text(value)]
+        call.keywords = [word for word in call.keywords if not _is_text(word.value)]
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _is_text(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            return True
+        case ast.IfExp(body=first, orelse=second) | ast.BinOp(left=first, right=second):
+            return _is_text(first) or _is_text(second)
+    return False
+
+
+def _uses(tree: ast.Module) -> frozenset[Use]:
+    found: dict[ast.Name, Use] = {}
+    for node in ast.walk(tree):  # what a name belongs to comes before it
+        match node:
+            case ast.Attribute(value=ast.Name() as name):
+                found[name] = Use(name.id, node.attr)
+            case ast.Call(func=ast.Name() as name, args=[], keywords=words) if all(word.arg for word in words):
+                found[name] = Use(name.id, given=tuple(sorted(str(word.arg) for word in words)))
+            case ast.Name():
+                found.setdefault(node, Use(node.id))
+    return frozenset(found.values())
+
+
+def _names(part: ast.expr) -> Iterator[str]:
+    yield from (node.id for node in ast.walk(part) if isinstance(node, ast.Name))
+
+
+def _words(annotation: ast.expr) -> Iterator[str]:
+    """The names in an annotation, which may also be a string or hold one."""
+    yield from _names(annotation)
+    for node in ast.walk(annotation):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(r"\w+", node.value)
+
+
+def _kept(statement: ast.stmt, owner: ast.AST, served: set[str]) -> list[ast.stmt]:
+    """What remains of a statement: a variable, not a field, is a plain assignment; no import of names in `served`."""
+    if isinstance(statement, ast.AnnAssign) and statement.annotation is None and not isinstance(owner, ast.ClassDef):
+        return [ast.Assign([statement.target], statement.value)] if statement.value else []
+    if not isinstance(statement, ast.Import | ast.ImportFrom):
+        return [statement]
+    kept = [alias for alias in statement.names if (alias.asname or alias.name.partition(".")[0]) not in served]
+    if isinstance(statement, ast.Import):
+        return [ast.Import(kept)] if kept else []
+    return [ast.ImportFrom(statement.module, kept, statement.level)] if kept else []
