@@ -15,6 +15,7 @@ from dropnas.search.config import DropoutOptions
 from tests.unit.docs.commands import PAGES, REPOSITORY
 
 README = REPOSITORY / "README.md"
+OURS = ("dropnas/", "docs/", "tests/", "params/", "workflow/", "profiles/", "benchmarks/")
 LINK = re.compile(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"")
 
 
@@ -79,3 +80,21 @@ def anchors(file: Path) -> set[str]:
     """The headings of a page as GitHub names them."""
     headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("file", [*PAGES, REPOSITORY / "CHANGELOG.md"], ids=lambda file: "/".join(file.parts[-2:]))
+def test_files_of_the_project_that_a_page_names_exist(file: Path) -> None:
+    """As `tests/example`, or below the package as `search/config.py`; not what a user puts or a command makes there."""
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_0-9.]*[a-z_0-9])`", file.read_text())
+    rooms = {*(path.name for path in (REPOSITORY / "dropnas").iterdir() if path.is_dir())} - {"data"}
+    ours = [name for name in named if name.startswith(OURS) or name.partition("/")[0] in rooms]
+    missing = [name for name in ours if not any((REPOSITORY / room / name).exists() for room in (".", "dropnas"))]
+    assert missing == []
+
+
+def test_the_paper_map_names_what_is_in_the_files() -> None:
+    for line in (REPOSITORY / "docs/paper-map.md").read_text().splitlines():
+        for path, names in re.findall(r"`([\w/]+\.py)`((?:,? `\w[\w.]*`)+)", line):
+            text = (REPOSITORY / "dropnas" / path.removeprefix("dropnas/")).read_text()
+            last = [name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", names) if not name.endswith(".py")]
+            assert [name for name in last if name not in text] == [], path
