@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-# Stands in a dataset's identity where other stages have their code fingerprint: an edit of an error message in the
-# reading code must not repeat every training. Raised by hand when the prepared bytes change.
+# Takes the place of the code fingerprint in a dataset's identity, because an edit of the code that reads data must not
+# repeat every training. Increase it when the prepared bytes change.
 PREPARATION = 1
 
 
