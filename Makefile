@@ -1,6 +1,6 @@
 # Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke mini paper plan push pull test trials cluster gpu lint format lock image sif clean distclean
+.PHONY: help setup smoke mini paper plan push pull test trials cluster gpu lint format docs lock image sif clean distclean
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python3.13; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -59,6 +59,9 @@ lint: $(READY)  ## style and types
 
 format: $(READY)  ## put the sources into shape
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow
+
+docs: $(READY)  ## renew docs/parameters.md and the graph of the stages in README.md
+	@$(BIN)/python -m docs.parameter_reference && $(BIN)/python -m docs.stage_graph
 
 # Torch for another CUDA has a lock of its own: LOCK_FILE=requirements-cu126.lock TORCH_INDEX=... (docs/cluster.md). uv takes
 # from that index what it holds, and the rest, in the versions of the usual lock, from where it always does.

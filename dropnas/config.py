@@ -58,7 +58,11 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 @dataclass(frozen=True)
 class Augmented:
-    """The augmented protocol of Tables 1 and 2: as the retraining, with AutoAugment and more epochs."""
+    """The augmented protocol of Tables 1 and 2: as the retraining, with AutoAugment and more epochs.
+
+    Attributes:
+        epochs: length of the training.
+    """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
@@ -70,9 +74,9 @@ class Method:
     """A search method of the user's own, which gets its rows and columns in the tables.
 
     Attributes:
-        label: what the tables call it.
-        strategy: `module:ATTRIBUTE` of its Strategy, or a preset's name with other options.
-        options: its options.
+        label: its name in the tables.
+        strategy: `module:ATTRIBUTE` of its Strategy, or the name of a preset whose options it changes.
+        options: keyword options of the strategy.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -84,7 +88,12 @@ class Method:
 
 @dataclass(frozen=True)
 class Space:
-    """A search space of the user's own, which gets its rows in Table 4."""
+    """A search space of the user's own, which gets its rows in Table 4.
+
+    Attributes:
+        label: its name in the tables.
+        space: `module:ATTRIBUTE` of its SearchSpace, or the name of one of the paper's.
+    """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
@@ -97,16 +106,17 @@ class Machine:
     """What the runs may use. Changes no identity; recorded with each run.
 
     Attributes:
-        device: `auto` takes a free GPU where there is one, and the CPU unless a GPU was given that torch does not see;
-            `cpu`, `cuda` or `cuda:N` insist.
+        device: `auto` takes a free GPU, or the CPU where there is none; it is an error if the job was given a GPU that
+            torch does not see. `cpu`, `cuda` and `cuda:N` accept nothing else.
         threads: CPU threads of one job; fixed, because they change the rounding of sums.
         workers: processes that decode ImageNet's images.
-        runs_per_job: how many runs of a stage share one process; where it says nothing of searches, those that train
-            as one group (`search.group_seeds`) share one.
-        seeds_at_once: how many train as one group at most; 0 takes as many as memory holds.
-        transfer_processes: processes that train on ImageNet together, each with GPU, threads and memory.
-        checkpoint_seconds: between two checkpoints; a killed run loses at most so much.
-        memory_mb, runtime_minutes: what a training job asks a cluster for; the memory bounds `seeds_at_once` on a CPU.
+        runs_per_job: how many runs of a stage share one process. Without an entry for `search`, the searches of one
+            group (`search.group_seeds`) share a process.
+        seeds_at_once: most seeds in one group; 0 takes as many as fit into memory.
+        transfer_processes: processes that share one training on ImageNet, each with its GPU, threads and memory.
+        checkpoint_seconds: time between two checkpoints, and the most work that a killed run loses.
+        memory_mb: memory that a training job requests from a cluster; on a CPU it also bounds `seeds_at_once`.
+        runtime_minutes: time that a training job requests from a cluster.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -127,20 +137,28 @@ class Parameters:
     """A parameter file.
 
     Attributes:
-        profile: name of the results' folder, shown in every table.
+        profile: name of the folder of results, shown in every table.
         description: what this file is for, in a sentence or two.
-        reproduction: whether results may be compared with the paper: its protocol on its data.
-        datasets: what stands for the paper's three data sets.
-        seeds: searches for each setting, with seeds 0, 1, …; `seeds_of` says otherwise for a table.
-        retrainings: retrainings of each genotype. The first has the seed of its search.
-        tables: which tables are built; those of the peers and the baselines also on request, by their names.
-        figures: which figures are built; `courses` shows the searches' alphas over the epochs.
+        reproduction: whether results may be compared with the paper, because protocol and data are the paper's.
+        datasets: what takes the place of each of the paper's three data sets.
+        seeds: how many searches each setting gets, with seeds 0, 1, …
+        seeds_of: another number of seeds for single tables and figures.
+        retrainings: how many retrainings each genotype gets. The first has the seed of its search.
+        tables: which tables are built. Tables of published cells and the baselines are also
+            built on request.
+        figures: which figures are built; `courses` shows the trajectories of the searches' alphas.
         drop_rates: the drop path rates of Figure 2.
         group_rates: the rates of Table 5, for both groups.
-        paper_spaces: the paper's search spaces that Table 4 and the baselines show.
-        baselines: what the baselines show beside DropNAS and one-level DARTS.
-        methods, spaces: of the user's own.
-        search, derive, retrain, augmented, select, transfer: the stages' settings.
+        paper_spaces: the paper's search spaces in Table 4 and in the table of baselines.
+        baselines: what the table of baselines compares DropNAS and one-level DARTS with.
+        methods: search methods of the user's own.
+        spaces: search spaces of the user's own.
+        search: settings of the searches.
+        derive: how genotypes are derived.
+        retrain: settings of the retrainings on CIFAR.
+        augmented: what differs in the augmented retrainings of Tables 1 and 2.
+        select: how the best of several seeds is chosen.
+        transfer: settings of the trainings on ImageNet.
         machine: what the runs may use.
     """
 

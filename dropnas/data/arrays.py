@@ -1,7 +1,7 @@
-"""Prepared images of the `arrays` kind, ready for a loop that trains.
+"""Prepared images of the `arrays` kind, ready for a training loop.
 
-Design: the .npy files are mapped into memory, so that loading is instant on the CPU and processes share one copy; on a
-GPU the whole dataset is moved there once. Images stay uint8 in the order of the file, NHWC; a batch is gathered, turned
+Design: the .npy files are mapped into memory, so that loading is instant on the CPU and processes share one copy. For a
+GPU the dataset is copied there once. Images stay uint8 in the layout of the file, NHWC. A batch is gathered, permuted
 to NCHW, expanded from one channel to three and made contiguous, so that its memory format never depends on the source.
 """
 
@@ -24,10 +24,10 @@ class ImageArrays:
     """One split on one device.
 
     Attributes:
-        images: uint8 (N, C, H, W), C = 1 or 3; a view of memory that lies in the order NHWC.
+        images: uint8 (N, C, H, W), C = 1 or 3; a view of memory in the layout NHWC.
         labels: int64 (N,).
         classes: number of classes.
-        mean, std: float32 (3,), of the training images in 0..1, on the same device.
+        mean, std: float32 (3,), of the training images scaled to 0..1, on the same device.
     """
 
     images: Tensor
@@ -40,7 +40,7 @@ class ImageArrays:
         return len(self.labels)
 
     def batch(self, indices: Tensor) -> Tensor:
-        """The images of these indices (B,): uint8 (B, 3, H, W), contiguous."""
+        """The images with these indices (B,): uint8 (B, 3, H, W), contiguous."""
         return self.images[indices].expand(-1, 3, -1, -1).contiguous()
 
 
@@ -48,7 +48,7 @@ def load(folder: Path, split: Split, device: str | torch.device = "cpu") -> Imag
     """Load one split of a prepared dataset.
 
     Raises:
-        DropnasError: a file is missing, truncated, or does not fit dataset.json.
+        DropnasError: a file is missing, truncated, or inconsistent with dataset.json.
     """
     dataset = read_dataset(folder)
     images, labels = map_split(folder, dataset, split)
@@ -76,10 +76,10 @@ def map_split(folder: Path, dataset: Dataset, split: Split) -> tuple[NDArray[np.
 
 
 def map_array(path: Path, dtype: type[np.generic] | None, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Map a .npy file into memory (copy on write, so that torch may hold it) and check its type (if given) and shape.
+    """Map a .npy file into memory (copy on write, as torch requires) and check its shape and, if given, its type.
 
     Raises:
-        DropnasError: it is missing, truncated, or another array.
+        DropnasError: it is missing, truncated, or not the expected array.
     """
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)

@@ -1,9 +1,9 @@
-"""Augmentation of whole batches on the device where they lie (Section 4.2; crop, flip and Cutout as in DARTS).
+"""Augmentation of batches on their device (Section 4.2; crop, flip and Cutout as in DARTS).
 
-Design: every image gets its own draw, but a batch is one gather: no loop over images, no look back at the host. What is
-drawn may be drawn for a whole epoch before (`draw_…`), on the CPU for any device; `random_…` draws for one batch. A
-generator on the CPU may serve images on a GPU; its draws are then moved.
-Crop and flip work on uint8, where the border is black as in the release; Cutout on normalised images, where its
+Design: each image has its own random numbers, but a batch is augmented by one gather, without a loop over images or a
+synchronisation with the host. `draw_…` can draw the numbers of an epoch in advance, on the CPU for any device;
+`random_…` draws them for one batch. If the generator is on the CPU and the images are on a GPU, the numbers are copied.
+Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images, where its
 hole has the value of the mean.
 """
 
@@ -13,16 +13,16 @@ from torch.nn import functional
 
 
 def draw_crops(count: int, padding: int, generator: torch.Generator) -> Tensor:
-    """Rows and columns of the windows' corners in the padded images, int64 (2, count)."""
+    """The top left corners (rows, columns) of the windows in the padded images, int64 (2, count)."""
     return torch.randint(2 * padding + 1, (2, count), generator=generator, device=generator.device)
 
 
 def crop(images: Tensor, padding: int, corners: Tensor) -> Tensor:
-    """Pad by `padding` pixels of 0 on all sides and cut a window of the old size out of each image.
+    """Pad each image by `padding` pixels of 0 on all sides and cut out a window of its original size.
 
     Args:
         images: (B, C, H, W) of any type.
-        corners: (2, B), as `draw_crops` gives them.
+        corners: (2, B), from `draw_crops`.
     """
     count, _, height, width = images.shape
     padded = functional.pad(images, (padding,) * 4)
@@ -31,18 +31,18 @@ def crop(images: Tensor, padding: int, corners: Tensor) -> Tensor:
 
 
 def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """`crop` at random places."""
+    """`crop` at random positions."""
     corners = draw_crops(len(images), padding, generator)
     return crop(images, padding, corners.to(images.device, non_blocking=True))
 
 
 def draw_flips(count: int, generator: torch.Generator) -> Tensor:
-    """Which images are mirrored: half of them on average, bool (count,)."""
+    """Which images to mirror, each with probability one half, bool (count,)."""
     return torch.randint(2, (count,), generator=generator, device=generator.device).bool()
 
 
 def flip(images: Tensor, mirrored: Tensor) -> Tensor:
-    """Mirror those of the images (B, C, H, W) left to right that are named, bool (B,)."""
+    """Mirror the selected images, bool (B,), of a batch (B, C, H, W) left to right."""
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
@@ -52,17 +52,17 @@ def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def draw_holes(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Row and column of a pixel of each image, int64 (2, count)."""
+    """A random pixel (row, column) of each image, int64 (2, count)."""
     sides = (height, width)
     return torch.stack([torch.randint(side, (count,), generator=generator, device=generator.device) for side in sides])
 
 
 def cutout(images: Tensor, side: int, centres: Tensor) -> Tensor:
-    """Set a square of `side` pixels to 0 around a pixel of each image, cut off at the border (Cutout).
+    """Set a square of `side` pixels around a pixel of each image to 0, clipped at the border (Cutout).
 
     Args:
         images: (B, C, H, W), normalised.
-        centres: (2, B), as `draw_holes` gives them.
+        centres: (2, B), from `draw_holes`.
     """
     rows = _hole(images.shape[2], side, centres[0])[:, None, :, None]
     columns = _hole(images.shape[3], side, centres[1])[:, None, None, :]
@@ -76,14 +76,14 @@ def random_cutout(images: Tensor, side: int, generator: torch.Generator) -> Tens
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """uint8 (B, 3, H, W) in 0..255 to the type of mean and std (3,): scaled to 0..1, then (x - mean) / std."""
+    """Scale uint8 (B, 3, H, W) to 0..1 in the type of mean and std (3,), then (x - mean) / std."""
     return _normalised(images.to(mean.dtype), mean, std)
 
 
 class Normaliser:
-    """`normalise` for large batches one after the other; on a CPU a batch is overwritten by the next of its shape.
+    """`normalise` for a series of large batches; on a CPU the next batch of the same shape overwrites the last.
 
-    There the system hands out memory of tens of megabytes anew each time, which costs more than the arithmetic.
+    Otherwise the system allocates tens of megabytes for each batch, which costs more than the arithmetic.
     """
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
@@ -91,7 +91,7 @@ class Normaliser:
         self.kept = mean.new_empty(0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """As `normalise`, of a batch on the device of mean and std."""
+        """`normalise` a batch on the device of mean and std."""
         if images.device.type != "cpu":
             return normalise(images, self.mean, self.std)
         if self.kept.shape != images.shape:
@@ -104,7 +104,7 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def _hole(length: int, side: int, centres: Tensor) -> Tensor:
-    """Bool (B, length): `side` places around each centre; for an even side one more lies before than after."""
+    """Bool (B, length): `side` positions around each centre; for an even side, one more before it than after."""
     start = (centres - side // 2)[:, None]
     places = torch.arange(length, device=centres.device)
     return (places >= start) & (places < start + side)

@@ -1,10 +1,10 @@
 """AutoAugment (Cubuk et al., CVPR 2019): the policies found on CIFAR-10 (used for CIFAR-100 too) and on ImageNet.
 
-Design: an image draws one of 25 sub-policies; each of its two operations is applied with its own probability. All is
-drawn first, as numbers of operations, and may be drawn for a whole epoch; `dropnas.data.operation_tables` then applies
-the first operations of a batch together, and then the second ones; or to each image its two. The pixels are the same.
-Levels are the paper's ten uniform steps in the form that PyTorch's implementations use: geometric operations and the
-enhancements take a random sign, an enhancement's factor is 1 +- 0.1 a level (the same range 0.1..1.9).
+Design: each image draws one of 25 sub-policies, and applies each of its two operations with the operation's
+probability. All operations are drawn first, as numbers, possibly for an entire epoch. `dropnas.data.operation_tables`
+then applies them, either to a batch (all first operations, then all second ones) or image by image; the pixels are the
+same. Levels are the paper's ten uniform steps in the form of PyTorch's implementations: geometric operations and
+enhancements have a random sign, and each level changes an enhancement's factor by 0.1 (range 0.1..1.9).
 """
 
 from collections.abc import Sequence
@@ -79,9 +79,9 @@ IMAGENET: Policy = (
 
 
 def draw(policy: Policy, count: int, generator: torch.Generator) -> Tensor:
-    """The operations of so many images, by their numbers in the policy's list: int64 (count, 2); 0 is none.
+    """Draw two operations for each image, as numbers in the policy's list: int64 (count, 2); 0 is none.
 
-    They are drawn where the generator lives.
+    They are drawn on the device of the generator.
     """
     listed, device = _listed(policy), generator.device
     policies = torch.randint(len(policy), (count, 1), generator=generator, device=device)
@@ -93,12 +93,12 @@ def draw(policy: Policy, count: int, generator: torch.Generator) -> Tensor:
 
 
 def make_tables(policy: Policy, height: int, width: int, device: str) -> None:
-    """Have the tables ready for images of a size, before processes are started that would each make their own."""
+    """Make the tables for images of a size in advance, so that worker processes need not make their own."""
     tables(_listed(policy).operations, height, width, torch.device(device))
 
 
 def augment(images: Tensor, policy: Policy, drawn: Tensor) -> Tensor:
-    """uint8 images (B, 3, H, W) after the operations drawn for them, int64 (B, 2), on the same device."""
+    """Apply the drawn operations, int64 (B, 2), to uint8 images (B, 3, H, W) on the same device."""
     found = _tables(policy, images)
     for numbers in drawn.unbind(1):
         images = found.applied(images, numbers)
@@ -106,7 +106,7 @@ def augment(images: Tensor, policy: Policy, drawn: Tensor) -> Tensor:
 
 
 def augment_each(images: Sequence[Tensor], policy: Policy, drawn: Tensor) -> list[Tensor]:
-    """The same for images (3, H, W) on the CPU, one by one, each in the cache: for large ones the faster way there."""
+    """The same for images (3, H, W) on the CPU, one by one, which is faster there for large images."""
     found = _tables(policy, images[0])
     return [found.applied_to_one(image, numbers) for image, numbers in zip(images, drawn.tolist(), strict=True)]
 
@@ -117,12 +117,12 @@ def _tables(policy: Policy, images: Tensor) -> Tables:
 
 @dataclass(frozen=True)
 class _Listed:
-    """A policy's distinct operations, and which of them its sub-policies have.
+    """The distinct operations of a policy, and the use that its sub-policies make of them.
 
     Attributes:
-        operations: the first one is none at all.
-        numbers: int64 (25, 2, 2): the number of a sub-policy's first or second operation, with sign + or -.
-        probabilities: float32 (25, 2).
+        operations: the distinct operations; the first one does nothing.
+        numbers: int64 (25, 2, 2): the number of the first and of the second operation, with sign + and with sign -.
+        probabilities: float32 (25, 2), of the first and of the second operation.
     """
 
     operations: tuple[Operation, ...]

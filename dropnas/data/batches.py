@@ -1,7 +1,7 @@
-"""The order in which an epoch sees its images, and into how many steps it falls.
+"""The order of the images in an epoch, and the number of its steps.
 
-Design: the order follows from (seed, epoch) alone, so that an epoch can be entered anywhere. As in the authors'
-loader the last, smaller batch is used too; a single image is left out, since batch norm cannot do with one.
+Design: the order depends only on (seed, epoch), so that an epoch can be resumed at any step. As in the authors' loader,
+the last, smaller batch is used too; a last batch of one image is left out, since batch norm needs at least two.
 """
 
 import torch
@@ -17,10 +17,10 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of batches of an epoch; the last one may be smaller, but has at least two images.
+    """Number of batches in an epoch; the last one may be smaller, but has at least two images.
 
     Raises:
-        DropnasError: there are not two images.
+        DropnasError: there are fewer than two images.
     """
     if count < 2:
         raise DropnasError(f"{count} images are too few to train on", remedy="take at least 2")
@@ -29,5 +29,5 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
 
 
 def sizes(count: int, batch_size: int) -> list[int]:
-    """Images of each step of an epoch."""
+    """Number of images in each step of an epoch."""
     return [min(batch_size, count - step * batch_size) for step in range(steps_per_epoch(count, batch_size))]

@@ -1,8 +1,8 @@
-"""The checksum of a source, as a person declares it in a parameter file.
+"""The checksum of a source, as declared in a parameter file.
 
-Design: for a file it is what `sha256sum FILE` prints. For a folder it is the sha256 of the text that
-`sha256sum` would print for its files: one line `<sha256>  <path relative to the folder>` a file, sorted by path
-(bytewise), hidden files and folders left out. So it depends on names and contents, never on times or on where it lies.
+Design: for a file it is what `sha256sum FILE` prints. For a folder it is the SHA-256 of the text that `sha256sum` would
+print for its files: a line `<sha256>  <path relative to the folder>` for each file, sorted by path (bytewise), without
+hidden files and folders. So it depends on names and contents, but not on times or on the location of the folder.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ def file_digest(path: Path, algorithm: str) -> str:
 
 
 def source_checksum(path: Path) -> str:
-    """The sha256 of a source, a file or a folder, as defined above.
+    """The SHA-256 of a source, a file or a folder, as defined above.
 
     Raises:
-        DropnasError: nothing is there, or it cannot be read.
+        DropnasError: the source does not exist or cannot be read.
     """
     require_source(path)
     try:
@@ -42,13 +42,13 @@ def source_checksum(path: Path) -> str:
 
 
 def require_source(path: Path) -> None:
-    """Raise a DropnasError unless a file or folder is there."""
+    """Raise a DropnasError unless the file or folder exists."""
     if not path.exists():
         raise DropnasError("no such file or folder", where=path, remedy="set `path` of the dataset to where it lies")
 
 
 def walk_files(folder: Path) -> Iterator[str]:
-    """Paths of all files below a folder, relative to it with forward slashes; hidden ones left out."""
+    """Paths of all files below a folder, relative to it, with forward slashes; without hidden ones."""
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):

@@ -1,8 +1,9 @@
 """CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles.
 
-Design: the archive's md5 (the one torchvision uses) is checked before anything in it is read, and the pickles are
-then read with an unpickler that knows numpy arrays and nothing else, so that no archive can run code. A download goes
-to a `.part` file, which is continued if it was cut off, and gets its name only when its md5 is right.
+Design: the MD5 of the archive (the one that torchvision uses) is checked before anything in it is read. The pickles are
+then read by an unpickler that accepts only numpy arrays and plain containers, so that no archive can run code. A
+download is written to a `.part` file, which is continued after an interruption and gets its final name only if its MD5
+is correct.
 """
 
 import http.client
@@ -25,13 +26,13 @@ from dropnas.data.splits import Arrays, Labelled
 from dropnas.errors import DropnasError
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz"
-TIMEOUT = 60.0  # seconds without a byte
+TIMEOUT = 60.0  # seconds without receiving a byte
 SIDE, PIXELS = 32, 3 * 32 * 32
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One published archive: its file name and md5, and the pickles in it."""
+    """A published archive: its file name, its MD5, and the pickles in it."""
 
     filename: str
     md5: str
@@ -73,7 +74,7 @@ _ALLOWED = {
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Reads containers, numbers, text and numpy arrays; refuses every other global."""
+    """Reads containers, numbers, text and numpy arrays; rejects every other global."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
@@ -82,7 +83,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def find_archive(path: Path, archive: Archive) -> Path:
-    """The archive itself, where `path` names it or the folder that holds it under its published name."""
+    """The archive: `path` itself, or the file with its published name in the folder `path`."""
     found = path / archive.filename if path.is_dir() else path
     if not found.is_file():
         raise DropnasError(
@@ -92,10 +93,10 @@ def find_archive(path: Path, archive: Archive) -> Path:
 
 
 def read(path: Path, archive: Archive) -> Arrays:
-    """Check the md5 of an archive and read both splits: images uint8 (N, 32, 32, 3), labels int64 (N,).
+    """Check the MD5 of an archive and read both splits: images uint8 (N, 32, 32, 3), labels int64 (N,).
 
     Raises:
-        DropnasError: wrong md5, damaged archive or pickle, or one that holds something else.
+        DropnasError: wrong MD5, a damaged archive or pickle, or unexpected content.
     """
     require_md5(path, archive)
     try:
@@ -108,7 +109,7 @@ def read(path: Path, archive: Archive) -> Arrays:
 
 
 def require_md5(path: Path, archive: Archive) -> None:
-    """Raise a DropnasError unless the file has the archive's md5."""
+    """Raise a DropnasError unless the file has the MD5 of the archive."""
     found = file_digest(path, "md5")
     if found != archive.md5:
         raise DropnasError(
@@ -153,10 +154,10 @@ def download(archive: Archive, folder: Path, progress: Callable[[str], None], ba
     """Fetch an archive into a folder; an interrupted download is continued.
 
     Returns:
-        The path of the archive, which exists only with the right md5.
+        The path of the archive, which exists only with the correct MD5.
 
     Raises:
-        DropnasError: no connection, a body that ends early, or a wrong md5.
+        DropnasError: no connection, a truncated response, or a wrong MD5.
     """
     target = folder / archive.filename
     if target.exists():
@@ -173,14 +174,14 @@ def download(archive: Archive, folder: Path, progress: Callable[[str], None], ba
     try:
         require_md5(partial, archive)
     except DropnasError:
-        partial.unlink()  # whatever it is, continuing it cannot help
+        partial.unlink()  # it is wrong, so there is nothing to continue
         raise
     os.replace(partial, target)
     return target
 
 
 def _fetch(url: str, partial: Path) -> None:
-    """Write what a URL serves to a file, continuing after what is already there if the server can."""
+    """Download a URL to a file; continue after the bytes that the file already has, if the server supports it."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -188,7 +189,7 @@ def _fetch(url: str, partial: Path) -> None:
     except urllib.error.HTTPError as error:
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
-        return  # all of it is there already; the md5 decides
+        return  # the file is complete; the MD5 check follows
     with response, partial.open("ab" if response.status == http.HTTPStatus.PARTIAL_CONTENT else "wb") as stream:
         expected, received = response.headers.get("Content-Length"), 0
         while chunk := response.read(CHUNK):

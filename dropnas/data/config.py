@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-# Stands in a dataset's identity where other stages have their code fingerprint: an edit of an error message in the
-# reading code must not repeat every training. Raised by hand when the prepared bytes change.
+# Takes the place of the code fingerprint in a dataset's identity, because an edit of the code that reads data must not
+# repeat every training. Increase it when the prepared bytes change.
 PREPARATION = 1
 
 
@@ -16,9 +16,10 @@ class DatasetConfig:
         name: `cifar10`, `cifar100`, `imagenet`, or one of scikit-learn's digits: `digits`, `digit-pairs`, `digits-224`.
         source: `bundled` (scikit-learn's digits), `torchvision` (the archive of CIFAR, downloaded unless `path`
             names a local one), `parquet` (a Hugging Face folder) or `images` (an image folder or tar).
-        checksum: sha256 of the source, as `python -m dropnas data --checksum PATH` prints it; checked when given.
-        train_images, test_images: only the first so many images of a split; 0 takes all.
-        path: where a local source lies, relative to the working directory. Not part of the identity.
+        checksum: SHA-256 of the source, as `python -m dropnas data --checksum PATH` prints it; checked if given.
+        train_images: how many images to take from the beginning of the training split; 0 takes all.
+        test_images: how many images to take from the beginning of the test split; 0 takes all.
+        path: where a local source is, relative to the working directory. Not part of the identity.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

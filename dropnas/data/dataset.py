@@ -1,7 +1,7 @@
-"""What every prepared dataset says of itself: `dataset.json`.
+"""The description of a prepared dataset: `dataset.json`.
 
-Design: one small record that preparation writes and all loaders read, checked field by field, so that a loader
-never guesses from array shapes. No torch here: the data stage needs none.
+Design: the data stage writes this small record and all loaders read it, checked field by field, so that no loader has
+to guess from array shapes. No torch here: the data stage does not need it.
 """
 
 import json
@@ -25,13 +25,13 @@ class Dataset:
 
     Attributes:
         name: as in DatasetConfig.
-        kind: `arrays` (images as .npy in the same folder) or `files` (a manifest of images that lie elsewhere).
+        kind: `arrays` (images as .npy in the same folder) or `files` (a manifest of images in another place).
         classes: number of classes; labels are 0 .. classes - 1.
-        channels, height, width: of the stored images; height and width are 0 where they vary (`files`).
-        mean, std: of the training images in 0..1, per channel (repeated to three for one channel).
+        channels, height, width: of the stored images; height and width are 0 if they vary (`files`).
+        mean, std: of the training images scaled to 0..1, for each channel (a single channel is repeated three times).
         train, test: number of images.
-        location: `files` only: absolute path of the folder or tar that holds the images.
-        test_is_train: `files` only: the source had one split, so the same images stand in both.
+        location: `files` only: absolute path of the folder or tar that contains the images.
+        test_is_train: `files` only: the source had one split, so both splits have the same images.
     """
 
     name: str
@@ -63,7 +63,7 @@ def read_dataset(folder: Path) -> Dataset:
     """Read and check `dataset.json` of a prepared dataset.
 
     Raises:
-        DropnasError: the file is missing, no JSON, or a field is missing or has a wrong type.
+        DropnasError: the file is missing or not JSON, or a field is missing or has the wrong type.
     """
     path = folder / FILE
     try:
@@ -79,7 +79,7 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def _valid(fields: Any) -> bool:
-    """Whether all fields are there, with their types, and no others."""
+    """Whether exactly the expected fields are present, with the right types."""
     if not isinstance(fields, dict):
         return False
     optional = {"location": str, "test_is_train": bool} if fields.get("kind") == "files" else {}

@@ -1,13 +1,13 @@
-"""The bytes of an image as pixels, and pixels at another size.
+"""Decoding and resizing of images.
 
-Design: torchvision's binding of libjpeg-turbo decodes a JPEG straight into a tensor, in less time than Pillow and with
-the very same pixels. What it does not take, or not in one or three components, goes to Pillow: ImageNet holds a PNG
-and some twenty CMYK images under the name of .JPEG. Pixels are resized by torch's antialiased bilinear filter in whole
-numbers: the faster of the two, the same on every instruction set, and a level of 256 away from Pillow's now and then.
-(torchvision's own `resize` computes in whole or in broken numbers as the processor has it, so it is not used.)
-torchvision's decoder is to move to torchcodec one day; where it is gone, Pillow decodes, to the same pixels.
-Nothing is decoded at a reduced size: libjpeg halves at least, and no crop of an image of ImageNet's usual 375 pixels on
-the shorter side has 448, twice what the network sees.
+Design: torchvision's binding of libjpeg-turbo decodes a JPEG directly into a tensor, faster than Pillow and to the same
+pixels. Pillow decodes everything else: ImageNet contains a PNG and about twenty CMYK images with the suffix .JPEG.
+Images are resized by torch's antialiased bilinear filter in integer arithmetic. It is faster than Pillow, gives the
+same result on every instruction set, and occasionally differs from Pillow by one of 256 levels. torchvision's `resize`
+is not used, because it computes in integers or floats depending on the processor. torchvision's decoder is going to
+move to torchcodec; without it, Pillow decodes, to the same pixels. No image is decoded at a reduced size: libjpeg
+reduces by a factor of two at least, which would need crops of 448 pixels, and the shorter side of ImageNet's images
+usually has 375.
 """
 
 import io
@@ -20,28 +20,28 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-COMPONENTS = (1, 3)  # of a JPEG that both decoders read alike: grey and colour
+COMPONENTS = (1, 3)  # JPEGs that both decoders read in the same way: grey and colour
 
 
 def decode(data: bytes) -> Tensor:
-    """An image file as uint8 (3, H, W), in its own size.
+    """Decode an image file to uint8 (3, H, W), in its original size.
 
     Raises:
-        OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError: what Pillow says of bytes it cannot decode.
+        OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError: raised by Pillow for undecodable bytes.
     """
     decode_jpeg = jpeg_decoder()
     if decode_jpeg is None or not data:
         return _by_pillow(data)
     try:
         pixels = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-    except RuntimeError:  # no JPEG, or a damaged one
+    except RuntimeError:  # not a JPEG, or a damaged one
         return _by_pillow(data)
     return pixels.expand(3, -1, -1) if len(pixels) in COMPONENTS else _by_pillow(data)
 
 
 @cache
 def jpeg_decoder() -> Callable[[Tensor], Tensor] | None:
-    """torchvision's decoder, where it still has one; imported late, since prepared arrays do without it."""
+    """torchvision's decoder, if it still has one; imported late, since prepared arrays do not need it."""
     try:
         from torchvision.io import decode_jpeg
     except ImportError:
@@ -56,5 +56,5 @@ def _by_pillow(data: bytes) -> Tensor:
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:
-    """uint8 (3, H, W) at another size, antialiased; at least two pixels a side, since torch fails on one."""
+    """Resize uint8 (3, H, W), antialiased, to at least two pixels a side, since torch fails for one."""
     return functional.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]

@@ -1,9 +1,10 @@
 """Three datasets from the handwritten digits that scikit-learn bundles: real images that need no network.
 
-Design: all is integer arithmetic in a fixed order, so that the arrays are the same on every machine. Of the 1,797
-digits the first 174 of each class are used (the smallest class has 174); of these every fifth is a test image. Training
-and test thus are disjoint, balanced (140 and 34 a class), and interleave the classes, so that any prefix is balanced
-as well. `digit-pairs` pairs training digits with training digits and test digits with test digits.
+Design: everything is integer arithmetic in a fixed order, so that the arrays are the same on every machine. Of the
+1,797 digits, the first 174 of each class are used (the smallest class has 174), and every fifth of these is a test
+image. So the training and test splits are disjoint and balanced (140 and 34 images a class). They interleave the
+classes, so that any prefix is balanced as well. `digit-pairs` combines training digits with training digits and test
+digits with test digits.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ PER_CLASS = 174
 EVERY = 5  # one in five of a class is a test image
 SCALE = 28  # 8 * 28 = 224
 TRAIN_PAIRS, TEST_PAIRS = 60, 20  # of each of the 100 classes
-SOURCE = "sklearn/datasets/data/digits.csv.gz"  # read by its place: importing scikit-learn takes two seconds
+SOURCE = "sklearn/datasets/data/digits.csv.gz"  # read as a file, since importing scikit-learn takes two seconds
 SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
 
 Grid = NDArray[np.uint8]
@@ -39,16 +40,16 @@ def digit_pairs() -> Arrays:
 
 
 def digits_224(train_images: int, test_images: int) -> Arrays:
-    """`digits-224`: `digits` enlarged bilinearly to 224x224x1; only the first so many of a split, 0 for all.
+    """`digits-224`: `digits` enlarged bilinearly to 224x224x1; a limit takes the first images of a split, 0 all.
 
-    The limits are applied before enlarging, which multiplies the bytes by 784.
+    The limits are applied before enlarging, since that multiplies the bytes by 784.
     """
     small = digits()
     return Arrays(10, _enlarged(small.train, train_images), _enlarged(small.test, test_images))
 
 
 def _by_class() -> tuple[list[Grid], list[Grid]]:
-    """Training and test digits: for each class an array (images, 8, 8)."""
+    """Training and test digits: an array (images, 8, 8) for each class."""
     values, labels = _bundled()
     if hashlib.sha256(values.tobytes() + labels.tobytes()).hexdigest() != SHA256:
         raise DropnasError("scikit-learn's digits are not the ones known here", remedy="install scikit-learn 1.x")
@@ -68,11 +69,11 @@ def _bundled() -> tuple[Grid, NDArray[np.int64]]:
 
 
 def _pairs(singles: list[Grid], count: int) -> list[Grid]:
-    """For each ordered pair of digits `count` images (count, 8, 16): side by side.
+    """Images (count, 8, 16) for each ordered pair of digits, which are placed side by side.
 
-    Pair k of (a, b) is the digit k + 13b of class a beside the digit 3k + 29a + 1 of class b, modulo the n of a class:
-    distinct lefts within a class; and since n is even, k + 13a and 3k + 29a + 1 differ in parity, so that no digit
-    ever stands beside itself.
+    Pair k of (a, b) is digit k + 13b of class a, then digit 3k + 29a + 1 of class b, modulo the n digits of a class. So
+    the left digits of a class of pairs are distinct. Since n is even, k + 13a and 3k + 29a + 1 differ in parity, so
+    that no image has the same digit twice.
     """
     size, k = len(singles[0]), np.arange(count)
     result = []
@@ -84,7 +85,7 @@ def _pairs(singles: list[Grid], count: int) -> list[Grid]:
 
 
 def _interleave(classes: list[Grid]) -> Labelled:
-    """The first image of each class, then the second of each, and so on, with labels; one channel is added."""
+    """The first image of each class, then the second of each, and so on, with labels and a channel axis."""
     stacked = np.stack(classes, axis=1)  # (images, classes, H, W)
     labels = np.tile(np.arange(len(classes), dtype=np.int64), len(stacked))
     return Labelled(stacked.reshape(-1, *stacked.shape[2:], 1), labels)

@@ -1,7 +1,7 @@
-"""The operations of AutoAugment, by name, through torchvision's functions: what `operation_tables` is made from.
+"""The operations of AutoAugment by name, with torchvision's functions; `operation_tables` makes its tables from them.
 
-Design: each takes a share -1..1 of its range; a translation is 150/331 of the side at the highest level. What moves
-into the image is grey (128), close to the mean, as in the original.
+Design: each takes a fraction of its range, -1..1; the largest translation is 150/331 of the side. Pixels that move into
+the image are grey (128), close to the mean, as in the original.
 """
 
 import math
@@ -15,7 +15,7 @@ LEVELS = 10
 
 
 def apply(images: Tensor, name: str, level: int, sign: int) -> Tensor:
-    """One operation at level 0..9 with sign +1 or -1 on uint8 images (B, 3, H, W); those that move take floats, too."""
+    """Apply an operation at level 0..9, with sign +1 or -1, to uint8 images; those that move pixels take floats."""
     return OPERATIONS[name](images, sign * level / (LEVELS - 1))
 
 
@@ -29,21 +29,21 @@ def _enhancement(share: float) -> float:
 
 
 def _shear(images: Tensor, x: float, y: float) -> Tensor:
-    """Shear by these slopes; the top left corner stays."""
+    """Shear by these slopes; the top left corner stays where it is."""
     degrees = [math.degrees(math.atan(x)), math.degrees(math.atan(y))]
     moved: Tensor = functional.affine(images, 0.0, [0, 0], 1.0, degrees, fill=GREY, center=[0.0, 0.0])
     return moved
 
 
 def _translate(images: Tensor, x: float, y: float) -> Tensor:
-    """Translate by these shares of 150/331 of the width and the height, in whole pixels."""
+    """Translate by these fractions of 150/331 of the width and the height, rounded to pixels."""
     height, width = images.shape[2:]
     pixels = [int(150 / 331 * width * x), int(150 / 331 * height * y)]
     moved: Tensor = functional.affine(images, 0.0, pixels, 1.0, [0.0, 0.0], fill=GREY)
     return moved
 
 
-# of uint8 images and the share -1..1 of the operation's range
+# functions of uint8 images and a fraction of the operation's range, -1..1
 OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "ShearX": lambda images, share: _shear(images, 0.3 * share, 0.0),
     "ShearY": lambda images, share: _shear(images, 0.0, 0.3 * share),

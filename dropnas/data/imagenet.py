@@ -1,10 +1,10 @@
-"""Images of any size for the transfer: decoding, cropping and batching, on as many processes as there are to spare.
+"""Images of any size for the transfer: decoding, cropping and batching, in any number of processes.
 
-Design: a batch is a pure function of the source, the transform and the indices in it. Each image's randomness comes
-from (seed, epoch, index), so neither the number of workers nor the place where an epoch is entered changes a pixel. A
-worker makes whole micro-batches, in memory that it shares; they stay bytes until they are on the device, which
-normalises them. Every image that is read from a folder or tar is checked against the sha256 of its manifest, which
-costs a few hundredths of decoding it. Prepared arrays (`digits-224`) come through the same door.
+Design: a batch is a pure function of the source, the transform and the indices in it. Each image's random numbers
+depend on (seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a
+pixel. A worker makes complete micro-batches in shared memory. They stay bytes until they are on the device, which
+normalises them. Every image that is read from a folder or tar is checked against the SHA-256 in its manifest, which
+costs a few percent of decoding it. Prepared arrays (`digits-224`) are read through the same class.
 """
 
 import hashlib
@@ -30,13 +30,13 @@ from dropnas.errors import DropnasError
 from dropnas.training import signals
 from dropnas.training.seeding import generator
 
-SCALE = (0.08, 1.0)  # share of the area that a training crop takes
+SCALE = (0.08, 1.0)  # area of a training crop as a fraction of the image
 RATIO = (3 / 4, 4 / 3)  # its width over its height
 TRIES = 10
-MARGIN = 256 / 224  # the shorter side of a test image before its centre is cut out, over the network's input
+MARGIN = 256 / 224  # shorter side of a test image before its centre is cropped, relative to the network's input
 
-Transform = Callable[[Tensor, int], Tensor]  # pixels of the image with an index -> what the network sees, both uint8
-Finish = Callable[[list[Tensor], int], list[Tensor]]  # the images of the micro-batch with a number -> the same, changed
+Transform = Callable[[Tensor, int], Tensor]  # the image and its index -> the network's input, uint8
+Finish = Callable[[list[Tensor], int], list[Tensor]]  # the images of a micro-batch and its number -> changed images
 Batch = tuple[Tensor, Tensor]
 
 
@@ -52,10 +52,10 @@ class ImageSource:
     Args:
         folder: the prepared dataset.
         split: `train` or `test`.
-        location: where the images of the `files` kind lie now; if empty, where they lay when they were prepared.
+        location: where images of the `files` kind are now; if empty, where they were when they were prepared.
 
     Raises:
-        DropnasError: a file is missing, damaged, or does not fit dataset.json; the images are not at their location.
+        DropnasError: a file is missing, damaged, or inconsistent with dataset.json; the images are not there.
     """
 
     def __init__(self, folder: Path, split: Split, location: str = "") -> None:
@@ -73,7 +73,7 @@ class ImageSource:
         return len(self.labels)
 
     def image(self, index: int) -> Tensor:
-        """One image as uint8 (3, H, W), in its own size."""
+        """One image as uint8 (3, H, W), in its original size."""
         return self._read(index)
 
 
@@ -96,7 +96,7 @@ class _FileReader:
         self.labels = np.ascontiguousarray(self.rows["label"])
         check_labels(self.labels, dataset.classes, str(path))
         self.location, self.source = location, BytesAt(location)
-        jpeg_decoder()  # imported here once, not in each worker of each epoch
+        jpeg_decoder()  # imported once, here, instead of in each worker in each epoch
 
     def __call__(self, index: int) -> Tensor:
         row = self.rows[index]
@@ -113,7 +113,7 @@ class _FileReader:
 
 
 class TrainTransform:
-    """A random part of the image, resized; a random flip. All from (seed, epoch, index).
+    """A random crop of the image, resized, and a random flip; both depend on (seed, epoch, index).
 
     Args:
         size: side of the square result in pixels.
@@ -131,19 +131,19 @@ class TrainTransform:
 
 
 class TestTransform:
-    """The whole image resized so that its shorter side is 256/224 of the size, then its centre.
+    """The image, resized so that its shorter side is 256/224 of the size, then cropped to its centre.
 
     Args:
         size: side of the square result in pixels.
     """
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # not a test for pytest
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     def __call__(self, image: Tensor, index: int) -> Tensor:
-        """uint8 (3, size, size) of an image (3, H, W); the index plays no part."""
+        """uint8 (3, size, size) of an image (3, H, W); the index has no effect."""
         shorter, smallest = round(self.size * MARGIN), min(image.shape[1:])
         height, width = (shorter * side // smallest for side in image.shape[1:])
         left, top = round((width - self.size) / 2), round((height - self.size) / 2)
@@ -151,10 +151,10 @@ class TestTransform:
 
 
 def random_box(width: int, height: int, random: torch.Generator) -> tuple[int, int, int, int]:
-    """A random part of an image as (left, top, right, bottom), as in Inception's augmentation.
+    """A random crop of an image as (left, top, right, bottom), as in Inception's augmentation.
 
-    Area uniform in 8% .. 100%, ratio of the sides log-uniform in 3/4 .. 4/3; ten tries, then the largest central part
-    with an allowed ratio.
+    The area is uniform in 8% .. 100%, the aspect ratio log-uniform in 3/4 .. 4/3. After ten failed attempts it is the
+    largest central crop with an allowed aspect ratio.
     """
     draws = torch.rand((TRIES, 4), generator=random, dtype=torch.float64).tolist()
     for area_draw, ratio_draw, left_draw, top_draw in draws:
@@ -183,19 +183,19 @@ def batches(
 ) -> Iterator[Batch]:
     """The micro-batches of one process in one epoch.
 
-    Micro-batch m of the epoch holds order[m * batch_size : (m + 1) * batch_size]; the last may be smaller (at least two
-    images). This process gets those with m >= start and m = rank modulo world, in order.
+    Micro-batch m of the epoch is order[m * batch_size : (m + 1) * batch_size]; the last may be smaller, but has at
+    least two images. This process gets those with m >= start and m = rank modulo world, in order.
 
     Args:
         order: indices into the source, int64 (N,).
         batch_size: images of a micro-batch.
         start: first micro-batch of the epoch, counted over all processes, that has not been used yet.
-        rank, world: this process and how many there are.
-        workers: processes that decode; 0 decodes in this one.
-        finish: what else is done with the images of a micro-batch, there where they are decoded.
+        rank, world: the number of this process, and of processes.
+        workers: processes that decode; with 0, this process does.
+        finish: applied to the images of a micro-batch by the process that decoded them.
 
     Yields:
-        images uint8 (B, 3, S, S) and labels int64 (B,), on the CPU (pinned where there is a GPU).
+        images uint8 (B, 3, S, S) and labels int64 (B,), on the CPU (pinned if there is a GPU).
 
     Raises:
         DropnasError: an image is missing, changed or cannot be decoded; a worker died.
@@ -207,10 +207,10 @@ def batches(
         batch_size=None,
         sampler=mine,
         num_workers=workers,
-        multiprocessing_context="fork" if workers else None,  # workers inherit the open source and touch no GPU
-        worker_init_fn=signals.ignore,  # what warns the training must not take its images away before it has saved
-        pin_memory=torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]  # a run on the CPU starts no CUDA
-        generator=torch.Generator(),  # the loader draws a number that nobody uses; not from the global generator
+        multiprocessing_context="fork" if workers else None,  # workers inherit the open source and use no GPU
+        worker_init_fn=signals.ignore,  # a warned training needs its workers until it has saved
+        pin_memory=torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]  # a run on the CPU must not initialise CUDA
+        generator=torch.Generator(),  # the loader draws an unused number, which must not come from the global one
     )
     try:
         for result in loader:
@@ -226,7 +226,7 @@ def batches(
 
 
 class _MicroBatches(TorchDataset[Batch | DropnasError]):
-    """Makes the micro-batch of a number; an error is handed over as a value, so that it stays one line."""
+    """Makes the micro-batch of a number. An error is returned as a value, so that it can be reported in one line."""
 
     def __init__(
         self, source: ImageSource, transform: Transform, indices: Sequence[Tensor], finish: Finish | None
@@ -241,5 +241,5 @@ class _MicroBatches(TorchDataset[Batch | DropnasError]):
             return error
         if self.finish:
             images = self.finish(images, number)
-        # in a worker it stacks into shared memory, which is then handed over without another copy
+        # a worker stacks into shared memory, which is passed on without another copy
         return default_collate(images), self.source.labels[indices]

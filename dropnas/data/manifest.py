@@ -1,13 +1,13 @@
-"""ImageNet as a manifest: which images a folder or tar holds, and what exactly their bytes are.
+"""ImageNet as a manifest: the images of a folder or tar, and the exact bytes of each.
 
-Design: images stay where they are. For each split one structured array is written (`train_manifest.npy`,
-`test_manifest.npy`) that loads at once by memory map: path, offset and length of the bytes (offset 0 in a folder),
-height and width, label, sha256. Rows interleave the classes, the first image of each, then the second: any prefix is
-balanced. Images of a tar are found by offset, so it must be uncompressed; nothing is ever extracted.
+Design: images stay where they are. For each split a structured array is written (`train_manifest.npy`,
+`test_manifest.npy`), which can be mapped into memory: path, offset and length of the bytes (offset 0 in a folder),
+height and width, label, SHA-256. Rows interleave the classes (the first image of each, then the second), so that any
+prefix is balanced. Images in a tar are read by offset, so it must be uncompressed; nothing is ever extracted.
 
-Splits: `train/<class>/<image>` and `val/<class>/<image>`, below any number of common folders. A source that has
-neither has one split, `<class>/<image>`: all its images then serve for training and for testing, and dataset.json says
-so (`test_is_train`). Classes are numbered in the order of their sorted names, as is the custom with WordNet ids.
+Splits: `train/<class>/<image>` and `val/<class>/<image>`, below any number of common folders. A source with neither has
+one split, `<class>/<image>`: all its images are used for training and for testing, and dataset.json says so
+(`test_is_train`). Classes are numbered in the order of their sorted names, as is usual for WordNet ids.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ from dropnas.data.splits import require_enough
 from dropnas.errors import DropnasError
 
 SUFFIXES = {".jpeg", ".jpg", ".png"}
-SPLITS = {"train": "train", "val": "test"}  # name of the folder -> name of our split
-EVERY = 10_000  # images between two lines of progress
-IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises on bad bytes
+SPLITS = {"train": "train", "val": "test"}  # folder -> split
+EVERY = 10_000  # images between two progress lines
+IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for bad bytes
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of a source: its path in it, and where its bytes lie in the tar (or in its own file)."""
+    """One image of a source: its path, and the position of its bytes in the tar (or in its own file)."""
 
     path: str
     offset: int
@@ -56,7 +56,7 @@ def list_images(location: Path) -> Listing:
     """Find the images of a folder or tar and sort them into splits and classes.
 
     Raises:
-        DropnasError: no image, a layout other than the two above, or a tar that is damaged or unsafe.
+        DropnasError: no image, a layout that is neither of the two above, or a damaged or unsafe tar.
     """
     entries = list(_tar_entries(location) if location.is_file() else _folder_entries(location))
     images = [entry for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]
@@ -77,14 +77,14 @@ def _folder_entries(folder: Path) -> Iterator[Entry]:
 
 
 def _tar_entries(path: Path) -> Iterator[Entry]:
-    """The regular files of an uncompressed tar; unsafe members and a missing end are refused."""
+    """The regular files of an uncompressed tar; unsafe members and a missing end are errors."""
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
                 _require_safe(member, path)
                 if member.isfile():
                     yield Entry(member.name, member.offset_data, member.size)
-                tar.members.clear()  # type: ignore[attr-defined]  # it would keep a kilobyte for each of a million members
+                tar.members.clear()  # type: ignore[attr-defined]  # otherwise it keeps a kilobyte for each of a million members
             end = tar.offset
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DropnasError(
@@ -92,7 +92,7 @@ def _tar_entries(path: Path) -> Iterator[Entry]:
         ) from error
     with path.open("rb") as stream:
         stream.seek(end)
-        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # tarfile takes any other end, too
+        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # tarfile accepts any other end, too
             raise DropnasError("damaged or truncated tar: no end mark", where=path, remedy="fetch it again")
 
 
@@ -110,7 +110,7 @@ Classes = dict[str, list[Entry]]
 
 
 def _sort_into_splits(images: list[Entry], location: Path) -> dict[str, Classes]:
-    """Images by split and class; both splits are the same object if the source has one only."""
+    """Images by split and class; both splits are the same object if the source has only one."""
     split_images = [entry for entry in images if _parts(entry)[-3:-2] in (("train",), ("val",))]
     _require_class_folders(images if not split_images else set(images) - set(split_images), location, split_images)
     if not split_images:
@@ -128,7 +128,7 @@ def _parts(entry: Entry) -> tuple[str, ...]:
 
 
 def _require_class_folders(images: Iterable[Entry], location: Path, split_images: list[Entry]) -> None:
-    """Refuse images that lie directly in the source, in train/ or in val/; others beside a split are no part of it."""
+    """Reject images directly in the source, in train/ or in val/; images outside of the splits are ignored."""
     for entry in images:
         parent = _parts(entry)[-2:-1]
         if parent in (("train",), ("val",)) or (not parent and not split_images):
@@ -168,13 +168,13 @@ def _interleave(parts: Classes, classes: tuple[str, ...]) -> list[tuple[Entry, i
 def manifest(
     rows: list[tuple[Entry, int]], location: Path, limit: int, split: str, progress: Callable[[str], None]
 ) -> NDArray[np.void]:
-    """Read the first `limit` images (0: all) once: check that each is one, note its size and its sha256.
+    """Read the first `limit` images (0: all) once: check that each is an image, and record its size and SHA-256.
 
     Returns:
-        The structured array described above, one row an image.
+        The structured array described above, with a row for each image.
 
     Raises:
-        DropnasError: too few images, or one that cannot be read or is none.
+        DropnasError: too few images, or one that cannot be read or is not an image.
     """
     require_enough(len(rows), limit, f"{location}: {split}")
     rows = rows[: limit or None]
@@ -216,7 +216,7 @@ def _size(data: bytes, where: str) -> tuple[int, int]:
 
 
 class BytesAt:
-    """Reads the bytes of images from a folder or a tar; one open tar a process, positioned reads, so forks are safe."""
+    """Reads the bytes of images from a folder or a tar, by positioned reads, so that forked processes can share it."""
 
     def __init__(self, location: Path) -> None:
         self.location = location
@@ -235,7 +235,7 @@ class BytesAt:
         """The bytes of one image.
 
         Raises:
-            DropnasError: it is not there, or shorter or longer than noted.
+            DropnasError: it does not exist, or its length is not the recorded one.
         """
         try:
             data = (self.location / path).read_bytes() if self._tar is None else os.pread(self._tar, length, offset)
@@ -250,7 +250,7 @@ class BytesAt:
         return data
 
     def close(self) -> None:
-        """Close the tar, if it is one."""
+        """Close the tar, if there is one."""
         if self._tar is not None:
             os.close(self._tar)
             self._tar = None

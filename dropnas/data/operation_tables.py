@@ -1,13 +1,14 @@
-"""The operations of AutoAugment as tables: on whole batches, each image with its own, or on one image.
+"""The operations of AutoAugment as tables, applied to a batch (each image with its own operation) or to one image.
 
-Design choices: an operation that moves pixels is a list of the places where each pixel comes from, one that changes
-each value on its own a table of 256 values. Both are made once by torchvision's functions, from an image of places and
-one of values, so that they are torchvision's to the pixel. What depends on the image (Equalize, AutoContrast, Contrast)
-is a table for each image and channel, so a batch needs one look-up in all. Color and Sharpness mix an image with its
-grey or blurred self: a table of 256x256 values, with the single rounding of torchvision's multiply-add.
-On a GPU everything is computed for every image and then chosen, so that shapes are fixed and the host looks at nothing;
-on a CPU, where looking is free, only for the images that need it. Large images are faster one by one, each in the
-cache; those ways share all tables and functions, and no sum in these depends on its order, so the pixels are the same.
+Design choices: for an operation that moves pixels, the table has the source index of each pixel; for one that changes
+each value by itself, it has 256 values. torchvision's functions make both once, from an image of indices and one of
+values, so that they agree with torchvision to the pixel. Equalize, AutoContrast and Contrast depend on the image and
+have a table for each image and channel, so that a batch needs a single look-up. Color and Sharpness blend an image with
+its grey or blurred version by a table of 256x256 values, with the single rounding of torchvision's multiply-add.
+On a GPU, every operation is computed for every image and the result is then selected, so that shapes are fixed and the
+host need not wait. On a CPU, each is computed only for the images that need it. There, large images are faster one by
+one, because each fits into the cache. Both ways share all tables and functions, and no sum depends on its order, so the
+pixels are the same.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -20,29 +21,29 @@ from torch import Tensor
 from dropnas.training import determinism
 
 VALUES = 256
-GREY = 128  # what moves into the image
-BLUR = 13  # weight of the 3x3 mean of Sharpness: its middle counts five times
+GREY = 128  # the value of pixels that move into the image
+BLUR = 13  # sum of the weights of Sharpness' 3x3 mean, whose middle counts five times
 MOVING = {"ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate"}
 BLENDING = {"Brightness", "Color", "Contrast", "Sharpness"}
 
 Operation = tuple[str, int, int]  # name, level 0..9, sign +1 or -1
-NONE: Operation = ("none", 0, 1)  # leaves an image as it is
+NONE: Operation = ("none", 0, 1)  # leaves the image unchanged
 
 
 @dataclass(frozen=True)
 class Tables:
-    """A list of operations, for images of one size on one device.
+    """The tables of a list of operations, for images of one size on one device.
 
     Attributes:
         operations: the list.
         named: for each name in the list, which operations have it, bool (operations,).
-        moves, looks_up: which operations move pixels, and which change each value on its own.
-        places: int64 (rows, H * W), where each pixel comes from; H * W is grey.
+        moves, looks_up: which operations move pixels, and which change each value by itself.
+        places: int64 (rows, H * W), the source index of each pixel; H * W stands for grey.
         place_row: int64 (operations,), an operation's row of `places`.
-        values: uint8 (operations, 256), what becomes of each value, unless that depends on the image.
-        mixes: uint8 (rows, 256 * 256), what becomes of a value (the column) and what it is mixed with (256 columns).
+        values: uint8 (operations, 256), the new value for each value, unless it depends on the image.
+        mixes: uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o.
         mix_row: int32 (operations,), an operation's row of `mixes`.
-        kept, added: float32 (operations,), the share of the image and that of what is blended with it.
+        kept, added: float32 (operations,), the weight of the image, and of the image that is blended with it.
     """
 
     operations: tuple[Operation, ...]
@@ -58,7 +59,7 @@ class Tables:
     added: Tensor
 
     def applied(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """uint8 images (B, 3, H, W), each after the operation of its number, int64 (B,)."""
+        """Apply to each image of a uint8 batch (B, 3, H, W) the operation with its number, int64 (B,)."""
         images = _where(self.moves[numbers], self._moved, images, numbers)
         shares = self.kept[numbers], self.added[numbers]
         values = self.values[numbers][:, None].expand(-1, images.shape[1], -1)  # (B, 3, 256)
@@ -72,7 +73,7 @@ class Tables:
         return images
 
     def applied_to_one(self, image: Tensor, numbers: Iterable[int]) -> Tensor:
-        """The uint8 image (3, H, W) after the operations of these numbers; after none of them, the image itself."""
+        """Apply the operations with these numbers to a uint8 image (3, H, W); without any, return the image itself."""
         for number in numbers:
             if self.operations[number] != NONE:
                 image = self._changed(image[None], number)[0]
@@ -104,8 +105,8 @@ class Tables:
 
 @cache
 def tables(operations: tuple[Operation, ...], height: int, width: int, device: torch.device) -> Tables:
-    """The tables of some operations; made on the CPU, so that they are the same everywhere."""
-    from dropnas.data.image_operations import enhancement  # late: most trainings do without torchvision
+    """Make the tables of some operations, on the CPU, so that they are the same everywhere."""
+    from dropnas.data.image_operations import enhancement  # late: most trainings do not need torchvision
 
     names = [name for name, _, _ in operations]
     moving = [NONE, *(operation for operation in operations if operation[0] in MOVING)]
@@ -134,7 +135,7 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 
 
 def _places(operation: Operation, height: int, width: int) -> Tensor:
-    """Where each pixel comes from, int64 (H * W,): an image of places, which lie above the grey that moves in."""
+    """The source index of each pixel, int64 (H * W,), from an image of indices, offset to differ from grey."""
     places = torch.arange(height * width)
     if operation == NONE:
         return places
@@ -144,7 +145,7 @@ def _places(operation: Operation, height: int, width: int) -> Tensor:
 
 
 def _values(operation: Operation) -> Tensor:
-    """What becomes of each value, uint8 (256,)."""
+    """The new value for each value, uint8 (256,)."""
     values = torch.arange(VALUES, dtype=torch.uint8)
     if operation[0] in MOVING | MIXED.keys() | FITTED.keys() | {NONE[0]}:
         return values
@@ -152,13 +153,13 @@ def _values(operation: Operation) -> Tensor:
 
 
 def _mixes(operation: Operation) -> Tensor:
-    """What becomes of each value and each other that it is mixed with, uint8 (256 * 256,)."""
+    """The blend of each value with each other value, uint8 (256 * 256,)."""
     from dropnas.data.image_operations import enhancement
 
     name, level, sign = operation
     share = enhancement(level, sign) if name in MIXED else 1.0
     others, values = torch.meshgrid(*[torch.arange(VALUES).float()] * 2, indexing="ij")
-    if name == "Sharpness":  # where torchvision adds a share of the difference
+    if name == "Sharpness":  # torchvision adds a fraction of the difference
         others = others - values
     kept = torch.tensor(1.0 if name == "Sharpness" else share)
     return _blended(values, others, kept, torch.tensor(1.0 - share)).flatten()
@@ -171,7 +172,7 @@ def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
 
 
 def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """`old` (B, ...) with the images that are wanted, bool (B,), changed; `others` are of images, too."""
+    """`old` (B, ...) with the selected images, bool (B,), changed; `others` are further arguments, a row an image."""
     if old.device.type == "cpu":
         chosen = wanted.nonzero()[:, 0]
         if not len(chosen):
@@ -181,7 +182,7 @@ def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: 
 
 
 def _chosen(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """The same, with all images changed and then chosen."""
+    """The same, but all images are changed, and the selected ones then taken."""
     return torch.where(wanted.view(-1, *[1] * (old.dim() - 1)), change(old, *others), old)
 
 
@@ -189,13 +190,13 @@ def _looked_up(images: Tensor, values: Tensor) -> Tensor:
     if images.device.type != "cpu":
         return values.gather(2, images.flatten(2).long()).view(images.shape)
     channels = zip(images.flatten(2).flatten(0, 1).numpy(), values.flatten(0, 1).numpy(), strict=True)
-    # Python's own look-up of bytes; torch's would want a number of eight bytes for each
+    # Python's look-up of bytes; torch's needs an index of eight bytes for each value
     changed = bytearray().join(channel.tobytes().translate(table.tobytes()) for channel, table in channels)
     return torch.frombuffer(changed, dtype=torch.uint8).view(images.shape)
 
 
 def _equalised(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
-    """Pillow's histogram equalisation as torchvision computes it; a channel of too few values stays as it is."""
+    """Pillow's histogram equalisation as torchvision computes it; a channel with too few values is unchanged."""
     pixels = images.flatten(2)
     counts = _counts(pixels)
     highest = pixels.amax(dim=2, keepdim=True).long()
@@ -206,9 +207,9 @@ def _equalised(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
 
 
 def _counts(pixels: Tensor) -> Tensor:
-    """How often each value is in each channel, (B, 3, 256), of uint8 (B, 3, H * W)."""
+    """How often each value occurs in each channel, (B, 3, 256), of uint8 (B, 3, H * W)."""
     shape = (*pixels.shape[:2], VALUES)
-    if pixels.device.type == "cpu":  # the faster way; on a GPU it would wait for the host
+    if pixels.device.type == "cpu":  # faster; on a GPU it would make the host wait
         counts = [torch.bincount(channel, minlength=VALUES) for channel in pixels.flatten(0, 1)]
         return torch.stack(counts).view(shape)
     ones = torch.ones((), dtype=torch.int32, device=pixels.device).expand_as(pixels)
@@ -217,7 +218,7 @@ def _counts(pixels: Tensor) -> Tensor:
 
 
 def _stretched(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
-    """AutoContrast: from the lowest to the highest value of a channel; one of a single value stays as it is."""
+    """AutoContrast: stretch each channel from its lowest to its highest value; a constant channel is unchanged."""
     lowest = images.amin(dim=(2, 3)).float()[:, :, None]
     span = images.amax(dim=(2, 3)).float()[:, :, None] - lowest
     stretched = values.float().sub(lowest).div(span.mul(1 / (VALUES - 1)))
@@ -225,13 +226,13 @@ def _stretched(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
 
 
 def _contrasted(values: Tensor, images: Tensor, kept: Tensor, added: Tensor) -> Tensor:
-    sums = _greyscale(images).sum(dim=(1, 2), dtype=torch.float64)  # of whole numbers, so its order plays no part
+    sums = _greyscale(images).sum(dim=(1, 2), dtype=torch.float64)  # of whole numbers, so that the order has no effect
     mean = sums.div(images[0, 0].numel()).float()
     return _blended(values.float(), mean[:, None, None], kept[:, None, None], added[:, None, None])
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """Means of 3x3 pixels, the middle one counted five times; the outermost pixels stay, and so do they when mixed."""
+    """Means of 3x3 pixels, the middle one counted five times; the outermost pixels stay unchanged."""
     height, width = images.shape[2:]
     if height <= 2 or width <= 2:
         return images
@@ -241,18 +242,18 @@ def _blurred(images: Tensor) -> Tensor:
     result = images.clone()
     result[:, :, 1:-1, 1:-1] = (
         sums.float().div(BLUR).round()
-    )  # never half-way, so it is the same however it is computed
+    )  # never half-way, so that rounding does not depend on how it is computed
     return result
 
 
 def _greyscale(images: Tensor) -> Tensor:
-    """float32 (B, H, W), whole numbers."""
+    """The grey image, float32 (B, H, W), in whole numbers."""
     red, green, blue = images.unbind(1)
     return red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114).floor_()
 
 
 def _blended(image: Tensor, other: Tensor, kept: Tensor, added: Tensor) -> Tensor:
-    """uint8 of image * kept + other * added, where the second product and the sum are rounded together."""
+    """image * kept + other * added as uint8, where the second product and the sum are rounded once."""
     together = image.mul(kept).double().add_(other.double() * added.double())
     return _rounded_down(together.float())
 
@@ -261,7 +262,7 @@ def _rounded_down(values: Tensor) -> Tensor:
     return values.clamp(0, VALUES - 1).to(torch.uint8)
 
 
-# tables that depend on the image, of (values, images, kept, added)
+# functions of (values, images, kept, added) that make the tables which depend on the image
 FITTED: dict[str, Callable[..., Tensor]] = {
     "Equalize": _equalised,
     "AutoContrast": _stretched,

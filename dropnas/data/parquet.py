@@ -1,8 +1,8 @@
 """CIFAR from a Hugging Face folder: `train-*.parquet` and `test-*.parquet` with encoded images.
 
 Design: columns `img` {bytes, path} and `label` (CIFAR-10) or `fine_label` (CIFAR-100), read in batches of rows so that
-memory stays small, in the order of the shards' names. Pixels are whatever the encoded images hold: a re-encoded copy
-is not the original CIFAR.
+memory use stays small, in the order of the shards' names. Pixels are those of the encoded images: a re-encoded copy is
+not the original CIFAR.
 """
 
 import io
@@ -17,23 +17,23 @@ from PIL import Image
 try:
     import pyarrow
     import pyarrow.parquet as parquet
-except ImportError:  # pyarrow is no part of the run-time requirements
+except ImportError:  # pyarrow is an optional dependency
     pyarrow = None
 
 from dropnas.data.splits import Arrays, Labelled, first
 from dropnas.errors import DropnasError
 
 SIDE = 32
-ROWS = 1000  # a batch
+ROWS = 1000  # rows in a batch
 LABELS = {"cifar10": ("label", 10), "cifar100": ("fine_label", 100)}
-IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises on bad bytes
+IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for bad bytes
 
 
 def read(name: str, folder: Path, train_images: int, test_images: int) -> Arrays:
-    """Read both splits, or the first so many images of each (0: all).
+    """Read both splits, or the first images of each up to a limit (0: all).
 
     Raises:
-        DropnasError: pyarrow is absent; a shard is missing, truncated or has other columns; an image is not 32x32.
+        DropnasError: pyarrow is not installed; a shard is missing, truncated or lacks columns; an image is not 32x32.
     """
     if pyarrow is None:
         raise DropnasError("reading parquet needs pyarrow", where=folder, remedy="pip install pyarrow")
@@ -55,7 +55,7 @@ def _read_split(folder: Path, split: str, label: str, limit: int) -> Labelled:
 
 
 def _shards(folder: Path, split: str) -> list[Path]:
-    """The shards of a split, anywhere below the folder, all of them and in order."""
+    """All shards of a split, anywhere below the folder, in order."""
     shards = sorted(folder.rglob(f"{split}-*.parquet"))
     if not shards:
         raise DropnasError(f"no {split}-*.parquet in it", where=folder, remedy="set `path` to the dataset's folder")

@@ -1,8 +1,8 @@
-"""The data stage: from a source to the one prepared format that every other stage reads.
+"""The data stage: from a source to the prepared format that all other stages read.
 
-Design: uint8 arrays as they are (NHWC, C = 1 or 3), nothing normalised, nothing augmented, so that a loader maps them
-into memory and is done; ImageNet stays where it is and gets a manifest. Everything is checked here, once: shapes,
-labels, checksums, that every image is one. The statistics are computed from exact integer counts of the 256 values,
+Design: uint8 arrays (NHWC, C = 1 or 3) that are neither normalised nor augmented, so that a loader only has to map them
+into memory. ImageNet stays where it is and gets a manifest. Everything is checked once, here: shapes, labels,
+checksums, and that every image can be read. The statistics are computed from exact integer counts of the 256 values,
 so that they do not depend on the order of a sum. No torch.
 """
 
@@ -28,8 +28,8 @@ def run(config: DatasetConfig, inputs: Sequence[Path], out: Path, workspace: Wor
 
     Args:
         inputs: none.
-        out: gets `dataset.json` and, for each split, `<split>_images.npy` uint8 (N, H, W, C) and `<split>_labels.npy`
-            int64 (N,), or `<split>_manifest.npy` for ImageNet.
+        out: folder for `dataset.json` and, for each split, `<split>_images.npy` uint8 (N, H, W, C) and
+            `<split>_labels.npy` int64 (N,), or `<split>_manifest.npy` for ImageNet.
 
     Raises:
         DropnasError: unknown dataset; missing or damaged source; too few images; labels outside the classes.
@@ -96,10 +96,10 @@ def _prepare_files(config: DatasetConfig, out: Path, workspace: Workspace) -> No
 
 
 def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:
-    """Mean and population standard deviation of each channel, of pixels in 0..1; one channel is repeated to three.
+    """Mean and population standard deviation of each channel, of pixels in 0..1; a single channel is repeated.
 
     Raises:
-        DropnasError: a channel is constant, so that nothing could be normalised by it.
+        DropnasError: a channel is constant, so that it cannot be normalised.
     """
     channels = split.images.shape[3]
     means, deviations = [], []
@@ -127,7 +127,7 @@ def _value_counts(images: NDArray[np.uint8]) -> list[int]:
 
 
 def _save(path: Path, array: NDArray[np.generic]) -> None:
-    """Write one .npy file into the run's folder, which is published as a whole."""
+    """Write a .npy file into the run's folder, which is published once it is complete."""
     try:
         np.save(path, np.ascontiguousarray(array), allow_pickle=False)
     except OSError as error:

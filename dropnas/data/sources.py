@@ -1,7 +1,8 @@
-"""Which sources each dataset has, and where a source lies.
+"""The sources of each dataset, and the location of a source.
 
-Design: one table says what goes with what; everything that reads pixels is in a module of its own (`digits`, `cifar`,
-`parquet`), all of which end in the same two arrays, and `manifest` does for ImageNet what they do for the rest.
+Design: one table lists the allowed sources of each dataset. Each kind of source is read by a module of its own
+(`digits`, `cifar`, `parquet`), all of which return the same two arrays; `manifest` does the corresponding work for
+ImageNet.
 """
 
 from pathlib import Path
@@ -24,10 +25,10 @@ SOURCES = {
 
 
 def check_source(config: DatasetConfig) -> None:
-    """Check that a dataset is known and has the source that is asked for.
+    """Check that a dataset is known and available from the source.
 
     Raises:
-        DropnasError: it is not, or has not; or a checksum is declared for digits that lie in a package.
+        DropnasError: it is not, or a checksum is declared for digits, which come with a package.
     """
     if config.name not in SOURCES:
         raise DropnasError(f"unknown dataset {config.name!r}", remedy=f"there are {', '.join(SOURCES)}")
@@ -41,10 +42,10 @@ def check_source(config: DatasetConfig) -> None:
 
 
 def locate(config: DatasetConfig, workspace: Workspace) -> Path:
-    """Path of the source, downloaded if it must be, with its declared checksum checked.
+    """Path of the source, downloaded if necessary, after a check of its declared checksum.
 
     Raises:
-        DropnasError: it is missing, cannot be fetched, or has another checksum.
+        DropnasError: it is missing, cannot be downloaded, or has another checksum.
     """
     path = workspace.location or config.path
     if config.source == "torchvision":
@@ -75,10 +76,10 @@ def _require_checksum(config: DatasetConfig, path: Path) -> None:
 
 
 def read_arrays(config: DatasetConfig, workspace: Workspace) -> Arrays:
-    """Images and labels of a dataset of the `arrays` kind; at least as many as the limits ask for, not yet cut to them.
+    """Images and labels of a dataset of the `arrays` kind: at least as many as the limits, but possibly more.
 
     Raises:
-        DropnasError: the source is missing, damaged, or holds something else.
+        DropnasError: the source is missing, damaged, or has unexpected content.
     """
     match config.name:
         case "digits":

@@ -1,7 +1,7 @@
-"""Images and labels in memory on their way from a source to a prepared dataset.
+"""Images and labels in memory, between a source and a prepared dataset.
 
-Design: every source of the `arrays` kind ends in the same two splits, and one check of shapes, types and labels
-guards them all. No torch here.
+Design: every source of the `arrays` kind is read into the same two splits, which all pass the same check of shapes,
+types and labels. No torch here.
 """
 
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ def first(split: Labelled, limit: int, where: str) -> Labelled:
     """The first `limit` images of a split, or all if it is 0.
 
     Raises:
-        DropnasError: there are fewer than that.
+        DropnasError: there are fewer images than the limit.
     """
     require_enough(len(split.labels), limit, where)
     return Labelled(split.images[: limit or None], split.labels[: limit or None])
 
 
 def require_enough(count: int, limit: int, where: str) -> None:
-    """Raise a DropnasError unless a split has at least two images and the images that are asked for."""
+    """Raise a DropnasError unless a split has at least two images, and as many as requested."""
     if count < max(limit, 2):
         raise DropnasError(f"has {count} images, {max(limit, 2)} are needed", where=where)
 
@@ -49,7 +49,7 @@ def check(split: Labelled, classes: int, where: str) -> None:
     """Check one split.
 
     Raises:
-        DropnasError: images and labels do not fit each other, or a label is no class.
+        DropnasError: images and labels do not match, or a label is not a class.
     """
     shape, count = split.images.shape, len(split.labels)
     if split.images.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
@@ -60,7 +60,7 @@ def check(split: Labelled, classes: int, where: str) -> None:
 
 
 def check_labels(labels: NDArray[np.int64], classes: int, where: str) -> None:
-    """Raise a DropnasError, naming the first, if a label is outside 0 .. classes - 1."""
+    """Raise a DropnasError that names the first label outside of 0 .. classes - 1, if there is one."""
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise DropnasError(

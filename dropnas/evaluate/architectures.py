@@ -1,9 +1,9 @@
-"""The architectures stage: what the published architectures of Tables 1-3 cost, beside what the paper prints.
+"""The architectures stage: the size of the published architectures of Tables 1-3, compared with the printed numbers.
 
-Design choices: the networks are the paper's own (Section 4.2); batch norms are counted and then taken out, since they
-take half of a pass and give no multiply-adds; squeeze-and-excitation, which the paper's own rows of Table 3 have and
-its peers' papers lack, is counted apart. A remark says by how much a printed figure differs, and why where a
-publication tells.
+Design choices: the networks are those of Section 4.2. Batch norms are counted and then removed, since they take half of
+a forward pass and have no multiply-adds. Squeeze-and-excitation, which the paper uses in its own rows of Table 3 and
+the quoted papers do not, is counted separately. A remark says by how much a printed number differs, and why, if a
+publication gives the reason.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ EXCITATION = ".excitation."
 
 
 def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write architectures.json, a list with an object for each architecture and table, and .md, .csv and .tex."""
+    """Write architectures.json (an object for each architecture and table), and the same as .md, .csv and .tex."""
     rows = count(config.pool_norm)
     write_json(out / COUNTS, [asdict(row) for row in rows])
     for suffix, text in count_texts(rows, config.pool_norm).items():
@@ -38,7 +38,7 @@ def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspac
 
 
 def count(pool_norm: bool) -> list[Counted]:
-    """Every published architecture in every table that has a row for it: by table, in the order of published.yaml."""
+    """Every published architecture in each table that quotes it, by table and in the order of published.yaml."""
     return [
         count_one(architecture, table, pool_norm)
         for table in NETWORKS
@@ -48,11 +48,11 @@ def count(pool_norm: bool) -> list[Counted]:
 
 
 def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
-    """A published architecture in the network of a table that has a row for it."""
+    """A published architecture in the network of a table that quotes it."""
     network, large = _network(architecture, table, pool_norm), table == "table3"
     own = large and architecture.id.startswith("dropnas")
     excitation = sum(weight.numel() for name, weight in network.named_parameters() if EXCITATION in name)
-    left_out = 0 if own else excitation  # each of its weights is used once an image
+    left_out = 0 if own else excitation  # each of its weights is used once for an image
     weights, released = parameters(network) - left_out, release_millions(network) - left_out / 2**20
     work = multiply_adds(_bare(network), paper_shape(NETWORKS[table], pool_norm, large).image_size) - left_out
     printed = architecture.paper_rows[table]
@@ -76,7 +76,7 @@ def _network(architecture: Published, table: str, pool_norm: bool) -> Network:
 
 
 def _bare(network: nn.Module) -> nn.Module:
-    """The network itself, its batch norms and ReLUs replaced by one identity."""
+    """The same network, with its batch norms and ReLUs replaced by an identity."""
     identity = nn.Identity()
     for module in list(network.modules()):
         for name, child in module.named_children():

@@ -1,8 +1,8 @@
 """The cell of a genotype in an evaluation network, drop-path, and squeeze-and-excitation.
 
-Design choices: the layout is DARTS', since Section 4.2 evaluates "as in DARTS"; the two edges of a node are added, the
-nodes of the genotype's concat are the output. Maps of any size work, so that small data can go through the same network
-as CIFAR and ImageNet.
+Design choices: the layout is that of DARTS, since Section 4.2 evaluates "as in DARTS". The two edges of a node are
+added, and the nodes in the genotype's concat are the output. Maps may have any size, so that small images can use the
+same network as CIFAR and ImageNet.
 """
 
 import torch
@@ -15,10 +15,10 @@ from dropnas.space.operations import AfterReLU, FactorizedReduce, Identity, ReLU
 
 
 class SqueezeExcitation(nn.Module):
-    """Weighs the channels by what the whole map holds (Hu et al., CVPR 2018): pooling, two linear layers, sigmoid.
+    """Scales each channel by a function of all channels' means (Hu et al., CVPR 2018): two linear layers, sigmoid.
 
-    The DropNAS paper says "SE module" and no more. Here: on each cell's output, the hidden layer a sixteenth of the
-    channels, no biases; docs/decisions.md compares the counts.
+    The DropNAS paper only says "SE module". Here it is applied to each cell's output, its hidden layer has a sixteenth
+    of the channels, and it has no biases. docs/decisions.md compares the counts.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -38,13 +38,13 @@ class Cell(nn.Module):
     """One cell of a genotype (Section 2.1, after derivation).
 
     Args:
-        genotype: its normal or reduction cell is built.
+        genotype: contains the cell to build.
         channels_before_last, channels_last: channels of the two inputs, states 0 and 1.
         channels: channels C of each node; the output has C for each node in the concat.
-        reduction: whether it is a reduction cell, whose operations on the inputs have stride 2.
-        reduction_before: whether the last cell was one, so that state 0 must be halved to meet state 1.
-        pool_norm: batch norm after pooling.
-        squeeze_excitation: a SqueezeExcitation on the output.
+        reduction: whether to build the reduction cell, whose operations on the inputs have stride 2.
+        reduction_before: whether the previous cell is a reduction cell, so that state 0 must be halved as well.
+        pool_norm: whether batch norm follows pooling.
+        squeeze_excitation: whether a SqueezeExcitation is applied to the output.
     """
 
     def __init__(
@@ -82,16 +82,15 @@ class Cell(nn.Module):
         self.excitation = SqueezeExcitation(self.channels_out) if squeeze_excitation else nn.Identity()
 
     def forward(self, before_last: Tensor, last: Tensor, masks: Tensor | None) -> Tensor:
-        """The cell's output (B, channels_out, H, W), or half of H and W from a reduction cell.
+        """The cell's output (B, channels_out, H, W); a reduction cell halves H and W.
 
         Args:
-            before_last, last: the two inputs, after ReLU: it is the first thing that every cell does to them, and two
-                cells see each.
-            masks: (edges, B, 1, 1, 1) of the inputs' type, multiply what each operation but identity gives (drop-path);
+            before_last, last: the two inputs, after ReLU, which is shared since two cells read each input.
+            masks: (edges, B, 1, 1, 1) of the inputs' type; drop-path's factors of the operations other than identity.
                 None is off.
         """
         states = [self.preprocess_before_last.rectified(before_last), self.preprocess_last.rectified(last)]
-        rectified: dict[int, Tensor] = {}  # states after ReLU, for all operations that begin with it
+        rectified: dict[int, Tensor] = {}  # states after ReLU, for all operations that begin with a ReLU
         for first in range(0, len(self.operations), EDGES_PER_NODE):
             left, right = (self._edge(edge, states, rectified, masks) for edge in range(first, first + EDGES_PER_NODE))
             states.append(_sum(left, right))
@@ -101,7 +100,7 @@ class Cell(nn.Module):
     def _edge(
         self, edge: int, states: list[Tensor], rectified: dict[int, Tensor], masks: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """What an edge's operation makes of its state, and what that is to be multiplied by, if anything."""
+        """The output of an edge's operation, and the mask to multiply it by, if there is one."""
         operation, state = self.operations[edge], self.predecessors[edge]
         if isinstance(operation, AfterReLU | FactorizedReduce):
             if state not in rectified:
@@ -113,7 +112,7 @@ class Cell(nn.Module):
 
 
 def _sum(*edges: tuple[Tensor, Tensor | None]) -> Tensor:
-    """The sum of two results (B, C, H, W) times their masks (B, 1, 1, 1), the last product in the pass of the sum."""
+    """The sum of two results (B, C, H, W) times their masks (B, 1, 1, 1); the last product is fused with the sum."""
     (one, mask_of_one), (other, mask) = sorted(edges, key=lambda edge: edge[1] is not None)  # the unmasked one first
     if mask_of_one is not None:
         one = one * mask_of_one
@@ -121,16 +120,16 @@ def _sum(*edges: tuple[Tensor, Tensor | None]) -> Tensor:
 
 
 def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator) -> Tensor:
-    """Which operations' outputs are kept, for each image and edge with probability 1 - rate: bool (images, edges)."""
+    """Draw which outputs to keep, for each image and edge with probability 1 - rate: bool (images, edges)."""
     kept = torch.empty((images, edges), dtype=torch.bool, device=generator.device)
     return kept.bernoulli_(1.0 - rate, generator=generator)
 
 
 def drop_path_masks(kept: Tensor, scale: float | Tensor) -> Tensor:
-    """What the outputs are multiplied by: 0, or the scale where they are kept; (edges, B, 1, 1, 1).
+    """The factors of the outputs, (edges, B, 1, 1, 1): the scale for those that are kept, else 0.
 
     Args:
-        kept: bool (B, edges), as `draw_paths` gives it.
-        scale: 1 / (1 - rate), which keeps the mean.
+        kept: bool (B, edges), from `draw_paths`.
+        scale: 1 / (1 - rate), which preserves the mean.
     """
     return (kept.t() * scale)[..., None, None, None]

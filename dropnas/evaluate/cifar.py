@@ -10,7 +10,7 @@ AUXILIARY_STRIDE = 3
 
 
 class CifarNetwork(EvaluationNetwork):
-    """Stem of 3C channels, cells, classifier, and an auxiliary tower while it is trained.
+    """Stem of 3C channels, cells, classifier, and an auxiliary tower during training.
 
     Args:
         genotype: the two cells.
@@ -18,7 +18,7 @@ class CifarNetwork(EvaluationNetwork):
         cells: depth; 20 in the paper.
         classes: 10 or 100.
         auxiliary: whether there is an auxiliary tower (its loss has weight 0.4 in the paper).
-        pool_norm: batch norm after pooling, as released.
+        pool_norm: whether batch norm follows pooling, as in the release.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class CifarNetwork(EvaluationNetwork):
 
 
 class CifarStem(nn.Module):
-    """A 3x3 convolution and batch norm; both inputs of the first cell are its output."""
+    """A 3x3 convolution and batch norm; its output is both inputs of the first cell."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

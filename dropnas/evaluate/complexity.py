@@ -1,10 +1,10 @@
 """The size of a network as the field counts it: parameters, and multiply-adds for one image.
 
-Design choices: the auxiliary tower is no part of the network that is deployed, so it is left out, and reported beside.
-Multiply-adds are those of convolutions and linear layers (batch norm, pooling and additions are not counted), seen
-while an image without content passes through the network. Of a convolution one channel alone is computed, for the shape
-of its output, and weights are one zero each, so the pass takes next to no time and memory. torch's meta device would
-need neither, but it imports torch's compiler, which takes as long as torch itself.
+Design choices: the auxiliary tower is not part of the deployed network, so it is left out and reported separately.
+Multiply-adds are those of convolutions and linear layers (batch norm, pooling and additions are not counted), recorded
+while an empty image passes through the network. Only one channel of a convolution is computed, for the shape of its
+output, and all weights are expanded from a single zero, so that the pass takes hardly any time or memory. torch's meta
+device would need neither, but it imports torch's compiler, which takes as long as torch itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,25 +22,25 @@ AUXILIARY = "auxiliary."
 
 
 def parameters(network: nn.Module) -> int:
-    """The number of weights without the auxiliary tower's."""
+    """The number of weights without the auxiliary tower."""
     return sum(weight.numel() for name, weight in network.named_parameters() if not name.startswith(AUXILIARY))
 
 
 def parameters_with_auxiliary(network: nn.Module) -> int:
-    """The number of weights with the auxiliary tower's, if there is one."""
+    """The number of weights including the auxiliary tower, if there is one."""
     return sum(weight.numel() for weight in network.parameters())
 
 
 def release_millions(network: nn.Module) -> float:
-    """The number that the authors' logger printed: the tower counted, in units of 2^20 (4.1 and 4.4 in Tables 1, 2)."""
+    """The number in the authors' log: with the tower, in units of 2^20 (4.1 and 4.4 in Tables 1 and 2)."""
     return parameters_with_auxiliary(network) / 2**20
 
 
 def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
     """The multiply-adds of convolutions and linear layers for one image (3, height, width), without the tower.
 
-    The network is not changed. What a user's operation computes by other functions than `conv2d` and `linear` of
-    torch.nn.functional is not seen.
+    The network is not changed. Only calls of `conv2d` and `linear` of torch.nn.functional are counted, also in a user's
+    operation.
     """
     tensors = chain(network.named_parameters(), network.named_buffers())
     zeros = {name: torch.zeros((), dtype=value.dtype).expand(value.shape) for name, value in tensors}
@@ -51,7 +51,7 @@ def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
 
 
 class _Counting(TorchFunctionMode):
-    """Adds up what is called while it is on."""
+    """Adds up the multiply-adds of all calls while it is active."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,14 +75,14 @@ class _Counting(TorchFunctionMode):
 def _of_that_shape(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, *geometry: Any, groups: int = 1, **named: Any
 ) -> Tensor:
-    """Something of the shape of a convolution's output."""
+    """A tensor with the shape of a convolution's output."""
     thin = functional.conv2d(input.narrow(-3, 0, 1), weight[:1, :1], None, *geometry[:3], **named)
     return thin.expand(*thin.shape[:-3], len(weight), *thin.shape[-2:])
 
 
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, which leaves the tower out; afterwards each module is in its own mode again."""
+    """Evaluation mode, which skips the tower; afterwards each module is in its previous mode again."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:

@@ -14,19 +14,28 @@ class RetrainConfig:
     """One retraining on CIFAR (Section 4.2, "Architecture Evaluation").
 
     Attributes:
-        cells, channels: depth and initial width C of the evaluation network.
-        epochs, batch_size, seed: length, images a step, seed of everything random.
-        learning_rate, learning_rate_min: cosine from the first to the second, one value an epoch.
-        momentum, weight_decay, gradient_clip: of SGD.
-        crop_padding, flip, cutout, autoaugment: augmentation; `cutout` is the side of the hole in pixels, 0 is off.
+        cells: depth of the evaluation network.
+        channels: initial width C of the evaluation network.
+        epochs: length of the training.
+        batch_size: images in a step.
+        seed: seed of everything random in the training. Set by `seeds`.
+        learning_rate: learning rate of SGD in the first epoch.
+        learning_rate_min: where the cosine schedule of the learning rate ends; one value for each epoch.
+        momentum: momentum of SGD.
+        weight_decay: L2 weight decay of SGD.
+        gradient_clip: largest norm of the gradient.
+        crop_padding: pixels of padding around an image before it is cropped at random.
+        flip: whether images are flipped horizontally at random.
+        cutout: side of the square that Cutout erases, in pixels; 0 is off.
+        autoaugment: whether the policy of AutoAugment is applied.
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
-        pool_norm: batch norm after pooling, as released; DARTS' own network has none.
-        held_out: training images that are not trained on but choose the epoch, and among seeds the best; 0 is none, as
-            in the paper, which chose both on the test set.
-        precision: how the numbers are computed; fp32 is the reference.
-        deterministic: false lets cuDNN choose its kernels by timing them, also ones that sum in no fixed order: a GPU's
-            results then differ from start to start.
+        pool_norm: whether batch norm follows pooling, as in the release; DARTS' own network has none there.
+        held_out: how many training images are held out to choose the epoch, and the best of several seeds; 0 is none,
+            as in the paper, which chose both on the test set.
+        precision: how the numbers are computed; `fp32` is the reference.
+        deterministic: whether a GPU's results repeat to the bit; `false` lets cuDNN choose its kernels by timing, among
+            them kernels that sum in no fixed order.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -58,19 +67,28 @@ class TransferConfig:
     """One training on ImageNet (Section 4.2, last paragraph).
 
     Attributes:
-        cells, channels: depth and initial width C of the ImageNet network.
+        cells: depth of the ImageNet network.
+        channels: initial width C of the ImageNet network.
         image_size: side of the square input in pixels.
-        epochs, seed: length and seed of everything random.
-        batch_size: images a step over all GPUs together; it stays whatever their number.
-        micro_batch: images a forward pass; a step accumulates batch_size / micro_batch of them over GPUs and time.
-            Batch norm sees this many images, so it is part of the identity. 256 is the authors' 2,048 on 8 GPUs.
-        learning_rate, warmup_epochs, schedule: linear warm-up, then `cosine` or `linear` to zero, one value an epoch.
-        momentum, weight_decay, gradient_clip: of SGD.
-        label_smoothing, mixup: smoothing epsilon; mixup's Beta parameter, 0 is off.
-        autoaugment: the ImageNet policy of AutoAugment.
-        squeeze_excitation: a squeeze-and-excitation module on each cell's output.
-        auxiliary_weight, drop_path, pool_norm: as in RetrainConfig.
-        precision: how the numbers are computed; fp32 is the reference.
+        epochs: length of the training.
+        seed: seed of everything random in the training. Set by `seeds`.
+        batch_size: images in a step over all GPUs together; the number of GPUs does not change it.
+        micro_batch: images in a forward pass; a step adds up the gradients of batch_size / micro_batch passes. Batch
+            norm sees this many images. 256 is the authors' 2,048 on 8 GPUs.
+        learning_rate: learning rate of SGD after the warm-up.
+        warmup_epochs: epochs in which the learning rate grows linearly.
+        schedule: how the learning rate then falls to zero; one value for each epoch.
+        momentum: momentum of SGD.
+        weight_decay: L2 weight decay of SGD.
+        gradient_clip: largest norm of the gradient.
+        label_smoothing: epsilon of label smoothing; 0 is off.
+        mixup: parameter of mixup's Beta distribution; 0 is off.
+        autoaugment: whether the ImageNet policy of AutoAugment is applied.
+        squeeze_excitation: whether each cell's output passes a squeeze-and-excitation module.
+        auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
+        drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
+        pool_norm: whether batch norm follows pooling.
+        precision: how the numbers are computed; `fp32` is the reference.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -103,9 +121,9 @@ class SelectConfig:
     """The choice of the best of several seeds, which Tables 1-3 build on.
 
     Attributes:
-        criterion: `best` takes the lowest test error of any epoch, as the paper did; `final` that of the last epoch;
-            `held-out` the lowest error of any epoch on images held out of the training set, which looks at no test
-            image.
+        criterion: `best` takes the lowest test error of any epoch, as the paper did; `final` the test error of the last
+            epoch; `held-out` the lowest error of any epoch on images held out of the training set, without a look at
+            the test set.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -119,7 +137,7 @@ class PeerConfig:
 
     Attributes:
         architecture: its id.
-        genotype: its two cells, as genotype.json holds them.
+        genotype: its two cells, in the format of genotype.json.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -133,7 +151,7 @@ class ArchitecturesConfig:
     """Parameters and multiply-adds of all published architectures, in the networks of the tables that print them.
 
     Attributes:
-        pool_norm: batch norm after pooling, as in RetrainConfig.
+        pool_norm: whether batch norm follows pooling, as in RetrainConfig.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

@@ -1,7 +1,7 @@
-"""Where the printed number of parameters is not the computed one: by how much, and why, where a publication says so.
+"""Differences between printed and computed numbers of parameters, with the reason if it is known.
 
-Design choice: a reason is told only where somebody published it, or where it can be computed here; of all other
-differences only the size is told.
+Design choice: a reason is given only if it was published, or can be computed here. Of other differences only the size
+is reported.
 """
 
 ROUNDING = 0.05  # the paper prints one decimal of millions
@@ -34,13 +34,13 @@ REASONS = {
 
 
 def remark(architecture: str, table: str, parameters: int, printed: float | None) -> str:
-    """What there is to say of a printed number of parameters; empty where it is the computed one to rounding.
+    """A remark on a printed number of parameters; empty if it equals the computed one up to rounding.
 
     Args:
         architecture: a published id.
-        table: whose row it is.
-        parameters: computed.
-        printed: in 10^6, None where the paper prints none.
+        table: the table that prints the number.
+        parameters: the computed number.
+        printed: the printed number in units of 10^6, or None.
     """
     if printed is None:
         return "the paper prints no number of parameters"

@@ -1,8 +1,8 @@
-"""Everything random in an epoch of a retraining, drawn before its first step.
+"""All random numbers of an epoch of a retraining, drawn before its first step.
 
-Design choices: all of it follows from (seed, epoch) alone and is drawn on the CPU, so a resumed epoch draws the same,
-whatever step it resumes at and on whatever device. It is a few bytes an image; on the device it lies in tensors that
-stay at their addresses, of which a step takes the rows of its batch: nothing is drawn in a step.
+Design choices: they depend only on (seed, epoch) and are drawn on the CPU, so that a resumed epoch has the same ones,
+at any step and on any device. They take a few bytes for each image. On the device they are in tensors that keep their
+addresses, and a step reads the rows of its batch: no step draws anything, so that it can be captured in a CUDA graph.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from dropnas.training.seeding import generator
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn for some images, in the order in which the epoch sees them.
+    """The random numbers of some images, in the order in which the epoch visits them.
 
     Attributes:
-        order: int64 (N,), which of the trained images each is.
-        crops, holes: int64 (N, 2), as `augment.crop` and `augment.cutout` take them, turned.
+        order: int64 (N,), index of each among the images to train on.
+        crops, holes: int64 (N, 2), the transposed arguments of `augment.crop` and `augment.cutout`.
         mirrored: bool (N,).
-        operations: int64 (N, 2), as `autoaugment.augment` takes them.
+        operations: int64 (N, 2), for `autoaugment.augment`.
         kept: bool (N, edges of the network), for drop-path.
     """
 
@@ -38,26 +38,26 @@ class Draws:
     kept: Tensor
 
     def rows(self, places: Tensor) -> "Draws":
-        """Those of the images at these places of the epoch, (B,)."""
+        """The rows for these positions (B,) in the epoch."""
         return Draws(**{name: values[places] for name, values in vars(self).items()})
 
     def to(self, device: str) -> "Draws":
         return Draws(**{name: values.to(device) for name, values in vars(self).items()})
 
     def take_over(self, others: "Draws") -> None:
-        """Copy others, of as many images, into these tensors."""
+        """Copy the numbers of as many other images into these tensors."""
         for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
             mine.copy_(theirs, non_blocking=True)
 
 
 def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int], edges: int, drop_path: float) -> Draws:
-    """The draws of an epoch, on the CPU; an augmentation that is off takes no random numbers.
+    """Draw the numbers of an epoch, on the CPU; an augmentation that is off uses none.
 
     Args:
-        images: how many are trained on.
+        images: how many images to train on.
         sides: height and width of an image.
-        edges: of the network; 0 without drop-path.
-        drop_path: the epoch's rate.
+        edges: number of edges in the network; 0 without drop-path.
+        drop_path: rate of this epoch.
     """
     random = generator(config.seed, "augmentation", epoch)
     none = torch.zeros((images, 2), dtype=torch.int64)
@@ -72,11 +72,11 @@ def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int],
 
 
 def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: Draws) -> Tensor:
-    """Crop, flip, AutoAugment, normalise, Cutout, in this order, as in DARTS; those that are on.
+    """Crop, flip, AutoAugment, normalise and Cutout, in this order, as in DARTS, as far as they are on.
 
     Args:
         images: uint8 (B, 3, H, W).
-        data: whose mean and standard deviation they are normalised with.
+        data: its mean and standard deviation normalise the images.
     """
     if config.crop_padding:
         images = augment.crop(images, config.crop_padding, drawn.crops.t())

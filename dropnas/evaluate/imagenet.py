@@ -1,7 +1,7 @@
 """The evaluation network of ImageNet (Section 4.2, last paragraph): DARTS' layout with 14 cells and 48 channels.
 
-Design choices: the stem's three convolutions of stride 2 as in DARTS (the paper names none); squeeze-and-excitation is
-a switch, since the paper gives neither its place nor its size.
+Design choices: the stem has three convolutions of stride 2, as in DARTS (the paper does not describe it).
+Squeeze-and-excitation can be switched off, since the paper gives neither its position nor its size.
 """
 
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ AUXILIARY_STRIDE = 2
 
 
 class ImageNetNetwork(EvaluationNetwork):
-    """Stem of stride 8, cells, classifier, and an auxiliary tower while it is trained.
+    """Stem of stride 8, cells, classifier, and an auxiliary tower during training.
 
     Args:
         genotype: the two cells.
@@ -21,8 +21,8 @@ class ImageNetNetwork(EvaluationNetwork):
         cells: depth; 14 in the paper.
         classes: 1,000 on ImageNet.
         auxiliary: whether there is an auxiliary tower (its loss has weight 0.4 in the paper).
-        pool_norm: batch norm after pooling.
-        squeeze_excitation: a squeeze-and-excitation module on each cell's output.
+        pool_norm: whether batch norm follows pooling.
+        squeeze_excitation: whether a squeeze-and-excitation module follows each cell.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ImageNetNetwork(EvaluationNetwork):
 
 
 class ImageNetStem(nn.Module):
-    """Three 3x3 convolutions of stride 2; the first cell sees the second's and the third's output."""
+    """Three 3x3 convolutions of stride 2; the first cell's inputs are the outputs of the second and the third."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a genotype costs in the paper's networks, and what the paper prints for it: the answer of `inspect`."""
+"""The size of a genotype in the paper's networks, and the numbers that the paper prints for it: verb `inspect`."""
 
 from collections import Counter
 from typing import Any
@@ -22,17 +22,17 @@ def describe(
     channels: int | None = None,
     cells: int | None = None,
 ) -> dict[str, Any]:
-    """Counts and facts of a genotype in the network of a dataset, as plain JSON values.
+    """Describe a genotype in the network of a dataset, as plain JSON values.
 
     Args:
         genotype: the two cells.
         network: `cifar10`, `cifar100` or `imagenet`.
-        pool_norm: batch norm after pooling.
-        squeeze_excitation: on each cell's output; ImageNet only.
-        channels, cells: initial width and depth; None takes the paper's (36 and 20, or 48 and 14).
+        pool_norm: whether batch norm follows pooling.
+        squeeze_excitation: whether a squeeze-and-excitation module follows each cell; ImageNet only.
+        channels, cells: initial width and depth; None stands for the paper's (36 and 20, or 48 and 14).
 
     Raises:
-        DropnasError: an unknown network, or a size that stands for none.
+        DropnasError: an unknown network, or a size that no network has.
     """
     shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
     module = shape.build(genotype)
@@ -57,10 +57,10 @@ def paper_shape(
     channels: int | None = None,
     cells: int | None = None,
 ) -> NetworkShape:
-    """The paper's network for a dataset (Section 4.2), where no other width or depth is given.
+    """The paper's network for a dataset (Section 4.2), unless another width or depth is given.
 
     Raises:
-        DropnasError: an unknown network, or a size that stands for none.
+        DropnasError: an unknown network, or a size that no network has.
     """
     if network not in CLASSES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(CLASSES)}")
@@ -86,7 +86,7 @@ def _kinds(edges: tuple[Edge, ...]) -> dict[str, int]:
 
 
 def _published(genotype: Genotype) -> list[dict[str, Any]]:
-    """The published architectures that are exactly this genotype, with what the paper prints for them."""
+    """The published architectures that equal this genotype, with the numbers that the paper prints for them."""
     return [
         {"id": known.id, "name": known.name, "paper_rows": known.paper_rows, "notes": known.notes}
         for known in published().values()

@@ -1,8 +1,8 @@
-"""What retraining and transfer share: an evaluation network, its optimiser, and the sums of an epoch.
+"""The part that retraining and transfer share: an evaluation network, its optimiser, and the sums of an epoch.
 
-Design: SGD with momentum and a clipped gradient, as Section 4.2 has it for both. Sums stay on the device as float64, so
-that no step waits for them; they are part of the state, so that an epoch may be left in its middle. All that moves
-stays at its address, so that a step may be captured.
+Design: SGD with momentum and a clipped gradient, as in Section 4.2 for both. The sums stay on the device as float64, so
+that no step waits for them. They are part of the state, so that an epoch can be interrupted. All tensors that a step
+changes keep their addresses, so that a step can be captured in a CUDA graph.
 """
 
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ from dropnas.training.metrics import Row
 from dropnas.training.optimisers import SGD
 from dropnas.training.ranks import SINGLE, Ranks
 
-TOP5_CLASSES = 6  # with five classes or fewer, every guess is among the first five
+TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 
 
 class Options(Protocol):
-    """What RetrainConfig and TransferConfig have in common."""
+    """The fields that RetrainConfig and TransferConfig have in common."""
 
     @property
     def learning_rate(self) -> float: ...
@@ -44,11 +44,11 @@ class Learner:
     """A network in training.
 
     Args:
-        network: gives (logits, logits of the auxiliary tower or None); moved to the device.
-        config: optimiser, auxiliary weight and precision.
-        classes: number of classes, which decides whether top-5 means anything.
+        network: returns (logits, logits of the auxiliary tower or None); moved to the device.
+        config: settings of the optimiser, auxiliary weight and precision.
+        classes: number of classes, which decides whether top-5 is meaningful.
         device: torch device string.
-        forward: the network's forward pass in another form, if there is a faster one.
+        forward: a faster implementation of the network's forward pass, if there is one.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Learner:
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
         self.at_once = AtOnce(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
-        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # top-1 hits, top-5 hits, images of a test
+        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # of a test: top-1 hits, top-5 hits, images
 
     def changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
         return [*self.network.parameters(), *self.network.buffers(), *self.optimiser.tensors(), self.sums]
 
     def start_epoch(self, learning_rate: float) -> None:
-        """Set the epoch's learning rate, and its sums to zero."""
+        """Set the learning rate of the epoch, and reset its sums."""
         self.network.train()
         self.optimiser.learning_rate = learning_rate
         self.sums.zero_()
@@ -83,7 +83,7 @@ class Learner:
         return self.at_once.computing()
 
     def descend(self) -> None:
-        """One step of SGD along the gradient that is there, its norm clipped; the gradient is gone after it."""
+        """One step of SGD with the present gradient, whose norm is clipped first; then the gradient is deleted."""
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
         self.optimiser.step([parameter.grad for parameter in self.parameters])
         for parameter in self.parameters:
@@ -94,14 +94,14 @@ class Learner:
 
         Args:
             loss: its mean loss, detached.
-            hits: images whose first guess is right.
+            hits: number of images whose highest logit is right.
         """
         self.sums[0].add_(loss, alpha=images)
         self.sums[1].add_(hits)
         self.sums[2].add_(images)
 
     def training_row(self) -> Row:
-        """Mean loss and accuracy (percent) over the epoch so far, and its learning rate."""
+        """Mean loss and accuracy (percent) of the epoch so far, and its learning rate."""
         loss, hits, images = self.sums.tolist()
         return {
             "train_loss": loss / images,
@@ -112,7 +112,7 @@ class Learner:
     def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]], ranks: Ranks = SINGLE) -> Row:
         """Errors in percent over test batches of normalised images (B, 3, H, W) and labels (B,).
 
-        `ranks` share the batches; with fewer than six classes the top-5 error is None.
+        The batches are distributed over `ranks`. With fewer than six classes the top-5 error is None.
         """
         self.start_test()
         for images, labels in batches:
@@ -120,12 +120,12 @@ class Learner:
         return self.errors(ranks)
 
     def start_test(self) -> None:
-        """Begin an evaluation, with nothing tested yet."""
+        """Begin an evaluation: reset its counts."""
         self.tested.zero_()
 
     @torch.no_grad()
     def test(self, images: Tensor, labels: Tensor) -> None:
-        """Count one batch, without a look back at the host."""
+        """Count one batch, without a synchronisation with the host."""
         self.network.eval()
         with self.computing():
             logits, _ = self.forward(images, None)
@@ -134,7 +134,7 @@ class Learner:
         self.tested[2].add_(len(labels))
 
     def errors(self, ranks: Ranks = SINGLE) -> Row:
-        """Errors in percent of what was tested, by all ranks together."""
+        """Errors in percent over the tested images of all ranks."""
         top1, top5, total = ranks.sum(self.tested.clone()).tolist()
         known = self.classes >= TOP5_CLASSES
         return {
@@ -156,7 +156,7 @@ class Learner:
 
 
 def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
-    """How many labels (B,) are among the first guesses of logits (B, classes)."""
+    """How many labels (B,) are among the highest logits (B, classes)."""
     if guesses == 1:
         return (logits.argmax(dim=1) == labels).sum()
     first = logits.topk(min(guesses, logits.shape[1]), dim=1).indices  # (B, guesses)
@@ -166,7 +166,7 @@ def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
 def with_auxiliary(
     outputs: tuple[Tensor, Tensor | None], targets: Tensor, weight: float, smoothing: float = 0.0
 ) -> Tensor:
-    """Cross entropy of the logits plus `weight` times that of the auxiliary tower's, both means over the batch."""
+    """Cross-entropy of the logits plus `weight` times that of the auxiliary logits, both averaged over the batch."""
     logits, auxiliary = outputs
     loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
     if auxiliary is None:

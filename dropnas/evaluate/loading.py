@@ -1,8 +1,8 @@
 """A finished retraining or transfer as a network with its weights, ready for use.
 
-Design choice: the network is rebuilt from network.json and genotype.json and the weights come from safetensors; nothing
-in a run folder is unpickled or evaluated, so a folder from elsewhere cannot run code. (A genotype that names an
-operation of a user's package imports that package, as training it did.)
+Design choice: the network is rebuilt from network.json and genotype.json, and the weights are read from safetensors.
+Nothing in a run folder is unpickled or evaluated, so that a folder from somebody else cannot run code. (If a genotype
+names an operation of a user's package, that package is imported, as it was for training.)
 """
 
 import json
@@ -26,8 +26,8 @@ class LoadedRun:
     Attributes:
         network: with its final weights, in evaluation mode, on the CPU; call it with normalised images (B, 3, H, W).
         genotype: its two cells.
-        shape: depth, width and the rest of what network.json holds.
-        config: the run's configuration from its receipt; empty where the folder has none.
+        shape: depth, width and the other fields of network.json.
+        config: the run's configuration from its receipt; empty if the folder has none.
     """
 
     network: Network
@@ -40,14 +40,14 @@ def load(run_folder: str | Path) -> LoadedRun:
     """The network of a published retrain or transfer run.
 
     Raises:
-        DropnasError: a part is missing or corrupt, or the weights do not fit the network.
+        DropnasError: a file is missing or corrupt, or the weights do not match the network.
     """
     folder = Path(run_folder)
     if not folder.is_dir():
         raise DropnasError("no such run folder", where=folder)
     shape = _read_shape(folder / "network.json")
     genotype = read_genotype(folder)
-    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and at once replaced
+    with torch.random.fork_rng(devices=[]):  # the initial weights are random and replaced immediately
         network = shape.build(genotype)
     _load_weights(network, folder / "network.safetensors")
     receipt = folder / "run.json"

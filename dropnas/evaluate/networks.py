@@ -1,7 +1,7 @@
-"""The shape of an evaluation network as data: what network.json holds, and the network that it stands for.
+"""The shape of an evaluation network as data: the content of network.json, and the network that it describes.
 
-Design choice: the stages write network.json, whoever reloads or inspects a network reads it here, checked to the last
-type, since a person can edit the file.
+Design choice: the stages write network.json, and code that reloads or inspects a network reads it here. Every type is
+checked, since a user can edit the file.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,17 +17,18 @@ Network = CifarNetwork | ImageNetNetwork
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """All that makes a network beside its genotype and weights.
+    """The description of a network, apart from its genotype and weights.
 
     Attributes:
         network: `cifar` or `imagenet`.
         cells, channels, classes: depth, initial width C, classes.
         auxiliary: whether there is an auxiliary tower.
-        pool_norm, squeeze_excitation: batch norm after pooling; squeeze-and-excitation (ImageNet only).
+        pool_norm, squeeze_excitation: whether batch norm follows pooling, and squeeze-and-excitation (ImageNet only)
+            each cell.
         image_size: height and width of the images that it was trained for.
 
     Raises:
-        DropnasError: a value that stands for no network.
+        DropnasError: a value that does not describe a network.
     """
 
     network: str
@@ -55,7 +56,7 @@ class NetworkShape:
                 raise DropnasError(f"{name} is {value}, the least is {least}", where=f"{self.network} network")
 
     def build(self, genotype: Genotype) -> Network:
-        """A network with PyTorch's own initial weights."""
+        """Build the network, with PyTorch's default initial weights."""
         sizes = (genotype, self.channels, self.cells, self.classes, self.auxiliary, self.pool_norm)
         if self.network == "cifar":
             return CifarNetwork(*sizes)
@@ -70,7 +71,7 @@ class NetworkShape:
         """The inverse of `to_json`.
 
         Raises:
-            DropnasError: a missing or unknown key, a value of a wrong type, or no network.
+            DropnasError: a missing or unknown key, a value of the wrong type, or no valid network.
         """
         types = get_type_hints(cls)
         if not isinstance(value, dict) or set(value) != set(types):

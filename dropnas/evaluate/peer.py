@@ -1,7 +1,7 @@
-"""The peer stage: a published architecture as a run, so that it is retrained as any other.
+"""The peer stage: makes a published architecture a run, so that it can be retrained like any other.
 
-The configuration holds the genotype itself, not only its id: a correction of one published cell retrains that cell and
-no other.
+The configuration contains the genotype, not only its id. So after a correction of one published cell, only that cell is
+retrained.
 """
 
 import json
@@ -18,7 +18,7 @@ def run(config: PeerConfig, inputs: Sequence[Path], out: Path, workspace: Worksp
     """Write genotype.json.
 
     Raises:
-        DropnasError: the configuration holds no valid genotype.
+        DropnasError: the configuration does not contain a valid genotype.
     """
     genotype = parse_genotype(json.dumps(config.genotype), config.architecture)
     write_json(out / "genotype.json", genotype.to_json())

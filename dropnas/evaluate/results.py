@@ -1,8 +1,8 @@
-"""What a retraining or a transfer leaves behind: genotype, metrics, result and weights.
+"""The files of a finished retraining or transfer: genotype, metrics, result and weights.
 
-Design: every file is a function of the run alone (no times, no hosts), so equal runs give equal bytes. The weights are
-those after the last epoch, without the auxiliary tower, which serves training only; network.json and genotype.json say
-how to build the network that they fit.
+Design: every file depends only on the run (no times, no hosts), so that equal runs have equal bytes. The weights are
+those after the last epoch, without the auxiliary tower, which is only used in training. network.json and genotype.json
+describe the network for these weights.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from dropnas.evaluate import complexity
 from dropnas.space.genotype import Genotype
 from dropnas.training.metrics import Row, write_csv, write_json
 
-HELD_OUT_ERROR = "held_out_error"  # the column, where training images are held out
-Shape = dict[str, Any]  # the content of network.json, which `dropnas.evaluate.networks` reads
+HELD_OUT_ERROR = "held_out_error"  # the column, if training images are held out
+Shape = dict[str, Any]  # the content of network.json; `dropnas.evaluate.networks` reads it
 
 
 def archive(
@@ -31,11 +31,11 @@ def archive(
 
     Args:
         shape: network (`cifar` or `imagenet`), cells, channels, classes, pool_norm, squeeze_excitation, image_size
-            (height, width); with the genotype all that it takes to build the network again.
+            (height, width); enough to build the network again from the genotype.
         network: the trained network, moved to the CPU here.
-        rows: one an epoch, each with `top1_error` and `top5_error`, and with HELD_OUT_ERROR where it is measured.
+        rows: one for each epoch, with `top1_error` and `top5_error`, and HELD_OUT_ERROR if it was measured.
     """
-    from safetensors.torch import save_file  # late: benchmarks train where it is not installed
+    from safetensors.torch import save_file  # late: benchmarks also train where it is not installed
 
     network.cpu().eval()
     write_json(out / "genotype.json", genotype.to_json())
@@ -51,7 +51,7 @@ def archive(
 
 
 def final_and_best(rows: Sequence[Row], column: str) -> dict[str, float | int] | None:
-    """An error after the last epoch, the lowest of any epoch, and the first epoch that has it; None if not measured."""
+    """The error after the last epoch, the lowest of any epoch, and the first epoch with it; None if not measured."""
     errors = [(value, int(row["epoch"] or 0)) for row in rows if (value := row[column]) is not None]
     if not errors:
         return None
@@ -60,7 +60,7 @@ def final_and_best(rows: Sequence[Row], column: str) -> dict[str, float | int] |
 
 
 def by_held_out(rows: Sequence[Row]) -> Row:
-    """The first epoch with the lowest error on held-out training images, that error, and the test error there."""
+    """The first epoch with the lowest error on held-out training images, that error, and the epoch's test error."""
     chosen = min(rows, key=lambda row: row[HELD_OUT_ERROR])  # type: ignore[arg-type,return-value]
     return {"epoch": chosen["epoch"], "held_out_error": chosen[HELD_OUT_ERROR], "test_error": chosen["top1_error"]}
 

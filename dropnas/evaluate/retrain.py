@@ -1,10 +1,9 @@
 """The retrain stage: a genotype trained from scratch on CIFAR (Section 4.2, "Architecture Evaluation").
 
-Design: the whole dataset lies on the device, and so does all that is random in an epoch; a step gathers a batch there,
-augments it there and descends, without a look back at the host, as one program that a GPU captures, and so is a batch
-of the evaluation. The test split is evaluated after every epoch: the final error is our number, the best one stands
-beside it under its own name. Where training images are held out, they are the same ones whatever the seed, so that
-seeds are compared on equal images.
+Design: the dataset and all random numbers of an epoch are on the device. A step gathers a batch there, augments it and
+updates the weights, without a synchronisation with the host, so that a GPU can capture it in a CUDA graph; so can a
+batch of the evaluation. The test split is evaluated after every epoch: the final error is our result, and the best one
+is reported separately. Held-out training images are the same for all seeds, so that seeds are compared on equal images.
 """
 
 import time
@@ -37,24 +36,24 @@ from dropnas.training.schedule import cosine, linear
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
-TEST_BATCH = 500  # images; part of no result but its last digits of rounding
+TEST_BATCH = 500  # images; affects results by rounding only
 ANY_SEED = 0  # of the held-out images
 Split = Literal["test", "held out"]
 SPLITS: tuple[Split, ...] = ("test", "held out")
 
 
 class Retraining:
-    """The trainee: one network on one dataset.
+    """The training of one network on one dataset.
 
     Args:
-        config: protocol of the training.
+        config: settings of the training.
         genotype: of the network's cells.
         training, testing: the two splits, on the device.
         device: torch device string.
-        recorder: of the steps and the evaluation as graphs; None runs them as they are.
+        recorder: records the steps and the evaluation as CUDA graphs; None runs them without.
 
     Raises:
-        DropnasError: more images are to be held out than there are to train on.
+        DropnasError: more images would be held out than there are to train on.
     """
 
     stopped = False
@@ -84,26 +83,26 @@ class Retraining:
         forward = small_images.fastest(network, height * width, device)
         self.learner = Learner(network, config, training.classes, device, forward)
         self.drop_path = 0.0
-        self.path_scale = torch.ones((), device=device)  # what drop-path multiplies the outputs that it keeps by
+        self.path_scale = torch.ones((), device=device)  # drop-path's factor of the outputs that it keeps
         self.draws = self._draw(0).to(device)
-        self.place = torch.zeros((), dtype=torch.int64, device=device)  # of a batch's first image in its split
+        self.place = torch.zeros((), dtype=torch.int64, device=device)  # position of a batch's first image in its split
         self.losses = torch.zeros(self.steps_per_epoch, device=device)  # of the steps of the epoch
         self.steps = torch.arange(self.steps_per_epoch, device=device)
-        self.tests = torch.arange(len(testing), device=device)  # indices, of the test images as of those held out
+        self.tests = torch.arange(len(testing), device=device)  # indices of all test images
         self.programs = GraphedPrograms(
             {**self._training_programs(), **self._test_programs()},
             [*self.learner.changed(), self.losses, self.learner.tested],
             recorder,
         )
         self.prepared = False
-        self.images_seen = 0  # by this process, for its throughput
+        self.images_seen = 0  # by this process, for the throughput
 
     @property
     def steps_per_epoch(self) -> int:
         return steps_per_epoch(len(self.trained), self.config.batch_size)
 
     def start_epoch(self, epoch: int) -> None:
-        """Learning rate and drop-path of the epoch, and all that is random in it, from (seed, epoch)."""
+        """Set the learning rate and drop-path of the epoch, and draw all its random numbers from (seed, epoch)."""
         config = self.config
         self.learner.start_epoch(cosine(config.learning_rate, config.learning_rate_min, epoch, config.epochs))
         self.drop_path = linear(0.0, config.drop_path, epoch, config.epochs)
@@ -118,7 +117,7 @@ class Retraining:
         return self.losses[step : step + 1]
 
     def train_batch(self, size: int) -> None:
-        """One step on the images from `place` on; everything that it reads and changes lies on the device."""
+        """One step on the images from `place` on; everything that it reads and changes is on the device."""
         config, learner, data = self.config, self.learner, self.training
         learner.network.train()
         drawn = self.draws.rows(self.place + torch.arange(size, device=self.device))
@@ -132,7 +131,7 @@ class Retraining:
         learner.descend()
         loss = loss.detach()
         learner.count(loss, top_hits(outputs[0].detach(), labels, 1), size)
-        here = self.steps == self.place // config.batch_size  # deterministic indexed writing sorts, and may wait
+        here = self.steps == self.place // config.batch_size  # an indexed write may sort, and wait for the host
         self.losses.copy_(torch.where(here, loss, self.losses))
 
     def finish_epoch(self, epoch: int) -> list[Row]:
@@ -142,7 +141,7 @@ class Retraining:
         return [row]
 
     def errors(self, split: Split = "test") -> Row:
-        """Top-1 and top-5 errors on all images of a split, not augmented."""
+        """Top-1 and top-5 errors on all images of a split, without augmentation."""
         _, indices = self._split(split)
         self.learner.start_test()
         for first in range(0, len(indices), TEST_BATCH):
@@ -150,7 +149,7 @@ class Retraining:
         return self.learner.errors()
 
     def test_batch(self, images: arrays.ImageArrays, indices: Tensor, size: int) -> None:
-        """Test on the images whose indices stand from `place` on."""
+        """Test on the images whose indices start at `place`."""
         chosen = indices[self.place + torch.arange(size, device=self.device)]
         normalised = augment.normalise(images.batch(chosen), self.training.mean, self.training.std)
         self.learner.test(normalised, images.labels[chosen])
@@ -162,21 +161,21 @@ class Retraining:
         self.learner.load_state_dict(states[0]["learner"])
 
     def _run(self, key: Hashable, first: int) -> None:
-        """Run a program on the batch that begins with this image."""
+        """Run a program on the batch that begins at this image."""
         if not self.prepared:
-            self.place.zero_()  # a batch from here on exists in every split
+            self.place.zero_()  # a valid position in every split
             self.programs.prepare()
             self.prepared = True
         self.place.fill_(first)
         self.programs.run(key)
 
     def _training_programs(self) -> dict[Hashable, Program]:
-        """A step on a whole batch, and on a smaller last one."""
+        """The programs of a step: for a full batch, and for a smaller last one."""
         sizes = dict.fromkeys(batch_sizes(len(self.trained), self.config.batch_size))
         return {("train", size): partial(self.train_batch, size) for size in sizes}
 
     def _test_programs(self) -> dict[Hashable, Program]:
-        """A test batch of each split and size."""
+        """The programs of a test batch, for each split and size."""
         found: dict[Hashable, Program] = {}
         for split in SPLITS:
             images, indices = self._split(split)
@@ -186,7 +185,7 @@ class Retraining:
         return found
 
     def _split(self, split: Split) -> tuple[arrays.ImageArrays, Tensor]:
-        """The images that a split is part of, and its indices among them."""
+        """The images that contain a split, and the indices of the split in them."""
         return (self.testing, self.tests) if split == "test" else (self.training, self.held_out)
 
     def _draw(self, epoch: int) -> Draws:
@@ -200,13 +199,13 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
 
     Args:
         inputs: the prepared dataset (arrays), then the run with genotype.json.
-        out: gets genotype.json, network.json, metrics.csv, result.json and network.safetensors.
+        out: folder for genotype.json, network.json, metrics.csv, result.json and network.safetensors.
 
     Returns:
-        images_per_second, evaluation included, of what this process trained.
+        images_per_second of this process, evaluation included.
 
     Raises:
-        DropnasError: a damaged input, more images to hold out than there are, a loss that is not finite.
+        DropnasError: a damaged input, more images to hold out than there are, or a loss that is not finite.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads, deterministic=config.deterministic)
     precision.apply(config.precision)

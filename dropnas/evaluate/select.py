@@ -1,8 +1,8 @@
-"""The select stage: the best of several retrainings, which Tables 1-3 build on ("the best architecture discovered").
+"""The select stage: the best of several retrainings, for Tables 1-3 ("the best architecture discovered").
 
-Design: it reads what the retrainings left and copies one genotype; no torch. Ties go to the first in the order of the
-inputs, so that the choice does not depend on when which run ended. The paper chose on the test set; `held-out` chooses
-on training images that were set apart, and looks at no test image.
+Design: it reads the results of the retrainings and copies one genotype; no torch. A tie goes to the first in the order
+of the inputs, so that the choice does not depend on the order in which the runs ended. The paper chose on the test set;
+`held-out` chooses on held-out training images and does not use the test set.
 """
 
 import json
@@ -21,14 +21,14 @@ HELD_OUT = "held_out_error"
 
 
 def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Choose the retraining with the lowest top-1 error, by the criterion.
+    """Choose the retraining with the lowest top-1 error according to the criterion.
 
     Args:
         inputs: published retrainings, each with result.json and genotype.json.
-        out: gets genotype.json of the chosen one and selection.json.
+        out: folder for the chosen genotype.json and selection.json.
 
     Raises:
-        DropnasError: no retraining to choose from, or one without a readable result or the error that is asked for.
+        DropnasError: there is no retraining, or one lacks a readable result or the error of the criterion.
     """
     if not inputs:
         raise DropnasError("no retraining to choose from", where="select", remedy="give at least one run")
@@ -43,7 +43,7 @@ def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Work
 
 
 def _candidate(folder: Path) -> dict[str, Any]:
-    """A retraining's errors; that on held-out images only where it was measured."""
+    """The errors of a retraining; the error on held-out images only if it was measured."""
     path = folder / "result.json"
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ def _candidate(folder: Path) -> dict[str, Any]:
 
 
 def _error(candidate: dict[str, Any], criterion: str, folder: Path) -> float:
-    """The error that decides."""
+    """The error of the criterion."""
     name = HELD_OUT if criterion == "held-out" else f"top1_error_{criterion}"
     if name not in candidate:
         raise DropnasError(

@@ -1,9 +1,9 @@
 """The forward pass of a CIFAR network on small images on a CPU: the same sums in less time.
 
-Design choices: maps are (C, B, H, W), so that 1x1 convolutions are one matrix product for the whole batch, depthwise
-ones a product of small matrices for each channel, batch norm goes along rows, and joining channels is joining memory.
-The network's modules are used where they are, parameters, running statistics and mode included; a layer that is not
-known here sees its maps as it is used to. Larger maps would gain nothing: there torch's convolutions are the faster.
+Design choices: maps are (C, B, H, W), so that a 1x1 convolution is one matrix product for the batch, a depthwise one is
+a product of small matrices for each channel, batch norm works along rows, and channels are concatenated in memory. The
+network's own modules are used, with their parameters, running statistics and mode. A layer that is not known here gets
+its maps in the usual layout. Larger maps would gain nothing, since torch's convolutions are faster for them.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,19 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices
 
-LARGEST = 256  # pixels of an image, 16x16; measured
-LARGEST_AS_MATRIX = 128  # pixels of a map up to which a depthwise convolution is a product; measured
+LARGEST = 256  # pixels of an image, 16x16; by measurement
+LARGEST_AS_MATRIX = 128  # pixels of a map for a depthwise convolution as a product; by measurement
 
 
 def fastest(network: CifarNetwork, pixels: int, device: str) -> Forward:
-    """The network's own forward pass, or that of this module where it is faster: for images of so many pixels."""
+    """The faster forward pass for images of this many pixels: the network's own, or the one of this module."""
     if device == "cpu" and pixels <= LARGEST:
         return lambda images, masks: forward(network, images, masks)
     return network
 
 
 def forward(network: CifarNetwork, images: Tensor, masks: Tensor | None = None) -> Outputs:
-    """As the network's own: logits of images (B, 3, H, W) and those of the tower, with drop-path's masks."""
+    """Like the network's own: the logits of images (B, 3, H, W) and those of the tower, with drop-path's masks."""
     states, _ = network.stem(images)
     masks = None if masks is None or not network.training else masks.transpose(1, 2)  # (edges, 1, B, 1, 1)
     last, auxiliary = _stacked(network.stack, states.transpose(0, 1).contiguous(), masks)
@@ -43,7 +43,7 @@ def forward(network: CifarNetwork, images: Tensor, masks: Tensor | None = None) 
 
 
 def _stacked(stack: CellStack, stem: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The last cell's output and that of the auxiliary tower's cell."""
+    """The outputs of the last cell and of the auxiliary tower's cell."""
     before_last = last = auxiliary = stem
     of_cells: Any = [None] * len(stack.cells) if masks is None else torch.split(masks, stack.edge_counts)
     for index, (cell, of_cell) in enumerate(zip(stack.cells, of_cells, strict=True)):
@@ -77,7 +77,7 @@ def _tower(tower: AuxiliaryTower, states: Tensor) -> Tensor:
 
 
 def _through(layer: nn.Module, maps: Tensor) -> Tensor:
-    """What a layer makes of maps (C, B, H, W)."""
+    """The output of a layer for maps (C, B, H, W)."""
     known = LAYERS.get(type(layer))
     if known is not None:
         return known(layer, maps)
@@ -89,13 +89,13 @@ def _through(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def _same(layer: nn.Module, maps: Tensor) -> Tensor:
-    """A layer that treats each map alike, whatever the first two axes mean."""
+    """Apply a layer that treats all maps alike, whatever the first two axes mean."""
     answer: Tensor = layer(maps)
     return answer
 
 
 def _convolution(layer: nn.Conv2d, maps: Tensor) -> Tensor:
-    """Depthwise, 1x1, over the whole map, or any other one."""
+    """A convolution: depthwise, 1x1, with a kernel as large as the map, or any other."""
     is_small = maps[0, 0].numel() <= LARGEST_AS_MATRIX
     if is_small and layer.bias is None and layer.groups == layer.in_channels == layer.out_channels:
         return _depthwise(layer, maps)
@@ -113,7 +113,7 @@ def _depthwise(layer: nn.Conv2d, maps: Tensor) -> Tensor:
 
 
 def _product(layer: nn.Conv2d, maps: Tensor) -> Tensor:
-    """A convolution over single pixels, or one over the whole map, as one matrix product: (C', B, H', W')."""
+    """A convolution with a 1x1 kernel, or one as large as the map, as a matrix product: (C', B, H', W')."""
     if layer.kernel_size == (1, 1):
         maps = maps[:, :, :: layer.stride[0], :: layer.stride[1]]
         return (layer.weight.flatten(1) @ maps.flatten(1)).view(-1, *maps.shape[1:])
@@ -127,7 +127,7 @@ def _as_usual(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def _norm(layer: nn.BatchNorm2d, maps: Tensor) -> Tensor:
-    """Batch norm of each channel's row: to torch it is one image that is as long as the batch."""
+    """Batch norm of each channel's row, which is passed to torch as one image as long as the batch."""
     normed: Tensor = layer(maps.reshape(1, len(maps), 1, -1))
     return normed.view(maps.shape)
 

@@ -1,7 +1,8 @@
-"""What the two evaluation networks share beside the cell: the stack of cells, the auxiliary tower, the way through.
+"""The parts that both evaluation networks share: the stack of cells, the auxiliary tower, and the forward pass.
 
-Design choices: the drop-path masks of all cells come in one tensor, drawn before, so that a network draws nothing.
-What two cells see goes through ReLU once: on a GPU, passes over the largest maps are most of what a step waits for.
+Design choices: the drop-path masks of all cells are drawn in advance and passed as one tensor, so that a network draws
+no random numbers. ReLU is applied once to a state that two cells read: on a GPU, passes over the largest maps take most
+of a step's time.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,15 +15,15 @@ from dropnas.evaluate.cells import Cell
 from dropnas.space.genotype import Genotype
 
 Outputs = tuple[Tensor, Tensor | None]  # logits, and the auxiliary tower's
-Forward = Callable[[Tensor, Tensor | None], Outputs]  # of images and drop-path's masks
+Forward = Callable[[Tensor, Tensor | None], Outputs]  # takes images and drop-path's masks
 
 
 class AuxiliaryTower(nn.Module):
     """The auxiliary classifier at two thirds of the depth, as in DARTS: `stride` 3 on CIFAR, 2 on ImageNet.
 
-    Its 2x2 convolution wants a 2x2 map. DARTS' average pooling of 5x5 gives one from the standard maps (8x8 of 32x32
-    images with stride 3, 7x7 of 224x224 images with stride 2), and is used wherever it does. From any other map, which
-    DARTS' own tower could not take, an adaptive average pooling to 2x2 stands in for it.
+    Its 2x2 convolution needs a 2x2 map. DARTS' 5x5 average pooling produces one from the standard maps (8x8 for 32x32
+    images with stride 3, 7x7 for 224x224 images with stride 2), and is used whenever it does. For any other map, on
+    which DARTS' own tower would fail, adaptive average pooling to 2x2 replaces it.
     """
 
     def __init__(self, channels: int, classes: int, stride: int, last_norm: bool) -> None:
@@ -44,7 +45,7 @@ class AuxiliaryTower(nn.Module):
         return logits
 
     def pooled(self, maps: Tensor) -> Tensor:
-        """The 2x2 maps that the tower's convolution wants."""
+        """The 2x2 maps that the tower's convolution needs."""
         if all((side - 5) // self.stride == 1 for side in maps.shape[-2:]):
             return functional.avg_pool2d(maps, 5, stride=self.stride, count_include_pad=False)
         return functional.adaptive_avg_pool2d(maps, 2)
@@ -54,12 +55,12 @@ class CellStack(nn.Module):
     """The cells between stem and classifier; widths double in the reduction cells at one and two thirds.
 
     Args:
-        genotype: of all cells.
+        genotype: the genotype of all cells.
         stem_channels: channels of each of the two inputs of the first cell.
         channels: width C of the first cell's nodes.
-        cells: how many; cells cells // 3 and 2 * cells // 3 (counted from 0) are the reductions.
-        reduction_before: whether the first cell follows a reduction, as after the ImageNet stem.
-        pool_norm, squeeze_excitation: batch norm after pooling; a SqueezeExcitation on each cell's output.
+        cells: how many; those at the indices cells // 3 and 2 * cells // 3 are reduction cells.
+        reduction_before: whether the first cell follows a reduction, as it does in the ImageNet stem.
+        pool_norm, squeeze_excitation: whether batch norm follows pooling, and a SqueezeExcitation each cell.
     """
 
     def __init__(
@@ -100,11 +101,11 @@ class CellStack(nn.Module):
 
     @property
     def edges(self) -> int:
-        """Of all cells together."""
+        """The number of edges in all cells."""
         return sum(self.edge_counts)
 
     def forward(self, before_last: Tensor, last: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The last cell's output, and that of the cell that the auxiliary tower looks at."""
+        """The outputs of the last cell and of the cell that the auxiliary tower reads."""
         parts: Sequence[Tensor | None] = [None] * len(self.cells)
         if self.training and masks is not None:
             parts = torch.split(masks.to(last.dtype), self.edge_counts)
@@ -122,13 +123,13 @@ class CellStack(nn.Module):
 
 
 class EvaluationNetwork(nn.Module):
-    """A stem, the cells, a classifier, and an auxiliary tower while it is trained.
+    """A stem, the cells, a classifier, and an auxiliary tower during training.
 
     Args:
         stem: maps images (B, 3, H, W) to the two inputs of the first cell.
         stack: the cells.
         tower: the auxiliary classifier, if there is one.
-        classes: how many the classifier tells apart.
+        classes: number of classes.
     """
 
     def __init__(self, stem: nn.Module, stack: CellStack, tower: AuxiliaryTower | None, classes: int) -> None:
@@ -139,12 +140,12 @@ class EvaluationNetwork(nn.Module):
         self.classifier = nn.Linear(stack.channels_out, classes)
 
     def forward(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
-        """Logits (B, classes) of normalised images (B, 3, H, W), and the tower's, the latter only in training mode.
+        """Logits (B, classes) of normalised images (B, 3, H, W), and in training mode also those of the tower.
 
         Args:
             images: any size; 32x32 on CIFAR, 224x224 on ImageNet.
-            masks: of drop-path, (edges of all cells, B, 1, 1, 1), as `cells.drop_path_masks` gives them; None is off.
-                Ignored in evaluation mode.
+            masks: drop-path's masks (edges of all cells, B, 1, 1, 1) from `cells.drop_path_masks`; None is off. Ignored
+                in evaluation mode.
         """
         before_last, last = self.stem(images)
         states, auxiliary_states = self.stack(before_last, last, masks)

@@ -1,10 +1,11 @@
 """The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
-Design: a step's gradient is the mean over one global batch, which falls into micro-batches over processes and time.
-Everything random is named by its place in the global batch (epoch, step, micro-batch, image), and what processes know
-is brought together after each step, so their number changes the result by rounding only. A micro-batch is what batch
-norm and mixup see. The last images of an epoch that fill no global batch wait for another epoch's order.
-AutoAugment is applied by a GPU or, where the device is a CPU, by the processes that decode: the same draws and pixels.
+Design: a step's gradient is the mean over one global batch, which is split into micro-batches over processes and time.
+All random numbers depend on a position in the global batch (epoch, step, micro-batch, image), and the processes combine
+their gradients and sums after each step, so that their number changes the result by rounding only. Batch norm and mixup
+work on a micro-batch. The last images of an epoch that do not fill a global batch are left out of that epoch.
+AutoAugment is applied by the GPU or, if the device is a CPU, by the processes that decode: with the same random numbers
+and pixels.
 """
 
 import time
@@ -36,21 +37,21 @@ from dropnas.training.ranks import Ranks, joined
 from dropnas.training.seeding import derive, generator
 from dropnas.workspace import Workspace
 
-TEST_BATCH = 200  # images; part of no result but its last digits of rounding
+TEST_BATCH = 200  # images; affects results by rounding only
 
 
 class Transfer:
-    """The trainee: this process's share of one network's training.
+    """The part of this process in the training of one network.
 
     Args:
-        config: protocol of the training.
-        genotype: of the network's cells.
+        config: settings of the training.
+        genotype: the genotype of the network's cells.
         training, testing: the two splits.
         workspace: device and decoding processes.
-        ranks: the processes that train together.
+        ranks: the processes that share the training.
 
     Raises:
-        DropnasError: the global batch does not fall into whole micro-batches, or there are too few images for it.
+        DropnasError: the global batch is not a multiple of the micro-batches, or there are too few images for it.
     """
 
     stopped = False
@@ -68,10 +69,10 @@ class Transfer:
         self.config, self.training, self.testing = config, training, testing
         self.workspace, self.ranks, self.device = workspace, ranks, workspace.device
         self.normalise = augment.Normaliser(training.mean.to(self.device), training.std.to(self.device))
-        self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step, over all processes
-        self.own = self.accumulated // ranks.world  # of these, this process's
-        self.first = ranks.rank * self.own  # of its own
-        # the training's process is spared the policy where the processes that decode are as good at it
+        self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step in all processes
+        self.own = self.accumulated // ranks.world  # of these, those of this process
+        self.first = ranks.rank * self.own  # index of the first of them
+        # On a CPU the decoding processes apply the policy, which relieves this process.
         self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
         if config.autoaugment:
             autoaugment.make_tables(autoaugment.IMAGENET, config.image_size, config.image_size, self.device)
@@ -96,7 +97,7 @@ class Transfer:
         return len(self.training) // self.config.batch_size
 
     def start_epoch(self, epoch: int) -> None:
-        """Learning rate and drop-path of the epoch; its images are ordered and decoded from the first step on."""
+        """Set the learning rate and drop-path of the epoch; decoding of its images begins with the first step."""
         self.learner.start_epoch(learning_rate(self.config, epoch))
         self.drop_path = schedule.linear(0.0, self.config.drop_path, epoch, self.config.epochs)
         self.batches = None
@@ -105,7 +106,7 @@ class Transfer:
         if self.batches is None:
             self.batches = self._batches(epoch, step)
         self.combiner.start_step()
-        sums = torch.zeros(2, device=self.device)  # loss and top-1 hits of this process's micro-batches
+        sums = torch.zeros(2, device=self.device)  # loss and top-1 hits in this process
         for micro_batch in range(self.first, self.first + self.own):
             sums += self._accumulate(*next(self.batches), place=(epoch, step, micro_batch))
         self.combiner.finish_step(sums)
@@ -120,14 +121,14 @@ class Transfer:
         return [{**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}]
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The same in every process between two steps; all generators are derived from their position."""
+        """The state, which is the same in all processes between two steps; generators are derived from positions."""
         return [{"learner": self.learner.state_dict()}]
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         self.learner.load_state_dict(states[0]["learner"])
 
     def _accumulate(self, images: Tensor, labels: Tensor, place: tuple[int, int, int]) -> Tensor:
-        """Add one micro-batch's share to the gradient; gives its mean loss and its top-1 hits, (2,)."""
+        """Add the gradient of one micro-batch; return its mean loss and top-1 hits, (2,)."""
         config = self.config
         images, labels = self._augmented(images, place), labels.to(self.device, non_blocking=True)
         targets = [(1.0, labels)]
@@ -148,7 +149,7 @@ class Transfer:
         return torch.stack([loss.detach(), hits])
 
     def _masks(self, images: int, place: tuple[int, int, int]) -> Tensor | None:
-        """Drop-path of a micro-batch, drawn on the CPU for any device; None is off."""
+        """The drop-path masks of a micro-batch, drawn on the CPU for any device; None is off."""
         if not self.drop_path:
             return None
         random = generator(self.config.seed, "drop-path", *place)
@@ -156,18 +157,18 @@ class Transfer:
         return drop_path_masks(kept.to(self.device, non_blocking=True), 1 / (1 - self.drop_path))
 
     def _augmented(self, images: Tensor, place: tuple[int, int, int]) -> Tensor:
-        """As `_prepare`, after AutoAugment if that is done on the device."""
+        """`_prepare`, after AutoAugment if that is applied on the device."""
         if self.augmenting == "device":
             drawn = _operations(len(images), self.config.seed, place).to(self.device, non_blocking=True)
             images = autoaugment.augment(images.to(self.device, non_blocking=True), autoaugment.IMAGENET, drawn)
         return self._prepare(images)
 
     def _prepare(self, images: Tensor) -> Tensor:
-        """Normalised images on the device, of a uint8 batch (B, 3, S, S); valid until the next batch is prepared."""
+        """The normalised images of a uint8 batch (B, 3, S, S), on the device; valid until the next call."""
         return self.normalise(images.to(self.device, non_blocking=True))
 
     def _batches(self, epoch: int, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's micro-batches of an epoch, from a step on."""
+        """The micro-batches of this process in an epoch, from a step on."""
         config = self.config
         order = epoch_order(len(self.training), config.seed, epoch)[: self.steps_per_epoch * config.batch_size]
         shares = order.view(self.steps_per_epoch, self.ranks.world, -1)  # (steps, processes, images)
@@ -184,9 +185,9 @@ class Transfer:
         )
 
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's share of the test split, all of whose images are in some batch."""
+        """The test batches of this process; each image of the split is in a batch of some process."""
         count = len(self.testing)
-        size = next(size for size in range(TEST_BATCH, 1, -1) if count % size != 1)  # a last single one is left out
+        size = next(size for size in range(TEST_BATCH, 1, -1) if count % size != 1)  # leaves no single image at the end
         tests = batches(
             self.testing,
             TestTransform(self.config.image_size),
@@ -202,12 +203,13 @@ class Transfer:
 
 @dataclass(frozen=True)
 class _Autoaugmenting:
-    """AutoAugment in the processes that decode. It knows places, not the training: who decodes must end with what is
-    trained, so nothing that decodes may hold on to it.
+    """AutoAugment in the processes that decode.
+
+    It holds positions and no reference to the Transfer, because the decoding processes end when that is deleted.
 
     Attributes:
-        seed, epoch: of the training.
-        own, first: micro-batches of a step that are this process's, and the first of them.
+        seed, epoch: seed and epoch of the training.
+        own, first: number of this process's micro-batches in a step, and the first of them.
     """
 
     seed: int
@@ -221,12 +223,12 @@ class _Autoaugmenting:
 
 
 def _operations(count: int, seed: int, place: tuple[int, int, int]) -> Tensor:
-    """AutoAugment's operations of a micro-batch; drawn on the CPU, by its place alone, in whatever process."""
+    """AutoAugment's operations of a micro-batch, drawn on the CPU; they depend on its position only."""
     return autoaugment.draw(autoaugment.IMAGENET, count, generator(seed, "autoaugment", *place))
 
 
 def learning_rate(config: TransferConfig, epoch: int) -> float:
-    """Linear warm-up to the full rate, then a cosine or a line to zero; one value an epoch, counted from 0."""
+    """Linear warm-up to the full rate, then cosine or linear to zero; one value for each epoch, counted from 0."""
     if epoch < config.warmup_epochs:
         return schedule.warm_up(config.learning_rate, epoch, config.warmup_epochs)
     decay = schedule.cosine if config.schedule == "cosine" else schedule.linear
@@ -234,17 +236,17 @@ def learning_rate(config: TransferConfig, epoch: int) -> float:
 
 
 def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Train the genotype of a derive or select run on ImageNet; under torchrun every process calls this.
+    """Train the genotype of a derive or select run on ImageNet; under torchrun, each process calls this.
 
     Args:
         inputs: the prepared dataset (files or arrays), then the run with genotype.json.
-        out: the leading process fills it: genotype.json, network.json, metrics.csv, result.json, network.safetensors.
+        out: the first process writes genotype.json, network.json, metrics.csv, result.json, network.safetensors.
 
     Returns:
-        images_per_second of all processes together, evaluation included.
+        images_per_second of all processes, evaluation included.
 
     Raises:
-        DropnasError: a damaged input, a batch that does not fit the processes, a loss that is not finite.
+        DropnasError: a damaged input, a batch that cannot be divided among the processes, or a loss that is not finite.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads)
     precision.apply(config.precision)
@@ -261,9 +263,9 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
 
 def _mixup(config: TransferConfig, place: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
-    """Mixup's share of each image, from Beta(mixup, mixup), and whom it is mixed with, (count,).
+    """The weight of each image in mixup, from Beta(mixup, mixup), and the image that it is mixed with, (count,).
 
-    Both are drawn once for a micro-batch (Zhang et al., ICLR 2018).
+    Both are drawn for each micro-batch (Zhang et al., ICLR 2018).
     """
     random = np.random.default_rng(derive(config.seed, "mixup", *place))
     return float(random.beta(config.mixup, config.mixup)), torch.from_numpy(random.permutation(count))

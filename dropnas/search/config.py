@@ -17,11 +17,11 @@ class DropoutOptions:
 
     Attributes:
         rate_parameterised: drop path rate r of the parameterised group O_p; 0 drops nothing.
-        rate_non_parameterised: the same of the non-parameterised group O_np (Table 5 varies both).
-        drop_probability: `paper` is p_d = r^(1/|group|); `released` is r^(1/4) whatever the group's size.
+        rate_non_parameterised: drop path rate r of the non-parameterised group O_np (Table 5 varies both).
+        drop_probability: `paper` is p_d = r^(1/|group|); `released` is r^(1/4) for a group of any size.
         grouping: `groups` as in the paper; `one-group` drops from all operations together at the p_d of a group of
             four, with at least one kept; `one-group-own-rate` at p_d = r^(1/|operations|).
-        masks: `shared` draws one mask for each cell kind; `per-cell` one for each cell.
+        masks: `shared` draws one mask for each kind of cell, `per-cell` one for each cell.
         alpha_adjust: `released` solves Eq. 2 with the dropped alphas as they moved; `equation-3` assumes that they
             did not move; `off` is the ablation.
         decay: `released` takes a second step on lambda * ||.||^2; `l2` adds lambda * w to the one gradient.
@@ -71,21 +71,32 @@ class SearchConfig:
     """One search (Section 4.2, "Architecture Search").
 
     Attributes:
-        space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in a package of the user's.
-        strategy: a key of STRATEGIES, or `module:ATTRIBUTE` of a Strategy in a package of the user's.
-        options: keyword options of the strategy; for a preset, the fields of DropoutOptions that differ from it.
-        cells, channels: depth and initial width C of the supernet.
-        epochs, batch_size: length of the search and images a step.
-        seed: of everything random in the search.
-        learning_rate, learning_rate_min: of the weights w, cosine from the first to the second, one value an epoch.
-        momentum, weight_decay, gradient_clip: of the SGD on w; the clip is the norm over all w.
-        alpha_learning_rate, alpha_beta1, alpha_beta2, alpha_weight_decay: of Adam on the alphas.
-        alpha_scale: standard deviation of the normal distribution that the alphas start from.
-        crop_padding, flip: augmentation: random crop with this padding, random horizontal flip.
-        precision: how the numbers are computed; fp32 is the reference.
-        kernels: what a GPU computes the convolutions of the supernet with: `torch`'s kernels, or ours in `triton`.
-        group_seeds: whether searches that differ in the seed alone train as groups of one network. A seed then has
-            other rounding, and costs less on a GPU.
+        space: `original`, `3-skip`, `1-skip`, or `module:ATTRIBUTE` of a SearchSpace in the user's package. The tables
+            set it; a parameter file names further spaces under `spaces`.
+        strategy: a name from STRATEGIES, or `module:ATTRIBUTE` of a Strategy in the user's package. The tables set it;
+            a parameter file names further strategies under `methods`.
+        options: keyword options of the strategy; for a preset, the options of grouped dropout that differ.
+        cells: depth of the supernet.
+        channels: initial width C of the supernet.
+        epochs: length of the search.
+        batch_size: images in a step.
+        seed: seed of everything random in the search. Set by `seeds`.
+        learning_rate: learning rate of SGD on the weights w in the first epoch.
+        learning_rate_min: where the cosine schedule of the learning rate ends; one value for each epoch.
+        momentum: momentum of SGD on w.
+        weight_decay: L2 weight decay of w.
+        gradient_clip: largest norm of the gradient over all w.
+        alpha_learning_rate: learning rate of Adam on the alphas.
+        alpha_beta1: Adam's decay rate of the mean of the alphas' gradients.
+        alpha_beta2: Adam's decay rate of the mean of their squares.
+        alpha_weight_decay: L2 weight decay of the alphas.
+        alpha_scale: standard deviation of the normal distribution from which the initial alphas are drawn.
+        crop_padding: pixels of padding around an image before it is cropped at random.
+        flip: whether images are flipped horizontally at random.
+        precision: how the numbers are computed; `fp32` is the reference.
+        kernels: what a GPU computes the supernet's convolutions with: `torch`'s kernels, or this project's in `triton`.
+        group_seeds: whether searches that differ only in their seed train as groups in one network. Rounding then
+            differs. It is meant to load a GPU better, which has not been measured.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -136,8 +147,9 @@ class DeriveConfig:
     """From alphas to a genotype (Section 2.1).
 
     Attributes:
-        score: `alpha` ranks operations and edges by the raw alpha, as released; `probability` by p, as in the text.
-        skips: `separate` takes equal operations of a space (3-skip) one by one; `summed` adds their probabilities.
+        score: `alpha` ranks operations and edges by the raw alpha, as the release does; `probability` by p, as in the
+            text.
+        skips: `separate` ranks equal operations of a space (3-skip) one by one; `summed` adds their probabilities.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

@@ -1,9 +1,9 @@
-"""A genotype: the two cells that a search ends with, and the only form in which they are kept.
+"""A genotype: the two cells that a search finds, and the only format in which they are stored.
 
-Design choices: a genotype that exists is valid, since the constructor checks everything; it is JSON with a fixed schema
-and nothing of it is ever evaluated; the numbering is DARTS' (state 0 is the output of the last cell but one, 1 that of
-the last cell, nodes count from 2; two consecutive edges belong to one node). The number of nodes is not fixed: NASNet-A
-has five. No torch here.
+Design choices: the constructor checks everything, so every Genotype object is valid. A genotype is JSON with a fixed
+schema, and nothing in it is ever evaluated. The numbering is that of DARTS: state 0 is the output of the cell before
+the previous one, state 1 that of the previous cell, nodes start at 2, and two consecutive edges belong to one node. The
+number of nodes is not fixed: NASNet-A has five. No torch here.
 """
 
 import json
@@ -25,11 +25,11 @@ class Genotype:
 
     Attributes:
         normal, reduce: edges (operation, predecessor), two consecutive ones for each node, nodes in order.
-        normal_concat, reduce_concat: the nodes whose outputs together are the cell's output.
+        normal_concat, reduce_concat: the nodes whose outputs are concatenated to the cell's output.
 
     Raises:
-        DropnasError: an unknown operation, a predecessor that does not come before its node, a number of edges that is
-            not two for each node, an output that is no node.
+        DropnasError: an unknown operation, a predecessor that does not come before its node, a node without exactly two
+            edges, or an output that is not a node.
     """
 
     normal: tuple[Edge, ...]
@@ -42,7 +42,7 @@ class Genotype:
         _check_cell("reduce", self.reduce, self.reduce_concat)
 
     def to_json(self) -> dict[str, list[Any]]:
-        """The genotype as plain lists, as genotype.json holds it."""
+        """The genotype as plain lists, in the format of genotype.json."""
         return {
             "normal": [list(edge) for edge in self.normal],
             "normal_concat": list(self.normal_concat),
@@ -55,7 +55,7 @@ class Genotype:
         """The inverse of `to_json`.
 
         Raises:
-            DropnasError: a missing or unknown key, a value of another form, and all that the constructor refuses.
+            DropnasError: a missing or unknown key, a value of the wrong form, or anything that the constructor rejects.
         """
         if not isinstance(value, dict):
             raise DropnasError(f"is a {type(value).__name__}, not an object with {', '.join(FIELDS)}", where="genotype")
@@ -74,10 +74,10 @@ class Genotype:
 
 
 def parse_genotype(text: str, where: object = "genotype") -> Genotype:
-    """The genotype that JSON text holds.
+    """Parse a genotype from JSON text.
 
     Raises:
-        DropnasError: the text is no JSON, or no genotype; `where` names its origin.
+        DropnasError: the text is not JSON, or not a genotype; `where` names its origin.
     """
     try:
         return Genotype.from_json(json.loads(text))
@@ -92,7 +92,7 @@ def read_genotype(path: Path) -> Genotype:
     """The genotype of a JSON file, or of the genotype.json of a run folder.
 
     Raises:
-        DropnasError: there is no such file, or it holds no genotype.
+        DropnasError: there is no such file, or it does not contain a genotype.
     """
     file = path / "genotype.json" if path.is_dir() else path
     try:
@@ -105,7 +105,7 @@ def read_genotype(path: Path) -> Genotype:
 
 
 def _edges(value: object, field: str) -> tuple[Edge, ...]:
-    """The edges of a cell from JSON, in form but not yet in meaning."""
+    """The edges of a cell from JSON; only their form is checked here, not their meaning."""
     if not isinstance(value, list):
         raise DropnasError("is no list of edges", where=f"genotype, {field}")
     for edge in value:

@@ -1,7 +1,7 @@
 """The vocabulary of cells: the names of the operations, and how many inputs a cell has.
 
-The names stand apart from the operations themselves so that genotypes are checked without torch, and apart from the
-spaces so that a new space changes no retraining's identity.
+The names have a module of their own, apart from the operations, so that genotypes can be checked without torch, and
+apart from the search spaces, so that a new space does not change the identity of any retraining.
 """
 
 import difflib
@@ -10,7 +10,7 @@ from dropnas.errors import DropnasError
 from dropnas.extension import is_reference
 
 ZERO = "none"  # the paper's Zero: no connection at all
-INPUTS = 2  # states 0 and 1 of a cell: the outputs of the last cell but one and of the last cell
+INPUTS = 2  # states 0 and 1 of a cell: the outputs of the two cells before it, the earlier one first
 SKIP = "skip_connect"  # the paper's Identity
 
 PARAMETERISED = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")  # O_p, Section 2.3
@@ -24,7 +24,7 @@ def check_operation(name: str, where: object) -> None:
     """Accept a known name or a reference `package.module:ATTRIBUTE` (which is not imported here).
 
     Raises:
-        DropnasError: any other name; the known ones are listed, a close one is suggested.
+        DropnasError: any other name; the error lists the known names and suggests a similar one.
     """
     if name in OPERATION_NAMES or is_reference(name):
         return

@@ -1,8 +1,8 @@
 """The operations on a cell's edges and the blocks that they are made of (Section 2.1; layouts as in DARTS).
 
-Design choices: every operation keeps the number of channels and has stride 1 or 2; maps of any size from 1x1 work, and
-all operations of one stride give maps of one size (the half, rounded up), so that odd sizes add up as well. A batch
-norm follows each convolution and, with `pool_norm`, each pooling (the release's choice; DARTS' own network has none).
+Design choices: every operation keeps the number of channels and has stride 1 or 2. Maps may have any size from 1x1 on.
+All operations of stride 2 halve a side and round up, so that their outputs can be added for odd sizes too. A batch norm
+follows each convolution and, with `pool_norm`, each pooling (as in the release; DARTS' own network has none there).
 `affine` is off in the supernet and on in the evaluation networks.
 """
 
@@ -24,14 +24,14 @@ CALLED_AS = "it is called as ATTRIBUTE(channels, stride, affine, pool_norm)"
 
 
 class Identity(nn.Module):
-    """Skip-connect of stride 1; drop-path leaves it alone, and knows it by this class."""
+    """Skip-connect of stride 1. Drop-path does not apply to it, and recognises it by this class."""
 
     def forward(self, states: Tensor) -> Tensor:
         return states
 
 
 class Zero(nn.Module):
-    """No connection: zeros of the size that the stride gives."""
+    """No connection: zeros, of the size that results from the stride."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -42,17 +42,17 @@ class Zero(nn.Module):
 
 
 class AfterReLU(nn.Sequential):
-    """Layers of which the first is ReLU: blocks that see the same states may share what it makes of them."""
+    """Layers that begin with a ReLU, so that blocks with the same input can share the output of the ReLU."""
 
     def rectified(self, states: Tensor) -> Tensor:
-        """The same as calling it, of states (B, C, H, W) that went through ReLU already."""
+        """The output for states (B, C, H, W) to which ReLU has already been applied."""
         for layer in islice(self, 1, None):
             states = layer(states)
         return states
 
 
 class ReLUConvBN(AfterReLU):
-    """ReLU, convolution, batch norm: the preprocessing of a cell's inputs, 1x1 there."""
+    """ReLU, convolution, batch norm; with a 1x1 kernel, the preprocessing of a cell's inputs."""
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int, stride: int, padding: int, affine: bool
@@ -65,10 +65,10 @@ class ReLUConvBN(AfterReLU):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the map with two 1x1 convolutions of stride 2, the second one shifted by a pixel.
+    """Halves the map with two 1x1 convolutions of stride 2, the second one shifted by one pixel.
 
-    Where a side is odd the shifted map is filled up with one row or column of zeros, so that both halves have the same
-    size; even sides are as in DARTS. An odd number of output channels gives the second convolution one more.
+    If a side is odd, the shifted map is padded with a row or column of zeros, so that both halves have the same size;
+    for even sides this is DARTS' block. If the number of output channels is odd, the second convolution has one more.
     """
 
     def __init__(self, channels_in: int, channels_out: int, affine: bool) -> None:
@@ -83,10 +83,10 @@ class FactorizedReduce(nn.Module):
         return self.rectified(self.relu(states))
 
     def rectified(self, states: Tensor) -> Tensor:
-        """The same, of states (B, C, H, W) that went through ReLU already."""
+        """The output for states (B, C, H, W) to which ReLU has already been applied."""
         height, width = states.shape[-2:]
         odd = (0, width % 2, 0, height % 2)
-        shifted = (functional.pad(states, odd) if any(odd) else states)[:, :, 1:, 1:]  # padding by nothing is a copy
+        shifted = (functional.pad(states, odd) if any(odd) else states)[:, :, 1:, 1:]  # padding by 0 copies, too
         reduced: Tensor = self.norm(torch.cat([self.straight(states), self.shifted(shifted)], dim=1))
         return reduced
 
@@ -113,7 +113,7 @@ class DilConv(AfterReLU):
 
 
 class SepConv(AfterReLU):
-    """A separable convolution applied twice, ReLU first and batch norm last each time; the first has the stride."""
+    """Two separable convolutions, each with a ReLU before and a batch norm after it; the first one has the stride."""
 
     def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
         super().__init__(
@@ -135,7 +135,7 @@ class FactorizedConv(AfterReLU):
 
 
 class PoolNorm(nn.Sequential):
-    """A pooling and, if asked for, a batch norm after it."""
+    """A pooling, followed by a batch norm if `pool_norm` is set."""
 
     def __init__(self, pool: nn.Module, channels: int, affine: bool, pool_norm: bool) -> None:
         super().__init__(pool, *([nn.BatchNorm2d(channels, affine=affine)] if pool_norm else []))
@@ -168,7 +168,7 @@ def _avg_pool(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.M
 
 
 def _skip_connect(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
-    """Identity; with stride 2 a FactorizedReduce, which has weights and yet stays in the parameter-free group."""
+    """Identity, or FactorizedReduce with stride 2, which has weights but still belongs to the parameter-free group."""
     return Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
 
@@ -195,13 +195,13 @@ OPERATIONS: dict[str, Factory] = {
 
 
 def make_operation(name: str, channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
-    """The module of an operation, of the package's own or of a user's package (`package.module:ATTRIBUTE`).
+    """Make the module of an operation of this package or of a user's package (`package.module:ATTRIBUTE`).
 
     A user's attribute is called as `attribute(channels, stride, affine, pool_norm)` and returns a module that maps
     (B, channels, H, W) to (B, channels, ceil(H / stride), ceil(W / stride)).
 
     Raises:
-        DropnasError: an unknown name, or a user's attribute that makes no module.
+        DropnasError: an unknown name, or a user's attribute that does not return a module.
     """
     if name in OPERATIONS:
         return OPERATIONS[name](channels, stride, affine, pool_norm)

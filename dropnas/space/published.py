@@ -1,7 +1,7 @@
-"""The architectures that the paper's tables quote and that were published as cells, by id; and genotypes by any name.
+"""The published cells of the architectures that the paper's tables quote, and the genotypes that a user can name.
 
-Design choices: the facts lie in one data file, each with its source; what a person types for a genotype is understood
-here and not in `dropnas.space.genotype`, so that a new published cell changes no training's identity.
+Design choices: one data file holds all facts, each with its source. What a user types for a genotype is resolved here
+and not in `dropnas.space.genotype`, so that a new published cell does not change the identity of any training.
 """
 
 import difflib
@@ -22,13 +22,13 @@ class Published:
     """One published architecture.
 
     Attributes:
-        id: what it is called on the command line and in parameter files.
-        name: what it is called in a table.
-        source: repository, path and commit, and in which form it was published there.
-        primitive_set: the operations that its search chose from.
+        id: its name on the command line and in parameter files.
+        name: its name in a table.
+        source: repository, path and commit, and the form in which it was published there.
+        primitive_set: the candidate operations of its search.
         genotype: its two cells.
-        paper_rows: the figures that the paper prints for it, by table (errors in percent, params_m in millions).
-        notes: what a reader of a comparison should know.
+        paper_rows: the numbers that the paper prints for it, by table (errors in percent, params_m in millions).
+        notes: what readers of a comparison should know.
     """
 
     id: str
@@ -49,16 +49,16 @@ def published() -> dict[str, Published]:
 
 
 def load_genotype(text: str) -> Genotype:
-    """The genotype that a person names: a published id, JSON text, a JSON file, or a run folder with a genotype.json.
+    """Find a genotype by a published id, JSON text, a JSON file, or a run folder with a genotype.json.
 
     Raises:
-        DropnasError: it is none of these (close ids are suggested), or it holds no valid genotype.
+        DropnasError: the text is none of these (similar ids are suggested), or the genotype is not valid.
     """
     if text in published():
         return published()[text].genotype
     if text.lstrip().startswith(("{", "[")):
         return parse_genotype(text)
-    if os.path.exists(text):  # unlike Path.exists, this takes text that can be no path
+    if os.path.exists(text):  # unlike Path.exists, this accepts text that is not a valid path
         return read_genotype(Path(text))
     known = ", ".join(published())
     close = difflib.get_close_matches(text, published(), n=3, cutoff=0.5)

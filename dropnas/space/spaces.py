@@ -1,8 +1,8 @@
-"""What can be searched: the paper's search space, its two variants (Section 5.3), and those of a user's package.
+"""Search spaces: the paper's, its two variants (Section 5.3), and those of a user's package.
 
-Design choices: a space is the two groups of Section 2.3 and nothing else; the cell's graph is the same for all spaces;
-equal names may stand in a group several times (3-skip), each is an operation with its own alpha. No torch here: the
-plan reads spaces.
+Design choices: a space consists of the two groups of Section 2.3; the graph of the cell is the same for all spaces. A
+name may occur several times in a group (3-skip); each occurrence is an operation with its own alpha. No torch here,
+because the plan reads spaces.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class SearchSpace:
     """The candidate operations of an edge, in their two groups.
 
     Attributes:
-        name: as it is shown.
+        name: its name in tables and errors.
         parameterised: the group O_p, convolutional operations.
-        non_parameterised: the group O_np, all others, the zero operation ("none") among them.
+        non_parameterised: the group O_np, all other operations, including zero ("none").
 
     Raises:
-        DropnasError: an unknown operation, an empty group, or nothing but zero.
+        DropnasError: an unknown operation, an empty group, or no operation but zero.
     """
 
     name: str
@@ -65,7 +65,7 @@ SPACES: dict[str, SearchSpace] = {space.name: space for space in (ORIGINAL, THRE
 def edges(nodes: int = NODES) -> list[tuple[int, int]]:
     """The edges (node, predecessor) of a searched cell in the order of the alphas.
 
-    States 0 and 1 are the cell's inputs, its nodes count from 2; each node has an edge from every state before it.
+    States 0 and 1 are the cell's inputs, and its nodes start at 2. Each node has an edge from every state before it.
     """
     return [(node, predecessor) for node in range(INPUTS, INPUTS + nodes) for predecessor in range(node)]
 
@@ -74,10 +74,10 @@ EDGES = len(edges())  # 14
 
 
 def find_space(name: str) -> SearchSpace:
-    """The space of that name, or the one that `package.module:ATTRIBUTE` of a user's package holds.
+    """The space of that name, or the one at `package.module:ATTRIBUTE` of a user's package.
 
     Raises:
-        DropnasError: no such space, or the attribute is no SearchSpace.
+        DropnasError: there is no such space, or the attribute is not a SearchSpace.
     """
     if name in SPACES:
         return SPACES[name]
