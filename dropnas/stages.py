@@ -57,10 +57,8 @@ STAGES: dict[str, Stage] = {
 def references(config: Any) -> tuple[str, ...]:
     """The `module:ATTRIBUTE` names of code that a configuration chooses: methods, backends, and a user's own."""
     named = (vars(config), getattr(config, "options", {}), getattr(config, "code", {}))
-    values = {
-        value: None for each in named for value in each.values() if isinstance(value, str) and is_reference(value)
-    }
-    return tuple(values)
+    values = {value for each in named for value in each.values() if isinstance(value, str) and is_reference(value)}
+    return tuple(sorted(values))
 
 
 def code_of(stage: str, config: Any) -> str:
