@@ -39,14 +39,10 @@ TRIPS: dict[str, Callable[[Given], list[float]]] = {
     "make_dense": lambda given: [],
     "convolve": lambda given: [_taps(given)],
     "combine": lambda given: [math.ceil(given["tiles"] / TILES)] * 2,
-    "pool": lambda given: [9],
     "mix": lambda given: [],
     "back_to_weights": lambda given: [],
     "back_to_answers": lambda given: [],
-    "back_to_pools": lambda given: [given["alike"] / given["seeds"]] * given["POOLS"],
-    "back_to_pooled": lambda given: (
-        [9] * (given["MAXIMUM"] or given["AVERAGE"]) + [given["alike"] / given["seeds"]] * given["SKIP"]
-    ),
+    "back_to_shared": lambda given: [given["alike"] / given["seeds"]] * given["SHARED"],
     "back_to_dense": lambda given: [given["tiles"] / given["grid"][1]],
     "back_to_joined": lambda given: [given["parts"]],
     "back_to_maps": lambda given: [given["readers"], _taps(given) / given["readers"]],

@@ -238,7 +238,7 @@ def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: tor
     from dropnas.search.triton.fused import Kind, Leaving, mixed
 
     kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
-    leaving, random = Leaving(1, 4, 1, kinds, (True, True), True, 1e-5), generator(0, "triton kernels")
+    leaving, random = Leaving(1, 4, 1, kinds, 1e-5), generator(0, "triton kernels")
 
     def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.randn(*shape, generator=random).to(device, dtype).requires_grad_()
@@ -246,11 +246,11 @@ def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: tor
     of_kind = [leaving.edges * channels * (kind.size**2 + channels) for kind in kinds]
     state = drawn(batch, side, side, channels, dtype=dtype)
     joined = [drawn(sum(of_kind)), drawn(sum(of_kind[2:]))]
-    weights = drawn(len(kinds) + 3, leaving.edges)
+    shared, weights = drawn(3, *state.shape, dtype=dtype), drawn(len(kinds) + 3, leaving.edges)
 
     def program() -> None:
-        edges = mixed(state, joined, weights, [], leaving).maps
-        torch.autograd.grad([edge.float().sum() for edge in edges], [state, *joined, weights])
+        edges = mixed(state, joined, shared, weights, leaving).maps
+        torch.autograd.grad(edges.float().sum(), [state, *joined, shared, weights])
 
     return program
 

@@ -23,7 +23,7 @@ from dropnas.search.engine.blocks import (
     side_by_side,
 )
 from dropnas.search.engine.depthwise import depthwise
-from dropnas.search.engine.edges import LEAVING, Edge, Leaving, State, Sum, steps
+from dropnas.search.engine.edges import LEAVING, Edge, Leaving, Shared, State, Sum, steps
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import RunningStatistics
@@ -48,7 +48,7 @@ def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally
 Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], RunningStatistics], Tensor]
 DEPTHWISE_FIRST: dict[type[nn.Module], Rest] = {SepConv: separable, DilConv: dilated}
 Alike = Sequence[Edge]  # the operations of one name
-Backend = Callable[[State, Sequence[Alike], MixingWeights, Sequence[Sum], RunningStatistics], list[Alike]]
+Backend = Callable[[State, Sequence[Alike], Shared, MixingWeights, Sequence[Sum], RunningStatistics], None]
 SHARED = (PoolNorm, Identity)  # an edge's answer is the same for all edges from a state
 
 
@@ -64,7 +64,7 @@ def mixed_cell(
     Args:
         cells: the same one of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        backend: adds what it computes itself to the nodes, and returns the other operations; all are computed then.
+        backend: adds the convolutions on the edges from a state, and what these share, in place of torch's kernels.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
@@ -72,11 +72,16 @@ def mixed_cell(
             states.append(sums[number - INPUTS].total(states[0][:, ::stride, ::stride]))
         state = State(states[number], stride if number < INPUTS else 1, len(cells))
         alike = _alike(cells, leaving, weights)
-        if backend is not None:
-            alike = backend(state, alike, weights, sums, tally)
-        shared = [equal for equal in alike if equal[0].is_a(*SHARED)]
-        _add_shared(state, shared, cells[0].operations, weights, sums, tally)
-        for equal in (equal for equal in alike if not equal[0].is_a(*SHARED)):
+        shared, others = _parted(alike, SHARED)
+        answers = _shared(state, shared, cells[0].operations, weights, tally)
+        convolutions, rest = _parted(others, tuple(DEPTHWISE_FIRST))
+        if backend and convolutions:
+            backend(state, convolutions, answers, weights, sums, tally)
+            others = rest
+        elif shared:
+            for node, maps in zip(answers.nodes, mix_parameter_free(answers.weights, answers.maps), strict=True):
+                sums[node].add(maps)
+        for equal in others:
             _add(state, equal, weights, sums, tally)
     states.append(sums[-1].total(states[-1]))
     nodes = [node.view(*node.shape[:-1], len(cells), -1) for node in states[INPUTS:]]
@@ -94,6 +99,12 @@ def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> l
             if weights.computed[edge][index] and not found.is_a(Zero):
                 groups[found.name].append(found)
     return [alike for alike in groups.values() if alike]
+
+
+def _parted(operations: Sequence[Alike], kinds: tuple[type[nn.Module], ...]) -> tuple[list[Alike], list[Alike]]:
+    """Those of some kinds, and the others."""
+    found = [alike for alike in operations if alike[0].is_a(*kinds)]
+    return found, [alike for alike in operations if not alike[0].is_a(*kinds)]
 
 
 def _add(
@@ -142,23 +153,13 @@ def _begun(state: State, alike: Sequence[Edge]) -> list[Tensor]:
     return list(found)
 
 
-def _add_shared(
-    state: State,
-    shared: Sequence[Sequence[Edge]],
-    names: Sequence[str],
-    weights: MixingWeights,
-    sums: Sequence[Sum],
-    tally: RunningStatistics,
-) -> None:
-    """Add all operations without weights to the nodes that they lead to."""
-    if not shared:
-        return
+def _shared(
+    state: State, shared: Sequence[Alike], names: Sequence[str], weights: MixingWeights, tally: RunningStatistics
+) -> Shared:
+    """What all operations without weights give, and their weights on each edge."""
     nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # each with its edge's number
-    kinds = [alike[0].name for alike in shared]
-    entries = [[_slots(names, kind, nodes[node]) for kind in kinds] for node in sorted(nodes)]
-    maps = [_answer(state, alike, tally) for alike in shared]
-    for node, mixed in zip(sorted(nodes), mix_parameter_free(weights.matrix(entries), maps), strict=True):
-        sums[node].add(mixed)
+    entries = [[_slots(names, alike[0].name, nodes[node]) for alike in shared] for node in sorted(nodes)]
+    return Shared(sorted(nodes), weights.matrix(entries), [_answer(state, alike, tally) for alike in shared])
 
 
 def _slots(names: Sequence[str], name: str, edge: int) -> list[int]:

@@ -118,6 +118,20 @@ class Edge(NamedTuple):
         return is_reference(self.name)
 
 
+class Shared(NamedTuple):
+    """What several operations without weights give, each the same for all edges from a state.
+
+    Attributes:
+        nodes: that the edges lead to, from 0.
+        weights: (K, edges, operations).
+        maps: of each operation, (B, H, W, K * C).
+    """
+
+    nodes: Sequence[int]
+    weights: Tensor
+    maps: Sequence[Tensor]
+
+
 def steps(alike: Sequence[Edge]) -> list[list[Any]]:
     """Equal sequences of layers, of operations and in these of seeds, regrouped by place."""
     modules = [module for edge in alike for module in edge.modules]

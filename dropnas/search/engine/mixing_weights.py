@@ -47,6 +47,8 @@ class MixingWeights:
 
     def matrix(self, entries: Entries) -> Tensor:
         """(K, rows, columns); every entry is the sum of equally many slots."""
+        if not entries:
+            return self.weights.new_empty(len(self.weights), 0, 0)
         rows, columns = len(entries), len(entries[0])
         chosen = self.at([slot for row in entries for slots in row for slot in slots])
         chosen = chosen.view(len(chosen), rows, columns, -1)

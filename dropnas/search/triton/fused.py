@@ -1,9 +1,9 @@
 """All that the edges from a state add to the nodes, on a GPU, by kernels that make few passes over the maps.
 
-Design choices: one function with a derivative of its own for all operations of all these edges: convolutions in one
-launch for each of their two stages, both pools, and a mixture that normalises, weights and adds them up, with what the
-nodes have already. So a batch norm is nowhere a pass of its own, and what is kept for going backward is the state and
-each answer before its norm.
+Design choices: one function with a derivative of its own for all convolutions of all these edges: one launch for each
+of their two stages, and a mixture that normalises, weights and adds them up, with the maps that all edges share (pools
+and the identity). So a batch norm of theirs is nowhere a pass of its own, and what is kept for going backward is the
+state, each answer before its norm, and what is shared.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,6 @@ WARPS = 4  # of a program
 VALUES = 2048  # of a tile that is summed up for weights
 SLICE = 64  # channels that a program sums up for; of more there are several programs
 PROGRAMS = 256  # that a launch has, if it can; an H100 has 132 processors
-EDGES = 4  # that leave a state, at most
 
 
 class Kind(NamedTuple):
@@ -37,12 +36,10 @@ class Kind(NamedTuple):
 
 
 class Leaving(NamedTuple):
-    """What leaves a state of K supernets.
+    """The convolutions that leave a state of K supernets.
 
     Attributes:
         kinds: of convolutions, the separable ones last.
-        pools: whether there is maximum pooling, and average pooling.
-        skip: whether there is the identity.
         epsilon: of all batch norms.
     """
 
@@ -50,8 +47,6 @@ class Leaving(NamedTuple):
     edges: int
     stride: int
     kinds: tuple[Kind, ...]
-    pools: tuple[bool, bool]
-    skip: bool
     epsilon: float
 
 
@@ -64,74 +59,65 @@ class Read(NamedTuple):
 
 
 class Mixed(NamedTuple):
-    """What is added to each edge's node, (B, H, W, K * C), and what the batch norms saw, each (norms, C).
+    """What each edge adds to its node, (E, B, H, W, K * C), and what the batch norms saw, each (norms, C).
 
-    Norms are those of the first convolutions, separable ones first, of the second ones, and of the pools.
+    Norms are those of the first convolutions, separable ones first, and of the second ones.
     """
 
-    maps: tuple[Tensor, ...]
+    maps: Tensor
     mean: Tensor
     variance: Tensor
 
 
-def mixed(
-    state: Tensor, joined: Sequence[Tensor], weights: Tensor, before: Sequence[Tensor], leaving: Leaving
-) -> Mixed:
+def mixed(state: Tensor, joined: Sequence[Tensor], shared: Tensor, weights: Tensor, leaving: Leaving) -> Mixed:
     """Compute what leaves a state.
 
     Args:
         state: (B, H, W, K * C).
         joined: the weights of each stage, kind by kind, all depthwise ones before all pointwise ones.
-        weights: of each operation on each edge: (kinds, pools and identity; E * K), contiguous.
-        before: what the nodes have already, of each edge; empty if nothing.
+        shared: what every edge adds, too: (S, B, H', W', K * C).
+        weights: of each convolution and of what is shared on each edge: (kinds + S, E * K).
     """
-    found = _Mixed.apply(leaving, state, *joined, weights, *before)  # type: ignore[no-untyped-call]
-    return Mixed(found[:-2], *found[-2:])
+    return Mixed(*_Mixed.apply(leaving, state, *joined, shared, weights))  # type: ignore[no-untyped-call]
 
 
 class _Mixed(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, leaving: Leaving, state: Tensor, joined: Tensor, again: Tensor, weights: Tensor, *before: Tensor
+        ctx: Any, leaving: Leaving, state: Tensor, joined: Tensor, again: Tensor, shared: Tensor, weights: Tensor
     ) -> tuple[Tensor, ...]:
-        plan, state = _Plan(state, leaving), state.contiguous()
-        answers, statistics, chosen, dense = plan.answer(state, joined, again)
-        out = [state.new_empty(plan.shape) for _ in range(leaving.edges)]
+        plan, state, weights = _Plan(state, leaving, len(shared)), state.contiguous(), weights.contiguous()
+        answers, statistics, dense = plan.answer(state, joined, again)
+        out = state.new_empty(leaving.edges, *plan.shape)
         mixing.mix[plan.grid(plan.alike)](
-            state if leaving.skip else None, answers[plan.again :], *statistics[:2, plan.again :], weights,
-            *_four([maps.contiguous() for maps in before]), *_four(out), *plan.counts,
-            **plan.operations, ADDED=bool(before), **plan.constants,
-        )  # fmt: skip
-        ctx.save_for_backward(state, joined, again, weights, answers, statistics, chosen, *dense)
-        ctx.plan, ctx.before = plan, len(before)
+            *plan.read_last(answers, statistics), shared, weights, out, *plan.counts, **plan.mixing
+        )
+        ctx.save_for_backward(state, joined, again, shared, weights, answers, statistics, *dense)
+        ctx.plan = plan
         ctx.set_materialize_grads(False)
         mean, _, variance = statistics
         ctx.mark_non_differentiable(mean, variance)
-        return *out, mean, variance
+        return out, mean, variance
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        state, joined, again, weights, answers, statistics, chosen, *dense = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+        state, joined, again, shared, weights, answers, statistics, *dense = ctx.saved_tensors
         plan: _Plan = ctx.plan
-        upstream = [gradient.contiguous() for gradient in gradients[:-2]]
-        of_answers, of_weights = plan.back_to_answers(state, weights, answers, statistics, upstream)
+        last, upstream = plan.read_last(answers, statistics), gradient.contiguous()
+        of_answers, of_shared = torch.empty_like(answers), torch.empty_like(shared)
+        of_weights = plan.back_to_mixed(last, shared, weights, upstream, of_answers[plan.again :], of_shared)
         read, of_read = plan.read_again(answers, statistics), of_answers[: plan.again]
-        of_again = plan.second.back(read, again, dense[1], of_answers[plan.first.groups :], None, of_read)
-        straight, in_state = plan.back_to_pooled(of_answers, chosen, weights, upstream), torch.empty_like(state)
-        of_joined = plan.first.back(Read(state), joined, dense[0], of_answers, straight, in_state)
-        return None, in_state, of_joined, of_again, of_weights, *(upstream if ctx.before else ())
-
-
-def _four(tensors: Sequence[Tensor]) -> list[Tensor | None]:
-    """As many as kernels take; those beyond their number are not looked at."""
-    return [*tensors, *[tensors[0] if tensors else None] * (EDGES - len(tensors))]
+        of_again = plan.second.back(read, again, dense[1], of_answers[plan.first.groups :], of_read)
+        in_state = torch.empty_like(state)
+        of_joined = plan.first.back(Read(state), joined, dense[0], of_answers, in_state)
+        return None, in_state, of_joined, of_again, of_shared, of_weights
 
 
 class _Plan:
     """What the kernels of a state are given, and their order."""
 
-    def __init__(self, state: Tensor, leaving: Leaving) -> None:
+    def __init__(self, state: Tensor, leaving: Leaving, shared: int) -> None:
         doubles, seeds = state.dtype == torch.float64, leaving.seeds
         images, height, width, channels = state.shape
         rows, columns = (-(-side // leaving.stride) for side in (height, width))
@@ -145,8 +131,7 @@ class _Plan:
         self.constants |= {"BLOCK": self.block, "num_warps": WARPS}
         self.sides = {"STRIDE": leaving.stride, "HEIGHT": height, "WIDTH": width, "ROWS": rows, "COLUMNS": columns}
         self.counts = (self.outputs, self.alike, seeds)
-        self.pools = dict(zip(("MAXIMUM", "AVERAGE"), leaving.pools, strict=True))
-        self.operations = {"CONVOLUTIONS": len(leaving.kinds), "POOLS": sum(leaving.pools), "SKIP": leaving.skip}
+        self.mixing = self.constants | {"KINDS": len(leaving.kinds), "SHARED": shared}
         separable = tuple(kind for kind in leaving.kinds if kind.separable)
         once = tuple(kind for kind in leaving.kinds if not kind.separable)
         self.first = _Stage(self, separable + once, second=False)
@@ -165,70 +150,31 @@ class _Plan:
         """What the second convolutions read."""
         return Read(answers[: self.again], *statistics[:2, : self.again])
 
-    def answer(self, state: Tensor, *joined: Tensor) -> tuple[Tensor, Tensor, Tensor | None, list[Tensor]]:
-        """Answers before their batch norms, their statistics, which pixels were the maxima, and the dense matrices."""
-        begin, seeds = self.first.groups, self.leaving.seeds
-        end = begin + self.again
-        answers = state.new_empty(end + sum(self.leaving.pools) * seeds, *self.shape[:3], self.channels)
-        tiles = self.wide(2, *self.grid(len(answers)), self.channels)
-        statistics = self.wide(3, len(answers), self.channels)
-        dense = [self.first.run(Read(state), joined[0], answers[:begin], tiles[:, :begin])]
-        self._combine(tiles[:, :begin], statistics[:, :begin])
-        again = self.read_again(answers, statistics)
-        dense.append(self.second.run(again, joined[1], answers[begin:end], tiles[:, begin:end]))
-        chosen = None
-        if any(self.leaving.pools):
-            chosen = torch.empty_like(answers[end : end + seeds], dtype=torch.uint8) if self.leaving.pools[0] else None
-            mixing.pool[self.grid(seeds)](
-                state, answers[end:], chosen, *tiles[:, end:], self.outputs, seeds,
-                **self.pools, **self.sides, **self.constants,
-            )  # fmt: skip
-        self._combine(tiles[:, begin:], statistics[:, begin:])
-        return answers, statistics, chosen, dense
+    def read_last(self, answers: Tensor, statistics: Tensor) -> Read:
+        """What is mixed: the answers that are not convolved again."""
+        return Read(answers[self.again :], *statistics[:2, self.again :])
 
-    def _combine(self, tiles: Tensor, statistics: Tensor) -> None:
-        if len(tiles[0]):
-            kernels.combine[len(tiles[0]),](
-                *tiles, *statistics, self.outputs, tiles.shape[2], self.leaving.epsilon, TILES=TILES, **self.constants
-            )
+    def answer(self, state: Tensor, *joined: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Answers before their batch norms, their statistics, and the dense matrices."""
+        groups = self.first.groups + self.again
+        answers = state.new_empty(groups, *self.shape[:3], self.channels)
+        statistics, first = self.wide(3, groups, self.channels), slice(self.first.groups)
+        dense = self.first.run(Read(state), joined[0], answers[first], statistics[:, first])
+        again, second = self.read_again(answers, statistics), slice(self.first.groups, None)
+        return answers, statistics, (dense, self.second.run(again, joined[1], answers[second], statistics[:, second]))
 
-    def back_to_answers(
-        self, state: Tensor, weights: Tensor, answers: Tensor, statistics: Tensor, upstream: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """The derivatives in all answers but those that are convolved again, and in the weights."""
-        leaving, end = self.leaving, self.first.groups + self.again
-        of_answers, gradients = torch.empty_like(answers), _four(upstream)
-        grid, parts = self.grid(self.alike), (slice(self.again, end), slice(end, None))
+    def back_to_mixed(
+        self, last: Read, shared: Tensor, weights: Tensor, upstream: Tensor, of_answers: Tensor, of_shared: Tensor
+    ) -> Tensor:
+        """Write the derivatives in what was mixed; gives that in the weights."""
+        grid, given = self.grid(self.alike), self.mixing
         sums = self.wide(grid[1], len(weights) + 1, self.alike, self.channels)
-        mixing.back_to_weights[grid](
-            state if leaving.skip else None, answers[self.again :], *statistics[:2, self.again :], *gradients, sums,
-            *self.counts, **self.operations, **self.constants,
-        )  # fmt: skip
+        mixing.back_to_weights[grid](*last, shared, upstream, sums, *self.counts, **given)
         totals = sums.sum(0)
-        for kernel, part, groups in zip(
-            (mixing.back_to_answers, mixing.back_to_pools), parts, (self.alike, leaving.seeds), strict=True
-        ):
-            if len(answers[part]):
-                kernel[self.grid(groups)](
-                    answers[part], *statistics[:2, part], weights, *gradients, totals, of_answers[part],
-                    *self.counts, **self.operations, **self.constants,
-                )  # fmt: skip
-        return of_answers, totals[:-1].sum(-1)
-
-    def back_to_pooled(
-        self, of_answers: Tensor, chosen: Tensor | None, weights: Tensor, upstream: Sequence[Tensor]
-    ) -> Tensor | None:
-        """The derivative in the state other than by convolutions, if there is any."""
-        leaving = self.leaving
-        if not (leaving.skip or any(leaving.pools)):
-            return None
-        images, _, _, channels = self.shape
-        found = of_answers.new_empty(images, self.sides["HEIGHT"], self.sides["WIDTH"], channels)
-        mixing.back_to_pooled[self.grid(leaving.seeds, self.inputs)](
-            of_answers[self.first.groups + self.again :], chosen, weights[-1], *_four(upstream), found, self.inputs,
-            *self.counts, **self.pools, SKIP=leaving.skip, **self.sides, **self.constants,
-        )  # fmt: skip
-        return found
+        mixing.back_to_answers[grid](*last, weights, upstream, totals, of_answers, *self.counts, **given)
+        if len(shared):
+            mixing.back_to_shared[self.grid(self.leaving.seeds)](weights, upstream, of_shared, *self.counts, **given)
+        return totals[:-1].sum(-1)
 
 
 class _Stage:
@@ -253,29 +199,31 @@ class _Stage:
         self.weights = {"C": channels, "WIDE": room, "TAPS": taps, "PART": max(1, 2 * TILE // room // taps)}
         self.weights["num_warps"] = WARPS
 
-    def run(self, read: Read, joined: Tensor, answers: Tensor, tiles: Tensor) -> Tensor:
-        """Convolve; gives the dense matrices."""
-        dense = read.maps.new_empty(self.matrices, self.plan.channels, self.plan.channels)
+    def run(self, read: Read, joined: Tensor, answers: Tensor, statistics: Tensor) -> Tensor:
+        """Convolve, and find the statistics of the answers; gives the dense matrices."""
+        plan, grid = self.plan, self.plan.grid(self.groups)
+        dense = read.maps.new_empty(self.matrices, plan.channels, plan.channels)
         if self.groups:
+            tiles = plan.wide(2, *grid, plan.channels)
             kernels.make_dense[self._slices](joined, self.layers, dense, **self.weights)
-            kernels.convolve[self.plan.grid(self.groups)](
-                *read, dense, self.layers, answers, *tiles, self.plan.outputs, self.sources, *self.strides,
-                **self.constants,
-            )  # fmt: skip
+            kernels.convolve[grid](
+                *read, dense, self.layers, answers, *tiles, plan.outputs, self.sources, *self.strides, **self.constants
+            )
+            kernels.combine[(self.groups,)](
+                *tiles, *statistics, plan.outputs, grid[1], plan.leaving.epsilon, TILES=TILES, **plan.constants
+            )
         return dense
 
     @property
     def _slices(self) -> tuple[int, int]:
         return self.groups, -(-self.plan.channels // self.weights["PART"])
 
-    def back(
-        self, read: Read, joined: Tensor, dense: Tensor, upstream: Tensor, straight: Tensor | None, of_maps: Tensor
-    ) -> Tensor:
-        """Write the derivative in the maps, `straight` added, to of_maps; gives that in the weights."""
+    def back(self, read: Read, joined: Tensor, dense: Tensor, upstream: Tensor, of_maps: Tensor) -> Tensor:
+        """Write the derivative in the maps to of_maps; gives that in the weights."""
         of_joined = torch.empty_like(joined)
         if self.groups:
             self._back_to_joined(read, joined, upstream[: self.groups], of_joined)
-            self._back_to_maps(read, dense, upstream[: self.groups], straight, of_maps)
+            self._back_to_maps(read, dense, upstream[: self.groups], of_maps)
         return of_joined
 
     def _back_to_joined(self, read: Read, joined: Tensor, upstream: Tensor, of_joined: Tensor) -> None:
@@ -291,18 +239,15 @@ class _Stage:
             joined, self.layers, of_dense, of_joined, len(of_dense), self.matrices, **self.weights
         )
 
-    def _back_to_maps(
-        self, read: Read, dense: Tensor, upstream: Tensor, straight: Tensor | None, of_maps: Tensor
-    ) -> None:
+    def _back_to_maps(self, read: Read, dense: Tensor, upstream: Tensor, of_maps: Tensor) -> None:
         plan, block = self.plan, self.plan.block
         while block > 2 * LEAST and self.sources * self.inputs < PROGRAMS * block:
             block //= 2
         grid = plan.grid(self.sources, self.inputs, block)
         sums = plan.wide(2, *grid, plan.channels) if self.second else (None, None)
         kernels.back_to_maps[grid](
-            *read, dense, self.layers, upstream, straight, of_maps, *sums,
-            self.inputs, plan.outputs, self.sources, self.groups // self.sources, *self.strides,
-            ADDED=straight is not None, **self.constants | {"BLOCK": block},
+            *read, dense, self.layers, upstream, of_maps, *sums, self.inputs, plan.outputs, self.sources,
+            self.groups // self.sources, *self.strides, **self.constants | {"BLOCK": block},
         )  # fmt: skip
         if self.second:
             total, along = sums.sum(2)  # type: ignore[union-attr]

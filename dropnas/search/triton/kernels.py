@@ -262,13 +262,13 @@ def back_to_dense(
 
 @triton.jit(do_not_specialize=COUNTS)
 def back_to_maps(
-    maps, mean, inverse, dense, layers, upstream, straight, of_maps, sums, alongs,
+    maps, mean, inverse, dense, layers, upstream, of_maps, sums, alongs,
     pixels, outputs, sources, readers, apart, step,
     C: tl.constexpr, STRIDE: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
-    TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr, ADDED: tl.constexpr,
+    TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The derivative in the maps, summed over the operations that read them, through the ReLU; `straight` is ADDED.
+    """The derivative in the maps, summed over the operations that read them, through the ReLU.
 
     If NORMED it is that in the normalised maps, with what their batch norm's derivative needs: the sums over a tile of
     it (`sums`) and of its products with them (`alongs`).
@@ -300,8 +300,6 @@ def back_to_maps(
     scale, shift = norm_of(mean, inverse, source, channel, C, TYPE, NORMED)
     values = tl.load(maps + index, mask=here, other=0.0).to(TYPE) * scale[None, :] + shift[None, :]
     total = tl.where(here & (values > 0), total, 0.0)
-    if ADDED:
-        total += tl.load(straight + index, mask=here, other=0.0).to(TYPE)
     total = total.to(of_maps.dtype.element_ty)
     tl.store(of_maps + index, total, mask=here)
     if NORMED:
