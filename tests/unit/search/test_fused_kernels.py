@@ -203,7 +203,12 @@ def assert_of_a_state(case: dict[str, Any], seed: int) -> None:
     ours = mixed(state, joined, shared, weights, leaving).maps
     right = torch.stack(plainly(state, weights, layers, shared, leaving))
     assert_close("maps", ours, right)
-    values = [state, *([shared] if len(shared) else []), weights, *(each for stage in stages for pair in stage for each in pair)]
+    values = [
+        state,
+        *([shared] if len(shared) else []),
+        weights,
+        *(each for stage in stages for pair in stage for each in pair),
+    ]
     assert_derivatives(ours, right, values, seed + 3)
 
 
