@@ -12,11 +12,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dropnas.errors import DropnasError
 from dropnas.search.config import DropoutOptions
 from dropnas.space.spaces import EDGES, SearchSpace
 
 PAPER_GROUP = 4  # |O_p| = |O_np| in the paper's space
 KINDS = 2  # normal, reduce
+MOST_EMPTIED = 0.999  # of draws, after which a group is drawn again
 Groups = Sequence[Sequence[int]]
 Masks = Literal["shared", "per-cell"]
 
@@ -65,6 +67,30 @@ def sample_kept(
     if masks == "shared":
         return shared_masks(sample_masks(KINDS, probabilities, groups, generator), kinds)
     return cell_masks(sample_masks(len(kinds), probabilities, groups, generator), kinds)
+
+
+def check_probabilities(probabilities: Tensor, groups: Groups, operations: int, where: str) -> None:
+    """Refuse what cannot be drawn from.
+
+    Raises:
+        DropnasError: not a probability below 1 for each operation, or a group that hardly ever keeps something.
+    """
+    if not isinstance(probabilities, Tensor) or probabilities.shape != (operations,):
+        found = tuple(probabilities.shape) if isinstance(probabilities, Tensor) else type(probabilities).__name__
+        raise DropnasError(f"drop probabilities are {found}", where=where, remedy=f"a tensor ({operations},) is needed")
+    if not bool(((probabilities >= 0) & (probabilities < 1)).all()):
+        raise DropnasError(
+            f"drop probabilities are {[round(p, 4) for p in probabilities.tolist()]}",
+            where=where,
+            remedy="each must be at least 0 and below 1",
+        )
+    emptied = max(float(probabilities[list(group)].prod()) for group in groups)
+    if emptied > MOST_EMPTIED:
+        raise DropnasError(
+            f"a group loses all its operations in {emptied:.4%} of draws",
+            where=where,
+            remedy=f"lower the drop rate; at most {MOST_EMPTIED:.1%} can be drawn again in reasonable time",
+        )
 
 
 def sample_masks(count: int, probabilities: Tensor, groups: Groups, generator: torch.Generator) -> Tensor:

@@ -79,6 +79,8 @@ def _padded(values: Tensor, size: int) -> Tensor:
 
 def _check(own: Tensors, steps: int, cells: int, operations: int, strategy: str) -> None:
     """What a strategy draws must be tensors on the CPU, and its masks must keep something on each edge."""
+    if not isinstance(own, dict):
+        raise DropnasError(f"draw returns {type(own).__name__}", where=strategy, remedy="a dict of tensors is needed")
     for name, values in own.items():
         if not isinstance(values, Tensor) or values.device.type != "cpu" or values.shape[:1] != (steps,):
             found = f"{tuple(values.shape)} on {values.device}" if isinstance(values, Tensor) else type(values).__name__

@@ -20,7 +20,7 @@ from dropnas.data.held_out import apart
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.cell import Backend
-from dropnas.search.epoch_draws import draw_epoch
+from dropnas.search.epoch_draws import OWN, draw_epoch
 from dropnas.search.history import describe, matrices, not_finite
 from dropnas.search.state import SearchState, SeedRun, Tensors, flat_weights
 from dropnas.search.step import EpochTables, Step
@@ -218,8 +218,14 @@ class SeedGroup:
             self.draws.update({name: values.to(self.device) for name, values in drawn.items()})
             return
         for name, values in self.draws.items():
-            if name not in drawn or drawn[name].shape != values.shape:
-                raise DropnasError(f"draws {name!r} in another shape than before", where=self.config.strategy)
+            found = drawn.get(name)
+            if found is None or found.shape != values.shape:
+                what = "nothing" if found is None else f"{tuple(found.shape)}"
+                raise DropnasError(
+                    f"draws {what} for {name.removeprefix(OWN)!r}, earlier {tuple(values.shape)} (steps, seeds, ...)",
+                    where=self.config.strategy,
+                    remedy="draw the same names and shapes in each epoch",
+                )
             values.copy_(drawn[name])
 
     def _graphed(self, variant: str) -> GraphedPrograms:
@@ -275,6 +281,10 @@ def _require_equal(configs: Sequence[SearchConfig]) -> None:
 def _held_out_images(count: int, share: float, strategy: str) -> int:
     """How many of the training images do not train w."""
     held_out = count - round(share * count)
-    if held_out == 1:
-        raise DropnasError("one held-out image is too few for a batch", where=strategy, remedy="take more images")
+    if share < 1 and held_out < 2:
+        raise DropnasError(
+            f"weight_share {share} of {count} images holds out {held_out}",
+            where=strategy,
+            remedy="a batch needs two; take more images, or a smaller share",
+        )
     return held_out

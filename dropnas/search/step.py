@@ -6,12 +6,14 @@ tables. So nothing comes from the host and nothing goes there. What a batch does
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dropnas.data import augment
 from dropnas.data.arrays import ImageArrays
+from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.epoch_draws import HELD_OUT, OWN, part
 from dropnas.search.state import SearchState
@@ -74,8 +76,21 @@ class Step:
         others = part(drawn, HELD_OUT)
         held_out = self._batch(others, others["order"].shape[-1]) if others else None
         batch = Batch(images, labels, part(drawn, OWN), held_out, self.variant)
-        losses, logits = self.strategy.step(self.state, batch)
+        losses, logits = self._checked(self.strategy.step(self.state, batch), labels)
         self.tables.note(losses, (logits.argmax(dim=2) == labels).sum(dim=1))
+
+    def _checked(self, found: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses (K,) and logits (K, B, classes), detached: the graph of a step must not outlive it."""
+        parts = found if isinstance(found, tuple | list) else (found,)
+        shapes = [tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in parts]
+        wanted = [(len(labels),), (*labels.shape, self.images.classes)]
+        if shapes != wanted:
+            raise DropnasError(
+                f"step returns {', '.join(map(str, shapes))}",
+                where=self.config.strategy,
+                remedy=f"losses {wanted[0]} and logits {wanted[1]} are needed",
+            )
+        return parts[0].detach(), parts[1].detach()
 
     def _batch(self, drawn: Mapping[str, Tensor], size: int) -> tuple[Tensor, Tensor]:
         """Images after crop and flip, normalised, (K, B, 3, H, W), and their labels (K, B)."""

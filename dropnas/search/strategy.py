@@ -171,9 +171,16 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
             remedy="derive it from dropnas.search.strategy.Strategy",
         )
     _check_share(strategy.weight_share, config.strategy)
+    _check_phases(strategy.phases, config.strategy)
     return strategy
 
 
 def _check_share(share: Any, where: str) -> None:
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         raise DropnasError(f"weight_share is {share!r}", where=where, remedy="it is above 0 and at most 1")
+
+
+def _check_phases(phases: Any, where: str) -> None:
+    fits = isinstance(phases, Sequence) and all(isinstance(each, Phase) and each.epochs > 0 for each in phases)
+    if not fits or not phases:
+        raise DropnasError(f"phases is {phases!r}", where=where, remedy="a property that gives one Phase or more")

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
+from dropnas.errors import DropnasError
+
 EPSILON = 1e-8  # of Adam, as torch's
 
 
@@ -46,6 +48,24 @@ class Optimiser:
         self._learning_rate = value
         self.rate.fill_(value)
 
+    def _matched(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Gradients in the layout of their parameters: the fused kernels trust shape and memory layout unseen.
+
+        Raises:
+            DropnasError: another number, shape or type than that of the parameters.
+        """
+        ours = [(tuple(each.shape), each.dtype) for each in self.parameters]
+        theirs = [None if each is None else (tuple(each.shape), each.dtype) for each in gradients]
+        if len(ours) != len(theirs) or any(
+            found not in (None, wanted) for found, wanted in zip(theirs, ours, strict=True)
+        ):
+            wrong = next((pair for pair in zip(theirs, ours, strict=False) if pair[0] not in (None, pair[1])), None)
+            what = f"{len(theirs)} gradients for {len(ours)} parameters" if wrong is None else f"a gradient {wrong[0]}"
+            remedy = "give one for each parameter" if wrong is None else f"its parameter is {wrong[1]}"
+            raise DropnasError(what, where=f"step of {type(self).__name__}", remedy=remedy)
+        pairs = zip(gradients, self.parameters, strict=True)
+        return [gradient if gradient is None else _laid_out_like(gradient, each) for gradient, each in pairs]
+
     def tensors(self) -> list[Tensor]:
         """Everything that a step changes beside the parameters."""
         return [tensor for slot in self.slots.values() for tensor in slot]
@@ -78,6 +98,7 @@ class SGD(Optimiser):
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor | None]) -> None:
         """Update each parameter along its gradient; where that is None the parameter and its momentum stay."""
+        gradients = self._matched(gradients)
         moved = [index for index, gradient in enumerate(gradients) if gradient is not None]
         momenta: list[Tensor | None] = [self.slots["momentum"][index] if self.momentum else None for index in moved]
         sgd(
@@ -111,7 +132,7 @@ class Adam(Optimiser):
         """Update each parameter along its gradient."""
         adam(
             self.parameters,
-            list(gradients),
+            [gradient for gradient in self._matched(gradients) if gradient is not None],
             self.slots["average"],
             self.slots["squared_average"],
             [],
@@ -125,3 +146,11 @@ class Adam(Optimiser):
             amsgrad=False,
             maximize=False,
         )
+
+
+def _laid_out_like(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """The gradient, copied where its values are in another order in memory than the parameter's."""
+    sides = zip(parameter.shape, gradient.stride(), parameter.stride(), strict=True)
+    if all(ours == theirs for count, ours, theirs in sides if count > 1):
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

@@ -115,7 +115,8 @@ def _add(
     answers: list[Tensor]
     if alike[0].is_users:
         answers = [
-            called(edge.modules, state.maps) * row.to(state.maps.dtype) for edge, row in zip(alike, rows, strict=True)
+            called(edge.modules, state.maps, state.stride, edge.name) * row.to(state.maps.dtype)
+            for edge, row in zip(alike, rows, strict=True)
         ]
     elif alike[0].is_a(FactorizedReduce):
         layers: Any = [edge.modules for edge in alike]

@@ -10,16 +10,29 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from dropnas.errors import DropnasError
 from dropnas.extension import is_reference
 from dropnas.search.supernet import Supernet
 
 
-def called(modules: Sequence[nn.Module], maps: Tensor) -> Tensor:
-    """What the same operation of K supernets gives for maps (B, H, W, K * C): (B, H', W', K * C)."""
+def called(modules: Sequence[nn.Module], maps: Tensor, stride: int, name: str) -> Tensor:
+    """What the same operation of K supernets gives for maps (B, H, W, K * C): (B, H / stride, W / stride, K * C).
+
+    Raises:
+        DropnasError: it gives maps of another shape.
+    """
     kind = maps.device.type
     parts = maps.permute(0, 3, 1, 2).chunk(len(modules), dim=1)
     with torch.autocast(kind, dtype=maps.dtype, enabled=maps.dtype == torch.bfloat16):
         answers = [module(part.contiguous()) for module, part in zip(modules, parts, strict=True)]
+    count, channels, *sides = parts[0].shape
+    wanted = (count, channels, *(-(-side // stride) for side in sides))
+    if answers[0].shape != wanted:
+        raise DropnasError(
+            f"gives maps {tuple(answers[0].shape)} for {tuple(parts[0].shape)} at stride {stride}",
+            where=name,
+            remedy=f"{wanted} is needed",
+        )
     return torch.cat(answers, dim=1).permute(0, 2, 3, 1).to(maps.dtype).contiguous()
 
 

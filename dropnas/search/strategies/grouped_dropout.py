@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dropnas.search.architecture import alpha_adjust, kept_softmax
 from dropnas.search.config import Scalar, SearchConfig
-from dropnas.search.dropout import Kept, drop_groups, drop_probabilities, sample_kept
+from dropnas.search.dropout import Kept, check_probabilities, drop_groups, drop_probabilities, sample_kept
 from dropnas.search.options import with_options
 from dropnas.search.state import SearchState, Tensors, clipped
 from dropnas.search.strategy import Batch, Strategy
@@ -49,6 +49,9 @@ class GroupedDropout(Strategy):
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
         """Masks: `cells` (steps, cells, edges, operations) and `kinds` (steps, 2, edges, operations)."""
         probabilities, kinds = self.drop_probabilities(epoch), cell_kinds(self.config.cells)
+        check_probabilities(
+            probabilities, self.groups, len(self.space.operations), f"strategy {self.config.strategy!r}"
+        )
         kept = [sample_kept(self.options.masks, kinds, probabilities, self.groups, generator) for _ in range(steps)]
         return {
             "cells": torch.stack([each.cells for each in kept]),

@@ -345,7 +345,7 @@ class Greedy(Darts):
 
 
 def test_one_held_out_image_is_too_few() -> None:
-    with pytest.raises(DropnasError, match="one held-out image is too few"):
+    with pytest.raises(DropnasError, match=r"weight_share 0.947.* of 19 images holds out 1; a batch needs two"):
         group_of(replace(DARTS, strategy=f"{__name__}:Greedy"), images=19)
 
 

@@ -224,6 +224,18 @@ def test_a_wrong_shape_is_one_clear_line(mixing: Any, kept: Any, message: str) -
         engine.mix(images_of(8, 0)[None], torch.zeros(mixing), kept and torch.ones(kept, dtype=torch.bool))
 
 
+def too_wide(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
+    """An operation that does not keep the number of channels."""
+    return ReLUConvBN(channels, 1, 1, stride, 0, affine)
+
+
+def test_an_operation_of_the_users_with_another_shape_is_one_clear_line() -> None:
+    space = SearchSpace("wide", ("sep_conv_3x3", f"{__name__}:too_wide"), ("none", "skip_connect"))
+    mixing = torch.ones(1, CELLS, 14, 4, dtype=torch.float64)
+    with pytest.raises(DropnasError, match=r"too_wide: gives maps \(4, 1, 8, 8\) for \(4, 3, 8, 8\) at stride 1"):
+        Engine([make(space, 0)], static=False).mix(images_of(8, 0)[None], mixing)
+
+
 def test_masks_on_another_device_are_one_clear_line() -> None:
     kept = torch.ones(1, CELLS, 14, 8, dtype=torch.bool, device="meta")
     with pytest.raises(DropnasError, match=r"masks .* on meta; the supernet on cpu"):

@@ -69,6 +69,7 @@ import torch
 from torch import Tensor
 from dropnas.search.state import SearchState
 from dropnas.search.strategy import Batch, Strategy
+from dropnas.space.spaces import EDGES
 
 """
 

@@ -137,6 +137,92 @@ def test_draws_that_do_not_fit_are_one_clear_line(drawn: Any, message: str, monk
     assert "\n" not in str(raised.value) and "Drawing" in str(raised.value)
 
 
+class Returning(GroupedDropout):
+    """Its step returns what it is given to return, of losses and logits."""
+
+    change: Any = None
+
+    def step(self, state: Any, batch: Batch) -> Any:
+        return type(self).change(*super().step(state, batch))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda losses, logits: (losses.mean(), logits), r"\(\), \(2, 4, 5\)"),
+        (lambda losses, logits: (losses, logits[0]), r"\(2,\), \(4, 5\)"),
+        (lambda losses, logits: losses, r"\(2,\)"),
+        (lambda losses, logits: None, "NoneType"),
+        (lambda losses, logits: (1.0, logits), r"float, \(2, 4, 5\)"),
+    ],
+)
+def test_a_step_that_returns_something_else_is_one_clear_line(
+    change: Any, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Returning, "change", change)
+    group = group_of(replace(TINY, strategy=f"{__name__}:Returning"))
+    with pytest.raises(DropnasError, match=rf"Returning: step returns {found}; losses \(2,\) and logits \(2, 4, 5\)"):
+        train(group, last=1)
+
+
+def test_what_a_step_returns_is_detached(monkeypatch: pytest.MonkeyPatch) -> None:
+    def attached(losses: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        return losses.requires_grad_() * 1, logits
+
+    monkeypatch.setattr(Returning, "change", attached)
+    group = group_of(replace(TINY, strategy=f"{__name__}:Returning"))
+    assert not train(group, last=1)[0].requires_grad and not group.tables.losses.requires_grad
+
+
+class Dropping(GroupedDropout):
+    """Drops with the probabilities that it is given."""
+
+    probabilities: Any = None
+
+    def drop_probabilities(self, epoch: int) -> Tensor:
+        return type(self).probabilities  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "message"),
+    [
+        (torch.full((4,), 1.0), "each must be at least 0 and below 1"),
+        (torch.full((4,), -0.1), "each must be at least 0 and below 1"),
+        (torch.full((4,), torch.nan), "each must be at least 0 and below 1"),
+        (torch.full((4,), 1 - 1e-9, dtype=torch.float64), "a group loses all its operations in 100.0000% of draws"),
+        (torch.full((5,), 0.1), r"are \(5,\); a tensor \(4,\) is needed"),
+        (0.5, "are float; a tensor"),
+    ],
+)
+def test_probabilities_that_cannot_be_drawn_from_are_refused(
+    probabilities: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resampling would go on for ever."""
+    monkeypatch.setattr(Dropping, "probabilities", probabilities)
+    group = group_of(replace(TINY, strategy=f"{__name__}:Dropping"))
+    with pytest.raises(DropnasError, match=message):
+        group.start_epoch(0)
+
+
+class Phaseless(Strategy):
+    phases = ()  # type: ignore[assignment]
+
+
+class Varying(GroupedDropout):
+    """Draws noise of another shape in its second epoch."""
+
+    def draw(self, epoch: int, steps: int, generator: torch.Generator) -> dict[str, Tensor]:
+        return super().draw(epoch, steps, generator) | {"noise": torch.zeros(steps, 2 + epoch)}
+
+
+def test_other_mistakes_of_a_method_are_one_clear_line() -> None:
+    with pytest.raises(DropnasError, match=r"Phaseless: phases is \(\); a property that gives one Phase or more"):
+        make_strategy(SearchConfig(strategy=f"{__name__}:Phaseless"), ORIGINAL)
+    group = group_of(replace(TINY, strategy=f"{__name__}:Varying"))
+    with pytest.raises(DropnasError, match=r"draws \(2, 2, 3\) for 'noise', earlier \(2, 2, 2\)"):
+        train(group, last=3)
+
+
 class Exploding(GroupedDropout):
     """Its update of one tensor is not a number."""
 

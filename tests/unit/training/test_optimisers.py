@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dropnas.errors import DropnasError
 from dropnas.training.optimisers import SGD, Adam, Optimiser
 
 BETAS = (0.5, 0.999)
@@ -103,6 +104,31 @@ def test_everything_that_a_step_changes_is_among_the_tensors() -> None:
         before = [tensor.clone() for tensor in optimiser.tensors()]
         descend(optimiser, trained, range(1), False)
         assert not any(map(torch.equal, before, optimiser.tensors()))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_a_gradient_in_another_memory_layout_is_the_same_gradient(name: str) -> None:
+    """The fused kernels look at memory alone."""
+    found = []
+    for change in (lambda g: g, lambda g: g.t().contiguous().t(), lambda g: g[:1].expand(5, 3)):
+        trained = parameters()[:1]
+        gradient = gradients_of(trained, 0)[0][:1].expand(5, 3).contiguous()
+        made(name, trained, 0.9, 0.0).step([change(gradient)])
+        found.append(trained[0])
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_gradients_that_do_not_fit_are_refused(name: str) -> None:
+    trained = parameters()
+    optimiser, gradients = made(name, trained, 0.9, 0.0), gradients_of(trained, 0)
+    for wrong, message in (
+        ([], "0 gradients for 3 parameters"),
+        ([gradients[0][:1], *gradients[1:]], r"a gradient \(\(1, 3\), torch.float32\); its parameter is \(\(5, 3\)"),
+        ([gradients[0].double(), *gradients[1:]], r"torch.float64"),
+    ):
+        with pytest.raises(DropnasError, match=message):
+            optimiser.step(wrong)
 
 
 def test_no_training_imports_the_compiler() -> None:
