@@ -15,7 +15,7 @@ from dropnas.search import triton as backend
 from dropnas.search.architecture import kept_rows
 from dropnas.search.engine.engine import Engine
 from dropnas.search.supernet import Supernet
-from dropnas.search.triton.fused_edges import add_edges
+from dropnas.search.triton.backend import add_edges
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.seeding import generator
 from tests.unit.search.made_supernets import (
@@ -203,7 +203,12 @@ def assert_of_a_state(case: dict[str, Any], seed: int) -> None:
     ours = mixed(state, joined, shared, weights, leaving).maps
     right = torch.stack(plainly(state, weights, layers, shared, leaving))
     assert_close("maps", ours, right)
-    values = [state, *([shared] if len(shared) else []), weights, *(each for stage in stages for pair in stage for each in pair)]
+    values = [
+        state,
+        *([shared] if len(shared) else []),
+        weights,
+        *(each for stage in stages for pair in stage for each in pair),
+    ]
     assert_derivatives(ours, right, values, seed + 3)
 
 
