@@ -2,7 +2,7 @@
 
 Design choices: edges that leave the same state share its ReLU, its grids, its poolings and their batch norms, and
 what is left of their operations is computed side by side where maps are small, one by one where they are large (they
-would not fit into a CPU's cache). A GPU may have kernels for them (`fused_edges`). The same cell of K supernets of
+would not fit into a CPU's cache). A backend may have kernels for them. The same cell of K supernets of
 equal shape is one cell of K times as many channels, in which an operation is K modules; one supernet is the case of
 K = 1.
 """
@@ -23,7 +23,7 @@ from dropnas.search.engine.blocks import (
     side_by_side,
 )
 from dropnas.search.engine.depthwise import depthwise
-from dropnas.search.engine.edges import LEAVING, Edge, Leaving, Shared, State, Sum, steps
+from dropnas.search.engine.edges import LEAVING, Alike, Edge, Leaving, Shared, State, Sum, steps
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import RunningStatistics
@@ -47,7 +47,6 @@ def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally
 
 Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], RunningStatistics], Tensor]
 DEPTHWISE_FIRST: dict[type[nn.Module], Rest] = {SepConv: separable, DilConv: dilated}
-Alike = Sequence[Edge]  # the operations of one name
 Backend = Callable[[State, Sequence[Alike], Shared, MixingWeights, Sequence[Sum], RunningStatistics], None]
 SHARED = (PoolNorm, Identity)  # an edge's answer is the same for all edges from a state
 
@@ -92,7 +91,7 @@ def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> l
     """The computed operations on edges that leave a state, those of one name together; zeros left out."""
     names = cells[0].operations
     groups = {name: list[Edge]() for name in names}  # in one order, whatever is computed
-    for edge, node in zip(leaving.edges, leaving.nodes, strict=True):
+    for edge, node in leaving:
         operations = zip(*(cell.edges[edge].children() for cell in cells), strict=True)
         for index, modules in enumerate(operations):
             found = Edge(modules, node, edge * len(names) + index, names[index])

@@ -6,7 +6,6 @@ come together once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -23,20 +22,11 @@ from dropnas.space.spaces import NODES, edges
 SIDE_BY_SIDE = 2**16  # values of a seed's state up to which the operations on it are computed side by side on a CPU
 
 
-@dataclass(frozen=True)
-class Leaving:
-    """The edges that leave a state: their numbers, and the nodes that they lead to, from 0."""
-
-    edges: tuple[int, ...]
-    nodes: tuple[int, ...]
-
-
-def _leaving(state: int) -> Leaving:
-    found = [(edge, node - INPUTS) for edge, (node, start) in enumerate(edges()) if start == state]
-    return Leaving(tuple(edge for edge, _ in found), tuple(node for _, node in found))
-
-
-LEAVING = tuple(_leaving(state) for state in range(INPUTS + NODES - 1))
+Leaving = list[tuple[int, int]]  # the edges that leave a state: their numbers, and the nodes that they lead to, from 0
+LEAVING: list[Leaving] = [
+    [(edge, node - INPUTS) for edge, (node, start) in enumerate(edges()) if start == state]
+    for state in range(INPUTS + NODES - 1)
+]
 
 
 class State:
@@ -116,6 +106,9 @@ class Edge(NamedTuple):
     def is_users(self) -> bool:
         """Whether it comes from a user's package, so that nothing is known of it."""
         return is_reference(self.name)
+
+
+Alike = Sequence[Edge]  # the operations of one name
 
 
 class Shared(NamedTuple):

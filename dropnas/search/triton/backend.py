@@ -1,8 +1,30 @@
-"""The Triton backend of the engine: whether it can run here, and what it consists of."""
+"""The Triton backend of the engine: whether it can run here, and the edges that leave a state by its kernels.
 
+Design choices: the kernels are imported only here and only when they are used, since Triton is at home on GPUs alone.
+"""
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from dropnas.errors import DropnasError
 from dropnas.search.engine.cell import Backend
-from dropnas.search.triton.fused_edges import add_edges, check_kernels
+from dropnas.search.engine.edges import Alike, Shared, State, Sum, steps
+from dropnas.search.engine.mixing_weights import MixingWeights
+from dropnas.search.engine.running_statistics import RunningStatistics
+from dropnas.space.operations import DilConv, SepConv
 from dropnas.training.graphs import Prepare
+
+if TYPE_CHECKING:
+    from dropnas.search.triton.fused import Leaving
+
+REMEDY = "set search.kernels: torch"
 
 
 def make_backend() -> tuple[Backend, Prepare]:
@@ -15,3 +37,85 @@ def make_backend() -> tuple[Backend, Prepare]:
     from dropnas.search.triton.precompile import compile_ahead  # needs Triton
 
     return add_edges, compile_ahead
+
+
+def check_kernels() -> None:
+    """Find out before the first step whether kernels can be built: Triton compiles their launchers on this machine.
+
+    Raises:
+        DropnasError: Triton, a C compiler or Python's header is missing.
+    """
+    try:
+        import triton  # noqa: F401
+    except ImportError as error:
+        what = "Triton is not installed, which these kernels need"
+        raise DropnasError(what, where=str(error), remedy=f"install triton, or {REMEDY}") from error
+    given = os.environ.get("CC")  # if set, Triton looks for no other
+    if not any(shutil.which(name) for name in (["gcc", "clang"] if given is None else [given])):
+        what = "no C compiler, which Triton needs (CC, gcc or clang)"
+        raise DropnasError(what, where=given or "PATH", remedy=f"install one, or {REMEDY}")
+    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")  # as Triton does, for Debian
+    header = Path(sysconfig.get_path("include", scheme)) / "Python.h"
+    if not header.is_file():
+        what = "no such file, which Triton needs"
+        raise DropnasError(what, where=header, remedy=f"install Python's development files, or {REMEDY}")
+
+
+def add_edges(
+    state: State,
+    convolutions: Sequence[Alike],
+    shared: Shared,
+    weights: MixingWeights,
+    sums: Sequence[Sum],
+    tally: RunningStatistics,
+) -> None:
+    """Add the convolutions on the edges that leave a state, and what these share, to the nodes that they lead to."""
+    from dropnas.search.triton.fused import mixed
+
+    once, twice = _single(convolutions, DilConv), _single(convolutions, SepConv)
+    first, second = [steps(alike) for alike in twice + once], [steps(alike)[4:] for alike in twice]
+    found = mixed(
+        state.maps,
+        [_joined(first, state.maps), _joined(second, state.maps)],
+        torch.stack(list(shared.maps)) if shared.maps else state.maps.new_empty(0),
+        _weights(weights, once + twice, shared),
+        _leaving(state, once + twice),
+    )
+    for edge, maps in zip((once + twice)[0], found.maps.unbind(), strict=True):
+        sums[edge.node].add(maps)
+    tally.note(
+        [norm for layers in first + second for norm in layers[3]], found.mean.flatten(), found.variance.flatten()
+    )
+
+
+def _single(operations: Sequence[Alike], kind: type[nn.Module]) -> list[Alike]:
+    """The operations of a kind, one on each edge in each part; a space may have one several times."""
+    found = list[Alike]()
+    for alike in operations:
+        if alike[0].is_a(kind):
+            times = len(alike) // len({edge.node for edge in alike})
+            found += [alike[first::times] for first in range(times)]
+    return found
+
+
+def _leaving(state: State, convolutions: Sequence[Alike]) -> "Leaving":
+    from dropnas.search.triton.fused import Kind, Leaving
+
+    layers: list[list[Any]] = [list(alike[0].modules[0].children()) for alike in convolutions]
+    kinds = tuple(Kind(first.kernel_size[0], first.dilation[0], len(rest) > 4) for _, first, *rest in layers)
+    return Leaving(state.seeds, len(convolutions[0]), state.stride, kinds, layers[0][3].eps)
+
+
+def _weights(weights: MixingWeights, convolutions: Sequence[Alike], shared: Shared) -> Tensor:
+    """Those of the convolutions on each edge, then those of what is shared: (kinds + S, E * K)."""
+    chosen = weights.at([edge.slot for alike in convolutions for edge in alike])
+    rows = [chosen.view(len(chosen), len(convolutions), -1)]  # (K, operations, E)
+    if shared.maps:
+        rows.append(shared.weights.transpose(1, 2))
+    return torch.cat(rows, dim=1).permute(1, 2, 0).flatten(1)
+
+
+def _joined(stages: Sequence[Sequence[Sequence[Any]]], like: Tensor) -> Tensor:
+    """The weights of equal convolutions, depthwise ones before pointwise ones, kind by kind; copied in one go."""
+    weights = [layer.weight.flatten() for _, depthwise, pointwise, *_ in stages for layer in (*depthwise, *pointwise)]
+    return torch.cat(weights) if weights else like.new_empty(0)

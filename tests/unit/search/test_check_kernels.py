@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from dropnas.errors import DropnasError
-from dropnas.search.triton.fused_edges import check_kernels
+from dropnas.search.triton.backend import check_kernels
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dropnas.search import triton as backend
 from dropnas.search.architecture import kept_rows
 from dropnas.search.engine.engine import Engine
 from dropnas.search.supernet import Supernet
-from dropnas.search.triton.fused_edges import add_edges
+from dropnas.search.triton.backend import add_edges
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.seeding import generator
 from tests.unit.search.made_supernets import (
