@@ -51,7 +51,7 @@ def test_what_is_written_is_what_is_printed(tmp_path: Path) -> None:
     found = asked("ncu", "--json", str(tmp_path / "results.json"))
     results = json.loads((tmp_path / "results.json").read_text())
     assert found.returncode == 0 and json.loads(found.stdout) == results
-    assert [*results] == ["benchmark", "hardware", "back_to_weights"]
+    assert [*results] == ["benchmark", "hardware", "back_to_dense"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is about a GPU that is not there")
