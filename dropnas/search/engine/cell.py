@@ -159,7 +159,8 @@ def _shared(
     """What all operations without weights give, and their weights on each edge."""
     nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # each with its edge's number
     entries = [[_slots(names, alike[0].name, nodes[node]) for alike in shared] for node in sorted(nodes)]
-    return Shared(sorted(nodes), weights.matrix(entries), [_answer(state, alike, tally) for alike in shared])
+    maps = [_answer(state, alike, tally) for alike in shared]
+    return Shared(sorted(nodes), weights.matrix(entries), maps)
 
 
 def _slots(names: Sequence[str], name: str, edge: int) -> list[int]:
