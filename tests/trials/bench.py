@@ -22,7 +22,7 @@ import yaml
 
 PROJECT = Path(__file__).parents[2]
 PARAMETERS = Path(__file__).parent / "trial.yaml"
-TOGETHER = "search together"  # three seeds of the search as one command
+GROUPED = "grouped searches"  # three seeds of the search as one group
 TRAININGS = ("search", "retrain", "transfer")
 SEEDS = 3
 RECORDS = ("run.json", "manifest.json")  # which record times; their other content is compared by itself
@@ -56,7 +56,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        return TOGETHER if self.mates else self.stage
+        return GROUPED if self.mates else self.stage
 
     @property
     def specs(self) -> list[dict[str, Any]]:
@@ -137,22 +137,22 @@ def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, R
     plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)], root).strip()
     specs = _specs(root / plan)
     of_folder = {spec["folder"]: spec for spec in specs}
-    wanted = {stage: _chosen(stage, specs) for stage in trainings if stage != TOGETHER}
+    wanted = {stage: _chosen(stage, specs) for stage in trainings if stage != GROUPED}
     for spec in wanted.values():
         _compute(spec, of_folder, root, plan)
     runs = {stage: Run(spec, root) for stage, spec in wanted.items()}
-    return {**runs, TOGETHER: _together(root, of_folder, plan)} if TOGETHER in trainings else runs
+    return {**runs, GROUPED: _grouped(root, of_folder, plan)} if GROUPED in trainings else runs
 
 
 def _specs(plan: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted((plan / "specs").glob("*.json"))]
 
 
-def _together(root: Path, of_folder: dict[str, Any], plan: str) -> Run:
-    """The same search with several seeds as one, computed by one command."""
+def _grouped(root: Path, of_folder: dict[str, Any], plan: str) -> Run:
+    """The same search with several seeds as one group, computed by one command."""
     content = yaml.safe_load(PARAMETERS.read_text())
-    content |= {"tables": ["table1"], "seeds": SEEDS, "search": {**content["search"], "supernet": "together"}}
-    parameters = root / "together.yaml"
+    content |= {"tables": ["table1"], "seeds": SEEDS, "search": {**content["search"], "group_seeds": True}}
+    parameters = root / "grouped.yaml"
     parameters.write_text(yaml.safe_dump(content))
     frozen = root / dropnas(["freeze", str(parameters), "--root", str(root)], root).strip()
     specs = _specs(frozen)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.trials.bench import TOGETHER, TRAININGS, Run, undisturbed
+from tests.trials.bench import GROUPED, TRAININGS, Run, undisturbed
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    return undisturbed(tmp_path_factory.mktemp("undisturbed"), (*TRAININGS, TOGETHER))
+    return undisturbed(tmp_path_factory.mktemp("undisturbed"), (*TRAININGS, GROUPED))

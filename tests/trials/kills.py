@@ -22,9 +22,9 @@ from typing import Annotated
 
 import typer
 
-from tests.trials.bench import TOGETHER, TRAININGS, Bench, Command, Run, undisturbed
+from tests.trials.bench import GROUPED, TRAININGS, Bench, Command, Run, undisturbed
 
-KILLED = (*TRAININGS, TOGETHER)
+KILLED = (*TRAININGS, GROUPED)
 INTERVAL = 0.3  # seconds between two checkpoints, so that a run of seconds has many
 SLACK = 1.0  # seconds beyond it, for a step, an evaluation and a write
 MOMENTS = {"any": 9, "checkpoint": 9, "final": 2}  # what is drawn, and how often
