@@ -286,7 +286,6 @@ def on_meta(config: RetrainConfig) -> Any:
 
     images = _on_meta(max(config.batch_size, TEST_BATCH))
     trainee = Retraining(config, dropnas_c10(), images, images, META)
-    trainee.learner.optimiser.on_gpu = True
     if config.precision == "bf16":  # autocast, which `meta` lacks, would cast the images, too
         network = trainee.learner.network
         trainee.learner.forward = lambda images, masks: network(images.bfloat16(), masks)

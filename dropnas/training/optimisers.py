@@ -54,17 +54,14 @@ class Optimiser:
         Raises:
             DropnasError: another number, shape or type than that of the parameters.
         """
-        ours = [(tuple(each.shape), each.dtype) for each in self.parameters]
-        theirs = [None if each is None else (tuple(each.shape), each.dtype) for each in gradients]
-        if len(ours) != len(theirs) or any(
-            found not in (None, wanted) for found, wanted in zip(theirs, ours, strict=True)
-        ):
-            wrong = next((pair for pair in zip(theirs, ours, strict=False) if pair[0] not in (None, pair[1])), None)
-            what = f"{len(theirs)} gradients for {len(ours)} parameters" if wrong is None else f"a gradient {wrong[0]}"
-            remedy = "give one for each parameter" if wrong is None else f"its parameter is {wrong[1]}"
-            raise DropnasError(what, where=f"step of {type(self).__name__}", remedy=remedy)
+        if len(gradients) != len(self.parameters):
+            raise DropnasError(
+                f"{len(gradients)} gradients for {len(self.parameters)} parameters",
+                where=f"step of {type(self).__name__}",
+                remedy="give one for each parameter",
+            )
         pairs = zip(gradients, self.parameters, strict=True)
-        return [gradient if gradient is None else _laid_out_like(gradient, each) for gradient, each in pairs]
+        return [gradient if gradient is None else _matched(gradient, parameter) for gradient, parameter in pairs]
 
     def tensors(self) -> list[Tensor]:
         """Everything that a step changes beside the parameters."""
@@ -148,8 +145,15 @@ class Adam(Optimiser):
         )
 
 
-def _laid_out_like(gradient: Tensor, parameter: Tensor) -> Tensor:
+def _matched(gradient: Tensor, parameter: Tensor) -> Tensor:
     """The gradient, copied where its values are in another order in memory than the parameter's."""
+    if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
+        raise DropnasError(
+            f"a gradient {tuple(gradient.shape)} of {gradient.dtype}",
+            remedy=f"its parameter is {tuple(parameter.shape)} of {parameter.dtype}",
+        )
+    if gradient.stride() == parameter.stride():
+        return gradient
     sides = zip(parameter.shape, gradient.stride(), parameter.stride(), strict=True)
     if all(ours == theirs for count, ours, theirs in sides if count > 1):
         return gradient

@@ -1,4 +1,4 @@
-"""Depthwise convolutions, batch norm and grids of the fast supernet against torch's own, derivatives included."""
+"""Depthwise convolutions, batch norm and grids of the engine against torch's own, derivatives included."""
 
 import pytest
 import torch

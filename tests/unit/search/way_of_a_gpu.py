@@ -13,7 +13,7 @@ from dropnas.search.engine import layout
 
 @contextmanager
 def way_of_a_gpu() -> Iterator[None]:
-    """The fast supernet computes on a CPU what it computes on a GPU."""
+    """The engine computes on a CPU what it computes on a GPU."""
     library = torch.library.Library("aten", "IMPL", "CPU")
     for name, formula in OF_A_GPU.items():
         library.impl(name, formula)
