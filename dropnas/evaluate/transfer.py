@@ -139,7 +139,7 @@ class Transfer:
             targets = [(share, labels), (1 - share, labels[others])]
         masks = self._masks(len(labels), place)
         with self.learner.computing():
-            outputs = self.learner.network(images, masks)
+            outputs = self.learner.outputs(images, masks)
             loss = torch.zeros((), device=self.device)
             hits = torch.zeros((), device=self.device)
             for weight, wanted in targets:
