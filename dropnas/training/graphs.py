@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
+from dropnas.extension import blamed
 
 WARM_UPS = 3  # runs in which libraries make what they make at first use; as torch advises
 Program = Callable[[], None]
@@ -114,13 +115,14 @@ class CudaRecorder:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise not_recordable(str(error).strip().splitlines()[0]) from error
+            raise not_recordable(str(error).strip().splitlines()[0], blamed(error)) from error
         return graph.replay
 
 
-def not_recordable(reason: str) -> DropnasError:
+def not_recordable(reason: str, where: str = "") -> DropnasError:
     """A step that cannot be replayed as a graph."""
     return DropnasError(
         f"the step cannot be recorded as a CUDA graph: {reason}",
+        where=where,
         remedy="keep values on the device and draw random numbers in `draw`; see docs/extending.md",
     )
