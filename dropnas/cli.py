@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -30,6 +30,7 @@ ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as p
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
+GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
 
 
 def _stage(stage: str, specs: list[Path], root: Path) -> None:
@@ -188,7 +189,7 @@ def data(
 
 @app.command(rich_help_panel="Questions")
 def inspect(
-    genotype: Annotated[str, typer.Argument(help="Id of a published genotype, file, run folder, or JSON.")],
+    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
     network: Annotated[str, typer.Option(help="cifar10, cifar100 or imagenet.")] = "cifar10",
     pool_norm: Annotated[bool, typer.Option("--pool-norm/--no-pool-norm", help="Batch norm after pooling.")] = True,
     squeeze_excitation: Annotated[
@@ -210,13 +211,26 @@ def inspect(
 
 @app.command(rich_help_panel="Questions")
 def draw(
-    genotype: Annotated[str, typer.Argument(help="Id of a published genotype, file, run folder, or JSON.")],
+    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
     out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
 ) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.asked import draw_cells
 
     print(draw_cells(genotype, out))
+
+
+@app.command(rich_help_panel="Questions")
+def convert(
+    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
+    to: Annotated[Literal["json", "text"], typer.Option("--to", help="text: as DARTS' family prints it.")] = "json",
+) -> None:
+    """Print a genotype as JSON, or as the text that repositories of DARTS' family print."""
+    from dropnas.space.genotype_text import to_genotype_text
+    from dropnas.space.published import load_genotype
+
+    found = load_genotype(genotype)
+    print(json.dumps(found.to_json()) if to == "json" else to_genotype_text(found))
 
 
 @app.command(rich_help_panel="Questions")
