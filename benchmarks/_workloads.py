@@ -20,7 +20,7 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.extension import load
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 from dropnas.search.architecture import Alphas, Mixture
 from dropnas.search.config import BACKENDS, SearchConfig
 from dropnas.search.engine.cell import Backend

@@ -16,7 +16,7 @@ from benchmarks._workloads import maps_of_type, on_meta, search_on_meta
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.retrain import TEST_BATCH
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 from dropnas.search.config import SearchConfig
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism

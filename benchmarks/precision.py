@@ -25,7 +25,7 @@ from benchmarks._workloads import PLAIN as PLAIN_SEARCH
 from benchmarks._workloads import stage_search
 from dropnas.analysis.correlation import spearman
 from dropnas.data.arrays import ImageArrays
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 from dropnas.search import derive
 from dropnas.search.config import DeriveConfig, SearchConfig
 from dropnas.search.state import Matrices

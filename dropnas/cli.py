@@ -33,7 +33,7 @@ HERE = Path()
 
 
 def _stage(stage: str, specs: list[Path], root: Path) -> None:
-    from dropnas.execute import execute, read_spec
+    from dropnas.pipeline.execute import execute, read_spec
 
     _finish(execute([read_spec(path, stage) for path in specs], root, _print))
 
@@ -43,7 +43,7 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.training.signals import obey
 
     warned = obey()
-    from dropnas.execute import execute, read_spec
+    from dropnas.pipeline.execute import execute, read_spec
 
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
@@ -96,7 +96,7 @@ def transfer(
 ) -> None:
     """Train genotypes on ImageNet, with --processes on several GPUs."""
     if processes > 1:
-        from dropnas.execute import read_spec
+        from dropnas.pipeline.execute import read_spec
         from dropnas.training.launch import together
 
         for path in specs:  # a wrong one is told once, not by each process
@@ -175,8 +175,8 @@ def data(
 
         print(source_checksum(checksum))
         return
-    from dropnas.execute import execute, read_spec
-    from dropnas.prepare import dataset_specs
+    from dropnas.pipeline.execute import execute, read_spec
+    from dropnas.pipeline.dataset_specs import dataset_specs
 
     files = [Path(name) for name in names or [] if name.endswith(".json")]
     plain = [name for name in names or [] if not name.endswith(".json")]
@@ -214,7 +214,7 @@ def draw(
     out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
 ) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
-    from dropnas.report.figures.asked import draw_cells
+    from dropnas.report.figures.single_pictures import draw_cells
 
     print(draw_cells(genotype, out))
 
@@ -225,7 +225,7 @@ def course(
     out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
 ) -> None:
     """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
-    from dropnas.report.figures.asked import draw_course
+    from dropnas.report.figures.single_pictures import draw_course
 
     print(draw_course(folder, out))
 
@@ -247,8 +247,8 @@ def plan(
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs: what is shared, done, running, missing, and what it costs."""
-    from dropnas.cost.answer import Question, answer
-    from dropnas.cost.notes import Prices
+    from dropnas.monitor.plan_answer import Question, answer
+    from dropnas.monitor.cost_notes import Prices
 
     prices = Prices(price, watts)
     answer(Question(parameters, root, as_json, each, everything, measure, device, prices, gpu_hours, out), _print)
@@ -262,9 +262,9 @@ def watch(
     root: Root = HERE,
 ) -> None:
     """Watch a plan's runs until all are done: running, done, waiting, failed, rate and time to go."""
-    from dropnas.provenance.freeze import read_plan
-    from dropnas.watch import Watch
-    from dropnas.watch_view import show
+    from dropnas.pipeline.freeze import read_plan
+    from dropnas.monitor.watch import Watch
+    from dropnas.monitor.watch_view import show
 
     show(Watch(read_plan(plan_source, root), root, targets or ()), once=once)
 
@@ -272,7 +272,7 @@ def watch(
 @app.command(rich_help_panel="Questions")
 def verify(root: Root = HERE) -> None:
     """Check every finished run: its files, its inputs, that all saw the same data; says which tables are tainted."""
-    from dropnas.provenance.verify import verify as verify_store
+    from dropnas.runs.verify import verify as verify_store
 
     if not root.is_dir():
         raise DropnasError("no such folder", where=root, remedy="name the folder that holds runs/")
@@ -296,7 +296,7 @@ def report(
     root: Root = HERE,
 ) -> None:
     """Make the report page of a plan from what is in the store now: one HTML file, at any moment."""
-    from dropnas.provenance.freeze import read_plan
+    from dropnas.pipeline.freeze import read_plan
     from dropnas.report.page.write import write_page
 
     file, written = write_page(read_plan(plan_source, root), root, out, plan_source)
@@ -310,7 +310,7 @@ def prune(
     root: Root = HERE,
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
-    from dropnas.provenance.prune import KINDS, remove, unwanted
+    from dropnas.runs.prune import KINDS, remove, unwanted
 
     found = unwanted(root, parameters)
     for one in found:
@@ -349,7 +349,7 @@ def pull(
 @app.command(rich_help_panel="Shared results")
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     """After a refactoring: carry finished trainings to their new identities, if a trial shows that no byte changed."""
-    from dropnas.adoption.adopt import adopt as adopt_runs
+    from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
 
     done = adopt_runs(parameters, root, _print)
     print(f"{done.adopted} runs adopted, {done.computed} computed, {len(done.refused)} refusals")
@@ -359,7 +359,7 @@ def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
 @app.command(rich_help_panel="The whole")
 def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     """Write a frozen start (plan, parameters, source) and print its folder."""
-    from dropnas.provenance.freeze import freeze as freeze_plan
+    from dropnas.pipeline.freeze import freeze as freeze_plan
 
     print(freeze_plan(parameters, root))
 
@@ -367,7 +367,7 @@ def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
 @app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(context: typer.Context, parameters: ParameterFile, root: Root = HERE) -> None:
     """Freeze the plan of a parameter file and run it with Snakemake; further options go to Snakemake."""
-    from dropnas.start import start
+    from dropnas.pipeline.start import start
 
     start(parameters, context.args, root)
 
@@ -378,7 +378,7 @@ def results(
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/ and show them in short."""
-    from dropnas.results import publish
+    from dropnas.pipeline.publish_results import publish
 
     print(publish(root / plan_folder, root))
 

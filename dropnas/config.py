@@ -1,6 +1,6 @@
 """Reads a parameter file into frozen, typed configurations.
 
-A parameter file says what is run and how large; which runs that makes is `dropnas.plan`'s business. The types lie with
+A parameter file says what is run and how large; which runs that makes is `dropnas.pipeline.plan`'s business. The types lie with
 their stages; here they are joined, read from YAML, and checked by pydantic: unknown keys, wrong types and values out
 of range are rejected with file and field. The JSON Schema in `workflow/schemas/` is made from the same types.
 """

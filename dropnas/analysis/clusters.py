@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_samples
 
 from dropnas.analysis.config import ClustersConfig
-from dropnas.analysis.features import Gram, TrainedSupernet, choose_images, grams, load_supernet
+from dropnas.search.features import Gram, TrainedSupernet, choose_images, grams, load_supernet
 from dropnas.analysis.naming import numbered
 from dropnas.data import arrays
 from dropnas.errors import DropnasError

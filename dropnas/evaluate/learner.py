@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dropnas.evaluate.stack import EvaluationNetwork, Forward
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 from dropnas.training.at_once import AtOnce
 from dropnas.training.metrics import Row
 from dropnas.training.optimisers import SGD

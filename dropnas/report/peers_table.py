@@ -17,7 +17,7 @@ from dropnas.report.measure import MILLION, measure
 from dropnas.report.model import Cell, Line, Measurement, Row, Table
 from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow
 from dropnas.report.quoted import behind, quoted_layout
-from dropnas.report.runs import Training, distinct, read_run, read_training, require_stage
+from dropnas.analysis.finished_runs import Training, distinct, read_run, read_training, require_stage
 from dropnas.space.published import published
 
 ERRORS = ("top1_error", "top5_error")

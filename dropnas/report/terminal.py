@@ -15,8 +15,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dropnas.provenance.files import read_json
-from dropnas.report.metrics import TABLE
+from dropnas.runs.files import read_json
+from dropnas.report.result_metrics import TABLE
 from dropnas.report.model import Line
 from dropnas.report.printed import NOTHING, title
 

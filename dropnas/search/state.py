@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.data.arrays import ImageArrays
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 from dropnas.search.architecture import ALPHAS, Alphas
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.engine import Engine

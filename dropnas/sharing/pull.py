@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import sha256
-from dropnas.provenance.parts import is_light
-from dropnas.provenance.store import MANIFEST, Store, read_manifest
-from dropnas.provenance.verify import published
+from dropnas.runs.files import sha256
+from dropnas.runs.parts import is_light
+from dropnas.runs.store import MANIFEST, Store, read_manifest
+from dropnas.runs.verify import published
 from dropnas.sharing.arrival import bring, complete
-from dropnas.sharing.batches import batches
+from dropnas.sharing.run_batches import batches
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import open_remote
-from dropnas.sharing.wanted import wanted
+from dropnas.pipeline.wanted_runs import wanted
 
 BATCH = 64  # runs whose files are fetched together
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import sha256
-from dropnas.provenance.parts import is_light
-from dropnas.provenance.store import MANIFEST, Store, read_manifest
-from dropnas.provenance.verify import identity_faults, input_faults, published
-from dropnas.sharing.batches import batches
+from dropnas.runs.files import sha256
+from dropnas.runs.parts import is_light
+from dropnas.runs.store import MANIFEST, Store, read_manifest
+from dropnas.runs.verify import identity_faults, input_faults, published
+from dropnas.sharing.run_batches import batches
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import open_remote
-from dropnas.sharing.wanted import wanted
+from dropnas.pipeline.wanted_runs import wanted
 
 BATCH = 32  # runs that are sent together; a killed push sends no more than these again
 

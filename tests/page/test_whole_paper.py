@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.plan import make_plan
-from dropnas.provenance.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.freeze import plan_content
 from dropnas.report.page.write import write_page
 from tests.page.conftest import PAPER, show
 from tests.page.made_store import publish_plan

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dropnas.errors import DropnasError
 from dropnas.report.config import FigureConfig
 from dropnas.report.figures.reading import trainings_behind
-from dropnas.report.runs import Run, distinct
+from dropnas.analysis.finished_runs import Run, distinct
 
 PAPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 

@@ -16,7 +16,7 @@ from dropnas.report.model import Table
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import Layout, layout
-from dropnas.report.runs import read_run
+from dropnas.analysis.finished_runs import read_run
 
 TABLE, PEERS, FIGURE = "table", "peers", "figure"
 

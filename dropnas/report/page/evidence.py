@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dropnas.config import parse
-from dropnas.provenance.files import read_json
+from dropnas.runs.files import read_json
 from dropnas.report.config import FigureConfig, Series
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
-from dropnas.report.runs import read_run, read_training
+from dropnas.analysis.finished_runs import read_run, read_training
 
 Sweep = dict[str, dict[str, list[float]]]
 Correlations = dict[str, dict[str, Any]]

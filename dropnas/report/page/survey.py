@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.errors import DropnasError
-from dropnas.plan_view import state
-from dropnas.provenance.files import sha256
-from dropnas.provenance.parts import is_light
-from dropnas.provenance.store import MANIFEST, Store, read_manifest
+from dropnas.monitor.plan_view import state
+from dropnas.runs.files import sha256
+from dropnas.runs.parts import is_light
+from dropnas.runs.store import MANIFEST, Store, read_manifest
 from dropnas.report.page.integrity import first_fault
 from dropnas.report.page.planned import Content, Planned
 

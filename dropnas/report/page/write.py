@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dropnas.provenance.files import write_text
+from dropnas.runs.files import write_text
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import fingerprint
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 from dropnas.search.config import SECOND_ORDER, Scalar, SearchConfig
 from dropnas.search.state import SearchState, clipped
 from dropnas.search.strategies.hypergradient import VirtualStep, second_order

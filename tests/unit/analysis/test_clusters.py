@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_samples
 
-from dropnas.analysis import features
+from dropnas.search import features
 from dropnas.analysis.clusters import clusters, coordinates, plane, run
 from dropnas.analysis.config import ClustersConfig
 from dropnas.errors import DropnasError

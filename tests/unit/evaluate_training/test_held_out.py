@@ -20,7 +20,7 @@ from dropnas.evaluate import loading, retrain, select
 from dropnas.evaluate.config import RetrainConfig, SelectConfig
 from dropnas.evaluate.results import by_held_out
 from dropnas.report.measure import selected
-from dropnas.report.runs import Errors, HeldOut, Run, Training
+from dropnas.analysis.finished_runs import Errors, HeldOut, Run, Training
 from dropnas.space.genotype import read_genotype
 from dropnas.training.loop import train
 from dropnas.training.seeding import generator

@@ -13,7 +13,7 @@ from benchmarks.kernels import counted, on_meta
 from dropnas.data import arrays
 from dropnas.evaluate import retrain
 from dropnas.evaluate.config import RetrainConfig
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 from dropnas.space.published import load_genotype
 from dropnas.training import determinism
 

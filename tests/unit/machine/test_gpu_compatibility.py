@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dropnas import compute
+from dropnas.pipeline import compute
 from dropnas.errors import DropnasError
 from dropnas.machine import compatibility, devices, faults
 from dropnas.workspace import silent

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dropnas.report.config import Entry, TableConfig
-from dropnas.report.tables import run
+from dropnas.report.table_stage import run
 from dropnas.workspace import Workspace
 
 GENOTYPE = {

@@ -11,18 +11,18 @@ import pytest
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.plan import Plan, make_plan
-from dropnas.provenance.files import write_json
-from dropnas.provenance.freeze import plan_content
-from dropnas.provenance.identity import Run
-from dropnas.provenance.parts import MARK, MARK_TEXT, is_heavy
-from dropnas.provenance.store import Store
+from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.runs.files import write_json
+from dropnas.pipeline.freeze import plan_content
+from dropnas.runs.identity import Run
+from dropnas.runs.parts import MARK, MARK_TEXT, is_heavy
+from dropnas.runs.store import Store
 from dropnas.report.page.contents import Contents, gather
 from dropnas.report.page.evidence import sweep
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
-from dropnas.results import publish as publish_results
+from dropnas.pipeline.publish_results import publish as publish_results
 from tests.page.made_store import publish, publish_plan, remove
 
 PARAMETERS = """

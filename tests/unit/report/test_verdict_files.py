@@ -8,8 +8,8 @@ import pandas
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.plan import make_plan
-from dropnas.provenance.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.freeze import plan_content
 from dropnas.report.page.contents import decided, gather
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.write import VERDICTS, write_page

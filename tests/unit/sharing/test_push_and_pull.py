@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.lease import lease
-from dropnas.provenance.parts import is_heavy, is_light
-from dropnas.provenance.store import Store
-from dropnas.provenance.verify import verify
+from dropnas.runs.lease import lease
+from dropnas.runs.parts import is_heavy, is_light
+from dropnas.runs.store import Store
+from dropnas.runs.verify import verify
 from dropnas.sharing.pull import Pulled, pull, require_heavy
 from dropnas.sharing.push import push
 from tests.page.made_store import publish

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dropnas.provenance.verify import verify
+from dropnas.runs.verify import verify
 from dropnas.sharing.pull import pull
 from dropnas.sharing.push import push
 from tests.unit.sharing.conftest import Site
