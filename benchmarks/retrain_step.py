@@ -31,8 +31,8 @@ from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
-from dropnas.training.config import Precision
 from dropnas.training import determinism, precision
+from dropnas.training.config import Precision
 from dropnas.training.initialisation import initialise
 from dropnas.training.seeding import generator
 

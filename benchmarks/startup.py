@@ -23,9 +23,9 @@ from benchmarks._interleaved import Way, in_turns, spread
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.execute import execute
+from dropnas.pipeline.freeze import freeze
 from dropnas.pipeline.plan import ancestors, make_plan
 from dropnas.runs.files import read_json
-from dropnas.pipeline.freeze import freeze
 from dropnas.runs.identity import Run
 
 PARAMETERS = Path(__file__).with_suffix(".yaml")

@@ -175,8 +175,8 @@ def data(
 
         print(source_checksum(checksum))
         return
-    from dropnas.pipeline.execute import execute, read_spec
     from dropnas.pipeline.dataset_specs import dataset_specs
+    from dropnas.pipeline.execute import execute, read_spec
 
     files = [Path(name) for name in names or [] if name.endswith(".json")]
     plain = [name for name in names or [] if not name.endswith(".json")]
@@ -247,8 +247,8 @@ def plan(
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs: what is shared, done, running, missing, and what it costs."""
-    from dropnas.monitor.plan_answer import Question, answer
     from dropnas.monitor.cost_notes import Prices
+    from dropnas.monitor.plan_answer import Question, answer
 
     prices = Prices(price, watts)
     answer(Question(parameters, root, as_json, each, everything, measure, device, prices, gpu_hours, out), _print)
@@ -262,9 +262,9 @@ def watch(
     root: Root = HERE,
 ) -> None:
     """Watch a plan's runs until all are done: running, done, waiting, failed, rate and time to go."""
-    from dropnas.pipeline.freeze import read_plan
     from dropnas.monitor.watch import Watch
     from dropnas.monitor.watch_view import show
+    from dropnas.pipeline.freeze import read_plan
 
     show(Watch(read_plan(plan_source, root), root, targets or ()), once=once)
 
@@ -296,10 +296,11 @@ def report(
     root: Root = HERE,
 ) -> None:
     """Make the report page of a plan from what is in the store now: one HTML file, at any moment."""
+    from dropnas.monitor.page_cost import page_cost
     from dropnas.pipeline.freeze import read_plan
     from dropnas.report.page.write import write_page
 
-    file, written = write_page(read_plan(plan_source, root), root, out, plan_source)
+    file, written = write_page(read_plan(plan_source, root), root, out, plan_source, page_cost)
     print(f"{file}{'' if written else ': nothing has changed'}")
 
 
@@ -310,9 +311,11 @@ def prune(
     root: Root = HERE,
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
+    from dropnas.config import read_parameters
+    from dropnas.pipeline.plan import make_plan
     from dropnas.runs.prune import KINDS, remove, unwanted
 
-    found = unwanted(root, parameters)
+    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in parameters])
     for one in found:
         print(f"{one.kind:7} {one.size / 1e6:12,.1f} MB  {one.folder}")
     gone = remove(found, root) if yes else found
@@ -324,9 +327,10 @@ def prune(
 @app.command(rich_help_panel="Shared results")
 def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
     """Send finished runs to the DVC remote, also while the workflow goes on."""
+    from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.push import push as push_runs
 
-    done = push_runs(root, what or (), remote, _print)
+    done = push_runs(root, wanted(what or (), root), remote, _print)
     print(f"{done.sent} runs pushed, {done.there} were there, {done.light} hold only their light part here")
     _tell(done.problems)
 
@@ -339,9 +343,10 @@ def pull(
     root: Root = HERE,
 ) -> None:
     """Bring finished runs from the DVC remote, without weights and images; stages that read these bring them."""
+    from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.pull import pull as pull_runs
 
-    done = pull_runs(root, what or (), remote, _print, heavy=heavy)
+    done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
     print(f"{done.brought} runs pulled, {done.completed} completed, {done.here} were here")
     _tell(done.problems)
 
@@ -378,9 +383,10 @@ def results(
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/ and show them in short."""
+    from dropnas.monitor.page_cost import page_cost
     from dropnas.pipeline.publish_results import publish
 
-    print(publish(root / plan_folder, root))
+    print(publish(root / plan_folder, root, page_cost))
 
 
 @app.command(rich_help_panel="The whole")

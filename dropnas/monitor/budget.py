@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dropnas.config import Parameters
-from dropnas.monitor.totals import Hours, number
 from dropnas.errors import DropnasError
+from dropnas.monitor.totals import Hours, number
 from dropnas.pipeline.plan import ON_REQUEST
 
 FEWEST_SEEDS = 3

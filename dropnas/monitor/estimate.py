@@ -14,11 +14,11 @@ from statistics import median
 from typing import Any, Literal
 
 from dropnas.config import Machine
+from dropnas.data.dataset import FILE as DATASET
+from dropnas.errors import DropnasError
 from dropnas.monitor.finished import HOUR, Device, Finished, finished_runs, prepared_shape
 from dropnas.monitor.throughput import Measured, read_measured
 from dropnas.monitor.work import COSTLY, Shape, Work, declared_shape, work
-from dropnas.data.dataset import FILE as DATASET
-from dropnas.errors import DropnasError
 
 NEWEST = 8  # finished runs of a kind that count
 Basis = Literal["took", "equal runs", "same kind", "probe", "a moment", "unknown"]

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnas.monitor.work import COSTLY, Shape, Work, trained_images, work
 from dropnas.data.dataset import FILE, read_dataset
 from dropnas.errors import DropnasError
+from dropnas.monitor.work import COSTLY, Shape, Work, trained_images, work
 from dropnas.runs.store import MANIFEST, read_manifest
 
 HOUR = 3600.0  # seconds

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.config import Parameters
+from dropnas.errors import DropnasError
 from dropnas.monitor.budget import Reduction, reduced
 from dropnas.monitor.estimate import Known
 from dropnas.monitor.parameter_file import write_parameters
 from dropnas.monitor.throughput import add_measured
 from dropnas.monitor.totals import Hours, left, number
-from dropnas.errors import DropnasError
-from dropnas.pipeline.plan import make_plan
 from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
 
 
 def measure_plan(

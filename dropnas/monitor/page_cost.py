@@ -1,25 +1,17 @@
-"""The device-hours of a plan's targets, as the verb `plan` tells them."""
+"""The device-hours of a plan's targets for the report page, the same as the verb `plan` shows."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.config import Machine, parse
-from dropnas.monitor.estimate import Known, read_known
-from dropnas.monitor.totals import Cost, target_costs, whole_cost
+from dropnas.config import Machine
 from dropnas.errors import DropnasError
+from dropnas.monitor.estimate import Known, read_known
+from dropnas.monitor.totals import target_costs, whole_cost
+from dropnas.parsing import parse
+from dropnas.report.page.device_hours import PageCost
 from dropnas.report.page.planned import Content
-
-
-@dataclass(frozen=True)
-class PageCost:
-    """What the targets and the whole take in device-hours, and what that rests on."""
-
-    targets: dict[str, Cost]
-    whole: Cost | None
-    note: str
 
 
 def page_cost(content: Content, root: Path) -> PageCost:

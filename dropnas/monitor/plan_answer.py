@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.config import read_parameters
-from dropnas.monitor.measure_and_fit import fit, measure_plan
-from dropnas.monitor.estimate import read_known
 from dropnas.monitor.cost_notes import Prices, notes
+from dropnas.monitor.estimate import read_known
+from dropnas.monitor.measure_and_fit import fit, measure_plan
+from dropnas.monitor.plan_view import describe_runs, print_plan, print_runs
 from dropnas.monitor.totals import target_costs, whole_cost
 from dropnas.pipeline.plan import make_plan
-from dropnas.monitor.plan_view import describe_runs, print_plan, print_runs
 
 
 @dataclass(frozen=True)

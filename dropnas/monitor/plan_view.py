@@ -18,7 +18,6 @@ from rich.text import Text
 from dropnas.monitor.totals import Cost
 from dropnas.pipeline.plan import Plan
 from dropnas.runs.identity import resolved
-from dropnas.runs.lease import holder
 from dropnas.runs.store import Store
 
 STAGES_SHOWN = {"search": "searches", "retrain": "retrainings", "transfer": "transfers"}
@@ -53,18 +52,11 @@ def describe_runs(plan: Plan, root: Path) -> list[dict[str, Any]]:
             "folder": str(run.folder),
             "inputs": [source.id for source in run.inputs],
             "used_by": users[run.id],
-            "state": state(store, run.id, root / run.folder),
+            "state": store.state(run.id, root / run.folder),
             "config": resolved(run.config),
         }
         for run in plan.runs.values()
     ]
-
-
-def state(store: Store, identity: str, folder: Path) -> str:
-    """`done`, `running` or `missing`."""
-    if store.is_published(folder):
-        return "done"
-    return "running" if holder(store.scratch(identity)) else "missing"
 
 
 def print_plan(

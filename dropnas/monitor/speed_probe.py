@@ -22,10 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropnas.config import Machine, parse
-from dropnas.monitor.finished import device_of
-from dropnas.monitor.throughput import Measured
-from dropnas.monitor.work import Kind, Shape, Work
+from dropnas.config import Machine
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
 from dropnas.data.imagenet import ImageSource
@@ -33,13 +30,17 @@ from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
 from dropnas.machine.devices import claimed
+from dropnas.monitor.finished import device_of
+from dropnas.monitor.throughput import Measured
+from dropnas.monitor.work import Kind, Shape, Work
+from dropnas.parsing import parse
+from dropnas.pipeline.stages import STAGES
 from dropnas.runs.environment import environment
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.stage import new_group
 from dropnas.search.strategy import make_strategy
 from dropnas.space.published import load_genotype
 from dropnas.space.spaces import find_space
-from dropnas.pipeline.stages import STAGES
 from dropnas.training import determinism, precision
 from dropnas.training.graphs import recorder_for
 from dropnas.training.ranks import SINGLE

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dropnas.errors import DropnasError
 from dropnas.monitor.finished import Device
 from dropnas.monitor.work import Kind
-from dropnas.errors import DropnasError
 from dropnas.runs.files import read_json, write_json
 from dropnas.runs.identity import canonical_json
 

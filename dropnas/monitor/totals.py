@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dropnas.monitor.estimate import Estimate
 from dropnas.evaluate.config import RetrainConfig
+from dropnas.monitor.estimate import Estimate
 from dropnas.runs.identity import resolved
 from dropnas.search.config import SearchConfig
 

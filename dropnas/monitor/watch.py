@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dropnas.config import Machine, parse
+from dropnas.config import Machine
+from dropnas.errors import DropnasError
 from dropnas.monitor.estimate import Estimate, Known, read_known
 from dropnas.monitor.pace import HOUR, Rate, hours_to_go, rate
 from dropnas.monitor.work import COSTLY
-from dropnas.errors import DropnasError
-from dropnas.monitor.plan_view import state
+from dropnas.parsing import parse
 from dropnas.runs.attempts import read as read_attempts
 from dropnas.runs.store import Store
 
@@ -138,7 +138,7 @@ class Watch:
         )
 
     def _state(self, run: dict[str, Any]) -> str:
-        return "done" if run["id"] in self._done else state(self.store, run["id"], self.root / run["folder"])
+        return "done" if run["id"] in self._done else self.store.state(run["id"], self.root / run["folder"])
 
     def _left(self, run: dict[str, Any]) -> float | None:
         """Device-hours of a training that is not done; None of others, and where they are unknown."""

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from dropnas.monitor.pace import HOUR
 from dropnas.monitor.totals import number
-from dropnas.monitor.work import COSTLY
 from dropnas.monitor.watch import Failed, Running, Snapshot, Watch
+from dropnas.monitor.work import COSTLY
 
 PERIOD = 2.0  # seconds between two looks
 BAR = 30  # columns

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dropnas.pipeline.stages import STAGES
 from dropnas.runs.identity import canonical_json, resolved
 from dropnas.search.config import PRESETS
-from dropnas.pipeline.stages import STAGES
 
 COSTLY = ("search", "retrain", "transfer")  # everything else takes moments beside them
 COSTLESS = {  # settings that do not change how long an epoch takes, or hardly

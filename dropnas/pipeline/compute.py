@@ -15,17 +15,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dropnas.config import parse
 from dropnas.errors import DropnasError
+from dropnas.parsing import parse
 from dropnas.pipeline.failures import Failures
+from dropnas.pipeline.freeze import FROZEN
+from dropnas.pipeline.stages import STAGES, common, entry
 from dropnas.runs.attempts import Attempts
 from dropnas.runs.environment import environment
 from dropnas.runs.files import read_json, sha256, write_text
-from dropnas.pipeline.freeze import FROZEN
 from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import MANIFEST, Store
 from dropnas.sharing.pull import require_heavy
-from dropnas.pipeline.stages import STAGES, common, entry
 from dropnas.training.signals import EXIT_STOPPED
 from dropnas.workspace import Workspace, unseen
 

@@ -9,8 +9,8 @@ from dropnas.data.config import DatasetConfig
 from dropnas.errors import DropnasError
 from dropnas.pipeline.experiments import dataset_name
 from dropnas.pipeline.freeze import spec
-from dropnas.runs.identity import Run
 from dropnas.pipeline.stages import code_of
+from dropnas.runs.identity import Run
 
 DEFAULT = Path("params/paper.yaml")
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.pipeline.compute import LeasedRun, RunGroup, common_part, compute_beside
-from dropnas.config import Machine, parse
+from dropnas.config import Machine
 from dropnas.errors import DropnasError
+from dropnas.parsing import parse
+from dropnas.pipeline.compute import LeasedRun, RunGroup, common_part, compute_beside
 from dropnas.pipeline.failures import Failures
+from dropnas.pipeline.freeze import check
 from dropnas.runs.attempts import Attempts
 from dropnas.runs.files import read_json
-from dropnas.pipeline.freeze import check
 from dropnas.runs.identity import id_of, resolved
 from dropnas.runs.lease import lease_now
 from dropnas.runs.store import Store

@@ -10,14 +10,14 @@ from typing import Any
 from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantConfig
 from dropnas.config import Method, Parameters, slug
 from dropnas.data.config import DatasetConfig
-from dropnas.pipeline.effective_options import derive_config, preset_options
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
+from dropnas.pipeline.effective_options import derive_config, preset_options
+from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.search.config import PRESETS, SampleConfig, Scalar, SearchConfig
 from dropnas.space.names import ZERO
 from dropnas.space.published import Published
 from dropnas.space.spaces import ORIGINAL
-from dropnas.pipeline.stages import code_of
 
 DROPNAS = Method("DropNAS", "dropnas")
 ONE_LEVEL_DARTS = Method("one-level DARTS", "one-level-darts")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from dropnas.config import Method
 from dropnas.pipeline.experiments import DROPNAS, EXTREMES, ONE_LEVEL_DARTS, Experiments, at_rates
-from dropnas.runs.identity import Run
 from dropnas.report.config import FigureConfig, FigureName, Series
+from dropnas.runs.identity import Run
 
 EDGES = ((0, 2), (4, 5))  # of Figure 5: (predecessor, node), the first and the last edge of a cell
 

@@ -17,12 +17,12 @@ import yaml
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.plan import Job, Plan, jobs, make_plan, waiting
+from dropnas.pipeline.stages import STAGES, references
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, write_json, write_text
 from dropnas.runs.fingerprint import PACKAGE, closure, module_file
 from dropnas.runs.identity import ID_DIGITS, Run, canonical_json, resolved
 from dropnas.runs.store import Store
-from dropnas.pipeline.stages import STAGES, references
 
 FROZEN, PLAN = "frozen.json", "plan.json"
 PARTS = {"profile", "description", "reproduction", "machine", "jobs", "folders", "on_request", "runs"}  # that are read

@@ -1,8 +1,8 @@
 """The peers of Tables 1-3: published architectures, trained under this protocol where somebody asks for them."""
 
 from dropnas.pipeline.experiments import Experiments
-from dropnas.runs.identity import Run
 from dropnas.report.config import PeerEntry, PeersConfig, PeersName
+from dropnas.runs.identity import Run
 from dropnas.space.published import Published, published
 
 ROLE = {"table1_peers": "cifar10", "table2_peers": "cifar100", "table3_peers": "imagenet"}

@@ -1,7 +1,8 @@
 """The paper as runs: tables and figures -> experiments -> runs.
 
-Pure and fast, and without torch. Which experiments stand behind a table or figure is said in `dropnas.paper`; here they
-are put together, and into jobs. Snakemake, the tables, the cost and `verify` all read the same plan.
+Pure and fast, and without torch. Which experiments stand behind a table or figure is said in `table_experiments`,
+`peer_experiments` and `figure_experiments`; here they are put together, and into jobs. Snakemake, the tables, the cost
+and `verify` all read the same plan.
 """
 
 from collections import defaultdict
@@ -13,10 +14,10 @@ from dropnas.config import ROLES, Parameters
 from dropnas.pipeline.experiments import Experiments
 from dropnas.pipeline.figure_experiments import figure
 from dropnas.pipeline.peer_experiments import peers
-from dropnas.pipeline.table_experiments import table
-from dropnas.runs.identity import Run, canonical_json, resolved
-from dropnas.report.config import FigureName, PeersName, TableName
 from dropnas.pipeline.stages import STAGES, common
+from dropnas.pipeline.table_experiments import table
+from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.runs.identity import Run, canonical_json, resolved
 
 ARCHITECTURES = "architectures"
 BRIEF = 100  # runs of a moment each that share one process

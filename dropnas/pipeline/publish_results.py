@@ -6,19 +6,25 @@ A copy that is refreshed after each start, never a target: what is up to date is
 from pathlib import Path
 from typing import Any, get_args
 
-from dropnas.runs.files import read_json, write_text
-from dropnas.runs.store import Store
 from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.report.page.device_hours import CostOf
 from dropnas.report.page.write import write_page
 from dropnas.report.publish import refresh, refresh_figures
 from dropnas.report.terminal import summary
+from dropnas.runs.files import read_json, write_text
+from dropnas.runs.store import Store
 
 COUNTS = "architectures"
 TABLES = (*get_args(TableName), *get_args(PeersName), COUNTS)
 
 
-def publish(plan_folder: Path, root: Path) -> str:
+def publish(plan_folder: Path, root: Path, cost_of: CostOf) -> str:
     """Copy the finished tables and figures of a frozen plan to `results/<profile>/` and make its report page there.
+
+    Args:
+        plan_folder: `plans/<id>`.
+        root: of the store.
+        cost_of: gives the device-hours of a plan, for the page.
 
     Returns:
         The tables in short, where they are, and which are not finished.
@@ -31,7 +37,7 @@ def publish(plan_folder: Path, root: Path) -> str:
     try:
         told = copy_finished(plan, plan_folder, Store(root))
     finally:
-        page, _ = write_page(plan, root, None, plan_folder)
+        page, _ = write_page(plan, root, None, plan_folder, cost_of)
     return f"{told}\nThe page: {page}"
 
 

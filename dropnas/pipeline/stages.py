@@ -9,8 +9,8 @@ from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantCo
 from dropnas.data.config import PREPARATION, DatasetConfig
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig, RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
-from dropnas.runs.fingerprint import fingerprint
 from dropnas.report.config import FigureConfig, PeersConfig, TableConfig
+from dropnas.runs.fingerprint import fingerprint
 from dropnas.search.config import DeriveConfig, SampleConfig, SearchConfig
 
 
@@ -45,7 +45,7 @@ STAGES: dict[str, Stage] = {
     "select": Stage("dropnas.evaluate.select", SelectConfig, trains=False),
     "transfer": Stage("dropnas.evaluate.transfer", TransferConfig, trains=True, reads_heavy=("data",)),
     "variant": Stage("dropnas.analysis.variant", VariantConfig, trains=False),
-    "clusters": Stage("dropnas.analysis.clusters", ClustersConfig, trains=True, reads_heavy=("data", "search")),
+    "clusters": Stage("dropnas.search.feature_clusters", ClustersConfig, trains=True, reads_heavy=("data", "search")),
     "correlation": Stage("dropnas.analysis.correlation", CorrelationConfig, trains=False),
     "architectures": Stage("dropnas.evaluate.architectures", ArchitecturesConfig, trains=False),
     "table": Stage("dropnas.report.table_stage", TableConfig, trains=False),

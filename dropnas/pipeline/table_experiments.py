@@ -13,8 +13,8 @@ from dropnas.pipeline.experiments import (
     Experiments,
     at_rates,
 )
-from dropnas.runs.identity import Run
 from dropnas.report.config import Entry, TableConfig, TableName
+from dropnas.runs.identity import Run
 
 
 @dataclass(frozen=True)

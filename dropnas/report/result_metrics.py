@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dropnas.runs.files import read_json
 from dropnas.report.model import Line
+from dropnas.runs.files import read_json
 
 TABLE = "table.json"
 Metrics = dict[str, dict[str, dict[str, dict[str, float]]]]

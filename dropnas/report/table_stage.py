@@ -8,6 +8,7 @@ identical runs give byte-identical tables.
 from collections.abc import Sequence
 from pathlib import Path
 
+from dropnas.analysis.finished_runs import read_run
 from dropnas.report.build import build
 from dropnas.report.config import TableConfig
 from dropnas.report.grid import frame
@@ -15,7 +16,6 @@ from dropnas.report.render_csv import tidy_csv
 from dropnas.report.render_json import table_json
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown
-from dropnas.analysis.finished_runs import read_run
 from dropnas.workspace import Workspace
 
 

@@ -30,7 +30,7 @@ from dropnas.runs.identity import changed_defaults, hashed
 
 PACKAGE = "dropnas"
 EXTENSION = "dropnas.extension"
-CONFIGURATION = re.compile(rf"{PACKAGE}\.(\w+\.config|precision)")
+CONFIGURATION = re.compile(rf"{PACKAGE}\.\w+\.config")
 DATA_SUFFIXES = (".yaml", ".json", ".csv")
 DYNAMIC = {"__import__", "exec", "eval", "compile"}
 

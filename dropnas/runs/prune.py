@@ -1,8 +1,8 @@
 """What no plan wants any more: runs, resume states, frozen starts. Shown first, removed only when asked to.
 
 Design choices:
-- A run is wanted if a plan of the parameter files that are named has it, on request or not. A resume state is wanted
-  while its run is and is not finished. A frozen start is wanted while its runs are those of one of the files.
+- A run is wanted if one of the given plans has it, on request or not. A resume state is wanted
+  while its run is and is not finished. A frozen start is wanted while its runs are those of one of the plans.
 - What somebody works on is never touched: each thing is moved away under its lease, then deleted. A prune that is
   killed leaves no half of a run under its name.
 - Only folders below runs/, scratch/ and plans/ with a name that this program gives; links on the way are refused.
@@ -13,13 +13,11 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.pipeline.plan import make_plan
 from dropnas.runs.files import read_json
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import holder, lease_if_free
@@ -48,13 +46,16 @@ class Unwanted:
     scratch: Path
 
 
-def unwanted(root: Path, parameters: Sequence[Path]) -> list[Unwanted]:
-    """What of a store the plans of these parameter files do not want; without what somebody works on.
+def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
+    """What of a store some plans do not want; without what somebody works on.
+
+    Args:
+        root: of the store.
+        plans: the runs of each by their ids.
 
     Raises:
-        DropnasError: a file is no parameter file, or the way to something is a link.
+        DropnasError: the way to something is a link.
     """
-    plans = [make_plan(read_parameters(file)).runs for file in parameters]
     runs = {id_: run for plan in plans for id_, run in plan.items()}
     found = [*_scratch(Store(root), runs), *_runs(root, runs), *_plans(root, [set(plan) for plan in plans])]
     return [one for one in found if not holder(one.scratch)]

@@ -13,6 +13,7 @@ from typing import Any
 
 from dropnas.errors import DropnasError
 from dropnas.runs.files import checksums, read_json, sha256, write_json
+from dropnas.runs.lease import holder
 from dropnas.runs.parts import MARK, left_out
 
 MANIFEST, RECEIPT = "manifest.json", "run.json"
@@ -36,6 +37,12 @@ class Store:
         """
         _refuse_link(folder)
         return (folder / MANIFEST).is_file()
+
+    def state(self, identity: str, folder: Path) -> str:
+        """How far a run is: `done`, `running` or `missing`."""
+        if self.is_published(folder):
+            return "done"
+        return "running" if holder(self.scratch(identity)) else "missing"
 
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
         """Give a finished folder its final name: checksums first, then one rename, then the receipt."""

@@ -16,23 +16,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dropnas.analysis.clusters import Gram
 from dropnas.data import arrays, augment
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas, mixtures
 from dropnas.search.config import SearchConfig
-from dropnas.search.derive import read_alphas
 from dropnas.search.supernet import Supernet
+from dropnas.space.derivation import read_alphas
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import SearchSpace, find_space
 from dropnas.training.seeding import generator
 
 BATCH = 100  # images; on the first cell of the paper's supernet their features take 92 MB in double precision
-Gram = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

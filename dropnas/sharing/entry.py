@@ -9,8 +9,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dropnas.config import parse
 from dropnas.errors import DropnasError
+from dropnas.parsing import parse
 from dropnas.runs.files import read_json
 from dropnas.runs.parts import is_heavy
 

@@ -22,20 +22,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dropnas.pipeline.adoption.small_cases import Case, cases
-from dropnas.pipeline.adoption.trial import Code, difference
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
+from dropnas.pipeline.adoption.small_cases import Case, cases
+from dropnas.pipeline.adoption.trial import Code, difference
 from dropnas.pipeline.execute import execute, read_spec
+from dropnas.pipeline.freeze import check, freeze
 from dropnas.pipeline.plan import depths, make_plan
+from dropnas.pipeline.stages import STAGES
 from dropnas.runs.files import read_json, sha256, write_json
 from dropnas.runs.fingerprint import PACKAGE
-from dropnas.pipeline.freeze import check, freeze
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease_if_free
 from dropnas.runs.store import MANIFEST, RECEIPT, Store, read_manifest
 from dropnas.runs.verify import published
-from dropnas.pipeline.stages import STAGES
 
 Tell = Callable[[str], None]
 
@@ -183,7 +183,7 @@ def _old_source(old: Finished, root: Path) -> Iterator[Path]:
 
 def _check_out(commit: str, place: Path) -> None:
     """The package as it was at a commit of the checkout that this code lies in."""
-    checkout = Path(__file__).parents[2]
+    checkout = Path(__file__).parents[3]
     archive = subprocess.run(
         ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE], capture_output=True, check=False
     )

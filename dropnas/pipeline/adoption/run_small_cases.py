@@ -1,14 +1,14 @@
 """A script of its own: runs a stage on small cases with the code that PYTHONPATH names, be it old or new.
 
-Started as `python probe.py CASES`, never imported. It uses only what every state of the code has: the stages, their
-configurations, the workspace. Before it computes it proves that the code is the one that is asked for.
+Started as `python run_small_cases.py CASES`, never imported. It uses only what every state of the code has: the stages,
+their configurations, the workspace. Before it computes it proves that the code is the one that is asked for.
 """
 
 import json
 import sys
 from pathlib import Path
 
-from dropnas.config import parse
+from dropnas.parsing import parse
 from dropnas.pipeline.stages import STAGES, code_of, entry
 from dropnas.workspace import Workspace
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.pipeline.adoption.small_cases import DATA, Case, describe
 from dropnas.errors import DropnasError
+from dropnas.pipeline.adoption.small_cases import DATA, Case, describe
 from dropnas.runs.files import checksums, write_json
 
-PROBE = Path(__file__).with_name("probe.py")
+PROBE = Path(__file__).with_name("run_small_cases.py")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
 from dropnas.report.figures.cell_layout import FONT_SIZE, Arrow, Layout, Node, lay_out
-from dropnas.report.figures.sheet import FOOT, INK, LETTERS, sheet
 from dropnas.report.figures.series import Drawn
+from dropnas.report.figures.sheet import FOOT, INK, LETTERS, sheet
 from dropnas.space.genotype import Genotype, read_genotype
 from dropnas.space.names import INPUTS
 

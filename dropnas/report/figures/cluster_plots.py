@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from dropnas.analysis.finished_runs import require_stage
 from dropnas.analysis.summary import mean, sample_deviation
 from dropnas.report.figures.labels import label_points, shorter
-from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
 from dropnas.report.figures.reading import ClustersCell, read_clusters
 from dropnas.report.figures.series import Drawn
-from dropnas.analysis.finished_runs import require_stage
+from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
 
 PLACES = ("first", "last")
 MARKERS = "os^Dvp"

@@ -11,11 +11,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dropnas.analysis.finished_runs import require_stage
 from dropnas.report.figures.labels import label_points, shorter
-from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
 from dropnas.report.figures.reading import read_correlation
 from dropnas.report.figures.series import Drawn
-from dropnas.analysis.finished_runs import require_stage
+from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
 from dropnas.space.names import PARAMETERISED
 
 WIDTH, HEIGHT = 4.2, 5.2  # inches; the width is that of one panel

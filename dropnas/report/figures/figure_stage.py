@@ -11,32 +11,34 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from dropnas.analysis.finished_runs import distinct, read_run
 from dropnas.report.config import FigureConfig, FigureName
-from dropnas.report.figures import courses, rates
-from dropnas.report.figures import cell_drawings as cells
-from dropnas.report.figures import cluster_plots as clusters
-from dropnas.report.figures import correlation_plots as correlation
-from dropnas.report.figures.sheet import SUFFIXES, footer, save, style
+from dropnas.report.figures import cell_drawings, cluster_plots, correlation_plots, courses, rates
 from dropnas.report.figures.reading import trainings_behind
 from dropnas.report.figures.series import Drawn, drawn, titles
-from dropnas.analysis.finished_runs import distinct, read_run
+from dropnas.report.figures.sheet import SUFFIXES, footer, save, style
 from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
 
 Gather = Callable[[Sequence[Drawn]], dict[str, Any]]
 Draw = Callable[[Mapping[str, Any], Mapping[str, str]], Figure]
+CLUSTERS = "Feature clusters of the operations on edge E(0,2), "
 MAKERS: dict[FigureName, tuple[Gather, Draw, str]] = {
-    "figure1": (clusters.panels, clusters.draw, "Feature clusters of the operations on edge E(0,2), one-level DARTS."),
+    "figure1": (cluster_plots.panels, cluster_plots.draw, f"{CLUSTERS}one-level DARTS."),
     "figure2": (
         rates.panels,
         rates.draw,
         "Impact of the drop path rate; mean and sample deviation over the trainings.",
     ),
-    "figure3": (cells.panels, cells.draw, "The best cells found by DropNAS, each the best of n retrainings."),
-    "figure4": (clusters.panels, clusters.draw, "Feature clusters of the operations on edge E(0,2), DropNAS."),
+    "figure3": (
+        cell_drawings.panels,
+        cell_drawings.draw,
+        "The best cells found by DropNAS, each the best of n retrainings.",
+    ),
+    "figure4": (cluster_plots.panels, cluster_plots.draw, f"{CLUSTERS}DropNAS."),
     "figure5": (
-        correlation.panels,
-        correlation.draw,
+        correlation_plots.panels,
+        correlation_plots.draw,
         "p of each operation on two edges, and the accuracy with it there; a training each.",
     ),
     "courses": (

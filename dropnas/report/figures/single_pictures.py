@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
+from dropnas.analysis.finished_runs import read_run
 from dropnas.errors import DropnasError
 from dropnas.report.figures.cell_drawings import draw_genotype
 from dropnas.report.figures.courses import draw_search, read_course
 from dropnas.report.figures.sheet import footer, require_format, save, style
-from dropnas.analysis.finished_runs import read_run
 from dropnas.space.published import load_genotype
 
 

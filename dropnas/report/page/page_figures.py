@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropnas.errors import DropnasError
-from dropnas.runs.files import read_json
 from dropnas.report.page.complete import FIGURE
 from dropnas.report.page.lines import title
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
+from dropnas.runs.files import read_json
 
 SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 5 MB
 CAPTIONS = {

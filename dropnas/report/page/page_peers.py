@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dropnas.config import parse
-from dropnas.evaluate.config import ArchitecturesConfig
+from dropnas.parsing import parse
 from dropnas.report.config import PeerEntry, PeersConfig
 from dropnas.report.count_texts import frame as counts_frame
 from dropnas.report.counts import read_counts
@@ -48,8 +47,8 @@ def page_counts(content: Content, found: Mapping[str, Found]) -> PageTable | Non
     one = next((one for one in found.values() if one.run.stage == ARCHITECTURES), None)
     if one is None or not one.counts:
         return None
-    config: ArchitecturesConfig = parse(ArchitecturesConfig, one.run.config, one.run.folder)
-    texts = counts_frame(list(read_counts(one.folder).values()), config.pool_norm)
+    pool_norm: bool = parse(bool, one.run.config.get("pool_norm"), one.run.folder)
+    texts = counts_frame(list(read_counts(one.folder).values()), pool_norm)
     return framed(ARCHITECTURES, texts, lambda row, column: f"run-{one.run.id}" if column in FROM_COUNTS else "")
 
 

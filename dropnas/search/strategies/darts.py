@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.training.config import Precision
 from dropnas.search.config import SECOND_ORDER, Scalar, SearchConfig
 from dropnas.search.state import SearchState, clipped
 from dropnas.search.strategies.hypergradient import VirtualStep, second_order
 from dropnas.search.strategy import Batch, Strategy
 from dropnas.space.spaces import SearchSpace
 from dropnas.training import precision
+from dropnas.training.config import Precision
 
 
 class Darts(Strategy):

@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropnas.config import read_parameters
-from dropnas.monitor.measure_and_fit import fit, hours_to_go
+from dropnas.errors import DropnasError
 from dropnas.monitor.budget import FEWEST_SEEDS, reduced, with_seeds
 from dropnas.monitor.estimate import Known, read_known
 from dropnas.monitor.finished import Device
+from dropnas.monitor.measure_and_fit import fit, hours_to_go
 from dropnas.monitor.parameter_file import write_parameters
 from dropnas.monitor.throughput import Measured, add_measured
 from dropnas.monitor.totals import Hours
 from dropnas.monitor.work import trained_images
-from dropnas.errors import DropnasError
-from dropnas.pipeline.plan import make_plan
 from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
 from tests.unit.monitor.stored import of_stage, publish, publish_data, took
 
 REPOSITORY = Path(__file__).parents[3]

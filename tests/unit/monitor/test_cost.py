@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropnas.config import Machine, read_parameters
+from dropnas.errors import DropnasError
 from dropnas.monitor.estimate import Estimate, read_known
 from dropnas.monitor.finished import Device
 from dropnas.monitor.power import STD_CIFAR10, detectable
@@ -19,9 +20,8 @@ from dropnas.monitor.speed_probe import extrapolated, measure
 from dropnas.monitor.throughput import FILE, Measured, add_measured, read_measured
 from dropnas.monitor.totals import Hours, authors_days, target_costs, whole_cost
 from dropnas.monitor.work import Shape, declared_shape, work
-from dropnas.errors import DropnasError
-from dropnas.pipeline.plan import make_plan
 from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
 from dropnas.runs.identity import Run, resolved
 from tests.unit.monitor.stored import GPU, of_stage, publish, publish_data, took
 

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropnas.pipeline.compute import PROGRESS
 from dropnas.config import read_parameters
-from dropnas.monitor.pace import PAUSE, hours_to_go, rate
 from dropnas.errors import DropnasError
-from dropnas.pipeline.execute import execute
-from dropnas.pipeline.plan import make_plan
-from dropnas.runs.files import write_json, write_text
-from dropnas.pipeline.freeze import plan_content, read_plan, spec
-from dropnas.runs.lease import lease
-from dropnas.runs.store import Store, read_manifest
+from dropnas.monitor.pace import PAUSE, hours_to_go, rate
 from dropnas.monitor.watch import Watch, failure
 from dropnas.monitor.watch_view import duration
+from dropnas.pipeline.compute import PROGRESS
+from dropnas.pipeline.execute import execute
+from dropnas.pipeline.freeze import plan_content, read_plan, spec
+from dropnas.pipeline.plan import make_plan
+from dropnas.runs.files import write_json, write_text
+from dropnas.runs.lease import lease
+from dropnas.runs.store import Store, read_manifest
 from tests.unit.monitor.stored import of_stage, publish, publish_data, took
 
 REPOSITORY = Path(__file__).parents[3]

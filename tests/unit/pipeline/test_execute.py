@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 import torch
 
-from dropnas.pipeline import execute as module
 from dropnas.config import Machine
 from dropnas.data.config import DatasetConfig
+from dropnas.pipeline import execute as module
 from dropnas.pipeline.execute import execute
 from dropnas.pipeline.freeze import spec
+from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease
 from dropnas.runs.store import Store, read_manifest
 from dropnas.search.config import SearchConfig
-from dropnas.pipeline.stages import code_of
 
 DATA = DatasetConfig(name="digits", source="bundled", train_images=48, test_images=20)
 SEARCH = SearchConfig(

@@ -22,7 +22,7 @@ GENOTYPE = {
 
 @dataclass
 class Runs:
-    """Writes run folders as the stages and the provenance do, below one root."""
+    """Writes run folders as the stages and the store do, below one root."""
 
     root: Path
     device: str = "Imaginary GPU"

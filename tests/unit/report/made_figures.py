@@ -33,7 +33,7 @@ class Case:
 
 
 class Store:
-    """Writes run folders as the stages and the provenance do."""
+    """Writes run folders as the stages and the store do."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.draws = root, np.random.default_rng(0)

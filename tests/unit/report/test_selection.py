@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dropnas.errors import DropnasError
 from dropnas.analysis.finished_runs import HeldOut, Training, read_run, read_training
+from dropnas.errors import DropnasError
 from dropnas.report.selection import selection
 from tests.unit.report.conftest import Runs
 

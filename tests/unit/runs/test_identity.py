@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from dropnas.data.config import DatasetConfig
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
+from dropnas.pipeline.stages import STAGES
 from dropnas.runs.identity import Run, canonical_json, defaults, hashed, left_out, recorded, resolved
 from dropnas.search.config import PRESETS, STRATEGIES, DropoutOptions, SearchConfig
-from dropnas.pipeline.stages import STAGES
 
 MODULES = {stage.config.__module__ for stage in STAGES.values()}
 CONFIGURATIONS = [
@@ -50,7 +50,7 @@ def test_a_changed_default_changes_the_runs_that_rely_on_it(monkeypatch):
 
 @pytest.mark.parametrize("kind", CONFIGURATIONS, ids=lambda kind: kind.__name__)
 def test_every_default_is_on_record(kind):
-    """A new option needs its line in dropnas/provenance/defaults.yaml, so that a later change of its default counts."""
+    """A new option needs its line in dropnas/runs/defaults.yaml, so that a later change of its default counts."""
     assert set(recorded().get(kind.__name__, {})) == set(defaults(kind))
 
 

@@ -18,10 +18,11 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_samples
 
-from dropnas.search import features
-from dropnas.analysis.clusters import clusters, coordinates, plane, run
+from dropnas.analysis.clusters import clusters, coordinates, plane
 from dropnas.analysis.config import ClustersConfig
 from dropnas.errors import DropnasError
+from dropnas.search import features
+from dropnas.search.feature_clusters import run
 from dropnas.search.supernet import Supernet
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import SearchSpace, edges, find_space
