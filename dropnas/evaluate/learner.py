@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dropnas.evaluate.stack import EvaluationNetwork, Forward
-from dropnas.precision import Precision
 from dropnas.training.at_once import AtOnce
+from dropnas.training.config import Precision
 from dropnas.training.metrics import Row
 from dropnas.training.optimisers import SGD
 from dropnas.training.ranks import SINGLE, Ranks

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dropnas.precision import Precision
 from dropnas.search.config import SECOND_ORDER, Scalar, SearchConfig
 from dropnas.search.options import with_options
 from dropnas.search.state import SearchState
@@ -23,6 +22,7 @@ from dropnas.search.strategies.two_level import TwoLevel
 from dropnas.search.strategy import Batch
 from dropnas.space.spaces import SearchSpace
 from dropnas.training import precision
+from dropnas.training.config import Precision
 
 
 @dataclass(frozen=True)

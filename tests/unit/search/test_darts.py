@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.plan import make_plan
+from dropnas.pipeline.plan import make_plan
 from dropnas.search.architecture import Alphas, mixtures
 from dropnas.search.config import FIRST_ORDER, SECOND_ORDER, SearchConfig
 from dropnas.search.seed_group import SeedGroup
