@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import gpu
 from benchmarks._results import FAILED, has_failed, one_line, write_results
 from dropnas.errors import DropnasError
-from dropnas.provenance.environment import device_name
+from dropnas.runs.environment import device_name
 
 HERE = Path(__file__).parent
 OPTIONS = ("only", "tiny")  # of some benchmarks

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dropnas.provenance.files import write_text
+from dropnas.runs.files import write_text
 
 FAILED, LEFT_OUT = "failed", "left out"  # keys under which a piece says why nothing was measured in it
 ONLY_GPU = {LEFT_OUT: "only a GPU runs the Triton kernels"}

@@ -13,9 +13,9 @@ from benchmarks._launches import launches
 from benchmarks._limits import until_done
 from benchmarks._pieces import forget
 from benchmarks._profile import peak_memory, reset_peak
-from dropnas.precision import Precision
 from dropnas.search.config import SearchConfig
 from dropnas.training import precision
+from dropnas.training.config import Precision
 
 Way = Literal["plain", "single", "grouped", "grouped, torch's kernels"]
 

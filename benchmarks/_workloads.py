@@ -20,7 +20,6 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.extension import load
-from dropnas.precision import Precision
 from dropnas.search.architecture import Alphas, Mixture
 from dropnas.search.config import BACKENDS, SearchConfig
 from dropnas.search.engine.cell import Backend
@@ -32,6 +31,7 @@ from dropnas.search.supernet import Supernet
 from dropnas.space.genotype import Genotype, read_genotype
 from dropnas.space.spaces import ORIGINAL, SearchSpace
 from dropnas.training import precision
+from dropnas.training.config import Precision
 from dropnas.training.graphs import recorder_for
 from dropnas.training.seeding import generator
 

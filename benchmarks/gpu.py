@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks._results import FAILED, has_failed, write_results
 from benchmarks._summary import Outcome, summary
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import read_json, write_text
+from dropnas.runs.files import read_json, write_text
 
 PROJECT = Path(__file__).parents[1]
 DEFAULT, SUMMARY = "results/benchmarks/gpu-%Y-%m-%d-%H%M", "summary.txt"

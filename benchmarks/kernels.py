@@ -16,10 +16,10 @@ from benchmarks._workloads import maps_of_type, on_meta, search_on_meta
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.retrain import TEST_BATCH
-from dropnas.precision import Precision
 from dropnas.search.config import SearchConfig
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism
+from dropnas.training.config import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")  # tf32 moves what fp32 does
 LARGEST = 12  # operations that are listed

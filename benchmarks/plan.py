@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 started = time.perf_counter()
 from dropnas.config import read_parameters
-from dropnas.plan import make_plan
+from dropnas.pipeline.plan import make_plan
 imported = time.perf_counter()
 for _ in range(2):
     begun = time.perf_counter()

@@ -25,13 +25,13 @@ from benchmarks._workloads import PLAIN as PLAIN_SEARCH
 from benchmarks._workloads import stage_search
 from dropnas.analysis.correlation import spearman
 from dropnas.data.arrays import ImageArrays
-from dropnas.precision import Precision
-from dropnas.search import derive
 from dropnas.search.config import DeriveConfig, SearchConfig
 from dropnas.search.state import Matrices
+from dropnas.space import derivation
 from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism, precision
+from dropnas.training.config import Precision
 
 
 @dataclass(frozen=True)
@@ -156,12 +156,12 @@ def _rows(ours: Epoch, theirs: Epoch) -> list[tuple[list[float], list[float]]]:
 
 
 def _best(alphas: Sequence[float]) -> str:
-    return derive.best_operation(ORIGINAL.operations, alphas, DeriveConfig())[1]
+    return derivation.best_operation(ORIGINAL.operations, alphas, DeriveConfig())[1]
 
 
 def _genotype(found: Epoch) -> set[tuple[str, int, str, int]]:
     """Its edges: kind, node, operation, predecessor."""
-    genotype = derive.genotype(ORIGINAL.operations, found.after["normal"], found.after["reduce"], DeriveConfig())
+    genotype = derivation.genotype(ORIGINAL.operations, found.after["normal"], found.after["reduce"], DeriveConfig())
     return {
         (kind, place // EDGES_PER_NODE, operation, predecessor)
         for kind, edges in (("normal", genotype.normal), ("reduce", genotype.reduce))

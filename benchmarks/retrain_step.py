@@ -28,11 +28,11 @@ from benchmarks._workloads import CLASSES, Training, dropnas_c10, noise
 from dropnas.data import augment, autoaugment
 from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
-from dropnas.evaluate.cifar import CifarNetwork
+from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
-from dropnas.precision import Precision
 from dropnas.training import determinism, precision
+from dropnas.training.config import Precision
 from dropnas.training.initialisation import initialise
 from dropnas.training.seeding import generator
 

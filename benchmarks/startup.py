@@ -22,11 +22,11 @@ import yaml
 from benchmarks._interleaved import Way, in_turns, spread
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.execute import execute
-from dropnas.plan import ancestors, make_plan
-from dropnas.provenance.files import read_json
-from dropnas.provenance.freeze import freeze
-from dropnas.provenance.identity import Run
+from dropnas.pipeline.execute import execute
+from dropnas.pipeline.freeze import freeze
+from dropnas.pipeline.plan import ancestors, make_plan
+from dropnas.runs.files import read_json
+from dropnas.runs.identity import Run
 
 PARAMETERS = Path(__file__).with_suffix(".yaml")
 STAGES = ("search", "retrain", "transfer")

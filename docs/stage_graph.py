@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from dropnas.config import read_parameters
-from dropnas.plan import Plan, make_plan
+from dropnas.pipeline.plan import Plan, make_plan
 
 README = Path("README.md")
 BEGIN, END = "<!-- stages: made by `make docs` -->\n", "<!-- end of stages -->\n"

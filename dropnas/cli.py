@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -30,10 +30,11 @@ ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as p
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
+GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
 
 
 def _stage(stage: str, specs: list[Path], root: Path) -> None:
-    from dropnas.execute import execute, read_spec
+    from dropnas.pipeline.execute import execute, read_spec
 
     _finish(execute([read_spec(path, stage) for path in specs], root, _print))
 
@@ -43,7 +44,7 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.training.signals import obey
 
     warned = obey()
-    from dropnas.execute import execute, read_spec
+    from dropnas.pipeline.execute import execute, read_spec
 
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
@@ -96,7 +97,7 @@ def transfer(
 ) -> None:
     """Train genotypes on ImageNet, with --processes on several GPUs."""
     if processes > 1:
-        from dropnas.execute import read_spec
+        from dropnas.pipeline.execute import read_spec
         from dropnas.training.launch import together
 
         for path in specs:  # a wrong one is told once, not by each process
@@ -175,8 +176,8 @@ def data(
 
         print(source_checksum(checksum))
         return
-    from dropnas.execute import execute, read_spec
-    from dropnas.prepare import dataset_specs
+    from dropnas.pipeline.dataset_specs import dataset_specs
+    from dropnas.pipeline.execute import execute, read_spec
 
     files = [Path(name) for name in names or [] if name.endswith(".json")]
     plain = [name for name in names or [] if not name.endswith(".json")]
@@ -188,7 +189,7 @@ def data(
 
 @app.command(rich_help_panel="Questions")
 def inspect(
-    genotype: Annotated[str, typer.Argument(help="Id of a published genotype, file, run folder, or JSON.")],
+    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
     network: Annotated[str, typer.Option(help="cifar10, cifar100 or imagenet.")] = "cifar10",
     pool_norm: Annotated[bool, typer.Option("--pool-norm/--no-pool-norm", help="Batch norm after pooling.")] = True,
     squeeze_excitation: Annotated[
@@ -210,13 +211,26 @@ def inspect(
 
 @app.command(rich_help_panel="Questions")
 def draw(
-    genotype: Annotated[str, typer.Argument(help="Id of a published genotype, file, run folder, or JSON.")],
+    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
     out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
 ) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
-    from dropnas.report.figures.asked import draw_cells
+    from dropnas.report.figures.single_pictures import draw_cells
 
     print(draw_cells(genotype, out))
+
+
+@app.command(rich_help_panel="Questions")
+def convert(
+    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
+    to: Annotated[Literal["json", "text"], typer.Option("--to", help="text: as DARTS' family prints it.")] = "json",
+) -> None:
+    """Print a genotype as JSON, or as the text that repositories of DARTS' family print."""
+    from dropnas.space.genotype_text import to_genotype_text
+    from dropnas.space.published import load_genotype
+
+    found = load_genotype(genotype)
+    print(json.dumps(found.to_json()) if to == "json" else to_genotype_text(found))
 
 
 @app.command(rich_help_panel="Questions")
@@ -225,7 +239,7 @@ def course(
     out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
 ) -> None:
     """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
-    from dropnas.report.figures.asked import draw_course
+    from dropnas.report.figures.single_pictures import draw_course
 
     print(draw_course(folder, out))
 
@@ -247,8 +261,8 @@ def plan(
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs: what is shared, done, running, missing, and what it costs."""
-    from dropnas.cost.answer import Question, answer
-    from dropnas.cost.notes import Prices
+    from dropnas.monitor.cost_notes import Prices
+    from dropnas.monitor.plan_answer import Question, answer
 
     prices = Prices(price, watts)
     answer(Question(parameters, root, as_json, each, everything, measure, device, prices, gpu_hours, out), _print)
@@ -262,9 +276,9 @@ def watch(
     root: Root = HERE,
 ) -> None:
     """Watch a plan's runs until all are done: running, done, waiting, failed, rate and time to go."""
-    from dropnas.provenance.freeze import read_plan
-    from dropnas.watch import Watch
-    from dropnas.watch_view import show
+    from dropnas.monitor.watch import Watch
+    from dropnas.monitor.watch_view import show
+    from dropnas.pipeline.freeze import read_plan
 
     show(Watch(read_plan(plan_source, root), root, targets or ()), once=once)
 
@@ -272,7 +286,7 @@ def watch(
 @app.command(rich_help_panel="Questions")
 def verify(root: Root = HERE) -> None:
     """Check every finished run: its files, its inputs, that all saw the same data; says which tables are tainted."""
-    from dropnas.provenance.verify import verify as verify_store
+    from dropnas.runs.verify import verify as verify_store
 
     if not root.is_dir():
         raise DropnasError("no such folder", where=root, remedy="name the folder that holds runs/")
@@ -296,10 +310,11 @@ def report(
     root: Root = HERE,
 ) -> None:
     """Make the report page of a plan from what is in the store now: one HTML file, at any moment."""
-    from dropnas.provenance.freeze import read_plan
+    from dropnas.monitor.page_cost import page_cost
+    from dropnas.pipeline.freeze import read_plan
     from dropnas.report.page.write import write_page
 
-    file, written = write_page(read_plan(plan_source, root), root, out, plan_source)
+    file, written = write_page(read_plan(plan_source, root), root, out, plan_source, page_cost)
     print(f"{file}{'' if written else ': nothing has changed'}")
 
 
@@ -310,9 +325,11 @@ def prune(
     root: Root = HERE,
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
-    from dropnas.provenance.prune import KINDS, remove, unwanted
+    from dropnas.config import read_parameters
+    from dropnas.pipeline.plan import make_plan
+    from dropnas.runs.prune import KINDS, remove, unwanted
 
-    found = unwanted(root, parameters)
+    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in parameters])
     for one in found:
         print(f"{one.kind:7} {one.size / 1e6:12,.1f} MB  {one.folder}")
     gone = remove(found, root) if yes else found
@@ -324,9 +341,10 @@ def prune(
 @app.command(rich_help_panel="Shared results")
 def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
     """Send finished runs to the DVC remote, also while the workflow goes on."""
+    from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.push import push as push_runs
 
-    done = push_runs(root, what or (), remote, _print)
+    done = push_runs(root, wanted(what or (), root), remote, _print)
     print(f"{done.sent} runs pushed, {done.there} were there, {done.light} hold only their light part here")
     _tell(done.problems)
 
@@ -339,9 +357,10 @@ def pull(
     root: Root = HERE,
 ) -> None:
     """Bring finished runs from the DVC remote, without weights and images; stages that read these bring them."""
+    from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.pull import pull as pull_runs
 
-    done = pull_runs(root, what or (), remote, _print, heavy=heavy)
+    done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
     print(f"{done.brought} runs pulled, {done.completed} completed, {done.here} were here")
     _tell(done.problems)
 
@@ -349,7 +368,7 @@ def pull(
 @app.command(rich_help_panel="Shared results")
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     """After a refactoring: carry finished trainings to their new identities, if a trial shows that no byte changed."""
-    from dropnas.adoption.adopt import adopt as adopt_runs
+    from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
 
     done = adopt_runs(parameters, root, _print)
     print(f"{done.adopted} runs adopted, {done.computed} computed, {len(done.refused)} refusals")
@@ -359,7 +378,7 @@ def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
 @app.command(rich_help_panel="The whole")
 def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     """Write a frozen start (plan, parameters, source) and print its folder."""
-    from dropnas.provenance.freeze import freeze as freeze_plan
+    from dropnas.pipeline.freeze import freeze as freeze_plan
 
     print(freeze_plan(parameters, root))
 
@@ -367,7 +386,7 @@ def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
 @app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(context: typer.Context, parameters: ParameterFile, root: Root = HERE) -> None:
     """Freeze the plan of a parameter file and run it with Snakemake; further options go to Snakemake."""
-    from dropnas.start import start
+    from dropnas.pipeline.start import start
 
     start(parameters, context.args, root)
 
@@ -378,9 +397,10 @@ def results(
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/ and show them in short."""
-    from dropnas.results import publish
+    from dropnas.monitor.page_cost import page_cost
+    from dropnas.pipeline.publish_results import publish
 
-    print(publish(root / plan_folder, root))
+    print(publish(root / plan_folder, root, page_cost))
 
 
 @app.command(rich_help_panel="The whole")

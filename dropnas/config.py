@@ -1,27 +1,25 @@
 """Reads a parameter file into frozen, typed configurations.
 
-A parameter file says what is run and how large; which runs that makes is `dropnas.plan`'s business. The types lie with
-their stages; here they are joined, read from YAML, and checked by pydantic: unknown keys, wrong types and values out
-of range are rejected with file and field. The JSON Schema in `workflow/schemas/` is made from the same types.
+A parameter file says what is run and how large; which runs that makes, `dropnas.pipeline.plan` decides. The types lie
+with their stages; here they are joined, read from YAML, and checked by pydantic: unknown keys, wrong types and values
+out of range are rejected with file and field. The JSON Schema in `workflow/schemas/` is made from the same types.
 """
 
-import dataclasses
-import json
 import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from dropnas.data.config import DatasetConfig
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
+from dropnas.parsing import parse
 from dropnas.report.config import FigureName, PeersName, TableName
 from dropnas.search.config import PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.spaces import SPACES
@@ -235,43 +233,6 @@ def _numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, item in items:
         yield from _numbers(item, f"{place}.{key}" if place else str(key))
-
-
-def parse(kind: Any, content: Any, where: object) -> Any:
-    """A typed configuration from plain values.
-
-    Raises:
-        DropnasError: names the first wrong field and says what it takes.
-    """
-    try:
-        return TypeAdapter(kind).validate_json(json.dumps(content, default=str), strict=True)
-    except ValidationError as error:
-        raise _first_error(error, kind, where) from error
-
-
-def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasError:
-    first, *others = error.errors()
-    path = ".".join(str(part) for part in first["loc"]) or "the file"
-    more = f" (and {len(others)} more)" if others else ""
-    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = _known_keys(kind, first["loc"][:-1])
-        close = get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
-        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=hint)
-    if first["type"] in ("missing", "missing_argument"):
-        return DropnasError(f"{path}: missing{more}", where=where, remedy="add it")
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return DropnasError(f"{path}: {message}, not {json.dumps(first['input'], default=str)[:80]}{more}", where=where)
-
-
-def _known_keys(kind: Any, path: tuple[Any, ...]) -> list[str]:
-    """Field names of the configuration that a path of keys leads to."""
-    for part in path:
-        if dataclasses.is_dataclass(kind):
-            kind = next((f.type for f in dataclasses.fields(kind) if f.name == part), None)
-        else:  # a mapping or a list: the type of its items
-            kind = next((a for a in getattr(kind, "__args__", ()) if dataclasses.is_dataclass(a)), None)
-    return [f.name for f in dataclasses.fields(kind)] if kind is not None and dataclasses.is_dataclass(kind) else []
 
 
 def _check(parameters: Parameters, file: Path) -> None:

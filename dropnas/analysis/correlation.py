@@ -16,9 +16,9 @@ from scipy.special import softmax
 from scipy.stats import norm, pearsonr, spearmanr
 
 from dropnas.analysis.config import CorrelationConfig
+from dropnas.analysis.finished_runs import read_run, read_training
 from dropnas.errors import DropnasError
-from dropnas.report.runs import read_run, read_training
-from dropnas.search.derive import read_alphas
+from dropnas.space.derivation import read_alphas
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype, read_genotype
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import edges

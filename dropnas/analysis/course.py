@@ -13,13 +13,20 @@ from numpy.typing import NDArray
 from scipy.special import entr, softmax
 
 from dropnas.analysis.naming import numbered
-from dropnas.search.config import DeriveConfig
-from dropnas.search.derive import Matrix, genotype
+from dropnas.space.derivation import Matrix, genotype
 from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
 from dropnas.space.names import SKIP
 
 KINDS = ("normal", "reduce")
 Epoch = tuple[Matrix, Matrix]  # the alphas of the normal and of the reduction cell
+
+
+@dataclass(frozen=True)
+class ByAlpha:
+    """The rule by which genotypes are derived here: by the raw alpha, equal operations one by one."""
+
+    score: str = "alpha"
+    skips: str = "separate"
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def course(operations: Sequence[str], epochs: Sequence[Epoch]) -> Course:
         operations: names in the order of the columns.
         epochs: the alphas of each epoch, 0 is the start, with a row for each edge.
     """
-    genotypes = [genotype(operations, *alphas, DeriveConfig(score="alpha", skips="separate")) for alphas in epochs]
+    genotypes = [genotype(operations, *alphas, ByAlpha()) for alphas in epochs]
     kinds = []
     for kind, name in enumerate(KINDS):
         p = softmax(np.array([alphas[kind] for alphas in epochs], dtype=np.float64), axis=-1)

@@ -6,7 +6,7 @@ Every default is the paper's value or, where the paper is silent, the release's 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 
 MemoryFormat = Literal["contiguous", "channels_last"]
 

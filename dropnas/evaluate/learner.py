@@ -16,8 +16,8 @@ from torch.nn import functional
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import MemoryFormat
 from dropnas.evaluate.stack import EvaluationNetwork, Forward, Outputs
-from dropnas.precision import Precision
 from dropnas.training.at_once import AtOnce
+from dropnas.training.config import Precision
 from dropnas.training.metrics import Row
 from dropnas.training.optimisers import SGD
 from dropnas.training.ranks import SINGLE, Ranks

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, get_type_hints
 
 from dropnas.errors import DropnasError
-from dropnas.evaluate.cifar import CifarNetwork
-from dropnas.evaluate.imagenet import ImageNetNetwork
+from dropnas.evaluate.cifar_network import CifarNetwork
+from dropnas.evaluate.imagenet_network import ImageNetNetwork
 from dropnas.space.genotype import Genotype
 
 Network = CifarNetwork | ImageNetNetwork

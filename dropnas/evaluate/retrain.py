@@ -21,7 +21,7 @@ from dropnas.data.batches import steps_per_epoch
 from dropnas.data.held_out import apart
 from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import drop_path_masks
-from dropnas.evaluate.cifar import CifarNetwork
+from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import Draws, augmented, draw
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary

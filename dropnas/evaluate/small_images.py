@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.evaluate.cells import Cell
-from dropnas.evaluate.cifar import CifarNetwork
+from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.stack import AuxiliaryTower, CellStack, Forward, Outputs
 from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity

@@ -24,7 +24,7 @@ from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, ba
 from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.config import TransferConfig
-from dropnas.evaluate.imagenet import ImageNetNetwork
+from dropnas.evaluate.imagenet_network import ImageNetNetwork
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
 from dropnas.evaluate.results import Shape, archive
 from dropnas.space.genotype import Genotype, read_genotype

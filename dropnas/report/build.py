@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dropnas.analysis.finished_runs import Run, Training, distinct, read_training, require_stage
 from dropnas.errors import DropnasError
 from dropnas.report.config import Entry, TableConfig
 from dropnas.report.measure import measure, selected
 from dropnas.report.model import Architecture, Cell, Row, Table
 from dropnas.report.notes import notes
 from dropnas.report.printed import Column, Layout, Printed, PrintedRow, layout
-from dropnas.report.runs import Run, Training, distinct, read_training, require_stage
 
 Place = Literal["rows", "columns"]
 METHOD_COLUMN = "error"  # of an entry in Tables 1-3, whose runs fill the whole row

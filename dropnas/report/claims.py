@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dropnas.analysis.claims import Decision, Outcome, all_lower, correlation_higher, negative
+from dropnas.analysis.claim_tests import Decision, Outcome, all_lower, correlation_higher, negative
 from dropnas.analysis.comparison import Sample, contrast, of_summary, printed_sample, sample
 from dropnas.analysis.verdict import LEVEL
 from dropnas.errors import DropnasError

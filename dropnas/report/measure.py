@@ -8,11 +8,11 @@ receipts' seconds differ from one execution to the next and a table of identical
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from dropnas.analysis.finished_runs import Errors, Run, Training
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.errors import DropnasError
 from dropnas.report.model import Line, Measurement
 from dropnas.report.printed import Column, Layout
-from dropnas.report.runs import Errors, Run, Training
 
 SECONDS_A_DAY = 86_400
 MILLION = 10**6

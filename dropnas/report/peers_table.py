@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dropnas.analysis.finished_runs import Training, distinct, read_run, read_training, require_stage
 from dropnas.analysis.summary import summarise
 from dropnas.errors import DropnasError
 from dropnas.report.config import PeersConfig
@@ -17,7 +18,6 @@ from dropnas.report.measure import MILLION, measure
 from dropnas.report.model import Cell, Line, Measurement, Row, Table
 from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow
 from dropnas.report.quoted import behind, quoted_layout
-from dropnas.report.runs import Training, distinct, read_run, read_training, require_stage
 from dropnas.space.published import published
 
 ERRORS = ("top1_error", "top5_error")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import read_json, write_bytes, write_text
 from dropnas.report.counts import COUNTS
-from dropnas.report.metrics import TABLE, metrics
+from dropnas.report.result_metrics import TABLE, metrics
+from dropnas.runs.files import read_json, write_bytes, write_text
 
 SUFFIXES = (".md", ".csv", ".tex")
 FIGURE = "figure.json"

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dropnas.analysis.comparison import contrast, of_summary
+from dropnas.analysis.finished_runs import HeldOut, Training
 from dropnas.analysis.summary import Summary, summarise
-from dropnas.report.runs import HeldOut, Training
 
 
 @dataclass(frozen=True)

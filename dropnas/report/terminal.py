@@ -15,10 +15,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dropnas.provenance.files import read_json
-from dropnas.report.metrics import TABLE
 from dropnas.report.model import Line
 from dropnas.report.printed import NOTHING, title
+from dropnas.report.result_metrics import TABLE
+from dropnas.runs.files import read_json
 
 WIDTH = 100
 NUMBERS = ("Ours, final epoch", "Ours, best on test", "Paper")

@@ -11,10 +11,10 @@ from torch.nn import functional
 from dropnas.data import augment
 from dropnas.data.arrays import ImageArrays
 from dropnas.errors import DropnasError
-from dropnas.precision import Precision
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.engine import Engine
 from dropnas.training import precision
+from dropnas.training.config import Precision
 from dropnas.training.precision import autocast
 
 IMAGES = 8  # of each seed

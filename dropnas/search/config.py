@@ -6,7 +6,7 @@ Every default is the paper's value or, where the paper is silent, the release's 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 
 Scalar = bool | int | float | str
 
@@ -62,6 +62,8 @@ STRATEGIES: dict[str, str] = {
     **dict.fromkeys(PRESETS, "dropnas.search.strategies.grouped_dropout:GroupedDropout"),
     **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
 }
+# What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
+AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {}
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
 Kernels = Literal["torch", "triton"]
 

@@ -1,34 +1,12 @@
-"""From alphas to a genotype (Section 2.1, the two steps at its end).
+"""The derive stage: the genotype of a search, by either score (Section 2.1; `dropnas.space.derivation` says how)."""
 
-Design choices: plain Python, since nothing here needs torch and a workflow derives in a moment. The score of an
-operation is its raw alpha, as released, or its probability p over all operations of the edge, as in the text; the
-genotype by either is written beside the other. Ties go to the lower index: of the operation, then of the predecessor.
-The two edges of a node are listed with the stronger one first, as the release lists them.
-"""
-
-import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from dropnas.errors import DropnasError
 from dropnas.search.config import DeriveConfig
-from dropnas.space.genotype import EDGES_PER_NODE, Genotype
-from dropnas.space.names import INPUTS, ZERO
-from dropnas.space.spaces import EDGES, NODES, edges
+from dropnas.space.derivation import genotype, is_same, read_alphas
 from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
-
-Matrix = Sequence[Sequence[float]]
-
-
-class Choice(NamedTuple):
-    """The best operation of an edge."""
-
-    score: float
-    operation: str
-    predecessor: int
 
 
 def run(config: DeriveConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -53,83 +31,3 @@ def run(config: DeriveConfig, inputs: Sequence[Path], out: Path, workspace: Work
     write_json(out / "genotype.json", found[config.score].to_json())
     write_json(out / "derivation.json", derivation)
     return {}
-
-
-def genotype(operations: Sequence[str], normal: Matrix, reduce: Matrix, config: DeriveConfig) -> Genotype:
-    """The genotype that alphas stand for.
-
-    Args:
-        operations: names in the order of the columns.
-        normal, reduce: alphas, a row for each edge (node, predecessor).
-    """
-    concat = tuple(range(INPUTS, INPUTS + NODES))
-    cells = [
-        [(choice.operation, choice.predecessor) for choice in derive_cell(operations, alphas, config)]
-        for alphas in (normal, reduce)
-    ]
-    return Genotype(tuple(cells[0]), concat, tuple(cells[1]), concat)
-
-
-def is_same(first: Genotype, second: Genotype) -> bool:
-    """Whether two derived genotypes are one architecture: the order of a node's two edges means nothing."""
-    return all(
-        sorted(ours[start : start + EDGES_PER_NODE]) == sorted(theirs[start : start + EDGES_PER_NODE])
-        for ours, theirs in ((first.normal, second.normal), (first.reduce, second.reduce))
-        for start in range(0, len(ours), EDGES_PER_NODE)
-    )
-
-
-def derive_cell(operations: Sequence[str], alphas: Matrix, config: DeriveConfig) -> list[Choice]:
-    """For each node the two edges from different predecessors whose best non-zero operation scores highest."""
-    of_node: dict[int, list[Choice]] = {}
-    for (node, predecessor), row in zip(edges(), alphas, strict=True):
-        score, operation = best_operation(operations, row, config)
-        of_node.setdefault(node, []).append(Choice(score, operation, predecessor))
-    ranked = (sorted(choices, key=lambda choice: -choice.score) for choices in of_node.values())
-    return [choice for choices in ranked for choice in choices[:EDGES_PER_NODE]]
-
-
-def best_operation(operations: Sequence[str], alphas: Sequence[float], config: DeriveConfig) -> tuple[float, str]:
-    """Score and name of an edge's best operation that is not zero.
-
-    With `skips="summed"` the probabilities of equal operations (3-skip) are added; as a raw alpha their sum is
-    ln sum exp(alpha), the alpha of one operation with that probability.
-    """
-    names: list[str] = list(operations)
-    if config.skips == "summed":
-        names = list(dict.fromkeys(operations))
-        alphas = [_log_sum([a for a, o in zip(alphas, operations, strict=True) if o == name]) for name in names]
-    scores = list(alphas)
-    if config.score == "probability":
-        total = _log_sum(alphas)
-        scores = [math.exp(alpha - total) for alpha in alphas]
-    best = max((i for i, name in enumerate(names) if name != ZERO), key=scores.__getitem__)
-    return scores[best], names[best]
-
-
-def _log_sum(alphas: Sequence[float]) -> float:
-    """ln sum exp(alpha); of a single alpha that alpha itself, to the bit."""
-    if len(alphas) == 1:
-        return alphas[0]
-    top = max(alphas)
-    return top + math.log(math.fsum(math.exp(alpha - top) for alpha in alphas))
-
-
-def read_alphas(path: Path) -> tuple[tuple[str, ...], Matrix, Matrix]:
-    """Operations, normal and reduction alphas of a search's alphas.json.
-
-    Raises:
-        DropnasError: the file is missing, damaged, or holds something else.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        operations = tuple(str(name) for name in content["operations"])
-        normal, reduce = ([[float(a) for a in row] for row in content[kind]] for kind in ("normal", "reduce"))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DropnasError(f"holds no alphas ({error})", where=path, remedy="name the folder of a search") from error
-    for kind, matrix in (("normal", normal), ("reduce", reduce)):
-        if len(matrix) != EDGES or any(len(row) != len(operations) for row in matrix):
-            raise DropnasError(f"{kind!r} is not {EDGES} rows of {len(operations)} alphas", where=path)
-        if not all(math.isfinite(alpha) for row in matrix for alpha in row):
-            raise DropnasError(f"{kind!r} holds an alpha that is not finite", where=path)
-    return operations, normal, reduce

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from dropnas.errors import DropnasError, not_finite
-from dropnas.search import derive
 from dropnas.search.architecture import ALPHAS, Alphas, entropy
 from dropnas.search.config import DeriveConfig
 from dropnas.search.state import Matrices
+from dropnas.space import derivation
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.metrics import Row
@@ -31,8 +31,8 @@ def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
 def describe(space: SearchSpace, alphas: Alphas) -> Row:
     """Where the alphas stand: entropy of p, skip-connects of the genotype, whether both scores give the same one."""
     normal, reduce = (matrix.tolist() for matrix in alphas)
-    by_alpha = derive.genotype(space.operations, normal, reduce, DeriveConfig(score="alpha", skips="separate"))
-    by_probability = derive.genotype(
+    by_alpha = derivation.genotype(space.operations, normal, reduce, DeriveConfig(score="alpha", skips="separate"))
+    by_probability = derivation.genotype(
         space.operations, normal, reduce, DeriveConfig(score="probability", skips="separate")
     )
     return {
@@ -40,5 +40,5 @@ def describe(space: SearchSpace, alphas: Alphas) -> Row:
         "alpha_entropy_reduce": entropy(alphas.reduce),
         "skips_normal": sum(name == SKIP for name, _ in by_alpha.normal),
         "skips_reduce": sum(name == SKIP for name, _ in by_alpha.reduce),
-        "same_by_probability": int(derive.is_same(by_alpha, by_probability)),
+        "same_by_probability": int(derivation.is_same(by_alpha, by_probability)),
     }

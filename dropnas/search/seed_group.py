@@ -91,7 +91,7 @@ class SeedGroup:
 
     def start_epoch(self, epoch: int) -> None:
         """Enter the phase of this epoch, draw all that is random in it, set its learning rate, empty its tables."""
-        phase, within = self._phase_of(epoch)
+        phase, within = self.strategy.position(epoch)
         if phase != self.phase:
             self._enter(phase)
         cells = self.strategy.phases[phase].cells
@@ -213,14 +213,6 @@ class SeedGroup:
 
     def _stacked(self, of_seeds: Sequence[Tensors]) -> Tensors:
         return {name: torch.stack([each[name] for each in of_seeds]).to(self.device) for name in of_seeds[0]}
-
-    def _phase_of(self, epoch: int) -> tuple[int, int]:
-        """The phase of an epoch, and the epoch counted from its start."""
-        for index, phase in enumerate(self.strategy.phases):
-            if epoch < phase.epochs:
-                return index, epoch
-            epoch -= phase.epochs
-        raise IndexError(epoch)
 
     def _take_draws(self, drawn: Tensors) -> None:
         """Copy the draws of an epoch into tensors that stay where they are."""

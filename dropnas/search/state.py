@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.data.arrays import ImageArrays
-from dropnas.precision import Precision
 from dropnas.search.architecture import ALPHAS, Alphas
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.engine import Engine
 from dropnas.search.supernet import REDUCE, Supernet
 from dropnas.space.spaces import SearchSpace
+from dropnas.training.config import Precision
 from dropnas.training.optimisers import SGD, Adam
 from dropnas.training.precision import autocast
 

@@ -107,6 +107,14 @@ class Strategy:
 
     # ---- an epoch, on the host
 
+    def position(self, epoch: int) -> tuple[int, int]:
+        """The phase of an epoch of the search, and the epoch counted from the start of that phase."""
+        for index, phase in enumerate(self.phases):
+            if epoch < phase.epochs:
+                return index, epoch
+            epoch -= phase.epochs
+        raise IndexError(epoch)
+
     def learning_rate(self, phase: int, epoch: int) -> float:
         """Of w in an epoch, which is counted from the start of the phase."""
         config = self.config

@@ -9,10 +9,10 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dropnas.config import parse
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import read_json
-from dropnas.provenance.parts import is_heavy
+from dropnas.parsing import parse
+from dropnas.runs.files import read_json
+from dropnas.runs.parts import is_heavy
 
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
 FILE = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*")

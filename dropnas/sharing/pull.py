@@ -4,20 +4,19 @@ A run that is here already stays as it is. A run is left out where what was made
 here from another computation: a table must rest on the very bytes that its inputs had.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import sha256
-from dropnas.provenance.parts import is_light
-from dropnas.provenance.store import MANIFEST, Store, read_manifest
-from dropnas.provenance.verify import published
+from dropnas.runs.files import sha256
+from dropnas.runs.parts import is_light
+from dropnas.runs.store import MANIFEST, Store, read_manifest
+from dropnas.runs.verify import published
 from dropnas.sharing.arrival import bring, complete
-from dropnas.sharing.batches import batches
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import open_remote
-from dropnas.sharing.wanted import wanted
+from dropnas.sharing.run_batches import batches
 
 BATCH = 64  # runs whose files are fetched together
 
@@ -33,13 +32,13 @@ class Pulled:
 
 
 def pull(
-    root: Path, words: Sequence[str], remote_name: str, progress: Callable[[str], None], *, heavy: bool = False
+    root: Path, names: Set[str] | None, remote_name: str, progress: Callable[[str], None], *, heavy: bool = False
 ) -> Pulled:
     """Bring runs that the remote has and this store lacks.
 
     Args:
         root: of the store.
-        words: parameter files and run folders that say which; without them all that the remote has.
+        names: folders of the runs that are meant, relative to the root; None for all that the remote has.
         remote_name: of the DVC remote; empty for the default one.
         progress: called with a line now and then.
         heavy: bring weights and images, too, also of runs that are here without them.
@@ -47,7 +46,7 @@ def pull(
     Raises:
         DropnasError: the remote cannot be used, or its index is damaged.
     """
-    remote, names, store = open_remote(root, remote_name), wanted(words, root), Store(root)
+    remote, store = open_remote(root, remote_name), Store(root)
     index = remote.index()
     meant = [name for name in index if names is None or name in names]
     here = {name for name in meant if store.is_published(root / name)}
@@ -78,7 +77,7 @@ def require_heavy(folder: Path, root: Path) -> None:
     name = folder.relative_to(root).as_posix()
     hint = f"python -m dropnas pull --heavy {name}"
     try:
-        done = pull(root, [name], "", lambda line: None, heavy=True)
+        done = pull(root, {name}, "", lambda line: None, heavy=True)
     except DropnasError as error:
         raise DropnasError(f"only its light part is here, and {error}", where=name, remedy=hint) from error
     if is_light(folder):

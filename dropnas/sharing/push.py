@@ -7,19 +7,18 @@ must keep it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import sha256
-from dropnas.provenance.parts import is_light
-from dropnas.provenance.store import MANIFEST, Store, read_manifest
-from dropnas.provenance.verify import identity_faults, input_faults, published
-from dropnas.sharing.batches import batches
+from dropnas.runs.files import sha256
+from dropnas.runs.parts import is_light
+from dropnas.runs.store import MANIFEST, Store, read_manifest
+from dropnas.runs.verify import identity_faults, input_faults, published
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import open_remote
-from dropnas.sharing.wanted import wanted
+from dropnas.sharing.run_batches import batches
 
 BATCH = 32  # runs that are sent together; a killed push sends no more than these again
 
@@ -34,19 +33,19 @@ class Pushed:
     problems: tuple[str, ...]
 
 
-def push(root: Path, words: Sequence[str], remote_name: str, progress: Callable[[str], None]) -> Pushed:
+def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callable[[str], None]) -> Pushed:
     """Send the finished runs that the remote lacks.
 
     Args:
         root: of the store.
-        words: parameter files and run folders that say which; without them all.
+        names: folders of the runs that are meant, relative to the root; None for all.
         remote_name: of the DVC remote; empty for the default one.
         progress: called with a line now and then.
 
     Raises:
         DropnasError: the remote cannot be used.
     """
-    remote, names = open_remote(root, remote_name), wanted(words, root)
+    remote = open_remote(root, remote_name)
     index = remote.index()
     folders = {folder.relative_to(root).as_posix(): folder for folder in published(root)}
     meant = [name for name in folders if names is None or name in names]

@@ -17,6 +17,7 @@ from dropnas.space.names import INPUTS, check_operation
 Edge = tuple[str, int]
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 EDGES_PER_NODE = 2
+MOST_NODES = 64  # of a cell; published ones have up to five
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,26 @@ def read_genotype(path: Path) -> Genotype:
     Raises:
         DropnasError: there is no such file, or it does not contain a genotype.
     """
-    file = path / "genotype.json" if path.is_dir() else path
+    return parse_genotype(genotype_file_text(path), _file_of(path))
+
+
+def genotype_file_text(path: Path) -> str:
+    """The content of a genotype's file, or of the genotype.json of a run folder.
+
+    Raises:
+        DropnasError: there is no such file, or it cannot be read.
+    """
+    file = _file_of(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise DropnasError("no such file", where=file, remedy="derive, retrain and select runs hold one") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DropnasError(f"cannot be read ({error})", where=file) from error
-    return parse_genotype(text, file)
+
+
+def _file_of(path: Path) -> Path:
+    return path / "genotype.json" if path.is_dir() else path
 
 
 def _edges(value: object, field: str) -> tuple[Edge, ...]:
@@ -128,6 +141,8 @@ def _check_cell(kind: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> 
     where = f"genotype, {kind} cell"
     if not edges or len(edges) % EDGES_PER_NODE:
         raise DropnasError(f"{len(edges)} edges", where=where, remedy="each node has exactly two")
+    if len(edges) > EDGES_PER_NODE * MOST_NODES:
+        raise DropnasError(f"{len(edges)} edges", where=where, remedy=f"a cell has at most {MOST_NODES} nodes")
     for index, (operation, predecessor) in enumerate(edges):
         node = INPUTS + index // EDGES_PER_NODE
         check_operation(operation, where)

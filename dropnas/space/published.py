@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from dropnas.errors import DropnasError
-from dropnas.space.genotype import Genotype, parse_genotype, read_genotype
+from dropnas.space.genotype import Genotype, genotype_file_text, parse_genotype
+from dropnas.space.genotype_text import is_genotype_text, parse_genotype_text
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,26 @@ def published() -> dict[str, Published]:
 
 
 def load_genotype(text: str) -> Genotype:
-    """Find a genotype by a published id, JSON text, a JSON file, or a run folder with a genotype.json.
+    """Find a genotype by a published id, as JSON, as the text that DARTS' family prints, in a file, or in a run folder.
 
     Raises:
         DropnasError: the text is none of these (similar ids are suggested), or the genotype is not valid.
     """
     if text in published():
         return published()[text].genotype
+    if is_genotype_text(text):
+        return parse_genotype_text(text)
     if text.lstrip().startswith(("{", "[")):
         return parse_genotype(text)
     if os.path.exists(text):  # unlike Path.exists, this accepts text that is not a valid path
-        return read_genotype(Path(text))
+        return _read_either(Path(text))
     known = ", ".join(published())
     close = difflib.get_close_matches(text, published(), n=3, cutoff=0.5)
     remedy = f"did you mean {' or '.join(close)}?" if close else f"known ids: {known}; or give a file, a run or JSON"
     raise DropnasError(f"unknown genotype {text[:100]!r}: no published id and no such file", remedy=remedy)
+
+
+def _read_either(path: Path) -> Genotype:
+    """The genotype of a file in either form, or of a run folder."""
+    text = genotype_file_text(path)
+    return parse_genotype_text(text, path) if is_genotype_text(text) else parse_genotype(text, path)

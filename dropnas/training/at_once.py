@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 from dropnas.training.precision import autocast
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from dropnas.precision import Precision
+from dropnas.training.config import Precision
 
 
 def apply(precision: Precision) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary
-from dropnas.evaluate.imagenet import ImageNetStem
+from dropnas.evaluate.imagenet_network import ImageNetStem
 from dropnas.evaluate.inspect import describe
 from dropnas.evaluate.networks import NetworkShape
 from dropnas.evaluate.stack import CellStack, EvaluationNetwork

@@ -12,8 +12,8 @@ from dropnas.data import augment
 from dropnas.data.arrays import ImageArrays
 from dropnas.evaluate.config import MemoryFormat, RetrainConfig
 from dropnas.evaluate.retrain import Retraining
-from dropnas.precision import Precision
 from dropnas.training import determinism, precision
+from dropnas.training.config import Precision
 from dropnas.training.graphs import recorder_for
 from dropnas.training.seeding import generator
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.plan import make_plan
-from dropnas.provenance.freeze import plan_content
+from dropnas.monitor.page_cost import page_cost
+from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
 from dropnas.report.page.write import write_page
 from tests.page.made_store import publish_plan
 
@@ -22,7 +23,7 @@ def make_page(parameters: Path, root: Path, wanted: Any = lambda run: True) -> P
     """Publish the runs of a plan that are wanted and make its page."""
     plan = make_plan(read_parameters(parameters))
     publish_plan(plan.by_default(), root, wanted)
-    file, _ = write_page(plan_content(plan), root, None, parameters)
+    file, _ = write_page(plan_content(plan), root, None, parameters, page_cost)
     return file
 
 

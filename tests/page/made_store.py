@@ -15,16 +15,16 @@ import numpy
 from safetensors.numpy import save_file
 
 from dropnas.data.dataset import Dataset
-from dropnas.plan import Plan
-from dropnas.provenance.files import sha256
-from dropnas.provenance.identity import Run, resolved
-from dropnas.provenance.store import MANIFEST, Store
+from dropnas.pipeline.plan import Plan
+from dropnas.pipeline.stages import entry
 from dropnas.report.count_texts import count_texts
 from dropnas.report.counts import COUNTS, Counted
+from dropnas.runs.files import sha256
+from dropnas.runs.identity import Run, resolved
+from dropnas.runs.store import MANIFEST, Store
 from dropnas.space.genotype import read_genotype
 from dropnas.space.published import published
 from dropnas.space.spaces import EDGES, ORIGINAL, find_space
-from dropnas.stages import entry
 from dropnas.training.metrics import write_csv, write_json
 from dropnas.workspace import Workspace
 

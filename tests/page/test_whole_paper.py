@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.plan import make_plan
-from dropnas.provenance.freeze import plan_content
+from dropnas.monitor.page_cost import page_cost
+from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
 from dropnas.report.page.write import write_page
 from tests.page.conftest import PAPER, show
 from tests.page.made_store import publish_plan
@@ -27,18 +28,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_made_in_seconds_and_is_small(store: Path) -> None:
     content = plan_content(make_plan(read_parameters(PAPER)))
     started = time.perf_counter()
-    file, written = write_page(content, store, None, PAPER)
+    file, written = write_page(content, store, None, PAPER, page_cost)
     print(f"made in {time.perf_counter() - started:.1f} s, {file.stat().st_size / MEGABYTES:.2f} MB")
     assert written
     assert file.stat().st_size < 5 * MEGABYTES
     started = time.perf_counter()
-    assert write_page(content, store, None, PAPER) == (file, False)
+    assert write_page(content, store, None, PAPER, page_cost) == (file, False)
     print(f"seen to be up to date in {time.perf_counter() - started:.1f} s")
 
 
 @pytest.mark.slow
 def test_it_opens(store: Path, browser: Any) -> None:
-    file, _ = write_page(plan_content(make_plan(read_parameters(PAPER))), store, None, PAPER)
+    file, _ = write_page(plan_content(make_plan(read_parameters(PAPER))), store, None, PAPER, page_cost)
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
     show(page, file)
     timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")

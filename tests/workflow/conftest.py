@@ -158,7 +158,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(PROJECT / name, copy / name)
-    _take_notes(copy / "dropnas" / "compute.py")
+    _take_notes(copy / "dropnas" / "pipeline" / "compute.py")
     return copy
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.workflow.conftest import Bench
 
 DROPOUT = "dropnas/search/dropout.py"
-STEM = "dropnas/evaluate/cifar.py"
+STEM = "dropnas/evaluate/cifar_network.py"
 pytestmark = pytest.mark.parametrize("bench", ["records-kept"], indirect=True)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.execute import FOLDER
-from dropnas.plan import make_plan
+from dropnas.pipeline.execute import FOLDER
+from dropnas.pipeline.plan import make_plan
 from tests.workflow.conftest import Bench, Built, make_bench
 
 NASTY = 'it\'s $(touch pwned) `touch pwned`; touch pwned & "x" {y} {{z}} * #'

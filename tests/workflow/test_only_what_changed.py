@@ -46,7 +46,7 @@ def test_dropout_code_reruns_searches_and_what_follows(bench):
 
 
 def test_retraining_code_leaves_searches(bench):
-    edit(bench.checkout / "dropnas" / "evaluate" / "cifar.py")
+    edit(bench.checkout / "dropnas" / "evaluate" / "cifar_network.py")
     assert bench.would_run().isdisjoint({"data", "search", "derive"})
 
 
@@ -63,7 +63,7 @@ def test_retraining_value_leaves_searches(bench):
 
 
 def test_code_of_the_drawings_redraws_figures_alone(bench):
-    edit(bench.checkout / "dropnas" / "report" / "figures" / "layout.py")
+    edit(bench.checkout / "dropnas" / "report" / "figures" / "cell_layout.py")
     assert bench.would_run() == {"figure"}
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.plan import make_plan
-from dropnas.provenance.freeze import plan_content
+from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
 from tests.workflow.conftest import make_bench
 
 

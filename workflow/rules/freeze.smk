@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.freeze import freeze
+from dropnas.pipeline.freeze import freeze
 
 
 def parameter_file():

@@ -16,12 +16,12 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from dropnas.analysis.course import Course, course
+from dropnas.analysis.finished_runs import Run, require_stage
 from dropnas.errors import DropnasError
 from dropnas.report.figures.labels import short
-from dropnas.report.figures.page import COLOURS, GREY, INK, LETTERS, grid, sheet
 from dropnas.report.figures.reading import read_history
 from dropnas.report.figures.series import Drawn, by_panel
-from dropnas.report.runs import Run, require_stage
+from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^v<>P"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
-from dropnas.report.figures.page import GREY, INK
+from dropnas.report.figures.sheet import GREY, INK
 
 POINTS_AN_INCH = 72
 RADII = (7.0, 13.0, 20.0, 29.0, 40.0)

@@ -12,10 +12,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dropnas.analysis.finished_runs import read_training
 from dropnas.analysis.summary import mean, sample_deviation
-from dropnas.report.figures.page import COLOURS, GREY, LETTERS, grid, sheet
 from dropnas.report.figures.series import Drawn, by_panel
-from dropnas.report.runs import read_training
+from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
 
 OF_METHOD = {"one-level-darts": "0", "proxylessnas": "0.75", "snas": "0.875"}  # p_d, Section 2.3
 GROUP = 4  # |O_p| = |O_np|: p_d = r^(1/4)

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
+from dropnas.analysis.finished_runs import RECEIPT, Run, read_run
 from dropnas.errors import DropnasError
-from dropnas.report.runs import RECEIPT, Run, read_run
 from dropnas.space.spaces import EDGES
 
 TRAINED = ("search", "retrain", "transfer", "clusters")

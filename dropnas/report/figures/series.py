@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dropnas.analysis.finished_runs import Run, distinct
 from dropnas.errors import DropnasError
 from dropnas.report.config import FigureConfig
 from dropnas.report.figures.reading import trainings_behind
-from dropnas.report.runs import Run, distinct
 
 PAPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dropnas.config import parse
+from dropnas.analysis.finished_runs import read_run
+from dropnas.parsing import parse
 from dropnas.report.build import METHOD_COLUMN, build
 from dropnas.report.config import Entry, TableConfig
 from dropnas.report.model import Table
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import Layout, layout
-from dropnas.report.runs import read_run
 
 TABLE, PEERS, FIGURE = "table", "peers", "figure"
 

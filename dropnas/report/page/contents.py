@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnas.analysis.claims import Outcome
+from dropnas.analysis.claim_tests import Outcome
 from dropnas.report.claims import ClaimResult, claims
 from dropnas.report.model import Table
 from dropnas.report.notes import NO_REPRODUCTION
 from dropnas.report.page.complete import FIGURE, Shortfall, complete_tables
-from dropnas.report.page.cost import PageCost, page_cost
+from dropnas.report.page.device_hours import CostOf, PageCost
 from dropnas.report.page.evidence import correlations, sweep
-from dropnas.report.page.figures import PageFigure, edges, page_figures
 from dropnas.report.page.judgements import PageVerdicts, page_verdicts
 from dropnas.report.page.lines import PageTable, page_table, title
 from dropnas.report.page.numbers import Number, numbers
-from dropnas.report.page.peers import page_counts, page_peers
+from dropnas.report.page.page_figures import PageFigure, edges, page_figures
+from dropnas.report.page.page_peers import page_counts, page_peers
 from dropnas.report.page.planned import Content
 from dropnas.report.page.progress import Target, count, default_runs, in_state, targets
 from dropnas.report.page.provenance import Commit, Environment, PageRun, commits, environments, page_runs
@@ -65,7 +65,7 @@ class Contents:
     commits: list[Commit]
 
 
-def gather(content: Content, root: Path) -> Contents:
+def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
     """Read the store and say what the page says.
 
     Raises:
@@ -105,7 +105,7 @@ def gather(content: Content, root: Path) -> Contents:
         missing=in_state(default, State.MISSING),
         running=in_state(list(found.values()), State.RUNNING),
         targets=targets(content, found),
-        cost=page_cost(content, root),
+        cost=cost_of(content, root),
         numbers=[
             *(number for table in tables.values() for number in numbers(table)),
             *(number for one in peers for number in one.numbers),

@@ -7,12 +7,12 @@ its runs are there.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dropnas.config import parse
-from dropnas.provenance.files import read_json
+from dropnas.analysis.finished_runs import read_run, read_training
+from dropnas.parsing import parse
 from dropnas.report.config import FigureConfig, Series
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
-from dropnas.report.runs import read_run, read_training
+from dropnas.runs.files import read_json
 
 Sweep = dict[str, dict[str, list[float]]]
 Correlations = dict[str, dict[str, Any]]

@@ -13,13 +13,13 @@ from typing import Any
 import numpy
 from safetensors import SafetensorError, safe_open
 
+from dropnas.analysis.finished_runs import read_run, read_training
 from dropnas.errors import DropnasError
-from dropnas.provenance.files import read_json, sha256
-from dropnas.provenance.identity import id_of
-from dropnas.provenance.parts import MARK, left_out
-from dropnas.provenance.store import MANIFEST, RECEIPT, read_manifest, receipt_of
 from dropnas.report.page.planned import Planned
-from dropnas.report.runs import read_run, read_training
+from dropnas.runs.files import read_json, sha256
+from dropnas.runs.identity import id_of
+from dropnas.runs.parts import MARK, left_out
+from dropnas.runs.store import MANIFEST, RECEIPT, read_manifest, receipt_of
 
 LIGHT = 2**20  # bytes; what is smaller is hashed
 TRAININGS = ("retrain", "transfer")

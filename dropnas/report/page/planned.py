@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from dropnas.config import parse
 from dropnas.errors import DropnasError
+from dropnas.parsing import parse
 from dropnas.report.config import FigureName, PeersName, TableName
 
 ORDER = (*get_args(TableName), *get_args(PeersName), *get_args(FigureName))  # plan.json sorts by name

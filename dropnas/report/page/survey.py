@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.errors import DropnasError
-from dropnas.plan_view import state
-from dropnas.provenance.files import sha256
-from dropnas.provenance.parts import is_light
-from dropnas.provenance.store import MANIFEST, Store, read_manifest
 from dropnas.report.page.integrity import first_fault
 from dropnas.report.page.planned import Content, Planned
+from dropnas.runs.files import sha256
+from dropnas.runs.parts import is_light
+from dropnas.runs.store import MANIFEST, Store, read_manifest
 
 
 class State(StrEnum):
@@ -75,7 +74,7 @@ def survey(content: Content, root: Path) -> dict[str, Found]:
 
 def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str, str]) -> Found:
     folder = store.root / run.folder
-    before = state(store, run.id, folder)
+    before = store.state(run.id, folder)
     if before != State.DONE:
         partial = before == State.MISSING and folder.is_dir() and any(folder.iterdir())
         reason = f"partial: the folder has no {MANIFEST}" if partial else ""
@@ -118,7 +117,7 @@ def fingerprint(raw: object, content: Content, root: Path) -> str:
     """A hash that differs when `raw` (the plan and what sets the page), a file of a run, or its state does."""
     store = Store(root)
     states = [
-        (run.id, state(store, run.id, root / run.folder), *_stamps(root / run.folder)) for run in content.runs.values()
+        (run.id, store.state(run.id, root / run.folder), *_stamps(root / run.folder)) for run in content.runs.values()
     ]
     return hashlib.sha256(json.dumps([raw, states], sort_keys=True).encode()).hexdigest()
 

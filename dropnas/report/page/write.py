@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dropnas.provenance.files import write_text
+from dropnas.report.page.device_hours import CostOf
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import fingerprint
+from dropnas.runs.files import write_text
 
 PAGE = "report.html"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
@@ -20,7 +21,9 @@ VERDICTS = ("verdicts.md", "verdicts.csv", "verdicts.json")
 CODE = (".py", ".yaml", ".j2", ".css")
 
 
-def write_page(content: Mapping[str, Any], root: Path, out: Path | None, where: object) -> tuple[Path, bool]:
+def write_page(
+    content: Mapping[str, Any], root: Path, out: Path | None, where: object, cost_of: CostOf
+) -> tuple[Path, bool]:
     """Make the page of a plan, unless the one that is there shows the same already.
 
     Args:
@@ -28,6 +31,7 @@ def write_page(content: Mapping[str, Any], root: Path, out: Path | None, where: 
         root: where the runs lie.
         out: the file to write; None is `results/<profile>/report.html`, with `verdicts.md`, `.csv` and `.json` beside.
         where: what the plan is called in errors.
+        cost_of: gives the device-hours of a plan.
 
     Returns:
         The file, and whether it was written.
@@ -45,7 +49,7 @@ def write_page(content: Mapping[str, Any], root: Path, out: Path | None, where: 
     from dropnas.report.page.render import render
     from dropnas.report.verdict_files import verdict_texts
 
-    contents = gather(plan, root)
+    contents = gather(plan, root, cost_of)
     texts = verdict_texts(decided(contents))
     for one in beside:  # before the page, whose mark says that they are there
         write_text(one, texts[one.suffix])

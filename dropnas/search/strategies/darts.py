@@ -14,20 +14,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dropnas.errors import DropnasError
-from dropnas.precision import Precision
 from dropnas.search.config import SECOND_ORDER, Scalar, SearchConfig
-from dropnas.search.state import SearchState, clipped
+from dropnas.search.options import with_options
+from dropnas.search.state import SearchState
 from dropnas.search.strategies.hypergradient import VirtualStep, second_order
-from dropnas.search.strategy import Batch, Strategy
+from dropnas.search.strategies.two_level import TwoLevel
+from dropnas.search.strategy import Batch
 from dropnas.space.spaces import SearchSpace
 from dropnas.training import precision
+from dropnas.training.config import Precision
 
 
-class Darts(Strategy):
+@dataclass(frozen=True)
+class NoOptions:
+    """The order is in the strategy's name."""
+
+
+class Darts(TwoLevel):
     """DARTS, of first or second order."""
-
-    weight_share = 0.5
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
         """Take the order from the strategy's name.
@@ -35,35 +39,21 @@ class Darts(Strategy):
         Raises:
             DropnasError: an option, since there are none.
         """
-        if options:
-            name = next(iter(options))
-            raise DropnasError(f"unknown option {name!r}", where=f"strategy {config.strategy!r}", remedy="it has none")
         super().__init__(config, space)
+        with_options(NoOptions(), options, f"strategy {config.strategy!r}")
         self.is_second_order = config.strategy == SECOND_ORDER
 
-    def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """A step of the alphas on the held-out batch, then one of w on the batch; gives the latter's losses."""
-        gradient = self.alpha_gradient(state, batch)
-        with torch.no_grad():
-            state.architecture_optimiser.step([gradient + self.config.alpha_weight_decay * state.alphas])
-        losses, logits = state.losses(batch.images, batch.labels, mixing_of(state))
-        (of_weights,) = state.gradients(losses)
-        with torch.no_grad():
-            decay = self.config.weight_decay * state.weights
-            state.weight_optimiser.step([clipped(of_weights, self.config.gradient_clip) + decay])
-        return losses.detach(), logits.detach()
-
-    def alpha_gradient(self, state: SearchState, batch: Batch) -> Tensor:
+    def architecture_gradients(self, state: SearchState, batch: Batch) -> list[Tensor]:
         """The gradient of the held-out loss in the alphas, at w or after a virtual step of w; no decay in it."""
+        if not self.is_second_order:
+            return super().architecture_gradients(state, batch)
         assert batch.held_out is not None  # weight_share is below 1
         validation = Loss(state, *batch.held_out, state.precision)
-        if not self.is_second_order:
-            return validation.in_alphas(state.weights)
         training = Loss(state, batch.images, batch.labels, state.precision)
         exact = Loss(state, batch.images, batch.labels, "fp32")
         (momentum,) = state.weight_optimiser.slots["momentum"]
         step = VirtualStep(state.weight_optimiser.rate, self.config.momentum, self.config.weight_decay)
-        return second_order(training.in_weights, validation.in_both, exact.in_alphas, state.weights, momentum, step)
+        return [second_order(training.in_weights, validation.in_both, exact.in_alphas, state.weights, momentum, step)]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropnas.analysis.claims import Outcome, all_lower, correlation_higher, negative
+from dropnas.analysis.claim_tests import Outcome, all_lower, correlation_higher, negative
 from dropnas.analysis.comparison import Sample, contrast
 from dropnas.analysis.verdict import LEVEL
 

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from benchmarks import __main__ as benchmarks
 from dropnas.cli import app
 from dropnas.config import read_parameters
-from dropnas.plan import make_plan
+from dropnas.pipeline.plan import make_plan
 from tests.unit.docs.commands import REPOSITORY, Command, shown, split
 
 QUICK = ("plan", "inspect", "verify", "prune", "schema")  # verbs that are run

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from docs.parameter_reference import PAGE, descriptions, page
 from docs.stage_graph import graph, put
 from dropnas.config import read_parameters, schema
-from dropnas.plan import make_plan
+from dropnas.pipeline.plan import make_plan
 from dropnas.search.config import DropoutOptions
 from tests.unit.docs.commands import PAGES, REPOSITORY
 

@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional
 
 from dropnas.evaluate.cells import Cell, SqueezeExcitation, draw_paths, drop_path_masks
-from dropnas.evaluate.cifar import CifarNetwork
-from dropnas.evaluate.imagenet import ImageNetNetwork
+from dropnas.evaluate.cifar_network import CifarNetwork
+from dropnas.evaluate.imagenet_network import ImageNetNetwork
 from dropnas.evaluate.stack import AuxiliaryTower
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import load_genotype

@@ -8,7 +8,7 @@ from torch import nn
 
 from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
-from dropnas.evaluate.cifar import CifarNetwork
+from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import load_genotype
 from dropnas.training.initialisation import initialise

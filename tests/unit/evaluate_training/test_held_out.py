@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dropnas.analysis.finished_runs import Errors, HeldOut, Run, Training
 from dropnas.config import read_parameters
 from dropnas.data import arrays, augment
 from dropnas.data.held_out import apart
@@ -20,7 +21,6 @@ from dropnas.evaluate import loading, retrain, select
 from dropnas.evaluate.config import RetrainConfig, SelectConfig
 from dropnas.evaluate.results import by_held_out
 from dropnas.report.measure import selected
-from dropnas.report.runs import Errors, HeldOut, Run, Training
 from dropnas.space.genotype import read_genotype
 from dropnas.training.loop import train
 from dropnas.training.seeding import generator

@@ -11,9 +11,9 @@ import torch
 
 from dropnas.errors import DropnasError
 from dropnas.evaluate import peer
-from dropnas.evaluate.cifar import CifarNetwork
+from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import PeerConfig
-from dropnas.provenance.identity import Run
+from dropnas.runs.identity import Run
 from dropnas.space.genotype import Genotype, read_genotype
 from dropnas.space.published import published
 from dropnas.workspace import Workspace

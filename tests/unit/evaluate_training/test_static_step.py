@@ -13,9 +13,9 @@ from benchmarks.kernels import counted, on_meta
 from dropnas.data import arrays
 from dropnas.evaluate import retrain
 from dropnas.evaluate.config import MemoryFormat, RetrainConfig
-from dropnas.precision import Precision
 from dropnas.space.published import load_genotype
 from dropnas.training import determinism
+from dropnas.training.config import Precision
 
 SMALL = RetrainConfig(cells=3, channels=4, batch_size=8, epochs=2, autoaugment=True)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dropnas import compute
 from dropnas.errors import DropnasError
 from dropnas.machine import compatibility, devices, faults
+from dropnas.pipeline import compute
 from dropnas.workspace import silent
 from tests.unit.machine.stub_gpus import WHEEL, Gpu, give
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dropnas.report.config import Entry, TableConfig
-from dropnas.report.tables import run
+from dropnas.report.table_stage import run
 from dropnas.workspace import Workspace
 
 GENOTYPE = {
@@ -22,7 +22,7 @@ GENOTYPE = {
 
 @dataclass
 class Runs:
-    """Writes run folders as the stages and the provenance do, below one root."""
+    """Writes run folders as the stages and the store do, below one root."""
 
     root: Path
     device: str = "Imaginary GPU"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dropnas.report.config import FigureConfig, FigureName, Series
-from dropnas.report.figures.stage import run
+from dropnas.report.figures.figure_stage import run
 from dropnas.space.published import published
 from dropnas.space.spaces import EDGES, ORIGINAL
 from dropnas.workspace import Workspace
@@ -33,7 +33,7 @@ class Case:
 
 
 class Store:
-    """Writes run folders as the stages and the provenance do."""
+    """Writes run folders as the stages and the store do."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.draws = root, np.random.default_rng(0)

@@ -11,13 +11,13 @@ import yaml
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.plan import make_plan
-from dropnas.provenance.store import Store
+from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.publish_results import copy_finished
 from dropnas.report.config import Entry, TableConfig
 from dropnas.report.printed import layout, layouts, title
-from dropnas.report.tables import run
+from dropnas.report.table_stage import run
 from dropnas.report.terminal import summary
-from dropnas.results import copy_finished
+from dropnas.runs.store import Store
 from dropnas.workspace import Workspace
 
 NEW = ["darts-first-order", "darts-second-order", "random"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dropnas.analysis.claims import Outcome
+from dropnas.analysis.claim_tests import Outcome
 from dropnas.errors import DropnasError
 from dropnas.report.claims import ClaimResult, claims
 from dropnas.report.printed import layout

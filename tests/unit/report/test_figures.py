@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from dropnas.errors import DropnasError
 from dropnas.report.figures import courses, labels
-from dropnas.report.figures.asked import draw_cells, draw_course
-from dropnas.report.figures.layout import lay_out
-from dropnas.report.figures.page import sheet, style
-from dropnas.report.figures.stage import foot
+from dropnas.report.figures.cell_layout import lay_out
+from dropnas.report.figures.figure_stage import foot
+from dropnas.report.figures.sheet import sheet, style
+from dropnas.report.figures.single_pictures import draw_cells, draw_course
 from dropnas.report.publish import refresh_figures
 from dropnas.space.published import published
 from tests.unit.report.made_figures import EPOCHS, NAMES, Case, Store, make_cases

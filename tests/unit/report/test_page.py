@@ -11,18 +11,19 @@ import pytest
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.plan import Plan, make_plan
-from dropnas.provenance.files import write_json
-from dropnas.provenance.freeze import plan_content
-from dropnas.provenance.identity import Run
-from dropnas.provenance.parts import MARK, MARK_TEXT, is_heavy
-from dropnas.provenance.store import Store
+from dropnas.monitor.page_cost import page_cost
+from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.pipeline.publish_results import publish as publish_results
 from dropnas.report.page.contents import Contents, gather
 from dropnas.report.page.evidence import sweep
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
-from dropnas.results import publish as publish_results
+from dropnas.runs.files import write_json
+from dropnas.runs.identity import Run
+from dropnas.runs.parts import MARK, MARK_TEXT, is_heavy
+from dropnas.runs.store import Store
 from tests.page.made_store import publish, publish_plan, remove
 
 PARAMETERS = """
@@ -51,11 +52,11 @@ class Study:
 
     def gather(self) -> Contents:
         """What the page says now."""
-        return gather(parse_content(self.content, "plan"), self.root)
+        return gather(parse_content(self.content, "plan"), self.root, page_cost)
 
     def page(self) -> str:
         """The page's text, made now."""
-        file, _ = write_page(self.content, self.root, None, "plan")
+        file, _ = write_page(self.content, self.root, None, "plan", page_cost)
         return file.read_text(encoding="utf-8")
 
     def find(self, stage: str, name: str = "") -> Run:
@@ -288,16 +289,16 @@ def test_a_number_that_is_none_is_found_and_named(study: Study) -> None:
 
 
 def test_it_is_made_again_only_when_something_changed(study: Study) -> None:
-    file, first = write_page(study.content, study.root, None, "plan")
+    file, first = write_page(study.content, study.root, None, "plan", page_cost)
     before = file.read_bytes()
-    assert (first, write_page(study.content, study.root, None, "plan")[1]) == (True, False)
+    assert (first, write_page(study.content, study.root, None, "plan", page_cost)[1]) == (True, False)
     remove(study.find("retrain", "cifar100-original-no-grouping-seed1"), study.root)
-    assert write_page(study.content, study.root, None, "plan") == (file, True)
+    assert write_page(study.content, study.root, None, "plan", page_cost) == (file, True)
     assert file.read_bytes() != before
 
 
 def test_the_same_store_gives_the_same_page(study: Study) -> None:
-    pages = [write_page(study.content, study.root, study.root / f"{at}.html", "plan")[0] for at in "ab"]
+    pages = [write_page(study.content, study.root, study.root / f"{at}.html", "plan", page_cost)[0] for at in "ab"]
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
@@ -323,13 +324,13 @@ def test_a_rate_without_runs_keeps_the_sweep_undecided(study: Study) -> None:
     content = parse_content(plan_content(plan), "plan")
     errors = sweep(content, survey(content, study.root))
     assert errors["cifar10"]["1e-05"] == [] and len(errors["cifar10"]["0.0001"]) == 2
-    claim = next(one for one in gather(content, study.root).claims if "r = 3e-5, on both" in one.claim)
+    claim = next(one for one in gather(content, study.root, page_cost).claims if "r = 3e-5, on both" in one.claim)
     assert claim.outcome == "too few runs"
 
 
 def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
     small = {**study.content, "reproduction": False}
-    contents = gather(parse_content(small, "plan"), study.root)
+    contents = gather(parse_content(small, "plan"), study.root, page_cost)
     assert contents.warning.startswith("No reproduction of the paper")
 
 
@@ -342,7 +343,7 @@ def test_targets_stand_in_the_papers_order_whatever_the_plans(study: Study) -> N
 def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
     old = {name: value for name, value in study.content.items() if name != "folders"}
     with pytest.raises(DropnasError, match="is no plan that the page can read"):
-        write_page(old, study.root, None, "plans/old")
+        write_page(old, study.root, None, "plans/old", page_cost)
 
 
 def test_peers_stand_on_the_page_once_somebody_asked_for_one(study: Study) -> None:
@@ -361,8 +362,8 @@ def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> No
     plan = study.root / "plans" / "one"
     write_json(plan / "plan.json", study.content)
     (plan / "parameters.yaml").write_text("profile: study\n", encoding="utf-8")
-    assert "report.html" in publish_results(plan, study.root)
+    assert "report.html" in publish_results(plan, study.root, page_cost)
     damage_text("table6.md")(study.folder(study.find("table", "table6")))
     with pytest.raises(DropnasError, match="changed since it was published"):
-        publish_results(plan, study.root)
+        publish_results(plan, study.root, page_cost)
     assert "table6.md was changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")

@@ -12,16 +12,16 @@ from typing import Any, get_args
 import pytest
 
 from dropnas.errors import DropnasError
-from dropnas.paper.peers import quoted
+from dropnas.pipeline.peer_experiments import quoted
 from dropnas.report.config import PeerEntry, PeersConfig, PeersName
 from dropnas.report.counts import Counted
 from dropnas.report.frame import numbered
-from dropnas.report.metrics import metrics
-from dropnas.report.peers import run
+from dropnas.report.peers_stage import run
 from dropnas.report.printed import Layout
 from dropnas.report.publish import refresh
 from dropnas.report.quoted import behind, quoted_layout
 from dropnas.report.render_latex import escaped
+from dropnas.report.result_metrics import metrics
 from dropnas.report.terminal import summary
 from dropnas.space.published import published
 from dropnas.workspace import Workspace

@@ -19,7 +19,7 @@ from dropnas.errors import DropnasError
 from dropnas.report.config import Entry, TableConfig
 from dropnas.report.printed import layouts
 from dropnas.report.render_latex import escaped
-from dropnas.report.tables import run
+from dropnas.report.table_stage import run
 from dropnas.workspace import Workspace
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "report"
@@ -239,7 +239,7 @@ def test_latex_compiles(cases: Cases, tmp_path: Path) -> None:
 
 
 def test_tables_need_no_torch() -> None:
-    code = "import sys, dropnas.report.tables, dropnas.report.publish; sys.exit('torch' in sys.modules)"
+    code = "import sys, dropnas.report.table_stage, dropnas.report.publish; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
 
 

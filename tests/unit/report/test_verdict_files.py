@@ -8,8 +8,9 @@ import pandas
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.plan import make_plan
-from dropnas.provenance.freeze import plan_content
+from dropnas.monitor.page_cost import page_cost
+from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
 from dropnas.report.page.contents import decided, gather
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.write import VERDICTS, write_page
@@ -44,7 +45,7 @@ def content(root: Path) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def verdicts(root: Path, content: dict[str, object]) -> Verdicts:
-    return decided(gather(parse_content(content, "plan"), root))
+    return decided(gather(parse_content(content, "plan"), root, page_cost))
 
 
 def test_csv_and_json_hold_every_number_in_full(verdicts: Verdicts) -> None:
@@ -82,12 +83,12 @@ def test_a_profile_that_reproduces_nothing_says_so_in_each_format(verdicts: Verd
 
 
 def test_they_lie_beside_the_page_and_come_back(root: Path, content: dict[str, object], tmp_path: Path) -> None:
-    page, _ = write_page(content, root, None, "plan")
+    page, _ = write_page(content, root, None, "plan", page_cost)
     files = [page.with_name(name) for name in VERDICTS]
     before = [file.read_bytes() for file in files]
-    assert write_page(content, root, None, "plan") == (page, False)
+    assert write_page(content, root, None, "plan", page_cost) == (page, False)
     files[0].unlink()
-    assert write_page(content, root, None, "plan") == (page, True)
+    assert write_page(content, root, None, "plan", page_cost) == (page, True)
     assert [file.read_bytes() for file in files] == before
-    write_page(content, root, tmp_path / "elsewhere.html", "plan")
+    write_page(content, root, tmp_path / "elsewhere.html", "plan", page_cost)
     assert [file.name for file in tmp_path.iterdir()] == ["elsewhere.html"]

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.plan import make_plan
+from dropnas.pipeline.plan import make_plan
 from dropnas.search.architecture import Alphas, mixtures
 from dropnas.search.config import FIRST_ORDER, SECOND_ORDER, SearchConfig
 from dropnas.search.seed_group import SeedGroup
@@ -195,7 +195,7 @@ def test_the_supernets_hypergradient_agrees_with_autograd_through_the_virtual_st
     monkeypatch.setattr(hypergradient, "LENGTH", 1e-7)
     group, batch = begun(DARTS), batch_of(2, seeds=2)
     assert isinstance(group.strategy, Darts) and batch.held_out is not None
-    found, state = group.strategy.alpha_gradient(group.state, batch), group.state
+    found, state = group.strategy.architecture_gradients(group.state, batch)[0], group.state
     (momentum,) = state.weight_optimiser.slots["momentum"]
     assert momentum.any(dim=1).all()
     step = VirtualStep(state.weight_optimiser.learning_rate, DARTS.momentum, DARTS.weight_decay)
@@ -214,7 +214,7 @@ def test_the_gradient_of_the_alphas_leaves_everything_as_it_was(strategy: str) -
     group = begun(replace(DARTS, strategy=strategy), steps=1)
     assert isinstance(group.strategy, Darts)
     before = [tensor.detach().clone() for tensor in group.state.tensors()]
-    group.strategy.alpha_gradient(group.state, batch_of(2, seeds=2))
+    group.strategy.architecture_gradients(group.state, batch_of(2, seeds=2))[0]
     assert all(map(torch.equal, before, group.state.tensors()))
 
 
@@ -230,7 +230,7 @@ def test_a_step_is_adam_on_alpha_then_sgd_on_w_with_torchs_own_decay(strategy: s
     adams = [torch.optim.Adam([each], lr=0.02, betas=(0.5, 0.999), weight_decay=0.3) for each in alphas]
     for number in range(3):
         batch = batch_of(10 + number, seeds=2)
-        gradients = group.strategy.alpha_gradient(group.state, batch)
+        gradients = group.strategy.architecture_gradients(group.state, batch)[0]
         losses, _ = group.strategy.step(group.state, batch)
         for index, (w, alpha) in enumerate(zip(weights, alphas, strict=True)):
             alpha.grad = gradients[index]
@@ -261,7 +261,7 @@ def difference_by_precision(number: int) -> float:
             group.state.weights.copy_(first.state.weights)
             group.state.alphas.copy_(first.state.alphas)
         assert isinstance(group.strategy, Darts)
-        found.append(group.strategy.alpha_gradient(group.state, batch_of(number)).double())
+        found.append(group.strategy.architecture_gradients(group.state, batch_of(number))[0].double())
     return float((found[0] - found[1]).norm() / found[0].norm())
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dropnas.errors import DropnasError
 from dropnas.search.config import DeriveConfig
-from dropnas.search.derive import best_operation, genotype, is_same, run
+from dropnas.search.derive import run
+from dropnas.space.derivation import best_operation, genotype, is_same
 from dropnas.space.genotype import Genotype
 from dropnas.workspace import Workspace
 

@@ -56,10 +56,10 @@ def test_options_change_a_preset() -> None:
     [
         ({"rate_paramterised": 0.1}, "did you mean 'rate_parameterised'"),
         ({"masks": "per_cell"}, "takes one of shared, per-cell, not 'per_cell'"),
-        ({"rate_parameterised": 1.0}, "a number from 0 to below 1"),
-        ({"rate_parameterised": -0.1}, "a number from 0 to below 1"),
-        ({"rate_parameterised": True}, "a number from 0 to below 1"),
-        ({"rate_parameterised": "high"}, "a number from 0 to below 1"),
+        ({"rate_parameterised": 1.0}, "a number at least 0 and below 1"),
+        ({"rate_parameterised": -0.1}, "a number at least 0 and below 1"),
+        ({"rate_parameterised": True}, "a number at least 0 and below 1"),
+        ({"rate_parameterised": "high"}, "a number at least 0 and below 1"),
         ({"decay": 1}, "takes one of released, l2"),
     ],
 )

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.plan import Plan, make_plan
-from dropnas.provenance.identity import Run
+from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.runs.identity import Run
 from tests.page.made_store import publish_plan
 
 pytest.importorskip("dvc", reason="DVC is not installed: make setup")

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from dropnas.errors import DropnasError
-from dropnas.provenance.lease import lease
-from dropnas.provenance.parts import is_heavy, is_light
-from dropnas.provenance.store import Store
-from dropnas.provenance.verify import verify
+from dropnas.pipeline.wanted_runs import wanted
+from dropnas.runs.lease import lease
+from dropnas.runs.parts import is_heavy, is_light
+from dropnas.runs.store import Store
+from dropnas.runs.verify import verify
 from dropnas.sharing.pull import Pulled, pull, require_heavy
 from dropnas.sharing.push import push
 from tests.page.made_store import publish
@@ -22,11 +23,11 @@ from tests.unit.sharing.conftest import Site
 
 
 def push_all(site: Site, *words: str) -> Any:
-    return push(site.root, words, "", lambda line: None)
+    return push(site.root, wanted(words, site.root), "", lambda line: None)
 
 
 def pull_all(site: Site, *words: str, heavy: bool = False) -> Pulled:
-    return pull(site.root, words, "", lambda line: None, heavy=heavy)
+    return pull(site.root, wanted(words, site.root), "", lambda line: None, heavy=heavy)
 
 
 def states(site: Site) -> set[bool]:
@@ -130,10 +131,10 @@ def objects(remote: Path) -> list[Path]:
 def test_a_changed_object_is_refused_and_nothing_of_the_run_arrives(here: Site, there: Site, remote: Path) -> None:
     push_all(here)
     alphas = here.find("search")
-    wanted = (here.folder(alphas) / "alphas.json").read_bytes()
-    harmed = next(path for path in objects(remote) if path.read_bytes() == wanted)
+    expected = (here.folder(alphas) / "alphas.json").read_bytes()
+    harmed = next(path for path in objects(remote) if path.read_bytes() == expected)
     harmed.chmod(0o644)
-    harmed.write_bytes(wanted[:-1])
+    harmed.write_bytes(expected[:-1])
     done = pull_all(there)
     assert len(done.problems) == 1 and "alphas.json on the remote is damaged" in done.problems[0]
     assert not there.folder(alphas).exists() and done.brought == len(here.plan.runs) - 1
@@ -141,8 +142,8 @@ def test_a_changed_object_is_refused_and_nothing_of_the_run_arrives(here: Site, 
 
 def test_an_object_that_is_gone_is_named(here: Site, there: Site, remote: Path) -> None:
     push_all(here)
-    wanted = (here.folder(here.find("search")) / "alphas.json").read_bytes()
-    next(path for path in objects(remote) if path.read_bytes() == wanted).unlink()
+    expected = (here.folder(here.find("search")) / "alphas.json").read_bytes()
+    next(path for path in objects(remote) if path.read_bytes() == expected).unlink()
     assert "alphas.json is not on the remote" in pull_all(there).problems[0]
 
 
@@ -286,7 +287,7 @@ def replace(*arguments):
 os.replace = replace
 from dropnas.sharing.pull import pull
 from dropnas.sharing.push import push
-push(root, (), "", print) if verb == "push" else pull(root, (), "", print, heavy=True)
+push(root, None, "", print) if verb == "push" else pull(root, None, "", print, heavy=True)
 """
 
 

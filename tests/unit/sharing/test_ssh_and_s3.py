@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dropnas.provenance.verify import verify
+from dropnas.runs.verify import verify
 from dropnas.sharing.pull import pull
 from dropnas.sharing.push import push
 from tests.unit.sharing.conftest import Site
@@ -81,9 +81,9 @@ def test_push_and_pull(here: Site, there: Site, settings: str) -> None:
     configure(here, settings)
     configure(there, settings)
     runs = len(here.plan.runs)
-    assert push(here.root, (), "", print).sent == runs
-    assert push(here.root, (), "", print).sent == 0
-    assert pull(there.root, (), "", print).brought == runs
+    assert push(here.root, None, "", print).sent == runs
+    assert push(here.root, None, "", print).sent == 0
+    assert pull(there.root, None, "", print).brought == runs
     assert verify(there.root).problems == []
-    assert pull(there.root, (), "", print, heavy=True).problems == ()
+    assert pull(there.root, None, "", print, heavy=True).problems == ()
     assert there.files() == here.files()

@@ -10,14 +10,20 @@ import pytest
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.plan import make_plan
-from dropnas.provenance.files import write_json
-from dropnas.provenance.freeze import freeze
-from dropnas.provenance.lease import lease
-from dropnas.provenance.prune import Unwanted, remove, unwanted
-from dropnas.provenance.store import Store
-from dropnas.provenance.verify import verify
+from dropnas.pipeline.freeze import freeze
+from dropnas.pipeline.plan import make_plan
+from dropnas.runs.files import write_json
+from dropnas.runs.lease import lease
+from dropnas.runs.prune import Unwanted, remove
+from dropnas.runs.prune import unwanted as unwanted_by
+from dropnas.runs.store import Store
+from dropnas.runs.verify import verify
 from tests.unit.sharing.conftest import PARAMETERS, Site
+
+
+def unwanted(root: Path, parameters: list[Path]) -> list[Unwanted]:
+    """What the plans of some parameter files do not want."""
+    return unwanted_by(root, [make_plan(read_parameters(file)).runs for file in parameters])
 
 
 def flip(file: Path) -> None:

@@ -1,0 +1,47 @@
+"""Plain values, as YAML and JSON hold them, into frozen, typed configurations; a wrong key or value is one line."""
+
+import dataclasses
+import json
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from dropnas.errors import DropnasError
+
+
+def parse(kind: Any, content: Any, where: object) -> Any:
+    """A typed configuration from plain values.
+
+    Raises:
+        DropnasError: names the first wrong field and says what it takes.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        raise _first_error(error, kind, where) from error
+
+
+def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasError:
+    first, *others = error.errors()
+    path = ".".join(str(part) for part in first["loc"]) or "the file"
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = _known_keys(kind, first["loc"][:-1])
+        close = get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=hint)
+    if first["type"] in ("missing", "missing_argument"):
+        return DropnasError(f"{path}: missing{more}", where=where, remedy="add it")
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return DropnasError(f"{path}: {message}, not {json.dumps(first['input'], default=str)[:80]}{more}", where=where)
+
+
+def _known_keys(kind: Any, path: tuple[Any, ...]) -> list[str]:
+    """Field names of the configuration that a path of keys leads to."""
+    for part in path:
+        if dataclasses.is_dataclass(kind):
+            kind = next((f.type for f in dataclasses.fields(kind) if f.name == part), None)
+        else:  # a mapping or a list: the type of its items
+            kind = next((a for a in getattr(kind, "__args__", ()) if dataclasses.is_dataclass(a)), None)
+    return [f.name for f in dataclasses.fields(kind)] if kind is not None and dataclasses.is_dataclass(kind) else []

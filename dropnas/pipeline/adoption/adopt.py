@@ -1,0 +1,227 @@
+"""After a refactoring that changed no number: finished trainings, carried to their new identities, never by trust.
+
+Design choices:
+- A finished training is matched to a run of the new plan that differs from it in its code alone: the same stage, the
+  same configuration, and inputs whose files, as far as it reads them, are the same bytes.
+- Where the stage's own code changed, a trial proves that old and new code give the same bytes, one for each stage and
+  pair of code states (`trial.py`). Where only the names of its inputs changed there is nothing to prove.
+- What does not train costs a moment and is computed again, by the new code, from what was adopted. So a genotype that
+  comes out differently stops all that would follow from it.
+- The old run stays. The new one has hard links to its files, and a manifest that says from which run it was adopted and
+  by which trial. It is published like any other, by one rename under its lease.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dropnas.config import read_parameters
+from dropnas.errors import DropnasError
+from dropnas.pipeline.adoption.small_cases import Case, cases
+from dropnas.pipeline.adoption.trial import Code, difference
+from dropnas.pipeline.execute import execute, read_spec
+from dropnas.pipeline.freeze import check, freeze
+from dropnas.pipeline.plan import depths, make_plan
+from dropnas.pipeline.stages import STAGES
+from dropnas.runs.files import read_json, sha256, write_json
+from dropnas.runs.fingerprint import PACKAGE
+from dropnas.runs.identity import Run
+from dropnas.runs.lease import lease_if_free
+from dropnas.runs.store import MANIFEST, RECEIPT, Store, read_manifest
+from dropnas.runs.verify import published
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Adoption:
+    """How many trainings were adopted, how many other runs computed, and what was refused and why."""
+
+    adopted: int = 0
+    computed: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run of the store and what its manifest says."""
+
+    folder: Path
+    record: dict[str, Any]
+    files: dict[str, str]
+
+
+def adopt(parameters: Path, root: Path, tell: Tell) -> Adoption:
+    """Carry finished trainings to the identities that a parameter file gives them with the present code.
+
+    Raises:
+        DropnasError: the parameter file is wrong.
+    """
+    root = root.absolute()  # probes stand in folders of their own
+    plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
+    os.environ["DROPNAS_PLAN"] = str(start)  # what is computed here is recorded as by this start
+    store, done = Store(root), Adoption()
+    finished = [_finished(folder) for folder in published(root) if folder.parts[-3] != "data"]
+    depth, steps = depths(plan), defaultdict[tuple[int, str], list[Run]](list)
+    for run in plan.runs.values():
+        steps[depth[run.id], run.stage].append(run)
+    for (_, stage), runs in sorted(steps.items()):
+        ready = [run for run in runs if not store.is_published(root / run.folder) and _inputs_are_there(run, store)]
+        if STAGES[stage].trains:
+            _adopt_stage(ready, finished, store, start, done, tell)
+        elif stage != "data" and ready:
+            failures = execute(
+                [read_spec(root / start / "specs" / f"{run.id}.json", stage) for run in ready], root, tell
+            )
+            done.computed += len(ready) - failures
+    return done
+
+
+def _finished(folder: Path) -> Finished:
+    manifest = read_manifest(folder)
+    return Finished(folder, manifest["run"], manifest["files"])
+
+
+def _inputs_are_there(run: Run, store: Store) -> bool:
+    return all(store.is_published(store.root / source.folder) for source in run.inputs)
+
+
+def _adopt_stage(
+    runs: Sequence[Run], finished: Sequence[Finished], store: Store, start: Path, done: Adoption, tell: Tell
+) -> None:
+    """Adopt the runs of one stage: those of each pair of code states after one trial."""
+    pairs = defaultdict[tuple[str, str], list[tuple[Run, Finished]]](list)
+    for run in runs:
+        if old := _match(run, finished, store.root):
+            pairs[old.record["identity"]["code"], run.code].append((run, old))
+    for (before, after), matched in pairs.items():
+        found = cases((run for run, _ in matched), store.root) if before != after else []
+        try:
+            proof = _prove(matched[0], found, Code(store.root / start / "source", after), store.root)
+        except DropnasError as error:
+            done.refused.append(f"{matched[0][0].stage}: {len(matched)} runs not adopted: {error}")
+            continue
+        for run, old in matched:
+            done.adopted += _carry(run, old, proof, store)
+            tell(f"{run.folder}: adopted from {old.folder.name}")
+
+
+def _match(run: Run, finished: Iterable[Finished], root: Path) -> Finished | None:
+    """A finished run that differs in its code alone; the last one where there are several."""
+    new = run.identity
+    same = [
+        one
+        for one in finished
+        if all(one.record.get("identity", {}).get(part) == new[part] for part in ("stage", "config", "numerics"))
+        and _same_inputs(run, one, root)
+    ]
+    return max(same, key=lambda one: str(one.record.get("ended", "")), default=None)
+
+
+def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
+    """Whether each input is the very one that the old run read, or has the same files."""
+    names, read = old.record.get("inputs", []), old.record.get("input_manifests", {})
+    if len(names) != len(run.inputs):
+        return False
+    for source, name in zip(run.inputs, names, strict=True):
+        manifest = root / source.folder / MANIFEST
+        if source.folder.name == name and sha256(manifest) == read.get(name):
+            continue
+        before = (root / source.folder).parent / name / MANIFEST
+        known = before.is_file() and sha256(before) == read.get(name)
+        if not known or _read_of(run, source, before) != _read_of(run, source, manifest):
+            return False
+    return True
+
+
+def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
+    """The checksums of what a run reads of an input: of a choice or derivation the genotype, else all."""
+    files: dict[str, str] = read_json(manifest)["files"]
+    genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
+    return {"genotype.json": files.get("genotype.json", "")} if genotype else files
+
+
+def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root: Path) -> dict[str, Any]:
+    """What the manifest shall say of the trial; without cases there is none to make.
+
+    Raises:
+        DropnasError: the results differ, or the old code is not to be found.
+    """
+    run, old = matched
+    if not found:
+        return {"trial": "none: only the names of its inputs changed"}
+    before = old.record["identity"]["code"]
+    with _old_source(old, root) as source:
+        told = difference(run.stage, found, Code(source, before), new)
+    if told:
+        raise DropnasError(f"the new code gives other results: {told}")
+    return {"trial": "equal bytes", "cases": len(found), "old_code": before, "new_code": new.fingerprint}
+
+
+@contextmanager
+def _old_source(old: Finished, root: Path) -> Iterator[Path]:
+    """The code that made a run: that of a frozen start, or else of the commit in its manifest."""
+    id_ = old.record["id"]
+    for spec in sorted(root.absolute().glob(f"plans/*/specs/{id_}.json")):
+        check(spec.parents[1])
+        yield spec.parents[1] / "source"
+        return
+    commit = old.record.get("git", {})
+    if not commit.get("commit") or commit.get("dirty"):
+        raise DropnasError("its old code is neither in a frozen start nor in a commit", where=old.folder.name)
+    with tempfile.TemporaryDirectory(prefix="dropnas-code-") as temporary:
+        _check_out(commit["commit"], Path(temporary))
+        yield Path(temporary)
+
+
+def _check_out(commit: str, place: Path) -> None:
+    """The package as it was at a commit of the checkout that this code lies in."""
+    checkout = Path(__file__).parents[3]
+    archive = subprocess.run(
+        ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE], capture_output=True, check=False
+    )
+    if archive.returncode:
+        raise DropnasError("the commit that made the runs is not here", where=commit, remedy="git fetch")
+    subprocess.run(["tar", "-x", "-C", str(place)], input=archive.stdout, check=True)
+
+
+def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool:
+    """Publish the files of a finished run under its new identity; gives whether it was."""
+    store.require_intact(old.folder)
+    folder, scratch = store.root / run.folder, store.scratch(run.id)
+    with lease_if_free(scratch) as free:
+        if not free or store.is_published(folder):
+            return False
+        staged = scratch / "staged"
+        shutil.rmtree(staged, ignore_errors=True)
+        shutil.copytree(old.folder, staged, copy_function=_link, ignore=lambda _, names: {MANIFEST, RECEIPT} & {*names})
+        write_json(staged / MANIFEST, {"run": _record(run, old, proof, store.root), "files": old.files})
+        store.settle(staged, folder)
+    store.discard_scratch(run.id)
+    return True
+
+
+def _record(run: Run, old: Finished, proof: dict[str, Any], root: Path) -> dict[str, Any]:
+    """What went into the run: as it was, under the new identity, and that it was adopted."""
+    sources = [root / source.folder for source in run.inputs]
+    return {
+        **old.record,
+        **{"id": run.id, "name": run.name, "identity": run.identity, "inputs": [source.name for source in sources]},
+        "input_manifests": {source.name: sha256(source / MANIFEST) for source in sources},
+        "adopted": {"from": old.folder.name, "manifest_sha256": sha256(old.folder / MANIFEST), **proof},
+    }
+
+
+def _link(source: str, destination: str) -> None:
+    """A hard link where the file system has them, else a copy."""
+    try:
+        os.link(source, destination)
+    except OSError:
+        shutil.copyfile(source, destination)

@@ -1,0 +1,32 @@
+"""A script of its own: runs a stage on small cases with the code that PYTHONPATH names, be it old or new.
+
+Started as `python run_small_cases.py CASES`, never imported. It uses only what every state of the code has: the stages,
+their configurations, the workspace. Before it computes it proves that the code is the one that is asked for.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from dropnas.parsing import parse
+from dropnas.pipeline.stages import STAGES, code_of, entry
+from dropnas.workspace import Workspace
+
+
+def main(cases: Path) -> None:
+    """Compute each case into its folder; ends with a line on standard error if the code is another one."""
+    content = json.loads(cases.read_text(encoding="utf-8"))
+    stage = content["stage"]
+    for case in content["cases"]:
+        config = parse(STAGES[stage].config, case["config"], "the probe")
+        if content["code"] and code_of(stage, config) != content["code"]:
+            sys.exit("the code that is there is not the code that made the runs")
+        out = Path(case["out"])
+        out.mkdir(parents=True)
+        entry(stage)(
+            config, [Path(source) for source in case["inputs"]], out, Workspace(out.parent / "scratch", "probe")
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

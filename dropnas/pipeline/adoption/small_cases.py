@@ -1,0 +1,100 @@
+"""Small cases that stand for runs: the same method and options, on few small images, with a small network.
+
+Design choices: whatever chooses between branches of the code (strategy, space, options, augmentation, schedule,
+precision) stays as it is; only what says how much is computed is made small, and what only a GPU does is left out. So
+two runs that differ in seed or length share a case, and two that differ in an option do not. A case of a retraining
+takes a real genotype; others of the same settings are added only while they bring an operation that none before had.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropnas.runs.identity import Run, canonical_json, changed_defaults, left_out, resolved
+from dropnas.space.genotype import read_genotype
+
+SMALL: dict[str, dict[str, Any]] = {
+    "search": {"cells": 3, "channels": 2, "epochs": 2, "batch_size": 16, "seed": 0},
+    "retrain": {"cells": 3, "channels": 2, "epochs": 2, "batch_size": 16, "seed": 0},
+    "transfer": {
+        "cells": 3,
+        "channels": 2,
+        "image_size": 64,
+        "epochs": 2,
+        "batch_size": 16,
+        "micro_batch": 8,
+        "seed": 0,
+    },
+    "clusters": {"images": 32, "seed": 0},
+}
+AT_MOST = {"crop_padding": 1, "cutout": 2, "held_out": 8, "warmup_epochs": 1}  # larger ones would blank small images
+GPU_ONLY = {"memory_format"}  # a trial runs on a CPU
+DATA: dict[str, dict[str, Any]] = {
+    "digits": {"name": "digits", "source": "bundled", "train_images": 48, "test_images": 24},
+    "digits-224": {"name": "digits-224", "source": "bundled", "train_images": 16, "test_images": 16},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small computation of a stage.
+
+    Attributes:
+        config: the stage's, made small.
+        data: a key of DATA.
+        beside: what the stage reads beside the data: a folder with a genotype, or a search's small configuration.
+    """
+
+    config: dict[str, Any]
+    data: str
+    beside: Path | dict[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """Equal for equal cases."""
+        return canonical_json([self.config, self.data, str(self.beside)])
+
+
+def cases(runs: Iterable[Run], root: Path) -> list[Case]:
+    """The cases that stand for runs of one stage whose inputs are in the store."""
+    found: dict[str, Case] = {}
+    operations: dict[str, set[str]] = {}
+    for run in runs:
+        config = small(run.stage, run.config)
+        if run.stage not in ("retrain", "transfer"):
+            beside = small("search", run.inputs[1].config) if run.stage == "clusters" else None
+            one = Case(config, "digits", beside)
+            found.setdefault(one.key, one)
+            continue
+        known, new = operations.setdefault(canonical_json(config), set()), set(_operations(root / run.inputs[1].folder))
+        if not new <= known:
+            known |= new
+            data = "digits-224" if run.stage == "transfer" else "digits"
+            one = Case(config, data, root / run.inputs[1].folder)
+            found[one.key] = one
+    return list(found.values())
+
+
+def small(stage: str, config: Any) -> dict[str, Any]:
+    """A stage's configuration with everything that says how much is computed made small.
+
+    Options at their default are left out, since the old code may not know them.
+    """
+    kind: type = type(config)
+    whole = resolved(config)
+    unsaid = {name: value for name, value in left_out(kind).items() if name not in changed_defaults(kind)}
+    chosen = {name: value for name, value in whole.items() if name not in unsaid or value != unsaid[name]}
+    limited = {name: min(whole[name], most) for name, most in AT_MOST.items() if name in whole}
+    return {**{name: value for name, value in chosen.items() if name not in GPU_ONLY}, **limited, **SMALL[stage]}
+
+
+def _operations(folder: Path) -> Iterator[str]:
+    content = read_genotype(folder).to_json()
+    yield from (operation for cell in ("normal", "reduce") for operation, _ in content[cell])
+
+
+def describe(case: Case) -> str:
+    """The settings of a case that a person would tell it by."""
+    names = ("strategy", "space", "options", "autoaugment", "precision")
+    return ", ".join(f"{name} {case.config[name]}" for name in names if case.config.get(name))

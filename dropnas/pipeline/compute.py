@@ -1,0 +1,267 @@
+"""One attempt at a run, or at a group of runs that train together: the stage fills their folders, each is published.
+
+Design choices: a single run is a group of one. Each run of a group has its own lease, scratch folder, log of attempts
+and record; device and inputs are taken once. A run that fails does not end the others. The seconds that a run is
+recorded with are its share of the time that the group took.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dropnas.errors import DropnasError
+from dropnas.parsing import parse
+from dropnas.pipeline.failures import Failures
+from dropnas.pipeline.freeze import FROZEN
+from dropnas.pipeline.stages import STAGES, common, entry
+from dropnas.runs.attempts import Attempts
+from dropnas.runs.environment import environment
+from dropnas.runs.files import read_json, sha256, write_text
+from dropnas.runs.parts import is_light, stage_of
+from dropnas.runs.store import MANIFEST, Store
+from dropnas.sharing.pull import require_heavy
+from dropnas.training.signals import EXIT_STOPPED
+from dropnas.workspace import Workspace, unseen
+
+PROGRESS = "progress.txt"  # in a run's scratch folder: the last line that it told
+Spec = dict[str, Any]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LeasedRun:
+    """A run of a group.
+
+    Attributes:
+        spec: as `dropnas.pipeline.execute.read_spec` gives it.
+        attempts: at it; the last one is this one.
+        release: of its lease, before the group is done.
+    """
+
+    spec: Spec
+    attempts: Attempts
+    release: Callable[[], object]
+
+
+class RunGroup:
+    """Runs that have all but the seed in common, whose leases are held; most often just one.
+
+    Args:
+        members: none of them published.
+        failures: where a run that fails is noted.
+    """
+
+    def __init__(self, members: Sequence[LeasedRun], store: Store, progress: Progress, failures: Failures) -> None:
+        self.store, self.progress, self.failures = store, progress, failures
+        self._members, self.device = list(members), "cpu"
+
+    def attempt(self) -> set[str]:
+        """Compute and publish them, from where earlier attempts left them, or those that the stage wants first.
+
+        The leases of the others are given back.
+
+        Returns:
+            the ids of those that were published.
+
+        Raises:
+            SystemExit: with `signals.EXIT_STOPPED`, where the process was asked to stop.
+        """
+        records: dict[str, Any] = {}
+        try:
+            self._begin()
+            with ExitStack() as stack:
+                self._each_fails_by(lambda: self._prepare(stack))
+                self._each_fails_by(lambda: records.update(self._compute()))
+        except SystemExit as end:
+            if end.code == EXIT_STOPPED:
+                self._stopped()
+            if self.members:
+                raise
+        return {member.spec["id"] for member in self.members if self._publish(member, records)}
+
+    def _begin(self) -> None:
+        for member in self.members:
+            with self.failures.of(member.spec):
+                member.attempts.begin()
+
+    def _each_fails_by(self, work: Callable[[], None]) -> None:
+        """Work that all runs need."""
+        if specs := [member.spec for member in self.members]:
+            with self.failures.of(*specs):
+                work()
+
+    @property
+    def members(self) -> list[LeasedRun]:
+        """Those that did not fail."""
+        return [member for member in self._members if member.spec["id"] not in self.failures.ids]
+
+    def _prepare(self, stack: ExitStack) -> None:
+        """Check the inputs, take a device, and keep the runs that are to be trained now."""
+        spec = self.members[0].spec
+        inputs = _inputs(spec, self.store)
+        self.device = _device(spec, stack, self.progress)
+        if len(self.members) > 1:
+            configs, spaces = [_config(member.spec) for member in self.members], self._workspaces()
+            self._keep(entry(spec["stage"], "first")(configs, inputs, spaces))
+
+    def _keep(self, chosen: Sequence[int]) -> None:
+        kept = [self.members[index] for index in chosen]
+        for member in self.members:
+            if member in kept:
+                member.attempts.share(len(kept))
+            else:
+                member.attempts.withdraw()
+                member.release()
+        self._members = kept
+
+    def _compute(self) -> dict[str, Any]:
+        """What is recorded of each member, by its id; of those that failed nothing."""
+        members = self.members
+        outs = [_emptied(self.store.scratch(member.spec["id"]) / "staged") for member in members]
+        started = datetime.now(UTC)
+        results = compute([member.spec for member in members], outs, self._workspaces(), self.store)
+        ended = datetime.now(UTC)
+        records = {}
+        for member, result in zip(members, results, strict=True):
+            with self.failures.of(member.spec):
+                if isinstance(result, DropnasError):
+                    raise result
+                record = recorded(member.spec, self.store, started, ended, result, self.device)
+                share = (ended - started).total_seconds() / len(members)
+                records[member.spec["id"]] = {**record, "seconds": member.attempts.seconds + share}
+        return records
+
+    def _workspaces(self) -> list[Workspace]:
+        return [
+            workspace(member.spec, self.store, self.device, self.progress, member.attempts.warned)
+            for member in self.members
+        ]
+
+    def _stopped(self) -> None:
+        for member in self.members:
+            with self.failures.of(member.spec):
+                member.attempts.stopped()
+
+    def _publish(self, member: LeasedRun, records: dict[str, Any]) -> bool:
+        spec = member.spec
+        with self.failures.of(spec):
+            staged = self.store.scratch(spec["id"]) / "staged"
+            self.store.publish(staged, self.store.root / spec["folder"], records[spec["id"]])
+            self.progress(f"{spec['folder']}: published")
+            return True
+        return False
+
+
+def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
+    """Compute a run as one of the processes of torchrun that do not publish it."""
+    staged = _emptied(store.scratch(spec["id"]) / f"rank{os.environ['RANK']}")
+    with ExitStack() as stack:
+        device = _device(spec, stack, progress)
+        compute([spec], [staged], [workspace(spec, store, device, progress, unseen)], store)
+
+
+def compute(specs: Sequence[Spec], outs: Sequence[Path], workspaces: Sequence[Workspace], store: Store) -> list[Any]:
+    """Let the stage fill empty folders; gives the statistics of each run, or what it failed by."""
+    stage, inputs = specs[0]["stage"], _inputs(specs[0], store)
+    configs = [_config(spec) for spec in specs]
+    if len(specs) == 1:
+        return [entry(stage)(configs[0], inputs, outs[0], workspaces[0])]
+    results: list[Any] = entry(stage, "run_group")(configs, inputs, outs, workspaces)
+    return results
+
+
+def workspace(spec: Spec, store: Store, device: str, progress: Progress, stopping: Callable[[], None]) -> Workspace:
+    """Where and on what a run is computed."""
+    scratch, machine = store.scratch(spec["id"]), spec["machine"]
+    return Workspace(
+        scratch=scratch,
+        identity=spec["id"],
+        device=device,
+        threads=machine["threads"],
+        workers=machine["workers"],
+        location=spec["location"],
+        seeds_at_once=machine["seeds_at_once"],
+        memory_mb=machine["memory_mb"],
+        checkpoint_seconds=machine["checkpoint_seconds"],
+        stopping=stopping,
+        progress=_kept(scratch, lambda line: progress(f"{spec['name']}: {line}")),
+    )
+
+
+def recorded(
+    spec: Spec, store: Store, started: datetime, ended: datetime, statistics: dict[str, float], device: str
+) -> dict[str, Any]:
+    """What a run's manifest says of it but for its seconds: its identity, its inputs, the code's commit, its means."""
+    plan = os.environ.get("DROPNAS_PLAN")
+    sources = [store.root / name for name in spec["inputs"]]
+    return {
+        **{key: spec[key] for key in ("id", "stage", "name", "config", "identity", "profile")},
+        "inputs": [source.name for source in sources],
+        "input_manifests": {source.name: sha256(source / MANIFEST) for source in sources},
+        "git": read_json(store.root / plan / FROZEN)["git"] if plan else {},
+        **environment(device, spec["machine"]["threads"]),
+        "started": f"{started:%FT%TZ}",
+        "ended": f"{ended:%FT%TZ}",
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),  # that torchrun started, each with a device of its own
+        "statistics": statistics,
+    }
+
+
+def common_part(spec: Spec) -> Any:
+    """What runs of one group have in common; None for a run that trains by itself."""
+    shared = common(_config(spec))
+    return shared and [spec[key] for key in ("stage", "inputs", "machine", "location")] + [shared]
+
+
+def _config(spec: Spec) -> Any:
+    return parse(STAGES[spec["stage"]].config, spec["config"], spec["name"])
+
+
+def _inputs(spec: Spec, store: Store) -> list[Path]:
+    inputs = [store.root / name for name in spec["inputs"]]
+    for name, source in zip(spec["inputs"], inputs, strict=True):
+        _require_input(store, source, whole=stage_of(name) in STAGES[spec["stage"]].reads_heavy)
+    return inputs
+
+
+@cache
+def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
+    """Inputs must be finished and unchanged, and whole where that is needed; each is read through once a process."""
+    if not store.is_published(folder):
+        raise DropnasError("an input is not finished", where=folder, remedy="compute it first")
+    if whole and is_light(folder):
+        require_heavy(folder, store.root)
+    store.require_intact(folder)
+
+
+def _device(spec: Spec, stack: ExitStack, progress: Progress) -> str:
+    if not STAGES[spec["stage"]].trains:
+        return "cpu"
+    from dropnas.machine.compatibility import require_precision  # torch is imported only by stages that train
+    from dropnas.machine.devices import claimed
+
+    device = stack.enter_context(claimed(spec["machine"]["device"], progress))
+    require_precision(device, spec["config"].get("precision", "fp32"))
+    return device
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _kept(scratch: Path, progress: Progress) -> Progress:
+    """Progress whose last line also lies in the scratch folder, for whoever watches; gone once the run is published."""
+
+    def tell(line: str) -> None:
+        write_text(scratch / PROGRESS, line + "\n")
+        progress(line)
+
+    return tell

@@ -1,0 +1,48 @@
+"""Datasets by name: `python -m dropnas data cifar10` makes the very run that a parameter file's plan will look for."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dropnas.config import KNOWN_DATASETS, Machine, read_parameters
+from dropnas.data.config import DatasetConfig
+from dropnas.errors import DropnasError
+from dropnas.pipeline.experiments import dataset_name
+from dropnas.pipeline.freeze import spec
+from dropnas.pipeline.stages import code_of
+from dropnas.runs.identity import Run
+
+DEFAULT = Path("params/paper.yaml")
+
+
+def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[dict[str, Any]]:
+    """Specs of data runs, for the names (or roles) of datasets in a parameter file, or of those known without one.
+
+    Args:
+        parameters: the file; without one `params/paper.yaml`, if it is there.
+        path: where the source lies, instead of what the parameter file says.
+
+    Raises:
+        DropnasError: a name that neither the file nor this package knows.
+    """
+    known = _known(parameters)
+    specs = []
+    for name in names:
+        if name not in known:
+            raise DropnasError(
+                f"unknown dataset {name!r}", where=parameters or DEFAULT, remedy=f"known: {', '.join(sorted(known))}"
+            )
+        config = replace(known[name], path=path) if path else known[name]
+        run = Run("data", dataset_name(config), config, (), code_of("data", config))
+        specs.append(spec(run, "data", Machine()))
+    return specs
+
+
+def _known(parameters: Path | None) -> dict[str, DatasetConfig]:
+    known = {name: DatasetConfig(name, "bundled") for name in KNOWN_DATASETS["bundled"]}
+    known |= {name: DatasetConfig(name, "torchvision") for name in KNOWN_DATASETS["torchvision"]}
+    if parameters or DEFAULT.is_file():
+        declared = read_parameters(parameters or DEFAULT).datasets
+        known |= {config.name: config for config in declared.values()}
+        known |= {str(role): config for role, config in declared.items()}
+    return known

@@ -1,0 +1,176 @@
+"""Computes runs from their specs: what a stage's verb does.
+
+Each run in turn: take its lease, return if it is published, else let the stage fill a folder in the scratch space and
+publish that. Runs that may train as one take their turn together; what another process works on is left to it, and
+looked for again later. A run that fails is reported in a line, and the others of the same process go on.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropnas.config import Machine
+from dropnas.errors import DropnasError
+from dropnas.parsing import parse
+from dropnas.pipeline.compute import LeasedRun, RunGroup, common_part, compute_beside
+from dropnas.pipeline.failures import Failures
+from dropnas.pipeline.freeze import check
+from dropnas.runs.attempts import Attempts
+from dropnas.runs.files import read_json
+from dropnas.runs.identity import id_of, resolved
+from dropnas.runs.lease import lease_now
+from dropnas.runs.store import Store
+from dropnas.training.signals import EXIT_STOPPED
+
+FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
+PATIENCE = 5.0  # seconds between two looks at the leases of runs that others work on
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A spec's fields, as `dropnas.pipeline.freeze.spec` writes them."""
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    id: str
+    stage: str
+    name: str
+    folder: str
+    inputs: tuple[str, ...]
+    config: dict[str, Any]
+    identity: dict[str, Any]
+    profile: str
+    machine: Machine
+    location: str
+
+
+def never() -> bool:
+    """No warning comes."""
+    return False
+
+
+def execute(
+    specs: Iterable[dict[str, Any]],
+    root: Path,
+    progress: Callable[[str], None],
+    warned: Callable[[], bool] = never,
+) -> int:
+    """Compute runs one after another, and as one those that may train so.
+
+    Args:
+        warned: whether this process was asked to stop; then no further run is begun.
+
+    Returns:
+        How many of them failed.
+
+    Raises:
+        SystemExit: with `signals.EXIT_STOPPED`, where the process was asked to stop.
+    """
+    plan = os.environ.get("DROPNAS_PLAN")
+    if plan:
+        check(root / plan)
+    store, failures = Store(root), Failures(root)
+    advance = _advance if _leads() else _advance_beside
+    for left in _groups(specs, failures):
+        while left:
+            if warned():
+                for spec in left:
+                    progress(f"{spec['name']}: not begun, a signal asks to stop; start it again")
+                raise SystemExit(EXIT_STOPPED)
+            settled = advance(left, store, progress, failures) | failures.ids
+            busy = [spec for spec in left if spec["id"] not in settled]
+            if len(busy) == len(left):
+                time.sleep(PATIENCE)
+            left = busy
+    return len(failures.ids)
+
+
+def _groups(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[dict[str, Any]]]:
+    """The runs, those that may train as one together, in the order of the first ones."""
+    found: list[tuple[Any, list[dict[str, Any]]]] = []
+    for spec in specs:
+        with failures.of(spec):
+            shared = common_part(spec)
+            group = next((members for other, members in found if shared and other == shared), None)
+            if group is None:
+                found.append((shared, [spec]))
+            else:
+                group.append(spec)
+    return [members for _, members in found]
+
+
+def read_spec(path: Path, stage: str) -> dict[str, Any]:
+    """A run's spec from its file.
+
+    Raises:
+        DropnasError: it is no spec, is one of another stage, or its names are not those of its identity.
+    """
+    hint = "take one of plans/<id>/specs/"
+    content = read_json(path)
+    try:
+        spec = vars(parse(Spec, content, path))
+    except DropnasError as error:
+        raise DropnasError(f"is no spec of a run ({error.what})", where=path, remedy=hint) from error
+    if spec["stage"] != stage:
+        raise DropnasError(f"is the spec of a {spec['stage']} run, not of {stage}", where=path, remedy=hint)
+    proper = spec["id"] == id_of(spec["identity"]) and spec["folder"].endswith(f"-{spec['id']}")
+    if not proper or not all(FOLDER.fullmatch(name) for name in (spec["folder"], *spec["inputs"])):
+        raise DropnasError("its id or folder is not that of its identity", where=path, remedy=hint)
+    return {**spec, "machine": resolved(spec["machine"])}
+
+
+def _advance(
+    specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
+) -> set[str]:
+    """Compute runs of one group, those of them that nobody else works on; gives the ids of those that are published.
+
+    It waits for no lease while it holds another, so that two processes cannot wait for each other.
+    """
+    with ExitStack() as stack:
+        members = [one for spec in specs if (one := _member(spec, store, stack, failures))]
+        published = {one.spec["id"] for one in members if _is_finished(one.spec, store, progress, failures)}
+        published = published or RunGroup(members, store, progress, failures).attempt()
+    for identity in published:
+        store.discard_scratch(identity)
+    return published
+
+
+def _advance_beside(
+    specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
+) -> set[str]:
+    """The same in a process of torchrun that does not lead: it computes with the others and publishes nothing."""
+    for spec in specs:
+        with failures.of(spec):
+            if store.is_published(store.root / spec["folder"]):
+                return _advance(specs, store, progress, failures)
+            compute_beside(spec, store, progress)
+    return {spec["id"] for spec in specs}
+
+
+def _member(spec: dict[str, Any], store: Store, stack: ExitStack, failures: Failures) -> LeasedRun | None:
+    """A run with its lease; None where another process holds that, or the run failed."""
+    own, scratch = stack.enter_context(ExitStack()), store.scratch(spec["id"])
+    with failures.of(spec):
+        return LeasedRun(spec, Attempts(scratch), own.close) if own.enter_context(lease_now(scratch)) else None
+    return None
+
+
+def _is_finished(spec: dict[str, Any], store: Store, progress: Callable[[str], None], failures: Failures) -> bool:
+    folder = store.root / spec["folder"]
+    with failures.of(spec):
+        if store.is_published(folder):
+            store.require_intact(folder)
+            store.write_receipt(folder)
+            progress(f"{spec['folder']}: finished before")
+            return True
+    return False
+
+
+def _leads() -> bool:
+    """Whether this process, of those that torchrun started together, is the one that publishes."""
+    return os.environ.get("RANK", "0") == "0"

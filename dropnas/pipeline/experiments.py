@@ -1,0 +1,186 @@
+"""Experiments: a method in a space on a data set, over seeds, as runs.
+
+Tables and figures name experiments; experiments that agree are the same runs, since a run's identity is what goes into
+it. Pure, and without torch.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantConfig
+from dropnas.config import Method, Parameters, slug
+from dropnas.data.config import DatasetConfig
+from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
+from dropnas.pipeline.effective_options import derive_config, preset_options
+from dropnas.pipeline.stages import code_of
+from dropnas.runs.identity import Run
+from dropnas.search.config import PRESETS, SampleConfig, Scalar, SearchConfig
+from dropnas.space.names import ZERO
+from dropnas.space.published import Published
+from dropnas.space.spaces import ORIGINAL
+
+DROPNAS = Method("DropNAS", "dropnas")
+ONE_LEVEL_DARTS = Method("one-level DARTS", "one-level-darts")
+ABLATIONS = tuple(Method(name, name) for name in ("no-alpha-adjust", "no-partial-decay", "no-grouping"))
+EXTREMES = (ONE_LEVEL_DARTS, Method("ProxylessNAS", "proxylessnas"), Method("SNAS", "snas"))  # p_d = 0, 0.75, 0.875
+TWO_LEVEL = (Method("DARTS, first order", "darts-first-order"), Method("DARTS, second order", "darts-second-order"))
+CIFAR = ("cifar10", "cifar100")
+MORE_RETRAININGS = 1000  # the k-th retraining of a genotype adds k times this to its search's seed
+
+
+@dataclass
+class Experiments:
+    """Makes runs, each once: the same configuration and inputs give the same object."""
+
+    parameters: Parameters
+    _runs: dict[str, Run] = field(default_factory=dict)
+
+    @property
+    def roles(self) -> list[str]:
+        """Which of the paper's two CIFAR data sets the file has something for."""
+        return [role for role in CIFAR if role in self.parameters.datasets]
+
+    def seeds(self, target: str) -> range:
+        """Search seeds of a table or figure."""
+        counts: dict[str, int] = {str(name): count for name, count in self.parameters.seeds_of.items()}
+        return range(counts.get(target, self.parameters.seeds))
+
+    def _run(self, stage: str, name: str, config: Any, *inputs: Run) -> Run:
+        run = Run(stage, name, config, inputs, code_of(stage, config))
+        return self._runs.setdefault(run.id, run)
+
+    def data(self, role: str) -> Run:
+        """The prepared data set that stands for one of the paper's."""
+        config = next(config for name, config in self.parameters.datasets.items() if name == role)
+        return self._run("data", dataset_name(config), config)
+
+    def search(self, role: str, space: str, method: Method, seed: int) -> Run:
+        """One search."""
+        common = dict(self.parameters.search.options)
+        own = dict(method.options)
+        options = preset_options(method.strategy, common, own, space) if method.strategy in PRESETS else own
+        config = replace(self.parameters.search, space=space, strategy=method.strategy, options=options, seed=seed)
+        data = self.data(role)
+        return self._run("search", f"{data.name}-{search_name(config)}-seed{seed}", config, data)
+
+    def genotype(self, search: Run) -> Run:
+        """The genotype of a search."""
+        config = derive_config(self.parameters.derive, search.config.space)
+        return self._run("derive", search.name, config, search)
+
+    def retrainings(self, search: Run) -> list[Run]:
+        """All retrainings of a search's genotype."""
+        return self._retrain(self.genotype(search), search.inputs[0], search.config.seed, self.parameters.retrainings)
+
+    def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
+        """Retrainings of the genotype that a run holds; the first has the seed."""
+        configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
+        prefix = f"{data.name}-" if genotype.stage in ("sample", "peer") else ""  # the others' names begin with it
+        return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
+
+    def experiment(
+        self, target: str, role: str, method: Method, space: str = "original"
+    ) -> tuple[list[Run], list[Run]]:
+        """The searches and the retrainings of one method, over the seeds of a table or figure."""
+        searches = [self.search(role, space, method, seed) for seed in self.seeds(target)]
+        return searches, [run for search in searches for run in self.retrainings(search)]
+
+    def best(self, target: str, role: str, method: Method) -> Run:
+        """The choice of the best genotype of an experiment."""
+        searches, retrainings = self.experiment(target, role, method)
+        name = f"{searches[0].name.removesuffix('-seed0')}-best-of-{len(retrainings)}"
+        return self._run("select", name, self.parameters.select, *retrainings)
+
+    def augmented(self, target: str, role: str, method: Method) -> Run:
+        """The best genotype under the augmented protocol."""
+        best = self.best(target, role, method)
+        config = replace(self.parameters.retrain, autoaugment=True, epochs=self.parameters.augmented.epochs)
+        return self._run("retrain", f"{best.name}-augmented-train0", config, self.data(role), best)
+
+    def transfer(self, role: str, method: Method) -> Run:
+        """The best genotype of Table 1 or 2 on ImageNet."""
+        best = self.best("table1" if role == "cifar10" else "table2", role, method)
+        data = self.data("imagenet")
+        return self._run("transfer", f"{data.name}-from-{best.name}", self.parameters.transfer, data, best)
+
+    def sampled(self, target: str, role: str, space: str) -> list[Run]:
+        """Random search: an architecture for each seed, retrained as often as a search's."""
+        drawn = [
+            self._run("sample", f"random-{slug(space.rpartition(':')[2])}-seed{seed}", SampleConfig(space, seed))
+            for seed in self.seeds(target)
+        ]
+        data, count = self.data(role), self.parameters.retrainings
+        return [run for one in drawn for run in self._retrain(one, data, one.config.seed, count)]
+
+    def peer(self, architecture: Published) -> Run:
+        """A published architecture."""
+        config = PeerConfig(architecture.id, architecture.genotype.to_json())
+        return self._run("peer", slug(architecture.id), config)
+
+    def peer_retrainings(self, target: str, role: str, architecture: Published) -> list[Run]:
+        """A published architecture under this protocol, with a retraining for each seed."""
+        genotype, data = self.peer(architecture), self.data(role)
+        return [run for seed in self.seeds(target) for run in self._retrain(genotype, data, seed, 1)]
+
+    def peer_transfer(self, architecture: Published) -> Run:
+        """A published architecture on ImageNet."""
+        genotype, data = self.peer(architecture), self.data("imagenet")
+        return self._run("transfer", f"{data.name}-from-{genotype.name}", self.parameters.transfer, data, genotype)
+
+    def architectures(self) -> Run:
+        """Parameters and multiply-adds of the published architectures."""
+        return self._run("architectures", "published", ArchitecturesConfig(self.parameters.retrain.pool_norm))
+
+    def clusters(self, search: Run) -> Run:
+        """Feature clusters in a search's supernet, of images chosen by its seed."""
+        return self._run("clusters", search.name, ClustersConfig(seed=search.config.seed), search.inputs[0], search)
+
+    def correlation(self, node: int, predecessor: int) -> Run:
+        """Stand-alone accuracy against p on an edge of the best normal cell found on CIFAR-10 (Section 5.5)."""
+        best = self.best("table1", "cifar10", DROPNAS)
+        operations = tuple(dict.fromkeys(name for name in ORIGINAL.operations if name != ZERO))
+        variants = [self._variant(best, node, predecessor, operation) for operation in operations]
+        data = self.data("cifar10")
+        trained = [self._retrain(variant, data, self.parameters.retrain.seed, 1)[0] for variant in variants]
+        searches = [retraining.inputs[1].inputs[0] for retraining in best.inputs]
+        name = f"{best.name}-edge-{predecessor}-{node}"
+        return self._run(
+            "correlation", name, CorrelationConfig(node, predecessor, operations), best, *searches, *trained
+        )
+
+    def _variant(self, best: Run, node: int, predecessor: int, operation: str) -> Run:
+        name = f"{best.name}-edge-{predecessor}-{node}-{slug(operation)}"
+        return self._run("variant", name, VariantConfig(node, predecessor, operation), best)
+
+    def report(self, stage: str, name: str, config: Any, inputs: list[Run]) -> Run:
+        """A table or figure; its inputs are the runs behind it, each once."""
+        return self._run(stage, f"{name}-{self.parameters.profile}", config, *inputs)
+
+
+def dataset_name(config: DatasetConfig) -> str:
+    """Readable name of a prepared data set: its own and, of a part, the size."""
+    size = f"-{config.train_images or 'all'}-{config.test_images or 'all'}"
+    return config.name + (size if config.train_images or config.test_images else "")
+
+
+def search_name(config: SearchConfig) -> str:
+    """Readable name of space, strategy and options."""
+    parts = [config.space, config.strategy, *_option_names(dict(config.options))]
+    return "-".join(slug(part.rpartition(":")[2]) for part in parts)
+
+
+def _option_names(options: dict[str, Scalar]) -> list[str]:
+    rates = [options.pop(name, None) for name in ("rate_parameterised", "rate_non_parameterised")]
+    both = rates[0] is not None and rates[0] == rates[1]
+    named = (
+        [f"r{rates[0]:g}"]
+        if both
+        else [f"{k}{v:g}" for k, v in zip(("rp", "rnp"), rates, strict=True) if v is not None]
+    )
+    return named + [f"{key}-{value}" for key, value in sorted(options.items())]
+
+
+def at_rates(parameterised: float, non_parameterised: float) -> Method:
+    """DropNAS with these drop path rates."""
+    rates: dict[str, Scalar] = {"rate_parameterised": parameterised, "rate_non_parameterised": non_parameterised}
+    return Method("DropNAS", "dropnas", rates)

@@ -1,0 +1,70 @@
+"""The results of a plan for people: tables, figures, metrics and resolved parameters under `results/<profile>/`.
+
+A copy that is refreshed after each start, never a target: what is up to date is decided by the runs themselves.
+"""
+
+from pathlib import Path
+from typing import Any, get_args
+
+from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.report.page.device_hours import CostOf
+from dropnas.report.page.write import write_page
+from dropnas.report.publish import refresh, refresh_figures
+from dropnas.report.terminal import summary
+from dropnas.runs.files import read_json, write_text
+from dropnas.runs.store import Store
+
+COUNTS = "architectures"
+TABLES = (*get_args(TableName), *get_args(PeersName), COUNTS)
+
+
+def publish(plan_folder: Path, root: Path, cost_of: CostOf) -> str:
+    """Copy the finished tables and figures of a frozen plan to `results/<profile>/` and make its report page there.
+
+    Args:
+        plan_folder: `plans/<id>`.
+        root: of the store.
+        cost_of: gives the device-hours of a plan, for the page.
+
+    Returns:
+        The tables in short, where they are, and which are not finished.
+
+    Raises:
+        DropnasError: the folder is no frozen plan, or a table's run is damaged; the page, which says so too, is made
+            nevertheless.
+    """
+    plan = read_json(plan_folder / "plan.json")
+    try:
+        told = copy_finished(plan, plan_folder, Store(root))
+    finally:
+        page, _ = write_page(plan, root, None, plan_folder, cost_of)
+    return f"{told}\nThe page: {page}"
+
+
+def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store) -> str:
+    """Tables, figures and parameters; gives what `publish` tells of them."""
+    root = store.root
+    folders = {name: root / folder for name, folder in plan["folders"].items() if name in TABLES}
+    finished = [folder for folder in folders.values() if store.is_published(folder)]
+    wanted = set(folders) - set(plan["on_request"])
+    missing = [name for name, folder in folders.items() if folder not in finished and name in wanted]
+    destination = root / "results" / plan["profile"]
+    for folder in finished:
+        store.require_intact(folder)
+    refresh(finished, destination)
+    missing += _figures(plan, store, destination)
+    write_text(destination / "parameters.yaml", (plan_folder / "parameters.yaml").read_text(encoding="utf-8"))
+    shown = [folder for name, folder in folders.items() if folder in finished and name != COUNTS]
+    lines = [summary(shown)] if shown else []
+    lines += [f"Not finished: {', '.join(missing)}"] if missing else [f"All tables: {destination / 'tables'}"]
+    return "\n".join(lines)
+
+
+def _figures(plan: dict[str, Any], store: Store, destination: Path) -> list[str]:
+    """Copy the finished figures; gives the names of the others."""
+    folders = {name: store.root / folder for name, folder in plan["folders"].items() if name in get_args(FigureName)}
+    finished = [folder for folder in folders.values() if store.is_published(folder)]
+    for folder in finished:
+        store.require_intact(folder)
+    refresh_figures(finished, destination)
+    return [name for name, folder in folders.items() if folder not in finished]

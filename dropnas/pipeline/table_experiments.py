@@ -1,0 +1,153 @@
+"""The cells of the paper's tables, each with the experiments behind it, and the baselines, which the paper lacks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dropnas.config import Parameters, Space, slug
+from dropnas.pipeline.experiments import (
+    ABLATIONS,
+    CIFAR,
+    DROPNAS,
+    ONE_LEVEL_DARTS,
+    TWO_LEVEL,
+    Experiments,
+    at_rates,
+)
+from dropnas.report.config import Entry, TableConfig, TableName
+from dropnas.runs.identity import Run
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table and the runs behind it."""
+
+    row: str
+    column: str
+    searches: list[Run]
+    trainings: list[Run]
+    label: str = ""
+
+
+def table(experiments: Experiments, name: TableName) -> Run:
+    """A table: its cells, each with its runs."""
+    cells = TABLE_CELLS[name](experiments)
+    inputs = list({run.id: run for cell in cells for run in (*cell.searches, *cell.trainings)}.values())
+    position = {run.id: index for index, run in enumerate(inputs)}
+    entries = tuple(
+        Entry(
+            cell.row,
+            cell.column,
+            cell.label,
+            tuple(position[run.id] for run in cell.searches),
+            tuple(position[run.id] for run in cell.trainings),
+        )
+        for cell in cells
+    )
+    settings = experiments.parameters
+    config = TableConfig(name, settings.profile, settings.reproduction, entries, settings.select.criterion)
+    return experiments.report("table", name, config, inputs)
+
+
+def _best_rows(experiments: Experiments, table: str, role: str) -> list[Cell]:
+    """Tables 1 and 2: a method's seeds, and the best of them under the augmented protocol."""
+    cells = []
+    for method in (DROPNAS, *experiments.parameters.methods):
+        row, label = ("dropnas", "") if method is DROPNAS else (slug(method.label), method.label)
+        searches, retrainings = experiments.experiment(table, role, method)
+        cells.append(Cell(row, "error", searches, retrainings, label))
+        augmented = experiments.augmented(table, role, method)
+        cells.append(Cell(f"{row}-augmented", "error", searches, [augmented], label and f"{label} (Augmented)"))
+    return cells
+
+
+def _table1(experiments: Experiments) -> list[Cell]:
+    return _best_rows(experiments, "table1", "cifar10")
+
+
+def _table2(experiments: Experiments) -> list[Cell]:
+    return _best_rows(experiments, "table2", "cifar100")
+
+
+def _table3(experiments: Experiments) -> list[Cell]:
+    """Transfer to ImageNet of the best architectures found on CIFAR-10 and CIFAR-100."""
+    cells = []
+    for method in (DROPNAS, *experiments.parameters.methods):
+        for table, role in zip(("table1", "table2"), CIFAR, strict=True):
+            row = f"{slug(method.label)}-{role}"
+            label = "" if method is DROPNAS else f"{method.label} ({role.upper().replace('CIFAR', 'CIFAR-')})"
+            searches, _ = experiments.experiment(table, role, method)
+            cells.append(Cell(row, "error", searches, [experiments.transfer(role, method)], label))
+    return cells
+
+
+def _table4(experiments: Experiments, target: str = "table4") -> list[Cell]:
+    """DropNAS and one-level DARTS in each search space."""
+    own = experiments.parameters
+    cells = []
+    for role in experiments.roles:
+        for space in (*paper_spaces(own), *own.spaces):
+            for method in (DROPNAS, ONE_LEVEL_DARTS, *own.methods):
+                label = " / ".join(item.label for item in (space, method) if item in (*own.spaces, *own.methods))
+                row, column = f"{role}/{slug(space.label)}", slug(method.label)
+                cells.append(Cell(row, column, *experiments.experiment(target, role, method, space.space), label))
+    return cells
+
+
+def _table5(experiments: Experiments) -> list[Cell]:
+    """Different drop path rates for the two groups: rows O_np, columns O_p."""
+    rates = experiments.parameters.group_rates
+    return [
+        Cell(
+            f"{row:.0e}".replace("e-0", "e-"),
+            f"{column:.0e}".replace("e-0", "e-"),
+            *experiments.experiment("table5", "cifar10", at_rates(column, row)),
+        )
+        for row in rates
+        for column in rates
+    ]
+
+
+def _table6(experiments: Experiments) -> list[Cell]:
+    """The ablations, and the user's methods beside them."""
+    own = experiments.parameters.methods
+    return [
+        Cell(
+            role,
+            slug(method.label),
+            *experiments.experiment("table6", role, method),
+            method.label if method in own else "",
+        )
+        for role in CIFAR
+        for method in (DROPNAS, *ABLATIONS, *own)
+    ]
+
+
+def _baselines(experiments: Experiments) -> list[Cell]:
+    """What DropNAS is to be compared with under one protocol: Table 4, random search, and DARTS' two-level search."""
+    own, cells = experiments.parameters, _table4(experiments, "baselines")
+    for role in experiments.roles:
+        for space in (*paper_spaces(own), *own.spaces) if "random" in own.baselines else ():
+            label = space.label if space in own.spaces else ""
+            drawn = experiments.sampled("baselines", role, space.space)
+            cells.append(Cell(f"{role}/{slug(space.label)}", "random", [], drawn, label))
+        for method in TWO_LEVEL:
+            if method.strategy in own.baselines:
+                runs = experiments.experiment("baselines", role, method)
+                cells.append(Cell(f"{role}/original", method.strategy, *runs))
+    return cells
+
+
+def paper_spaces(parameters: Parameters) -> list[Space]:
+    """Those of the paper's search spaces that a parameter file asks for."""
+    return [Space(name, name) for name in parameters.paper_spaces]
+
+
+TABLE_CELLS: dict[TableName, Callable[[Experiments], list[Cell]]] = {
+    "table1": _table1,
+    "table2": _table2,
+    "table3": _table3,
+    "table4": _table4,
+    "table5": _table5,
+    "table6": _table6,
+    "baselines": _baselines,
+}

@@ -1,0 +1,40 @@
+"""Which runs a person means: those of parameter files, or run folders named by themselves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dropnas.config import read_parameters
+from dropnas.errors import DropnasError
+from dropnas.pipeline.plan import make_plan
+from dropnas.sharing.entry import FOLDER
+
+
+def wanted(words: Sequence[str], root: Path) -> set[str] | None:
+    """The folders of the runs that are meant, relative to the store; None for all that there are.
+
+    Args:
+        words: parameter files, and folders of runs.
+
+    Raises:
+        DropnasError: a word is neither.
+    """
+    if not words:
+        return None
+    return set().union(*(_meant(word, root) for word in words))
+
+
+def _meant(word: str, root: Path) -> set[str]:
+    folder = _folder(word, root)
+    if folder:
+        return {folder}
+    if not Path(word).is_file():
+        raise DropnasError("is neither a parameter file nor a run's folder", where=word)
+    return {str(run.folder) for run in make_plan(read_parameters(Path(word))).runs.values()}
+
+
+def _folder(word: str, root: Path) -> str:
+    """The folder of a run as the store knows it; empty if the word names none."""
+    path = Path(word.rstrip("/"))
+    if path.is_absolute() and path.is_relative_to(root.absolute()):
+        path = path.relative_to(root.absolute())
+    return path.as_posix() if FOLDER.fullmatch(path.as_posix()) else ""

@@ -1,0 +1,58 @@
+"""Pictures that a person asks for by name: the two cells of any genotype, the course of any finished search."""
+
+import re
+from pathlib import Path
+
+from dropnas.analysis.finished_runs import read_run
+from dropnas.errors import DropnasError
+from dropnas.report.figures.cell_drawings import draw_genotype
+from dropnas.report.figures.courses import draw_search, read_course
+from dropnas.report.figures.sheet import footer, require_format, save, style
+from dropnas.space.published import load_genotype
+
+
+def draw_cells(genotype: str, out: Path | None) -> Path:
+    """Draw the normal and the reduction cell of a genotype.
+
+    Args:
+        genotype: as `load_genotype` understands it: a published id, a JSON file, a run folder, or JSON text.
+        out: the picture, .svg, .png or .pdf; by default an SVG in the working folder, called as the genotype.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        DropnasError: no such genotype, or another suffix.
+    """
+    cells = load_genotype(genotype)
+    name = "genotype" if genotype.lstrip().startswith(("{", "[")) else Path(genotype).resolve().stem
+    file = require_format(out or Path(f"{_plain(name)}.svg"))
+    with style():
+        save(draw_genotype(name, cells), file)
+    return file
+
+
+def draw_course(search: Path, out: Path | None) -> Path:
+    """Draw what the alphas of a finished search did over its epochs.
+
+    Args:
+        search: the folder of the search.
+        out: as in `draw_cells`.
+
+    Raises:
+        DropnasError: it is no finished search, or another suffix.
+    """
+    if not search.is_dir():
+        raise DropnasError("no such folder", where=search, remedy="name the folder of a search, runs/search/…")
+    run = read_run(search.resolve())
+    file = require_format(out or Path(f"{run.name}-course.svg"))
+    with style():
+        figure = draw_search(run.name, read_course(run))
+        footer(figure, [f"Data: {run.data}. Hardware: {run.device}."])
+        save(figure, file)
+    return file
+
+
+def _plain(name: str) -> str:
+    """A name that is one file in the working folder."""
+    return re.sub(r"[^\w.+-]+", "-", name) or "genotype"

@@ -1,0 +1,124 @@
+"""The attempts at a run, kept in its scratch folder: how long they worked, and whether they get anywhere.
+
+Design: an attempt that saved a checkpoint made progress; so the number of the newest checkpoint tells how far an
+attempt got, and nothing need be asked of the training. Only attempts that were warned count as stopped without
+progress: a job that is submitted again after each warning would else go on for ever, while an attempt that was killed
+without one is begun again by a person. A log that is damaged is an empty one: it holds no results.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from dropnas.errors import DropnasError
+from dropnas.runs.files import write_json
+
+LOG = "attempts.json"
+CHECKPOINT = "checkpoint-*.pt"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt.
+
+    Attributes:
+        started: seconds since the epoch.
+        seconds: that it worked; 0 until the next one begins.
+        newest: name of the newest checkpoint when it began; empty where there was none.
+        warned: whether it was asked to stop.
+        group: how many runs shared its time, this one included.
+    """
+
+    started: float
+    seconds: float = 0.0
+    newest: str = ""
+    warned: bool = False
+    group: int = 1
+
+
+class Attempts:
+    """The attempts at a run, of which the last one is this process's."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        earlier = read(scratch)
+        if earlier and not earlier[-1].seconds:
+            earlier[-1] = Attempt(**{**asdict(earlier[-1]), "seconds": _worked(earlier[-1], scratch)})
+        self.earlier, self.own = earlier, Attempt(time.time(), newest=_newest(scratch))
+
+    def begin(self) -> None:
+        """Note that the attempt begins; from now on `stopped` must be called if a warning ends it.
+
+        Raises:
+            DropnasError: the last two were warned and left no checkpoint.
+        """
+        self._write()
+        self._require_progress(self.earlier)
+
+    @property
+    def seconds(self) -> float:
+        """That the earlier attempts worked, up to their last sign of life in the scratch folder; the run's share."""
+        return sum(attempt.seconds / attempt.group for attempt in self.earlier)
+
+    def share(self, group: int) -> None:
+        """Note that so many runs, this one included, train as one group."""
+        self.own = Attempt(**{**asdict(self.own), "group": group})
+        self._write()
+
+    def withdraw(self) -> None:
+        """Note that nothing was attempted: other runs are computed first."""
+        if self.earlier:
+            write_json(self.scratch / LOG, [asdict(attempt) for attempt in self.earlier])
+        else:
+            (self.scratch / LOG).unlink(missing_ok=True)
+
+    def warned(self) -> None:
+        """Note that this attempt is asked to stop; to be called before it saves."""
+        self.own = Attempt(**{**asdict(self.own), "warned": True})
+        self._write()
+
+    def stopped(self) -> None:
+        """Note that this attempt ends because it was asked to.
+
+        Raises:
+            DropnasError: like the one before, it saved nothing.
+        """
+        self.warned()
+        if _newest(self.scratch) == self.own.newest:
+            self._require_progress([*self.earlier, self.own])
+
+    def _require_progress(self, attempts: list[Attempt]) -> None:
+        last = attempts[-2:]
+        if len(last) < 2 or not all(attempt.warned and attempt.newest == self.own.newest for attempt in last):
+            return
+        self.earlier, self.own = [], Attempt(self.own.started, newest=self.own.newest)  # whoever starts it anew may try
+        self._write()
+        raise DropnasError(
+            "no progress: two attempts in a row were asked to stop before they had saved anything new",
+            where=self.scratch,
+            remedy="allow more time (machine.runtime_minutes) or save more often (machine.checkpoint_seconds)",
+        )
+
+    def _write(self) -> None:
+        write_json(self.scratch / LOG, [asdict(attempt) for attempt in (*self.earlier, self.own)])
+
+
+def read(scratch: Path) -> list[Attempt]:
+    """The attempts so far; none where the log is missing or damaged."""
+    try:
+        return TypeAdapter(list[Attempt]).validate_json((scratch / LOG).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return []
+
+
+def _worked(attempt: Attempt, scratch: Path) -> float:
+    """Seconds from an attempt's start to its last sign of life; the lease is ours by now."""
+    signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]
+    return max([0.0, *(path.stat().st_mtime - attempt.started for path in signs)])
+
+
+def _newest(scratch: Path) -> str:
+    names = (path.name for path in scratch.glob(CHECKPOINT))
+    return max(names, key=lambda name: (len(name), name), default="")

@@ -1,0 +1,227 @@
+"""Code fingerprints: what code can change a stage's result.
+
+A stage's code is the static import closure of its entry module, inside this package and inside the packages of the
+user's that its configuration names. Of each file the code counts as `dropnas.runs.code` reads it. A data file
+counts when a string in the code is the name of a file that lies beside it. Code that imports by name would escape the
+walk and is refused; `dropnas.extension`, whose names stand in the configuration, is the exception.
+
+Modules of configuration are not code. What the code takes from one by name counts by its value; of a class of options
+that are the defaults that are no longer those on record, so that a new option changes nothing.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import TypeGuard
+
+import yaml
+
+from dropnas.errors import DropnasError
+from dropnas.extension import is_reference
+from dropnas.runs.code import Code, canonical, read
+from dropnas.runs.identity import changed_defaults, hashed
+
+PACKAGE = "dropnas"
+EXTENSION = "dropnas.extension"
+CONFIGURATION = re.compile(rf"{PACKAGE}\.\w+\.config")
+DATA_SUFFIXES = (".yaml", ".json", ".csv")
+DYNAMIC = {"__import__", "exec", "eval", "compile"}
+
+
+@cache
+def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
+    """Hash of all code that a stage runs.
+
+    Args:
+        entry: the stage's entry module, as `dropnas.search.stage`.
+        references: `package.module:ATTRIBUTE` names in the stage's configuration.
+
+    Raises:
+        DropnasError: a module is missing, has a syntax error, lacks the attribute, or imports by name.
+    """
+    digest = hashlib.sha256()
+    for part in closure(entry, references):
+        counted = _value_hash(part) if ":" in part else _file_hash(part)
+        digest.update(f"{part} {counted}\n".encode())
+    digest.update(json.dumps(sorted(references)).encode())
+    return digest.hexdigest()
+
+
+def closure(entry: str, references: tuple[str, ...] = ()) -> list[str]:
+    """What a stage imports, directly or not, sorted: names of modules, and `module:NAME` of parts of configurations."""
+    for reference in references:
+        _check_reference(reference)
+    modules = [entry, *(reference.partition(":")[0] for reference in references)]
+    roots = tuple(sorted({PACKAGE, *(module.partition(".")[0] for module in modules)}))
+    found: set[str] = set()
+    while modules:
+        part = modules.pop()
+        if part not in found:
+            found.add(part)
+            modules.extend(() if ":" in part else _imports(part, roots))
+    return sorted(found)
+
+
+@cache
+def module_file(module: str) -> Path | None:
+    """The file of a module of this package or of a user's package, found without importing it."""
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None  # also what is built in or compiled: its code cannot be read
+    origin = Path(spec.origin)
+    if not rest:
+        return origin
+    base = origin.parent.joinpath(*rest)
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
+
+
+@cache
+def _code(module: str) -> Code:
+    file = module_file(module)
+    if file is None:
+        raise DropnasError(
+            "no Python module of that name", where=module, remedy="check it, or start beside the package"
+        )
+    try:
+        return read(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)))
+    except SyntaxError as error:
+        raise DropnasError(f"syntax error in line {error.lineno}", where=file) from error
+
+
+@cache
+def _imports(module: str, roots: tuple[str, ...]) -> tuple[str, ...]:
+    """Modules under `roots` that one module imports, and the parts of configurations that it uses.
+
+    Package `__init__` files of this package are empty: not walked.
+    """
+    _refuse_dynamic_code(module)
+    names = {name for node in _code(module).nodes for name in _imported_names(node, module) if _under(name, roots)}
+    modules = {name if module_file(name) else name.rpartition(".")[0] for name in names}
+    return (*sorted(name for name in modules if not _is_own_package(name)), *sorted(_parts(module)))
+
+
+def _is_by_name(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
+    """Whether it imports from a module of configuration name by name."""
+    if not isinstance(node, ast.ImportFrom) or CONFIGURATION.fullmatch(node.module or "") is None:
+        return False
+    return all(alias.name != "*" for alias in node.names)
+
+
+def _parts(module: str) -> Iterator[str]:
+    """What the code of a module, not its annotations, uses of configurations.
+
+    It is `module:NAME`, `module:NAME.option`, or `module:NAME(option, …)` for all but the options that a call gives.
+    """
+    for node in filter(_is_by_name, _code(module).nodes):
+        for alias in node.names:
+            for use in _code(module).uses:
+                if use.name == (alias.asname or alias.name):
+                    how = f".{use.attribute}" if use.attribute else f"({', '.join(use.given)})" if use.given else ""
+                    yield f"{node.module}:{alias.name}{how}"
+
+
+def _value_hash(part: str) -> str:
+    """Hash of the value of a part of a configuration; of a class of options, of its changed defaults."""
+    module, name, option, given = re.fullmatch(r"(.+):(\w+)(?:\.(\w+))?(?:\((.*)\))?", part).groups("")  # type: ignore[union-attr]
+    found = getattr(importlib.import_module(module), name, None)
+    value = hashed(found)
+    if is_dataclass(found) and isinstance(found, type):
+        changed = changed_defaults(found)
+        value = {key: changed[key] for key in changed if option in ("", key) and key not in given.split(", ")}
+    elif isinstance(found, type | FunctionType):
+        raise DropnasError("is code in a module of configuration", where=part, remedy="move it to another module")
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _under(name: str, roots: tuple[str, ...]) -> bool:
+    return name.partition(".")[0] in roots
+
+
+def _is_own_package(name: str) -> bool:
+    file = module_file(name)
+    return _under(name, (PACKAGE,)) and file is not None and file.name == "__init__.py"
+
+
+def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
+    """Dotted names that a statement may import; of `from a import b` both `a` and `a.b` when b is a module."""
+    if _is_by_name(node):
+        return  # what it uses of them is counted one by one
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            file = module_file(module)
+            levels = node.level - (file is not None and file.name == "__init__.py")
+            base = ".".join([*module.split(".")[: len(module.split(".")) - levels], *([base] if base else [])])
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+        yield base
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):
+        is_ours = _under(module, (PACKAGE,))  # its lists of methods and backends name more than a run uses
+        yield from () if is_ours else (node.value.partition(":")[0],)  # a user's space that names a user's operation
+
+
+def _refuse_dynamic_code(module: str) -> None:
+    if module == EXTENSION:
+        return
+    for node in _code(module).nodes:
+        imported = [name.partition(".")[0] for name in _imported_names(node, module)]
+        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        if "importlib" in imported or called in DYNAMIC:
+            raise DropnasError(
+                f"line {getattr(node, 'lineno', 0)} runs code that a fingerprint cannot see",
+                where=module_file(module),
+                remedy="import it by an ordinary import statement",
+            )
+
+
+def _check_reference(reference: str) -> None:
+    """Require that a module defines the attribute that the configuration names, without importing it."""
+    module, _, attribute = reference.partition(":")
+    defined = {name for node in _code(module).tree.body for name in _defined_names(node)}
+    if attribute not in defined:
+        raise DropnasError(f"module {module!r} defines no {attribute!r}", where=reference)
+
+
+def _defined_names(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name for alias in node.names)
+    elif isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+@cache
+def _file_hash(module: str) -> str:
+    digest = hashlib.sha256(json.dumps(canonical(_code(module).tree)).encode())
+    for file in _data_files(module):
+        digest.update(f"{file.name} {_data_hash(file)}".encode())
+    return digest.hexdigest()
+
+
+def _data_files(module: str) -> list[Path]:
+    file = module_file(module)
+    assert file is not None  # it has been read
+    strings = {node.value for node in _code(module).nodes if isinstance(node, ast.Constant)}
+    names = sorted(name for name in strings if isinstance(name, str) and name.endswith(DATA_SUFFIXES))
+    return [file.parent / name for name in names if "/" not in name and (file.parent / name).is_file()]
+
+
+def _data_hash(file: Path) -> str:
+    """Hash of a data file's content; of YAML and JSON that of the values, so that a comment changes nothing."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".yaml":
+        text = json.dumps(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), default=str)
+    elif file.suffix == ".json":
+        text = json.dumps(json.loads(text))
+    return hashlib.sha256(text.encode()).hexdigest()

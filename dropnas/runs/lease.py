@@ -1,0 +1,205 @@
+"""Leases: who works on a run now. A second job for the same run waits, and takes over when the first is dead.
+
+A lease is a file in the run's scratch folder that names its holder and whose file time is renewed while that one lives.
+Design choices:
+- Where the holder's process can be looked up (same boot of the same machine, same process numbers), a dead one is seen
+  at once, by its number and start time. So is an earlier attempt of a job that the scheduler started again.
+- Elsewhere silence decides: that the file did not change for a while *on the observer's own clock*. Clocks of hosts and
+  file servers differ by minutes, so file times are only ever compared with earlier ones of the same file.
+- A holder that cannot renew its lease, or finds it taken over after it stood still, ends at once: two processes must
+  never write one run's resume state.
+- Changes of the file are made under an advisory lock, which the kernel gives back when a process dies. Renewing needs
+  no space on the disk.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from dropnas.errors import DropnasError
+from dropnas.runs.files import write_json
+
+RENEWAL = 20.0  # seconds between two signs of life
+EXPIRY = 300.0  # seconds without one after which a holder that cannot be looked up counts as dead
+FENCE = EXPIRY / 2  # seconds without a renewal after which a holder ends itself
+LOST = 76  # exit status of a process that lost its lease
+
+Owner = dict[str, Any]
+_Sign = tuple[int, str]  # file time and holder, which change with every sign of life
+_seen: dict[Path, tuple[_Sign, float]] = {}  # for each lease its last sign, and when this process first saw that
+
+
+def holder(scratch: Path) -> str:
+    """Who holds the lease of a run, as `host:process`; empty if nobody alive does.
+
+    A holder that cannot be looked up is believed until this process has seen it silent for EXPIRY seconds.
+    """
+    owner = _read(scratch)
+    if owner is None or _is_dead(owner, scratch):
+        return ""
+    return f"{owner['host']}:{owner['process']}"
+
+
+@contextmanager
+def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
+    """Hold the lease of a run; waits, looking again every `patience` seconds, while another process holds it.
+
+    Raises:
+        DropnasError: the scratch folder is a link, or its file system has no file locks.
+    """
+    while not (token := _take(scratch)):
+        time.sleep(patience)
+    with _renewed(scratch, token):
+        yield
+
+
+@contextmanager
+def lease_now(scratch: Path) -> Iterator[bool]:
+    """Hold the lease of a run, if nobody else does; gives whether it is held. Never waits.
+
+    Raises:
+        DropnasError: as `lease`.
+    """
+    if token := _take(scratch):
+        with _renewed(scratch, token):
+            yield True
+    else:
+        yield False
+
+
+@contextmanager
+def _renewed(scratch: Path, token: str) -> Iterator[None]:
+    stop = threading.Event()
+    renewal = threading.Thread(target=_renew, args=(scratch, token, stop), daemon=True)
+    renewal.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        renewal.join()
+        _give_back(scratch, token)
+
+
+@contextmanager
+def lease_if_free(scratch: Path) -> Iterator[bool]:
+    """Hold the lease of a run for a moment, if nobody else does; gives whether it is held. It is not renewed."""
+    token = _take(scratch)
+    try:
+        yield bool(token)
+    finally:
+        if token:
+            _give_back(scratch, token)
+
+
+def _here() -> dict[str, str]:
+    """This boot of this machine, and the numbering of processes in use; hosts' names alone may be equal."""
+    boot, names = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    with suppress(OSError):
+        return {"boot": boot.read_text().strip(), "processes": os.readlink(names)}
+    return {}
+
+
+def _scheduled() -> dict[str, str]:
+    """The scheduler's job, and which of its attempts this process belongs to."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    return {"job": job, "attempt": os.environ.get("SLURM_RESTART_COUNT", "0")} if job else {}
+
+
+def _start_time(process: int) -> str:
+    """Start of a process in clock ticks since boot; tells a process from a later one of the same number."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _read(scratch: Path) -> Owner | None:
+    try:
+        owner = json.loads((scratch / "lease.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return owner if isinstance(owner, dict) and owner.keys() >= {"host", "process", "start"} else None
+
+
+def _is_dead(owner: Owner, scratch: Path) -> bool:
+    here, scheduled = _here(), _scheduled()
+    if here and owner["host"] == socket.gethostname() and here.items() <= owner.items():
+        return not owner["start"] or _start_time(owner["process"]) != owner["start"]
+    if scheduled and owner.get("job") == scheduled["job"] and int(owner["attempt"]) < int(scheduled["attempt"]):
+        return True
+    return _silence(owner, scratch) >= EXPIRY
+
+
+def _silence(owner: Owner, scratch: Path) -> float:
+    """For how many seconds of its own clock this process has seen no sign of life; 0 at first sight."""
+    try:
+        sign = ((scratch / "lease.json").stat().st_mtime_ns, json.dumps(owner, sort_keys=True))
+    except OSError:
+        return 0.0  # just given back
+    if _seen.get(scratch, (None,))[0] != sign:
+        _seen[scratch] = (sign, time.monotonic())
+    return time.monotonic() - _seen[scratch][1]
+
+
+@contextmanager
+def _locked(scratch: Path) -> Iterator[None]:
+    if scratch.is_symlink():
+        raise DropnasError("is a link where a run's own folder should be", where=scratch, remedy="remove it")
+    scratch.mkdir(parents=True, exist_ok=True)
+    with (scratch / "lease.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            hint = "mount it with locks (Lustre: -o flock), or put the store on another one"
+            raise DropnasError(
+                f"the file system has no file locks ({error.strerror})", where=scratch, remedy=hint
+            ) from error
+        yield
+
+
+def _take(scratch: Path) -> str:
+    """Take the lease if nobody alive holds it; gives the token that proves it, or nothing."""
+    with _locked(scratch):
+        if holder(scratch):
+            return ""
+        process, token = os.getpid(), uuid.uuid4().hex
+        owner = {"host": socket.gethostname(), "process": process, "start": _start_time(process), "token": token}
+        write_json(scratch / "lease.json", {**owner, **_here(), **_scheduled()}, flush=False)
+        return token
+
+
+def _give_back(scratch: Path, token: str) -> None:
+    if not scratch.is_dir():
+        return  # moved away by who held the lease
+    with suppress(FileNotFoundError), _locked(scratch):
+        if (_read(scratch) or {}).get("token") == token:
+            (scratch / "lease.json").unlink()
+
+
+def _renew(scratch: Path, token: str, stop: threading.Event) -> None:
+    """Show signs of life until told to stop; ends the whole process if the lease is lost."""
+    renewed = time.monotonic()
+    while not stop.wait(RENEWAL):
+        owner = _read(scratch)
+        if owner is not None and owner.get("token") != token:
+            _end(scratch, "another process took this run over while this one stood still")
+        with suppress(OSError):  # the file server may be away for a moment; how long is limited below
+            os.utime(scratch / "lease.json")
+            renewed = time.monotonic()
+        if time.monotonic() - renewed > FENCE:
+            _end(scratch, "the lease of this run could not be renewed")
+
+
+def _end(scratch: Path, why: str) -> None:
+    """End as if killed, which every run survives; nothing of this process may write any more."""
+    print(f"error: {scratch.name}: {why}", file=sys.stderr, flush=True)
+    os._exit(LOST)

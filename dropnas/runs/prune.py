@@ -1,0 +1,121 @@
+"""What no plan wants any more: runs, resume states, frozen starts. Shown first, removed only when asked to.
+
+Design choices:
+- A run is wanted if one of the given plans has it, on request or not. A resume state is wanted
+  while its run is and is not finished. A frozen start is wanted while its runs are those of one of the plans.
+- What somebody works on is never touched: each thing is moved away under its lease, then deleted. A prune that is
+  killed leaves no half of a run under its name.
+- Only folders below runs/, scratch/ and plans/ with a name that this program gives; links on the way are refused.
+  Datasets lie below data/ and stay.
+"""
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropnas.errors import DropnasError
+from dropnas.runs.files import read_json
+from dropnas.runs.identity import Run
+from dropnas.runs.lease import holder, lease_if_free
+from dropnas.runs.store import Store
+
+RUN = re.compile(r"[A-Za-z0-9][\w.+-]*-([0-9a-f]{10})")
+IDENTITY = re.compile(r"[0-9a-f]{10}")
+PASSING = re.compile(r"(pull|pruned)-\w+")  # folders of a pull or prune, which take them away unless they are killed
+KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
+
+
+@dataclass(frozen=True)
+class Unwanted:
+    """Something that no plan wants.
+
+    Attributes:
+        kind: a key of KINDS.
+        folder: where it lies.
+        size: bytes of its files.
+        scratch: the folder whose lease guards it.
+    """
+
+    kind: str
+    folder: Path
+    size: int
+    scratch: Path
+
+
+def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
+    """What of a store some plans do not want; without what somebody works on.
+
+    Args:
+        root: of the store.
+        plans: the runs of each by their ids.
+
+    Raises:
+        DropnasError: the way to something is a link.
+    """
+    runs = {id_: run for plan in plans for id_, run in plan.items()}
+    found = [*_scratch(Store(root), runs), *_runs(root, runs), *_plans(root, [set(plan) for plan in plans])]
+    return [one for one in found if not holder(one.scratch)]
+
+
+def remove(found: Sequence[Unwanted], root: Path) -> list[Unwanted]:
+    """Remove what is unwanted; gives what was removed. What somebody has begun to work on meanwhile stays."""
+    removed = []
+    for one in found:
+        _refuse_links(one.folder, root)
+        away = root / "scratch" / f"pruned-{uuid.uuid4().hex}"
+        with lease_if_free(one.scratch) as free:
+            if free:
+                os.replace(one.folder, away)
+                removed.append(one)
+        if free:
+            shutil.rmtree(one.scratch, ignore_errors=True)
+            shutil.rmtree(away)
+    return removed
+
+
+def _runs(root: Path, wanted: dict[str, Run]) -> Iterator[Unwanted]:
+    for folder in _folders(root, "runs/*/*"):
+        match = RUN.fullmatch(folder.name)
+        if match and not (match[1] in wanted and folder == root / wanted[match[1]].folder):
+            yield Unwanted("run", folder, _size(folder), Store(root).scratch(match[1]))
+
+
+def _scratch(store: Store, wanted: dict[str, Run]) -> Iterator[Unwanted]:
+    for folder in _folders(store.root, "scratch/*"):
+        needed = folder.name in wanted and not store.is_published(store.root / wanted[folder.name].folder)
+        if PASSING.fullmatch(folder.name) or (IDENTITY.fullmatch(folder.name) and not needed):
+            yield Unwanted("scratch", folder, _size(folder), folder)
+
+
+def _plans(root: Path, wanted: Sequence[set[str]]) -> Iterator[Unwanted]:
+    """Frozen starts of other runs, none of which is in work."""
+    store = Store(root)
+    for folder in _folders(root, "plans/*"):
+        if IDENTITY.fullmatch(folder.name) and (folder / "plan.json").is_file():
+            runs = {run["id"] for run in read_json(folder / "plan.json")["runs"]}
+            if runs not in wanted and not any(holder(store.scratch(id_)) for id_ in runs):
+                yield Unwanted("plan", folder, _size(folder), store.scratch(f"plan-{folder.name}"))
+
+
+def _folders(root: Path, pattern: str) -> Iterator[Path]:
+    for folder in sorted(root.glob(pattern)):
+        _refuse_links(folder, root)
+        if folder.is_dir():
+            yield folder
+
+
+def _refuse_links(folder: Path, root: Path) -> None:
+    way = [folder, *folder.parents]
+    for one in way[: way.index(root)]:
+        if one.is_symlink():
+            raise DropnasError(
+                "is a link, which could lead out of the store", where=one, remedy="remove the link first"
+            )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())

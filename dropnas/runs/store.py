@@ -1,0 +1,152 @@
+"""The store of runs: folders that are written once and published by one rename.
+
+`manifest.json` is the truth: all that went into the run and the sha256 of every file. `run.json`, the receipt, is the
+only file that Snakemake is given as an output. Snakemake deletes outputs freely; the receipt is written again from the
+manifest, so that nothing is lost by it.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropnas.errors import DropnasError
+from dropnas.runs.files import checksums, read_json, sha256, write_json
+from dropnas.runs.lease import holder
+from dropnas.runs.parts import MARK, left_out
+
+MANIFEST, RECEIPT = "manifest.json", "run.json"
+
+
+@dataclass(frozen=True)
+class Store:
+    """All runs below one root: `data/`, `runs/`, and `scratch/` for what is not finished."""
+
+    root: Path
+
+    def scratch(self, identity: str) -> Path:
+        """Where a run keeps its resume state and its lease."""
+        return self.root / "scratch" / identity
+
+    def is_published(self, folder: Path) -> bool:
+        """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough.
+
+        Raises:
+            DropnasError: the folder is a link, which could lead out of the store.
+        """
+        _refuse_link(folder)
+        return (folder / MANIFEST).is_file()
+
+    def state(self, identity: str, folder: Path) -> str:
+        """How far a run is: `done`, `running` or `missing`."""
+        if self.is_published(folder):
+            return "done"
+        return "running" if holder(self.scratch(identity)) else "missing"
+
+    def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
+        """Give a finished folder its final name: checksums first, then one rename, then the receipt."""
+        write_json(staged / MANIFEST, {"run": record, "files": checksums(staged)})
+        self.settle(staged, folder)
+
+    def settle(self, staged: Path, folder: Path) -> None:
+        """Give a folder that has its manifest its final name, so that a power cut leaves all of it or nothing."""
+        for path in (*staged.rglob("*"), staged):  # a manifest must not outlive what it vouches for
+            _flush(path)
+        self.admit(staged, folder)
+        for path in (folder.parent, folder.parent.parent):  # the upper one may just have got the lower one
+            _flush(path)
+        self.write_receipt(folder)
+
+    def admit(self, staged: Path, folder: Path) -> None:
+        """Give a folder that has its manifest its final name, by one rename; what is in it must be on disk."""
+        self._clear_remains(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, folder)
+
+    def _clear_remains(self, folder: Path) -> None:
+        """A folder without a manifest holds at most what the workflow left: an empty folder or an old receipt."""
+        if self.is_published(folder):
+            raise DropnasError("stands in the place of a run: finished before", where=folder, remedy="keep that one")
+        if not folder.exists():
+            return
+        (folder / RECEIPT).unlink(missing_ok=True)
+        if any(folder.iterdir()):
+            raise DropnasError("stands in the place of a run but is none", where=folder, remedy="move it away")
+
+    def write_receipt(self, folder: Path) -> None:
+        """Write `run.json` again from the manifest, unless it stands there already; for who holds the run's lease.
+
+        It is written in the scratch folder: half a file in the run's own, left by a kill, would be damage.
+        """
+        receipt = receipt_of(folder)
+        if not (folder / RECEIPT).is_file() or read_json(folder / RECEIPT) != receipt:
+            staged = self.scratch(receipt["id"]) / RECEIPT
+            write_json(staged, receipt)
+            os.replace(staged, folder / RECEIPT)
+
+    def damage(self, folder: Path) -> list[str]:
+        """What is wrong with a published run, one line a file; empty if all that is here is as it was written."""
+        _refuse_link(folder)
+        manifest = read_manifest(folder)
+        found = {name: value for name, value in checksums(folder).items() if name not in (MANIFEST, RECEIPT, MARK)}
+        expected = manifest["files"]
+        absent = left_out(folder, expected)
+        lost = [f"{folder / name}: missing" for name in expected if name not in found and name not in absent]
+        changed = [f"{folder / name}: changed" for name in found if name in expected and found[name] != expected[name]]
+        added = [f"{folder / name}: not in the manifest" for name in found if name not in expected]
+        return lost + changed + added + _receipt_damage(folder)
+
+    def require_intact(self, folder: Path) -> None:
+        """Raise a DropnasError that names the first damaged file."""
+        damage = self.damage(folder)
+        if damage:
+            raise DropnasError(f"{damage[0]} since it was published", remedy=f"restore or remove {folder}")
+
+    def discard_scratch(self, identity: str) -> None:
+        """Remove the resume state of a run that is published."""
+        shutil.rmtree(self.scratch(identity), ignore_errors=True)
+
+
+def _refuse_link(folder: Path) -> None:
+    """A run lies in the store itself: neither it nor the folder of its stage may lead elsewhere."""
+    for place in (folder, folder.parent):
+        if place.is_symlink():
+            raise DropnasError(
+                "is a link where a run should lie", where=place, remedy="replace it by the folder itself"
+            )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A run's manifest.
+
+    Raises:
+        DropnasError: it is missing or is none.
+    """
+    manifest = read_json(folder / MANIFEST)
+    whole = isinstance(manifest, dict) and all(isinstance(manifest.get(part), dict) for part in ("run", "files"))
+    if not whole or "id" not in manifest["run"]:
+        raise DropnasError("is no manifest of a run", where=folder / MANIFEST, remedy=f"restore or remove {folder}")
+    return manifest  # type: ignore[no-any-return]
+
+
+def receipt_of(folder: Path) -> dict[str, Any]:
+    """What a run's receipt says: all that went into it, and the sha256 of the manifest that proves it."""
+    return {**read_manifest(folder)["run"], "manifest_sha256": sha256(folder / MANIFEST)}
+
+
+def _receipt_damage(folder: Path) -> list[str]:
+    receipt = folder / RECEIPT
+    if not receipt.is_file():
+        return []  # the workflow removed it; it is written again
+    intact = read_json(receipt) == receipt_of(folder)
+    return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
+
+
+def _flush(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

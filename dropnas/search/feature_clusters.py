@@ -1,0 +1,94 @@
+"""The clusters stage: which operations do alike on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
+
+Design choices: beside the picture stand two numbers that the paper lacks: the silhouette of each operation within its
+group, O_p or O_np, and which operations are alone in a cluster.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sklearn.metrics import silhouette_samples
+
+from dropnas.analysis.clusters import Gram, clusters, distinct_points, plane
+from dropnas.analysis.config import ClustersConfig
+from dropnas.analysis.naming import numbered
+from dropnas.data import arrays
+from dropnas.errors import DropnasError
+from dropnas.search.features import TrainedSupernet, choose_images, grams, load_supernet
+from dropnas.search.supernet import REDUCE
+from dropnas.space.spaces import edges
+from dropnas.training import determinism, precision
+from dropnas.training.metrics import write_json
+from dropnas.workspace import Workspace
+
+FEWEST = 3  # operations: fewer have no silhouette
+
+
+def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Cluster the operations of an edge in the first and the last cell of a search's supernet.
+
+    Args:
+        config: the edge, the number of images and of clusters, the seed.
+        inputs: the prepared dataset and the published search.
+        out: gets clusters.json.
+        workspace: the device.
+
+    Raises:
+        DropnasError: the search is damaged; no such edge; a space with fewer than three operations but zero or with
+            nothing but zero in a group; features that are not finite or all alike.
+    """
+    determinism.apply(config.seed, workspace.device, workspace.threads)
+    precision.apply("fp32")
+    images = arrays.load(inputs[0], "train", device=workspace.device)
+    supernet = load_supernet(inputs[1], images.classes, workspace.device)
+    _require_groups(supernet, inputs[1])
+    last = len(supernet.network.kinds) - 1
+    chosen = choose_images(len(images), config.images, config.seed)
+    found = grams(supernet, images, chosen, (0, last), _edge(config))
+    cells = {place: _cell(config, supernet, cell, found[cell]) for place, cell in (("first", 0), ("last", last))}
+    content = {"edge": [config.predecessor, config.node], "images": len(chosen), "cells": cells}
+    write_json(out / "clusters.json", content)
+    return {}
+
+
+def _cell(config: ClustersConfig, supernet: TrainedSupernet, cell: int, gram: Gram) -> dict[str, Any]:
+    """What clusters.json holds of one cell."""
+    kept = supernet.operations()
+    every = numbered(supernet.space.operations)
+    names = [every[index] for index in kept]
+    parameterised = [index in supernet.space.groups[0] for index in kept]
+    points = distinct_points(gram, f"cell {cell}")
+    flat, explained = plane(points)
+    labels = clusters(points, config.clusters, config.seed)
+    sizes = Counter(labels)
+    return {
+        "cell": cell,
+        "kind": "reduction" if supernet.network.kinds[cell] == REDUCE else "normal",
+        "operations": names,
+        "parameterised": [name for name, inside in zip(names, parameterised, strict=True) if inside],
+        "points": flat.tolist(),
+        "labels": labels,
+        "explained": explained,
+        "silhouette": dict(zip(names, silhouette_samples(points, parameterised).tolist(), strict=True)),
+        "single_member": [name for name, label in zip(names, labels, strict=True) if sizes[label] == 1],
+    }
+
+
+def _edge(config: ClustersConfig) -> int:
+    edge = (config.node, config.predecessor)
+    if edge not in edges():
+        raise DropnasError(f"no edge from {config.predecessor} to node {config.node}", remedy="nodes count from 2 to 5")
+    return edges().index(edge)
+
+
+def _require_groups(supernet: TrainedSupernet, where: Path) -> None:
+    kept = supernet.operations()
+    sizes = [len(set(group) & set(kept)) for group in supernet.space.groups]
+    if min(sizes) < 1 or sum(sizes) < FEWEST:
+        raise DropnasError(
+            "its space has too few operations to cluster",
+            where=where,
+            remedy="three beside zero are needed, and one in each group",
+        )

@@ -1,0 +1,144 @@
+"""Features of the operations on one edge of a trained supernet, behind Figures 1 and 4 (Sections 2.2 and 5.2).
+
+Design choices: an operation is one point, its feature maps of all images end to end, as in Figure 1. These points have
+millions of dimensions, but there are seven of them, so that their inner products hold all that clustering needs. The
+inner products are summed in double precision over batches, and no more than one batch of features is ever held. The
+network is in evaluation mode, every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dropnas.analysis.clusters import Gram
+from dropnas.data import arrays, augment
+from dropnas.errors import DropnasError
+from dropnas.search.architecture import Alphas, mixtures
+from dropnas.search.config import SearchConfig
+from dropnas.search.supernet import Supernet
+from dropnas.space.derivation import read_alphas
+from dropnas.space.names import ZERO
+from dropnas.space.spaces import SearchSpace, find_space
+from dropnas.training.seeding import generator
+
+BATCH = 100  # images; on the first cell of the paper's supernet their features take 92 MB in double precision
+
+
+@dataclass(frozen=True)
+class TrainedSupernet:
+    """The supernet that a search ended with.
+
+    Attributes:
+        space: what was searched.
+        network: in evaluation mode.
+        alphas: of the last epoch.
+    """
+
+    space: SearchSpace
+    network: Supernet
+    alphas: Alphas
+
+    def operations(self) -> list[int]:
+        """The positions of all operations of an edge but zero."""
+        return [index for index, name in enumerate(self.space.operations) if name != ZERO]
+
+
+def load_supernet(folder: Path, classes: int, device: str) -> TrainedSupernet:
+    """The supernet of a published search.
+
+    Raises:
+        DropnasError: a part is missing or damaged, or the weights do not fit the supernet that the receipt tells of.
+    """
+    config = _config(folder / "run.json")
+    space = find_space(config.space)
+    operations, *matrices = read_alphas(folder / "alphas.json")
+    if operations != space.operations:
+        raise DropnasError(f"the operations are not those of {config.space!r}", where=folder / "alphas.json")
+    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and at once replaced
+        network = Supernet(space, config.channels, config.cells, classes)
+    _load_weights(network, folder / "supernet.safetensors")
+    alphas = Alphas(*(torch.tensor(matrix, device=device) for matrix in matrices))
+    return TrainedSupernet(space, network.eval().to(device), alphas)
+
+
+def choose_images(available: int, wanted: int, seed: int) -> Tensor:
+    """Which images: `wanted` different ones at random, or all where there are fewer; int64, ascending."""
+    return torch.randperm(available, generator=generator(seed, "images"))[:wanted].sort().values
+
+
+@torch.no_grad()
+def grams(
+    supernet: TrainedSupernet, images: arrays.ImageArrays, chosen: Tensor, cells: Sequence[int], edge: int
+) -> dict[int, Gram]:
+    """The inner products of the operations' features on one edge, for some cells.
+
+    Args:
+        supernet: on the device of the images.
+        images: where the images are taken from; they are normalised.
+        chosen: which, int64 (N,).
+        cells, edge: positions of the cells and of the edge in each.
+
+    Returns:
+        For each cell float64 (operations but zero, same), in the order of the space.
+    """
+    kept = torch.ones(len(supernet.network.kinds), *supernet.alphas.normal.shape, dtype=torch.bool)
+    mixture = mixtures(supernet.alphas, kept, supernet.network.kinds)
+    sums: dict[int, Gram] = defaultdict(lambda: np.zeros(()))
+    with _captured(supernet, cells, edge) as captured:
+        for batch in torch.split(chosen, BATCH):
+            pixels = images.batch(batch.to(images.labels.device))
+            supernet.network(augment.normalise(pixels, images.mean, images.std), mixture)
+            for cell, features in captured.items():
+                points = torch.stack([features[index].flatten() for index in supernet.operations()]).double()
+                sums[cell] = sums[cell] + (points @ points.T).cpu().numpy()
+    return dict(sums)
+
+
+@contextmanager
+def _captured(supernet: TrainedSupernet, cells: Sequence[int], edge: int) -> Iterator[dict[int, dict[int, Tensor]]]:
+    """The outputs of the edge's operations in the last forward pass, by cell and operation."""
+    found: dict[int, dict[int, Tensor]] = {cell: {} for cell in cells}
+    with ExitStack() as stack:
+        for cell, outputs in found.items():
+            mixed: Any = supernet.network.cells[cell].edges[edge]  # type: ignore[index]
+            for index in supernet.operations():
+                stack.callback(mixed[index].register_forward_hook(_keep(outputs, index)).remove)
+        yield found
+
+
+def _keep(outputs: dict[int, Tensor], index: int) -> Any:
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        outputs[index] = output
+
+    return hook
+
+
+def _config(receipt: Path) -> SearchConfig:
+    """The configuration of a search, from its receipt."""
+    try:
+        content = json.loads(receipt.read_text(encoding="utf-8"))
+        return SearchConfig(**content["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DropnasError(f"is no receipt of a search ({error})", where=receipt, remedy="run `verify`") from error
+
+
+def _load_weights(network: Supernet, file: Path) -> None:
+    if not file.is_file():
+        raise DropnasError("no such file", where=file, remedy="fetch the run's heavy part, or run the search again")
+    try:
+        network.load_state_dict(load_file(file))
+    except (OSError, SafetensorError) as error:
+        raise DropnasError(f"is damaged ({error})", where=file, remedy="run `verify`") from error
+    except RuntimeError as error:
+        mismatch = str(error).splitlines()[1:2] or [str(error)]
+        raise DropnasError(f"does not fit the search's supernet: {mismatch[0].strip()}", where=file) from error

@@ -1,0 +1,94 @@
+"""What DARTS and its successors have in common: w learns from one half of the images, the alphas from the other.
+
+Design choices: first order. Passes that serve the alphas leave the running statistics alone, so that these come from
+training batches only. Decay is ordinary L2, added to the gradients, of w after clipping. A method replaces the parts in
+which it differs: the mixture, the order of both steps, the epochs in which only w moves.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dropnas.search.state import SearchState, clipped
+from dropnas.search.strategy import Batch, Strategy
+
+Level = Literal["weights", "alphas"]
+WEIGHTS_ONLY = "weights only"  # the variant of the step in epochs whose alphas are frozen
+
+
+class Mixing(NamedTuple):
+    """What a pass mixes: weights of the operations, and bool, which operations take part; None means all.
+
+    Both are (K, cells, edges, operations).
+    """
+
+    weights: Tensor
+    kept: Tensor | None = None
+
+
+class TwoLevel(Strategy):
+    """A two-level search of first order.
+
+    Attributes:
+        frozen_epochs: epochs at the start of each phase in which only w moves.
+        alphas_first: whether a step moves the alphas before w.
+        alpha_gradient_clip: largest norm of the gradient over all architecture parameters of a seed; None is no limit.
+    """
+
+    weight_share = 0.5
+    frozen_epochs: int = 0
+    alphas_first: bool = True
+    alpha_gradient_clip: float | None = None
+
+    def variant(self, epoch: int) -> str:
+        """Whether the alphas are frozen."""
+        return WEIGHTS_ONLY if self.position(epoch)[1] < self.frozen_epochs else ""
+
+    def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
+        """A step of the alphas on the held-out batch and one of w on the batch; gives the latter's losses."""
+        moves_alphas = batch.variant != WEIGHTS_ONLY
+        if moves_alphas and self.alphas_first:
+            self.architecture_step(state, batch)
+        found = self.weight_step(state, batch)
+        if moves_alphas and not self.alphas_first:
+            self.architecture_step(state, batch)
+        return found
+
+    def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
+        """The mixture of the pass that serves w or the alphas: the softmax over all operations of each edge."""
+        return Mixing(state.of_cells(state.alphas).softmax(dim=-1))
+
+    def weight_step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Move w by the loss of the batch; its losses (K,) and logits."""
+        losses, logits = state.losses(batch.images, batch.labels, *self.mixing(state, batch, "weights"))
+        (gradient,) = state.gradients(losses)
+        with torch.no_grad():
+            decay = self.config.weight_decay * state.weights
+            state.weight_optimiser.step([clipped(gradient, self.config.gradient_clip) + decay])
+        return losses.detach(), logits.detach()
+
+    def architecture_step(self, state: SearchState, batch: Batch) -> None:
+        """Move the architecture parameters by the loss of the held-out batch."""
+        gradients = self.architecture_gradients(state, batch)
+        with torch.no_grad():
+            if self.alpha_gradient_clip is not None:
+                gradients = clipped_together(gradients, self.alpha_gradient_clip)
+            decay, parameters = self.config.alpha_weight_decay, state.architecture.values()
+            decayed = [gradient + decay * values for gradient, values in zip(gradients, parameters, strict=True)]
+            state.architecture_optimiser.step(decayed)
+
+    def architecture_gradients(self, state: SearchState, batch: Batch) -> list[Tensor]:
+        """The gradients of the held-out loss in the architecture parameters, in their order, without decay."""
+        assert batch.held_out is not None  # weight_share is below 1
+        mixing = self.mixing(state, batch, "alphas")
+        losses, _ = state.losses(*batch.held_out, *mixing, update_statistics=False)
+        parameters = list(state.architecture.values())
+        return list(torch.autograd.grad(losses.sum(), parameters, materialize_grads=True))
+
+
+def clipped_together(gradients: list[Tensor], limit: float) -> list[Tensor]:
+    """Gradients (K, ...), those of each seed scaled so that the norm over all of them is at most `limit`."""
+    flat = clipped(torch.cat([gradient.flatten(1) for gradient in gradients], dim=1), limit)
+    parts = flat.split([gradient[0].numel() for gradient in gradients], dim=1)  # type: ignore[no-untyped-call]
+    return [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)]

@@ -1,0 +1,84 @@
+"""Genotypes in the form that repositories of DARTS' family print: `Genotype(normal=[('sep_conv_3x3', 0), …], …)`.
+
+The text is Python, but nothing in it is evaluated: its syntax tree is walked, and only names of fields, lists, tuples,
+strings, whole numbers and `range` are understood.
+"""
+
+import ast
+from typing import Any
+
+from dropnas.errors import DropnasError
+from dropnas.space.genotype import FIELDS, Genotype
+
+NAME = "Genotype"
+MOST_CHARACTERS = 100_000
+
+
+def is_genotype_text(text: str) -> bool:
+    """Whether a text looks like this form rather than JSON or the name of a file."""
+    return f"{NAME}(" in text.replace(" ", "")
+
+
+def parse_genotype_text(text: str, where: object = "genotype") -> Genotype:
+    """The genotype of a text, with or without a name before it, as in `PC_DARTS = Genotype(…)`.
+
+    Raises:
+        DropnasError: the text is something else; `where` names its origin.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise DropnasError(f"{len(text)} characters are no genotype", where=where)
+    call = _call(text, where)
+    try:
+        given = dict(zip(FIELDS, call.args, strict=False)) | {str(each.arg): each.value for each in call.keywords}
+        return Genotype.from_json({name: _value(node) for name, node in given.items()})
+    except DropnasError as error:
+        place = where if error.where == "genotype" else f"{where}: {str(error.where).removeprefix('genotype, ')}"
+        raise DropnasError(error.what, where=place, remedy=error.remedy) from error
+
+
+def to_genotype_text(genotype: Genotype) -> str:
+    """A genotype in this form; outputs that follow one another are a `range`, as repositories print them."""
+    cells = genotype.to_json()
+    parts = [f"{name}={_text(cells[name], name)}" for name in FIELDS]
+    return f"{NAME}({', '.join(parts)})"
+
+
+def _call(text: str, where: object) -> ast.Call:
+    """The one call of `Genotype` in a text."""
+    try:
+        body = ast.parse(text.strip()).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise DropnasError(f"is not the text of a genotype ({error})", where=where) from error
+    statement = body[0] if len(body) == 1 else None
+    value = statement.value if isinstance(statement, ast.Expr | ast.Assign) else None
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name) or value.func.id != NAME:
+        raise DropnasError("is not the text of a genotype", where=where, remedy=f"it is one {NAME}(normal=[…], …)")
+    return value
+
+
+def _value(node: ast.expr) -> Any:
+    """A literal as the JSON of a genotype has it."""
+    match node:
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return [_value(item) for item in items]
+        case ast.Constant(value=str() | int() as value):
+            return value
+        case ast.Call(func=ast.Name(id="range"), args=bounds, keywords=[]) if len(bounds) in (1, 2):
+            return _range([_value(bound) for bound in bounds])
+        case ast.Call(func=ast.Name(id="list" | "tuple"), args=[inner], keywords=[]):
+            return _value(inner)
+    raise DropnasError(f"{ast.unparse(node)[:60]!r} is no list, name or number", where="genotype")
+
+
+def _range(bounds: list[Any]) -> list[int]:
+    if not all(isinstance(bound, int) and abs(bound) < 1000 for bound in bounds):
+        raise DropnasError(f"range{tuple(bounds)} is no range of nodes", where="genotype")
+    return list(range(*bounds))
+
+
+def _text(items: list[Any], field: str) -> str:
+    if not field.endswith("_concat"):
+        return f"[{', '.join(repr(tuple(edge)) for edge in items)}]"
+    if items == list(range(items[0], items[-1] + 1)):
+        return f"range({items[0]}, {items[-1] + 1})"
+    return repr(items)

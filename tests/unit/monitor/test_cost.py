@@ -1,0 +1,286 @@
+"""What runs cost: what they took, what runs of their kind took, what the probe measured, and otherwise unknown."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropnas.config import Machine, read_parameters
+from dropnas.errors import DropnasError
+from dropnas.monitor.estimate import Estimate, read_known
+from dropnas.monitor.finished import Device
+from dropnas.monitor.power import STD_CIFAR10, detectable
+from dropnas.monitor.speed_probe import extrapolated, measure
+from dropnas.monitor.throughput import FILE, Measured, add_measured, read_measured
+from dropnas.monitor.totals import Hours, authors_days, target_costs, whole_cost
+from dropnas.monitor.work import Shape, declared_shape, work
+from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import make_plan
+from dropnas.runs.identity import Run, resolved
+from tests.unit.monitor.stored import GPU, of_stage, publish, publish_data, took
+
+REPOSITORY = Path(__file__).parents[3]
+MICRO = make_plan(read_parameters(REPOSITORY / "tests/workflow/micro.yaml"))
+PAPER = make_plan(read_parameters(REPOSITORY / "params/paper.yaml"))
+RUNS = plan_content(MICRO)["runs"]
+DEFAULT_RUNS = plan_content(MICRO.by_default())["runs"]
+PAPER_RUNS = plan_content(PAPER.by_default())["runs"]
+HERE = Machine(device="cpu")
+DIGITS = Shape(64, 40, 6, 6)  # the first data set of the store
+
+
+def estimates(root: Path, machine: Machine = HERE, device: str = "", runs: list[dict] = RUNS) -> dict[str, Estimate]:
+    return read_known(root, machine, device).estimates(runs)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    publish_data(tmp_path, MICRO)
+    return tmp_path
+
+
+def searches() -> list[Run]:
+    """Two searches of the same kind, then one on other data."""
+    return of_stage(MICRO, "search")
+
+
+def test_nothing_known_is_nothing_said(tmp_path):
+    found = estimates(tmp_path)
+    stages = {run["id"]: run["stage"] for run in RUNS}
+    for id_, estimate in found.items():
+        trains = stages[id_] in ("search", "retrain", "transfer")
+        assert estimate == (Estimate(None, "unknown") if trains else Estimate(0.0, "a moment"))
+
+
+def test_a_finished_run_counts_its_real_seconds_and_stands_for_its_like(root):
+    first, second, other = searches()[:3]
+    publish(root, first, **took(7200))
+    found = estimates(root)
+    assert found[first.id] == Estimate(2.0, "took")
+    assert found[second.id] == Estimate(2.0, "equal runs")
+    assert found[other.id].hours is None
+
+
+def test_the_median_of_the_newest_counts(root):
+    first, second, _ = searches()[:3]
+    longer = [replace(first, config=replace(first.config, seed=seed)) for seed in range(10, 20)]
+    for day, run in enumerate(longer, start=1):
+        publish(root, run, **took(3600.0 if day <= 2 else 3600 * day, day=day))
+    assert estimates(root)[second.id] == Estimate(6.5, "equal runs")  # of 3, 4 … 10
+
+
+def test_runs_of_another_length_lend_their_throughput(root):
+    """64 images at 32 a second are two seconds an epoch, whatever the start-up took."""
+    first, second, _ = searches()[:3]
+    publish(root, replace(first, config=replace(first.config, epochs=3)), **took(999, images_per_second=32))
+    assert estimates(root)[second.id] == Estimate(pytest.approx(2 / 3600), "same kind")
+
+
+@pytest.mark.parametrize(
+    "change", [{"cells": 4}, {"channels": 3}, {"batch_size": 16}, {"precision": "bf16"}, {"space": "1-skip"}]
+)
+def test_other_work_lends_nothing(root, change):
+    first, second, _ = searches()[:3]
+    publish(root, replace(first, config=replace(first.config, **change)), **took(60))
+    assert estimates(root)[second.id].hours is None
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0.1}, {"seed": 9}, {"options": {"rate_parameterised": 1e-4}}])
+def test_what_costs_nothing_changes_no_kind(root, change):
+    first, second, _ = searches()[:3]
+    publish(root, replace(first, config=replace(first.config, **change)), **took(60))
+    assert estimates(root)[second.id].basis == "equal runs"
+
+
+def test_strategies_that_compute_differently_are_different_kinds():
+    def kind(strategy, **options):
+        config = {**resolved(searches()[0].config), "strategy": strategy, "options": options}
+        return work("search", config, DIGITS).kind
+
+    few = {kind("dropnas"), kind("no-grouping"), kind("no-alpha-adjust"), kind("dropnas", rate_parameterised=1e-3)}
+    assert len(few) == 1
+    others = [kind(name) for name in ("one-level-darts", "snas", "darts-first-order", "darts-second-order", "my:OWN")]
+    assert len({*few, *others}) == 6
+
+
+def test_times_of_one_device_say_nothing_of_another(root):
+    first, second, _ = searches()[:3]
+    publish(root, first, **took(3600))
+    publish(root, replace(first, config=replace(first.config, seed=7)), **{**took(36), **GPU})
+    assert estimates(root)[second.id].hours == 1  # the file's jobs run on CPUs
+    assert estimates(root, Machine(device="auto"))[second.id].hours == 0.01
+    assert estimates(root, Machine(device="auto"), "processor")[second.id].hours == 1
+    assert estimates(root, Machine(device="cpu", threads=2))[second.id].hours is None
+    with pytest.raises(DropnasError, match="nothing is known of a device 'H100'"):
+        estimates(root, device="H100")
+
+
+def test_each_process_of_a_transfer_holds_a_device(root):
+    transfer = of_stage(MICRO, "transfer")[0]
+    publish(root, transfer, **took(3600, processes=8))
+    assert estimates(root)[transfer.id].hours == 8
+
+
+def test_a_manifest_that_does_not_say_what_the_run_took_is_named(root):
+    first = searches()[0]
+    publish(root, first, **{**took(60), "statistics": {}})
+    with pytest.raises(DropnasError, match=f"{first.id}.*does not say what the run took"):
+        estimates(root)
+
+
+PROCESSOR = Device("A processor", "cpu", 1)
+
+
+def measured(run: Run, seconds: float, day: int, device: Device = PROCESSOR) -> Measured:
+    kind = work(run.stage, resolved(run.config), DIGITS).kind
+    return Measured(device, kind.content, seconds, 2, 1.0, f"2026-01-{day:02}T00:00:00Z", {})
+
+
+def test_the_probe_counts_where_no_run_does_and_for_its_device_only(root):
+    first, second, _ = searches()[:3]
+    add_measured(root, [measured(first, 1800, day=1)])
+    assert estimates(root)[first.id] == Estimate(0.5, "probe")
+    add_measured(root, [measured(first, 900, day=2)])
+    assert len(read_measured(root)) == 1 and estimates(root)[first.id] == Estimate(0.25, "probe")
+    add_measured(root, [measured(first, 1, 3, Device("A GPU", "cuda"))])
+    assert estimates(root)[first.id].hours == 0.25
+    publish(root, first, **took(7200))
+    assert estimates(root)[second.id] == Estimate(2.0, "equal runs")
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '{"measured": [{"device": {}}]}', "no JSON"])
+def test_a_damaged_record_is_named(tmp_path, text):
+    (tmp_path / FILE).parent.mkdir()
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(DropnasError, match=r"throughput\.json"):
+        read_measured(tmp_path)
+
+
+def test_the_shape_of_what_is_not_prepared():
+    cifar = {"name": "cifar10", "train_images": 0, "test_images": 100}
+    assert declared_shape(cifar) == Shape(50_000, 100, 32, 32)
+    assert declared_shape({**cifar, "name": "flowers"}) is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9))
+def test_added_hours_sum_to_the_whole_in_any_order(seed):
+    random, targets = Random(seed), list(PAPER.by_default().targets)
+    random.shuffle(targets)
+    known = {run["id"]: Estimate(random.choice([None, random.uniform(0, 100)]), "probe") for run in PAPER_RUNS}
+    costs = target_costs(PAPER_RUNS, known, targets)
+    whole, added = whole_cost(PAPER_RUNS, known), sum((cost.added for cost in costs.values()), Hours())
+    assert added.known == pytest.approx(whole.hours.known) and added.unknown == whole.hours.unknown
+    assert costs[targets[0]].added == costs[targets[0]].hours
+
+
+def test_what_is_done_is_not_to_go(root):
+    first = searches()[0]
+    publish(root, first, **took(7200))
+    known = estimates(root)
+    whole = whole_cost(RUNS, known)
+    assert whole.hours.known - whole.left.known == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [
+        (Hours(1234.5), "1,234"),
+        (Hours(12.34), "12.3"),
+        (Hours(0.5), "0.50"),
+        (Hours(0.0123), "0.012"),
+        (Hours(), "0"),
+        (Hours(0, 3), "?"),
+        (Hours(12.34, 1), "> 12.3"),
+    ],
+)
+def test_hours_in_words(hours, text):
+    assert str(hours) == text
+
+
+def test_the_authors_speed():
+    """184 and 136 searches at 0.6 and 0.7 days (Table 5 has 48 more), 336 retrainings, two of 1,200 epochs."""
+    assert authors_days(PAPER_RUNS) == pytest.approx(184 * 0.6 + 136 * 0.7 + 336 + 2)
+    assert authors_days(RUNS) == 0
+
+
+def test_detectable_differences_against_a_simulation():
+    """Welch's test on three and eight normal numbers finds the difference that it should four times in five."""
+    import numpy as np
+    from scipy import stats
+
+    random, points = np.random.default_rng(0), detectable(3)
+    ours = random.normal(points, STD_CIFAR10, (4000, 3))
+    paper = random.normal(0, STD_CIFAR10, (4000, 8))
+    found = (stats.ttest_ind(ours, paper, axis=1, equal_var=False).pvalue < 0.05).mean()
+    assert found == pytest.approx(0.8, abs=0.04)
+    assert detectable(8) < detectable(5) < points < detectable(2)
+
+
+@given(st.floats(0, 1), st.floats(0.001, 1), st.integers(3, 64), st.integers(64, 512))
+def test_a_line_is_extrapolated_exactly(fixed, an_image, size, full):
+    found = extrapolated(2, fixed + 2 * an_image, size, fixed + size * an_image, full)
+    assert found == pytest.approx(fixed + full * an_image)
+
+
+@given(st.floats(0.001, 1), st.floats(0.001, 1), st.integers(2, 64), st.integers(64, 512))
+def test_noise_extrapolates_to_no_less_than_was_seen_and_no_more_than_proportion(shortest, took, size, full):
+    found = extrapolated(2, shortest, size, took, full)
+    assert took * 0.999 <= found <= took * full / size * 1.001
+
+
+def test_the_probe_times_every_kind_of_work(tmp_path):
+    known = read_known(tmp_path, HERE)
+    wanted = known.work_to_measure(DEFAULT_RUNS)
+    assert {work.kind.stage for work, _ in wanted} == {"search", "retrain", "transfer"}
+    told: list[str] = []
+    found = measure(wanted, HERE, told.append, seconds=0.0)
+    assert len(found) == len(wanted) == len(told) - 1
+    assert all(entry.epoch_seconds > 0 and entry.images_per_second > 0 for entry in found)
+    assert {entry.device.kind for entry in found} == {"cpu"} and all("torch" in entry.versions for entry in found)
+    add_measured(tmp_path, found)
+    after = estimates(tmp_path, runs=DEFAULT_RUNS)
+    assert all(estimate.hours is not None for estimate in after.values())
+    assert {estimate.basis for estimate in after.values()} == {"probe", "a moment"}
+
+
+def plan_verb(root: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "dropnas", "plan", "tests/workflow/micro.yaml", "--root", str(root), *options]
+    return subprocess.run(command, cwd=REPOSITORY, check=True, text=True, capture_output=True).stdout
+
+
+def test_the_plan_shows_hours_money_and_energy(root):
+    for run in MICRO.by_default().runs.values():
+        if run.stage in ("search", "retrain", "transfer"):
+            publish(root, run, **took(3600))
+    shown = plan_verb(root)
+    lines = {line.split()[0]: line for line in shown.splitlines() if line.strip()}
+    assert " 5.00 " in lines["table1"] and "9 done runs as they took" in " ".join(shown.split())
+    assert "A processor (CPU, 1 thread)" in shown and "On request" in shown
+    hours = {run["id"]: run["hours"] for run in json.loads(plan_verb(root, "--json"))}
+    assert sum(hours.values()) == 9
+    # Seed 0 of the same search tells its hours; of others there is one seed.
+    first = next(root.glob("runs/search/digits-*-original-dropnas-seed1-*/manifest.json")).parent
+    (first / "run.json").unlink()
+    (first / "manifest.json").unlink()
+    first.rmdir()
+    told = " ".join(plan_verb(root, "--price", "2.5", "--watts", "700").split())
+    assert "1.00 device-hours, 2.50 at 2.5 an hour and 0.7 kWh at 700 W" in told
+
+
+def test_unknown_hours_are_null_and_say_how_to_know_them(tmp_path):
+    assert "run plan --measure" in plan_verb(tmp_path)
+    hours = {run["stage"]: run["hours"] for run in json.loads(plan_verb(tmp_path, "--json"))}
+    assert hours["search"] is None and hours["derive"] == 0
+
+
+def test_costs_need_no_torch():
+    script = "import sys; import dropnas.monitor.plan_answer, dropnas.monitor.watch_view; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    assert found.stdout.split() == ["False"]

@@ -1,0 +1,91 @@
+"""The order of the rooms: imports lead downwards, in no circle, and a file's name occurs once."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "dropnas"
+# From the ground up. A room may import rooms of the lines above its own; rooms of one line do not import each other.
+ORDER = (
+    {"errors"},
+    {"extension", "parsing", "workspace"},
+    {"machine", "runs", "space", "training"},
+    {"analysis", "data"},
+    {"report"},
+    {"evaluate", "search"},
+    {"config", "sharing"},
+    {"pipeline"},
+    {"monitor"},
+    {"cli", "dropnas"},  # `dropnas` is the package's own `__init__`, which forwards `load`
+    {"__main__"},
+)
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+SEVERAL = {"__init__.py", "config.py"}  # names that each room may have
+
+
+def room(file: Path) -> str:
+    """A folder of the package, or a file that lies beside these."""
+    first = file.relative_to(PACKAGE).parts[0]
+    return "dropnas" if first == "__init__.py" else first.removesuffix(".py")
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The rooms that a file imports, also inside its functions."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "a relative import hides where it leads"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("dropnas."))
+
+
+def edges() -> Iterator[tuple[Path, str]]:
+    """Each file with the other rooms that it imports."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        rooms = set(imported(ast.parse(file.read_text(encoding="utf-8"))))
+        yield from ((file, other) for other in sorted(rooms) if other != room(file))
+
+
+def test_each_room_has_its_place() -> None:
+    assert {room(file) for file in PACKAGE.rglob("*.py")} == set(LEVEL)
+
+
+def test_imports_lead_downwards() -> None:
+    upwards = [
+        f"{file.relative_to(PACKAGE)} -> {other}" for file, other in edges() if LEVEL[other] >= LEVEL[room(file)]
+    ]
+    assert upwards == []
+
+
+def test_rooms_are_in_no_circle() -> None:
+    """Whatever ORDER says: this holds without it."""
+    graph: dict[str, set[str]] = {}
+    for file, other in edges():
+        graph.setdefault(room(file), set()).add(other)
+    TopologicalSorter(graph).prepare()
+
+
+def test_a_name_of_a_file_occurs_once() -> None:
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    counts = Counter(file.name for file in files)
+    assert sorted(name for name, count in counts.items() if count > 1 and name not in SEVERAL) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import dropnas.search.state", ["search"]),
+        ("from dropnas.search import state, step", ["search", "search"]),
+        ("from dropnas import cli", ["cli"]),
+        ("def f():\n    from dropnas.pipeline.plan import Plan", ["pipeline"]),
+        ("import numpy", []),
+    ],
+)
+def test_imports_are_seen(source: str, found: list[str]) -> None:
+    assert list(imported(ast.parse(source))) == found
