@@ -2,7 +2,7 @@
 
 Design choices: an operation that is no view counts as one kernel, though a library may take several, and moves its
 inputs and outputs once, though a normalisation reads its input twice and what lies in a cache is not read again. So the
-figures are what the program says, not what a device does. What a captured program must not do is refused: to look at a
+figures are what the program says, not what a device does. What a recorded program must not do is refused: to look at a
 value, to mix devices, and operations whose deterministic forms ask the host in some versions of torch. A kernel of our
 own counts as what it is launched with.
 """

@@ -37,7 +37,7 @@ from dropnas.training.seeding import generator
 
 CLASSES = 10
 META = "meta"
-AUTOCASTS = ("dropnas.training.at_once.autocast", "dropnas.search.state.autocast")  # what calls it, by name
+AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # what calls it, by name
 Kernels = Literal["torch", "triton"]
 
 

@@ -16,11 +16,11 @@ from torch.nn import functional
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import MemoryFormat
 from dropnas.evaluate.stack import EvaluationNetwork, Forward, Outputs
-from dropnas.training.at_once import AtOnce
 from dropnas.training.config import Precision
+from dropnas.training.distributed import SINGLE, Ranks
+from dropnas.training.foreach import ForeachLayers
 from dropnas.training.metrics import Row
 from dropnas.training.optimisers import SGD
-from dropnas.training.ranks import SINGLE, Ranks
 
 LAYOUTS: dict[MemoryFormat, torch.memory_format] = {
     "contiguous": torch.contiguous_format,
@@ -77,7 +77,7 @@ class Learner:
         self.config, self.classes, self.device = config, classes, device
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
-        self.at_once = AtOnce(self.network, config.precision, device)
+        self.layers = ForeachLayers(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
         self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # of a test: top-1 hits, top-5 hits, images
 
@@ -93,7 +93,7 @@ class Learner:
 
     def computing(self) -> AbstractContextManager[None]:
         """The context of a forward pass in the configured precision."""
-        return self.at_once.computing()
+        return self.layers.computing()
 
     def outputs(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
         """The network's outputs for normalised images (B, 3, H, W), which are first laid out as configured."""

@@ -3,7 +3,7 @@
 Design choices: a program takes and returns nothing. It reads and writes tensors that stay at their addresses, so a
 checkpoint is copied into these tensors and never put in their place. All programs that an epoch needs (the smaller last
 batch has one of its own) are prepared before the first step: each is precompiled and warmed up, and whatever that
-changed is restored at once, since a step that runs too often would run past the data of its epoch. Only then are they
+changed is restored after each run, since a step that runs too often would run past the data of its epoch. Then they are
 recorded, in one memory pool: a warm-up takes memory of its own, which a finished recording would leave no room for.
 The order of these events is the same on every device. What differs is the recorder: `CudaRecorder` on a GPU,
 `dropnas.training.rehearsal` on a CPU, with which tests go

@@ -1,8 +1,8 @@
 """Batch norm of maps with the channels last, its scale and its ReLU, and what it saw.
 
-Design choices: it is torch's own, on every device. It is told to put the batch's statistics where it would else move
-the running ones, so that what moves is decided later (`running_statistics`). Statistics and scales are single precision
-where maps are bfloat16.
+Design choices: it is torch's own, on every device. It writes the batch's statistics to tensors of its own instead of
+moving the running ones, so that what moves is decided later (`running_statistics`). Statistics and scales are single
+precision where maps are bfloat16.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What batch norms see in a pass, and how their running statistics move by it: all of them at once.
+"""What batch norms see in a pass, and how all running statistics move by it.
 
 Design choices: statistics are noted in the pass and written when it is over, in a few calls for all norms. What was
 computed in vain, since a mask drops it, moves nothing: its norms have update weight 0, so that nobody has to know on

@@ -18,7 +18,7 @@ from dropnas.evaluate import retrain, transfer
 from dropnas.evaluate.config import MemoryFormat, RetrainConfig, TransferConfig
 from dropnas.evaluate.learner import Learner
 from dropnas.space.genotype import read_genotype
-from dropnas.training.ranks import SINGLE
+from dropnas.training.distributed import SINGLE
 from dropnas.workspace import Workspace
 
 CONFIG = RetrainConfig(cells=3, channels=4, epochs=2, batch_size=250, crop_padding=1, cutout=2, drop_path=0.3)

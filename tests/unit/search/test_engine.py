@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas, kept_rows
-from dropnas.search.engine import edges as engine_edges
 from dropnas.search.engine.engine import Engine
 from dropnas.search.supernet import Supernet
 from dropnas.space.operations import ReLUConvBN
@@ -34,7 +33,6 @@ from tests.unit.search.made_supernets import (
 )
 
 SEEDS = 3
-LARGE, SMALL = 0, 2**16  # values up to which operations are computed side by side
 
 
 def own_pointwise(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
@@ -82,13 +80,11 @@ def masks(draw: st.DrawFn) -> tuple[SearchSpace, Tensor]:
 
 
 @settings(max_examples=8, deadline=None)
-@given(masks(), st.sampled_from([4, 7, 8]), st.sampled_from([LARGE, SMALL]), st.booleans())
+@given(masks(), st.sampled_from([4, 7, 8]), st.booleans())
 def test_each_seed_has_the_numbers_of_its_plain_supernet(
-    drawn: tuple[SearchSpace, Tensor], side: int, side_by_side: int, static: bool
+    drawn: tuple[SearchSpace, Tensor], side: int, static: bool
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_edges, "SIDE_BY_SIDE", side_by_side)
-        assert_as_plain(*drawn, side, static)
+    assert_as_plain(*drawn, side, static)
 
 
 @pytest.mark.parametrize("static", [False, True])
