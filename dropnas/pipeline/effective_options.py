@@ -7,7 +7,8 @@ run is left out, so that it has the same identity with and without.
 
 from dataclasses import replace
 
-from dropnas.search.config import PRESETS, DeriveConfig, DropoutOptions, Scalar
+from dropnas.config import Method
+from dropnas.search.config import AUTHORS_SETTINGS, PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.spaces import SPACES
 
 PAPER_GROUP = 4  # the size of group for which r^(1/|group|) and the release's r^(1/4) agree
@@ -38,6 +39,20 @@ def _idle(options: dict[str, Scalar], space: str) -> set[str]:
     groups = SPACES[space].groups if space in SPACES else ()
     paper_sized = bool(groups) and all(len(group) == PAPER_GROUP for group in groups)
     return {"drop_probability"} if paper_sized or options["grouping"] != "groups" else set()
+
+
+def search_config(common: SearchConfig, method: Method, space: str, seed: int) -> SearchConfig:
+    """The settings of one search: the method's own, else the file's where it departs from the defaults, else those
+    that the method's authors chose."""
+    chosen = {name: value for name, value in vars(common).items() if value != getattr(SearchConfig(), name)}
+    chosen |= {"space": space, "strategy": method.strategy, "seed": seed, **method.search}
+    settings = AUTHORS_SETTINGS.get(method.strategy, {}) | chosen
+    return SearchConfig(**{**settings, "options": _options(common, method, space)})  # type: ignore[arg-type]
+
+
+def _options(common: SearchConfig, method: Method, space: str) -> dict[str, Scalar]:
+    own = dict(method.options)
+    return preset_options(method.strategy, dict(common.options), own, space) if method.strategy in PRESETS else own
 
 
 def derive_config(config: DeriveConfig, space: str) -> DeriveConfig:

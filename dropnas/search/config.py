@@ -64,6 +64,7 @@ STRATEGIES: dict[str, str] = {
 }
 # What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
 AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {}
+METHODS = tuple(name for name in STRATEGIES if name not in PRESETS)  # all but DropNAS and its variants
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
 Kernels = Literal["torch", "triton"]
 
