@@ -258,7 +258,11 @@ def _read_in(architecture: Architecture, file: Path) -> Architecture:
         exists = beside.exists()
     except (OSError, ValueError):  # too long for a name, or with a NUL: no file
         exists = False
-    genotype = load_genotype(str(beside) if exists else architecture.genotype)
+    try:
+        genotype = load_genotype(str(beside) if exists else architecture.genotype)
+    except DropnasError as error:
+        where = f"{file}: architectures ({architecture.label}).genotype"
+        raise DropnasError(str(error), where=where) from error
     return replace(architecture, genotype=json.dumps(genotype.to_json()))
 
 
@@ -326,7 +330,7 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
     keys = {slug(label) for label in named}  # of rows and columns
     where = "methods, spaces, architectures"
     require(len(keys) == len(named), where, "a label stands twice")
-    taken = {"dropnas", RANDOM, *STRATEGIES, *SPACES, *published()} & keys
+    taken = {"dropnas", RANDOM, *STRATEGIES, *SPACES, *map(slug, published())} & keys
     require(not taken, where, f"the label {', '.join(sorted(taken))} is taken", "choose another")
     require(all(keys), where, "a label has no letter and no digit")
     for name in parameters.baselines:
