@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from dropnas.provenance.code import READERS
-from dropnas.search.config import PRESETS, STRATEGIES
+from dropnas.search.config import FIRST_ORDER, PRESETS, SECOND_ORDER
 from dropnas.stages import STAGES
 
 REPOSITORY = Path(__file__).parents[3]
-DARTS = set(STRATEGIES) - set(PRESETS)
+DARTS = {FIRST_ORDER, SECOND_ORDER}
 Run = dict[str, Any]
 Edit = Callable[[str], str]
 
