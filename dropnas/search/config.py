@@ -64,6 +64,7 @@ STRATEGIES: dict[str, str] = {
     "darts-plus": "dropnas.search.strategies.darts_plus:DartsPlus",
     "asap": "dropnas.search.strategies.asap:Asap",
     "xnas": "dropnas.search.strategies.xnas:Xnas",
+    "random-weight-sharing": "dropnas.search.strategies.random_weight_sharing:RandomWeightSharing",
 }
 # What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
 AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
@@ -91,6 +92,15 @@ AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
         "learning_rate": 0.025,
         "learning_rate_min": 0.001,
         "gradient_clip": 5.0,
+    },
+    "random-weight-sharing": {
+        "cells": 8,
+        "channels": 24,
+        "epochs": 150,
+        "batch_size": 64,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.001,
+        "gradient_clip": 1.0,
     },
 }
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}

@@ -139,6 +139,14 @@ class Strategy:
         """The genotype at the end, where a method has a rule of its own; None leaves it to the derive stage."""
         return None
 
+    def closing_steps(self, run: SeedRun) -> int:
+        """How many steps on the host follow the last batch of the search, for a method that then selects."""
+        return 0
+
+    def close(self, run: SeedRun, step: int) -> float:
+        """One of these steps; may change the memory, which is saved between them. Gives a loss or an error."""
+        raise NotImplementedError
+
     def results(self, run: SeedRun) -> dict[str, Scalar]:
         """What a finished search has to say in its result.json beside what every search says."""
         return {}

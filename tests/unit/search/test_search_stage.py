@@ -90,7 +90,13 @@ class Mortal(SeedGroup):
         return super().step(epoch, step)
 
 
-KILLED = [{}, {"options": {"masks": "per-cell", "dropped": "frozen"}}, {"strategy": "darts-second-order"}]
+KILLED = [
+    {},
+    {"options": {"masks": "per-cell", "dropped": "frozen"}},
+    {"strategy": "darts-second-order"},
+    {"strategy": "asap"},
+    {"strategy": "xnas"},
+]
 
 
 @pytest.mark.parametrize("changes", KILLED)
