@@ -61,9 +61,48 @@ FIRST_ORDER, SECOND_ORDER = "darts-first-order", "darts-second-order"
 STRATEGIES: dict[str, str] = {
     **dict.fromkeys(PRESETS, "dropnas.search.strategies.grouped_dropout:GroupedDropout"),
     **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
+    "darts-plus": "dropnas.search.strategies.darts_plus:DartsPlus",
+    "asap": "dropnas.search.strategies.asap:Asap",
+    "xnas": "dropnas.search.strategies.xnas:Xnas",
+    "random-weight-sharing": "dropnas.search.strategies.random_weight_sharing:RandomWeightSharing",
 }
 # What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
-AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {}
+AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
+    "darts-plus": {
+        "cells": 8,
+        "epochs": 60,
+        "batch_size": 64,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.001,
+        "gradient_clip": 5.0,
+    },
+    "asap": {
+        "cells": 8,
+        "epochs": 50,
+        "batch_size": 64,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.001,
+        "gradient_clip": 5.0,
+        "alpha_scale": 0.0,
+    },
+    "xnas": {
+        "cells": 8,
+        "epochs": 50,
+        "batch_size": 64,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.001,
+        "gradient_clip": 5.0,
+    },
+    "random-weight-sharing": {
+        "cells": 8,
+        "channels": 24,
+        "epochs": 150,
+        "batch_size": 64,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.001,
+        "gradient_clip": 1.0,
+    },
+}
 METHODS = tuple(name for name in STRATEGIES if name not in PRESETS)  # all but DropNAS and its variants
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
 Kernels = Literal["torch", "triton"]

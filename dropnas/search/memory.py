@@ -66,8 +66,9 @@ def _train_each_size(group: SeedGroup) -> None:
     """A first step on a whole batch and one on the last batch, which may be smaller."""
     group.start_epoch(0)
     group.step(0, 0)
-    group.tables.counter.fill_(group.steps_per_epoch - 1)
-    group.step(0, group.steps_per_epoch - 1)
+    last = len(group.sizes) - 1
+    group.tables.counter.fill_(last)
+    group.step(0, last)
 
 
 def _peak_on_gpu(work: Callable[[], None], device: str) -> int | None:

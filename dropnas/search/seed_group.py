@@ -48,6 +48,7 @@ class SeedGroup:
         runs: the searches, in the order of the configurations.
         images_seen: since this start, by all of them.
         stopped: whether the strategy has ended the search.
+        closing: steps on the host that follow the batches of this epoch.
 
     Raises:
         DropnasError: the configurations differ in more than the seed, or cannot be trained.
@@ -70,7 +71,7 @@ class SeedGroup:
         count = _held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
         parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
         self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
-        self.images_seen, self.stopped = 0, False
+        self.images_seen, self.stopped, self.closing = 0, False, 0
         self._begin(0, configs, parts, [None] * len(configs))
         for run in self.runs:
             run.history.append(matrices(run.architecture))
@@ -82,8 +83,8 @@ class SeedGroup:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
-        return len(self.sizes)
+        """Batches of an epoch, and after those of the last one the closing steps."""
+        return len(self.sizes) + self.closing
 
     def start_epoch(self, epoch: int) -> None:
         """Enter the phase of this epoch, draw all that is random in it, set its learning rate, empty its tables."""
@@ -95,16 +96,26 @@ class SeedGroup:
         self._take_draws({name: torch.stack([each[name] for each in drawn], dim=1) for name in drawn[0]})
         self.state.weight_optimiser.learning_rate = self.strategy.learning_rate(phase, within)
         self.variant = self.strategy.variant(epoch)
+        self.closing = self.strategy.closing_steps(self.runs[0]) if epoch + 1 == self.epochs else 0
         for table in self.tables.tensors():
             table.zero_()
 
     def step(self, epoch: int, step: int) -> Tensor:
-        """Train each search on its next batch; returns the losses (K,), which stand until the next epoch starts."""
+        """Train each search on its next batch; returns the losses (K,), which stand until the next epoch starts.
+
+        A closing step comes after all batches and trains nothing.
+        """
+        if step >= len(self.sizes):
+            return self._close(step - len(self.sizes))
         if self.variant not in self.programs:
             self.programs[self.variant] = self._graphed(self.variant)
         self.programs[self.variant].run(self.sizes[step])
         self.images_seen += self.sizes[step] * len(self.runs)
         return self.tables.losses[:, step]
+
+    def _close(self, number: int) -> Tensor:
+        self.tables.counter.add_(1)
+        return self.tables.losses.new_tensor([self.strategy.close(run, number) for run in self.runs])
 
     def finish_epoch(self, epoch: int) -> list[Row | DropnasError]:
         """Each search's row: what it learned, and where the alphas stand; or that something is not finite."""
@@ -150,7 +161,7 @@ class SeedGroup:
         """Make everything that is trained in a phase."""
         self.phase = phase
         self.state = self._new_state(phase, [config.seed for config in configs], before)
-        self.tables = EpochTables.empty(self.state.weights, self.steps_per_epoch)
+        self.tables = EpochTables.empty(self.state.weights, len(self.sizes))
         self.draws: Tensors = {}
         self.programs: dict[str, GraphedPrograms] = {}
         self.runs = [

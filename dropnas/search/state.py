@@ -53,6 +53,11 @@ class SearchState:
         """Values of both kinds of cells (K, 2, edges, operations) as those of each cell, (K, cells, ...)."""
         return torch.where(self._is_reduction, of_kinds[:, 1:], of_kinds[:, :1])
 
+    def sum_of_kinds(self, of_cells: Tensor) -> Tensor:
+        """The sums over the cells of each kind, (K, 2, ...), of values (K, cells, ...)."""
+        parts = (of_cells.masked_fill(self._is_reduction, 0), of_cells.masked_fill(~self._is_reduction, 0))
+        return torch.stack([part.sum(dim=1) for part in parts], dim=1)
+
     def losses(
         self,
         images: Tensor,

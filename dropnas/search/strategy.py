@@ -17,7 +17,7 @@ from torch import Tensor
 from dropnas.errors import DropnasError
 from dropnas.extension import is_reference, load
 from dropnas.search.architecture import ALPHAS, initial_alphas
-from dropnas.search.config import STRATEGIES, SearchConfig
+from dropnas.search.config import STRATEGIES, Scalar, SearchConfig
 from dropnas.search.engine.cell import Backend
 from dropnas.search.engine.engine import Engine
 from dropnas.search.state import SearchState, SeedRun, Tensors
@@ -138,6 +138,18 @@ class Strategy:
     def derive(self, run: SeedRun) -> Genotype | None:
         """The genotype at the end, where a method has a rule of its own; None leaves it to the derive stage."""
         return None
+
+    def closing_steps(self, run: SeedRun) -> int:
+        """How many steps on the host follow the last batch of the search, for a method that then selects."""
+        return 0
+
+    def close(self, run: SeedRun, step: int) -> float:
+        """One of these steps; may change the memory, which is saved between them. Gives a loss or an error."""
+        raise NotImplementedError
+
+    def results(self, run: SeedRun) -> dict[str, Scalar]:
+        """What a finished search has to say in its result.json beside what every search says."""
+        return {}
 
     # ---- a batch, on the device
 

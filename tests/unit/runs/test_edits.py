@@ -20,10 +20,10 @@ import pytest
 
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.code import READERS
-from dropnas.search.config import PRESETS, STRATEGIES
+from dropnas.search.config import FIRST_ORDER, PRESETS, SECOND_ORDER
 
 REPOSITORY = Path(__file__).parents[3]
-DARTS = set(STRATEGIES) - set(PRESETS)
+DARTS = {FIRST_ORDER, SECOND_ORDER}
 Run = dict[str, Any]
 Edit = Callable[[str], str]
 
