@@ -22,11 +22,11 @@ import torch
 
 from dropnas.errors import DropnasError
 from dropnas.search.config import DeriveConfig, Scalar, SearchConfig
-from dropnas.search.derive import genotype
 from dropnas.search.history import matrices
 from dropnas.search.options import with_options
 from dropnas.search.state import Matrices, SeedRun
 from dropnas.search.strategies.two_level import TwoLevel
+from dropnas.space.derivation import genotype
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from dropnas.search.architecture import kept_softmax
 from dropnas.search.config import DeriveConfig
-from dropnas.search.derive import genotype
 from dropnas.search.state import SearchState, SeedRun, Tensors
 from dropnas.search.strategies.two_level import Level, Mixing, TwoLevel
 from dropnas.search.strategy import Batch
+from dropnas.space.derivation import genotype
 from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import EDGES, SearchSpace
 
