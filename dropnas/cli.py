@@ -93,16 +93,16 @@ def select(specs: Specs, root: Root = HERE) -> None:
 def transfer(
     specs: Specs,
     root: Root = HERE,
-    processes: Annotated[int, typer.Option(min=1, help="That train together on this host, one for each GPU.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="That train one network on this host, one for each GPU.")] = 1,
 ) -> None:
     """Train genotypes on ImageNet, with --processes on several GPUs."""
     if processes > 1:
         from dropnas.pipeline.execute import read_spec
-        from dropnas.training.launch import together
+        from dropnas.training.distributed_launch import launch
 
-        for path in specs:  # a wrong one is told once, not by each process
+        for path in specs:  # a wrong one is reported once, not by each process
             read_spec(path, "transfer")
-        sys.exit(together(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
+        sys.exit(launch(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
     _train("transfer", specs, root)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from dropnas.errors import DropnasError
+from dropnas.errors import DropnasError, not_finite
 from dropnas.search.architecture import ALPHAS, Alphas, entropy
 from dropnas.search.config import DeriveConfig
 from dropnas.search.state import Matrices
@@ -20,12 +20,11 @@ def matrices(architecture: Mapping[str, Tensor]) -> Matrices:
     return {**dict(zip(Alphas._fields, architecture[ALPHAS].tolist(), strict=True)), **others}
 
 
-def not_finite(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
+def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
     """What to report where a value is not finite after an epoch, which is counted from 0."""
     for name, tensor in values.items():
         if not bool(tensor.isfinite().all()):
-            remedy = "a smaller learning_rate or alpha_learning_rate, or precision fp32, may help"
-            return DropnasError(f"a value of the {name} is not finite", where=f"epoch {epoch + 1}", remedy=remedy)
+            return not_finite(f"a value of the {name}", f"epoch {epoch + 1}")
     return None
 
 

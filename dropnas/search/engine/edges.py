@@ -2,7 +2,7 @@
 
 Design choices: what the edges from a state have in common (its ReLU, its grids) is computed once, when it is first
 asked for. Dilated convolutions work on the four grids of the maps, so a node has two sums: of maps and of grids, which
-come together once.
+are added once.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.extension import is_reference
-from dropnas.search.engine import layout
-from dropnas.search.engine.layout import divides, phases, together
+from dropnas.search.engine.layout import divides, from_grids, to_grids
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
-
-SIDE_BY_SIDE = 2**16  # values of a seed's state up to which the operations on it are computed side by side on a CPU
-
 
 Leaving = list[tuple[int, int]]  # the edges that leave a state: their numbers, and the nodes that they lead to, from 0
 LEAVING: list[Leaving] = [
@@ -44,17 +40,12 @@ class State:
     @cached_property
     def grids(self) -> Tensor:
         """Where a convolution of dilation 2 is an undilated one: the even grid for stride 2, else all four."""
-        return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else phases(self.rectified)
+        return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else to_grids(self.rectified)
 
     @property
     def on_grids(self) -> bool:
         """Whether dilated convolutions give their answer on four grids."""
         return self.stride == 1 and divides(self.maps)
-
-    @property
-    def is_large(self) -> bool:
-        """Whether operations are computed one by one rather than side by side."""
-        return layout.on_cpu(self.maps) and self.maps.numel() > SIDE_BY_SIDE * self.seeds
 
 
 class Sum:
@@ -75,7 +66,7 @@ class Sum:
     def total(self, like: Tensor) -> Tensor:
         """All of it; zeros where only zero operations were kept."""
         if self.grids is not None:
-            self.add(together(self.grids))
+            self.add(from_grids(self.grids))
         return torch.zeros_like(like) if self.maps is None else self.maps
 
 
@@ -126,6 +117,6 @@ class Shared(NamedTuple):
 
 
 def steps(alike: Sequence[Edge]) -> list[list[Any]]:
-    """Equal sequences of layers, of operations and in these of seeds, regrouped by place."""
+    """Equal sequences of layers, of operations and in these of seeds, regrouped by layer."""
     modules = [module for edge in alike for module in edge.modules]
     return [list(step) for step in zip(*(module.children() for module in modules), strict=True)]

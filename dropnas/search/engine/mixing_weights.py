@@ -1,8 +1,8 @@
 """The mixing weights of a cell in the forms in which its operations take them.
 
 Design choices: a convolution takes its weight as the scale of its last batch norm, one for each channel; operations
-without parameters take entries of a small matrix; a backend takes all that it mixes at once. All of them are chosen
-from one tensor by few operations. A slot is the number edge * operations + operation.
+without parameters take entries of a small matrix; a backend takes one tensor for all that it mixes. All of them are
+chosen from one tensor by few operations. A slot is the number edge * operations + operation.
 """
 
 from collections.abc import Sequence
@@ -73,5 +73,5 @@ class _Chosen(torch.autograd.Function):
 
 @cache
 def _index(slots: tuple[int, ...], device: torch.device) -> Tensor:
-    """Copied to a device once, before a step is captured."""
+    """Copied to a device once, before a step is recorded."""
     return torch.tensor(slots, device=device)

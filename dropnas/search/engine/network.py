@@ -26,17 +26,17 @@ def mixed_network(
     supernets: Sequence[Supernet],
     images: Tensor,
     weights: Sequence[MixingWeights],
-    tally: RunningStatistics,
+    statistics: RunningStatistics,
     backend: Backend | None,
 ) -> Tensor:
     """Logits (K, B, classes) of images (K, B, 3, H, W); `weights` are those of each cell.
 
-    Running statistics do not move: what norms saw is noted in `tally`. A backend computes the convolutions on edges.
+    Running statistics do not move: `statistics` notes what norms saw. A backend computes the convolutions on edges.
     """
     kind, dtype = images.device.type, _type_of_maps(images)
     with torch.autocast(kind, enabled=False):
-        last = _stem([supernet.stem for supernet in supernets], images.to(dtype), tally)
-        last = _stacked_cells(supernets, last, weights, tally, backend)
+        last = _stem([supernet.stem for supernet in supernets], images.to(dtype), statistics)
+        last = _stacked_cells(supernets, last, weights, statistics, backend)
         return _classified(_averaged(last, len(supernets)), [supernet.classifier for supernet in supernets])
 
 
@@ -50,7 +50,7 @@ def _stacked_cells(
     supernets: Sequence[Supernet],
     stem: Tensor,
     weights: Sequence[MixingWeights],
-    tally: RunningStatistics,
+    statistics: RunningStatistics,
     backend: Backend | None,
 ) -> Tensor:
     """The last cell's output."""
@@ -58,14 +58,14 @@ def _stacked_cells(
     rectified = rectified_before
     stacks: Any = zip(*(supernet.cells for supernet in supernets), strict=True)
     for cells, of_cell in zip(stacks, weights, strict=True):
-        inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], tally)]
-        inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], tally))
-        last = mixed_cell(cells, inputs, of_cell, tally, backend)
+        inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], statistics)]
+        inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], statistics))
+        last = mixed_cell(cells, inputs, of_cell, statistics, backend)
         rectified_before, rectified = rectified, functional.relu(last)
     return last
 
 
-def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: RunningStatistics) -> Tensor:
+def _stem(stems: Sequence[nn.Sequential], images: Tensor, statistics: RunningStatistics) -> Tensor:
     """Convolution and batch norm: (B, H, W, K * C)."""
     layers: Any = [list(stem) for stem in stems]
     convolutions = zip(images, (convolution for convolution, _ in layers), strict=True)
@@ -75,15 +75,15 @@ def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: RunningStatisti
     scale, shift = (side_by_side([getattr(norm, name) for norm in norms]) for name in ("weight", "bias"))
     last = maps.permute(0, 2, 3, 1).contiguous()
     normal = batch_norm(last, scale, norms[0].eps, shift=shift)
-    tally.note(norms, normal.mean, normal.variance)
+    statistics.note(norms, normal.mean, normal.variance)
     return normal.maps
 
 
-def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], tally: RunningStatistics) -> Tensor:
+def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], statistics: RunningStatistics) -> Tensor:
     if isinstance(layers[0], FactorizedReduce):
-        return reduced(rectified, [layers], tally)  # type: ignore[list-item]
+        return reduced(rectified, [layers], statistics)  # type: ignore[list-item]
     _, convolutions, norms = (list[Any](step) for step in zip(*(layer.children() for layer in layers), strict=True))
-    return normed(pointwise_of(rectified, convolutions), norms, tally)
+    return normed(pointwise_of(rectified, convolutions), norms, statistics)
 
 
 def _averaged(maps: Tensor, seeds: int) -> Tensor:
