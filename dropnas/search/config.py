@@ -42,8 +42,8 @@ class DropoutOptions:
     dropped: Literal["moved", "frozen"] = "moved"
 
 
-SNAS_RATE = 0.875**4  # p_d = 0.875 in groups of four (Section 2.3)
-PROXYLESSNAS_RATE = 0.75**4  # p_d = 0.75
+RATE_AS_SNAS = 0.875**4  # p_d = 0.875 in groups of four (Section 2.3)
+RATE_AS_PROXYLESSNAS = 0.75**4  # p_d = 0.75
 
 PRESETS: dict[str, DropoutOptions] = {
     "dropnas": DropoutOptions(),
@@ -51,8 +51,10 @@ PRESETS: dict[str, DropoutOptions] = {
     "no-partial-decay": DropoutOptions(decay_scope="all"),
     "no-grouping": DropoutOptions(grouping="one-group"),
     "one-level-darts": DropoutOptions(rate_parameterised=0.0, rate_non_parameterised=0.0),
-    "snas": DropoutOptions(rate_parameterised=SNAS_RATE, rate_non_parameterised=SNAS_RATE),
-    "proxylessnas": DropoutOptions(rate_parameterised=PROXYLESSNAS_RATE, rate_non_parameterised=PROXYLESSNAS_RATE),
+    "drop-rate-0.875": DropoutOptions(rate_parameterised=RATE_AS_SNAS, rate_non_parameterised=RATE_AS_SNAS),
+    "drop-rate-0.75": DropoutOptions(
+        rate_parameterised=RATE_AS_PROXYLESSNAS, rate_non_parameterised=RATE_AS_PROXYLESSNAS
+    ),
 }
 
 FIRST_ORDER, SECOND_ORDER = "darts-first-order", "darts-second-order"
