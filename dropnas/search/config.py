@@ -63,9 +63,20 @@ FIRST_ORDER, SECOND_ORDER = "darts-first-order", "darts-second-order"
 STRATEGIES: dict[str, str] = {
     **dict.fromkeys(PRESETS, "dropnas.search.strategies.grouped_dropout:GroupedDropout"),
     **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
+    "snas": "dropnas.search.strategies.snas:Snas",
 }
 # What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
-AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {}
+AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
+    "snas": {
+        "cells": 8,
+        "epochs": 150,
+        "batch_size": 64,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.001,
+        "gradient_clip": 5.0,
+        "alpha_scale": 0.01,
+    },
+}
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
 Kernels = Literal["torch", "triton"]
 

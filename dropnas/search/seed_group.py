@@ -100,9 +100,10 @@ class SeedGroup:
 
     def step(self, epoch: int, step: int) -> Tensor:
         """Train each search on its next batch; returns the losses (K,), which stand until the next epoch starts."""
-        if self.variant not in self.programs:
-            self.programs[self.variant] = self._graphed(self.variant)
-        self.programs[self.variant].run(self.sizes[step])
+        variant = self.strategy.step_variant(epoch, step, self.steps_per_epoch)
+        if variant not in self.programs:
+            self.programs[variant] = self._graphed(variant)
+        self.programs[variant].run(self.sizes[step])
         self.images_seen += self.sizes[step] * len(self.runs)
         return self.tables.losses[:, step]
 
