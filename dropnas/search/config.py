@@ -64,6 +64,8 @@ STRATEGIES: dict[str, str] = {
     **dict.fromkeys(PRESETS, "dropnas.search.strategies.grouped_dropout:GroupedDropout"),
     **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
     "snas": "dropnas.search.strategies.snas:Snas",
+    "proxylessnas": "dropnas.search.strategies.proxylessnas:ProxylessNas",
+    "gdas": "dropnas.search.strategies.gdas:Gdas",
 }
 # What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
 AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
@@ -75,6 +77,26 @@ AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
         "learning_rate_min": 0.001,
         "gradient_clip": 5.0,
         "alpha_scale": 0.01,
+    },
+    "proxylessnas": {
+        "epochs": 160,  # 40 of them to warm up
+        "batch_size": 256,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.0,
+        "weight_decay": 4e-5,
+        "gradient_clip": 1e9,  # none
+        "alpha_learning_rate": 1e-3,
+        "alpha_beta1": 0.0,
+        "alpha_weight_decay": 0.0,
+    },
+    "gdas": {
+        "cells": 6,
+        "epochs": 250,
+        "batch_size": 256,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.001,
+        "weight_decay": 5e-4,
+        "gradient_clip": 5.0,
     },
 }
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
