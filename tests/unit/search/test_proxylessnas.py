@@ -1,5 +1,6 @@
 """ProxylessNAS: its steps against the plain reference, its samples and schedule, and what its options change."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from dropnas.errors import DropnasError
 from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+from dropnas.search.engine import engine
+from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.proxylessnas import EdgewiseAdam, ProxylessNas
 from dropnas.search.strategies.two_level import WEIGHTS_ONLY
@@ -142,6 +145,18 @@ def test_the_p_of_operations_that_are_not_sampled_stays(monkeypatch: pytest.Monk
         group.state.alphas.copy_(before)
     active = strategy_of(group).paths(group.state, batch).active
     assert torch.equal(moved.any(dim=-1), ~active[..., zeros])
+
+
+def test_on_a_cpu_nothing_but_the_sample_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, mixed_network = list[set[int]](), engine.mixed_network
+
+    def noting(supernets: Any, images: Tensor, weights: Sequence[MixingWeights], *rest: Any) -> Tensor:
+        counts.append({sum(operations) for of_cell in weights for operations in of_cell.computed})
+        return mixed_network(supernets, images, weights, *rest)
+
+    monkeypatch.setattr(engine, "mixed_network", noting)
+    train(group_of(PROXYLESS, [3], images=IMAGES), last=4)
+    assert counts == [{1}, {1}, {1}, {2}, {1}, {2}]  # w twice in the warm-up; then w and the alphas
 
 
 def test_samples_have_the_probabilities_of_the_alphas() -> None:
