@@ -113,9 +113,10 @@ class SeedGroup:
         """
         if step >= len(self.sizes):
             return self._close(step - len(self.sizes))
-        if self.variant not in self.programs:
-            self.programs[self.variant] = self._graphed(self.variant)
-        self.programs[self.variant].run(self.sizes[step])
+        variant = self.strategy.step_variant(epoch, step, self.steps_per_epoch)
+        if variant not in self.programs:
+            self.programs[variant] = self._graphed(variant)
+        self.programs[variant].run(self.sizes[step])
         self.images_seen += self.sizes[step] * len(self.runs)
         return self.tables.losses[:, step]
 

@@ -98,7 +98,7 @@ class Strategy:
         """
         return {}
 
-    def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, Adam]:
+    def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
         """Of w and of the architecture parameters, without weight decay, which is the strategy's business."""
         config = self.config
         betas = (config.alpha_beta1, config.alpha_beta2)
@@ -123,6 +123,10 @@ class Strategy:
     def variant(self, epoch: int) -> str:
         """The form of the step in this epoch, where a method has several; each is recorded by itself."""
         return ""
+
+    def step_variant(self, epoch: int, step: int, steps: int) -> str:
+        """The form of one of the steps of an epoch, where not all of them have the epoch's."""
+        return self.variant(epoch)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
         """Whatever is random in an epoch of one seed: tensors (steps, ...) on the CPU.

@@ -66,6 +66,7 @@ def mixed_cell(
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
+        found = sums if weights.paths is None else [Sum() for _ in range(NODES)]
         if number >= INPUTS:
             states.append(sums[number - INPUTS].total(states[0][:, ::stride, ::stride]))
         state = State(states[number], stride if number < INPUTS else 1, len(cells))
@@ -74,13 +75,16 @@ def mixed_cell(
         answers = _shared(state, shared, cells[0].operations, weights, statistics)
         convolutions, rest = _parted(others, tuple(DEPTHWISE_FIRST))
         if backend and convolutions:
-            backend(state, convolutions, answers, weights, sums, statistics)
+            backend(state, convolutions, answers, weights, found, statistics)
             others = rest
         elif shared:
             for node, maps in zip(answers.nodes, mix_parameter_free(answers.weights, answers.maps), strict=True):
-                sums[node].add(maps)
+                found[node].add(maps)
         for equal in others:
-            _add(state, equal, weights, sums, statistics)
+            _add(state, equal, weights, found, statistics)
+        if weights.paths is not None:
+            for edge, node in leaving:
+                sums[node].add_path(found[node], edge, weights)
     states.append(sums[-1].total(states[-1]))
     nodes = [node.view(*node.shape[:-1], len(cells), -1) for node in states[INPUTS:]]
     return torch.cat(nodes, dim=-1).flatten(-2)

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from dropnas.extension import is_reference
 from dropnas.search.engine.layout import divides, from_grids, to_grids
+from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
 
@@ -62,6 +63,13 @@ class Sum:
     def add_grids(self, grids: Tensor) -> None:
         """Add one that lies on four grids."""
         self.grids = _added(self.grids, grids)
+
+    def add_path(self, edge: "Sum", number: int, weights: MixingWeights) -> None:
+        """Add what an edge gives, each image times its factor."""
+        if edge.maps is not None:
+            self.add(edge.maps * weights.path(number, edge.maps))
+        if edge.grids is not None:
+            self.add_grids(edge.grids * weights.path(number, edge.grids))
 
     def total(self, like: Tensor) -> Tensor:
         """All of it; zeros where only zero operations were kept."""

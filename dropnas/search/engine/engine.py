@@ -7,6 +7,7 @@ keeps. Either way the running statistics of a dropped operation stay.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -34,13 +35,21 @@ class Engine:
         self.supernets, self.static, self.backend = tuple(supernets), static, backend
         self._weights, self._users = UpdateWeights(self.supernets), UsersBuffers(self.supernets)
 
-    def mix(self, images: Tensor, mixing: Tensor, kept: Tensor | None = None, update_statistics: bool = True) -> Tensor:
+    def mix(
+        self,
+        images: Tensor,
+        mixing: Tensor,
+        kept: Tensor | None = None,
+        update_statistics: bool = True,
+        paths: Tensor | None = None,
+    ) -> Tensor:
         """Logits (K, B, classes) of images (K, B, 3, H, W), each supernet with its own.
 
         Args:
             mixing: weights of the operations, (K, cells, edges, operations).
             kept: bool, of that shape, on the same device; what is False has no weight and no gradient. None keeps all.
             update_statistics: whether the running statistics of batch norms move.
+            paths: factors of what each edge gives for each image, (K, cells, edges, B); None is 1.
 
         Raises:
             DropnasError: mixing weights or masks of another shape or device.
@@ -49,8 +58,9 @@ class Engine:
         if kept is not None:
             mixing = mixing.masked_fill(~kept, 0)
         computed = self._computed(mixing, kept)
-        cells = zip(mixing.unbind(1), self.supernets[0].cells, computed, strict=True)
-        weights = [MixingWeights(of_cell.flatten(1), cell.channels, chosen) for of_cell, cell, chosen in cells]  # type: ignore[arg-type]
+        of_paths = [None] * mixing.shape[1] if paths is None else paths.unbind(1)
+        cells: Any = zip(mixing.unbind(1), self.supernets[0].cells, computed, of_paths, strict=True)
+        weights = [MixingWeights(of_cell.flatten(1), cell.channels, *rest) for of_cell, cell, *rest in cells]
         statistics = RunningStatistics()
         with self._users.restored(kept, update_statistics):
             logits = mixed_network(self.supernets, images, weights, statistics, self.backend)

@@ -26,11 +26,13 @@ class MixingWeights:
         weights: (K, edges * operations), zero for what is dropped.
         channels: C of the cell's nodes.
         computed: for each edge, which operations are computed.
+        paths: factors of what an edge gives for each image, (K, edges, B); None is 1.
     """
 
     weights: Tensor
     channels: int
     computed: Sequence[Sequence[bool]]
+    paths: Tensor | None = None
 
     @cached_property
     def _rows(self) -> tuple[Tensor, ...]:
@@ -39,6 +41,13 @@ class MixingWeights:
     def scale(self, slot: int) -> Tensor:
         """The weight of a slot, repeated for C channels: (K * C,)."""
         return self._rows[slot]
+
+    def path(self, edge: int, like: Tensor) -> Tensor:
+        """The factors of an edge, for maps (B, H, W, K * C) or for the four grids of them: (B or 4 B, 1, 1, K * C)."""
+        assert self.paths is not None
+        factors = self.paths[:, edge].t().to(like.dtype)[:, None, :, None]  # (B, 1, K, 1)
+        grids = len(like) // len(factors)
+        return factors.expand(-1, grids, -1, self.channels).reshape(len(like), 1, 1, -1)
 
     def at(self, slots: Sequence[int]) -> Tensor:
         """The weights of some slots, none of them twice: (K, slots)."""
