@@ -61,9 +61,20 @@ FIRST_ORDER, SECOND_ORDER = "darts-first-order", "darts-second-order"
 STRATEGIES: dict[str, str] = {
     **dict.fromkeys(PRESETS, "dropnas.search.strategies.grouped_dropout:GroupedDropout"),
     **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
+    "pc-darts": "dropnas.search.strategies.pc_darts:PcDarts",
 }
 # What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
-AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {}
+AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
+    "pc-darts": {
+        "cells": 8,
+        "epochs": 50,
+        "batch_size": 256,
+        "learning_rate": 0.1,
+        "learning_rate_min": 0.0,
+        "gradient_clip": 5.0,
+        "alpha_learning_rate": 6e-4,
+    },
+}
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
 Kernels = Literal["torch", "triton"]
 

@@ -87,9 +87,9 @@ def step(
 
 def _differentiate(world: Plain, batch: tuple[Tensor, Tensor], dropped: Dropped, parameters: list[Tensor]) -> float:
     loss = functional.cross_entropy(logits(world, batch[0], dropped), batch[1])
-    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+        parameter.grad = gradient
     return loss.item()
 
 

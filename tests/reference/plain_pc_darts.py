@@ -81,7 +81,9 @@ def step(
         )
     if not frozen:
         loss = functional.cross_entropy(logits(world, held_out[0]), held_out[1])
-        for parameter, gradient in zip(architecture, torch.autograd.grad(loss, architecture), strict=True):
+        for parameter, gradient in zip(
+            architecture, torch.autograd.grad(loss, architecture, materialize_grads=True), strict=True
+        ):
             parameter.grad = gradient
         world.adam.step()
     loss = functional.cross_entropy(logits(world, batch[0]), batch[1])

@@ -61,9 +61,9 @@ def step(world: Plain, batch: tuple[Tensor, Tensor], rate: float, settings: Any)
         )
     loss = functional.cross_entropy(logits(world, batch[0]), batch[1])
     parameters = [*world.weights, *alphas]
-    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+        parameter.grad = gradient
     nn.utils.clip_grad_norm_(world.weights, settings.gradient_clip)
     world.adam.step()
     world.sgd.param_groups[0]["lr"] = rate
@@ -73,9 +73,7 @@ def step(world: Plain, batch: tuple[Tensor, Tensor], rate: float, settings: Any)
 
 def first_stage(operations: Sequence[str]) -> list[bool]:
     """One operation of each cluster, and none; of two equal ones the first."""
-    return [
-        name in (*CLUSTERS, "none") and operations.index(name) == index for index, name in enumerate(operations)
-    ]
+    return [name in (*CLUSTERS, "none") and operations.index(name) == index for index, name in enumerate(operations)]
 
 
 def second_stage(operations: Sequence[str], alphas: Tensor) -> Tensor:

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.extension import is_reference
 from dropnas.search.engine import layout
 from dropnas.search.engine.layout import divides, phases, together
+from dropnas.search.engine.users_operations import is_opaque
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
 
 SIDE_BY_SIDE = 2**16  # values of a seed's state up to which the operations on it are computed side by side on a CPU
-
+NARROW = 8  # channels of a seed's state up to which they are whatever its size: fewer fill no vector register
 
 Leaving = list[tuple[int, int]]  # the edges that leave a state: their numbers, and the nodes that they lead to, from 0
 LEAVING: list[Leaving] = [
@@ -54,7 +54,20 @@ class State:
     @property
     def is_large(self) -> bool:
         """Whether operations are computed one by one rather than side by side."""
-        return layout.on_cpu(self.maps) and self.maps.numel() > SIDE_BY_SIDE * self.seeds
+        wide = self.maps.shape[-1] > NARROW * self.seeds
+        return layout.on_cpu(self.maps) and wide and self.maps.numel() > SIDE_BY_SIDE * self.seeds
+
+
+class AllChannels:
+    """How states enter the operations of a cell, and what a node is: all channels go through the operations."""
+
+    def entering(self, state: int, maps: Tensor) -> Tensor:
+        """The channels (B, H, W, K * C') of a state (B, H, W, K * C) that go through the operations."""
+        return maps
+
+    def node(self, node: int, maps: Tensor) -> Tensor:
+        """A node (B, H, W, K * C), counted from 0, of the sum of its operations (B, H, W, K * C')."""
+        return maps
 
 
 class Sum:
@@ -99,13 +112,13 @@ class Edge(NamedTuple):
     name: str
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
-        """Whether it is one of the package's own operations, of one of these kinds."""
-        return not self.is_users and isinstance(self.modules[0], kinds)
+        """Whether it is an operation that the engine knows, of one of these kinds."""
+        return not self.is_opaque and isinstance(self.modules[0], kinds)
 
     @property
-    def is_users(self) -> bool:
-        """Whether it comes from a user's package, so that nothing is known of it."""
-        return is_reference(self.name)
+    def is_opaque(self) -> bool:
+        """Whether the engine calls its modules as they are, since it knows nothing of them."""
+        return is_opaque(self.name, self.modules[0])
 
 
 Alike = Sequence[Edge]  # the operations of one name

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas, kept_rows
 from dropnas.search.engine import edges as engine_edges
+from dropnas.search.engine import pointwise
 from dropnas.search.engine.engine import Engine
 from dropnas.search.supernet import Supernet
 from dropnas.space.operations import ReLUConvBN
@@ -82,12 +83,14 @@ def masks(draw: st.DrawFn) -> tuple[SearchSpace, Tensor]:
 
 
 @settings(max_examples=8, deadline=None)
-@given(masks(), st.sampled_from([4, 7, 8]), st.sampled_from([LARGE, SMALL]), st.booleans())
+@given(masks(), st.sampled_from([4, 7, 8]), st.sampled_from([LARGE, SMALL]), st.sampled_from([0, 8]), st.booleans())
 def test_each_seed_has_the_numbers_of_its_plain_supernet(
-    drawn: tuple[SearchSpace, Tensor], side: int, side_by_side: int, static: bool
+    drawn: tuple[SearchSpace, Tensor], side: int, side_by_side: int, narrow: int, static: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_edges, "SIDE_BY_SIDE", side_by_side)
+        for module in (engine_edges, pointwise):
+            patch.setattr(module, "NARROW", narrow)
         assert_as_plain(*drawn, side, static)
 
 
