@@ -61,10 +61,19 @@ FIRST_ORDER, SECOND_ORDER = "darts-first-order", "darts-second-order"
 STRATEGIES: dict[str, str] = {
     **dict.fromkeys(PRESETS, "dropnas.search.strategies.grouped_dropout:GroupedDropout"),
     **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
+    "p-darts": "dropnas.search.strategies.p_darts:PDarts",
     "pc-darts": "dropnas.search.strategies.pc_darts:PcDarts",
 }
 # What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
 AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
+    "p-darts": {  # cells and epochs are those of the first phase
+        "cells": 5,
+        "epochs": 25,
+        "learning_rate": 0.025,
+        "learning_rate_min": 0.0,
+        "gradient_clip": 5.0,
+        "alpha_learning_rate": 6e-4,
+    },
     "pc-darts": {
         "cells": 8,
         "epochs": 50,

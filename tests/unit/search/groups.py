@@ -91,9 +91,9 @@ def assert_equal(ours: SeedGroup, theirs: SeedGroup) -> None:
 def assert_near(ours: dict[str, Tensor], theirs: dict[str, Tensor], agreement: float = 1e-9) -> None:
     """By each tensor's largest magnitude; a mean that should be 0 is compared with the deviation, which is 1."""
     assert ours.keys() == theirs.keys()
-    for name, right in theirs.items():
+    for name, right in ((name, value.double()) for name, value in theirs.items()):
         limit = agreement * max(float(right.abs().max()), 1.0 if "running_mean" in name else 0.0)
-        assert float((ours[name].cpu() - right.cpu()).abs().max()) <= limit, name
+        assert float((ours[name].double().cpu() - right.cpu()).abs().max()) <= limit, name
 
 
 def recorded(group: SeedGroup) -> list[Batch]:
