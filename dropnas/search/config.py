@@ -63,6 +63,7 @@ STRATEGIES: dict[str, str] = {
     **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
     "p-darts": "dropnas.search.strategies.p_darts:PDarts",
     "pc-darts": "dropnas.search.strategies.pc_darts:PcDarts",
+    "stacnas": "dropnas.search.strategies.stacnas:StacNas",
 }
 # What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'.
 AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
@@ -83,6 +84,7 @@ AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
         "gradient_clip": 5.0,
         "alpha_learning_rate": 6e-4,
     },
+    "stacnas": {"epochs": 80, "batch_size": 64, "learning_rate": 0.025, "learning_rate_min": 0.001},
 }
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
 Kernels = Literal["torch", "triton"]

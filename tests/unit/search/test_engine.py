@@ -94,8 +94,11 @@ def test_each_seed_has_the_numbers_of_its_plain_supernet(
         assert_as_plain(*drawn, side, static)
 
 
+TWO_SKIPS = SearchSpace("two skips", ("sep_conv_3x3",), ("max_pool_3x3", "skip_connect", "skip_connect", "none"))
+
+
 @pytest.mark.parametrize("static", [False, True])
-@pytest.mark.parametrize("space", [*SPACES.values(), USERS], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [*SPACES.values(), USERS, TWO_SKIPS], ids=lambda space: space.name)
 def test_two_seeds_of_each_space(space: SearchSpace, static: bool) -> None:
     assert_as_plain(space, torch.stack([masks_of(space, 0.4, seed) for seed in range(2)]), 7, static)
 
