@@ -64,7 +64,8 @@ def mixed_cell(
     Args:
         cells: the same one of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        backend: adds the convolutions on the edges from a state, and what these share, in place of torch's kernels.
+        backend: adds the convolutions on the edges from a state, and what these share, in place of torch's kernels,
+            where nothing on these edges is left out.
         channels: which of a state's channels go through the operations.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
@@ -74,7 +75,7 @@ def mixed_cell(
         shared, others = _parted(alike, SHARED)
         answers = _shared(state, shared, cells[0].operations, weights, tally)
         convolutions, rest = _parted(others, tuple(DEPTHWISE_FIRST))
-        if backend and convolutions:
+        if backend and convolutions and all(all(weights.computed[edge]) for edge, _ in leaving):
             backend(state, convolutions, answers, weights, sums, tally)
             others = rest
         elif shared:

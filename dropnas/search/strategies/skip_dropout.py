@@ -18,11 +18,11 @@ class SkipDropout(nn.Module):
     """A skip-connect of stride 1 that drops elements, or with `whole` all of its output, and scales what it keeps.
 
     Attributes:
-        key: of the next pass, int32 ().
+        key: of the next pass, int32 (); None drops nothing.
         threshold, scale: of the next pass, as `of_rate` gives them.
     """
 
-    key: Tensor
+    key: Tensor | None = None
     threshold: Tensor
     scale: Tensor
 
@@ -32,6 +32,8 @@ class SkipDropout(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """Some of the states (B, C, H, W), scaled; 0 in place of the others."""
+        if self.key is None:
+            return states
         count = 1 if self.whole else states.numel()
         kept = random_bits(self.key, count) >= self.threshold
         return torch.where(kept if self.whole else kept.view(states.shape), states * self.scale, 0.0)

@@ -110,6 +110,27 @@ def test_only_zeros_kept_on_all_edges_of_a_node(static: bool) -> None:
     assert_as_plain(ORIGINAL, kept, 8, static)
 
 
+def test_what_is_no_candidate_is_not_computed_nor_given_to_a_backend() -> None:
+    """Computed with weight 0, weights that are no numbers would spoil the sums."""
+    kept = torch.rand(2, CELLS, 14, 8, generator=generator(0, "masks")) < 0.5
+    kept[..., 0] = True
+    supernets, mixing = [make(ORIGINAL, seed) for seed in range(2)], torch.rand(kept.shape, dtype=torch.float64)
+    images = torch.stack([images_of(8, seed) for seed in range(2)])
+    expected = Engine(supernets, static=True).mix(images, mixing, kept)
+    left = kept.any(dim=0)
+    for supernet in supernets:
+        for keeps, (_, operation) in zip(left.flatten().tolist(), supernet.operations(), strict=True):
+            for weight in operation.parameters() if not keeps else ():
+                weight.data.fill_(torch.nan)
+
+    def backend(*arguments: Any) -> None:
+        raise AssertionError("some states lack an operation")
+
+    engine = Engine(supernets, static=True, backend=backend)
+    engine.candidates = left.tolist()
+    assert torch.allclose(engine.mix(images, mixing, kept), expected)
+
+
 def test_without_masks_everything_takes_part() -> None:
     kept = torch.ones(1, CELLS, 14, 8, dtype=torch.bool)
     mixing = torch.rand(kept.shape, dtype=torch.float64)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dropnas.errors import DropnasError
+from dropnas.search.backend_agreement import require_agreement
 from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
 from dropnas.search.engine.partial_channels import PartialEngine
 from dropnas.search.partial_channels import PartialOperation
@@ -117,6 +118,11 @@ def test_the_engine_gives_the_numbers_of_the_plain_supernet(side: int, proportio
     theirs = torch.autograd.grad(loss_of(expected), [mixing, *weights], materialize_grads=True)
     assert torch.allclose(logits, expected, rtol=0, atol=1e-10)
     assert all(torch.allclose(left, right, rtol=0, atol=1e-9) for left, right in zip(ours, theirs, strict=True))
+
+
+def test_kernels_are_compared_with_the_same_kind_of_engine() -> None:
+    group = group_of(ONE_CELL)
+    require_agreement(group.state.engine, group.images, group.config)
 
 
 def loss_of(logits: Tensor) -> Tensor:
