@@ -69,9 +69,10 @@ class SeedGroup:
         precompile: Prepare | None = None,
     ) -> None:
         _require_equal(configs)
-        self.config, self.space, self.images, self.device = configs[0], space, images, device
+        self.config, self.images, self.device = configs[0], images, device
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
+        self.space = self.strategy.space
         count = _held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
         parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
         self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
@@ -156,6 +157,7 @@ class SeedGroup:
             run.history = list(state["history"])
             for name, tensor in self._tensors().items():
                 (tensor[index] if tensor.dim() else tensor).detach().copy_(state["tensors"][name])
+        self._choose_candidates()
         self.tables.counter.fill_(states[0]["counter"])
 
     def _begin(
@@ -185,6 +187,14 @@ class SeedGroup:
                 zip(configs, parts, self.state.engine.supernets, strict=True)
             )
         ]
+        self._choose_candidates()
+
+    def _choose_candidates(self) -> None:
+        """Let the engine compute what the phase can use; a step that was recorded for other operations is forgotten."""
+        found = self.strategy.candidates(self.state.memory)
+        candidates = None if found is None else self.state.of_cells(found).any(dim=0).tolist()
+        if candidates != self.state.engine.candidates:
+            self.state.engine.candidates, self.programs = candidates, {}
 
     def _enter(self, phase: int) -> None:
         """Go on to another phase with new weights, and with what the strategy carries over."""
@@ -254,7 +264,8 @@ class SeedGroup:
         index = self.runs.index(run)
         fault = fault_of({**run.architecture, "weights": self.state.weights[index]}, epoch)
         rate = self.state.weight_optimiser.learning_rate
-        return fault or {**learned, "learning_rate": rate, **describe(run.space, run.alphas)}
+        candidates = self.strategy.candidates(run.memory)
+        return fault or {**learned, "learning_rate": rate, **describe(run.space, run.alphas, candidates)}
 
     def _state_of(self, index: int) -> dict[str, Any]:
         run = self.runs[index]

@@ -57,6 +57,7 @@ class Strategy:
     """A search method. It is made by `factory(config, space, **options)`; every method but `step` has a default.
 
     Attributes:
+        space: what is searched; a method may add operations to the space that it is given.
         weight_share: the share of the training images that trains w, above 0 and at most 1. An epoch passes over these,
             and each step also gets a random batch of the others.
         groups_seeds: whether several seeds may train as one group.
@@ -104,6 +105,19 @@ class Strategy:
         betas = (config.alpha_beta1, config.alpha_beta2)
         sgd = SGD([weights], config.learning_rate, config.momentum)
         return sgd, Adam(architecture.values(), config.alpha_learning_rate, betas)
+
+    def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
+        """Which operations take part in a phase at all, where a method knows it as the phase begins; None means all.
+
+        What no seed can use is not computed, on a GPU either. A step must still give `losses` a mask.
+
+        Args:
+            memory: of any number of seeds, each (..., and its own shape).
+
+        Returns:
+            bool (..., 2, edges, operations).
+        """
+        return None
 
     # ---- an epoch, on the host
 

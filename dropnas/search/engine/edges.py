@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.extension import is_reference
 from dropnas.search.engine.layout import divides, from_grids, to_grids
 from dropnas.search.engine.mixing_weights import MixingWeights
+from dropnas.search.engine.users_operations import is_opaque
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
 
@@ -47,6 +47,18 @@ class State:
     def on_grids(self) -> bool:
         """Whether dilated convolutions give their answer on four grids."""
         return self.stride == 1 and divides(self.maps)
+
+
+class AllChannels:
+    """How states enter the operations of a cell, and what a node is: all channels go through the operations."""
+
+    def entering(self, state: int, maps: Tensor) -> Tensor:
+        """The channels (B, H, W, K * C') of a state (B, H, W, K * C) that go through the operations."""
+        return maps
+
+    def node(self, node: int, maps: Tensor) -> Tensor:
+        """A node (B, H, W, K * C), counted from 0, of the sum of its operations (B, H, W, K * C')."""
+        return maps
 
 
 class Sum:
@@ -98,13 +110,13 @@ class Edge(NamedTuple):
     name: str
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
-        """Whether it is one of the package's own operations, of one of these kinds."""
-        return not self.is_users and isinstance(self.modules[0], kinds)
+        """Whether it is an operation that the engine knows, of one of these kinds."""
+        return not self.is_opaque and isinstance(self.modules[0], kinds)
 
     @property
-    def is_users(self) -> bool:
-        """Whether it comes from a user's package, so that nothing is known of it."""
-        return is_reference(self.name)
+    def is_opaque(self) -> bool:
+        """Whether the engine calls its modules as they are, since it knows nothing of them."""
+        return is_opaque(self.name, self.modules[0])
 
 
 Alike = Sequence[Edge]  # the operations of one name

@@ -55,11 +55,15 @@ class MixingWeights:
         return chosen
 
     def matrix(self, entries: Entries) -> Tensor:
-        """(K, rows, columns); every entry is the sum of equally many slots."""
+        """(K, rows, columns); every entry of a column is the sum of equally many slots."""
         if not entries:
             return self.weights.new_empty(len(self.weights), 0, 0)
         rows, columns = len(entries), len(entries[0])
         chosen = self.at([slot for row in entries for slots in row for slot in slots])
+        counts = [len(slots) for slots in entries[0]]
+        if len(set(counts)) > 1:
+            parts = chosen.view(len(chosen), rows, -1).split(counts, dim=-1)  # type: ignore[no-untyped-call]
+            return torch.stack([part.sum(-1) for part in parts], dim=-1)
         chosen = chosen.view(len(chosen), rows, columns, -1)
         return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)  # a view going backward, too
 
