@@ -1,18 +1,19 @@
 """ProxylessNAS: search on single paths (Cai et al., ICLR 2019), by its authors' code, in this project's space.
 
 Two levels; a tenth of the images is held out. A step of w samples an operation of each edge by p, the softmax of its
-alphas, and computes no other (Section 3.1): weights that were not sampled keep their values and their momentum. A step
-of the alphas (Section 3.2) samples two operations of each edge, one of which is active: their gates are 1 and 0, and
-the derivative of the held-out loss in both gates is that of the alphas, dL/dalpha_i = sum over j of the two of
-dL/dg_j p'_j (delta_ij - p'_i), with p' the softmax over the two. After Adam's step (with beta_1 = 0, so that no others
-drift) the two are shifted so that p of all others stays. An edge whose active operation is zero does not move. The
-alphas move at every fifth batch, after a warm-up of w alone.
+alphas, and computes no other: weights that were not sampled keep their values and their momentum. A step of the alphas
+samples two operations of each edge, one of which is active: their gates g are 1 and 0, and the derivatives of the
+held-out loss in them give dL/dalpha_i = sum over j of the two of dL/dg_j p'_j (delta_ij - p'_i), with p' the softmax
+over the two. After Adam's step (with beta_1 = 0, so that no others drift) the two are shifted so that p of all others
+stays. An edge whose active operation is zero does not move. The alphas move at every fifth batch, after a warm-up of w
+alone.
 
 What differs here: the authors' CIFAR space (tree cells) is not this one, so alphas and samples are shared by the cells
 of a kind, and the cell is derived as in DARTS; their code's default gates all operations (`paths: all`). There is no
 latency term, which needs a target, and no label smoothing, which they use on ImageNet.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -69,9 +70,10 @@ class EdgewiseAdam(Adam):
         self.slots["steps"] = [torch.zeros_like(alphas[..., :1], requires_grad=False)]
 
     @torch.no_grad()
-    def step_of(self, gradient: Tensor, moving: Tensor) -> None:
-        """Update the alphas of the edges that are `moving`, bool (K, 2, edges, 1), along their gradient."""
-        (alphas,), (average,), (squared,), (steps,) = self.parameters, *self.slots.values()
+    def step(self, gradients: Sequence[Tensor], moving: Tensor | None = None) -> None:
+        """Update the alphas of the edges that are `moving`, bool (K, 2, edges, 1) or all, along their gradient."""
+        (gradient,), (alphas,), (average,), (squared,), (steps,) = gradients, self.parameters, *self.slots.values()
+        moving = torch.ones_like(steps, dtype=torch.bool) if moving is None else moving
         first, second = self.betas
         taken = steps + 1
         mean = first * average + (1 - first) * gradient
@@ -171,7 +173,7 @@ class ProxylessNas(SinglePath):
         gradient = gradient + self.config.alpha_weight_decay * before
         optimiser = state.architecture_optimiser
         assert isinstance(optimiser, EdgewiseAdam)
-        optimiser.step_of(gradient, involved.any(dim=-1, keepdim=True))
+        optimiser.step([gradient], involved.any(dim=-1, keepdim=True))
         if self.options.paths == "two":
             with torch.no_grad():
                 state.alphas.copy_(rescaled(before, state.alphas, involved))

@@ -252,11 +252,11 @@ def test_adam_of_edges_is_torchs_of_each_edge() -> None:
     alphas = torch.randn(1, 2, 3, 4, generator=draws)
     rows = [row.clone() for row in alphas.view(6, 4)]
     ours, torchs = EdgewiseAdam(alphas, 0.1, (0.5, 0.999)), torch.optim.Adam(rows, lr=0.1, betas=(0.5, 0.999))
-    for _ in range(6):
-        gradient, moving = torch.randn(1, 2, 3, 4, generator=draws), torch.rand(6, generator=draws) < 0.6
+    for share in (0.6, 0.3, 1, 0.6, 0.6, 1):
+        gradient, moving = torch.randn(1, 2, 3, 4, generator=draws), torch.rand(6, generator=draws) < share
         for row, slope, moves in zip(rows, gradient.view(6, 4), moving, strict=True):
             row.grad = slope.clone() if moves else None
-        ours.step_of(gradient, moving.view(1, 2, 3, 1))
+        ours.step([gradient], None if share == 1 else moving.view(1, 2, 3, 1))
         torchs.step()
     assert torch.allclose(alphas.view(6, 4), torch.stack(rows), rtol=0, atol=1e-12)
 
