@@ -117,7 +117,7 @@ class Plain:
                     stride = 2 if kind and predecessor < 2 else 1
                     three = [torch.zeros((), dtype=torch.float64) for _ in range(3)]
                     for o, name in enumerate(cell.operations):
-                        costs = cost_of(name, cell.channels, stride, inner)
+                        costs = cost_of(name, cell.edges[edge].channels, stride, inner)
                         three = [a + z[edge, o] * b for a, b in zip(three, costs, strict=True)]
                     for value in three:
                         if value >= 1:  # below 1 it counts as 1, whose logarithm is 0

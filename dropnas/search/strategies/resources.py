@@ -68,5 +68,5 @@ def _operations(supernet: Supernet, height: int, width: int) -> Iterator[tuple[n
         inner = (-(-height // 2), -(-width // 2)) if kind == REDUCE else (height, width)
         for (_, predecessor), edge in zip(edges(), cell.edges, strict=True):
             sides = (height, width) if predecessor < INPUTS else inner
-            yield from ((operation, cell.channels, *sides) for operation in edge)
+            yield from ((operation, edge.channels, *sides) for operation in edge)
         height, width = inner
