@@ -101,8 +101,16 @@ def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: s
 class PlainEngine(Engine):
     """The plain supernet in the engine's place: the oracle, edge by edge."""
 
-    def mix(self, images: Tensor, mixing: Tensor, kept: Tensor | None = None, update_statistics: bool = True) -> Tensor:
+    def mix(
+        self,
+        images: Tensor,
+        mixing: Tensor,
+        kept: Tensor | None = None,
+        update_statistics: bool = True,
+        paths: Tensor | None = None,
+    ) -> Tensor:
         """See `Engine`."""
+        assert paths is None  # for DropNAS, which drops operations alone
         masks = torch.ones_like(mixing, dtype=torch.bool) if kept is None else kept
         logits = [
             supernet(batch, _mixtures(weights, mask.tolist()))

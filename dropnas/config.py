@@ -5,10 +5,12 @@ with their stages; here they are joined, read from YAML, and checked by pydantic
 out of range are rejected with file and field. The JSON Schema in `workflow/schemas/` is made from the same types.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,7 +23,8 @@ from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
 from dropnas.parsing import parse
 from dropnas.report.config import FigureName, PeersName, TableName
-from dropnas.search.config import PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import METHODS, PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
 TABLES: tuple[TableName, ...] = ("table1", "table2", "table3", "table4", "table5", "table6")
@@ -50,7 +53,9 @@ VARIED: dict[str, tuple[str, ...]] = {  # options that make the methods of the t
     "decay_scope": ("kept",),
 }
 PaperSpace = Literal["3-skip", "1-skip", "original"]
-Baseline = Literal["random", "darts-first-order", "darts-second-order"]
+RANDOM = "random"  # random search, among the baselines
+BASELINES = (RANDOM, *METHODS)
+PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that no entry of `methods` repeats in `search`
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
@@ -75,6 +80,7 @@ class Method:
         label: its name in the tables.
         strategy: `module:ATTRIBUTE` of its Strategy, or the name of a preset whose options it changes.
         options: keyword options of the strategy.
+        search: settings of its searches that differ from those of the file.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -82,6 +88,7 @@ class Method:
     label: str = field(metadata={"min_length": 1})
     strategy: str
     options: dict[str, Scalar] = field(default_factory=dict)
+    search: dict[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,21 @@ class Space:
 
     label: str = field(metadata={"min_length": 1})
     space: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """An architecture of the user's own, which is retrained, transferred, counted and drawn like a published one.
+
+    Attributes:
+        label: its name in the tables.
+        genotype: a file, JSON, or the text that repositories of DARTS' family print.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    label: str = field(metadata={"min_length": 1})
+    genotype: str = field(metadata={"min_length": 1})
 
 
 @dataclass(frozen=True)
@@ -147,11 +169,13 @@ class Parameters:
         figures: which figures are built; `courses` shows the trajectories of the searches' alphas.
         drop_rates: the drop path rates of Figure 2.
         group_rates: the rates of Table 5, for both groups.
-        paper_spaces: the paper's search spaces in Table 4 and in the table of baselines.
-        baselines: what the table of baselines compares DropNAS and one-level DARTS with.
+        paper_spaces: the paper's search spaces in Table 4.
+        baselines: what the table of baselines compares DropNAS and one-level DARTS with: `random`, and search methods.
         methods: search methods of the user's own.
         spaces: search spaces of the user's own.
-        search: settings of the searches.
+        architectures: architectures of the user's own; they stand beside the published ones in the tables of peers.
+        search: settings of the searches. One that differs from its default holds for all methods; the others are what
+            the authors of each method chose.
         derive: how genotypes are derived.
         retrain: settings of the retrainings on CIFAR.
         augmented: what differs in the augmented retrainings of Tables 1 and 2.
@@ -174,9 +198,10 @@ class Parameters:
     drop_rates: tuple[float, ...] = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
     group_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
     paper_spaces: tuple[PaperSpace, ...] = field(default=get_args(PaperSpace), metadata={"min_length": 1})
-    baselines: tuple[Baseline, ...] = get_args(Baseline)
+    baselines: tuple[str, ...] = ("random", "darts-first-order", "darts-second-order")
     methods: tuple[Method, ...] = ()
     spaces: tuple[Space, ...] = ()
+    architectures: tuple[Architecture, ...] = ()
     search: SearchConfig = field(default_factory=SearchConfig)
     derive: DeriveConfig = field(default_factory=DeriveConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
@@ -223,7 +248,22 @@ def read_parameters(file: Path) -> Parameters:
             raise DropnasError(f"{place}: is not finite", where=file, remedy="write a number")
     parameters: Parameters = parse(Parameters, content, file)
     _check(parameters, file)
-    return parameters
+    return replace(parameters, architectures=tuple(_read_in(one, file) for one in parameters.architectures))
+
+
+def _read_in(architecture: Architecture, file: Path) -> Architecture:
+    """An architecture with its genotype as JSON in place of the file that holds it, which may lie beside this one."""
+    beside = file.parent / architecture.genotype
+    try:
+        exists = beside.exists()
+    except (OSError, ValueError):  # too long for a name, or with a NUL: no file
+        exists = False
+    try:
+        genotype = load_genotype(str(beside) if exists else architecture.genotype)
+    except DropnasError as error:
+        where = f"{file}: architectures ({architecture.label}).genotype"
+        raise DropnasError(str(error), where=where) from error
+    return replace(architecture, genotype=json.dumps(genotype.to_json()))
 
 
 def _numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:
@@ -285,11 +325,19 @@ def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> Non
 
 
 def _check_methods(parameters: Parameters, require: Callable[..., None], file: Path) -> None:
-    labels = [*(method.label for method in parameters.methods), *(space.label for space in parameters.spaces)]
-    keys = {slug(label) for label in labels}  # of rows and columns
-    require(len(keys) == len(labels), "methods, spaces", "a label stands twice")
-    taken = {"dropnas", "random", *STRATEGIES, *SPACES} & keys
-    require(not taken, "methods, spaces", f"the label {', '.join(sorted(taken))} is the paper's", "choose another")
+    own = parameters.methods, parameters.spaces, parameters.architectures
+    named = [item.label for items in own for item in items]
+    keys = {slug(label) for label in named}  # of rows and columns
+    where = "methods, spaces, architectures"
+    require(len(keys) == len(named), where, "a label stands twice")
+    taken = {"dropnas", RANDOM, *STRATEGIES, *SPACES, *map(slug, published())} & keys
+    require(not taken, where, f"the label {', '.join(sorted(taken))} is taken", "choose another")
+    require(all(keys), where, "a label has no letter and no digit")
+    for name in parameters.baselines:
+        close = get_close_matches(name, BASELINES, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(BASELINES)}"
+        require(name in BASELINES, "baselines", f"no method {name!r}", hint)
+    require(len(set(parameters.baselines)) == len(parameters.baselines), "baselines", "a name stands twice")
     parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
     for name, value in parameters.search.options.items():
         varied = name in VARIED and value not in VARIED[name]
@@ -299,10 +347,11 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
         hint = f"known: {', '.join(STRATEGIES)}; or package.module:ATTRIBUTE"
         known = method.strategy in STRATEGIES or is_reference(method.strategy)
         require(known, where, f"no strategy {method.strategy!r}", hint)
-        plain = method.strategy in PRESETS or is_reference(method.strategy) or not method.options
-        require(plain, f"methods ({method.label}).options", f"{method.strategy} has no options", "remove them")
         if method.strategy in PRESETS:
             parse(DropoutOptions, dict(method.options), f"{file}: methods ({method.label}).options")
+        fixed = sorted(PER_SEARCH & set(method.search))
+        require(not fixed, f"methods ({method.label}).search", f"{', '.join(fixed)} is set elsewhere", "remove it")
+        parse(SearchConfig, dict(method.search), f"{file}: methods ({method.label}).search")
     for item in parameters.spaces:
         known = item.space in SPACES or is_reference(item.space)
         hint = f"known: {', '.join(SPACES)}; or package.module:ATTRIBUTE"

@@ -6,6 +6,7 @@ the quoted papers do not, is counted separately. A remark says by how much a pri
 publication gives the reason.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +14,13 @@ from pathlib import Path
 from torch import nn
 
 from dropnas.evaluate.complexity import multiply_adds, parameters, release_millions
-from dropnas.evaluate.config import ArchitecturesConfig
+from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
 from dropnas.evaluate.differences import remark
 from dropnas.evaluate.inspect import paper_shape
 from dropnas.evaluate.networks import Network
 from dropnas.report.count_texts import count_texts
 from dropnas.report.counts import COUNTS, Counted
+from dropnas.space.genotype import parse_genotype
 from dropnas.space.published import Published, published
 from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
@@ -29,20 +31,27 @@ EXCITATION = ".excitation."
 
 def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Write architectures.json (an object for each architecture and table), and the same as .md, .csv and .tex."""
-    rows = count(config.pool_norm)
+    rows = count(config.pool_norm, [_of_user(architecture) for architecture in config.own])
     write_json(out / COUNTS, [asdict(row) for row in rows])
     for suffix, text in count_texts(rows, config.pool_norm).items():
         (out / f"architectures.{suffix}").write_text(text, encoding="utf-8")
-    workspace.progress(f"{len(rows)} rows of {len({row.architecture for row in rows})} published architectures")
+    workspace.progress(f"{len(rows)} rows of {len({row.architecture for row in rows})} architectures")
     return {}
 
 
-def count(pool_norm: bool) -> list[Counted]:
-    """Every published architecture in each table that quotes it, by table and in the order of published.yaml."""
+def _of_user(config: PeerConfig) -> Published:
+    """An architecture of the user's own in the form of a published one: in all three tables, with nothing printed."""
+    genotype = parse_genotype(json.dumps(config.genotype), config.architecture)
+    rows = {table: {"params_m": None} for table in NETWORKS}
+    return Published(config.architecture, config.architecture, {"form": None}, "", genotype, rows, "")
+
+
+def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
+    """Every published architecture in each table that quotes it, in the order of published.yaml, then the own ones."""
     return [
         count_one(architecture, table, pool_norm)
         for table in NETWORKS
-        for architecture in published().values()
+        for architecture in (*published().values(), *own)
         if table in architecture.paper_rows
     ]
 
@@ -67,7 +76,7 @@ def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
         multiply_adds=work,
         squeeze_excitation=own,
         excitation_parameters=excitation,
-        remark=remark(architecture.id, table, weights, printed["params_m"]),
+        remark=remark(architecture.id, table, weights, printed["params_m"]) if architecture.id in published() else "",
     )
 
 

@@ -170,11 +170,13 @@ class ArchitecturesConfig:
 
     Attributes:
         pool_norm: whether batch norm follows pooling, as in RetrainConfig.
+        own: architectures of the user's own, counted in the networks of all three tables.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     pool_norm: bool = True
+    own: tuple[PeerConfig, ...] = ()
 
 
 def _numerics(precision: Precision, memory_format: MemoryFormat) -> str:

@@ -6,9 +6,11 @@ run is left out, so that it has the same identity with and without.
 """
 
 from dataclasses import replace
+from typing import Any
 
-from dropnas.search.config import PRESETS, DeriveConfig, DropoutOptions, Scalar
-from dropnas.space.spaces import SPACES
+from dropnas.config import Method
+from dropnas.search.config import AUTHORS_SETTINGS, METHODS, PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.space.spaces import SPACES, find_space
 
 PAPER_GROUP = 4  # the size of group for which r^(1/|group|) and the release's r^(1/4) agree
 ONLY_OF_DROPPED = ("drop_probability", "grouping", "masks", "alpha_adjust", "decay_scope", "dropped")
@@ -38,6 +40,33 @@ def _idle(options: dict[str, Scalar], space: str) -> set[str]:
     groups = SPACES[space].groups if space in SPACES else ()
     paper_sized = bool(groups) and all(len(group) == PAPER_GROUP for group in groups)
     return {"drop_probability"} if paper_sized or options["grouping"] != "groups" else set()
+
+
+def search_config(common: SearchConfig, method: Method, space: str, seed: int) -> SearchConfig:
+    """The settings of one search: the method's own, else the file's where it departs from the defaults, else those
+    that the method's authors chose."""
+    chosen = {name: value for name, value in vars(common).items() if value != getattr(SearchConfig(), name)}
+    chosen |= {"space": space, "strategy": method.strategy, "seed": seed, **method.search}
+    settings = AUTHORS_SETTINGS.get(method.strategy, {}) | chosen
+    own = dict(method.options)
+    if method.strategy in PRESETS:
+        settings["options"] = preset_options(method.strategy, dict(common.options), own, space)
+        return SearchConfig(**settings)  # type: ignore[arg-type]
+    config = SearchConfig(**settings, options=own)  # type: ignore[arg-type]
+    return replace(config, options=_different(config)) if own and method.strategy in METHODS else config
+
+
+def _different(config: SearchConfig) -> dict[str, Scalar]:
+    """The options of a search method that differ from its defaults.
+
+    Raises:
+        DropnasError: an option that the method does not have, or a value that it does not take.
+    """
+    from dropnas.search.strategy import make_strategy  # torch, which a plan needs here only
+
+    options: Any = make_strategy(config, find_space(config.space)).options  # type: ignore[attr-defined]
+    default = type(options)()
+    return {name: value for name, value in config.options.items() if getattr(options, name) != getattr(default, name)}
 
 
 def derive_config(config: DeriveConfig, space: str) -> DeriveConfig:

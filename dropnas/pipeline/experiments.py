@@ -11,10 +11,11 @@ from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantCo
 from dropnas.config import Method, Parameters, slug
 from dropnas.data.config import DatasetConfig
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
-from dropnas.pipeline.effective_options import derive_config, preset_options
+from dropnas.pipeline.effective_options import derive_config, search_config
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
-from dropnas.search.config import PRESETS, SampleConfig, Scalar, SearchConfig
+from dropnas.search.config import SampleConfig, Scalar, SearchConfig
+from dropnas.space.genotype import parse_genotype
 from dropnas.space.names import ZERO
 from dropnas.space.published import Published
 from dropnas.space.spaces import ORIGINAL
@@ -22,8 +23,11 @@ from dropnas.space.spaces import ORIGINAL
 DROPNAS = Method("DropNAS", "dropnas")
 ONE_LEVEL_DARTS = Method("one-level DARTS", "one-level-darts")
 ABLATIONS = tuple(Method(name, name) for name in ("no-alpha-adjust", "no-partial-decay", "no-grouping"))
-EXTREMES = (ONE_LEVEL_DARTS, Method("ProxylessNAS", "proxylessnas"), Method("SNAS", "snas"))  # p_d = 0, 0.75, 0.875
-TWO_LEVEL = (Method("DARTS, first order", "darts-first-order"), Method("DARTS, second order", "darts-second-order"))
+EXTREMES = (  # p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3)
+    ONE_LEVEL_DARTS,
+    Method("p_d = 0.75 (as ProxylessNAS)", "drop-rate-0.75"),
+    Method("p_d = 0.875 (as SNAS)", "drop-rate-0.875"),
+)
 CIFAR = ("cifar10", "cifar100")
 MORE_RETRAININGS = 1000  # the k-th retraining of a genotype adds k times this to its search's seed
 
@@ -56,10 +60,7 @@ class Experiments:
 
     def search(self, role: str, space: str, method: Method, seed: int) -> Run:
         """One search."""
-        common = dict(self.parameters.search.options)
-        own = dict(method.options)
-        options = preset_options(method.strategy, common, own, space) if method.strategy in PRESETS else own
-        config = replace(self.parameters.search, space=space, strategy=method.strategy, options=options, seed=seed)
+        config = search_config(self.parameters.search, method, space, seed)
         data = self.data(role)
         return self._run("search", f"{data.name}-{search_name(config)}-seed{seed}", config, data)
 
@@ -114,8 +115,7 @@ class Experiments:
 
     def peer(self, architecture: Published) -> Run:
         """A published architecture."""
-        config = PeerConfig(architecture.id, architecture.genotype.to_json())
-        return self._run("peer", slug(architecture.id), config)
+        return self._run("peer", slug(architecture.id), _peer_config(architecture))
 
     def peer_retrainings(self, target: str, role: str, architecture: Published) -> list[Run]:
         """A published architecture under this protocol, with a retraining for each seed."""
@@ -128,8 +128,17 @@ class Experiments:
         return self._run("transfer", f"{data.name}-from-{genotype.name}", self.parameters.transfer, data, genotype)
 
     def architectures(self) -> Run:
-        """Parameters and multiply-adds of the published architectures."""
-        return self._run("architectures", "published", ArchitecturesConfig(self.parameters.retrain.pool_norm))
+        """Parameters and multiply-adds of the published architectures and the user's own."""
+        own = tuple(_peer_config(architecture) for architecture in self.own_architectures)
+        return self._run("architectures", "published", ArchitecturesConfig(self.parameters.retrain.pool_norm, own))
+
+    @property
+    def own_architectures(self) -> list[Published]:
+        """Those of the user, in the form of published ones."""
+        return [
+            Published(slug(one.label), one.label, {"form": None}, "", parse_genotype(one.genotype, one.label), {}, "")
+            for one in self.parameters.architectures
+        ]
 
     def clusters(self, search: Run) -> Run:
         """Feature clusters in a search's supernet, of images chosen by its seed."""
@@ -155,6 +164,10 @@ class Experiments:
     def report(self, stage: str, name: str, config: Any, inputs: list[Run]) -> Run:
         """A table or figure; its inputs are the runs behind it, each once."""
         return self._run(stage, f"{name}-{self.parameters.profile}", config, *inputs)
+
+
+def _peer_config(architecture: Published) -> PeerConfig:
+    return PeerConfig(architecture.id, architecture.genotype.to_json())
 
 
 def dataset_name(config: DatasetConfig) -> str:

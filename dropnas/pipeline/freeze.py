@@ -16,6 +16,7 @@ import yaml
 
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
+from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import Job, Plan, jobs, make_plan, waiting
 from dropnas.pipeline.stages import STAGES, references
 from dropnas.runs.environment import git_state
@@ -37,6 +38,7 @@ def freeze(parameters: Path, root: Path) -> Path:
     """
     settings = read_parameters(parameters)
     plan = make_plan(settings)
+    require_methods(plan)
     _require_proved(plan, root)
     plans = root / "plans"
     plans.mkdir(parents=True, exist_ok=True)

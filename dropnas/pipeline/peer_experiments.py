@@ -12,10 +12,12 @@ def peers(experiments: Experiments, name: PeersName) -> Run:
     """A table of peers; its first input is the run that counts their parameters."""
     inputs = [experiments.architectures()]
     entries = []
-    for architecture in quoted(name):
+    own = experiments.own_architectures
+    for architecture in (*quoted(name), *own):
         trainings = _trainings(experiments, name, architecture)
-        places = range(len(inputs), len(inputs) + len(trainings))
-        entries.append(PeerEntry(architecture.id, tuple(places)))
+        places = tuple(range(len(inputs), len(inputs) + len(trainings)))
+        of_user = (architecture.name, architecture.genotype.to_json()) if architecture in own else ()
+        entries.append(PeerEntry(architecture.id, places, *of_user))
         inputs += trainings
     settings = experiments.parameters
     config = PeersConfig(name, settings.profile, settings.reproduction, tuple(entries))

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dropnas.config import Parameters, Space, slug
+from dropnas.config import RANDOM, Method, Parameters, Space, slug
 from dropnas.pipeline.experiments import (
     ABLATIONS,
     CIFAR,
     DROPNAS,
     ONE_LEVEL_DARTS,
-    TWO_LEVEL,
     Experiments,
     at_rates,
 )
@@ -123,17 +122,21 @@ def _table6(experiments: Experiments) -> list[Cell]:
 
 
 def _baselines(experiments: Experiments) -> list[Cell]:
-    """What DropNAS is to be compared with under one protocol: Table 4, random search, and DARTS' two-level search."""
-    own, cells = experiments.parameters, _table4(experiments, "baselines")
+    """Search methods under one protocol, on each data set in the original space, and in the user's own spaces."""
+    own, cells = experiments.parameters, []
+    methods = [Method(name, name) for name in own.baselines if name != RANDOM]
     for role in experiments.roles:
-        for space in (*paper_spaces(own), *own.spaces) if "random" in own.baselines else ():
-            label = space.label if space in own.spaces else ""
-            drawn = experiments.sampled("baselines", role, space.space)
-            cells.append(Cell(f"{role}/{slug(space.label)}", "random", [], drawn, label))
-        for method in TWO_LEVEL:
-            if method.strategy in own.baselines:
-                runs = experiments.experiment("baselines", role, method)
-                cells.append(Cell(f"{role}/original", method.strategy, *runs))
+        for space in (Space("original", "original"), *own.spaces):
+            named = [(method, "") for method in (DROPNAS, ONE_LEVEL_DARTS, *methods)]
+            named += [(method, method.label) for method in own.methods]
+            within, prefix = (f" in {space.label}", f"{slug(space.label)}-") if space in own.spaces else ("", "")
+            if RANDOM in own.baselines:
+                drawn = experiments.sampled("baselines", role, space.space)
+                cells.append(Cell(f"{role}/{prefix}{RANDOM}", "error", [], drawn, within and f"Random search{within}"))
+            for method, label in named if not within else [one for one in named if one[0] not in methods]:
+                runs = experiments.experiment("baselines", role, method, space.space)
+                row = f"{role}/{prefix}{slug(method.label)}"
+                cells.append(Cell(row, "error", *runs, f"{label or method.label}{within}" if within else label))
     return cells
 
 

@@ -18,6 +18,7 @@ from dropnas.report.notes import notes
 from dropnas.report.printed import Column, Layout, Printed, PrintedRow, layout
 
 Place = Literal["rows", "columns"]
+RANDOM = "random"  # the row that relative improvements compare with
 METHOD_COLUMN = "error"  # of an entry in Tables 1-3, whose runs fill the whole row
 
 
@@ -123,6 +124,9 @@ def _columns(config: TableConfig, paper: Layout) -> tuple[Column, ...]:
 def _printed_rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
     """The paper's rows and new ones: after the last of the same data set where rows are grouped, else at the end."""
     rows = list(paper.rows)
+    if paper.number is None:  # the baselines show what was run; the paper's tables, all of their rows
+        run = {entry.row for entry in config.entries}
+        rows = [row for row in rows if row.key in run]
     for position, (key, label) in enumerate(_new_keys(config, paper, "rows").items()):
         group = [index for index, row in enumerate(rows) if _group(row.key) == _group(key)]
         if len(paper.heads) == 1:
@@ -135,7 +139,7 @@ def _printed_rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
 
 
 def _group(key: str) -> str:
-    """The data set of a row of Table 4, whose keys are `data set/space`."""
+    """The data set of a row of Table 4 or the baselines, whose keys are `data set/space` and `data set/method`."""
     return key.partition("/")[0]
 
 
@@ -145,7 +149,9 @@ def _row(paper: Layout, row: PrintedRow, columns: Sequence[Column], filled: dict
     for column, number in zip(columns, printed, strict=True):
         key = METHOD_COLUMN if paper.row_is_method else column.key
         runs = filled.get((row.key, key))
-        ours = measure(paper, column, runs.searches, runs.trainings, runs.chosen) if runs else []
+        random = filled.get((f"{_group(row.key)}/{RANDOM}", METHOD_COLUMN))
+        against = random.trainings if random else ()
+        ours = measure(paper, column, runs.searches, runs.trainings, runs.chosen, against) if runs else []
         cells.append(Cell(number, runs is not None, tuple(ours)))
     return Row(row.key, row.heads, tuple(cells), row.rule)
 

@@ -1,7 +1,7 @@
 """The configurations of tables and figures: which runs stand behind what. No torch here: the plan writes them."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6", "baselines"]
 PeersName = Literal["table1_peers", "table2_peers", "table3_peers"]
@@ -53,14 +53,17 @@ class PeerEntry:
     """A published architecture that was trained here.
 
     Attributes:
-        architecture: its id in `dropnas/space/published.yaml`.
+        architecture: its id in `dropnas/space/published.yaml`, or that of an architecture of the user's own.
         trainings: positions of its retrain or transfer runs in the inputs.
+        label, genotype: name and cells of an architecture of the user's own; empty for a published one.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     architecture: str
     trainings: tuple[int, ...]
+    label: str = ""
+    genotype: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

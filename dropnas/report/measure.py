@@ -5,22 +5,34 @@ in both conventions, since the paper's are the release's; the search cost is rou
 receipts' seconds differ from one execution to the next and a table of identical runs has to be identical.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
+from dropnas.analysis.comparison import sample
 from dropnas.analysis.finished_runs import Errors, Run, Training
-from dropnas.analysis.summary import Summary, summarise
+from dropnas.analysis.relative import improvement
+from dropnas.analysis.summary import Summary, mean, summarise
 from dropnas.errors import DropnasError
 from dropnas.report.model import Line, Measurement
 from dropnas.report.printed import Column, Layout
+from dropnas.space.names import SKIP
 
 SECONDS_A_DAY = 86_400
 MILLION = 10**6
+KINDS: tuple[tuple[str, Line, Callable[[Errors], float]], ...] = (
+    ("final", Line.FINAL, lambda errors: errors.final),
+    ("best_on_test", Line.BEST, lambda errors: errors.best),
+)
 MEBI = 2**20  # the release's logger divided by it
 
 
 def measure(
-    layout: Layout, column: Column, searches: Sequence[Run], trainings: Sequence[Training], chosen: Training
+    layout: Layout,
+    column: Column,
+    searches: Sequence[Run],
+    trainings: Sequence[Training],
+    chosen: Training,
+    random: Sequence[Training] = (),
 ) -> list[Measurement]:
     """All measurements of one column; none where the runs do not have the quantity.
 
@@ -30,11 +42,16 @@ def measure(
         searches: the searches of all seeds.
         trainings: the trainings of all seeds, at least one.
         chosen: the one of them whose architecture is counted.
+        random: the trainings of random search, which a relative improvement compares with.
     """
     if column.quantity == "parameters":
         return _parameters(chosen)
     if column.quantity == "search_days":
         return _search_days(searches)
+    if column.quantity == "skip_connects":
+        return _skip_connects(trainings)
+    if column.quantity == "improvement":
+        return _improvements(trainings, random)
     if column.quantity == "top1_error":
         return _errors(layout, column.quantity, [(training.run, training.top1) for training in trainings])
     return _errors(layout, column.quantity, [(one.run, one.top5) for one in trainings if one.top5 is not None])
@@ -67,11 +84,7 @@ def _errors(layout: Layout, quantity: str, measured: Sequence[tuple[Run, Errors]
     if not measured:
         return []
     runs = tuple(run.name for run, _ in measured)
-    kinds: tuple[tuple[str, Line, Callable[[Errors], float]], ...] = (
-        ("final", Line.FINAL, lambda errors: errors.final),
-        ("best_on_test", Line.BEST, lambda errors: errors.best),
-    )
-    summaries = [(kind, line, summarise([take(errors) for _, errors in measured])) for kind, line, take in kinds]
+    summaries = [(kind, line, summarise([take(errors) for _, errors in measured])) for kind, line, take in KINDS]
     return [
         Measurement(f"{quantity}_{kind}", line, _error_text(layout, summary), summary, runs)
         for kind, line, summary in summaries
@@ -104,6 +117,44 @@ def _parameters(training: Training) -> list[Measurement]:
 def _count_text(value: float) -> str:
     """One decimal as the paper prints it, or two significant digits of a network that is smaller than that."""
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def _skip_connects(trainings: Sequence[Training]) -> list[Measurement]:
+    """How many skip-connects a normal cell has."""
+    counts = [float(sum(operation == SKIP for operation, _ in one.genotype["normal"])) for one in trainings]
+    summary = summarise(counts)
+    text = f"{summary.mean:.1f}" if summary.std is None else f"{summary.mean:.1f}±{summary.std:.1f}"
+    return [Measurement("skip_connects_normal", Line.BEST, text, summary, tuple(one.run.name for one in trainings))]
+
+
+def _improvements(trainings: Sequence[Training], random: Sequence[Training]) -> list[Measurement]:
+    """(RS - method) / RS in percent, with its interval where both have two trainings or more; of RS itself nothing."""
+    if not random or random == trainings:
+        return []
+    runs = tuple(one.run.name for one in (*trainings, *random))
+    return [
+        measured
+        for kind, line, take in KINDS
+        for measured in _improvement(
+            kind, line, [take(one.top1) for one in trainings], [take(one.top1) for one in random], runs
+        )
+    ]
+
+
+def _improvement(
+    kind: str, line: Line, ours: Sequence[float], random: Sequence[float], runs: tuple[str, ...]
+) -> Iterator[Measurement]:
+    ours_sample, random_sample = sample(ours), sample(random)
+    if ours_sample is None or random_sample is None:
+        value = 100 * (1 - mean(ours) / mean(random))
+        yield Measurement(f"improvement_{kind}", line, f"{value:+.1f}", summarise([value]), runs)
+        return
+    value, interval = improvement(ours_sample, random_sample)
+    yield Measurement(f"improvement_{kind}", line, f"{value:+.1f}", summarise([value]), runs)
+    if interval:
+        low, high = interval
+        yield Measurement(f"improvement_{kind}_low", line, f"[{low:+.1f},", summarise([low]), runs)
+        yield Measurement(f"improvement_{kind}_high", line, f"{high:+.1f}]", summarise([high]), runs)
 
 
 def _search_days(searches: Sequence[Run]) -> list[Measurement]:

@@ -12,11 +12,11 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import Training, distinct, read_run, read_training, require_stage
 from dropnas.analysis.summary import summarise
 from dropnas.errors import DropnasError
-from dropnas.report.config import PeersConfig
+from dropnas.report.config import PeerEntry, PeersConfig
 from dropnas.report.counts import Counted, read_counts
 from dropnas.report.measure import MILLION, measure
 from dropnas.report.model import Cell, Line, Measurement, Row, Table
-from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow
+from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow, parse_printed
 from dropnas.report.quoted import behind, quoted_layout
 from dropnas.space.published import published
 
@@ -79,7 +79,7 @@ def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Peers:
         raise DropnasError("no counts of the architectures among the inputs", where=config.table)
     paper = quoted_layout(config.table)
     sources = _Sources(paper, _trained(config, paper, inputs), read_counts(inputs[0]), inputs[0])
-    lines = [(row, id_) for row in paper.rows for id_ in _cells(config, row)]
+    lines = [(row, id_) for row in paper.rows for id_ in _cells(config, row)] + list(_own_lines(config, paper))
     runs = [training.run for trainings in sources.trained.values() for training in trainings]
     table = Table(
         name=config.table,
@@ -91,7 +91,10 @@ def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Peers:
         data=distinct(run.data for run in runs),
         heads=HEADS,
         columns=(*_columns(paper), MULTIPLY_ADDS),
-        rows=tuple(_row(sources, row, id_, id_ == _cells(config, row)[0]) for row, id_ in lines),
+        rows=tuple(
+            _row(sources, row, id_, index == 0 or row is not lines[index - 1][0])
+            for index, (row, id_) in enumerate(lines)
+        ),
         notes=(),
         architectures=(),
     )
@@ -105,6 +108,13 @@ def _cells(config: PeersConfig, row: PrintedRow) -> tuple[str, ...]:
     return ("",) if isinstance(found, str) else found
 
 
+def _own_lines(config: PeersConfig, paper: Layout) -> Iterator[tuple[PrintedRow, str]]:
+    """Rows of the user's architectures, for which the paper prints nothing."""
+    for index, entry in enumerate(entry for entry in config.entries if entry.label):
+        nothing = (parse_printed(NOTHING),) * len(paper.columns)
+        yield PrintedRow(entry.architecture, (entry.label,), nothing, rule=index == 0), entry.architecture
+
+
 def _columns(paper: Layout) -> tuple[Column, ...]:
     return tuple(column for column in paper.columns if column.quantity in (*ERRORS, "parameters"))
 
@@ -112,6 +122,7 @@ def _columns(paper: Layout) -> tuple[Column, ...]:
 def _trained(config: PeersConfig, paper: Layout, inputs: Sequence[Path]) -> dict[str, tuple[Training, ...]]:
     """The trainings of each architecture."""
     known = {id_ for found in behind(config.table).values() if not isinstance(found, str) for id_ in found}
+    known |= {entry.architecture for entry in config.entries if entry.label}
     trained: dict[str, tuple[Training, ...]] = {}
     for entry in config.entries:
         where = f"{config.table}, architecture {entry.architecture!r}"
@@ -123,14 +134,15 @@ def _trained(config: PeersConfig, paper: Layout, inputs: Sequence[Path]) -> dict
             if not 1 <= position < len(inputs):
                 raise DropnasError(f"no training {position} among {len(inputs)} inputs", where=where)
         folders = [inputs[position] for position in entry.trainings]
-        trained[entry.architecture] = tuple(_training(folder, paper, entry.architecture) for folder in folders)
+        trained[entry.architecture] = tuple(_training(folder, paper, entry) for folder in folders)
     return trained
 
 
-def _training(folder: Path, paper: Layout, architecture: str) -> Training:
+def _training(folder: Path, paper: Layout, entry: PeerEntry) -> Training:
     training = read_training(require_stage(read_run(folder), paper.trainings))
-    if training.genotype != published()[architecture].genotype.to_json():
-        raise DropnasError(f"trained another cell than the published {architecture!r}", where=folder / "genotype.json")
+    expected = entry.genotype if entry.label else published()[entry.architecture].genotype.to_json()
+    if training.genotype != expected:
+        raise DropnasError(f"trained another cell than {entry.architecture!r}", where=folder / "genotype.json")
     return training
 
 
@@ -170,7 +182,7 @@ def _count(sources: _Sources, architecture: str, column: Column) -> list[Measure
 
 def _remarks(config: PeersConfig, sources: _Sources, row: PrintedRow, architecture: str) -> Iterator[str]:
     """Why it was not run, how its parameters differ, and where its cell is from if not from its authors' code."""
-    found = behind(config.table)[row.key]
+    found = behind(config.table).get(row.key, ())
     if isinstance(found, str):
         yield found
         return
@@ -178,6 +190,6 @@ def _remarks(config: PeersConfig, sources: _Sources, row: PrintedRow, architectu
         yield NOT_ASKED
     if sources.count(architecture).remark:
         yield sources.count(architecture).remark
-    form = published()[architecture].source["form"]
+    form = published()[architecture].source["form"] if architecture in published() else None
     if form and form != "code":
         yield f"source of the cell: {form}"

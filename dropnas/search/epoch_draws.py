@@ -38,7 +38,7 @@ def draw_epoch(
     order = trained[batches.epoch_order(len(trained), config.seed, epoch)][: sum(sizes)]
     random = generator(config.seed, "augmentation", epoch)
     parts = torch.split(order, sizes)  # type: ignore[no-untyped-call]
-    drawn = _stacked([{"order": chosen, **_augmentation(config, len(chosen), random)} for chosen in parts])
+    drawn = _stacked([{"order": chosen, **augmentation(config, len(chosen), random)} for chosen in parts])
     if len(held_out):
         others = _stacked([_held_out(config, held_out, epoch, step) for step in range(len(sizes))])
         drawn |= {HELD_OUT + name: values for name, values in others.items()}
@@ -57,10 +57,10 @@ def _held_out(config: SearchConfig, held_out: Tensor, epoch: int, step: int) -> 
     order = torch.randperm(len(held_out), generator=generator(config.seed, "held-out", epoch, step))
     chosen = held_out[order[: config.batch_size]]
     random = generator(config.seed, "held-out augmentation", epoch, step)
-    return {"order": chosen, **_augmentation(config, len(chosen), random)}
+    return {"order": chosen, **augmentation(config, len(chosen), random)}
 
 
-def _augmentation(config: SearchConfig, size: int, random: torch.Generator) -> Tensors:
+def augmentation(config: SearchConfig, size: int, random: torch.Generator) -> Tensors:
     """Corners (2, B) and flips (B,) of a batch."""
     corners = augment.draw_crops(size, config.crop_padding, random)
     return {"corners": corners, "flips": augment.draw_flips(size, random) if config.flip else torch.zeros(size).bool()}

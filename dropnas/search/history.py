@@ -1,5 +1,6 @@
 """What is reported of the architecture parameters after each epoch: their values, and what they would derive."""
 
+import math
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -28,8 +29,15 @@ def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
     return None
 
 
-def describe(space: SearchSpace, alphas: Alphas) -> Row:
-    """Where the alphas stand: entropy of p, skip-connects of the genotype, whether both scores give the same one."""
+def describe(space: SearchSpace, alphas: Alphas, candidates: Tensor | None) -> Row:
+    """Where the alphas stand: entropy of p, skip-connects of the genotype, whether both scores give the same one.
+
+    Args:
+        candidates: bool (2, edges, operations), the operations that take part; None means all.
+    """
+    if candidates is not None:
+        pairs = zip(alphas, candidates, strict=True)
+        alphas = Alphas(*(matrix.masked_fill(~of_kind, -math.inf) for matrix, of_kind in pairs))
     normal, reduce = (matrix.tolist() for matrix in alphas)
     by_alpha = derivation.genotype(space.operations, normal, reduce, DeriveConfig(score="alpha", skips="separate"))
     by_probability = derivation.genotype(

@@ -52,6 +52,7 @@ class SeedGroup:
         runs: the searches, in the order of the configurations.
         images_seen: since this start, by all of them.
         stopped: whether the strategy has ended the search.
+        closing: steps on the host that follow the batches of this epoch.
 
     Raises:
         DropnasError: the configurations differ in more than the seed, or cannot be trained.
@@ -68,13 +69,14 @@ class SeedGroup:
         precompile: Prepare | None = None,
     ) -> None:
         _require_equal(configs)
-        self.config, self.space, self.images, self.device = configs[0], space, images, device
+        self.config, self.images, self.device = configs[0], images, device
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
+        self.space = self.strategy.space
         count = _held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
         parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
         self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
-        self.images_seen, self.stopped = 0, False
+        self.images_seen, self.stopped, self.closing = 0, False, 0
         self._begin(0, configs, parts, [None] * len(configs))
         for run in self.runs:
             run.history.append(matrices(run.architecture))
@@ -86,8 +88,8 @@ class SeedGroup:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
-        return len(self.sizes)
+        """Batches of an epoch, and after those of the last one the closing steps."""
+        return len(self.sizes) + self.closing
 
     def start_epoch(self, epoch: int) -> None:
         """Enter the phase of this epoch, draw all that is random in it, set its learning rate, empty its tables."""
@@ -101,16 +103,27 @@ class SeedGroup:
         rate = returned(found, Real, "learning_rate", name)  # type: ignore[type-abstract]
         self.state.weight_optimiser.learning_rate = float(rate)
         self.variant = returned(self.strategy.variant(epoch), str, "variant", name)
+        self.closing = self.strategy.closing_steps(self.runs[0]) if epoch + 1 == self.epochs else 0
         for table in self.tables.tensors():
             table.zero_()
 
     def step(self, epoch: int, step: int) -> Tensor:
-        """Train each search on its next batch; returns the losses (K,), which stand until the next epoch starts."""
-        if self.variant not in self.programs:
-            self.programs[self.variant] = self._graphed(self.variant)
-        self.programs[self.variant].run(self.sizes[step])
+        """Train each search on its next batch; returns the losses (K,), which stand until the next epoch starts.
+
+        A closing step comes after all batches and trains nothing.
+        """
+        if step >= len(self.sizes):
+            return self._close(step - len(self.sizes))
+        variant = self.strategy.step_variant(epoch, step, self.steps_per_epoch)
+        if variant not in self.programs:
+            self.programs[variant] = self._graphed(variant)
+        self.programs[variant].run(self.sizes[step])
         self.images_seen += self.sizes[step] * len(self.runs)
         return self.tables.losses[:, step]
+
+    def _close(self, number: int) -> Tensor:
+        self.tables.counter.add_(1)
+        return self.tables.losses.new_tensor([self.strategy.close(run, number) for run in self.runs])
 
     def finish_epoch(self, epoch: int) -> list[Row | DropnasError]:
         """Each search's row: what it learned, and where the alphas stand; or that something is not finite."""
@@ -144,6 +157,7 @@ class SeedGroup:
             run.history = list(state["history"])
             for name, tensor in self._tensors().items():
                 (tensor[index] if tensor.dim() else tensor).detach().copy_(state["tensors"][name])
+        self._choose_candidates()
         self.tables.counter.fill_(states[0]["counter"])
 
     def _begin(
@@ -156,7 +170,7 @@ class SeedGroup:
         """Make everything that is trained in a phase."""
         self.phase = phase
         self.state = self._new_state(phase, [config.seed for config in configs], before)
-        self.tables = EpochTables.empty(self.state.weights, self.steps_per_epoch)
+        self.tables = EpochTables.empty(self.state.weights, len(self.sizes))
         self.draws: Tensors = {}
         self.programs: dict[str, GraphedPrograms] = {}
         self.runs = [
@@ -173,6 +187,14 @@ class SeedGroup:
                 zip(configs, parts, self.state.engine.supernets, strict=True)
             )
         ]
+        self._choose_candidates()
+
+    def _choose_candidates(self) -> None:
+        """Let the engine compute what the phase can use; a step that was recorded for other operations is forgotten."""
+        found = self.strategy.candidates(self.state.memory)
+        candidates = None if found is None else self.state.of_cells(found).any(dim=0).tolist()
+        if candidates != self.state.engine.candidates:
+            self.state.engine.candidates, self.programs = candidates, {}
 
     def _enter(self, phase: int) -> None:
         """Go on to another phase with new weights, and with what the strategy carries over."""
@@ -242,7 +264,8 @@ class SeedGroup:
         index = self.runs.index(run)
         fault = fault_of({**run.architecture, "weights": self.state.weights[index]}, epoch)
         rate = self.state.weight_optimiser.learning_rate
-        return fault or {**learned, "learning_rate": rate, **describe(run.space, run.alphas)}
+        candidates = self.strategy.candidates(run.memory)
+        return fault or {**learned, "learning_rate": rate, **describe(run.space, run.alphas, candidates)}
 
     def _state_of(self, index: int) -> dict[str, Any]:
         run = self.runs[index]

@@ -139,6 +139,7 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
         "alpha_spread_start": alpha_std(start),
         "alpha_spread_end": alpha_std(search.alphas),
         "parameters": sum(weight.numel() for weight in search.supernet.parameters()),
+        **group.strategy.results(search),
     }
     write_json(out / "result.json", result)
     weights = {name: value.cpu().contiguous() for name, value in search.supernet.state_dict().items()}

@@ -41,7 +41,7 @@ class SearchState:
     architecture: dict[str, Tensor]
     memory: dict[str, Tensor]
     weight_optimiser: SGD
-    architecture_optimiser: Adam
+    architecture_optimiser: SGD | Adam
     precision: Precision
 
     @property
@@ -53,6 +53,11 @@ class SearchState:
         """Values of both kinds of cells (K, 2, edges, operations) as those of each cell, (K, cells, ...)."""
         return torch.where(self._is_reduction, of_kinds[:, 1:], of_kinds[:, :1])
 
+    def sum_of_kinds(self, of_cells: Tensor) -> Tensor:
+        """The sums over the cells of each kind, (K, 2, ...), of values (K, cells, ...)."""
+        parts = (of_cells.masked_fill(self._is_reduction, 0), of_cells.masked_fill(~self._is_reduction, 0))
+        return torch.stack([part.sum(dim=1) for part in parts], dim=1)
+
     def losses(
         self,
         images: Tensor,
@@ -62,6 +67,7 @@ class SearchState:
         *,
         precision: Precision | None = None,
         update_statistics: bool = True,
+        paths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """A pass: the mean loss of each seed (K,) and the logits (K, B, classes).
 
@@ -71,9 +77,10 @@ class SearchState:
             kept: bool, of that shape: what is False takes no part and has no gradient. None keeps everything.
             precision: in place of the state's.
             update_statistics: whether the running statistics of batch norms move.
+            paths: factors of what each edge gives for each image, (K, cells, edges, B); None is 1.
         """
         with autocast(precision or self.precision, self.weights.device.type):
-            logits = self.engine.mix(images, mixing, kept, update_statistics)
+            logits = self.engine.mix(images, mixing, kept, update_statistics, paths)
             each = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         return each.view(labels.shape).mean(dim=1), logits
 

@@ -72,9 +72,9 @@ class Step:
     def __call__(self, size: int) -> None:
         """Train each seed on its next batch of `size` images."""
         drawn = {name: values.index_select(0, self.tables.counter)[0] for name, values in self.draws.items()}
-        images, labels = self._batch(drawn, size)
+        images, labels = batch_of(self.images, self.config, drawn, size)
         others = part(drawn, HELD_OUT)
-        held_out = self._batch(others, others["order"].shape[-1]) if others else None
+        held_out = batch_of(self.images, self.config, others) if others else None
         batch = Batch(images, labels, part(drawn, OWN), held_out, self.variant)
         losses, logits = self._checked(self.strategy.step(self.state, batch), labels)
         self.tables.note(losses, (logits.argmax(dim=2) == labels).sum(dim=1))
@@ -92,12 +92,20 @@ class Step:
             )
         return parts[0].detach(), parts[1].detach()
 
-    def _batch(self, drawn: Mapping[str, Tensor], size: int) -> tuple[Tensor, Tensor]:
-        """Images after crop and flip, normalised, (K, B, 3, H, W), and their labels (K, B)."""
-        chosen = drawn["order"][:, :size]
-        images = self.images.batch(chosen.flatten())
-        images = augment.crop(images, self.config.crop_padding, drawn["corners"][..., :size].transpose(0, 1).flatten(1))
-        if self.config.flip:
-            images = augment.flip(images, drawn["flips"][:, :size].flatten())
-        images = augment.normalise(images, self.images.mean, self.images.std)
-        return images.view(*chosen.shape, *images.shape[1:]), self.images.labels[chosen]
+
+def batch_of(
+    images: ImageArrays, config: SearchConfig, drawn: Mapping[str, Tensor], size: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Images after crop and flip, normalised, (K, B, 3, H, W), and their labels (K, B).
+
+    Args:
+        drawn: on the device, `order` (K, B or more), `corners` (K, 2, ...) and `flips` (K, ...).
+        size: B; None takes all that was drawn.
+    """
+    chosen = drawn["order"][:, :size]
+    taken = images.batch(chosen.flatten())
+    taken = augment.crop(taken, config.crop_padding, drawn["corners"][..., :size].transpose(0, 1).flatten(1))
+    if config.flip:
+        taken = augment.flip(taken, drawn["flips"][:, :size].flatten())
+    taken = augment.normalise(taken, images.mean, images.std)
+    return taken.view(*chosen.shape, *taken.shape[1:]), images.labels[chosen]

@@ -22,7 +22,7 @@ from dropnas.search.engine.blocks import (
     side_by_side,
 )
 from dropnas.search.engine.depthwise import depthwise
-from dropnas.search.engine.edges import LEAVING, Alike, Edge, Leaving, Shared, State, Sum, steps
+from dropnas.search.engine.edges import LEAVING, Alike, AllChannels, Edge, Leaving, Shared, State, Sum, steps
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import RunningStatistics
@@ -56,32 +56,38 @@ def mixed_cell(
     weights: MixingWeights,
     statistics: RunningStatistics,
     backend: Backend | None,
+    channels: AllChannels,
 ) -> Tensor:
     """The concatenated nodes: (B, H, W, K * NODES * C).
 
     Args:
         cells: the same one of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        backend: adds the convolutions on the edges from a state, and what these share, in place of torch's kernels.
+        backend: adds the convolutions on the edges from a state, and what these share, in place of torch's kernels,
+            where nothing on these edges is left out.
+        channels: which of a state's channels go through the operations.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
-        if number >= INPUTS:
-            states.append(sums[number - INPUTS].total(states[0][:, ::stride, ::stride]))
-        state = State(states[number], stride if number < INPUTS else 1, len(cells))
+        found = sums if weights.paths is None else [Sum() for _ in range(NODES)]
+        state = State(channels.entering(number, states[number]), stride if number < INPUTS else 1, len(cells))
         alike = _alike(cells, leaving, weights)
         shared, others = _parted(alike, SHARED)
         answers = _shared(state, shared, cells[0].operations, weights, statistics)
         convolutions, rest = _parted(others, tuple(DEPTHWISE_FIRST))
-        if backend and convolutions:
-            backend(state, convolutions, answers, weights, sums, statistics)
+        if backend and convolutions and all(all(weights.computed[edge]) for edge, _ in leaving):
+            backend(state, convolutions, answers, weights, found, statistics)
             others = rest
         elif shared:
             for node, maps in zip(answers.nodes, mix_parameter_free(answers.weights, answers.maps), strict=True):
-                sums[node].add(maps)
+                found[node].add(maps)
         for equal in others:
-            _add(state, equal, weights, sums, statistics)
-    states.append(sums[-1].total(states[-1]))
+            _add(state, equal, weights, found, statistics)
+        if weights.paths is not None:
+            for edge, node in leaving:
+                sums[node].add_path(found[node], edge, weights)
+        if (node := number - INPUTS + 1) >= 0:  # all its edges are there
+            states.append(channels.node(node, sums[node].total(state.maps[:, :: state.stride, :: state.stride])))
     nodes = [node.view(*node.shape[:-1], len(cells), -1) for node in states[INPUTS:]]
     return torch.cat(nodes, dim=-1).flatten(-2)
 
@@ -110,7 +116,7 @@ def _add(
 ) -> None:
     """Add operations of one kind, that have weights, to the nodes that they lead to."""
     rows = [weights.scale(edge.slot) for edge in alike]
-    if alike[0].is_users:
+    if alike[0].is_opaque:
         answers = [
             called(edge.modules, state.maps, state.stride, edge.name) * row.to(state.maps.dtype)
             for edge, row in zip(alike, rows, strict=True)

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.extension import is_reference
 from dropnas.search.engine.layout import divides, from_grids, to_grids
+from dropnas.search.engine.mixing_weights import MixingWeights
+from dropnas.search.engine.users_operations import is_opaque
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
 
@@ -48,6 +49,18 @@ class State:
         return self.stride == 1 and divides(self.maps)
 
 
+class AllChannels:
+    """How states enter the operations of a cell, and what a node is: all channels go through the operations."""
+
+    def entering(self, state: int, maps: Tensor) -> Tensor:
+        """The channels (B, H, W, K * C') of a state (B, H, W, K * C) that go through the operations."""
+        return maps
+
+    def node(self, node: int, maps: Tensor) -> Tensor:
+        """A node (B, H, W, K * C), counted from 0, of the sum of its operations (B, H, W, K * C')."""
+        return maps
+
+
 class Sum:
     """What a node adds up: maps, and grids of maps."""
 
@@ -62,6 +75,13 @@ class Sum:
     def add_grids(self, grids: Tensor) -> None:
         """Add one that lies on four grids."""
         self.grids = _added(self.grids, grids)
+
+    def add_path(self, edge: "Sum", number: int, weights: MixingWeights) -> None:
+        """Add what an edge gives, each image times its factor."""
+        if edge.maps is not None:
+            self.add(edge.maps * weights.path(number, edge.maps))
+        if edge.grids is not None:
+            self.add_grids(edge.grids * weights.path(number, edge.grids))
 
     def total(self, like: Tensor) -> Tensor:
         """All of it; zeros where only zero operations were kept."""
@@ -90,13 +110,13 @@ class Edge(NamedTuple):
     name: str
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
-        """Whether it is one of the package's own operations, of one of these kinds."""
-        return not self.is_users and isinstance(self.modules[0], kinds)
+        """Whether it is an operation that the engine knows, of one of these kinds."""
+        return not self.is_opaque and isinstance(self.modules[0], kinds)
 
     @property
-    def is_users(self) -> bool:
-        """Whether it comes from a user's package, so that nothing is known of it."""
-        return is_reference(self.name)
+    def is_opaque(self) -> bool:
+        """Whether the engine calls its modules as they are, since it knows nothing of them."""
+        return is_opaque(self.name, self.modules[0])
 
 
 Alike = Sequence[Edge]  # the operations of one name

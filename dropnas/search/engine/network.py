@@ -6,7 +6,7 @@ Under autocast the maps are of its type, and so are the weights where they meet 
 and the classifier stay in single precision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.search.engine.blocks import normed, pointwise_of, reduced, side_by_side
-from dropnas.search.engine.cell import Backend, mixed_cell
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.norm import batch_norm, wide
 from dropnas.search.engine.running_statistics import RunningStatistics
-from dropnas.search.supernet import Supernet
+from dropnas.search.supernet import Cell, Supernet
 from dropnas.space.operations import FactorizedReduce
+
+MixCell = Callable[[Sequence[Cell], Sequence[Tensor], MixingWeights, RunningStatistics], Tensor]  # see `mixed_cell`
 
 
 def mixed_network(
@@ -27,16 +28,16 @@ def mixed_network(
     images: Tensor,
     weights: Sequence[MixingWeights],
     statistics: RunningStatistics,
-    backend: Backend | None,
+    mix_cell: MixCell,
 ) -> Tensor:
     """Logits (K, B, classes) of images (K, B, 3, H, W); `weights` are those of each cell.
 
-    Running statistics do not move: `statistics` notes what norms saw. A backend computes the convolutions on edges.
+    Running statistics do not move: what norms saw is noted in `statistics`.
     """
     kind, dtype = images.device.type, _type_of_maps(images)
     with torch.autocast(kind, enabled=False):
         last = _stem([supernet.stem for supernet in supernets], images.to(dtype), statistics)
-        last = _stacked_cells(supernets, last, weights, statistics, backend)
+        last = _stacked_cells(supernets, last, weights, statistics, mix_cell)
         return _classified(_averaged(last, len(supernets)), [supernet.classifier for supernet in supernets])
 
 
@@ -51,7 +52,7 @@ def _stacked_cells(
     stem: Tensor,
     weights: Sequence[MixingWeights],
     statistics: RunningStatistics,
-    backend: Backend | None,
+    mix_cell: MixCell,
 ) -> Tensor:
     """The last cell's output."""
     last, rectified_before = stem, functional.relu(stem)
@@ -60,7 +61,7 @@ def _stacked_cells(
     for cells, of_cell in zip(stacks, weights, strict=True):
         inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], statistics)]
         inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], statistics))
-        last = mixed_cell(cells, inputs, of_cell, statistics, backend)
+        last = mix_cell(cells, inputs, of_cell, statistics)
         rectified_before, rectified = rectified, functional.relu(last)
     return last
 

@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 from dropnas.config import read_parameters, schema
 from dropnas.errors import DropnasError
+from dropnas.pipeline.plan import make_plan
+from dropnas.space.genotype import parse_genotype
+from dropnas.space.genotype_text import to_genotype_text
+from dropnas.space.published import published
 
 REPOSITORY = Path(__file__).parents[3]
 FILES = sorted((REPOSITORY / "params").glob("*.yaml"))
@@ -93,7 +97,27 @@ def test_paper_values_are_the_papers():
         ("epochs: 1", "epochs: 1\n  ? [a]\n  : b", r"is no YAML"),
         ("profile: smoke", "profile: 2026-99-99", r"is no YAML"),
         ("seeds_of: {table1: 2", "seeds_of: {table1: 0", r"seeds_of.table1: must be from 1"),
-        ("seeds: 1", "seeds: 1\nmethods: [{label: DropNAS, strategy: dropnas}]", r"label dropnas is the paper's"),
+        ("seeds: 1", "seeds: 1\nmethods: [{label: DropNAS, strategy: dropnas}]", r"label dropnas is taken"),
+        ("seeds: 1", "seeds: 1\nbaselines: [randon]", r"baselines: no method 'randon'.*did you mean 'random'"),
+        ("seeds: 1", "seeds: 1\nbaselines: [random, random]", r"baselines: a name stands twice"),
+        (
+            "seeds: 1",
+            "seeds: 1\nmethods: [{label: X, strategy: dropnas, search: {cell: 3}}]",
+            r"methods \(X\).search: cell: unknown key.*did you mean 'cells'",
+        ),
+        (
+            "seeds: 1",
+            "seeds: 1\nmethods: [{label: X, strategy: dropnas, search: {seed: 3}}]",
+            r"methods \(X\).search: seed is set elsewhere",
+        ),
+        (
+            "seeds: 1",
+            "seeds: 1\narchitectures: [{label: X, genotype: nowhere.json}]",
+            r"unknown genotype 'nowhere.json'",
+        ),
+        ("seeds: 1", "seeds: 1\narchitectures: [{label: X, genotype: 'Genotype(a=1)'}]", r"unknown key 'a'"),
+        ("seeds: 1", "seeds: 1\narchitectures: [{label: darts_v2, genotype: darts_v2}]", r"label darts-v2 is taken"),
+        ("seeds: 1", "seeds: 1\narchitectures: [{label: '!', genotype: darts_v2}]", r"no letter and no digit"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(tmp_path, old, new, told):
@@ -118,6 +142,21 @@ def test_exponents_are_numbers(tmp_path, text):
     file = tmp_path / "right.yaml"
     file.write_text(SMOKE.replace("seeds: 1", f"seeds: 1\ngroup_rates: [{text}]", 1))
     assert read_parameters(file).group_rates == (3e-5,)
+
+
+def test_a_genotype_beside_the_parameter_file_is_read_and_kept_as_json(tmp_path):
+    """So that the frozen copy of the file, which lies elsewhere, holds all of it."""
+    genotype = published()["darts_v2"].genotype
+    (tmp_path / "mine.txt").write_text(to_genotype_text(genotype))
+    file = tmp_path / "right.yaml"
+    file.write_text(SMOKE.replace("seeds: 1", "seeds: 1\narchitectures: [{label: Mine, genotype: mine.txt}]", 1))
+    (mine,) = read_parameters(file).architectures
+    assert parse_genotype(mine.genotype) == genotype
+    peers = make_plan(read_parameters(file)).targets["table1_peers"]
+    (entry,) = [entry for entry in peers.config.entries if entry.label]
+    trained = [peers.inputs[at] for at in entry.trainings]
+    assert entry.label == "Mine" and {run.stage for run in trained} == {"retrain"}
+    assert [run.inputs[1].config.genotype for run in trained] == [genotype.to_json()] * len(trained)
 
 
 def test_the_schema_file_is_made_from_the_types():

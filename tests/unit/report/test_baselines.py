@@ -1,6 +1,5 @@
-"""The baselines: Table 4 with random search and two-level DARTS beside it; and which tables the results hold."""
+"""The baselines: search methods under one protocol; and which tables the results hold."""
 
-import csv
 import json
 import re
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from dropnas.config import read_parameters
+from dropnas.analysis.comparison import Sample
+from dropnas.analysis.relative import improvement
+from dropnas.config import BASELINES, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.plan import make_plan
 from dropnas.pipeline.publish_results import copy_finished
@@ -20,7 +21,6 @@ from dropnas.report.terminal import summary
 from dropnas.runs.store import Store
 from dropnas.workspace import Workspace
 
-NEW = ["darts-first-order", "darts-second-order", "random"]
 PARAMETERS = {
     "profile": "tiny",
     "description": "Baselines.",
@@ -28,27 +28,28 @@ PARAMETERS = {
     "seeds": 2,
     "tables": ["baselines"],
     "methods": [{"label": "My method", "strategy": "dropnas", "options": {"masks": "per-cell"}}],
+    "spaces": [{"label": "My space", "space": "3-skip"}],
 }
 
 
-def entry(row: str, column: str, label: str = "", searches: tuple[int, ...] = (0, 1)) -> Entry:
-    return Entry(f"cifar10/{row}", column, label, searches, (2, 3))
+def entry(
+    method: str, label: str = "", searches: tuple[int, ...] = (0, 1), trainings: tuple[int, ...] = (2, 3)
+) -> Entry:
+    return Entry(f"cifar10/{method}", "error", label, searches, trainings)
 
 
 @pytest.fixture
 def folder(runs: Any, tmp_path: Path) -> Path:
-    """Baselines with a user's method and space, on one of the two data sets."""
+    """Baselines with a user's method, on one of the two data sets."""
     inputs = [runs.search(f"search{seed}", 5.0) for seed in range(2)]
     inputs += [runs.training(f"training{seed}", 2.75 - seed / 4, 2.61 - seed / 4) for seed in range(2)]
+    inputs += [runs.training(f"random{seed}", 3.0 + seed / 4, 2.9 + seed / 4) for seed in range(2)]
     entries = (
-        entry("3-skip", "dropnas"),
-        entry("3-skip", "mine", "My method"),
-        entry("wide", "dropnas", "My space"),
-        entry("wide", "mine", "My space / My method"),
-        entry("3-skip", "random", searches=()),
-        entry("wide", "random", "My space", searches=()),
-        entry("original", "darts-first-order"),
-        entry("original", "darts-second-order"),
+        entry("random", searches=(), trainings=(4, 5)),
+        entry("dropnas"),
+        entry("one-level-darts"),
+        entry("p-darts"),
+        entry("mine", "My method"),
     )
     return build(tmp_path / "baselines-tiny-0123456789", inputs, *entries)
 
@@ -65,60 +66,74 @@ def cell_of(folder: Path, row: str, column: str) -> dict[str, Any]:
     return found
 
 
-def test_the_papers_numbers_are_those_of_table_4_and_nothing_is_quoted_beside_them() -> None:
-    ours, paper = layout("baselines"), layouts()["table4"]
-    assert [row.key for row in ours.rows] == [row.key for row in paper.rows]
-    for mine, theirs in zip(ours.rows, paper.rows, strict=True):
-        assert mine.cells[:2] == theirs.cells and mine.heads == theirs.heads
-        assert {(cell.text, cell.mean, cell.std, cell.best) for cell in mine.cells[2:]} == {("-", None, None, None)}
-    assert [column.key for column in ours.columns] == [*(column.key for column in paper.columns), *NEW]
+def test_the_papers_numbers_are_those_of_its_other_tables() -> None:
+    rows = {row.key: row for row in layout("baselines").rows}
+    table1, table4 = layouts()["table1"], layouts()["table4"]
+    quoted = {row.key: row.cells for row in table1.rows}
+    assert [rows["cifar10/p-darts"].cells[at] for at in (0, 3, 4)] == list(quoted["p-darts"])
+    assert rows["cifar10/darts-second-order"].cells[0] == quoted["darts"][0]
+    one_level = next(row.cells[1] for row in table4.rows if row.key == "cifar100/original")
+    assert rows["cifar100/one-level-darts"].cells == (one_level, None, None, None, None)
+    assert rows["cifar10/random"].cells == (None,) * 5
     assert "baselines" not in layouts()
 
 
+def test_every_method_has_a_row_on_both_data_sets() -> None:
+    keys = {row.key for row in layout("baselines").rows}
+    named = {"dropnas", "one-level-darts", *BASELINES}
+    assert {f"{role}/{name}" for role in ("cifar10", "cifar100") for name in named} <= keys
+
+
 def test_every_cell_of_the_plan_has_its_place(tmp_path: Path) -> None:
-    """Rows and columns of the layout, or a label for what is the user's own."""
+    """Rows of the layout, or a label for what is the user's own."""
     (tmp_path / "parameters.yaml").write_text(yaml.safe_dump(PARAMETERS))
     config = make_plan(read_parameters(tmp_path / "parameters.yaml")).targets["baselines"].config
-    paper = layout("baselines")
-    for entry in config.entries:
-        assert entry.row in {row.key for row in paper.rows}
-        assert entry.label or entry.column in {column.key for column in paper.columns}
-    assert {entry.column for entry in config.entries} == {"dropnas", "one-level-darts", "my-method", *NEW}
-    assert all(entry.searches == () for entry in config.entries if entry.column == "random")
+    known = {row.key for row in layout("baselines").rows}
+    assert all(entry.label or entry.row in known for entry in config.entries)
+    assert {entry.label for entry in config.entries} - {""} == {
+        "My method",
+        "Random search in My space",
+        "DropNAS in My space",
+        "one-level DARTS in My space",
+        "My method in My space",
+    }
+    assert all(entry.searches == () for entry in config.entries if entry.row.endswith("random"))
 
 
 def test_ours_stand_below_the_papers_where_it_has_any(folder: Path) -> None:
     lines = [re.sub(" +", " ", line) for line in (folder / "baselines.md").read_text(encoding="utf-8").splitlines()]
-    assert "| CIFAR-10 | 3-skip | paper | 2.68±0.10 | 3.19±0.18 | - | - | - | - |" in lines
-    measured, none = "2.62±0.18 (n=2)", "not run"
-    assert f"| | | ours, final epoch | {measured} | {none} | {none} | {none} | {measured} | {measured} |" in lines
-    assert f"| | | ours, final epoch | {none} | {none} | {measured} | {measured} | {none} | {none} |" in lines
-    assert cell_of(folder, "cifar10/original", "darts-second-order")["ours"][0]["runs"] == ["training0", "training1"]
-    assert cell_of(folder, "cifar10/3-skip", "random")["paper"]["mean"] is None
+    assert "| CIFAR-10 | P-DARTS | paper | 2.50 | - | - | 3.4 | 0.3 |" in lines
+    assert [line.split(" | ")[1] for line in lines if line.startswith("| CIFAR-10 ")] == [
+        "Random search",
+        "DropNAS",
+        "One-level DARTS",
+        "P-DARTS",
+        "My method",
+    ]
+    assert cell_of(folder, "cifar10/p-darts", "error")["ours"][0]["runs"] == ["training0", "training1"]
+    assert cell_of(folder, "cifar10/random", "improvement")["ours"] == []
 
 
-def test_what_was_not_run_on_another_data_set_is_quoted_and_called_so(folder: Path) -> None:
-    with (folder / "baselines.csv").open(encoding="utf-8", newline="") as stream:
-        lines = [line for line in csv.DictReader(stream) if line["row"].startswith("cifar100/")]
-    assert {line["source"] for line in lines if line["paper"]} == {"quoted"}
-    assert {line["ours"] for line in lines} == {""} and {line["runs"] for line in lines} == {""}
-    text = (folder / "baselines.md").read_text(encoding="utf-8")
-    assert re.search(r"\| CIFAR-100 +\| original +\| quoted +\| 16\.95±0\.41 +\| 17\.27±0\.36 +\| - +\| - +\| - ", text)
+def test_the_improvement_is_over_random_search_on_the_same_data(folder: Path) -> None:
+    found = {one["quantity"]: one["mean"] for one in cell_of(folder, "cifar10/mine", "improvement")["ours"]}
+    value, interval = improvement(Sample(2, 2.625, 0.25 / 2**0.5), Sample(2, 3.125, 0.25 / 2**0.5))
+    assert found["improvement_final"] == pytest.approx(value) == pytest.approx(100 * (1 - 2.625 / 3.125))
+    assert (found["improvement_final_low"], found["improvement_final_high"]) == pytest.approx(interval)
 
 
-def test_own_methods_and_spaces_have_a_place_as_in_table_4(folder: Path) -> None:
-    content = json.loads((folder / "table.json").read_text())
-    assert [column["column"] for column in content["columns"]][-2:] == ["random", "mine"]
-    rows = [row["row"] for row in content["rows"]]
-    assert rows.index("cifar10/wide") == rows.index("cifar10/original") + 1
-    assert cell_of(folder, "cifar10/wide", "random")["ours"] and cell_of(folder, "cifar10/wide", "mine")["ours"]
+def test_the_cells_are_counted_for_skip_connects(folder: Path, tmp_path: Path) -> None:
+    (counted,) = cell_of(folder, "cifar10/dropnas", "skips")["ours"]
+    files = [next(tmp_path.rglob(f"training{seed}*/genotype.json")) for seed in range(2)]
+    genotypes = [json.loads(file.read_text()) for file in files]
+    expected = [sum(operation == "skip_connect" for operation, _ in one["normal"]) for one in genotypes]
+    assert counted["values"] == expected
 
 
 def test_it_is_called_baselines_and_has_no_number(folder: Path) -> None:
     assert json.loads((folder / "table.json").read_text())["number"] is None
     assert (folder / "baselines.md").read_text(encoding="utf-8").startswith("# Baselines (profile tiny)\n")
     assert r"\label{tab:baselines-tiny}" in (folder / "baselines.tex").read_text(encoding="utf-8")
-    assert summary([folder]).startswith("Baselines: DropNAS beside what a search has to beat")
+    assert summary([folder]).startswith("Baselines: Search methods under one protocol")
     assert [title(name) for name in ("table4", "baselines", "table3_peers")] == [
         "Table 4",
         "Baselines",
@@ -128,7 +143,7 @@ def test_it_is_called_baselines_and_has_no_number(folder: Path) -> None:
 
 def test_a_cell_that_it_cannot_have_is_refused(runs: Any, tmp_path: Path) -> None:
     inputs = [runs.training("a", 3.0, 3.0)]
-    for row, column in (("cifar10/original", "nonsense"), ("digits/original", "random")):
+    for row, column in (("cifar10/random", "nonsense"), ("digits/random", "error")):
         with pytest.raises(DropnasError, match="no such"):
             build(tmp_path / column, inputs, Entry(row, column, trainings=(0,)))
 

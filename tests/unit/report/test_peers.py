@@ -271,7 +271,7 @@ def _count(maker: Maker, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_genotype, "trained another cell than the published 'enas_micro'"),
+        (_genotype, "trained another cell than 'enas_micro'"),
         (_nan, "top1_error.best is nan, not a finite number"),
         (_stage, "is a transfer run where a retrain run is needed"),
         (_count, "no count of 'darts_v1' in the network of table1"),

@@ -20,10 +20,10 @@ import pytest
 
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.code import READERS
-from dropnas.search.config import PRESETS, STRATEGIES
+from dropnas.search.config import FIRST_ORDER, PRESETS, SECOND_ORDER
 
 REPOSITORY = Path(__file__).parents[3]
-DARTS = set(STRATEGIES) - set(PRESETS)
+DARTS = {FIRST_ORDER, SECOND_ORDER}
 Run = dict[str, Any]
 Edit = Callable[[str], str]
 
@@ -208,7 +208,9 @@ def added(file: str) -> dict[str, Edit]:
             searches("dropnas"),
             id="preset",
         ),
-        pytest.param({SEARCH: swap("SNAS_RATE = 0.875", "SNAS_RATE = 0.885")}, searches("snas"), id="rate"),
+        pytest.param(
+            {SEARCH: swap("RATE_AS_SNAS = 0.875", "RATE_AS_SNAS = 0.885")}, searches("drop-rate-0.875"), id="rate"
+        ),
         pytest.param(
             {
                 SEARCH: swap(

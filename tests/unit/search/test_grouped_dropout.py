@@ -16,10 +16,9 @@ from dropnas.search.config import PRESETS, Scalar
 from dropnas.search.dropout import Kept
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.grouped_dropout import GroupedDropout
-from dropnas.search.strategy import Batch
 from dropnas.space.spaces import SPACES
 from dropnas.training.seeding import generator
-from tests.unit.search.groups import CLASSES, CONFIG, OFTEN, SIDE, SMALL, group_of
+from tests.unit.search.groups import CLASSES, CONFIG, OFTEN, SIDE, SMALL, group_of, recorded
 
 pytestmark = pytest.mark.usefixtures("doubles")
 STEPS = 3  # what is frozen in one moved in another; the second is of three images, the third in another epoch
@@ -73,19 +72,6 @@ def assert_same(group: SeedGroup, index: int, world: plain.Plain) -> None:
     for name, theirs in (("alphas", world.alphas), ("adam.average.0", world.first)):
         assert close(tensors[name], torch.stack([theirs[kind] for kind in plain.KINDS]))
     assert close(tensors["adam.squared_average.0"], torch.stack([world.second[kind] for kind in plain.KINDS]))
-
-
-def recorded(group: SeedGroup) -> list[Batch]:
-    """The batches that the strategy sees from now on."""
-    seen: list[Batch] = []
-    step = group.strategy.step
-
-    def noting(state: Any, batch: Batch) -> Any:
-        seen.append(batch)
-        return step(state, batch)
-
-    group.strategy.step = noting  # type: ignore[method-assign]
-    return seen
 
 
 @pytest.mark.parametrize(("space_name", "strategy", "options"), CASES)

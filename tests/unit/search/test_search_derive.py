@@ -15,7 +15,8 @@ from dropnas.errors import DropnasError
 from dropnas.search.config import DeriveConfig
 from dropnas.search.derive import run
 from dropnas.space.derivation import best_operation, genotype, is_same
-from dropnas.space.genotype import Genotype
+from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.published import published
 from dropnas.workspace import Workspace
 
 SPACES = [plain.ORIGINAL, plain.THREE_SKIP, plain.ONE_SKIP, ("none", "dil_conv_5x5", "skip_connect")]
@@ -163,3 +164,14 @@ def test_deriving_starts_without_torch() -> None:
     code = "import sys, dropnas.search.derive, dropnas.search.options; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_the_genotype_of_a_method_with_a_rule_of_its_own_is_taken(tmp_path: Path) -> None:
+    search, out = write_alphas(tmp_path / "search"), tmp_path / "out"
+    out.mkdir()
+    own = published()["darts_v2"].genotype
+    (search / "genotype.json").write_text(json.dumps(own.to_json()))
+    run(DeriveConfig(), [search], out, Workspace(tmp_path, "id"))
+    assert read_genotype(out) == own
+    derivation = json.loads((out / "derivation.json").read_text())
+    assert derivation["rule"] == "strategy" and derivation["alpha"] != own.to_json()

@@ -22,20 +22,6 @@ from dropnas.training.loop import train
 from dropnas.workspace import Workspace
 
 CONFIG = SearchConfig(cells=3, channels=2, epochs=2, batch_size=8, crop_padding=1, alpha_learning_rate=0.01, seed=3)
-IMAGES, CLASSES = 19, 4  # the last batch has three images
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dataset")
-    draws = np.random.default_rng(0)
-    for split, count in (("train", IMAGES), ("test", 4)):
-        np.save(folder / f"{split}_images.npy", draws.integers(0, 256, (count, 6, 6, 1), dtype=np.uint8))
-        np.save(folder / f"{split}_labels.npy", np.arange(count, dtype=np.int64) % CLASSES)
-    content = {"name": "noise", "kind": "arrays", "classes": CLASSES, "channels": 1, "height": 6, "width": 6}
-    content |= {"mean": [0.5] * 3, "std": [0.3] * 3, "train": IMAGES, "test": 4}
-    (folder / "dataset.json").write_text(json.dumps(content))
-    return folder
 
 
 def search(config: SearchConfig, dataset: Path, folder: Path) -> dict[str, bytes]:
@@ -104,7 +90,13 @@ class Mortal(SeedGroup):
         return super().step(epoch, step)
 
 
-KILLED = [{}, {"options": {"masks": "per-cell", "dropped": "frozen"}}, {"strategy": "darts-second-order"}]
+KILLED = [
+    {},
+    {"options": {"masks": "per-cell", "dropped": "frozen"}},
+    {"strategy": "darts-second-order"},
+    {"strategy": "asap"},
+    {"strategy": "xnas"},
+]
 
 
 @pytest.mark.parametrize("changes", KILLED)

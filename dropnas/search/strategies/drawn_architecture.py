@@ -1,0 +1,75 @@
+"""Architectures drawn at random as masks, and what the shared weights of a supernet say of one.
+
+Design choices: a mask is bool (2, edges, operations), with one operation on two edges of each node. Scoring takes the
+plain supernet and computes nothing but these operations; it is meant for the host, between the steps of a search.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from dropnas.search.architecture import Mixture
+from dropnas.search.state import SeedRun, Tensors
+from dropnas.search.step import batch_of
+from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
+from dropnas.space.names import INPUTS, ZERO
+from dropnas.space.spaces import EDGES, NODES, SearchSpace, edges
+from dropnas.training.precision import autocast
+
+
+def draw_architecture(drawable: Sequence[int], operations: int, generator: torch.Generator) -> Tensor:
+    """For each node of each kind two different predecessors, on each of these edges an operation, all uniformly.
+
+    Args:
+        drawable: indices of the operations that can be drawn, of so many operations.
+    """
+    drawn, numbers = torch.zeros(2, EDGES, operations, dtype=torch.bool), {edge: n for n, edge in enumerate(edges())}
+    for kind in drawn:
+        for node in range(INPUTS, INPUTS + NODES):
+            predecessors = torch.randperm(node, generator=generator)[:EDGES_PER_NODE].tolist()
+            choices = torch.randint(len(drawable), (EDGES_PER_NODE,), generator=generator).tolist()
+            for predecessor, choice in zip(predecessors, choices, strict=True):
+                kind[numbers[node, predecessor], drawable[choice]] = True
+    return drawn
+
+
+def genotype_of(space: SearchSpace, architecture: Tensor) -> Genotype:
+    """The genotype of a mask; the two edges of a node in the order of their predecessors."""
+    normal, reduce = (_cell(space, kind) for kind in architecture.tolist())
+    concat = tuple(range(INPUTS, INPUTS + NODES))
+    return Genotype(normal, concat, reduce, concat)
+
+
+def _cell(space: SearchSpace, rows: Sequence[Sequence[bool]]) -> tuple[Edge, ...]:
+    chosen = [(row, predecessor) for row, (_, predecessor) in zip(rows, edges(), strict=True) if any(row)]
+    return tuple((space.operations[row.index(True)], predecessor) for row, predecessor in chosen)
+
+
+@torch.no_grad()
+def error_of(run: SeedRun, architecture: Tensor, drawn: Iterable[Tensors]) -> float:
+    """The share of images that the shared weights classify wrongly, with the running statistics of the batch norms.
+
+    Args:
+        drawn: of each batch, on the CPU, `order`, `corners` and `flips` as `batch_of` takes them, for one seed.
+    """
+    device, mixtures = run.alphas.normal.device, _mixtures(run, architecture)
+    wrong, images = 0, 0
+    run.supernet.eval()
+    for batch in drawn:
+        on_device = {name: values[None].to(device) for name, values in batch.items()}
+        inputs, labels = batch_of(run.images, run.config, on_device)
+        with autocast(run.config.precision, device.type):
+            logits = run.supernet(inputs[0], mixtures)
+        wrong += int((logits.argmax(dim=1) != labels[0]).sum())
+        images += labels.numel()
+    run.supernet.train()
+    return wrong / images
+
+
+def _mixtures(run: SeedRun, architecture: Tensor) -> list[Mixture]:
+    """Of each cell the drawn operations with weight 1; the other edges take zero, or anything with weight 0."""
+    one, names = run.alphas.normal.new_ones(()), run.space.operations
+    spare = [(names.index(ZERO) if ZERO in names else 0, 0 * one)]
+    kinds = [[[(row.index(True), one)] if any(row) else spare for row in kind] for kind in architecture.tolist()]
+    return [kinds[kind] for kind in run.supernet.kinds]

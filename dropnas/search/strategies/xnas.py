@@ -1,0 +1,105 @@
+"""XNAS (Nayman et al., 2019): each edge is a forecaster that takes advice from its operations, the experts.
+
+w learns from one half of the images, the experts' weights from the other; a round moves w, then the experts. Expert i
+of an edge has the weight v_i = exp(alpha_i), 1 at the start, and the edge mixes by u_i = v_i / sum of v over the
+experts that are left. The reward of an expert is R_i = -dL/du_i, clipped to [-L, L]: no gradient goes through the
+softmax. Exponentiated gradient moves alpha_i by eta R_i, without Adam or decay, with eta = sqrt(2 ln N / (T L^2)) for N
+experts and T rounds. Wipeout: after round t an expert leaves for good if alpha_i < max alpha - 2 eta L (T - t), since
+it could not catch up any more; after round T only the best is left.
+
+What is sure: this algorithm. The settings of the search were never released: L = 1, eta and batch 64 come from a third
+party's code (archai), 8 cells, 16 channels and the split in half are remembered, and the rest are DARTS'. The authors
+update for each image. Here a round is a batch and L the mean loss over it, since the gradient of each image would need
+a pass of its own. T is the number of batches of the whole search, so it is known in advance. `alpha_scale` and the
+options of Adam and of the decay of alphas have no effect.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dropnas.search.architecture import ALPHAS
+from dropnas.search.config import Scalar, SearchConfig
+from dropnas.search.options import with_options
+from dropnas.search.state import SearchState, SeedRun, Tensors
+from dropnas.search.strategies.shrinking import LEFT, Shrinking
+from dropnas.search.strategy import Batch
+from dropnas.search.supernet import NORMAL, REDUCE, cell_kinds
+from dropnas.space.spaces import EDGES, SearchSpace
+
+
+@dataclass(frozen=True)
+class XnasOptions:
+    """How rewards become updates.
+
+    Attributes:
+        bound: L, the largest reward.
+        cells: the forecaster of an edge serves all cells of a kind. `each` counts each cell's reward as a round of its
+            own, so that T, and so eta, differ between the kinds (the paper's multiple learning rates, as archai reads
+            them); `summed` makes one round of the sum.
+        wipeout: whether experts leave.
+    """
+
+    bound: float = field(default=1.0, metadata={"gt": 0})
+    cells: Literal["each", "summed"] = "each"
+    wipeout: bool = True
+
+
+class Xnas(Shrinking):
+    """Exponentiated gradient with wipeout."""
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
+        """Take options that differ from the defaults.
+
+        Raises:
+            DropnasError: an unknown option, or a value that it does not take.
+        """
+        super().__init__(config, space)
+        self.options = with_options(XnasOptions(), options, f"strategy {config.strategy!r}")
+
+    def architecture(self, phase: int, generator: torch.Generator) -> Tensors:
+        """All weights are 1."""
+        return {ALPHAS: torch.zeros(2, EDGES, len(self.space.operations))}
+
+    def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
+        """Nothing random: eta as `rate`, and 2 eta L (T - t) as `reach`, each (steps, 2), for both kinds of cells."""
+        kinds, total = cell_kinds(self.config.cells), self.config.epochs * steps
+        rounds = [1.0, 1.0]  # in a batch
+        if self.options.cells == "each":
+            rounds = [max(1.0, kinds.count(kind)) for kind in (NORMAL, REDUCE)]
+        rounds_of_kinds, bound = torch.tensor(rounds, dtype=torch.float64), self.options.bound
+        rate = (2 * math.log(len(self.space.operations)) / (total * rounds_of_kinds)).sqrt() / bound
+        remaining = torch.arange(total - epoch * steps, 0, -1)[:steps, None] - 1
+        reach = 2 * rate * bound * remaining * rounds_of_kinds
+        dtype = torch.get_default_dtype()
+        return {"rate": rate.expand(steps, 2).to(dtype), "reach": reach.to(dtype)}
+
+    @torch.no_grad()
+    def architecture_step(self, state: SearchState, batch: Batch) -> None:
+        """A round of all forecasters."""
+        rate, reach = (batch.drawn[name][..., None, None] for name in ("rate", "reach"))  # (K, 2, 1, 1)
+        state.alphas.add_(rate * self.rewards(state, batch))
+        if self.options.wipeout:
+            left = state.memory[LEFT]
+            best = state.alphas.masked_fill(~left, -math.inf).amax(dim=-1, keepdim=True)
+            left &= state.alphas >= best - reach
+
+    def rewards(self, state: SearchState, batch: Batch) -> Tensor:
+        """The rewards of a batch, (K, 2, edges, operations); 0 for an expert that left."""
+        assert batch.held_out is not None  # weight_share is below 1
+        bound = self.options.bound
+        with torch.enable_grad():
+            mixing = self.mixing(state, batch, "alphas")
+            weights = mixing.weights.detach().requires_grad_()
+            losses, _ = state.losses(*batch.held_out, weights, mixing.kept, update_statistics=False)
+            (gradient,) = torch.autograd.grad(losses.sum(), [weights])
+        if self.options.cells == "each":
+            return state.sum_of_kinds((-gradient).clamp(-bound, bound))
+        return (-state.sum_of_kinds(gradient)).clamp(-bound, bound)
+
+    def results(self, run: SeedRun) -> dict[str, Scalar]:
+        """How many experts are left on all edges of both kinds of cells."""
+        return {"operations_left": int(run.memory[LEFT].sum())}

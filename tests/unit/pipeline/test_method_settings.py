@@ -1,0 +1,78 @@
+"""Which settings reach the searches of a method: its own, the file's, its authors'."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dropnas.config import read_parameters
+from dropnas.errors import DropnasError
+from dropnas.pipeline.freeze import freeze
+from dropnas.pipeline.plan import make_plan
+from dropnas.search.config import AUTHORS_SETTINGS, METHODS, SearchConfig
+
+FILE: dict[str, Any] = {
+    "profile": "tiny",
+    "description": "Settings of methods.",
+    "datasets": {"cifar10": {"name": "digits", "source": "bundled"}},
+    "seeds": 1,
+    "tables": ["baselines"],
+    "baselines": ["darts-plus", "asap"],
+}
+
+
+def searches(tmp_path: Path, **changes: Any) -> dict[str, SearchConfig]:
+    """The configurations of a file's searches, by strategy; of own methods by label."""
+    return {config.strategy: config for config in configs(tmp_path, **changes)}
+
+
+def configs(tmp_path: Path, **changes: Any) -> list[SearchConfig]:
+    file = tmp_path / "parameters.yaml"
+    file.write_text(yaml.safe_dump({**FILE, **changes}))
+    return [run.config for run in make_plan(read_parameters(file)).runs.values() if run.stage == "search"]
+
+
+def test_what_the_file_does_not_say_is_as_the_authors_chose(tmp_path: Path) -> None:
+    found = searches(tmp_path)
+    assert found["dropnas"] == SearchConfig()
+    for name in FILE["baselines"]:
+        assert {key: getattr(found[name], key) for key in AUTHORS_SETTINGS[name]} == AUTHORS_SETTINGS[name]
+
+
+def test_the_file_holds_for_all_methods_and_a_method_of_its_own_for_itself(tmp_path: Path) -> None:
+    mine = {"label": "Mine", "strategy": "darts-plus", "search": {"cells": 5}, "options": {"patience": 3}}
+    found = configs(tmp_path, search={"cells": 3, "epochs": 2}, methods=[mine])
+    assert {(one.cells, one.epochs) for one in found if one.options != {"patience": 3}} == {(3, 2)}
+    (own,) = [one for one in found if one.options == {"patience": 3}]
+    assert (own.cells, own.epochs, own.batch_size) == (5, 2, AUTHORS_SETTINGS["darts-plus"]["batch_size"])
+
+
+def test_an_option_at_its_default_is_left_out(tmp_path: Path) -> None:
+    same = {"label": "Mine", "strategy": "darts-plus", "options": {"patience": 10}}
+    assert [one.strategy for one in configs(tmp_path, methods=[same])].count("darts-plus") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"patiance": 3}, "did you mean 'patience'"), ({"patience": 0}, "patience"), ({"patience": "long"}, "patience")],
+)
+def test_a_wrong_option_is_one_line_before_anything_runs(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DropnasError, match=message) as raised:
+        configs(tmp_path, methods=[{"label": "Mine", "strategy": "darts-plus", "options": options}])
+    assert "\n" not in str(raised.value)
+
+
+def test_settings_that_a_method_cannot_have_are_found_at_the_start(tmp_path: Path) -> None:
+    """ASAP prunes when its temperature has fallen, which takes epochs."""
+    file = tmp_path / "parameters.yaml"
+    slow = {"label": "Mine", "strategy": "asap", "options": {"schedule": "absolute"}, "search": {"epochs": 2}}
+    file.write_text(yaml.safe_dump({**FILE, "methods": [slow]}))
+    with pytest.raises(DropnasError, match="the temperature never falls"):
+        freeze(file, tmp_path)
+    assert not (tmp_path / "plans").exists()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_authors_settings_are_settings_of_a_search(name: str) -> None:
+    assert set(AUTHORS_SETTINGS.get(name, {})) <= set(vars(SearchConfig())) - {"space", "strategy", "options", "seed"}
