@@ -345,7 +345,7 @@ def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
     from dropnas.sharing.push import push as push_runs
 
     done = push_runs(root, wanted(what or (), root), remote, _print)
-    print(f"{done.sent} runs pushed, {done.there} were there, {done.light} hold only their light part here")
+    print(f"{done.sent} runs pushed, {done.present} were there, {done.light} have only their light part here")
     _tell(done.problems)
 
 
@@ -356,12 +356,13 @@ def pull(
     remote: RemoteName = "",
     root: Root = HERE,
 ) -> None:
-    """Bring finished runs from the DVC remote, without weights and images; stages that read these bring them."""
+    """Fetch finished runs from the DVC remote, without weights and images; stages that read these fetch them."""
     from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.pull import pull as pull_runs
 
     done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
-    print(f"{done.brought} runs pulled, {done.completed} completed, {done.here} were here")
+    absent = f", {done.absent} asked for are neither here nor on the remote" if done.absent else ""
+    print(f"{done.new} runs pulled, {done.completed} completed, {done.present} were here{absent}")
     _tell(done.problems)
 
 
