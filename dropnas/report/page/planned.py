@@ -6,13 +6,13 @@ the page needs is refused in a line, not guessed at.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
-from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.report.config import TARGETS
 
-ORDER = (*get_args(TableName), *get_args(PeersName), *get_args(FigureName))  # plan.json sorts by name
+ORDER = tuple(TARGETS)  # plan.json sorts by name
 
 
 @dataclass(frozen=True)
