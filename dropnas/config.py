@@ -16,11 +16,12 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import TypeAdapter
 
+from dropnas.choice import OneOf
 from dropnas.data.config import DATASETS, ROLES, DatasetConfig
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
-from dropnas.parsing import OneOf, parse
+from dropnas.parsing import parse
 from dropnas.report.config import TARGETS, names
 from dropnas.search.config import METHODS, PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.published import load_genotype, published
@@ -40,7 +41,8 @@ TableName = Annotated[str, OneOf(lambda: names("table", "peers"))]
 FigureName = Annotated[str, OneOf(lambda: names("figure"))]
 PaperSpace = Literal["3-skip", "1-skip", "original"]
 RANDOM = "random"  # random search, among the baselines
-BaselineName = Annotated[str, OneOf(lambda: (RANDOM, *METHODS))]
+BASELINES = (RANDOM, *METHODS)
+BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that no entry of `methods` repeats in `search`
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 

@@ -2,45 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import TypeAdapter, ValidationError
 
+from dropnas.choice import UNKNOWN_NAME, nearest
 from dropnas.errors import DropnasError
-
-UNKNOWN_NAME = "unknown_name"
-
-
-@dataclasses.dataclass(frozen=True)
-class OneOf:
-    """For `Annotated[str, OneOf(names)]`: one of the names that are registered, also in the JSON Schema.
-
-    Attributes:
-        names: gives the names; asked whenever a value is checked.
-    """
-
-    names: Callable[[], Iterable[str]]
-
-    def __get_pydantic_core_schema__(self, kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._checked, handler(kind))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {**handler(schema), "enum": list(self.names())}
-
-    def _checked(self, name: str) -> str:
-        known = list(self.names())
-        if name not in known:
-            raise PydanticCustomError(UNKNOWN_NAME, "{hint}", {"hint": _hint(name, known)})
-        return name
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    """What to say of an unknown name: the one that comes close, or else all."""
-    close = get_close_matches(name, known := list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
 def parse(kind: Any, content: Any, where: object) -> Any:
@@ -61,7 +28,7 @@ def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasErr
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _known_keys(kind, first["loc"][:-1])
-        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=_hint(str(first["loc"][-1]), known))
+        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=nearest(str(first["loc"][-1]), known))
     if first["type"] in ("missing", "missing_argument"):
         return DropnasError(f"{path}: missing{more}", where=where, remedy="add it")
     if first["type"] == UNKNOWN_NAME:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from dropnas.parsing import OneOf
+from dropnas.choice import OneOf
 
 # Takes the place of the code fingerprint in a dataset's identity, because an edit of the code that reads data must not
 # repeat every training. Increase it when the prepared bytes change.

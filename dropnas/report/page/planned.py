@@ -12,8 +12,6 @@ from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.report.config import TARGETS
 
-ORDER = tuple(TARGETS)  # plan.json sorts by name
-
 
 @dataclass(frozen=True)
 class Planned:
@@ -97,5 +95,5 @@ def parse_content(content: Mapping[str, Any], where: object) -> Content:
 
 
 def _place(name: str) -> int:
-    """Where a target stands on the page: the tables, the figures, then what is neither."""
-    return ORDER.index(name) if name in ORDER else len(ORDER)
+    """Where a target stands on the page, since plan.json sorts by name: as registered, then what is not."""
+    return [*TARGETS, name].index(name)

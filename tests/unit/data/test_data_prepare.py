@@ -112,7 +112,7 @@ def test_location_of_the_workspace_comes_first(tmp_path: Path) -> None:
 def test_labels_outside_the_classes_are_refused(make: Make, monkeypatch: pytest.MonkeyPatch, label: int) -> None:
     arrays = digits.digits()
     arrays.test.labels[7] = label
-    monkeypatch.setattr(digits, "digits", lambda: arrays)
+    monkeypatch.setattr(digits, "digits", lambda *_: arrays)
     with pytest.raises(DropnasError, match=rf"digits: test: label {label} of image 7 is outside 0\.\.9"):
         make(DatasetConfig("digits", "bundled"))
 
