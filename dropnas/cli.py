@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.machine import caches
 from dropnas.machine.faults import told
@@ -190,7 +191,7 @@ def data(
 @app.command(rich_help_panel="Questions")
 def inspect(
     genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    network: Annotated[str, typer.Option(help="cifar10, cifar100 or imagenet.")] = "cifar10",
+    network: Annotated[str, typer.Option(help=f"{', '.join(ROLES)}.")] = "cifar10",
     pool_norm: Annotated[bool, typer.Option("--pool-norm/--no-pool-norm", help="Batch norm after pooling.")] = True,
     squeeze_excitation: Annotated[
         bool, typer.Option("--squeeze-excitation/--no-squeeze-excitation", help="ImageNet only.")

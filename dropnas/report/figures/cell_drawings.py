@@ -13,9 +13,11 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
 from dropnas.report.figures.cell_layout import FONT_SIZE, Arrow, Layout, Node, lay_out
+from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn
 from dropnas.report.figures.sheet import FOOT, INK, LETTERS, sheet
 from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.genotype_text import cell_in_words
 from dropnas.space.names import INPUTS
 
 KINDS = ("normal", "reduce")
@@ -104,3 +106,12 @@ def _arrow(axes: Axes, arrow: Arrow, on_line: bool) -> None:
     )
     ground = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"} if on_line else None
     axes.text(*arrow.at, arrow.text, ha="center", va="center", fontsize=FONT_SIZE - 1, bbox=ground, zorder=3)
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, shown in content.items():
+        for kind in KINDS:
+            yield panel, KIND_NAMES[kind], cell_in_words(shown["genotype"][kind])
+
+
+CELLS = Drawing(panels, draw, ("Data", "Cell", "Edges"), _facts)

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from dropnas.analysis.finished_runs import require_stage
 from dropnas.analysis.summary import mean, sample_deviation
+from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
 from dropnas.report.figures.reading import ClustersCell, read_clusters
 from dropnas.report.figures.series import Drawn
@@ -109,3 +110,18 @@ def _legend(figure: Figure, last: int) -> None:
         for face, label in ((INK, "parameterised (O$_p$)"), ("white", "not (O$_{np}$)"))
     ]
     figure.legend(handles=[*clusters, *groups], loc="upper center", ncols=last + 3, fontsize=7, handletextpad=0.2)
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, shown in content.items():
+        for place, one in shown["statistics"].items():
+            values = ("silhouette_parameterised_mean", "silhouette_parameterised_std", "single_member_share")
+            yield panel, f"{place} cell", *(number(one[name]) for name in values), f"{one['n']}"
+
+
+CLUSTERS = Drawing(
+    panels,
+    draw,
+    ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Single-member share", "n"),
+    _facts,
+)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from dropnas.analysis.finished_runs import read_training
 from dropnas.analysis.summary import mean, sample_deviation
+from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
 
@@ -122,3 +123,13 @@ def _marks(axes: Axes, places: Sequence[float], points: Sequence[Mapping[str, An
             zorder=3 - order,
             label=label,
         )
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, points in content.items():
+        for one in points:
+            yield panel, one["label"], f"{mean(one['best']):.2f}", f"{mean(one['final']):.2f}", f"{len(one['best'])}"
+
+
+HEAD = ("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n")
+RATES = Drawing(panels, draw, HEAD, _facts)
