@@ -21,7 +21,7 @@ from dropnas.errors import DropnasError
 from dropnas.search.architecture import ALPHAS
 from dropnas.search.config import DeriveConfig, Scalar, SearchConfig
 from dropnas.search.engine.cell import Backend
-from dropnas.search.engine.partial_channels import PartialEngine
+from dropnas.search.engine.partial_engine import PartialEngine
 from dropnas.search.options import with_options
 from dropnas.search.partial_channels import PartialOperation
 from dropnas.search.state import SearchState, SeedRun, Tensors

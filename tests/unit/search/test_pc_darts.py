@@ -13,7 +13,7 @@ from torch.nn import functional
 from dropnas.errors import DropnasError
 from dropnas.search.backend_agreement import require_agreement
 from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
-from dropnas.search.engine.partial_channels import PartialEngine
+from dropnas.search.engine.partial_engine import PartialEngine
 from dropnas.search.partial_channels import PartialOperation
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.pc_darts import BETAS, PcDarts, edge_weights, mixing_weights
