@@ -94,16 +94,16 @@ def select(specs: Specs, root: Root = HERE) -> None:
 def transfer(
     specs: Specs,
     root: Root = HERE,
-    processes: Annotated[int, typer.Option(min=1, help="That train together on this host, one for each GPU.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="That train one network on this host, one for each GPU.")] = 1,
 ) -> None:
     """Train genotypes on ImageNet, with --processes on several GPUs."""
     if processes > 1:
         from dropnas.pipeline.execute import read_spec
-        from dropnas.training.launch import together
+        from dropnas.training.distributed_launch import launch
 
-        for path in specs:  # a wrong one is told once, not by each process
+        for path in specs:  # a wrong one is reported once, not by each process
             read_spec(path, "transfer")
-        sys.exit(together(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
+        sys.exit(launch(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
     _train("transfer", specs, root)
 
 
@@ -346,7 +346,7 @@ def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
     from dropnas.sharing.push import push as push_runs
 
     done = push_runs(root, wanted(what or (), root), remote, _print)
-    print(f"{done.sent} runs pushed, {done.there} were there, {done.light} hold only their light part here")
+    print(f"{done.sent} runs pushed, {done.present} were there, {done.light} have only their light part here")
     _tell(done.problems)
 
 
@@ -357,12 +357,13 @@ def pull(
     remote: RemoteName = "",
     root: Root = HERE,
 ) -> None:
-    """Bring finished runs from the DVC remote, without weights and images; stages that read these bring them."""
+    """Fetch finished runs from the DVC remote, without weights and images; stages that read these fetch them."""
     from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.pull import pull as pull_runs
 
     done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
-    print(f"{done.brought} runs pulled, {done.completed} completed, {done.here} were here")
+    absent = f", {done.absent} asked for are neither here nor on the remote" if done.absent else ""
+    print(f"{done.new} runs pulled, {done.completed} completed, {done.present} were here{absent}")
     _tell(done.problems)
 
 

@@ -24,7 +24,7 @@ from dropnas.report.printed import layout
 from dropnas.report.verdicts import PAPER_SEEDS, independent, p_text
 
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
-EXTREMES = {"one-level-darts": "p_d = 0", "proxylessnas": "p_d = 0.75", "snas": "p_d = 0.875"}
+EXTREMES = {"one-level-darts": "p_d = 0", "drop-rate-0.75": "p_d = 0.75", "drop-rate-0.875": "p_d = 0.875"}
 RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
 FIRST_EDGE, LAST_EDGE = "0,2", "4,5"
 PRINTED_CORRELATIONS = {FIRST_EDGE: 0.902, LAST_EDGE: 0.352}  # Figure 5

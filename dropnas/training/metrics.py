@@ -25,7 +25,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Number]]) -> None:
         writer.writerow(columns)
         for row in rows:
             if list(row) != columns:
-                raise ValueError(f"columns {list(row)} beside {columns}")
+                raise ValueError(f"columns {list(row)} instead of {columns}")
             writer.writerow("" if value is None else repr(value) for value in row.values())
 
 

@@ -124,7 +124,7 @@ def make_cases(root: Path) -> dict[str, Case]:
         "figure2": [
             (r, name, [store.training(r, name, s) for s in (0, 1)])
             for r in ROLES
-            for name in ("1e-06", "3e-05", "0.001", "one-level-darts", "proxylessnas", "snas")
+            for name in ("1e-06", "3e-05", "0.001", "one-level-darts", "drop-rate-0.75", "drop-rate-0.875")
         ],
         "figure3": [(r, "", [store.select(r, f"dropnas_c{r[5:]}")]) for r in ROLES],
         "figure4": [(r, "dropnas", [store.clusters(r, "dropnas", s, alone=False) for s in (0, 1)]) for r in ROLES],

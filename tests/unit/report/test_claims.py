@@ -12,7 +12,7 @@ from dropnas.report.claims import ClaimResult, claims
 from dropnas.report.printed import layout
 from tests.unit.report.made_tables import made_table, with_spread
 
-RATES, PRESETS = ("1e-06", "1e-05", "3e-05", "1e-04"), ("one-level-darts", "proxylessnas", "snas")
+RATES, PRESETS = ("1e-06", "1e-05", "3e-05", "1e-04"), ("one-level-darts", "drop-rate-0.75", "drop-rate-0.875")
 BEST, SWEEP, EXTREMES, SPACES, EQUAL, CELL, ABLATIONS, CORRELATION = range(8)
 Sweep = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -100,18 +100,18 @@ def test_the_sweep() -> None:
     best, extremes = all_claims(swept=sweep())[:2]
     assert (best.outcome, extremes.outcome) == (Outcome.HOLDS, Outcome.HOLDS)
     assert best.detail.startswith("6 of 6 shown") and extremes.detail.startswith("6 of 6 shown")
-    best, extremes = all_claims(swept=sweep(**{"1e-05": 2.5, "snas": 1.0}))[:2]
+    best, extremes = all_claims(swept=sweep(**{"1e-05": 2.5, "drop-rate-0.875": 1.0}))[:2]
     assert (best.outcome, extremes.outcome) == (Outcome.UNDECIDED, Outcome.CONTRADICTED)
     assert "p_d = 0.875" in extremes.detail
 
 
-@pytest.mark.parametrize("gone", ["3e-05", "1e-04", "snas"])
+@pytest.mark.parametrize("gone", ["3e-05", "1e-04", "drop-rate-0.875"])
 def test_a_rate_that_is_missing_leaves_its_claim_open(gone: str) -> None:
     """Without the only rate above 3e-5 nothing is known of whether it is the best of a range."""
     swept = sweep()
     del swept["cifar100"][gone]
     best, extremes = all_claims(swept=swept)[:2]
-    assert (best.outcome is Outcome.TOO_FEW) == (gone != "snas")
+    assert (best.outcome is Outcome.TOO_FEW) == (gone != "drop-rate-0.875")
     assert (extremes.outcome is Outcome.TOO_FEW) == (gone != "1e-04")
 
 
