@@ -65,8 +65,8 @@ TARGETS: dict[str, Target] = {
         CIFAR10,
         f"{SERIES}:figure2",
         drawing=f"{PLOTS}.rates:RATES",
-        caption="Test accuracy of the found architectures against the drop path rate; mean and sample deviation over the "
-        "trainings.",
+        caption="Test accuracy of the found architectures against the drop path rate; mean and sample deviation over "
+        "the trainings.",
         priority=5,
     ),
     "figure3": Target(
@@ -98,8 +98,8 @@ TARGETS: dict[str, Target] = {
         CIFAR10,
         f"{SERIES}:courses",
         drawing=f"{PLOTS}.courses:COURSES",
-        caption="What the alphas do during the searches: entropy of p, skip-connects kept, changes of the genotype; mean "
-        "over the seeds, bands are their range.",
+        caption="What the alphas do during the searches: entropy of p, skip-connects kept, changes of the genotype; "
+        "mean over the seeds, bands are their range.",
         priority=8,
     ),
 }
