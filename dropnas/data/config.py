@@ -16,8 +16,7 @@ class KnownDataset:
 
     Attributes:
         sources: for each source that it may come from, `module:ATTRIBUTE` of what reads it: a function of DatasetConfig
-            and Workspace that returns Arrays, or ImageFiles, which stay where they are. The first is the
-            default.
+            and Workspace that returns Arrays, or ImageFiles, which stay where they are. The first is the default.
         train, test: images of its two splits.
         height, width: of its images in pixels; 0 where they vary.
     """
@@ -54,22 +53,40 @@ class PaperDataset(KnownDataset):
 DATASETS: dict[str, KnownDataset] = {
     "cifar10": PaperDataset(
         {"torchvision": "dropnas.data.cifar:CIFAR10", "parquet": "dropnas.data.parquet:CIFAR10"},
-        *(50_000, 10_000, 32, 32),
-        *(10, "CIFAR-10", "cifar", "table1"),
+        train=50_000,
+        test=10_000,
+        height=32,
+        width=32,
+        classes=10,
+        printed="CIFAR-10",
+        network="cifar",
+        table="table1",
         margin=0.2,
         search_days=0.6,
     ),
     "cifar100": PaperDataset(
         {"torchvision": "dropnas.data.cifar:CIFAR100", "parquet": "dropnas.data.parquet:CIFAR100"},
-        *(50_000, 10_000, 32, 32),
-        *(100, "CIFAR-100", "cifar", "table2"),
+        train=50_000,
+        test=10_000,
+        height=32,
+        width=32,
+        classes=100,
+        printed="CIFAR-100",
+        network="cifar",
+        table="table2",
         margin=0.5,
         search_days=0.7,
     ),
     "imagenet": PaperDataset(
         {"images": "dropnas.data.image_files:read"},
-        *(1_281_167, 50_000, 0, 0),
-        *(1000, "ImageNet", "imagenet", "table3"),
+        train=1_281_167,
+        test=50_000,
+        height=0,
+        width=0,
+        classes=1000,
+        printed="ImageNet",
+        network="imagenet",
+        table="table3",
         margin=0.5,
     ),
     "digits": KnownDataset({"bundled": "dropnas.data.digits:digits"}, 1_400, 340, 8, 8),
