@@ -145,7 +145,7 @@ def test_one_that_diverges_fails_alone_in_a_line(
 
     def spoiled(self: Any, epoch: int, number: int) -> torch.Tensor:
         losses = step(self, epoch, number).clone()
-        if epoch == 1:
+        if epoch == 1 and len(losses) > 1:  # not in the probe of memory, which trains one seed
             losses[1] = torch.nan
         return losses
 
