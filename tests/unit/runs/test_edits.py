@@ -120,7 +120,7 @@ def with_new_option(source: str) -> str:
     for node in reversed(ast.parse(source).body):
         if isinstance(node, ast.ClassDef):
             last = [statement for statement in node.body if isinstance(statement, ast.AnnAssign)][-1]
-            lines.insert(last.end_lineno or 0, "    novelty: int = field(default=3)")
+            lines.insert(last.end_lineno or 0, "    novelty: int = field(default=3, kw_only=True)")
     return "\n".join(lines) + "\n"
 
 
