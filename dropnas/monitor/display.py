@@ -13,7 +13,7 @@ from rich.text import Text
 
 from dropnas.monitor.estimate import number
 from dropnas.monitor.timings import HOUR
-from dropnas.monitor.watch import Running, Snapshot, Watch, duration
+from dropnas.monitor.watch import Running, Snapshot, Watch
 from dropnas.monitor.words import described, seeds_text
 
 PERIOD = 2.0  # seconds between two looks
@@ -125,8 +125,8 @@ def _running(snapshot: Snapshot) -> Table:
     table.add_column("for", justify="right", no_wrap=True)
     for (words, epoch), own in list(groups.items())[:MOST_LINES]:
         seeds = seeds_text([seed for one in own if (seed := described(one.run, runs)[1]) is not None])
-        began = min(one.started or snapshot.time for one in own)
-        table.add_row(" · ".join(filter(None, (words, seeds, epoch))), duration(snapshot.time - began))
+        hours, minutes = divmod(int(snapshot.time - min(one.started or snapshot.time for one in own)) // 60, 60)
+        table.add_row(" · ".join(filter(None, (words, seeds, epoch))), f"{hours}:{minutes:02} h")
     if len(groups) > MOST_LINES:
         table.add_row(f"and {len(groups) - MOST_LINES} more", "")
     return table

@@ -7,7 +7,7 @@ machines change.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,7 +17,7 @@ from dropnas.config import Machine
 from dropnas.data.dataset import FILE as DATASET
 from dropnas.errors import DropnasError
 from dropnas.monitor.timings import HOUR, Device, Finished, Measured, finished_runs, prepared_shape, read_measured
-from dropnas.monitor.work import COSTLY, Shape, Work, declared_shape, work
+from dropnas.monitor.work import COSTLY, Kind, Shape, Work, declared_shape, work
 
 NEWEST = 8  # finished runs of a kind that count
 Basis = Literal["took", "equal runs", "same kind", "probe", "a moment", "unknown"]
@@ -82,15 +82,11 @@ class Known:
 
     def estimates(self, runs: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
         """Estimates by the ids of runs, which are as plan.json describes them."""
-        by_id = {run["id"]: run for run in runs}
-        shapes = {run["inputs"][0]: self._shape(by_id[run["inputs"][0]]) for run in runs if run["stage"] in COSTLY}
-        found, of_work = dict.fromkeys(by_id, Estimate(0.0, "a moment")), {}
-        for run in runs:
-            if run["stage"] in COSTLY and run["folder"] in self.took:
+        found, of_work = dict.fromkeys((run["id"] for run in runs), Estimate(0.0, "a moment")), {}
+        for run, todo in self._works(runs):
+            if run["folder"] in self.took:
                 found[run["id"]] = Estimate(self.took[run["folder"]].hours, "took")
-            elif run["stage"] in COSTLY:
-                shape = shapes[run["inputs"][0]]
-                todo = work(run["stage"], run["config"], shape) if shape else None
+            else:
                 if todo not in of_work:
                     of_work[todo] = self._estimate(todo)
                 found[run["id"]] = of_work[todo]
@@ -98,13 +94,19 @@ class Known:
 
     def work_to_measure(self, runs: Sequence[dict[str, Any]]) -> list[tuple[Work, dict[str, Any]]]:
         """Each kind of work in runs once, with the configuration of one such run."""
-        by_id = {run["id"]: run for run in runs}
-        kinds: dict[Any, tuple[Work, dict[str, Any]]] = {}
-        for run in runs:
-            if run["stage"] in COSTLY and (shape := self._shape(by_id[run["inputs"][0]])):
-                todo = work(run["stage"], run["config"], shape)
+        kinds: dict[Kind, tuple[Work, dict[str, Any]]] = {}
+        for run, todo in self._works(runs):
+            if todo:
                 kinds.setdefault(todo.kind, (todo, run["config"]))
         return list(kinds.values())
+
+    def _works(self, runs: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Work | None]]:
+        """The trainings among runs with their work; None if the size of the data set is unknown."""
+        shapes = {run["id"]: self._shape(run) for run in runs if run["stage"] == "data"}
+        for run in runs:
+            if run["stage"] in COSTLY:
+                shape = shapes[run["inputs"][0]]
+                yield run, work(run["stage"], run["config"], shape) if shape else None
 
     def _shape(self, data: dict[str, Any]) -> Shape | None:
         folder = self.root / data["folder"]

@@ -152,8 +152,8 @@ def _table(plan: Plan, rows: Sequence[Row]) -> Table:
     """The rows, with a line before the total and before those on request. A column that is empty is left out."""
     title = Text.assemble((plan.parameters.profile, "bold"), f": {plan.parameters.description}")
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
-    filled = (name for name in rows[0] if any(row.get(name, "") not in ("", "-") for row in rows))
-    headings = [name for name in rows[0] if name in ("", "done", "hours", *filled)]
+    always = ("", "done", "hours")
+    headings = [name for name in rows[0] if name in always or any(row.get(name, "") not in ("", "-") for row in rows)]
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("", SHARED) else "right", no_wrap=True)
     for row in rows:

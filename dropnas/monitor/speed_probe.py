@@ -169,19 +169,20 @@ def _worth_growing(took: float, shortest: Sequence[float], left: float) -> bool:
 
 
 def through_line(small: int, shortest: Sequence[float], size: int, times: Sequence[float], full: int) -> Timing:
-    """The time of a batch of `full` images from repetitions of a small and a larger one; without outliers (80 %)."""
-    (fast, middle, slow), (low, mid, high) = np.quantile(shortest, EIGHTY), np.quantile(times, EIGHTY)
-    seconds = extrapolated(small, middle, size, mid, full)
-    spread = extrapolated(small, fast, size, high, full) - extrapolated(small, slow, size, low, full)
-    return Timing(float(seconds), float(spread / seconds), size)
+    """The time of a batch of `full` images from repetitions of a small and a larger one, outliers left out.
 
+    It is no less than that of the larger batch, and no more than in proportion to it. A line that leads beyond these
+    bounds counts as spread.
+    """
 
-def extrapolated(small: int, shortest: float, size: int, took: float, full: int) -> float:
-    """Seconds of a batch of `full` images by the line through two measured batches, whose parts are not negative."""
-    if size in (full, small):
-        return took * full / size
-    an_image = min(max((took - shortest) / (size - small), 0.0), took / size)
-    return took + an_image * (full - size)
+    def line(short: float, long: float) -> float:
+        beyond = (long - short) / (size - small) * (full - size) if size != small else long * (full / size - 1)
+        return long + beyond
+
+    (fast, middle, slow), (low, median_, high) = np.quantile(shortest, EIGHTY), np.quantile(times, EIGHTY)
+    seconds = float(np.clip(line(middle, median_), median_, median_ * full / size))
+    ends = [seconds, line(middle, median_), line(fast, high), line(slow, low)]
+    return Timing(seconds, (max(ends) - min(ends)) / seconds, size)
 
 
 def _seconds(work: Callable[[int], object], size: int, device: str) -> float:

@@ -32,9 +32,9 @@ def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
         chain.append(source)
     data = next((runs[id_] for one in chain for id_ in one["inputs"] if runs[id_]["stage"] == "data"), None)
     best = "best" if any(one["stage"] == "select" for one in chain[1:]) else ""
-    augmented = "AutoAugment" if stage == "retrain" and config["autoaugment"] else ""
+    best = "AutoAugment" if stage == "retrain" and config["autoaugment"] else best
     name = data["config"]["name"] if data else ""
-    parts = [stage, DATA_SETS.get(name, name), *_method(source), best, augmented]
+    parts = [stage, DATA_SETS.get(name, name), *_method(source), best]
     return " · ".join(part for part in parts if part), config.get("seed")
 
 

@@ -81,8 +81,8 @@ def test_what_went_does_not_fit_even_with_the_fewest_seeds(budget):
 
 
 def test_seeds_go_first_then_figures_then_tables_and_never_the_protocol(known):
-    whole = hours_left(known, PAPER).known
-    found = {part: reduced(PAPER, part * whole, lambda some: hours_left(known, some)) for part in (0.7, 0.4, 0.2)}
+    total = hours_left(known, PAPER).known
+    found = {part: reduced(PAPER, part * total, lambda some: hours_left(known, some)) for part in (0.7, 0.4, 0.2)}
     lost = {part: one.lost for part, one in found.items()}
     assert not lost[0.7] and found[0.7].fewer == (8, found[0.7].parameters.seeds)
     assert "figure2" in lost[0.2] and not any(name.startswith("table") for name in lost[0.4])
@@ -93,15 +93,15 @@ def test_seeds_go_first_then_figures_then_tables_and_never_the_protocol(known):
 
 
 def test_what_fits_is_a_parameter_file(known, tmp_path):
-    whole, out = hours_left(known, PAPER).known, tmp_path / "less.yaml"
-    lines = fit(known, PAPER, Path("params/paper.yaml"), 0.5 * whole, out)
+    total, out = hours_left(known, PAPER).known, tmp_path / "less.yaml"
+    lines = fit(known, PAPER, Path("params/paper.yaml"), 0.5 * total, out)
     written = read_parameters(out)
-    assert written.seeds < 8 and written.profile == f"paper-{0.5 * whole:.6f}".rstrip("0").rstrip(".") + "h"
-    assert hours_left(known, written).known <= 0.5 * whole
+    assert written.seeds < 8 and written.profile == f"paper-{0.5 * total:.6f}".rstrip("0").rstrip(".") + "h"
+    assert hours_left(known, written).known <= 0.5 * total
     assert lines[1].startswith("  seeds: 8 -> ") and "is found four times in five from 0.23 -> " in lines[1]
     assert out.read_text().startswith("# params/paper.yaml, reduced to") and str(out) in lines[0]
     ids, all_ids = ({run["id"] for run in runs_of(some) if run["stage"] == "search"} for some in (written, PAPER))
-    assert ids < all_ids  # it shares its searches with the whole
+    assert ids < all_ids  # it shares its searches with the original
 
 
 def test_detectable_differences_against_a_simulation():
@@ -122,7 +122,7 @@ def test_another_file_is_not_overwritten(known, tmp_path):
     assert out.read_text() == "# mine\n"
 
 
-def test_the_whole_may_fit_and_the_smallest_may_not(known, tmp_path):
+def test_all_of_it_may_fit_and_the_smallest_may_not(known, tmp_path):
     assert fit(known, PAPER, tmp_path / "paper.yaml", 1e9, None)[0].startswith("All of it fits")
     with pytest.raises(DropnasError, match=r"nothing fits into 1 device-hours.*table1 with 3 seeds takes \d"):
         fit(known, PAPER, tmp_path / "paper.yaml", 1, None)

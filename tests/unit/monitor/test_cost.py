@@ -15,7 +15,7 @@ from dropnas.config import Machine, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.costs import authors_days, target_costs, total_cost
 from dropnas.monitor.estimate import Estimate, Hours, read_known
-from dropnas.monitor.speed_probe import extrapolated, measure, through_line
+from dropnas.monitor.speed_probe import measure, through_line
 from dropnas.monitor.timings import FILE, Device, Measured, add_measured, read_measured, trusted
 from dropnas.monitor.work import Shape, declared_shape, work
 from dropnas.pipeline.freeze import plan_content
@@ -167,13 +167,14 @@ def test_the_shape_of_what_is_not_prepared():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**9))
-def test_added_hours_sum_to_the_whole_in_any_order(seed):
+def test_added_hours_sum_to_the_total_in_any_order(seed):
     random, targets = Random(seed), list(PAPER.by_default().targets)
     random.shuffle(targets)
     known = {run["id"]: Estimate(random.choice([None, random.uniform(0, 100)]), "probe") for run in PAPER_RUNS}
     costs = target_costs(PAPER_RUNS, known, targets)
-    whole, added = total_cost(PAPER_RUNS, known), sum((cost.added for cost in costs.values()), Hours())
-    assert added.known == pytest.approx(whole.hours.known) and added.unknown == whole.hours.unknown
+    total = total_cost(PAPER_RUNS, known).hours
+    assert sum(cost.added.known for cost in costs.values()) == pytest.approx(total.known)
+    assert sum(cost.added.unknown for cost in costs.values()) == total.unknown
     assert costs[targets[0]].added == costs[targets[0]].hours
 
 
@@ -181,8 +182,8 @@ def test_what_is_done_is_not_to_go(root):
     first = searches()[0]
     publish(root, first, **took(7200))
     known = estimates(root)
-    whole = total_cost(RUNS, known)
-    assert whole.hours.known - whole.left.known == pytest.approx(2)
+    total = total_cost(RUNS, known)
+    assert total.hours.known - total.left.known == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
@@ -209,14 +210,20 @@ def test_the_authors_speed():
 
 @given(st.floats(0, 1), st.floats(0.001, 1), st.integers(3, 64), st.integers(64, 512))
 def test_a_line_is_extrapolated_exactly(fixed, an_image, size, full):
-    found = extrapolated(2, fixed + 2 * an_image, size, fixed + size * an_image, full)
-    assert found == pytest.approx(fixed + full * an_image)
+    found = through_line(2, [fixed + 2 * an_image], size, [fixed + size * an_image], full)
+    assert found.seconds == pytest.approx(fixed + full * an_image) and found.spread == pytest.approx(0, abs=1e-6)
 
 
 @given(st.floats(0.001, 1), st.floats(0.001, 1), st.integers(2, 64), st.integers(64, 512))
 def test_noise_extrapolates_to_no_less_than_was_seen_and_no_more_than_proportion(shortest, took, size, full):
-    found = extrapolated(2, shortest, size, took, full)
+    found = through_line(2, [shortest], size, [took], full).seconds
     assert took * 0.999 <= found <= took * full / size * 1.001
+
+
+def test_a_line_that_cannot_be_is_no_small_spread():
+    """Four images take ten times as long as two, each time: other work was in the way."""
+    found = through_line(2, [0.1, 0.1, 0.1], 4, [1.0, 1.0, 1.0], 64)
+    assert found.seconds == pytest.approx(16) and found.spread > 0.5
 
 
 @given(st.lists(st.floats(1, 1.01), min_size=3, max_size=20), st.lists(st.floats(2, 2.02), min_size=3, max_size=20))
@@ -248,9 +255,9 @@ def test_the_probe_times_every_kind_of_work(tmp_path):
     known = read_known(tmp_path, HERE)
     wanted = known.work_to_measure(DEFAULT_RUNS)
     assert {work.kind.stage for work, _ in wanted} == {"search", "retrain", "transfer"}
-    told: list[str] = []
-    found = measure(wanted, HERE, told.append, seconds=0.0)
-    assert len(found) == len(wanted) == len(told) - 1
+    lines: list[str] = []
+    found = measure(wanted, HERE, lines.append, seconds=0.0)
+    assert len(found) == len(wanted) == len(lines) - 1
     assert all(entry.epoch_seconds > 0 and entry.images_per_second > 0 for entry in found)
     assert {entry.device.kind for entry in found} == {"cpu"} and all("torch" in entry.versions for entry in found)
     add_measured(tmp_path, found)

@@ -152,7 +152,7 @@ def test_watch_ends_when_all_is_done(root, capsys):
     with lease(begin(root, SEARCHES[1], "epoch 1/4: train_loss 2.1")):
         assert not show(Watch(CONTENT, root), once=True).complete
     shown = capsys.readouterr().out
-    assert "seed 1 · epoch 1/4" in shown and "1 min" in shown and "left" in shown
+    assert "seed 1 · epoch 1/4" in shown and "0:01 h" in shown and "left" in shown
     for run in PLAN.by_default().runs.values():
         if run.stage != "data" and run is not SEARCHES[0]:
             publish_trained(root, run, day=2)
@@ -214,7 +214,7 @@ def test_runs_in_words(root):
     )
     best = "cifar10-original-dropnas-best-of-8"
     assert words(f"imagenet-from-{best}", "transfer") == "transfer · ImageNet · DropNAS · best · seed 0"
-    assert words(f"{best}-augmented-train0", "retrain") == "retrain · CIFAR-10 · DropNAS · best · AutoAugment · seed 0"
+    assert words(f"{best}-augmented-train0", "retrain") == "retrain · CIFAR-10 · DropNAS · AutoAugment · seed 0"
     assert words("cifar10-random-original-seed2-train2", "retrain") == "retrain · CIFAR-10 · random search · seed 2"
     assert words("table5-paper", "table") == "Table 5"
     for run in runs.values():
@@ -273,10 +273,10 @@ def test_a_running_run_leaves_its_last_line_in_its_scratch_folder(tmp_path):
         kept = Store(tmp_path).scratch(data.id) / PROGRESS
         seen.append(kept.read_text() if kept.is_file() else f"gone: {line}\n")
 
-    told: list[str] = []
+    lines: list[str] = []
     given_spec = spec(data, "micro", PLAN.parameters.machine)
-    assert execute([given_spec], tmp_path, lambda line: (told.append(line), look(line))[0]) == 0
-    assert told[0] == f"{data.name}: {seen[0].strip()}"
+    assert execute([given_spec], tmp_path, lambda line: (lines.append(line), look(line))[0]) == 0
+    assert lines[0] == f"{data.name}: {seen[0].strip()}"
     assert not Store(tmp_path).scratch(data.id).exists()
     assert read_manifest(tmp_path / data.folder)["run"]["processes"] == 1
 
