@@ -68,7 +68,7 @@ def plain(snapshot: Snapshot) -> str:
     states = sum(_states(snapshot).values(), Counter())
     counts = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
     last = f"last: {snapshot.last}" if snapshot.last else ""
-    return "; ".join(filter(None, (percent(snapshot.part), counts, _hours(snapshot), last)))
+    return "; ".join(filter(None, (percent(snapshot.part), counts, _hours(snapshot), _end(snapshot), last)))
 
 
 def rendered(snapshot: Snapshot) -> RenderableType:
@@ -77,7 +77,12 @@ def rendered(snapshot: Snapshot) -> RenderableType:
     bar.add_column(ratio=1)
     bar.add_row(ProgressBar(1.0, snapshot.part, finished_style="bar.complete"), percent(snapshot.part))
     facts = Table.grid(padding=(0, 2))
-    for name, text in (("hours", _hours(snapshot)), ("last", snapshot.last), ("next", snapshot.next)):
+    for name, text in (
+        ("hours", _hours(snapshot)),
+        ("end", _end(snapshot)),
+        ("last", snapshot.last),
+        ("next", snapshot.next),
+    ):
         if text:
             facts.add_row(Text(name, style="dim"), Text(text))
     parts: list[RenderableType] = [Text(snapshot.title, style="bold"), bar, facts, Text(), _stages(snapshot)]
@@ -146,15 +151,21 @@ def _failed(snapshot: Snapshot) -> Iterator[Text]:
 
 
 def _hours(snapshot: Snapshot) -> str:
-    """Hours spent and left, and the date on which all will be finished."""
+    """Hours spent and left."""
+    known = f"{number(snapshot.spent)} {snapshot.unit} spent, {number(sum(snapshot.left.values()))} left"
+    if not snapshot.unknown:
+        return known
+    unknown = f"the hours of {snapshot.unknown} trainings are unknown (plan --measure)"
+    return f"{known}; {unknown}" if snapshot.left else unknown
+
+
+def _end(snapshot: Snapshot) -> str:
+    """The date on which all will be finished; empty if it is unknown."""
     if snapshot.complete:
-        return f"{number(snapshot.spent)} {snapshot.unit} spent; all is done"
-    spent, left = number(snapshot.spent), number(sum(snapshot.left.values()))
-    known = f"{spent} {snapshot.unit} spent, {left} left"
-    if snapshot.unknown:
-        unknown = f"the hours of {snapshot.unknown} trainings are unknown (plan --measure)"
-        return f"{known}; {unknown}" if snapshot.left else unknown
+        return "all is done"
     if not snapshot.jobs:
-        return f"{known}; nothing trains now"
+        return "nothing trains now"
+    if snapshot.unknown:
+        return ""
     ready = datetime.fromtimestamp(snapshot.time + snapshot.hours * HOUR)
-    return f"{known}; finished about {ready:%a %F %H:%M} with {snapshot.jobs} at a time"
+    return f"finished about {ready:%a %F %H:%M}, {snapshot.jobs} at a time"
