@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
     runs = described(plan, asked.root)
     known = read_known(asked.root, settings.machine, "" if asked.measure else asked.device)
     if asked.measure:
-        _measure(known, runs, plan, _to_errors if asked.as_json else show)
+        _measure(known, runs, plan, partial(print, file=sys.stderr) if asked.as_json else show)
         known = read_known(asked.root, settings.machine, asked.device)
     shown = runs if asked.everything else _by_default(runs, plan)
     if asked.as_json:
@@ -107,10 +108,6 @@ def targets_text(file: Path, root: Path) -> str:
 
 def _by_default(runs: Runs, plan: Plan) -> Runs:
     return [run for run in runs if set(run["used_by"]) - plan.on_request]
-
-
-def _to_errors(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def _measure(known: Known, runs: Runs, plan: Plan, show: Callable[[str], None]) -> None:

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from typer.testing import CliRunner
 
+from dropnas.cli import app
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor import display
@@ -183,6 +185,11 @@ def test_a_log_gets_a_line_when_something_changes_and_the_end_comes_from_outside
     assert not show(Watch(CONTENT, root), ended=ended).complete
     first, last = capsys.readouterr().out.splitlines()
     assert "; 3 done" in first and "; 4 done" in last
+
+
+def test_the_verb_shows_it_once(root):
+    shown = CliRunner().invoke(app, ["watch", str(FILE), "table1", "--once", "--root", str(root)])
+    assert shown.exit_code == 0 and "search" in shown.output and "plan --measure" in shown.output
 
 
 def test_the_bar_weighs_trainings_by_their_hours(root):
