@@ -158,7 +158,7 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
     if not found:
         return {"trial": "none: only the names of its inputs changed"}
     before = old.record["identity"]["code"]
-    with _old_source(old, root) as source:
+    with old_source(old.record, root) as source:
         told = difference(run.stage, found, Code(source, before), new)
     if told:
         raise DropnasError(f"the new code gives other results: {told}")
@@ -166,16 +166,20 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
 
 
 @contextmanager
-def _old_source(old: Finished, root: Path) -> Iterator[Path]:
-    """The code that made a run: that of a frozen start, or else of the commit in its manifest."""
-    id_ = old.record["id"]
-    for spec in sorted(root.absolute().glob(f"plans/*/specs/{id_}.json")):
+def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
+    """The code that made a run: that of a frozen start, or else of the commit in its manifest.
+
+    Raises:
+        DropnasError: neither is here.
+    """
+    for spec in sorted(root.absolute().glob(f"plans/*/specs/{record['id']}.json")):
         check(spec.parents[1])
         yield spec.parents[1] / "source"
         return
-    commit = old.record.get("git", {})
+    commit = record.get("git", {})
     if not commit.get("commit") or commit.get("dirty"):
-        raise DropnasError("its old code is neither in a frozen start nor in a commit", where=old.folder.name)
+        where = f"{record['name']}-{record['id']}"
+        raise DropnasError("its old code is neither in a frozen start nor in a commit", where=where)
     with tempfile.TemporaryDirectory(prefix="dropnas-code-") as temporary:
         _check_out(commit["commit"], Path(temporary))
         yield Path(temporary)

@@ -11,7 +11,7 @@ import pytest
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor.page_cost import page_cost
+from dropnas.monitor.costs import page_cost
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.publish_results import publish as publish_results
