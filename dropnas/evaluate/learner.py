@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.evaluate.stack import EvaluationNetwork, Forward
 from dropnas.training.at_once import AtOnce
 from dropnas.training.config import Precision
-from dropnas.training.metrics import Row
 from dropnas.training.optimisers import SGD
 from dropnas.training.ranks import SINGLE, Ranks
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnas.data.dataset import FILE, read_dataset
+from dropnas.artifacts.dataset_file import Dataset
+from dropnas.artifacts.run_files import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.monitor.work import COSTLY, Shape, Work, trained_images, work
-from dropnas.runs.store import MANIFEST, read_manifest
 
 HOUR = 3600.0  # seconds
 
@@ -73,19 +73,19 @@ def finished_runs(root: Path) -> list[Finished]:
 
 def _shapes(root: Path) -> Iterator[tuple[str, Shape]]:
     """The prepared data sets by the names of their folders."""
-    for path in root.glob(f"data/*/*/{FILE}"):
+    for path in root.glob(f"data/*/*/{Dataset.FILE}"):
         yield path.parent.name, prepared_shape(path.parent)
 
 
 def prepared_shape(folder: Path) -> Shape:
     """The shape of a prepared data set."""
-    dataset = read_dataset(folder)
+    dataset = Dataset.read(folder)
     return Shape(dataset.train, dataset.test, dataset.height, dataset.width)
 
 
 def finished(folder: Path, root: Path, shapes: Mapping[str, Shape]) -> Finished:
     """A finished training's cost, from its manifest."""
-    run = read_manifest(folder)["run"]
+    run = ManifestFile.read(folder).run
     try:
         shape = shapes.get(run["inputs"][0])
         device = device_of(run["device"], run["device_kind"], run["threads"])

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import yaml
 
-from dropnas.report.config import PeersName, TableName
+from dropnas.report.config import TableName
 
 Quantity = Literal[
     "top1_error", "top5_error", "parameters", "search_days", "multiply_adds", "skip_connects", "improvement"
@@ -131,7 +131,7 @@ def layout(table: TableName) -> Layout:
     return _baselines() if table == "baselines" else layouts()[table]
 
 
-def title(table: TableName | PeersName) -> str:
+def title(table: str) -> str:
     """What a table is called: "Table 4", "Baselines", "Peers of Table 1"."""
     if table == "baselines":
         return "Baselines"

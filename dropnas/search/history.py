@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import ALPHAS, Alphas, entropy
 from dropnas.search.config import DeriveConfig
@@ -11,7 +12,6 @@ from dropnas.search.state import Matrices
 from dropnas.space import derivation
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace
-from dropnas.training.metrics import Row
 
 
 def matrices(architecture: Mapping[str, Tensor]) -> Matrices:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dropnas.artifacts.run_files import MANIFEST, RECEIPT, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256, write_json, write_text
 from dropnas.runs.lease import lease, lease_if_free
 from dropnas.runs.parts import MARK, MARK_TEXT, is_heavy, stage_of
-from dropnas.runs.store import MANIFEST, RECEIPT, Store, read_manifest, receipt_of
+from dropnas.runs.store import Store, receipt_of
 from dropnas.runs.verify import identity_faults
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import Remote
@@ -94,13 +95,13 @@ def _admit(store: Store, staged: Path, entry: Entry) -> None:
 def _check(staged: Path, entry: Entry) -> None:
     if not (staged / MANIFEST).is_file() or sha256(staged / MANIFEST) != entry.manifest:
         raise DropnasError(f"{MANIFEST} on the remote is damaged", remedy=DAMAGED)
-    manifest = read_manifest(staged)
-    faults = identity_faults(Path(entry.folder), manifest["run"])
-    if faults or manifest["run"].get("stage") != stage_of(entry.folder):
+    manifest = ManifestFile.read(staged)
+    faults = identity_faults(Path(entry.folder), manifest.run)
+    if faults or manifest.run.get("stage") != stage_of(entry.folder):
         raise DropnasError("on the remote lies another run under its name", remedy=DAMAGED)
-    if manifest["files"].keys() | {MANIFEST} != entry.files.keys():
+    if manifest.files.keys() | {MANIFEST} != entry.files.keys():
         raise DropnasError("its entry and its manifest name other files", remedy=DAMAGED)
-    for name, checksum in manifest["files"].items():
+    for name, checksum in manifest.files.items():
         _check_file(staged / name, name, checksum, needed=not is_heavy(name))
 
 
@@ -115,7 +116,7 @@ def _check_file(file: Path, name: str, checksum: str, *, needed: bool) -> None:
 def _add(store: Store, staged: Path, folder: Path) -> None:
     """Put the heavy files that have arrived into a run's folder; the mark goes last."""
     store.require_intact(folder)
-    expected = {name: value for name, value in read_manifest(folder)["files"].items() if is_heavy(name)}
+    expected = {name: value for name, value in ManifestFile.read(folder).files.items() if is_heavy(name)}
     for name, checksum in expected.items():
         _check_file(staged / name, name, checksum, needed=True)
     for name in expected:

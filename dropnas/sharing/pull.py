@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropnas.artifacts.run_files import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
-from dropnas.runs.store import MANIFEST, Store, read_manifest
+from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 from dropnas.sharing.arrival import bring, complete
 from dropnas.sharing.entry import Entry
@@ -105,7 +106,7 @@ def _strangers(entries: Mapping[str, Entry], index: Mapping[str, Sequence[str]],
 
 def _inputs(folder: Path) -> dict[str, str]:
     """The sha256 of the manifest of each run that a run read."""
-    read: dict[str, str] = read_manifest(folder)["run"].get("input_manifests", {})
+    read: dict[str, str] = ManifestFile.read(folder).run.get("input_manifests", {})
     return read
 
 

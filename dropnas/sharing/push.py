@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropnas.artifacts.run_files import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
-from dropnas.runs.store import MANIFEST, Store, read_manifest
+from dropnas.runs.store import Store
 from dropnas.runs.verify import identity_faults, input_faults, published
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import open_remote
@@ -82,14 +83,14 @@ def _entry(store: Store, folder: Path, name: str, versions: Mapping[str, str], p
     """What the index shall say of a run; None, and a problem more, if it must not be pushed."""
     try:
         store.require_intact(folder)
-        record = read_manifest(folder)["run"]
+        record = ManifestFile.read(folder).run
         faults = [*identity_faults(folder, record), *input_faults(record, versions)]
     except DropnasError as error:
         faults, record = [str(error)], {}
     if faults:
         problems.append(f"{name}: left out: {faults[0]}")
         return None
-    files = {file: _md5(folder / file) for file in (MANIFEST, *read_manifest(folder)["files"])}
+    files = {file: _md5(folder / file) for file in (MANIFEST, *ManifestFile.read(folder).files)}
     return Entry(name, versions[folder.name], record.get("input_manifests", {}), files)
 
 

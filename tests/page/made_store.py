@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+from dropnas.data.dataset import Dataset
+from dropnas.training.metrics import write_csv, write_json
 from safetensors.numpy import save_file
 
-from dropnas.data.dataset import Dataset
+from dropnas.artifacts.run_files import MANIFEST
 from dropnas.pipeline.plan import Plan
 from dropnas.pipeline.stages import entry
 from dropnas.report.count_texts import count_texts
 from dropnas.report.counts import COUNTS, Counted
 from dropnas.runs.files import sha256
 from dropnas.runs.identity import Run, resolved
-from dropnas.runs.store import MANIFEST, Store
+from dropnas.runs.store import Store
 from dropnas.space.genotype import read_genotype
 from dropnas.space.published import published
 from dropnas.space.spaces import EDGES, ORIGINAL, find_space
-from dropnas.training.metrics import write_csv, write_json
 from dropnas.workspace import Workspace
 
 SECONDS = {"search": 52_000.0, "retrain": 86_000.0, "transfer": 600_000.0}

@@ -5,17 +5,18 @@ own in green, the nodes in blue with a rounded frame, so that both are told apar
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
+from dropnas.artifacts.figure_file import GenotypePanel
+from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.report.figures.cell_layout import FONT_SIZE, Arrow, Layout, Node, lay_out
 from dropnas.report.figures.series import Drawn
 from dropnas.report.figures.sheet import FOOT, INK, LETTERS, sheet
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.names import INPUTS
 
 KINDS = ("normal", "reduce")
@@ -25,16 +26,14 @@ NARROWEST = 4.0  # inches: of a sheet
 GREEN, BLUE = "#d5ecc2", "#cfe2f3"
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, Any]:
+def panels(series: Sequence[Drawn]) -> dict[str, GenotypePanel]:
     """What is drawn, by data set: the genotype and the run that chose it; see `figure.json`."""
-    return {
-        one.panel: {"genotype": read_genotype(one.runs[0].folder).to_json(), "run": one.runs[0].name} for one in series
-    }
+    return {one.panel: GenotypePanel(Genotype.read(one.runs[0].folder), one.runs[0].name) for one in series}
 
 
-def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
+def draw(content: Mapping[str, GenotypePanel], titles: Mapping[str, str]) -> Figure:
     """A column for each data set."""
-    genotypes = [(titles[role], Genotype.from_json(panel["genotype"])) for role, panel in content.items()]
+    genotypes = [(titles[role], panel.genotype) for role, panel in content.items()]
     letters = iter(LETTERS)
     named = [
         [(f"({next(letters)}) {title} {KIND_NAMES[kind]}", _layout(genotype, kind)) for title, genotype in genotypes]
@@ -48,7 +47,7 @@ def draw_genotype(title: str, genotype: Genotype) -> Figure:
     return _draw([[(f"{title}, {KIND_NAMES[kind]}", _layout(genotype, kind))] for kind in KINDS], foot=0)
 
 
-def _layout(genotype: Genotype, kind: str) -> Layout:
+def _layout(genotype: GenotypeFile, kind: str) -> Layout:
     return lay_out(getattr(genotype, kind), getattr(genotype, f"{kind}_concat"))
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from dropnas.analysis.finished_runs import distinct, read_run
+from dropnas.artifacts.figure_file import FigureFile
 from dropnas.report.config import FigureConfig, FigureName
 from dropnas.report.figures import cell_drawings, cluster_plots, correlation_plots, courses, rates
-from dropnas.report.figures.reading import trainings_behind
 from dropnas.report.figures.series import Drawn, drawn, titles
 from dropnas.report.figures.sheet import SUFFIXES, footer, save, style
-from dropnas.training.metrics import write_json
+from dropnas.report.figures.trainings_behind import trainings_behind
 from dropnas.workspace import Workspace
 
 Gather = Callable[[Sequence[Drawn]], dict[str, Any]]
@@ -67,10 +67,10 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
     """
     series = drawn(config, [read_run(folder) for folder in inputs])
     gather, draw, caption = MAKERS[config.figure]
-    content = {**_facts(config, series), "panels": gather(series)}
-    write_json(out / "figure.json", content)
+    content = _content(config, series, gather(series))
+    content.write(out)
     with style():
-        figure = draw(content["panels"], titles(series))
+        figure = draw(content.panels, titles(series))
         footer(figure, foot(content, caption))
         for suffix in SUFFIXES:
             save(figure, out / f"{config.figure}{suffix}")
@@ -78,18 +78,19 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
     return {}
 
 
-def _facts(config: FigureConfig, series: Sequence[Drawn]) -> dict[str, Any]:
-    """Whose numbers they are."""
+def _content(config: FigureConfig, series: Sequence[Drawn], panels: dict[str, Any]) -> FigureFile:
+    """What is drawn, and whose numbers they are."""
     trained = trainings_behind(run for one in series for run in one.runs)
     counts = [_count(one) for one in series]
-    return {
-        "figure": config.figure,
-        "profile": config.profile,
-        "reproduction": config.reproduction,
-        "hardware": list(distinct(run.device for run in trained)),
-        "data": list(distinct(run.data for run in trained)),
-        "n": [min(counts), max(counts)],
-    }
+    return FigureFile(
+        figure=config.figure,
+        profile=config.profile,
+        reproduction=config.reproduction,
+        hardware=distinct(run.device for run in trained),
+        data=distinct(run.data for run in trained),
+        n=(min(counts), max(counts)),
+        panels=panels,
+    )
 
 
 def _count(series: Drawn) -> int:
@@ -97,13 +98,13 @@ def _count(series: Drawn) -> int:
     return len(trainings_behind(series.runs) if series.runs[0].stage == "select" else series.runs)
 
 
-def foot(content: Mapping[str, Any], caption: str) -> list[str]:
+def foot(content: FigureFile, caption: str) -> list[str]:
     """The sentences at the foot: what it is, whose it is, and whether it may be compared with the paper."""
-    low, high = content["n"]
+    low, high = content.n
     facts = (
-        f"Profile: {content['profile']}. n = {low if low == high else f'{low} to {high}'}. "
-        f"Data: {', '.join(content['data']) or 'not recorded'}. "
-        f"Hardware: {', '.join(content['hardware']) or 'not recorded'}."
+        f"Profile: {content.profile}. n = {low if low == high else f'{low} to {high}'}. "
+        f"Data: {', '.join(content.data) or 'not recorded'}. "
+        f"Hardware: {', '.join(content.hardware) or 'not recorded'}."
     )
-    warning = [] if content["reproduction"] else [NO_REPRODUCTION.format(profile=content["profile"])]
+    warning = [] if content.reproduction else [NO_REPRODUCTION.format(profile=content.profile)]
     return [caption, facts, *warning]

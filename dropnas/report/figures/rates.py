@@ -7,13 +7,13 @@ logarithmic axis. The paper's own curve is not drawn: its values are printed now
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropnas.analysis.finished_runs import read_training
 from dropnas.analysis.summary import mean, sample_deviation
+from dropnas.artifacts.figure_file import RatePoint
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
 
@@ -23,18 +23,18 @@ WIDTH, HEIGHT = 9.6, 4.35  # inches; of one panel half as wide
 KINDS = (("best", "best on test", "o-", COLOURS[0], 1.0), ("final", "final epoch", "s--", GREY, 0.8))
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, Any]:
+def panels(series: Sequence[Drawn]) -> dict[str, tuple[RatePoint, ...]]:
     """What is drawn, by data set: errors in percent for each rate and method; see `figure.json`."""
-    return {panel: [_point(one) for one in ones] for panel, ones in by_panel(series).items()}
+    return {panel: tuple(_point(one) for one in ones) for panel, ones in by_panel(series).items()}
 
 
-def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
+def draw(content: Mapping[str, Sequence[RatePoint]], titles: Mapping[str, str]) -> Figure:
     """The data sets side by side; in each the curve, and right of it the three methods."""
     figure = sheet(WIDTH * (1 if len(content) > 1 else 0.55), HEIGHT)
     places = grid(figure, 1, len(content), top=0.7, below=0.6, wspace=0.2)
     for place, letter, (role, points) in zip(places, LETTERS, content.items(), strict=False):
-        swept = [point for point in points if point["rate"] is not None]
-        others = [point for point in points if point["rate"] is None]
+        swept = [point for point in points if point.rate is not None]
+        others = [point for point in points if point.rate is None]
         parts = place.subgridspec(1, 2, width_ratios=(3, 1.25), wspace=0.05)
         curve = figure.add_subplot(parts[0])
         curve.set_title(f"({letter}) {titles[role]}", loc="left", pad=14)
@@ -45,16 +45,16 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     return figure
 
 
-def _point(series: Drawn) -> dict[str, Any]:
+def _point(series: Drawn) -> RatePoint:
     errors = [read_training(run).top1 for run in series.runs]
-    return {
-        "name": series.name,
-        "label": series.label,
-        "rate": _rate(series.name),
-        "best": [error.best for error in errors],
-        "final": [error.final for error in errors],
-        "runs": series.run_names,
-    }
+    return RatePoint(
+        name=series.name,
+        label=series.label,
+        rate=_rate(series.name),
+        best=tuple(error.best for error in errors),
+        final=tuple(error.final for error in errors),
+        runs=series.run_names,
+    )
 
 
 def _rate(name: str) -> float | None:
@@ -65,8 +65,8 @@ def _rate(name: str) -> float | None:
         return None
 
 
-def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
-    rates = [point["rate"] for point in points]
+def _curve(axes: Axes, points: Sequence[RatePoint]) -> None:
+    rates = [point.rate for point in points if point.rate is not None]
     if not points or min(rates) <= 0:
         axes.set_xticks([])
         return
@@ -78,11 +78,11 @@ def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     axes.margins(x=0.07)
 
 
-def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
+def _methods(axes: Axes, points: Sequence[RatePoint]) -> None:
     """A section with no scale: a place for each method, cut off from the curve."""
     _marks(axes, range(len(points)), points, joined=False)
-    axes.set_xticks(range(len(points)), [point["label"] for point in points], fontsize=7, rotation=35, ha="right")
-    _above(axes, range(len(points)), [OF_METHOD.get(point["name"], "") for point in points])
+    axes.set_xticks(range(len(points)), [point.label for point in points], fontsize=7, rotation=35, ha="right")
+    _above(axes, range(len(points)), [OF_METHOD.get(point.name, "") for point in points])
     axes.set_xlim(-0.6, len(points) - 0.4)
     axes.tick_params(axis="y", left=False, labelleft=False)
     axes.spines["left"].set_linestyle((0, (2, 3)))
@@ -103,11 +103,11 @@ def _power(rate: float) -> str:
     return f"{float(digits):g}e{int(exponent)}"
 
 
-def _marks(axes: Axes, places: Sequence[float], points: Sequence[Mapping[str, Any]], joined: bool) -> None:
+def _marks(axes: Axes, places: Sequence[float], points: Sequence[RatePoint], joined: bool) -> None:
     """Mean and deviation of both accuracies; the final epoch's a little to the right."""
     width = (0.02 if joined else 0.08) * (max(places, default=0) - min(places, default=0) or 1)
     for order, (key, label, form, colour, line) in enumerate(KINDS):
-        accuracies = [[100 - error for error in point[key]] for point in points]
+        accuracies = [[100 - error for error in getattr(point, key)] for point in points]
         spread = [sample_deviation(values) if len(values) > 1 else 0.0 for values in accuracies]
         axes.errorbar(
             [place + order * width for place in places],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dropnas.analysis.finished_runs import Run, distinct
 from dropnas.errors import DropnasError
 from dropnas.report.config import FigureConfig
-from dropnas.report.figures.reading import trainings_behind
+from dropnas.report.figures.trainings_behind import trainings_behind
 
 PAPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
@@ -26,9 +26,9 @@ class Drawn:
     runs: tuple[Run, ...]
 
     @property
-    def run_names(self) -> list[str]:
+    def run_names(self) -> tuple[str, ...]:
         """The names of the runs' folders."""
-        return [run.name for run in self.runs]
+        return tuple(run.name for run in self.runs)
 
 
 def drawn(config: FigureConfig, runs: Sequence[Run]) -> list[Drawn]:

@@ -136,8 +136,6 @@ def _waiting(content: Content, figures: list[PageFigure]) -> list[str]:
 def _architectures(table: Table) -> list[Architecture]:
     heads = {row.key: " ".join(row.heads) for row in table.rows}
     return [
-        Architecture(
-            title(table.name), heads[one.row], one.run, edges(one.genotype["normal"]), edges(one.genotype["reduce"])
-        )
+        Architecture(title(table.name), heads[one.row], one.run, edges(one.genotype.normal), edges(one.genotype.reduce))
         for one in table.architectures
     ]

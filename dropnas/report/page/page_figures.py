@@ -6,16 +6,28 @@ figure.json stand below as a table, for readers who cannot see the picture.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dropnas.errors import DropnasError
+from dropnas.artifacts.figure_file import (
+    ClustersFigure,
+    ClustersPanel,
+    CorrelationPanel,
+    CorrelationsFigure,
+    CoursesFigure,
+    FigureFile,
+    GenotypePanel,
+    GenotypesFigure,
+    MethodCourse,
+    RatePoint,
+    RatesFigure,
+)
+from dropnas.artifacts.genotype_file import Edge
 from dropnas.report.page.complete import FIGURE
 from dropnas.report.page.lines import title
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
-from dropnas.runs.files import read_json
 
 SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 5 MB
 CAPTIONS = {
@@ -52,16 +64,12 @@ def page_figures(content: Content, found: Mapping[str, Found]) -> list[PageFigur
 
 
 def _figure(name: str, one: Found) -> PageFigure:
-    data = read_json(one.folder / "figure.json")
-    head, facts = FACTS[name]
-    try:
-        rows = tuple(facts(data["panels"]))
-        low, high = data["n"]
-        foot = f"Profile {data['profile']}; n = {low if low == high else f'{low} to {high}'}; " + "; ".join(
-            (", ".join(data["data"]), ", ".join(data["hardware"]))
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DropnasError(f"lacks what the page shows ({error!r})", where=one.folder / "figure.json") from error
+    kind, head, facts = FACTS[name]
+    data = kind.read(one.folder)
+    rows, (low, high) = tuple(facts(data.panels)), data.n
+    foot = f"Profile {data.profile}; n = {low if low == high else f'{low} to {high}'}; " + "; ".join(
+        (", ".join(data.data), ", ".join(data.hardware))
+    )
     alt = f"{CAPTIONS[name]} Its numbers are in the table below the picture."
     return PageFigure(name, title(name), _source(one, name), CAPTIONS[name], alt, one.run.id, foot, head, rows)
 
@@ -74,45 +82,43 @@ def _source(one: Found, name: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture.read_bytes()).decode()}"
 
 
-def _clusters(panels: dict[str, Any]) -> Facts:
+def _clusters(panels: Mapping[str, ClustersPanel]) -> Facts:
     for panel, shown in panels.items():
-        for cell, one in shown["statistics"].items():
-            means, share = ("silhouette_parameterised_mean", "silhouette_parameterised_std"), one["single_member_share"]
-            yield panel, f"{cell} cell", *(_text(one[name]) for name in means), _text(share), f"{one['n']}"
+        for cell, one in (("first", shown.statistics.first), ("last", shown.statistics.last)):
+            means = one.silhouette_parameterised_mean, one.silhouette_parameterised_std
+            yield panel, f"{cell} cell", *map(_text, means), _text(one.single_member_share), f"{one.n}"
 
 
-def _sweep(panels: dict[str, Any]) -> Facts:
+def _sweep(panels: Mapping[str, Sequence[RatePoint]]) -> Facts:
     for panel, series in panels.items():
         for one in series:
-            best, final = (sum(one[kind]) / len(one[kind]) for kind in ("best", "final"))
-            yield panel, one["label"], f"{best:.2f}", f"{final:.2f}", f"{len(one['best'])}"
+            best, final = (sum(errors) / len(errors) for errors in (one.best, one.final))
+            yield panel, one.label, f"{best:.2f}", f"{final:.2f}", f"{len(one.best)}"
 
 
-def _cells(panels: dict[str, Any]) -> Facts:
+def _cells(panels: Mapping[str, GenotypePanel]) -> Facts:
     for panel, shown in panels.items():
-        for kind in ("normal", "reduce"):
-            yield panel, {"normal": "normal cell", "reduce": "reduction cell"}[kind], edges(shown["genotype"][kind])
+        yield panel, "normal cell", edges(shown.genotype.normal)
+        yield panel, "reduction cell", edges(shown.genotype.reduce)
 
 
-def _correlations(panels: dict[str, Any]) -> Facts:
+def _correlations(panels: Mapping[str, CorrelationPanel]) -> Facts:
     for panel, shown in panels.items():
-        for one in shown["operations"]:
-            yield f"({panel.replace(',', ', ')})", one["operation"], _text(one["p"]), _text(one["accuracy_best"])
-        for kind in ("pearson", "spearman"):
-            one = shown[kind]
-            between = f"95 % interval {_text(one['low'])} to {_text(one['high'])}"
-            yield f"({panel.replace(',', ', ')})", kind.capitalize(), _text(one["value"]), between
+        edge = f"({panel.replace(',', ', ')})"
+        for operation in shown.operations:
+            yield edge, operation.operation, _text(operation.p), _text(operation.accuracy_best)
+        for name, one in (("Pearson", shown.pearson), ("Spearman", shown.spearman)):
+            yield edge, name, _text(one.value), f"95 % interval {_text(one.low)} to {_text(one.high)}"
 
 
-def _courses(panels: dict[str, Any]) -> Facts:
+def _courses(panels: Mapping[str, Sequence[MethodCourse]]) -> Facts:
     for panel, series in panels.items():
         for one in series:
-            first, last = one["entropy_normal"]["mean"][0], one["entropy_normal"]["mean"][-1]
-            skips, changes = one["skips_normal"]["mean"][-1], sum(filter(None, one["changes"]["mean"]))
-            yield panel, one["label"], _text(first), _text(last), _text(skips), _text(changes)
+            entropy, skips, changes = one.entropy_normal.mean, one.skips_normal.mean, one.changes.mean
+            yield panel, one.label, _text(entropy[0]), _text(entropy[-1]), _text(skips[-1]), _text(sum(changes))
 
 
-def edges(cell: list[list[Any]]) -> str:
+def edges(cell: Sequence[Edge]) -> str:
     """A cell in words: for each node what it is made of."""
     nodes = [cell[index : index + 2] for index in range(0, len(cell), 2)]
     return "; ".join(
@@ -126,12 +132,17 @@ def _text(value: float | None) -> str:
 
 
 CLUSTERS = ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Single-member share", "n")
+RATES = ("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n")
 COURSES = ("Data", "Method", "Entropy at start", "Entropy at end", "Skip-connects at end", "Changes")
-FACTS: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Facts]]] = {
-    "figure1": (CLUSTERS, _clusters),
-    "figure2": (("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n"), _sweep),
-    "figure3": (("Data", "Cell", "Edges"), _cells),
-    "figure4": (CLUSTERS, _clusters),
-    "figure5": (("Edge", "Operation", "p", "Stand-alone accuracy (%)"), _correlations),
-    "courses": (COURSES, _courses),
+FACTS: dict[str, tuple[type[FigureFile], tuple[str, ...], Callable[[dict[str, Any]], Facts]]] = {
+    "figure1": (ClustersFigure, CLUSTERS, _clusters),
+    "figure2": (
+        RatesFigure,
+        ("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n"),
+        _sweep,
+    ),
+    "figure3": (GenotypesFigure, ("Data", "Cell", "Edges"), _cells),
+    "figure4": (ClustersFigure, CLUSTERS, _clusters),
+    "figure5": (CorrelationsFigure, ("Edge", "Operation", "p", "Stand-alone accuracy (%)"), _correlations),
+    "courses": (CoursesFigure, COURSES, _courses),
 }

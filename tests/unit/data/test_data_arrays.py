@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dropnas.data.dataset import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dropnas.data import arrays
 from dropnas.data.batches import epoch_order, steps_per_epoch
 from dropnas.data.config import DatasetConfig
-from dropnas.data.dataset import Dataset
 from dropnas.errors import DropnasError
 from tests.unit.data.small_sources import image_files, noise, write_folder
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dropnas.data.dataset import read_dataset
 
 from dropnas.data import cifar, digits, prepare
 from dropnas.data.checksum import source_checksum
 from dropnas.data.config import DatasetConfig
-from dropnas.data.dataset import read_dataset
 from dropnas.data.splits import Labelled
 from dropnas.errors import DropnasError
 from dropnas.workspace import Workspace

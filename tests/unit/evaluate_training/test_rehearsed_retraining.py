@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from dropnas.training.metrics import Row
 from torch import Tensor
 
 from dropnas.data import arrays
@@ -15,7 +16,6 @@ from dropnas.evaluate import retrain
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.space.published import load_genotype
 from dropnas.training.graphs import Recorder
-from dropnas.training.metrics import Row
 from dropnas.training.rehearsal import Rehearsal
 
 CONFIG = RetrainConfig(

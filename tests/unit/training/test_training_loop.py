@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dropnas.training.metrics import Row
 from torch import Tensor, nn
 
 from dropnas.errors import DropnasError
 from dropnas.training import signals
 from dropnas.training.loop import rows_of, train
-from dropnas.training.metrics import Row
 from dropnas.training.seeding import generator, seed_global_generators
 from dropnas.workspace import Workspace
 

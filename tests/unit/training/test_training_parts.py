@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from dropnas.training.metrics import write_csv, write_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from dropnas.training import determinism, precision
 from dropnas.training.initialisation import initialise
-from dropnas.training.metrics import write_csv, write_json
 from dropnas.training.schedule import cosine, linear, warm_up
 from dropnas.training.seeding import derive, generator
 
