@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.artifacts.genotype_file import GenotypeFile
-from dropnas.artifacts.run_files import ReceiptFile
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.training_files import Errors, HeldOut, TrainingResultFile
 from dropnas.errors import DropnasError
 

@@ -64,7 +64,7 @@ class JsonFile:
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise DropnasError(f"malformed JSON ({error})", where=where) from error
+            raise DropnasError(f"cannot be read as JSON ({error})", where=where) from error
         return cls.of_values(values, where)
 
     @classmethod

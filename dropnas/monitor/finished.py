@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.artifacts.dataset_file import Dataset
-from dropnas.artifacts.run_files import MANIFEST, ManifestFile
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.monitor.work import COSTLY, Shape, Work, trained_images, work
 

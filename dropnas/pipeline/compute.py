@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dropnas.artifacts.run_files import MANIFEST
+from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.pipeline.failures import Failures

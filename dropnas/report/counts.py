@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dropnas.artifacts.counts_file import Counted, CountsFile
-from dropnas.artifacts.run_files import ReceiptFile
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
 
 STAGE = "architectures"

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from dropnas.artifacts.run_files import RECEIPT
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 
 ID_DIGITS = 10

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.artifacts.run_files import MANIFEST, RECEIPT, ManifestFile
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import checksums, read_json, sha256, write_json
 from dropnas.runs.lease import holder

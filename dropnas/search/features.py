@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dropnas.analysis.clusters import Gram
-from dropnas.artifacts.run_files import ReceiptFile
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.search_files import AlphasFile
 from dropnas.data import arrays, augment
 from dropnas.errors import DropnasError

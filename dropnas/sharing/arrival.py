@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dropnas.artifacts.run_files import MANIFEST, RECEIPT, ManifestFile
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256, write_json, write_text
 from dropnas.runs.lease import lease, lease_if_free

@@ -6,6 +6,8 @@ the previous one, state 1 that of the previous cell, nodes start at 2, and two c
 number of nodes is not fixed: NASNet-A has five. No torch here.
 """
 
+from dataclasses import dataclass
+
 from dropnas.artifacts.genotype_file import Edge, GenotypeFile
 from dropnas.errors import DropnasError
 from dropnas.space.names import INPUTS, check_operation
@@ -14,6 +16,7 @@ EDGES_PER_NODE = 2
 MOST_NODES = 64  # of a cell; published ones have up to five
 
 
+@dataclass(frozen=True)
 class Genotype(GenotypeFile):
     """The normal and the reduction cell (Section 2.1, the derived architecture); fields as in GenotypeFile.
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.artifacts.genotype_file import GenotypeFile
-from dropnas.artifacts.run_files import MANIFEST, RECEIPT, ManifestFile
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.small_cases import Case, cases

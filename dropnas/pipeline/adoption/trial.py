@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.artifacts.run_files import ReceiptFile
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.small_cases import DATA, Case, describe
 from dropnas.runs.files import checksums, write_json

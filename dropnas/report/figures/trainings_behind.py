@@ -7,7 +7,7 @@ the trainings behind it, which their receipts lead to.
 from collections.abc import Iterable, Iterator
 
 from dropnas.analysis.finished_runs import Run, read_run
-from dropnas.artifacts.run_files import ReceiptFile
+from dropnas.artifacts.receipt_file import ReceiptFile
 
 TRAINED = ("search", "retrain", "transfer", "clusters")
 

@@ -14,7 +14,8 @@ import numpy
 from safetensors import SafetensorError, safe_open
 
 from dropnas.analysis.finished_runs import read_run, read_training
-from dropnas.artifacts.run_files import MANIFEST, RECEIPT, ManifestFile
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.report.page.planned import Planned
 from dropnas.runs.files import read_json, sha256

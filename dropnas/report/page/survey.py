@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from dropnas.artifacts.run_files import MANIFEST, ManifestFile
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.report.page.integrity import first_fault
 from dropnas.report.page.planned import Content, Planned

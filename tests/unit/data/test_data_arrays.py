@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dropnas.data.dataset import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropnas.artifacts.dataset_file import Dataset
 from dropnas.data import arrays
 from dropnas.data.batches import epoch_order, steps_per_epoch
 from dropnas.data.config import DatasetConfig

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from dropnas.training.metrics import Row
 from torch import Tensor
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.data import arrays
 from dropnas.evaluate import retrain
 from dropnas.evaluate.config import RetrainConfig

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dropnas.data.dataset import Dataset
-
+from dropnas.artifacts.dataset_file import Dataset
 from dropnas.pipeline.plan import Plan
 from dropnas.runs.identity import Run, resolved
 from dropnas.runs.store import Store

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropnas.artifacts.run_files import ManifestFile
+from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.pace import PAUSE, hours_to_go, rate

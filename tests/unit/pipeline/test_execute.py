@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from dropnas.artifacts.run_files import ManifestFile
+from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.config import Machine
 from dropnas.data.config import DatasetConfig
 from dropnas.pipeline import execute as module

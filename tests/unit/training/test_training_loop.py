@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dropnas.training.metrics import Row
 from torch import Tensor, nn
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError
 from dropnas.training import signals
 from dropnas.training.loop import rows_of, train
