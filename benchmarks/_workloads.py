@@ -38,7 +38,7 @@ from dropnas.training.seeding import generator
 
 CLASSES = 10
 META = "meta"
-AUTOCASTS = ("dropnas.training.at_once.autocast", "dropnas.search.state.autocast")  # what calls it, by name
+AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # what calls it, by name
 Kernels = Literal["torch", "triton"]
 
 
@@ -102,8 +102,16 @@ def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: s
 class PlainEngine(Engine):
     """The plain supernet in the engine's place: the oracle, edge by edge."""
 
-    def mix(self, images: Tensor, mixing: Tensor, kept: Tensor | None = None, update_statistics: bool = True) -> Tensor:
+    def mix(
+        self,
+        images: Tensor,
+        mixing: Tensor,
+        kept: Tensor | None = None,
+        update_statistics: bool = True,
+        paths: Tensor | None = None,
+    ) -> Tensor:
         """See `Engine`."""
+        assert paths is None  # for DropNAS, which drops operations alone
         masks = torch.ones_like(mixing, dtype=torch.bool) if kept is None else kept
         logits = [
             supernet(batch, _mixtures(weights, mask.tolist()))
@@ -158,15 +166,11 @@ def has_backend(config: SearchConfig, device: str) -> bool:
     return config.kernels in BACKENDS and device.startswith("cuda")
 
 
-def retraining(
-    config: RetrainConfig, images: ImageArrays, tests: ImageArrays, device: str, channels_last: bool = False
-) -> Training:
-    """`dropnas_c10` from scratch; no stage uses the channels last."""
+def retraining(config: RetrainConfig, images: ImageArrays, tests: ImageArrays, device: str) -> Training:
+    """`dropnas_c10` from scratch."""
     from dropnas.evaluate.retrain import Retraining
 
     trainee = Retraining(config, dropnas_c10(), images, tests, device, recorder_for(device))
-    if channels_last:
-        _lay_channels_last(trainee)
 
     def eager() -> None:
         trainee.place.fill_(0)
@@ -176,15 +180,6 @@ def retraining(
         return [float(trainee.learner.training_row()["train_loss"] or 0.0)]
 
     return Training(trainee, eager, learned, trainee.errors)
-
-
-def _lay_channels_last(trainee: Any) -> None:
-    """Momenta must lie as the weights do."""
-    learner = trainee.learner
-    network = learner.network.to(memory_format=torch.channels_last)
-    for momentum, parameter in zip(learner.optimiser.slots["momentum"], learner.parameters, strict=True):
-        momentum.data = torch.zeros_like(parameter, requires_grad=False)
-    learner.forward = lambda images, masks: network(images.contiguous(memory_format=torch.channels_last), masks)
 
 
 def dropnas_c10() -> Genotype:

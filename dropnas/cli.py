@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.machine import caches
 from dropnas.machine.faults import told
@@ -93,16 +94,16 @@ def select(specs: Specs, root: Root = HERE) -> None:
 def transfer(
     specs: Specs,
     root: Root = HERE,
-    processes: Annotated[int, typer.Option(min=1, help="That train together on this host, one for each GPU.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="That train one network on this host, one for each GPU.")] = 1,
 ) -> None:
     """Train genotypes on ImageNet, with --processes on several GPUs."""
     if processes > 1:
         from dropnas.pipeline.execute import read_spec
-        from dropnas.training.launch import together
+        from dropnas.training.distributed_launch import launch
 
-        for path in specs:  # a wrong one is told once, not by each process
+        for path in specs:  # a wrong one is reported once, not by each process
             read_spec(path, "transfer")
-        sys.exit(together(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
+        sys.exit(launch(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
     _train("transfer", specs, root)
 
 
@@ -190,7 +191,7 @@ def data(
 @app.command(rich_help_panel="Questions")
 def inspect(
     genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    network: Annotated[str, typer.Option(help="cifar10, cifar100 or imagenet.")] = "cifar10",
+    network: Annotated[str, typer.Option(help=f"{', '.join(ROLES)}.")] = "cifar10",
     pool_norm: Annotated[bool, typer.Option("--pool-norm/--no-pool-norm", help="Batch norm after pooling.")] = True,
     squeeze_excitation: Annotated[
         bool, typer.Option("--squeeze-excitation/--no-squeeze-excitation", help="ImageNet only.")
@@ -345,7 +346,7 @@ def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
     from dropnas.sharing.push import push as push_runs
 
     done = push_runs(root, wanted(what or (), root), remote, _print)
-    print(f"{done.sent} runs pushed, {done.there} were there, {done.light} hold only their light part here")
+    print(f"{done.sent} runs pushed, {done.present} were there, {done.light} have only their light part here")
     _tell(done.problems)
 
 
@@ -356,12 +357,13 @@ def pull(
     remote: RemoteName = "",
     root: Root = HERE,
 ) -> None:
-    """Bring finished runs from the DVC remote, without weights and images; stages that read these bring them."""
+    """Fetch finished runs from the DVC remote, without weights and images; stages that read these fetch them."""
     from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.pull import pull as pull_runs
 
     done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
-    print(f"{done.brought} runs pulled, {done.completed} completed, {done.here} were here")
+    absent = f", {done.absent} asked for are neither here nor on the remote" if done.absent else ""
+    print(f"{done.new} runs pulled, {done.completed} completed, {done.present} were here{absent}")
     _tell(done.problems)
 
 

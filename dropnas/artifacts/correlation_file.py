@@ -33,7 +33,7 @@ class StandAlone:
 
 
 @dataclass(frozen=True)
-class Correlation:
+class CorrelationFile(JsonFile):
     """The correlation on an edge.
 
     Attributes:
@@ -45,6 +45,8 @@ class Correlation:
         pearson, spearman: the coefficients.
     """
 
+    FILE: ClassVar[str] = "correlation.json"
+
     edge: tuple[int, int]
     search: str
     edge_was_there: bool
@@ -52,10 +54,3 @@ class Correlation:
     operations: tuple[StandAlone, ...]
     pearson: Coefficient
     spearman: Coefficient
-
-
-@dataclass(frozen=True)
-class CorrelationFile(Correlation, JsonFile):
-    """The file of a correlation run."""
-
-    FILE: ClassVar[str] = "correlation.json"

@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import nn
 
 from dropnas.artifacts.counts_file import Counted, CountsFile
+from dropnas.data.config import ROLES
 from dropnas.evaluate.complexity import multiply_adds, parameters, release_millions
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
 from dropnas.evaluate.differences import remark
@@ -22,7 +23,7 @@ from dropnas.space.genotype import Genotype
 from dropnas.space.published import Published, published
 from dropnas.workspace import Workspace
 
-NETWORKS = {"table1": "cifar10", "table2": "cifar100", "table3": "imagenet"}
+NETWORKS = {known.table: name for name, known in ROLES.items()}  # the data set of each table
 EXCITATION = ".excitation."
 
 
@@ -55,7 +56,7 @@ def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
 
 def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
     """A published architecture in the network of a table that quotes it."""
-    network, large = _network(architecture, table, pool_norm), table == "table3"
+    network, large = _network(architecture, table, pool_norm), _large(table)
     own = large and architecture.id.startswith("dropnas")
     excitation = sum(weight.numel() for name, weight in network.named_parameters() if EXCITATION in name)
     left_out = 0 if own else excitation  # each of its weights is used once for an image
@@ -77,8 +78,12 @@ def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
     )
 
 
+def _large(table: str) -> bool:
+    return ROLES[NETWORKS[table]].network == "imagenet"
+
+
 def _network(architecture: Published, table: str, pool_norm: bool) -> Network:
-    return build(paper_shape(NETWORKS[table], pool_norm, table == "table3"), architecture.genotype)
+    return build(paper_shape(NETWORKS[table], pool_norm, _large(table)), architecture.genotype)
 
 
 def _bare(network: nn.Module) -> nn.Module:

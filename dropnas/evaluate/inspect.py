@@ -5,6 +5,7 @@ from typing import Any
 
 from dropnas.artifacts.genotype_file import Edge
 from dropnas.artifacts.training_files import NetworkFile
+from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary, release_millions
 from dropnas.evaluate.config import RetrainConfig, TransferConfig
@@ -12,8 +13,6 @@ from dropnas.evaluate.networks import build
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import SKIP
 from dropnas.space.published import published
-
-CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
 
 
 def describe(
@@ -28,7 +27,7 @@ def describe(
 
     Args:
         genotype: the two cells.
-        network: `cifar10`, `cifar100` or `imagenet`.
+        network: the paper's data set that it is for, a key of ROLES.
         pool_norm: whether batch norm follows pooling.
         squeeze_excitation: whether a squeeze-and-excitation module follows each cell; ImageNet only.
         channels, cells: initial width and depth; None stands for the paper's (36 and 20, or 48 and 14).
@@ -64,17 +63,17 @@ def paper_shape(
     Raises:
         DropnasError: an unknown network, or a size that no network has.
     """
-    if network not in CLASSES:
-        raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(CLASSES)}")
-    large = network == "imagenet"
+    if network not in ROLES:
+        raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
+    large = ROLES[network].network == "imagenet"
     paper_cells = TransferConfig.cells if large else RetrainConfig.cells  # by name, since others are of no account here
     paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32
     return NetworkFile(
-        network="imagenet" if large else "cifar",
+        network=ROLES[network].network,
         cells=paper_cells if cells is None else cells,
         channels=paper_channels if channels is None else channels,
-        classes=CLASSES[network],
+        classes=ROLES[network].classes,
         auxiliary=True,
         pool_norm=pool_norm,
         squeeze_excitation=squeeze_excitation,

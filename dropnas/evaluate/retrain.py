@@ -81,7 +81,8 @@ class Retraining:
         )
         initialise(network, generator(config.seed, "initialisation"))
         height, width = training.images.shape[2:]
-        forward = small_images.fastest(network, height * width, device)
+        usual = config.memory_format == "contiguous"
+        forward = small_images.fastest(network, height * width, device) if usual else None
         self.learner = Learner(network, config, training.classes, device, forward)
         self.drop_path = 0.0
         self.path_scale = torch.ones((), device=device)  # drop-path's factor of the outputs that it keeps
@@ -126,7 +127,7 @@ class Retraining:
         images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
         masks = drop_path_masks(drawn.kept, self.path_scale) if config.drop_path else None
         with learner.computing():
-            outputs = learner.forward(images, masks)
+            outputs = learner.outputs(images, masks)
             loss = with_auxiliary(outputs, labels, config.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         learner.descend()

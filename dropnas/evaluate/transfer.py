@@ -31,10 +31,9 @@ from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
 from dropnas.evaluate.results import archive
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision, schedule
-from dropnas.training.combining import Combiner
+from dropnas.training.distributed import Combiner, Ranks, joined
 from dropnas.training.initialisation import initialise
 from dropnas.training.loop import rows_of, train
-from dropnas.training.ranks import Ranks, joined
 from dropnas.training.seeding import derive, generator
 from dropnas.workspace import Workspace
 
@@ -140,7 +139,7 @@ class Transfer:
             targets = [(share, labels), (1 - share, labels[others])]
         masks = self._masks(len(labels), place)
         with self.learner.computing():
-            outputs = self.learner.network(images, masks)
+            outputs = self.learner.outputs(images, masks)
             loss = torch.zeros((), device=self.device)
             hits = torch.zeros((), device=self.device)
             for weight, wanted in targets:

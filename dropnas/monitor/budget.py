@@ -14,11 +14,9 @@ from dataclasses import dataclass, replace
 from dropnas.config import Parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.totals import Hours, number
-from dropnas.pipeline.plan import ON_REQUEST
+from dropnas.report.config import TARGETS
 
 FEWEST_SEEDS = 3
-FIGURES = ("figure5", "figure2", "figure1", "figure4", "courses", "figure3")  # the dearest beside the tables first
-TABLES = ("table3", "table5", "table6", "table4", "table2")  # the last that is left is Table 1, the paper's main claim
 Price = Callable[[Parameters], Hours]
 
 
@@ -90,15 +88,18 @@ def steps(parameters: Parameters) -> list[Step]:
     if parameters.retrainings > 1:
         more = f"retrainings of each genotype: {parameters.retrainings} -> 1"
         found.append(Step(lambda kept: replace(kept, retrainings=1), more))
-    found += [_target(name) for name in reversed(ON_REQUEST) if name in parameters.tables]
+    least_first = sorted(TARGETS, key=lambda name: TARGETS[name].priority)
+    targets = [name for name in least_first if name in (*parameters.tables, *parameters.figures)]
+    found += [_target(name) for name in targets if TARGETS[name].on_request]
     shared = tuple(rate for rate in parameters.drop_rates if rate in parameters.group_rates)
     if "figure2" in parameters.figures and shared:
         rates = ", ".join(f"{rate:g}" for rate in parameters.drop_rates if rate not in shared)
         loses = f"rates of Figure 2 that Table 5 does not have: {rates}"
         found.append(Step(lambda kept: replace(kept, drop_rates=shared), loses))
-    found += [_target(name) for name in FIGURES if name in parameters.figures]
-    own = [name for name in TABLES if name in parameters.tables]
-    return found + [_target(name) for name in (own if "table1" in parameters.tables else own[:-1])]
+    rest = [name for name in targets if not TARGETS[name].on_request]
+    found += [_target(name) for name in rest if name in parameters.figures]
+    tables = [name for name in rest if name in parameters.tables]
+    return found + [_target(name) for name in tables[:-1]]  # the last is Table 1, the paper's main claim
 
 
 def _target(name: str) -> Step:

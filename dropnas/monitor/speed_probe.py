@@ -43,8 +43,8 @@ from dropnas.search.strategy import make_strategy
 from dropnas.space.published import load_genotype
 from dropnas.space.spaces import find_space
 from dropnas.training import determinism, precision
+from dropnas.training.distributed import SINGLE
 from dropnas.training.graphs import recorder_for
-from dropnas.training.ranks import SINGLE
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 

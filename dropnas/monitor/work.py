@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dropnas.data.config import DATASETS
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.identity import canonical_json, resolved
 from dropnas.search.config import PRESETS
@@ -23,14 +24,6 @@ COSTLESS = {  # settings that do not change how long an epoch takes, or hardly
 }
 GROUP = 4  # operations of a group in the paper's space, for p_d = r^(1/4)
 MANY = 0.5  # a p_d from which on most operations are dropped
-KNOWN_SIZES = {  # images for training and testing, height, width (0 varies); Section 4.1, and docs/decisions.md
-    "cifar10": (50_000, 10_000, 32, 32),
-    "cifar100": (50_000, 10_000, 32, 32),
-    "imagenet": (1_281_167, 50_000, 0, 0),
-    "digits": (1_400, 340, 8, 8),
-    "digit-pairs": (6_000, 2_000, 8, 16),
-    "digits-224": (1_400, 340, 224, 224),
-}
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,8 @@ def trained_images(kind: Kind) -> int | None:
 
 def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
     """The shape of a data set that is not prepared yet, from its configuration; None where nothing is known of it."""
-    if dataset["name"] not in KNOWN_SIZES:
+    known = DATASETS.get(dataset["name"])
+    if known is None:
         return None
-    train, test, height, width = KNOWN_SIZES[dataset["name"]]
-    return Shape(dataset["train_images"] or train, dataset["test_images"] or test, height, width)
+    train, test = dataset["train_images"] or known.train, dataset["test_images"] or known.test
+    return Shape(train, test, known.height, known.width)

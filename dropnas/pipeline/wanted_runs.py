@@ -6,7 +6,7 @@ from pathlib import Path
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.plan import make_plan
-from dropnas.sharing.entry import FOLDER
+from dropnas.sharing.shared_run import FOLDER
 
 
 def wanted(words: Sequence[str], root: Path) -> set[str] | None:

@@ -11,7 +11,6 @@ from enum import StrEnum
 
 from dropnas.analysis.summary import Summary
 from dropnas.artifacts.genotype_file import GenotypeFile
-from dropnas.report.config import PeersName, TableName
 from dropnas.report.printed import Column, Printed
 
 
@@ -107,7 +106,7 @@ class Table:
         architectures: of the rows that show parameters.
     """
 
-    name: TableName | PeersName
+    name: str
     number: int | None
     caption: str
     profile: str

@@ -22,10 +22,12 @@ from dropnas.extension import load
 from dropnas.search.architecture import Alphas, alpha_std
 from dropnas.search.backend_agreement import require_agreement
 from dropnas.search.config import SearchConfig
+from dropnas.search.hooks import returned
 from dropnas.search.memory import fitting
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.state import Matrices, SeedRun
 from dropnas.search.strategy import make_strategy
+from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import find_space
 from dropnas.training import determinism, precision
 from dropnas.training.checkpoint import Checkpoints
@@ -106,15 +108,17 @@ def new_group(
     """The searches as the stage trains them on a device: recorded as graphs and with the backend, on a GPU.
 
     Raises:
-        DropnasError: the backend is missing, or its numbers differ from torch's.
+        DropnasError: the backend cannot run here, or its numbers differ from torch's.
     """
     config, space = configs[0], find_space(configs[0].space)
     recorder = recorder_for(device)
     if recorder and not make_strategy(config, space).records:
         progress(f"strategy {config.strategy!r} cannot be recorded as a CUDA graph, so its steps run one by one")
         recorder = None
-    if config.kernels == "torch" or not device.startswith("cuda"):
+    if config.kernels == "torch":
         return SeedGroup(configs, space, images, device, recorder)
+    if not device.startswith("cuda"):
+        raise DropnasError(f"kernels {config.kernels!r} need a GPU", where=device, remedy="set search.kernels: torch")
     backend, precompile = load(config.code["kernels"])()
     group = SeedGroup(configs, space, images, device, recorder, backend, precompile)
     require_agreement(group.state.engine, images, config)
@@ -142,7 +146,7 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
     (out / "supernet.safetensors").write_bytes(save(weights))
     genotype = group.strategy.derive(search)
     if genotype is not None:
-        genotype.write(out)
+        returned(genotype, Genotype, "derive", search.config.strategy).write(out)
 
 
 def _split(matrices: Matrices) -> tuple[Matrix, Matrix, dict[str, Numbers]]:

@@ -1,10 +1,10 @@
-"""Brings runs from the DVC remote: lightly, so that plan, tables and page have them, and wholly where it is asked for.
+"""Pulls runs from the DVC remote: their light parts, which plan, tables and page need, and on request all of them.
 
-A run that is here already stays as it is. A run is left out where what was made from it, or what it was made from, is
-here from another computation: a table must rest on the very bytes that its inputs had.
+A run that is here stays as it is. A run is left out if the store has one of its inputs, or a run made from it, from
+another computation: a table must rest on the very bytes that its inputs had.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,64 +14,80 @@ from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
-from dropnas.sharing.arrival import bring, complete
-from dropnas.sharing.entry import Entry
-from dropnas.sharing.remote import open_remote
-from dropnas.sharing.run_batches import batches
+from dropnas.sharing.arrival import DAMAGED, Problems, admit, complete, staging
+from dropnas.sharing.remote import Remote, open_remote
+from dropnas.sharing.shared_run import SharedRun, read_run
 
 BATCH = 64  # runs whose files are fetched together
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull did: how many runs it brought and completed, how many were here whole; what it left out and why."""
+    """What a pull did.
 
-    brought: int
+    Attributes:
+        new: runs that were not here.
+        completed: runs that were here without their heavy part.
+        present: runs that were here and had nothing to get.
+        absent: runs asked for that are neither here nor on the remote.
+        problems: what was left out and why, a line each.
+    """
+
+    new: int
     completed: int
-    here: int
+    present: int
+    absent: int
     problems: tuple[str, ...]
 
 
-def pull(
-    root: Path, names: Set[str] | None, remote_name: str, progress: Callable[[str], None], *, heavy: bool = False
-) -> Pulled:
-    """Bring runs that the remote has and this store lacks.
+@dataclass(frozen=True)
+class _Pull:
+    """A pull in progress: from where, to where, where runs arrive, and the version of each run that is meant."""
+
+    remote: Remote
+    store: Store
+    staged: Path
+    versions: Mapping[str, str]
+    progress: Progress
+
+
+def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progress, *, heavy: bool = False) -> Pulled:
+    """Fetch runs that the remote has and this store lacks.
 
     Args:
         root: of the store.
         names: folders of the runs that are meant, relative to the root; None for all that the remote has.
         remote_name: of the DVC remote; empty for the default one.
         progress: called with a line now and then.
-        heavy: bring weights and images, too, also of runs that are here without them.
+        heavy: fetch weights and images, too, also of runs that are here without them.
 
     Raises:
-        DropnasError: the remote cannot be used, or its index is damaged.
+        DropnasError: the remote cannot be used, or holds no run at all.
     """
     remote, store = open_remote(root, remote_name), Store(root)
     index = remote.index()
+    if not index:
+        raise DropnasError("no runs lie on the remote", where=remote.url, remedy="check its URL, or push runs to it")
     meant = [name for name in index if names is None or name in names]
-    here = {name for name in meant if store.is_published(root / name)}
-    problems = {name: "was pushed from two places at once" for name in meant if len(index[name]) > 1}
-    new = {name: index[name][0] for name in meant if name not in here and name not in problems}
-    entries = remote.read(new)
-    problems |= _strangers(entries, index, root)
-    chosen = [entry for name, entry in entries.items() if name not in problems]
-    for batch in _told(chosen, progress, "fetched"):
-        problems |= bring(remote, store, batch, heavy=heavy)
-    lacking = {name: index[name][0] for name in sorted(here) if heavy and is_light(root / name)}
-    for batch in _told(list(remote.read(lacking).values()), progress, "completed"):
-        problems |= complete(remote, store, batch)
-    brought = sum(entry.folder not in problems for entry in chosen)
-    completed = len(lacking.keys() - problems.keys())
+    here = [name for name in meant if store.is_published(root / name)]
+    lacking = [name for name in here if heavy and is_light(root / name)]
+    with staging(store) as staged:
+        now = _Pull(remote, store, staged, {name: index[name][0] for name in meant}, progress)
+        twice = {name: "two computations of it were pushed" for name in meant if len(index[name]) > 1}
+        new, problems = _new(now, [name for name in meant if name not in {*here, *twice}], heavy=heavy)
+        added, more = _completed(now, [name for name in lacking if name not in twice])
+    problems = twice | problems | more
+    absent = 0 if names is None else sum(not store.is_published(root / name) for name in names - index.keys())
     lines = tuple(f"{name}: left out: {why}" for name, why in problems.items())
-    return Pulled(brought, completed, len(here) - len(lacking), lines)
+    return Pulled(new, added, len(here) - len(lacking), absent, lines)
 
 
 def require_heavy(folder: Path, root: Path) -> None:
-    """Bring the heavy part of a run that a stage is about to read, if it is not here.
+    """Fetch the heavy part of a run that a stage is about to read, if it is not here.
 
     Raises:
-        DropnasError: it cannot be brought; says what to type.
+        DropnasError: it cannot be fetched; says what to type.
     """
     if not is_light(folder):
         return
@@ -86,34 +102,67 @@ def require_heavy(folder: Path, root: Path) -> None:
         raise DropnasError(f"only its light part is here: {why}", where=name, remedy=hint)
 
 
-def _strangers(entries: Mapping[str, Entry], index: Mapping[str, Sequence[str]], root: Path) -> dict[str, str]:
-    """Runs of the remote that do not go with those here, and why."""
-    folders = published(root)
-    local = {folder.name: sha256(folder / MANIFEST) for folder in folders}
-    coming = {entry.folder.rpartition("/")[2]: entry.manifest for entry in entries.values()}
-    read_here = {item for folder in folders for item in _inputs(folder).items()}
-    others = {name for name, manifest in read_here if coming.get(name, manifest) != manifest}
+def _new(now: _Pull, names: Sequence[str], *, heavy: bool) -> tuple[int, Problems]:
+    """Fetch runs that are not here: all manifests first, which say what goes together, then files."""
+    now.remote.fetch(now.versions, {name: [MANIFEST] for name in names}, now.staged)
+    runs, problems = _read(now.staged, names, now.versions, f"{MANIFEST}: missing or changed on the remote; {DAMAGED}")
+    problems |= _conflicts(runs, now.store.root)
+    chosen = [run for run in runs if run.folder not in problems]
+    for start in range(0, len(chosen), BATCH):
+        batch = chosen[start : start + BATCH]
+        files = {run.folder: run.files if heavy else run.part(heavy=False) for run in batch}
+        now.remote.fetch(now.versions, files, now.staged)
+        problems |= admit(now.store, now.staged, batch, heavy=heavy)
+        now.progress(f"{start + len(batch)} of {len(chosen)} runs fetched")
+    return sum(run.folder not in problems for run in chosen), problems
+
+
+def _completed(now: _Pull, names: Sequence[str]) -> tuple[int, Problems]:
+    """Fetch the heavy parts of runs that are here without them."""
+    runs, problems = _read(now.store.root, names, now.versions, "the remote has it from another computation")
+    for start in range(0, len(runs), BATCH):
+        batch = runs[start : start + BATCH]
+        now.remote.fetch(now.versions, {run.folder: run.part(heavy=True) for run in batch}, now.staged)
+        problems |= complete(now.store, now.staged, batch)
+        now.progress(f"{start + len(batch)} of {len(runs)} runs completed")
+    return sum(run.folder not in problems for run in runs), problems
+
+
+def _read(
+    root: Path, names: Iterable[str], versions: Mapping[str, str], otherwise: str
+) -> tuple[list[SharedRun], Problems]:
+    """Read the manifests of runs below a root, and say what is wrong where one has not the version of the remote."""
+    runs, problems = [], {}
+    for name in names:
+        manifest = root / name / MANIFEST
+        if not manifest.is_file() or sha256(manifest) != versions[name]:
+            problems[name] = otherwise
+            continue
+        try:
+            runs.append(read_run(root, name))
+        except DropnasError as error:
+            problems[name] = str(error)
+    return runs, problems
+
+
+def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
+    """Runs of the remote that were made from, or into, other computations than those here."""
+    here = published(root)
+    coming = {run.name: run.version for run in runs}
+    versions = {**coming, **{folder.name: sha256(folder / MANIFEST) for folder in here}}
+    read_here = {item for folder in here for item in _inputs(folder).items()}
+    other = {name for name, version in read_here if coming.get(name, version) != version}
     found = {}
-    for name, entry in entries.items():
-        versions = {**coming, **local}
-        wrong = next((one for one, read in entry.inputs.items() if versions.get(one, read) != read), "")
+    for run in runs:
+        wrong = next((name for name, version in run.inputs.items() if versions.get(name, version) != version), "")
         if wrong:
-            found[name] = f"it was made from another {wrong} than the one here"
-        elif name.rpartition("/")[2] in others:
-            found[name] = "a run here was made from another computation of it"
+            found[run.folder] = f"it was made from another {wrong} than the one here"
+        elif run.name in other:
+            found[run.folder] = "a run here was made from another computation of it"
     return found
 
 
 def _inputs(folder: Path) -> dict[str, str]:
-    """The sha256 of the manifest of each run that a run read."""
+    """The version of each run that a run of the store read."""
     read: dict[str, str] = ManifestFile.read(folder).run.get("input_manifests", {})
     return read
-
-
-def _told(entries: Sequence[Entry], progress: Callable[[str], None], what: str) -> Iterator[list[Entry]]:
-    """The runs in batches; tells after each how many are done."""
-    done = 0
-    for batch in batches(entries, BATCH):
-        yield batch
-        done += len(batch)
-        progress(f"{done} of {len(entries)} runs {what}")

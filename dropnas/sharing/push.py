@@ -1,35 +1,39 @@
-"""Sends finished runs to the DVC remote, each an object of its own, also while the workflow goes on.
+"""Pushes finished runs to the DVC remote, also while the workflow is running.
 
-Design choices: only what is complete and verified is sent: a run whose files, identity or inputs are not what its
-manifest says is named and left out, one that was pulled lightly holds only a part and is left out too. What the remote
-has is never replaced: two machines may have computed one run with different rounding, and what was made from the first
-must keep it.
+Design choices: only what is complete and verified is sent. A run whose files, identity or inputs are not what its
+manifest says is reported and left out; so is one whose heavy part is not here. What the remote has is never replaced:
+two machines may have computed one run with different rounding, and what was made from the first must keep it.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
-from dropnas.runs.verify import identity_faults, input_faults, published
-from dropnas.sharing.entry import Entry
+from dropnas.runs.verify import published
 from dropnas.sharing.remote import open_remote
-from dropnas.sharing.run_batches import batches
+from dropnas.sharing.shared_run import SharedRun, read_run
 
 BATCH = 32  # runs that are sent together; a killed push sends no more than these again
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did: how many runs it sent, were there, hold only a part here; and what it left out, with reasons."""
+    """What a push did.
+
+    Attributes:
+        sent: runs that the remote lacked.
+        present: runs that it had.
+        light: runs left out because their heavy part is not here.
+        problems: what else was left out and why, a line each.
+    """
 
     sent: int
-    there: int
+    present: int
     light: int
     problems: tuple[str, ...]
 
@@ -44,57 +48,53 @@ def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callabl
         progress: called with a line now and then.
 
     Raises:
-        DropnasError: the remote cannot be used.
+        DropnasError: the remote cannot be used, or the store has no finished run.
     """
+    local = {folder.relative_to(root).as_posix(): sha256(folder / MANIFEST) for folder in published(root)}
+    if not local:
+        raise DropnasError("no finished run lies here", where=root, remedy="name the store's root with --root")
     remote = open_remote(root, remote_name)
     index = remote.index()
-    folders = {folder.relative_to(root).as_posix(): folder for folder in published(root)}
-    meant = [name for name in folders if names is None or name in names]
-    light = [name for name in meant if name not in index and is_light(folders[name])]
+    if not index:
+        remote.create()
+    meant = [name for name in local if names is None or name in names]
+    light = [name for name in meant if name not in index and is_light(root / name)]
     new = [name for name in meant if name not in index and name not in light]
-    versions = {**_local_versions(folders.values()), **_remote_versions(index)}
-    problems = [line for name in meant if name in index for line in _conflict(folders[name], name, index[name])]
+    versions = {name: pushed[0] for name, pushed in index.items()}
+    problems = [line for name in meant if name in index for line in _conflict(name, local[name], index[name])]
+    expected = {name.rpartition("/")[2]: version for name, version in {**local, **versions}.items()}
     sent = 0
-    for batch in batches(new, BATCH):
-        entries = [one for name in batch if (one := _entry(Store(root), folders[name], name, versions, problems))]
-        remote.send({md5: folders[one.folder] / file for one in entries for file, md5 in one.files.items()}, entries)
-        sent += len(entries)
+    for start in range(0, len(new), BATCH):
+        batch = [run for name in new[start : start + BATCH] if (run := _checked(root, name, expected, problems))]
+        remote.send(root, batch)
+        sent += len(batch)
         progress(f"{sent} of {len(new)} runs sent")
     return Pushed(sent, sum(name in index for name in meant), len(light), tuple(problems))
 
 
-def _remote_versions(index: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The sha256 of the manifest of each run on the remote, by the name of its folder."""
-    return {folder.rpartition("/")[2]: manifests[0] for folder, manifests in index.items()}
-
-
-def _local_versions(folders: Iterable[Path]) -> dict[str, str]:
-    return {folder.name: sha256(folder / MANIFEST) for folder in folders}
-
-
-def _conflict(folder: Path, name: str, manifests: Sequence[str]) -> Iterator[str]:
-    if len(manifests) > 1:
-        yield f"{name}: was pushed from two places at once; remove one of its entries from the remote"
-    elif sha256(folder / MANIFEST) != manifests[0]:
+def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
+    if len(pushed) > 1:
+        yield f"{name}: two computations of it were pushed; remove one of them from the remote"
+    elif version != pushed[0]:
         yield f"{name}: the remote has it from another computation, which stays"
 
 
-def _entry(store: Store, folder: Path, name: str, versions: Mapping[str, str], problems: list[str]) -> Entry | None:
-    """What the index shall say of a run; None, and a problem more, if it must not be pushed."""
+def _checked(root: Path, name: str, versions: Mapping[str, str], problems: list[str]) -> SharedRun | None:
+    """A run that may be pushed; None, and a problem more, if it must not.
+
+    Args:
+        root: of the store.
+        name: the run's folder.
+        versions: of all runs here and on the remote, by the names of their folders.
+        problems: gets what is wrong with the run.
+    """
     try:
-        store.require_intact(folder)
-        record = ManifestFile.read(folder).run
-        faults = [*identity_faults(folder, record), *input_faults(record, versions)]
+        Store(root).require_intact(root / name)
+        run = read_run(root, name)
+        for read, version in run.inputs.items():
+            if versions.get(read, version) != version:
+                raise DropnasError(f"its input {read} is another one now")
+        return run
     except DropnasError as error:
-        faults, record = [str(error)], {}
-    if faults:
-        problems.append(f"{name}: left out: {faults[0]}")
+        problems.append(f"{name}: left out: {error}")
         return None
-    files = {file: _md5(folder / file) for file in (MANIFEST, *ManifestFile.read(folder).files)}
-    return Entry(name, versions[folder.name], record.get("input_manifests", {}), files)
-
-
-def _md5(file: Path) -> str:
-    """What DVC calls a file's object."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

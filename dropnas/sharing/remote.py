@@ -1,173 +1,176 @@
-"""The DVC remote as a place for runs: its objects, and an index of which runs it has.
+"""A DVC remote as a place for runs: plain copies of their folders, and a marker for each copy that is complete.
+
+    URL/runs/files/runs/search/NAME/VERSION/…    the files of a run, as in the store
+    URL/runs/index/runs/search/NAME.VERSION      an empty file, written after them
 
 Design choices:
-- Storage, authentication and transfer are DVC's own (a folder, ssh, S3 and whatever else a DVC remote can be), used
-  through its API in one process: a `dvc` command for each of 700 runs would take many minutes.
-- A run's name is its identity, so the index lies on the remote, one small file a run:
-  `runs/index/<folder>/<sha256 of the manifest>.json`. A fresh clone knows by the plan which names to ask for, and
-  nothing has to be committed to git while a workflow goes on.
-- Objects lie under `runs/files/md5`, apart from DVC's own, so that `dvc gc` removes none of them.
-- An entry is written after all objects that it names, so a killed push leaves nothing that looks complete.
+- DVC opens the remote: URL, options and credentials come from its configuration, by what its own commands
+  use. All else is what fsspec offers on any file system.
+- VERSION is the sha256 of the manifest. Two computations of one run, pushed at the same moment, lie side by side.
+- A marker is empty, so that none can be half-written. Its name says all that a push needs to know, so one listing for
+  each stage finds what the remote has.
+- Nothing lies where DVC keeps its own objects, so `dvc gc` removes none of it.
 """
 
+import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.errors import DropnasError
-from dropnas.sharing.entry import Entry, read_entry
+from dropnas.sharing.shared_run import FOLDER, SharedRun
 
-INDEX = ("runs", "index")
-OBJECTS = ("runs", "files", "md5")
+INDEX, FILES = "runs/index", "runs/files"
+MARKER = re.compile(r"(?P<folder>.+)\.(?P<version>[0-9a-f]{64})")
+EXTRAS = ("s3", "ssh")  # of pyproject.toml, each with DVC's plugin of that name
 DVC_HINT = "make setup, or pip install 'dropnas[workflow]'"
 REMOTE_HINT = "name a remote with `dvc remote add --default NAME URL` (a folder, ssh://… or s3://…)"
 
 
 @dataclass(frozen=True)
 class Remote:
-    """An opened DVC remote: its file system, where runs lie on it, and its store of objects."""
+    """An opened DVC remote.
 
+    Attributes:
+        url: as DVC's configuration has it.
+        files: its file system, with the methods of fsspec.
+        path: where it lies on that file system.
+    """
+
+    url: str
     files: Any
     path: str
-    objects: Any
 
     def index(self) -> dict[str, list[str]]:
-        """For each run on the remote, by its folder, the sha256 of its manifests; more than one is a conflict."""
-        root = self.files.join(self.path, *INDEX)
-        with _told("cannot be listed", root):
-            found = list(self.files.find(root)) if self.files.exists(root) else []
-        runs: dict[str, list[str]] = {}
-        for path in found:
-            folder, _, name = self.files.relpath(path, root).replace("\\", "/").rpartition("/")
-            if name.endswith(".json"):
-                runs.setdefault(folder, []).append(name.removesuffix(".json"))
-        return runs
-
-    def read(self, runs: Mapping[str, str]) -> dict[str, Entry]:
-        """The entries of runs, by folder.
-
-        Args:
-            runs: the sha256 of each run's manifest, by its folder.
+        """The versions of each complete run by its folder; more than one is a conflict.
 
         Raises:
-            DropnasError: an entry is gone or is none.
+            DropnasError: the remote cannot be reached.
         """
-        with tempfile.TemporaryDirectory() as temporary:
-            places = {folder: Path(temporary, f"{at}.json") for at, folder in enumerate(runs)}
-            self._fetch({str(place): self._entry(folder, runs[folder]) for folder, place in places.items()})
-            return {folder: read_entry(place, folder, runs[folder]) for folder, place in places.items()}
+        runs: dict[str, list[str]] = {}
+        with _one_line("cannot be listed", self.url):
+            stages = [f"{top}/{stage}" for top in self._names(INDEX) for stage in self._names(f"{INDEX}/{top}")]
+            found = [f"{stage}/{name}" for stage in stages for name in self._names(f"{INDEX}/{stage}")]
+        for marker in filter(None, map(MARKER.fullmatch, found)):
+            if FOLDER.fullmatch(marker["folder"]):
+                runs.setdefault(marker["folder"], []).append(marker["version"])
+        return runs
 
-    def fetch(self, objects: Mapping[Path, str]) -> None:
-        """Bring objects, by their md5, to where they shall lie. One that the remote lacks is left out.
+    def fetch(self, runs: Mapping[str, str], names: Mapping[str, Iterable[str]], place: Path) -> None:
+        """Copy files of runs to `place/FOLDER/NAME`; one that the remote lacks is left out.
+
+        Args:
+            runs: the version of each run by its folder.
+            names: the files of each run by its folder.
+            place: a local folder.
 
         Raises:
             DropnasError: the remote cannot be read.
         """
-        self._fetch({str(place): self.objects.oid_to_path(md5) for place, md5 in objects.items()})
+        wanted = {place / one / name: self._file(one, runs[one], name) for one in names for name in names[one]}
+        for parent in {target.parent for target in wanted}:
+            parent.mkdir(parents=True, exist_ok=True)
+        sources, targets = list(wanted.values()), [str(target) for target in wanted]
+        with _one_line("cannot be read", self.url):
+            try:
+                self.files.get(sources, targets)
+            except FileNotFoundError:  # all others, one by one
+                for source, target in zip(sources, targets, strict=True):
+                    with suppress(FileNotFoundError):
+                        self.files.get_file(source, target)
 
-    def send(self, objects: Mapping[str, Path], entries: Sequence[Entry]) -> None:
-        """Send files by their md5, then the entries of the runs that they make up.
+    def create(self) -> None:
+        """Make the remote's own folder if it is missing, but none above it: a disk may just not be mounted.
 
-        What is there already under the same md5 is sent again: a push that was killed may have left it cut short.
+        Raises:
+            DropnasError: the folder above is missing, or the remote cannot be reached.
         """
-        from dvc_objects.fs import generic
-        from dvc_objects.fs.local import localfs
+        with _one_line("cannot be made", self.url):
+            if not self.files.isdir(self.path):
+                self.files.mkdir(self.path, create_parents=False)
 
-        errors: list[BaseException] = []
-        with _told("cannot be written", self.path):
-            names, paths = list(objects), [str(path) for path in objects.values()]
-            self.objects.add(
-                paths, localfs, names, check_exists=False, on_error=lambda name, error: errors.append(error)
-            )
-            if errors:
-                raise errors[0]
-            with tempfile.TemporaryDirectory() as temporary:
-                written = {
-                    self._entry(one.folder, one.manifest): Path(temporary, f"{at}.json")
-                    for at, one in enumerate(entries)
-                }
-                for entry, place in zip(entries, written.values(), strict=True):
-                    place.write_text(entry.text(), encoding="utf-8")
-                for parent in {self.files.parent(path) for path in written}:
-                    self.files.makedirs(parent, exist_ok=True)
-                generic.copy(localfs, [str(place) for place in written.values()], self.files, list(written))
+    def send(self, root: Path, runs: Sequence[SharedRun]) -> None:
+        """Copy runs of a store, then mark them as complete. What a killed push left of them is written again.
 
-    def _entry(self, folder: str, manifest: str) -> str:
-        return str(self.files.join(self.path, *INDEX, *folder.split("/"), f"{manifest}.json"))
+        Raises:
+            DropnasError: the remote cannot be written.
+        """
+        files = [(one, name) for one in runs for name in (MANIFEST, *one.files)]
+        with _one_line("cannot be written", self.url), tempfile.NamedTemporaryFile() as empty:
+            self._put({self._file(one.folder, one.version, name): root / one.folder / name for one, name in files})
+            self._put({f"{self.path}/{INDEX}/{one.folder}.{one.version}": Path(empty.name) for one in runs})
 
-    def _fetch(self, places: Mapping[str, str]) -> None:
-        """Bring files of the remote to where they shall lie."""
-        from dvc_objects.fs import generic
-        from dvc_objects.fs.local import localfs
+    def _put(self, copies: Mapping[str, Path]) -> None:
+        for parent in {target.rpartition("/")[0] for target in copies}:
+            self.files.makedirs(parent, exist_ok=True)
+        self.files.put([str(source) for source in copies.values()], list(copies))
 
-        def note(source: str, place: str, error: BaseException) -> None:
-            if not isinstance(error, FileNotFoundError):
-                errors.append(error)
+    def _file(self, folder: str, version: str, name: str) -> str:
+        return f"{self.path}/{FILES}/{folder}/{version}/{name}"
 
-        errors: list[BaseException] = []
-        with _told("cannot be fetched", self.path):
-            generic.copy(self.files, list(places.values()), localfs, list(places), on_error=note)
-            if errors:
-                raise errors[0]
+    def _names(self, folder: str) -> list[str]:
+        """What lies in a folder of the remote; nothing if the folder is missing."""
+        try:
+            found = self.files.ls(f"{self.path}/{folder}", detail=False)
+        except FileNotFoundError:
+            return []
+        return [path.rstrip("/").rpartition("/")[2] for path in found]
 
 
 def open_remote(root: Path, name: str = "") -> Remote:
-    """The remote of the DVC repository that holds the store, or else of that in which the command was typed.
+    """Open the remote of the DVC repository that holds the store, or else of the one around the working directory.
 
     Args:
         root: of the store.
         name: of the remote; empty for the default one.
 
     Raises:
-        DropnasError: DVC or its part for this kind of remote is not installed, or no such remote is set.
+        DropnasError: DVC or its plugin for this kind of remote is not installed, or no such remote is configured.
     """
     try:
-        from dvc.exceptions import DvcException
-        from dvc.fs import get_cloud_fs
-        from dvc_data.hashfile.db import get_odb
+        from dvc.config import Config
+        from dvc.fs import LocalFileSystem, get_cloud_fs
     except ImportError as error:
         raise DropnasError("DVC is not installed", remedy=DVC_HINT) from error
-    config, where = _configuration(root)
-    chosen = name or config["core"].get("remote")
-    if not chosen:
-        raise DropnasError("no DVC remote is set", where=where, remedy=REMOTE_HINT)
-    try:
+    repository = _repository(root)
+    with _one_line("the DVC remote cannot be used", repository, REMOTE_HINT):
+        config = Config(str(repository / ".dvc"))
+        chosen = name or config["core"].get("remote")
+        if not chosen:
+            raise DropnasError("no DVC remote is set", where=repository, remedy=REMOTE_HINT)
         kind, settings, path = get_cloud_fs(config, name=chosen)
-        files = kind(**settings)
-    except DvcException as error:
-        raise DropnasError(
-            f"the DVC remote {chosen!r} cannot be used ({error})", where=where, remedy=REMOTE_HINT
-        ) from error
-    return Remote(
-        files,
-        path,
-        get_odb(  # type: ignore[no-untyped-call]
-            files, files.join(path, *OBJECTS), hash_name="md5", **settings
-        ),
-    )
+        url = config["remote"][chosen.lower()]["url"]
+        if "://" in path and kind is LocalFileSystem:  # what DVC takes an unknown scheme for
+            raise ValueError(f"no such kind of remote: {url}")
+        return Remote(url, kind(**settings), path.rstrip("/"))
 
 
-def _configuration(root: Path) -> tuple[Any, Path]:
-    """The configuration of the nearest DVC repository above the store or, without one, above the working directory."""
-    from dvc.config import Config
-
+def _repository(root: Path) -> Path:
+    """The nearest DVC repository above the store or, without one, above the working directory."""
     for start in (root.resolve(), Path.cwd()):
         for folder in (start, *start.parents):
             if (folder / ".dvc").is_dir():
-                return Config(str(folder / ".dvc")), folder
+                return folder
     raise DropnasError("lies in no DVC repository", where=root.resolve(), remedy="start in the checkout, or `dvc init`")
 
 
 @contextmanager
-def _told(what: str, where: str) -> Iterator[None]:
-    """Turn what storage may raise, each kind in its own way, into one line."""
+def _one_line(what: str, where: object, remedy: str = "check the DVC remote and try again") -> Iterator[None]:
+    """Report in one line what DVC and storage raise, each kind in its own way."""
     try:
         yield
     except DropnasError:
         raise
+    except ImportError as error:
+        plugin = "".join(re.findall(r"dvc-(\w+)", str(error))[:1])
+        package = f"'dropnas[{plugin}]'" if plugin in EXTRAS else f"dvc-{plugin}"
+        raise DropnasError(f"{what} ({error})", where=where, remedy=f"pip install {package}") from error
+    except NotImplementedError as error:
+        raise DropnasError(f"{what}: this kind of remote has no folders", where=where, remedy=REMOTE_HINT) from error
     except Exception as error:
         text = str(error) or type(error).__name__
-        raise DropnasError(f"{what} ({text})", where=where, remedy="check the DVC remote and try again") from error
+        raise DropnasError(f"{what} ({text})", where=where, remedy=remedy) from error

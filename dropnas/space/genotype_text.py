@@ -5,6 +5,7 @@ strings, whole numbers and `range` are understood.
 """
 
 import ast
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -84,3 +85,12 @@ def _text(items: list[Any], field: str) -> str:
     if items == list(range(items[0], items[-1] + 1)):
         return f"range({items[0]}, {items[-1] + 1})"
     return repr(items)
+
+
+def cell_in_words(cell: Sequence[Sequence[Any]]) -> str:
+    """A cell's edges, as JSON has them, for a person: for each node what it is made of."""
+    nodes = [cell[index : index + 2] for index in range(0, len(cell), 2)]
+    return "; ".join(
+        f"node {number}: " + " + ".join(f"{operation} of {predecessor}" for operation, predecessor in node)
+        for number, node in enumerate(nodes, 2)
+    )

@@ -6,6 +6,8 @@ scale, since they are distances between features.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +16,7 @@ from matplotlib.lines import Line2D
 from dropnas.analysis.finished_runs import require_stage
 from dropnas.analysis.summary import mean, sample_deviation
 from dropnas.artifacts.clusters_file import ClustersCell, ClustersFile
-from dropnas.artifacts.figure_file import ClustersPanel, ClusterStatistics, PlaceStatistics
+from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
 from dropnas.report.figures.series import Drawn
 from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
@@ -24,12 +26,12 @@ MARKERS = "os^Dvp"
 WIDTH, ROW = 7.2, 3.55  # inches
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, ClustersPanel]:
+def panels(series: Sequence[Drawn]) -> dict[str, Any]:
     """What is drawn, by data set; see `figure.json`."""
     return {one.panel: _panel(one) for one in series}
 
 
-def draw(content: Mapping[str, ClustersPanel], titles: Mapping[str, str]) -> Figure:
+def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """A row for each data set, its first cell left and its last cell right."""
     figure = sheet(WIDTH, ROW * len(content) + 1.6)
     places = grid(figure, len(content), len(PLACES), top=0.8, below=0.95, hspace=0.55, wspace=0.27)
@@ -37,58 +39,63 @@ def draw(content: Mapping[str, ClustersPanel], titles: Mapping[str, str]) -> Fig
     for row, (role, panel) in enumerate(content.items()):
         for column, place in enumerate(PLACES):
             axes = figure.add_subplot(places[row, column])
-            cell = getattr(panel.cells, place)
-            axes.set_title(f"({next(letters)}) {titles[role]}\n{place} cell ({cell.kind})")
+            cell = panel["cells"][place]
+            axes.set_title(f"({next(letters)}) {titles[role]}\n{place} cell ({cell['kind']})")
             _points(axes, cell)
-            axes.text(
-                0.5, -0.2, _sentence(getattr(panel.statistics, place)), transform=axes.transAxes, ha="center", va="top"
-            )
-    cells = [cell for panel in content.values() for cell in (panel.cells.first, panel.cells.last)]
-    _legend(figure, max(label for cell in cells for label in cell.labels))
+            axes.text(0.5, -0.2, _sentence(panel["statistics"][place]), transform=axes.transAxes, ha="center", va="top")
+    _legend(figure, max(label for panel in content.values() for c in panel["cells"].values() for label in c["labels"]))
     return figure
 
 
-def _panel(series: Drawn) -> ClustersPanel:
+def _panel(series: Drawn) -> dict[str, Any]:
     read = [ClustersFile.read(require_stage(run, "clusters").folder).cells for run in series.runs]
-    over_seeds = PlaceStatistics(*(statistics([getattr(cells, place) for cells in read]) for place in PLACES))
-    return ClustersPanel(series.runs[0].name, read[0], over_seeds, series.run_names)
+    return {
+        "shown": series.runs[0].name,
+        "cells": asdict(read[0]),
+        "statistics": {place: statistics([getattr(cells, place) for cells in read]) for place in PLACES},
+        "runs": series.run_names,
+    }
 
 
-def statistics(cells: Sequence[ClustersCell]) -> ClusterStatistics:
+def statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
     """How far the parameterised operations lie from their group, over the seeds; the deviation is that of a sample."""
     silhouettes = [mean([cell.silhouette[name] for name in cell.parameterised]) for cell in cells]
     alone = [bool(set(cell.single_member) & set(cell.parameterised)) for cell in cells]
-    deviation = sample_deviation(silhouettes) if len(cells) > 1 else None
-    return ClusterStatistics(mean(silhouettes), deviation, sum(alone) / len(cells), len(cells))
+    return {
+        "silhouette_parameterised_mean": mean(silhouettes),
+        "silhouette_parameterised_std": sample_deviation(silhouettes) if len(cells) > 1 else None,
+        "single_member_share": sum(alone) / len(cells),
+        "n": len(cells),
+    }
 
 
-def _points(axes: Axes, cell: ClustersCell) -> None:
+def _points(axes: Axes, cell: Mapping[str, Any]) -> None:
     """The operations, tied to the centre of their cluster."""
-    points, labels = cell.points, cell.labels
+    points, labels = cell["points"], cell["labels"]
     for label in sorted(set(labels)):
         own = [point for point, other in zip(points, labels, strict=True) if other == label]
         centre = [mean([point[axis] for point in own]) for axis in (0, 1)]
         for x, y in own:
             axes.plot([centre[0], x], [centre[1], y], color=GREY, lw=0.5, ls=":", zorder=1)
-    for (x, y), label, name in zip(points, labels, cell.operations, strict=True):
+    for (x, y), label, name in zip(points, labels, cell["operations"], strict=True):
         colour = COLOURS[label % len(COLOURS)]
-        face, edge = (colour, "white") if name in cell.parameterised else ("white", colour)
+        face, edge = (colour, "white") if name in cell["parameterised"] else ("white", colour)
         axes.plot(x, y, MARKERS[label % len(MARKERS)], ms=7.5, mfc=face, mec=edge, mew=1.2, zorder=2)
-    first, second = (f"principal component {k + 1} ({100 * part:.0f} %)" for k, part in enumerate(cell.explained))
+    first, second = (f"principal component {k + 1} ({100 * part:.0f} %)" for k, part in enumerate(cell["explained"]))
     axes.set_xlabel(first)
     axes.set_ylabel(second)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.22)
-    label_points(axes, points, [shorter(name) for name in cell.operations])
+    label_points(axes, points, [shorter(name) for name in cell["operations"]])
 
 
-def _sentence(found: ClusterStatistics) -> str:
-    spread = found.silhouette_parameterised_std
+def _sentence(found: Mapping[str, Any]) -> str:
+    spread = found["silhouette_parameterised_std"]
     deviation = "" if spread is None else f" ± {spread:.2f}"
-    alone = round(found.single_member_share * found.n)
+    alone = round(found["single_member_share"] * found["n"])
     return (
-        f"silhouette of O$_p$: {found.silhouette_parameterised_mean:.2f}{deviation}\n"
-        f"an operation of O$_p$ alone in a cluster: {alone} of {found.n} seeds"
+        f"silhouette of O$_p$: {found['silhouette_parameterised_mean']:.2f}{deviation}\n"
+        f"an operation of O$_p$ alone in a cluster: {alone} of {found['n']} seeds"
     )
 
 
@@ -103,3 +110,18 @@ def _legend(figure: Figure, last: int) -> None:
         for face, label in ((INK, "parameterised (O$_p$)"), ("white", "not (O$_{np}$)"))
     ]
     figure.legend(handles=[*clusters, *groups], loc="upper center", ncols=last + 3, fontsize=7, handletextpad=0.2)
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, shown in content.items():
+        for place, one in shown["statistics"].items():
+            values = ("silhouette_parameterised_mean", "silhouette_parameterised_std", "single_member_share")
+            yield panel, f"{place} cell", *(number(one[name]) for name in values), f"{one['n']}"
+
+
+CLUSTERS = Drawing(
+    panels,
+    draw,
+    ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Single-member share", "n"),
+    _facts,
+)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from dropnas.analysis.course import Course, course
 from dropnas.analysis.finished_runs import Run, require_stage
-from dropnas.artifacts.figure_file import Band, MethodCourse
 from dropnas.artifacts.search_files import HistoryFile
 from dropnas.errors import DropnasError
+from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import short
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
@@ -40,12 +40,12 @@ NUMBERS = (
 )
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, tuple[MethodCourse, ...]]:
+def panels(series: Sequence[Drawn]) -> dict[str, Any]:
     """What is drawn, by data set: for each method what its searches did; see `figure.json`."""
-    return {panel: tuple(_method(one) for one in ones) for panel, ones in by_panel(series).items()}
+    return {panel: [_method(one) for one in ones] for panel, ones in by_panel(series).items()}
 
 
-def draw(content: Mapping[str, Sequence[MethodCourse]], titles: Mapping[str, str]) -> Figure:
+def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """Two rows for each data set: p of each method, then the numbers."""
     most = max(map(len, content.values()))
     figure = sheet(max(WIDTH, PANEL * most), 2 * (ROW + 0.65) * len(content) + 1.2)
@@ -59,16 +59,15 @@ def draw(content: Mapping[str, Sequence[MethodCourse]], titles: Mapping[str, str
         for place, method in zip(upper, methods, strict=True):
             axes = figure.add_subplot(place, sharey=first)
             first = first or axes
-            title = f"({next(letters)}) {titles[role]}\n{method.label}: p, normal cell"
+            title = f"({next(letters)}) {titles[role]}\n{method['label']}: p, normal cell"
             axes.set_title(title, loc="left", fontsize=8)
-            _lines(axes, method.epochs, method.p_normal)
+            _lines(axes, method["epochs"], method["p_normal"])
         for axes, method in zip(figure.axes[-len(methods) :], methods, strict=True):  # now that their scale is known
-            _names(axes, method.epochs[-1], method.p_normal)
+            _names(axes, method["epochs"][-1], method["p_normal"])
         for place, (key, label) in zip(lower, NUMBERS, strict=True):
             axes = figure.add_subplot(place)
             axes.set_title(f"({next(letters)}) {label}", loc="left", fontsize=7)
-            lines = [(method.label, method.epochs, getattr(method, key)) for method in methods]
-            _numbers(axes, lines, whole=not key.startswith("entropy"))
+            _numbers(axes, methods, key)
     handles, labels = figure.axes[-1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=5, handlelength=3.2)
     return figure
@@ -99,8 +98,8 @@ def draw_search(folder_name: str, found: Course) -> Figure:
     for place, (key, label) in zip(lower, numbers, strict=True):
         axes = figure.add_subplot(place)
         axes.set_title(label, loc="left", fontsize=8)
-        lines = [(f"{kind} cell", epochs, _range([getattr(cell, key)])) for kind, cell in kinds]
-        _numbers(axes, lines, whole=key != "entropy")
+        lines = [{"label": f"{kind} cell", "epochs": epochs, key: _range([getattr(cell, key)])} for kind, cell in kinds]
+        _numbers(axes, lines, key)
         axes.legend(fontsize=7, handlelength=3.2)
     return figure
 
@@ -111,37 +110,37 @@ def read_course(run: Run) -> Course:
     return course(history.operations, [(epoch.normal, epoch.reduce) for epoch in history.epochs])
 
 
-def _method(series: Drawn) -> MethodCourse:
+def _method(series: Drawn) -> dict[str, Any]:
     """Mean and range of one method's searches over the epochs."""
     found = [read_course(run) for run in series.runs]
     if len({(len(one.normal.entropy), *one.operations) for one in found}) > 1:
         raise DropnasError("its searches differ in epochs or operations", where=f"courses, {series.label}")
     changes = [np.add(one.normal.changes, one.reduce.changes) for one in found]
-    return MethodCourse(
-        name=series.name,
-        label=series.label,
-        epochs=tuple(range(len(found[0].normal.entropy))),
-        p_normal=_mean_p(found, "normal"),
-        p_reduce=_mean_p(found, "reduce"),
-        entropy_normal=_range([one.normal.entropy for one in found]),
-        entropy_reduce=_range([one.reduce.entropy for one in found]),
-        skips_normal=_range([one.normal.skips for one in found]),
-        skips_reduce=_range([one.reduce.skips for one in found]),
-        changes=_range(changes),
-        runs=series.run_names,
-    )
+    return {
+        "name": series.name,
+        "label": series.label,
+        "epochs": list(range(len(found[0].normal.entropy))),
+        "p_normal": _mean_p(found, "normal"),
+        "p_reduce": _mean_p(found, "reduce"),
+        "entropy_normal": _range([one.normal.entropy for one in found]),
+        "entropy_reduce": _range([one.reduce.entropy for one in found]),
+        "skips_normal": _range([one.normal.skips for one in found]),
+        "skips_reduce": _range([one.reduce.skips for one in found]),
+        "changes": _range(changes),
+        "runs": series.run_names,
+    }
 
 
-def _mean_p(courses: Sequence[Course], kind: str) -> dict[str, tuple[float, ...]]:
+def _mean_p(courses: Sequence[Course], kind: str) -> dict[str, list[float]]:
     """p of each operation, mean over edges and searches, by epoch."""
     mean = np.mean([getattr(one, kind).mean_p for one in courses], axis=0)
-    return dict(zip(courses[0].operations, map(tuple, mean.T.tolist()), strict=True))
+    return dict(zip(courses[0].operations, mean.T.tolist(), strict=True))
 
 
-def _range(values: Sequence[Sequence[float] | NDArray[Any]]) -> Band:
+def _range(values: Sequence[Sequence[float] | NDArray[Any]]) -> dict[str, list[float]]:
     """Mean, lowest and highest of several searches (searches, epochs), by epoch."""
     table = np.array(values, dtype=np.float64)
-    return Band(*(tuple(take(table, axis=0).tolist()) for take in (np.mean, np.min, np.max)))
+    return {name: take(table, axis=0).tolist() for name, take in (("mean", np.mean), ("low", np.min), ("high", np.max))}
 
 
 def _lines(axes: Axes, epochs: Sequence[int], p: Mapping[str, Sequence[float]]) -> None:
@@ -182,14 +181,14 @@ def apart(axes: Axes, ends: Sequence[float]) -> list[float]:
     return [float(height) for height in placed[order.argsort()]]
 
 
-def _numbers(axes: Axes, lines: Sequence[tuple[str, Sequence[int], Band]], *, whole: bool) -> None:
-    """A line for each label over its epochs, and the range of its searches."""
-    for index, (label, epochs, values) in enumerate(lines):
-        colour = COLOURS[index % len(COLOURS)]
-        axes.fill_between(epochs, values.low, values.high, color=colour, alpha=0.15, lw=0)
-        axes.plot(epochs, values.mean, color=colour, ls=LINES[index % len(LINES)], label=label)
-    _frame(axes, lines[0][1])
-    if whole:
+def _numbers(axes: Axes, methods: Sequence[Mapping[str, Any]], key: str) -> None:
+    """A line for each method, and the range of its searches."""
+    for index, method in enumerate(methods):
+        values, colour = method[key], COLOURS[index % len(COLOURS)]
+        axes.fill_between(method["epochs"], values["low"], values["high"], color=colour, alpha=0.15, lw=0)
+        axes.plot(method["epochs"], values["mean"], color=colour, ls=LINES[index % len(LINES)], label=method["label"])
+    _frame(axes, methods[0]["epochs"])
+    if not key.startswith("entropy"):
         _whole(axes)
 
 
@@ -203,3 +202,15 @@ def _whole(axes: Axes) -> None:
     """Ticks at whole numbers only: what is counted has no others."""
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
     axes.set_ylim(bottom=0)
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, methods in content.items():
+        for one in methods:
+            first, last = one["entropy_normal"]["mean"][0], one["entropy_normal"]["mean"][-1]
+            skips, changes = one["skips_normal"]["mean"][-1], sum(filter(None, one["changes"]["mean"]))
+            yield panel, one["label"], *map(number, (first, last, skips, changes))
+
+
+HEAD = ("Data", "Method", "Entropy at start", "Entropy at end", "Skip-connects at end", "Changes")
+COURSES = Drawing(panels, draw, HEAD, _facts)

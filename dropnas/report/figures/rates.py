@@ -1,40 +1,41 @@
-"""Figure 2: accuracy against the drop path rate r, and beside it the p_d of one-level DARTS, ProxylessNAS and SNAS.
+"""Figure 2: accuracy against the drop path rate r, and beside it at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
 Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; that of
-the final epoch is drawn fainter. The three methods have a section of their own, since p_d = 0 has no place on a
+the final epoch is drawn fainter. These three have a section of their own, since p_d = 0 has no place on a
 logarithmic axis. The paper's own curve is not drawn: its values are printed nowhere.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropnas.analysis.finished_runs import read_training
 from dropnas.analysis.summary import mean, sample_deviation
-from dropnas.artifacts.figure_file import RatePoint
+from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
 
-OF_METHOD = {"one-level-darts": "0", "proxylessnas": "0.75", "snas": "0.875"}  # p_d, Section 2.3
+OF_PRESET = {"one-level-darts": "0", "drop-rate-0.75": "0.75", "drop-rate-0.875": "0.875"}  # p_d, Section 2.3
 GROUP = 4  # |O_p| = |O_np|: p_d = r^(1/4)
 WIDTH, HEIGHT = 9.6, 4.35  # inches; of one panel half as wide
 KINDS = (("best", "best on test", "o-", COLOURS[0], 1.0), ("final", "final epoch", "s--", GREY, 0.8))
 
 
-def panels(series: Sequence[Drawn]) -> dict[str, tuple[RatePoint, ...]]:
+def panels(series: Sequence[Drawn]) -> dict[str, Any]:
     """What is drawn, by data set: errors in percent for each rate and method; see `figure.json`."""
-    return {panel: tuple(_point(one) for one in ones) for panel, ones in by_panel(series).items()}
+    return {panel: [_point(one) for one in ones] for panel, ones in by_panel(series).items()}
 
 
-def draw(content: Mapping[str, Sequence[RatePoint]], titles: Mapping[str, str]) -> Figure:
-    """The data sets side by side; in each the curve, and right of it the three methods."""
+def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
+    """The data sets side by side; in each the curve, and right of it the three p_d of other methods."""
     figure = sheet(WIDTH * (1 if len(content) > 1 else 0.55), HEIGHT)
     places = grid(figure, 1, len(content), top=0.7, below=0.6, wspace=0.2)
     for place, letter, (role, points) in zip(places, LETTERS, content.items(), strict=False):
-        swept = [point for point in points if point.rate is not None]
-        others = [point for point in points if point.rate is None]
+        swept = [point for point in points if point["rate"] is not None]
+        others = [point for point in points if point["rate"] is None]
         parts = place.subgridspec(1, 2, width_ratios=(3, 1.25), wspace=0.05)
         curve = figure.add_subplot(parts[0])
         curve.set_title(f"({letter}) {titles[role]}", loc="left", pad=14)
@@ -45,16 +46,16 @@ def draw(content: Mapping[str, Sequence[RatePoint]], titles: Mapping[str, str]) 
     return figure
 
 
-def _point(series: Drawn) -> RatePoint:
+def _point(series: Drawn) -> dict[str, Any]:
     errors = [read_training(run).top1 for run in series.runs]
-    return RatePoint(
-        name=series.name,
-        label=series.label,
-        rate=_rate(series.name),
-        best=tuple(error.best for error in errors),
-        final=tuple(error.final for error in errors),
-        runs=series.run_names,
-    )
+    return {
+        "name": series.name,
+        "label": series.label,
+        "rate": _rate(series.name),
+        "best": [error.best for error in errors],
+        "final": [error.final for error in errors],
+        "runs": series.run_names,
+    }
 
 
 def _rate(name: str) -> float | None:
@@ -65,8 +66,8 @@ def _rate(name: str) -> float | None:
         return None
 
 
-def _curve(axes: Axes, points: Sequence[RatePoint]) -> None:
-    rates = [point.rate for point in points if point.rate is not None]
+def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
+    rates = [point["rate"] for point in points]
     if not points or min(rates) <= 0:
         axes.set_xticks([])
         return
@@ -78,11 +79,11 @@ def _curve(axes: Axes, points: Sequence[RatePoint]) -> None:
     axes.margins(x=0.07)
 
 
-def _methods(axes: Axes, points: Sequence[RatePoint]) -> None:
+def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     """A section with no scale: a place for each method, cut off from the curve."""
     _marks(axes, range(len(points)), points, joined=False)
-    axes.set_xticks(range(len(points)), [point.label for point in points], fontsize=7, rotation=35, ha="right")
-    _above(axes, range(len(points)), [OF_METHOD.get(point.name, "") for point in points])
+    axes.set_xticks(range(len(points)), [point["label"] for point in points], fontsize=7, rotation=35, ha="right")
+    _above(axes, range(len(points)), [OF_PRESET.get(point["name"], "") for point in points])
     axes.set_xlim(-0.6, len(points) - 0.4)
     axes.tick_params(axis="y", left=False, labelleft=False)
     axes.spines["left"].set_linestyle((0, (2, 3)))
@@ -103,11 +104,11 @@ def _power(rate: float) -> str:
     return f"{float(digits):g}e{int(exponent)}"
 
 
-def _marks(axes: Axes, places: Sequence[float], points: Sequence[RatePoint], joined: bool) -> None:
+def _marks(axes: Axes, places: Sequence[float], points: Sequence[Mapping[str, Any]], joined: bool) -> None:
     """Mean and deviation of both accuracies; the final epoch's a little to the right."""
     width = (0.02 if joined else 0.08) * (max(places, default=0) - min(places, default=0) or 1)
     for order, (key, label, form, colour, line) in enumerate(KINDS):
-        accuracies = [[100 - error for error in getattr(point, key)] for point in points]
+        accuracies = [[100 - error for error in point[key]] for point in points]
         spread = [sample_deviation(values) if len(values) > 1 else 0.0 for values in accuracies]
         axes.errorbar(
             [place + order * width for place in places],
@@ -122,3 +123,13 @@ def _marks(axes: Axes, places: Sequence[float], points: Sequence[RatePoint], joi
             zorder=3 - order,
             label=label,
         )
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, points in content.items():
+        for one in points:
+            yield panel, one["label"], f"{mean(one['best']):.2f}", f"{mean(one['final']):.2f}", f"{len(one['best'])}"
+
+
+HEAD = ("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n")
+RATES = Drawing(panels, draw, HEAD, _facts)

@@ -6,40 +6,16 @@ figure.json stand below as a table, for readers who cannot see the picture.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from dropnas.artifacts.figure_file import (
-    ClustersFigure,
-    ClustersPanel,
-    CorrelationPanel,
-    CorrelationsFigure,
-    CoursesFigure,
-    FigureFile,
-    GenotypePanel,
-    GenotypesFigure,
-    MethodCourse,
-    RatePoint,
-    RatesFigure,
-)
-from dropnas.artifacts.genotype_file import Edge
+from dropnas.artifacts.figure_file import FigureFile
 from dropnas.report.page.complete import FIGURE
-from dropnas.report.page.lines import title
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
+from dropnas.report.printed import title
 
 SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 5 MB
-CAPTIONS = {
-    "figure1": "Feature clusters of the operations on edge (0, 2) after a search by one-level DARTS (Figure 1).",
-    "figure2": "Test accuracy of the found architectures against the drop path rate (Figure 2).",
-    "figure3": "The best cells that DropNAS found (Figure 3).",
-    "figure4": "Feature clusters of the operations on edge (0, 2) after a search by DropNAS (Figure 4).",
-    "figure5": "Stand-alone accuracy of the operations on an edge against their architecture parameters (Figure 5).",
-    "courses": "What the architecture parameters do during the searches: entropy, skip-connects kept, changes of the "
-    "genotype (beyond the paper).",
-}
-Facts = Iterator[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -64,14 +40,14 @@ def page_figures(content: Content, found: Mapping[str, Found]) -> list[PageFigur
 
 
 def _figure(name: str, one: Found) -> PageFigure:
-    kind, head, facts = FACTS[name]
-    data = kind.read(one.folder)
-    rows, (low, high) = tuple(facts(data.panels)), data.n
+    data = FigureFile.read(one.folder)
+    (low, high), facts = data.n, data.facts
     foot = f"Profile {data.profile}; n = {low if low == high else f'{low} to {high}'}; " + "; ".join(
         (", ".join(data.data), ", ".join(data.hardware))
     )
-    alt = f"{CAPTIONS[name]} Its numbers are in the table below the picture."
-    return PageFigure(name, title(name), _source(one, name), CAPTIONS[name], alt, one.run.id, foot, head, rows)
+    alt = f"{data.caption} Its numbers are in the table below the picture."
+    picture = _source(one, name)
+    return PageFigure(name, title(name), picture, data.caption, alt, one.run.id, foot, facts.head, facts.rows)
 
 
 def _source(one: Found, name: str) -> str:
@@ -80,69 +56,3 @@ def _source(one: Found, name: str) -> str:
         picture = picture.with_suffix(".png")
     kind = {".svg": "svg+xml", ".png": "png"}[picture.suffix]
     return f"data:image/{kind};base64,{base64.b64encode(picture.read_bytes()).decode()}"
-
-
-def _clusters(panels: Mapping[str, ClustersPanel]) -> Facts:
-    for panel, shown in panels.items():
-        for cell, one in (("first", shown.statistics.first), ("last", shown.statistics.last)):
-            means = one.silhouette_parameterised_mean, one.silhouette_parameterised_std
-            yield panel, f"{cell} cell", *map(_text, means), _text(one.single_member_share), f"{one.n}"
-
-
-def _sweep(panels: Mapping[str, Sequence[RatePoint]]) -> Facts:
-    for panel, series in panels.items():
-        for one in series:
-            best, final = (sum(errors) / len(errors) for errors in (one.best, one.final))
-            yield panel, one.label, f"{best:.2f}", f"{final:.2f}", f"{len(one.best)}"
-
-
-def _cells(panels: Mapping[str, GenotypePanel]) -> Facts:
-    for panel, shown in panels.items():
-        yield panel, "normal cell", edges(shown.genotype.normal)
-        yield panel, "reduction cell", edges(shown.genotype.reduce)
-
-
-def _correlations(panels: Mapping[str, CorrelationPanel]) -> Facts:
-    for panel, shown in panels.items():
-        edge = f"({panel.replace(',', ', ')})"
-        for operation in shown.operations:
-            yield edge, operation.operation, _text(operation.p), _text(operation.accuracy_best)
-        for name, one in (("Pearson", shown.pearson), ("Spearman", shown.spearman)):
-            yield edge, name, _text(one.value), f"95 % interval {_text(one.low)} to {_text(one.high)}"
-
-
-def _courses(panels: Mapping[str, Sequence[MethodCourse]]) -> Facts:
-    for panel, series in panels.items():
-        for one in series:
-            entropy, skips, changes = one.entropy_normal.mean, one.skips_normal.mean, one.changes.mean
-            yield panel, one.label, _text(entropy[0]), _text(entropy[-1]), _text(skips[-1]), _text(sum(changes))
-
-
-def edges(cell: Sequence[Edge]) -> str:
-    """A cell in words: for each node what it is made of."""
-    nodes = [cell[index : index + 2] for index in range(0, len(cell), 2)]
-    return "; ".join(
-        f"node {number}: " + " + ".join(f"{operation} of {predecessor}" for operation, predecessor in node)
-        for number, node in enumerate(nodes, 2)
-    )
-
-
-def _text(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3g}"
-
-
-CLUSTERS = ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Single-member share", "n")
-RATES = ("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n")
-COURSES = ("Data", "Method", "Entropy at start", "Entropy at end", "Skip-connects at end", "Changes")
-FACTS: dict[str, tuple[type[FigureFile], tuple[str, ...], Callable[[dict[str, Any]], Facts]]] = {
-    "figure1": (ClustersFigure, CLUSTERS, _clusters),
-    "figure2": (
-        RatesFigure,
-        ("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n"),
-        _sweep,
-    ),
-    "figure3": (GenotypesFigure, ("Data", "Cell", "Edges"), _cells),
-    "figure4": (ClustersFigure, CLUSTERS, _clusters),
-    "figure5": (CorrelationsFigure, ("Edge", "Operation", "p", "Stand-alone accuracy (%)"), _correlations),
-    "courses": (CoursesFigure, COURSES, _courses),
-}

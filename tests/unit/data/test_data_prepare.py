@@ -112,7 +112,7 @@ def test_location_of_the_workspace_comes_first(tmp_path: Path) -> None:
 def test_labels_outside_the_classes_are_refused(make: Make, monkeypatch: pytest.MonkeyPatch, label: int) -> None:
     arrays = digits.digits()
     arrays.test.labels[7] = label
-    monkeypatch.setattr(digits, "digits", lambda: arrays)
+    monkeypatch.setattr(digits, "digits", lambda *_: arrays)
     with pytest.raises(DropnasError, match=rf"digits: test: label {label} of image 7 is outside 0\.\.9"):
         make(DatasetConfig("digits", "bundled"))
 
@@ -176,6 +176,6 @@ def test_local_archive_of_cifar(make: Make, tmp_path: Path, monkeypatch: pytest.
     config = DatasetConfig("cifar100", "torchvision", train_images=3, path=str(path.parent))
     with pytest.raises(DropnasError, match="the archive is incomplete or another one"):
         make(config)
-    monkeypatch.setitem(cifar.ARCHIVES, "cifar100", replace(cifar.ARCHIVES["cifar100"], md5=md5))
+    monkeypatch.setattr(cifar, "CIFAR100", replace(cifar.CIFAR100, md5=md5))
     with pytest.raises(DropnasError, match=r"cifar100: test: label 100 of image 1 is outside 0\.\.99"):
         make(config)

@@ -24,8 +24,8 @@ from dropnas.evaluate.config import TransferConfig
 from dropnas.evaluate.learner import with_auxiliary
 from dropnas.space.genotype import Genotype
 from dropnas.training import signals
+from dropnas.training.distributed import SINGLE
 from dropnas.training.loop import train
-from dropnas.training.ranks import SINGLE
 from dropnas.workspace import Workspace
 
 FORK = multiprocessing.get_context("fork")

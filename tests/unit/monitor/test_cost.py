@@ -105,7 +105,10 @@ def test_strategies_that_compute_differently_are_different_kinds():
 
     few = {kind("dropnas"), kind("no-grouping"), kind("no-alpha-adjust"), kind("dropnas", rate_parameterised=1e-3)}
     assert len(few) == 1
-    others = [kind(name) for name in ("one-level-darts", "snas", "darts-first-order", "darts-second-order", "my:OWN")]
+    others = [
+        kind(name)
+        for name in ("one-level-darts", "drop-rate-0.875", "darts-first-order", "darts-second-order", "my:OWN")
+    ]
     assert len({*few, *others}) == 6
 
 

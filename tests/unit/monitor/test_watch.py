@@ -98,8 +98,8 @@ def test_a_stopped_run_and_a_failed_one_are_told_apart(root):
         ("error: search a: no such file\nruns/search/a-1: published\n", ""),
         ("error: search b: no such file\n", ""),
         (
-            "error: search a failed by a mistake in the program:\nTraceback\nb: fine\n",
-            "failed by a mistake in the program:",
+            "Traceback\nKeyError: 1\nerror: search a: a mistake in the program: KeyError: 1\nb: fine\n",
+            "a mistake in the program: KeyError: 1",
         ),
         (
             "a: epoch 1/2: fine\nerror: plans/1: was changed after it was frozen\n",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dropnas.report.config import FigureConfig, FigureName, Series
+from dropnas.report.config import TARGETS, FigureConfig, Series
 from dropnas.report.figures.figure_stage import run
 from dropnas.space.published import published
 from dropnas.space.spaces import EDGES, ORIGINAL
@@ -117,15 +117,15 @@ class Store:
         return folder
 
 
-def make_cases(root: Path) -> dict[FigureName, Case]:
+def make_cases(root: Path) -> dict[str, Case]:
     """All figures; two seeds, both data sets, the paper's names."""
     store = Store(root)
-    figures: dict[FigureName, list[tuple[str, str, list[Path]]]] = {
+    figures: dict[str, list[tuple[str, str, list[Path]]]] = {
         "figure1": [(r, "darts", [store.clusters(r, "darts", s, alone=s == 0) for s in (0, 1)]) for r in ROLES],
         "figure2": [
             (r, name, [store.training(r, name, s) for s in (0, 1)])
             for r in ROLES
-            for name in ("1e-06", "3e-05", "0.001", "one-level-darts", "proxylessnas", "snas")
+            for name in ("1e-06", "3e-05", "0.001", "one-level-darts", "drop-rate-0.75", "drop-rate-0.875")
         ],
         "figure3": [(r, "", [store.select(r, f"dropnas_c{r[5:]}")]) for r in ROLES],
         "figure4": [(r, "dropnas", [store.clusters(r, "dropnas", s, alone=False) for s in (0, 1)]) for r in ROLES],
@@ -139,10 +139,12 @@ def make_cases(root: Path) -> dict[FigureName, Case]:
     return {name: _case(name, series) for name, series in figures.items()}
 
 
-def _case(name: FigureName, series: list[tuple[str, str, list[Path]]]) -> Case:
+def _case(name: str, series: list[tuple[str, str, list[Path]]]) -> Case:
     inputs = [folder for _, _, folders in series for folder in folders]
     made = tuple(
         Series(panel, name, f"the {name}", tuple(inputs.index(folder) for folder in folders))
         for panel, name, folders in series
     )
-    return Case(FigureConfig(name, "paper", name != "figure5", made), inputs)
+    target = TARGETS[name]
+    config = FigureConfig(name, "paper", name != "figure5", made, drawing=target.drawing, caption=target.caption)
+    return Case(config, inputs)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dropnas.artifacts.figure_file import FigureFile
 from dropnas.errors import DropnasError
+from dropnas.report.config import names
 from dropnas.report.figures import courses, labels
 from dropnas.report.figures.cell_layout import lay_out
 from dropnas.report.figures.figure_stage import foot
@@ -26,7 +27,7 @@ from tests.unit.report.made_figures import EPOCHS, NAMES, Case, Store, make_case
 
 SUFFIXES = (".svg", ".png", ".pdf")
 FIRST_BYTES = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
-FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure5", "courses")
+FIGURES = names("figure")
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +138,11 @@ def test_a_single_seed_has_no_deviation(cases: dict[str, Case], tmp_path: Path) 
 
 def test_the_foot_tells_profile_n_data_hardware_and_that_it_is_no_reproduction(drawn: dict[str, Path]) -> None:
     found = FigureFile.read(drawn["figure5"])
-    sentences = foot(replace(found, n=(1, 8), profile="smoke"), "A caption.")
+    sentences = foot(replace(found, n=(1, 8), profile="smoke", caption="A caption."))
     assert sentences[0] == "A caption."
     assert sentences[1] == "Profile: smoke. n = 1 to 8. Data: cifar10. Hardware: Imaginary GPU."
     assert sentences[2].startswith("No reproduction of the paper: profile 'smoke'")
-    assert len(foot(replace(found, reproduction=True), "A caption.")) == 2
+    assert len(foot(replace(found, reproduction=True))) == 2
 
 
 def damaged(cases: dict[str, Case], name: str, tmp_path: Path, change: Callable[[Store], Any]) -> Case:

@@ -208,7 +208,9 @@ def added(file: str) -> dict[str, Edit]:
             searches("dropnas"),
             id="preset",
         ),
-        pytest.param({SEARCH: swap("SNAS_RATE = 0.875", "SNAS_RATE = 0.885")}, searches("snas"), id="rate"),
+        pytest.param(
+            {SEARCH: swap("RATE_AS_SNAS = 0.875", "RATE_AS_SNAS = 0.885")}, searches("drop-rate-0.875"), id="rate"
+        ),
         pytest.param(
             {
                 SEARCH: swap(

@@ -69,8 +69,8 @@ def made(parameters: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
     return site
 
 
-def set_remote(site: Site, url: Path) -> None:
-    """Make a folder the default remote of a site."""
+def set_remote(site: Site, url: object) -> None:
+    """Make a folder or URL, with further lines of options, the default remote of a site."""
     core = "[core]\n    remote = shared\n    analytics = false\n    no_scm = true\n"
     text = f"{core}['remote \"shared\"']\n    url = {url}\n"
     (site.root / ".dvc").mkdir(exist_ok=True)

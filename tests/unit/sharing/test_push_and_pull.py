@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from dropnas.errors import DropnasError
 from dropnas.pipeline.wanted_runs import wanted
+from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease
 from dropnas.runs.parts import is_heavy, is_light
 from dropnas.runs.store import Store
@@ -34,15 +36,15 @@ def states(site: Site) -> set[bool]:
     return {Store(site.root).is_published(site.folder(run)) for run in site.plan.runs.values()}
 
 
-def test_what_one_pushes_another_pulls_lightly_and_then_wholly(here: Site, there: Site) -> None:
+def test_what_one_pushes_another_pulls_first_light_then_complete(here: Site, there: Site) -> None:
     runs = len(here.plan.runs)
     assert push_all(here).sent == runs
-    assert pull_all(there) == Pulled(runs, 0, 0, ())
+    assert pull_all(there) == Pulled(runs, 0, 0, 0, ())
     light = {name: content for name, content in here.files().items() if not is_heavy(name)}
     assert there.files() == light and states(there) == {True}
     assert verify(there.root).problems == []
     again = pull_all(there, heavy=True)
-    assert again.problems == () and again.brought == 0 and again.completed > 0
+    assert again.problems == () and again.new == 0 and again.completed > 0
     assert there.files() == here.files()
     assert not any(is_light(there.folder(run)) for run in there.plan.runs.values())
     assert verify(there.root).problems == [] and list((there.root / "scratch").iterdir()) == []
@@ -54,20 +56,20 @@ def test_a_second_push_and_a_second_pull_do_nothing(here: Site, there: Site, rem
     assert push_all(here).sent == 0
     assert {path: path.stat().st_mtime_ns for path in remote.rglob("*")} == before
     pull_all(there)
-    assert pull_all(there) == Pulled(0, 0, len(here.plan.runs), ())
+    assert pull_all(there) == Pulled(0, 0, len(here.plan.runs), 0, ())
 
 
-def test_one_run_alone(here: Site, there: Site) -> None:
+def test_one_run(here: Site, there: Site) -> None:
     run = here.find("search", "dropnas-seed1")
     assert push_all(here, str(run.folder)).sent == 1
-    assert pull_all(there, str(run.folder), heavy=True).brought == 1
+    assert pull_all(there, str(run.folder), heavy=True).new == 1
     assert {Path(name).parent.as_posix() for name in there.files()} == {str(run.folder)}
     assert (there.folder(run) / "supernet.safetensors").is_file()
 
 
 def test_runs_of_a_parameter_file(here: Site, there: Site, parameters: Path) -> None:
     push_all(here, str(parameters))
-    assert pull_all(there, str(parameters)).brought == len(here.plan.runs)
+    assert pull_all(there, str(parameters)).new == len(here.plan.runs)
     with pytest.raises(DropnasError, match="neither a parameter file nor a run's folder"):
         pull_all(there, "nothing.yaml")
 
@@ -98,7 +100,7 @@ def test_a_run_with_another_input_than_it_read_is_not_pushed(here: Site) -> None
     assert any(search.folder.name in line and "another one now" in line for line in done.problems)
 
 
-def test_a_part_is_never_pushed_as_the_whole(here: Site, there: Site, tmp_path: Path) -> None:
+def test_a_light_run_is_never_pushed(here: Site, there: Site, tmp_path: Path) -> None:
     push_all(here)
     pull_all(there)
     text = (there.root / ".dvc" / "config").read_text()
@@ -108,7 +110,7 @@ def test_a_part_is_never_pushed_as_the_whole(here: Site, there: Site, tmp_path: 
     assert (done.light, done.sent, done.problems) == (light, len(there.plan.runs) - light, ())
 
 
-def test_dvc_refuses_to_record_a_part(here: Site, there: Site) -> None:
+def test_dvc_refuses_to_record_a_light_run(here: Site, there: Site) -> None:
     push_all(here)
     pull_all(there)
     done = there.dvc("add", "data/cifar10")
@@ -124,69 +126,81 @@ def test_a_missing_weight_is_damage_unless_the_run_was_pulled_lightly(here: Site
     assert any("supernet.safetensors: missing" in line for line in verify(here.root).problems)
 
 
-def objects(remote: Path) -> list[Path]:
-    return sorted(path for path in (remote / "runs" / "files").rglob("*") if path.is_file())
+def copies(remote: Path, run: Run) -> Path:
+    """Where the remote has the files of a run."""
+    return next((remote / "runs" / "files" / run.folder).iterdir())
 
 
-def test_a_changed_object_is_refused_and_nothing_of_the_run_arrives(here: Site, there: Site, remote: Path) -> None:
+def test_a_changed_file_is_refused_and_nothing_of_the_run_arrives(here: Site, there: Site, remote: Path) -> None:
     push_all(here)
-    alphas = here.find("search")
-    expected = (here.folder(alphas) / "alphas.json").read_bytes()
-    harmed = next(path for path in objects(remote) if path.read_bytes() == expected)
-    harmed.chmod(0o644)
-    harmed.write_bytes(expected[:-1])
+    run = here.find("search")
+    file = copies(remote, run) / "alphas.json"
+    file.write_bytes(file.read_bytes()[:-1])
     done = pull_all(there)
-    assert len(done.problems) == 1 and "alphas.json on the remote is damaged" in done.problems[0]
-    assert not there.folder(alphas).exists() and done.brought == len(here.plan.runs) - 1
+    assert len(done.problems) == 1 and "alphas.json: changed on the remote" in done.problems[0]
+    assert not there.folder(run).exists() and done.new == len(here.plan.runs) - 1
 
 
-def test_an_object_that_is_gone_is_named(here: Site, there: Site, remote: Path) -> None:
+@pytest.mark.parametrize("name", ["alphas.json", "manifest.json"])
+def test_a_file_that_is_gone_is_named(here: Site, there: Site, remote: Path, name: str) -> None:
     push_all(here)
-    expected = (here.folder(here.find("search")) / "alphas.json").read_bytes()
-    next(path for path in objects(remote) if path.read_bytes() == expected).unlink()
-    assert "alphas.json is not on the remote" in pull_all(there).problems[0]
+    (copies(remote, here.find("search")) / name).unlink()
+    done = pull_all(there)
+    assert f"{name}: missing" in done.problems[0] and done.new == len(here.plan.runs) - 1
 
 
-def entry_of(remote: Path, run: Any) -> Path:
-    return next((remote / "runs" / "index" / run.folder).iterdir())
+def test_a_heavy_file_that_is_gone_is_named_where_it_is_asked_for(here: Site, there: Site, remote: Path) -> None:
+    push_all(here)
+    run = here.find("search")
+    (copies(remote, run) / "supernet.safetensors").unlink()
+    assert "supernet.safetensors: missing on the remote" in pull_all(there, str(run.folder), heavy=True).problems[0]
+    assert pull_all(there, str(run.folder)).new == 1
+    done = pull_all(there, str(run.folder), heavy=True)
+    assert "supernet.safetensors: missing or changed" in done.problems[0] and done.completed == 0
+    assert is_light(there.folder(run)) and verify(there.root).problems == []
+
+
+def forge(remote: Path, run: Run, manifest: Any) -> None:
+    """Give a run on the remote another manifest, under its proper checksum."""
+    folder, index, text = copies(remote, run), remote / "runs" / "index", json.dumps(manifest)
+    version = sha256(text.encode()).hexdigest()
+    (folder / "manifest.json").write_text(text)
+    (index / f"{run.folder}.{folder.name}").rename(index / f"{run.folder}.{version}")
+    folder.rename(folder.with_name(version))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [
-        (lambda entry: entry["files"].update({"../../../escaped.json": "0" * 32}), "names no file of a run"),
-        (lambda entry: entry["files"].update({"/tmp/escaped.json": "0" * 32}), "names no file of a run"),
-        (lambda entry: entry["files"].update({".dvcignore": "0" * 32}), "names no file of a run"),
-        (lambda entry: entry["files"].update({"alphas.json": "../../x"}), "names no file of a run"),
-        (lambda entry: entry.update({"folder": "runs/search/../../x-0123456789"}), "is not that of the run"),
-        (lambda entry: entry.update({"more": 1}), "cannot be read"),
+        (lambda manifest: manifest["files"].update({"../../../escaped.json": "0" * 64}), "names no file of a run"),
+        (lambda manifest: manifest["files"].update({"/tmp/escaped.json": "0" * 64}), "names no file of a run"),
+        (lambda manifest: manifest["files"].update({".dvcignore": "0" * 64}), "names no file of a run"),
+        (lambda manifest: manifest["files"].update({"manifest.json": "0" * 64}), "manifest.json: missing"),
+        (lambda manifest: manifest["files"].update({"alphas.json": 1}), "files.alphas.json"),
+        (lambda manifest: manifest["run"].update({"stage": "derive"}), "that of another run"),
+        (lambda manifest: manifest.pop("files"), "is no manifest of a run"),
     ],
 )
-def test_an_entry_that_leads_elsewhere_is_refused(
-    here: Site, there: Site, remote: Path, change: Any, told: str
+def test_a_manifest_that_leads_elsewhere_is_refused(
+    here: Site, there: Site, remote: Path, change: Any, problem: str
 ) -> None:
     push_all(here)
-    file = entry_of(remote, here.find("search"))
-    entry = json.loads(file.read_text())
-    change(entry)
-    file.write_text(json.dumps(entry))
-    with pytest.raises(DropnasError, match=told):
-        pull_all(there)
-    assert there.files() == {}
+    run = here.find("search")
+    manifest = json.loads((copies(remote, run) / "manifest.json").read_text())
+    change(manifest)
+    forge(remote, run, manifest)
+    done = pull_all(there, str(run.folder))
+    assert problem in done.problems[0] and done.new == 0 and there.files() == {}
     assert not list(there.root.parent.rglob("escaped.json"))
 
 
 def test_another_run_under_a_name_is_refused(here: Site, there: Site, remote: Path) -> None:
-    """Whoever may write to the remote cannot pass off one run as another."""
+    """Nobody who may write to the remote can pass off one run as another."""
     push_all(here)
     one, other = here.find("search", "seed0"), here.find("search", "seed1")
-    source = entry_of(remote, other)
-    forged = json.loads(source.read_text()) | {"folder": str(one.folder)}
-    target = entry_of(remote, one)
-    target.unlink()
-    (target.parent / source.name).write_text(json.dumps(forged))
+    forge(remote, one, json.loads((here.folder(other) / "manifest.json").read_text()))
     problems = pull_all(there, str(one.folder)).problems
-    assert "another run under its name" in problems[0] and there.files() == {}
+    assert "that of another run" in problems[0] and there.files() == {}
 
 
 def recompute(site: Site, *runs: Any) -> None:
@@ -220,13 +234,55 @@ def test_what_a_run_here_was_made_from_comes_only_as_it_was(here: Site, there: S
     assert any(f"{search.folder}: left out: a run here was made from another computation" in line for line in problems)
 
 
-def test_a_run_in_work_is_left_to_who_works_on_it(here: Site, there: Site) -> None:
+def test_two_computations_that_were_pushed_at_the_same_moment_are_not_mixed(
+    here: Site, there: Site, remote: Path, tmp_path: Path
+) -> None:
+    run = here.find("search")
+    push_all(here, str(run.folder))
+    (marker,) = (remote / "runs" / "index" / run.folder.parent).iterdir()
+    marker.rename(tmp_path / marker.name)  # as if the other push had listed the remote before
+    recompute(there, *run.inputs, run)
+    assert push_all(there, str(run.folder)).sent == 1
+    (tmp_path / marker.name).rename(marker)
+    assert len(list((remote / "runs" / "files" / run.folder).iterdir())) == 2
+    assert "two computations of it were pushed" in push_all(here, str(run.folder)).problems[0]
+    shutil.rmtree(there.folder(run))
+    done = pull_all(there, str(run.folder))
+    assert done.new == 0 and "two computations of it were pushed" in done.problems[0]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_files_follow_the_umask(here: Site, there: Site, remote: Path, umask: int, mode: int) -> None:
+    """Whatever their modes in the store that they come from."""
+    for file in here.root.rglob("*.safetensors"):
+        file.chmod(0o600)
+    before = os.umask(umask)
+    try:
+        for verb, site in (("push", here), ("pull", there)):
+            words = [sys.executable, "-m", "dropnas", verb, "--root", str(site.root), *["--heavy"] * (verb == "pull")]
+            subprocess.run(words, check=True, capture_output=True)
+    finally:
+        os.umask(before)
+    for top in (remote / "runs", there.root / "runs", there.root / "data"):
+        paths = [top, *top.rglob("*")]
+        assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {mode}
+        assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {0o777 & ~umask}
+
+
+def test_what_is_asked_for_and_nowhere_is_counted(here: Site, there: Site, parameters: Path) -> None:
+    run = here.find("search")
+    push_all(here, str(run.folder))
+    asked = wanted([str(parameters)], there.root) or set()
+    assert pull_all(there, str(parameters)) == Pulled(1, 0, 0, len(asked) - 1, ())
+
+
+def test_a_run_that_is_being_computed_is_left_alone(here: Site, there: Site) -> None:
     push_all(here)
     run = here.find("search")
     with lease(Store(there.root).scratch(run.id)):
-        assert "in work here" in pull_all(there, str(run.folder)).problems[0]
+        assert "being computed here" in pull_all(there, str(run.folder)).problems[0]
     assert not there.folder(run).exists()
-    assert pull_all(there, str(run.folder)).brought == 1
+    assert pull_all(there, str(run.folder)).new == 1
 
 
 def test_a_stage_gets_the_heavy_part_that_it_reads(here: Site, there: Site) -> None:
@@ -265,47 +321,36 @@ def test_a_kill_leaves_nothing_half_done(here: Site, there: Site, remote: Path, 
 
 
 def complete_or_absent(store: Site | None, remote: Path) -> None:
-    for entry in (remote / "runs" / "index").rglob("*.json"):
-        for md5 in json.loads(entry.read_text())["files"].values():
-            assert (remote / "runs" / "files" / "md5" / md5[:2] / md5[2:]).is_file()
+    index = remote / "runs" / "index"
+    for marker in index.glob("*/*/[!.]*"):
+        folder, _, version = marker.relative_to(index).as_posix().rpartition(".")
+        manifest = remote / "runs" / "files" / folder / version / "manifest.json"
+        assert sha256(manifest.read_bytes()).hexdigest() == version
+        for name, checksum in json.loads(manifest.read_text())["files"].items():
+            assert sha256(manifest.with_name(name).read_bytes()).hexdigest() == checksum
     if store:
         assert verify(store.root).problems == []
 
 
 KILLED = """
-import os, signal, sys
+import os, shutil, signal, sys
 from pathlib import Path
 verb, root, after = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-real, calls = os.replace, [0]
+calls = [0]
 
-def replace(*arguments):
-    calls[0] += 1
-    if calls[0] > after:
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(*arguments)
+def counted(real):
+    def call(*arguments):
+        calls[0] += 1
+        if calls[0] > after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments)
+    return call
 
-os.replace = replace
+os.replace, shutil.copyfile = counted(os.replace), counted(shutil.copyfile)
 from dropnas.sharing.pull import pull
 from dropnas.sharing.push import push
 push(root, None, "", print) if verb == "push" else pull(root, None, "", print, heavy=True)
 """
-
-
-def test_no_remote_and_no_repository_are_told_in_a_line(here: Site, tmp_path: Path, monkeypatch: Any) -> None:
-    (here.root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
-    with pytest.raises(DropnasError, match="no DVC remote is set"):
-        push_all(here)
-    shutil.rmtree(here.root / ".dvc")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(DropnasError, match="lies in no DVC repository"):
-        push_all(here)
-
-
-def test_a_remote_that_cannot_be_written_is_told_in_a_line(here: Site, remote: Path) -> None:
-    remote.write_text("a file where the remote should be")
-    with pytest.raises(DropnasError) as caught:
-        push_all(here)
-    assert "\n" not in str(caught.value) and str(remote) in str(caught.value)
 
 
 def test_no_link_is_followed_into_or_out_of_the_store(here: Site, there: Site, tmp_path: Path) -> None:

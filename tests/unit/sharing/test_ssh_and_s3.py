@@ -1,6 +1,6 @@
 """The same over ssh and S3, against servers on this host: an SFTP server and one that speaks S3.
 
-Needs what the lock does not hold: `pip install dvc-ssh`, and `pip install dvc-s3 'moto[server]'`.
+Needs `pip install 'dropnas[ssh,s3]' 'moto[server]'`.
 """
 
 import importlib.util
@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from dropnas.errors import DropnasError
 from dropnas.runs.verify import verify
 from dropnas.sharing.pull import pull
 from dropnas.sharing.push import push
-from tests.unit.sharing.conftest import Site
+from tests.unit.sharing.conftest import Site, set_remote
 
 SFTP = """
 import asyncio, asyncssh
@@ -53,7 +54,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     """What DVC's configuration says of a remote on a running server."""
     lacking = [name for name in NEEDS[request.param] if importlib.util.find_spec(name) is None]
     if lacking:
-        pytest.skip(f"{', '.join(lacking)} not installed, which the lock does not hold")
+        pytest.skip(f"{', '.join(lacking)} not installed")
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     script = SFTP if request.param == "ssh" else S3
@@ -62,28 +63,56 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
         assert server.stdout
         port = server.stdout.readline().strip()
         if request.param == "ssh":
-            yield f"url = ssh://user@127.0.0.1:{port}{tmp_path}/remote\n    allow_agent = false\n"
+            yield f"ssh://user@127.0.0.1:{port}{tmp_path}/remote\n    allow_agent = false\n"
         else:
             endpoint = f"http://127.0.0.1:{port}"
             subprocess.run([sys.executable, "-c", BUCKET, endpoint], check=True, env={**os.environ, **KEYS})
-            yield f"url = s3://runs/some/where\n    endpointurl = {endpoint}\n"
+            yield f"s3://runs/some/where\n    endpointurl = {endpoint}\n"
     finally:
         server.kill()
         server.wait()
 
 
-def configure(site: Site, settings: str) -> None:
-    core = "[core]\n    remote = shared\n    analytics = false\n    no_scm = true\n"
-    (site.root / ".dvc" / "config").write_text(f"{core}['remote \"shared\"']\n    {settings}", encoding="utf-8")
-
-
 def test_push_and_pull(here: Site, there: Site, settings: str) -> None:
-    configure(here, settings)
-    configure(there, settings)
+    set_remote(here, settings)
+    set_remote(there, settings)
     runs = len(here.plan.runs)
     assert push(here.root, None, "", print).sent == runs
     assert push(here.root, None, "", print).sent == 0
-    assert pull(there.root, None, "", print).brought == runs
+    assert pull(there.root, None, "", print).new == runs
     assert verify(there.root).problems == []
     assert pull(there.root, None, "", print, heavy=True).problems == ()
     assert there.files() == here.files()
+    assert {file.stat().st_mode & 0o077 for file in there.root.glob("runs/*/*/*")} == {0o044}
+
+
+@pytest.mark.parametrize("settings", ["ssh"], indirect=True)
+def test_over_ssh_a_missing_folder_is_made_but_none_above_it(here: Site, settings: str, tmp_path: Path) -> None:
+    set_remote(here, settings.replace("/remote", "/none/remote"))
+    with pytest.raises(DropnasError, match="cannot be made"):
+        push(here.root, None, "", print)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("settings", ["s3"], indirect=True)
+def test_a_missing_bucket_is_not_made(here: Site, settings: str) -> None:
+    set_remote(here, settings.replace("s3://runs", "s3://nowhere"))
+    with pytest.raises(DropnasError, match="s3://nowhere/some/where: no runs lie on the remote"):
+        pull(here.root, None, "", print)
+    for _ in range(2):
+        with pytest.raises(DropnasError, match="s3://nowhere/some/where: cannot be written"):
+            push(here.root, None, "", print)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
+@pytest.mark.parametrize("kind", ["ssh", "s3"])
+def test_a_server_that_does_not_answer(here: Site, kind: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(NEEDS[kind][0])
+    for name, value in {**KEYS, "AWS_MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    url = f"ssh://{host}/remote" if kind == "ssh" else f"s3://runs\n    endpointurl = http://{host}"
+    set_remote(here, url)
+    for verb in (push, pull):
+        with pytest.raises(DropnasError, match=f"{kind}://.*cannot be listed") as caught:
+            verb(here.root, None, "", print)
+        assert "\n" not in str(caught.value)

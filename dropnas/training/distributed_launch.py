@@ -24,7 +24,7 @@ OWN_SIGNALS = "SIGINT,SIGHUP,SIGQUIT"  # that torch's launcher may have
 STOPPED = {EXIT_STOPPED, *(-number for number in SIGNALS)}  # a warning in the first second comes before all handlers
 
 
-def together(processes: int, module: Sequence[str]) -> int:
+def launch(processes: int, module: Sequence[str]) -> int:
     """Run `python -m MODULE…` in several processes, with RANK, WORLD_SIZE and LOCAL_RANK in their environment.
 
     Returns:
@@ -52,7 +52,7 @@ def together(processes: int, module: Sequence[str]) -> int:
 
 
 def _silence() -> None:
-    """Have torch's launcher log nothing: the processes tell their own errors, and the rest is told here."""
+    """Have torch's launcher log nothing: the processes report their own errors, and the rest is reported here."""
     logger = logging.getLogger("torch.distributed.elastic")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False

@@ -1,4 +1,4 @@
-"""What layers do one by one in a forward pass, done for all of them at once: casting weights, counting batches.
+"""What layers do one by one in a forward pass, done for all of them by a kernel: casting weights, counting batches.
 
 Design choices: each is a kernel of microseconds on a GPU, but there are hundreds of them in a step, so that they are
 a good part of the time of a network that rounds to bfloat16. Casts are those of autocast, to the bit, and autocast
@@ -19,7 +19,7 @@ from dropnas.training.config import Precision
 from dropnas.training.precision import autocast
 
 
-class AtOnce:
+class ForeachLayers:
     """A network's weights that autocast would cast, and its counters of batches.
 
     Args:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dropnas.training.at_once import AtOnce
+from dropnas.training.foreach import ForeachLayers
 from dropnas.training.precision import autocast
 from dropnas.training.seeding import generator
 
@@ -36,8 +36,8 @@ def everything(network: nn.Module) -> list[Tensor]:
 
 def test_in_bf16_it_is_autocast_to_the_bit() -> None:
     ours, theirs = made(), made()
-    at_once = AtOnce(ours, "bf16", "cpu")
-    with at_once.computing():
+    layers = ForeachLayers(ours, "bf16", "cpu")
+    with layers.computing():
         our_output = ours(images())
     with autocast("bf16", "cpu"):
         their_output = theirs(images())
@@ -54,8 +54,8 @@ def test_the_network_is_as_before_outside_of_a_pass_whatever_happens_in_it(preci
     network = made()
     before = {name: (value.data_ptr(), value.dtype) for name, value in network.state_dict().items()}
     parameters = [*network.parameters()]
-    at_once = AtOnce(network, precision, "cpu")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no images"), at_once.computing():
+    layers = ForeachLayers(network, precision, "cpu")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no images"), layers.computing():
         raise ValueError("no images")
     assert {name: (value.data_ptr(), value.dtype) for name, value in network.state_dict().items()} == before
     assert all(one is other for one, other in zip(network.parameters(), parameters, strict=True))
@@ -64,7 +64,7 @@ def test_the_network_is_as_before_outside_of_a_pass_whatever_happens_in_it(preci
 
 def test_a_layer_that_is_not_used_has_no_gradient() -> None:
     network = nn.ModuleList([nn.Linear(3, 2), nn.Linear(3, 2)])
-    with AtOnce(network, "bf16", "cpu").computing():
+    with ForeachLayers(network, "bf16", "cpu").computing():
         network[0](torch.ones(1, 3)).sum().backward()
     assert network[0].weight.grad is not None and network[0].weight.grad.dtype == torch.float32
     assert network[1].weight.grad is None
@@ -72,11 +72,11 @@ def test_a_layer_that_is_not_used_has_no_gradient() -> None:
 
 def test_only_what_trains_counts_its_batches() -> None:
     network = made()
-    at_once = AtOnce(network, "fp32", "cpu")
+    layers = ForeachLayers(network, "fp32", "cpu")
     for _ in range(2):
-        with at_once.computing():
+        with layers.computing():
             network(images())
     network.eval()
-    with at_once.computing(), torch.no_grad():
+    with layers.computing(), torch.no_grad():
         network(images())
     assert [int(network[place].num_batches_tracked) for place in (1, 5)] == [2, 2]

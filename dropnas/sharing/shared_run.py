@@ -1,0 +1,63 @@
+"""A run as push and pull see it: what its manifest says, checked.
+
+Design choices: a manifest comes from a place that others write to, so nothing in it is believed. It must be that of the
+run whose name the folder has, and no file that it names may lie outside of that folder.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.errors import DropnasError
+from dropnas.parsing import parse
+from dropnas.runs.files import sha256
+from dropnas.runs.parts import is_heavy, stage_of
+from dropnas.runs.verify import identity_faults
+
+FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
+FILE = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*")
+
+
+@dataclass(frozen=True)
+class SharedRun:
+    """A run with its manifest.
+
+    Attributes:
+        folder: relative to the root of a store.
+        version: sha256 of the manifest. Two computations of one run differ in it.
+        inputs: the version of each run that it read, by the name of that run's folder.
+        files: sha256 of each file by its path in the folder, without manifest and receipt.
+    """
+
+    folder: str
+    version: str
+    inputs: dict[str, str]
+    files: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.rpartition("/")[2]
+
+    def part(self, *, heavy: bool) -> list[str]:
+        """The files of one part."""
+        return [name for name in self.files if is_heavy(name) == heavy]
+
+
+def read_run(root: Path, folder: str) -> SharedRun:
+    """Read the manifest of a run below a root, which is a store or a place where the manifest has just arrived.
+
+    Raises:
+        DropnasError: the manifest is missing, is that of another run, or names a file outside of the run's folder.
+    """
+    manifest = ManifestFile.read(root / folder)
+    record, files = manifest.run, manifest.files
+    if record.get("stage") != stage_of(folder) or identity_faults(Path(folder), record):
+        raise DropnasError("its manifest is that of another run")
+    for name in files:
+        if not FILE.fullmatch(name):
+            raise DropnasError(f"its manifest names no file of a run: {name!r}")
+    content = {"folder": folder, "version": sha256(root / folder / MANIFEST), "files": files}
+    run: SharedRun = parse(SharedRun, {**content, "inputs": record.get("input_manifests", {})}, "its manifest")
+    return run
