@@ -231,7 +231,7 @@ def convert(
     from dropnas.space.published import load_genotype
 
     found = load_genotype(genotype)
-    print(json.dumps(found.to_json()) if to == "json" else to_genotype_text(found))
+    print(json.dumps(found.values()) if to == "json" else to_genotype_text(found))
 
 
 @app.command(rich_help_panel="Questions")

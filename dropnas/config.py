@@ -251,7 +251,7 @@ def _read_in(architecture: Architecture, file: Path) -> Architecture:
     except DropnasError as error:
         where = f"{file}: architectures ({architecture.label}).genotype"
         raise DropnasError(str(error), where=where) from error
-    return replace(architecture, genotype=json.dumps(genotype.to_json()))
+    return replace(architecture, genotype=json.dumps(genotype.values()))
 
 
 def _numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:

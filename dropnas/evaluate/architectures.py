@@ -6,24 +6,21 @@ the quoted papers do not, is counted separately. A remark says by how much a pri
 publication gives the reason.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from torch import nn
 
+from dropnas.artifacts.counts_file import Counted, CountsFile
 from dropnas.data.config import ROLES
 from dropnas.evaluate.complexity import multiply_adds, parameters, release_millions
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
 from dropnas.evaluate.differences import remark
 from dropnas.evaluate.inspect import paper_shape
-from dropnas.evaluate.networks import Network
+from dropnas.evaluate.networks import Network, build
 from dropnas.report.count_texts import count_texts
-from dropnas.report.counts import COUNTS, Counted
-from dropnas.space.genotype import parse_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.published import Published, published
-from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
 
 NETWORKS = {known.table: name for name, known in ROLES.items()}  # the data set of each table
@@ -33,7 +30,7 @@ EXCITATION = ".excitation."
 def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Write architectures.json (an object for each architecture and table), and the same as .md, .csv and .tex."""
     rows = count(config.pool_norm, [_of_user(architecture) for architecture in config.own])
-    write_json(out / COUNTS, [asdict(row) for row in rows])
+    CountsFile(tuple(rows)).write(out)
     for suffix, text in count_texts(rows, config.pool_norm).items():
         (out / f"architectures.{suffix}").write_text(text, encoding="utf-8")
     workspace.progress(f"{len(rows)} rows of {len({row.architecture for row in rows})} architectures")
@@ -42,7 +39,7 @@ def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspac
 
 def _of_user(config: PeerConfig) -> Published:
     """An architecture of the user's own in the form of a published one: in all three tables, with nothing printed."""
-    genotype = parse_genotype(json.dumps(config.genotype), config.architecture)
+    genotype = Genotype.of_values(config.genotype, config.architecture)
     rows = {table: {"params_m": None} for table in NETWORKS}
     return Published(config.architecture, config.architecture, {"form": None}, "", genotype, rows, "")
 
@@ -86,7 +83,7 @@ def _large(table: str) -> bool:
 
 
 def _network(architecture: Published, table: str, pool_norm: bool) -> Network:
-    return paper_shape(NETWORKS[table], pool_norm, _large(table)).build(architecture.genotype)
+    return build(paper_shape(NETWORKS[table], pool_norm, _large(table)), architecture.genotype)
 
 
 def _bare(network: nn.Module) -> nn.Module:

@@ -3,12 +3,14 @@
 from collections import Counter
 from typing import Any
 
+from dropnas.artifacts.genotype_file import Edge
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary, release_millions
 from dropnas.evaluate.config import RetrainConfig, TransferConfig
-from dropnas.evaluate.networks import NetworkShape
-from dropnas.space.genotype import Edge, Genotype
+from dropnas.evaluate.networks import build
+from dropnas.space.genotype import Genotype
 from dropnas.space.names import SKIP
 from dropnas.space.published import published
 
@@ -34,15 +36,15 @@ def describe(
         DropnasError: an unknown network, or a size that no network has.
     """
     shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
-    module = shape.build(genotype)
+    module = build(shape, genotype)
     return {
-        **shape.to_json(),
+        **shape.values(),
         "network": network,
         "parameters": parameters(module),
         "parameters_with_auxiliary": parameters_with_auxiliary(module),
         "parameters_release_convention": release_millions(module),
         "multiply_adds": multiply_adds(module, shape.image_size),
-        "genotype": genotype.to_json(),
+        "genotype": genotype.values(),
         "operations": {"normal": _kinds(genotype.normal), "reduce": _kinds(genotype.reduce)},
         "skip_connects_normal": _kinds(genotype.normal).get(SKIP, 0),
         "published": _published(genotype),
@@ -55,7 +57,7 @@ def paper_shape(
     squeeze_excitation: bool,
     channels: int | None = None,
     cells: int | None = None,
-) -> NetworkShape:
+) -> NetworkFile:
     """The paper's network for a dataset (Section 4.2), unless another width or depth is given.
 
     Raises:
@@ -67,7 +69,7 @@ def paper_shape(
     paper_cells = TransferConfig.cells if large else RetrainConfig.cells  # by name, since others are of no account here
     paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32
-    return NetworkShape(
+    return NetworkFile(
         network=ROLES[network].network,
         cells=paper_cells if cells is None else cells,
         channels=paper_channels if channels is None else channels,

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import MemoryFormat
 from dropnas.evaluate.stack import EvaluationNetwork, Forward, Outputs
 from dropnas.training.config import Precision
 from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.foreach import ForeachLayers
-from dropnas.training.metrics import Row
 from dropnas.training.optimisers import SGD
 
 LAYOUTS: dict[MemoryFormat, torch.memory_format] = {

@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+from dropnas.artifacts.dataset_file import Dataset
 from dropnas.config import Machine
-from dropnas.data.dataset import FILE as DATASET
 from dropnas.errors import DropnasError
 from dropnas.monitor.timings import HOUR, Device, Finished, Measured, finished_runs, prepared_shape, read_measured
 from dropnas.monitor.work import COSTLY, Kind, Shape, Work, declared_shape, work
@@ -110,7 +110,7 @@ class Known:
 
     def _shape(self, data: dict[str, Any]) -> Shape | None:
         folder = self.root / data["folder"]
-        return prepared_shape(folder) if (folder / DATASET).is_file() else declared_shape(data["config"])
+        return prepared_shape(folder) if Dataset.file(folder).is_file() else declared_shape(data["config"])
 
     def _estimate(self, todo: Work | None) -> Estimate:
         if todo is None:

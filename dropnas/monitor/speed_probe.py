@@ -23,10 +23,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.dataset_file import Dataset
 from dropnas.config import Machine
 from dropnas.data.arrays import ImageArrays
-from dropnas.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
 from dropnas.data.imagenet import ImageSource
+from dropnas.data.prepare import IMAGENET_MEAN, IMAGENET_STD
 from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer

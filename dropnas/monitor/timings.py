@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from dropnas.data.dataset import FILE as DATASET
-from dropnas.data.dataset import read_dataset
+from dropnas.artifacts.dataset_file import Dataset
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.monitor.work import COSTLY, Kind, Shape, Work, trained_images, work
 from dropnas.parsing import parse
 from dropnas.runs.files import read_json, write_json
 from dropnas.runs.identity import canonical_json
-from dropnas.runs.store import MANIFEST, read_manifest
 
 FILE = Path("scratch", "throughput.json")
 HOUR = 3600.0  # seconds
@@ -108,19 +107,19 @@ def finished_runs(root: Path) -> list[Finished]:
     Raises:
         DropnasError: a manifest is damaged or incomplete.
     """
-    shapes = {path.parent.name: prepared_shape(path.parent) for path in root.glob(f"data/*/*/{DATASET}")}
+    shapes = {path.parent.name: prepared_shape(path.parent) for path in root.glob(f"data/*/*/{Dataset.FILE}")}
     found = [_finished(path.parent, root, shapes) for s in COSTLY for path in (root / "runs" / s).glob(f"*/{MANIFEST}")]
     return sorted(found, key=lambda run: run.ended)
 
 
 def prepared_shape(folder: Path) -> Shape:
     """The shape of a prepared data set."""
-    dataset = read_dataset(folder)
+    dataset = Dataset.read(folder)
     return Shape(dataset.train, dataset.test, dataset.height, dataset.width)
 
 
 def _finished(folder: Path, root: Path, shapes: Mapping[str, Shape]) -> Finished:
-    run = read_manifest(folder)["run"]
+    run = ManifestFile.read(folder).run
     try:
         shape = shapes.get(run["inputs"][0])
         device = device_of(run["device"], run["device_kind"], run["threads"])

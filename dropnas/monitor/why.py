@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.adopt import old_source
 from dropnas.pipeline.plan import Plan
@@ -17,7 +18,7 @@ from dropnas.pipeline.stages import STAGES, references
 from dropnas.runs.code import canonical, read
 from dropnas.runs.fingerprint import DATA_SUFFIXES, closure, module_file
 from dropnas.runs.identity import Run, hashed, resolved
-from dropnas.runs.store import Store, read_manifest
+from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 
 LONGEST = 60  # characters of a value that is shown
@@ -37,7 +38,7 @@ def why_missing(plan: Plan, wanted: str, root: Path) -> list[str]:
     state = Store(root).state(run.id, root / run.folder)
     if state != "missing":
         return [f"{run.folder}: {state}"]
-    records = {folder.name: read_manifest(folder)["run"] for folder in published(root)}
+    records = {folder.name: ManifestFile.read(folder).run for folder in published(root)}
     return [f"{run.folder}: missing", *(f"  {line}" for line in _reasons(run, _nearest(run, records), records, root))]
 
 

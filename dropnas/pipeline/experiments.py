@@ -15,7 +15,7 @@ from dropnas.pipeline.effective_options import derive_config, search_config
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.search.config import SampleConfig, Scalar, SearchConfig
-from dropnas.space.genotype import parse_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.names import ZERO
 from dropnas.space.published import Published
 from dropnas.space.spaces import ORIGINAL
@@ -135,7 +135,7 @@ class Experiments:
     def own_architectures(self) -> list[Published]:
         """Those of the user, in the form of published ones."""
         return [
-            Published(slug(one.label), one.label, {"form": None}, "", parse_genotype(one.genotype, one.label), {}, "")
+            Published(slug(one.label), one.label, {"form": None}, "", Genotype.of_text(one.genotype, one.label), {}, "")
             for one in self.parameters.architectures
         ]
 
@@ -166,7 +166,7 @@ class Experiments:
 
 
 def _peer_config(architecture: Published) -> PeerConfig:
-    return PeerConfig(architecture.id, architecture.genotype.to_json())
+    return PeerConfig(architecture.id, architecture.genotype.values())
 
 
 def dataset_name(config: DatasetConfig) -> str:

@@ -15,7 +15,7 @@ def peers(experiments: Experiments, name: str) -> Run:
     for architecture in (*quoted(name), *own):
         trainings = _trainings(experiments, name, architecture)
         places = tuple(range(len(inputs), len(inputs) + len(trainings)))
-        of_user = (architecture.name, architecture.genotype.to_json()) if architecture in own else ()
+        of_user = (architecture.name, architecture.genotype.values()) if architecture in own else ()
         entries.append(PeerEntry(architecture.id, places, *of_user))
         inputs += trainings
     settings = experiments.parameters

@@ -12,11 +12,11 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dropnas.analysis.claim_tests import Decision, Outcome, all_lower, correlation_higher, negative
 from dropnas.analysis.comparison import Sample, contrast, of_summary, printed_sample, sample
 from dropnas.analysis.verdict import LEVEL
+from dropnas.artifacts.correlation_file import CorrelationFile
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.errors import DropnasError
 from dropnas.report.model import Row, Table
@@ -79,7 +79,7 @@ class _TableClaim:
 def claims(
     tables: Mapping[str, Table],
     sweep: Mapping[str, Mapping[str, Sequence[float]]],
-    correlations: Mapping[str, Mapping[str, Any]],
+    correlations: Mapping[str, CorrelationFile],
     reproduction: bool,
 ) -> list[ClaimResult]:
     """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
@@ -87,7 +87,7 @@ def claims(
     Args:
         tables: those that exist, by name; Tables 4, 5 and 6 and the baselines are read.
         sweep: best test errors in percent by role and by drop path rate (`3e-05`) or preset, as in Figure 2.
-        correlations: what is known of each edge of Figure 5 (`0,2`): `n` and `pearson.value`.
+        correlations: what is known of each edge of Figure 5 (`0,2`): how many operations, and Pearson's coefficient.
         reproduction: whether the runs may be compared with the paper.
 
     Raises:
@@ -279,8 +279,9 @@ def _against_best_rate(
     return [(f"{place} {EXTREMES.get(name, name)}", known.get(BEST_RATE), known.get(name)) for name in others]
 
 
-def _of_correlations(correlations: Mapping[str, Mapping[str, Any]], reproduction: bool) -> ClaimResult:
-    ours = {edge: _coefficient(edge, content) for edge, content in correlations.items()}
+def _of_correlations(correlations: Mapping[str, CorrelationFile], reproduction: bool) -> ClaimResult:
+    known = {edge: (one.pearson.value, one.n) for edge, one in correlations.items()}
+    ours = {edge: (value, n) for edge, (value, n) in known.items() if value is not None}
     found = _higher(ours)
     return ClaimResult(
         "p predicts the stand-alone accuracy better on the edge (0,2) than on (4,5).",
@@ -302,7 +303,7 @@ def _of_baselines(table: Table, reproduction: bool) -> Iterator[ClaimResult]:
         yield ClaimResult(claim, where, WELCH, found.outcome, found.detail, reproduction, by_final_epoch=final)
 
 
-def _higher(known: Mapping[str, tuple[float, int] | None]) -> Found:
+def _higher(known: Mapping[str, tuple[float, int]]) -> Found:
     first, last = known.get(FIRST_EDGE), known.get(LAST_EDGE)
     if first is None or last is None:
         return Found(Outcome.TOO_FEW, "a correlation is missing or undefined")
@@ -310,17 +311,3 @@ def _higher(known: Mapping[str, tuple[float, int] | None]) -> Found:
     numbers = f"{first[0]:.3f} (n={first[1]}) against {last[0]:.3f} (n={last[1]})"
     p = f", {p_text(decision.p_holds[0])}" if decision.p_holds else ""
     return Found(decision.outcome, f"{numbers}{p}")
-
-
-def _coefficient(edge: str, content: Mapping[str, Any]) -> tuple[float, int] | None:
-    """Pearson's coefficient and the number of points; None where it is undefined."""
-    where = f"figure5, edge {edge}"
-    pearson, n = content.get("pearson"), content.get("n")
-    if not isinstance(pearson, Mapping) or isinstance(n, bool) or not isinstance(n, int):
-        raise DropnasError("holds no correlation", where=where)
-    value = pearson.get("value")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
-        raise DropnasError(f"pearson.value is {value!r}, not a correlation", where=where)
-    return float(value), n

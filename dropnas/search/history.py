@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError, not_finite
 from dropnas.search.architecture import ALPHAS, Alphas, entropy
 from dropnas.search.config import DeriveConfig
@@ -12,7 +13,6 @@ from dropnas.search.state import Matrices
 from dropnas.space import derivation
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace
-from dropnas.training.metrics import Row
 
 
 def matrices(architecture: Mapping[str, Tensor]) -> Matrices:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.data import batches
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.held_out import apart
@@ -32,7 +33,6 @@ from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.graphs import GraphedPrograms, Prepare, Recorder
 from dropnas.training.initialisation import initialise
-from dropnas.training.metrics import Row
 from dropnas.training.seeding import generator
 
 

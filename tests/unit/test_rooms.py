@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "dropnas"
 # From the ground up. A room may import rooms of the lines above its own; rooms of one line do not import each other.
 ORDER = (
     {"choice", "errors"},
-    {"extension", "parsing", "workspace"},
+    {"artifacts", "extension", "parsing", "workspace"},
     {"machine", "runs", "space", "training"},
     {"analysis", "data"},
     {"report"},

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.runs.identity import Run, canonical_json, changed_defaults, left_out, resolved
-from dropnas.space.genotype import read_genotype
+from dropnas.space.genotype import Genotype
 
 SMALL: dict[str, dict[str, Any]] = {
     "search": {"cells": 3, "channels": 2, "epochs": 2, "batch_size": 16, "seed": 0},
@@ -90,8 +90,8 @@ def small(stage: str, config: Any) -> dict[str, Any]:
 
 
 def _operations(folder: Path) -> Iterator[str]:
-    content = read_genotype(folder).to_json()
-    yield from (operation for cell in ("normal", "reduce") for operation, _ in content[cell])
+    genotype = Genotype.read(folder)
+    yield from (operation for operation, _ in (*genotype.normal, *genotype.reduce))
 
 
 def describe(case: Case) -> str:

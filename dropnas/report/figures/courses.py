@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from dropnas.analysis.course import Course, course
 from dropnas.analysis.finished_runs import Run, require_stage
+from dropnas.artifacts.search_files import HistoryFile
 from dropnas.errors import DropnasError
 from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import short
-from dropnas.report.figures.reading import read_history
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
 
@@ -106,7 +106,7 @@ def draw_search(folder_name: str, found: Course) -> Figure:
 
 def read_course(run: Run) -> Course:
     """The course of a finished search. Raises a DropnasError if it is none, or is damaged."""
-    history = read_history(require_stage(run, "search").folder)
+    history = HistoryFile.read(require_stage(run, "search").folder)
     return course(history.operations, [(epoch.normal, epoch.reduce) for epoch in history.epochs])
 
 

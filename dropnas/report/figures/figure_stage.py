@@ -5,18 +5,18 @@ and the picture is drawn from that alone; no torch; equal runs give equal bytes.
 stands at the foot of the picture, which is copied without its surroundings.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dropnas.analysis.finished_runs import distinct, read_run
+from dropnas.artifacts.figure_file import FigureFacts, FigureFile
 from dropnas.extension import load
 from dropnas.report.config import FigureConfig
 from dropnas.report.figures.drawing import Drawing
-from dropnas.report.figures.reading import trainings_behind
 from dropnas.report.figures.series import Drawn, drawn, titles
 from dropnas.report.figures.sheet import SUFFIXES, footer, save, style
-from dropnas.training.metrics import write_json
+from dropnas.report.figures.trainings_behind import trainings_behind
 from dropnas.workspace import Workspace
 
 NO_REPRODUCTION = (
@@ -40,9 +40,8 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
     series = drawn(config, [read_run(folder) for folder in inputs])
     drawing: Drawing = load(config.drawing)
     panels = drawing.panels(series)
-    table = {"head": drawing.head, "rows": list(drawing.facts(panels))}
-    content = {**_facts(config, series), "panels": panels, "facts": table}
-    write_json(out / "figure.json", content)
+    content = _content(config, series, panels, FigureFacts(drawing.head, tuple(drawing.facts(panels))))
+    content.write(out)
     with style():
         figure = drawing.draw(panels, titles(series))
         footer(figure, foot(content))
@@ -52,19 +51,21 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
     return {}
 
 
-def _facts(config: FigureConfig, series: Sequence[Drawn]) -> dict[str, Any]:
-    """Whose numbers they are."""
+def _content(config: FigureConfig, series: Sequence[Drawn], panels: dict[str, Any], facts: FigureFacts) -> FigureFile:
+    """What is drawn, and whose numbers they are."""
     trained = trainings_behind(run for one in series for run in one.runs)
     counts = [_count(one) for one in series]
-    return {
-        "figure": config.figure,
-        "caption": config.caption,
-        "profile": config.profile,
-        "reproduction": config.reproduction,
-        "hardware": list(distinct(run.device for run in trained)),
-        "data": list(distinct(run.data for run in trained)),
-        "n": [min(counts), max(counts)],
-    }
+    return FigureFile(
+        figure=config.figure,
+        caption=config.caption,
+        profile=config.profile,
+        reproduction=config.reproduction,
+        hardware=distinct(run.device for run in trained),
+        data=distinct(run.data for run in trained),
+        n=(min(counts), max(counts)),
+        panels=panels,
+        facts=facts,
+    )
 
 
 def _count(series: Drawn) -> int:
@@ -72,13 +73,13 @@ def _count(series: Drawn) -> int:
     return len(trainings_behind(series.runs) if series.runs[0].stage == "select" else series.runs)
 
 
-def foot(content: Mapping[str, Any]) -> list[str]:
+def foot(content: FigureFile) -> list[str]:
     """The sentences at the foot: what it is, whose it is, and whether it may be compared with the paper."""
-    low, high = content["n"]
+    low, high = content.n
     facts = (
-        f"Profile: {content['profile']}. n = {low if low == high else f'{low} to {high}'}. "
-        f"Data: {', '.join(content['data']) or 'not recorded'}. "
-        f"Hardware: {', '.join(content['hardware']) or 'not recorded'}."
+        f"Profile: {content.profile}. n = {low if low == high else f'{low} to {high}'}. "
+        f"Data: {', '.join(content.data) or 'not recorded'}. "
+        f"Hardware: {', '.join(content.hardware) or 'not recorded'}."
     )
-    warning = [] if content["reproduction"] else [NO_REPRODUCTION.format(profile=content["profile"])]
-    return [content["caption"], facts, *warning]
+    warning = [] if content.reproduction else [NO_REPRODUCTION.format(profile=content.profile)]
+    return [content.caption, facts, *warning]

@@ -7,7 +7,7 @@ from dropnas.analysis.finished_runs import Run, distinct
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.report.config import FigureConfig
-from dropnas.report.figures.reading import trainings_behind
+from dropnas.report.figures.trainings_behind import trainings_behind
 
 
 @dataclass(frozen=True)

@@ -142,8 +142,8 @@ def _architectures(table: Table) -> list[Architecture]:
             title(table.name),
             heads[one.row],
             one.run,
-            cell_in_words(one.genotype["normal"]),
-            cell_in_words(one.genotype["reduce"]),
+            cell_in_words(one.genotype.normal),
+            cell_in_words(one.genotype.reduce),
         )
         for one in table.architectures
     ]

@@ -9,12 +9,11 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dropnas.errors import DropnasError
+from dropnas.artifacts.figure_file import FigureFile
 from dropnas.report.page.complete import FIGURE
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import title
-from dropnas.runs.files import read_json
 
 SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 5 MB
 
@@ -41,17 +40,14 @@ def page_figures(content: Content, found: Mapping[str, Found]) -> list[PageFigur
 
 
 def _figure(name: str, one: Found) -> PageFigure:
-    data = read_json(one.folder / "figure.json")
-    try:
-        caption, head, rows = data["caption"], tuple(data["facts"]["head"]), tuple(map(tuple, data["facts"]["rows"]))
-        low, high = data["n"]
-        foot = f"Profile {data['profile']}; n = {low if low == high else f'{low} to {high}'}; " + "; ".join(
-            (", ".join(data["data"]), ", ".join(data["hardware"]))
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DropnasError(f"lacks what the page shows ({error!r})", where=one.folder / "figure.json") from error
-    alt = f"{caption} Its numbers are in the table below the picture."
-    return PageFigure(name, title(name), _source(one, name), caption, alt, one.run.id, foot, head, rows)
+    data = FigureFile.read(one.folder)
+    (low, high), facts = data.n, data.facts
+    foot = f"Profile {data.profile}; n = {low if low == high else f'{low} to {high}'}; " + "; ".join(
+        (", ".join(data.data), ", ".join(data.hardware))
+    )
+    alt = f"{data.caption} Its numbers are in the table below the picture."
+    picture = _source(one, name)
+    return PageFigure(name, title(name), picture, data.caption, alt, one.run.id, foot, facts.head, facts.rows)
 
 
 def _source(one: Found, name: str) -> str:

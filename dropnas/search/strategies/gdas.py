@@ -18,6 +18,7 @@ from typing import Literal
 
 import torch
 
+from dropnas.artifacts.genotype_file import Edge
 from dropnas.errors import DropnasError
 from dropnas.search.config import DeriveConfig, Scalar, SearchConfig
 from dropnas.search.options import with_options
@@ -27,7 +28,7 @@ from dropnas.search.strategies.single_path import SgdOptions, SinglePath, one_of
 from dropnas.search.strategies.two_level import Level, Mixing
 from dropnas.search.strategy import Batch
 from dropnas.space.derivation import genotype
-from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS, ZERO
 from dropnas.space.spaces import EDGES, NODES, SearchSpace, edges
 

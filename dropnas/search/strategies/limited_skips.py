@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
-from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
+from dropnas.artifacts.genotype_file import Edge
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS, SKIP, ZERO
 from dropnas.space.spaces import NODES, edges
 

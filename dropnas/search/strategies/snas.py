@@ -21,6 +21,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.genotype_file import Edge
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import ALPHAS
 from dropnas.search.config import Scalar, SearchConfig
@@ -30,7 +31,7 @@ from dropnas.search.strategies.gumbel import gumbel
 from dropnas.search.strategies.resources import costs
 from dropnas.search.strategy import Batch, Strategy
 from dropnas.search.supernet import NORMAL, REDUCE
-from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS, ZERO
 from dropnas.space.spaces import EDGES, NODES, SearchSpace, edges
 from dropnas.training.optimisers import SGD, Adam

@@ -17,7 +17,7 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate import retrain, transfer
 from dropnas.evaluate.config import MemoryFormat, RetrainConfig, TransferConfig
 from dropnas.evaluate.learner import Learner
-from dropnas.space.genotype import read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.training.distributed import SINGLE
 from dropnas.workspace import Workspace
 
@@ -45,7 +45,7 @@ def retraining(digits: Path, genotype: Path, memory_format: MemoryFormat) -> ret
     found = (arrays.load(digits, split) for split in ("train", "test"))
     training, testing = (replace(each, mean=each.mean.double(), std=each.std.double()) for each in found)
     config = replace(CONFIG, memory_format=memory_format)
-    return retrain.Retraining(config, read_genotype(genotype), training, testing, "cpu")
+    return retrain.Retraining(config, Genotype.read(genotype), training, testing, "cpu")
 
 
 def trained(made: retrain.Retraining, steps: range) -> list[Tensor]:
@@ -100,10 +100,10 @@ def test_images_weights_and_averages_lie_alike(digits: Path, genotype: Path, mem
     images = torch.randn(2, 3, 32, 32)
     config = replace(IMAGENET, memory_format=memory_format)
     source, space = ImageSource(digits, "train"), Workspace(Path("none"), "x")
-    imagenet = transfer.Transfer(config, read_genotype(genotype), source, source, space, SINGLE)
+    imagenet = transfer.Transfer(config, Genotype.read(genotype), source, source, space, SINGLE)
     training = arrays.load(digits, "train")
     cifar = retrain.Retraining(
-        replace(CONFIG, memory_format=memory_format), read_genotype(genotype), training, training, "cpu"
+        replace(CONFIG, memory_format=memory_format), Genotype.read(genotype), training, training, "cpu"
     )
     for learner in (imagenet.learner, cifar.learner):
         assert layouts(learner, images) == {memory_format == "channels_last"}

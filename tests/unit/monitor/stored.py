@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dropnas.data.dataset import Dataset
+from dropnas.artifacts.dataset_file import Dataset
 from dropnas.monitor.timings import Device, Measured
 from dropnas.monitor.work import Kind
 from dropnas.pipeline.plan import Plan

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
+from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.cli import app
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
@@ -26,7 +27,7 @@ from dropnas.pipeline.freeze import plan_content, read_plan, spec
 from dropnas.pipeline.plan import make_plan
 from dropnas.runs.files import write_json, write_text
 from dropnas.runs.lease import lease
-from dropnas.runs.store import Store, read_manifest
+from dropnas.runs.store import Store
 from tests.unit.monitor.stored import of_stage, publish, publish_data, took
 
 REPOSITORY = Path(__file__).parents[3]
@@ -285,7 +286,7 @@ def test_a_running_run_leaves_its_last_line_in_its_scratch_folder(tmp_path):
     assert execute([given_spec], tmp_path, lambda line: (lines.append(line), look(line))[0]) == 0
     assert lines[0] == f"{data.name}: {seen[0].strip()}"
     assert not Store(tmp_path).scratch(data.id).exists()
-    assert read_manifest(tmp_path / data.folder)["run"]["processes"] == 1
+    assert ManifestFile.read(tmp_path / data.folder).run["processes"] == 1
 
 
 def test_time_in_which_nobody_worked_is_no_part_of_what_a_run_took(tmp_path):
@@ -297,7 +298,7 @@ def test_time_in_which_nobody_worked_is_no_part_of_what_a_run_took(tmp_path):
     for file in scratch.iterdir():
         os.utime(file, (now - 3 * 3600, now - 3 * 3600))
     assert execute([spec(data, "micro", PLAN.parameters.machine)], tmp_path, lambda line: None) == 0
-    assert read_manifest(tmp_path / data.folder)["run"]["seconds"] == pytest.approx(3600, abs=60)
+    assert ManifestFile.read(tmp_path / data.folder).run["seconds"] == pytest.approx(3600, abs=60)
 
 
 @pytest.mark.parametrize(

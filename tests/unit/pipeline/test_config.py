@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dropnas.config import read_parameters, schema
 from dropnas.errors import DropnasError
 from dropnas.pipeline.plan import make_plan
-from dropnas.space.genotype import parse_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.genotype_text import to_genotype_text
 from dropnas.space.published import published
 
@@ -153,12 +153,12 @@ def test_a_genotype_beside_the_parameter_file_is_read_and_kept_as_json(tmp_path)
     file = tmp_path / "right.yaml"
     file.write_text(SMOKE.replace("seeds: 1", "seeds: 1\narchitectures: [{label: Mine, genotype: mine.txt}]", 1))
     (mine,) = read_parameters(file).architectures
-    assert parse_genotype(mine.genotype) == genotype
+    assert Genotype.of_text(mine.genotype, "here") == genotype
     peers = make_plan(read_parameters(file)).targets["table1_peers"]
     (entry,) = [entry for entry in peers.config.entries if entry.label]
     trained = [peers.inputs[at] for at in entry.trainings]
     assert entry.label == "Mine" and {run.stage for run in trained} == {"retrain"}
-    assert [run.inputs[1].config.genotype for run in trained] == [genotype.to_json()] * len(trained)
+    assert [run.inputs[1].config.genotype for run in trained] == [genotype.values()] * len(trained)
 
 
 def test_the_schema_file_is_made_from_the_types():

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.config import Machine
 from dropnas.data.config import DatasetConfig
 from dropnas.pipeline import execute as module
@@ -21,7 +22,7 @@ from dropnas.pipeline.freeze import spec
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease
-from dropnas.runs.store import Store, read_manifest
+from dropnas.runs.store import Store
 from dropnas.search.config import SearchConfig
 
 DATA = DatasetConfig(name="digits", source="bundled", train_images=48, test_images=20)
@@ -72,7 +73,7 @@ def files(root: Path, one: dict[str, Any]) -> dict[str, bytes]:
 
 
 def record(root: Path, one: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = read_manifest(root / one["folder"])["run"]
+    found: dict[str, Any] = ManifestFile.read(root / one["folder"]).run
     return found
 
 

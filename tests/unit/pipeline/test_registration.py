@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dropnas.artifacts.dataset_file import Dataset
 from dropnas.config import read_parameters, schema
 from dropnas.data import prepare
 from dropnas.data.config import DATASETS, KnownDataset
-from dropnas.data.dataset import read_dataset
 from dropnas.monitor.budget import steps
 from dropnas.monitor.work import Shape, declared_shape
 from dropnas.parsing import parse
@@ -147,7 +147,7 @@ def test_a_data_set_is_known_everywhere(tmp_path: Path) -> None:
     out = tmp_path / "prepared"
     out.mkdir()
     prepare.run(data.config, [], out, Workspace(tmp_path, data.id))
-    assert read_dataset(out).classes == 3 and np.load(out / "train_images.npy").shape == (8, 9, 9, 3)
+    assert Dataset.read(out).classes == 3 and np.load(out / "train_images.npy").shape == (8, 9, 9, 3)
 
 
 @pytest.mark.usefixtures("registered")

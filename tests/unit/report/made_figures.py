@@ -66,9 +66,10 @@ class Store:
         folder = self.folder("retrain", f"{role}-{name}-train{seed}", [f"{role}-0123456789", f"{role}-{name}"])
         best = float(2.5 + self.draws.random())
         errors = {"final": best + 0.1, "best": best, "best_epoch": 3}
-        counts = {"parameters": 9, "parameters_with_auxiliary": 9, "multiply_adds": 9}
+        counts = dict.fromkeys(("parameters", "parameters_with_auxiliary", "multiply_adds"), 9)
+        counts |= {"epochs": 3, "classes": 10, "test_images": 9}
         self.write(folder, "result.json", {"top1_error": errors, "top5_error": None, **counts})
-        self.write(folder, "genotype.json", published()["dropnas_c10"].genotype.to_json())
+        self.write(folder, "genotype.json", published()["dropnas_c10"].genotype.values())
         return folder
 
     def clusters(self, role: str, method: str, seed: int, alone: bool) -> Path:
@@ -96,7 +97,7 @@ class Store:
         """The choice of the best of two retrainings; the choice itself ran somewhere else."""
         candidates = [self.training(role, "candidate", seed).name for seed in (0, 1)]
         folder = self.folder("select", f"{role}-best-of-2", candidates, device="Head node")
-        self.write(folder, "genotype.json", published()[genotype].genotype.to_json())
+        self.write(folder, "genotype.json", published()[genotype].genotype.values())
         return folder
 
     def correlation(self, edge: tuple[int, int], undefined: bool) -> Path:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from dropnas.artifacts.counts_file import Counted
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
 from dropnas.pipeline.peer_experiments import quoted
 from dropnas.report.config import PeerEntry, PeersConfig, names
-from dropnas.report.counts import Counted
 from dropnas.report.frame import numbered
 from dropnas.report.peers_stage import run
 from dropnas.report.printed import Layout
@@ -49,13 +50,13 @@ class Maker:
             for id_, one in published().items()
             for table in ("table1", "table2", "table3")
         ]
-        (folder / "run.json").write_text(json.dumps({"stage": "architectures", "inputs": []}))
+        ReceiptFile("architectures", "CPU", 1.0, ()).write(folder)
         (folder / "architectures.json").write_text(json.dumps(rows))
         return folder
 
     def training(self, id_: str, seed: int = 0, **more: Any) -> Path:
         folder: Path = self.runs.training(f"{id_}-train{seed}", FINALS[seed], BESTS[seed], **more)
-        (folder / "genotype.json").write_text(json.dumps(published()[id_].genotype.to_json()))
+        (folder / "genotype.json").write_text(json.dumps(published()[id_].genotype.values()))
         return folder
 
     def config(self, table: str, *entries: tuple[str, tuple[int, ...]]) -> PeersConfig:
@@ -247,7 +248,7 @@ def test_equal_runs_give_equal_bytes_whatever_the_seconds(table1: Path, maker: M
 
 
 def _genotype(maker: Maker, folder: Path) -> None:
-    (folder / "genotype.json").write_text(json.dumps(published()["asap"].genotype.to_json()))
+    (folder / "genotype.json").write_text(json.dumps(published()["asap"].genotype.values()))
 
 
 def _nan(maker: Maker, folder: Path) -> None:
@@ -272,7 +273,7 @@ def _count(maker: Maker, folder: Path) -> None:
     ("damage", "message"),
     [
         (_genotype, "trained another cell than 'enas_micro'"),
-        (_nan, "top1_error.best is nan, not a finite number"),
+        (_nan, "top1_error.best: input should be a finite number, not NaN"),
         (_stage, "is a transfer run where a retrain run is needed"),
         (_count, "no count of 'darts_v1' in the network of table1"),
         (lambda maker, folder: (folder / "result.json").unlink(), "no such file"),
