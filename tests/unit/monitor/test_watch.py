@@ -28,6 +28,7 @@ from dropnas.pipeline.plan import make_plan
 from dropnas.runs.files import write_json, write_text
 from dropnas.runs.lease import lease
 from dropnas.runs.store import Store
+from dropnas.space.published import published
 from tests.unit.monitor.stored import of_stage, publish, publish_data, took
 
 REPOSITORY = Path(__file__).parents[3]
@@ -167,8 +168,14 @@ def test_watch_ends_when_all_is_done(root, capsys):
 def publish_trained(root: Path, run, day: int, error: float = 4.0) -> None:
     """Publish a run; of a retraining or transfer also its errors."""
     record = took(7200, day=day) if run.stage in ("search", "retrain", "transfer") else {}
-    result = {"top1_error": {"final": error + 1, "best": error}, "parameters": 1.0, "parameters_with_auxiliary": 2.0}
-    files = {"result.json": result, "genotype.json": {}} if run.stage in ("retrain", "transfer") else {}
+    counts = {"epochs": 4, "classes": 10, "parameters": 1, "parameters_with_auxiliary": 2, "multiply_adds": 3}
+    errors = {"final": error + 1, "best": error, "best_epoch": 3}
+    result = {"top1_error": errors, "top5_error": None, **counts, "test_images": 40}
+    files = (
+        {"result.json": result, "genotype.json": published()["darts_v2"].genotype.to_json()}
+        if run.stage in ("retrain", "transfer")
+        else {}
+    )
     publish(root, run, files, **record)
 
 
@@ -249,7 +256,7 @@ def test_the_last_result_and_the_next_one(root):
     watch = Watch(CONTENT, root)
     assert watch.look().last == "Table 1, DropNAS: 4.50 % after 2 of 2 seeds" and watch.look().next
     (root / second.folder / "result.json").write_text("{}")
-    assert "result.json: top1_error is missing" in Watch(CONTENT, root).look().last
+    assert "result.json: top1_error: " in Watch(CONTENT, root).look().last
 
 
 def of_cell(plan, table: str) -> list:
