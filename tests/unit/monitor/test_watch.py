@@ -172,7 +172,7 @@ def publish_trained(root: Path, run, day: int, error: float = 4.0) -> None:
     errors = {"final": error + 1, "best": error, "best_epoch": 3}
     result = {"top1_error": errors, "top5_error": None, **counts, "test_images": 40}
     files = (
-        {"result.json": result, "genotype.json": published()["darts_v2"].genotype.to_json()}
+        {"result.json": result, "genotype.json": published()["darts_v2"].genotype.values()}
         if run.stage in ("retrain", "transfer")
         else {}
     )
