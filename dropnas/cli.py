@@ -49,6 +49,14 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
 
+def _check_run(genotype: str) -> None:
+    """Where a genotype is named by the folder of a run, the run must be as it was published."""
+    if os.path.isdir(genotype):
+        from dropnas.runs.authenticity import require_whole
+
+        require_whole(Path(genotype).resolve())
+
+
 def _finish(failures: int) -> None:
     if failures:
         raise typer.Exit(1)
@@ -201,6 +209,7 @@ def inspect(
     from dropnas.evaluate.inspect import describe
     from dropnas.space.published import load_genotype
 
+    _check_run(genotype)
     facts = describe(load_genotype(genotype), network, pool_norm=pool_norm, squeeze_excitation=squeeze_excitation)
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -217,6 +226,7 @@ def draw(
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.single_pictures import draw_cells
 
+    _check_run(genotype)
     print(draw_cells(genotype, out))
 
 
@@ -229,6 +239,7 @@ def convert(
     from dropnas.space.genotype_text import to_genotype_text
     from dropnas.space.published import load_genotype
 
+    _check_run(genotype)
     found = load_genotype(genotype)
     print(json.dumps(found.to_json()) if to == "json" else to_genotype_text(found))
 

@@ -12,6 +12,7 @@ from dropnas.report.page.write import write_page
 from dropnas.report.publish import refresh, refresh_figures
 from dropnas.report.terminal import summary
 from dropnas.runs.files import read_json, write_text
+from dropnas.runs.authenticity import require_whole
 from dropnas.runs.store import Store
 
 COUNTS = "architectures"
@@ -50,7 +51,7 @@ def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store) -> str:
     missing = [name for name, folder in folders.items() if folder not in finished and name in wanted]
     destination = root / "results" / plan["profile"]
     for folder in finished:
-        store.require_intact(folder)
+        require_whole(folder)
     refresh(finished, destination)
     missing += _figures(plan, store, destination)
     write_text(destination / "parameters.yaml", (plan_folder / "parameters.yaml").read_text(encoding="utf-8"))
@@ -65,6 +66,6 @@ def _figures(plan: dict[str, Any], store: Store, destination: Path) -> list[str]
     folders = {name: store.root / folder for name, folder in plan["folders"].items() if name in get_args(FigureName)}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
     for folder in finished:
-        store.require_intact(folder)
+        require_whole(folder)
     refresh_figures(finished, destination)
     return [name for name, folder in folders.items() if folder not in finished]

@@ -95,7 +95,7 @@ class Store:
         lost = [f"{folder / name}: missing" for name in expected if name not in found and name not in absent]
         changed = [f"{folder / name}: changed" for name in found if name in expected and found[name] != expected[name]]
         added = [f"{folder / name}: not in the manifest" for name in found if name not in expected]
-        return lost + changed + added + _receipt_damage(folder)
+        return lost + changed + added + _receipt_damage(folder, manifest)
 
     def require_intact(self, folder: Path) -> None:
         """Raise a DropnasError that names the first damaged file."""
@@ -135,11 +135,11 @@ def receipt_of(folder: Path) -> dict[str, Any]:
     return {**read_manifest(folder)["run"], "manifest_sha256": sha256(folder / MANIFEST)}
 
 
-def _receipt_damage(folder: Path) -> list[str]:
+def _receipt_damage(folder: Path, manifest: dict[str, Any]) -> list[str]:
     receipt = folder / RECEIPT
     if not receipt.is_file():
         return []  # the workflow removed it; it is written again
-    intact = read_json(receipt) == receipt_of(folder)
+    intact = read_json(receipt) == {**manifest["run"], "manifest_sha256": sha256(folder / MANIFEST)}
     return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
-from dropnas.runs.identity import id_of
 from dropnas.runs.parts import is_light, stage_of
+from dropnas.runs.authenticity import identity_faults, input_faults, read_inputs
 from dropnas.runs.store import MANIFEST, RECEIPT, Store, read_manifest
 
 FOLDERS = ("data/*/*/", "runs/*/*/")
@@ -69,26 +69,8 @@ def verify(root: Path) -> Verified:
         light=sum(is_light(folder) for folder in folders),
         problems=[line for lines in problems.values() for line in lines],
         tainted=_tainted({folder for folder, lines in problems.items() if lines}, records, root),
-        unchecked=sum(name not in manifests for record in records.values() for name in _read(record)),
+        unchecked=sum(name not in manifests for record in records.values() for name in read_inputs(record)),
     )
-
-
-def identity_faults(folder: Path, record: dict[str, Any]) -> list[str]:
-    """The name of the folder must be the hash of the identity that the manifest holds."""
-    id_ = id_of(record.get("identity", {}))
-    return [] if folder.name.endswith(f"-{id_}") and record["id"] == id_ else ["its name is not its identity"]
-
-
-def input_faults(record: dict[str, Any], manifests: Mapping[str, str]) -> list[str]:
-    """A run's inputs, where they are still there, must be those that it read."""
-    read = _read(record)
-    return [f"its input {name} is another one now" for name in read if manifests.get(name, read[name]) != read[name]]
-
-
-def _read(record: dict[str, Any]) -> dict[str, str]:
-    """The sha256 of the manifest of each run that a run read, by the name of its folder."""
-    read: dict[str, str] = record.get("input_manifests", {})
-    return read
 
 
 def _tainted(bad: Iterable[Path], records: Mapping[Path, dict[str, Any]], root: Path) -> dict[str, str]:

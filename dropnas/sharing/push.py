@@ -14,8 +14,9 @@ from pathlib import Path
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
+from dropnas.runs.authenticity import identity_faults, input_faults
 from dropnas.runs.store import MANIFEST, Store, read_manifest
-from dropnas.runs.verify import identity_faults, input_faults, published
+from dropnas.runs.verify import published
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import open_remote
 from dropnas.sharing.run_batches import batches

@@ -75,10 +75,10 @@ def spec_of(folder: Path, stage: str) -> dict:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"folder": "../escaped-{id}"}, "is not that of its identity"),
-        ({"folder": "runs/../../escaped-{id}"}, "is not that of its identity"),
-        ({"id": "../runs", "folder": "data/digits/x-../runs"}, "is not that of its identity"),
-        ({"inputs": ["../elsewhere/run"]}, "is not that of its identity"),
+        ({"folder": "../escaped-{id}"}, "its folders are not those of runs"),
+        ({"folder": "runs/../../escaped-{id}"}, "its folders are not those of runs"),
+        ({"id": "../runs", "folder": "data/digits/x-../runs"}, "its folders are not those of runs"),
+        ({"inputs": ["../elsewhere/run"]}, "its folders are not those of runs"),
         ({"stage": "search"}, "is the spec of a search run, not of data"),
         ({"machine": 5}, "is no spec of a run"),
         ({"more": 1}, "is no spec of a run"),
