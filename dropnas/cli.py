@@ -299,8 +299,6 @@ def verify(root: Root = HERE) -> None:
     """Check every finished run: its files, its inputs, that all saw the same data; says which tables are tainted."""
     from dropnas.runs.verify import verify as verify_store
 
-    if not root.is_dir():
-        raise DropnasError("no such folder", where=root, remedy="name the folder that holds runs/")
     found = verify_store(root)
     print(f"{found.runs} runs verified, {len(found.problems)} problems")
     if found.light:

@@ -11,6 +11,7 @@ from pathlib import Path
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
+from dropnas.runs.authenticity import read_inputs
 from dropnas.runs.store import MANIFEST, Store, read_manifest
 from dropnas.runs.verify import published
 from dropnas.sharing.arrival import bring, complete
@@ -90,7 +91,7 @@ def _strangers(entries: Mapping[str, Entry], index: Mapping[str, Sequence[str]],
     folders = published(root)
     local = {folder.name: sha256(folder / MANIFEST) for folder in folders}
     coming = {entry.folder.rpartition("/")[2]: entry.manifest for entry in entries.values()}
-    read_here = {item for folder in folders for item in _inputs(folder).items()}
+    read_here = {item for folder in folders for item in read_inputs(read_manifest(folder)["run"]).items()}
     others = {name for name, manifest in read_here if coming.get(name, manifest) != manifest}
     found = {}
     for name, entry in entries.items():
@@ -101,12 +102,6 @@ def _strangers(entries: Mapping[str, Entry], index: Mapping[str, Sequence[str]],
         elif name.rpartition("/")[2] in others:
             found[name] = "a run here was made from another computation of it"
     return found
-
-
-def _inputs(folder: Path) -> dict[str, str]:
-    """The sha256 of the manifest of each run that a run read."""
-    read: dict[str, str] = read_manifest(folder)["run"].get("input_manifests", {})
-    return read
 
 
 def _told(entries: Sequence[Entry], progress: Callable[[str], None], what: str) -> Iterator[list[Entry]]:

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -125,7 +126,7 @@ class Bench:
         for name, path in sorted(found.items(), reverse=True):
             if path.is_symlink() or (not path.is_dir() and name not in self.files):
                 path.unlink()
-            elif path.is_dir() and not any(other.startswith(f"{name}/") for other in self.folders):
+            elif path.is_dir() and name not in self.folders:
                 shutil.rmtree(path)
         for name, content in self.files.items():
             path = self.root / name
@@ -133,9 +134,9 @@ class Bench:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
 
-    @property
+    @cached_property
     def folders(self) -> set[str]:
-        return {f"{parent}/" for name in self.files for parent in map(str, Path(name).parents)}
+        return {parent.as_posix() for name in self.files for parent in Path(name).parents}
 
 
 def contents(folder: Path) -> dict[str, str]:
