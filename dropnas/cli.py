@@ -4,8 +4,10 @@ Only argument handling stands here. Rooms are imported inside the verbs, so that
 planning, deriving and tabulating never import torch.
 """
 
+import io
 import json
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +26,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Root = Annotated[Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.")]
+
+def _share(root: Path) -> Path:
+    """Where the store's folder is its group's to write, so is what this process writes."""
+    if root.is_dir() and root.stat().st_mode & stat.S_IWGRP:
+        os.umask(os.umask(0) & ~stat.S_IRWXG)
+    return root
+
+
+Root = Annotated[
+    Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.", callback=_share)
+]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
 ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.")]
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
@@ -371,6 +383,8 @@ def pull(
 
     done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
     print(f"{done.brought} runs pulled, {done.completed} completed, {done.here} were here")
+    if done.absent:
+        print(f"{done.absent} are not on the remote")
     _tell(done.problems)
 
 
@@ -397,19 +411,22 @@ def run(context: typer.Context, parameters: ParameterFile, root: Root = HERE) ->
     """Freeze the plan of a parameter file and run it with Snakemake; further options go to Snakemake."""
     from dropnas.pipeline.start import start
 
-    start(parameters, context.args, root)
+    sys.exit(start(parameters, context.args, root))
 
 
 @app.command(rich_help_panel="The whole")
 def results(
-    plan_folder: Annotated[Path, typer.Argument(metavar="PLAN", help="A frozen plan's folder, plans/<id>.")],
+    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/ and show them in short."""
     from dropnas.monitor.page_cost import page_cost
+    from dropnas.pipeline.freeze import freeze as freeze_plan
     from dropnas.pipeline.publish_results import publish
+    from dropnas.pipeline.start import TARGETS
 
-    print(publish(root / plan_folder, root, page_cost))
+    folder = freeze_plan(plan_source, root) if plan_source.is_file() else plan_source
+    print(publish(root / folder, root, page_cost, os.environ.get(TARGETS, "").split()))
 
 
 @app.command(rich_help_panel="The whole")
@@ -443,6 +460,9 @@ def main() -> None:
     """Run the command line; a mistake that a person can mend is one line and status 1."""
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another, not an error
     try:
         with told():
             caches.use_own()

@@ -8,6 +8,7 @@ set has images. ImageNet's images come ready to the step: decoding and augmentin
 """
 
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from dropnas.config import Machine
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
 from dropnas.data.imagenet import ImageSource
+from dropnas.errors import DropnasError
 from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
@@ -51,6 +53,8 @@ SECONDS = 60.0  # that a probe may take in all
 SMALLEST = 2  # images of the first batch; batch norm wants two
 CLEAR = 1.5  # a batch that takes so many times as long as the smallest shows what an image costs
 MOST_STEPS = 20
+LEAST_SHARE = 0.7  # of a CPU's time, below which other work has disturbed the probe
+WIDEST = 3.0  # the slowest of the last steps in times of the fastest, above which no step is like another
 TRAINING_PART = 0.7  # of the time of a kind that has an evaluation, too
 GENOTYPE = "dropnas_c10"  # stands for whatever the searches will find
 CIFAR_CLASSES, IMAGENET_CLASSES = 10, 1000
@@ -88,15 +92,21 @@ def measure(
         seconds: that all of it may take, more or less.
 
     Raises:
-        DropnasError: a configuration that cannot be trained.
+        DropnasError: a configuration that cannot be trained, or a machine so busy that no figure can be trusted.
     """
     begun, found = time.monotonic(), []
     ends = begun + seconds
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
         for index, (work, config) in enumerate(wanted):
             share = (ends - time.monotonic()) / (len(wanted) - index)
-            entry = _measure_kind(work.kind, config, machine, device, share, Path(folder, str(index)))
-            progress(f"{work.kind.label}: {entry.images_per_second:.3g} images/s in batches of {entry.batch}")
+            began, used = time.monotonic(), time.process_time()
+            entry, steps = _measure_kind(work.kind, config, machine, device, share, Path(folder, str(index)))
+            got = (time.process_time() - used) / (time.monotonic() - began) if device == "cpu" else 1.0
+            _require_quiet(work.kind.label, got, steps.spread)
+            progress(
+                f"{work.kind.label}: {entry.images_per_second:.3g} images/s in batches of {entry.batch} "
+                f"(slowest step {steps.spread:.2g} times the fastest, load {os.getloadavg()[0]:.1f})"
+            )
             found.append(entry)
     progress(f"{len(found)} kinds of work timed in {time.monotonic() - begun:.0f} s")
     return found
@@ -104,7 +114,7 @@ def measure(
 
 def _measure_kind(
     kind: Kind, config: dict[str, Any], machine: Machine, device: str, share: float, folder: Path
-) -> Measured:
+) -> tuple[Measured, "Steps"]:
     ends = time.monotonic() + share
     typed = parse(STAGES[kind.stage].config, config, kind.label)
     repeats = getattr(typed, "deterministic", True)
@@ -112,14 +122,15 @@ def _measure_kind(
     precision.apply(typed.precision)
     timed = PREPARE[kind.stage](typed, kind.shape, device, folder)
     part = TRAINING_PART if timed.evaluate else 1.0
-    step, batch = step_seconds(timed.train, timed.batch, part * (ends - time.monotonic()), device)
+    steps = step_seconds(timed.train, timed.batch, part * (ends - time.monotonic()), device)
+    step, batch = steps.seconds, steps.batch
     epoch = timed.trained / timed.batch * step
     if timed.evaluate:
         tests = min(TEST_BATCH, timed.tested)
-        testing, _ = step_seconds(timed.evaluate, tests, ends - time.monotonic(), device)
-        epoch += timed.tested / tests * testing
+        testing = step_seconds(timed.evaluate, tests, ends - time.monotonic(), device)
+        epoch += timed.tested / tests * testing.seconds
     used = environment(device, machine.threads)
-    return Measured(
+    measured = Measured(
         device=device_of(used["device"], used["device_kind"], machine.threads),
         kind=kind.content,
         epoch_seconds=epoch,
@@ -128,14 +139,29 @@ def _measure_kind(
         date=f"{datetime.now(UTC):%FT%TZ}",
         versions=used["versions"],
     )
+    return measured, steps
 
 
-def step_seconds(work: Callable[[int], object], full: int, share: float, device: str) -> tuple[float, int]:
-    """Seconds of work on a batch of `full` images, measured in about `share` seconds, at least two batches.
+class Steps(NamedTuple):
+    """What was timed: seconds of a full batch, the largest batch, and its slowest step in times of its fastest."""
 
-    Returns:
-        the seconds, and the largest batch that was timed.
-    """
+    seconds: float
+    batch: int
+    spread: float
+
+
+def _require_quiet(label: str, got: float, spread: float) -> None:
+    """Require that a probe had the machine for itself."""
+    if got < LEAST_SHARE or spread > WIDEST:
+        load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+        told = f"it got {got:.0%} of a core, its slowest step took {spread:.1f} times as long as its fastest"
+        raise DropnasError(
+            f"the machine is too busy to be measured ({told}; {load})", where=label, remedy="wait until it is idle"
+        )
+
+
+def step_seconds(work: Callable[[int], object], full: int, share: float, device: str) -> Steps:
+    """Seconds of work on a batch of `full` images, measured in about `share` seconds, at least two batches."""
     ends = time.monotonic() + share
     size = small = min(SMALLEST, full)
     shortest = took = _seconds(work, small, device)
@@ -148,7 +174,7 @@ def step_seconds(work: Callable[[int], object], full: int, share: float, device:
     times = [took]
     while time.monotonic() + took < ends and len(times) < MOST_STEPS:
         times.append(_seconds(work, size, device))
-    return extrapolated(small, shortest, size, median(times), full), size
+    return Steps(extrapolated(small, shortest, size, median(times), full), size, max(times) / min(times))
 
 
 def _worth_growing(took: float, shortest: float, left: float) -> bool:

@@ -19,13 +19,14 @@ from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.pipeline.failures import Failures
 from dropnas.pipeline.freeze import FROZEN
+from dropnas.pipeline.protocol import require_followed
 from dropnas.pipeline.stages import STAGES, common, entry, identity
 from dropnas.runs.attempts import Attempts
+from dropnas.runs.authenticity import id_in, input_faults, require_whole
 from dropnas.runs.environment import environment
 from dropnas.runs.files import read_json, sha256, write_text
 from dropnas.runs.identity import id_of
 from dropnas.runs.parts import is_light, stage_of
-from dropnas.runs.authenticity import id_in, input_faults, require_whole
 from dropnas.runs.store import MANIFEST, Store, read_manifest
 from dropnas.sharing.pull import require_heavy
 from dropnas.training.signals import EXIT_STOPPED
@@ -107,6 +108,8 @@ class RunGroup:
         """Check the inputs, take a device, and keep the runs that are to be trained now."""
         spec = self.members[0].spec
         inputs = _inputs(spec, self.store)
+        if spec["config"].get("reproduction"):
+            require_followed(inputs)
         self.device = _device(spec, stack, self.progress)
         if len(self.members) > 1:
             configs, spaces = [_config(member.spec) for member in self.members], self._workspaces()
@@ -232,7 +235,9 @@ def require_asked(spec: Spec, where: object) -> None:
     folder = f"data/{config.name}/{name}" if spec["stage"] == "data" else f"runs/{spec['stage']}/{name}"
     if other or found != spec["identity"] or (spec["id"], spec["folder"]) != (id_of(found), folder):
         part = other[0] if other else "id or folder"
-        raise DropnasError(f"its {part} is not that of the run that it names", where=where, remedy="take one of plans/<id>/specs/")
+        raise DropnasError(
+            f"its {part} is not that of the run that it names", where=where, remedy="take one of plans/<id>/specs/"
+        )
 
 
 def common_part(spec: Spec) -> Any:

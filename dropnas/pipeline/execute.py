@@ -21,10 +21,10 @@ from dropnas.pipeline.compute import LeasedRun, RunGroup, common_part, compute_b
 from dropnas.pipeline.failures import Failures
 from dropnas.pipeline.freeze import check
 from dropnas.runs.attempts import Attempts
+from dropnas.runs.authenticity import require_whole
 from dropnas.runs.files import read_json
 from dropnas.runs.identity import resolved
 from dropnas.runs.lease import lease_now
-from dropnas.runs.authenticity import require_whole
 from dropnas.runs.store import Store
 from dropnas.training.signals import EXIT_STOPPED
 

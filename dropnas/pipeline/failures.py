@@ -1,6 +1,5 @@
 """Failures of runs, each told in a line: a run that fails does not end the others of its process."""
 
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ class Failures:
     def _tell(self, begin: str, error: Exception) -> None:
         if isinstance(error, DropnasError):
             print(f"{begin}: {error}", file=sys.stderr)
-        elif isinstance(error, OSError) and str(error.filename).startswith(f"{self.root / 'scratch'}{os.sep}"):
+        elif isinstance(error, OSError) and error.filename is not None:
             print(f"{begin}: {error.filename}: {error.strerror}", file=sys.stderr)  # what stands there is at fault
         else:
             print(f"{begin} failed by a mistake in the program:", file=sys.stderr)

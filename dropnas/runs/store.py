@@ -33,7 +33,7 @@ class Store:
         """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough.
 
         Raises:
-            DropnasError: the folder is a link, which could lead out of the store.
+            DropnasError: the folder is a file, or a link, which could lead out of the store.
         """
         _refuse_link(folder)
         return (folder / MANIFEST).is_file()
@@ -61,6 +61,7 @@ class Store:
     def admit(self, staged: Path, folder: Path) -> None:
         """Give a folder that has its manifest its final name, by one rename; what is in it must be on disk."""
         self._clear_remains(folder)
+        _make_readable(staged)
         folder.parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged, folder)
 
@@ -108,8 +109,19 @@ class Store:
         shutil.rmtree(self.scratch(identity), ignore_errors=True)
 
 
+def _make_readable(folder: Path) -> None:
+    """Give each file the mode that a new one has; some libraries write files that nobody else may read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_nlink == 1:  # an adopted file is also another run's
+            path.chmod(0o666 & ~mask)
+
+
 def _refuse_link(folder: Path) -> None:
-    """A run lies in the store itself: neither it nor the folder of its stage may lead elsewhere."""
+    """A run lies in the store itself: neither it nor the folder of its stage may lead elsewhere, or be a file."""
+    if folder.is_file():
+        raise DropnasError("is a file where a run should lie", where=folder, remedy="move it away")
     for place in (folder, folder.parent):
         if place.is_symlink():
             raise DropnasError(

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.errors import DropnasError
+from dropnas.runs.authenticity import RUN, id_in, identity_faults, input_faults, read_inputs
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light, stage_of
-from dropnas.runs.authenticity import RUN, id_in, identity_faults, input_faults, read_inputs
 from dropnas.runs.store import MANIFEST, RECEIPT, Store, read_manifest
 
 RUN_PARTS = ("runs", "stage", "run")  # of a run's place in the store
@@ -90,7 +90,9 @@ def _folders(root: Path, problems: dict[Path, list[str]] | None = None) -> Itera
     for top in (root / "data", root / "runs"):
         for parent in _entries(top, problems) if top.exists() else ():
             if parent.is_dir() or top.name == "runs":
-                yield from (path for path in _entries(parent, problems) if RUN.fullmatch(path.name) or _has_records(path))
+                yield from (
+                    path for path in _entries(parent, problems) if RUN.fullmatch(path.name) or _has_records(path)
+                )
 
 
 def _entries(folder: Path, problems: dict[Path, list[str]] | None) -> list[Path]:

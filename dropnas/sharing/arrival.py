@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dropnas.errors import DropnasError
+from dropnas.runs.authenticity import identity_faults
 from dropnas.runs.files import sha256, write_json, write_text
 from dropnas.runs.lease import lease, lease_if_free
 from dropnas.runs.parts import MARK, MARK_TEXT, is_heavy, stage_of
-from dropnas.runs.authenticity import identity_faults
 from dropnas.runs.store import MANIFEST, RECEIPT, Store, read_manifest, receipt_of
 from dropnas.sharing.entry import Entry
 from dropnas.sharing.remote import Remote

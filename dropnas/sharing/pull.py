@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
+from dropnas.runs.authenticity import read_inputs
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
-from dropnas.runs.authenticity import read_inputs
 from dropnas.runs.store import MANIFEST, Store, read_manifest
 from dropnas.runs.verify import published
 from dropnas.sharing.arrival import bring, complete
@@ -24,12 +24,19 @@ BATCH = 64  # runs whose files are fetched together
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull did: how many runs it brought and completed, how many were here whole; what it left out and why."""
+    """What a pull did.
+
+    Attributes:
+        brought, completed, here: how many runs it brought and completed, and how many were here whole.
+        problems: what it left out and why.
+        absent: how many of the runs that were meant are neither on the remote nor here.
+    """
 
     brought: int
     completed: int
     here: int
     problems: tuple[str, ...]
+    absent: int = 0
 
 
 def pull(
@@ -49,8 +56,15 @@ def pull(
     """
     remote, store = open_remote(root, remote_name), Store(root)
     index = remote.index()
+    if not index:
+        hint = "check its address (`dvc remote list`), or push runs to it first"
+        raise DropnasError("no run lies on the DVC remote", where=remote.path, remedy=hint)
     meant = [name for name in index if names is None or name in names]
-    here = {name for name in meant if store.is_published(root / name)}
+    here = {name for name in names or meant if store.is_published(root / name)}
+    absent = len(names - index.keys() - here) if names else 0
+    if names and not meant and not here:
+        raise DropnasError("none of these runs lies on the DVC remote", where=remote.path, remedy="push them first")
+    here &= index.keys()
     problems = {name: "was pushed from two places at once" for name in meant if len(index[name]) > 1}
     new = {name: index[name][0] for name in meant if name not in here and name not in problems}
     entries = remote.read(new)
@@ -64,7 +78,7 @@ def pull(
     brought = sum(entry.folder not in problems for entry in chosen)
     completed = len(lacking.keys() - problems.keys())
     lines = tuple(f"{name}: left out: {why}" for name, why in problems.items())
-    return Pulled(brought, completed, len(here) - len(lacking), lines)
+    return Pulled(brought, completed, len(here) - len(lacking), lines, absent)
 
 
 def require_heavy(folder: Path, root: Path) -> None:

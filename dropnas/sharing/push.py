@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
+from dropnas.runs.authenticity import identity_faults, input_faults
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
-from dropnas.runs.authenticity import identity_faults, input_faults
 from dropnas.runs.store import MANIFEST, Store, read_manifest
 from dropnas.runs.verify import published
 from dropnas.sharing.entry import Entry
@@ -44,12 +44,14 @@ def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callabl
         progress: called with a line now and then.
 
     Raises:
-        DropnasError: the remote cannot be used.
+        DropnasError: the remote cannot be used, or none of the runs is here.
     """
-    remote = open_remote(root, remote_name)
-    index = remote.index()
     folders = {folder.relative_to(root).as_posix(): folder for folder in published(root)}
     meant = [name for name in folders if names is None or name in names]
+    if not meant:
+        raise DropnasError("none of these runs is finished here", where=root, remedy="name the folder that holds runs/")
+    remote = open_remote(root, remote_name)
+    index = remote.index()
     light = [name for name in meant if name not in index and is_light(folders[name])]
     new = [name for name in meant if name not in index and name not in light]
     versions = {**_local_versions(folders.values()), **_remote_versions(index)}

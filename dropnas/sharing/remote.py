@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dropnas.errors import DropnasError
 from dropnas.sharing.entry import Entry, read_entry
@@ -23,6 +24,7 @@ from dropnas.sharing.entry import Entry, read_entry
 INDEX = ("runs", "index")
 OBJECTS = ("runs", "files", "md5")
 DVC_HINT = "make setup, or pip install 'dropnas[workflow]'"
+EXTRAS = ("ssh", "s3")  # kinds of remotes for which this package has an extra
 REMOTE_HINT = "name a remote with `dvc remote add --default NAME URL` (a folder, ssh://… or s3://…)"
 
 
@@ -38,13 +40,21 @@ class Remote:
         """For each run on the remote, by its folder, the sha256 of its manifests; more than one is a conflict."""
         root = self.files.join(self.path, *INDEX)
         with _told("cannot be listed", root):
-            found = list(self.files.find(root)) if self.files.exists(root) else []
+            found = list(self.files.find(root)) if self._is_there(root) else []
         runs: dict[str, list[str]] = {}
         for path in found:
             folder, _, name = self.files.relpath(path, root).replace("\\", "/").rpartition("/")
             if name.endswith(".json"):
                 runs.setdefault(folder, []).append(name.removesuffix(".json"))
         return runs
+
+    def _is_there(self, path: str) -> bool:
+        """Whether there is such a folder. (`exists` of DVC's file systems also says no where nobody answers.)"""
+        try:
+            self.files.info(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def read(self, runs: Mapping[str, str]) -> dict[str, Entry]:
         """The entries of runs, by folder.
@@ -130,17 +140,25 @@ def open_remote(root: Path, name: str = "") -> Remote:
         from dvc_data.hashfile.db import get_odb
     except ImportError as error:
         raise DropnasError("DVC is not installed", remedy=DVC_HINT) from error
-    config, where = _configuration(root)
+    try:
+        config, where = _configuration(root)
+    except DvcException as error:
+        raise DropnasError(f"DVC's configuration cannot be read ({error})", where=root, remedy=REMOTE_HINT) from error
     chosen = name or config["core"].get("remote")
     if not chosen:
         raise DropnasError("no DVC remote is set", where=where, remedy=REMOTE_HINT)
     try:
         kind, settings, path = get_cloud_fs(config, name=chosen)
         files = kind(**settings)
+        files.fs  # noqa: B018  # only now DVC imports what it needs for this kind of remote
     except DvcException as error:
-        raise DropnasError(
-            f"the DVC remote {chosen!r} cannot be used ({error})", where=where, remedy=REMOTE_HINT
-        ) from error
+        what = f"the DVC remote {chosen!r} cannot be used ({error})"
+        raise DropnasError(what, where=where, remedy=REMOTE_HINT) from error
+    except ImportError as error:
+        scheme = urlsplit(str(config["remote"][chosen].get("url"))).scheme
+        package = f"'dropnas[{scheme}]'" if scheme in EXTRAS else f"dvc-{scheme}"
+        what = f"the DVC remote {chosen!r} needs what is not installed"
+        raise DropnasError(what, where=where, remedy=f"pip install {package}") from error
     return Remote(
         files,
         path,

@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from dropnas.analysis.finished_runs import read_run, read_training
 from dropnas.errors import DropnasError
 from dropnas.report.page.planned import Planned
+from dropnas.runs.authenticity import identity_faults
 from dropnas.runs.files import read_json, sha256
 from dropnas.runs.parts import MARK, left_out
-from dropnas.runs.authenticity import identity_faults
 from dropnas.runs.store import MANIFEST, RECEIPT, read_manifest, receipt_of
 
 LIGHT = 2**20  # bytes; what is smaller is hashed
