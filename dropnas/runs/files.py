@@ -45,10 +45,12 @@ def read_json(path: Path) -> Any:
         DropnasError: the file is missing or is no JSON.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise DropnasError("is no file", where=path)
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DropnasError("no such file", where=path) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DropnasError(f"cannot be read as JSON ({error})", where=path) from error
 
 

@@ -25,14 +25,16 @@ from unittest.mock import patch
 from dropnas import cli
 from dropnas.config import read_parameters
 from dropnas.pipeline import compute
-from dropnas.pipeline.freeze import spec
+from dropnas.pipeline.freeze import freeze, spec
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.files import write_json
 from dropnas.runs.identity import Run
+from tests.hostile.made_sources import make_sources
 from tests.page.made_store import publish_plan
 
 STUDY = Path(__file__).with_name("study.yaml")
 LONGEST = 10.0  # seconds of processor time that a verb may take
+ASLEEP = 120.0  # seconds after which one that takes none waits for something that never comes
 VERBS = {"table": "tables", "figure": "figures"}  # the others are called as their stages
 MISTAKE = "by a mistake in the program"
 
@@ -81,13 +83,16 @@ def bounded() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         raise Hanging
 
-    before = signal.signal(signal.SIGPROF, end)
-    signal.setitimer(signal.ITIMER_PROF, LONGEST)
+    timers = {signal.SIGPROF: (signal.ITIMER_PROF, LONGEST), signal.SIGALRM: (signal.ITIMER_REAL, ASLEEP)}
+    before = {number: signal.signal(number, end) for number in timers}
+    for timer, seconds in timers.values():
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+        for number, (timer, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
 
 
 @dataclass
@@ -97,6 +102,7 @@ class Bench:
     root: Path
     plan: Plan
     files: dict[str, bytes] = field(default_factory=dict)
+    prepared: dict[str, dict[str, str]] = field(default_factory=dict)  # data sets from their undisturbed sources
 
     def folder(self, run: Run) -> Path:
         return self.root / run.folder
@@ -124,9 +130,9 @@ class Bench:
         """Make the store again what it was."""
         found = {path.relative_to(self.root).as_posix(): path for path in self.root.rglob("*")}
         for name, path in sorted(found.items(), reverse=True):
-            if path.is_symlink() or (not path.is_dir() and name not in self.files):
+            if path.is_symlink() or (not path.is_dir() and not (path.is_file() and name in self.files)):
                 path.unlink()
-            elif path.is_dir() and name not in self.folders:
+            elif path.is_dir() and (name in self.files or name not in self.folders):
                 shutil.rmtree(path)
         for name, content in self.files.items():
             path = self.root / name
@@ -153,6 +159,8 @@ def make_bench(root: Path) -> Bench:
     shutil.rmtree(root / "scratch")
     for run in bench.plan.runs.values():
         write_json(bench.spec_file(run), spec(run, "study", bench.plan.parameters.machine))
+    make_sources(root)
+    freeze(STUDY, root)
     for path in root.rglob("*"):
         if path.is_file():
             bench.files[path.relative_to(root).as_posix()] = path.read_bytes()
