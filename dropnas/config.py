@@ -246,6 +246,8 @@ def read_parameters(file: Path) -> Parameters:
     Raises:
         DropnasError: the file is missing, is no YAML, or a key or value is wrong; names file and field.
     """
+    if file.exists() and not file.is_file():
+        raise DropnasError("is no file", where=file, remedy="name a parameter file such as params/smoke.yaml")
     try:
         content = _content(file.read_text(encoding="utf-8"))
     except OSError as error:

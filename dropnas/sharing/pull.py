@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
-from dropnas.runs.authenticity import read_inputs
+from dropnas.runs.authenticity import identity_faults, read_inputs
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
 from dropnas.runs.store import MANIFEST, Store, read_manifest
@@ -65,7 +65,9 @@ def pull(
     if names and not meant and not here:
         raise DropnasError("none of these runs lies on the DVC remote", where=remote.path, remedy="push them first")
     here &= index.keys()
-    problems = {name: "was pushed from two places at once" for name in meant if len(index[name]) > 1}
+    wrong = {name: fault for name in sorted(here) for fault in _own_faults(root / name)}
+    here -= wrong.keys()
+    problems = wrong | {name: "was pushed from two places at once" for name in meant if len(index[name]) > 1}
     new = {name: index[name][0] for name in meant if name not in here and name not in problems}
     entries = remote.read(new)
     problems |= _strangers(entries, index, root)
@@ -98,6 +100,14 @@ def require_heavy(folder: Path, root: Path) -> None:
     if is_light(folder):
         why = done.problems[0] if done.problems else "the remote does not have it"
         raise DropnasError(f"only its light part is here: {why}", where=name, remedy=hint)
+
+
+def _own_faults(folder: Path) -> list[str]:
+    """What is wrong with a run that is here already, as far as its manifest tells."""
+    try:
+        return identity_faults(folder, read_manifest(folder)["run"])
+    except DropnasError as error:
+        return [error.what]
 
 
 def _strangers(entries: Mapping[str, Entry], index: Mapping[str, Sequence[str]], root: Path) -> dict[str, str]:

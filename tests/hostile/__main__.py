@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.hostile.bench import make_bench
-from tests.hostile.cases import KINDS
+from tests.hostile.cases import KINDS, SLOW
 from tests.hostile.trial import attempt
 
 
@@ -21,7 +21,7 @@ def main() -> int:
         bench = make_bench(Path(folder, "store"))
         print(f"{'kind':12} {'tried':>6} {'refused':>8} {'unharmed':>9} {'faults':>7}")
         for kind in kinds:
-            tally = attempt(bench, kind, options.cases // len(kinds), options.seed)
+            tally = attempt(bench, kind, options.cases // len(kinds) // SLOW.get(kind, 1), options.seed)
             found = [tally.counts[name] for name in ("tried", "refused", "unharmed")]
             print(f"{kind:12} {found[0]:6} {found[1]:8} {found[2]:9} {len(tally.faults):7}", flush=True)
             for fault in tally.faults:

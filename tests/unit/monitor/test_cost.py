@@ -1,6 +1,7 @@
 """What runs cost: what they took, what runs of their kind took, what the probe measured, and otherwise unknown."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from dropnas.config import Machine, read_parameters
 from dropnas.errors import DropnasError
+from dropnas.monitor import speed_probe
 from dropnas.monitor.estimate import Estimate, read_known
 from dropnas.monitor.finished import Device
 from dropnas.monitor.power import STD_CIFAR10, detectable
@@ -235,7 +237,16 @@ def test_noise_extrapolates_to_no_less_than_was_seen_and_no_more_than_proportion
     assert took * 0.999 <= found <= took * full / size * 1.001
 
 
-def test_the_probe_times_every_kind_of_work(tmp_path):
+def test_a_probe_on_a_busy_machine_is_refused():
+    speed_probe._require_quiet("search", 0.9, 1.5)
+    for got, spread in ((0.2, 1.0), (1.0, 9.0)):
+        with pytest.raises(DropnasError, match=r"too busy to be measured .*load"):
+            speed_probe._require_quiet("search", got, spread)
+
+
+def test_the_probe_times_every_kind_of_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(speed_probe, "LEAST_SHARE", 0.0)  # other tests may be at work here
+    monkeypatch.setattr(speed_probe, "WIDEST", math.inf)
     known = read_known(tmp_path, HERE)
     wanted = known.work_to_measure(DEFAULT_RUNS)
     assert {work.kind.stage for work, _ in wanted} == {"search", "retrain", "transfer"}
