@@ -61,12 +61,12 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
 
-def _check_run(genotype: str) -> None:
-    """Where a genotype is named by the folder of a run, the run must be as it was published."""
-    if os.path.isdir(genotype):
+def _check_run(named: str) -> None:
+    """Where something is named by the folder of a run, the run must be as it was published."""
+    if os.path.isdir(named):
         from dropnas.runs.authenticity import require_whole
 
-        require_whole(Path(genotype).resolve())
+        require_whole(Path(named).resolve())
 
 
 def _finish(failures: int) -> None:
@@ -264,6 +264,7 @@ def course(
     """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_course
 
+    _check_run(str(folder))
     print(draw_course(folder, out))
 
 
@@ -312,6 +313,8 @@ def verify(root: Root = HERE) -> None:
     from dropnas.runs.verify import verify as verify_store
 
     found = verify_store(root)
+    if not found.runs and not found.problems:
+        raise DropnasError("no finished run lies here", where=root, remedy="name the folder that holds runs/")
     print(f"{found.runs} runs verified, {len(found.problems)} problems")
     if found.light:
         print(f"{found.light} of them are here without weights or images")

@@ -64,9 +64,8 @@ def pull(
     absent = len(names - index.keys() - here) if names else 0
     if names and not meant and not here:
         raise DropnasError("none of these runs lies on the DVC remote", where=remote.path, remedy="push them first")
-    here &= index.keys()
     wrong = {name: fault for name in sorted(here) for fault in _own_faults(root / name)}
-    here -= wrong.keys()
+    here = here & index.keys() - wrong.keys()
     problems = wrong | {name: "was pushed from two places at once" for name in meant if len(index[name]) > 1}
     new = {name: index[name][0] for name in meant if name not in here and name not in problems}
     entries = remote.read(new)

@@ -195,7 +195,7 @@ def test_an_unknown_target_is_one_line_with_the_list(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({**SMALL, "tables": ["table6"]}))
     done = verb("run", file, "table9", "--cores", "1", root=tmp_path)
     assert done.status == 1 and done.err.count("\n") == 1
-    assert "table9: no such target; known: table6" in done.err
+    assert "table9: no such target; known: " in done.err and "table6" in done.err
 
 
 def test_results_tell_of_what_was_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

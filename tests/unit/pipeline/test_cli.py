@@ -25,7 +25,7 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["data", "numerals"], "unknown dataset 'numerals'"),
         (["data"], "no dataset is named"),
         (["data", "cifar10", "--params", "none.yaml"], "none.yaml: cannot be read"),
-        (["verify", "--root", "nowhere"], "nowhere: no such folder"),
+        (["verify", "--root", "nowhere"], "nowhere: no finished run lies here"),
         (["inspect", "[" * 100_000], "malformed JSON"),
         (["data", "--checksum", "nowhere"], "nowhere"),
         (["run", "none.yaml"], "none.yaml: cannot be read"),
