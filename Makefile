@@ -1,6 +1,6 @@
 # Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke methods mini paper plan push pull test trials cluster gpu lint format docs lock image sif clean distclean
+.PHONY: help setup smoke methods mini paper plan push pull test trials hostile cluster gpu lint format docs lock image sif clean distclean
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python3.13; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -47,6 +47,9 @@ test: $(READY)  ## the tests
 trials: $(READY)  ## kills, damage, full disks, warnings, counted (SAMPLE=1: a seeded part, as CI runs it)
 	@$(BIN)/python -m pytest -m trial -n auto --dist worksteal tests/trials
 	@$(if $(SAMPLE),,for trial in kills damage full_disk; do $(BIN)/python -m tests.trials.$$trial || exit 1; done)
+
+hostile: $(READY)  ## damaged stores, specs, plans, parameter files and sources, CASES=2000 of them, counted
+	@$(BIN)/python -m tests.hostile $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 
 cluster: $(READY)  ## trials on a SLURM cluster that it starts on this host (Debian, root)
 	@tests/cluster/up.sh --install && $(BIN)/python -m pytest -s -m cluster tests/cluster

@@ -4,8 +4,10 @@ Only argument handling stands here. Rooms are imported inside the verbs, so that
 planning, deriving and tabulating never import torch.
 """
 
+import io
 import json
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +27,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Root = Annotated[Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.")]
+
+def _share(root: Path) -> Path:
+    """Where the store's folder is its group's to write, so is what this process writes."""
+    if root.is_dir() and root.stat().st_mode & stat.S_IWGRP:
+        os.umask(os.umask(0) & ~stat.S_IRWXG)
+    return root
+
+
+Root = Annotated[
+    Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.", callback=_share)
+]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
 ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.")]
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
@@ -48,6 +60,14 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.pipeline.execute import execute, read_spec
 
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
+
+
+def _check_run(named: str) -> None:
+    """Where something is named by the folder of a run, the run must be as it was published."""
+    if os.path.isdir(named):
+        from dropnas.runs.authenticity import require_whole
+
+        require_whole(Path(named).resolve())
 
 
 def _finish(failures: int) -> None:
@@ -202,6 +222,7 @@ def inspect(
     from dropnas.evaluate.inspect import describe
     from dropnas.space.published import load_genotype
 
+    _check_run(genotype)
     facts = describe(load_genotype(genotype), network, pool_norm=pool_norm, squeeze_excitation=squeeze_excitation)
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -218,6 +239,7 @@ def draw(
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.single_pictures import draw_cells
 
+    _check_run(genotype)
     print(draw_cells(genotype, out))
 
 
@@ -230,6 +252,7 @@ def convert(
     from dropnas.space.genotype_text import to_genotype_text
     from dropnas.space.published import load_genotype
 
+    _check_run(genotype)
     found = load_genotype(genotype)
     print(json.dumps(found.values()) if to == "json" else to_genotype_text(found))
 
@@ -242,6 +265,7 @@ def course(
     """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_course
 
+    _check_run(str(folder))
     print(draw_course(folder, out))
 
 
@@ -286,9 +310,9 @@ def verify(root: Root = HERE) -> None:
     """Check every finished run: its files, its inputs, that all saw the same data; says which tables are tainted."""
     from dropnas.runs.verify import verify as verify_store
 
-    if not root.is_dir():
-        raise DropnasError("no such folder", where=root, remedy="name the folder that holds runs/")
     found = verify_store(root)
+    if not found.runs and not found.problems:
+        raise DropnasError("no finished run lies here", where=root, remedy="name the folder that holds runs/")
     print(f"{found.runs} runs verified, {len(found.problems)} problems")
     if found.light:
         print(f"{found.light} of them are here without weights or images")
@@ -397,19 +421,22 @@ def run(
         return
     from dropnas.pipeline.start import start
 
-    start(parameters, context.args, root)
+    sys.exit(start(parameters, context.args, root))
 
 
 @app.command(rich_help_panel="The whole")
 def results(
-    plan_folder: Annotated[Path, typer.Argument(metavar="PLAN", help="A frozen plan's folder, plans/<id>.")],
+    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/ and show them in short."""
     from dropnas.monitor.costs import page_cost
+    from dropnas.pipeline.freeze import freeze as freeze_plan
     from dropnas.pipeline.publish_results import publish
+    from dropnas.pipeline.start import TARGETS
 
-    print(publish(root / plan_folder, root, page_cost))
+    folder = freeze_plan(plan_source, root) if plan_source.is_file() else plan_source
+    print(publish(root / folder, root, page_cost, os.environ.get(TARGETS, "").split()))
 
 
 @app.command(rich_help_panel="The whole")
@@ -443,6 +470,9 @@ def main() -> None:
     """Run the command line; a mistake that a person can mend is one line and status 1."""
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another, not an error
     try:
         with told():
             caches.use_own()

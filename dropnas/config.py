@@ -44,6 +44,7 @@ RANDOM = "random"  # random search, among the baselines
 BASELINES = (RANDOM, *METHODS)
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that no entry of `methods` repeats in `search`
+LARGEST = 10_000  # values in a parameter file; far more than any has
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
@@ -204,14 +205,49 @@ class _Loader(yaml.SafeLoader):
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
+    keys = set()
+    for key in (loader.construct_object(key) for key, _ in node.value):
+        if key in keys:
             raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        keys.add(key)
     return dict(loader.construct_pairs(node, deep=True))
 
 
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """As it is read by a person: YAML would take 010 for 8 and 1:30 for 90."""
+    if not re.fullmatch(r"[-+]?(0|[1-9][0-9_]*)", node.value):
+        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is no plain number", node.start_mark)
+    return int(node.value.replace("_", ""))
+
+
+def _content(text: str) -> Any:
+    """The values in a YAML text.
+
+    Raises:
+        ValueError: they are more than any parameter file has, as nested aliases make from a few lines.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is not None and _size(node, {}) > LARGEST:
+            raise ValueError(f"more than {LARGEST} values")
+        return loader.construct_document(node) if node is not None else None
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node holds, an alias counted as often as it stands; a node that holds itself holds all."""
+    if id(node) not in known:
+        known[id(node)] = LARGEST + 1
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        inner = parts if isinstance(node, yaml.CollectionNode) else ()
+        known[id(node)] = 1 + sum(_size(part, known) for part in inner)
+    return known[id(node)]
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
@@ -223,8 +259,10 @@ def read_parameters(file: Path) -> Parameters:
     Raises:
         DropnasError: the file is missing, is no YAML, or a key or value is wrong; names file and field.
     """
+    if file.exists() and not file.is_file():
+        raise DropnasError("is no file", where=file, remedy="name a parameter file such as params/smoke.yaml")
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+        content = _content(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DropnasError(
             "cannot be read", where=file, remedy="name a parameter file such as params/smoke.yaml"
@@ -288,6 +326,10 @@ def _check(parameters: Parameters, file: Path) -> None:
     require(shared, "machine.transfer_processes", f"must divide the {micro_batches} micro-batches of a step")
     free = machine.transfer_processes == 1 or ":" not in machine.device
     require(free, "machine.device", f"{machine.device} is one GPU, transfer_processes are several", "use cuda")
+    for stage in ("search", "retrain"):
+        settings = getattr(parameters, stage)
+        falls = settings.learning_rate >= settings.learning_rate_min
+        require(falls, f"{stage}.learning_rate", f"is below learning_rate_min, {settings.learning_rate_min:g}")
     for name in ("drop_rates", "group_rates"):
         rates = getattr(parameters, name)
         require(all(0 <= rate < 1 for rate in rates), name, "rates lie in [0, 1)")
@@ -303,6 +345,8 @@ def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> Non
         sources = DATASETS[dataset.name].sources
         message = f"dataset {dataset.name!r} has no source {dataset.source!r}"
         require(dataset.source in sources, f"datasets.{role}.source", message, f"its sources: {', '.join(sources)}")
+        require(dataset.train_images != 1, f"datasets.{role}.train_images", "one image is no data set", "0 takes all")
+        require("\0" not in dataset.path, f"datasets.{role}.path", "holds a NUL", "write the path again")
     targets = [*parameters.tables, *parameters.figures]
     require(len(set(targets)) == len(targets), "tables, figures", "a name stands twice")
     needed = {role for target in targets for role in TARGETS[target].needs}

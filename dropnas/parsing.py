@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,9 +18,14 @@ def parse(kind: Any, content: Any, where: object) -> Any:
         DropnasError: names the first wrong field and says what it takes.
     """
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(content, default=str), strict=True)
+        return _adapter(kind).validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         raise _first_error(error, kind, where) from error
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasError:

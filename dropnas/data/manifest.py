@@ -14,7 +14,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -60,6 +60,9 @@ def list_images(location: Path) -> Listing:
     """
     entries = list(_tar_entries(location) if location.is_file() else _folder_entries(location))
     images = [entry for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]
+    if len({entry.path for entry in images}) < len(images):
+        twice, _ = Counter(entry.path for entry in images).most_common(1)[0]
+        raise DropnasError(f"holds {twice!r} more than once", where=location, remedy="pack it again")
     if not images:
         raise DropnasError("holds no .JPEG or .png images", where=location, remedy="unpack inner archives first")
     parts = _sort_into_splits(images, location)

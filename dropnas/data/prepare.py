@@ -53,6 +53,7 @@ def _prepare_arrays(config: DatasetConfig, arrays: Arrays, out: Path, workspace:
     test = first(arrays.test, config.test_images, f"{config.name}: test")
     for name, split in (("train", train), ("test", test)):
         check(split, arrays.classes, f"{config.name}: {name}")
+        _require_classes(len(np.unique(train.labels)), f"{config.name}: train")
         _save(out / f"{name}_images.npy", split.images)
         _save(out / f"{name}_labels.npy", split.labels)
     mean, std = statistics(train, config.name)
@@ -76,6 +77,7 @@ def _prepare_files(config: DatasetConfig, files: ImageFiles, out: Path, workspac
     location, listing = files.location, files.listing
     if listing.test_is_train:
         workspace.progress(f"{location}: no train/ and val/: the same images serve for training and for testing")
+    _require_classes(len(listing.classes), str(location))
     limits = {"train": config.train_images, "test": config.test_images}
     counts = {}
     for split, rows in (("train", listing.train), ("test", listing.test)):
@@ -97,6 +99,11 @@ def _prepare_files(config: DatasetConfig, files: ImageFiles, out: Path, workspac
         test_is_train=listing.test_is_train,
     ).write(out)
     workspace.progress(f"{config.name}: {counts['train']} training and {counts['test']} test images")
+
+
+def _require_classes(count: int, where: str) -> None:
+    if count < 2:
+        raise DropnasError("all training images are of one class", where=where, remedy="take more of them")
 
 
 def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:

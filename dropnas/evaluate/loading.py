@@ -13,10 +13,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
 from dropnas.evaluate.networks import Network, build
+from dropnas.runs.authenticity import require_whole
 from dropnas.space.genotype import Genotype
 
 
@@ -28,7 +28,7 @@ class LoadedRun:
         network: with its final weights, in evaluation mode, on the CPU; call it with normalised images (B, 3, H, W).
         genotype: its two cells.
         shape: depth, width and the other fields of network.json.
-        config: the run's configuration from its receipt; empty if the folder has none.
+        config: the run's configuration.
     """
 
     network: Network
@@ -41,17 +41,26 @@ def load(run_folder: str | Path) -> LoadedRun:
     """The network of a published retrain or transfer run.
 
     Raises:
-        DropnasError: a file is missing or corrupt, or the weights do not match the network.
+        DropnasError: another run lies there, a file is missing or was changed, or the weights do not fit the network.
     """
-    folder = Path(run_folder)
+    folder = Path(run_folder).absolute()
     if not folder.is_dir():
-        raise DropnasError("no such run folder", where=folder)
+        raise DropnasError("no such run folder", where=run_folder)
+    record = require_whole(folder)
+    return read_network(folder, record["config"])
+
+
+def read_network(folder: Path, config: dict[str, Any]) -> LoadedRun:
+    """The network in a folder that a retraining or transfer has filled, not checked against a manifest.
+
+    Raises:
+        DropnasError: a file is missing or corrupt, or the weights do not fit the network.
+    """
     shape = NetworkFile.read(folder)
     genotype = Genotype.read(folder)
     with torch.random.fork_rng(devices=[]):  # the initial weights are random and replaced immediately
         network = build(shape, genotype)
     _load_weights(network, folder / "network.safetensors")
-    config = ReceiptFile.read(folder).config if ReceiptFile.file(folder).exists() else {}
     return LoadedRun(network.eval(), genotype, shape, config)
 
 

@@ -58,6 +58,10 @@ def told(where: object = "") -> Iterator[None]:
         if isinstance(error, RuntimeError) and (fault := _of_torch(error, where)):
             raise fault from error
         raise
+    except ValueError as error:
+        if "embedded null" not in str(error):
+            raise
+        raise DropnasError("a path holds a NUL", where=where, remedy="write the path again") from error
     except Exception as error:  # safetensors has an exception class of its own
         if NO_SPACE.search(str(error)):
             raise DropnasError("the disk is full", where=where, remedy="free some space") from error

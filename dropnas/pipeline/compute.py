@@ -15,15 +15,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dropnas.artifacts.manifest_file import MANIFEST
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.pipeline.failures import Failures
 from dropnas.pipeline.freeze import FROZEN
-from dropnas.pipeline.stages import STAGES, common, entry
+from dropnas.pipeline.protocol import require_followed
+from dropnas.pipeline.stages import STAGES, common, entry, identity
 from dropnas.runs.attempts import Attempts
+from dropnas.runs.authenticity import id_in, input_faults, require_whole
 from dropnas.runs.environment import environment
 from dropnas.runs.files import read_json, sha256, write_text
+from dropnas.runs.identity import id_of
 from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 from dropnas.sharing.pull import require_heavy
@@ -106,6 +109,8 @@ class RunGroup:
         """Check the inputs, take a device, and keep the runs that are to be trained now."""
         spec = self.members[0].spec
         inputs = _inputs(spec, self.store)
+        if spec["config"].get("reproduction"):
+            require_followed(inputs)
         self.device = _device(spec, stack, self.progress)
         if len(self.members) > 1:
             configs, spaces = [_config(member.spec) for member in self.members], self._workspaces()
@@ -152,6 +157,7 @@ class RunGroup:
     def _publish(self, member: LeasedRun, records: dict[str, Any]) -> bool:
         spec = member.spec
         with self.failures.of(spec):
+            require_asked(spec, spec["name"])  # the code may have been edited meanwhile
             staged = self.store.scratch(spec["id"]) / "staged"
             self.store.publish(staged, self.store.root / spec["folder"], records[spec["id"]])
             self.progress(f"{spec['folder']}: published")
@@ -214,6 +220,27 @@ def recorded(
     }
 
 
+def require_asked(spec: Spec, where: object) -> None:
+    """Require that a spec asks for the run that it names: by its configuration, its inputs, and the code that is here.
+
+    Raises:
+        DropnasError: it does not, or the code was edited since the spec was written.
+    """
+    config = _config(spec)
+    found = identity(spec["stage"], config, [id_in(name) for name in spec["inputs"]])
+    other = [part for part in found if found[part] != spec["identity"].get(part)]
+    if other == ["code"]:
+        hint = "restore it, or freeze the parameters again"
+        raise DropnasError("the code is not that which the spec was written for", where=where, remedy=hint)
+    name = f"{spec['name']}-{id_of(found)}"
+    folder = f"data/{config.name}/{name}" if spec["stage"] == "data" else f"runs/{spec['stage']}/{name}"
+    if other or found != spec["identity"] or (spec["id"], spec["folder"]) != (id_of(found), folder):
+        part = other[0] if other else "id or folder"
+        raise DropnasError(
+            f"its {part} is not that of the run that it names", where=where, remedy="take one of plans/<id>/specs/"
+        )
+
+
 def common_part(spec: Spec) -> Any:
     """What runs of one group have in common; None for a run that trains by itself."""
     shared = common(_config(spec))
@@ -228,17 +255,29 @@ def _inputs(spec: Spec, store: Store) -> list[Path]:
     inputs = [store.root / name for name in spec["inputs"]]
     for name, source in zip(spec["inputs"], inputs, strict=True):
         _require_input(store, source, whole=stage_of(name) in STAGES[spec["stage"]].reads_heavy)
+    _require_agreement(inputs)
     return inputs
+
+
+def _require_agreement(inputs: Sequence[Path]) -> None:
+    """What the inputs read of each other must be what lies there now."""
+    manifests = {source.name: sha256(source / MANIFEST) for source in inputs}
+    for source in inputs:
+        for fault in input_faults(ManifestFile.read(source).run, manifests):
+            raise DropnasError(fault, where=source, remedy="restore that one, or remove both and compute them again")
 
 
 @cache
 def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
-    """Inputs must be finished and unchanged, and whole where that is needed; each is read through once a process."""
+    """Inputs must be finished, the runs that their names promise, unchanged, and whole where that is needed.
+
+    Each is read through once a process.
+    """
     if not store.is_published(folder):
         raise DropnasError("an input is not finished", where=folder, remedy="compute it first")
     if whole and is_light(folder):
         require_heavy(folder, store.root)
-    store.require_intact(folder)
+    require_whole(folder)
 
 
 def _device(spec: Spec, stack: ExitStack, progress: Progress) -> str:

@@ -17,12 +17,13 @@ from typing import Any
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
-from dropnas.pipeline.compute import LeasedRun, RunGroup, common_part, compute_beside
+from dropnas.pipeline.compute import LeasedRun, RunGroup, common_part, compute_beside, require_asked
 from dropnas.pipeline.failures import Failures
 from dropnas.pipeline.freeze import check
 from dropnas.runs.attempts import Attempts
+from dropnas.runs.authenticity import require_whole
 from dropnas.runs.files import read_json
-from dropnas.runs.identity import id_of, resolved
+from dropnas.runs.identity import resolved
 from dropnas.runs.lease import lease_now
 from dropnas.runs.store import Store
 from dropnas.training.signals import EXIT_STOPPED
@@ -108,7 +109,7 @@ def read_spec(path: Path, stage: str) -> dict[str, Any]:
     """A run's spec from its file.
 
     Raises:
-        DropnasError: it is no spec, is one of another stage, or its names are not those of its identity.
+        DropnasError: it is no spec, is one of another stage, or what it asks for is not the run that it names.
     """
     hint = "take one of plans/<id>/specs/"
     content = read_json(path)
@@ -118,9 +119,9 @@ def read_spec(path: Path, stage: str) -> dict[str, Any]:
         raise DropnasError(f"is no spec of a run ({error.what})", where=path, remedy=hint) from error
     if spec["stage"] != stage:
         raise DropnasError(f"is the spec of a {spec['stage']} run, not of {stage}", where=path, remedy=hint)
-    proper = spec["id"] == id_of(spec["identity"]) and spec["folder"].endswith(f"-{spec['id']}")
-    if not proper or not all(FOLDER.fullmatch(name) for name in (spec["folder"], *spec["inputs"])):
-        raise DropnasError("its id or folder is not that of its identity", where=path, remedy=hint)
+    if not all(FOLDER.fullmatch(name) for name in (spec["folder"], *spec["inputs"])):
+        raise DropnasError("its folders are not those of runs", where=path, remedy=hint)
+    require_asked({**spec, "inputs": list(spec["inputs"])}, path)
     return {**spec, "machine": resolved(spec["machine"])}
 
 
@@ -164,7 +165,7 @@ def _is_finished(spec: dict[str, Any], store: Store, progress: Callable[[str], N
     folder = store.root / spec["folder"]
     with failures.of(spec):
         if store.is_published(folder):
-            store.require_intact(folder)
+            require_whole(folder)
             store.write_receipt(folder)
             progress(f"{spec['folder']}: finished before")
             return True

@@ -4,7 +4,6 @@ Design choice: what a person can correct has no traceback. A mistake in the prog
 above its line: the last lines of a log are what is shown first.
 """
 
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -49,7 +48,7 @@ class Failures:
         """What a person can correct; empty where it is a mistake in a program."""
         if isinstance(error, DropnasError):
             return str(error)
-        if isinstance(error, OSError) and str(error.filename).startswith(f"{self.root / 'scratch'}{os.sep}"):
+        if isinstance(error, OSError) and error.filename is not None:
             return f"{error.filename}: {error.strerror}"  # what lies there is at fault
         return ""
 

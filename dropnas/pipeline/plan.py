@@ -14,6 +14,7 @@ from dropnas.config import Parameters
 from dropnas.pipeline.experiments import Experiments
 from dropnas.pipeline.figure_experiments import figure
 from dropnas.pipeline.peer_experiments import peers
+from dropnas.pipeline.protocol import require_planned
 from dropnas.pipeline.stages import STAGES, common
 from dropnas.pipeline.table_experiments import table
 from dropnas.report.config import TARGETS
@@ -73,7 +74,8 @@ def make_plan(parameters: Parameters) -> Plan:
     """The runs of a parameter file.
 
     Raises:
-        DropnasError: code of the user's that the file names is missing, or imports by name.
+        DropnasError: code of the user's that the file names is missing, or imports by name; or the file claims to
+            reproduce the paper and does not.
     """
     experiments = Experiments(parameters)
     wanted = [*parameters.tables, *parameters.figures]
@@ -83,6 +85,8 @@ def make_plan(parameters: Parameters) -> Plan:
         if target.on_request and name not in wanted and set(target.needs) <= set(parameters.datasets)
     ]
     targets = {name: _target(experiments, name) for name in [*wanted, ARCHITECTURES, *asked]}
+    if parameters.reproduction:
+        require_planned(_runs(targets).values(), parameters.profile)
     return Plan(parameters, _runs(targets), targets, frozenset(asked))
 
 

@@ -3,6 +3,7 @@
 A copy that is refreshed after each start, never a target: what is up to date is decided by the runs themselves.
 """
 
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,21 @@ from dropnas.report.page.device_hours import CostOf
 from dropnas.report.page.write import write_page
 from dropnas.report.publish import refresh, refresh_figures
 from dropnas.report.terminal import summary
+from dropnas.runs.authenticity import require_whole
 from dropnas.runs.files import read_json, write_text
 from dropnas.runs.store import Store
 
 COUNTS = "architectures"
 
 
-def publish(plan_folder: Path, root: Path, cost_of: CostOf) -> str:
+def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[str] = ()) -> str:
     """Copy the finished tables and figures of a frozen plan to `results/<profile>/` and make its report page there.
 
     Args:
         plan_folder: `plans/<id>`.
         root: of the store.
         cost_of: gives the device-hours of a plan, for the page.
+        targets: tables and figures that are told of; all of the plan unless some are given.
 
     Returns:
         The tables in short, where they are, and which are not finished.
@@ -34,27 +37,28 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf) -> str:
     """
     plan = read_json(plan_folder / "plan.json")
     try:
-        told = copy_finished(plan, plan_folder, Store(root))
+        told = copy_finished(plan, plan_folder, Store(root), set(targets) & plan["folders"].keys())
     finally:
         page, _ = write_page(plan, root, None, plan_folder, cost_of)
     return f"{told}\nThe page: {page}"
 
 
-def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store) -> str:
+def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
     """Tables, figures and parameters; gives what `publish` tells of them."""
     root = store.root
     tables = {*names("table", "peers"), COUNTS}
     folders = {name: root / folder for name, folder in plan["folders"].items() if name in tables}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
-    wanted = set(folders) - set(plan["on_request"])
+    wanted = targets or set(plan["folders"]) - set(plan["on_request"])
     missing = [name for name, folder in folders.items() if folder not in finished and name in wanted]
     destination = root / "results" / plan["profile"]
     for folder in finished:
-        store.require_intact(folder)
+        require_whole(folder)
     refresh(finished, destination)
-    missing += _figures(plan, store, destination)
+    missing += [name for name in _figures(plan, store, destination) if name in wanted]
     write_text(destination / "parameters.yaml", (plan_folder / "parameters.yaml").read_text(encoding="utf-8"))
-    shown = [folder for name, folder in folders.items() if folder in finished and name != COUNTS]
+    told = targets or set(folders)
+    shown = [folder for name, folder in folders.items() if folder in finished and name in told - {COUNTS}]
     lines = [summary(shown)] if shown else []
     lines += [f"Not finished: {', '.join(missing)}"] if missing else [f"All tables: {destination / 'tables'}"]
     return "\n".join(lines)
@@ -65,6 +69,6 @@ def _figures(plan: dict[str, Any], store: Store, destination: Path) -> list[str]
     folders = {name: store.root / folder for name, folder in plan["folders"].items() if name in names("figure")}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
     for folder in finished:
-        store.require_intact(folder)
+        require_whole(folder)
     refresh_figures(finished, destination)
     return [name for name, folder in folders.items() if folder not in finished]

@@ -1,17 +1,15 @@
 """The stages: which module computes each, and the type of its configuration. No torch here: the plan reads it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantConfig
-from dropnas.data.config import PREPARATION, DatasetConfig
-from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig, RetrainConfig, SelectConfig, TransferConfig
+from dropnas.data.config import PREPARATION
 from dropnas.extension import is_reference
-from dropnas.report.config import FigureConfig, PeersConfig, TableConfig
-from dropnas.runs.fingerprint import fingerprint
-from dropnas.search.config import DeriveConfig, SampleConfig, SearchConfig
+from dropnas.runs.configurations import configuration
+from dropnas.runs.fingerprint import fingerprint, refresh
+from dropnas.runs.identity import identity_of
 
 
 @dataclass(frozen=True)
@@ -19,38 +17,43 @@ class Stage:
     """One kind of run.
 
     Attributes:
+        name: of the stage.
         module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
         grouped: whether runs that differ in the seed alone may train as one group, where the configuration has
             `group_seeds`. Its module then also has `first(configs, inputs, workspaces)`, which of some runs to train
             now, and `run_group(configs, inputs, outs, workspaces)`.
-        config: the type of its configuration.
         trains: whether it needs torch and a device; the others run where the workflow runs.
         reads_heavy: of which stages' runs it reads weights or images; of its other inputs it needs the light part.
     """
 
+    name: str
     module: str
-    config: type
     trains: bool
     reads_heavy: tuple[str, ...] = ()
     grouped: bool = False
 
+    @property
+    def config(self) -> Any:
+        """The type of its configuration."""
+        return configuration(self.name)
+
 
 STAGES: dict[str, Stage] = {
-    "data": Stage("dropnas.data.prepare", DatasetConfig, trains=False),
-    "search": Stage("dropnas.search.stage", SearchConfig, trains=True, reads_heavy=("data",), grouped=True),
-    "derive": Stage("dropnas.search.derive", DeriveConfig, trains=False),
-    "sample": Stage("dropnas.search.sample", SampleConfig, trains=False),
-    "peer": Stage("dropnas.evaluate.peer", PeerConfig, trains=False),
-    "retrain": Stage("dropnas.evaluate.retrain", RetrainConfig, trains=True, reads_heavy=("data",)),
-    "select": Stage("dropnas.evaluate.select", SelectConfig, trains=False),
-    "transfer": Stage("dropnas.evaluate.transfer", TransferConfig, trains=True, reads_heavy=("data",)),
-    "variant": Stage("dropnas.analysis.variant", VariantConfig, trains=False),
-    "clusters": Stage("dropnas.search.feature_clusters", ClustersConfig, trains=True, reads_heavy=("data", "search")),
-    "correlation": Stage("dropnas.analysis.correlation", CorrelationConfig, trains=False),
-    "architectures": Stage("dropnas.evaluate.architectures", ArchitecturesConfig, trains=False),
-    "table": Stage("dropnas.report.table_stage", TableConfig, trains=False),
-    "peers": Stage("dropnas.report.peers_stage", PeersConfig, trains=False),
-    "figure": Stage("dropnas.report.figures.figure_stage", FigureConfig, trains=False),
+    "data": Stage("data", "dropnas.data.prepare", trains=False),
+    "search": Stage("search", "dropnas.search.stage", trains=True, reads_heavy=("data",), grouped=True),
+    "derive": Stage("derive", "dropnas.search.derive", trains=False),
+    "sample": Stage("sample", "dropnas.search.sample", trains=False),
+    "peer": Stage("peer", "dropnas.evaluate.peer", trains=False),
+    "retrain": Stage("retrain", "dropnas.evaluate.retrain", trains=True, reads_heavy=("data",)),
+    "select": Stage("select", "dropnas.evaluate.select", trains=False),
+    "transfer": Stage("transfer", "dropnas.evaluate.transfer", trains=True, reads_heavy=("data",)),
+    "variant": Stage("variant", "dropnas.analysis.variant", trains=False),
+    "clusters": Stage("clusters", "dropnas.search.feature_clusters", trains=True, reads_heavy=("data", "search")),
+    "correlation": Stage("correlation", "dropnas.analysis.correlation", trains=False),
+    "architectures": Stage("architectures", "dropnas.evaluate.architectures", trains=False),
+    "table": Stage("table", "dropnas.report.table_stage", trains=False),
+    "peers": Stage("peers", "dropnas.report.peers_stage", trains=False),
+    "figure": Stage("figure", "dropnas.report.figures.figure_stage", trains=False),
 }
 
 
@@ -66,6 +69,12 @@ def code_of(stage: str, config: Any) -> str:
     if stage == "data":
         return f"preparation-{PREPARATION}"
     return fingerprint(STAGES[stage].module, references(config))
+
+
+def identity(stage: str, config: Any, inputs: Sequence[str]) -> dict[str, Any]:
+    """What a run would be that is computed now: by this code, from this configuration and the runs with these ids."""
+    refresh()
+    return identity_of(stage, config, inputs, code_of(stage, config))
 
 
 def common(config: Any) -> Any:

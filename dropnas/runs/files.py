@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,12 @@ def read_json(path: Path) -> Any:
         DropnasError: the file is missing or is no JSON.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise DropnasError("is no file", where=path)
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DropnasError("no such file", where=path) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DropnasError(f"cannot be read as JSON ({error})", where=path) from error
 
 
@@ -61,10 +64,21 @@ def checksums(folder: Path) -> dict[str, str]:
     """The sha256 of every regular file below a folder, by its path relative to it, sorted.
 
     Raises:
-        DropnasError: something in the folder is a link, which could lead out of it.
+        DropnasError: something in the folder is a link, which could lead out of it, or no regular file.
+        OSError: a folder or file cannot be read.
     """
-    files = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
-    for path in files:
-        if path.is_symlink():
-            raise DropnasError("a link in a run's folder", where=path, remedy="replace it by the file itself")
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    return dict(sorted(_checksums(str(folder), "")))
+
+
+def _checksums(folder: str, before: str) -> Iterator[tuple[str, str]]:
+    """`os.scandir`, since `Path.rglob` passes over folders that it cannot read, and is slow."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise DropnasError("a link in a run's folder", where=entry.path, remedy="replace it by the file itself")
+            if entry.is_dir():
+                yield from _checksums(entry.path, f"{before}{entry.name}/")
+            elif entry.is_file():
+                yield f"{before}{entry.name}", sha256(Path(entry.path))
+            else:
+                raise DropnasError("is neither a file nor a folder", where=entry.path, remedy="remove it")

@@ -35,6 +35,17 @@ DATA_SUFFIXES = (".yaml", ".json", ".csv")
 DYNAMIC = {"__import__", "exec", "eval", "compile"}
 
 
+_read: dict[Path, tuple[int, int]] = {}  # time and size of each file that a hash rests on
+
+
+def refresh() -> None:
+    """Forget all hashes if a file that they rest on has changed since it was read."""
+    if any(_stamp(file) != stamp for file, stamp in _read.items()):
+        for cached in (fingerprint, module_file, _code, _imports, _file_hash):
+            cached.cache_clear()
+        _read.clear()
+
+
 @cache
 def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
     """Hash of all code that a stage runs.
@@ -90,6 +101,7 @@ def _code(module: str) -> Code:
         raise DropnasError(
             "no Python module of that name", where=module, remedy="check it, or start beside the package"
         )
+    _read[file] = _stamp(file)
     try:
         return read(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)))
     except SyntaxError as error:
@@ -219,9 +231,19 @@ def _data_files(module: str) -> list[Path]:
 
 def _data_hash(file: Path) -> str:
     """Hash of a data file's content; of YAML and JSON that of the values, so that a comment changes nothing."""
+    _read[file] = _stamp(file)
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".yaml":
         text = json.dumps(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), default=str)
     elif file.suffix == ".json":
         text = json.dumps(json.loads(text))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Time and size of a file; of one that is gone such as none has."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return (-1, -1)
+    return (status.st_mtime_ns, status.st_size)

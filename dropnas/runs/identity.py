@@ -9,6 +9,7 @@ preset's name. Versions, device and image are recorded, not hashed.
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
@@ -35,6 +36,19 @@ def id_of(identity: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:ID_DIGITS]
 
 
+def identity_of(stage: str, config: Any, inputs: Sequence[str], code: str) -> dict[str, Any]:
+    """Exactly what can change the result of a run.
+
+    Args:
+        stage: its name.
+        config: the stage's typed configuration.
+        inputs: the ids of the runs that it reads, in order.
+        code: the code fingerprint of the stage.
+    """
+    numerics = getattr(config, "numerics", getattr(config, "precision", "exact"))
+    return {"stage": stage, "config": hashed(config), "inputs": list(inputs), "code": code, "numerics": numerics}
+
+
 def resolved(value: Any) -> Any:
     """A value as JSON has it; of a configuration all options."""
     if dataclasses.is_dataclass(value):
@@ -49,7 +63,7 @@ def resolved(value: Any) -> Any:
 def hashed(value: Any) -> Any:
     """A value as it enters an identity; of a configuration what differs from the defaults on record."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        options, properties = _hashed_names(type(value))
+        options, properties = hashed_names(type(value))
         unsaid, found = left_out(type(value)), {name: hashed(getattr(value, name)) for name in options}
         chosen = {name: item for name, item in found.items() if name not in unsaid or item != unsaid[name]}
         return chosen | {name: item for name in properties if (item := hashed(getattr(value, name)))}
@@ -61,7 +75,7 @@ def hashed(value: Any) -> Any:
 
 
 @cache
-def _hashed_names(kind: type) -> tuple[list[str], list[str]]:
+def hashed_names(kind: type) -> tuple[list[str], list[str]]:
     """Options and properties of a class of configuration that enter an identity.
 
     Raises:
@@ -128,13 +142,7 @@ class Run:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Exactly what can change the run's result."""
-        return {
-            "stage": self.stage,
-            "config": hashed(self.config),
-            "inputs": [run.id for run in self.inputs],
-            "code": self.code,
-            "numerics": getattr(self.config, "numerics", getattr(self.config, "precision", "exact")),
-        }
+        return identity_of(self.stage, self.config, [run.id for run in self.inputs], self.code)
 
     @cached_property
     def id(self) -> str:

@@ -33,7 +33,7 @@ class Store:
         """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough.
 
         Raises:
-            DropnasError: the folder is a link, which could lead out of the store.
+            DropnasError: the folder is a file, or a link, which could lead out of the store.
         """
         _refuse_link(folder)
         return (folder / MANIFEST).is_file()
@@ -61,6 +61,7 @@ class Store:
     def admit(self, staged: Path, folder: Path) -> None:
         """Give a folder that has its manifest its final name, by one rename; what is in it must be on disk."""
         self._clear_remains(folder)
+        _make_readable(staged)
         folder.parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged, folder)
 
@@ -95,7 +96,7 @@ class Store:
         lost = [f"{folder / name}: missing" for name in expected if name not in found and name not in absent]
         changed = [f"{folder / name}: changed" for name in found if name in expected and found[name] != expected[name]]
         added = [f"{folder / name}: not in the manifest" for name in found if name not in expected]
-        return lost + changed + added + _receipt_damage(folder)
+        return lost + changed + added + _receipt_damage(folder, manifest)
 
     def require_intact(self, folder: Path) -> None:
         """Raise a DropnasError that names the first damaged file."""
@@ -108,8 +109,19 @@ class Store:
         shutil.rmtree(self.scratch(identity), ignore_errors=True)
 
 
+def _make_readable(folder: Path) -> None:
+    """Give each file the mode that a new one has; some libraries write files that nobody else may read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_nlink == 1:  # an adopted file is also another run's
+            path.chmod(0o666 & ~mask)
+
+
 def _refuse_link(folder: Path) -> None:
-    """A run lies in the store itself: neither it nor the folder of its stage may lead elsewhere."""
+    """A run lies in the store itself: neither it nor the folder of its stage may lead elsewhere, or be a file."""
+    if folder.is_file():
+        raise DropnasError("is a file where a run should lie", where=folder, remedy="move it away")
     for place in (folder, folder.parent):
         if place.is_symlink():
             raise DropnasError(
@@ -122,11 +134,11 @@ def receipt_of(folder: Path) -> dict[str, Any]:
     return {**ManifestFile.read(folder).run, "manifest_sha256": sha256(folder / MANIFEST)}
 
 
-def _receipt_damage(folder: Path) -> list[str]:
+def _receipt_damage(folder: Path, manifest: ManifestFile) -> list[str]:
     receipt = folder / RECEIPT
     if not receipt.is_file():
         return []  # the workflow removed it; it is written again
-    intact = read_json(receipt) == receipt_of(folder)
+    intact = read_json(receipt) == {**manifest.run, "manifest_sha256": sha256(folder / MANIFEST)}
     return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
 
 

@@ -4,7 +4,8 @@ What rests on a run that is not as it was written, tables and figures last, is t
 where their own files are whole.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from typing import Any
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
+from dropnas.runs.authenticity import RUN, id_in, identity_faults, input_faults, read_inputs
 from dropnas.runs.files import sha256
-from dropnas.runs.identity import id_of
 from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 
-FOLDERS = ("data/*/*/", "runs/*/*/")
+RUN_PARTS = ("runs", "stage", "run")  # of a run's place in the store
 SHOWN = ("table", "peers", "figure")  # stages whose runs a reader sees
 
 
@@ -40,67 +41,104 @@ class Verified:
 
 
 def published(root: Path) -> list[Path]:
-    """The folders of all finished runs, datasets first."""
-    return [path.parent for pattern in FOLDERS for path in sorted(root.glob(pattern + MANIFEST))]
+    """The folders of all finished runs, datasets first.
 
-
-def orphans(root: Path) -> list[Path]:
-    """Folders of runs that have a receipt but lost their manifest: nothing proves what lies in them."""
-    receipts = [path for pattern in FOLDERS for path in sorted(root.glob(pattern + RECEIPT))]
-    return [path.parent for path in receipts if not (path.parent / MANIFEST).is_file()]
+    Raises:
+        OSError: a folder of the store cannot be read.
+    """
+    return [folder for folder in _folders(root) if (folder / MANIFEST).is_file()]
 
 
 def verify(root: Path) -> Verified:
     """Check all finished runs; reads every byte of them."""
-    store, folders = Store(root), published(root)
-    manifests = {folder.name: sha256(folder / MANIFEST) for folder in folders}
     problems: dict[Path, list[str]] = {}
+    folders, manifests, light = [], {}, 0
     records: dict[Path, dict[str, Any]] = {}
-    for folder in folders:
-        try:
-            records[folder] = record = ManifestFile.read(folder).run
-            problems[folder] = [f"{folder}: {line}" for line in identity_faults(folder, record)]
+    for folder in _folders(root, problems):
+        lines = problems.setdefault(folder, [])
+        with _noted(lines):
+            if _is_run(folder, Store(root), lines):
+                folders.append(folder)
+                light += is_light(folder)
+                manifests[folder.name] = sha256(folder / MANIFEST)
+                records[folder] = ManifestFile.read(folder).run
+    for folder, record in records.items():
+        with _noted(problems[folder]):
+            problems[folder] += [f"{folder}: {line}" for line in identity_faults(folder, record)]
             problems[folder] += [f"{folder}: {line}" for line in input_faults(record, manifests)]
-            problems[folder] += store.damage(folder)
-        except DropnasError as error:
-            problems.setdefault(folder, []).append(str(error))
-    for folder in orphans(root):
-        problems[folder] = [f"{folder}: has a receipt but no manifest"]
+            problems[folder] += Store(root).damage(folder)
     return Verified(
         runs=len(folders),
-        light=sum(is_light(folder) for folder in folders),
+        light=light,
         problems=[line for lines in problems.values() for line in lines],
         tainted=_tainted({folder for folder, lines in problems.items() if lines}, records, root),
-        unchecked=sum(name not in manifests for record in records.values() for name in _read(record)),
+        unchecked=sum(name not in manifests for record in records.values() for name in read_inputs(record)),
     )
 
 
-def identity_faults(folder: Path, record: dict[str, Any]) -> list[str]:
-    """The name of the folder must be the hash of the identity that the manifest holds."""
-    id_ = id_of(record.get("identity", {}))
-    return [] if folder.name.endswith(f"-{id_}") and record["id"] == id_ else ["its name is not its identity"]
+def _folders(root: Path, problems: dict[Path, list[str]] | None = None) -> Iterator[Path]:
+    """What stands where runs lie, datasets first: `data/NAME/RUN` and `runs/STAGE/RUN`, not what has other names.
+
+    Args:
+        root: of the store.
+        problems: where it is noted what cannot be read; without it, that is an error.
+    """
+    for top in (root / "data", root / "runs"):
+        for parent in _entries(top, problems) if top.exists() else ():
+            if parent.is_dir() or top.name == "runs":
+                yield from (
+                    path for path in _entries(parent, problems) if RUN.fullmatch(path.name) or _has_records(path)
+                )
 
 
-def input_faults(record: dict[str, Any], manifests: Mapping[str, str]) -> list[str]:
-    """A run's inputs, where they are still there, must be those that it read."""
-    read = _read(record)
-    return [f"its input {name} is another one now" for name in read if manifests.get(name, read[name]) != read[name]]
+def _entries(folder: Path, problems: dict[Path, list[str]] | None) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        if problems is None:
+            raise
+        problems[folder] = [f"{folder}: cannot be looked into ({error.strerror})"]
+        return []
 
 
-def _read(record: dict[str, Any]) -> dict[str, str]:
-    """The sha256 of the manifest of each run that a run read, by the name of its folder."""
-    read: dict[str, str] = record.get("input_manifests", {})
-    return read
+def _has_records(path: Path) -> bool:
+    return any((path / name).is_file() for name in (MANIFEST, RECEIPT))
+
+
+def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
+    """Whether a finished run lies there; notes what else does, unless it is one that is not finished."""
+    if not folder.is_dir():
+        lines.append(f"{folder}: is a file where a run should lie")
+    elif store.is_published(folder):
+        return True
+    elif (folder / RECEIPT).is_file():
+        lines.append(f"{folder}: has a receipt but no manifest")
+    elif any(folder.iterdir()):
+        lines.append(f"{folder}: has no manifest")
+    elif not store.scratch(id_in(folder.name)).is_dir():
+        lines.append(f"{folder}: is empty where a run should lie")
+    return False
+
+
+@contextmanager
+def _noted(lines: list[str]) -> Iterator[None]:
+    """Note what keeps from looking at a run as its problem."""
+    try:
+        yield
+    except DropnasError as error:
+        lines.append(str(error))
+    except OSError as error:
+        lines.append(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 def _tainted(bad: Iterable[Path], records: Mapping[Path, dict[str, Any]], root: Path) -> dict[str, str]:
     """Tables and figures that rest on bad runs, through however many others."""
     users: dict[str, list[Path]] = {}
     for folder, record in records.items():
-        for name in record.get("inputs", []):
+        for name in read_inputs(record):
             users.setdefault(name, []).append(folder)
     found: dict[str, str] = {}
-    for first in sorted(bad):
+    for first in sorted(one for one in bad if len(one.relative_to(root).parts) == len(RUN_PARTS)):
         reached, waiting = {first}, [first]
         while waiting:
             new = [one for one in users.get(waiting.pop().name, []) if one not in reached]

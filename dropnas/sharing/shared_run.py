@@ -11,9 +11,9 @@ from pathlib import Path
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
+from dropnas.runs.authenticity import identity_faults
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_heavy, stage_of
-from dropnas.runs.verify import identity_faults
 
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
 FILE = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*")

@@ -20,7 +20,7 @@ from torch.distributed.run import parse_args, run
 from dropnas.errors import DropnasError
 from dropnas.training.signals import EXIT_STOPPED, SIGNALS
 
-OWN_SIGNALS = "SIGINT,SIGHUP,SIGQUIT"  # that torch's launcher may have
+OWN_SIGNALS = "SIGQUIT"  # that torch's launcher may have
 STOPPED = {EXIT_STOPPED, *(-number for number in SIGNALS)}  # a warning in the first second comes before all handlers
 
 
@@ -62,5 +62,6 @@ def _pass_on(number: int, frame: FrameType | None) -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     if not children:
         raise SystemExit(EXIT_STOPPED)  # nothing has begun yet
+    passed = signal.SIGTERM if number == signal.SIGINT else number  # a terminal has sent SIGINT to all of them already
     for child in children:
-        os.kill(int(child), number)
+        os.kill(int(child), passed)

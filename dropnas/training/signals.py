@@ -1,9 +1,10 @@
-"""The warning before a kill: SIGTERM, SIGUSR1 and SIGURG let a run save where it is and end with EXIT_STOPPED.
+"""What asks a run to stop: SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGUSR1 and SIGURG let it save and end with EXIT_STOPPED.
 
 Design: inside the training loop a handler only takes a note, and the loop looks at it between two steps. Elsewhere in
 a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is. A
 further signal changes nothing: scheduler, container and launcher may each pass the same warning on, and SLURM sends
-SIGTERM after it, some seconds before it kills. Who cannot wait sends SIGINT or SIGKILL.
+SIGTERM after it, some seconds before it kills. Only a second SIGINT ends the run at once: who types Ctrl-C twice cannot
+wait.
 SIGURG is what a scheduler had best send to all processes of a job: it ends none that does not know it, while the others
 end Snakemake, and the process that serves a container's image.
 """
@@ -15,8 +16,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, start it again
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG, signal.SIGINT, signal.SIGHUP)
 _asked = threading.Event()  # of the whole process, as signals are
+_typed = threading.Event()  # SIGINT came once
 
 
 def obey() -> Callable[[], bool]:
@@ -26,6 +28,7 @@ def obey() -> Callable[[], bool]:
         A function that says whether a warning came.
     """
     _asked.clear()
+    _typed.clear()
     for number in SIGNALS:
         signal.signal(number, _leave)
     return _asked.is_set
@@ -45,6 +48,7 @@ def caught() -> Iterator[Callable[[], bool]]:
         before = {number: signal.signal(number, _note) for number in SIGNALS}
         if _leave not in before.values():  # under `obey`, what came in before has ended the process
             _asked.clear()
+            _typed.clear()
         try:
             yield _asked.is_set
         finally:
@@ -59,10 +63,20 @@ def ignore(worker: int = 0) -> None:
 
 
 def _note(number: int, frame: FrameType | None) -> None:
+    _end_if_typed_twice(number, frame)
     _asked.set()
 
 
+def _end_if_typed_twice(number: int, frame: FrameType | None) -> None:
+    """Raises KeyboardInterrupt on the second SIGINT."""
+    if number == signal.SIGINT:
+        if _typed.is_set():
+            signal.default_int_handler(number, frame)
+        _typed.set()
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
+    _end_if_typed_twice(number, frame)
     if not _asked.is_set():
         _asked.set()
         raise SystemExit(EXIT_STOPPED)

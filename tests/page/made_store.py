@@ -81,7 +81,8 @@ def remove(run: Run, root: Path) -> None:
 
 def _data(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
     name = run.config.name
-    fields = (CLASSES.get(name, 10), 3, 32, 32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 50_000, 10_000)
+    counts = (1_281_167, 50_000) if name == "imagenet" else (50_000, 10_000)
+    fields = (CLASSES.get(name, 10), 3, 32, 32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), *counts)
     Dataset(name, "arrays", *fields).write(out)
     numpy.save(out / "train_labels.npy", numpy.zeros(8, numpy.uint8))
 

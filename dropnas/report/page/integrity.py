@@ -18,8 +18,8 @@ from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.report.page.planned import Planned
+from dropnas.runs.authenticity import identity_faults
 from dropnas.runs.files import read_json, sha256
-from dropnas.runs.identity import id_of
 from dropnas.runs.parts import MARK, left_out
 from dropnas.runs.store import receipt_of
 
@@ -46,8 +46,7 @@ def first_fault(run: Planned, folder: Path, inputs: Mapping[str, str]) -> str:
 
 def _faults(run: Planned, folder: Path, manifest: ManifestFile, inputs: Mapping[str, str]) -> Iterator[str]:
     record = manifest.run
-    if record["id"] != run.id or id_of(record.get("identity", {})) != run.id or record.get("stage") != run.stage:
-        yield f"from another identity: its manifest is that of {record.get('stage')} {record['id']}"
+    yield from identity_faults(folder, record)
     yield from _receipt(folder)
     yield from _files(folder, manifest.files)
     yield from _inputs(record, inputs)

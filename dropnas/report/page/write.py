@@ -29,7 +29,8 @@ def write_page(
     Args:
         content: the plan, as plan.json holds it.
         root: where the runs lie.
-        out: the file to write; None is `results/<profile>/report.html`, with `verdicts.md`, `.csv` and `.json` beside.
+        out: the file to write, or the folder for it; None is `results/<profile>/report.html`, with `verdicts.md`,
+            `.csv` and `.json` beside.
         where: what the plan is called in errors.
         cost_of: gives the device-hours of a plan.
 
@@ -41,7 +42,7 @@ def write_page(
     """
     plan = parse_content(content, where)
     mark = fingerprint([content, _code()], plan, root)
-    file = out or root / "results" / plan.profile / PAGE
+    file = (out / PAGE if out and out.is_dir() else out) or root / "results" / plan.profile / PAGE
     beside = [] if out else [file.with_name(name) for name in VERDICTS]
     if _shows(file, mark) and all(one.is_file() for one in beside):
         return file, False

@@ -26,7 +26,7 @@ from dropnas.config import read_parameters
 from dropnas.pipeline.plan import make_plan
 from tests.unit.docs.commands import REPOSITORY, Command, shown, split
 
-QUICK = ("plan", "inspect", "verify", "prune", "schema")  # verbs that are run
+QUICK = ("plan", "inspect", "prune", "schema")  # verbs that are run
 DRY = ("python -m dropnas run warm.yaml", "snakemake table4 --configfile params/paper.yaml")  # a dry run of each way
 LINKED = (
     *("Snakefile", "Makefile", "workflow", "profiles", "params", "dropnas", "pyproject.toml", "requirements.lock"),

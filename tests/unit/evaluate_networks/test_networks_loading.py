@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import dropnas
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
-from dropnas.evaluate.loading import load
+from dropnas.evaluate.loading import read_network
 from dropnas.evaluate.networks import build
 from dropnas.evaluate.results import archive
 from dropnas.space.published import load_genotype
@@ -31,7 +31,6 @@ def write_run(folder: Path, shape: NetworkFile):
     folder.mkdir()
     (folder / "network.json").write_text(json.dumps(shape.values()))
     (folder / "genotype.json").write_text(json.dumps(GENOTYPE.values()))
-    (folder / "run.json").write_text(json.dumps(RECEIPT))
     save_file(network.state_dict(), folder / "network.safetensors")
     return network.eval()
 
@@ -46,7 +45,7 @@ def run(tmp_path):
 def test_a_loaded_network_gives_the_logits_of_the_trained_one(kind, tmp_path):
     trained = write_run(tmp_path / "run", SHAPES[kind])
     before = torch.get_rng_state()
-    loaded = dropnas.load(tmp_path / "run")
+    loaded = read_network(tmp_path / "run", {"epochs": 3})
     assert torch.equal(torch.get_rng_state(), before)
     images = torch.randn(3, 3, 16, 16)
     assert not loaded.network.training
@@ -61,41 +60,36 @@ def test_what_a_stage_archives_can_be_loaded(kind, tmp_path):
     shape = dataclasses.replace(SHAPES[kind], auxiliary=False)
     archive(tmp_path, GENOTYPE, shape, trained, rows, test_images=7)
     images = torch.randn(3, 3, 16, 16)
-    loaded = load(tmp_path)
+    loaded = read_network(tmp_path, {})
     assert torch.equal(loaded.network(images)[0], trained.eval()(images)[0])
     assert loaded.network.auxiliary is None  # the tower serves training only and is not kept
-
-
-def test_a_folder_without_a_receipt_loads_too(run):
-    (run / "run.json").unlink()
-    assert load(str(run)).config == {}
 
 
 @pytest.mark.parametrize("name", ["network.json", "genotype.json", "network.safetensors"])
 def test_a_missing_part_is_named(run, name):
     (run / name).unlink()
     with pytest.raises(DropnasError, match=f"run/{name}: no such file"):
-        load(run)
+        read_network(run, {})
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DropnasError, match="nowhere: no such run folder"):
-        load(tmp_path / "nowhere")
+        dropnas.load(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["network.json", "genotype.json", "network.safetensors", "run.json"])
+@pytest.mark.parametrize("name", ["network.json", "genotype.json", "network.safetensors"])
 def test_a_truncated_part_is_named(run, name):
     content = (run / name).read_bytes()
     (run / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(DropnasError, match=f"run/{name}: ") as error:
-        load(run)
+        read_network(run, {})
     assert "\n" not in str(error.value)
 
 
 def test_pickled_weights_are_never_opened(run):
     torch.save({"weight": torch.zeros(1)}, run / "network.safetensors")
     with pytest.raises(DropnasError, match="is damaged"):
-        load(run)
+        read_network(run, {})
 
 
 def test_weights_of_another_network_are_refused(run):
@@ -103,11 +97,11 @@ def test_weights_of_another_network_are_refused(run):
     weights["classifier.bias"] = torch.zeros(7)
     save_file(weights, run / "network.safetensors")
     with pytest.raises(DropnasError, match=r"does not fit .*classifier\.bias"):
-        load(run)
+        read_network(run, {})
     del weights["classifier.bias"]
     save_file(weights, run / "network.safetensors")
     with pytest.raises(DropnasError, match=r"does not fit .*classifier\.bias"):
-        load(run)
+        read_network(run, {})
 
 
 @pytest.mark.parametrize(
@@ -127,7 +121,7 @@ def test_weights_of_another_network_are_refused(run):
 def test_a_wrong_shape_is_one_clear_line(run, change, message):
     (run / "network.json").write_text(json.dumps({**SHAPES["cifar"].values(), **change}))
     with pytest.raises(DropnasError, match=rf"network\.json: .*{message}"):
-        load(run)
+        read_network(run, {})
 
 
 def test_the_imagenet_network_needs_two_channels():

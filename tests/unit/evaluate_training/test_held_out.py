@@ -131,7 +131,7 @@ def test_the_error_on_them_stands_in_every_row_and_decides_the_epoch(finished: P
 
 
 def test_the_final_error_on_them_is_that_of_the_archived_network(finished: Path, digits: Path, genotype: Path) -> None:
-    network, images = loading.load(finished).network, arrays.load(digits, "train")
+    network, images = loading.read_network(finished, {}).network, arrays.load(digits, "train")
     chosen = trainee(CONFIG, digits, genotype).held_out
     with torch.no_grad():
         logits, _ = network(augment.normalise(images.batch(chosen), images.mean, images.std))

@@ -76,7 +76,7 @@ def test_metrics_follow_the_protocol(finished: Path) -> None:
 
 
 def test_the_archived_network_has_the_final_error(finished: Path, digits: Path) -> None:
-    network = loading.load(finished).network
+    network = loading.read_network(finished, {}).network
     test = arrays.load(digits, "test")
     with torch.no_grad():
         logits, _ = network(augment.normalise(test.batch(torch.arange(len(test))), test.mean, test.std))

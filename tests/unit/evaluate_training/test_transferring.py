@@ -76,7 +76,7 @@ def test_it_learns_and_its_network_can_be_loaded(alone: Path) -> None:
     result = json.loads((alone / "result.json").read_text())
     assert result["test_images"] == 300 and result["classes"] == 10
     assert result["top5_error"]["final"] < result["top1_error"]["final"] < 90
-    network = loading.load(alone)
+    network = loading.read_network(alone, {})
     assert network.shape.squeeze_excitation and network.shape.image_size == (32, 32)
 
 

@@ -25,7 +25,7 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["data", "numerals"], "unknown dataset 'numerals'"),
         (["data"], "no dataset is named"),
         (["data", "cifar10", "--params", "none.yaml"], "none.yaml: cannot be read"),
-        (["verify", "--root", "nowhere"], "nowhere: no such folder"),
+        (["verify", "--root", "nowhere"], "nowhere: no finished run lies here"),
         (["inspect", "[" * 100_000], "malformed JSON"),
         (["data", "--checksum", "nowhere"], "nowhere"),
         (["run", "none.yaml"], "none.yaml: cannot be read"),
@@ -75,10 +75,10 @@ def spec_of(folder: Path, stage: str) -> dict:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"folder": "../escaped-{id}"}, "is not that of its identity"),
-        ({"folder": "runs/../../escaped-{id}"}, "is not that of its identity"),
-        ({"id": "../runs", "folder": "data/digits/x-../runs"}, "is not that of its identity"),
-        ({"inputs": ["../elsewhere/run"]}, "is not that of its identity"),
+        ({"folder": "../escaped-{id}"}, "its folders are not those of runs"),
+        ({"folder": "runs/../../escaped-{id}"}, "its folders are not those of runs"),
+        ({"id": "../runs", "folder": "data/digits/x-../runs"}, "its folders are not those of runs"),
+        ({"inputs": ["../elsewhere/run"]}, "its folders are not those of runs"),
         ({"stage": "search"}, "is the spec of a search run, not of data"),
         ({"machine": 5}, "is no spec of a run"),
         ({"more": 1}, "is no spec of a run"),

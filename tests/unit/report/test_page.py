@@ -175,7 +175,7 @@ def test_a_reader_that_does_not_say_what_it_read_is_kept_out(study: Study) -> No
     derived = study.find("derive", search.name)
     rewrite_record(study.folder(derived), lambda record: record["input_manifests"].clear())
     remove(search, study.root)
-    assert "does not say which" in excluded(study.gather())[f"derive {search.name}"]
+    assert "its inputs are not those of its identity" in excluded(study.gather())[f"derive {search.name}"]
 
 
 def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:
@@ -240,7 +240,7 @@ def forge(folder: Path) -> None:
         (lose("manifest.json"), "partial: the folder has no manifest.json"),
         (lambda folder: (folder / "note.txt").write_text("x"), "note.txt is not in the manifest"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: cannot be read as JSON"),
-        (forge, "from another identity: its manifest is that of retrain 0123456789"),
+        (forge, "holds another run than its name says: retrain "),
     ],
 )
 def test_a_damaged_run_enters_no_number_and_says_why(study: Study, change: Any, reason: str) -> None:

@@ -41,3 +41,12 @@ def test_outside_the_main_thread_nothing_is_caught() -> None:
     thread.start()
     thread.join()
     assert found == [False] and signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    with signals.caught() as asked:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,87 @@
+"""Whether runs follow the paper's protocol: its data sets, whole, and its settings.
+
+It is decided by what the runs are. `reproduction` in a parameter file or a table's configuration may deny it and never
+claim it. Options by which the paper's text is read, and those that change how numbers are rounded, may have any value.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dropnas.artifacts.dataset_file import Dataset
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.config import Augmented
+from dropnas.data.config import DATASETS, DatasetConfig, PaperDataset
+from dropnas.errors import DropnasError
+from dropnas.evaluate.config import RetrainConfig, TransferConfig
+from dropnas.parsing import parse
+from dropnas.runs.configurations import configuration
+from dropnas.runs.identity import Run
+from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+
+OPEN = {
+    *("seed", "space", "strategy", "options", "precision", "kernels", "group_seeds", "deterministic", "memory_format"),
+    *("pool_norm", "micro_batch", "schedule", "squeeze_excitation", "crop_padding", "flip"),
+}
+HINT = "set reproduction: false"
+
+
+def deviation(config: Any) -> str:
+    """In what a run's configuration is not the paper's; empty where it is, or where the paper has nothing like it."""
+    if isinstance(config, DatasetConfig):
+        return _of_dataset(config)
+    if not isinstance(config, SearchConfig | RetrainConfig | TransferConfig):
+        return ""
+    paper: SearchConfig | RetrainConfig | TransferConfig = type(config)()
+    if isinstance(config, SearchConfig):
+        paper = SearchConfig(**AUTHORS_SETTINGS.get(config.strategy, {}))  # type: ignore[arg-type]
+    if isinstance(config, RetrainConfig) and config.autoaugment:
+        paper = RetrainConfig(autoaugment=True, epochs=Augmented().epochs)
+    names = [field.name for field in dataclasses.fields(paper) if field.name not in OPEN]
+    other = [name for name in names if getattr(config, name) != getattr(paper, name)]
+    return f"{other[0]} is {getattr(config, other[0])}, the paper's {getattr(paper, other[0])}" if other else ""
+
+
+def _of_dataset(config: DatasetConfig) -> str:
+    if not isinstance(DATASETS.get(config.name), PaperDataset):
+        return f"{config.name} is no data set of the paper"
+    return f"a part of {config.name}" if config.train_images or config.test_images else ""
+
+
+def require_planned(runs: Iterable[Run], where: object) -> None:
+    """Require that all runs of a plan follow the paper's protocol.
+
+    Raises:
+        DropnasError: names the first that does not.
+    """
+    for run in runs:
+        if told := deviation(run.config):
+            raise DropnasError(f"reproduction: {run.stage} {run.name}: {told}", where=where, remedy=HINT)
+
+
+def require_followed(folders: Iterable[Path]) -> None:
+    """Require that finished runs, and the data sets that they were trained on, follow the paper's protocol.
+
+    Raises:
+        DropnasError: names the first that does not.
+    """
+    for folder in folders:
+        record = ManifestFile.read(folder).run
+        told = deviation(parse(configuration(record["stage"]), record["config"], folder))
+        for name in record["inputs"]:
+            for place in folder.parents[2].glob(f"data/*/{name}/{MANIFEST}"):
+                told = told or _of_prepared(place.parent)
+        if told:
+            raise DropnasError(f"is no reproduction of the paper: {told}", where=folder, remedy=HINT)
+
+
+def _of_prepared(folder: Path) -> str:
+    """In what a prepared data set is not the paper's, whatever its name says."""
+    record = ManifestFile.read(folder).run
+    told = deviation(parse(DatasetConfig, record["config"], folder))
+    if told or not Dataset.file(folder).is_file():
+        return told
+    dataset, whole = Dataset.read(folder), DATASETS[record["config"]["name"]]
+    found = (dataset.train, dataset.test)
+    return "" if found == (whole.train, whole.test) else f"{folder.name} has {found[0]} and {found[1]} images"

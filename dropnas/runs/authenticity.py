@@ -1,0 +1,128 @@
+"""What a run is: it follows from its manifest, never from its folder's name, a spec's claim or a receipt.
+
+Who reads a run recomputes its identity from the manifest (configuration, inputs, code) and compares it with the folder
+that was asked for; who publishes one computes it from what was in fact run. The manifests are small, so a store of a
+thousand runs is checked in less than a second; what is in the other files, `Store.damage` says.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dropnas.artifacts.manifest_file import ManifestFile
+from dropnas.errors import DropnasError
+from dropnas.parsing import parse
+from dropnas.runs.configurations import configuration
+from dropnas.runs.identity import ID_DIGITS, hashed, hashed_names, id_of, left_out
+from dropnas.runs.store import Store
+
+RUN = re.compile(rf"[A-Za-z0-9][\w.+-]*-([0-9a-f]{{{ID_DIGITS}}})")
+Record = dict[str, Any]
+SHAPE = {
+    **{"id": str, "stage": str, "name": str, "identity": dict, "config": dict},
+    **{"inputs": list, "input_manifests": dict},
+}
+
+
+def id_in(name: str) -> str:
+    """The identity that a folder's name promises; empty where the name is none of a run."""
+    match = RUN.fullmatch(name.rpartition("/")[2])
+    return match[1] if match else ""
+
+
+def require_own(folder: Path) -> Record:
+    """The record of a run, which must be the one that its folder's name promises.
+
+    Raises:
+        DropnasError: another run lies there, or the manifest contradicts itself.
+    """
+    record: Record = ManifestFile.read(folder).run
+    for fault in identity_faults(folder, record):
+        raise DropnasError(fault, where=folder, remedy="restore the folder, or remove it and compute the run again")
+    return record
+
+
+def require_whole(folder: Path) -> Record:
+    """The record of a run that is as it was published: the one that its folder's name promises, each file unchanged.
+
+    Raises:
+        DropnasError: it is not.
+    """
+    record = require_own(folder)
+    Store(folder.parents[2]).require_intact(folder)
+    return record
+
+
+def identity_faults(folder: Path, record: Record) -> list[str]:
+    """What contradicts that the run with this record is the one that its folder's name promises; one line at most."""
+    return list(_faults(folder, record))[:1]
+
+
+def input_faults(record: Record, manifests: Mapping[str, str]) -> list[str]:
+    """A run's inputs, where they are still there, must be those that it read."""
+    read = read_inputs(record)
+    return [f"its input {name} is another one now" for name in read if manifests.get(name, read[name]) != read[name]]
+
+
+def read_inputs(record: Record) -> dict[str, str]:
+    """The sha256 of the manifest of each run that a run read, by the name of its folder."""
+    read = record.get("input_manifests")
+    return read if isinstance(read, dict) else {}
+
+
+def _faults(folder: Path, record: Record) -> Iterator[str]:
+    if odd := next((name for name, kind in SHAPE.items() if not isinstance(record.get(name), kind)), ""):
+        yield f"its manifest has no proper {odd!r}"
+        return
+    found, said = _id(record["identity"]), record["identity"]
+    if found != record["id"] or folder.name != f"{record['name']}-{found}":
+        yield f"holds another run than its name says: {record['stage']} {record['name']}-{record['id']}"
+        return
+    if (record["stage"], _stage_of(folder)) != (said.get("stage"), said.get("stage")):
+        yield f"is a {said.get('stage')} run, which does not belong there"
+        return
+    names = [str(name) for name in record["inputs"]]
+    ids = [id_in(name) for name in names]
+    if ids != said.get("inputs") or "" in ids or set(names) != record["input_manifests"].keys():
+        yield "its inputs are not those of its identity"
+    yield from _config_faults(record["stage"], record["config"], said.get("config"))
+    if record["stage"] == "data" and folder.parent.name != record["config"].get("name"):
+        yield f"is not of the data set {folder.parent.name}"
+
+
+def _id(identity: dict[str, Any]) -> str:
+    try:
+        return id_of(identity)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _stage_of(folder: Path) -> str:
+    return "data" if folder.parent.parent.name == "data" else folder.parent.name
+
+
+def _config_faults(stage: str, config: dict[str, Any], said: Any) -> Iterator[str]:
+    """Each option of the configuration must be what the identity says, or what an identity leaves out.
+
+    Options that this version of the code no longer has are compared as they stand. What properties find is no claim of
+    the configuration, and another version of the code may find something else.
+    """
+    try:
+        kind = configuration(stage)
+        options, properties = hashed_names(kind)
+        known = {field.name for field in dataclasses.fields(kind)}
+        typed = parse(kind, {name: config[name] for name in config.keys() & known}, "its configuration")
+    except DropnasError as error:
+        yield str(error)
+        return
+    if not isinstance(said, dict):
+        yield "its identity has no configuration"
+        return
+    found = {name: hashed(getattr(typed, name)) for name in options}
+    found |= {name: config.get(name) for name in said.keys() - {*options, *properties}}
+    unsaid = left_out(kind)
+    for name in sorted(found):
+        if found[name] != said.get(name, unsaid.get(name)):
+            yield f"its configuration is not that of its identity ({name})"

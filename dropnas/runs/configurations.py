@@ -1,0 +1,38 @@
+"""The type of each stage's configuration, by name: it lies with its stage, in a room above this one."""
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from dropnas.errors import DropnasError
+
+CONFIGURATIONS = {
+    "data": "dropnas.data.config:DatasetConfig",
+    "search": "dropnas.search.config:SearchConfig",
+    "derive": "dropnas.search.config:DeriveConfig",
+    "sample": "dropnas.search.config:SampleConfig",
+    "peer": "dropnas.evaluate.config:PeerConfig",
+    "retrain": "dropnas.evaluate.config:RetrainConfig",
+    "select": "dropnas.evaluate.config:SelectConfig",
+    "transfer": "dropnas.evaluate.config:TransferConfig",
+    "variant": "dropnas.analysis.config:VariantConfig",
+    "clusters": "dropnas.analysis.config:ClustersConfig",
+    "correlation": "dropnas.analysis.config:CorrelationConfig",
+    "architectures": "dropnas.evaluate.config:ArchitecturesConfig",
+    "table": "dropnas.report.config:TableConfig",
+    "peers": "dropnas.report.config:PeersConfig",
+    "figure": "dropnas.report.config:FigureConfig",
+}
+
+
+@cache
+def configuration(stage: str) -> Any:
+    """The type of a stage's configuration.
+
+    Raises:
+        DropnasError: there is no such stage.
+    """
+    if stage not in CONFIGURATIONS:
+        raise DropnasError(f"unknown stage {stage!r}", remedy=f"known: {', '.join(CONFIGURATIONS)}")
+    module, _, name = CONFIGURATIONS[stage].partition(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,34 @@
+"""`python -m tests.hostile --cases 2000 --seed 0`: hostile cases, counted; status 1 if there was a fault."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.hostile.bench import make_bench
+from tests.hostile.cases import KINDS, SLOW
+from tests.hostile.trial import attempt
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=2000, help="of all kinds together")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="no others; may be repeated")
+    options = parser.parse_args()
+    kinds, faults = options.kind or list(KINDS), 0
+    with tempfile.TemporaryDirectory(prefix="dropnas-hostile-") as folder:
+        bench = make_bench(Path(folder, "store"))
+        print(f"{'kind':12} {'tried':>6} {'refused':>8} {'unharmed':>9} {'faults':>7}")
+        for kind in kinds:
+            tally = attempt(bench, kind, options.cases // len(kinds) // SLOW.get(kind, 1), options.seed)
+            found = [tally.counts[name] for name in ("tried", "refused", "unharmed")]
+            print(f"{kind:12} {found[0]:6} {found[1]:8} {found[2]:9} {len(tally.faults):7}", flush=True)
+            for fault in tally.faults:
+                print(f"    {fault}", file=sys.stderr, flush=True)
+            faults += len(tally.faults)
+    return int(faults > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
