@@ -13,7 +13,7 @@ import dropnas
 from dropnas.errors import DropnasError
 from dropnas.runs import fingerprint
 from dropnas.runs.identity import Run
-from dropnas.runs.store import read_manifest
+from dropnas.artifacts.manifest_file import ManifestFile
 from tests.hostile.bench import Bench, edit, verb
 
 STAGES = ("data", "search", "derive", "retrain", "select", "transfer", "variant", "clusters", "correlation", "table")
@@ -212,7 +212,7 @@ def test_the_configuration_in_a_manifest_is_that_of_its_identity(bench: Bench) -
     """Each option by itself: what is hashed, and what is left out because it has its default."""
     run = bench.of_stage("retrain")[0]
     manifest = bench.folder(run) / "manifest.json"
-    config = read_manifest(bench.folder(run))["run"]["config"]
+    config = ManifestFile.read(bench.folder(run)).run["config"]
     for name, value in config.items():
         other = not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else None
         if other is not None:
