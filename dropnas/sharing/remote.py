@@ -14,7 +14,7 @@ Design choices:
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,18 +60,17 @@ class Remote:
                 runs.setdefault(marker["folder"], []).append(marker["version"])
         return runs
 
-    def fetch(self, runs: Mapping[str, str], names: Mapping[str, Iterable[str]], place: Path) -> None:
+    def fetch(self, parts: Mapping[tuple[str, str], Sequence[str]], place: Path) -> None:
         """Copy files of runs to `place/FOLDER/NAME`; one that the remote lacks is left out.
 
         Args:
-            runs: the version of each run by its folder.
-            names: the files of each run by its folder.
+            parts: names of files, by the folder and version of their run.
             place: a local folder.
 
         Raises:
             DropnasError: the remote cannot be read.
         """
-        wanted = {place / one / name: self._file(one, runs[one], name) for one in names for name in names[one]}
+        wanted = {place / run[0] / name: self._file(run, name) for run, names in parts.items() for name in names}
         for parent in {target.parent for target in wanted}:
             parent.mkdir(parents=True, exist_ok=True)
         sources, targets = list(wanted.values()), [str(target) for target in wanted]
@@ -101,7 +100,7 @@ class Remote:
         """
         files = [(one, name) for one in runs for name in (MANIFEST, *one.files)]
         with _one_line("cannot be written", self.url), tempfile.NamedTemporaryFile() as empty:
-            self._put({self._file(one.folder, one.version, name): root / one.folder / name for one, name in files})
+            self._put({self._file(one.key, name): root / one.folder / name for one, name in files})
             self._put({f"{self.path}/{INDEX}/{one.folder}.{one.version}": Path(empty.name) for one in runs})
 
     def _put(self, copies: Mapping[str, Path]) -> None:
@@ -109,8 +108,8 @@ class Remote:
             self.files.makedirs(parent, exist_ok=True)
         self.files.put([str(source) for source in copies.values()], list(copies))
 
-    def _file(self, folder: str, version: str, name: str) -> str:
-        return f"{self.path}/{FILES}/{folder}/{version}/{name}"
+    def _file(self, run: tuple[str, str], name: str) -> str:
+        return "/".join((self.path, FILES, *run, name))
 
     def _names(self, folder: str) -> list[str]:
         """What lies in a folder of the remote; nothing if the folder is missing."""
