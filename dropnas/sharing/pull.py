@@ -95,7 +95,7 @@ def _add(
 ) -> tuple[int, Problems]:
     """Fetch runs that are not here: all manifests first, which say what goes together, then the other files."""
     with staging(store) as staged:
-        remote.fetch({run: [MANIFEST] for run in versions.items()}, staged)
+        remote.fetch({f"{folder}.{version}": [MANIFEST] for folder, version in versions.items()}, staged)
         runs, problems = read_runs(staged, versions)
         problems |= _conflicts(runs, store.root)
         for batch in _batches([run for run in runs if run.folder not in problems], progress, "fetched"):

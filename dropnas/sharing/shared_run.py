@@ -38,9 +38,9 @@ class SharedRun:
     files: dict[str, str]
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Its folder and version: what the remote knows it by."""
-        return self.folder, self.version
+    def key(self) -> str:
+        """What the remote knows it by."""
+        return f"{self.folder}.{self.version}"
 
     @property
     def name(self) -> str:

@@ -128,7 +128,8 @@ def test_a_missing_weight_is_damage_unless_the_run_was_pulled_lightly(here: Site
 
 def copies(remote: Path, run: Run) -> Path:
     """Where the remote has the files of a run."""
-    return next((remote / "runs" / "files" / run.folder).iterdir())
+    (folder,) = (remote / "runs" / "files" / run.folder.parent).glob(f"{run.folder.name}.*")
+    return folder
 
 
 def test_a_changed_file_is_refused_and_nothing_of_the_run_arrives(here: Site, there: Site, remote: Path) -> None:
@@ -168,8 +169,9 @@ def forge(remote: Path, run: Run, manifest: Any) -> None:
     folder, index, text = copies(remote, run), remote / "runs" / "index", json.dumps(manifest)
     version = sha256(text.encode()).hexdigest()
     (folder / "manifest.json").write_text(text)
-    (index / f"{run.folder}.{folder.name}").rename(index / f"{run.folder}.{version}")
-    folder.rename(folder.with_name(version))
+    key = f"{run.folder.name}.{version}"
+    (index / run.folder.parent / folder.name).rename(index / run.folder.parent / key)
+    folder.rename(folder.with_name(key))
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_two_computations_that_were_pushed_at_the_same_moment_are_not_mixed(
     recompute(there, *run.inputs, run)
     assert push_all(there, str(run.folder)).sent == 1
     (tmp_path / marker.name).rename(marker)
-    assert len(list((remote / "runs" / "files" / run.folder).iterdir())) == 2
+    assert len(list((remote / "runs" / "files" / run.folder.parent).iterdir())) == 2
     assert "two computations of it were pushed" in push_all(here, str(run.folder)).problems[0]
     shutil.rmtree(there.folder(run))
     done = pull_all(there, str(run.folder))
@@ -326,9 +328,8 @@ def test_a_kill_leaves_nothing_half_done(here: Site, there: Site, remote: Path, 
 def complete_or_absent(store: Site | None, remote: Path) -> None:
     index = remote / "runs" / "index"
     for marker in index.glob("*/*/[!.]*"):
-        folder, _, version = marker.relative_to(index).as_posix().rpartition(".")
-        manifest = remote / "runs" / "files" / folder / version / "manifest.json"
-        assert sha256(manifest.read_bytes()).hexdigest() == version
+        manifest = remote / "runs" / "files" / marker.relative_to(index) / "manifest.json"
+        assert sha256(manifest.read_bytes()).hexdigest() == marker.name.rpartition(".")[2]
         for name, checksum in json.loads(manifest.read_text())["files"].items():
             assert sha256(manifest.with_name(name).read_bytes()).hexdigest() == checksum
     if store:
