@@ -1,6 +1,6 @@
 # Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke mini paper plan push pull test trials cluster gpu lint format docs lock image sif clean distclean
+.PHONY: help setup smoke methods mini paper plan push pull test trials cluster gpu lint format docs lock image sif clean distclean
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python3.13; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -22,6 +22,9 @@ $(READY): requirements.lock pyproject.toml
 
 smoke: $(READY)  ## all six tables, small, on two CPU cores in minutes
 	@$(BIN)/python -m dropnas run params/smoke.yaml
+
+methods: $(READY)  ## every search method, small, on two CPU cores in minutes
+	@$(BIN)/python -m dropnas run params/smoke-methods.yaml
 
 mini: $(READY)  ## real CIFAR-10 on one GPU in an evening
 	@$(BIN)/python -m dropnas run params/mini.yaml

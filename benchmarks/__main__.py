@@ -2,7 +2,7 @@
 
 Design choices: a benchmark is a module of this folder whose `measure(device)` gives its results as plain values, so
 that a new one needs a file and no list; what is printed for people is the same dictionary that `--json` writes. Results
-come part by part, what matters most first, and are written at once: an end, however it comes, loses only what was to
+come part by part, what matters most first, and are written as they come: an end loses only what was to
 follow. `gpu` is not one of them: it starts others, each in a process of its own. Nothing but torch is needed here.
 """
 
@@ -98,7 +98,7 @@ def _hardware(device: str) -> str:
 
 
 def _parts(asked: argparse.Namespace, measure: Callable[..., Any], device: str) -> Iterator[tuple[str, Any]]:
-    """The results as they come, each named at once."""
+    """The results as they come, each named when it is there."""
     options = {name: value for name in OPTIONS if (value := getattr(asked, name))}
     for name in options:
         if name not in inspect.signature(measure).parameters:

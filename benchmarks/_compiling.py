@@ -10,7 +10,7 @@ from unittest import mock
 
 
 class NoGPU:
-    """In place of Triton's driver: tells the compiler of an H100."""
+    """In place of Triton's driver: names an H100 to the compiler."""
 
     def get_current_target(self) -> Any:
         """Compute capability 9.0."""

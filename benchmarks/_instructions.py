@@ -24,7 +24,7 @@ LABEL = re.compile(r"\s*(\.L_x_\d+):")
 INSTRUCTION = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(.*?);")
 BRANCH = re.compile(r"\bBRA\S*\s.*`\((\.L_x_\d+)\)")
 PADDING = re.compile(r"NOP\b")
-TILES = 64  # that `combine` reads at once
+TILES = 64  # that `combine` reads in one pass
 
 Loops = tuple[int, ...]  # the numbers of those around an instruction
 Given = Mapping[str, Any]  # what a kernel is launched with: sizes by name, of tensors their length, the grid

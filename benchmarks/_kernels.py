@@ -2,7 +2,7 @@
 
 Design choices: an operation that is no view counts as one kernel, though a library may take several, and moves its
 inputs and outputs once, though a normalisation reads its input twice and what lies in a cache is not read again. So the
-figures are what the program says, not what a device does. What a captured program must not do is refused: to look at a
+figures are what the program says, not what a device does. What a recorded program must not do is refused: to look at a
 value, to mix devices, and operations whose deterministic forms ask the host in some versions of torch. A kernel of our
 own counts as what it is launched with.
 """
@@ -97,8 +97,10 @@ def _tensors(values: Any) -> list[Tensor]:
 
 @contextlib.contextmanager
 def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
-    """Let `meta` do what the code asks of a GPU: operations on lists, a fused optimiser, the statistics of batch norms,
-    kernels of our own, which are counted unless Triton shall launch them; autocast does not know it.
+    """Let `meta` do what the code asks of a GPU.
+
+    That is operations on lists, a fused optimiser, derivatives of batch norms that lie as the maps do, and kernels of
+    our own, which are counted unless Triton shall launch them; autocast does not know `meta`.
     """
     nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     library = torch.library.Library("aten", "IMPL", "Meta")
@@ -115,16 +117,14 @@ def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
         yield
 
 
-def _sums(maps: Tensor, count: int) -> tuple[Tensor, ...]:
-    """So many values for each channel of maps (pixels, C), in the type of sums."""
-    return tuple(maps.new_empty(maps.shape[1], dtype=torch.float32) for _ in range(count))
+def _of_batch_norm(_: Tensor, maps: Tensor, scale: Tensor | None, *others: Any) -> tuple[Tensor, ...]:
+    """The derivatives in maps (B, C, ...), scale and shift; torch's own for `meta` does not keep the layout."""
+    like = maps if scale is None else scale
+    return torch.empty_like(maps), *(like.new_empty(maps.shape[1]) for _ in range(2))
 
 
 ONLY_ON_A_GPU: dict[str, Callable[..., Any]] = {
     "_fused_sgd_.tensor_lr": lambda *_, **__: None,
     "_fused_adam_.tensor_lr": lambda *_, **__: None,
-    "batch_norm_stats": lambda maps, *_: _sums(maps, 2),
-    "batch_norm_elemt": lambda maps, *_: torch.empty_like(maps),
-    "batch_norm_backward_reduce": lambda upstream, *_: _sums(upstream, 4),
-    "batch_norm_backward_elemt": lambda upstream, *_: torch.empty_like(upstream),
+    "native_batch_norm_backward": _of_batch_norm,
 }

@@ -1,7 +1,7 @@
 """What a GPU is asked first of the search: one seed, several seeds, other precisions, each for a minute or so.
 
 Design choices: what was measured stands even if what follows fails, so what tells most comes first: paces, then
-profiles, then an epoch whose last batch is smaller, for which a second program is captured. Torch's kernels come before
+profiles, then an epoch whose last batch is smaller, for which a second program is recorded. Torch's kernels come before
 Triton's where one failure would hide the other; those of groups of seeds come after, since they take longer.
 """
 
@@ -68,7 +68,7 @@ def _with(kernels: str, work: Callable[[Size, Way, str], Any], size: Size, devic
 
 
 def _pace(size: Size, way: Way, device: str) -> dict[str, Any]:
-    """Replays of the captured step, its start and its memory; both of the first step's, warming up included."""
+    """Replays of the recorded step, its start and its memory; both of the first step's, warming up included."""
     trained = Trained(size, way, device)
     start, once = trained.started(), trained.timed()
     peak = peak_memory(device)

@@ -5,6 +5,7 @@ this file alone. A bare machine with a GPU has torch, Triton, numpy and pytest, 
 the function that needs it.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from dropnas.search.seed_group import SeedGroup
 from dropnas.search.step import Step
 from dropnas.search.strategies.grouped_dropout import GroupedDropout
 from dropnas.search.supernet import Supernet
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import ORIGINAL, SearchSpace
 from dropnas.training import precision
 from dropnas.training.config import Precision
@@ -37,7 +38,7 @@ from dropnas.training.seeding import generator
 
 CLASSES = 10
 META = "meta"
-AUTOCASTS = ("dropnas.training.at_once.autocast", "dropnas.search.state.autocast")  # what calls it, by name
+AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # what calls it, by name
 Kernels = Literal["torch", "triton"]
 
 
@@ -101,8 +102,16 @@ def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: s
 class PlainEngine(Engine):
     """The plain supernet in the engine's place: the oracle, edge by edge."""
 
-    def mix(self, images: Tensor, mixing: Tensor, kept: Tensor | None = None, update_statistics: bool = True) -> Tensor:
+    def mix(
+        self,
+        images: Tensor,
+        mixing: Tensor,
+        kept: Tensor | None = None,
+        update_statistics: bool = True,
+        paths: Tensor | None = None,
+    ) -> Tensor:
         """See `Engine`."""
+        assert paths is None  # for DropNAS, which drops operations alone
         masks = torch.ones_like(mixing, dtype=torch.bool) if kept is None else kept
         logits = [
             supernet(batch, _mixtures(weights, mask.tolist()))
@@ -157,15 +166,11 @@ def has_backend(config: SearchConfig, device: str) -> bool:
     return config.kernels in BACKENDS and device.startswith("cuda")
 
 
-def retraining(
-    config: RetrainConfig, images: ImageArrays, tests: ImageArrays, device: str, channels_last: bool = False
-) -> Training:
-    """`dropnas_c10` from scratch; no stage uses the channels last."""
+def retraining(config: RetrainConfig, images: ImageArrays, tests: ImageArrays, device: str) -> Training:
+    """`dropnas_c10` from scratch."""
     from dropnas.evaluate.retrain import Retraining
 
     trainee = Retraining(config, dropnas_c10(), images, tests, device, recorder_for(device))
-    if channels_last:
-        _lay_channels_last(trainee)
 
     def eager() -> None:
         trainee.place.fill_(0)
@@ -177,18 +182,11 @@ def retraining(
     return Training(trainee, eager, learned, trainee.errors)
 
 
-def _lay_channels_last(trainee: Any) -> None:
-    """Momenta must lie as the weights do."""
-    learner = trainee.learner
-    network = learner.network.to(memory_format=torch.channels_last)
-    for momentum, parameter in zip(learner.optimiser.slots["momentum"], learner.parameters, strict=True):
-        momentum.data = torch.zeros_like(parameter, requires_grad=False)
-    learner.forward = lambda images, masks: network(images.contiguous(memory_format=torch.channels_last), masks)
-
-
 def dropnas_c10() -> Genotype:
     """The paper's own genotype; the published ones lie in a file of YAML, which a bare machine cannot read."""
-    return read_genotype(Path(__file__).with_name("dropnas_c10.json"))
+    cells = json.loads(Path(__file__).with_name("dropnas_c10.json").read_text(encoding="utf-8"))
+    edges = {kind: tuple((operation, node) for operation, node in cells[kind]) for kind in ("normal", "reduce")}
+    return Genotype(edges["normal"], tuple(cells["normal_concat"]), edges["reduce"], tuple(cells["reduce_concat"]))
 
 
 def noise(count: int, side: int, device: str) -> ImageArrays:

@@ -38,7 +38,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _of_searches() -> dict[str, Any]:
-    """A step of one search and of four together, with either kind of kernels."""
+    """A step of one search and of a group of four, with either kind of kernels."""
     found = {}
     for precision in PRECISIONS:
         for kernels, seeds in (("triton", 1), ("triton", 4), ("torch", 1)):
@@ -46,7 +46,7 @@ def _of_searches() -> dict[str, Any]:
             step = search_on_meta(config, ORIGINAL, seeds)
             with maps_of_type(precision):
                 counts = counted(lambda step=step, size=config.batch_size: step(size), seeds * config.batch_size)
-            found[f"{precision}, {kernels} kernels, {seeds} at once"] = counts
+            found[f"{precision}, {kernels} kernels, {seeds} seeds"] = counts
     return found
 
 

@@ -132,7 +132,7 @@ def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
     return {
         "largest_difference": apart["largest"] / moved["largest"],
         "rms_difference": apart["rms"] / moved["rms"],
-        "spearman_of_moves": spearman(our_moves.tolist(), their_moves.tolist())["value"],
+        "spearman_of_moves": spearman(our_moves.tolist(), their_moves.tolist()).value,
         "best_operation_alike": sum(one == other for one, other in chosen) / len(chosen),
         "genotype_alike": len(our_edges & their_edges) / len(their_edges),
         "train_loss_difference": ours.train_loss - theirs.train_loss,

@@ -1,6 +1,6 @@
 """A step of the retraining and its evaluation: the stage's own and a plain loop in turns, for `dropnas_c10`.
 
-Design choices: the fast way is the stage's trainee, its step captured as a graph on a GPU. The plain one is what one
+Design choices: the fast way is the stage's trainee, its step recorded as a graph on a GPU. The plain one is what one
 writes by hand: the modules as they stand, torch's optimiser with `foreach`, random numbers drawn batch by batch on the
 device; no read-back either. What the fast way draws for an epoch is timed with its steps. Both have AutoAugment,
 drop-path and the auxiliary tower, so that they do the same work, on images of noise; in the evaluation the fast way
@@ -58,7 +58,7 @@ SIZES_CUDA = {"paper": Size(20, 36, 192, 32, 500, 5)}
 PRECISIONS: tuple[Precision, ...] = ("fp32",)
 PRECISIONS_CUDA: tuple[Precision, ...] = ("bf16", "fp32", "tf32")
 GROWTH, GROWTH_CUDA = (2, 4, 16), (48, 96, 384)  # further batches at the paper's size
-STEPS_CUDA = 20  # steps of an epoch here, waited for together
+STEPS_CUDA = 20  # steps of an epoch here, waited for once
 
 
 def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ finds all kernels compiled, and the first one none if Triton's cache is empty. P
 that of making one step of one kind, on a CPU in a process of its own. The share of the arithmetic counts the
 multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step; that of the bandwidth
 counts each tensor kept for going backward as written once and read once, so it is a lower bound. How cost grows is
-told by points that differ from the first in one thing each.
+shown by points that differ from the first in one thing each.
 """
 
 import re
@@ -96,7 +96,7 @@ def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, An
 
 
 def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
-    """Several seeds together in turns with one, and how many times as many images a second they see."""
+    """A group of several seeds in turns with one, and how many times as many images a second they see."""
     if not seeds:
         return
     sizes = {count: replace(size, seeds=count) for count in seeds}

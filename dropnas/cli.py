@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.machine import caches
 from dropnas.machine.faults import told
@@ -93,16 +94,16 @@ def select(specs: Specs, root: Root = HERE) -> None:
 def transfer(
     specs: Specs,
     root: Root = HERE,
-    processes: Annotated[int, typer.Option(min=1, help="That train together on this host, one for each GPU.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="That train one network on this host, one for each GPU.")] = 1,
 ) -> None:
     """Train genotypes on ImageNet, with --processes on several GPUs."""
     if processes > 1:
         from dropnas.pipeline.execute import read_spec
-        from dropnas.training.launch import together
+        from dropnas.training.distributed_launch import launch
 
-        for path in specs:  # a wrong one is told once, not by each process
+        for path in specs:  # a wrong one is reported once, not by each process
             read_spec(path, "transfer")
-        sys.exit(together(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
+        sys.exit(launch(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
     _train("transfer", specs, root)
 
 
@@ -190,7 +191,7 @@ def data(
 @app.command(rich_help_panel="Questions")
 def inspect(
     genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    network: Annotated[str, typer.Option(help="cifar10, cifar100 or imagenet.")] = "cifar10",
+    network: Annotated[str, typer.Option(help=f"{', '.join(ROLES)}.")] = "cifar10",
     pool_norm: Annotated[bool, typer.Option("--pool-norm/--no-pool-norm", help="Batch norm after pooling.")] = True,
     squeeze_excitation: Annotated[
         bool, typer.Option("--squeeze-excitation/--no-squeeze-excitation", help="ImageNet only.")
@@ -230,7 +231,7 @@ def convert(
     from dropnas.space.published import load_genotype
 
     found = load_genotype(genotype)
-    print(json.dumps(found.to_json()) if to == "json" else to_genotype_text(found))
+    print(json.dumps(found.values()) if to == "json" else to_genotype_text(found))
 
 
 @app.command(rich_help_panel="Questions")
@@ -252,32 +253,29 @@ def plan(
     everything: Annotated[bool, typer.Option("--all", help="Also what is built only on request.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="First time this machine, in about a minute.")] = False,
     device: Annotated[str, typer.Option("--device", help="Part of the name of the device to count on.")] = "",
-    price: Annotated[float, typer.Option("--price", min=0, help="Of a device-hour, in any currency.")] = 0.0,
-    watts: Annotated[float, typer.Option("--watts", min=0, help="That a device takes.")] = 0.0,
     gpu_hours: Annotated[
         float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes.")] = None,
+    why: Annotated[str, typer.Option("--why", metavar="RUN", help="Say why a run is missing: what changed.")] = "",
     root: Root = HERE,
 ) -> None:
-    """Show every table and figure with its runs: what is shared, done, running, missing, and what it costs."""
-    from dropnas.monitor.cost_notes import Prices
-    from dropnas.monitor.plan_answer import Question, answer
+    """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
+    from dropnas.monitor.plan_view import Question, answer
 
-    prices = Prices(price, watts)
-    answer(Question(parameters, root, as_json, each, everything, measure, device, prices, gpu_hours, out), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, device, gpu_hours, out, why), _print)
 
 
 @app.command(rich_help_panel="Questions")
 def watch(
     plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures.  [default: all]")] = None,
-    once: Annotated[bool, typer.Option("--once", help="Show it once and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show it once, even if runs are left.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Watch a plan's runs until all are done: running, done, waiting, failed, rate and time to go."""
+    """Watch a plan's runs until all are done: what runs, what failed, the hours left, the last and the next result."""
+    from dropnas.monitor.display import show
     from dropnas.monitor.watch import Watch
-    from dropnas.monitor.watch_view import show
     from dropnas.pipeline.freeze import read_plan
 
     show(Watch(read_plan(plan_source, root), root, targets or ()), once=once)
@@ -310,7 +308,7 @@ def report(
     root: Root = HERE,
 ) -> None:
     """Make the report page of a plan from what is in the store now: one HTML file, at any moment."""
-    from dropnas.monitor.page_cost import page_cost
+    from dropnas.monitor.costs import page_cost
     from dropnas.pipeline.freeze import read_plan
     from dropnas.report.page.write import write_page
 
@@ -385,8 +383,18 @@ def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
 
 
 @app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def run(context: typer.Context, parameters: ParameterFile, root: Root = HERE) -> None:
+def run(
+    context: typer.Context,
+    parameters: ParameterFile,
+    targets: Annotated[bool, typer.Option("--list", help="List the tables and figures, and end.")] = False,
+    root: Root = HERE,
+) -> None:
     """Freeze the plan of a parameter file and run it with Snakemake; further options go to Snakemake."""
+    if targets:
+        from dropnas.monitor.plan_view import targets_text
+
+        print(targets_text(parameters, root))
+        return
     from dropnas.pipeline.start import start
 
     start(parameters, context.args, root)
@@ -398,7 +406,7 @@ def results(
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/ and show them in short."""
-    from dropnas.monitor.page_cost import page_cost
+    from dropnas.monitor.costs import page_cost
     from dropnas.pipeline.publish_results import publish
 
     print(publish(root / plan_folder, root, page_cost))

@@ -10,41 +10,24 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import TypeAdapter
 
-from dropnas.data.config import DatasetConfig
+from dropnas.choice import OneOf
+from dropnas.data.config import DATASETS, ROLES, DatasetConfig
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
 from dropnas.parsing import parse
-from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.report.config import TARGETS, names
 from dropnas.search.config import METHODS, PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
-TABLES: tuple[TableName, ...] = ("table1", "table2", "table3", "table4", "table5", "table6")
-ROLES: dict[str, tuple[str, ...]] = {  # the data sets that each needs; figures show what is there
-    "table1": ("cifar10",),
-    "table2": ("cifar100",),
-    "table3": ("cifar10", "cifar100", "imagenet"),
-    "table4": ("cifar10", "cifar100"),
-    "table5": ("cifar10",),
-    "table6": ("cifar10", "cifar100"),
-    "baselines": ("cifar10",),
-    "table1_peers": ("cifar10",),
-    "table2_peers": ("cifar100",),
-    "table3_peers": ("imagenet",),
-    **dict.fromkeys(("figure1", "figure2", "figure3", "figure4", "figure5", "courses"), ("cifar10",)),
-}
-KNOWN_DATASETS = {
-    "bundled": ("digits", "digit-pairs", "digits-224"),
-    "torchvision": ("cifar10", "cifar100"),
-}
+DEFAULT_TABLES = tuple(name for name in names("table") if not TARGETS[name].on_request)
 VARIED: dict[str, tuple[str, ...]] = {  # options that make the methods of the tables, and what a whole file may set
     "rate_parameterised": (),
     "rate_non_parameterised": (),
@@ -52,9 +35,14 @@ VARIED: dict[str, tuple[str, ...]] = {  # options that make the methods of the t
     "alpha_adjust": ("released", "equation-3"),
     "decay_scope": ("kept",),
 }
+RoleName = Annotated[str, OneOf(lambda: ROLES)]
+TargetName = Annotated[str, OneOf(lambda: TARGETS)]
+TableName = Annotated[str, OneOf(lambda: names("table", "peers"))]
+FigureName = Annotated[str, OneOf(lambda: names("figure"))]
 PaperSpace = Literal["3-skip", "1-skip", "original"]
 RANDOM = "random"  # random search, among the baselines
 BASELINES = (RANDOM, *METHODS)
+BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that no entry of `methods` repeats in `search`
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
@@ -188,17 +176,17 @@ class Parameters:
 
     profile: str = field(metadata={"pattern": f"^{NAME}$"})
     description: str
-    datasets: dict[Literal["cifar10", "cifar100", "imagenet"], DatasetConfig]
+    datasets: dict[RoleName, DatasetConfig]
     reproduction: bool = False
     seeds: int = field(default=8, metadata={"ge": 1, "le": 1000})
-    seeds_of: dict[TableName | PeersName | FigureName, int] = field(default_factory=dict)
+    seeds_of: dict[TargetName, int] = field(default_factory=dict)
     retrainings: int = field(default=1, metadata={"ge": 1, "le": 1000})
-    tables: tuple[TableName | PeersName, ...] = field(default=TABLES, metadata={"min_length": 1})
+    tables: tuple[TableName, ...] = field(default=DEFAULT_TABLES, metadata={"min_length": 1})
     figures: tuple[FigureName, ...] = ()
     drop_rates: tuple[float, ...] = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
     group_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
     paper_spaces: tuple[PaperSpace, ...] = field(default=get_args(PaperSpace), metadata={"min_length": 1})
-    baselines: tuple[str, ...] = ("random", "darts-first-order", "darts-second-order")
+    baselines: tuple[BaselineName, ...] = ("random", "darts-first-order", "darts-second-order")
     methods: tuple[Method, ...] = ()
     spaces: tuple[Space, ...] = ()
     architectures: tuple[Architecture, ...] = ()
@@ -263,7 +251,7 @@ def _read_in(architecture: Architecture, file: Path) -> Architecture:
     except DropnasError as error:
         where = f"{file}: architectures ({architecture.label}).genotype"
         raise DropnasError(str(error), where=where) from error
-    return replace(architecture, genotype=json.dumps(genotype.to_json()))
+    return replace(architecture, genotype=json.dumps(genotype.values()))
 
 
 def _numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:
@@ -312,14 +300,12 @@ def _check(parameters: Parameters, file: Path) -> None:
 
 def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> None:
     for role, dataset in parameters.datasets.items():
-        known = KNOWN_DATASETS.get(dataset.source, ())
-        message = f"no dataset {dataset.name!r} from source {dataset.source!r}"
-        require(not known or dataset.name in known, f"datasets.{role}.name", message, f"known: {', '.join(known)}")
-        fits = re.fullmatch(NAME, dataset.name) is not None
-        require(fits, f"datasets.{role}.name", f"{dataset.name!r} is no plain name", "letters, digits, '.', '_', '-'")
+        sources = DATASETS[dataset.name].sources
+        message = f"dataset {dataset.name!r} has no source {dataset.source!r}"
+        require(dataset.source in sources, f"datasets.{role}.source", message, f"its sources: {', '.join(sources)}")
     targets = [*parameters.tables, *parameters.figures]
     require(len(set(targets)) == len(targets), "tables, figures", "a name stands twice")
-    needed = {role for target in targets for role in ROLES[target]}
+    needed = {role for target in targets for role in TARGETS[target].needs}
     missing = sorted(needed - set(parameters.datasets))
     require(not missing, "datasets", f"no {' and no '.join(missing)}", "say what stands for it")
 
@@ -333,10 +319,6 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
     taken = {"dropnas", RANDOM, *STRATEGIES, *SPACES, *map(slug, published())} & keys
     require(not taken, where, f"the label {', '.join(sorted(taken))} is taken", "choose another")
     require(all(keys), where, "a label has no letter and no digit")
-    for name in parameters.baselines:
-        close = get_close_matches(name, BASELINES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(BASELINES)}"
-        require(name in BASELINES, "baselines", f"no method {name!r}", hint)
     require(len(set(parameters.baselines)) == len(parameters.baselines), "baselines", "a name stands twice")
     parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
     for name, value in parameters.search.options.items():

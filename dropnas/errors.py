@@ -11,3 +11,8 @@ class DropnasError(Exception):
         self.what, self.where, self.remedy = what, str(where), remedy
         parts = [f"{self.where}: {what}" if self.where else what, remedy]
         super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
+
+
+def not_finite(what: str, where: str) -> DropnasError:
+    """A number of a training that is infinite or none."""
+    return DropnasError(f"{what} is not finite", where=where, remedy="try a smaller learning rate, or precision fp32")

@@ -6,11 +6,14 @@ configuration itself, so the user's code is part of the identity of each run tha
 
 import importlib
 import re
+import traceback
 from typing import Any
 
 from dropnas.errors import DropnasError
 
 REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+OWN = __name__.partition(".")[0]
+_packages: set[str] = set()  # of users, from which something was loaded
 
 
 def is_reference(text: str) -> bool:
@@ -25,9 +28,10 @@ def load(reference: str) -> Any:
         DropnasError: the module cannot be imported, or has no such attribute.
     """
     module_name, attribute = reference.split(":")
+    _packages.update({module_name.partition(".")[0]} - {OWN})
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise DropnasError(
             f"cannot import {module_name!r} ({error})",
             where=reference,
@@ -35,3 +39,19 @@ def load(reference: str) -> Any:
         ) from error
     except AttributeError as error:
         raise DropnasError(f"module {module_name!r} has no {attribute!r}", where=reference) from error
+
+
+def blamed(error: BaseException) -> str:
+    """What raised an exception in a user's package: `package.module:Class.method at file, line`; empty if nothing did.
+
+    The method is the one that other code called last; the line is the last one of the user's.
+    """
+    found, is_inside = "", False
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        was_inside, module = is_inside, str(frame.f_globals.get("__name__"))
+        is_inside = module.partition(".")[0] in _packages
+        if is_inside and not was_inside:
+            method = f"{module}:{frame.f_code.co_qualname}"
+        if is_inside:
+            found = f"{method} at {frame.f_code.co_filename}, line {line}"
+    return found

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from dropnas.choice import UNKNOWN_NAME, nearest
 from dropnas.errors import DropnasError
 
 
@@ -24,15 +24,15 @@ def parse(kind: Any, content: Any, where: object) -> Any:
 
 def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasError:
     first, *others = error.errors()
-    path = ".".join(str(part) for part in first["loc"]) or "the file"
+    path = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _known_keys(kind, first["loc"][:-1])
-        close = get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
-        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=hint)
+        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=nearest(str(first["loc"][-1]), known))
     if first["type"] in ("missing", "missing_argument"):
         return DropnasError(f"{path}: missing{more}", where=where, remedy="add it")
+    if first["type"] == UNKNOWN_NAME:
+        return DropnasError(f"{path}: unknown name {first['input']!r}{more}", where=where, remedy=first["msg"])
     message = first["msg"][0].lower() + first["msg"][1:]
     return DropnasError(f"{path}: {message}, not {json.dumps(first['input'], default=str)[:80]}{more}", where=where)
 

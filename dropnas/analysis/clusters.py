@@ -44,12 +44,13 @@ def clusters(points: Points, count: int, seed: int) -> list[int]:
     return [number[label] for label in found.tolist()]
 
 
-def plane(points: Points) -> tuple[Points, list[float]]:
+def plane(points: Points) -> tuple[Points, tuple[float, float]]:
     """The points on the two axes of greatest variance (PCA), and what share of the variance each axis explains."""
     pca = PCA(AXES, svd_solver="full")
     flat: Points = pca.fit_transform(points)
     farthest = flat[np.abs(flat).argmax(axis=0), range(AXES)]
-    return flat * np.where(farthest < 0, -1, 1), pca.explained_variance_ratio_.tolist()
+    first, second = pca.explained_variance_ratio_.tolist()
+    return flat * np.where(farthest < 0, -1, 1), (first, second)
 
 
 def distinct_points(gram: Gram, where: str) -> Points:

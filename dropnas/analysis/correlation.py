@@ -6,29 +6,27 @@ final epoch stands beside it. Seven points say little, so each coefficient has i
 z, Spearman's by Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000).
 """
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from scipy.special import softmax
 from scipy.stats import norm, pearsonr, spearmanr
 
 from dropnas.analysis.config import CorrelationConfig
 from dropnas.analysis.finished_runs import read_run, read_training
+from dropnas.artifacts.correlation_file import Coefficient, CorrelationFile, StandAlone
+from dropnas.artifacts.search_files import AlphasFile
+from dropnas.artifacts.selection_file import SelectionFile
 from dropnas.errors import DropnasError
-from dropnas.space.derivation import read_alphas
-from dropnas.space.genotype import EDGES_PER_NODE, Genotype, read_genotype
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import edges
-from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
 
 CONFIDENCE = 0.95
 FEWEST = 4  # values: Fisher's z has the variance 1 / (n - 3)
-Coefficient = dict[str, float | None]
-UNDEFINED: Coefficient = dict.fromkeys(("value", "low", "high", "p_value"))
+UNDEFINED = Coefficient(None, None, None, None)
 
 
 def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -45,21 +43,20 @@ def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace:
     """
     searches, trained = inputs[1 : -len(config.operations)], inputs[-len(config.operations) :]
     search = searches[_chosen(inputs[0], len(searches))]
-    operations = [
-        {"operation": operation, **weight, **_accuracy(folder)}
-        for operation, weight, folder in zip(config.operations, _weights(config, search), trained, strict=True)
-    ]
-    p, accuracy = ([float(one[key]) for one in operations] for key in ("p", "accuracy_best"))
-    content = {
-        "edge": [config.predecessor, config.node],
-        "search": search.name,
-        "edge_was_there": _has_edge(read_genotype(inputs[0]), config),
-        "n": len(operations),
-        "operations": operations,
-        "pearson": pearson(accuracy, p),
-        "spearman": spearman(accuracy, p),
-    }
-    write_json(out / "correlation.json", content)
+    operations = tuple(
+        StandAlone(operation, alpha, p, *_accuracies(folder), run=folder.name)
+        for operation, (alpha, p), folder in zip(config.operations, _weights(config, search), trained, strict=True)
+    )
+    p, accuracy = [one.p for one in operations], [one.accuracy_best for one in operations]
+    CorrelationFile(
+        edge=(config.predecessor, config.node),
+        search=search.name,
+        edge_was_there=_has_edge(Genotype.read(inputs[0]), config),
+        n=len(operations),
+        operations=operations,
+        pearson=pearson(accuracy, p),
+        spearman=spearman(accuracy, p),
+    ).write(out)
     return {}
 
 
@@ -85,7 +82,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> Coefficient:
 
 
 def _coefficient(value: float, low: float, high: float, p_value: float) -> Coefficient:
-    return {"value": float(value), "low": float(low), "high": float(high), "p_value": float(p_value)}
+    return Coefficient(*map(float, (value, low, high, p_value)))
 
 
 def _is_defined(x: Sequence[float], y: Sequence[float]) -> bool:
@@ -95,36 +92,31 @@ def _is_defined(x: Sequence[float], y: Sequence[float]) -> bool:
 
 def _chosen(select: Path, searches: int) -> int:
     """Which of its candidates a select run chose."""
-    file = select / "selection.json"
-    try:
-        selection = json.loads(file.read_text(encoding="utf-8"))
-        runs = [candidate["run"] for candidate in selection["candidates"]]
-        chosen: int = runs.index(selection["run"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DropnasError(f"tells of no choice ({error})", where=file, remedy="run `verify`") from error
+    selection = SelectionFile.read(select)
+    runs = [candidate.run for candidate in selection.candidates]
     if len(runs) != searches:
-        raise DropnasError(f"chose among {len(runs)} runs, but {searches} searches are given", where=file)
-    return chosen
+        what = f"chose among {len(runs)} runs, but {searches} searches are given"
+        raise DropnasError(what, where=SelectionFile.file(select))
+    return runs.index(selection.run)
 
 
-def _weights(config: CorrelationConfig, search: Path) -> list[dict[str, float]]:
+def _weights(config: CorrelationConfig, search: Path) -> list[tuple[float, float]]:
     """Alpha and p of each operation on the edge of the normal cell."""
-    operations, normal, _ = read_alphas(search / "alphas.json")
+    found = AlphasFile.read(search)
     edge = (config.node, config.predecessor)
     if edge not in edges():
         raise DropnasError(f"no edge from {config.predecessor} to node {config.node}", where=search)
-    if missing := [name for name in config.operations if name not in operations]:
-        raise DropnasError(f"has no alpha of {missing[0]!r}", where=search / "alphas.json")
-    alphas = normal[edges().index(edge)]
+    if missing := [name for name in config.operations if name not in found.operations]:
+        raise DropnasError(f"has no alpha of {missing[0]!r}", where=AlphasFile.file(search))
+    alphas = found.normal[edges().index(edge)]
     p = softmax(alphas).tolist()
-    places = [operations.index(name) for name in config.operations]
-    return [{"alpha": alphas[place], "p": p[place]} for place in places]
+    return [(alphas[at], p[at]) for at in map(found.operations.index, config.operations)]
 
 
-def _accuracy(folder: Path) -> dict[str, Any]:
-    """Accuracies of a retraining in percent, and its name."""
+def _accuracies(folder: Path) -> tuple[float, float]:
+    """The best and the final accuracy of a retraining in percent."""
     errors = read_training(read_run(folder)).top1
-    return {"accuracy_best": 100 - errors.best, "accuracy_final": 100 - errors.final, "run": folder.name}
+    return 100 - errors.best, 100 - errors.final
 
 
 def _has_edge(genotype: Genotype, config: CorrelationConfig) -> bool:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import entr, softmax
 
 from dropnas.analysis.naming import numbered
+from dropnas.artifacts.genotype_file import Edge
 from dropnas.space.derivation import Matrix, genotype
-from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import SKIP
 
 KINDS = ("normal", "reduce")

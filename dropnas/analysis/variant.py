@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from dropnas.analysis.config import VariantConfig
+from dropnas.artifacts.variant_file import VariantFile
 from dropnas.errors import DropnasError
-from dropnas.space.genotype import EDGES_PER_NODE, Genotype, read_genotype
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS
-from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
 
 
@@ -23,10 +23,10 @@ def run(config: VariantConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     Raises:
         DropnasError: the input holds no genotype, or its normal cell has no such node.
     """
-    genotype = read_genotype(inputs[0])
+    genotype = Genotype.read(inputs[0])
     made, was_there = with_operation(genotype, config.node, config.predecessor, config.operation)
-    write_json(out / "genotype.json", made.to_json())
-    write_json(out / "variant.json", {"from": inputs[0].name, "edge_was_there": was_there})
+    made.write(out)
+    VariantFile(inputs[0].name, was_there).write(out)
     return {}
 
 

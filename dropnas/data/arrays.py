@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropnas.data.dataset import Dataset, Split, read_dataset
+from dropnas.artifacts.dataset_file import Dataset, Split
 from dropnas.data.splits import check_labels
 from dropnas.errors import DropnasError
 
@@ -50,7 +50,7 @@ def load(folder: Path, split: Split, device: str | torch.device = "cpu") -> Imag
     Raises:
         DropnasError: a file is missing, truncated, or inconsistent with dataset.json.
     """
-    dataset = read_dataset(folder)
+    dataset = Dataset.read(folder)
     images, labels = map_split(folder, dataset, split)
     return ImageArrays(
         images=torch.from_numpy(images).to(device).permute(0, 3, 1, 2),

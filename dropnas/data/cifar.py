@@ -22,8 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropnas.data.checksum import CHUNK, file_digest
+from dropnas.data.config import ROLES, DatasetConfig
+from dropnas.data.sources import require_checksum
 from dropnas.data.splits import Arrays, Labelled
 from dropnas.errors import DropnasError
+from dropnas.workspace import Workspace
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz"
 TIMEOUT = 60.0  # seconds without receiving a byte
@@ -32,7 +35,7 @@ SIDE, PIXELS = 32, 3 * 32 * 32
 
 @dataclass(frozen=True)
 class Archive:
-    """A published archive: its file name, its MD5, and the pickles in it."""
+    """A published archive: its file name, its MD5, and the pickles in it. Called, it reads both splits."""
 
     filename: str
     md5: str
@@ -40,29 +43,35 @@ class Archive:
     train: tuple[str, ...]
     test: tuple[str, ...]
     label_key: str
-    classes: int
+
+    def __call__(self, config: DatasetConfig, workspace: Workspace) -> Arrays:
+        """Both splits of the archive, downloaded unless a local one is named.
+
+        Raises:
+            DropnasError: it is missing, cannot be downloaded, is damaged, or has another checksum.
+        """
+        local = workspace.location or config.path
+        path = find_archive(Path(local), self) if local else download(self, workspace.scratch, workspace.progress)
+        require_checksum(config, path)
+        return read(path, self, ROLES[config.name].classes)
 
 
-ARCHIVES = {
-    "cifar10": Archive(
-        filename="cifar-10-python.tar.gz",
-        md5="c58f30108f718f92721af3b95e74349a",
-        folder="cifar-10-batches-py",
-        train=tuple(f"data_batch_{number}" for number in range(1, 6)),
-        test=("test_batch",),
-        label_key="labels",
-        classes=10,
-    ),
-    "cifar100": Archive(
-        filename="cifar-100-python.tar.gz",
-        md5="eb9058c3a382ffc7106e4002c42a8d85",
-        folder="cifar-100-python",
-        train=("train",),
-        test=("test",),
-        label_key="fine_labels",
-        classes=100,
-    ),
-}
+CIFAR10 = Archive(
+    filename="cifar-10-python.tar.gz",
+    md5="c58f30108f718f92721af3b95e74349a",
+    folder="cifar-10-batches-py",
+    train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+    test=("test_batch",),
+    label_key="labels",
+)
+CIFAR100 = Archive(
+    filename="cifar-100-python.tar.gz",
+    md5="eb9058c3a382ffc7106e4002c42a8d85",
+    folder="cifar-100-python",
+    train=("train",),
+    test=("test",),
+    label_key="fine_labels",
+)
 
 _RECONSTRUCT = np.empty(0).__reduce__()[0]  # type: ignore[index]  # how numpy rebuilds a pickled array
 _ALLOWED = {
@@ -92,7 +101,7 @@ def find_archive(path: Path, archive: Archive) -> Path:
     return found
 
 
-def read(path: Path, archive: Archive) -> Arrays:
+def read(path: Path, archive: Archive, classes: int) -> Arrays:
     """Check the MD5 of an archive and read both splits: images uint8 (N, 32, 32, 3), labels int64 (N,).
 
     Raises:
@@ -105,7 +114,7 @@ def read(path: Path, archive: Archive) -> Arrays:
             test = _join([_read_batch(tar, archive, name) for name in archive.test])
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise DropnasError(f"damaged archive ({error})", where=path, remedy="fetch it again") from error
-    return Arrays(archive.classes, train, test)
+    return Arrays(classes, train, test)
 
 
 def require_md5(path: Path, archive: Archive) -> None:

@@ -1,11 +1,100 @@
-"""The configuration of the data stage. No torch here: the plan reads it."""
+"""The data sets that this package reads, and the configuration of the data stage. No torch here: the plan reads it."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from dropnas.choice import OneOf
 
 # Takes the place of the code fingerprint in a dataset's identity, because an edit of the code that reads data must not
 # repeat every training. Increase it when the prepared bytes change.
 PREPARATION = 1
+
+
+@dataclass(frozen=True)
+class KnownDataset:
+    """A data set that this package reads.
+
+    Attributes:
+        sources: for each source that it may come from, `module:ATTRIBUTE` of what reads it: a function of DatasetConfig
+            and Workspace that returns Arrays, or ImageFiles, which stay where they are. The first is the default.
+        train, test: images of its two splits.
+        height, width: of its images in pixels; 0 where they vary.
+    """
+
+    sources: dict[str, str]
+    train: int
+    test: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class PaperDataset(KnownDataset):
+    """A data set of the paper. In a parameter file its name is a role, in which another data set may stand for it.
+
+    Attributes:
+        classes: number of classes.
+        printed: its name in the paper.
+        network: the evaluation network that the paper trains on it.
+        table: the paper's table of the errors on it.
+        margin: points of test error that count as no difference; docs/verdicts.md says why.
+        search_days: what a search on it took the authors, in days of a V100; 0 where they report none.
+    """
+
+    classes: int
+    printed: str
+    network: Literal["cifar", "imagenet"]
+    table: str
+    margin: float
+    search_days: float = 0.0
+
+
+# Every data set by its name in a parameter file. To add one, add a file that reads it and an entry.
+DATASETS: dict[str, KnownDataset] = {
+    "cifar10": PaperDataset(
+        {"torchvision": "dropnas.data.cifar:CIFAR10", "parquet": "dropnas.data.parquet:CIFAR10"},
+        train=50_000,
+        test=10_000,
+        height=32,
+        width=32,
+        classes=10,
+        printed="CIFAR-10",
+        network="cifar",
+        table="table1",
+        margin=0.2,
+        search_days=0.6,
+    ),
+    "cifar100": PaperDataset(
+        {"torchvision": "dropnas.data.cifar:CIFAR100", "parquet": "dropnas.data.parquet:CIFAR100"},
+        train=50_000,
+        test=10_000,
+        height=32,
+        width=32,
+        classes=100,
+        printed="CIFAR-100",
+        network="cifar",
+        table="table2",
+        margin=0.5,
+        search_days=0.7,
+    ),
+    "imagenet": PaperDataset(
+        {"images": "dropnas.data.image_files:read"},
+        train=1_281_167,
+        test=50_000,
+        height=0,
+        width=0,
+        classes=1000,
+        printed="ImageNet",
+        network="imagenet",
+        table="table3",
+        margin=0.5,
+    ),
+    "digits": KnownDataset({"bundled": "dropnas.data.digits:digits"}, 1_400, 340, 8, 8),
+    "digit-pairs": KnownDataset({"bundled": "dropnas.data.digits:digit_pairs"}, 6_000, 2_000, 8, 16),
+    "digits-224": KnownDataset({"bundled": "dropnas.data.digits:digits_224"}, 1_400, 340, 224, 224),
+}
+ROLES = {name: known for name, known in DATASETS.items() if isinstance(known, PaperDataset)}
+SEARCHED = tuple(name for name, known in ROLES.items() if known.network == "cifar")  # Section 4.2
 
 
 @dataclass(frozen=True)
@@ -24,8 +113,8 @@ class DatasetConfig:
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
-    name: str
-    source: Literal["bundled", "torchvision", "parquet", "images"]
+    name: Annotated[str, OneOf(lambda: DATASETS)]
+    source: Annotated[str, OneOf(lambda: dict.fromkeys(way for known in DATASETS.values() for way in known.sources))]
     checksum: str = field(default="", metadata={"pattern": "^([0-9a-f]{64})?$"})
     train_images: int = field(default=0, metadata={"ge": 0})
     test_images: int = field(default=0, metadata={"ge": 0})

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dropnas.data.config import DatasetConfig
 from dropnas.data.splits import Arrays, Labelled
 from dropnas.errors import DropnasError
 
@@ -27,25 +28,25 @@ SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
 Grid = NDArray[np.uint8]
 
 
-def digits() -> Arrays:
+def digits(*_: object) -> Arrays:
     """`digits`: 10 classes, 8x8x1, values 0..16 stretched to 0..255; 1,400 training and 340 test images."""
     train, test = _by_class()
-    return Arrays(10, _interleave(train), _interleave(test))
+    return Arrays(len(train), _interleave(train), _interleave(test))
 
 
-def digit_pairs() -> Arrays:
+def digit_pairs(*_: object) -> Arrays:
     """`digit-pairs`: 100 classes (ten times the left digit plus the right one), 8x16x1; 6,000 and 2,000 images."""
-    train, test = _by_class()
-    return Arrays(100, _interleave(_pairs(train, TRAIN_PAIRS)), _interleave(_pairs(test, TEST_PAIRS)))
+    train, test = (_pairs(*one) for one in zip(_by_class(), (TRAIN_PAIRS, TEST_PAIRS), strict=True))
+    return Arrays(len(train), _interleave(train), _interleave(test))
 
 
-def digits_224(train_images: int, test_images: int) -> Arrays:
+def digits_224(config: DatasetConfig, *_: object) -> Arrays:
     """`digits-224`: `digits` enlarged bilinearly to 224x224x1; a limit takes the first images of a split, 0 all.
 
     The limits are applied before enlarging, since that multiplies the bytes by 784.
     """
     small = digits()
-    return Arrays(10, _enlarged(small.train, train_images), _enlarged(small.test, test_images))
+    return Arrays(small.classes, _enlarged(small.train, config.train_images), _enlarged(small.test, config.test_images))
 
 
 def _by_class() -> tuple[list[Grid], list[Grid]]:

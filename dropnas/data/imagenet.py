@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
+from dropnas.artifacts.dataset_file import Dataset, Split
 from dropnas.data.arrays import map_array, map_split
 from dropnas.data.batches import steps_per_epoch
-from dropnas.data.dataset import Dataset, Split, read_dataset
 from dropnas.data.decoding import decode, jpeg_decoder, resize
 from dropnas.data.manifest import IMAGE_ERRORS, BytesAt, manifest_type
 from dropnas.data.splits import check_labels
@@ -59,7 +59,7 @@ class ImageSource:
     """
 
     def __init__(self, folder: Path, split: Split, location: str = "") -> None:
-        dataset = read_dataset(folder)
+        dataset = Dataset.read(folder)
         self._read: _Reader = (
             _ArrayReader(folder, dataset, split)
             if dataset.kind == "arrays"

@@ -8,6 +8,7 @@ not the original CIFAR.
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,40 @@ try:
 except ImportError:  # pyarrow is an optional dependency
     pyarrow = None
 
+from dropnas.data.config import ROLES, DatasetConfig
+from dropnas.data.sources import locate
 from dropnas.data.splits import Arrays, Labelled, first
 from dropnas.errors import DropnasError
+from dropnas.workspace import Workspace
 
 SIDE = 32
 ROWS = 1000  # rows in a batch
-LABELS = {"cifar10": ("label", 10), "cifar100": ("fine_label", 100)}
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for bad bytes
 
 
-def read(name: str, folder: Path, train_images: int, test_images: int) -> Arrays:
-    """Read both splits, or the first images of each up to a limit (0: all).
+@dataclass(frozen=True)
+class Shards:
+    """A folder of shards, by the column of its labels. Called, it reads both splits."""
+
+    label: str
+
+    def __call__(self, config: DatasetConfig, workspace: Workspace) -> Arrays:
+        """Both splits of the folder that the configuration names. Raises a DropnasError as `read` does."""
+        path, classes = locate(config, workspace), ROLES[config.name].classes
+        return read(self.label, classes, path, config.train_images, config.test_images)
+
+
+CIFAR10, CIFAR100 = Shards("label"), Shards("fine_label")
+
+
+def read(label: str, classes: int, folder: Path, train_images: int, test_images: int) -> Arrays:
+    """Read both splits, or the first images of each up to a limit (0: all); `label` is the column of the labels.
 
     Raises:
         DropnasError: pyarrow is not installed; a shard is missing, truncated or lacks columns; an image is not 32x32.
     """
     if pyarrow is None:
         raise DropnasError("reading parquet needs pyarrow", where=folder, remedy="pip install pyarrow")
-    label, classes = LABELS[name]
     train = _read_split(folder, "train", label, train_images)
     return Arrays(classes, train, _read_split(folder, "test", label, test_images))
 

@@ -13,14 +13,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dropnas.data import manifest, sources
-from dropnas.data.config import DatasetConfig
-from dropnas.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset, Statistic
-from dropnas.data.splits import Labelled, check, first
+from dropnas.artifacts.dataset_file import Dataset, Statistic
+from dropnas.data import manifest
+from dropnas.data.config import DATASETS, DatasetConfig
+from dropnas.data.image_files import ImageFiles
+from dropnas.data.sources import check_source
+from dropnas.data.splits import Arrays, Labelled, check, first
 from dropnas.errors import DropnasError
+from dropnas.extension import load
 from dropnas.workspace import Workspace
 
 CHUNK = 1000  # images whose values are counted at a time
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # the customary statistics; measuring 1.3M images would take hours
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def run(config: DatasetConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -34,16 +39,16 @@ def run(config: DatasetConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     Raises:
         DropnasError: unknown dataset; missing or damaged source; too few images; labels outside the classes.
     """
-    sources.check_source(config)
-    if config.source == "images":
-        _prepare_files(config, out, workspace)
+    check_source(config)
+    found = load(DATASETS[config.name].sources[config.source])(config, workspace)
+    if isinstance(found, Arrays):
+        _prepare_arrays(config, found, out, workspace)
     else:
-        _prepare_arrays(config, out, workspace)
+        _prepare_files(config, found, out, workspace)
     return {}
 
 
-def _prepare_arrays(config: DatasetConfig, out: Path, workspace: Workspace) -> None:
-    arrays = sources.read_arrays(config, workspace)
+def _prepare_arrays(config: DatasetConfig, arrays: Arrays, out: Path, workspace: Workspace) -> None:
     train = first(arrays.train, config.train_images, f"{config.name}: train")
     test = first(arrays.test, config.test_images, f"{config.name}: test")
     for name, split in (("train", train), ("test", test)):
@@ -67,9 +72,8 @@ def _prepare_arrays(config: DatasetConfig, out: Path, workspace: Workspace) -> N
     workspace.progress(f"{config.name}: {len(train.labels)} training and {len(test.labels)} test images")
 
 
-def _prepare_files(config: DatasetConfig, out: Path, workspace: Workspace) -> None:
-    location = sources.locate(config, workspace)
-    listing = manifest.list_images(location)
+def _prepare_files(config: DatasetConfig, files: ImageFiles, out: Path, workspace: Workspace) -> None:
+    location, listing = files.location, files.listing
     if listing.test_is_train:
         workspace.progress(f"{location}: no train/ and val/: the same images serve for training and for testing")
     limits = {"train": config.train_images, "test": config.test_images}

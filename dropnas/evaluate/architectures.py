@@ -6,33 +6,31 @@ the quoted papers do not, is counted separately. A remark says by how much a pri
 publication gives the reason.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from torch import nn
 
+from dropnas.artifacts.counts_file import Counted, CountsFile
+from dropnas.data.config import ROLES
 from dropnas.evaluate.complexity import multiply_adds, parameters, release_millions
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
 from dropnas.evaluate.differences import remark
 from dropnas.evaluate.inspect import paper_shape
-from dropnas.evaluate.networks import Network
+from dropnas.evaluate.networks import Network, build
 from dropnas.report.count_texts import count_texts
-from dropnas.report.counts import COUNTS, Counted
-from dropnas.space.genotype import parse_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.published import Published, published
-from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
 
-NETWORKS = {"table1": "cifar10", "table2": "cifar100", "table3": "imagenet"}
+NETWORKS = {known.table: name for name, known in ROLES.items()}  # the data set of each table
 EXCITATION = ".excitation."
 
 
 def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Write architectures.json (an object for each architecture and table), and the same as .md, .csv and .tex."""
     rows = count(config.pool_norm, [_of_user(architecture) for architecture in config.own])
-    write_json(out / COUNTS, [asdict(row) for row in rows])
+    CountsFile(tuple(rows)).write(out)
     for suffix, text in count_texts(rows, config.pool_norm).items():
         (out / f"architectures.{suffix}").write_text(text, encoding="utf-8")
     workspace.progress(f"{len(rows)} rows of {len({row.architecture for row in rows})} architectures")
@@ -41,7 +39,7 @@ def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspac
 
 def _of_user(config: PeerConfig) -> Published:
     """An architecture of the user's own in the form of a published one: in all three tables, with nothing printed."""
-    genotype = parse_genotype(json.dumps(config.genotype), config.architecture)
+    genotype = Genotype.of_values(config.genotype, config.architecture)
     rows = {table: {"params_m": None} for table in NETWORKS}
     return Published(config.architecture, config.architecture, {"form": None}, "", genotype, rows, "")
 
@@ -58,7 +56,7 @@ def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
 
 def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
     """A published architecture in the network of a table that quotes it."""
-    network, large = _network(architecture, table, pool_norm), table == "table3"
+    network, large = _network(architecture, table, pool_norm), _large(table)
     own = large and architecture.id.startswith("dropnas")
     excitation = sum(weight.numel() for name, weight in network.named_parameters() if EXCITATION in name)
     left_out = 0 if own else excitation  # each of its weights is used once for an image
@@ -80,8 +78,12 @@ def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
     )
 
 
+def _large(table: str) -> bool:
+    return ROLES[NETWORKS[table]].network == "imagenet"
+
+
 def _network(architecture: Published, table: str, pool_norm: bool) -> Network:
-    return paper_shape(NETWORKS[table], pool_norm, table == "table3").build(architecture.genotype)
+    return build(paper_shape(NETWORKS[table], pool_norm, _large(table)), architecture.genotype)
 
 
 def _bare(network: nn.Module) -> nn.Module:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from dropnas.training.config import Precision
 
+MemoryFormat = Literal["contiguous", "channels_last"]
+
 
 @dataclass(frozen=True)
 class RetrainConfig:
@@ -36,6 +38,9 @@ class RetrainConfig:
         precision: how the numbers are computed; `fp32` is the reference.
         deterministic: whether a GPU's results repeat to the bit; `false` lets cuDNN choose its kernels by timing, among
             them kernels that sum in no fixed order.
+        memory_format: how images and weights lie in a GPU's memory; `channels_last` chooses other kernels, which round
+            otherwise. Meant to save time, which has not been measured; refused on a CPU, where torch's kernels for it
+            write outside their memory.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -60,6 +65,12 @@ class RetrainConfig:
     held_out: int = field(default=0, metadata={"ge": 0})
     precision: Precision = "fp32"
     deterministic: bool = True
+    memory_format: MemoryFormat = "contiguous"
+
+    @property
+    def numerics(self) -> str:
+        """What changes rounding on purpose; a part of the run's identity."""
+        return _numerics(self.precision, self.memory_format)
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ class TransferConfig:
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
         pool_norm: whether batch norm follows pooling.
         precision: how the numbers are computed; `fp32` is the reference.
+        memory_format: how images and weights lie in a GPU's memory, as in RetrainConfig.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -114,6 +126,12 @@ class TransferConfig:
     drop_path: float = field(default=0.0, metadata={"ge": 0, "lt": 1})
     pool_norm: bool = True
     precision: Precision = "fp32"
+    memory_format: MemoryFormat = "contiguous"
+
+    @property
+    def numerics(self) -> str:
+        """What changes rounding on purpose; a part of the run's identity."""
+        return _numerics(self.precision, self.memory_format)
 
 
 @dataclass(frozen=True)
@@ -159,3 +177,7 @@ class ArchitecturesConfig:
 
     pool_norm: bool = True
     own: tuple[PeerConfig, ...] = ()
+
+
+def _numerics(precision: Precision, memory_format: MemoryFormat) -> str:
+    return f"{precision}, channels last" if memory_format == "channels_last" else precision

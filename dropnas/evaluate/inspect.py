@@ -3,15 +3,16 @@
 from collections import Counter
 from typing import Any
 
+from dropnas.artifacts.genotype_file import Edge
+from dropnas.artifacts.training_files import NetworkFile
+from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary, release_millions
 from dropnas.evaluate.config import RetrainConfig, TransferConfig
-from dropnas.evaluate.networks import NetworkShape
-from dropnas.space.genotype import Edge, Genotype
+from dropnas.evaluate.networks import build
+from dropnas.space.genotype import Genotype
 from dropnas.space.names import SKIP
 from dropnas.space.published import published
-
-CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
 
 
 def describe(
@@ -26,7 +27,7 @@ def describe(
 
     Args:
         genotype: the two cells.
-        network: `cifar10`, `cifar100` or `imagenet`.
+        network: the paper's data set that it is for, a key of ROLES.
         pool_norm: whether batch norm follows pooling.
         squeeze_excitation: whether a squeeze-and-excitation module follows each cell; ImageNet only.
         channels, cells: initial width and depth; None stands for the paper's (36 and 20, or 48 and 14).
@@ -35,15 +36,15 @@ def describe(
         DropnasError: an unknown network, or a size that no network has.
     """
     shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
-    module = shape.build(genotype)
+    module = build(shape, genotype)
     return {
-        **shape.to_json(),
+        **shape.values(),
         "network": network,
         "parameters": parameters(module),
         "parameters_with_auxiliary": parameters_with_auxiliary(module),
         "parameters_release_convention": release_millions(module),
         "multiply_adds": multiply_adds(module, shape.image_size),
-        "genotype": genotype.to_json(),
+        "genotype": genotype.values(),
         "operations": {"normal": _kinds(genotype.normal), "reduce": _kinds(genotype.reduce)},
         "skip_connects_normal": _kinds(genotype.normal).get(SKIP, 0),
         "published": _published(genotype),
@@ -56,23 +57,23 @@ def paper_shape(
     squeeze_excitation: bool,
     channels: int | None = None,
     cells: int | None = None,
-) -> NetworkShape:
+) -> NetworkFile:
     """The paper's network for a dataset (Section 4.2), unless another width or depth is given.
 
     Raises:
         DropnasError: an unknown network, or a size that no network has.
     """
-    if network not in CLASSES:
-        raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(CLASSES)}")
-    large = network == "imagenet"
+    if network not in ROLES:
+        raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
+    large = ROLES[network].network == "imagenet"
     paper_cells = TransferConfig.cells if large else RetrainConfig.cells  # by name, since others are of no account here
     paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32
-    return NetworkShape(
-        network="imagenet" if large else "cifar",
+    return NetworkFile(
+        network=ROLES[network].network,
         cells=paper_cells if cells is None else cells,
         channels=paper_channels if channels is None else channels,
-        classes=CLASSES[network],
+        classes=ROLES[network].classes,
         auxiliary=True,
         pool_norm=pool_norm,
         squeeze_excitation=squeeze_excitation,

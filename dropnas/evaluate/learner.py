@@ -13,13 +13,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dropnas.evaluate.stack import EvaluationNetwork, Forward
-from dropnas.training.at_once import AtOnce
+from dropnas.artifacts.metrics_file import Row
+from dropnas.errors import DropnasError
+from dropnas.evaluate.config import MemoryFormat
+from dropnas.evaluate.stack import EvaluationNetwork, Forward, Outputs
 from dropnas.training.config import Precision
-from dropnas.training.metrics import Row
+from dropnas.training.distributed import SINGLE, Ranks
+from dropnas.training.foreach import ForeachLayers
 from dropnas.training.optimisers import SGD
-from dropnas.training.ranks import SINGLE, Ranks
 
+LAYOUTS: dict[MemoryFormat, torch.memory_format] = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+}
 TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 
 
@@ -38,6 +44,8 @@ class Options(Protocol):
     def auxiliary_weight(self) -> float: ...
     @property
     def precision(self) -> Precision: ...
+    @property
+    def memory_format(self) -> MemoryFormat: ...
 
 
 class Learner:
@@ -45,10 +53,13 @@ class Learner:
 
     Args:
         network: returns (logits, logits of the auxiliary tower or None); moved to the device.
-        config: settings of the optimiser, auxiliary weight and precision.
+        config: settings of the optimiser, auxiliary weight, precision and memory format.
         classes: number of classes, which decides whether top-5 is meaningful.
         device: torch device string.
         forward: a faster implementation of the network's forward pass, if there is one.
+
+    Raises:
+        DropnasError: channels last on a CPU.
     """
 
     def __init__(
@@ -59,12 +70,14 @@ class Learner:
         device: str,
         forward: Forward | None = None,
     ) -> None:
-        self.network: EvaluationNetwork = network.to(device)
+        self.layout = layout(config.memory_format, device)
+        # before the optimiser makes its averages, which lie as the parameters do
+        self.network: EvaluationNetwork = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.forward: Forward = forward or self.network
         self.config, self.classes, self.device = config, classes, device
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
-        self.at_once = AtOnce(self.network, config.precision, device)
+        self.layers = ForeachLayers(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
         self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # of a test: top-1 hits, top-5 hits, images
 
@@ -80,7 +93,11 @@ class Learner:
 
     def computing(self) -> AbstractContextManager[None]:
         """The context of a forward pass in the configured precision."""
-        return self.at_once.computing()
+        return self.layers.computing()
+
+    def outputs(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
+        """The network's outputs for normalised images (B, 3, H, W), which are first laid out as configured."""
+        return self.forward(images.contiguous(memory_format=self.layout), masks)
 
     def descend(self) -> None:
         """One step of SGD with the present gradient, whose norm is clipped first; then the gradient is deleted."""
@@ -128,7 +145,7 @@ class Learner:
         """Count one batch, without a synchronisation with the host."""
         self.network.eval()
         with self.computing():
-            logits, _ = self.forward(images, None)
+            logits, _ = self.outputs(images)
         self.tested[0].add_(top_hits(logits, labels, 1))
         self.tested[1].add_(top_hits(logits, labels, 5))
         self.tested[2].add_(len(labels))
@@ -153,6 +170,21 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.sums.copy_(state["sums"])
+
+
+def layout(name: MemoryFormat, device: str) -> torch.memory_format:
+    """A memory format as torch has it.
+
+    Raises:
+        DropnasError: channels last by oneDNN on a CPU. With torch 2.14.1 its backward pass of a 1x1 convolution of
+            stride 2 writes outside its memory; docs/decisions.md, "Layout of images on the CPU".
+    """
+    if name == "channels_last" and device == "cpu" and torch.backends.mkldnn.enabled:
+        raise DropnasError(
+            "memory_format channels_last needs a GPU: on a CPU torch's kernels for it write outside their memory",
+            remedy="set memory_format: contiguous",
+        )
+    return LAYOUTS[name]
 
 
 def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:

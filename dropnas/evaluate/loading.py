@@ -5,7 +5,6 @@ Nothing in a run folder is unpickled or evaluated, so that a folder from somebod
 names an operation of a user's package, that package is imported, as it was for training.)
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from dropnas.artifacts.receipt_file import ReceiptFile
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
-from dropnas.evaluate.networks import Network, NetworkShape
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.evaluate.networks import Network, build
+from dropnas.space.genotype import Genotype
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class LoadedRun:
 
     network: Network
     genotype: Genotype
-    shape: NetworkShape
+    shape: NetworkFile
     config: dict[str, Any]
 
 
@@ -45,35 +46,13 @@ def load(run_folder: str | Path) -> LoadedRun:
     folder = Path(run_folder)
     if not folder.is_dir():
         raise DropnasError("no such run folder", where=folder)
-    shape = _read_shape(folder / "network.json")
-    genotype = read_genotype(folder)
+    shape = NetworkFile.read(folder)
+    genotype = Genotype.read(folder)
     with torch.random.fork_rng(devices=[]):  # the initial weights are random and replaced immediately
-        network = shape.build(genotype)
+        network = build(shape, genotype)
     _load_weights(network, folder / "network.safetensors")
-    receipt = folder / "run.json"
-    config = _read_object(receipt).get("config", {}) if receipt.exists() else {}
+    config = ReceiptFile.read(folder).config if ReceiptFile.file(folder).exists() else {}
     return LoadedRun(network.eval(), genotype, shape, config)
-
-
-def _read_shape(file: Path) -> NetworkShape:
-    try:
-        return NetworkShape.from_json(_read_object(file))
-    except DropnasError as error:
-        raise DropnasError(error.what, where=file, remedy=error.remedy) from error
-
-
-def _read_object(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DropnasError(
-            "no such file", where=file, remedy="only retrain and transfer runs hold a network"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DropnasError(f"cannot be read ({error})", where=file, remedy="run `verify`") from error
-    if not isinstance(value, dict):
-        raise DropnasError("holds no JSON object", where=file)
-    return value
 
 
 def _load_weights(network: Network, file: Path) -> None:

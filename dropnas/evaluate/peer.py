@@ -4,13 +4,11 @@ The configuration contains the genotype, not only its id. So after a correction 
 retrained.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from dropnas.evaluate.config import PeerConfig
-from dropnas.space.genotype import parse_genotype
-from dropnas.training.metrics import write_json
+from dropnas.space.genotype import Genotype
 from dropnas.workspace import Workspace
 
 
@@ -20,6 +18,5 @@ def run(config: PeerConfig, inputs: Sequence[Path], out: Path, workspace: Worksp
     Raises:
         DropnasError: the configuration does not contain a valid genotype.
     """
-    genotype = parse_genotype(json.dumps(config.genotype), config.architecture)
-    write_json(out / "genotype.json", genotype.to_json())
+    Genotype.of_values(config.genotype, config.architecture).write(out)
     return {}

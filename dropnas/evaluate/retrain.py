@@ -15,6 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.metrics_file import Row
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import arrays, augment
 from dropnas.data.batches import sizes as batch_sizes
 from dropnas.data.batches import steps_per_epoch
@@ -25,13 +27,12 @@ from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import Draws, augmented, draw
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
-from dropnas.evaluate.results import HELD_OUT_ERROR, Shape, archive
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.evaluate.results import HELD_OUT_ERROR, archive
+from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision
 from dropnas.training.graphs import GraphedPrograms, Program, Recorder, recorder_for
 from dropnas.training.initialisation import initialise
 from dropnas.training.loop import rows_of, train
-from dropnas.training.metrics import Row
 from dropnas.training.schedule import cosine, linear
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
@@ -80,7 +81,8 @@ class Retraining:
         )
         initialise(network, generator(config.seed, "initialisation"))
         height, width = training.images.shape[2:]
-        forward = small_images.fastest(network, height * width, device)
+        usual = config.memory_format == "contiguous"
+        forward = small_images.fastest(network, height * width, device) if usual else None
         self.learner = Learner(network, config, training.classes, device, forward)
         self.drop_path = 0.0
         self.path_scale = torch.ones((), device=device)  # drop-path's factor of the outputs that it keeps
@@ -125,7 +127,7 @@ class Retraining:
         images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
         masks = drop_path_masks(drawn.kept, self.path_scale) if config.drop_path else None
         with learner.computing():
-            outputs = learner.forward(images, masks)
+            outputs = learner.outputs(images, masks)
             loss = with_auxiliary(outputs, labels, config.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         learner.descend()
@@ -209,7 +211,7 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     """
     determinism.apply(config.seed, workspace.device, workspace.threads, deterministic=config.deterministic)
     precision.apply(config.precision)
-    data, genotype = inputs[0], read_genotype(inputs[1])
+    data, genotype = inputs[0], Genotype.read(inputs[1])
     training, testing = (arrays.load(data, split, device=workspace.device) for split in ("train", "test"))
     trainee = Retraining(config, genotype, training, testing, workspace.device, recorder_for(workspace.device))
     started = time.monotonic()
@@ -219,13 +221,15 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     return {"images_per_second": trainee.images_seen / seconds}
 
 
-def _shape(config: RetrainConfig, training: arrays.ImageArrays) -> Shape:
-    return {
-        "network": "cifar",
-        "cells": config.cells,
-        "channels": config.channels,
-        "classes": training.classes,
-        "pool_norm": config.pool_norm,
-        "squeeze_excitation": False,
-        "image_size": list(training.images.shape[2:]),
-    }
+def _shape(config: RetrainConfig, training: arrays.ImageArrays) -> NetworkFile:
+    height, width = training.images.shape[2:]
+    return NetworkFile(
+        network="cifar",
+        cells=config.cells,
+        channels=config.channels,
+        classes=training.classes,
+        auxiliary=False,
+        pool_norm=config.pool_norm,
+        squeeze_excitation=False,
+        image_size=(height, width),
+    )

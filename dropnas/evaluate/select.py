@@ -5,19 +5,15 @@ of the inputs, so that the choice does not depend on the order in which the runs
 `held-out` chooses on held-out training images and does not use the test set.
 """
 
-import json
 from collections.abc import Sequence
-from math import isfinite
 from pathlib import Path
-from typing import Any
 
+from dropnas.artifacts.selection_file import Candidate, SelectionFile
+from dropnas.artifacts.training_files import TrainingResultFile
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import SelectConfig
-from dropnas.space.genotype import read_genotype
-from dropnas.training.metrics import write_json
+from dropnas.space.genotype import Genotype
 from dropnas.workspace import Workspace
-
-HELD_OUT = "held_out_error"
 
 
 def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -32,40 +28,28 @@ def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Work
     """
     if not inputs:
         raise DropnasError("no retraining to choose from", where="select", remedy="give at least one run")
-    candidates = [_candidate(folder) for folder in inputs]
-    chosen = min(range(len(inputs)), key=lambda index: _error(candidates[index], config.criterion, inputs[index]))
-    selection = {"run": candidates[chosen]["run"], "criterion": config.criterion, "candidates": candidates}
-    write_json(out / "genotype.json", read_genotype(inputs[chosen]).to_json())
-    write_json(out / "selection.json", selection)
-    error = _error(candidates[chosen], config.criterion, inputs[chosen])
-    workspace.progress(f"chose {selection['run']}, {config.criterion} error {error:.4g} %")
+    candidates = tuple(_candidate(folder) for folder in inputs)
+    errors = [_error(one, config.criterion, folder) for one, folder in zip(candidates, inputs, strict=True)]
+    chosen = errors.index(min(errors))
+    Genotype.read(inputs[chosen]).write(out)
+    SelectionFile(candidates[chosen].run, config.criterion, candidates).write(out)
+    workspace.progress(f"chose {candidates[chosen].run}, {config.criterion} error {errors[chosen]:.4g} %")
     return {}
 
 
-def _candidate(folder: Path) -> dict[str, Any]:
-    """The errors of a retraining; the error on held-out images only if it was measured."""
-    path = folder / "result.json"
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        error, held_out = result["top1_error"], result.get("held_out")
-        errors = {"top1_error_final": error["final"], "top1_error_best": error["best"]}
-        if held_out is not None:
-            errors[HELD_OUT] = held_out[HELD_OUT]
-        if wrong := [value for value in errors.values() if type(value) not in (int, float) or not isfinite(value)]:
-            raise ValueError(f"{wrong[0]!r} is no error")
-        return {"run": folder.name, **errors}
-    except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise DropnasError(
-            f"is no readable result of a retraining ({fault!r})", where=path, remedy="run the retraining again"
-        ) from fault
+def _candidate(folder: Path) -> Candidate:
+    """The errors of a retraining."""
+    result = TrainingResultFile.read(folder)
+    held_out = result.held_out.held_out_error if result.held_out else None
+    return Candidate(folder.name, result.top1_error.final, result.top1_error.best, held_out)
 
 
-def _error(candidate: dict[str, Any], criterion: str, folder: Path) -> float:
+def _error(candidate: Candidate, criterion: str, folder: Path) -> float:
     """The error of the criterion."""
-    name = HELD_OUT if criterion == "held-out" else f"top1_error_{criterion}"
-    if name not in candidate:
+    if criterion != "held-out":
+        return candidate.top1_error_best if criterion == "best" else candidate.top1_error_final
+    if candidate.held_out_error is None:
         raise DropnasError(
             "has no error on held-out images", where=folder, remedy="set retrain.held_out, or another select.criterion"
         )
-    error: float = candidate[name]
-    return error
+    return candidate.held_out_error

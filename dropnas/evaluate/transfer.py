@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.metrics_file import Row
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import augment, autoaugment
 from dropnas.data.batches import epoch_order
 from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, batches
@@ -26,14 +28,12 @@ from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.config import TransferConfig
 from dropnas.evaluate.imagenet_network import ImageNetNetwork
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
-from dropnas.evaluate.results import Shape, archive
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.evaluate.results import archive
+from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision, schedule
-from dropnas.training.combining import Combiner
+from dropnas.training.distributed import Combiner, Ranks, joined
 from dropnas.training.initialisation import initialise
 from dropnas.training.loop import rows_of, train
-from dropnas.training.metrics import Row
-from dropnas.training.ranks import Ranks, joined
 from dropnas.training.seeding import derive, generator
 from dropnas.workspace import Workspace
 
@@ -139,7 +139,7 @@ class Transfer:
             targets = [(share, labels), (1 - share, labels[others])]
         masks = self._masks(len(labels), place)
         with self.learner.computing():
-            outputs = self.learner.network(images, masks)
+            outputs = self.learner.outputs(images, masks)
             loss = torch.zeros((), device=self.device)
             hits = torch.zeros((), device=self.device)
             for weight, wanted in targets:
@@ -250,7 +250,7 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     """
     determinism.apply(config.seed, workspace.device, workspace.threads)
     precision.apply(config.precision)
-    data, genotype = inputs[0], read_genotype(inputs[1])
+    data, genotype = inputs[0], Genotype.read(inputs[1])
     training, testing = (ImageSource(data, split, workspace.location) for split in ("train", "test"))
     with joined(workspace.device) as ranks:
         trainee = Transfer(config, genotype, training, testing, workspace, ranks)
@@ -283,13 +283,14 @@ def _check_batch(config: TransferConfig, images: int, world: int) -> None:
         )
 
 
-def _shape(config: TransferConfig, training: ImageSource) -> Shape:
-    return {
-        "network": "imagenet",
-        "cells": config.cells,
-        "channels": config.channels,
-        "classes": training.classes,
-        "pool_norm": config.pool_norm,
-        "squeeze_excitation": config.squeeze_excitation,
-        "image_size": [config.image_size, config.image_size],
-    }
+def _shape(config: TransferConfig, training: ImageSource) -> NetworkFile:
+    return NetworkFile(
+        network="imagenet",
+        cells=config.cells,
+        channels=config.channels,
+        classes=training.classes,
+        auxiliary=False,
+        pool_norm=config.pool_norm,
+        squeeze_excitation=config.squeeze_excitation,
+        image_size=(config.image_size, config.image_size),
+    )

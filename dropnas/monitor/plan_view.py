@@ -1,12 +1,11 @@
-"""The plan as a person or a program reads it: each run with its state, each table and figure with its runs and cost.
+"""What the verb `plan` prints: each table and figure with its runs, their states, what it shares, and its hours."""
 
-Design choices: a line for each target, whatever it shares; what is only made on request has a section of its own, so
-that nobody takes its cost for the paper's. A column that is empty everywhere is left out.
-"""
-
+import json
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,136 +14,173 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dropnas.monitor.totals import Cost
-from dropnas.pipeline.plan import Plan
-from dropnas.runs.identity import resolved
+from dropnas.config import read_parameters
+from dropnas.monitor.budget import fit
+from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs, total_cost
+from dropnas.monitor.estimate import Known, read_known
+from dropnas.monitor.timings import add_measured, trusted
+from dropnas.monitor.why import why_missing
+from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.store import Store
 
 STAGES_SHOWN = {"search": "searches", "retrain": "retrainings", "transfer": "transfers"}
 STATES = ("done", "running", "missing")
 SHARED = "shared with others"
-SHARERS = ((136, 3), (112, 1), (0, 0))  # from which width on so many names of others fit
-WIDTH = 120  # columns, where the output is no terminal
-
-
-WHOLE, ON_REQUEST = "the whole", "on request"
-STYLES = {WHOLE: "bold", ON_REQUEST: "italic"}
-Row = dict[str, Any]  # a line of the table by its headings
+SHARERS = ((136, 3), (112, 1), (0, 0))  # the width from which so many names of others fit
+WIDTH = 120  # columns, if the output is no terminal
+TOTAL, ON_REQUEST = "total", "on request"
+STYLES = {TOTAL: "bold", ON_REQUEST: "italic"}
+AUTHORS = (
+    "At the authors' speed the total takes {:,.0f} V100-days: 0.6 or 0.7 a search (Tables 1, 2) and, as users of such "
+    "networks report, one a retraining of 600 epochs. The paper does not say what ImageNet cost."
+)
+Row = dict[str, str]  # a line of the table by its headings
+Runs = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Sharing:
-    """How many of all trainings of a target others use as well, and these others, the most closely related first."""
+class Question:
+    """The options of the verb `plan`."""
 
-    shared: int
-    all: int
-    others: list[str]
-
-
-def describe_runs(plan: Plan, root: Path) -> list[dict[str, Any]]:
-    """Every run of a plan as JSON values: id, stage, name, folder, inputs, used_by, state and config."""
-    store, users = Store(root), plan.used_by()
-    return [
-        {
-            "id": run.id,
-            "stage": run.stage,
-            "name": run.name,
-            "folder": str(run.folder),
-            "inputs": [source.id for source in run.inputs],
-            "used_by": users[run.id],
-            "state": store.state(run.id, root / run.folder),
-            "config": resolved(run.config),
-        }
-        for run in plan.runs.values()
-    ]
+    file: Path
+    root: Path
+    as_json: bool = False
+    each: bool = False
+    everything: bool = False
+    measure: bool = False
+    device: str = ""
+    budget: float | None = None
+    out: Path | None = None
+    why: str = ""
 
 
-def print_plan(
-    plan: Plan,
-    runs: Sequence[dict[str, Any]],
-    costs: Mapping[str, Cost],
-    whole: Cost,
-    notes: Sequence[str],
-    *,
-    requested: bool,
-) -> None:
-    """Show each table and figure in a line: its runs by stage, how far it is, what it costs, and what it shares.
+def answer(asked: Question, show: Callable[[str], None]) -> None:
+    """Answer it on standard output; with --json nothing else is written there.
 
-    Args:
-        runs: of the whole plan, on request or not.
-        costs: of each target, those on request last.
-        whole: of all that is not on request.
-        notes: lines that stand under it.
-        requested: whether what is made on request gets lines, too, and not only its names.
+    Raises:
+        DropnasError: wrong parameters, a damaged manifest, an unknown device or run, a measurement that cannot be
+            trusted, or a budget that nothing fits into.
     """
+    settings = read_parameters(asked.file)
+    plan = make_plan(settings)
+    if asked.why:
+        for line in why_missing(plan, asked.why, asked.root):
+            show(line)
+        return
+    runs = described(plan, asked.root)
+    known = read_known(asked.root, settings.machine, "" if asked.measure else asked.device)
+    if asked.measure:
+        _measure(known, runs, plan, partial(print, file=sys.stderr) if asked.as_json else show)
+        known = read_known(asked.root, settings.machine, asked.device)
+    shown = runs if asked.everything else _by_default(runs, plan)
+    if asked.as_json:
+        estimates = known.estimates(runs)
+        show(json.dumps([{**run, "hours": estimates[run["id"]].hours} for run in shown], indent=1))
+    elif asked.each:
+        for run in shown:
+            show(f"{run['state']:8} {run['folder']}  ({', '.join(run['used_by'])})")
+    elif asked.budget is not None:
+        for line in fit(known, settings, asked.file, asked.budget, asked.out):
+            show(line)
+    else:
+        _print_plan(plan, runs, known, requested=asked.everything)
+
+
+def described(plan: Plan, root: Path) -> list[dict[str, Any]]:
+    """Every run of a plan as plan.json describes it, with its state."""
+    store, runs = Store(root), plan_content(plan)["runs"]
+    return [{**run, "state": store.state(run["id"], root / run["folder"])} for run in runs]
+
+
+def targets_text(file: Path, root: Path) -> str:
+    """The targets of a parameter file, a line each: how many of its runs are done, and if it is built by default."""
+    plan = make_plan(read_parameters(file))
+    runs, grid = described(plan, root), Table.grid(padding=(0, 2))
+    for target in plan.targets:
+        own = [run["state"] for run in runs if target in run["used_by"]]
+        grid.add_row(target, f"{own.count('done')} of {len(own)} runs done", "on request" * (target in plan.on_request))
+    console = Console(width=WIDTH)
+    with console.capture() as captured:
+        console.print(grid)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _by_default(runs: Runs, plan: Plan) -> Runs:
+    return [run for run in runs if set(run["used_by"]) - plan.on_request]
+
+
+def _measure(known: Known, runs: Runs, plan: Plan, show: Callable[[str], None]) -> None:
+    """Time each kind of work on this machine and keep what can be trusted."""
+    from dropnas.monitor.speed_probe import measure  # imports torch, which planning does not need
+
+    found = measure(known.work_to_measure(runs), plan.parameters.machine, show)
+    kept, refused = trusted(found)
+    add_measured(known.root, kept)
+    if refused:
+        show(refused)
+
+
+def _print_plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> None:
+    """Show each target in a line; those on request, with `requested`, in a section of their own."""
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH)
-    default = [run for run in runs if set(run["used_by"]) - plan.on_request]
+    default, estimates = _by_default(runs, plan), known.estimates(runs)
+    costs, total = target_costs(runs, estimates, plan.targets), total_cost(default, estimates)
     usual = [target for target in plan.targets if target not in plan.on_request]
-    rows = [_line(target, default, costs[target], usual) for target in usual]
-    rows.append({"": WHOLE, **_counts(default), **_hours(whole)})
-    asked = sorted(plan.on_request, key=list(plan.targets).index)
+    asked = [target for target in plan.targets if target in plan.on_request]
+    names = next(count for least, count in SHARERS if console.width >= least)
+    rows = [_line(target, default, costs[target], usual, names) for target in usual]
+    rows.append({"": TOTAL, **_counts(default), **_hours(total)})
     if requested and asked:
-        rows += [{"": ON_REQUEST}, *(_line(target, runs, costs[target], list(plan.targets)) for target in asked)]
-    console.print(_table(plan, rows, console.width))
+        rows += [{"": ON_REQUEST}, *(_line(one, runs, costs[one], list(plan.targets), names) for one in asked)]
+    console.print(_table(plan, rows))
+    lines = basis_lines(known, default, estimates)
     if asked and not requested:
-        names = ", ".join(f"{name} {costs[name].hours} h" for name in asked)
-        notes = [f"On request (--all shows them): {names}.", *notes]
-    for line in notes:
+        hours = ", ".join(f"{name} {costs[name].hours} h" for name in asked)
+        lines.insert(0, f"On request (--all shows them): {hours}.")
+    if plan.parameters.reproduction:
+        lines.append(AUTHORS.format(authors_days(default)))
+    for line in lines:
         console.print(line, highlight=False)
 
 
-def print_runs(runs: list[dict[str, Any]]) -> None:
-    """Show every run in a line: state, folder, and the tables and figures that use it."""
-    for run in runs:
-        print(f"{run['state']:8} {run['folder']}  ({', '.join(run['used_by'])})")
-
-
-def _table(plan: Plan, rows: Sequence[Row], width: int) -> Table:
-    """The rows, with a rule before that of the whole and before those on request."""
+def _table(plan: Plan, rows: Sequence[Row]) -> Table:
+    """The rows, with a line before the total and before those on request. A column that is empty is left out."""
     title = Text.assemble((plan.parameters.profile, "bold"), f": {plan.parameters.description}")
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
-    headings = [name for name in rows[0] if name in ("", "done", "hours") or any(row.get(name) for row in rows)]
-    names = next(count for least, count in SHARERS if width >= least)
+    always = ("", "done", "hours")
+    headings = [name for name in rows[0] if name in always or any(row.get(name, "") not in ("", "-") for row in rows)]
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("", SHARED) else "right", no_wrap=True)
     for row in rows:
         if row[""] in STYLES:
             table.add_section()
-        table.add_row(*(_text(row.get(name), names) for name in headings), style=STYLES.get(row[""], ""))
+        table.add_row(*(row.get(name, "") for name in headings), style=STYLES.get(row[""], ""))
     return table
 
 
-def _text(value: Any, names: int) -> str:
-    if isinstance(value, Sharing):
-        more = f" +{len(value.others) - names}" if len(value.others) > names else ""
-        return f"{value.shared} of {value.all}" + (f": {', '.join(value.others[:names])}{more}" if names else "")
-    return "" if value is None else str(value) if value != 0 else "-"
-
-
-def _line(target: str, runs: Sequence[dict[str, Any]], cost: Cost, others: Sequence[str]) -> Row:
-    """A target's; what it shares with targets that are not among the others is not told."""
+def _line(target: str, runs: Runs, cost: Cost, others: Sequence[str], names: int) -> Row:
     own = [run for run in runs if target in run["used_by"]]
-    return {"": target, **_counts(own), **_hours(cost), SHARED: _sharing(own, set(others) - {target})}
+    return {"": target, **_counts(own), **_hours(cost), SHARED: _sharing(own, set(others) - {target}, names)}
+
+
+def _counts(runs: Runs) -> Row:
+    stages, states = Counter(run["stage"] for run in runs), Counter(run["state"] for run in runs)
+    counts = {heading: stages[stage] for stage, heading in STAGES_SHOWN.items()} | {one: states[one] for one in STATES}
+    return {name: str(count or "-") for name, count in counts.items()}
 
 
 def _hours(cost: Cost) -> Row:
-    """Hours; those to go only where something is done, since otherwise they are the same."""
-    return {
-        "hours": str(cost.hours),
-        "added": str(cost.added),
-        "to go": "" if cost.left == cost.hours else str(cost.left),
-    }
+    """Hours; those left only if something is done, since otherwise they are the same."""
+    return {"hours": str(cost.hours), "added": str(cost.added), "left": str(cost.left) * (cost.left != cost.hours)}
 
 
-def _sharing(runs: Sequence[dict[str, Any]], others: set[str]) -> Sharing | None:
-    users = [others & set(run["used_by"]) for run in runs if run["stage"] in STAGES_SHOWN]
-    shared = sum(bool(sharing) for sharing in users)
-    names = Counter(name for sharing in users for name in sorted(sharing))
-    return Sharing(shared, len(users), [name for name, _ in names.most_common()]) if shared else None
-
-
-def _counts(runs: Sequence[dict[str, Any]]) -> Row:
-    stages, states = Counter(run["stage"] for run in runs), Counter(run["state"] for run in runs)
-    by_stage = {heading: stages[stage] for stage, heading in STAGES_SHOWN.items()}
-    return {**by_stage, **{name: states[name] for name in STATES}}
+def _sharing(runs: Runs, others: set[str], names: int) -> str:
+    """How many trainings others use as well, and these others, the most closely related first."""
+    users = [sorted(others & set(run["used_by"])) for run in runs if run["stage"] in STAGES_SHOWN]
+    found = [name for name, _ in Counter(name for sharing in users for name in sharing).most_common()]
+    if not found:
+        return ""
+    more = f" +{len(found) - names}" if len(found) > names else ""
+    return f"{sum(map(bool, users))} of {len(users)}" + (f": {', '.join(found[:names])}{more}" if names else "")

@@ -1,13 +1,14 @@
-"""The probe behind `plan --measure`: a few real steps of each kind of work, on images of noise, in about a minute.
+"""The probe behind `plan --measure`: a few real steps of each kind of work, on noise, in about a minute.
 
-Design choices: the very trainees of the stages train, so that what is timed is what will run. Time is shared among the
-kinds. A CPU may need a minute for a step that a GPU makes in no time, so batches start tiny and grow as far as the
-share allows; where they do not reach the protocol's, its step follows from a line through the smallest and the largest
-(a part that every step takes, and a part for each image). Images are one picture of noise, seen as often as the data
-set has images. ImageNet's images come ready to the step: decoding and augmenting them is not in the result.
+The stages' own trainees train, so that the probe times what will run. The kinds share the time. On a CPU a step may
+take a minute, so batches start tiny and grow as far as the share allows. If they do not reach the protocol's batch, its
+step follows from a line through the smallest and the largest (a fixed part, and a part for each image). Every batch is
+repeated, and the spread of the repetitions goes through the same line into the result. The images are one picture of
+noise. ImageNet's come ready for the step: decoding and augmenting them is not included.
 """
 
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,16 +23,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.dataset_file import Dataset
 from dropnas.config import Machine
 from dropnas.data.arrays import ImageArrays
-from dropnas.data.dataset import IMAGENET_MEAN, IMAGENET_STD, Dataset
 from dropnas.data.imagenet import ImageSource
+from dropnas.data.prepare import IMAGENET_MEAN, IMAGENET_STD
 from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
 from dropnas.machine.devices import claimed
-from dropnas.monitor.finished import device_of
-from dropnas.monitor.throughput import Measured
+from dropnas.monitor.timings import Measured, device_of
 from dropnas.monitor.work import Kind, Shape, Work
 from dropnas.parsing import parse
 from dropnas.pipeline.stages import STAGES
@@ -42,23 +43,24 @@ from dropnas.search.strategy import make_strategy
 from dropnas.space.published import load_genotype
 from dropnas.space.spaces import find_space
 from dropnas.training import determinism, precision
+from dropnas.training.distributed import SINGLE
 from dropnas.training.graphs import recorder_for
-from dropnas.training.ranks import SINGLE
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
-SECONDS = 60.0  # that a probe may take in all
-SMALLEST = 2  # images of the first batch; batch norm wants two
+SECONDS = 60.0  # for all kinds together
+SMALLEST = 2  # images of the first batch; batch norm needs two
 CLEAR = 1.5  # a batch that takes so many times as long as the smallest shows what an image costs
-MOST_STEPS = 20
-TRAINING_PART = 0.7  # of the time of a kind that has an evaluation, too
-GENOTYPE = "dropnas_c10"  # stands for whatever the searches will find
+FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
+EIGHTY = (0.1, 0.5, 0.9)  # quantiles
+TRAINING_PART = 0.7  # of the time of a kind that also has an evaluation
+GENOTYPE = "dropnas_c10"  # stands for the genotypes that the searches will find
 CIFAR_CLASSES, IMAGENET_CLASSES = 10, 1000
 
 
 @dataclass(frozen=True)
-class Timed:
-    """A kind of work, made ready to be timed.
+class Trial:
+    """A kind of work, ready to be timed.
 
     Attributes:
         train, evaluate: work on a batch of so many images; `evaluate` is None for searches.
@@ -73,6 +75,15 @@ class Timed:
     tested: int
 
 
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of a step, how far repetitions let them vary (as a part of them), and the largest batch timed."""
+
+    seconds: float
+    spread: float
+    batch: int
+
+
 def measure(
     wanted: Sequence[tuple[Work, dict[str, Any]]],
     machine: Machine,
@@ -84,21 +95,24 @@ def measure(
     Args:
         wanted: kinds with the configuration of one of their runs, as JSON values.
         machine: device and threads of the jobs.
-        progress: told a line for each kind.
-        seconds: that all of it may take, more or less.
+        progress: receives a line for each kind.
+        seconds: for all of it; a slow machine takes longer, since each batch is repeated.
 
     Raises:
         DropnasError: a configuration that cannot be trained.
     """
-    begun, found = time.monotonic(), []
+    begun, load, found = time.monotonic(), os.getloadavg()[0], []
     ends = begun + seconds
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
         for index, (work, config) in enumerate(wanted):
             share = (ends - time.monotonic()) / (len(wanted) - index)
-            entry = _measure_kind(work.kind, config, machine, device, share, Path(folder, str(index)))
-            progress(f"{work.kind.label}: {entry.images_per_second:.3g} images/s in batches of {entry.batch}")
+            timed = _measure_kind(work.kind, config, machine, device, share, Path(folder, str(index)))
+            entry = replace(timed, load=load)
+            speed = f"{entry.images_per_second:.3g} images/s in batches of {entry.batch}"
+            progress(f"{work.kind.label}: {speed}, spread {entry.spread:.0%}")
             found.append(entry)
-    progress(f"{len(found)} kinds of work timed in {time.monotonic() - begun:.0f} s")
+    cpus = f"load {load:.1f} on {os.cpu_count()} CPUs before"
+    progress(f"{len(found)} kinds of work timed in {time.monotonic() - begun:.0f} s; {cpus}")
     return found
 
 
@@ -107,61 +121,69 @@ def _measure_kind(
 ) -> Measured:
     ends = time.monotonic() + share
     typed = parse(STAGES[kind.stage].config, config, kind.label)
-    repeats = getattr(typed, "deterministic", True)
-    determinism.apply(typed.seed, device, machine.threads, deterministic=repeats)
+    determinism.apply(typed.seed, device, machine.threads, deterministic=getattr(typed, "deterministic", True))
     precision.apply(typed.precision)
-    timed = PREPARE[kind.stage](typed, kind.shape, device, folder)
-    part = TRAINING_PART if timed.evaluate else 1.0
-    step, batch = step_seconds(timed.train, timed.batch, part * (ends - time.monotonic()), device)
-    epoch = timed.trained / timed.batch * step
-    if timed.evaluate:
-        tests = min(TEST_BATCH, timed.tested)
-        testing, _ = step_seconds(timed.evaluate, tests, ends - time.monotonic(), device)
-        epoch += timed.tested / tests * testing
+    trial = PREPARE[kind.stage](typed, kind.shape, device, folder)
+    part = TRAINING_PART if trial.evaluate else 1.0
+    step = timing(trial.train, trial.batch, part * (ends - time.monotonic()), device)
+    training = trial.trained / trial.batch * step.seconds
+    testing, spread = 0.0, step.spread * training
+    if trial.evaluate:
+        tests = min(TEST_BATCH, trial.tested)
+        test = timing(trial.evaluate, tests, ends - time.monotonic(), device)
+        testing = trial.tested / tests * test.seconds
+        spread += test.spread * testing
     used = environment(device, machine.threads)
     return Measured(
         device=device_of(used["device"], used["device_kind"], machine.threads),
         kind=kind.content,
-        epoch_seconds=epoch,
-        batch=batch,
-        images_per_second=timed.batch / step,
+        epoch_seconds=training + testing,
+        spread=spread / (training + testing),
+        batch=step.batch,
+        images_per_second=trial.batch / step.seconds,
+        load=0.0,
+        cpus=os.cpu_count() or 1,
         date=f"{datetime.now(UTC):%FT%TZ}",
         versions=used["versions"],
     )
 
 
-def step_seconds(work: Callable[[int], object], full: int, share: float, device: str) -> tuple[float, int]:
-    """Seconds of work on a batch of `full` images, measured in about `share` seconds, at least two batches.
-
-    Returns:
-        the seconds, and the largest batch that was timed.
-    """
+def timing(work: Callable[[int], object], full: int, share: float, device: str) -> Timing:
+    """Seconds of work on a batch of `full` images, measured in about `share` seconds or a few repetitions."""
     ends = time.monotonic() + share
     size = small = min(SMALLEST, full)
-    shortest = took = _seconds(work, small, device)
-    if 4 * took < share:  # on the first batch much is made for the first time
-        shortest = took = _seconds(work, small, device)
+    _seconds(work, small, device)  # the first batch compiles and allocates
+    shortest = times = [_seconds(work, small, device) for _ in range(FEWEST_STEPS)]
+    took = median(shortest)
     while size < full and (size == small or _worth_growing(took, shortest, ends - time.monotonic())):
-        factor = 4 if 4 * took < ends - time.monotonic() else 2  # a batch takes at most so many times as long
+        factor = 4 if 4 * FEWEST_STEPS * took < ends - time.monotonic() else 2  # a batch takes at most so much longer
         size = min(full, factor * size)
-        took = _seconds(work, size, device)
-    times = [took]
-    while time.monotonic() + took < ends and len(times) < MOST_STEPS:
+        took, times = _seconds(work, size, device), []
+    while len(times) < FEWEST_STEPS or (time.monotonic() + took < ends and len(times) < MOST_STEPS):
         times.append(_seconds(work, size, device))
-    return extrapolated(small, shortest, size, median(times), full), size
+    return through_line(small, shortest, size, times, full)
 
 
-def _worth_growing(took: float, shortest: float, left: float) -> bool:
-    """Whether a larger batch fits into the time, or none was yet large enough to tell what an image costs."""
-    return 2 * took < left or (took < CLEAR * shortest and left > 0)
+def _worth_growing(took: float, shortest: Sequence[float], left: float) -> bool:
+    """Whether a larger batch fits into the time, or none yet was large enough to show what an image costs."""
+    return 2 * FEWEST_STEPS * took < left or (took < CLEAR * median(shortest) and left > 0)
 
 
-def extrapolated(small: int, shortest: float, size: int, took: float, full: int) -> float:
-    """Seconds of a batch of `full` images by the line through two measured batches, whose parts are not negative."""
-    if size in (full, small):
-        return took * full / size
-    an_image = min(max((took - shortest) / (size - small), 0.0), took / size)
-    return took + an_image * (full - size)
+def through_line(small: int, shortest: Sequence[float], size: int, times: Sequence[float], full: int) -> Timing:
+    """The time of a batch of `full` images from repetitions of a small and a larger one, outliers left out.
+
+    It is no less than that of the larger batch, and no more than in proportion to it. A line that leads beyond these
+    bounds counts as spread.
+    """
+
+    def line(short: float, long: float) -> float:
+        beyond = (long - short) / (size - small) * (full - size) if size != small else long * (full / size - 1)
+        return long + beyond
+
+    (fast, middle, slow), (low, median_, high) = np.quantile(shortest, EIGHTY), np.quantile(times, EIGHTY)
+    seconds = float(np.clip(line(middle, median_), median_, median_ * full / size))
+    ends = [seconds, line(middle, median_), line(fast, high), line(slow, low)]
+    return Timing(seconds, (max(ends) - min(ends)) / seconds, size)
 
 
 def _seconds(work: Callable[[int], object], size: int, device: str) -> float:
@@ -175,7 +197,7 @@ def _seconds(work: Callable[[int], object], size: int, device: str) -> float:
     return time.perf_counter() - started
 
 
-def _search(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
+def _search(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
     share = make_strategy(config, find_space(config.space)).weight_share  # of the images, that an epoch passes over
 
     @cache
@@ -192,29 +214,29 @@ def _search(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
         group.step(0, step)
 
     trained = round(share * shape.train)
-    return Timed(train, None, min(config.batch_size, shape.train), trained, 0)
+    return Trial(train, None, min(config.batch_size, shape.train), trained, 0)
 
 
-def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
-    alone = replace(config, held_out=0)  # they are counted below
+def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
+    trained, tested = shape.train - config.held_out, shape.test + config.held_out
+    config = replace(config, held_out=0)
     training, testing = (_noise(count, shape, device) for count in (shape.train, shape.test))
 
     @cache
     def of_size(size: int) -> Retraining:
-        wanted = replace(alone, batch_size=size)
-        made = Retraining(wanted, load_genotype(GENOTYPE), training, testing, device, recorder_for(device))
+        own = replace(config, batch_size=size)
+        made = Retraining(own, load_genotype(GENOTYPE), training, testing, device, recorder_for(device))
         made.start_epoch(0)
         return made
 
     def train(size: int) -> None:
         of_size(size).step(0, 0)
 
-    trained, tested = shape.train - config.held_out, shape.test + config.held_out
     evaluate = _evaluation(of_size(config.batch_size).learner, shape.height, shape.width, device)
-    return Timed(train, evaluate, min(config.batch_size, trained), trained, tested)
+    return Trial(train, evaluate, min(config.batch_size, trained), trained, tested)
 
 
-def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
+def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
     small = replace(config, batch_size=SMALLEST, micro_batch=SMALLEST)
     training, testing = (_placeholder(folder, split) for split in ("train", "test"))
     workspace = Workspace(folder, "", device)
@@ -230,10 +252,10 @@ def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> Timed:
 
     evaluate = _evaluation(transfer.learner, side, side, device)
     trained = shape.train // config.batch_size * config.batch_size
-    return Timed(train, evaluate, config.micro_batch, trained, shape.test)
+    return Trial(train, evaluate, config.micro_batch, trained, shape.test)
 
 
-PREPARE: dict[str, Callable[[Any, Shape, str, Path], Timed]] = {
+PREPARE: dict[str, Callable[[Any, Shape, str, Path], Trial]] = {
     "search": _search,
     "retrain": _retrain,
     "transfer": _transfer,
@@ -241,7 +263,7 @@ PREPARE: dict[str, Callable[[Any, Shape, str, Path], Timed]] = {
 
 
 def _noise(count: int, shape: Shape, device: str) -> ImageArrays:
-    """A data set of one image, as often as is wanted; it takes the memory of one."""
+    """A data set of one image, repeated `count` times in the memory of one."""
     size = (1, 3, shape.height, shape.width)
     image = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator(0, "noise"))
     return ImageArrays(
@@ -262,7 +284,7 @@ def _evaluation(learner: Learner, height: int, width: int, device: str) -> Calla
 
 
 def _placeholder(folder: Path, split: Any) -> ImageSource:
-    """A split with the classes of ImageNet and no more pixels than a file must have; its images are never read."""
+    """A split with the classes of ImageNet and tiny images, which are never read."""
     folder.mkdir(parents=True, exist_ok=True)
     count = SMALLEST
     Dataset("noise", "arrays", IMAGENET_CLASSES, 1, 1, 1, IMAGENET_MEAN, IMAGENET_STD, train=count, test=count).write(

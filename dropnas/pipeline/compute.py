@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.pipeline.failures import Failures
@@ -24,7 +25,7 @@ from dropnas.runs.attempts import Attempts
 from dropnas.runs.environment import environment
 from dropnas.runs.files import read_json, sha256, write_text
 from dropnas.runs.parts import is_light, stage_of
-from dropnas.runs.store import MANIFEST, Store
+from dropnas.runs.store import Store
 from dropnas.sharing.pull import require_heavy
 from dropnas.training.signals import EXIT_STOPPED
 from dropnas.workspace import Workspace, unseen

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dropnas.config import KNOWN_DATASETS, Machine, read_parameters
-from dropnas.data.config import DatasetConfig
+from dropnas.config import Machine, read_parameters
+from dropnas.data.config import DATASETS, DatasetConfig
 from dropnas.errors import DropnasError
 from dropnas.pipeline.experiments import dataset_name
 from dropnas.pipeline.freeze import spec
@@ -39,8 +39,7 @@ def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[
 
 
 def _known(parameters: Path | None) -> dict[str, DatasetConfig]:
-    known = {name: DatasetConfig(name, "bundled") for name in KNOWN_DATASETS["bundled"]}
-    known |= {name: DatasetConfig(name, "torchvision") for name in KNOWN_DATASETS["torchvision"]}
+    known = {name: DatasetConfig(name, next(iter(one.sources))) for name, one in DATASETS.items()}
     if parameters or DEFAULT.is_file():
         declared = read_parameters(parameters or DEFAULT).datasets
         known |= {config.name: config for config in declared.values()}

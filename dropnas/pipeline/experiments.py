@@ -9,13 +9,13 @@ from typing import Any
 
 from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantConfig
 from dropnas.config import Method, Parameters, slug
-from dropnas.data.config import DatasetConfig
+from dropnas.data.config import ROLES, SEARCHED, DatasetConfig
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
 from dropnas.pipeline.effective_options import derive_config, search_config
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.search.config import SampleConfig, Scalar, SearchConfig
-from dropnas.space.genotype import parse_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.names import ZERO
 from dropnas.space.published import Published
 from dropnas.space.spaces import ORIGINAL
@@ -23,8 +23,11 @@ from dropnas.space.spaces import ORIGINAL
 DROPNAS = Method("DropNAS", "dropnas")
 ONE_LEVEL_DARTS = Method("one-level DARTS", "one-level-darts")
 ABLATIONS = tuple(Method(name, name) for name in ("no-alpha-adjust", "no-partial-decay", "no-grouping"))
-EXTREMES = (ONE_LEVEL_DARTS, Method("ProxylessNAS", "proxylessnas"), Method("SNAS", "snas"))  # p_d = 0, 0.75, 0.875
-CIFAR = ("cifar10", "cifar100")
+EXTREMES = (  # p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3)
+    ONE_LEVEL_DARTS,
+    Method("p_d = 0.75 (as ProxylessNAS)", "drop-rate-0.75"),
+    Method("p_d = 0.875 (as SNAS)", "drop-rate-0.875"),
+)
 MORE_RETRAININGS = 1000  # the k-th retraining of a genotype adds k times this to its search's seed
 
 
@@ -38,7 +41,7 @@ class Experiments:
     @property
     def roles(self) -> list[str]:
         """Which of the paper's two CIFAR data sets the file has something for."""
-        return [role for role in CIFAR if role in self.parameters.datasets]
+        return [role for role in SEARCHED if role in self.parameters.datasets]
 
     def seeds(self, target: str) -> range:
         """Search seeds of a table or figure."""
@@ -82,21 +85,21 @@ class Experiments:
         searches = [self.search(role, space, method, seed) for seed in self.seeds(target)]
         return searches, [run for search in searches for run in self.retrainings(search)]
 
-    def best(self, target: str, role: str, method: Method) -> Run:
-        """The choice of the best genotype of an experiment."""
-        searches, retrainings = self.experiment(target, role, method)
+    def best(self, role: str, method: Method) -> Run:
+        """The choice of the best genotype of a method, in the paper's table of a data set."""
+        searches, retrainings = self.experiment(ROLES[role].table, role, method)
         name = f"{searches[0].name.removesuffix('-seed0')}-best-of-{len(retrainings)}"
         return self._run("select", name, self.parameters.select, *retrainings)
 
-    def augmented(self, target: str, role: str, method: Method) -> Run:
+    def augmented(self, role: str, method: Method) -> Run:
         """The best genotype under the augmented protocol."""
-        best = self.best(target, role, method)
+        best = self.best(role, method)
         config = replace(self.parameters.retrain, autoaugment=True, epochs=self.parameters.augmented.epochs)
         return self._run("retrain", f"{best.name}-augmented-train0", config, self.data(role), best)
 
     def transfer(self, role: str, method: Method) -> Run:
         """The best genotype of Table 1 or 2 on ImageNet."""
-        best = self.best("table1" if role == "cifar10" else "table2", role, method)
+        best = self.best(role, method)
         data = self.data("imagenet")
         return self._run("transfer", f"{data.name}-from-{best.name}", self.parameters.transfer, data, best)
 
@@ -132,7 +135,7 @@ class Experiments:
     def own_architectures(self) -> list[Published]:
         """Those of the user, in the form of published ones."""
         return [
-            Published(slug(one.label), one.label, {"form": None}, "", parse_genotype(one.genotype, one.label), {}, "")
+            Published(slug(one.label), one.label, {"form": None}, "", Genotype.of_text(one.genotype, one.label), {}, "")
             for one in self.parameters.architectures
         ]
 
@@ -142,7 +145,7 @@ class Experiments:
 
     def correlation(self, node: int, predecessor: int) -> Run:
         """Stand-alone accuracy against p on an edge of the best normal cell found on CIFAR-10 (Section 5.5)."""
-        best = self.best("table1", "cifar10", DROPNAS)
+        best = self.best("cifar10", DROPNAS)
         operations = tuple(dict.fromkeys(name for name in ORIGINAL.operations if name != ZERO))
         variants = [self._variant(best, node, predecessor, operation) for operation in operations]
         data = self.data("cifar10")
@@ -163,7 +166,7 @@ class Experiments:
 
 
 def _peer_config(architecture: Published) -> PeerConfig:
-    return PeerConfig(architecture.id, architecture.genotype.to_json())
+    return PeerConfig(architecture.id, architecture.genotype.values())
 
 
 def dataset_name(config: DatasetConfig) -> str:

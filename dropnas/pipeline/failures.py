@@ -1,4 +1,8 @@
-"""Failures of runs, each told in a line: a run that fails does not end the others of its process."""
+"""Failures of runs, each reported in a line: a run that fails does not end the others of its process.
+
+Design choice: what a person can correct has no traceback. A mistake in the program, or in a user's own package, has one
+above its line: the last lines of a log are what is shown first.
+"""
 
 import os
 import sys
@@ -10,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.errors import DropnasError
+from dropnas.extension import blamed
 from dropnas.machine.faults import told
 
 
@@ -27,20 +32,29 @@ class Failures:
 
     @contextmanager
     def of(self, *specs: dict[str, Any]) -> Iterator[None]:
-        """Tell what fails inside as a failure of these runs, and go on after it."""
+        """Report what fails inside as a failure of these runs, and go on after it."""
         try:
             with told():
                 yield
         except Exception as error:
+            reason = self._reason(error)
+            if not reason:
+                traceback.print_exception(error)
+                reason = _mistake(error)
             for spec in specs:
                 self.ids.add(spec["id"])
-                self._tell(f"error: {spec['stage']} {spec['name']}", error)
+                print(f"error: {spec['stage']} {spec['name']}: {reason}", file=sys.stderr)
 
-    def _tell(self, begin: str, error: Exception) -> None:
+    def _reason(self, error: Exception) -> str:
+        """What a person can correct; empty where it is a mistake in a program."""
         if isinstance(error, DropnasError):
-            print(f"{begin}: {error}", file=sys.stderr)
-        elif isinstance(error, OSError) and str(error.filename).startswith(f"{self.root / 'scratch'}{os.sep}"):
-            print(f"{begin}: {error.filename}: {error.strerror}", file=sys.stderr)  # what stands there is at fault
-        else:
-            print(f"{begin} failed by a mistake in the program:", file=sys.stderr)
-            traceback.print_exception(error)
+            return str(error)
+        if isinstance(error, OSError) and str(error.filename).startswith(f"{self.root / 'scratch'}{os.sep}"):
+            return f"{error.filename}: {error.strerror}"  # what lies there is at fault
+        return ""
+
+
+def _mistake(error: Exception) -> str:
+    """A mistake in a program in a line: whose it is, and what was raised."""
+    raised = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{blamed(error) or 'a mistake in the program'}: {raised}"

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dropnas.config import Method
+from dropnas.extension import load
 from dropnas.pipeline.experiments import DROPNAS, EXTREMES, ONE_LEVEL_DARTS, Experiments, at_rates
-from dropnas.report.config import FigureConfig, FigureName, Series
+from dropnas.report.config import TARGETS, FigureConfig, Series
 from dropnas.runs.identity import Run
 
 EDGES = ((0, 2), (4, 5))  # of Figure 5: (predecessor, node), the first and the last edge of a cell
@@ -21,18 +22,21 @@ class Drawn:
     runs: list[Run]
 
 
-def figure(experiments: Experiments, name: FigureName) -> Run:
+def figure(experiments: Experiments, name: str) -> Run:
     """A figure: its series, each with its runs."""
-    drawn = list(FIGURE_SERIES[name](experiments))
+    target = TARGETS[name]
+    drawn: list[Drawn] = list(load(target.experiments)(experiments))
     inputs = list({run.id: run for one in drawn for run in one.runs}.values())
     position = {run.id: index for index, run in enumerate(inputs)}
     series = tuple(Series(one.panel, one.name, one.label, tuple(position[run.id] for run in one.runs)) for one in drawn)
     settings = experiments.parameters
-    config = FigureConfig(name, settings.profile, settings.reproduction, series)
+    config = FigureConfig(
+        name, settings.profile, settings.reproduction, series, drawing=target.drawing, caption=target.caption
+    )
     return experiments.report("figure", name, config, inputs)
 
 
-def _clusters(target: FigureName, method: Method) -> Callable[[Experiments], Iterator[Drawn]]:
+def _clusters(target: str, method: Method) -> Callable[[Experiments], Iterator[Drawn]]:
     """Figures 1 and 4: feature clusters of one method on both data sets, over the seeds."""
 
     def series(experiments: Experiments) -> Iterator[Drawn]:
@@ -43,7 +47,10 @@ def _clusters(target: FigureName, method: Method) -> Callable[[Experiments], Ite
     return series
 
 
-def _figure2(experiments: Experiments) -> Iterator[Drawn]:
+figure1, figure4 = _clusters("figure1", ONE_LEVEL_DARTS), _clusters("figure4", DROPNAS)
+
+
+def figure2(experiments: Experiments) -> Iterator[Drawn]:
     """The sweep of the drop path rate, and p_d = 0, 0.75, 0.875, which Section 5.1 speaks of."""
     for role in experiments.roles:
         for rate in experiments.parameters.drop_rates:
@@ -53,31 +60,21 @@ def _figure2(experiments: Experiments) -> Iterator[Drawn]:
             yield Drawn(role, method.strategy, method.label, experiments.experiment("figure2", role, method)[1])
 
 
-def _figure3(experiments: Experiments) -> Iterator[Drawn]:
+def figure3(experiments: Experiments) -> Iterator[Drawn]:
     """The best cells found."""
-    for role, table in zip(experiments.roles, ("table1", "table2"), strict=False):
-        yield Drawn(role, "", "", [experiments.best(table, role, DROPNAS)])
+    for role in experiments.roles:
+        yield Drawn(role, "", "", [experiments.best(role, DROPNAS)])
 
 
-def _figure5(experiments: Experiments) -> Iterator[Drawn]:
+def figure5(experiments: Experiments) -> Iterator[Drawn]:
     """Stand-alone accuracy against p, on two edges of the best normal cell found on CIFAR-10."""
     for predecessor, node in EDGES:
         yield Drawn(f"{predecessor},{node}", "", "", [experiments.correlation(node, predecessor)])
 
 
-def _courses(experiments: Experiments) -> Iterator[Drawn]:
+def courses(experiments: Experiments) -> Iterator[Drawn]:
     """What the alphas do during a search: DropNAS, one-level DARTS, and the user's methods."""
     for role in experiments.roles:
         for method in (DROPNAS, ONE_LEVEL_DARTS, *experiments.parameters.methods):
             name = method.strategy if method in (DROPNAS, ONE_LEVEL_DARTS) else method.label
             yield Drawn(role, name, method.label, experiments.experiment("courses", role, method)[0])
-
-
-FIGURE_SERIES: dict[FigureName, Callable[[Experiments], Iterator[Drawn]]] = {
-    "figure1": _clusters("figure1", ONE_LEVEL_DARTS),
-    "figure2": _figure2,
-    "figure3": _figure3,
-    "figure4": _clusters("figure4", DROPNAS),
-    "figure5": _figure5,
-    "courses": _courses,
-}

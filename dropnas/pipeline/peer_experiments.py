@@ -1,14 +1,13 @@
 """The peers of Tables 1-3: published architectures, trained under this protocol where somebody asks for them."""
 
 from dropnas.pipeline.experiments import Experiments
-from dropnas.report.config import PeerEntry, PeersConfig, PeersName
+from dropnas.report.config import TARGETS, PeerEntry, PeersConfig
+from dropnas.report.quoted import quoted_layout
 from dropnas.runs.identity import Run
 from dropnas.space.published import Published, published
 
-ROLE = {"table1_peers": "cifar10", "table2_peers": "cifar100", "table3_peers": "imagenet"}
 
-
-def peers(experiments: Experiments, name: PeersName) -> Run:
+def peers(experiments: Experiments, name: str) -> Run:
     """A table of peers; its first input is the run that counts their parameters."""
     inputs = [experiments.architectures()]
     entries = []
@@ -16,7 +15,7 @@ def peers(experiments: Experiments, name: PeersName) -> Run:
     for architecture in (*quoted(name), *own):
         trainings = _trainings(experiments, name, architecture)
         places = tuple(range(len(inputs), len(inputs) + len(trainings)))
-        of_user = (architecture.name, architecture.genotype.to_json()) if architecture in own else ()
+        of_user = (architecture.name, architecture.genotype.values()) if architecture in own else ()
         entries.append(PeerEntry(architecture.id, places, *of_user))
         inputs += trainings
     settings = experiments.parameters
@@ -24,12 +23,12 @@ def peers(experiments: Experiments, name: PeersName) -> Run:
     return experiments.report("peers", name.replace("_", "-"), config, inputs)
 
 
-def quoted(name: PeersName) -> list[Published]:
+def quoted(name: str) -> list[Published]:
     """The published architectures that a table quotes."""
-    return [one for one in published().values() if name.removesuffix("_peers") in one.paper_rows]
+    return [one for one in published().values() if quoted_layout(name).name in one.paper_rows]
 
 
-def _trainings(experiments: Experiments, name: PeersName, architecture: Published) -> list[Run]:
-    if name == "table3_peers":
+def _trainings(experiments: Experiments, name: str, architecture: Published) -> list[Run]:
+    if quoted_layout(name).trainings == "transfer":
         return [experiments.peer_transfer(architecture)]
-    return experiments.peer_retrainings(name, ROLE[name], architecture)
+    return experiments.peer_retrainings(name, TARGETS[name].needs[-1], architecture)

@@ -6,22 +6,22 @@ and `verify` all read the same plan.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
-from dropnas.config import ROLES, Parameters
+from dropnas.config import Parameters
 from dropnas.pipeline.experiments import Experiments
 from dropnas.pipeline.figure_experiments import figure
 from dropnas.pipeline.peer_experiments import peers
 from dropnas.pipeline.stages import STAGES, common
 from dropnas.pipeline.table_experiments import table
-from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.report.config import TARGETS
 from dropnas.runs.identity import Run, canonical_json, resolved
 
 ARCHITECTURES = "architectures"
 BRIEF = 100  # runs of a moment each that share one process
-ON_REQUEST = ("baselines", "table1_peers", "table2_peers", "table3_peers")
+MAKERS: dict[str, Callable[[Experiments, str], Run]] = {"table": table, "peers": peers, "figure": figure}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,11 @@ def make_plan(parameters: Parameters) -> Plan:
     """
     experiments = Experiments(parameters)
     wanted = [*parameters.tables, *parameters.figures]
-    asked = [name for name in ON_REQUEST if name not in wanted and set(ROLES[name]) <= set(parameters.datasets)]
+    asked = [
+        name
+        for name, target in TARGETS.items()
+        if target.on_request and name not in wanted and set(target.needs) <= set(parameters.datasets)
+    ]
     targets = {name: _target(experiments, name) for name in [*wanted, ARCHITECTURES, *asked]}
     return Plan(parameters, _runs(targets), targets, frozenset(asked))
 
@@ -86,10 +90,7 @@ def _target(experiments: Experiments, name: str) -> Run:
     """The last run of a table or figure."""
     if name == ARCHITECTURES:
         return experiments.architectures()
-    for makes, names in ((table, TableName), (peers, PeersName), (figure, FigureName)):
-        if name in get_args(names):
-            return makes(experiments, name)  # type: ignore[arg-type]
-    raise ValueError(name)
+    return MAKERS[TARGETS[name].stage](experiments, name)
 
 
 def _runs(targets: dict[str, Run]) -> dict[str, Run]:

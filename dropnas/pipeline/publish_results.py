@@ -4,9 +4,9 @@ A copy that is refreshed after each start, never a target: what is up to date is
 """
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from dropnas.report.config import FigureName, PeersName, TableName
+from dropnas.report.config import names
 from dropnas.report.page.device_hours import CostOf
 from dropnas.report.page.write import write_page
 from dropnas.report.publish import refresh, refresh_figures
@@ -15,7 +15,6 @@ from dropnas.runs.files import read_json, write_text
 from dropnas.runs.store import Store
 
 COUNTS = "architectures"
-TABLES = (*get_args(TableName), *get_args(PeersName), COUNTS)
 
 
 def publish(plan_folder: Path, root: Path, cost_of: CostOf) -> str:
@@ -44,7 +43,8 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf) -> str:
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store) -> str:
     """Tables, figures and parameters; gives what `publish` tells of them."""
     root = store.root
-    folders = {name: root / folder for name, folder in plan["folders"].items() if name in TABLES}
+    tables = {*names("table", "peers"), COUNTS}
+    folders = {name: root / folder for name, folder in plan["folders"].items() if name in tables}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
     wanted = set(folders) - set(plan["on_request"])
     missing = [name for name, folder in folders.items() if folder not in finished and name in wanted]
@@ -62,7 +62,7 @@ def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store) -> str:
 
 def _figures(plan: dict[str, Any], store: Store, destination: Path) -> list[str]:
     """Copy the finished figures; gives the names of the others."""
-    folders = {name: store.root / folder for name, folder in plan["folders"].items() if name in get_args(FigureName)}
+    folders = {name: store.root / folder for name, folder in plan["folders"].items() if name in names("figure")}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
     for folder in finished:
         store.require_intact(folder)

@@ -1,18 +1,12 @@
 """The cells of the paper's tables, each with the experiments behind it, and the baselines, which the paper lacks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from dropnas.config import RANDOM, Method, Parameters, Space, slug
-from dropnas.pipeline.experiments import (
-    ABLATIONS,
-    CIFAR,
-    DROPNAS,
-    ONE_LEVEL_DARTS,
-    Experiments,
-    at_rates,
-)
-from dropnas.report.config import Entry, TableConfig, TableName
+from dropnas.data.config import ROLES, SEARCHED
+from dropnas.extension import load
+from dropnas.pipeline.experiments import ABLATIONS, DROPNAS, ONE_LEVEL_DARTS, Experiments, at_rates
+from dropnas.report.config import TARGETS, Entry, TableConfig
 from dropnas.runs.identity import Run
 
 
@@ -27,9 +21,10 @@ class Cell:
     label: str = ""
 
 
-def table(experiments: Experiments, name: TableName) -> Run:
+def table(experiments: Experiments, name: str) -> Run:
     """A table: its cells, each with its runs."""
-    cells = TABLE_CELLS[name](experiments)
+    target = TARGETS[name]
+    cells: list[Cell] = load(target.experiments)(experiments)
     inputs = list({run.id: run for cell in cells for run in (*cell.searches, *cell.trainings)}.values())
     position = {run.id: index for index, run in enumerate(inputs)}
     entries = tuple(
@@ -43,43 +38,46 @@ def table(experiments: Experiments, name: TableName) -> Run:
         for cell in cells
     )
     settings = experiments.parameters
-    config = TableConfig(name, settings.profile, settings.reproduction, entries, settings.select.criterion)
+    layout = load(target.layout) if target.layout else None
+    config = TableConfig(name, settings.profile, settings.reproduction, entries, settings.select.criterion, layout)
     return experiments.report("table", name, config, inputs)
 
 
-def _best_rows(experiments: Experiments, table: str, role: str) -> list[Cell]:
+def _best_rows(experiments: Experiments, role: str) -> list[Cell]:
     """Tables 1 and 2: a method's seeds, and the best of them under the augmented protocol."""
     cells = []
     for method in (DROPNAS, *experiments.parameters.methods):
         row, label = ("dropnas", "") if method is DROPNAS else (slug(method.label), method.label)
-        searches, retrainings = experiments.experiment(table, role, method)
+        searches, retrainings = experiments.experiment(ROLES[role].table, role, method)
         cells.append(Cell(row, "error", searches, retrainings, label))
-        augmented = experiments.augmented(table, role, method)
+        augmented = experiments.augmented(role, method)
         cells.append(Cell(f"{row}-augmented", "error", searches, [augmented], label and f"{label} (Augmented)"))
     return cells
 
 
-def _table1(experiments: Experiments) -> list[Cell]:
-    return _best_rows(experiments, "table1", "cifar10")
+def table1(experiments: Experiments) -> list[Cell]:
+    """CIFAR-10."""
+    return _best_rows(experiments, "cifar10")
 
 
-def _table2(experiments: Experiments) -> list[Cell]:
-    return _best_rows(experiments, "table2", "cifar100")
+def table2(experiments: Experiments) -> list[Cell]:
+    """CIFAR-100."""
+    return _best_rows(experiments, "cifar100")
 
 
-def _table3(experiments: Experiments) -> list[Cell]:
+def table3(experiments: Experiments) -> list[Cell]:
     """Transfer to ImageNet of the best architectures found on CIFAR-10 and CIFAR-100."""
     cells = []
     for method in (DROPNAS, *experiments.parameters.methods):
-        for table, role in zip(("table1", "table2"), CIFAR, strict=True):
+        for role in SEARCHED:
             row = f"{slug(method.label)}-{role}"
-            label = "" if method is DROPNAS else f"{method.label} ({role.upper().replace('CIFAR', 'CIFAR-')})"
-            searches, _ = experiments.experiment(table, role, method)
+            label = "" if method is DROPNAS else f"{method.label} ({ROLES[role].printed})"
+            searches, _ = experiments.experiment(ROLES[role].table, role, method)
             cells.append(Cell(row, "error", searches, [experiments.transfer(role, method)], label))
     return cells
 
 
-def _table4(experiments: Experiments, target: str = "table4") -> list[Cell]:
+def table4(experiments: Experiments) -> list[Cell]:
     """DropNAS and one-level DARTS in each search space."""
     own = experiments.parameters
     cells = []
@@ -88,11 +86,11 @@ def _table4(experiments: Experiments, target: str = "table4") -> list[Cell]:
             for method in (DROPNAS, ONE_LEVEL_DARTS, *own.methods):
                 label = " / ".join(item.label for item in (space, method) if item in (*own.spaces, *own.methods))
                 row, column = f"{role}/{slug(space.label)}", slug(method.label)
-                cells.append(Cell(row, column, *experiments.experiment(target, role, method, space.space), label))
+                cells.append(Cell(row, column, *experiments.experiment("table4", role, method, space.space), label))
     return cells
 
 
-def _table5(experiments: Experiments) -> list[Cell]:
+def table5(experiments: Experiments) -> list[Cell]:
     """Different drop path rates for the two groups: rows O_np, columns O_p."""
     rates = experiments.parameters.group_rates
     return [
@@ -106,7 +104,7 @@ def _table5(experiments: Experiments) -> list[Cell]:
     ]
 
 
-def _table6(experiments: Experiments) -> list[Cell]:
+def table6(experiments: Experiments) -> list[Cell]:
     """The ablations, and the user's methods beside them."""
     own = experiments.parameters.methods
     return [
@@ -116,12 +114,12 @@ def _table6(experiments: Experiments) -> list[Cell]:
             *experiments.experiment("table6", role, method),
             method.label if method in own else "",
         )
-        for role in CIFAR
+        for role in SEARCHED
         for method in (DROPNAS, *ABLATIONS, *own)
     ]
 
 
-def _baselines(experiments: Experiments) -> list[Cell]:
+def baselines(experiments: Experiments) -> list[Cell]:
     """Search methods under one protocol, on each data set in the original space, and in the user's own spaces."""
     own, cells = experiments.parameters, []
     methods = [Method(name, name) for name in own.baselines if name != RANDOM]
@@ -143,14 +141,3 @@ def _baselines(experiments: Experiments) -> list[Cell]:
 def paper_spaces(parameters: Parameters) -> list[Space]:
     """Those of the paper's search spaces that a parameter file asks for."""
     return [Space(name, name) for name in parameters.paper_spaces]
-
-
-TABLE_CELLS: dict[TableName, Callable[[Experiments], list[Cell]]] = {
-    "table1": _table1,
-    "table2": _table2,
-    "table3": _table3,
-    "table4": _table4,
-    "table5": _table5,
-    "table6": _table6,
-    "baselines": _baselines,
-}

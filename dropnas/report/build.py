@@ -43,7 +43,7 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
         DropnasError: an entry names a cell that the table cannot have, or a run that is missing, damaged or of the
             wrong stage.
     """
-    paper = layout(config.table)
+    paper = config.layout or layout(config.table)
     filled = _filled(config, paper, runs)
     columns = _columns(config, paper)
     return Table(

@@ -12,28 +12,27 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dropnas.analysis.claim_tests import Decision, Outcome, all_lower, correlation_higher, negative
 from dropnas.analysis.comparison import Sample, contrast, of_summary, printed_sample, sample
 from dropnas.analysis.verdict import LEVEL
+from dropnas.artifacts.correlation_file import CorrelationFile
+from dropnas.data.config import ROLES, SEARCHED
 from dropnas.errors import DropnasError
-from dropnas.report.config import TableName
 from dropnas.report.model import Row, Table
 from dropnas.report.printed import layout
 from dropnas.report.verdicts import PAPER_SEEDS, independent, p_text
 
-ROLES = ("cifar10", "cifar100")
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
-EXTREMES = {"one-level-darts": "p_d = 0", "proxylessnas": "p_d = 0.75", "snas": "p_d = 0.875"}
+EXTREMES = {"one-level-darts": "p_d = 0", "drop-rate-0.75": "p_d = 0.75", "drop-rate-0.875": "p_d = 0.875"}
 RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
 FIRST_EDGE, LAST_EDGE = "0,2", "4,5"
 PRINTED_CORRELATIONS = {FIRST_EDGE: 0.902, LAST_EDGE: 0.352}  # Figure 5
 OPERATIONS = 7  # points of each panel of Figure 5
 WELCH = "one-sided Welch's test of each pair, all with Holm's correction; the claim holds only if every one is shown"
 
-Source = Callable[[TableName, str, str], Sample | None]  # the runs behind a cell; None where there are fewer than two
-Place = tuple[TableName, str, str]  # table, row, column
+Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None where there are fewer than two
+Place = tuple[str, str, str]  # table, row, column
 Pair = tuple[str, Sample | None, Sample | None]  # what is compared; which should be the lower; which the higher
 
 
@@ -80,7 +79,7 @@ class _TableClaim:
 def claims(
     tables: Mapping[str, Table],
     sweep: Mapping[str, Mapping[str, Sequence[float]]],
-    correlations: Mapping[str, Mapping[str, Any]],
+    correlations: Mapping[str, CorrelationFile],
     reproduction: bool,
 ) -> list[ClaimResult]:
     """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
@@ -88,7 +87,7 @@ def claims(
     Args:
         tables: those that exist, by name; Tables 4, 5 and 6 and the baselines are read.
         sweep: best test errors in percent by role and by drop path rate (`3e-05`) or preset, as in Figure 2.
-        correlations: what is known of each edge of Figure 5 (`0,2`): `n` and `pearson.value`.
+        correlations: what is known of each edge of Figure 5 (`0,2`): how many operations, and Pearson's coefficient.
         reproduction: whether the runs may be compared with the paper.
 
     Raises:
@@ -181,7 +180,7 @@ def _of_table(claim: _TableClaim, tables: Mapping[str, Table], reproduction: boo
 def _ours(tables: Mapping[str, Table], epoch: str) -> Source:
     """Our runs at the best epoch on test or at the final one."""
 
-    def source(table: TableName, row: str, column: str) -> Sample | None:
+    def source(table: str, row: str, column: str) -> Sample | None:
         for one in tables[table].rows if table in tables else ():
             for head, cell in zip(tables[table].columns, one.cells, strict=True):
                 for measured in cell.ours if (one.key, head.key) == (row, column) else ():
@@ -192,7 +191,7 @@ def _ours(tables: Mapping[str, Table], epoch: str) -> Source:
     return source
 
 
-def _printed(table: TableName, row: str, column: str) -> Sample | None:
+def _printed(table: str, row: str, column: str) -> Sample | None:
     """What the paper prints, its population deviation over eight seeds converted."""
     paper = layout(table)
     at = [one.key for one in paper.columns].index(column)
@@ -256,10 +255,10 @@ def _swept(role: str, rates: Mapping[str, Sequence[float]]) -> dict[str, Sample 
 
 
 def _of_sweep(swept: Mapping[str, Mapping[str, Sample | None]], reproduction: bool) -> Iterator[ClaimResult]:
-    found = _lower([pair for role in ROLES for pair in _against_best_rate(role, swept, _other_rates(swept, role))])
+    found = _lower([pair for role in SEARCHED for pair in _against_best_rate(role, swept, _other_rates(swept, role))])
     claim = "The best results are achieved at the drop path rate r = 3e-5, on both data sets."
     yield ClaimResult(claim, "Figure 2, Section 5.1", WELCH, found.outcome, found.detail, reproduction)
-    found = _lower([pair for role in ROLES for pair in _against_best_rate(role, swept, list(EXTREMES))])
+    found = _lower([pair for role in SEARCHED for pair in _against_best_rate(role, swept, list(EXTREMES))])
     claim = "p_d = 0, 0.75 and 0.875 (DARTS, ProxylessNAS, SNAS) are inferior to the best rate, r = 3e-5."
     yield ClaimResult(claim, "Section 5.1", WELCH, found.outcome, found.detail, reproduction)
 
@@ -276,12 +275,13 @@ def _against_best_rate(
     role: str, swept: Mapping[str, Mapping[str, Sample | None]], others: Sequence[str]
 ) -> list[Pair]:
     """The best rate against others on one data set; against one that was not run it is a pair with nothing."""
-    known, place = swept.get(role, {}), role.replace("cifar", "CIFAR-")
+    known, place = swept.get(role, {}), ROLES[role].printed
     return [(f"{place} {EXTREMES.get(name, name)}", known.get(BEST_RATE), known.get(name)) for name in others]
 
 
-def _of_correlations(correlations: Mapping[str, Mapping[str, Any]], reproduction: bool) -> ClaimResult:
-    ours = {edge: _coefficient(edge, content) for edge, content in correlations.items()}
+def _of_correlations(correlations: Mapping[str, CorrelationFile], reproduction: bool) -> ClaimResult:
+    known = {edge: (one.pearson.value, one.n) for edge, one in correlations.items()}
+    ours = {edge: (value, n) for edge, (value, n) in known.items() if value is not None}
     found = _higher(ours)
     return ClaimResult(
         "p predicts the stand-alone accuracy better on the edge (0,2) than on (4,5).",
@@ -303,7 +303,7 @@ def _of_baselines(table: Table, reproduction: bool) -> Iterator[ClaimResult]:
         yield ClaimResult(claim, where, WELCH, found.outcome, found.detail, reproduction, by_final_epoch=final)
 
 
-def _higher(known: Mapping[str, tuple[float, int] | None]) -> Found:
+def _higher(known: Mapping[str, tuple[float, int]]) -> Found:
     first, last = known.get(FIRST_EDGE), known.get(LAST_EDGE)
     if first is None or last is None:
         return Found(Outcome.TOO_FEW, "a correlation is missing or undefined")
@@ -311,17 +311,3 @@ def _higher(known: Mapping[str, tuple[float, int] | None]) -> Found:
     numbers = f"{first[0]:.3f} (n={first[1]}) against {last[0]:.3f} (n={last[1]})"
     p = f", {p_text(decision.p_holds[0])}" if decision.p_holds else ""
     return Found(decision.outcome, f"{numbers}{p}")
-
-
-def _coefficient(edge: str, content: Mapping[str, Any]) -> tuple[float, int] | None:
-    """Pearson's coefficient and the number of points; None where it is undefined."""
-    where = f"figure5, edge {edge}"
-    pearson, n = content.get("pearson"), content.get("n")
-    if not isinstance(pearson, Mapping) or isinstance(n, bool) or not isinstance(n, int):
-        raise DropnasError("holds no correlation", where=where)
-    value = pearson.get("value")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
-        raise DropnasError(f"pearson.value is {value!r}, not a correlation", where=where)
-    return float(value), n

@@ -1,11 +1,113 @@
-"""The configurations of tables and figures: which runs stand behind what. No torch here: the plan writes them."""
+"""The tables and figures, and their configurations: which runs stand behind what. No torch here: the plan writes them.
+
+A stage of this room is given all that it needs in its configuration, so that another target changes none of its runs.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6", "baselines"]
-PeersName = Literal["table1_peers", "table2_peers", "table3_peers"]
-FigureName = Literal["figure1", "figure2", "figure3", "figure4", "figure5", "courses"]
+from dropnas.report.printed import Layout
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table or figure that a parameter file can ask for.
+
+    Attributes:
+        stage: what makes it: `table`, `peers` (published architectures, trained anew) or `figure`.
+        needs: the paper's data sets that it cannot do without. The errors of a table are measured on the last of them,
+            unless its rows name the data set.
+        experiments: `module:ATTRIBUTE` of a function of Experiments that gives the cells of a table or the series of a
+            figure, with the runs behind them. A table of peers has the published architectures.
+        drawing: of a figure, `module:ATTRIBUTE` of its Drawing.
+        caption: of a figure, one sentence. That of a table lies with its layout.
+        layout: of a table that is not in `printed.yaml` or `baselines.yaml`, `module:ATTRIBUTE` of its Layout.
+        on_request: whether a plan has it even where nobody asks for it, to be built by name.
+        priority: which is kept longest if a plan has to shrink.
+    """
+
+    stage: Literal["table", "peers", "figure"]
+    needs: tuple[str, ...]
+    experiments: str = ""
+    drawing: str = ""
+    caption: str = ""
+    layout: str = ""
+    on_request: bool = False
+    priority: int = 0
+
+
+CELLS, SERIES = "dropnas.pipeline.table_experiments", "dropnas.pipeline.figure_experiments"
+PLOTS = "dropnas.report.figures"
+CIFAR10, CIFAR = ("cifar10",), ("cifar10", "cifar100")
+
+# Every table and figure by its name in a parameter file, in the order of the page. To add one, add a file and an entry.
+TARGETS: dict[str, Target] = {
+    "table1": Target("table", CIFAR10, f"{CELLS}:table1", priority=15),
+    "table2": Target("table", ("cifar100",), f"{CELLS}:table2", priority=14),
+    "table3": Target("table", (*CIFAR, "imagenet"), f"{CELLS}:table3", priority=10),
+    "table4": Target("table", CIFAR, f"{CELLS}:table4", priority=13),
+    "table5": Target("table", CIFAR10, f"{CELLS}:table5", priority=11),
+    "table6": Target("table", CIFAR, f"{CELLS}:table6", priority=12),
+    "baselines": Target("table", CIFAR10, f"{CELLS}:baselines", on_request=True, priority=3),
+    "table1_peers": Target("peers", CIFAR10, on_request=True, priority=2),
+    "table2_peers": Target("peers", ("cifar100",), on_request=True, priority=1),
+    "table3_peers": Target("peers", ("imagenet",), on_request=True),
+    "figure1": Target(
+        "figure",
+        CIFAR10,
+        f"{SERIES}:figure1",
+        drawing=f"{PLOTS}.cluster_plots:CLUSTERS",
+        caption="Feature clusters of the operations on edge E(0,2) after a search by one-level DARTS.",
+        priority=6,
+    ),
+    "figure2": Target(
+        "figure",
+        CIFAR10,
+        f"{SERIES}:figure2",
+        drawing=f"{PLOTS}.rates:RATES",
+        caption="Test accuracy of the found architectures against the drop path rate; mean and sample deviation over "
+        "the trainings.",
+        priority=5,
+    ),
+    "figure3": Target(
+        "figure",
+        CIFAR10,
+        f"{SERIES}:figure3",
+        drawing=f"{PLOTS}.cell_drawings:CELLS",
+        caption="The best cells that DropNAS found, each the best of n retrainings.",
+        priority=9,
+    ),
+    "figure4": Target(
+        "figure",
+        CIFAR10,
+        f"{SERIES}:figure4",
+        drawing=f"{PLOTS}.cluster_plots:CLUSTERS",
+        caption="Feature clusters of the operations on edge E(0,2) after a search by DropNAS.",
+        priority=7,
+    ),
+    "figure5": Target(
+        "figure",
+        CIFAR10,
+        f"{SERIES}:figure5",
+        drawing=f"{PLOTS}.correlation_plots:CORRELATIONS",
+        caption="Stand-alone accuracy of each operation on two edges against its p in the search; a training each.",
+        priority=4,
+    ),
+    "courses": Target(
+        "figure",
+        CIFAR10,
+        f"{SERIES}:courses",
+        drawing=f"{PLOTS}.courses:COURSES",
+        caption="What the alphas do during the searches: entropy of p, skip-connects kept, changes of the genotype; "
+        "mean over the seeds, bands are their range.",
+        priority=8,
+    ),
+}
+
+
+def names(*stages: str) -> list[str]:
+    """The targets that these stages make."""
+    return [name for name, target in TARGETS.items() if target.stage in stages]
 
 
 @dataclass(frozen=True)
@@ -32,20 +134,22 @@ class TableConfig:
     """One table of one profile.
 
     Attributes:
-        table: which table of the paper; `baselines` is ours.
+        table: which table, a name in TARGETS.
         profile: name of the parameter file's profile.
         reproduction: whether the numbers may be compared with the paper's; False for smoke, mini and other data.
         entries: the cells that have runs of ours.
         criterion: by which error the best of several seeds was chosen, as in the select stage.
+        layout: of a table that is not in `printed.yaml` or `baselines.yaml`.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
-    table: TableName
+    table: str
     profile: str
     reproduction: bool
     entries: tuple[Entry, ...] = field(default=())
     criterion: Literal["best", "final", "held-out"] = "best"
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +182,7 @@ class PeersConfig:
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
-    table: PeersName
+    table: str
     profile: str
     reproduction: bool
     entries: tuple[PeerEntry, ...]
@@ -108,14 +212,18 @@ class FigureConfig:
     """One figure of one profile.
 
     Attributes:
-        figure: which figure of the paper; `courses` is ours.
+        figure: which figure, a name in TARGETS.
         profile, reproduction: as in TableConfig.
         series: what is drawn, in order.
+        drawing: `module:ATTRIBUTE` of the Drawing that says how.
+        caption: the sentence that says what is seen.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
-    figure: FigureName
+    figure: str
     profile: str
     reproduction: bool
     series: tuple[Series, ...]
+    drawing: str
+    caption: str

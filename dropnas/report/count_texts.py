@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pandas
 
-from dropnas.report.counts import Counted
+from dropnas.artifacts.counts_file import Counted
 from dropnas.report.frame import Frame, TextLine, numbered
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown

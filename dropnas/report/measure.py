@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from dropnas.analysis.comparison import sample
-from dropnas.analysis.finished_runs import Errors, Run, Training
+from dropnas.analysis.finished_runs import Run, Training
 from dropnas.analysis.relative import improvement
 from dropnas.analysis.summary import Summary, mean, summarise
+from dropnas.artifacts.training_files import Errors
 from dropnas.errors import DropnasError
 from dropnas.report.model import Line, Measurement
 from dropnas.report.printed import Column, Layout
@@ -121,7 +122,7 @@ def _count_text(value: float) -> str:
 
 def _skip_connects(trainings: Sequence[Training]) -> list[Measurement]:
     """How many skip-connects a normal cell has."""
-    counts = [float(sum(operation == SKIP for operation, _ in one.genotype["normal"])) for one in trainings]
+    counts = [float(sum(operation == SKIP for operation, _ in one.genotype.normal)) for one in trainings]
     summary = summarise(counts)
     text = f"{summary.mean:.1f}" if summary.std is None else f"{summary.mean:.1f}±{summary.std:.1f}"
     return [Measurement("skip_connects_normal", Line.BEST, text, summary, tuple(one.run.name for one in trainings))]

@@ -8,10 +8,9 @@ runs that it comes from; no number of ours exists without them.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from dropnas.analysis.summary import Summary
-from dropnas.report.config import PeersName, TableName
+from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.report.printed import Column, Printed
 
 
@@ -90,7 +89,7 @@ class Architecture:
 
     row: str
     run: str
-    genotype: dict[str, Any]
+    genotype: GenotypeFile
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class Table:
         architectures: of the rows that show parameters.
     """
 
-    name: TableName | PeersName
+    name: str
     number: int | None
     caption: str
     profile: str

@@ -26,11 +26,6 @@ PARAMETERS = (
     "Our parameters are those of the architecture with the lowest error on test: in 10⁶, auxiliary tower left out; "
     "'as released' in 2²⁰ with the tower, as the release's logger counted for the paper's Tables 1 and 2."
 )
-BASELINES = (
-    "Random search draws one architecture for each seed and chooses none; it is retrained as often as what a search "
-    "finds. 'Better than random' is (random - method) / random in test error, with Fieller's 95 % interval; below zero "
-    "a method is worse. Skip-connects: mean ± sample deviation over the derived normal cells."
-)
 SEARCH_COST = "Our search cost is in days of one device, mean of the searches."
 NO_REPRODUCTION = (
     "No reproduction of the paper: profile '{profile}' runs on other data or in other sizes. Rows and columns keep the "
@@ -55,8 +50,7 @@ def notes(paper: Layout) -> tuple[str, ...]:
     """How to read one of the paper's tables, or the baselines, with our numbers in it."""
     method = (PARAMETERS, SEARCH_COST) if paper.row_is_method else ()
     style = (BEST_AND_MEAN,) if paper.style == "best-and-mean" else ()
-    own = (BASELINES,) if paper.number is None else ()
-    return (SOURCES, EPOCHS, DEVIATION, *style, *method, *own)
+    return (SOURCES, EPOCHS, DEVIATION, *style, *method, *paper.notes)
 
 
 def provenance(table: Attributed) -> str:

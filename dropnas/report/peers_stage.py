@@ -8,14 +8,15 @@ the same runs reaches a file.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from dropnas.artifacts.table_file import PeersRow, TableFile, TableRow
 from dropnas.report.config import PeersConfig
+from dropnas.report.model import Row
 from dropnas.report.peers_table import Peers, build_peers
 from dropnas.report.peers_text import frame, notes, wide_csv
 from dropnas.report.printed import NOTHING
 from dropnas.report.quoted import quoted_layout
-from dropnas.report.render_json import json_text, table_content
+from dropnas.report.render_json import table_file
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown
 from dropnas.workspace import Workspace
@@ -36,23 +37,25 @@ def run(config: PeersConfig, inputs: Sequence[Path], out: Path, workspace: Works
     peers, paper = build_peers(config, inputs), quoted_layout(config.table)
     texts = frame(peers, paper)
     files = {
-        "table.json": json_text(_content(replace(peers, table=replace(peers.table, notes=notes(paper))))),
         f"{config.table}.md": markdown(texts),
         f"{config.table}.csv": wide_csv(peers),
         f"{config.table}.tex": latex(texts),
     }
+    _file(replace(peers, table=replace(peers.table, notes=notes(paper)))).write(out)
     for name, text in files.items():
         (out / name).write_text(text, encoding="utf-8")
     workspace.progress(f"{config.table}: {len(config.entries)} architectures from {len(inputs) - 1} trainings")
     return {}
 
 
-def _content(peers: Peers) -> dict[str, Any]:
+def _file(peers: Peers) -> TableFile:
     """The form of a table, and of each row the paper's row, the published cell and the remarks."""
-    content = table_content(peers.table)
-    for row, shown in zip(content["rows"], peers.table.rows, strict=True):
-        row["label"] = " ".join(text for text in shown.heads if text != NOTHING)
-        row["paper_row"] = peers.paper_rows[shown.key]
-        row["architecture"] = None if shown.heads[1] == NOTHING else shown.heads[1]
-        row["remarks"] = list(peers.remarks[shown.key])
-    return content
+    content = table_file(peers.table)
+    rows = zip(content.rows, peers.table.rows, strict=True)
+    return replace(content, rows=tuple(_row(peers, row, shown) for row, shown in rows))
+
+
+def _row(peers: Peers, row: TableRow, shown: Row) -> PeersRow:
+    architecture = None if shown.heads[1] == NOTHING else shown.heads[1]
+    label = " ".join(text for text in shown.heads if text != NOTHING)
+    return PeersRow(row.row, label, row.cells, peers.paper_rows[shown.key], architecture, peers.remarks[shown.key])

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from dropnas.analysis.finished_runs import Training, distinct, read_run, read_training, require_stage
 from dropnas.analysis.summary import summarise
+from dropnas.artifacts.counts_file import Counted
+from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.errors import DropnasError
 from dropnas.report.config import PeerEntry, PeersConfig
-from dropnas.report.counts import Counted, read_counts
+from dropnas.report.counts import read_counts
 from dropnas.report.measure import MILLION, measure
 from dropnas.report.model import Cell, Line, Measurement, Row, Table
 from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow, parse_printed
@@ -140,9 +142,9 @@ def _trained(config: PeersConfig, paper: Layout, inputs: Sequence[Path]) -> dict
 
 def _training(folder: Path, paper: Layout, entry: PeerEntry) -> Training:
     training = read_training(require_stage(read_run(folder), paper.trainings))
-    expected = entry.genotype if entry.label else published()[entry.architecture].genotype.to_json()
-    if training.genotype != expected:
-        raise DropnasError(f"trained another cell than {entry.architecture!r}", where=folder / "genotype.json")
+    expected = entry.genotype if entry.label else published()[entry.architecture].genotype.values()
+    if training.genotype.values() != expected:
+        raise DropnasError(f"trained another cell than {entry.architecture!r}", where=GenotypeFile.file(folder))
     return training
 
 

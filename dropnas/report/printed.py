@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import yaml
 
-from dropnas.report.config import PeersName, TableName
+from dropnas.data.config import ROLES, SEARCHED
 
 Quantity = Literal[
     "top1_error", "top5_error", "parameters", "search_days", "multiply_adds", "skip_connects", "improvement"
@@ -83,9 +83,10 @@ class Layout:
         open: where a method or space that the paper does not have is added: in rows, columns, both, or nowhere.
         heads: the headers of the label columns.
         columns, rows: the table itself.
+        notes: what else is to be said of how to read it, a sentence or two each.
     """
 
-    name: TableName
+    name: str
     number: int | None
     caption: str
     trainings: Literal["retrain", "transfer"]
@@ -95,6 +96,7 @@ class Layout:
     heads: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     rows: tuple[PrintedRow, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -121,22 +123,22 @@ def parse_printed(text: str) -> Printed:
 
 @cache
 def layouts() -> dict[str, Layout]:
-    """The six tables by name."""
+    """The paper's six tables by name."""
     text = Path(__file__).with_name("printed.yaml").read_text(encoding="utf-8")
     return {name: _layout(name, entry) for name, entry in yaml.safe_load(text).items()}
 
 
-def layout(table: TableName) -> Layout:
+def layout(table: str) -> Layout:
     """One table of the paper, or the baselines."""
     return _baselines() if table == "baselines" else layouts()[table]
 
 
-def title(table: TableName | PeersName) -> str:
-    """What a table is called: "Table 4", "Baselines", "Peers of Table 1"."""
-    if table == "baselines":
-        return "Baselines"
-    number = table.removeprefix("table").removesuffix("_peers")
-    return f"Peers of Table {number}" if table.endswith("_peers") else f"Table {number}"
+def title(name: str) -> str:
+    """What a table or figure is called: "Table 4", "Peers of Table 1", "Figure 2", "Baselines"."""
+    if name == "architectures":
+        return "Published architectures"
+    words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix("_peers")).replace("_", " ").capitalize()
+    return f"Peers of {words}" if name.endswith("_peers") else words
 
 
 @cache
@@ -157,13 +159,14 @@ def _baselines() -> Layout:
         rows=tuple(
             PrintedRow(
                 f"{role}/{method}",
-                (data["label"], named["label"]),
-                _printed_elsewhere(role, data["table"], named, columns),
+                (ROLES[role].printed, named["label"]),
+                _printed_elsewhere(role, ROLES[role].table, named, columns),
                 rule=index == 0,
             )
-            for role, data in entry["data_sets"].items()
+            for role in SEARCHED
             for index, (method, named) in enumerate(entry["methods"].items())
         ),
+        notes=tuple(entry["notes"]),
     )
 
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.counts_file import CountsFile
+from dropnas.artifacts.figure_file import FigureFile
+from dropnas.artifacts.table_file import TableFile
 from dropnas.errors import DropnasError
-from dropnas.report.counts import COUNTS
-from dropnas.report.result_metrics import TABLE, metrics
+from dropnas.report.result_metrics import metrics
 from dropnas.runs.files import read_json, write_bytes, write_text
 
 SUFFIXES = (".md", ".csv", ".tex")
-FIGURE = "figure.json"
 PICTURES = (".svg", ".png", ".pdf")
 
 
@@ -55,7 +56,7 @@ def refresh_figures(folders: Sequence[Path], destination: Path) -> list[Path]:
     Raises:
         DropnasError: a folder holds no figure, or a picture of it is missing.
     """
-    pictures = [folder / f"{read_json(folder / FIGURE)['figure']}{suffix}" for folder in folders for suffix in PICTURES]
+    pictures = [folder / f"{FigureFile.read(folder).figure}{suffix}" for folder in folders for suffix in PICTURES]
     contents = {destination / "figures" / file.name: _bytes(file) for file in pictures}
     changed = [path for path, content in contents.items() if not path.is_file() or path.read_bytes() != content]
     for path in changed:
@@ -64,12 +65,12 @@ def refresh_figures(folders: Sequence[Path], destination: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    name = Path(COUNTS).stem if _holds_counts(folder) else read_json(folder / TABLE)["table"]
+    name = Path(CountsFile.FILE).stem if _holds_counts(folder) else TableFile.read(folder).table
     return [folder / f"{name}{suffix}" for suffix in SUFFIXES]
 
 
 def _holds_counts(folder: Path) -> bool:
-    return (folder / COUNTS).is_file()
+    return CountsFile.file(folder).is_file()
 
 
 def _text(file: Path) -> str:

@@ -10,17 +10,16 @@ from typing import Any
 
 import yaml
 
-from dropnas.report.config import PeersName
 from dropnas.report.printed import Layout, layouts
 
 
-def quoted_layout(table: PeersName) -> Layout:
+def quoted_layout(table: str) -> Layout:
     """The paper's table whose peers these are."""
     return layouts()[table.removesuffix("_peers")]
 
 
 @cache
-def behind(table: PeersName) -> dict[str, tuple[str, ...] | str]:
+def behind(table: str) -> dict[str, tuple[str, ...] | str]:
     """For each row of the paper's table, in its order, the ids of published architectures, or a reason.
 
     Raises:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from dropnas.artifacts.table_file import Measured, TableCell, TableFile
 from dropnas.report.model import Line
-from dropnas.runs.files import read_json
 
-TABLE = "table.json"
 Metrics = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 
@@ -24,27 +22,24 @@ def metrics(folders: Sequence[Path]) -> Metrics:
     Raises:
         DropnasError: a folder holds no table.
     """
-    tables = [read_json(folder / TABLE) for folder in folders]
-    return {table["table"]: _rows(table) for table in tables}
+    tables = [TableFile.read(folder) for folder in folders]
+    return {table.table: _rows(table) for table in tables}
 
 
-def _rows(table: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
-    rows = {
-        row["row"]: {cell["column"]: _numbers(cell) for cell in row["cells"] if _measured(cell)}
-        for row in table["rows"]
-    }
+def _rows(table: TableFile) -> dict[str, dict[str, dict[str, float]]]:
+    rows = {row.row: {cell.column: _numbers(cell) for cell in row.cells if _measured(cell)} for row in table.rows}
     return {row: cells for row, cells in rows.items() if cells}
 
 
-def _measured(cell: dict[str, Any]) -> list[dict[str, Any]]:
+def _measured(cell: TableCell) -> list[Measured]:
     """What runs measured; the size of a published network is no result of theirs."""
-    return [measured for measured in cell["ours"] if measured["source"] != Line.COUNTED]
+    return [measured for measured in cell.ours if measured.source != Line.COUNTED]
 
 
-def _numbers(cell: dict[str, Any]) -> dict[str, float]:
+def _numbers(cell: TableCell) -> dict[str, float]:
     return {
-        f"{measured['quantity']}_{statistic}": measured[statistic]
+        f"{measured.quantity}_{statistic}": value
         for measured in _measured(cell)
         for statistic in ("mean", "std", "best", "n")
-        if measured[statistic] is not None
+        if (value := getattr(measured, statistic)) is not None
     }

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dropnas.analysis.comparison import contrast, of_summary
-from dropnas.analysis.finished_runs import HeldOut, Training
+from dropnas.analysis.finished_runs import Training
 from dropnas.analysis.summary import Summary, summarise
+from dropnas.artifacts.training_files import HeldOut
 
 
 @dataclass(frozen=True)

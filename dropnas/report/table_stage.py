@@ -13,7 +13,7 @@ from dropnas.report.build import build
 from dropnas.report.config import TableConfig
 from dropnas.report.grid import frame
 from dropnas.report.render_csv import tidy_csv
-from dropnas.report.render_json import table_json
+from dropnas.report.render_json import table_file
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown
 from dropnas.workspace import Workspace
@@ -34,11 +34,11 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
     """
     table = build(config, [read_run(folder) for folder in inputs])
     files = {
-        "table.json": table_json(table),
         f"{table.name}.md": markdown(frame(table)),
         f"{table.name}.csv": tidy_csv(table),
         f"{table.name}.tex": latex(frame(table)),
     }
+    table_file(table).write(out)
     for name, text in files.items():
         (out / name).write_text(text, encoding="utf-8")
     workspace.progress(f"{table.name}: {len(config.entries)} cells from {len(inputs)} runs")

@@ -18,14 +18,14 @@ from dropnas.analysis.best_of import compare_lowest, expected_lowest
 from dropnas.analysis.comparison import Comparison, Sample, compare_means, of_summary, printed_sample
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.analysis.verdict import LEVEL, Judged, Verdict, judge
+from dropnas.data.config import ROLES
+from dropnas.report.config import TARGETS
 from dropnas.report.model import Measurement, Row, Table
 from dropnas.report.printed import Column, Printed
 
 Kind = Literal["mean", "best", "single"]
 
 PAPER_SEEDS = 8
-MARGINS = {"cifar10": 0.2, "cifar100": 0.5, "imagenet": 0.5}  # points of test error that count as no difference
-DATA_SETS = {"table1": "cifar10", "table2": "cifar100", "table3": "imagenet", "table5": "cifar10"}  # others: by row
 OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # of Tables 1-3
 BEST_ON_TEST = "_best_on_test"
 OUR_QUANTITY = {  # multiply-adds are counted, not measured
@@ -110,12 +110,18 @@ class _Number:
     @property
     def margin(self) -> float:
         """What counts as no difference, in points."""
-        return MARGINS[DATA_SETS.get(self.table.name, self.row.key.partition("/")[0])]
+        return margin(self.table.name, self.row.key)
 
     def set(self, value: float, sign: str = "") -> str:
         """A number with as many decimals as the paper prints here."""
         decimals = len(self.printed.text.split("±")[0].split(" ")[0].partition(".")[2])
         return f"{value:{sign}z.{decimals}f}"
+
+
+def margin(table: str, row: str) -> float:
+    """What counts as no difference in a row of a table, in points of test error."""
+    data_set = row.partition("/")[0]
+    return ROLES[data_set if data_set in ROLES else TARGETS[table].needs[-1]].margin
 
 
 def verdicts(table: Table) -> list[CellVerdict]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 
 ID_DIGITS = 10
@@ -149,4 +150,4 @@ class Run:
     @property
     def receipt(self) -> PurePosixPath:
         """The only file of the run that the workflow knows of."""
-        return self.folder / "run.json"
+        return self.folder / RECEIPT

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import checksums, read_json, sha256, write_json
 from dropnas.runs.lease import holder
 from dropnas.runs.parts import MARK, left_out
-
-MANIFEST, RECEIPT = "manifest.json", "run.json"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Store:
 
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
         """Give a finished folder its final name: checksums first, then one rename, then the receipt."""
-        write_json(staged / MANIFEST, {"run": record, "files": checksums(staged)})
+        ManifestFile(record, checksums(staged)).write(staged)
         self.settle(staged, folder)
 
     def settle(self, staged: Path, folder: Path) -> None:
@@ -88,9 +88,9 @@ class Store:
     def damage(self, folder: Path) -> list[str]:
         """What is wrong with a published run, one line a file; empty if all that is here is as it was written."""
         _refuse_link(folder)
-        manifest = read_manifest(folder)
+        manifest = ManifestFile.read(folder)
         found = {name: value for name, value in checksums(folder).items() if name not in (MANIFEST, RECEIPT, MARK)}
-        expected = manifest["files"]
+        expected = manifest.files
         absent = left_out(folder, expected)
         lost = [f"{folder / name}: missing" for name in expected if name not in found and name not in absent]
         changed = [f"{folder / name}: changed" for name in found if name in expected and found[name] != expected[name]]
@@ -117,22 +117,9 @@ def _refuse_link(folder: Path) -> None:
             )
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """A run's manifest.
-
-    Raises:
-        DropnasError: it is missing or is none.
-    """
-    manifest = read_json(folder / MANIFEST)
-    whole = isinstance(manifest, dict) and all(isinstance(manifest.get(part), dict) for part in ("run", "files"))
-    if not whole or "id" not in manifest["run"]:
-        raise DropnasError("is no manifest of a run", where=folder / MANIFEST, remedy=f"restore or remove {folder}")
-    return manifest  # type: ignore[no-any-return]
-
-
 def receipt_of(folder: Path) -> dict[str, Any]:
     """What a run's receipt says: all that went into it, and the sha256 of the manifest that proves it."""
-    return {**read_manifest(folder)["run"], "manifest_sha256": sha256(folder / MANIFEST)}
+    return {**ManifestFile.read(folder).run, "manifest_sha256": sha256(folder / MANIFEST)}
 
 
 def _receipt_damage(folder: Path) -> list[str]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
 from dropnas.runs.identity import id_of
 from dropnas.runs.parts import is_light, stage_of
-from dropnas.runs.store import MANIFEST, RECEIPT, Store, read_manifest
+from dropnas.runs.store import Store
 
 FOLDERS = ("data/*/*/", "runs/*/*/")
 SHOWN = ("table", "peers", "figure")  # stages whose runs a reader sees
@@ -56,7 +58,7 @@ def verify(root: Path) -> Verified:
     records: dict[Path, dict[str, Any]] = {}
     for folder in folders:
         try:
-            records[folder] = record = read_manifest(folder)["run"]
+            records[folder] = record = ManifestFile.read(folder).run
             problems[folder] = [f"{folder}: {line}" for line in identity_faults(folder, record)]
             problems[folder] += [f"{folder}: {line}" for line in input_faults(record, manifests)]
             problems[folder] += store.damage(folder)

@@ -97,9 +97,10 @@ def _log_mass(alphas: Tensor, chosen: Tensor) -> Tensor:
 
 
 def entropy(alphas: Tensor) -> float:
-    """Mean over the edges of the entropy of p over all operations, in nats."""
+    """Mean over the edges of the entropy of p, in nats; an alpha of minus infinity is no operation."""
     log_p = alphas.detach().double().log_softmax(dim=-1)
-    return -(log_p.exp() * log_p).sum(dim=-1).mean().item()
+    terms = (log_p.exp() * log_p).masked_fill(log_p == -math.inf, 0)
+    return -terms.sum(dim=-1).mean().item()
 
 
 def alpha_std(alphas: Alphas) -> float:

@@ -4,8 +4,10 @@ Design choices: both compute the loss of a few images and its gradients. What is
 precision; a backend may be as far from it as torch itself is in the precision of the search, and a little more.
 """
 
+from copy import copy
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from dropnas.data import augment
@@ -28,7 +30,8 @@ def require_agreement(engine: Engine, images: ImageArrays, config: SearchConfig)
     Raises:
         DropnasError: they differ by more than rounding explains.
     """
-    plain = Engine(engine.supernets, engine.static)
+    plain = copy(engine)
+    plain.backend = None
     exact = _pass(plain, images, "fp32")
     rounded = _pass(plain, images, config.precision)
     precision.apply(config.precision)
@@ -60,7 +63,7 @@ def _pass(engine: Engine, images: ImageArrays, kind: Precision) -> list[Tensor]:
         loss = functional.cross_entropy(logits.flatten(0, 1), images.labels[:count].repeat(seeds))
     weights = [weight for supernet in engine.supernets for weight in supernet.parameters()]
     of_mixing, *of_weights = torch.autograd.grad(loss, [mixing, *weights], materialize_grads=True)
-    return [logits.detach(), nn.utils.parameters_to_vector(of_weights), of_mixing]
+    return [logits.detach(), torch.cat([gradient.flatten() for gradient in of_weights]), of_mixing]
 
 
 def _distance(found: Tensor, right: Tensor) -> float:

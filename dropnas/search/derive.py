@@ -5,11 +5,13 @@ A search method with a rule of its own has written its genotype at the end of th
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
+from dropnas.artifacts.derivation_file import DerivationFile
+from dropnas.artifacts.search_files import AlphasFile
 from dropnas.search.config import DeriveConfig
-from dropnas.space.derivation import genotype, is_same, read_alphas
-from dropnas.space.genotype import read_genotype
-from dropnas.training.metrics import write_json
+from dropnas.space.derivation import genotype, is_same
+from dropnas.space.genotype import Genotype
 from dropnas.workspace import Workspace
 
 
@@ -22,20 +24,15 @@ def run(config: DeriveConfig, inputs: Sequence[Path], out: Path, workspace: Work
     Raises:
         DropnasError: alphas.json is missing or holds no alphas of this shape; genotype.json is damaged.
     """
-    operations, normal, reduce = read_alphas(inputs[0] / "alphas.json")
+    alphas = AlphasFile.read(inputs[0])
     found = {
-        score: genotype(operations, normal, reduce, DeriveConfig(score=score, skips=config.skips))
+        score: genotype(alphas.operations, alphas.normal, alphas.reduce, DeriveConfig(score=score, skips=config.skips))
         for score in ("alpha", "probability")
     }
-    by_strategy = inputs[0] / "genotype.json"
-    chosen = read_genotype(by_strategy) if by_strategy.exists() else found[config.score]
-    derivation = {
-        "rule": "strategy" if by_strategy.exists() else "alphas",
-        "score": config.score,
-        "skips": config.skips,
-        **{score: each.to_json() for score, each in found.items()},
-        "equal": is_same(found["alpha"], found["probability"]),
-    }
-    write_json(out / "genotype.json", chosen.to_json())
-    write_json(out / "derivation.json", derivation)
+    by_strategy = Genotype.file(inputs[0]).exists()
+    chosen = Genotype.read(inputs[0]) if by_strategy else found[config.score]
+    chosen.write(out)
+    rule: Literal["strategy", "alphas"] = "strategy" if by_strategy else "alphas"
+    equal = is_same(found["alpha"], found["probability"])
+    DerivationFile(rule, config.score, config.skips, **found, equal=equal).write(out)
     return {}

@@ -7,20 +7,19 @@ group, O_p or O_np, and which operations are alone in a cluster.
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sklearn.metrics import silhouette_samples
 
 from dropnas.analysis.clusters import Gram, clusters, distinct_points, plane
 from dropnas.analysis.config import ClustersConfig
 from dropnas.analysis.naming import numbered
+from dropnas.artifacts.clusters_file import ClustersCell, ClustersCells, ClustersFile
 from dropnas.data import arrays
 from dropnas.errors import DropnasError
 from dropnas.search.features import TrainedSupernet, choose_images, grams, load_supernet
 from dropnas.search.supernet import REDUCE
 from dropnas.space.spaces import edges
 from dropnas.training import determinism, precision
-from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
 
 FEWEST = 3  # operations: fewer have no silhouette
@@ -47,13 +46,12 @@ def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     last = len(supernet.network.kinds) - 1
     chosen = choose_images(len(images), config.images, config.seed)
     found = grams(supernet, images, chosen, (0, last), _edge(config))
-    cells = {place: _cell(config, supernet, cell, found[cell]) for place, cell in (("first", 0), ("last", last))}
-    content = {"edge": [config.predecessor, config.node], "images": len(chosen), "cells": cells}
-    write_json(out / "clusters.json", content)
+    cells = ClustersCells(*(_cell(config, supernet, cell, found[cell]) for cell in (0, last)))
+    ClustersFile((config.predecessor, config.node), len(chosen), cells).write(out)
     return {}
 
 
-def _cell(config: ClustersConfig, supernet: TrainedSupernet, cell: int, gram: Gram) -> dict[str, Any]:
+def _cell(config: ClustersConfig, supernet: TrainedSupernet, cell: int, gram: Gram) -> ClustersCell:
     """What clusters.json holds of one cell."""
     kept = supernet.operations()
     every = numbered(supernet.space.operations)
@@ -63,17 +61,17 @@ def _cell(config: ClustersConfig, supernet: TrainedSupernet, cell: int, gram: Gr
     flat, explained = plane(points)
     labels = clusters(points, config.clusters, config.seed)
     sizes = Counter(labels)
-    return {
-        "cell": cell,
-        "kind": "reduction" if supernet.network.kinds[cell] == REDUCE else "normal",
-        "operations": names,
-        "parameterised": [name for name, inside in zip(names, parameterised, strict=True) if inside],
-        "points": flat.tolist(),
-        "labels": labels,
-        "explained": explained,
-        "silhouette": dict(zip(names, silhouette_samples(points, parameterised).tolist(), strict=True)),
-        "single_member": [name for name, label in zip(names, labels, strict=True) if sizes[label] == 1],
-    }
+    return ClustersCell(
+        cell=cell,
+        kind="reduction" if supernet.network.kinds[cell] == REDUCE else "normal",
+        operations=tuple(names),
+        parameterised=tuple(name for name, inside in zip(names, parameterised, strict=True) if inside),
+        points=tuple((x, y) for x, y in flat.tolist()),
+        labels=tuple(labels),
+        explained=explained,
+        silhouette=dict(zip(names, silhouette_samples(points, parameterised).tolist(), strict=True)),
+        single_member=tuple(name for name, label in zip(names, labels, strict=True) if sizes[label] == 1),
+    )
 
 
 def _edge(config: ClustersConfig) -> int:

@@ -6,7 +6,6 @@ inner products are summed in double precision over batches, and no more than one
 network is in evaluation mode, every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,12 +20,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dropnas.analysis.clusters import Gram
+from dropnas.artifacts.receipt_file import ReceiptFile
+from dropnas.artifacts.search_files import AlphasFile
 from dropnas.data import arrays, augment
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas, mixtures
 from dropnas.search.config import SearchConfig
 from dropnas.search.supernet import Supernet
-from dropnas.space.derivation import read_alphas
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import SearchSpace, find_space
 from dropnas.training.seeding import generator
@@ -59,15 +59,15 @@ def load_supernet(folder: Path, classes: int, device: str) -> TrainedSupernet:
     Raises:
         DropnasError: a part is missing or damaged, or the weights do not fit the supernet that the receipt tells of.
     """
-    config = _config(folder / "run.json")
+    config = _config(folder)
     space = find_space(config.space)
-    operations, *matrices = read_alphas(folder / "alphas.json")
-    if operations != space.operations:
-        raise DropnasError(f"the operations are not those of {config.space!r}", where=folder / "alphas.json")
+    found = AlphasFile.read(folder)
+    if found.operations != space.operations:
+        raise DropnasError(f"the operations are not those of {config.space!r}", where=AlphasFile.file(folder))
     with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and at once replaced
         network = Supernet(space, config.channels, config.cells, classes)
     _load_weights(network, folder / "supernet.safetensors")
-    alphas = Alphas(*(torch.tensor(matrix, device=device) for matrix in matrices))
+    alphas = Alphas(*(torch.tensor(matrix, device=device) for matrix in (found.normal, found.reduce)))
     return TrainedSupernet(space, network.eval().to(device), alphas)
 
 
@@ -123,13 +123,13 @@ def _keep(outputs: dict[int, Tensor], index: int) -> Any:
     return hook
 
 
-def _config(receipt: Path) -> SearchConfig:
+def _config(folder: Path) -> SearchConfig:
     """The configuration of a search, from its receipt."""
     try:
-        content = json.loads(receipt.read_text(encoding="utf-8"))
-        return SearchConfig(**content["config"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DropnasError(f"is no receipt of a search ({error})", where=receipt, remedy="run `verify`") from error
+        return SearchConfig(**ReceiptFile.read(folder).config)
+    except TypeError as error:
+        where = ReceiptFile.file(folder)
+        raise DropnasError(f"is no receipt of a search ({error})", where=where, remedy="run `verify`") from error
 
 
 def _load_weights(network: Supernet, file: Path) -> None:

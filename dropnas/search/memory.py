@@ -2,15 +2,18 @@
 
 Design choices: on a GPU the peak of one search and that of two say what a further one takes. Each peak covers both
 programs of an epoch, for whole batches and for a smaller last one, from their warm-up to their graphs and the
-allocator's reserve. On a CPU a whole step may take a minute, so two images pass through one search, and what autograd
-keeps of them is scaled to a batch; it is held against the memory that the job asked for, since what else the machine
-does with its own is not known.
+allocator's reserve. Each phase of a search is probed in its last epoch, in which all parameters move.
+On a CPU a whole step may take a minute, so two images pass through one search, and what autograd keeps of them is
+scaled to a batch; it is held against the memory that the job asked for, since what else the machine does with its own
+is not known.
 """
 
 import gc
 import resource
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -19,6 +22,7 @@ from dropnas.data.arrays import ImageArrays
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.seed_group import SeedGroup
+from dropnas.search.strategy import make_strategy
 from dropnas.space.spaces import find_space
 from dropnas.workspace import Workspace
 
@@ -63,12 +67,18 @@ def fitting_by_peaks(
 
 
 def _train_each_size(group: SeedGroup) -> None:
-    """A first step on a whole batch and one on the last batch, which may be smaller."""
-    group.start_epoch(0)
-    group.step(0, 0)
+    """In each phase a first step on a whole batch and one on the last batch, which may be smaller."""
     last = len(group.sizes) - 1
-    group.tables.counter.fill_(last)
-    group.step(0, last)
+    for epoch in _last_epochs(group):
+        group.start_epoch(epoch)
+        group.step(epoch, 0)
+        group.tables.counter.fill_(last)
+        group.step(epoch, last)
+
+
+def _last_epochs(group: SeedGroup) -> list[int]:
+    """Of each phase."""
+    return [end - 1 for end in accumulate(phase.epochs for phase in group.strategy.phases)]
 
 
 def _peak_on_gpu(work: Callable[[], None], device: str) -> int | None:
@@ -92,7 +102,9 @@ def _release_unused() -> None:
 
 def _needed(config: SearchConfig, images: ImageArrays) -> float:
     """Bytes that autograd keeps of a batch of one search, by a line through what it keeps of two small ones."""
-    few, more = (_kept(replace(config, batch_size=size), _first(images, size)) for size in FEW)
+    share = make_strategy(config, find_space(config.space)).weight_share
+    parts = 1 if share == 1 else ceil(1 / min(share, 1 - share))  # so many images that w and alphas have a batch each
+    few, more = (_kept(replace(config, batch_size=size), _first(images, parts * size)) for size in FEW)
     an_image = (more - few) / (FEW[1] - FEW[0])
     return few + (config.batch_size - FEW[0]) * an_image
 
@@ -102,7 +114,12 @@ def _first(images: ImageArrays, count: int) -> ImageArrays:
 
 
 def _kept(config: SearchConfig, images: ImageArrays) -> int:
-    """Bytes that autograd keeps of a step; what is kept twice counts once."""
+    """Bytes that autograd keeps of a step of the phase that needs most; what is kept twice counts once."""
+    group = SeedGroup([config], find_space(config.space), images, "cpu")
+    return max(_kept_in(group, epoch) for epoch in _last_epochs(group))
+
+
+def _kept_in(group: SeedGroup, epoch: int) -> int:
     kept: dict[int, int] = {}
 
     def note(saved: Tensor) -> Tensor:
@@ -110,8 +127,7 @@ def _kept(config: SearchConfig, images: ImageArrays) -> int:
         kept[storage.data_ptr()] = storage.nbytes()
         return saved
 
-    group = SeedGroup([config], find_space(config.space), images, "cpu")
-    group.start_epoch(0)
+    group.start_epoch(epoch)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
-        group.step(0, 0)
+        group.step(epoch, 0)
     return sum(kept.values())

@@ -9,11 +9,11 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from dropnas.artifacts.genotype_file import Edge
 from dropnas.search.config import SampleConfig
-from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS, ZERO
 from dropnas.space.spaces import NODES, SearchSpace, find_space
-from dropnas.training.metrics import write_json
 from dropnas.workspace import Workspace
 
 
@@ -24,7 +24,7 @@ def run(config: SampleConfig, inputs: Sequence[Path], out: Path, workspace: Work
         DropnasError: an unknown space.
     """
     drawn = draw(find_space(config.space), random.Random(config.seed))
-    write_json(out / "genotype.json", drawn.to_json())
+    drawn.write(out)
     return {}
 
 

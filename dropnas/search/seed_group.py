@@ -9,26 +9,30 @@ epoch entered again draws the same, and the count of steps says how far it has c
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.data import batches
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.held_out import apart
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.cell import Backend
+from dropnas.search.engine.engine import Engine
 from dropnas.search.epoch_draws import OWN, draw_epoch
-from dropnas.search.history import describe, matrices, not_finite
+from dropnas.search.history import describe, fault_of, matrices
+from dropnas.search.hooks import returned, returned_architecture, returned_optimisers, returned_tensors
 from dropnas.search.state import SearchState, SeedRun, Tensors, flat_weights
 from dropnas.search.step import EpochTables, Step
 from dropnas.search.strategy import make_strategy
+from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.graphs import GraphedPrograms, Prepare, Recorder
 from dropnas.training.initialisation import initialise
-from dropnas.training.metrics import Row
 from dropnas.training.seeding import generator
 
 
@@ -65,9 +69,10 @@ class SeedGroup:
         precompile: Prepare | None = None,
     ) -> None:
         _require_equal(configs)
-        self.config, self.space, self.images, self.device = configs[0], space, images, device
+        self.config, self.images, self.device = configs[0], images, device
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
+        self.space = self.strategy.space
         count = _held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
         parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
         self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
@@ -94,8 +99,10 @@ class SeedGroup:
         cells = self.strategy.phases[phase].cells
         drawn = [draw_epoch(run.config, self.strategy, run.trained, run.held_out, epoch, cells) for run in self.runs]
         self._take_draws({name: torch.stack([each[name] for each in drawn], dim=1) for name in drawn[0]})
-        self.state.weight_optimiser.learning_rate = self.strategy.learning_rate(phase, within)
-        self.variant = self.strategy.variant(epoch)
+        found, name = self.strategy.learning_rate(phase, within), self.config.strategy
+        rate = returned(found, Real, "learning_rate", name)  # type: ignore[type-abstract]
+        self.state.weight_optimiser.learning_rate = float(rate)
+        self.variant = returned(self.strategy.variant(epoch), str, "variant", name)
         self.closing = self.strategy.closing_steps(self.runs[0]) if epoch + 1 == self.epochs else 0
         for table in self.tables.tensors():
             table.zero_()
@@ -107,9 +114,10 @@ class SeedGroup:
         """
         if step >= len(self.sizes):
             return self._close(step - len(self.sizes))
-        if self.variant not in self.programs:
-            self.programs[self.variant] = self._graphed(self.variant)
-        self.programs[self.variant].run(self.sizes[step])
+        variant = self.strategy.step_variant(epoch, step, self.steps_per_epoch)
+        if variant not in self.programs:
+            self.programs[variant] = self._graphed(variant)
+        self.programs[variant].run(self.sizes[step])
         self.images_seen += self.sizes[step] * len(self.runs)
         return self.tables.losses[:, step]
 
@@ -149,6 +157,7 @@ class SeedGroup:
             run.history = list(state["history"])
             for name, tensor in self._tensors().items():
                 (tensor[index] if tensor.dim() else tensor).detach().copy_(state["tensors"][name])
+        self._choose_candidates()
         self.tables.counter.fill_(states[0]["counter"])
 
     def _begin(
@@ -178,6 +187,14 @@ class SeedGroup:
                 zip(configs, parts, self.state.engine.supernets, strict=True)
             )
         ]
+        self._choose_candidates()
+
+    def _choose_candidates(self) -> None:
+        """Let the engine compute what the phase can use; a step that was recorded for other operations is forgotten."""
+        found = self.strategy.candidates(self.state.memory)
+        candidates = None if found is None else self.state.of_cells(found).any(dim=0).tolist()
+        if candidates != self.state.engine.candidates:
+            self.state.engine.candidates, self.programs = candidates, {}
 
     def _enter(self, phase: int) -> None:
         """Go on to another phase with new weights, and with what the strategy carries over."""
@@ -194,21 +211,25 @@ class SeedGroup:
     ) -> SearchState:
         """The seeds' first weights and architecture parameters, drawn on the CPU and moved to the device."""
         strategy, later = self.strategy, [phase] if phase else []
-        supernets = [strategy.make_supernet(phase, self.images.classes) for _ in seeds]
+        name = self.config.strategy
+        made = [strategy.make_supernet(phase, self.images.classes) for _ in seeds]
+        supernets = [returned(each, Supernet, "make_supernet", name) for each in made]
         for supernet, seed in zip(supernets, seeds, strict=True):
             initialise(supernet, generator(seed, "weights", *later))
             supernet.to(self.device)
-        alphas = [strategy.architecture(phase, generator(seed, "alphas", *later)) for seed in seeds]
-        architecture = {name: values.requires_grad_() for name, values in self._stacked(alphas).items()}
+        drawn = [strategy.architecture(phase, generator(seed, "alphas", *later)) for seed in seeds]
+        alphas = self._stacked([returned_architecture(each, self.space, name) for each in drawn])
+        architecture = {each: values.requires_grad_() for each, values in alphas.items()}
+        memory = [returned_tensors(strategy.memory(phase, values), "memory", name) for values in before]
         weights = flat_weights(supernets)
         # only a seed that is never grouped may leave operations out: that changes rounding, and so would its group
         static = self.recorder is not None or self.device != "cpu" or self.config.group_seeds
         return SearchState(
-            strategy.make_engine(supernets, static, self.backend),
+            returned(strategy.make_engine(supernets, static, self.backend), Engine, "make_engine", name),
             weights,
             architecture,
-            self._stacked([strategy.memory(phase, values) for values in before]),
-            *strategy.optimisers(weights, architecture),
+            self._stacked(memory),
+            *returned_optimisers(strategy.optimisers(weights, architecture), name),
             self.config.precision,
         )
 
@@ -241,9 +262,10 @@ class SeedGroup:
     def _row(self, run: SeedRun, epoch: int, learned: Row) -> Row | DropnasError:
         run.history.append(matrices(run.architecture))
         index = self.runs.index(run)
-        fault = not_finite({**run.architecture, "weights": self.state.weights[index]}, epoch)
+        fault = fault_of({**run.architecture, "weights": self.state.weights[index]}, epoch)
         rate = self.state.weight_optimiser.learning_rate
-        return fault or {**learned, "learning_rate": rate, **describe(run.space, run.alphas)}
+        candidates = self.strategy.candidates(run.memory)
+        return fault or {**learned, "learning_rate": rate, **describe(run.space, run.alphas, candidates)}
 
     def _state_of(self, index: int) -> dict[str, Any]:
         run = self.runs[index]

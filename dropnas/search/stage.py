@@ -14,23 +14,26 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
+from dropnas.artifacts.metrics_file import MetricsFile, Row
+from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, Matrix, Numbers, SearchResultFile
 from dropnas.data import arrays
 from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.search.architecture import Alphas, alpha_std
 from dropnas.search.backend_agreement import require_agreement
 from dropnas.search.config import SearchConfig
+from dropnas.search.hooks import returned
 from dropnas.search.memory import fitting
 from dropnas.search.seed_group import SeedGroup
-from dropnas.search.state import SeedRun
+from dropnas.search.state import Matrices, SeedRun
 from dropnas.search.strategy import make_strategy
+from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import find_space
 from dropnas.training import determinism, precision
 from dropnas.training.checkpoint import Checkpoints
 from dropnas.training.common_checkpoint import common_checkpoint
 from dropnas.training.graphs import recorder_for
 from dropnas.training.loop import train
-from dropnas.training.metrics import Row, write_csv, write_json
 from dropnas.workspace import Workspace, silent
 
 Statistics = dict[str, float]
@@ -105,15 +108,17 @@ def new_group(
     """The searches as the stage trains them on a device: recorded as graphs and with the backend, on a GPU.
 
     Raises:
-        DropnasError: the backend is missing, or its numbers differ from torch's.
+        DropnasError: the backend cannot run here, or its numbers differ from torch's.
     """
     config, space = configs[0], find_space(configs[0].space)
     recorder = recorder_for(device)
     if recorder and not make_strategy(config, space).records:
         progress(f"strategy {config.strategy!r} cannot be recorded as a CUDA graph, so its steps run one by one")
         recorder = None
-    if config.kernels == "torch" or not device.startswith("cuda"):
+    if config.kernels == "torch":
         return SeedGroup(configs, space, images, device, recorder)
+    if not device.startswith("cuda"):
+        raise DropnasError(f"kernels {config.kernels!r} need a GPU", where=device, remedy="set search.kernels: torch")
     backend, precompile = load(config.code["kernels"])()
     group = SeedGroup(configs, space, images, device, recorder, backend, precompile)
     require_agreement(group.state.engine, images, config)
@@ -122,27 +127,32 @@ def new_group(
 
 def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None:
     """Write the files of a finished search."""
-    operations = list(search.space.operations)
-    epochs = [{"epoch": epoch, **of_epoch} for epoch, of_epoch in enumerate(search.history)]
-    write_json(out / "alphas.json", {"operations": operations, **search.history[-1]})
-    write_json(out / "history.json", {"operations": operations, "epochs": epochs})
-    write_csv(out / "metrics.csv", rows)
+    operations = search.space.operations
+    epochs = [Epoch(epoch, *_split(of_epoch)) for epoch, of_epoch in enumerate(search.history)]
+    AlphasFile(operations, *_split(search.history[-1])).write(out)
+    HistoryFile(operations, tuple(epochs)).write(out)
+    MetricsFile(rows).write(out)
     start = Alphas(*(torch.tensor(search.history[0][kind]) for kind in Alphas._fields))
-    result = {
-        "train_loss": rows[-1]["train_loss"],
-        "train_accuracy": rows[-1]["train_accuracy"],
-        "epochs": len(rows),
-        "alpha_spread_start": alpha_std(start),
-        "alpha_spread_end": alpha_std(search.alphas),
-        "parameters": sum(weight.numel() for weight in search.supernet.parameters()),
-        **group.strategy.results(search),
-    }
-    write_json(out / "result.json", result)
+    SearchResultFile(
+        train_loss=rows[-1]["train_loss"],
+        train_accuracy=rows[-1]["train_accuracy"],
+        epochs=len(rows),
+        alpha_spread_start=alpha_std(start),
+        alpha_spread_end=alpha_std(search.alphas),
+        parameters=sum(weight.numel() for weight in search.supernet.parameters()),
+        further=dict(group.strategy.results(search)),
+    ).write(out)
     weights = {name: value.cpu().contiguous() for name, value in search.supernet.state_dict().items()}
     (out / "supernet.safetensors").write_bytes(save(weights))
     genotype = group.strategy.derive(search)
     if genotype is not None:
-        write_json(out / "genotype.json", genotype.to_json())
+        returned(genotype, Genotype, "derive", search.config.strategy).write(out)
+
+
+def _split(matrices: Matrices) -> tuple[Matrix, Matrix, dict[str, Numbers]]:
+    """The alphas of both kinds of cells, and a strategy's further architecture parameters."""
+    further = {name: values for name, values in matrices.items() if name not in Alphas._fields}
+    return matrices["normal"], matrices["reduce"], further
 
 
 def _set_up(config: SearchConfig, workspace: Workspace) -> None:

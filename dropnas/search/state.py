@@ -41,7 +41,7 @@ class SearchState:
     architecture: dict[str, Tensor]
     memory: dict[str, Tensor]
     weight_optimiser: SGD
-    architecture_optimiser: Adam
+    architecture_optimiser: SGD | Adam
     precision: Precision
 
     @property
@@ -67,6 +67,7 @@ class SearchState:
         *,
         precision: Precision | None = None,
         update_statistics: bool = True,
+        paths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """A pass: the mean loss of each seed (K,) and the logits (K, B, classes).
 
@@ -76,9 +77,10 @@ class SearchState:
             kept: bool, of that shape: what is False takes no part and has no gradient. None keeps everything.
             precision: in place of the state's.
             update_statistics: whether the running statistics of batch norms move.
+            paths: factors of what each edge gives for each image, (K, cells, edges, B); None is 1.
         """
         with autocast(precision or self.precision, self.weights.device.type):
-            logits = self.engine.mix(images, mixing, kept, update_statistics)
+            logits = self.engine.mix(images, mixing, kept, update_statistics, paths)
             each = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         return each.view(labels.shape).mean(dim=1), logits
 

@@ -57,6 +57,7 @@ class Strategy:
     """A search method. It is made by `factory(config, space, **options)`; every method but `step` has a default.
 
     Attributes:
+        space: what is searched; a method may add operations to the space that it is given.
         weight_share: the share of the training images that trains w, above 0 and at most 1. An epoch passes over these,
             and each step also gets a random batch of the others.
         groups_seeds: whether several seeds may train as one group.
@@ -98,12 +99,25 @@ class Strategy:
         """
         return {}
 
-    def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, Adam]:
+    def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
         """Of w and of the architecture parameters, without weight decay, which is the strategy's business."""
         config = self.config
         betas = (config.alpha_beta1, config.alpha_beta2)
         sgd = SGD([weights], config.learning_rate, config.momentum)
         return sgd, Adam(architecture.values(), config.alpha_learning_rate, betas)
+
+    def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
+        """Which operations take part in a phase at all, where a method knows it as the phase begins; None means all.
+
+        What no seed can use is not computed, on a GPU either. A step must still give `losses` a mask.
+
+        Args:
+            memory: of any number of seeds, each (..., and its own shape).
+
+        Returns:
+            bool (..., 2, edges, operations).
+        """
+        return None
 
     # ---- an epoch, on the host
 
@@ -123,6 +137,10 @@ class Strategy:
     def variant(self, epoch: int) -> str:
         """The form of the step in this epoch, where a method has several; each is recorded by itself."""
         return ""
+
+    def step_variant(self, epoch: int, step: int, steps: int) -> str:
+        """The form of one of the steps of an epoch, where not all of them have the epoch's."""
+        return self.variant(epoch)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
         """Whatever is random in an epoch of one seed: tensors (steps, ...) on the CPU.

@@ -6,7 +6,7 @@ What is dropped is not computed. The alphas are no part of it: a forward pass is
 have no affine parameters, in the operations, after pooling and in the preprocessing; the stem's has them, as in DARTS.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -27,18 +27,38 @@ def cell_kinds(cells: int) -> tuple[int, ...]:
 
 
 class MixedOperation(nn.ModuleList):
-    """An edge: all candidate operations of the space, in its order."""
+    """An edge: all candidate operations of the space, in its order.
+
+    Attributes:
+        channels: that go through the operations.
+    """
+
+    def __init__(self, space: SearchSpace, channels: int, stride: int) -> None:
+        super().__init__(
+            make_operation(name, channels, stride, affine=False, pool_norm=True) for name in space.operations
+        )
+        self.channels = channels
 
     def forward(self, state: Tensor, kept: Sequence[tuple[int, Tensor]]) -> Tensor:
         """Eq. 1: the sum of p_o * o(x) over the kept operations, given as pairs (index, p_o)."""
         return sum_of([weight * self[index](state) for index, weight in kept])
 
 
+EdgeFactory = Callable[[SearchSpace, int, int], MixedOperation]  # of a space, the channels of a node, a stride
+
+
 class Cell(nn.Module):
     """A cell with all candidate operations on all of its edges."""
 
     def __init__(
-        self, space: SearchSpace, before: int, last: int, channels: int, kind: int, halved_before: bool
+        self,
+        space: SearchSpace,
+        before: int,
+        last: int,
+        channels: int,
+        kind: int,
+        halved_before: bool,
+        edge: EdgeFactory,
     ) -> None:
         """Build a cell.
 
@@ -47,6 +67,7 @@ class Cell(nn.Module):
             channels: of each node; the output has NODES times as many.
             kind: NORMAL, or REDUCE, whose edges from the inputs have stride 2.
             halved_before: whether the last cell was a reduction, so that the output before it is twice as large.
+            edge: makes each edge.
         """
         super().__init__()
         self.preprocess0: nn.Module = (
@@ -55,14 +76,9 @@ class Cell(nn.Module):
             else ReLUConvBN(before, channels, 1, 1, 0, affine=False)
         )
         self.preprocess1 = ReLUConvBN(last, channels, 1, 1, 0, affine=False)
-        self.channels, self.operations, self.input_stride = channels, space.operations, 2 if kind == REDUCE else 1
+        self.operations, self.input_stride = space.operations, 2 if kind == REDUCE else 1
         strides = [self.input_stride if predecessor < INPUTS else 1 for _, predecessor in edges()]
-        self.edges = nn.ModuleList(
-            MixedOperation(
-                make_operation(name, channels, stride, affine=False, pool_norm=True) for name in space.operations
-            )
-            for stride in strides
-        )
+        self.edges = nn.ModuleList(edge(space, channels, stride) for stride in strides)
 
     def forward(self, before: Tensor, last: Tensor, mixture: Mixture) -> Tensor:
         """The concatenated nodes: (B, NODES * channels, H, W), or half of H and W in a reduction."""
@@ -89,7 +105,9 @@ class Supernet(nn.Module):
         kinds: of each cell, NORMAL or REDUCE.
     """
 
-    def __init__(self, space: SearchSpace, channels: int, cells: int, classes: int) -> None:
+    def __init__(
+        self, space: SearchSpace, channels: int, cells: int, classes: int, edge: EdgeFactory = MixedOperation
+    ) -> None:
         """Build it; `channels` is C, the width of the first cell's nodes, which each reduction doubles."""
         super().__init__()
         self.kinds = cell_kinds(cells)
@@ -99,7 +117,7 @@ class Supernet(nn.Module):
         before, last, halved_before = width, width, False
         for kind in self.kinds:
             channels *= 2 if kind == REDUCE else 1
-            stack.append(Cell(space, before, last, channels, kind, halved_before))
+            stack.append(Cell(space, before, last, channels, kind, halved_before, edge))
             before, last, halved_before = last, NODES * channels, kind == REDUCE
         self.cells = nn.ModuleList(stack)
         self.classifier = nn.Linear(last, classes)

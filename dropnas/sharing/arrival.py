@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256, write_json, write_text
 from dropnas.runs.lease import lease, lease_if_free
 from dropnas.runs.parts import MARK, MARK_TEXT
-from dropnas.runs.store import RECEIPT, Store, receipt_of
+from dropnas.runs.store import Store, receipt_of
 from dropnas.sharing.shared_run import Problems, SharedRun
 
 DAMAGED = "remove it from the remote and push it again from a complete store"

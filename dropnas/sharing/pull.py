@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
-from dropnas.runs.store import MANIFEST, Store, read_manifest
+from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 from dropnas.sharing.arrival import admit, complete, staging
 from dropnas.sharing.remote import Remote, open_remote
@@ -141,5 +142,5 @@ def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
 
 def _inputs(folder: Path) -> dict[str, str]:
     """The version of each run that a run of the store read."""
-    read: dict[str, str] = read_manifest(folder)["run"].get("input_manifests", {})
+    read: dict[str, str] = ManifestFile.read(folder).run.get("input_manifests", {})
     return read

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
-from dropnas.runs.store import MANIFEST, Store
+from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 from dropnas.sharing.remote import open_remote
 from dropnas.sharing.shared_run import SharedRun, read_run

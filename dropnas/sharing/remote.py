@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.errors import DropnasError
-from dropnas.runs.store import MANIFEST
 from dropnas.sharing.shared_run import FOLDER, SharedRun
 
 INDEX, FILES = "runs/index", "runs/files"

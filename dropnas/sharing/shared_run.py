@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_heavy, stage_of
-from dropnas.runs.store import MANIFEST, read_manifest
 from dropnas.runs.verify import identity_faults
 
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
@@ -58,8 +58,11 @@ def read_run(root: Path, folder: str) -> SharedRun:
     Raises:
         DropnasError: the manifest is missing, is that of another run, or names a file outside of the run's folder.
     """
-    manifest = read_manifest(root / folder)
-    record, files = manifest["run"], manifest["files"]
+    try:
+        manifest = ManifestFile.read(root / folder)
+    except DropnasError as error:
+        raise DropnasError(f"its manifest cannot be read ({error.what})") from error
+    record, files = manifest.run, manifest.files
     if record.get("stage") != stage_of(folder) or identity_faults(Path(folder), record):
         raise DropnasError("its manifest is that of another run")
     for name in files:

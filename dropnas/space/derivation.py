@@ -1,4 +1,4 @@
-"""From alphas to a genotype (Section 2.1, the two steps at its end), and the reader of a search's alphas.
+"""From alphas to a genotype (Section 2.1, the two steps at its end).
 
 Design choices: plain Python, since nothing here needs torch and a workflow derives in a moment. The score of an
 operation is its raw alpha, as released, or its probability p over all operations of the edge, as in the text. Ties go
@@ -7,16 +7,13 @@ first, as the release lists them. It is no part of the search, since the diagnos
 derive genotypes too.
 """
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from dropnas.errors import DropnasError
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS, ZERO
-from dropnas.space.spaces import EDGES, NODES, edges
+from dropnas.space.spaces import NODES, edges
 
 Matrix = Sequence[Sequence[float]]
 
@@ -99,23 +96,3 @@ def _log_sum(alphas: Sequence[float]) -> float:
         return alphas[0]
     top = max(alphas)
     return top + math.log(math.fsum(math.exp(alpha - top) for alpha in alphas))
-
-
-def read_alphas(path: Path) -> tuple[tuple[str, ...], Matrix, Matrix]:
-    """Operations, normal and reduction alphas of a search's alphas.json.
-
-    Raises:
-        DropnasError: the file is missing, damaged, or holds something else.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        operations = tuple(str(name) for name in content["operations"])
-        normal, reduce = ([[float(a) for a in row] for row in content[kind]] for kind in ("normal", "reduce"))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DropnasError(f"holds no alphas ({error})", where=path, remedy="name the folder of a search") from error
-    for kind, matrix in (("normal", normal), ("reduce", reduce)):
-        if len(matrix) != EDGES or any(len(row) != len(operations) for row in matrix):
-            raise DropnasError(f"{kind!r} is not {EDGES} rows of {len(operations)} alphas", where=path)
-        if not all(math.isfinite(alpha) for row in matrix for alpha in row):
-            raise DropnasError(f"{kind!r} holds an alpha that is not finite", where=path)
-    return operations, normal, reduce

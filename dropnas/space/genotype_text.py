@@ -5,12 +5,15 @@ strings, whole numbers and `range` are understood.
 """
 
 import ast
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from dropnas.errors import DropnasError
-from dropnas.space.genotype import FIELDS, Genotype
+from dropnas.space.genotype import Genotype
 
 NAME = "Genotype"
+FIELDS = [field.name for field in fields(Genotype)]
 MOST_CHARACTERS = 100_000
 
 
@@ -28,17 +31,17 @@ def parse_genotype_text(text: str, where: object = "genotype") -> Genotype:
     if len(text) > MOST_CHARACTERS:
         raise DropnasError(f"{len(text)} characters are no genotype", where=where)
     call = _call(text, where)
+    given = dict(zip(FIELDS, call.args, strict=False)) | {str(each.arg): each.value for each in call.keywords}
     try:
-        given = dict(zip(FIELDS, call.args, strict=False)) | {str(each.arg): each.value for each in call.keywords}
-        return Genotype.from_json({name: _value(node) for name, node in given.items()})
+        values = {name: _value(node) for name, node in given.items()}
     except DropnasError as error:
-        place = where if error.where == "genotype" else f"{where}: {str(error.where).removeprefix('genotype, ')}"
-        raise DropnasError(error.what, where=place, remedy=error.remedy) from error
+        raise DropnasError(error.what, where=where) from error
+    return Genotype.of_values(values, where)
 
 
 def to_genotype_text(genotype: Genotype) -> str:
     """A genotype in this form; outputs that follow one another are a `range`, as repositories print them."""
-    cells = genotype.to_json()
+    cells = genotype.values()
     parts = [f"{name}={_text(cells[name], name)}" for name in FIELDS]
     return f"{NAME}({', '.join(parts)})"
 
@@ -67,12 +70,12 @@ def _value(node: ast.expr) -> Any:
             return _range([_value(bound) for bound in bounds])
         case ast.Call(func=ast.Name(id="list" | "tuple"), args=[inner], keywords=[]):
             return _value(inner)
-    raise DropnasError(f"{ast.unparse(node)[:60]!r} is no list, name or number", where="genotype")
+    raise DropnasError(f"{ast.unparse(node)[:60]!r} is no list, name or number")
 
 
 def _range(bounds: list[Any]) -> list[int]:
     if not all(isinstance(bound, int) and abs(bound) < 1000 for bound in bounds):
-        raise DropnasError(f"range{tuple(bounds)} is no range of nodes", where="genotype")
+        raise DropnasError(f"range{tuple(bounds)} is no range of nodes")
     return list(range(*bounds))
 
 
@@ -82,3 +85,12 @@ def _text(items: list[Any], field: str) -> str:
     if items == list(range(items[0], items[-1] + 1)):
         return f"range({items[0]}, {items[-1] + 1})"
     return repr(items)
+
+
+def cell_in_words(cell: Sequence[Sequence[Any]]) -> str:
+    """A cell's edges, as JSON has them, for a person: for each node what it is made of."""
+    nodes = [cell[index : index + 2] for index in range(0, len(cell), 2)]
+    return "; ".join(
+        f"node {number}: " + " + ".join(f"{operation} of {predecessor}" for operation, predecessor in node)
+        for number, node in enumerate(nodes, 2)
+    )

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from dropnas.errors import DropnasError
-from dropnas.space.genotype import Genotype, genotype_file_text, parse_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.genotype_text import is_genotype_text, parse_genotype_text
 
 
@@ -46,7 +46,10 @@ def published() -> dict[str, Published]:
     """All published architectures by id, in the order of the paper's tables."""
     text = Path(__file__).with_name("published.yaml").read_text(encoding="utf-8")
     entries = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["architectures"]
-    return {entry["id"]: Published(**{**entry, "genotype": Genotype.from_json(entry["genotype"])}) for entry in entries}
+    return {
+        entry["id"]: Published(**{**entry, "genotype": Genotype.of_values(entry["genotype"], entry["id"])})
+        for entry in entries
+    }
 
 
 def load_genotype(text: str) -> Genotype:
@@ -60,7 +63,7 @@ def load_genotype(text: str) -> Genotype:
     if is_genotype_text(text):
         return parse_genotype_text(text)
     if text.lstrip().startswith(("{", "[")):
-        return parse_genotype(text)
+        return Genotype.of_text(text, "genotype")
     if os.path.exists(text):  # unlike Path.exists, this accepts text that is not a valid path
         return _read_either(Path(text))
     known = ", ".join(published())
@@ -71,5 +74,5 @@ def load_genotype(text: str) -> Genotype:
 
 def _read_either(path: Path) -> Genotype:
     """The genotype of a file in either form, or of a run folder."""
-    text = genotype_file_text(path)
-    return parse_genotype_text(text, path) if is_genotype_text(text) else parse_genotype(text, path)
+    text, file = Genotype.text(path), Genotype.file(path)
+    return parse_genotype_text(text, file) if is_genotype_text(text) else Genotype.of_text(text, file)

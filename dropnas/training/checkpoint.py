@@ -38,7 +38,7 @@ class Checkpoints:
     Args:
         folder: the run's scratch folder; made where it is missing.
         identity: the run's identity, without blanks.
-        progress: told a line for each checkpoint that cannot be used.
+        progress: receives a line for each checkpoint that cannot be used.
     """
 
     def __init__(self, folder: Path, identity: str, progress: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
 """Which runs can continue as one group: those that have a checkpoint at the same step.
 
 Design choices: the start of a run counts as a checkpoint without a state. A kill while several runs save leaves some of
-them one checkpoint ahead; these go back by that one, so that all continue together with the numbers that they would
+them one checkpoint ahead; these go back by that one, so that all continue as one group with the numbers that they would
 have had. No run goes back further than that.
 """
 
@@ -14,7 +14,7 @@ Position = tuple[int, int, str]
 
 
 def position(state: State | None) -> Position:
-    """Epoch, finished steps of it, and the device it was made on; runs at equal positions can continue together."""
+    """Epoch, finished steps of it, and the device it was made on; runs at equal positions can continue as one group."""
     return (state["epoch"], state["step"], state["made_on"]) if state else (0, 0, "")
 
 

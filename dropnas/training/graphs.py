@@ -3,7 +3,7 @@
 Design choices: a program takes and returns nothing. It reads and writes tensors that stay at their addresses, so a
 checkpoint is copied into these tensors and never put in their place. All programs that an epoch needs (the smaller last
 batch has one of its own) are prepared before the first step: each is precompiled and warmed up, and whatever that
-changed is restored at once, since a step that runs too often would run past the data of its epoch. Only then are they
+changed is restored after each run, since a step that runs too often would run past the data of its epoch. Then they are
 recorded, in one memory pool: a warm-up takes memory of its own, which a finished recording would leave no room for.
 The order of these events is the same on every device. What differs is the recorder: `CudaRecorder` on a GPU,
 `dropnas.training.rehearsal` on a CPU, with which tests go
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
+from dropnas.extension import blamed
 
 WARM_UPS = 3  # runs in which libraries make what they make at first use; as torch advises
 Program = Callable[[], None]
@@ -114,13 +115,14 @@ class CudaRecorder:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise not_recordable(str(error).strip().splitlines()[0]) from error
+            raise not_recordable(str(error).strip().splitlines()[0], blamed(error)) from error
         return graph.replay
 
 
-def not_recordable(reason: str) -> DropnasError:
+def not_recordable(reason: str, where: str = "") -> DropnasError:
     """A step that cannot be replayed as a graph."""
     return DropnasError(
         f"the step cannot be recorded as a CUDA graph: {reason}",
+        where=where,
         remedy="keep values on the device and draw random numbers in `draw`; see docs/extending.md",
     )

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from dropnas.errors import DropnasError
+from dropnas.artifacts.metrics_file import Row
+from dropnas.errors import DropnasError, not_finite
 from dropnas.training import signals
 from dropnas.training.checkpoint import Checkpoints, State
 from dropnas.training.common_checkpoint import common_checkpoint
-from dropnas.training.metrics import Row
-from dropnas.training.ranks import SINGLE, Ranks
+from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace
 
@@ -223,12 +223,7 @@ class _Loop:
         self.unchecked.clear()
         for run, own in zip(self.runs, finite, strict=True):
             if not run.fault and not all(own):
-                fault = DropnasError(
-                    "the loss is not finite",
-                    where=f"epoch {epoch + 1}, step {first + own.index(False)}",
-                    remedy="a smaller learning_rate or precision fp32 may mend it",
-                )
-                self._fail(run, fault)
+                self._fail(run, not_finite("the loss", f"epoch {epoch + 1}, step {first + own.index(False)}"))
 
     def _fail(self, run: _Run, fault: DropnasError) -> None:
         run.fault = fault

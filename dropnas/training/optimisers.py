@@ -86,10 +86,15 @@ class SGD(Optimiser):
     """`torch.optim.SGD(fused=True)` with one group of parameters; momentum starts at zero."""
 
     def __init__(
-        self, parameters: Iterable[Tensor], learning_rate: float, momentum: float = 0.0, weight_decay: float = 0.0
+        self,
+        parameters: Iterable[Tensor],
+        learning_rate: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
     ) -> None:
         super().__init__(parameters, learning_rate)
-        self.momentum, self.weight_decay = momentum, weight_decay
+        self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
         self.slots = {"momentum": self._zeros()}
 
     @torch.no_grad()
@@ -107,7 +112,7 @@ class SGD(Optimiser):
             momentum=self.momentum,
             lr=self.rate,  # type: ignore[arg-type]  # torch takes a tensor here
             dampening=0.0,
-            nesterov=False,
+            nesterov=self.nesterov,
             maximize=False,
         )
 

@@ -15,7 +15,7 @@ def apply(precision: Precision) -> None:
     """Set how float32 matrix products and convolutions are computed on a GPU: exactly, or by TF32 (tf32 and bf16)."""
     torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
-    # Products of half precision are summed in float32 throughout, which torch leaves to cuBLAS unless told so.
+    # Products of half precision are summed in float32 throughout, which torch by default leaves to cuBLAS.
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 
@@ -23,7 +23,7 @@ def apply(precision: Precision) -> None:
 def autocast(precision: Precision, device: str) -> AbstractContextManager[object]:
     """The context of a forward pass: bfloat16 where torch thinks it safe for bf16, nothing otherwise.
 
-    Casts are not remembered: each weight is used once in a pass, and a captured graph must make its casts itself.
+    Casts are not remembered: each weight is used once in a pass, and a recorded graph must make its casts itself.
     """
     if precision != "bf16":
         return nullcontext()

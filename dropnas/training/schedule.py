@@ -7,7 +7,7 @@ Design: a schedule is a pure function, so a resumed run needs no schedule state.
 import math
 
 
-def cosine(start: float, end: float, step: int, total: int) -> float:
+def cosine(start: float, end: float, step: float, total: int) -> float:
     """Half a cosine from `start` at step 0 to `end` at step `total`."""
     return end + (start - end) * (1 + math.cos(math.pi * step / total)) / 2
 

@@ -1,8 +1,8 @@
 """Random generators, each derived from a seed and what it is for.
 
 Design: no code of this package draws from a global generator. A generator is named by (seed, purpose, indices), so that
-no two uses share a stream, an epoch can be entered without replaying those before it, and the company in which a run
-is made changes nothing. A user's own operation may draw from the global ones, so they are seeded and saved too.
+no two uses share a stream, an epoch can be entered without replaying those before it, and the group in which a run
+is trained changes nothing. A user's own operation may draw from the global ones, so they are seeded and saved too.
 """
 
 import hashlib

@@ -12,10 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary
 from dropnas.evaluate.imagenet_network import ImageNetStem
 from dropnas.evaluate.inspect import describe
-from dropnas.evaluate.networks import NetworkShape
+from dropnas.evaluate.networks import build
 from dropnas.evaluate.stack import CellStack, EvaluationNetwork
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import OPERATION_NAMES
@@ -118,18 +119,18 @@ def closed_form(genotype, network, channels, cells, classes, side, pool_norm, ex
 
 def counted(genotype, shape):
     with torch.device("meta"):
-        network = shape.build(genotype)
+        network = build(shape, genotype)
     return parameters(network), parameters_with_auxiliary(network), multiply_adds(network, shape.image_size)
 
 
 def small(network, pool_norm, excite=False, channels=6, cells=4, side=40):
-    return NetworkShape(network, cells, channels, 7, True, pool_norm, excite, (side, side))
+    return NetworkFile(network, cells, channels, 7, True, pool_norm, excite, (side, side))
 
 
 def expected(genotype, shape):
     side = shape.image_size[0]
     return closed_form(
-        genotype.to_json(),
+        genotype.values(),
         shape.network,
         shape.channels,
         shape.cells,
@@ -173,7 +174,7 @@ def test_random_genotypes_have_the_counts_of_the_arithmetic(genotype, network, p
 
 
 def full_size(name, network, pool_norm):
-    genotype = load_genotype(name).to_json()
+    genotype = load_genotype(name).values()
     if network == "imagenet":
         return closed_form(genotype, "imagenet", 48, 14, 1000, 224, pool_norm)
     return closed_form(genotype, "cifar", 36, 20, CLASSES[network], 32, pool_norm)
@@ -227,7 +228,7 @@ def test_counts_that_the_field_knows(name, network, printed):
 
 @pytest.mark.parametrize(("channels", "millions"), [(36, 3.793), (44, 5.595), (50, 7.175)])
 def test_the_three_sizes_that_xnas_published(channels, millions):
-    weights, _, _ = closed_form(load_genotype("xnas").to_json(), "cifar", channels, 20, 10, 32, pool_norm=False)
+    weights, _, _ = closed_form(load_genotype("xnas").values(), "cifar", channels, 20, 10, 32, pool_norm=False)
     assert round(weights / 1e6, 3) == millions
     assert (
         describe(load_genotype("xnas"), "cifar10", pool_norm=False, channels=channels, cells=20)["parameters"]

@@ -36,8 +36,8 @@ def passed(dtype: torch.dtype, fused: bool) -> Callable[[], list[Tensor]]:
             logits = engine.mix(images, rows, kept.to(DEVICE))
             loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
         of_rows, *of_weights = torch.autograd.grad(loss, [rows, *weights], allow_unused=True)
-        together = torch.cat([each.flatten() for each in of_weights if each is not None])
-        return [value.detach().double() for value in (logits, of_rows, together)]
+        joined = torch.cat([each.flatten() for each in of_weights if each is not None])
+        return [value.detach().double() for value in (logits, of_rows, joined)]
 
     return run
 

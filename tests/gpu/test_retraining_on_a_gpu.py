@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks._workloads import dropnas_c10
 from dropnas.data import augment
 from dropnas.data.arrays import ImageArrays
-from dropnas.evaluate.config import RetrainConfig
+from dropnas.evaluate.config import MemoryFormat, RetrainConfig
 from dropnas.evaluate.retrain import Retraining
 from dropnas.training import determinism, precision
 from dropnas.training.config import Precision
@@ -58,11 +58,21 @@ def trained(made: Retraining, recorded: bool, epochs: range = range(1, 3)) -> li
     return [torch.cat(losses), *(tensor.detach().clone() for tensor in made.learner.changed())]
 
 
-@pytest.mark.parametrize(("kind", "autoaugment"), [("fp32", False), ("tf32", False), ("bf16", False), ("bf16", True)])
-def test_it_gives_what_the_eager_step_gives(kind: Precision, autoaugment: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "autoaugment", "memory_format"),
+    [
+        ("fp32", False, "contiguous"),
+        ("tf32", False, "contiguous"),
+        ("bf16", False, "contiguous"),
+        ("bf16", True, "contiguous"),
+        ("fp32", False, "channels_last"),
+        ("bf16", False, "channels_last"),
+    ],
+)
+def test_it_gives_what_the_eager_step_gives(kind: Precision, autoaugment: bool, memory_format: MemoryFormat) -> None:
     if autoaugment:
         pytest.importorskip("torchvision", reason="some operations are torchvision's")
-    config = replace(SMALL, precision=kind, autoaugment=autoaugment)
+    config = replace(SMALL, precision=kind, autoaugment=autoaugment, memory_format=memory_format)
     ours, theirs = trained(trainee(config), True), trained(trainee(config), False)
     assert torch.isfinite(ours[0]).all() and ours[0][-1] < ours[0][0]
     for one, other in zip(ours, theirs, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.monitor.page_cost import page_cost
+from dropnas.monitor.costs import page_cost
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
 from dropnas.report.page.write import write_page

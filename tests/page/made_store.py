@@ -5,7 +5,6 @@ Design choices: what trains is made up from the run's own id, so that equal plan
 the store itself with the record that a job writes.
 """
 
-import dataclasses
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -14,18 +13,22 @@ from typing import Any
 import numpy
 from safetensors.numpy import save_file
 
-from dropnas.data.dataset import Dataset
+from dropnas.artifacts.clusters_file import ClustersCell, ClustersCells, ClustersFile
+from dropnas.artifacts.counts_file import Counted, CountsFile
+from dropnas.artifacts.dataset_file import Dataset
+from dropnas.artifacts.manifest_file import MANIFEST
+from dropnas.artifacts.metrics_file import MetricsFile
+from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, SearchResultFile
+from dropnas.artifacts.training_files import Errors, NetworkFile, TrainingResultFile
 from dropnas.pipeline.plan import Plan
 from dropnas.pipeline.stages import entry
 from dropnas.report.count_texts import count_texts
-from dropnas.report.counts import COUNTS, Counted
 from dropnas.runs.files import sha256
 from dropnas.runs.identity import Run, resolved
-from dropnas.runs.store import MANIFEST, Store
-from dropnas.space.genotype import read_genotype
+from dropnas.runs.store import Store
+from dropnas.space.genotype import Genotype
 from dropnas.space.published import published
 from dropnas.space.spaces import EDGES, ORIGINAL, find_space
-from dropnas.training.metrics import write_csv, write_json
 from dropnas.workspace import Workspace
 
 SECONDS = {"search": 52_000.0, "retrain": 86_000.0, "transfer": 600_000.0}
@@ -86,43 +89,40 @@ def _data(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]
 def _search(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
     operations = find_space(run.config.space).operations
     drift = draws.normal(size=(2, EDGES, len(operations))) / 10
-    history = [dict(zip(("normal", "reduce"), (drift * epoch).tolist(), strict=True)) for epoch in range(6)]
-    write_json(out / "alphas.json", {"operations": list(operations), **history[-1]})
-    epochs = [{"epoch": epoch, **alphas} for epoch, alphas in enumerate(history)]
-    write_json(out / "history.json", {"operations": list(operations), "epochs": epochs})
-    write_csv(out / "metrics.csv", [{"epoch": epoch, "train_loss": 2.0 / epoch} for epoch in range(1, 6)])
-    write_json(out / "result.json", {"epochs": 5, "parameters": 1_930_000, "train_loss": 0.4})
+    epochs = [Epoch(epoch, *(drift * epoch).tolist()) for epoch in range(6)]
+    AlphasFile(operations, epochs[-1].normal, epochs[-1].reduce).write(out)
+    HistoryFile(operations, tuple(epochs)).write(out)
+    MetricsFile([{"epoch": epoch, "train_loss": 2.0 / epoch} for epoch in range(1, 6)]).write(out)
+    SearchResultFile(0.4, 0.9, 5, 0.0, 0.5, 1_930_000).write(out)
     save_file({"stem.weight": draws.normal(size=(4, 4))}, out / "supernet.safetensors")
 
 
 def _training(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
     data = run.inputs[0].config.name
     best = ERRORS.get(data, 5.0) * (1 + 0.05 * float(draws.normal()))
-    write_json(out / "genotype.json", read_genotype(inputs[1]).to_json())
-    shape = {"network": "cifar", "cells": 20, "channels": 36, "classes": CLASSES.get(data, 10), "auxiliary": False}
-    write_json(out / "network.json", shape)
-    errors = {"final": best + 0.08, "best": best, "best_epoch": 590}
-    top5 = {name: value / 3 if name != "best_epoch" else value for name, value in errors.items()}
-    counts = {"parameters": 3_800_000, "parameters_with_auxiliary": 4_300_000, "multiply_adds": 600_000_000}
-    content = {"top1_error": errors, "top5_error": top5 if data != "cifar10" else None, "epochs": 600, **counts}
-    write_json(out / "result.json", {**content, "classes": shape["classes"], "test_images": 10_000})
-    write_csv(out / "metrics.csv", [{"epoch": epoch, "top1_error": best + 9.0 / epoch} for epoch in range(1, 31)])
+    Genotype.read(inputs[1]).write(out)
+    classes = CLASSES.get(data, 10)
+    NetworkFile("cifar", 20, 36, classes, False, True, False, (32, 32)).write(out)
+    errors, top5 = Errors(best + 0.08, best, 590), Errors((best + 0.08) / 3, best / 3, 590)
+    counts = 3_800_000, 4_300_000, 600_000_000
+    TrainingResultFile(errors, top5 if data != "cifar10" else None, 600, classes, *counts, 10_000).write(out)
+    MetricsFile([{"epoch": epoch, "top1_error": best + 9.0 / epoch} for epoch in range(1, 31)]).write(out)
     save_file({"classifier.weight": draws.normal(size=(4, 4))}, out / "network.safetensors")
 
 
 def _clusters(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
-    cells = {place: _cluster_cell(place, draws) for place in ("first", "last")}
-    write_json(out / "clusters.json", {"edge": [0, 2], "images": 1000, "cells": cells})
+    cells = ClustersCells(_cluster_cell(0, draws), _cluster_cell(13, draws))
+    ClustersFile((0, 2), 1000, cells).write(out)
 
 
-def _cluster_cell(place: str, draws: numpy.random.Generator) -> dict[str, Any]:
-    names = list(ORIGINAL.operations[:-1])
-    return {
-        **{"cell": 0 if place == "first" else 13, "kind": "normal", "operations": names, "parameterised": names[:4]},
-        "points": draws.normal(size=(7, 2)).tolist(),
-        **{"labels": [0, 0, 0, 0, 1, 1, 2], "explained": [0.5, 0.25], "single_member": [names[-1]]},
-        "silhouette": dict(zip(names, draws.uniform(size=7).tolist(), strict=True)),
-    }
+def _cluster_cell(cell: int, draws: numpy.random.Generator) -> ClustersCell:
+    names = ORIGINAL.operations[:-1]
+    return ClustersCell(
+        **{"cell": cell, "kind": "normal", "operations": names, "parameterised": names[:4]},
+        points=draws.normal(size=(7, 2)).tolist(),
+        **{"labels": (0, 0, 0, 0, 1, 1, 2), "explained": (0.5, 0.25), "single_member": (names[-1],)},
+        silhouette=dict(zip(names, draws.uniform(size=7).tolist(), strict=True)),
+    )
 
 
 def _architectures(run: Run, out: Path, draws: numpy.random.Generator, inputs: list[Path]) -> None:
@@ -133,7 +133,7 @@ def _architectures(run: Run, out: Path, draws: numpy.random.Generator, inputs: l
         for table, row in one.paper_rows.items()
         if table in networks
     ]
-    write_json(out / COUNTS, [dataclasses.asdict(one) for one in counts])
+    CountsFile(tuple(counts)).write(out)
     for suffix, text in count_texts(counts, pool_norm=True).items():
         (out / f"architectures.{suffix}").write_text(text, encoding="utf-8")
 

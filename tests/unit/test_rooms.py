@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "dropnas"
 # From the ground up. A room may import rooms of the lines above its own; rooms of one line do not import each other.
 ORDER = (
-    {"errors"},
-    {"extension", "parsing", "workspace"},
+    {"choice", "errors"},
+    {"artifacts", "extension", "parsing", "workspace"},
     {"machine", "runs", "space", "training"},
     {"analysis", "data"},
     {"report"},

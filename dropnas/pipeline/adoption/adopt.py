@@ -22,6 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.genotype_file import GenotypeFile
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.small_cases import Case, cases
@@ -30,11 +33,11 @@ from dropnas.pipeline.execute import execute, read_spec
 from dropnas.pipeline.freeze import check, freeze
 from dropnas.pipeline.plan import depths, make_plan
 from dropnas.pipeline.stages import STAGES
-from dropnas.runs.files import read_json, sha256, write_json
+from dropnas.runs.files import sha256
 from dropnas.runs.fingerprint import PACKAGE
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease_if_free
-from dropnas.runs.store import MANIFEST, RECEIPT, Store, read_manifest
+from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 
 Tell = Callable[[str], None]
@@ -85,8 +88,8 @@ def adopt(parameters: Path, root: Path, tell: Tell) -> Adoption:
 
 
 def _finished(folder: Path) -> Finished:
-    manifest = read_manifest(folder)
-    return Finished(folder, manifest["run"], manifest["files"])
+    manifest = ManifestFile.read(folder)
+    return Finished(folder, manifest.run, manifest.files)
 
 
 def _inputs_are_there(run: Run, store: Store) -> bool:
@@ -143,9 +146,9 @@ def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
 
 def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
     """The checksums of what a run reads of an input: of a choice or derivation the genotype, else all."""
-    files: dict[str, str] = read_json(manifest)["files"]
+    files = ManifestFile.read(manifest).files
     genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
-    return {"genotype.json": files.get("genotype.json", "")} if genotype else files
+    return {GenotypeFile.FILE: files.get(GenotypeFile.FILE, "")} if genotype else files
 
 
 def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root: Path) -> dict[str, Any]:
@@ -158,7 +161,7 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
     if not found:
         return {"trial": "none: only the names of its inputs changed"}
     before = old.record["identity"]["code"]
-    with _old_source(old, root) as source:
+    with old_source(old.record, root) as source:
         told = difference(run.stage, found, Code(source, before), new)
     if told:
         raise DropnasError(f"the new code gives other results: {told}")
@@ -166,16 +169,20 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
 
 
 @contextmanager
-def _old_source(old: Finished, root: Path) -> Iterator[Path]:
-    """The code that made a run: that of a frozen start, or else of the commit in its manifest."""
-    id_ = old.record["id"]
-    for spec in sorted(root.absolute().glob(f"plans/*/specs/{id_}.json")):
+def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
+    """The code that made a run: that of a frozen start, or else of the commit in its manifest.
+
+    Raises:
+        DropnasError: neither is here.
+    """
+    for spec in sorted(root.absolute().glob(f"plans/*/specs/{record['id']}.json")):
         check(spec.parents[1])
         yield spec.parents[1] / "source"
         return
-    commit = old.record.get("git", {})
+    commit = record.get("git", {})
     if not commit.get("commit") or commit.get("dirty"):
-        raise DropnasError("its old code is neither in a frozen start nor in a commit", where=old.folder.name)
+        where = f"{record['name']}-{record['id']}"
+        raise DropnasError("its old code is neither in a frozen start nor in a commit", where=where)
     with tempfile.TemporaryDirectory(prefix="dropnas-code-") as temporary:
         _check_out(commit["commit"], Path(temporary))
         yield Path(temporary)
@@ -202,7 +209,7 @@ def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool
         staged = scratch / "staged"
         shutil.rmtree(staged, ignore_errors=True)
         shutil.copytree(old.folder, staged, copy_function=_link, ignore=lambda _, names: {MANIFEST, RECEIPT} & {*names})
-        write_json(staged / MANIFEST, {"run": _record(run, old, proof, store.root), "files": old.files})
+        ManifestFile(_record(run, old, proof, store.root), old.files).write(staged)
         store.settle(staged, folder)
     store.discard_scratch(run.id)
     return True

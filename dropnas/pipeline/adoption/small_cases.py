@@ -1,9 +1,9 @@
 """Small cases that stand for runs: the same method and options, on few small images, with a small network.
 
 Design choices: whatever chooses between branches of the code (strategy, space, options, augmentation, schedule,
-precision) stays as it is; only what says how much is computed is made small. So two runs that differ in seed or length
-share a case, and two that differ in an option do not. A case of a retraining takes a real genotype; others of the same
-settings are added only while they bring an operation that none before had.
+precision) stays as it is; only what says how much is computed is made small, and what only a GPU does is left out. So
+two runs that differ in seed or length share a case, and two that differ in an option do not. A case of a retraining
+takes a real genotype; others of the same settings are added only while they bring an operation that none before had.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.runs.identity import Run, canonical_json, resolved
-from dropnas.space.genotype import read_genotype
+from dropnas.runs.identity import Run, canonical_json, changed_defaults, left_out, resolved
+from dropnas.space.genotype import Genotype
 
 SMALL: dict[str, dict[str, Any]] = {
     "search": {"cells": 3, "channels": 2, "epochs": 2, "batch_size": 16, "seed": 0},
@@ -29,6 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "clusters": {"images": 32, "seed": 0},
 }
 AT_MOST = {"crop_padding": 1, "cutout": 2, "held_out": 8, "warmup_epochs": 1}  # larger ones would blank small images
+GPU_ONLY = {"memory_format"}  # a trial runs on a CPU
 DATA: dict[str, dict[str, Any]] = {
     "digits": {"name": "digits", "source": "bundled", "train_images": 48, "test_images": 24},
     "digits-224": {"name": "digits-224", "source": "bundled", "train_images": 16, "test_images": 16},
@@ -60,9 +61,9 @@ def cases(runs: Iterable[Run], root: Path) -> list[Case]:
     found: dict[str, Case] = {}
     operations: dict[str, set[str]] = {}
     for run in runs:
-        config = small(run.stage, resolved(run.config))
+        config = small(run.stage, run.config)
         if run.stage not in ("retrain", "transfer"):
-            beside = small("search", resolved(run.inputs[1].config)) if run.stage == "clusters" else None
+            beside = small("search", run.inputs[1].config) if run.stage == "clusters" else None
             one = Case(config, "digits", beside)
             found.setdefault(one.key, one)
             continue
@@ -75,15 +76,22 @@ def cases(runs: Iterable[Run], root: Path) -> list[Case]:
     return list(found.values())
 
 
-def small(stage: str, config: dict[str, Any]) -> dict[str, Any]:
-    """A stage's configuration with everything that says how much is computed made small."""
-    limited = {name: min(config[name], most) for name, most in AT_MOST.items() if name in config}
-    return {**config, **limited, **SMALL[stage]}
+def small(stage: str, config: Any) -> dict[str, Any]:
+    """A stage's configuration with everything that says how much is computed made small.
+
+    Options at their default are left out, since the old code may not know them.
+    """
+    kind: type = type(config)
+    whole = resolved(config)
+    unsaid = {name: value for name, value in left_out(kind).items() if name not in changed_defaults(kind)}
+    chosen = {name: value for name, value in whole.items() if name not in unsaid or value != unsaid[name]}
+    limited = {name: min(whole[name], most) for name, most in AT_MOST.items() if name in whole}
+    return {**{name: value for name, value in chosen.items() if name not in GPU_ONLY}, **limited, **SMALL[stage]}
 
 
 def _operations(folder: Path) -> Iterator[str]:
-    content = read_genotype(folder).to_json()
-    yield from (operation for cell in ("normal", "reduce") for operation, _ in content[cell])
+    genotype = Genotype.read(folder)
+    yield from (operation for operation, _ in (*genotype.normal, *genotype.reduce))
 
 
 def describe(case: Case) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.small_cases import DATA, Case, describe
 from dropnas.runs.files import checksums, write_json
@@ -78,7 +79,7 @@ def _search(config: Mapping[str, Any], data: str, code: Code, place: Path) -> st
     """A small search with the receipt that readers of its supernet look into."""
     out = place / "out"
     _compute("search", [{"config": config, "inputs": [data], "out": str(out)}], code, place.with_suffix(".json"))
-    write_json(out / "run.json", {"config": config})
+    ReceiptFile("search", "cpu", 0.0, (), dict(config)).write(out)
     return str(out)
 
 

@@ -13,9 +13,11 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
 from dropnas.report.figures.cell_layout import FONT_SIZE, Arrow, Layout, Node, lay_out
+from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn
 from dropnas.report.figures.sheet import FOOT, INK, LETTERS, sheet
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.genotype import Genotype
+from dropnas.space.genotype_text import cell_in_words
 from dropnas.space.names import INPUTS
 
 KINDS = ("normal", "reduce")
@@ -28,13 +30,13 @@ GREEN, BLUE = "#d5ecc2", "#cfe2f3"
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
     """What is drawn, by data set: the genotype and the run that chose it; see `figure.json`."""
     return {
-        one.panel: {"genotype": read_genotype(one.runs[0].folder).to_json(), "run": one.runs[0].name} for one in series
+        one.panel: {"genotype": Genotype.read(one.runs[0].folder).values(), "run": one.runs[0].name} for one in series
     }
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """A column for each data set."""
-    genotypes = [(titles[role], Genotype.from_json(panel["genotype"])) for role, panel in content.items()]
+    genotypes = [(titles[role], Genotype.of_values(panel["genotype"], role)) for role, panel in content.items()]
     letters = iter(LETTERS)
     named = [
         [(f"({next(letters)}) {title} {KIND_NAMES[kind]}", _layout(genotype, kind)) for title, genotype in genotypes]
@@ -104,3 +106,12 @@ def _arrow(axes: Axes, arrow: Arrow, on_line: bool) -> None:
     )
     ground = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"} if on_line else None
     axes.text(*arrow.at, arrow.text, ha="center", va="center", fontsize=FONT_SIZE - 1, bbox=ground, zorder=3)
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, shown in content.items():
+        for kind in KINDS:
+            yield panel, KIND_NAMES[kind], cell_in_words(shown["genotype"][kind])
+
+
+CELLS = Drawing(panels, draw, ("Data", "Cell", "Edges"), _facts)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import graphviz
 
+from dropnas.artifacts.genotype_file import Edge
 from dropnas.report.figures.labels import short
-from dropnas.space.genotype import EDGES_PER_NODE, Edge
+from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.names import INPUTS
 
 Point = tuple[float, float]

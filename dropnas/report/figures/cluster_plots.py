@@ -15,8 +15,9 @@ from matplotlib.lines import Line2D
 
 from dropnas.analysis.finished_runs import require_stage
 from dropnas.analysis.summary import mean, sample_deviation
+from dropnas.artifacts.clusters_file import ClustersCell, ClustersFile
+from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
-from dropnas.report.figures.reading import ClustersCell, read_clusters
 from dropnas.report.figures.series import Drawn
 from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
 
@@ -47,7 +48,7 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
 
 
 def _panel(series: Drawn) -> dict[str, Any]:
-    read = [read_clusters(require_stage(run, "clusters").folder).cells for run in series.runs]
+    read = [ClustersFile.read(require_stage(run, "clusters").folder).cells for run in series.runs]
     return {
         "shown": series.runs[0].name,
         "cells": asdict(read[0]),
@@ -109,3 +110,18 @@ def _legend(figure: Figure, last: int) -> None:
         for face, label in ((INK, "parameterised (O$_p$)"), ("white", "not (O$_{np}$)"))
     ]
     figure.legend(handles=[*clusters, *groups], loc="upper center", ncols=last + 3, fontsize=7, handletextpad=0.2)
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, shown in content.items():
+        for place, one in shown["statistics"].items():
+            values = ("silhouette_parameterised_mean", "silhouette_parameterised_std", "single_member_share")
+            yield panel, f"{place} cell", *(number(one[name]) for name in values), f"{one['n']}"
+
+
+CLUSTERS = Drawing(
+    panels,
+    draw,
+    ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Single-member share", "n"),
+    _facts,
+)

@@ -5,15 +5,15 @@ coefficients stand in the picture with their 95 % intervals, since seven points 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropnas.analysis.finished_runs import require_stage
+from dropnas.artifacts.correlation_file import CorrelationFile
+from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
-from dropnas.report.figures.reading import read_correlation
 from dropnas.report.figures.series import Drawn
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
 from dropnas.space.names import PARAMETERISED
@@ -44,7 +44,7 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
 
 def _panel(series: Drawn) -> dict[str, Any]:
     run = require_stage(series.runs[0], "correlation")
-    return {**asdict(read_correlation(run.folder)), "run": run.name}
+    return {**CorrelationFile.read(run.folder).values(), "run": run.name}
 
 
 def _scatter(axes: Axes, operations: Sequence[Mapping[str, Any]], sloped: bool) -> None:
@@ -75,3 +75,17 @@ def _coefficient(name: str, found: Mapping[str, float | None]) -> str:
     if found["value"] is None:
         return f"{name}: undefined, since one of the two does not vary"
     return f"{name} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, shown in content.items():
+        edge = f"({panel.replace(',', ', ')})"
+        for one in shown["operations"]:
+            yield edge, one["operation"], number(one["p"]), number(one["accuracy_best"])
+        for kind in ("pearson", "spearman"):
+            one = shown[kind]
+            between = f"95 % interval {number(one['low'])} to {number(one['high'])}"
+            yield edge, kind.capitalize(), number(one["value"]), between
+
+
+CORRELATIONS = Drawing(panels, draw, ("Edge", "Operation", "p", "Stand-alone accuracy (%)"), _facts)

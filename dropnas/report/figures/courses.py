@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from dropnas.analysis.course import Course, course
 from dropnas.analysis.finished_runs import Run, require_stage
+from dropnas.artifacts.search_files import HistoryFile
 from dropnas.errors import DropnasError
+from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import short
-from dropnas.report.figures.reading import read_history
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
 
@@ -105,7 +106,7 @@ def draw_search(folder_name: str, found: Course) -> Figure:
 
 def read_course(run: Run) -> Course:
     """The course of a finished search. Raises a DropnasError if it is none, or is damaged."""
-    history = read_history(require_stage(run, "search").folder)
+    history = HistoryFile.read(require_stage(run, "search").folder)
     return course(history.operations, [(epoch.normal, epoch.reduce) for epoch in history.epochs])
 
 
@@ -201,3 +202,15 @@ def _whole(axes: Axes) -> None:
     """Ticks at whole numbers only: what is counted has no others."""
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
     axes.set_ylim(bottom=0)
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, methods in content.items():
+        for one in methods:
+            first, last = one["entropy_normal"]["mean"][0], one["entropy_normal"]["mean"][-1]
+            skips, changes = one["skips_normal"]["mean"][-1], sum(filter(None, one["changes"]["mean"]))
+            yield panel, one["label"], *map(number, (first, last, skips, changes))
+
+
+HEAD = ("Data", "Method", "Entropy at start", "Entropy at end", "Skip-connects at end", "Changes")
+COURSES = Drawing(panels, draw, HEAD, _facts)

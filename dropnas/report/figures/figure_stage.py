@@ -1,52 +1,24 @@
-"""The figure stage: one of the paper's figures, or the courses of the searches, from finished runs.
+"""The figure stage: one of the paper's figures, or one of ours, from finished runs.
 
 Design choices: what a figure shows is gathered first, as plain numbers with the runs that they come from (figure.json),
 and the picture is drawn from that alone; no torch; equal runs give equal bytes. Everything that a reader could mistake
 stands at the foot of the picture, which is copied without its surroundings.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from dropnas.analysis.finished_runs import distinct, read_run
-from dropnas.report.config import FigureConfig, FigureName
-from dropnas.report.figures import cell_drawings, cluster_plots, correlation_plots, courses, rates
-from dropnas.report.figures.reading import trainings_behind
+from dropnas.artifacts.figure_file import FigureFacts, FigureFile
+from dropnas.extension import load
+from dropnas.report.config import FigureConfig
+from dropnas.report.figures.drawing import Drawing
 from dropnas.report.figures.series import Drawn, drawn, titles
 from dropnas.report.figures.sheet import SUFFIXES, footer, save, style
-from dropnas.training.metrics import write_json
+from dropnas.report.figures.trainings_behind import trainings_behind
 from dropnas.workspace import Workspace
 
-Gather = Callable[[Sequence[Drawn]], dict[str, Any]]
-Draw = Callable[[Mapping[str, Any], Mapping[str, str]], Figure]
-CLUSTERS = "Feature clusters of the operations on edge E(0,2), "
-MAKERS: dict[FigureName, tuple[Gather, Draw, str]] = {
-    "figure1": (cluster_plots.panels, cluster_plots.draw, f"{CLUSTERS}one-level DARTS."),
-    "figure2": (
-        rates.panels,
-        rates.draw,
-        "Impact of the drop path rate; mean and sample deviation over the trainings.",
-    ),
-    "figure3": (
-        cell_drawings.panels,
-        cell_drawings.draw,
-        "The best cells found by DropNAS, each the best of n retrainings.",
-    ),
-    "figure4": (cluster_plots.panels, cluster_plots.draw, f"{CLUSTERS}DropNAS."),
-    "figure5": (
-        correlation_plots.panels,
-        correlation_plots.draw,
-        "p of each operation on two edges, and the accuracy with it there; a training each.",
-    ),
-    "courses": (
-        courses.panels,
-        courses.draw,
-        "The courses of the searches: mean over the seeds, bands are their range.",
-    ),
-}
 NO_REPRODUCTION = (
     "No reproduction of the paper: profile '{profile}' runs on other data or in other sizes. Panels keep the paper's "
     "names only to show what they stand for."
@@ -66,30 +38,34 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
         DropnasError: an input is missing, damaged, of the wrong stage or holds a number that is none.
     """
     series = drawn(config, [read_run(folder) for folder in inputs])
-    gather, draw, caption = MAKERS[config.figure]
-    content = {**_facts(config, series), "panels": gather(series)}
-    write_json(out / "figure.json", content)
+    drawing: Drawing = load(config.drawing)
+    panels = drawing.panels(series)
+    content = _content(config, series, panels, FigureFacts(drawing.head, tuple(drawing.facts(panels))))
+    content.write(out)
     with style():
-        figure = draw(content["panels"], titles(series))
-        footer(figure, foot(content, caption))
+        figure = drawing.draw(panels, titles(series))
+        footer(figure, foot(content))
         for suffix in SUFFIXES:
             save(figure, out / f"{config.figure}{suffix}")
     workspace.progress(f"{config.figure}: {len(config.series)} series from {len(inputs)} runs")
     return {}
 
 
-def _facts(config: FigureConfig, series: Sequence[Drawn]) -> dict[str, Any]:
-    """Whose numbers they are."""
+def _content(config: FigureConfig, series: Sequence[Drawn], panels: dict[str, Any], facts: FigureFacts) -> FigureFile:
+    """What is drawn, and whose numbers they are."""
     trained = trainings_behind(run for one in series for run in one.runs)
     counts = [_count(one) for one in series]
-    return {
-        "figure": config.figure,
-        "profile": config.profile,
-        "reproduction": config.reproduction,
-        "hardware": list(distinct(run.device for run in trained)),
-        "data": list(distinct(run.data for run in trained)),
-        "n": [min(counts), max(counts)],
-    }
+    return FigureFile(
+        figure=config.figure,
+        caption=config.caption,
+        profile=config.profile,
+        reproduction=config.reproduction,
+        hardware=distinct(run.device for run in trained),
+        data=distinct(run.data for run in trained),
+        n=(min(counts), max(counts)),
+        panels=panels,
+        facts=facts,
+    )
 
 
 def _count(series: Drawn) -> int:
@@ -97,13 +73,13 @@ def _count(series: Drawn) -> int:
     return len(trainings_behind(series.runs) if series.runs[0].stage == "select" else series.runs)
 
 
-def foot(content: Mapping[str, Any], caption: str) -> list[str]:
+def foot(content: FigureFile) -> list[str]:
     """The sentences at the foot: what it is, whose it is, and whether it may be compared with the paper."""
-    low, high = content["n"]
+    low, high = content.n
     facts = (
-        f"Profile: {content['profile']}. n = {low if low == high else f'{low} to {high}'}. "
-        f"Data: {', '.join(content['data']) or 'not recorded'}. "
-        f"Hardware: {', '.join(content['hardware']) or 'not recorded'}."
+        f"Profile: {content.profile}. n = {low if low == high else f'{low} to {high}'}. "
+        f"Data: {', '.join(content.data) or 'not recorded'}. "
+        f"Hardware: {', '.join(content.hardware) or 'not recorded'}."
     )
-    warning = [] if content["reproduction"] else [NO_REPRODUCTION.format(profile=content["profile"])]
-    return [caption, facts, *warning]
+    warning = [] if content.reproduction else [NO_REPRODUCTION.format(profile=content.profile)]
+    return [content.caption, facts, *warning]

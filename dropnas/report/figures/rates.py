@@ -1,7 +1,7 @@
-"""Figure 2: accuracy against the drop path rate r, and beside it the p_d of one-level DARTS, ProxylessNAS and SNAS.
+"""Figure 2: accuracy against the drop path rate r, and beside it at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
 Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; that of
-the final epoch is drawn fainter. The three methods have a section of their own, since p_d = 0 has no place on a
+the final epoch is drawn fainter. These three have a section of their own, since p_d = 0 has no place on a
 logarithmic axis. The paper's own curve is not drawn: its values are printed nowhere.
 """
 
@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 
 from dropnas.analysis.finished_runs import read_training
 from dropnas.analysis.summary import mean, sample_deviation
+from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
 
-OF_METHOD = {"one-level-darts": "0", "proxylessnas": "0.75", "snas": "0.875"}  # p_d, Section 2.3
+OF_PRESET = {"one-level-darts": "0", "drop-rate-0.75": "0.75", "drop-rate-0.875": "0.875"}  # p_d, Section 2.3
 GROUP = 4  # |O_p| = |O_np|: p_d = r^(1/4)
 WIDTH, HEIGHT = 9.6, 4.35  # inches; of one panel half as wide
 KINDS = (("best", "best on test", "o-", COLOURS[0], 1.0), ("final", "final epoch", "s--", GREY, 0.8))
@@ -29,7 +30,7 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
-    """The data sets side by side; in each the curve, and right of it the three methods."""
+    """The data sets side by side; in each the curve, and right of it the three p_d of other methods."""
     figure = sheet(WIDTH * (1 if len(content) > 1 else 0.55), HEIGHT)
     places = grid(figure, 1, len(content), top=0.7, below=0.6, wspace=0.2)
     for place, letter, (role, points) in zip(places, LETTERS, content.items(), strict=False):
@@ -82,7 +83,7 @@ def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     """A section with no scale: a place for each method, cut off from the curve."""
     _marks(axes, range(len(points)), points, joined=False)
     axes.set_xticks(range(len(points)), [point["label"] for point in points], fontsize=7, rotation=35, ha="right")
-    _above(axes, range(len(points)), [OF_METHOD.get(point["name"], "") for point in points])
+    _above(axes, range(len(points)), [OF_PRESET.get(point["name"], "") for point in points])
     axes.set_xlim(-0.6, len(points) - 0.4)
     axes.tick_params(axis="y", left=False, labelleft=False)
     axes.spines["left"].set_linestyle((0, (2, 3)))
@@ -122,3 +123,13 @@ def _marks(axes: Axes, places: Sequence[float], points: Sequence[Mapping[str, An
             zorder=3 - order,
             label=label,
         )
+
+
+def _facts(content: Panels) -> Facts:
+    for panel, points in content.items():
+        for one in points:
+            yield panel, one["label"], f"{mean(one['best']):.2f}", f"{mean(one['final']):.2f}", f"{len(one['best'])}"
+
+
+HEAD = ("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n")
+RATES = Drawing(panels, draw, HEAD, _facts)

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dropnas.analysis.finished_runs import Run, distinct
+from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.report.config import FigureConfig
-from dropnas.report.figures.reading import trainings_behind
-
-PAPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+from dropnas.report.figures.trainings_behind import trainings_behind
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ def titles(series: Iterable[Drawn]) -> dict[str, str]:
 
 
 def _title(panel: str, series: Iterable[Drawn]) -> str:
-    paper = PAPER_NAMES.get(panel, panel)
+    if panel not in ROLES:
+        return panel
+    paper = ROLES[panel].printed
     data = distinct(run.data for run in trainings_behind(run for one in series for run in one.runs))
-    return paper if data in ((panel,), ()) or panel not in PAPER_NAMES else f"{', '.join(data)} as {paper}"
+    return paper if data in ((panel,), ()) else f"{', '.join(data)} as {paper}"

@@ -70,7 +70,7 @@ def complete_table(target: Planned, found: Mapping[str, Found]) -> Complete:
     kept = [index for index, one in enumerate(inputs) if one.counts]
     position = {index: place for place, index in enumerate(kept)}
     reduced = [_reduced(entry, position) for entry in config.entries]
-    shown = _named(layout(config.table), [entry for entry in reduced if entry.trainings])
+    shown = _named(config.layout or layout(config.table), [entry for entry in reduced if entry.trainings])
     table = build(replace(config, entries=tuple(shown)), [read_run(inputs[index].folder) for index in kept])
     trainings = {(one.row, one.column): tuple(inputs[kept[at]].folder for at in one.trainings) for one in shown}
     lacks = (_shortfall(config, entry, inputs, (entry.row, entry.column) in trainings) for entry in config.entries)

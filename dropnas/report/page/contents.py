@@ -11,16 +11,18 @@ from dropnas.report.page.complete import FIGURE, Shortfall, complete_tables
 from dropnas.report.page.device_hours import CostOf, PageCost
 from dropnas.report.page.evidence import correlations, sweep
 from dropnas.report.page.judgements import PageVerdicts, page_verdicts
-from dropnas.report.page.lines import PageTable, page_table, title
+from dropnas.report.page.lines import PageTable, page_table
 from dropnas.report.page.numbers import Number, numbers
-from dropnas.report.page.page_figures import PageFigure, edges, page_figures
+from dropnas.report.page.page_figures import PageFigure, page_figures
 from dropnas.report.page.page_peers import page_counts, page_peers
 from dropnas.report.page.planned import Content
 from dropnas.report.page.progress import Target, count, default_runs, in_state, targets
 from dropnas.report.page.provenance import Commit, Environment, PageRun, commits, environments, page_runs
 from dropnas.report.page.selections import PageSelection, page_selections
 from dropnas.report.page.survey import Found, State, survey
+from dropnas.report.printed import title
 from dropnas.report.verdict_files import Verdicts
+from dropnas.space.genotype_text import cell_in_words
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,11 @@ def _architectures(table: Table) -> list[Architecture]:
     heads = {row.key: " ".join(row.heads) for row in table.rows}
     return [
         Architecture(
-            title(table.name), heads[one.row], one.run, edges(one.genotype["normal"]), edges(one.genotype["reduce"])
+            title(table.name),
+            heads[one.row],
+            one.run,
+            cell_in_words(one.genotype.normal),
+            cell_in_words(one.genotype.reduce),
         )
         for one in table.architectures
     ]

@@ -5,17 +5,16 @@ its runs are there.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from dropnas.analysis.finished_runs import read_run, read_training
+from dropnas.artifacts.correlation_file import CorrelationFile
 from dropnas.parsing import parse
 from dropnas.report.config import FigureConfig, Series
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
-from dropnas.runs.files import read_json
 
 Sweep = dict[str, dict[str, list[float]]]
-Correlations = dict[str, dict[str, Any]]
+Correlations = dict[str, CorrelationFile]
 
 
 def sweep(content: Content, found: Mapping[str, Found]) -> Sweep:
@@ -33,9 +32,7 @@ def sweep(content: Content, found: Mapping[str, Found]) -> Sweep:
 def correlations(content: Content, found: Mapping[str, Found]) -> Correlations:
     """What the correlation runs of Figure 5 found, by edge."""
     counting = ((series, one) for series, runs in _series("figure5", content, found) for one in runs if one.counts)
-    return {
-        series.panel: {**read_json(one.folder / "correlation.json"), "run": one.folder.name} for series, one in counting
-    }
+    return {series.panel: CorrelationFile.read(one.folder) for series, one in counting}
 
 
 def _series(name: str, content: Content, found: Mapping[str, Found]) -> Iterator[tuple[Series, list[Found]]]:

@@ -14,12 +14,14 @@ import numpy
 from safetensors import SafetensorError, safe_open
 
 from dropnas.analysis.finished_runs import read_run, read_training
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.report.page.planned import Planned
 from dropnas.runs.files import read_json, sha256
 from dropnas.runs.identity import id_of
 from dropnas.runs.parts import MARK, left_out
-from dropnas.runs.store import MANIFEST, RECEIPT, read_manifest, receipt_of
+from dropnas.runs.store import receipt_of
 
 LIGHT = 2**20  # bytes; what is smaller is hashed
 TRAININGS = ("retrain", "transfer")
@@ -34,7 +36,7 @@ def first_fault(run: Planned, folder: Path, inputs: Mapping[str, str]) -> str:
         inputs: the sha256 of the manifest of each input that is there, by the name of its folder.
     """
     try:
-        manifest = read_manifest(folder)
+        manifest = ManifestFile.read(folder)
         return next(_faults(run, folder, manifest, inputs), "")
     except DropnasError as error:
         return str(error).replace(f"{folder}/", "")
@@ -42,12 +44,12 @@ def first_fault(run: Planned, folder: Path, inputs: Mapping[str, str]) -> str:
         return f"{Path(str(error.filename)).name}: {error.strerror}"
 
 
-def _faults(run: Planned, folder: Path, manifest: dict[str, Any], inputs: Mapping[str, str]) -> Iterator[str]:
-    record = manifest["run"]
+def _faults(run: Planned, folder: Path, manifest: ManifestFile, inputs: Mapping[str, str]) -> Iterator[str]:
+    record = manifest.run
     if record["id"] != run.id or id_of(record.get("identity", {})) != run.id or record.get("stage") != run.stage:
         yield f"from another identity: its manifest is that of {record.get('stage')} {record['id']}"
     yield from _receipt(folder)
-    yield from _files(folder, manifest["files"])
+    yield from _files(folder, manifest.files)
     yield from _inputs(record, inputs)
     if run.stage in TRAININGS:
         read_training(read_run(folder))  # a number that is none is found here, and named

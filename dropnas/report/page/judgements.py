@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dropnas.report.model import Line, Table
-from dropnas.report.page.lines import anchor, title
+from dropnas.report.page.lines import anchor
+from dropnas.report.printed import title
 from dropnas.report.verdicts import CellVerdict, verdicts
 
 SIGNS = {

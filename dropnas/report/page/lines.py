@@ -12,7 +12,7 @@ from dropnas.report.frame import Frame
 from dropnas.report.grid import SOURCE, body
 from dropnas.report.model import Cell, Line, Row, Table
 from dropnas.report.notes import provenance
-from dropnas.report.printed import title as table_title
+from dropnas.report.printed import title
 
 UNNAMED = "Row"  # a label column that the paper leaves without a header
 ABSENT = "9e9"  # what an empty cell is sorted by: after all numbers
@@ -89,13 +89,6 @@ def _order(text: str) -> str:
     """The number that a text begins with, to sort by."""
     number = re.match(r"-?\d+(\.\d+)?", text)
     return number[0] if number else ABSENT
-
-
-def title(name: str) -> str:
-    """What a table or figure of a plan is called."""
-    if name.startswith("table") or name == "baselines":
-        return table_title(name)  # type: ignore[arg-type]
-    return "Published architectures" if name == "architectures" else name.capitalize().replace("Figure", "Figure ")
 
 
 def anchor(table: Table, row: int, column: int, line: Line) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dropnas.report.model import Cell, Line, Table
-from dropnas.report.page.lines import anchor, title
+from dropnas.report.page.lines import anchor
+from dropnas.report.printed import title
 
 ERROR = "_error_"  # in the name of a quantity that each run has for itself
 

@@ -6,28 +6,16 @@ figure.json stand below as a table, for readers who cannot see the picture.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from dropnas.errors import DropnasError
+from dropnas.artifacts.figure_file import FigureFile
 from dropnas.report.page.complete import FIGURE
-from dropnas.report.page.lines import title
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
-from dropnas.runs.files import read_json
+from dropnas.report.printed import title
 
 SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 5 MB
-CAPTIONS = {
-    "figure1": "Feature clusters of the operations on edge (0, 2) after a search by one-level DARTS (Figure 1).",
-    "figure2": "Test accuracy of the found architectures against the drop path rate (Figure 2).",
-    "figure3": "The best cells that DropNAS found (Figure 3).",
-    "figure4": "Feature clusters of the operations on edge (0, 2) after a search by DropNAS (Figure 4).",
-    "figure5": "Stand-alone accuracy of the operations on an edge against their architecture parameters (Figure 5).",
-    "courses": "What the architecture parameters do during the searches: entropy, skip-connects kept, changes of the "
-    "genotype (beyond the paper).",
-}
-Facts = Iterator[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -52,18 +40,14 @@ def page_figures(content: Content, found: Mapping[str, Found]) -> list[PageFigur
 
 
 def _figure(name: str, one: Found) -> PageFigure:
-    data = read_json(one.folder / "figure.json")
-    head, facts = FACTS[name]
-    try:
-        rows = tuple(facts(data["panels"]))
-        low, high = data["n"]
-        foot = f"Profile {data['profile']}; n = {low if low == high else f'{low} to {high}'}; " + "; ".join(
-            (", ".join(data["data"]), ", ".join(data["hardware"]))
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DropnasError(f"lacks what the page shows ({error!r})", where=one.folder / "figure.json") from error
-    alt = f"{CAPTIONS[name]} Its numbers are in the table below the picture."
-    return PageFigure(name, title(name), _source(one, name), CAPTIONS[name], alt, one.run.id, foot, head, rows)
+    data = FigureFile.read(one.folder)
+    (low, high), facts = data.n, data.facts
+    foot = f"Profile {data.profile}; n = {low if low == high else f'{low} to {high}'}; " + "; ".join(
+        (", ".join(data.data), ", ".join(data.hardware))
+    )
+    alt = f"{data.caption} Its numbers are in the table below the picture."
+    picture = _source(one, name)
+    return PageFigure(name, title(name), picture, data.caption, alt, one.run.id, foot, facts.head, facts.rows)
 
 
 def _source(one: Found, name: str) -> str:
@@ -72,66 +56,3 @@ def _source(one: Found, name: str) -> str:
         picture = picture.with_suffix(".png")
     kind = {".svg": "svg+xml", ".png": "png"}[picture.suffix]
     return f"data:image/{kind};base64,{base64.b64encode(picture.read_bytes()).decode()}"
-
-
-def _clusters(panels: dict[str, Any]) -> Facts:
-    for panel, shown in panels.items():
-        for cell, one in shown["statistics"].items():
-            means, share = ("silhouette_parameterised_mean", "silhouette_parameterised_std"), one["single_member_share"]
-            yield panel, f"{cell} cell", *(_text(one[name]) for name in means), _text(share), f"{one['n']}"
-
-
-def _sweep(panels: dict[str, Any]) -> Facts:
-    for panel, series in panels.items():
-        for one in series:
-            best, final = (sum(one[kind]) / len(one[kind]) for kind in ("best", "final"))
-            yield panel, one["label"], f"{best:.2f}", f"{final:.2f}", f"{len(one['best'])}"
-
-
-def _cells(panels: dict[str, Any]) -> Facts:
-    for panel, shown in panels.items():
-        for kind in ("normal", "reduce"):
-            yield panel, {"normal": "normal cell", "reduce": "reduction cell"}[kind], edges(shown["genotype"][kind])
-
-
-def _correlations(panels: dict[str, Any]) -> Facts:
-    for panel, shown in panels.items():
-        for one in shown["operations"]:
-            yield f"({panel.replace(',', ', ')})", one["operation"], _text(one["p"]), _text(one["accuracy_best"])
-        for kind in ("pearson", "spearman"):
-            one = shown[kind]
-            between = f"95 % interval {_text(one['low'])} to {_text(one['high'])}"
-            yield f"({panel.replace(',', ', ')})", kind.capitalize(), _text(one["value"]), between
-
-
-def _courses(panels: dict[str, Any]) -> Facts:
-    for panel, series in panels.items():
-        for one in series:
-            first, last = one["entropy_normal"]["mean"][0], one["entropy_normal"]["mean"][-1]
-            skips, changes = one["skips_normal"]["mean"][-1], sum(filter(None, one["changes"]["mean"]))
-            yield panel, one["label"], _text(first), _text(last), _text(skips), _text(changes)
-
-
-def edges(cell: list[list[Any]]) -> str:
-    """A cell in words: for each node what it is made of."""
-    nodes = [cell[index : index + 2] for index in range(0, len(cell), 2)]
-    return "; ".join(
-        f"node {number}: " + " + ".join(f"{operation} of {predecessor}" for operation, predecessor in node)
-        for number, node in enumerate(nodes, 2)
-    )
-
-
-def _text(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3g}"
-
-
-CLUSTERS = ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Single-member share", "n")
-COURSES = ("Data", "Method", "Entropy at start", "Entropy at end", "Skip-connects at end", "Changes")
-FACTS: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any]], Facts]]] = {
-    "figure1": (CLUSTERS, _clusters),
-    "figure2": (("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n"), _sweep),
-    "figure3": (("Data", "Cell", "Edges"), _cells),
-    "figure4": (CLUSTERS, _clusters),
-    "figure5": (("Edge", "Operation", "p", "Stand-alone accuracy (%)"), _correlations),
-    "courses": (COURSES, _courses),
-}

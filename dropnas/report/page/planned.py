@@ -6,13 +6,11 @@ the page needs is refused in a line, not guessed at.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
-from dropnas.report.config import FigureName, PeersName, TableName
-
-ORDER = (*get_args(TableName), *get_args(PeersName), *get_args(FigureName))  # plan.json sorts by name
+from dropnas.report.config import TARGETS
 
 
 @dataclass(frozen=True)
@@ -97,5 +95,5 @@ def parse_content(content: Mapping[str, Any], where: object) -> Content:
 
 
 def _place(name: str) -> int:
-    """Where a target stands on the page: the tables, the figures, then what is neither."""
-    return ORDER.index(name) if name in ORDER else len(ORDER)
+    """Where a target stands on the page, since plan.json sorts by name: as registered, then what is not."""
+    return [*TARGETS, name].index(name)

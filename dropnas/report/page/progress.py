@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dropnas.report.page.lines import title
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found, State
+from dropnas.report.printed import title
 
 
 @dataclass(frozen=True)

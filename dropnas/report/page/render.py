@@ -12,8 +12,8 @@ from pathlib import Path
 from dropnas.errors import DropnasError
 from dropnas.report.page.contents import Contents
 from dropnas.report.page.judgements import SIGNS
-from dropnas.report.page.lines import title
 from dropnas.report.page.numbers import identity
+from dropnas.report.printed import title
 
 TEMPLATES = Path(__file__).with_name("templates")
 REMEDY = "make setup, or pip install 'dropnas[report]'"

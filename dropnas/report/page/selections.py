@@ -7,7 +7,7 @@ from dropnas.analysis.finished_runs import read_run, read_training
 from dropnas.report.build import METHOD_COLUMN
 from dropnas.report.model import Table
 from dropnas.report.page.complete import Complete
-from dropnas.report.page.lines import title
+from dropnas.report.printed import title
 from dropnas.report.selection import Selection, selection
 
 

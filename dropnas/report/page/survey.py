@@ -14,12 +14,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.report.page.integrity import first_fault
 from dropnas.report.page.planned import Content, Planned
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
-from dropnas.runs.store import MANIFEST, Store, read_manifest
+from dropnas.runs.store import Store
 
 
 class State(StrEnum):
@@ -84,7 +85,7 @@ def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str,
     reason = first_fault(run, folder, there) or _taint(inputs)
     if reason:
         return Found(run, folder, State.EXCLUDED, reason)
-    record = read_manifest(folder)["run"]
+    record = ManifestFile.read(folder).run
     unchecked = tuple(one.folder.name for one in inputs if not one.counts)
     unsaid = next((name for name in unchecked if name not in record.get("input_manifests", {})), "")
     if unsaid:

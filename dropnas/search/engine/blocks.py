@@ -1,4 +1,4 @@
-"""What operations are made of, for several equal operations at once that read the same or parallel maps.
+"""What operations are made of, for several equal operations that read the same or parallel maps.
 
 Design choices: maps are (B, H, W, E * K * C), contiguous: those of E operations side by side, each of K supernets. The
 modules are the plain supernet's own, and so are their weights and running statistics; here they are only computed in
@@ -26,7 +26,7 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor:
 
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
     """Depthwise convolutions of E operations, stride 1, of the dilation given rather than the layers' own."""
-    return depthwise(maps, [side_by_side([layer.weight for layer in layers]).to(maps.dtype)], dilation)[0]
+    return depthwise(maps, side_by_side([layer.weight for layer in layers]).to(maps.dtype), dilation)
 
 
 def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
@@ -37,7 +37,7 @@ def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
 def normed(
     maps: Tensor,
     norms: Sequence[nn.BatchNorm2d],
-    tally: RunningStatistics,
+    statistics: RunningStatistics,
     scales: Sequence[Tensor] | None = None,
     rectify: bool = False,
 ) -> Tensor:
@@ -50,22 +50,22 @@ def normed(
     """
     scale = None if scales is None else side_by_side(scales)
     normal = batch_norm(maps, scale, norms[0].eps, rectify)
-    tally.note(norms, normal.mean, normal.variance)
+    statistics.note(norms, normal.mean, normal.variance)
     return normal.maps
 
 
-def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], tally: RunningStatistics) -> Tensor:
+def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: RunningStatistics) -> Tensor:
     """The batch norm of maps that equal norms (E, K) would give E times; the running statistics of all of them move."""
     normal = batch_norm(maps, None, norms[0][0].eps)
     for each in norms:
-        tally.note(each, normal.mean, normal.variance)
+        statistics.note(each, normal.mean, normal.variance)
     return normal.maps
 
 
 def reduced(
     rectified: Tensor,
     layers: Sequence[Sequence[FactorizedReduce]],
-    tally: RunningStatistics,
+    statistics: RunningStatistics,
     scales: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """FactorizedReduce of operations (E, K) that read the same maps, after their ReLU.
@@ -79,7 +79,7 @@ def reduced(
     halves = [_half(straight, [[each.straight for each in alike] for alike in layers])]
     halves.append(_half(shifted, [[each.shifted for each in alike] for alike in layers]))
     joined = torch.cat(halves, dim=-1).flatten(-3)
-    return normed(joined, [layer.norm for alike in layers for layer in alike], tally, scales)
+    return normed(joined, [layer.norm for alike in layers for layer in alike], statistics, scales)
 
 
 def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:

@@ -1,10 +1,9 @@
 """A cell of the supernet, state by state instead of edge by edge.
 
 Design choices: edges that leave the same state share its ReLU, its grids, its poolings and their batch norms, and
-what is left of their operations is computed side by side where maps are small, one by one where they are large (they
-would not fit into a CPU's cache). A backend may have kernels for them. The same cell of K supernets of
-equal shape is one cell of K times as many channels, in which an operation is K modules; one supernet is the case of
-K = 1.
+what is left of their operations is computed side by side. A backend may have kernels for them. The same cell of K
+supernets of equal shape is one cell of K times as many channels, in which an operation is K modules; one supernet is
+the case of K = 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from dropnas.search.engine.blocks import (
     side_by_side,
 )
 from dropnas.search.engine.depthwise import depthwise
-from dropnas.search.engine.edges import LEAVING, Alike, Edge, Leaving, Shared, State, Sum, steps
+from dropnas.search.engine.edges import LEAVING, Alike, AllChannels, Edge, Leaving, Shared, State, Sum, steps
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import RunningStatistics
@@ -34,15 +33,15 @@ from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNo
 from dropnas.space.spaces import NODES
 
 
-def separable(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally: RunningStatistics) -> Tensor:
+def separable(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
     """Separable convolutions of one kernel size, side by side, after the first depthwise one."""
-    maps = normed(pointwise_of(maps, at[2]), at[3], tally, rectify=True)
-    return normed(pointwise_of(depthwise_of(maps, at[5], 1), at[6]), at[7], tally, rows)
+    maps = normed(pointwise_of(maps, at[2]), at[3], statistics, rectify=True)
+    return normed(pointwise_of(depthwise_of(maps, at[5], 1), at[6]), at[7], statistics, rows)
 
 
-def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], tally: RunningStatistics) -> Tensor:
+def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
     """Dilated convolutions of one kernel size, side by side, after the depthwise one."""
-    return normed(pointwise_of(maps, at[2]), at[3], tally, rows)
+    return normed(pointwise_of(maps, at[2]), at[3], statistics, rows)
 
 
 Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], RunningStatistics], Tensor]
@@ -55,40 +54,46 @@ def mixed_cell(
     cells: Sequence[Cell],
     inputs: Sequence[Tensor],
     weights: MixingWeights,
-    tally: RunningStatistics,
+    statistics: RunningStatistics,
     backend: Backend | None,
+    channels: AllChannels,
 ) -> Tensor:
     """The concatenated nodes: (B, H, W, K * NODES * C).
 
     Args:
         cells: the same one of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        backend: adds the convolutions on the edges from a state, and what these share, in place of torch's kernels.
+        backend: adds the convolutions on the edges from a state, and what these share, in place of torch's kernels,
+            where nothing on these edges is left out.
+        channels: which of a state's channels go through the operations.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
-        if number >= INPUTS:
-            states.append(sums[number - INPUTS].total(states[0][:, ::stride, ::stride]))
-        state = State(states[number], stride if number < INPUTS else 1, len(cells))
+        found = sums if weights.paths is None else [Sum() for _ in range(NODES)]
+        state = State(channels.entering(number, states[number]), stride if number < INPUTS else 1, len(cells))
         alike = _alike(cells, leaving, weights)
         shared, others = _parted(alike, SHARED)
-        answers = _shared(state, shared, cells[0].operations, weights, tally)
+        answers = _shared(state, shared, cells[0].operations, weights, statistics)
         convolutions, rest = _parted(others, tuple(DEPTHWISE_FIRST))
-        if backend and convolutions:
-            backend(state, convolutions, answers, weights, sums, tally)
+        if backend and convolutions and all(all(weights.computed[edge]) for edge, _ in leaving):
+            backend(state, convolutions, answers, weights, found, statistics)
             others = rest
         elif shared:
             for node, maps in zip(answers.nodes, mix_parameter_free(answers.weights, answers.maps), strict=True):
-                sums[node].add(maps)
+                found[node].add(maps)
         for equal in others:
-            _add(state, equal, weights, sums, tally)
-    states.append(sums[-1].total(states[-1]))
+            _add(state, equal, weights, found, statistics)
+        if weights.paths is not None:
+            for edge, node in leaving:
+                sums[node].add_path(found[node], edge, weights)
+        if (node := number - INPUTS + 1) >= 0:  # all its edges are there
+            states.append(channels.node(node, sums[node].total(state.maps[:, :: state.stride, :: state.stride])))
     nodes = [node.view(*node.shape[:-1], len(cells), -1) for node in states[INPUTS:]]
     return torch.cat(nodes, dim=-1).flatten(-2)
 
 
 def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> list[Alike]:
-    """The computed operations on edges that leave a state, those of one name together; zeros left out."""
+    """The computed operations on edges that leave a state, grouped by their names; zeros left out."""
     names = cells[0].operations
     groups = {name: list[Edge]() for name in names}  # in one order, whatever is computed
     for edge, node in leaving:
@@ -107,59 +112,46 @@ def _parted(operations: Sequence[Alike], kinds: tuple[type[nn.Module], ...]) -> 
 
 
 def _add(
-    state: State, alike: Sequence[Edge], weights: MixingWeights, sums: Sequence[Sum], tally: RunningStatistics
+    state: State, alike: Sequence[Edge], weights: MixingWeights, sums: Sequence[Sum], statistics: RunningStatistics
 ) -> None:
     """Add operations of one kind, that have weights, to the nodes that they lead to."""
     rows = [weights.scale(edge.slot) for edge in alike]
-    answers: list[Tensor]
-    if alike[0].is_users:
+    if alike[0].is_opaque:
         answers = [
             called(edge.modules, state.maps, state.stride, edge.name) * row.to(state.maps.dtype)
             for edge, row in zip(alike, rows, strict=True)
         ]
-    elif alike[0].is_a(FactorizedReduce):
-        layers: Any = [edge.modules for edge in alike]
-        answers = list(reduced(state.rectified, layers, tally, rows).chunk(len(rows), dim=-1))
     else:
-        answers = _convolved(state, alike, rows, tally)
+        answers = list(_side_by_side(state, alike, rows, statistics).chunk(len(rows), dim=-1))
     on_grids = alike[0].is_a(DilConv) and state.on_grids
     for edge, maps in zip(alike, answers, strict=True):
         (sums[edge.node].add_grids if on_grids else sums[edge.node].add)(maps)
 
 
-def _convolved(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], tally: RunningStatistics) -> list[Tensor]:
-    """What equal convolutions give, weighted."""
-    rest, answers = DEPTHWISE_FIRST[type(alike[0].modules[0])], list[Tensor]()
-    parts = [slice(place, place + 1) for place in range(len(alike))] if state.is_large else [slice(None)]
-    for part, maps in zip(parts, _begun(state, alike), strict=True):
-        answers.extend(rest(maps, steps(alike[part]), rows[part], tally).chunk(len(rows[part]), dim=-1))
-    return answers
+def _side_by_side(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
+    """What equal operations of this package give, weighted."""
+    if alike[0].is_a(FactorizedReduce):
+        layers: Any = [edge.modules for edge in alike]
+        return reduced(state.rectified, layers, statistics, rows)
+    return DEPTHWISE_FIRST[type(alike[0].modules[0])](_begun(state, alike), steps(alike), rows, statistics)
 
 
-def _begun(state: State, alike: Sequence[Edge]) -> list[Tensor]:
-    """The first depthwise convolution of equal operations, on what they all read; dilated ones on grids if possible.
-
-    Returns:
-        maps of each operation where these are large, else of all side by side.
-    """
-    dtype = state.maps.dtype
-    kernels = [side_by_side([layer.weight for layer in steps([edge])[1]]).to(dtype) for edge in alike]
+def _begun(state: State, alike: Sequence[Edge]) -> Tensor:
+    """The first depthwise convolutions of equal operations, side by side; dilated ones on grids if possible."""
+    kernels = side_by_side([layer.weight for layer in steps(alike)[1]]).to(state.maps.dtype)
     odd = alike[0].is_a(DilConv) and state.stride == 1 and not state.on_grids
     on_grids = alike[0].is_a(DilConv) and not odd
-    maps, dilation = state.grids if on_grids else state.rectified, 2 if odd else 1
-    found = depthwise(maps, kernels if state.is_large else [side_by_side(kernels)], dilation)
-    if alike[0].is_a(SepConv) and state.stride == 2:
-        return [maps[:, ::2, ::2].contiguous() for maps in found]
-    return list(found)
+    maps = depthwise(state.grids if on_grids else state.rectified, kernels, 2 if odd else 1)
+    return maps[:, ::2, ::2].contiguous() if alike[0].is_a(SepConv) and state.stride == 2 else maps
 
 
 def _shared(
-    state: State, shared: Sequence[Alike], names: Sequence[str], weights: MixingWeights, tally: RunningStatistics
+    state: State, shared: Sequence[Alike], names: Sequence[str], weights: MixingWeights, statistics: RunningStatistics
 ) -> Shared:
     """What all operations without weights give, and their weights on each edge."""
     nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # each with its edge's number
     entries = [[_slots(names, alike[0].name, nodes[node]) for alike in shared] for node in sorted(nodes)]
-    maps = [_answer(state, alike, tally) for alike in shared]
+    maps = [_answer(state, alike, statistics) for alike in shared]
     return Shared(sorted(nodes), weights.matrix(entries), maps)
 
 
@@ -168,10 +160,10 @@ def _slots(names: Sequence[str], name: str, edge: int) -> list[int]:
     return [edge * len(names) + index for index, each in enumerate(names) if each == name]
 
 
-def _answer(state: State, alike: Sequence[Edge], tally: RunningStatistics) -> Tensor:
+def _answer(state: State, alike: Sequence[Edge], statistics: RunningStatistics) -> Tensor:
     """What equal operations without weights all give."""
     if alike[0].is_a(Identity):
         return state.maps
     pool, *_ = alike[0].modules[0].children()
     norms: Any = [[list(module.children())[1] for module in edge.modules] for edge in alike]
-    return shared_norm(pooled(state.maps, pool), norms, tally)
+    return shared_norm(pooled(state.maps, pool), norms, statistics)

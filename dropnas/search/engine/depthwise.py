@@ -1,14 +1,12 @@
 """A depthwise convolution of stride 1 on maps with the channels last, and its derivatives in the forms that are fast.
 
 Design choices: a CPU's depthwise kernels are near the speed of its memory with the channels last, but for two: the
-dilated ones, which are brought to undilated ones by regrouping the pixels (`layout.phases`), and the derivative in a
+dilated ones, which are brought to undilated ones by regrouping the pixels (`layout.to_grids`), and the derivative in a
 kernel that is wider than three, which is taken three columns at a time. The derivative in the maps is the convolution
 with the turned kernel. Maps that several convolutions read are kept once and repeated again going backward. Small
-maps are multiplied by matrices instead (`small_maps`). The sums are those of torch's own convolution,
-in another order.
+maps are multiplied by matrices instead (`small_maps`). The sums are those of torch's own convolution, in another order.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,22 +23,19 @@ WIDEST = 3  # columns of a kernel up to which the derivative in it is fast on a 
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, dilation: int, *kernels: Tensor) -> tuple[Tensor, ...]:
-        ctx.save_for_backward(maps, *kernels)
+    def forward(ctx: Any, maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
+        ctx.save_for_backward(maps, kernels)
         ctx.dilation = dilation
-        return tuple(_convolved(_repeated(maps, each), each, dilation) for each in kernels)
+        return _convolved(_repeated(maps, kernels), kernels, dilation)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        maps, *kernels = ctx.saved_tensors
-        whole = [gradient.contiguous() for gradient in gradients]
-        in_maps = None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        maps, kernels = ctx.saved_tensors
+        gradient, in_maps = gradient.contiguous(), None
         if ctx.needs_input_grad[0]:
-            for gradient, each in zip(whole, kernels, strict=True):
-                part = _added(_convolved(gradient, each.flip(2, 3), ctx.dilation), maps.shape[-1])
-                in_maps = part if in_maps is None else in_maps.add_(part)
-        return in_maps, None, *_in_kernels(_repeated(maps, kernels[0]), whole, kernels, ctx.dilation)
+            in_maps = _added(_convolved(gradient, kernels.flip(2, 3), ctx.dilation), maps.shape[-1])
+        return in_maps, _in_kernels(_repeated(maps, kernels), gradient, kernels, ctx.dilation), None
 
 
 class _Multiplied(torch.autograd.Function):
@@ -75,23 +70,22 @@ def _rows(maps: Tensor) -> Tensor:
     return maps.flatten(1, 2).permute(2, 0, 1).contiguous()
 
 
-def depthwise(maps: Tensor, kernels: Sequence[Tensor], dilation: int = 1) -> tuple[Tensor, ...]:
-    """Convolve each channel with its own kernel, stride 1, so padded that the size stays; once for each of `kernels`.
+def depthwise(maps: Tensor, kernels: Tensor, dilation: int = 1) -> Tensor:
+    """Convolve each channel with its own kernel, stride 1, so padded that the size stays; E convolutions side by side.
 
     Args:
         maps: (B, H, W, C), contiguous.
-        kernels: each (E * C, 1, k, k) for E convolutions, their number and k the same for all; k is 1, 3 or 5.
+        kernels: (E * C, 1, k, k); k is 1, 3 or 5.
 
     Returns:
-        as many (B, H, W, E * C), contiguous: E convolutions side by side.
+        (B, H, W, E * C), contiguous.
     """
-    if _is_small(maps, kernels[0]):
-        return tuple(_Multiplied.apply(maps, each, dilation) for each in kernels)  # type: ignore[no-untyped-call]
-    convolved: tuple[Tensor, ...] = _Depthwise.apply(maps, dilation, *kernels)  # type: ignore[no-untyped-call]
+    way = _Multiplied if _is_small(maps) else _Depthwise
+    convolved: Tensor = way.apply(maps, kernels, dilation)  # type: ignore[no-untyped-call]
     return convolved
 
 
-def _is_small(maps: Tensor, kernels: Tensor) -> bool:
+def _is_small(maps: Tensor) -> bool:
     """Whether a CPU is better served by matrix products: on small maps, and not with bfloat16."""
     pixels = maps.shape[1] * maps.shape[2]
     return layout.on_cpu(maps) and maps.dtype != torch.bfloat16 and pixels <= SMALL
@@ -123,20 +117,17 @@ def _convolved(maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
     return images.permute(0, 2, 3, 1).contiguous()
 
 
-def _in_kernels(maps: Tensor, gradients: Sequence[Tensor], kernels: Sequence[Tensor], dilation: int) -> list[Tensor]:
-    """The derivatives in the kernels; of wide ones on a CPU a few columns at a time, on maps padded to fit these."""
-    width, padding = kernels[0].shape[-1], dilation * (kernels[0].shape[-1] // 2)
-    pairs = list(zip(gradients, kernels, strict=True))
+def _in_kernels(maps: Tensor, gradient: Tensor, kernels: Tensor, dilation: int) -> Tensor:
+    """The derivative in the kernels; in wide ones on a CPU a few columns at a time, on maps padded to fit these."""
+    width, padding = kernels.shape[-1], dilation * (kernels.shape[-1] // 2)
     if width <= WIDEST or dilation > 1 or not layout.on_cpu(maps):
-        return [_in_columns(maps, gradient, each, (padding, padding), dilation) for gradient, each in pairs]
-    parts: list[list[Tensor]] = [[] for _ in pairs]
+        return _in_columns(maps, gradient, kernels, (padding, padding), dilation)
+    parts = []
     for first in range(0, width, WIDEST):
-        columns = min(WIDEST, width - first)
-        left = padding - first
+        columns, left = min(WIDEST, width - first), padding - first
         padded = functional.pad(maps, (0, 0, left, columns - 1 - left))
-        for part, (gradient, each) in zip(parts, pairs, strict=True):
-            part.append(_in_columns(padded, gradient, each[..., :columns], (padding, 0), 1))
-    return [torch.cat(part, dim=-1) for part in parts]
+        parts.append(_in_columns(padded, gradient, kernels[..., :columns], (padding, 0), 1))
+    return torch.cat(parts, dim=-1)
 
 
 def _in_columns(maps: Tensor, gradient: Tensor, kernels: Tensor, padding: tuple[int, int], dilation: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 Design choices: what the edges from a state have in common (its ReLU, its grids) is computed once, when it is first
 asked for. Dilated convolutions work on the four grids of the maps, so a node has two sums: of maps and of grids, which
-come together once.
+are added once.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.extension import is_reference
-from dropnas.search.engine import layout
-from dropnas.search.engine.layout import divides, phases, together
+from dropnas.search.engine.layout import divides, from_grids, to_grids
+from dropnas.search.engine.mixing_weights import MixingWeights
+from dropnas.search.engine.users_operations import is_opaque
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
-
-SIDE_BY_SIDE = 2**16  # values of a seed's state up to which the operations on it are computed side by side on a CPU
-
 
 Leaving = list[tuple[int, int]]  # the edges that leave a state: their numbers, and the nodes that they lead to, from 0
 LEAVING: list[Leaving] = [
@@ -44,17 +41,24 @@ class State:
     @cached_property
     def grids(self) -> Tensor:
         """Where a convolution of dilation 2 is an undilated one: the even grid for stride 2, else all four."""
-        return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else phases(self.rectified)
+        return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else to_grids(self.rectified)
 
     @property
     def on_grids(self) -> bool:
         """Whether dilated convolutions give their answer on four grids."""
         return self.stride == 1 and divides(self.maps)
 
-    @property
-    def is_large(self) -> bool:
-        """Whether operations are computed one by one rather than side by side."""
-        return layout.on_cpu(self.maps) and self.maps.numel() > SIDE_BY_SIDE * self.seeds
+
+class AllChannels:
+    """How states enter the operations of a cell, and what a node is: all channels go through the operations."""
+
+    def entering(self, state: int, maps: Tensor) -> Tensor:
+        """The channels (B, H, W, K * C') of a state (B, H, W, K * C) that go through the operations."""
+        return maps
+
+    def node(self, node: int, maps: Tensor) -> Tensor:
+        """A node (B, H, W, K * C), counted from 0, of the sum of its operations (B, H, W, K * C')."""
+        return maps
 
 
 class Sum:
@@ -72,10 +76,17 @@ class Sum:
         """Add one that lies on four grids."""
         self.grids = _added(self.grids, grids)
 
+    def add_path(self, edge: "Sum", number: int, weights: MixingWeights) -> None:
+        """Add what an edge gives, each image times its factor."""
+        if edge.maps is not None:
+            self.add(edge.maps * weights.path(number, edge.maps))
+        if edge.grids is not None:
+            self.add_grids(edge.grids * weights.path(number, edge.grids))
+
     def total(self, like: Tensor) -> Tensor:
         """All of it; zeros where only zero operations were kept."""
         if self.grids is not None:
-            self.add(together(self.grids))
+            self.add(from_grids(self.grids))
         return torch.zeros_like(like) if self.maps is None else self.maps
 
 
@@ -99,13 +110,13 @@ class Edge(NamedTuple):
     name: str
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
-        """Whether it is one of the package's own operations, of one of these kinds."""
-        return not self.is_users and isinstance(self.modules[0], kinds)
+        """Whether it is an operation that the engine knows, of one of these kinds."""
+        return not self.is_opaque and isinstance(self.modules[0], kinds)
 
     @property
-    def is_users(self) -> bool:
-        """Whether it comes from a user's package, so that nothing is known of it."""
-        return is_reference(self.name)
+    def is_opaque(self) -> bool:
+        """Whether the engine calls its modules as they are, since it knows nothing of them."""
+        return is_opaque(self.name, self.modules[0])
 
 
 Alike = Sequence[Edge]  # the operations of one name
@@ -126,6 +137,6 @@ class Shared(NamedTuple):
 
 
 def steps(alike: Sequence[Edge]) -> list[list[Any]]:
-    """Equal sequences of layers, of operations and in these of seeds, regrouped by place."""
+    """Equal sequences of layers, of operations and in these of seeds, regrouped by layer."""
     modules = [module for edge in alike for module in edge.modules]
     return [list(step) for step in zip(*(module.children() for module in modules), strict=True)]

@@ -7,16 +7,18 @@ keeps. Either way the running statistics of a dropped operation stay.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.search.engine.cell import Backend
+from dropnas.search.engine.cell import Backend, mixed_cell
+from dropnas.search.engine.edges import AllChannels
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.network import mixed_network
 from dropnas.search.engine.running_statistics import RunningStatistics, UpdateWeights
 from dropnas.search.engine.users_operations import UsersBuffers
-from dropnas.search.supernet import Supernet
+from dropnas.search.supernet import Cell, Supernet
 
 Computed = list[list[list[bool]]]
 
@@ -28,19 +30,31 @@ class Engine:
         supernets: K of the same space, channels, cells and classes, on one device.
         static: whether what is computed must not depend on the masks.
         backend: computes the convolutions on edges in place of torch's kernels.
+
+    Attributes:
+        candidates: for each cell and edge, which operations a static step computes; None computes all.
     """
 
     def __init__(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None = None) -> None:
         self.supernets, self.static, self.backend = tuple(supernets), static, backend
+        self.candidates: Computed | None = None
         self._weights, self._users = UpdateWeights(self.supernets), UsersBuffers(self.supernets)
 
-    def mix(self, images: Tensor, mixing: Tensor, kept: Tensor | None = None, update_statistics: bool = True) -> Tensor:
+    def mix(
+        self,
+        images: Tensor,
+        mixing: Tensor,
+        kept: Tensor | None = None,
+        update_statistics: bool = True,
+        paths: Tensor | None = None,
+    ) -> Tensor:
         """Logits (K, B, classes) of images (K, B, 3, H, W), each supernet with its own.
 
         Args:
             mixing: weights of the operations, (K, cells, edges, operations).
             kept: bool, of that shape, on the same device; what is False has no weight and no gradient. None keeps all.
             update_statistics: whether the running statistics of batch norms move.
+            paths: factors of what each edge gives for each image, (K, cells, edges, B); None is 1.
 
         Raises:
             DropnasError: mixing weights or masks of another shape or device.
@@ -49,21 +63,28 @@ class Engine:
         if kept is not None:
             mixing = mixing.masked_fill(~kept, 0)
         computed = self._computed(mixing, kept)
-        cells = zip(mixing.unbind(1), self.supernets[0].cells, computed, strict=True)
-        weights = [MixingWeights(of_cell.flatten(1), cell.channels, chosen) for of_cell, cell, chosen in cells]  # type: ignore[arg-type]
+        of_paths = [None] * mixing.shape[1] if paths is None else paths.unbind(1)
+        cells: Any = zip(mixing.unbind(1), self.supernets[0].cells, computed, of_paths, strict=True)
+        weights = [MixingWeights(of_cell.flatten(1), cell.edges[0].channels, *rest) for of_cell, cell, *rest in cells]
         statistics = RunningStatistics()
         with self._users.restored(kept, update_statistics):
-            logits = mixed_network(self.supernets, images, weights, statistics, self.backend)
+            logits = mixed_network(self.supernets, images, weights, statistics, self.mix_cell)
         if update_statistics:
             partly = kept is not None and (self.static or len(self.supernets) > 1)
             statistics.update(self._weights.of(kept) if partly and kept is not None else None)
         return logits
 
+    def mix_cell(
+        self, cells: Sequence[Cell], inputs: Sequence[Tensor], weights: MixingWeights, statistics: RunningStatistics
+    ) -> Tensor:
+        """The same cell of all supernets; see `mixed_cell`."""
+        return mixed_cell(cells, inputs, weights, statistics, self.backend, AllChannels())
+
     def _computed(self, mixing: Tensor, kept: Tensor | None) -> Computed:
         """For each cell and edge, which operations are computed."""
         cells, edges, operations = mixing.shape[1:]
         if self.static or kept is None:
-            return [[[True] * operations] * edges] * cells
+            return self.candidates or [[[True] * operations] * edges] * cells
         computed: Computed = kept.any(dim=0).tolist()
         return computed
 

@@ -2,7 +2,7 @@
 
 Design choices: a convolution of dilation 2 never mixes the four grids (even and odd rows and columns), so on maps that
 are taken apart into these it is an ordinary convolution. What works on single pixels (1x1 convolutions, batch norm,
-sums) does not mind, so maps are put together again only once, after the sum at a node.
+sums) does not mind, so maps are made of grids again only once, after the sum at a node.
 """
 
 from torch import Tensor
@@ -18,15 +18,15 @@ def divides(maps: Tensor) -> bool:
     return maps.shape[1] % 2 == 0 and maps.shape[2] % 2 == 0
 
 
-def phases(maps: Tensor) -> Tensor:
+def to_grids(maps: Tensor) -> Tensor:
     """The four grids as maps of their own: (B, H, W, C) to (4 B, H / 2, W / 2, C)."""
     count, height, width, channels = maps.shape
     split = maps.reshape(count, height // 2, 2, width // 2, 2, channels).permute(0, 2, 4, 1, 3, 5)
     return split.reshape(4 * count, height // 2, width // 2, channels)
 
 
-def together(grids: Tensor) -> Tensor:
-    """The inverse of `phases`."""
+def from_grids(grids: Tensor) -> Tensor:
+    """The inverse of `to_grids`."""
     count, height, width, channels = grids.shape
     split = grids.reshape(count // 4, 2, 2, height, width, channels).permute(0, 3, 1, 4, 2, 5)
     return split.reshape(count // 4, 2 * height, 2 * width, channels)

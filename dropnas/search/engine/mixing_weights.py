@@ -1,8 +1,8 @@
 """The mixing weights of a cell in the forms in which its operations take them.
 
 Design choices: a convolution takes its weight as the scale of its last batch norm, one for each channel; operations
-without parameters take entries of a small matrix; a backend takes all that it mixes at once. All of them are chosen
-from one tensor by few operations. A slot is the number edge * operations + operation.
+without parameters take entries of a small matrix; a backend takes one tensor for all that it mixes. All of them are
+chosen from one tensor by few operations. A slot is the number edge * operations + operation.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,13 @@ class MixingWeights:
         weights: (K, edges * operations), zero for what is dropped.
         channels: C of the cell's nodes.
         computed: for each edge, which operations are computed.
+        paths: factors of what an edge gives for each image, (K, edges, B); None is 1.
     """
 
     weights: Tensor
     channels: int
     computed: Sequence[Sequence[bool]]
+    paths: Tensor | None = None
 
     @cached_property
     def _rows(self) -> tuple[Tensor, ...]:
@@ -40,17 +42,28 @@ class MixingWeights:
         """The weight of a slot, repeated for C channels: (K * C,)."""
         return self._rows[slot]
 
+    def path(self, edge: int, like: Tensor) -> Tensor:
+        """The factors of an edge, for maps (B, H, W, K * C) or for the four grids of them: (B or 4 B, 1, 1, K * C)."""
+        assert self.paths is not None
+        factors = self.paths[:, edge].t().to(like.dtype)[:, None, :, None]  # (B, 1, K, 1)
+        grids = len(like) // len(factors)
+        return factors.expand(-1, grids, -1, self.channels).reshape(len(like), 1, 1, -1)
+
     def at(self, slots: Sequence[int]) -> Tensor:
         """The weights of some slots, none of them twice: (K, slots)."""
         chosen: Tensor = _Chosen.apply(self.weights, tuple(slots))  # type: ignore[no-untyped-call]
         return chosen
 
     def matrix(self, entries: Entries) -> Tensor:
-        """(K, rows, columns); every entry is the sum of equally many slots."""
+        """(K, rows, columns); every entry of a column is the sum of equally many slots."""
         if not entries:
             return self.weights.new_empty(len(self.weights), 0, 0)
         rows, columns = len(entries), len(entries[0])
         chosen = self.at([slot for row in entries for slots in row for slot in slots])
+        counts = [len(slots) for slots in entries[0]]
+        if len(set(counts)) > 1:
+            parts = chosen.view(len(chosen), rows, -1).split(counts, dim=-1)  # type: ignore[no-untyped-call]
+            return torch.stack([part.sum(-1) for part in parts], dim=-1)
         chosen = chosen.view(len(chosen), rows, columns, -1)
         return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)  # a view going backward, too
 
@@ -73,5 +86,5 @@ class _Chosen(torch.autograd.Function):
 
 @cache
 def _index(slots: tuple[int, ...], device: torch.device) -> Tensor:
-    """Copied to a device once, before a step is captured."""
+    """Copied to a device once, before a step is recorded."""
     return torch.tensor(slots, device=device)

@@ -6,7 +6,7 @@ Under autocast the maps are of its type, and so are the weights where they meet 
 and the classifier stay in single precision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,29 +14,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.search.engine.blocks import normed, pointwise_of, reduced, side_by_side
-from dropnas.search.engine.cell import Backend, mixed_cell
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.norm import batch_norm, wide
 from dropnas.search.engine.running_statistics import RunningStatistics
-from dropnas.search.supernet import Supernet
+from dropnas.search.supernet import Cell, Supernet
 from dropnas.space.operations import FactorizedReduce
+
+MixCell = Callable[[Sequence[Cell], Sequence[Tensor], MixingWeights, RunningStatistics], Tensor]  # see `mixed_cell`
 
 
 def mixed_network(
     supernets: Sequence[Supernet],
     images: Tensor,
     weights: Sequence[MixingWeights],
-    tally: RunningStatistics,
-    backend: Backend | None,
+    statistics: RunningStatistics,
+    mix_cell: MixCell,
 ) -> Tensor:
     """Logits (K, B, classes) of images (K, B, 3, H, W); `weights` are those of each cell.
 
-    Running statistics do not move: what norms saw is noted in `tally`. A backend computes the convolutions on edges.
+    Running statistics do not move: what norms saw is noted in `statistics`.
     """
     kind, dtype = images.device.type, _type_of_maps(images)
     with torch.autocast(kind, enabled=False):
-        last = _stem([supernet.stem for supernet in supernets], images.to(dtype), tally)
-        last = _stacked_cells(supernets, last, weights, tally, backend)
+        last = _stem([supernet.stem for supernet in supernets], images.to(dtype), statistics)
+        last = _stacked_cells(supernets, last, weights, statistics, mix_cell)
         return _classified(_averaged(last, len(supernets)), [supernet.classifier for supernet in supernets])
 
 
@@ -50,22 +51,22 @@ def _stacked_cells(
     supernets: Sequence[Supernet],
     stem: Tensor,
     weights: Sequence[MixingWeights],
-    tally: RunningStatistics,
-    backend: Backend | None,
+    statistics: RunningStatistics,
+    mix_cell: MixCell,
 ) -> Tensor:
     """The last cell's output."""
     last, rectified_before = stem, functional.relu(stem)
     rectified = rectified_before
     stacks: Any = zip(*(supernet.cells for supernet in supernets), strict=True)
     for cells, of_cell in zip(stacks, weights, strict=True):
-        inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], tally)]
-        inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], tally))
-        last = mixed_cell(cells, inputs, of_cell, tally, backend)
+        inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], statistics)]
+        inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], statistics))
+        last = mix_cell(cells, inputs, of_cell, statistics)
         rectified_before, rectified = rectified, functional.relu(last)
     return last
 
 
-def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: RunningStatistics) -> Tensor:
+def _stem(stems: Sequence[nn.Sequential], images: Tensor, statistics: RunningStatistics) -> Tensor:
     """Convolution and batch norm: (B, H, W, K * C)."""
     layers: Any = [list(stem) for stem in stems]
     convolutions = zip(images, (convolution for convolution, _ in layers), strict=True)
@@ -75,15 +76,15 @@ def _stem(stems: Sequence[nn.Sequential], images: Tensor, tally: RunningStatisti
     scale, shift = (side_by_side([getattr(norm, name) for norm in norms]) for name in ("weight", "bias"))
     last = maps.permute(0, 2, 3, 1).contiguous()
     normal = batch_norm(last, scale, norms[0].eps, shift=shift)
-    tally.note(norms, normal.mean, normal.variance)
+    statistics.note(norms, normal.mean, normal.variance)
     return normal.maps
 
 
-def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], tally: RunningStatistics) -> Tensor:
+def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], statistics: RunningStatistics) -> Tensor:
     if isinstance(layers[0], FactorizedReduce):
-        return reduced(rectified, [layers], tally)  # type: ignore[list-item]
+        return reduced(rectified, [layers], statistics)  # type: ignore[list-item]
     _, convolutions, norms = (list[Any](step) for step in zip(*(layer.children() for layer in layers), strict=True))
-    return normed(pointwise_of(rectified, convolutions), norms, tally)
+    return normed(pointwise_of(rectified, convolutions), norms, statistics)
 
 
 def _averaged(maps: Tensor, seeds: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What batch norms see in a pass, and how their running statistics move by it: all of them at once.
+"""What batch norms see in a pass, and how all running statistics move by it.
 
 Design choices: statistics are noted in the pass and written when it is over, in a few calls for all norms. What was
 computed in vain, since a mask drops it, moves nothing: its norms have update weight 0, so that nobody has to know on
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dropnas.search.engine.norm import Inverse, unbiased
 from dropnas.search.supernet import Supernet
 
 
@@ -27,9 +26,9 @@ class RunningStatistics:
 
     norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
     means: list[Tensor] = field(default_factory=list)
-    variances: list[Tensor | Inverse] = field(default_factory=list)
+    variances: list[Tensor] = field(default_factory=list)
 
-    def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor | Inverse) -> None:
+    def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor) -> None:
         """Remember what these norms saw."""
         self.norms.append(norms)
         self.means.append(mean)
@@ -44,15 +43,10 @@ class RunningStatistics:
         if weights is not None:
             momentum = [weights[norm].momentum for norm in norms]
             steps = [weights[norm].batches for norm in norms]
-        for running, seen in (("running_mean", self.means), ("running_var", self._variances())):
+        for running, seen in (("running_mean", self.means), ("running_var", self.variances)):
             torch._foreach_lerp_([getattr(norm, running) for norm in norms], self._of_each(seen), momentum)
         counters: list[Any] = [norm.num_batches_tracked for norm in norms]
         torch._foreach_add_(counters, steps)
-
-    def _variances(self) -> list[Tensor]:
-        late = [variance for variance in self.variances if isinstance(variance, Inverse)]
-        found = iter(unbiased(late) if late else ())
-        return [next(found) if isinstance(variance, Inverse) else variance for variance in self.variances]
 
     def _of_each(self, seen: Sequence[Tensor]) -> list[Tensor]:
         """The parts of the single norms."""

@@ -1,4 +1,4 @@
-"""Operations from a user's package: the engine knows nothing of them and calls their modules as they are.
+"""Operations that the engine knows nothing of, such as those of a user's package: it calls their modules as they are.
 
 Design choices: a module updates its buffers (running statistics) itself, also where a mask drops it and it is computed
 in vain. So the buffers are put back afterwards where the mask says so, without asking the host what it says.
@@ -13,6 +13,14 @@ from torch import Tensor, nn
 from dropnas.errors import DropnasError
 from dropnas.extension import is_reference
 from dropnas.search.supernet import Supernet
+from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNorm, SepConv, Zero
+
+KNOWN = (SepConv, DilConv, FactorizedReduce, PoolNorm, Identity, Zero)
+
+
+def is_opaque(name: str, module: nn.Module) -> bool:
+    """Whether the engine knows nothing of an operation of that name but its module."""
+    return is_reference(name) or not isinstance(module, KNOWN)
 
 
 def called(modules: Sequence[nn.Module], maps: Tensor, stride: int, name: str) -> Tensor:
@@ -44,7 +52,7 @@ class UsersBuffers:
             (buffer, number, slot)
             for number, supernet in enumerate(supernets)
             for slot, (name, operation) in enumerate(supernet.operations())
-            if is_reference(name)
+            if is_opaque(name, operation)
             for buffer in operation.buffers()
         ]
 

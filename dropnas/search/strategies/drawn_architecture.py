@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.genotype_file import Edge
 from dropnas.search.architecture import Mixture
 from dropnas.search.state import SeedRun, Tensors
 from dropnas.search.step import batch_of
-from dropnas.space.genotype import EDGES_PER_NODE, Edge, Genotype
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS, ZERO
 from dropnas.space.spaces import EDGES, NODES, SearchSpace, edges
 from dropnas.training.precision import autocast

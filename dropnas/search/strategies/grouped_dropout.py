@@ -1,8 +1,8 @@
 """DropNAS: one-level search with grouped operation dropout, alpha-adjust and partial decay (Section 2.3).
 
-Design choices: the paper's ablations, one-level DARTS and the drop rates that stand for SNAS and ProxylessNAS are
-presets of its options. A step is a sequence of small methods, each of which a subclass may replace. What is dropped is
-a mask: its operations have weight zero and gradient zero, and masks choose what decays and moves.
+Design choices: the paper's ablations, one-level DARTS and the drop rates by which the paper describes SNAS and
+ProxylessNAS are presets of its options. A step is a sequence of small methods, each of which a subclass may replace.
+What is dropped is a mask: its operations have weight zero and gradient zero, and masks choose what decays and moves.
 """
 
 from collections.abc import Sequence

@@ -87,6 +87,11 @@ class TwoLevel(Strategy):
         return list(torch.autograd.grad(losses.sum(), parameters, materialize_grads=True))
 
 
+def frozen_epochs(part: float, epochs: int) -> int:
+    """The epochs at the start of a phase in which only w moves; the alphas always move in the last one."""
+    return min(round(part * epochs), epochs - 1)
+
+
 def clipped_together(gradients: list[Tensor], limit: float) -> list[Tensor]:
     """Gradients (K, ...), those of each seed scaled so that the norm over all of them is at most `limit`."""
     flat = clipped(torch.cat([gradient.flatten(1) for gradient in gradients], dim=1), limit)

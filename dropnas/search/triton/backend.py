@@ -1,6 +1,6 @@
 """The Triton backend of the engine: whether it can run here, and the edges that leave a state by its kernels.
 
-Design choices: the kernels are imported only here and only when they are used, since Triton is at home on GPUs alone.
+Design choices: the kernels are imported only here and only when they are used, since Triton compiles for GPUs only.
 """
 
 import os
@@ -67,7 +67,7 @@ def add_edges(
     shared: Shared,
     weights: MixingWeights,
     sums: Sequence[Sum],
-    tally: RunningStatistics,
+    statistics: RunningStatistics,
 ) -> None:
     """Add the convolutions on the edges that leave a state, and what these share, to the nodes that they lead to."""
     from dropnas.search.triton.fused import mixed
@@ -83,7 +83,7 @@ def add_edges(
     )
     for edge, maps in zip((once + twice)[0], found.maps.unbind(), strict=True):
         sums[edge.node].add(maps)
-    tally.note(
+    statistics.note(
         [norm for layers in first + second for norm in layers[3]], found.mean.flatten(), found.variance.flatten()
     )
 

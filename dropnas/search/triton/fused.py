@@ -20,7 +20,7 @@ from dropnas.search.triton import kernels, mixing
 
 TILE = 4096  # values of a tile of maps: so many that a program keeps its numbers in registers
 LEAST = 16  # rows and columns of a matrix product of Triton's
-TILES = 64  # of which statistics are read at once
+TILES = 64  # of which statistics are read in one pass
 WARPS = 4  # of a program
 VALUES = 2048  # of a tile that is summed up for weights
 SLICE = 64  # channels that a program sums up for; of more there are several programs
@@ -191,9 +191,9 @@ class _Stage:
         self.strides = (self.inputs * channels, channels) if second else (channels, channels * seeds)
         precision = "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
         self.constants = {**sides, **plan.constants, "NORMED": second, "PRECISION": precision}
-        self.at_once = max(1, min(4, 128 // room))  # taps
+        self.chunk = max(1, min(4, 128 // room))  # taps of a program
         self.parts = max(4, 256 // room)  # of the tiles; the same for any number of groups
-        self.layers, self.chunks, self.matrices = _layers(kinds, plan.alike, channels, self.at_once, plan.like.device)
+        self.layers, self.chunks, self.matrices = _layers(kinds, plan.alike, channels, self.chunk, plan.like.device)
         largest = max((kind.size for kind in kinds), default=1)
         taps = triton.next_power_of_2(largest**2)
         self.weights = {"C": channels, "WIDE": room, "TAPS": taps, "PART": max(1, 2 * TILE // room // taps)}
@@ -233,7 +233,7 @@ class _Stage:
         of_dense = plan.wide(min(self.parts, tiles), self.matrices, plan.channels, plan.channels)
         kernels.back_to_dense[len(self.chunks), len(of_dense), room // part](
             *read, upstream, self.layers, self.chunks, of_dense, self.inputs, plan.outputs, tiles, self.sources,
-            self.matrices, *self.strides, SLICE=part, TAPS=self.at_once, **self.constants | {"BLOCK": block},
+            self.matrices, *self.strides, SLICE=part, TAPS=self.chunk, **self.constants | {"BLOCK": block},
         )  # fmt: skip
         kernels.back_to_joined[self._slices](
             joined, self.layers, of_dense, of_joined, len(of_dense), self.matrices, **self.weights
@@ -258,14 +258,14 @@ class _Stage:
 
 @cache
 def _layers(
-    kinds: tuple[Kind, ...], alike: int, channels: int, at_once: int, device: torch.device
+    kinds: tuple[Kind, ...], alike: int, channels: int, chunk: int, device: torch.device
 ) -> tuple[Tensor, Tensor, int]:
-    """The tables `layers` and `chunks` of the kernels, copied to a device before a step is captured; the matrices."""
+    """The tables `layers` and `chunks` of the kernels, copied to a device before a step is recorded; the matrices."""
     layers, chunks, matrices, begin = list[tuple[int, ...]](), list[tuple[int, int]](), 0, 0
     for size, dilation, _ in kinds:
         pointwise = begin + alike * channels * size**2
         for group in range(alike):
-            chunks.extend((len(layers), tap) for tap in range(0, size**2, at_once))
+            chunks.extend((len(layers), tap) for tap in range(0, size**2, chunk))
             taps = begin + group * channels * size**2
             layers.append((size, dilation, matrices, taps, pointwise + group * channels**2))
             matrices += size**2

@@ -62,7 +62,7 @@ def rectified(values, scale, shift, NORMED: tl.constexpr):
         return tl.maximum(values.to(scale.dtype) * scale[None, :] + shift[None, :], 0.0).to(values.dtype)
     if values.dtype == scale.dtype:
         return tl.maximum(values, 0.0)
-    return tl.where(values > 0, values, 0.0)  # two at once in bf16, which a maximum would widen
+    return tl.where(values > 0, values, 0.0)  # two in an instruction in bf16, which a maximum would widen
 
 
 @triton.jit

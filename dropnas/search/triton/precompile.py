@@ -2,7 +2,7 @@
 
 Design choices: which kernels a program needs is found by running it with none of them: Triton tells a hook of each
 kernel that it has not compiled, and leaves it out if the hook says so. Nothing depends on values, so this finds all of
-them, but what is computed is of no use; whoever asks for it must undo what the program changed. Threads are enough:
+them, but what is computed is of no use; the caller must restore what the program changed. Threads are enough:
 Triton compiles outside of Python's lock for the most part.
 """
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from dropnas.analysis.best_of import compare_lowest
 from dropnas.analysis.comparison import Comparison, Sample, compare_means, printed_sample
 from dropnas.analysis.verdict import Verdict, judge
-from dropnas.report.config import TableName
 from dropnas.report.printed import layout
-from dropnas.report.verdicts import DATA_SETS, MARGINS, PAPER_SEEDS
+from dropnas.report.verdicts import PAPER_SEEDS, margin
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]  # standardised errors
 
@@ -44,13 +43,13 @@ def skewed(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.fl
     return (random.gamma(2.0, size=shape) - 2.0) / np.sqrt(2.0)
 
 
-def truths(name: TableName) -> list[Truth]:
+def truths(name: str) -> list[Truth]:
     """The cells of a table that print a deviation."""
     return [
         Truth(
             cell.mean,
             printed_sample(cell.mean, cell.std, PAPER_SEEDS).std,
-            MARGINS[DATA_SETS.get(name, row.key.partition("/")[0])],
+            margin(name, row.key),
             cell.best is not None,
         )
         for row in layout(name).rows
@@ -112,7 +111,7 @@ def shares(verdicts: Sequence[list[Verdict]]) -> dict[str, float]:
 
 def _report(count: int) -> None:
     """Print all rates."""
-    names: tuple[TableName, ...] = ("table1", "table2", "table4", "table5", "table6")
+    names: tuple[str, ...] = ("table1", "table2", "table4", "table5", "table6")
     cases: tuple[tuple[str, int, Draw, float], ...] = (
         ("n=8", 8, normal, 1.0),
         ("n=5", 5, normal, 1.0),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata, t
 
 from dropnas.analysis.config import CorrelationConfig
-from dropnas.analysis.correlation import pearson, run, spearman
+from dropnas.analysis.correlation import UNDEFINED, pearson, run, spearman
 from dropnas.errors import DropnasError
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import EDGES, ORIGINAL, edges
@@ -50,7 +50,8 @@ def inputs(tmp_path: Path) -> list[Path]:
     for folder, error in zip(trained, ERRORS, strict=True):
         receipt(folder, "retrain")
         errors = {"final": error + 0.1, "best": error, "best_epoch": 3}
-        counts = {"parameters": 9, "parameters_with_auxiliary": 9, "multiply_adds": 9}
+        counts = dict.fromkeys(("parameters", "parameters_with_auxiliary", "multiply_adds"), 9)
+        counts |= {"epochs": 3, "classes": 10, "test_images": 9}
         write(folder, "result.json", {"top1_error": errors, "top5_error": None, **counts})
         write(folder, "genotype.json", genotype)
     return [best, *searches, *trained]
@@ -87,7 +88,7 @@ def test_whether_the_edge_is_in_the_best_cell(inputs: list[Path]) -> None:
 def test_coefficients_follow_their_formulas(pairs: list[tuple[int, int]]) -> None:
     x, y = ([float(pair[axis]) for pair in pairs] for axis in (0, 1))
     if len(set(x)) == 1 or len(set(y)) == 1:
-        assert set(pearson(x, y).values()) == set(spearman(x, y).values()) == {None}
+        assert pearson(x, y) == spearman(x, y) == UNDEFINED
         return
     n = len(x)
     ranks = [rankdata(values) for values in (x, y)]
@@ -96,24 +97,24 @@ def test_coefficients_follow_their_formulas(pairs: list[tuple[int, int]]) -> Non
         (spearman(x, y), ranks, lambda r: (1 + r**2 / 2) / (n - 3)),
     ):
         r = float(np.corrcoef(a, b)[0, 1])
-        assert found["value"] == pytest.approx(r, abs=1e-9)
+        assert found.value == pytest.approx(r, abs=1e-9)
         if abs(r) < 1 - 1e-9:
             half = 1.959963984540054 * math.sqrt(variance(r))
             ends = [math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)]
-            assert [found["low"], found["high"]] == pytest.approx(ends, abs=1e-6)
+            assert [found.low, found.high] == pytest.approx(ends, abs=1e-6)
             probability = 2 * t.sf(abs(r) * math.sqrt((n - 2) / (1 - r**2)), n - 2)
-            assert found["p_value"] == pytest.approx(probability, abs=1e-6)
+            assert found.p_value == pytest.approx(probability, abs=1e-6)
 
 
 def test_a_perfect_order_has_an_interval_of_one_point() -> None:
     found = spearman([1, 2, 3, 4, 5], [1, 2, 3, 4, 50])
-    assert [found["value"], found["low"], found["high"]] == pytest.approx([1, 1, 1])
+    assert [found.value, found.low, found.high] == pytest.approx([1, 1, 1])
     exact = spearman([1, 2, 3, 4], [5, 6, 7, 8])
-    assert [exact["value"], exact["low"], exact["high"]] == pytest.approx([1, 1, 1])
+    assert [exact.value, exact.low, exact.high] == pytest.approx([1, 1, 1])
 
 
 def test_too_few_values_are_undefined() -> None:
-    assert set(pearson([1, 2, 3], [1, 2, 4]).values()) == {None}
+    assert pearson([1, 2, 3], [1, 2, 4]) == UNDEFINED
 
 
 def test_what_does_not_fit_is_named(inputs: list[Path]) -> None:
@@ -125,6 +126,6 @@ def test_what_does_not_fit_is_named(inputs: list[Path]) -> None:
         run(CorrelationConfig(2, 0, (*OPERATIONS[:6], "sep_conv_7x7")), inputs, inputs[0], workspace)
     with pytest.raises(DropnasError, match="no edge from 3 to node 2"):
         run(CorrelationConfig(2, 3, OPERATIONS), inputs, inputs[0], workspace)
-    write(inputs[0], "selection.json", {"run": "another", "candidates": []})
-    with pytest.raises(DropnasError, match="tells of no choice"):
+    write(inputs[0], "selection.json", {"run": "another", "criterion": "best", "candidates": []})
+    with pytest.raises(DropnasError, match="'another' is none of the candidates"):
         run(config, inputs, inputs[0], workspace)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dropnas.analysis import variant
 from dropnas.analysis.config import VariantConfig
 from dropnas.errors import DropnasError
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.workspace import Workspace
 
 CONCAT = (2, 3, 4, 5)
@@ -79,11 +79,11 @@ def test_the_stage_tells_whether_the_edge_was_there(
     chosen, out = tmp_path / "best-of-8-0123456789", tmp_path / "out"
     chosen.mkdir()
     out.mkdir()
-    (chosen / "genotype.json").write_text(json.dumps(GENOTYPE.to_json()))
+    (chosen / "genotype.json").write_text(json.dumps(GENOTYPE.values()))
     config = VariantConfig(node, predecessor, "dil_conv_3x3")
     assert variant.run(config, [chosen], out, Workspace(tmp_path / "scratch", "id")) == {}
     expected = variant.with_operation(GENOTYPE, node, predecessor, "dil_conv_3x3")
-    assert read_genotype(out) == expected[0]
+    assert Genotype.read(out) == expected[0]
     told = json.loads((out / "variant.json").read_text())
     assert told == {"from": "best-of-8-0123456789", "edge_was_there": was_there}
 

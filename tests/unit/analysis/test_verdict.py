@@ -6,10 +6,9 @@ import pytest
 
 from dropnas.analysis.comparison import Comparison
 from dropnas.analysis.verdict import LEVEL, Verdict, judge
-from dropnas.report.config import TableName
 from tests.unit.analysis.simulated import normal, rate, skewed, tables, truths
 
-NAMES: tuple[TableName, ...] = ("table4", "table5", "table6")
+NAMES: tuple[str, ...] = ("table4", "table5", "table6")
 
 
 def tolerance(count: int) -> float:
@@ -48,7 +47,7 @@ def test_a_table_without_comparisons() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("n", "count"), [(8, 2000), (5, 400), (3, 400), (2, 400)])
-def test_no_difference_is_called_one_in_at_most_5_percent_of_tables(name: TableName, n: int, count: int) -> None:
+def test_no_difference_is_called_one_in_at_most_5_percent_of_tables(name: str, n: int, count: int) -> None:
     cells = truths(name)
     found = rate(tables(cells, 11, count, n, [0.0] * len(cells)), Verdict.DIFFERS)
     assert found <= LEVEL + tolerance(count)
@@ -56,14 +55,14 @@ def test_no_difference_is_called_one_in_at_most_5_percent_of_tables(name: TableN
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("n", "count"), [(8, 2000), (5, 400), (3, 400)])
-def test_a_difference_at_the_margin_agrees_in_at_most_5_percent_of_tables(name: TableName, n: int, count: int) -> None:
+def test_a_difference_at_the_margin_agrees_in_at_most_5_percent_of_tables(name: str, n: int, count: int) -> None:
     cells = truths(name)
     shifts = [1.0 if index % 2 else -1.0 for index in range(len(cells))]
     assert rate(tables(cells, 12, count, n, shifts), Verdict.AGREES) <= LEVEL + tolerance(count)
 
 
 @pytest.mark.parametrize("name", ["table1", "table2"])
-def test_the_mean_and_the_best_of_one_cell_are_one_family(name: TableName) -> None:
+def test_the_mean_and_the_best_of_one_cell_are_one_family(name: str) -> None:
     cells, count = truths(name), 200
     assert rate(tables(cells, 13, count, 8, [0.0]), Verdict.DIFFERS) <= LEVEL + tolerance(count)
     assert rate(tables(cells, 14, count, 8, [1.0]), Verdict.AGREES) <= LEVEL + tolerance(count)

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropnas.artifacts.dataset_file import Dataset
 from dropnas.data import arrays
 from dropnas.data.batches import epoch_order, steps_per_epoch
 from dropnas.data.config import DatasetConfig
-from dropnas.data.dataset import Dataset
 from dropnas.errors import DropnasError
 from tests.unit.data.small_sources import image_files, noise, write_folder
 

@@ -38,7 +38,7 @@ def published(path: Path, files: dict[str, bytes]) -> Archive:
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    return replace(cifar.ARCHIVES["cifar10"], md5=md5, train=("data_batch_1", "data_batch_2"))
+    return replace(cifar.CIFAR10, md5=md5, train=("data_batch_1", "data_batch_2"))
 
 
 GOOD = {"data_batch_1": batch(0, 5), "data_batch_2": batch(5, 8), "test_batch": batch(8, 12)}
@@ -46,8 +46,7 @@ GOOD = {"data_batch_1": batch(0, 5), "data_batch_2": batch(5, 8), "test_batch": 
 
 def test_reads_planes_in_order(tmp_path: Path) -> None:
     archive = published(tmp_path / "a.tar.gz", GOOD)
-    arrays = cifar.read(tmp_path / "a.tar.gz", archive)
-    assert arrays.classes == 10
+    arrays = cifar.read(tmp_path / "a.tar.gz", archive, 10)
     assert arrays.train.labels.tolist() == LABELS[:8] and arrays.test.labels.tolist() == LABELS[8:]
     assert arrays.train.images.shape == (8, 32, 32, 3)
     for image, row, column, channel in ((0, 0, 0, 0), (6, 31, 2, 1), (7, 5, 17, 2)):
@@ -72,7 +71,7 @@ def python_2_pickle(data: np.ndarray, labels: list[int]) -> bytes:
 
 def test_reads_what_was_written_in_2009(tmp_path: Path) -> None:
     archive = published(tmp_path / "a.tar.gz", {**GOOD, "data_batch_1": python_2_pickle(DATA[:5], LABELS[:5])})
-    arrays = cifar.read(tmp_path / "a.tar.gz", archive)
+    arrays = cifar.read(tmp_path / "a.tar.gz", archive, 10)
     assert arrays.train.labels.tolist() == LABELS[:8]
     assert np.array_equal(arrays.train.images, DATA[:8].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
@@ -80,9 +79,9 @@ def test_reads_what_was_written_in_2009(tmp_path: Path) -> None:
 def test_cifar100_takes_the_fine_labels(tmp_path: Path) -> None:
     fields = {"data": DATA[:2], "fine_labels": [99, 0], "coarse_labels": [1, 1]}
     archive = published(tmp_path / "a.tar.gz", {"train": pickle.dumps(fields), "test": pickle.dumps(fields)})
-    hundred = replace(cifar.ARCHIVES["cifar100"], md5=archive.md5, folder=archive.folder)
-    arrays = cifar.read(tmp_path / "a.tar.gz", hundred)
-    assert arrays.classes == 100 and arrays.train.labels.tolist() == [99, 0]
+    hundred = replace(cifar.CIFAR100, md5=archive.md5, folder=archive.folder)
+    arrays = cifar.read(tmp_path / "a.tar.gz", hundred, 100)
+    assert arrays.train.labels.tolist() == [99, 0]
 
 
 class Evil:
@@ -108,7 +107,7 @@ class Evil:
 def test_bad_pickles_are_one_line(tmp_path: Path, changed: dict[str, bytes], message: str) -> None:
     archive = published(tmp_path / "a.tar.gz", {**GOOD, **changed})
     with pytest.raises(DropnasError, match=message) as caught:
-        cifar.read(tmp_path / "a.tar.gz", archive)
+        cifar.read(tmp_path / "a.tar.gz", archive, 10)
     assert "data_batch_2" in str(caught.value) and "\n" not in str(caught.value)
     assert not Path("/tmp/dropnas-was-run").exists()
 
@@ -116,14 +115,14 @@ def test_bad_pickles_are_one_line(tmp_path: Path, changed: dict[str, bytes], mes
 def test_missing_batch_and_link_are_refused(tmp_path: Path) -> None:
     archive = published(tmp_path / "a.tar.gz", {"data_batch_1": GOOD["data_batch_1"]})
     with pytest.raises(DropnasError, match="data_batch_2: not in the archive"):
-        cifar.read(tmp_path / "a.tar.gz", archive)
+        cifar.read(tmp_path / "a.tar.gz", archive, 10)
     with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as tar:
         member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
         member.type, member.linkname = tarfile.SYMTYPE, "/etc/hostname"
         tar.addfile(member)
     linked = replace(archive, md5=hashlib.md5((tmp_path / "b.tar.gz").read_bytes()).hexdigest())
     with pytest.raises(DropnasError, match="a link"):
-        cifar.read(tmp_path / "b.tar.gz", linked)
+        cifar.read(tmp_path / "b.tar.gz", linked, 10)
 
 
 def test_truncated_archive_is_one_line(tmp_path: Path) -> None:
@@ -131,14 +130,14 @@ def test_truncated_archive_is_one_line(tmp_path: Path) -> None:
     archive = published(path, GOOD)
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(DropnasError, match="md5 is"):
-        cifar.read(path, archive)
+        cifar.read(path, archive, 10)
     same_md5 = replace(archive, md5=hashlib.md5(path.read_bytes()).hexdigest())
     with pytest.raises(DropnasError, match=r"damaged archive|not a batch"):
-        cifar.read(path, same_md5)
+        cifar.read(path, same_md5, 10)
 
 
 def test_archive_is_found_in_a_folder(tmp_path: Path) -> None:
-    archive = cifar.ARCHIVES["cifar10"]
+    archive = cifar.CIFAR10
     with pytest.raises(DropnasError, match="no such archive"):
         cifar.find_archive(tmp_path, archive)
     (tmp_path / archive.filename).touch()
@@ -204,7 +203,7 @@ def test_download_gets_its_name_when_it_is_whole(tmp_path: Path, server: Server,
     folder = tmp_path / "scratch"
     path = cifar.download(archive, folder, silent, server.url)
     assert path.read_bytes() == server.body and [file.name for file in folder.iterdir()] == [archive.filename]
-    assert len(cifar.read(path, archive).train.labels) == 8
+    assert len(cifar.read(path, archive, 10).train.labels) == 8
     cifar.download(archive, folder, silent, server.url)
     assert server.requests == [None]  # nothing is fetched twice
 

@@ -8,6 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from dropnas.data import digits
+from dropnas.data.config import DatasetConfig
 from dropnas.data.splits import Labelled
 from dropnas.errors import DropnasError
 
@@ -42,7 +43,6 @@ def test_any_prefix_is_balanced(prefix: int) -> None:
 
 def test_pairs_are_two_digits_of_the_same_split_side_by_side(known: dict[bytes, int]) -> None:
     singles, pairs = digits.digits(), digits.digit_pairs()
-    assert pairs.classes == 100
     for split, single, count in ((pairs.train, singles.train, 60), (pairs.test, singles.test, 20)):
         assert split.images.shape == (100 * count, 8, 16, 1)
         assert np.bincount(split.labels).tolist() == [count] * 100
@@ -55,7 +55,8 @@ def test_pairs_are_two_digits_of_the_same_split_side_by_side(known: dict[bytes, 
 
 
 def test_enlarged_digits_are_bilinear() -> None:
-    large, small = digits.digits_224(30, 7), digits.digits()
+    config = DatasetConfig("digits-224", "bundled", train_images=30, test_images=7)
+    large, small = digits.digits_224(config), digits.digits()
     assert large.train.images.shape == (30, 224, 224, 1) and large.test.images.shape == (7, 224, 224, 1)
     assert large.train.labels.tolist() == small.train.labels[:30].tolist()
     source = torch.from_numpy(small.train.images[:30]).permute(0, 3, 1, 2).double()

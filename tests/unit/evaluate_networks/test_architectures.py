@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
 from dropnas.evaluate.architectures import NETWORKS, count_one, run
 from dropnas.evaluate.config import ArchitecturesConfig
@@ -25,7 +26,7 @@ def folder(tmp_path_factory):
     """The stage's output, with a receipt as the store writes it."""
     out = tmp_path_factory.mktemp("architectures")
     run(ArchitecturesConfig(), [], out, Workspace(out, "identity"))
-    (out / "run.json").write_text(json.dumps({"stage": "architectures"}))
+    ReceiptFile("architectures", "CPU", 1.0, ()).write(out)
     return out
 
 
@@ -140,18 +141,18 @@ def test_without_pool_norm_the_counts_are_those_without():
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda rows: {}, "architectures.json: Input should be a valid array"),
-        (lambda rows: [{**rows[0], "parameters": None}], "0.parameters: Input should be a valid integer"),
-        (lambda rows: [{**rows[0], "multiply_adds": 0}], "0.multiply_adds: Input should be greater than 0"),
-        (lambda rows: [{**rows[0], "more": 1}], "0.more: Unexpected"),
-        (lambda rows: [{**rows[0], "as_released": float("nan")}], "0.as_released: Input should be a finite number"),
-        (lambda rows: [3], "0: Input should be"),
-        (lambda rows: [{**rows[0], "remark": None}], "0.remark: Input should be a valid string"),
+        (lambda rows: {}, "architectures.json: counts: input should be a valid array"),
+        (lambda rows: [{**rows[0], "parameters": None}], "0.parameters: input should be a valid integer"),
+        (lambda rows: [{**rows[0], "multiply_adds": 0}], "counts.0: parameters and multiply_adds are at least 1"),
+        (lambda rows: [{**rows[0], "more": 1}], "0.more: unexpected"),
+        (lambda rows: [{**rows[0], "as_released": float("nan")}], "0.as_released: input should be a finite number"),
+        (lambda rows: [3], "0: input should be"),
+        (lambda rows: [{**rows[0], "remark": None}], "0.remark: input should be a valid string"),
     ],
 )
 def test_a_damaged_count_is_refused(folder, tmp_path, damage, message):
     rows = json.loads((folder / "architectures.json").read_text())
-    (tmp_path / "run.json").write_text(json.dumps({"stage": "architectures"}))
+    ReceiptFile("architectures", "CPU", 1.0, ()).write(tmp_path)
     (tmp_path / "architectures.json").write_text(json.dumps(damage(rows)))
     with pytest.raises(DropnasError, match=message):
         read_counts(tmp_path)
@@ -160,9 +161,12 @@ def test_a_damaged_count_is_refused(folder, tmp_path, damage, message):
 @pytest.mark.parametrize(
     ("receipt", "message"),
     [
-        ('{"stage": "retrain"}', "is no receipt of an architectures run"),
-        ("[]", "run.json: Input should be"),
-        ("{}", "run.json: stage: Field required"),
+        (
+            '{"stage": "retrain", "device": "CPU", "seconds": 1.0, "inputs": []}',
+            "is no receipt of an architectures run",
+        ),
+        ("[]", "run.json: the file: input should be"),
+        ("{}", "run.json: stage: field required"),
     ],
 )
 def test_a_run_of_another_stage_has_no_counts(folder, tmp_path, receipt, message):

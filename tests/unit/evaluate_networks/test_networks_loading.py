@@ -1,5 +1,6 @@
 """A run folder becomes a network again, or one clear line."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,27 +9,29 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import dropnas
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
 from dropnas.evaluate.loading import load
-from dropnas.evaluate.networks import NetworkShape
+from dropnas.evaluate.networks import build
 from dropnas.evaluate.results import archive
 from dropnas.space.published import load_genotype
 
 SHAPES = {
-    "cifar": NetworkShape("cifar", 3, 2, 10, True, True, False, (8, 8)),
-    "imagenet": NetworkShape("imagenet", 3, 4, 5, False, False, True, (32, 32)),
+    "cifar": NetworkFile("cifar", 3, 2, 10, True, True, False, (8, 8)),
+    "imagenet": NetworkFile("imagenet", 3, 4, 5, False, False, True, (32, 32)),
 }
 GENOTYPE = load_genotype("dropnas_c10")
+RECEIPT = {"id": "0", "stage": "retrain", "device": "CPU", "seconds": 1.0, "inputs": [], "config": {"epochs": 3}}
 
 
-def write_run(folder: Path, shape: NetworkShape):
+def write_run(folder: Path, shape: NetworkFile):
     """A run folder as a retraining leaves it; returns its network."""
-    network = shape.build(GENOTYPE)
+    network = build(shape, GENOTYPE)
     network(torch.randn(4, 3, 16, 16))  # moves the running statistics
     folder.mkdir()
-    (folder / "network.json").write_text(json.dumps(shape.to_json()))
-    (folder / "genotype.json").write_text(json.dumps(GENOTYPE.to_json()))
-    (folder / "run.json").write_text(json.dumps({"id": "0", "config": {"epochs": 3}}))
+    (folder / "network.json").write_text(json.dumps(shape.values()))
+    (folder / "genotype.json").write_text(json.dumps(GENOTYPE.values()))
+    (folder / "run.json").write_text(json.dumps(RECEIPT))
     save_file(network.state_dict(), folder / "network.safetensors")
     return network.eval()
 
@@ -53,9 +56,10 @@ def test_a_loaded_network_gives_the_logits_of_the_trained_one(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", SHAPES)
 def test_what_a_stage_archives_can_be_loaded(kind, tmp_path):
-    trained = SHAPES[kind].build(GENOTYPE)
+    trained = build(SHAPES[kind], GENOTYPE)
     rows = [{"epoch": 1, "top1_error": 50.0, "top5_error": None}]
-    archive(tmp_path, GENOTYPE, SHAPES[kind].to_json(), trained, rows, test_images=7)
+    shape = dataclasses.replace(SHAPES[kind], auxiliary=False)
+    archive(tmp_path, GENOTYPE, shape, trained, rows, test_images=7)
     images = torch.randn(3, 3, 16, 16)
     loaded = load(tmp_path)
     assert torch.equal(loaded.network(images)[0], trained.eval()(images)[0])
@@ -109,23 +113,23 @@ def test_weights_of_another_network_are_refused(run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"network": "resnet"}, "unknown network 'resnet'; known: cifar, imagenet"),
-        ({"cells": "3"}, "cells is no int: '3'"),
-        ({"cells": True}, "cells is no int"),
+        ({"network": "resnet"}, "network: input should be 'cifar' or 'imagenet', not .resnet"),
+        ({"cells": "3"}, "cells: input should be a valid integer, not .3"),
+        ({"cells": True}, "cells: input should be a valid integer, not true"),
         ({"cells": 0}, "cells is 0, the least is 1"),
-        ({"pool_norm": 1}, "pool_norm is no bool"),
-        ({"image_size": 8}, "image_size is not"),
+        ({"pool_norm": 1}, "pool_norm: input should be a valid boolean, not 1"),
+        ({"image_size": 8}, "image_size: input should be a valid array, not 8"),
         ({"image_size": [0, 8]}, "image_size is 0"),
         ({"squeeze_excitation": True}, "the CIFAR network has no squeeze-and-excitation"),
-        ({"depth": 3}, "is not an object with exactly network, cells"),
+        ({"depth": 3}, "depth: unexpected keyword argument"),
     ],
 )
 def test_a_wrong_shape_is_one_clear_line(run, change, message):
-    (run / "network.json").write_text(json.dumps({**SHAPES["cifar"].to_json(), **change}))
+    (run / "network.json").write_text(json.dumps({**SHAPES["cifar"].values(), **change}))
     with pytest.raises(DropnasError, match=rf"network\.json: .*{message}"):
         load(run)
 
 
 def test_the_imagenet_network_needs_two_channels():
     with pytest.raises(DropnasError, match="imagenet network: channels is 1, the least is 2"):
-        NetworkShape("imagenet", 3, 1, 5, False, False, True, (32, 32))
+        NetworkFile("imagenet", 3, 1, 5, False, False, True, (32, 32))

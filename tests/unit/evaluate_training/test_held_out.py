@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dropnas.analysis.finished_runs import Errors, HeldOut, Run, Training
+from dropnas.analysis.finished_runs import Run, Training
+from dropnas.artifacts.genotype_file import GenotypeFile
+from dropnas.artifacts.training_files import Errors, HeldOut, TrainingResultFile
 from dropnas.config import read_parameters
 from dropnas.data import arrays, augment
 from dropnas.data.held_out import apart
@@ -21,7 +23,7 @@ from dropnas.evaluate import loading, retrain, select
 from dropnas.evaluate.config import RetrainConfig, SelectConfig
 from dropnas.evaluate.results import by_held_out
 from dropnas.report.measure import selected
-from dropnas.space.genotype import read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.training.loop import train
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
@@ -76,7 +78,7 @@ def test_something_must_be_left_to_train_on(held_out: int) -> None:
 
 def trainee(config: RetrainConfig, digits: Path, genotype: Path) -> retrain.Retraining:
     splits = (arrays.load(digits, split) for split in ("train", "test"))
-    return retrain.Retraining(config, read_genotype(genotype), *splits, "cpu")
+    return retrain.Retraining(config, Genotype.read(genotype), *splits, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ class Watched(arrays.ImageArrays):
 def test_held_out_images_are_measured_and_never_trained_on(digits: Path, genotype: Path, tmp_path: Path) -> None:
     training = Watched(**vars(arrays.load(digits, "train")))
     testing = arrays.load(digits, "test")
-    made = retrain.Retraining(CONFIG, read_genotype(genotype), training, testing, "cpu")
+    made = retrain.Retraining(CONFIG, Genotype.read(genotype), training, testing, "cpu")
     held_out = set(made.held_out.tolist())
     assert len(held_out) == HELD_OUT and made.steps_per_epoch == -(-(700 - HELD_OUT) // 64)
     made.start_epoch(0)
@@ -188,7 +190,7 @@ def test_the_first_epoch_with_the_lowest_held_out_error_is_chosen() -> None:
         {"epoch": epoch, "held_out_error": held_out, "top1_error": test}
         for epoch, held_out, test in ((1, 9.0, 8.0), (2, 4.0, 7.0), (3, 4.0, 3.0), (4, 5.0, 1.0))
     ]
-    assert by_held_out(rows) == {"epoch": 2, "held_out_error": 4.0, "test_error": 7.0}
+    assert by_held_out(rows) == HeldOut(2, 4.0, 7.0)
 
 
 # --- the choice -----------------------------------------------------------------------------------------------------
@@ -197,10 +199,9 @@ def test_the_first_epoch_with_the_lowest_held_out_error_is_chosen() -> None:
 def candidate(folder: Path, name: str, best: float, held_out: Any) -> Path:
     run = folder / name
     run.mkdir()
-    result: dict[str, Any] = {"top1_error": {"final": 5.0, "best": best, "best_epoch": 1}}
-    if held_out is not None:
-        result["held_out"] = {"epoch": 1, "held_out_error": held_out, "test_error": 5.5}
-    (run / "result.json").write_text(json.dumps(result))
+    kept = None if held_out is None else HeldOut(1, held_out, 5.5)
+    result = TrainingResultFile(Errors(5.0, best, 1), None, 1, 10, 9, 9, 9, 9, kept)
+    (run / "result.json").write_text(json.dumps(result.values()))
     cell = {"normal": EDGES, "normal_concat": [2, 3, 4, 5], "reduce": EDGES, "reduce_concat": [2, 3, 4, 5]}
     (run / "genotype.json").write_text(json.dumps(cell))
     return run
@@ -235,14 +236,14 @@ def test_a_candidate_without_a_held_out_error_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [float("nan"), "3.0", True, [3.0]])
 def test_a_held_out_error_that_is_none_is_refused(tmp_path: Path, value: Any) -> None:
     run = candidate(tmp_path, "a", 2.0, value)
-    with pytest.raises(DropnasError, match="is no readable result"):
+    with pytest.raises(DropnasError, match=r"result\.json: held_out\.held_out_error: "):
         choose([run], tmp_path)
 
 
 def training(name: str, best: float, held_out: float | None) -> Training:
     run = Run(Path(name), "retrain", "CPU", 1.0, "digits")
     chosen = None if held_out is None else HeldOut(1, held_out, 5.0)
-    return Training(run, Errors(5.0, best), None, 1.0, 1.0, {}, chosen)
+    return Training(run, Errors(5.0, best, 1), None, 1, 1, GenotypeFile((), (), (), ()), chosen)
 
 
 def test_tables_choose_as_the_select_stage_does() -> None:

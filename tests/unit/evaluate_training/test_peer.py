@@ -14,7 +14,7 @@ from dropnas.evaluate import peer
 from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import PeerConfig
 from dropnas.runs.identity import Run
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
 
@@ -26,13 +26,13 @@ def passed(config: PeerConfig, folder: Path) -> Genotype:
     folder.mkdir(parents=True)
     assert peer.run(config, [], folder, Workspace(folder / "scratch", "id")) == {}
     assert [path.name for path in folder.iterdir()] == ["genotype.json"]
-    return read_genotype(folder)
+    return Genotype.read(folder)
 
 
 @pytest.mark.parametrize("id_", sorted(published()))
 def test_every_published_architecture_comes_out_as_it_was(id_: str, tmp_path: Path) -> None:
     genotype = published()[id_].genotype
-    config = PeerConfig(id_, json.loads(json.dumps(genotype.to_json())))  # as a spec holds it
+    config = PeerConfig(id_, json.loads(json.dumps(genotype.values())))  # as a spec holds it
     assert passed(config, tmp_path / "run") == genotype
 
 

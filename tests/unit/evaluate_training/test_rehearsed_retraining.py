@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.data import arrays
 from dropnas.evaluate import retrain
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.space.published import load_genotype
 from dropnas.training.graphs import Recorder
-from dropnas.training.metrics import Row
 from dropnas.training.rehearsal import Rehearsal
 
 CONFIG = RetrainConfig(

@@ -25,7 +25,7 @@ from dropnas.evaluate import draws, loading, retrain
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
 from dropnas.evaluate.stack import Outputs
-from dropnas.space.genotype import read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.training import determinism
 from dropnas.workspace import Workspace
 
@@ -131,8 +131,8 @@ def test_a_step_is_plain_sgd_on_both_losses(digits: Path, genotype: Path) -> Non
     """Three steps against momentum, decay and clipping written out by hand."""
     config = replace(SMALL, crop_padding=0, cutout=0, drop_path=0.0, gradient_clip=0.5, weight_decay=0.01)
     training = arrays.load(digits, "train")
-    trainee = retrain.Retraining(config, read_genotype(genotype), training, training, "cpu")
-    twin = retrain.Retraining(config, read_genotype(genotype), training, training, "cpu").learner.network
+    trainee = retrain.Retraining(config, Genotype.read(genotype), training, training, "cpu")
+    twin = retrain.Retraining(config, Genotype.read(genotype), training, training, "cpu").learner.network
     weights, velocity = list(twin.parameters()), [torch.zeros_like(weight) for weight in twin.parameters()]
     trainee.start_epoch(0)
     order = epoch_order(len(training), config.seed, 0)
@@ -167,7 +167,7 @@ AUGMENTED = replace(SMALL, flip=True, autoaugment=True)
 
 def small_trainee(config: RetrainConfig, digits: Path, genotype: Path, device: str = "cpu") -> retrain.Retraining:
     training, testing = (arrays.load(digits, split, device=device) for split in ("train", "test"))
-    return retrain.Retraining(config, read_genotype(genotype), training, testing, device)
+    return retrain.Retraining(config, Genotype.read(genotype), training, testing, device)
 
 
 def test_images_are_augmented_as_batches_are_one_by_one(digits: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dropnas.artifacts.training_files import Errors, TrainingResultFile
 from dropnas.errors import DropnasError
 from dropnas.evaluate import select
 from dropnas.evaluate.config import SelectConfig
@@ -19,8 +20,7 @@ EDGES = [["skip_connect", 0], ["skip_connect", 1]] * 4
 def retraining(folder: Path, name: str, final: float, best: float, operation: str = "skip_connect") -> Path:
     run = folder / name
     run.mkdir()
-    error = {"final": final, "best": best, "best_epoch": 1}
-    (run / "result.json").write_text(json.dumps({"top1_error": error}))
+    TrainingResultFile(Errors(final, best, 1), None, 1, 10, 9, 9, 9, 9).write(run)
     cell = [[operation, 0], *EDGES[1:]]
     genotype = {"normal": cell, "normal_concat": [2, 3, 4, 5], "reduce": EDGES, "reduce_concat": [2, 3, 4, 5]}
     (run / "genotype.json").write_text(json.dumps(genotype))
@@ -73,5 +73,5 @@ def test_it_needs_no_torch() -> None:
 
 def test_best_is_the_first_epoch_with_the_lowest_error() -> None:
     rows = [{"epoch": epoch, "e": error, "n": None} for epoch, error in enumerate([9.0, 4.0, 4.0, 5.0], start=1)]
-    assert final_and_best(rows, "e") == {"final": 5.0, "best": 4.0, "best_epoch": 2}
+    assert final_and_best(rows, "e") == Errors(5.0, 4.0, 2)
     assert final_and_best(rows, "n") is None

@@ -12,7 +12,7 @@ from benchmarks._kernels import Kernels, as_on_a_gpu
 from benchmarks.kernels import counted, on_meta
 from dropnas.data import arrays
 from dropnas.evaluate import retrain
-from dropnas.evaluate.config import RetrainConfig
+from dropnas.evaluate.config import MemoryFormat, RetrainConfig
 from dropnas.space.published import load_genotype
 from dropnas.training import determinism
 from dropnas.training.config import Precision
@@ -28,10 +28,13 @@ def deterministic() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", [8, 5])
-def test_a_step_looks_at_nothing_and_stays_on_its_device(size: int, precision: Precision) -> None:
-    trainee = on_meta(replace(SMALL, precision=precision))
+def test_a_step_looks_at_nothing_and_stays_on_its_device(
+    size: int, precision: Precision, memory_format: MemoryFormat
+) -> None:
+    trainee = on_meta(replace(SMALL, precision=precision, memory_format=memory_format))
     assert counted(lambda: trainee.train_batch(size), size)["kernels"] > 100
 
 

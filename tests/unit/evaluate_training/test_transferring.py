@@ -22,10 +22,10 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate import loading, transfer
 from dropnas.evaluate.config import TransferConfig
 from dropnas.evaluate.learner import with_auxiliary
-from dropnas.space.genotype import read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.training import signals
+from dropnas.training.distributed import SINGLE
 from dropnas.training.loop import train
-from dropnas.training.ranks import SINGLE
 from dropnas.workspace import Workspace
 
 FORK = multiprocessing.get_context("fork")
@@ -66,7 +66,7 @@ def alone(digits: Path, genotype: Path, tmp_path_factory: pytest.TempPathFactory
 
 def trainee(config: TransferConfig, digits: Path, genotype: Path) -> transfer.Transfer:
     training, testing = ImageSource(digits, "train"), ImageSource(digits, "test")
-    return transfer.Transfer(config, read_genotype(genotype), training, testing, Workspace(Path("none"), "x"), SINGLE)
+    return transfer.Transfer(config, Genotype.read(genotype), training, testing, Workspace(Path("none"), "x"), SINGLE)
 
 
 def test_it_learns_and_its_network_can_be_loaded(alone: Path) -> None:

@@ -1,27 +1,35 @@
 """A store with finished trainings whose times are made up, written by the real writer."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dropnas.data.dataset import Dataset
+from dropnas.artifacts.dataset_file import Dataset
+from dropnas.monitor.timings import Device, Measured
+from dropnas.monitor.work import Kind
 from dropnas.pipeline.plan import Plan
+from dropnas.runs.files import write_json
 from dropnas.runs.identity import Run, resolved
 from dropnas.runs.store import Store
 
+A_GPU = Device("A GPU", "cuda")
 CPU = {"device": "A processor", "device_kind": "cpu", "threads": 1}
 GPU = {"device": "A GPU", "device_kind": "cuda", "threads": 1}
 SHAPE = {"classes": 10, "channels": 1, "mean": (0.5,) * 3, "std": (0.2,) * 3}
 
 
-def publish(root: Path, run: Run, **record: Any) -> None:
-    """Publish a run with what its manifest shall say of it; a data set with the shape that it declares."""
+def publish(root: Path, run: Run, files: Mapping[str, Any] | None = None, **record: Any) -> None:
+    """Publish a run with JSON files and what its manifest shall say of it; a data set with its declared shape."""
     staged = root / "scratch" / run.id / "staged"
     staged.mkdir(parents=True)
+    for name, content in (files or {}).items():
+        write_json(staged / name, content)
     if run.stage == "data":
         counts = {"train": run.config.train_images, "test": run.config.test_images}
         side = len(run.config.name)  # of each another, and no real one
         Dataset(name=run.config.name, kind="arrays", height=side, width=side, **SHAPE, **counts).write(staged)
     content = {"id": run.id, "stage": run.stage, "name": run.name, "config": resolved(run.config)}
+    content["identity"] = run.identity
     content["inputs"] = [source.folder.name for source in run.inputs]
     store = Store(root)
     store.publish(staged, root / run.folder, {**content, **record})
@@ -44,3 +52,8 @@ def took(seconds: float, images_per_second: float = 100.0, day: int = 1, **other
 def of_stage(plan: Plan, stage: str) -> list[Run]:
     """The runs of a stage, in the plan's order."""
     return [run for run in plan.runs.values() if run.stage == stage]
+
+
+def measured(kind: Kind, seconds: float, day: int = 1, device: Device = A_GPU, spread: float = 0.1) -> Measured:
+    """A result of the probe on a day of January 2026."""
+    return Measured(device, kind.content, seconds, spread, 96, 1000.0, 0.5, 2, f"2026-01-{day:02}T00:00:00Z", {})

@@ -3,23 +3,30 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor.budget import FEWEST_SEEDS, reduced, with_seeds
-from dropnas.monitor.estimate import Known, read_known
-from dropnas.monitor.finished import Device
-from dropnas.monitor.measure_and_fit import fit, hours_to_go
-from dropnas.monitor.parameter_file import write_parameters
-from dropnas.monitor.throughput import Measured, add_measured
-from dropnas.monitor.totals import Hours
+from dropnas.monitor.budget import (
+    FEWEST_SEEDS,
+    STD_CIFAR10,
+    detectable,
+    fit,
+    hours_left,
+    reduced,
+    with_seeds,
+    write_parameters,
+)
+from dropnas.monitor.estimate import Hours, Known, read_known
+from dropnas.monitor.timings import add_measured
 from dropnas.monitor.work import trained_images
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
-from tests.unit.monitor.stored import of_stage, publish, publish_data, took
+from tests.unit.monitor.stored import measured, of_stage, publish, publish_data, took
 
 REPOSITORY = Path(__file__).parents[3]
 PAPER = read_parameters(REPOSITORY / "params/paper.yaml")
@@ -32,9 +39,8 @@ def known(tmp_path_factory) -> Known:
     """A GPU that makes a thousand images a second of everything."""
     root = tmp_path_factory.mktemp("root")
     kinds = [work.kind for work, _ in read_known(root, PAPER.machine).work_to_measure(runs_of(PAPER))]
-    gpu, date = Device("A GPU", "cuda"), "2026-01-01T00:00:00Z"
     epochs = {kind: (trained_images(kind) or 25_000) / 1000 for kind in kinds}
-    add_measured(root, [Measured(gpu, kind.content, s, 96, 1000.0, date, {}) for kind, s in epochs.items()])
+    add_measured(root, [measured(kind, s) for kind, s in epochs.items()])
     return read_known(root, PAPER.machine)
 
 
@@ -75,10 +81,10 @@ def test_what_went_does_not_fit_even_with_the_fewest_seeds(budget):
 
 
 def test_seeds_go_first_then_figures_then_tables_and_never_the_protocol(known):
-    whole = hours_to_go(known, PAPER).known
-    found = {part: reduced(PAPER, part * whole, lambda some: hours_to_go(known, some)) for part in (0.7, 0.4, 0.2)}
+    total = hours_left(known, PAPER).known
+    found = {part: reduced(PAPER, part * total, lambda some: hours_left(known, some)) for part in (0.7, 0.4, 0.2)}
     lost = {part: one.lost for part, one in found.items()}
-    assert len(lost[0.7]) == 1 and lost[0.7][0].startswith("seeds: 8 -> ")
+    assert not lost[0.7] and found[0.7].fewer == (8, found[0.7].parameters.seeds)
     assert "figure2" in lost[0.2] and not any(name.startswith("table") for name in lost[0.4])
     assert any(name.startswith("table") for name in lost[0.2]) and "table1" not in lost[0.2]
     for one in found.values():
@@ -87,27 +93,37 @@ def test_seeds_go_first_then_figures_then_tables_and_never_the_protocol(known):
 
 
 def test_what_fits_is_a_parameter_file(known, tmp_path):
-    whole, out = hours_to_go(known, PAPER).known, tmp_path / "less.yaml"
-    told = fit(known, PAPER, Path("params/paper.yaml"), 0.5 * whole, out)
+    total, out = hours_left(known, PAPER).known, tmp_path / "less.yaml"
+    lines = fit(known, PAPER, Path("params/paper.yaml"), 0.5 * total, out)
     written = read_parameters(out)
-    assert written.seeds < 8 and written.profile == f"paper-{0.5 * whole:.6f}".rstrip("0").rstrip(".") + "h"
-    assert hours_to_go(known, written).known <= 0.5 * whole
-    assert told[1].startswith("  seeds: 8 -> ") and "is found four times in five from 0.23 -> " in told[1]
-    assert out.read_text().startswith("# params/paper.yaml, reduced to") and str(out) in told[0]
+    assert written.seeds < 8 and written.profile == f"paper-{0.5 * total:.6f}".rstrip("0").rstrip(".") + "h"
+    assert hours_left(known, written).known <= 0.5 * total
+    assert lines[1].startswith("  seeds: 8 -> ") and "is found four times in five from 0.23 -> " in lines[1]
+    assert out.read_text().startswith("# params/paper.yaml, reduced to") and str(out) in lines[0]
     ids, all_ids = ({run["id"] for run in runs_of(some) if run["stage"] == "search"} for some in (written, PAPER))
-    assert ids < all_ids  # it shares its searches with the whole
+    assert ids < all_ids  # it shares its searches with the original
+
+
+def test_detectable_differences_against_a_simulation():
+    """Welch's test on three and eight normal numbers finds the difference that it should four times in five."""
+    random, points = np.random.default_rng(0), detectable(3)
+    ours = random.normal(points, STD_CIFAR10, (4000, 3))
+    paper = random.normal(0, STD_CIFAR10, (4000, 8))
+    found = (stats.ttest_ind(ours, paper, axis=1, equal_var=False).pvalue < 0.05).mean()
+    assert found == pytest.approx(0.8, abs=0.04)
+    assert detectable(8) < detectable(5) < points < detectable(2)
 
 
 def test_another_file_is_not_overwritten(known, tmp_path):
     out = tmp_path / "mine.yaml"
     out.write_text("# mine\n")
-    with pytest.raises(DropnasError, match=r"mine\.yaml: stands there already"):
-        fit(known, PAPER, Path("paper.yaml"), 0.5 * hours_to_go(known, PAPER).known, out)
+    with pytest.raises(DropnasError, match=r"mine\.yaml: is there already"):
+        fit(known, PAPER, Path("paper.yaml"), 0.5 * hours_left(known, PAPER).known, out)
     assert out.read_text() == "# mine\n"
 
 
-def test_the_whole_may_fit_and_the_smallest_may_not(known, tmp_path):
-    assert fit(known, PAPER, tmp_path / "paper.yaml", 1e9, None)[0].startswith("The whole fits")
+def test_all_of_it_may_fit_and_the_smallest_may_not(known, tmp_path):
+    assert fit(known, PAPER, tmp_path / "paper.yaml", 1e9, None)[0].startswith("All of it fits")
     with pytest.raises(DropnasError, match=r"nothing fits into 1 device-hours.*table1 with 3 seeds takes \d"):
         fit(known, PAPER, tmp_path / "paper.yaml", 1, None)
     with pytest.raises(DropnasError, match="no number of hours"):
@@ -126,7 +142,7 @@ def test_what_is_done_leaves_room(tmp_path):
     for stage in ("search", "retrain", "transfer"):
         publish(tmp_path, of_stage(plan, stage)[0], **took(3600))
     known = read_known(tmp_path, MICRO.machine)
-    hours, trainings = hours_to_go(known, MICRO), sum(len(of_stage(plan, s)) for s in ("search", "retrain", "transfer"))
+    hours, trainings = hours_left(known, MICRO), sum(len(of_stage(plan, s)) for s in ("search", "retrain", "transfer"))
     assert hours.known + hours.unknown == trainings - 3 and hours.known > 0  # each known one takes an hour
 
 

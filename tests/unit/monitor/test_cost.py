@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 
 from dropnas.config import Machine, read_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor.estimate import Estimate, read_known
-from dropnas.monitor.finished import Device
-from dropnas.monitor.power import STD_CIFAR10, detectable
-from dropnas.monitor.speed_probe import extrapolated, measure
-from dropnas.monitor.throughput import FILE, Measured, add_measured, read_measured
-from dropnas.monitor.totals import Hours, authors_days, target_costs, whole_cost
+from dropnas.monitor.costs import authors_days, target_costs, total_cost
+from dropnas.monitor.estimate import Estimate, Hours, read_known
+from dropnas.monitor.speed_probe import measure, through_line
+from dropnas.monitor.timings import FILE, Device, Measured, add_measured, read_measured, trusted
 from dropnas.monitor.work import Shape, declared_shape, work
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
 from dropnas.runs.identity import Run, resolved
-from tests.unit.monitor.stored import GPU, of_stage, publish, publish_data, took
+from tests.unit.monitor.stored import GPU, measured, of_stage, publish, publish_data, took
 
 REPOSITORY = Path(__file__).parents[3]
 MICRO = make_plan(read_parameters(REPOSITORY / "tests/workflow/micro.yaml"))
@@ -105,7 +103,10 @@ def test_strategies_that_compute_differently_are_different_kinds():
 
     few = {kind("dropnas"), kind("no-grouping"), kind("no-alpha-adjust"), kind("dropnas", rate_parameterised=1e-3)}
     assert len(few) == 1
-    others = [kind(name) for name in ("one-level-darts", "snas", "darts-first-order", "darts-second-order", "my:OWN")]
+    others = [
+        kind(name)
+        for name in ("one-level-darts", "drop-rate-0.875", "darts-first-order", "darts-second-order", "my:OWN")
+    ]
     assert len({*few, *others}) == 6
 
 
@@ -137,18 +138,17 @@ def test_a_manifest_that_does_not_say_what_the_run_took_is_named(root):
 PROCESSOR = Device("A processor", "cpu", 1)
 
 
-def measured(run: Run, seconds: float, day: int, device: Device = PROCESSOR) -> Measured:
-    kind = work(run.stage, resolved(run.config), DIGITS).kind
-    return Measured(device, kind.content, seconds, 2, 1.0, f"2026-01-{day:02}T00:00:00Z", {})
+def probed(run: Run, seconds: float, day: int, device: Device = PROCESSOR) -> Measured:
+    return measured(work(run.stage, resolved(run.config), DIGITS).kind, seconds, day, device)
 
 
 def test_the_probe_counts_where_no_run_does_and_for_its_device_only(root):
     first, second, _ = searches()[:3]
-    add_measured(root, [measured(first, 1800, day=1)])
+    add_measured(root, [probed(first, 1800, day=1)])
     assert estimates(root)[first.id] == Estimate(0.5, "probe")
-    add_measured(root, [measured(first, 900, day=2)])
+    add_measured(root, [probed(first, 900, day=2)])
     assert len(read_measured(root)) == 1 and estimates(root)[first.id] == Estimate(0.25, "probe")
-    add_measured(root, [measured(first, 1, 3, Device("A GPU", "cuda"))])
+    add_measured(root, [probed(first, 1, 3, Device("A GPU", "cuda"))])
     assert estimates(root)[first.id].hours == 0.25
     publish(root, first, **took(7200))
     assert estimates(root)[second.id] == Estimate(2.0, "equal runs")
@@ -170,13 +170,14 @@ def test_the_shape_of_what_is_not_prepared():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**9))
-def test_added_hours_sum_to_the_whole_in_any_order(seed):
+def test_added_hours_sum_to_the_total_in_any_order(seed):
     random, targets = Random(seed), list(PAPER.by_default().targets)
     random.shuffle(targets)
     known = {run["id"]: Estimate(random.choice([None, random.uniform(0, 100)]), "probe") for run in PAPER_RUNS}
     costs = target_costs(PAPER_RUNS, known, targets)
-    whole, added = whole_cost(PAPER_RUNS, known), sum((cost.added for cost in costs.values()), Hours())
-    assert added.known == pytest.approx(whole.hours.known) and added.unknown == whole.hours.unknown
+    total = total_cost(PAPER_RUNS, known).hours
+    assert sum(cost.added.known for cost in costs.values()) == pytest.approx(total.known)
+    assert sum(cost.added.unknown for cost in costs.values()) == total.unknown
     assert costs[targets[0]].added == costs[targets[0]].hours
 
 
@@ -184,8 +185,8 @@ def test_what_is_done_is_not_to_go(root):
     first = searches()[0]
     publish(root, first, **took(7200))
     known = estimates(root)
-    whole = whole_cost(RUNS, known)
-    assert whole.hours.known - whole.left.known == pytest.approx(2)
+    total = total_cost(RUNS, known)
+    assert total.hours.known - total.left.known == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
@@ -210,38 +211,56 @@ def test_the_authors_speed():
     assert authors_days(RUNS) == 0
 
 
-def test_detectable_differences_against_a_simulation():
-    """Welch's test on three and eight normal numbers finds the difference that it should four times in five."""
-    import numpy as np
-    from scipy import stats
-
-    random, points = np.random.default_rng(0), detectable(3)
-    ours = random.normal(points, STD_CIFAR10, (4000, 3))
-    paper = random.normal(0, STD_CIFAR10, (4000, 8))
-    found = (stats.ttest_ind(ours, paper, axis=1, equal_var=False).pvalue < 0.05).mean()
-    assert found == pytest.approx(0.8, abs=0.04)
-    assert detectable(8) < detectable(5) < points < detectable(2)
-
-
 @given(st.floats(0, 1), st.floats(0.001, 1), st.integers(3, 64), st.integers(64, 512))
 def test_a_line_is_extrapolated_exactly(fixed, an_image, size, full):
-    found = extrapolated(2, fixed + 2 * an_image, size, fixed + size * an_image, full)
-    assert found == pytest.approx(fixed + full * an_image)
+    found = through_line(2, [fixed + 2 * an_image], size, [fixed + size * an_image], full)
+    assert found.seconds == pytest.approx(fixed + full * an_image) and found.spread == pytest.approx(0, abs=1e-6)
 
 
 @given(st.floats(0.001, 1), st.floats(0.001, 1), st.integers(2, 64), st.integers(64, 512))
 def test_noise_extrapolates_to_no_less_than_was_seen_and_no_more_than_proportion(shortest, took, size, full):
-    found = extrapolated(2, shortest, size, took, full)
+    found = through_line(2, [shortest], size, [took], full).seconds
     assert took * 0.999 <= found <= took * full / size * 1.001
+
+
+def test_a_line_that_cannot_be_is_no_small_spread():
+    """Four images take ten times as long as two, each time: other work was in the way."""
+    found = through_line(2, [0.1, 0.1, 0.1], 4, [1.0, 1.0, 1.0], 64)
+    assert found.seconds == pytest.approx(16) and found.spread > 0.5
+
+
+@given(st.lists(st.floats(1, 1.01), min_size=3, max_size=20), st.lists(st.floats(2, 2.02), min_size=3, max_size=20))
+def test_repetitions_that_agree_have_a_small_spread(shortest, times):
+    found = through_line(2, shortest, 32, times, 96)
+    assert 0 <= found.spread < 0.05 and found.seconds == pytest.approx(2 + 64 / 30, rel=0.05)
+
+
+def test_repetitions_that_differ_have_a_large_spread():
+    """Under load a step of a second takes one to three; a far extrapolation makes the spread larger still."""
+    shortest, times = [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]
+    assert through_line(2, shortest, 8, times, 8).spread == pytest.approx(3.2 / 4)
+    assert through_line(2, shortest, 8, times, 96).spread > through_line(2, shortest, 8, times, 8).spread
+
+
+def test_what_varies_is_not_trusted(root):
+    kinds = [
+        work(run.stage, resolved(run.config), DIGITS).kind for run in (searches()[0], of_stage(MICRO, "retrain")[0])
+    ]
+    calm, wild = measured(kinds[0], 10), measured(kinds[1], 10, spread=1.4)
+    assert trusted([calm]) == ([calm], "")
+    kept, line = trusted([calm, wild])
+    assert kept == [calm] and "1 of 2 measurements" in line and "140%" in line and "load 0.5 on 2 CPUs" in line
+    with pytest.raises(DropnasError, match=r"1 of 1 measurements.*140%.*load.*when the machine is idle"):
+        trusted([wild])
 
 
 def test_the_probe_times_every_kind_of_work(tmp_path):
     known = read_known(tmp_path, HERE)
     wanted = known.work_to_measure(DEFAULT_RUNS)
     assert {work.kind.stage for work, _ in wanted} == {"search", "retrain", "transfer"}
-    told: list[str] = []
-    found = measure(wanted, HERE, told.append, seconds=0.0)
-    assert len(found) == len(wanted) == len(told) - 1
+    lines: list[str] = []
+    found = measure(wanted, HERE, lines.append, seconds=0.0)
+    assert len(found) == len(wanted) == len(lines) - 1
     assert all(entry.epoch_seconds > 0 and entry.images_per_second > 0 for entry in found)
     assert {entry.device.kind for entry in found} == {"cpu"} and all("torch" in entry.versions for entry in found)
     add_measured(tmp_path, found)
@@ -255,7 +274,7 @@ def plan_verb(root: Path, *options: str) -> str:
     return subprocess.run(command, cwd=REPOSITORY, check=True, text=True, capture_output=True).stdout
 
 
-def test_the_plan_shows_hours_money_and_energy(root):
+def test_the_plan_shows_hours_and_what_they_rest_on(root):
     for run in MICRO.by_default().runs.values():
         if run.stage in ("search", "retrain", "transfer"):
             publish(root, run, **took(3600))
@@ -265,13 +284,13 @@ def test_the_plan_shows_hours_money_and_energy(root):
     assert "A processor (CPU, 1 thread)" in shown and "On request" in shown
     hours = {run["id"]: run["hours"] for run in json.loads(plan_verb(root, "--json"))}
     assert sum(hours.values()) == 9
-    # Seed 0 of the same search tells its hours; of others there is one seed.
+    # Seed 0 of the same search has known hours; of others there is one seed.
     first = next(root.glob("runs/search/digits-*-original-dropnas-seed1-*/manifest.json")).parent
     (first / "run.json").unlink()
     (first / "manifest.json").unlink()
     first.rmdir()
-    told = " ".join(plan_verb(root, "--price", "2.5", "--watts", "700").split())
-    assert "1.00 device-hours, 2.50 at 2.5 an hour and 0.7 kWh at 700 W" in told
+    total = next(line for line in plan_verb(root).splitlines() if line.strip().startswith("total"))
+    assert total.split()[-3:] == ["9.00", "9.00", "1.00"]  # hours, added, left
 
 
 def test_unknown_hours_are_null_and_say_how_to_know_them(tmp_path):
@@ -281,6 +300,6 @@ def test_unknown_hours_are_null_and_say_how_to_know_them(tmp_path):
 
 
 def test_costs_need_no_torch():
-    script = "import sys; import dropnas.monitor.plan_answer, dropnas.monitor.watch_view; print('torch' in sys.modules)"
+    script = "import sys; import dropnas.monitor.plan_view, dropnas.monitor.display; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     assert found.stdout.split() == ["False"]

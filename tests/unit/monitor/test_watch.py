@@ -1,34 +1,41 @@
 """Watching a plan: what is done, running, failed and waiting, how fast it goes and how long it will take."""
 
+import io
 import json
 import os
-import subprocess
-import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner
 
+from dropnas.artifacts.manifest_file import ManifestFile
+from dropnas.cli import app
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor.pace import PAUSE, hours_to_go, rate
-from dropnas.monitor.watch import Watch, failure
-from dropnas.monitor.watch_view import duration
+from dropnas.monitor import display
+from dropnas.monitor.display import rendered, show
+from dropnas.monitor.watch import Watch, duration, failure, hours_left
+from dropnas.monitor.words import cells, described, seeds_text
 from dropnas.pipeline.compute import PROGRESS
 from dropnas.pipeline.execute import execute
 from dropnas.pipeline.freeze import plan_content, read_plan, spec
 from dropnas.pipeline.plan import make_plan
 from dropnas.runs.files import write_json, write_text
 from dropnas.runs.lease import lease
-from dropnas.runs.store import Store, read_manifest
+from dropnas.runs.store import Store
+from dropnas.space.published import published
 from tests.unit.monitor.stored import of_stage, publish, publish_data, took
 
 REPOSITORY = Path(__file__).parents[3]
 FILE = REPOSITORY / "tests/workflow/micro.yaml"
 PLAN = make_plan(read_parameters(FILE))
 CONTENT = plan_content(PLAN)
+PAPER = plan_content(make_plan(read_parameters(REPOSITORY / "params/paper.yaml")))
 SEARCHES, RETRAININGS = of_stage(PLAN.by_default(), "search"), of_stage(PLAN.by_default(), "retrain")
 
 
@@ -54,7 +61,7 @@ def log_of(root: Path, run) -> Path:
 
 def test_a_fresh_plan_waits(tmp_path):
     found = Watch(CONTENT, tmp_path).look()
-    assert not found.done and not found.running and not found.failed and not found.complete and found.rate is None
+    assert not found.done and not found.running and not found.failed and not found.complete
     assert {run["id"] for run in found.runs} == set(PLAN.by_default().runs)
     assert found.unknown == len(SEARCHES) + len(RETRAININGS) + 2
 
@@ -97,8 +104,8 @@ def test_a_stopped_run_and_a_failed_one_are_told_apart(root):
         ("error: search a: no such file\nruns/search/a-1: published\n", ""),
         ("error: search b: no such file\n", ""),
         (
-            "error: search a failed by a mistake in the program:\nTraceback\nb: fine\n",
-            "failed by a mistake in the program:",
+            "Traceback\nKeyError: 1\nerror: search a: a mistake in the program: KeyError: 1\nb: fine\n",
+            "a mistake in the program: KeyError: 1",
         ),
         (
             "a: epoch 1/2: fine\nerror: plans/1: was changed after it was frozen\n",
@@ -110,16 +117,6 @@ def test_why_a_run_failed(log, reason):
     assert failure(log, {"stage": "search", "name": "a", "folder": "runs/search/a-1"}) == reason
 
 
-def test_the_rate_is_that_of_the_present_stretch():
-    """Two runs of half an hour beside one of an hour; what was before a pause of a day does not count."""
-    day = 86_400.0
-    found = rate([(0, 1800), (day, day + 1800), (day + 1800, day + 3600)], [day], now=day + 3601)
-    assert found is not None and found.since == day
-    assert found.trainings == pytest.approx(2, rel=0.01) and found.device_hours == pytest.approx(2, rel=0.01)
-    assert rate([], [0.0], now=100.0) is None
-    assert rate([(0, 100)], [], now=101 + PAUSE) is None
-
-
 @given(st.lists(st.tuples(st.floats(0, 100), st.sets(st.integers(0, 30))), max_size=12), st.integers(1, 6))
 def test_no_plan_is_done_before_its_longest_chain_or_its_share(nodes, jobs):
     """Against lists of runs that a plain scheduler works through one at a time."""
@@ -128,7 +125,7 @@ def test_no_plan_is_done_before_its_longest_chain_or_its_share(nodes, jobs):
     ends: dict[str, float] = {}
     for run in runs:
         ends[run["id"]] = max((ends[source] for source in run["inputs"]), default=0.0) + left[run["id"]]
-    found = hours_to_go(runs, left, jobs)
+    found = hours_left(runs, left, jobs)
     assert found == pytest.approx(max(sum(left.values()) / jobs, max(ends.values(), default=0.0)))
     assert found <= sum(left.values()) + 1e-9
 
@@ -148,20 +145,139 @@ def test_what_is_no_plan_is_named(tmp_path):
         read_plan(Path("none.yaml"), tmp_path)
 
 
-def test_watch_prints_once_where_there_is_no_terminal_and_ends_when_all_is_done(root):
-    def watch(*options: str) -> str:
-        command = [sys.executable, "-m", "dropnas", "watch", str(FILE), "--root", str(root), *options]
-        done = subprocess.run(command, text=True, capture_output=True, check=True, env={**os.environ, "TZ": "UTC"})
-        return done.stdout
+def show_once(root: Path, width: int = 80) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(rendered(Watch(CONTENT, root).look()))
+    return console.export_text()
 
-    publish(root, SEARCHES[0], **took(7200))
+
+def test_watch_ends_when_all_is_done(root, capsys):
+    publish_trained(root, SEARCHES[0], day=1)
     with lease(begin(root, SEARCHES[1], "epoch 1/4: train_loss 2.1")):
-        shown = watch()
-    assert f"search {SEARCHES[1].name}" in shown and "1 min" in shown and "epoch 1/4" in shown and "To go" in shown
+        assert not show(Watch(CONTENT, root), once=True).complete
+    shown = capsys.readouterr().out
+    assert "seed 1 · epoch 1/4" in shown and "0:01 h" in shown and "left" in shown
     for run in PLAN.by_default().runs.values():
         if run.stage != "data" and run is not SEARCHES[0]:
-            publish(root, run, **(took(60) if run.stage in ("search", "retrain", "transfer") else {}))
-    assert "All is done." in watch("table1") and "running" in shown
+            publish_trained(root, run, day=2)
+    assert show(Watch(CONTENT, root, ["table1"])).complete
+    (line,) = capsys.readouterr().out.splitlines()  # there is no terminal
+    assert "100 %" in line and "all is done" in line and "last: Table 1, DropNAS: " in line
+
+
+def publish_trained(root: Path, run, day: int, error: float = 4.0) -> None:
+    """Publish a run; of a retraining or transfer also its errors."""
+    record = took(7200, day=day) if run.stage in ("search", "retrain", "transfer") else {}
+    counts = {"epochs": 4, "classes": 10, "parameters": 1, "parameters_with_auxiliary": 2, "multiply_adds": 3}
+    errors = {"final": error + 1, "best": error, "best_epoch": 3}
+    result = {"top1_error": errors, "top5_error": None, **counts, "test_images": 40}
+    files = (
+        {"result.json": result, "genotype.json": published()["darts_v2"].genotype.values()}
+        if run.stage in ("retrain", "transfer")
+        else {}
+    )
+    publish(root, run, files, **record)
+
+
+def test_a_log_gets_a_line_when_something_changes_and_the_end_comes_from_outside(root, capsys, monkeypatch):
+    monkeypatch.setattr(display, "PERIOD", 0.0)
+    monkeypatch.setattr(display, "LINE_PERIOD", 0.0)
+    looks = iter([False, False, False, True])
+
+    def ended() -> bool:
+        over = next(looks)
+        if over:
+            publish_trained(root, SEARCHES[0], day=1)
+        return over
+
+    assert not show(Watch(CONTENT, root), ended=ended).complete
+    first, last = capsys.readouterr().out.splitlines()
+    assert "; 3 done" in first and "; 4 done" in last
+
+
+def test_the_verb_shows_it_once(root):
+    shown = CliRunner().invoke(app, ["watch", str(FILE), "table1", "--once", "--root", str(root)])
+    assert shown.exit_code == 0 and "search" in shown.output and "plan --measure" in shown.output
+
+
+def test_the_bar_weighs_trainings_by_their_hours(root):
+    """Of four searches of the same work one takes two hours, so half of another is worth one."""
+    publish_trained(root, SEARCHES[0], day=1)
+    watch = Watch({**CONTENT, "runs": [run for run in CONTENT["runs"] if run["stage"] in ("data", "search")]}, root)
+    alike = {run["id"]: watch.look().left.get(run["id"]) for run in watch.runs if run["stage"] == "search"}
+    equal = [id_ for id_, hours in alike.items() if hours == 2.0]
+    unknown = len(alike) - len(equal) - 1  # these weigh as much
+    second = next(run for run in SEARCHES if run.id == equal[0])
+    with lease(begin(root, second, "epoch 2/4: train_loss 2.1")):
+        found = watch.look()
+    assert found.part == pytest.approx(1.5 / (1 + len(equal) + unknown))
+    assert found.spent == pytest.approx(3.0) and found.unknown == unknown
+
+
+def test_runs_in_words(root):
+    runs = {run["id"]: run for run in PAPER["runs"]}
+
+    def words(name: str, stage: str) -> str:
+        run = next(run for run in runs.values() if run["name"] == name and run["stage"] == stage)
+        text, seed = described(run, runs)
+        return text if seed is None else f"{text} · {seeds_text([seed])}"
+
+    assert words("cifar100-original-dropnas-seed3-train3", "retrain") == "retrain · CIFAR-100 · DropNAS · seed 3"
+    assert (
+        words("cifar10-3-skip-one-level-darts-seed0", "search")
+        == "search · CIFAR-10 · one-level DARTS · 3-skip · seed 0"
+    )
+    best = "cifar10-original-dropnas-best-of-8"
+    assert words(f"imagenet-from-{best}", "transfer") == "transfer · ImageNet · DropNAS · best · seed 0"
+    assert words(f"{best}-augmented-train0", "retrain") == "retrain · CIFAR-10 · DropNAS · AutoAugment · seed 0"
+    assert words("cifar10-random-original-seed2-train2", "retrain") == "retrain · CIFAR-10 · random search · seed 2"
+    assert words("table5-paper", "table") == "Table 5"
+    for run in runs.values():
+        assert described(run, runs)[0]
+    assert [seeds_text(some) for some in ([], [2], [0, 1, 2], [0, 2])] == ["", "seed 2", "seeds 0-2", "seeds 0, 2"]
+
+
+def test_cells_in_words():
+    names = [cell.name for cell in cells({run["id"]: run for run in PAPER["runs"]})]
+    assert len(set(names)) == len(names)
+    expected = {"Table 5, cell (3e-5, 1e-5)", "Table 1, DropNAS", "Table 4, CIFAR-10 3-skip, one-level DARTS"}
+    assert expected | {"Table 6, CIFAR-100, No grouping", "Table 3, DropNAS (CIFAR-10)"} <= set(names)
+
+
+def test_the_last_result_and_the_next_one(root):
+    """The mean of what is done, and the cell whose next training ends first."""
+    first, second = of_cell(PLAN, "table1")[:2]
+    publish_trained(root, first, day=1, error=4.0)
+    found = Watch(CONTENT, root).look()
+    assert found.last == "Table 1, DropNAS: 4.00 % after 1 of 2 seeds"
+    with lease(begin(root, second, "epoch 1/4: train_loss 2.1")):
+        assert Watch(CONTENT, root).look().next == "Table 1, DropNAS, 2 of 2 seeds in about 1 h 30 min"
+    publish_trained(root, second, day=2, error=5.0)
+    watch = Watch(CONTENT, root)
+    assert watch.look().last == "Table 1, DropNAS: 4.50 % after 2 of 2 seeds" and watch.look().next
+    (root / second.folder / "result.json").write_text("{}")
+    assert "result.json: top1_error: " in Watch(CONTENT, root).look().last
+
+
+def of_cell(plan, table: str) -> list:
+    """The trainings of the first cell of a table."""
+    config, inputs = plan.targets[table].config, plan.targets[table].inputs
+    return [inputs[index] for index in config.entries[0].trainings]
+
+
+def test_the_display_fits_into_80_columns(root):
+    publish_trained(root, SEARCHES[0], day=1)
+    with ExitStack() as stack:
+        for run in (*SEARCHES[1:3], *RETRAININGS[:-1]):
+            stack.enter_context(lease(begin(root, run, "epoch 1/4: train_loss 2.1, learning_rate 0.025, 12.5 s")))
+        write_text(log_of(root, RETRAININGS[-1]), f"error: retrain {RETRAININGS[-1].name}: the loss is not finite\n")
+        shown = show_once(root)
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 80 and "…" not in shown
+    rows = {line.split()[0]: line.split()[1:5] for line in reversed(lines) if line.strip()}  # the stages stand first
+    assert rows["search"] == ["1", "2", "-", "-"]
+    assert rows["retrain"] == ["-", str(len(RETRAININGS) - 1), "-", "1"]
+    assert "the loss is not finite" in shown and "epoch 1/4" in shown
 
 
 def test_a_running_run_leaves_its_last_line_in_its_scratch_folder(tmp_path):
@@ -172,12 +288,12 @@ def test_a_running_run_leaves_its_last_line_in_its_scratch_folder(tmp_path):
         kept = Store(tmp_path).scratch(data.id) / PROGRESS
         seen.append(kept.read_text() if kept.is_file() else f"gone: {line}\n")
 
-    told: list[str] = []
+    lines: list[str] = []
     given_spec = spec(data, "micro", PLAN.parameters.machine)
-    assert execute([given_spec], tmp_path, lambda line: (told.append(line), look(line))[0]) == 0
-    assert told[0] == f"{data.name}: {seen[0].strip()}"
+    assert execute([given_spec], tmp_path, lambda line: (lines.append(line), look(line))[0]) == 0
+    assert lines[0] == f"{data.name}: {seen[0].strip()}"
     assert not Store(tmp_path).scratch(data.id).exists()
-    assert read_manifest(tmp_path / data.folder)["run"]["processes"] == 1
+    assert ManifestFile.read(tmp_path / data.folder).run["processes"] == 1
 
 
 def test_time_in_which_nobody_worked_is_no_part_of_what_a_run_took(tmp_path):
@@ -189,7 +305,7 @@ def test_time_in_which_nobody_worked_is_no_part_of_what_a_run_took(tmp_path):
     for file in scratch.iterdir():
         os.utime(file, (now - 3 * 3600, now - 3 * 3600))
     assert execute([spec(data, "micro", PLAN.parameters.machine)], tmp_path, lambda line: None) == 0
-    assert read_manifest(tmp_path / data.folder)["run"]["seconds"] == pytest.approx(3600, abs=60)
+    assert ManifestFile.read(tmp_path / data.folder).run["seconds"] == pytest.approx(3600, abs=60)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dropnas.config import read_parameters, schema
 from dropnas.errors import DropnasError
 from dropnas.pipeline.plan import make_plan
-from dropnas.space.genotype import parse_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.genotype_text import to_genotype_text
 from dropnas.space.published import published
 
@@ -66,9 +66,11 @@ def test_paper_values_are_the_papers():
         ("profile: smoke", "profile: ../smoke", r"profile: "),
         ("profile: smoke\n", "", r"profile: missing"),
         ("seeds: 1", "seeds: true", r"seeds: "),
-        ("seeds_of: {table1", "seeds_of: {table9", r"table9"),
-        ("name: digits, ", "name: numerals, ", r"datasets.cifar10.name: no dataset 'numerals'.*known: digits"),
-        ("source: bundled", "source: attic", r"datasets.cifar10.source"),
+        ("seeds_of: {table1", "seeds_of: {table9", r"seeds_of.table9: unknown name 'table9'; did you mean"),
+        ("name: digits, ", "name: numerals, ", r"datasets.cifar10.name: unknown name 'numerals'.*known: cifar10"),
+        ("source: bundled", "source: attic", r"datasets.cifar10.source: unknown name 'attic'"),
+        ("source: bundled", "source: parquet", r"datasets.cifar10.source: dataset 'digits' has no source 'parquet'"),
+        ("  cifar10: {", "  cifar: {", r"datasets.cifar: unknown name 'cifar'; did you mean 'cifar10'"),
         (
             PAIRS,
             "",
@@ -84,8 +86,8 @@ def test_paper_values_are_the_papers():
         ("micro_batch: 16", "micro_batch: 24", r"transfer.micro_batch: must divide"),
         ("device: cpu", "device: gpu7", r"machine.device"),
         ("seeds: 1", "seeds: 1\ngroup_rates: [1.5]", r"group_rates: rates lie in"),
-        ("seeds: 1", "seeds: 1\ntables: [table7]", r"tables"),
-        ("figure5, courses]", "figure5, figure9]", r"figures\.5"),
+        ("seeds: 1", "seeds: 1\ntables: [table7]", r"tables.0: unknown name 'table7'.*did you mean"),
+        ("figure5, courses]", "figure5, figure9]", r"figures\.5: unknown name 'figure9'"),
         ("figure5, courses]", "figure5, figure5]", r"tables, figures: a name stands twice"),
         ("retrain:\n", "reproduction: true\nretrain:\n  held_out: 9\n", r"retrain.held_out: the paper held no images"),
         ("seeds: 1", "seeds: 1\nmethods: [{label: X, strategy: nosuch}]", r"no strategy 'nosuch'.*known: dropnas"),
@@ -98,7 +100,7 @@ def test_paper_values_are_the_papers():
         ("profile: smoke", "profile: 2026-99-99", r"is no YAML"),
         ("seeds_of: {table1: 2", "seeds_of: {table1: 0", r"seeds_of.table1: must be from 1"),
         ("seeds: 1", "seeds: 1\nmethods: [{label: DropNAS, strategy: dropnas}]", r"label dropnas is taken"),
-        ("seeds: 1", "seeds: 1\nbaselines: [randon]", r"baselines: no method 'randon'.*did you mean 'random'"),
+        ("seeds: 1", "seeds: 1\nbaselines: [randon]", r"baselines.0: unknown name 'randon'; did you mean 'random'"),
         ("seeds: 1", "seeds: 1\nbaselines: [random, random]", r"baselines: a name stands twice"),
         (
             "seeds: 1",
@@ -151,12 +153,12 @@ def test_a_genotype_beside_the_parameter_file_is_read_and_kept_as_json(tmp_path)
     file = tmp_path / "right.yaml"
     file.write_text(SMOKE.replace("seeds: 1", "seeds: 1\narchitectures: [{label: Mine, genotype: mine.txt}]", 1))
     (mine,) = read_parameters(file).architectures
-    assert parse_genotype(mine.genotype) == genotype
+    assert Genotype.of_text(mine.genotype, "here") == genotype
     peers = make_plan(read_parameters(file)).targets["table1_peers"]
     (entry,) = [entry for entry in peers.config.entries if entry.label]
     trained = [peers.inputs[at] for at in entry.trainings]
     assert entry.label == "Mine" and {run.stage for run in trained} == {"retrain"}
-    assert [run.inputs[1].config.genotype for run in trained] == [genotype.to_json()] * len(trained)
+    assert [run.inputs[1].config.genotype for run in trained] == [genotype.values()] * len(trained)
 
 
 def test_the_schema_file_is_made_from_the_types():

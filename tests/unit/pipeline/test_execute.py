@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.config import Machine
 from dropnas.data.config import DatasetConfig
 from dropnas.pipeline import execute as module
@@ -21,7 +22,7 @@ from dropnas.pipeline.freeze import spec
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease
-from dropnas.runs.store import Store, read_manifest
+from dropnas.runs.store import Store
 from dropnas.search.config import SearchConfig
 
 DATA = DatasetConfig(name="digits", source="bundled", train_images=48, test_images=20)
@@ -72,7 +73,7 @@ def files(root: Path, one: dict[str, Any]) -> dict[str, bytes]:
 
 
 def record(root: Path, one: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = read_manifest(root / one["folder"])["run"]
+    found: dict[str, Any] = ManifestFile.read(root / one["folder"]).run
     return found
 
 
@@ -145,7 +146,7 @@ def test_one_that_diverges_fails_alone_in_a_line(
 
     def spoiled(self: Any, epoch: int, number: int) -> torch.Tensor:
         losses = step(self, epoch, number).clone()
-        if epoch == 1:
+        if epoch == 1 and len(losses) > 1:  # not in the probe of memory, which trains one seed
             losses[1] = torch.nan
         return losses
 

@@ -14,7 +14,15 @@ from dropnas.runs.identity import resolved
 FAST = Path(__file__).parents[3] / "params" / "paper-fast.yaml"
 PAPER = FAST.with_name("paper.yaml")
 NAMES = {"profile", "description"}  # of the file itself
-CHANGED = {"search.precision", "search.group_seeds", "retrain.precision", "transfer.precision"}
+CHANGED = {
+    "search.precision",
+    "search.group_seeds",
+    "retrain.precision",
+    "retrain.memory_format",
+    "retrain.deterministic",
+    "transfer.precision",
+    "transfer.memory_format",
+}
 
 
 def settings(content: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -55,3 +63,10 @@ def test_a_retraining_that_need_not_repeat_has_another_identity() -> None:
     other = replace(run, config=replace(run.config, deterministic=False))
     assert other.id != run.id and "deterministic" not in run.identity["config"]
     assert other.identity["config"]["deterministic"] is False
+
+
+def test_what_rounds_otherwise_is_in_the_identity() -> None:
+    stated = {run.stage: run.identity["numerics"] for run in plan(FAST).runs.values()}
+    assert (stated["search"], stated["retrain"]) == ("bf16, grouped seeds", "bf16, channels last")
+    assert stated["transfer"] == "bf16, channels last"
+    assert {run.identity["numerics"] for run in plan(PAPER).runs.values()} == {"fp32", "exact"}

@@ -177,7 +177,7 @@ def test_searches_whose_best_cell_is_transferred_run_before_others():
     data = SMOKE_PARAMETERS.datasets["cifar10"]
     of_digits = f"{data.name}-{data.train_images}-{data.test_images}-original"
     assert found[f"{of_digits}-dropnas-seed1"] == 2  # retrained, then augmented or transferred
-    assert found[f"{of_digits}-snas-seed0"] == 1
+    assert found[f"{of_digits}-drop-rate-0.875-seed0"] == 1
     assert all(behind[run.id] == 0 for run in SMOKE.runs.values() if run.stage in ("transfer", "table", "figure"))
 
 

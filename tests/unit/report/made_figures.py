@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dropnas.report.config import FigureConfig, FigureName, Series
+from dropnas.report.config import TARGETS, FigureConfig, Series
 from dropnas.report.figures.figure_stage import run
 from dropnas.space.published import published
 from dropnas.space.spaces import EDGES, ORIGINAL
@@ -66,9 +66,10 @@ class Store:
         folder = self.folder("retrain", f"{role}-{name}-train{seed}", [f"{role}-0123456789", f"{role}-{name}"])
         best = float(2.5 + self.draws.random())
         errors = {"final": best + 0.1, "best": best, "best_epoch": 3}
-        counts = {"parameters": 9, "parameters_with_auxiliary": 9, "multiply_adds": 9}
+        counts = dict.fromkeys(("parameters", "parameters_with_auxiliary", "multiply_adds"), 9)
+        counts |= {"epochs": 3, "classes": 10, "test_images": 9}
         self.write(folder, "result.json", {"top1_error": errors, "top5_error": None, **counts})
-        self.write(folder, "genotype.json", published()["dropnas_c10"].genotype.to_json())
+        self.write(folder, "genotype.json", published()["dropnas_c10"].genotype.values())
         return folder
 
     def clusters(self, role: str, method: str, seed: int, alone: bool) -> Path:
@@ -96,7 +97,7 @@ class Store:
         """The choice of the best of two retrainings; the choice itself ran somewhere else."""
         candidates = [self.training(role, "candidate", seed).name for seed in (0, 1)]
         folder = self.folder("select", f"{role}-best-of-2", candidates, device="Head node")
-        self.write(folder, "genotype.json", published()[genotype].genotype.to_json())
+        self.write(folder, "genotype.json", published()[genotype].genotype.values())
         return folder
 
     def correlation(self, edge: tuple[int, int], undefined: bool) -> Path:
@@ -116,15 +117,15 @@ class Store:
         return folder
 
 
-def make_cases(root: Path) -> dict[FigureName, Case]:
+def make_cases(root: Path) -> dict[str, Case]:
     """All figures; two seeds, both data sets, the paper's names."""
     store = Store(root)
-    figures: dict[FigureName, list[tuple[str, str, list[Path]]]] = {
+    figures: dict[str, list[tuple[str, str, list[Path]]]] = {
         "figure1": [(r, "darts", [store.clusters(r, "darts", s, alone=s == 0) for s in (0, 1)]) for r in ROLES],
         "figure2": [
             (r, name, [store.training(r, name, s) for s in (0, 1)])
             for r in ROLES
-            for name in ("1e-06", "3e-05", "0.001", "one-level-darts", "proxylessnas", "snas")
+            for name in ("1e-06", "3e-05", "0.001", "one-level-darts", "drop-rate-0.75", "drop-rate-0.875")
         ],
         "figure3": [(r, "", [store.select(r, f"dropnas_c{r[5:]}")]) for r in ROLES],
         "figure4": [(r, "dropnas", [store.clusters(r, "dropnas", s, alone=False) for s in (0, 1)]) for r in ROLES],
@@ -138,10 +139,12 @@ def make_cases(root: Path) -> dict[FigureName, Case]:
     return {name: _case(name, series) for name, series in figures.items()}
 
 
-def _case(name: FigureName, series: list[tuple[str, str, list[Path]]]) -> Case:
+def _case(name: str, series: list[tuple[str, str, list[Path]]]) -> Case:
     inputs = [folder for _, _, folders in series for folder in folders]
     made = tuple(
         Series(panel, name, f"the {name}", tuple(inputs.index(folder) for folder in folders))
         for panel, name, folders in series
     )
-    return Case(FigureConfig(name, "paper", name != "figure5", made), inputs)
+    target = TARGETS[name]
+    config = FigureConfig(name, "paper", name != "figure5", made, drawing=target.drawing, caption=target.caption)
+    return Case(config, inputs)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from dropnas.analysis.summary import summarise
-from dropnas.report.config import TableName
 from dropnas.report.model import Cell, Line, Measurement, Row, Table
 from dropnas.report.printed import Column, layout
 
@@ -17,7 +16,7 @@ Errors = Mapping[tuple[str, str], Sequence[float]]  # by row and column
 
 
 def made_table(
-    name: TableName, errors: Errors, *, reproduction: bool = True, later: float = 0.0, runs: Sequence[str] = ()
+    name: str, errors: Errors, *, reproduction: bool = True, later: float = 0.0, runs: Sequence[str] = ()
 ) -> Table:
     """A table with these best-on-test errors; those of the final epoch are higher by `later`."""
     paper = layout(name)

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dropnas.artifacts.figure_file import FigureFile
 from dropnas.errors import DropnasError
+from dropnas.report.config import names
 from dropnas.report.figures import courses, labels
 from dropnas.report.figures.cell_layout import lay_out
 from dropnas.report.figures.figure_stage import foot
@@ -25,7 +27,7 @@ from tests.unit.report.made_figures import EPOCHS, NAMES, Case, Store, make_case
 
 SUFFIXES = (".svg", ".png", ".pdf")
 FIRST_BYTES = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
-FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure5", "courses")
+FIGURES = names("figure")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def test_figure_2_has_rates_and_methods(drawn: dict[str, Path]) -> None:
 
 def test_figure_3_and_5_keep_what_they_show(drawn: dict[str, Path]) -> None:
     cells = content(drawn["figure3"])["panels"]["cifar100"]
-    assert cells == {"genotype": published()["dropnas_c100"].genotype.to_json(), "run": "cifar100-best-of-2"}
+    assert cells == {"genotype": published()["dropnas_c100"].genotype.values(), "run": "cifar100-best-of-2"}
     edges = content(drawn["figure5"])["panels"]
     assert edges["0,2"]["run"] == "edge-0-2" and edges["0,2"]["pearson"]["value"] == 0.902
     assert [one["operation"] for one in edges["4,5"]["operations"]] == list(NAMES)
@@ -135,12 +137,12 @@ def test_a_single_seed_has_no_deviation(cases: dict[str, Case], tmp_path: Path) 
 
 
 def test_the_foot_tells_profile_n_data_hardware_and_that_it_is_no_reproduction(drawn: dict[str, Path]) -> None:
-    found = content(drawn["figure5"])
-    sentences = foot({**found, "n": [1, 8], "profile": "smoke"}, "A caption.")
+    found = FigureFile.read(drawn["figure5"])
+    sentences = foot(replace(found, n=(1, 8), profile="smoke", caption="A caption."))
     assert sentences[0] == "A caption."
     assert sentences[1] == "Profile: smoke. n = 1 to 8. Data: cifar10. Hardware: Imaginary GPU."
     assert sentences[2].startswith("No reproduction of the paper: profile 'smoke'")
-    assert len(foot({**found, "reproduction": True}, "A caption.")) == 2
+    assert len(foot(replace(found, reproduction=True))) == 2
 
 
 def damaged(cases: dict[str, Case], name: str, tmp_path: Path, change: Callable[[Store], Any]) -> Case:
@@ -155,10 +157,10 @@ def damaged(cases: dict[str, Case], name: str, tmp_path: Path, change: Callable[
     [
         ("figure1", "clusters.json", '"explained": [0.5', '"explained": [NaN', "finite number"),
         ("figure1", "clusters.json", '"labels": [0, ', '"labels": [', "do not fit each other"),
-        ("figure1", "clusters.json", '"kind": "normal"', '"kind": 3', "valid string"),
+        ("figure1", "clusters.json", '"kind": "normal"', '"kind": 3', "kind: input should be 'normal' or 'reduction'"),
         ("figure1", "run.json", '"clusters"', '"search"', "where a clusters run is needed"),
         ("courses", "history.json", '"none"', '"none", "one-more"', "14 rows of 9 alphas"),
-        ("courses", "history.json", "{", "", "Invalid JSON"),
+        ("courses", "history.json", "{", "", "cannot be read as JSON"),
     ],
 )
 def test_damage_is_named(
@@ -250,7 +252,7 @@ def test_dot_and_our_layout_join_the_same_nodes(monkeypatch: pytest.MonkeyPatch,
 def test_draw_takes_ids_files_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert draw_cells("dropnas_c10", None) == Path("dropnas_c10.svg")
-    genotype = json.dumps(published()["pdarts_c10"].genotype.to_json())
+    genotype = json.dumps(published()["pdarts_c10"].genotype.values())
     assert draw_cells(genotype, None) == Path("genotype.svg")
     (tmp_path / "mine.json").write_text(genotype)
     assert draw_cells("mine.json", tmp_path / "new" / "mine.PDF") == tmp_path / "new" / "mine.PDF"

@@ -243,6 +243,9 @@ def test_tables_need_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
 
 
+ERRORS = {"final": 2.5, "best": 2.0, "best_epoch": 1}
+
+
 def build(out: Path, table: Any, inputs: list[Path], *entries: Entry) -> None:
     out.mkdir(exist_ok=True)
     run(TableConfig(table, "tiny", False, entries), inputs, out, Workspace(out, "identity"))
@@ -256,17 +259,29 @@ def edit(folder: Path, name: str, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("result.json", {"top1_error": {"final": float("nan"), "best": 2.0}}, "top1_error.final is nan"),
-        ("result.json", {"top1_error": {"final": 2.0, "best": float("inf")}}, "top1_error.best is inf"),
-        ("result.json", {"top1_error": {"final": 2.0}}, "top1_error.best is None, not a number"),
-        ("result.json", {"top1_error": None}, "top1_error is missing"),
-        ("result.json", {"top5_error": 3.0}, "top5_error is missing"),
-        ("result.json", {"parameters": "many"}, "parameters is 'many', not a number"),
-        ("result.json", {"parameters_with_auxiliary": True}, "parameters_with_auxiliary is True, not a number"),
+        (
+            "result.json",
+            {"top1_error": ERRORS | {"final": float("nan")}},
+            "top1_error.final: input should be a finite",
+        ),
+        (
+            "result.json",
+            {"top1_error": ERRORS | {"best": float("inf")}},
+            "top1_error.best: input should be a finite",
+        ),
+        ("result.json", {"top1_error": {"final": 2.0}}, "top1_error.best: field required"),
+        ("result.json", {"top1_error": None}, "top1_error: input should be an object, not null"),
+        ("result.json", {"top5_error": 3.0}, "top5_error: input should be an object, not 3.0"),
+        ("result.json", {"parameters": "many"}, 'parameters: input should be a valid integer, not "many"'),
+        (
+            "result.json",
+            {"parameters_with_auxiliary": True},
+            "parameters_with_auxiliary: input should be a valid",
+        ),
         ("run.json", {"stage": "search"}, "is a search run where a retrain run is needed"),
-        ("run.json", {"device": ""}, "device is '', not a name"),
-        ("run.json", {"seconds": float("nan")}, "seconds is nan"),
-        ("run.json", {"inputs": []}, "inputs are []"),
+        ("run.json", {"device": ""}, "stage or device is empty"),
+        ("run.json", {"seconds": float("nan")}, "seconds: input should be a finite number"),
+        ("run.json", {"inputs": []}, "inputs are empty"),
     ],
 )
 def test_a_damaged_run_is_named_with_its_file(
@@ -290,7 +305,7 @@ def test_a_missing_or_torn_file_is_named(name: str, runs: Any, tmp_path: Path) -
     with pytest.raises(DropnasError, match=f"retrain-seed7/{name}: cannot be read as JSON"):
         build(tmp_path, "table1", [folder], entry)
     (folder / name).write_text("[]")
-    with pytest.raises(DropnasError, match=f"retrain-seed7/{name}: is no JSON object"):
+    with pytest.raises(DropnasError, match=f"retrain-seed7/{name}: the file: input should be an object"):
         build(tmp_path, "table1", [folder], entry)
     (folder / name).unlink()
     with pytest.raises(DropnasError, match=f"retrain-seed7/{name}: no such file"):

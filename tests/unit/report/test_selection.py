@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dropnas.analysis.finished_runs import HeldOut, Training, read_run, read_training
+from dropnas.analysis.finished_runs import Training, read_run, read_training
+from dropnas.artifacts.training_files import HeldOut
 from dropnas.errors import DropnasError
 from dropnas.report.selection import selection
 from tests.unit.report.conftest import Runs

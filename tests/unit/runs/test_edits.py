@@ -120,7 +120,7 @@ def with_new_option(source: str) -> str:
     for node in reversed(ast.parse(source).body):
         if isinstance(node, ast.ClassDef):
             last = [statement for statement in node.body if isinstance(statement, ast.AnnAssign)][-1]
-            lines.insert(last.end_lineno or 0, "    novelty: int = field(default=3)")
+            lines.insert(last.end_lineno or 0, "    novelty: int = field(default=3, kw_only=True)")
     return "\n".join(lines) + "\n"
 
 
@@ -208,7 +208,9 @@ def added(file: str) -> dict[str, Edit]:
             searches("dropnas"),
             id="preset",
         ),
-        pytest.param({SEARCH: swap("SNAS_RATE = 0.875", "SNAS_RATE = 0.885")}, searches("snas"), id="rate"),
+        pytest.param(
+            {SEARCH: swap("RATE_AS_SNAS = 0.875", "RATE_AS_SNAS = 0.885")}, searches("drop-rate-0.875"), id="rate"
+        ),
         pytest.param(
             {
                 SEARCH: swap(

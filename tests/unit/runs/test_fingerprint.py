@@ -12,6 +12,7 @@ import yaml
 
 from dropnas.errors import DropnasError
 from dropnas.pipeline.stages import STAGES
+from dropnas.report.config import TARGETS
 from dropnas.runs import fingerprint as fp
 from dropnas.search.config import BACKENDS, STRATEGIES
 
@@ -173,13 +174,13 @@ def test_annotations_count_where_code_reads_them(package, reader):
 
 
 def test_code_in_a_module_of_configuration_is_refused(package):
-    package("from dropnas.search.config import SNAS_RATE\nRATE = SNAS_RATE\n")
+    package("from dropnas.search.config import RATE_AS_SNAS\nRATE = RATE_AS_SNAS\n")
     with pytest.raises(DropnasError, match=r"config:dataclass: is code in a module of configuration"):
         package("from dropnas.search.config import dataclass\nMAKE = dataclass(object)\n")
 
 
 def test_a_module_of_configuration_imported_as_a_whole_counts_as_code(package):
-    package("from dropnas.search import config\nRATE = config.SNAS_RATE\n")
+    package("from dropnas.search import config\nRATE = config.RATE_AS_SNAS\n")
     assert "dropnas.search.config" in fp.closure("user_method.method")
 
 
@@ -247,8 +248,10 @@ def test_closures_are_those_listed():
     """A stage's closure is a decision: what enters it reruns that stage. The list is tests/golden/closures.yaml."""
     listed = yaml.safe_load((REPOSITORY / "tests/golden/closures.yaml").read_text())
     found = {name: fp.closure(stage.module) for name, stage in STAGES.items()}
-    for name, reference in {**STRATEGIES, **BACKENDS}.items():  # what a search with it adds
-        found[f"search, {name}"] = sorted({*fp.closure(STAGES["search"].module, (reference,))} - {*found["search"]})
+    added = [("search", name, reference) for name, reference in {**STRATEGIES, **BACKENDS}.items()]
+    added += [("figure", name, target.drawing) for name, target in TARGETS.items() if target.drawing]
+    for stage, name, reference in added:  # what a run with it adds
+        found[f"{stage}, {name}"] = sorted({*fp.closure(STAGES[stage].module, (reference,))} - {*found[stage]})
     assert found == listed
 
 

@@ -1,6 +1,6 @@
 """Small groups of searches, and how tests train and compare them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from dropnas.data.arrays import ImageArrays
 from dropnas.search.config import SearchConfig
 from dropnas.search.seed_group import SeedGroup
+from dropnas.search.state import SeedRun
 from dropnas.search.strategy import Batch
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.graphs import Recorder
@@ -108,3 +109,36 @@ def assert_near(ours: dict[str, Tensor], theirs: dict[str, Tensor], agreement: f
         left, right = ours[name].cpu().double(), right.cpu().double()
         limit = agreement * max(float(right.abs().max()), 1.0 if "running_mean" in name else 0.0)
         assert torch.equal(left, right) or float((left - right).abs().max()) <= limit, name
+
+
+def leaves_of(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Copies that can be trained."""
+    return [tensor.detach().clone().requires_grad_() for tensor in tensors]
+
+
+def run_of(
+    space: SearchSpace, architecture: Mapping[str, Tensor], memory: Mapping[str, Tensor] | None = None
+) -> SeedRun:
+    """A finished search, as far as a derivation looks at it."""
+    nothing = torch.zeros(0)
+    return SeedRun(CONFIG, space, images_of(2), nothing, nothing, None, dict(architecture), dict(memory or {}))  # type: ignore[arg-type]
+
+
+def assert_continues(config: SearchConfig, images: int, stopped: int, last: int, space: SearchSpace = SMALL) -> None:
+    """A search that was killed after some steps ends with the bits of one that was not."""
+    straight, first = (group_of(config, space=space, images=images) for _ in range(2))
+    train(straight, last)
+    train(first, stopped)
+    second = resumed(group_of(config, space=space, images=images), first.state_dicts(), stopped)
+    train(second, last, stopped)
+    assert_equal(second, straight)
+
+
+def assert_alone_as_in_a_group(config: SearchConfig, images: int, steps: int, space: SearchSpace = SMALL) -> None:
+    """Each seed of a group ends as it does alone, but for rounding."""
+    group = group_of(config, (3, 5), space, images)
+    train(group, steps)
+    for index, seed in enumerate((3, 5)):
+        alone = group_of(config, (seed,), space, images)
+        train(alone, steps)
+        assert_near(values(alone, 0), values(group, index))

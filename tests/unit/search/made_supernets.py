@@ -25,8 +25,12 @@ def alphas_of(space: SearchSpace, seed: int) -> Alphas:
     return Alphas(*(alpha.double().requires_grad_() for alpha in drawn))
 
 
-def images_of(side: int, seed: int, batch: int = BATCH) -> Tensor:
-    return torch.randn(batch, 3, side, side, generator=generator(seed, "images"), dtype=torch.float64)
+Sides = int | tuple[int, int]  # height and width; one number is both
+
+
+def images_of(sides: Sides, seed: int, batch: int = BATCH) -> Tensor:
+    height, width = sides if isinstance(sides, tuple) else (sides, sides)
+    return torch.randn(batch, 3, height, width, generator=generator(seed, "images"), dtype=torch.float64)
 
 
 def labels_of(seed: int, batch: int = BATCH) -> Tensor:

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dropnas.errors import DropnasError
 from dropnas.search.architecture import Alphas, kept_rows
-from dropnas.search.engine import edges as engine_edges
+from dropnas.search.engine import pointwise
 from dropnas.search.engine.engine import Engine
 from dropnas.search.supernet import Supernet
 from dropnas.space.operations import ReLUConvBN
@@ -24,6 +24,7 @@ from tests.unit.search.made_supernets import (
     BATCH,
     CELLS,
     CLASSES,
+    Sides,
     alphas_of,
     assert_close,
     assert_same_modules,
@@ -34,7 +35,6 @@ from tests.unit.search.made_supernets import (
 )
 
 SEEDS = 3
-LARGE, SMALL = 0, 2**16  # values up to which operations are computed side by side
 
 
 def own_pointwise(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
@@ -45,7 +45,7 @@ def own_pointwise(channels: int, stride: int, affine: bool, pool_norm: bool) -> 
 USERS = SearchSpace("users", ("sep_conv_3x3", f"{__name__}:own_pointwise"), ("none", "skip_connect", "max_pool_3x3"))
 
 
-def passed(supernets: Sequence[Supernet], mixing: Tensor, kept: Tensor | None, side: int, static: bool) -> Tensor:
+def passed(supernets: Sequence[Supernet], mixing: Tensor, kept: Tensor | None, side: Sides, static: bool) -> Tensor:
     """Logits, after a pass forward and backward."""
     images = torch.stack([images_of(side, seed) for seed in range(len(supernets))])
     logits = Engine(supernets, static).mix(images, mixing, kept)
@@ -54,7 +54,7 @@ def passed(supernets: Sequence[Supernet], mixing: Tensor, kept: Tensor | None, s
     return logits
 
 
-def assert_as_plain(space: SearchSpace, kept: Tensor, side: int, static: bool) -> None:
+def assert_as_plain(space: SearchSpace, kept: Tensor, side: Sides, static: bool) -> None:
     """All that a pass gives each seed is what its own plain supernet gives."""
     supernets = [make(space, seed) for seed in range(len(kept))]
     ours = [alphas_of(space, seed) for seed in range(len(kept))]
@@ -82,19 +82,22 @@ def masks(draw: st.DrawFn) -> tuple[SearchSpace, Tensor]:
 
 
 @settings(max_examples=8, deadline=None)
-@given(masks(), st.sampled_from([4, 7, 8]), st.sampled_from([LARGE, SMALL]), st.booleans())
+@given(masks(), st.sampled_from([4, 7, (8, 6), (6, 7)]), st.sampled_from([0, 8]), st.booleans())
 def test_each_seed_has_the_numbers_of_its_plain_supernet(
-    drawn: tuple[SearchSpace, Tensor], side: int, side_by_side: int, static: bool
+    drawn: tuple[SearchSpace, Tensor], side: Sides, narrow: int, static: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_edges, "SIDE_BY_SIDE", side_by_side)
+        patch.setattr(pointwise, "NARROW", narrow)
         assert_as_plain(*drawn, side, static)
 
 
+TWO_SKIPS = SearchSpace("two skips", ("sep_conv_3x3",), ("max_pool_3x3", "skip_connect", "skip_connect", "none"))
+
+
 @pytest.mark.parametrize("static", [False, True])
-@pytest.mark.parametrize("space", [*SPACES.values(), USERS], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [*SPACES.values(), USERS, TWO_SKIPS], ids=lambda space: space.name)
 def test_two_seeds_of_each_space(space: SearchSpace, static: bool) -> None:
-    assert_as_plain(space, torch.stack([masks_of(space, 0.4, seed) for seed in range(2)]), 7, static)
+    assert_as_plain(space, torch.stack([masks_of(space, 0.4, seed) for seed in range(2)]), (7, 8), static)
 
 
 @pytest.mark.parametrize("static", [False, True])
@@ -102,6 +105,27 @@ def test_only_zeros_kept_on_all_edges_of_a_node(static: bool) -> None:
     kept = torch.ones(2, CELLS, 14, 8, dtype=torch.bool)
     kept[:, :, :2, :7] = False
     assert_as_plain(ORIGINAL, kept, 8, static)
+
+
+def test_what_is_no_candidate_is_not_computed_nor_given_to_a_backend() -> None:
+    """Computed with weight 0, weights that are no numbers would spoil the sums."""
+    kept = torch.rand(2, CELLS, 14, 8, generator=generator(0, "masks")) < 0.5
+    kept[..., 0] = True
+    supernets, mixing = [make(ORIGINAL, seed) for seed in range(2)], torch.rand(kept.shape, dtype=torch.float64)
+    images = torch.stack([images_of(8, seed) for seed in range(2)])
+    expected = Engine(supernets, static=True).mix(images, mixing, kept)
+    left = kept.any(dim=0)
+    for supernet in supernets:
+        for keeps, (_, operation) in zip(left.flatten().tolist(), supernet.operations(), strict=True):
+            for weight in operation.parameters() if not keeps else ():
+                weight.data.fill_(torch.nan)
+
+    def backend(*arguments: Any) -> None:
+        raise AssertionError("some states lack an operation")
+
+    engine = Engine(supernets, static=True, backend=backend)
+    engine.candidates = left.tolist()
+    assert torch.allclose(engine.mix(images, mixing, kept), expected)
 
 
 def test_without_masks_everything_takes_part() -> None:

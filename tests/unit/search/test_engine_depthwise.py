@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from dropnas.search.engine.depthwise import depthwise
-from dropnas.search.engine.layout import phases, together
+from dropnas.search.engine.layout import from_grids, to_grids
 from dropnas.search.engine.norm import batch_norm
 
 EXACT = 1e-12
+EPSILON = 1e-5
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -32,15 +33,14 @@ def last(images: Tensor) -> Tensor:
     st.integers(1, 3),
 )
 def test_depthwise_is_torchs(width: int, dilation: int, channels: int, rows: int, columns: int, count: int) -> None:
-    images = draw(2, channels, rows, columns)
-    kernels = [draw(channels, 1, width, width, seed=1 + number) for number in range(count)]
+    images, kernels = draw(2, channels, rows, columns), draw(count * channels, 1, width, width, seed=1)
     padding = dilation * (width // 2)
-    theirs = [functional.conv2d(images, each, None, 1, padding, dilation, channels) for each in kernels]
+    repeated = images.repeat(1, count, 1, 1)
+    theirs = last(functional.conv2d(repeated, kernels, None, 1, padding, dilation, count * channels))
     ours = depthwise(last(images), kernels, dilation)
-    upstream = [draw(*answer.shape, seed=9).detach() for answer in theirs]
-    expected = torch.autograd.grad(theirs, [images, *kernels], upstream)
-    found = torch.autograd.grad(ours, [images, *kernels], list(map(last, upstream)))
-    for one, other in zip([*map(last, theirs), *expected], [*ours, *found], strict=True):
+    upstream = draw(*theirs.shape, seed=9).detach()
+    expected, found = (torch.autograd.grad(each, [images, kernels], upstream) for each in (theirs, ours))
+    for one, other in zip([theirs, *expected], [ours, *found], strict=True):
         assert torch.allclose(one, other, rtol=0, atol=EXACT)
 
 
@@ -49,35 +49,33 @@ def test_depthwise_is_torchs(width: int, dilation: int, channels: int, rows: int
 def test_single_precision_is_right_and_repeats(channels: int, side: int) -> None:
     maps, kernels = draw(2, side, side, channels), draw(channels, 1, 5, 5, seed=1)
     upstream = draw(2, side, side, channels, seed=2).detach()
-    exact = torch.autograd.grad(depthwise(maps, [kernels]), [maps, kernels], [upstream])
+    exact = torch.autograd.grad(depthwise(maps, kernels), [maps, kernels], upstream)
     single = [value.detach().float().requires_grad_() for value in (maps, kernels)]
-    first, second = (
-        torch.autograd.grad(depthwise(single[0], single[1:]), single, [upstream.float()]) for _ in range(2)
-    )
+    first, second = (torch.autograd.grad(depthwise(*single), single, upstream.float()) for _ in range(2))
     for ours, again, right in zip(first, second, exact, strict=True):
         assert torch.equal(ours, again)
         assert (ours - right).abs().max() < 1e-5 * right.abs().max()
 
 
-@pytest.mark.parametrize("scaled", [True, False])
-@pytest.mark.parametrize("rectify", [True, False])
-def test_batch_norm_is_torchs(scaled: bool, rectify: bool) -> None:
-    images, scale = draw(3, 5, 4, 6), draw(5, seed=1) if scaled else None
-    mean, variance = torch.zeros(5, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)
-    theirs = functional.batch_norm(images, mean, variance, scale, training=True, momentum=1.0, eps=1e-5)
-    theirs = theirs.relu() if rectify else theirs
-    ours = batch_norm(last(images), scale, 1e-5, rectify)
-    variables = [images, *([] if scale is None else [scale])]
-    upstream = draw(*theirs.shape, seed=2).detach()
-    expected = torch.autograd.grad(theirs, variables, upstream)
-    found = torch.autograd.grad(ours.maps, variables, last(upstream))
-    pairs = [
-        (last(theirs), ours.maps),
-        (mean, ours.mean),
-        (variance, ours.variance),
-        *zip(expected, found, strict=True),
-    ]
-    assert all(torch.allclose(one, other, rtol=0, atol=EXACT) for one, other in pairs)
+@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("given", [(), ("scale",), ("scale", "shift")], ids=lambda given: "+".join(given) or "plain")
+def test_batch_norm_and_its_derivatives(given: tuple[str, ...], rectify: bool) -> None:
+    maps, upstream = draw(3, 4, 5, 6), draw(3, 4, 5, 6, seed=1).detach()
+    scale, shift = (
+        draw(6, seed=2 + number) if name in given else None for number, name in enumerate(("scale", "shift"))
+    )
+    out, mean, variance = batch_norm(maps, scale, EPSILON, rectify, shift)
+    rows = maps.flatten(0, -2)
+    expected = (maps - rows.mean(0)) / (rows.var(0, unbiased=False) + EPSILON).sqrt()
+    expected = expected if scale is None else expected * scale
+    expected = expected if shift is None else expected + shift
+    expected = functional.relu(expected) if rectify else expected
+    for one, other in ((out, expected), (mean, rows.mean(0)), (variance, rows.var(0))):
+        assert torch.allclose(one, other, rtol=0, atol=EXACT)
+    inputs = [tensor for tensor in (maps, scale, shift) if tensor is not None]
+    ours, theirs = (torch.autograd.grad(each, inputs, upstream) for each in (out, expected))
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=EXACT)
 
 
 def test_batch_norm_takes_one_scale_for_all_channels() -> None:
@@ -93,6 +91,6 @@ def test_batch_norm_takes_one_scale_for_all_channels() -> None:
 def test_grids_make_a_dilated_convolution_an_ordinary_one() -> None:
     images, kernel = draw(2, 3, 8, 6), draw(3, 1, 5, 5, seed=1)
     theirs = functional.conv2d(images, kernel, None, 1, 4, 2, 3)
-    assert torch.equal(together(phases(last(images))), last(images))
-    ours = together(depthwise(phases(last(images)), [kernel])[0])
+    assert torch.equal(from_grids(to_grids(last(images))), last(images))
+    ours = from_grids(depthwise(to_grids(last(images)), kernel))
     assert torch.allclose(last(theirs), ours, rtol=0, atol=EXACT)

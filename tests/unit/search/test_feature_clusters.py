@@ -20,6 +20,7 @@ from sklearn.metrics import silhouette_samples
 
 from dropnas.analysis.clusters import clusters, coordinates, plane
 from dropnas.analysis.config import ClustersConfig
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
 from dropnas.search import features
 from dropnas.search.feature_clusters import run
@@ -54,7 +55,7 @@ def search(tmp_path: Path) -> Make:
         folder = tmp_path / f"search-{cells}"
         folder.mkdir()
         config = {"space": space, "cells": cells, "channels": CHANNELS, "seed": 0}
-        (folder / "run.json").write_text(json.dumps({"stage": "search", "config": config}))
+        ReceiptFile("search", "CPU", 1.0, (), config).write(folder)
         operations = find_space(space).operations
         draws = np.random.default_rng(1)
         alphas = {kind: draws.normal(size=(14, len(operations))).tolist() for kind in ("normal", "reduce")}
@@ -176,9 +177,9 @@ def test_a_space_of_too_few_operations_is_refused(dataset: Path, search: Make, t
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("run.json", "{}", "no receipt of a search"),
-        ("run.json", '{"config": {"depth": 3}}', "no receipt of a search"),
-        ("alphas.json", '{"operations": ["skip_connect"]}', "no alphas"),
+        ("run.json", "{}", "stage: field required"),
+        ("run.json", ReceiptFile("search", "CPU", 1.0, (), {"depth": 3}).json(), "no receipt of a search"),
+        ("alphas.json", '{"operations": ["skip_connect"]}', "normal: field required"),
         ("supernet.safetensors", "damaged", "is damaged"),
     ],
 )

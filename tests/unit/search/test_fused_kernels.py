@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from dropnas.search import triton as backend
 from dropnas.search.architecture import kept_rows
+from dropnas.search.engine import layout
 from dropnas.search.engine.engine import Engine
 from dropnas.search.supernet import Supernet
 from dropnas.search.triton.backend import add_edges
@@ -27,7 +28,6 @@ from tests.unit.search.made_supernets import (
     make,
     masks_of,
 )
-from tests.unit.search.way_of_a_gpu import way_of_a_gpu
 
 pytest.importorskip("triton")
 EPSILON = 1e-5
@@ -242,12 +242,13 @@ def passed(
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_a_cell_is_the_plain_one() -> None:
+def test_a_cell_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """All as on a GPU: stride 2 and 1, odd maps, dropped operations, an edge by itself, two seeds."""
     kept = torch.stack([masks_of(SMALL, 0.4, seed, cells=1) for seed in range(2)])
     supernets = [make(SMALL, seed, cells=1) for seed in range(2)]
-    with way_of_a_gpu():
-        logits, _ = passed(supernets, SMALL, kept, 3, 2)
+    monkeypatch.setattr(layout, "on_cpu", lambda maps: False)
+    logits, _ = passed(supernets, SMALL, kept, 3, 2)
+    monkeypatch.undo()
     for seed, ours in enumerate(supernets):
         plain, alphas = make(SMALL, seed, cells=1), alphas_of(SMALL, seed)
         expected = plain.mix(images_of(3, seed, 2), alphas, kept[seed])

@@ -28,6 +28,18 @@ def test_a_few_images_tell_what_a_batch_keeps() -> None:
     assert memory._needed(CONFIG, images_of()) == pytest.approx(whole, rel=0.02)
 
 
+def test_a_search_of_phases_needs_what_the_largest_of_them_does() -> None:
+    needed = {
+        cells: memory._needed(replace(CONFIG, strategy="stacnas", options={"added_cells": cells}), images_of())
+        for cells in (0, 6)
+    }
+    assert needed[6] > 1.5 * needed[0]
+
+
+def test_a_two_level_search_has_a_batch_for_each_level() -> None:
+    assert memory._needed(replace(CONFIG, strategy="darts-first-order"), images_of()) > 0
+
+
 def test_more_memory_and_smaller_batches_hold_more_seeds() -> None:
     def fit(memory_mb: int, batch_size: int = 32) -> int:
         space = Workspace(Path(), "run", memory_mb=memory_mb)

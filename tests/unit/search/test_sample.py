@@ -1,7 +1,6 @@
 """Random search: what is drawn is a genotype of the space, and every one is as likely as any other."""
 
 import itertools
-import json
 import random
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from scipy.stats import chisquare
 from dropnas.errors import DropnasError
 from dropnas.search import sample
 from dropnas.search.config import SampleConfig
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import NODES, SPACES, SearchSpace
 from dropnas.workspace import Workspace
 
@@ -29,14 +28,14 @@ def drawn(config: SampleConfig, folder: Path) -> Genotype:
     folder.mkdir(parents=True)
     assert sample.run(config, [], folder, Workspace(folder / "scratch", "id")) == {}
     assert [path.name for path in folder.iterdir()] == ["genotype.json"]
-    return read_genotype(folder)
+    return Genotype.read(folder)
 
 
 @given(st.sampled_from(sorted(SPACES)), st.integers(0, 2**40))
 def test_a_draw_is_what_a_search_could_have_found(name: str, seed: int) -> None:
     space = SPACES[name]
     genotype = sample.draw(space, random.Random(seed))
-    assert Genotype.from_json(json.loads(json.dumps(genotype.to_json()))) == genotype
+    assert Genotype.of_text(genotype.json(), "here") == genotype
     assert genotype.normal_concat == genotype.reduce_concat == (2, 3, 4, 5)
     for cell in (genotype.normal, genotype.reduce):
         assert len(cell) == 2 * NODES

@@ -15,7 +15,7 @@ from dropnas.errors import DropnasError
 from dropnas.search.config import DeriveConfig
 from dropnas.search.derive import run
 from dropnas.space.derivation import best_operation, genotype, is_same
-from dropnas.space.genotype import Genotype, read_genotype
+from dropnas.space.genotype import Genotype
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
 
@@ -134,7 +134,7 @@ def test_the_stage_writes_the_chosen_genotype_and_both(tmp_path: Path) -> None:
     derivation = json.loads((tmp_path / "derivation.json").read_text())
     chosen = json.loads((tmp_path / "genotype.json").read_text())
     assert chosen == derivation["probability"] and derivation["score"] == "probability"
-    by_alpha, by_probability = (Genotype.from_json(derivation[score]) for score in ("alpha", "probability"))
+    by_alpha, by_probability = (Genotype.of_values(derivation[score], score) for score in ("alpha", "probability"))
     assert derivation["equal"] == is_same(by_alpha, by_probability)
 
 
@@ -170,8 +170,8 @@ def test_the_genotype_of_a_method_with_a_rule_of_its_own_is_taken(tmp_path: Path
     search, out = write_alphas(tmp_path / "search"), tmp_path / "out"
     out.mkdir()
     own = published()["darts_v2"].genotype
-    (search / "genotype.json").write_text(json.dumps(own.to_json()))
+    (search / "genotype.json").write_text(json.dumps(own.values()))
     run(DeriveConfig(), [search], out, Workspace(tmp_path, "id"))
-    assert read_genotype(out) == own
+    assert Genotype.read(out) == own
     derivation = json.loads((out / "derivation.json").read_text())
-    assert derivation["rule"] == "strategy" and derivation["alpha"] != own.to_json()
+    assert derivation["rule"] == "strategy" and derivation["alpha"] != own.values()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from dropnas.search.config import PRESETS, PROXYLESSNAS_RATE, SNAS_RATE, DropoutOptions
+from dropnas.search.config import PRESETS, RATE_AS_PROXYLESSNAS, RATE_AS_SNAS, DropoutOptions
 from dropnas.search.dropout import cell_masks, drop_groups, drop_probabilities, sample_masks, shared_masks
 from dropnas.space.spaces import EDGES, ONE_SKIP, ORIGINAL, SPACES, THREE_SKIP
 from dropnas.training.seeding import generator
@@ -20,7 +20,7 @@ def test_the_papers_rate_drops_with_the_printed_probability() -> None:
     assert drop_probabilities(DropoutOptions(), ORIGINAL).tolist() == pytest.approx([0.074] * 8, abs=5e-4)
 
 
-@pytest.mark.parametrize(("rate", "probability"), [(SNAS_RATE, 0.875), (PROXYLESSNAS_RATE, 0.75), (0.0, 0.0)])
+@pytest.mark.parametrize(("rate", "probability"), [(RATE_AS_SNAS, 0.875), (RATE_AS_PROXYLESSNAS, 0.75), (0.0, 0.0)])
 def test_rates_that_stand_for_other_methods(rate: float, probability: float) -> None:
     options = DropoutOptions(rate_parameterised=rate, rate_non_parameterised=rate)
     assert drop_probabilities(options, THREE_SKIP).tolist() == pytest.approx([probability] * 8)

@@ -65,20 +65,25 @@ def descend(optimiser: Any, trained: list[Tensor], steps: range, leaving_out: bo
 
 
 def made(name: str, trained: list[Tensor], momentum: float, decay: float) -> SGD | Adam:
-    return SGD(trained, 0.05, momentum, decay) if name == "sgd" else Adam(trained, 0.05, BETAS)
+    nesterov = name == "nesterov"
+    return Adam(trained, 0.05, BETAS) if name == "adam" else SGD(trained, 0.05, momentum, decay, nesterov)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("name", "momentum", "decay"), [("sgd", 0.9, 0.01), ("sgd", 0.0, 0.0), ("adam", 0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("name", "momentum", "decay"),
+    [("sgd", 0.9, 0.01), ("sgd", 0.0, 0.0), ("nesterov", 0.9, 0.01), ("adam", 0.0, 0.0)],
+)
 def test_they_are_torchs_to_the_bit(name: str, momentum: float, decay: float, dtype: torch.dtype) -> None:
     left, right = parameters(dtype), parameters(dtype)
     known: torch.optim.Optimizer = torch.optim.Adam(right, lr=0.05, betas=BETAS, fused=True)
-    if name == "sgd":
-        known = torch.optim.SGD(right, lr=0.05, momentum=momentum, weight_decay=decay, fused=True)
+    if name != "adam":
+        nesterov = name == "nesterov"
+        known = torch.optim.SGD(right, lr=0.05, momentum=momentum, weight_decay=decay, nesterov=nesterov, fused=True)
         for parameter in right if momentum else []:
             known.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    descend(made(name, left, momentum, decay), left, range(10), leaving_out=name == "sgd")
-    descend(known, right, range(10), leaving_out=name == "sgd")
+    descend(made(name, left, momentum, decay), left, range(10), leaving_out=name != "adam")
+    descend(known, right, range(10), leaving_out=name != "adam")
     assert all(map(torch.equal, left, right))
 
 

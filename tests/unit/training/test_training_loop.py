@@ -16,10 +16,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError
 from dropnas.training import signals
 from dropnas.training.loop import rows_of, train
-from dropnas.training.metrics import Row
 from dropnas.training.seeding import generator, seed_global_generators
 from dropnas.workspace import Workspace
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from dropnas.artifacts.counts_file import Counted, CountsFile
+from dropnas.artifacts.metrics_file import MetricsFile
 from dropnas.training import determinism, precision
 from dropnas.training.initialisation import initialise
-from dropnas.training.metrics import write_csv, write_json
 from dropnas.training.schedule import cosine, linear, warm_up
 from dropnas.training.seeding import derive, generator
 
@@ -108,8 +109,8 @@ def test_lines_reach_their_ends() -> None:
 
 def test_metrics_read_back_as_the_same_numbers(tmp_path: Path) -> None:
     rows = [{"epoch": 1, "loss": 0.1 + 0.2, "top5": None}, {"epoch": 2, "loss": 1e-17, "top5": None}]
-    write_csv(tmp_path / "m.csv", rows)
-    with (tmp_path / "m.csv").open() as file:
+    MetricsFile(rows).write(tmp_path)
+    with (tmp_path / "metrics.csv").open() as file:
         back = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in back] == [row["loss"] for row in rows]
     assert [row["epoch"] for row in back] == ["1", "2"] and back[0]["top5"] == ""
@@ -117,12 +118,12 @@ def test_metrics_read_back_as_the_same_numbers(tmp_path: Path) -> None:
 
 def test_rows_with_other_columns_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="columns"):
-        write_csv(tmp_path / "m.csv", [{"a": 1}, {"b": 1}])
+        MetricsFile([{"a": 1}, {"b": 1}]).write(tmp_path)
 
 
 def test_a_result_is_never_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "r.json", {"error": math.nan})
+        CountsFile((Counted("x", "x", "table1", "cifar10", {}, 1, math.nan, 1, False, 0, ""),)).write(tmp_path)
 
 
 def test_precision_is_set_both_ways() -> None:

@@ -1,0 +1,56 @@
+"""correlation.json: p of each operation on an edge, its accuracy on its own, and how the two correlate (Figure 5)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dropnas.artifacts.json_file import JsonFile
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A correlation coefficient with its 95 % interval and its p-value; all None where it is undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not -1 <= self.value <= 1:
+            raise ValueError(f"value is {self.value}, not a correlation")
+
+
+@dataclass(frozen=True)
+class StandAlone:
+    """One operation on the edge: alpha and p of the search, accuracies in percent of its retraining."""
+
+    operation: str
+    alpha: float
+    p: float
+    accuracy_best: float
+    accuracy_final: float
+    run: str
+
+
+@dataclass(frozen=True)
+class CorrelationFile(JsonFile):
+    """The correlation on an edge.
+
+    Attributes:
+        edge: (predecessor, node).
+        search: the name of the search's folder.
+        edge_was_there: whether the chosen normal cell has the edge.
+        n: how many operations.
+        operations: what was correlated.
+        pearson, spearman: the coefficients.
+    """
+
+    FILE: ClassVar[str] = "correlation.json"
+
+    edge: tuple[int, int]
+    search: str
+    edge_was_there: bool
+    n: int
+    operations: tuple[StandAlone, ...]
+    pearson: Coefficient
+    spearman: Coefficient

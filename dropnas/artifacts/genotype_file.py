@@ -1,0 +1,28 @@
+"""genotype.json: the two cells that a search finds.
+
+Only their form is known here; `dropnas.space.genotype.Genotype` says what a valid cell is.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dropnas.artifacts.json_file import JsonFile
+
+Edge = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class GenotypeFile(JsonFile):
+    """The normal and the reduction cell.
+
+    Attributes:
+        normal, reduce: edges (operation, predecessor), two consecutive ones for each node, nodes in order.
+        normal_concat, reduce_concat: the nodes whose outputs are concatenated to the cell's output.
+    """
+
+    FILE: ClassVar[str] = "genotype.json"
+
+    normal: tuple[Edge, ...]
+    normal_concat: tuple[int, ...]
+    reduce: tuple[Edge, ...]
+    reduce_concat: tuple[int, ...]

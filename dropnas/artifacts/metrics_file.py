@@ -1,0 +1,63 @@
+"""metrics.csv: the metrics of a training, one row an epoch.
+
+Design: a header row, numbers by `repr` (the shortest text that reads back as the same number), so that equal runs give
+equal bytes. An absent number (None) is an empty cell. No torch here.
+"""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from dropnas.errors import DropnasError
+
+METRICS = "metrics.csv"
+Number = float | int | None
+Row = dict[str, Number]
+
+
+@dataclass(frozen=True)
+class MetricsFile:
+    """The rows, which all have the columns of the first one."""
+
+    rows: Sequence[Mapping[str, Number]]
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder of a run.
+
+        Raises:
+            ValueError: a row has other columns than the first.
+        """
+        columns = list(self.rows[0]) if self.rows else []
+        with (folder / METRICS).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            for row in self.rows:
+                if list(row) != columns:
+                    raise ValueError(f"columns {list(row)} beside {columns}")
+                writer.writerow("" if value is None else repr(value) for value in row.values())
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The metrics of a run.
+
+        Raises:
+            DropnasError: the file is missing, a row has other columns, or a cell is no finite number.
+        """
+        path = folder / METRICS
+        try:
+            columns, *lines = csv.reader(path.read_text(encoding="utf-8").splitlines())
+            rows = [dict(zip(columns, map(_number, line), strict=True)) for line in lines]
+        except (OSError, ValueError) as error:
+            raise DropnasError(f"cannot be read ({error})", where=path, remedy="run `verify`") from error
+        return cls(rows)
+
+
+def _number(text: str) -> Number:
+    if not text or text.removeprefix("-").isdecimal():
+        return int(text) if text else None
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text!r} is no finite number")
+    return value

@@ -1,0 +1,34 @@
+"""run.json, the receipt of a finished run, as stages, tables and figures read it."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from dropnas.artifacts.json_file import JsonFile
+
+RECEIPT = "run.json"
+
+
+@dataclass(frozen=True)
+class ReceiptFile(JsonFile):
+    """What is read of a receipt; the store writes it from the manifest, with more in it.
+
+    Attributes:
+        stage: which stage made the run.
+        device: model of the GPU or CPU.
+        seconds: how long it took, all interrupted parts together.
+        inputs: the names of the folders that it read.
+        config: the configuration of its stage.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
+    FILE: ClassVar[str] = RECEIPT
+
+    stage: str
+    device: str
+    seconds: float
+    inputs: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.stage or not self.device:
+            raise ValueError("stage or device is empty")

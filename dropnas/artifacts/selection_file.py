@@ -1,0 +1,37 @@
+"""selection.json: which of several retrainings was chosen as the best, and by what."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from dropnas.artifacts.json_file import JsonFile
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A retraining to choose from.
+
+    Attributes:
+        run: the name of its folder.
+        top1_error_final, top1_error_best: test errors in percent, after the last epoch and the lowest of any.
+        held_out_error: the lowest error on held-out training images; None where none were held out.
+    """
+
+    run: str
+    top1_error_final: float
+    top1_error_best: float
+    held_out_error: float | None = None
+
+
+@dataclass(frozen=True)
+class SelectionFile(JsonFile):
+    """The candidates in the order of the inputs, and the name of the one that was chosen."""
+
+    FILE: ClassVar[str] = "selection.json"
+
+    run: str
+    criterion: Literal["best", "final", "held-out"]
+    candidates: tuple[Candidate, ...]
+
+    def __post_init__(self) -> None:
+        if self.run not in [candidate.run for candidate in self.candidates]:
+            raise ValueError(f"{self.run!r} is none of the candidates")

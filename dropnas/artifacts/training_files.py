@@ -1,0 +1,98 @@
+"""What a retraining or transfer writes beside genotype, weights and metrics: network.json and result.json."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from dropnas.artifacts.json_file import JsonFile
+from dropnas.errors import DropnasError
+
+
+@dataclass(frozen=True)
+class NetworkFile(JsonFile):
+    """The shape of an evaluation network: with the genotype, enough to build it again.
+
+    Attributes:
+        network: which of the two.
+        cells, channels, classes: depth, initial width C, classes.
+        auxiliary: whether there is an auxiliary tower.
+        pool_norm, squeeze_excitation: whether batch norm follows pooling, and squeeze-and-excitation (ImageNet only)
+            each cell.
+        image_size: height and width of the images that it was trained for.
+
+    Raises:
+        DropnasError: a value that does not describe a network.
+    """
+
+    FILE: ClassVar[str] = "network.json"
+
+    network: Literal["cifar", "imagenet"]
+    cells: int
+    channels: int
+    classes: int
+    auxiliary: bool
+    pool_norm: bool
+    squeeze_excitation: bool
+    image_size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if self.network == "cifar" and self.squeeze_excitation:
+            raise DropnasError("the CIFAR network has no squeeze-and-excitation", remedy="it is for imagenet")
+        least_channels = 2 if self.network == "imagenet" else 1  # the ImageNet stem starts with half the channels
+        for name, value, least in (
+            ("cells", self.cells, 1),
+            ("channels", self.channels, least_channels),
+            ("classes", self.classes, 1),
+            ("image_size", min(self.image_size), 1),
+        ):
+            if value < least:
+                raise DropnasError(f"{name} is {value}, the least is {least}", where=f"{self.network} network")
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Test errors in percent: after the last epoch, the lowest of any epoch, and the first epoch with that."""
+
+    final: float
+    best: float
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The epoch chosen without the test split: the first with the lowest error on held-out training images.
+
+    Attributes:
+        epoch: which it is.
+        held_out_error: the error there on the held-out images, in percent.
+        test_error: the test error there, in percent.
+    """
+
+    epoch: int
+    held_out_error: float
+    test_error: float
+
+
+@dataclass(frozen=True)
+class TrainingResultFile(JsonFile):
+    """What a training ended with.
+
+    Attributes:
+        top1_error, top5_error: test errors; None where there are too few classes for a top-5 error.
+        epochs, classes, test_images: how many there were.
+        parameters: number of weights, auxiliary tower left out.
+        parameters_with_auxiliary: number of weights with the tower.
+        multiply_adds: for one image.
+        held_out: the epoch chosen on held-out training images; None where no images were held out.
+    """
+
+    FILE: ClassVar[str] = "result.json"
+
+    top1_error: Errors
+    top5_error: Errors | None
+    epochs: int
+    classes: int
+    parameters: int
+    parameters_with_auxiliary: int
+    multiply_adds: int
+    test_images: int
+    held_out: HeldOut | None = None

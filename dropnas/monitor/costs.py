@@ -1,0 +1,111 @@
+"""Device-hours of tables, figures and the whole plan, and what they rest on.
+
+A target costs all of its own runs. It adds what the targets above it do not cost already, so the column of added hours
+sums to the total.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropnas.config import Machine
+from dropnas.data.config import DATASETS
+from dropnas.errors import DropnasError
+from dropnas.evaluate.config import RetrainConfig
+from dropnas.monitor.estimate import Estimate, Hours, Known, read_known
+from dropnas.parsing import parse
+from dropnas.report.page.device_hours import PageCost
+from dropnas.report.page.planned import Content
+from dropnas.runs.identity import resolved
+from dropnas.search.config import SearchConfig
+
+# The authors' speed in GPU-days of a V100: the printed "search cost" (Tables 1, 2), and about a day for a retraining,
+# as users of DARTS' networks report. The paper does not say what ImageNet cost.
+AUTHORS_RETRAINING_DAYS = 1.0
+SIZE = ("cells", "channels", "batch_size")  # of the paper's networks
+NOT_INCLUDED = "Queueing, start-up and runs that train nothing are not included"
+READY_IMAGES = "the probe's transfers neither decode nor augment images"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Device-hours of all runs of a target, of those that no target above has, and of those that are not done."""
+
+    hours: Hours
+    added: Hours
+    left: Hours
+
+
+def target_costs(
+    runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate], targets: Iterable[str]
+) -> dict[str, Cost]:
+    """The cost of each target, in this order."""
+    seen: set[str] = set()
+    costs = {}
+    for target in targets:
+        own = {run["id"]: estimates[run["id"]] for run in runs if target in run["used_by"]}
+        added = Hours.of(estimate for id_, estimate in own.items() if id_ not in seen)
+        costs[target] = Cost(Hours.of(own.values()), added, Hours.left(own.values()))
+        seen |= set(own)
+    return costs
+
+
+def total_cost(runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate]) -> Cost:
+    """The cost of all runs, each once."""
+    own = [estimates[run["id"]] for run in runs]
+    return Cost(Hours.of(own), Hours.of(own), Hours.left(own))
+
+
+def page_cost(content: Content, root: Path) -> PageCost:
+    """The cost of a plan for the report page; if a record is damaged, the note names it instead."""
+    runs = [vars(run) for run in content.runs.values()]
+    default = [vars(run) for run in content.runs.values() if content.by_default(run)]
+    try:
+        known = read_known(root, parse(Machine, content.machine, "machine"))
+        estimates = known.estimates(runs)
+    except DropnasError as error:
+        return PageCost({}, None, f"No hours, since a record cannot be read: {error}.")
+    note = " ".join(basis_lines(known, default, estimates))
+    return PageCost(target_costs(runs, estimates, content.folders), total_cost(default, estimates), note)
+
+
+def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate]) -> list[str]:
+    """What the hours of runs rest on, in sentences."""
+    basis = Counter(estimates[run["id"]].basis for run in runs)
+    counted = (
+        (basis["took"], "done runs as they took"),
+        (basis["equal runs"] + basis["same kind"], "by finished runs of their kind"),
+        (basis["probe"], _probe(known)),
+    )
+    used = ", ".join(f"{count} {how}" for count, how in counted if count)
+    lines = []
+    if known.device and used:
+        images = f"; {READY_IMAGES}" if basis["probe"] else ""
+        others = f" Also known (--device): {', '.join(other.name for other in known.others)}." if known.others else ""
+        lines.append(f"{known.device.unit} on {known.device.label}: {used}. {NOT_INCLUDED}{images}.{others}")
+    if basis["unknown"]:
+        lines.append(f"The hours of {basis['unknown']} trainings are unknown; run plan --measure (about a minute).")
+    return lines
+
+
+def _probe(known: Known) -> str:
+    if not known.measured:
+        return ""
+    last, spread = known.measured[-1], max(one.spread for one in known.measured)
+    return f"by the probe of {last.date[:10]} (spread up to {spread:.0%}, load {last.load:.1f} on {last.cpus} CPUs)"
+
+
+def authors_days(runs: Sequence[dict[str, Any]]) -> float:
+    """V100-days of the searches and retrainings of the paper's networks, at the authors' speed."""
+    datasets = {run["id"]: run["config"]["name"] for run in runs if run["stage"] == "data"}
+    papers = {"search": resolved(SearchConfig()), "retrain": resolved(RetrainConfig())}
+    days = 0.0
+    for run in runs:
+        paper, config = papers.get(run["stage"]), run["config"]
+        if paper and all(config[name] == paper[name] for name in SIZE):
+            search = getattr(DATASETS.get(datasets[run["inputs"][0]]), "search_days", 0.0)
+            one = search if run["stage"] == "search" else AUTHORS_RETRAINING_DAYS
+            days += one * config["epochs"] / paper["epochs"]
+    return days

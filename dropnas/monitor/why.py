@@ -1,0 +1,140 @@
+"""Why a run is missing: the keys, files and inputs that changed since the nearest finished run of its stage.
+
+The nearest run has the same name, if there is one, and otherwise the fewest differences. A changed input is explained
+in the same way, so the lines end at what somebody edited.
+"""
+
+import ast
+import filecmp
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dropnas.artifacts.manifest_file import ManifestFile
+from dropnas.errors import DropnasError
+from dropnas.pipeline.adoption.adopt import old_source
+from dropnas.pipeline.plan import Plan
+from dropnas.pipeline.stages import STAGES, references
+from dropnas.runs.code import canonical, read
+from dropnas.runs.fingerprint import DATA_SUFFIXES, closure, module_file
+from dropnas.runs.identity import Run, hashed, resolved
+from dropnas.runs.store import Store
+from dropnas.runs.verify import published
+
+LONGEST = 60  # characters of a value that is shown
+Record = dict[str, Any]  # of a finished run, as its manifest holds it
+
+
+def why_missing(plan: Plan, wanted: str, root: Path) -> list[str]:
+    """Lines that say why a run is missing.
+
+    Args:
+        wanted: its id, its folder, or its name if no other run has it.
+
+    Raises:
+        DropnasError: no run or several are called so, or a manifest is damaged.
+    """
+    run = _find(plan, wanted.rstrip("/"))
+    state = Store(root).state(run.id, root / run.folder)
+    if state != "missing":
+        return [f"{run.folder}: {state}"]
+    records = {folder.name: ManifestFile.read(folder).run for folder in published(root)}
+    return [f"{run.folder}: missing", *(f"  {line}" for line in _reasons(run, _nearest(run, records), records, root))]
+
+
+def _find(plan: Plan, wanted: str) -> Run:
+    found = [run for run in plan.runs.values() if wanted in (run.id, run.name, str(run.folder), run.folder.name)]
+    if not found:
+        raise DropnasError(f"no run {wanted!r} in the plan", remedy="plan --runs --all lists them")
+    if len(found) > 1:
+        raise DropnasError(f"several runs are called {wanted}", remedy=", ".join(str(run.folder) for run in found))
+    return found[0]
+
+
+def _nearest(run: Run, records: Mapping[str, Record]) -> Record | None:
+    alike = [record for record in records.values() if record["stage"] == run.stage and record["id"] != run.id]
+    return min(alike, key=lambda one: (one["name"] != run.name, len(_changes(run, one))), default=None)
+
+
+def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: Path) -> Iterator[str]:
+    if old is None:
+        yield f"no other {run.stage} run is finished"
+        return
+    yield f"nearest finished run: {old['name']}-{old['id']}"
+    changes = _changes(run, old)
+    yield from (f"{name}: {text}" for name, text in changes.items() if name not in ("code", "inputs"))
+    if "code" in changes:
+        yield f"code: {', '.join(_changed_files(run, old, root))}"
+    if "inputs" in changes:
+        yield from _input_reasons(run, old, records, root)
+
+
+def _changes(run: Run, old: Record) -> dict[str, str]:
+    """What differs between the identities of two runs of a stage; of a configuration, each key."""
+    identity, before = run.identity, old["identity"]
+    now, then = _flat(identity["config"]), _flat(before["config"])
+    values, old_values = {**_flat(resolved(run.config)), **now}, {**_flat(old["config"]), **then}
+    keys = [key for key in {**now, **then} if now.get(key) != then.get(key)]
+    changes = {key: _values(values.get(key, "left out"), old_values.get(key, "left out")) for key in keys}
+    parts = [part for part in ("numerics", "code", "inputs") if identity[part] != before[part]]
+    return changes | {part: _values(identity[part], before[part]) for part in parts}
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": hashed(value)}
+    return found
+
+
+def _values(now: Any, then: Any) -> str:
+    text = f"{now}, was {then}"
+    return text if len(text) <= LONGEST else "changed"
+
+
+def _input_reasons(run: Run, old: Record, records: Mapping[str, Record], root: Path) -> Iterator[str]:
+    """The first changed input in full, and the number of others."""
+    ids = old["identity"]["inputs"]
+    changed = [(index, source) for index, source in enumerate(run.inputs) if ids[index : index + 1] != [source.id]]
+    if len(ids) != len(run.inputs):
+        yield f"inputs: {len(run.inputs)}, was {len(ids)}"
+    for index, source in changed[:1]:
+        missing = "" if Store(root).is_published(root / source.folder) else ", which is missing"
+        yield f"input: {source.folder}{missing}"
+        before = next((one for one in records.values() if one["id"] in ids[index : index + 1]), None)
+        reasons = _reasons(source, before or _nearest(source, records), records, root)
+        yield from (f"  {line}" for line in reasons)
+    if len(changed) > 1:
+        yield f"and {len(changed) - 1} further inputs"
+
+
+def _changed_files(run: Run, old: Record, root: Path) -> list[str]:
+    """The source files of a run's stage that differ from those that made another run."""
+    parts = closure(STAGES[run.stage].module, references(run.config))
+    modules = {part.partition(":")[0]: ":" in part for part in parts}
+    try:
+        with old_source(old, root) as source:
+            found = {file: options for module, options in modules.items() for file in _changed(module, source)}
+    except DropnasError as error:
+        return [f"changed, in which file is unknown ({error})"]
+    files = [file for file, options in found.items() if not options]
+    return files or list(found) or ["a file that the stage no longer imports"]
+
+
+def _changed(module: str, source: Path) -> Iterator[str]:
+    """A module, if its code differs from that in an older source, and the data files beside it that do."""
+    file = module_file(module)
+    assert file is not None  # the closure has read it
+    before = source / Path(*module.split(".")).with_suffix(".py")
+    if not before.is_file() or _code(before) != _code(file):
+        yield str(before.relative_to(source))
+    text = file.read_text(encoding="utf-8")
+    for data in file.parent.iterdir():
+        older = before.with_name(data.name)
+        if data.suffix in DATA_SUFFIXES and data.name in text and not filecmp.cmp(data, older, shallow=False):
+            yield str(older.relative_to(source))
+
+
+def _code(file: Path) -> Any:
+    return canonical(read(ast.parse(file.read_text(encoding="utf-8"))).tree)

@@ -1,0 +1,119 @@
+"""Runs and results in words: "retrain · CIFAR-100 · DropNAS · seed 3", "Table 5, cell (3e-5, 1e-5)"."""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from dropnas.analysis.finished_runs import read_run, read_training
+from dropnas.errors import DropnasError
+from dropnas.pipeline.experiments import DROPNAS, EXTREMES, MORE_RETRAININGS
+from dropnas.report.printed import layout, title
+
+DATA_SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
+METHODS = {method.strategy: method.label for method in (DROPNAS, *EXTREMES)}
+RATES = ("rate_parameterised", "rate_non_parameterised")
+MARKS = "¹²³⁴⁵⁶†∗ "  # noqa: RUF001 (footnotes, as printed)
+Runs = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
+
+
+def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
+    """What a run is, in words without its seed, and its seed; None if it has none."""
+    config, stage = run["config"], run["stage"]
+    if stage in ("table", "peers"):
+        return title(config["table"]), None
+    if stage in ("figure", "data", "architectures"):
+        return f"{stage} · {DATA_SETS.get(config.get('name', ''), run['name'])}", None
+    source = run
+    chain = [run]
+    while source["inputs"] and source["stage"] not in ("data", "search"):
+        source = runs[source["inputs"][-1]]
+        chain.append(source)
+    data = next((runs[id_] for one in chain for id_ in one["inputs"] if runs[id_]["stage"] == "data"), None)
+    best = "best" if any(one["stage"] == "select" for one in chain[1:]) else ""
+    best = "AutoAugment" if stage == "retrain" and config["autoaugment"] else best
+    name = data["config"]["name"] if data else ""
+    parts = [stage, DATA_SETS.get(name, name), *_method(source), best]
+    return " · ".join(part for part in parts if part), config.get("seed")
+
+
+def _method(source: dict[str, Any]) -> Iterator[str]:
+    """Where a genotype comes from: the method of a search with its rates and space, or what else it is."""
+    config = source["config"]
+    if source["stage"] == "search":
+        rates = [f"{config['options'][name]:g}" for name in RATES if name in config["options"]]
+        short = [rate.replace("e-0", "e-") for rate in dict.fromkeys(rates)]
+        strategy = config["strategy"].rpartition(":")[2]
+        yield METHODS.get(strategy, strategy) + (f" ({', '.join(short)})" if short else "")
+        yield "" if config["space"] == "original" else config["space"].rpartition(":")[2]
+    elif source["stage"] == "sample":
+        yield "random search"
+    elif source["stage"] == "peer":
+        yield f"published {config['architecture']}"
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """`seed 3`, `seeds 0-7` or `seeds 0, 2`; empty for none."""
+    found = sorted(set(seeds))
+    if len(found) < 2:
+        return f"seed {found[0]}" if found else ""
+    consecutive = len(found) > 2 and found[-1] - found[0] == len(found) - 1
+    return f"seeds {found[0]}-{found[-1]}" if consecutive else f"seeds {', '.join(map(str, found))}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: its name, and the folders of its trainings by id.
+
+    Attributes:
+        counted: what the trainings are called, `seeds` unless a genotype is retrained more than once.
+        decimals: of its error.
+        criterion: by which error the best of several seeds is chosen.
+    """
+
+    name: str
+    trainings: dict[str, str]
+    counted: str
+    decimals: int
+    criterion: str
+
+    def result(self, done: Container[str], root: Path) -> str:
+        """The mean test error of the trainings that are done: "2.69 % after 3 of 8 seeds".
+
+        It is the error of the best epoch if the parameter file chooses by it, and otherwise of the final one.
+        """
+        folders = [root / folder for id_, folder in self.trainings.items() if id_ in done]
+        try:
+            errors = [read_training(read_run(folder)).top1 for folder in folders]
+        except DropnasError as error:
+            return str(error)  # the others are still shown
+        mean = fmean(one.best if self.criterion == "best" else one.final for one in errors)
+        return f"{self.name}: {mean:.{self.decimals}f} %" + self.count(len(errors), " after ")
+
+    def count(self, done: int, before: str) -> str:
+        """How many trainings are done, as "3 of 8 seeds" after some text; empty if there is only one in all."""
+        return f"{before}{done} of {len(self.trainings)} {self.counted}" if len(self.trainings) > 1 else ""
+
+
+def cells(runs: Runs) -> Iterator[Cell]:
+    """The cells of all tables among runs, in the plan's order."""
+    for config, inputs in ((run["config"], run["inputs"]) for run in runs.values() if run["stage"] == "table"):
+        name, decimals = title(config["table"]), layout(config["table"]).decimals
+        for entry in config["entries"]:
+            trainings = [runs[inputs[index]] for index in entry["trainings"]]
+            seeds = {one["config"]["seed"] % MORE_RETRAININGS for one in trainings}
+            counted = "seeds" if len(seeds) == len(trainings) else "trainings"
+            folders = {one["id"]: one["folder"] for one in trainings}
+            yield Cell(f"{name}, {_cell(config['table'], entry)}", folders, counted, decimals, config["criterion"])
+
+
+def _cell(table: Any, entry: dict[str, Any]) -> str:
+    """A cell by the paper's labels; by its keys if they are numbers."""
+    row, column, label = entry["row"], entry["column"], entry["label"]
+    if row[:1].isdigit():
+        return f"cell ({row}, {column})"
+    rows = {one.key: " ".join(head.rstrip(MARKS) for head in one.heads) for one in layout(table).rows}
+    columns = {one.key: one.header[1] or one.header[0] for one in layout(table).columns}
+    places = [rows.get(row, label or row), "" if column == "error" else columns.get(column, label or column)]
+    return ", ".join(dict.fromkeys(filter(None, places)))

@@ -1,0 +1,58 @@
+"""What the hooks of a strategy return, checked where it is taken: a wrong kind is one clear line."""
+
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from dropnas.errors import DropnasError
+from dropnas.search.architecture import ALPHAS
+from dropnas.search.state import Tensors
+from dropnas.space.spaces import EDGES, SearchSpace
+from dropnas.training.optimisers import SGD, Adam, Optimiser
+
+Kind = TypeVar("Kind")
+
+
+def returned(found: Any, kind: type[Kind], hook: str, strategy: str) -> Kind:
+    """What a hook returned, if it is of this kind.
+
+    Raises:
+        DropnasError: it is not.
+    """
+    if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
+        raise _wrong(hook, type(found).__name__, strategy, f"{kind.__name__} is needed")
+    return found
+
+
+def returned_tensors(found: Any, hook: str, strategy: str) -> Tensors:
+    """The same for a dict of tensors by name."""
+    tensors: dict[Any, Any] = returned(found, dict, hook, strategy)
+    for name, value in tensors.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise _wrong(hook, f"{type(value).__name__} as {name!r}", strategy, "tensors by their names are needed")
+    return tensors
+
+
+def returned_architecture(found: Any, space: SearchSpace, strategy: str) -> Tensors:
+    """The same for architecture parameters, among which are alphas of the shape that the space has."""
+    tensors, wanted = returned_tensors(found, "architecture", strategy), (2, EDGES, len(space.operations))
+    alphas = tensors.get(ALPHAS)
+    if alphas is None or alphas.shape != wanted:
+        what = "no alphas" if alphas is None else f"alphas {tuple(alphas.shape)}"
+        needed = f"{ALPHAS!r} {wanted} are needed, by kinds of cells, edges and operations"
+        raise _wrong("architecture", what, strategy, needed)
+    return tensors
+
+
+def returned_optimisers(found: Any, strategy: str) -> tuple[SGD, Adam]:
+    """The same for two optimisers."""
+    pair: Any = found if isinstance(found, tuple | list) else (found,)
+    if len(pair) != 2 or not all(isinstance(each, Optimiser) for each in pair):
+        names = ", ".join(type(each).__name__ for each in pair)
+        needed = "two of dropnas.training.optimisers are needed: of w, and of the architecture parameters"
+        raise _wrong("optimisers", f"({names})", strategy, needed)
+    return tuple(pair)
+
+
+def _wrong(hook: str, found: str, strategy: str, remedy: str) -> DropnasError:
+    return DropnasError(f"{hook} returns {found}", where=strategy, remedy=remedy)

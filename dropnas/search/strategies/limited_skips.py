@@ -1,0 +1,69 @@
+"""P-DARTS' derivation: the best edges by p, with a limit on the skip-connects of the normal cell.
+
+Design choices: plain Python on rows of numbers. An operation that left its edge has a score of minus infinity. Of equal
+operations the lower index leaves, and of equal edges the earlier one, so that the later ones are chosen. A limit is
+reached step by step, as released: another skip-connect can enter where one has left.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from typing import NamedTuple
+
+from dropnas.artifacts.genotype_file import Edge
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
+from dropnas.space.names import INPUTS, SKIP, ZERO
+from dropnas.space.spaces import NODES, edges
+
+MOST = EDGES_PER_NODE * NODES  # skip-connects that a cell can have
+Scores = list[list[float]]  # of each edge and operation
+
+
+class Chosen(NamedTuple):
+    """The operation of an edge, an index of the edge's row, with its score."""
+
+    edge: int
+    operation: int
+    score: float
+
+
+def genotype(operations: Sequence[str], normal: Scores, reduce: Scores, limit: int) -> Genotype:
+    """The genotype whose normal cell has at most `limit` skip-connects; each edge needs something else to fall back on.
+
+    Args:
+        normal, reduce: p of each edge and operation.
+    """
+    concat = tuple(range(INPUTS, INPUTS + NODES))
+    return Genotype(
+        _named(operations, _limited(operations, normal, limit)),
+        concat,
+        _named(operations, _best(operations, reduce)),
+        concat,
+    )
+
+
+def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chosen]:
+    """The best edges once the weakest skip-connects beyond the limit are forbidden."""
+    scores = [list(row) for row in scores]
+    while True:
+        cell = _best(operations, scores)
+        skips = [chosen for chosen in cell if operations[chosen.operation] == SKIP]
+        if len(skips) <= limit:
+            return cell
+        weakest = scores[min(skips, key=lambda chosen: chosen.score).edge]
+        weakest[:] = [-inf if name == SKIP else score for name, score in zip(operations, weakest, strict=True)]
+
+
+def _best(operations: Sequence[str], scores: Scores) -> list[Chosen]:
+    """For each node the two edges, in their order, whose best operation that is not zero has the largest score."""
+    of_node: dict[int, list[Chosen]] = {}
+    for edge, ((node, _), row) in enumerate(zip(edges(), scores, strict=True)):
+        allowed = [-inf if name == ZERO else score for name, score in zip(operations, row, strict=True)]
+        operation = max(range(len(row)), key=lambda index: (allowed[index], index))
+        of_node.setdefault(node, []).append(Chosen(edge, operation, allowed[operation]))
+    ranked = (sorted(own, key=lambda chosen: (chosen.score, chosen.edge)) for own in of_node.values())
+    return [chosen for own in ranked for chosen in sorted(own[-EDGES_PER_NODE:])]
+
+
+def _named(operations: Sequence[str], cell: Sequence[Chosen]) -> tuple[Edge, ...]:
+    predecessors = [predecessor for _, predecessor in edges()]
+    return tuple((operations[chosen.operation], predecessors[chosen.edge]) for chosen in cell)

@@ -1,0 +1,191 @@
+"""P-DARTS (Chen et al., 2019): three phases, each with a deeper supernet and fewer operations on each edge.
+
+Phases of 5, 11 and 17 cells begin with new weights, alphas and optimisers ("search space approximation"). Between them
+the operations with the smallest p leave each edge of each kind of cell: 3 of 8, then 2 of 5. In the first 10 of 25
+epochs of a phase w moves alone; then each step moves the alphas on the held-out half of the images and w on the other.
+Skip-connects of stride 1 have dropout whose rate falls in each phase ("search space regularization"). At the end the
+edges with the largest p are chosen, and while the normal cell has more than two skip-connects, the weakest is replaced.
+
+What differs here: the halves are drawn for each seed and held-out batches at random, as for all methods. What was
+pruned is masked: the supernet still holds its weights, but a step does not compute it. Dropout follows from keys that
+the host draws (`skip_dropout`), so that a step can be recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import exp
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from dropnas.errors import DropnasError
+from dropnas.search.architecture import ALPHAS, kept_softmax
+from dropnas.search.config import Scalar, SearchConfig
+from dropnas.search.options import with_options
+from dropnas.search.state import SearchState, SeedRun, Tensors
+from dropnas.search.strategies import limited_skips
+from dropnas.search.strategies.skip_dropout import SkipDropout, of_rate
+from dropnas.search.strategies.two_level import Level, Mixing, TwoLevel, frozen_epochs
+from dropnas.search.strategy import Batch, Phase
+from dropnas.search.supernet import Supernet
+from dropnas.space.genotype import Genotype
+from dropnas.space.names import SKIP, ZERO
+from dropnas.space.operations import Identity
+from dropnas.space.spaces import EDGES, SearchSpace
+
+KEPT = "kept"  # bool (2, edges, operations): what the phases before have left; absent in the first
+PASSES: tuple[Level, ...] = ("alphas", "weights")
+
+
+@dataclass(frozen=True)
+class PDartsOptions:
+    """The options of P-DARTS.
+
+    Attributes:
+        added_cells_2, added_cells_3: by how many the cells of phases 2 and 3 exceed those of the search.
+        dropped_1, dropped_2: operations that leave each edge after phases 1 and 2.
+        skip_dropout_1, skip_dropout_2, skip_dropout_3: first rates of dropout on skip-connects in the phases; on
+            CIFAR-100 they are 0.1, 0.2 and 0.3. The released README has 0.1 for phase 1 on CIFAR-10, too.
+        dropout: `elements` drops elements, as released; `operation` all of a skip-connect's output, as the paper's
+            word "operation-level" may mean.
+        dropout_decay: the rate falls by exp(-dropout_decay) an epoch once the alphas move.
+        frozen_part: part of a phase's epochs, at its start, in which only w moves; 10 of the authors' 25.
+        alpha_gradient_clip: largest norm of the gradient over all alphas.
+        skip_limit: most skip-connects of the normal cell; 8 is no limit.
+    """
+
+    added_cells_2: int = field(default=6, metadata={"ge": 0, "le": 1000})
+    added_cells_3: int = field(default=12, metadata={"ge": 0, "le": 1000})
+    dropped_1: int = field(default=3, metadata={"ge": 0})
+    dropped_2: int = field(default=2, metadata={"ge": 0})
+    skip_dropout_1: float = field(default=0.0, metadata={"ge": 0, "lt": 1})
+    skip_dropout_2: float = field(default=0.4, metadata={"ge": 0, "lt": 1})
+    skip_dropout_3: float = field(default=0.7, metadata={"ge": 0, "lt": 1})
+    dropout: Literal["elements", "operation"] = "elements"
+    dropout_decay: float = field(default=0.2, metadata={"ge": 0})
+    frozen_part: float = field(default=0.4, metadata={"ge": 0, "lt": 1})
+    alpha_gradient_clip: float = field(default=5.0, metadata={"gt": 0})
+    skip_limit: int = field(default=2, metadata={"ge": 0, "le": 8})
+
+
+class PDarts(TwoLevel):
+    """P-DARTS, of first order."""
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
+        """Take options that differ from the authors'.
+
+        Raises:
+            DropnasError: an unknown option, a value that it does not take, or phases that prune too much.
+        """
+        super().__init__(config, space)
+        self.options = with_options(PDartsOptions(), options, f"strategy {config.strategy!r}")
+        self.frozen_epochs = frozen_epochs(self.options.frozen_part, config.epochs)
+        self.alpha_gradient_clip = self.options.alpha_gradient_clip
+        dropped = (self.options.dropped_1, self.options.dropped_2)
+        self.left = [len(space.operations) - sum(dropped[:phase]) for phase in range(3)]
+        self._check_left()
+
+    def _check_left(self) -> None:
+        """In the end an edge must have something to choose from, beside zero and a skip-connect that is not allowed."""
+        no_choice = (ZERO, SKIP) if self.options.skip_limit < limited_skips.MOST else (ZERO,)
+        needed = 1 + sum(name in no_choice for name in self.space.operations)
+        if self.left[2] < needed:
+            raise DropnasError(
+                f"{self.left[2]} of the {self.left[0]} operations of space {self.space.name!r} are left in phase 3",
+                where=f"strategy {self.config.strategy!r}",
+                remedy=f"{needed} are needed: choose smaller options 'dropped_1' and 'dropped_2'",
+            )
+
+    # ---- phases
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """As deep as the options say, each of the search's epochs."""
+        added = (0, self.options.added_cells_2, self.options.added_cells_3)
+        return [Phase(self.config.cells + more, self.config.epochs) for more in added]
+
+    def make_supernet(self, phase: int, classes: int) -> Supernet:
+        """The plain one, with dropout on its skip-connects of stride 1 where the phase has some."""
+        supernet, rates = super().make_supernet(phase, classes), self._first_rates
+        cells: Any = supernet.cells
+        for edge in (edge for cell in cells for edge in cell.edges if rates[phase]):
+            for index, operation in enumerate(edge):
+                if isinstance(operation, Identity):
+                    edge[index] = SkipDropout(whole=self.options.dropout == "operation")
+        return supernet
+
+    def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
+        """What each edge keeps after the phases before; of equal alphas the lower index leaves."""
+        if not phase:
+            return {}
+        if before is None:  # a checkpoint will say what is kept; here it is only as many
+            return {KEPT: (torch.arange(self.left[0]) < self.left[phase]).expand(2, EDGES, -1).clone()}
+        alphas = before[ALPHAS]
+        kept = before.get(KEPT, torch.ones_like(alphas, dtype=torch.bool))
+        order = alphas.masked_fill(~kept, -torch.inf).argsort(dim=-1, stable=True)
+        gone = order[..., : self.left[0] - self.left[phase]]
+        return {KEPT: torch.ones_like(kept).scatter_(-1, gone, False)}
+
+    def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
+        """What was not pruned."""
+        return memory.get(KEPT)
+
+    # ---- an epoch
+
+    def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
+        """Where the phase has dropout: `keys` (steps, passes, slots), and `threshold` and `scale` (steps,)."""
+        phase, within = self.position(epoch)
+        if not self._first_rates[phase]:
+            return {}
+        threshold, scale = of_rate(self.dropout_rate(phase, within))
+        slots = self.phases[phase].cells * EDGES * len(self.space.operations)
+        bounds = torch.iinfo(torch.int32)
+        keys = torch.randint(bounds.min, bounds.max + 1, (steps, len(PASSES), slots), generator=generator)
+        return {
+            "keys": keys.to(torch.int32),
+            "threshold": torch.full((steps,), threshold, dtype=torch.int16),
+            "scale": torch.full((steps,), scale),
+        }
+
+    def dropout_rate(self, phase: int, epoch: int) -> float:
+        """Of an epoch of a phase: linear while the alphas rest, then exponential, from the first rate again."""
+        first, epochs = self._first_rates[phase], self.config.epochs
+        if epoch < self.frozen_epochs:
+            return first * (epochs - 1 - epoch) / epochs
+        return first * exp(-self.options.dropout_decay * (epoch - self.frozen_epochs))
+
+    @property
+    def _first_rates(self) -> tuple[float, float, float]:
+        options = self.options
+        return options.skip_dropout_1, options.skip_dropout_2, options.skip_dropout_3
+
+    # ---- a batch
+
+    def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
+        """The softmax over what is kept; each pass has dropout of its own."""
+        self._set_dropout(state, batch, level)
+        kept = self.candidates(state.memory)
+        if kept is None:
+            return super().mixing(state, batch, level)
+        return Mixing(state.of_cells(kept_softmax(state.alphas, kept)), state.of_cells(kept))
+
+    def _set_dropout(self, state: SearchState, batch: Batch, level: Level) -> None:
+        if "keys" not in batch.drawn:
+            return
+        keys = batch.drawn["keys"][:, PASSES.index(level)].unbind()
+        of_seeds = zip(state.engine.supernets, keys, batch.drawn["threshold"], batch.drawn["scale"], strict=True)
+        for supernet, of_slots, threshold, scale in of_seeds:
+            for slot, (_, operation) in enumerate(supernet.operations()):
+                if isinstance(operation, SkipDropout):
+                    operation.key, operation.threshold, operation.scale = of_slots[slot], threshold, scale
+
+    # ---- the end
+
+    def derive(self, run: SeedRun) -> Genotype:
+        """The best edges by p, with at most so many skip-connects in the normal cell."""
+        alphas = run.architecture[ALPHAS].detach().double()
+        kept = run.memory.get(KEPT, torch.ones_like(alphas, dtype=torch.bool))
+        p = kept_softmax(alphas, kept).masked_fill(~kept, -torch.inf)
+        normal, reduce = p.tolist()
+        return limited_skips.genotype(run.space.operations, normal, reduce, self.options.skip_limit)

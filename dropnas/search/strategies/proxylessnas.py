@@ -1,0 +1,215 @@
+"""ProxylessNAS: search on single paths (Cai et al., ICLR 2019), by its authors' code, in this project's space.
+
+Two levels; a tenth of the images is held out. A step of w samples an operation of each edge by p, the softmax of its
+alphas, and computes no other: weights that were not sampled keep their values and their momentum. A step of the alphas
+samples two operations of each edge, one of which is active: their gates g are 1 and 0, and the derivatives of the
+held-out loss in them give dL/dalpha_i = sum over j of the two of dL/dg_j p'_j (delta_ij - p'_i), with p' the softmax
+over the two. After Adam's step (with beta_1 = 0, so that no others drift) the two are shifted so that p of all others
+stays. An edge whose active operation is zero does not move. The alphas move at every fifth batch, after a warm-up of w
+alone.
+
+What differs here: the authors' CIFAR space (tree cells) is not this one, so alphas and samples are shared by the cells
+of a kind, and the cell is derived as in DARTS; their code's default gates all operations (`paths: all`). There is no
+latency term, which needs a target, and no label smoothing, which they use on ImageNet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dropnas.errors import DropnasError
+from dropnas.search.architecture import ALPHAS, kept_softmax
+from dropnas.search.config import Scalar, SearchConfig
+from dropnas.search.options import with_options
+from dropnas.search.state import SearchState, Tensors
+from dropnas.search.strategies.gumbel import gumbel
+from dropnas.search.strategies.single_path import SgdOptions, SinglePath, one_of
+from dropnas.search.strategies.two_level import WEIGHTS_ONLY, Level, Mixing
+from dropnas.search.strategy import Batch
+from dropnas.search.supernet import cell_kinds
+from dropnas.space.names import ZERO
+from dropnas.space.spaces import EDGES, SearchSpace
+from dropnas.training.optimisers import EPSILON, SGD, Adam
+from dropnas.training.schedule import cosine
+
+
+@dataclass(frozen=True)
+class ProxylessNasOptions(SgdOptions):
+    """Options of ProxylessNAS.
+
+    Attributes:
+        held_out: share of the images that trains the alphas instead of w.
+        warm_up: share of the epochs in which w moves alone, with a cosine of the learning rate of its own.
+        warm_up_factor: the highest learning rate of the warm-up, as a multiple of `search.learning_rate`.
+        frozen: share of the epochs after the warm-up in which the alphas still rest.
+        alpha_every: the alphas move at every so many batches of an epoch; in an epoch of fewer at its last one.
+        paths: `two` gates two operations at a time, as the paper; `all` gates all, and rescales nothing.
+        samples: `kinds` samples for each kind of cell, `cells` for each cell.
+    """
+
+    held_out: float = field(default=0.1, metadata={"gt": 0, "lt": 1})
+    warm_up: float = field(default=0.25, metadata={"ge": 0, "lt": 1})
+    warm_up_factor: float = field(default=2.0, metadata={"gt": 0})
+    frozen: float = field(default=1 / 120, metadata={"ge": 0, "lt": 1})
+    alpha_every: int = field(default=5, metadata={"ge": 1})
+    paths: Literal["two", "all"] = "two"
+    samples: Literal["kinds", "cells"] = "kinds"
+
+
+class EdgewiseAdam(Adam):
+    """Adam in which each edge of the alphas is a parameter of its own: one that does not move keeps its averages, too.
+
+    Like torch's, it counts the steps of each parameter: `slots["steps"]` is (K, 2, edges, 1).
+    """
+
+    def __init__(self, alphas: Tensor, learning_rate: float, betas: tuple[float, float]) -> None:
+        super().__init__([alphas], learning_rate, betas)
+        self.slots["steps"] = [torch.zeros_like(alphas[..., :1], requires_grad=False)]
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], moving: Tensor | None = None) -> None:
+        """Update the alphas of the edges that are `moving`, bool (K, 2, edges, 1) or all, along their gradient."""
+        (gradient,), (alphas,), (average,), (squared,), (steps,) = gradients, self.parameters, *self.slots.values()
+        moving = torch.ones_like(steps, dtype=torch.bool) if moving is None else moving
+        first, second = self.betas
+        taken = steps + 1
+        mean = first * average + (1 - first) * gradient
+        square = second * squared + (1 - second) * gradient.square()
+        scale = (square / (1 - second**taken)).sqrt() + EPSILON
+        moved = alphas - self.rate.to(alphas) * mean / (1 - first**taken) / scale
+        for tensor, new in ((alphas, moved), (average, mean), (squared, square), (steps, taken)):
+            tensor.copy_(torch.where(moving, new, tensor))
+
+
+class Paths(NamedTuple):
+    """What a step of the alphas computes, bool (K, kinds or cells, edges, operations).
+
+    Attributes:
+        computed: the operations that have a gate.
+        active: the one whose gate is 1.
+    """
+
+    computed: Tensor
+    active: Tensor
+
+
+class ProxylessNas(SinglePath):
+    """ProxylessNAS with the options of `ProxylessNasOptions`."""
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
+        """Take options that differ from the authors' choice.
+
+        Raises:
+            DropnasError: an unknown option, a value that it does not take, or epochs that never move the alphas.
+        """
+        where = f"strategy {config.strategy!r}"
+        self.options = with_options(ProxylessNasOptions(), options, where)
+        super().__init__(config, space, self.options)
+        self.weight_share = 1 - self.options.held_out
+        self.warm_up_epochs = round(self.options.warm_up * config.epochs)
+        rest = config.epochs - self.warm_up_epochs
+        self.frozen_epochs = self.warm_up_epochs + round(self.options.frozen * rest)
+        if self.frozen_epochs >= config.epochs:
+            found = f"options 'warm_up' and 'frozen' leave none of {config.epochs} epochs to the alphas"
+            raise DropnasError(found, where=where, remedy="lower them, or search for more epochs")
+
+    def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
+        """SGD of w, and an Adam that leaves edges out."""
+        config = self.config
+        betas = (config.alpha_beta1, config.alpha_beta2)
+        of_alphas = EdgewiseAdam(architecture[ALPHAS], config.alpha_learning_rate, betas)
+        return super().optimisers(weights, architecture)[0], of_alphas
+
+    def rate(self, epoch: float) -> float:
+        """A cosine over the warm-up, and another one over the rest."""
+        highest, lowest, length = self.config.learning_rate, self.config.learning_rate_min, self.warm_up_epochs
+        if epoch < length:
+            return cosine(self.options.warm_up_factor * highest, lowest, epoch, length)
+        return cosine(highest, lowest, epoch - length, self.config.epochs - length)
+
+    def step_variant(self, epoch: int, step: int, steps: int) -> str:
+        """Whether the alphas move at this step."""
+        moves = (step + 1) % min(self.options.alpha_every, steps) == 0
+        return self.variant(epoch) if moves else WEIGHTS_ONLY
+
+    def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
+        """Noise of the sample for w and of that for the alphas, and a uniform number that chooses the active path."""
+        rows = 2 if self.options.samples == "kinds" else self.config.cells
+        noise = gumbel((steps, 2, rows, EDGES, len(self.space.operations)), generator)
+        chance = torch.rand((steps, rows, EDGES), generator=generator)
+        return {"noise": noise, "chance": chance, **super().draw(epoch, steps, generator)}
+
+    def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
+        """For w one operation of each edge; for the alphas the gates, which have the gradient of p'."""
+        if level == "weights":
+            chosen = self._of_cells(state, self._sampled(state, batch.drawn["noise"][:, 0]))
+            return Mixing(chosen.to(state.weights.dtype), chosen)
+        paths = self.paths(state, batch)
+        p = kept_softmax(self._rows(state), paths.computed)
+        p = torch.where(self._moving(paths), p, p.detach())
+        gates = paths.active + (p - p.detach())
+        return Mixing(self._of_cells(state, gates), self._of_cells(state, paths.computed))
+
+    def paths(self, state: SearchState, batch: Batch) -> Paths:
+        """The two operations that are sampled without replacement, and the one of them that p' makes active."""
+        noise, chance = batch.drawn["noise"][:, 1], batch.drawn["chance"]
+        rows, count = self._rows(state).detach(), len(self.space.operations)
+        if self.options.paths == "all":
+            return Paths(torch.ones_like(rows, dtype=torch.bool), self._sampled(state, noise))
+        two = (rows + noise).topk(2).indices
+        computed = one_of(two, count).any(dim=-2)
+        first, second = two.unbind(dim=-1)
+        p_first = kept_softmax(rows, computed).gather(-1, two[..., :1]).squeeze(-1)
+        return Paths(computed, one_of(torch.where(chance < p_first, first, second), count))
+
+    def architecture_step(self, state: SearchState, batch: Batch) -> None:
+        """Move the alphas of the sampled operations, whose mass on an edge stays."""
+        paths, before = self.paths(state, batch), state.alphas.detach().clone()
+        (gradient,) = self.architecture_gradients(state, batch)
+        involved = self._of_kinds(paths.computed & self._moving(paths))
+        gradient = gradient + self.config.alpha_weight_decay * before
+        optimiser = state.architecture_optimiser
+        assert isinstance(optimiser, EdgewiseAdam)
+        optimiser.step([gradient], involved.any(dim=-1, keepdim=True))
+        if self.options.paths == "two":
+            with torch.no_grad():
+                state.alphas.copy_(rescaled(before, state.alphas, involved))
+
+    def _rows(self, state: SearchState) -> Tensor:
+        """The alphas, a matrix for each sample: (K, kinds or cells, edges, operations)."""
+        return state.alphas if self.options.samples == "kinds" else state.of_cells(state.alphas)
+
+    def _sampled(self, state: SearchState, noise: Tensor) -> Tensor:
+        """One operation of each edge by p: bool (K, kinds or cells, edges, operations)."""
+        return one_of((self._rows(state).detach() + noise).argmax(dim=-1), noise.shape[-1])
+
+    def _of_cells(self, state: SearchState, values: Tensor) -> Tensor:
+        return state.of_cells(values) if self.options.samples == "kinds" else values
+
+    def _of_kinds(self, masks: Tensor) -> Tensor:
+        """For each kind what any of its cells keeps: bool (K, 2, edges, operations)."""
+        if self.options.samples == "kinds":
+            return masks
+        kinds = masks.new_zeros(len(masks), 2, *masks.shape[2:])
+        for mask, kind in zip(masks.unbind(dim=1), cell_kinds(self.config.cells), strict=True):
+            kinds[:, kind] |= mask
+        return kinds
+
+    def _moving(self, paths: Paths) -> Tensor:
+        """The edges whose active operation is not zero: bool (K, kinds or cells, edges, 1)."""
+        columns = zip(paths.active.unbind(dim=-1), self.space.operations, strict=True)
+        return torch.stack([active for active, name in columns if name != ZERO], dim=-1).any(dim=-1, keepdim=True)
+
+
+def rescaled(before: Tensor, after: Tensor, involved: Tensor) -> Tensor:
+    """The alphas after a step, those that were `involved` shifted so that their mass, the sum of exp, is as before.
+
+    It computes in double precision, since the masses are a thousand times the alphas.
+    """
+    old, new = (
+        alphas.double().masked_fill(~involved, -torch.inf).logsumexp(dim=-1, keepdim=True) for alphas in (before, after)
+    )
+    return torch.where(involved, after + old - new, after).to(after.dtype)

@@ -1,0 +1,97 @@
+"""What ProxylessNAS and GDAS have in common: w learns on one sampled operation of each edge.
+
+Design choices: a sample is a mask that the device computes from the alphas and from noise drawn on the host, so a step
+can be recorded. On a CPU the engine computes nothing but the sample. First w moves, then the alphas. The learning rate
+of w changes from step to step, as in the code of both methods, so it is drawn: a step must not know its number.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dropnas.search.config import SearchConfig
+from dropnas.search.state import SearchState, Tensors, clipped
+from dropnas.search.strategies.two_level import TwoLevel
+from dropnas.search.strategy import Batch
+from dropnas.space.spaces import SearchSpace
+from dropnas.training.optimisers import SGD, Adam
+from dropnas.training.schedule import cosine
+
+
+@dataclass(frozen=True)
+class SgdOptions:
+    """How w moves.
+
+    Attributes:
+        nesterov: whether the momentum of w is Nesterov's.
+        schedule: `step` changes the learning rate of w at each step, `epoch` at each epoch.
+    """
+
+    nesterov: bool = True
+    schedule: Literal["step", "epoch"] = "step"
+
+
+class SinglePath(TwoLevel):
+    """A two-level search whose `mixing` for w keeps one operation of each edge.
+
+    Attributes:
+        moves_unsampled: whether momentum and decay move the weights that were not sampled; if not, these and their
+            momentum stay as they are.
+    """
+
+    alphas_first = False
+    moves_unsampled = False
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, sgd: SgdOptions) -> None:
+        """Take how w moves."""
+        super().__init__(config, space)
+        self.sgd = sgd
+
+    def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
+        """SGD of w, by default with Nesterov's momentum; Adam of the alphas."""
+        config = self.config
+        _, of_alphas = super().optimisers(weights, architecture)
+        return SGD([weights], config.learning_rate, config.momentum, nesterov=self.sgd.nesterov), of_alphas
+
+    def rate(self, epoch: float) -> float:
+        """Of w at a point of the search, in epochs from its start."""
+        return cosine(self.config.learning_rate, self.config.learning_rate_min, epoch, self.config.epochs)
+
+    def learning_rate(self, phase: int, epoch: int) -> float:
+        """Of w at the start of an epoch."""
+        return self.rate(epoch)
+
+    def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
+        """The learning rates of the epoch's steps."""
+        by_step = self.sgd.schedule == "step"
+        rates = [self.rate(epoch + step / steps if by_step else epoch) for step in range(steps)]
+        return {"rate": torch.tensor(rates, dtype=torch.float64)}
+
+    def weight_step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Move w by the loss of the sampled network on the batch; its losses (K,) and logits."""
+        mixing, kept = self.mixing(state, batch, "weights")
+        losses, logits = state.losses(batch.images, batch.labels, mixing, kept)
+        (gradient,) = state.gradients(losses)
+        state.weight_optimiser.rate.copy_(batch.drawn["rate"][0])
+        with torch.no_grad():
+            gradient = clipped(gradient, self.config.gradient_clip) + self.config.weight_decay * state.weights
+            if self.moves_unsampled or kept is None:
+                state.weight_optimiser.step([gradient])
+            else:
+                self._move_where(state, gradient, state.of_weights(kept))
+        return losses.detach(), logits.detach()
+
+    def _move_where(self, state: SearchState, gradient: Tensor, moving: Tensor) -> None:
+        """A step of SGD that leaves all weights but those `moving`, bool (K, weights), and their momentum alone."""
+        changed = [state.weights, *state.weight_optimiser.slots["momentum"]]
+        before = [tensor.clone() for tensor in changed]
+        state.weight_optimiser.step([gradient])
+        for tensor, old in zip(changed, before, strict=True):
+            tensor.copy_(torch.where(moving, tensor, old))
+
+
+def one_of(indices: Tensor, count: int) -> Tensor:
+    """Masks that keep one of `count` operations: bool (..., count) for indices (...)."""
+    return indices[..., None] == torch.arange(count, device=indices.device)

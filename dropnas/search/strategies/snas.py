@@ -1,0 +1,188 @@
+"""SNAS: stochastic neural architecture search (Xie et al., ICLR 2019), by its authors' code.
+
+One level: all images train w and the alphas together, by one loss. Each batch draws a sample of the architecture, one
+for each kind of cell: z = softmax((alpha + g) / T) along the operations of an edge, with Gumbel noise g, which all
+cells and images share (the paper's concrete distribution). All operations are computed and mixed by z; the gradient of
+the alphas flows through z. The temperature T falls from 1 to 0.03 by a straight line over the search, one value an
+epoch. Drop-path leaves out what an edge gives, for whole images, with probability 0.3. The loss may have a resource
+term: the logarithms of size, multiply-adds and memory accesses that z stands for. In the derived cell an operation is
+the argmax of its edge, zero included.
+
+What differs here: Adam on the alphas, as in the paper and the authors' distributed code, where their code for one GPU
+has an SGD by which they hardly move; the temperature's line ends with the search instead of after 150 epochs; and two
+edges a node, which is what the evaluation network has, where the authors evaluate all edges that zero has not won.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dropnas.artifacts.genotype_file import Edge
+from dropnas.errors import DropnasError
+from dropnas.search.architecture import ALPHAS
+from dropnas.search.config import Scalar, SearchConfig
+from dropnas.search.options import with_options
+from dropnas.search.state import SearchState, SeedRun, Tensors, clipped
+from dropnas.search.strategies.gumbel import gumbel
+from dropnas.search.strategies.resources import costs
+from dropnas.search.strategy import Batch, Strategy
+from dropnas.search.supernet import NORMAL, REDUCE
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
+from dropnas.space.names import INPUTS, ZERO
+from dropnas.space.spaces import EDGES, NODES, SearchSpace, edges
+from dropnas.training.optimisers import SGD, Adam
+
+Zero = Literal["ranked", "last", "excluded"]
+CELLS_OF_EIGHT = (6, 2)  # normal and reduction cells, by which SNAS' code divides whatever the depth
+
+
+@dataclass(frozen=True)
+class SnasOptions:
+    """Options of SNAS.
+
+    Attributes:
+        alpha_mean: of the initial alphas; `search.alpha_scale` is their deviation.
+        optimiser: of the alphas. `sgd` has neither momentum nor decay, as the authors' code for one GPU.
+        alpha_gradient_clip: largest norm of the gradient over all alphas.
+        samples: `kinds` draws one sample for each kind of cell, `cells` one for each cell.
+        temperature, temperature_min: of the samples, nearly the first in the first epoch, and the second in the last.
+        drop_path: probability with which what an edge gives is left out for an image.
+        resource_weight: of the resource term in the loss; 0 leaves it out.
+        resource_cells: what the term's sum over the cells of a kind is divided by: `eight` by the 6 and 2 cells of
+            the authors' supernet, `own` by as many as there are.
+        edges: `two` for each node. `all`, the authors' own choice, is refused, since no evaluation network has it.
+        zero: how two edges are chosen where zero wins one. `ranked`, the authors' second rule, ranks it by the p of
+            zero like any other; `last` takes it only where a node has no other; `excluded` leaves zero out, as DARTS.
+    """
+
+    alpha_mean: float = 1.0
+    optimiser: Literal["adam", "sgd"] = "adam"
+    alpha_gradient_clip: float = field(default=10.0, metadata={"gt": 0})
+    samples: Literal["kinds", "cells"] = "kinds"
+    temperature: float = field(default=1.0, metadata={"gt": 0})
+    temperature_min: float = field(default=0.03, metadata={"gt": 0})
+    drop_path: float = field(default=0.3, metadata={"ge": 0, "lt": 1})
+    resource_weight: float = field(default=1.5e-3, metadata={"ge": 0})
+    resource_cells: Literal["eight", "own"] = "eight"
+    edges: Literal["two", "all"] = "two"
+    zero: Zero = "ranked"
+
+
+class Snas(Strategy):
+    """SNAS with the options of `SnasOptions`."""
+
+    def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
+        """Take options that differ from the authors' choice.
+
+        Raises:
+            DropnasError: an unknown option, a value that it does not take, or options that contradict each other.
+        """
+        super().__init__(config, space)
+        where = f"strategy {config.strategy!r}"
+        self.options = with_options(SnasOptions(), options, where)
+        self._costs: dict[tuple[int, int], Tensor] = {}
+        if self.options.edges == "all":
+            remedy = "use edges: two, and option 'zero' for how zero takes part"
+            raise DropnasError("option 'edges': a genotype has two edges for each node", where=where, remedy=remedy)
+        if self.options.temperature_min > self.options.temperature:
+            raise DropnasError("option 'temperature_min' is above 'temperature'", where=where, remedy="it must fall")
+
+    def architecture(self, phase: int, generator: torch.Generator) -> Tensors:
+        """Alphas from N(1, 0.01^2)."""
+        return {ALPHAS: super().architecture(phase, generator)[ALPHAS] + self.options.alpha_mean}
+
+    def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
+        """SGD of w; of the alphas Adam, or SGD without momentum."""
+        of_weights, of_alphas = super().optimisers(weights, architecture)
+        if self.options.optimiser == "sgd":
+            of_alphas = SGD(architecture.values(), self.config.alpha_learning_rate)
+        return of_weights, of_alphas
+
+    def temperature(self, epoch: int) -> float:
+        """T in an epoch."""
+        first, last = self.options.temperature, self.options.temperature_min
+        return last + (first - last) * (1 - (epoch + 1) / self.config.epochs)
+
+    def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
+        """Noise of the samples (steps, kinds or cells, edges, operations), temperature, and the images' paths."""
+        rows = 2 if self.options.samples == "kinds" else self.config.cells
+        noise = gumbel((steps, rows, EDGES, len(self.space.operations)), generator)
+        drawn = {"noise": noise, "temperature": torch.full((steps,), self.temperature(epoch))}
+        if self.options.drop_path:
+            shape = (steps, self.config.cells, EDGES, self.config.batch_size)
+            drawn["paths"] = torch.rand(shape, generator=generator) >= self.options.drop_path
+        return drawn
+
+    def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
+        """One backward pass of the loss, then a step of both optimisers; gives the losses without the resource term."""
+        sample = self.sample(state, batch)
+        images, paths = batch.images, batch.drawn.get("paths")
+        if paths is not None:
+            paths = paths[..., : images.shape[1]] / (1 - self.options.drop_path)
+        losses, logits = state.losses(images, batch.labels, sample, paths=paths)
+        total = losses
+        if self.options.resource_weight:
+            height, width = images.shape[-2:]
+            total = losses + self.options.resource_weight * self.resources(state, sample, height, width)
+        weights, alphas = state.gradients(total, state.alphas)
+        self._move(state, weights, alphas)
+        return losses.detach(), logits.detach()
+
+    def sample(self, state: SearchState, batch: Batch) -> Tensor:
+        """z: (K, cells, edges, operations)."""
+        noise, temperature = batch.drawn["noise"], batch.drawn["temperature"][:, None, None, None]
+        if self.options.samples == "kinds":
+            noise = state.of_cells(noise)
+        return ((state.of_cells(state.alphas) + noise) / temperature).softmax(dim=-1)
+
+    def resources(self, state: SearchState, sample: Tensor, height: int, width: int) -> Tensor:
+        """The resource term of each seed without its weight, (K,), for images of a size.
+
+        Size, multiply-adds and accesses of an edge are means over its operations, weighted by z; of each the logarithm,
+        or 0 where it is below 1; the mean of the three is summed over edges and cells, see `resource_cells`.
+        """
+        supernet = state.engine.supernets[0]
+        if (height, width) not in self._costs:  # copied to the device once, before a step is recorded
+            self._costs[height, width] = costs(supernet, height, width).to(sample)
+        of_edges = (self._costs[height, width][:, None] * sample).sum(dim=-1)  # (3, K, cells, edges)
+        of_cells = of_edges.clamp(min=1).log().mean(dim=0).sum(dim=-1).unbind(dim=1)
+        counts = [supernet.kinds.count(kind) for kind in (NORMAL, REDUCE)]
+        divisors = CELLS_OF_EIGHT if self.options.resource_cells == "eight" else counts
+        terms = [cost / divisors[kind] for cost, kind in zip(of_cells, supernet.kinds, strict=True)]
+        return torch.stack(terms).sum(dim=0)
+
+    @torch.no_grad()
+    def _move(self, state: SearchState, weights: Tensor, alphas: Tensor) -> None:
+        """Clip each gradient by itself, add the decay, move w and the alphas."""
+        alphas = clipped(alphas.flatten(1), self.options.alpha_gradient_clip).view_as(alphas)
+        if self.options.optimiser == "adam":
+            alphas = alphas + self.config.alpha_weight_decay * state.alphas
+        decay = self.config.weight_decay * state.weights
+        state.weight_optimiser.step([clipped(weights, self.config.gradient_clip) + decay])
+        state.architecture_optimiser.step([alphas])
+
+    def derive(self, run: SeedRun) -> Genotype:
+        """Of each edge the operation with the largest p, of each node the two edges whose operations have the largest.
+
+        Ties go to the lower index, of the operation and of the predecessor.
+        """
+        probabilities = [matrix.double().softmax(dim=-1).tolist() for matrix in run.alphas]
+        normal, reduce = (_cell(run.space.operations, matrix, self.options.zero) for matrix in probabilities)
+        concat = tuple(range(INPUTS, INPUTS + NODES))
+        return Genotype(normal, concat, reduce, concat)
+
+
+def _cell(operations: Sequence[str], probabilities: Sequence[Sequence[float]], zero: Zero) -> tuple[Edge, ...]:
+    """Two edges of each node, the stronger one first."""
+    allowed = [index for index, name in enumerate(operations) if zero != "excluded" or name != ZERO]
+    of_node = dict[int, list[tuple[bool, float, Edge]]]()
+    for (node, predecessor), row in zip(edges(), probabilities, strict=True):
+        best = max(allowed, key=row.__getitem__)
+        is_last = zero == "last" and operations[best] == ZERO
+        of_node.setdefault(node, []).append((is_last, -row[best], (operations[best], predecessor)))
+    ranked = (sorted(candidates, key=itemgetter(0, 1)) for candidates in of_node.values())
+    return tuple(edge for candidates in ranked for _, _, edge in candidates[:EDGES_PER_NODE])
