@@ -7,7 +7,7 @@ done. A run that is being computed here is left alone.
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,10 +17,9 @@ from dropnas.runs.files import sha256, write_json, write_text
 from dropnas.runs.lease import lease, lease_if_free
 from dropnas.runs.parts import MARK, MARK_TEXT
 from dropnas.runs.store import Store, receipt_of
-from dropnas.sharing.shared_run import SharedRun
+from dropnas.sharing.shared_run import Problems, SharedRun
 
 DAMAGED = "remove it from the remote and push it again from a complete store"
-Problems = dict[str, str]  # why a run was left out, by its folder
 
 
 @contextmanager
@@ -32,22 +31,21 @@ def staging(store: Store) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def admit(store: Store, staged: Path, runs: Iterable[SharedRun], *, heavy: bool) -> Problems:
+def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool) -> Problems:
     """Publish runs that have arrived, with or without their heavy parts; gives what is wrong with the others."""
-    runs = list(runs)
     problems = _problems(runs, lambda run: _prepare(store, staged / run.folder, run, heavy=heavy))
     os.sync()  # once for all: a power cut must not leave an empty file under a final name
     complete = [run for run in runs if run.folder not in problems]
     return problems | _problems(complete, lambda run: _publish(store, staged / run.folder, run))
 
 
-def complete(store: Store, staged: Path, runs: Iterable[SharedRun]) -> Problems:
+def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
     """Add heavy parts that have arrived to their runs; gives what is wrong with the others."""
     os.sync()
     return _problems(runs, lambda run: _add(store, staged / run.folder, run))
 
 
-def _problems(runs: Iterable[SharedRun], step: Callable[[SharedRun], None]) -> Problems:
+def _problems(runs: Sequence[SharedRun], step: Callable[[SharedRun], None]) -> Problems:
     found = {}
     for run in runs:
         try:

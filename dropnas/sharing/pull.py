@@ -4,7 +4,7 @@ A run that is here stays as it is. A run is left out if the store has one of its
 another computation: a table must rest on the very bytes that its inputs had.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
-from dropnas.sharing.arrival import DAMAGED, Problems, admit, complete, staging
+from dropnas.sharing.arrival import admit, complete, staging
 from dropnas.sharing.remote import Remote, open_remote
-from dropnas.sharing.shared_run import SharedRun, read_run
+from dropnas.sharing.shared_run import Problems, SharedRun, read_runs
 
 BATCH = 64  # runs whose files are fetched together
 Progress = Callable[[str], None]
@@ -41,17 +41,6 @@ class Pulled:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Pull:
-    """A pull in progress: from where, to where, where runs arrive, and the version of each run that is meant."""
-
-    remote: Remote
-    store: Store
-    staged: Path
-    versions: Mapping[str, str]
-    progress: Progress
-
-
 def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progress, *, heavy: bool = False) -> Pulled:
     """Fetch runs that the remote has and this store lacks.
 
@@ -70,17 +59,17 @@ def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progres
     if not index:
         raise DropnasError("no runs lie on the remote", where=remote.url, remedy="check its URL, or push runs to it")
     meant = [name for name in index if names is None or name in names]
-    here = [name for name in meant if store.is_published(root / name)]
-    lacking = [name for name in here if heavy and is_light(root / name)]
-    with staging(store) as staged:
-        now = _Pull(remote, store, staged, {name: index[name][0] for name in meant}, progress)
-        twice = {name: "two computations of it were pushed" for name in meant if len(index[name]) > 1}
-        new, problems = _new(now, [name for name in meant if name not in {*here, *twice}], heavy=heavy)
-        added, more = _completed(now, [name for name in lacking if name not in twice])
-    problems = twice | problems | more
+    versions = {name: index[name][0] for name in meant if len(index[name]) == 1}
+    problems = {name: "two computations of it were pushed" for name in meant if name not in versions}
+    here = {name for name in meant if store.is_published(root / name)}
+    light = {name for name in here if heavy and is_light(root / name)}
+    lacking = {name: version for name, version in versions.items() if name not in here}
+    new, left_out = _add(remote, store, lacking, progress, heavy=heavy)
+    completed, not_completed = _complete(remote, store, {n: v for n, v in versions.items() if n in light}, progress)
+    problems |= left_out | not_completed
     absent = 0 if names is None else sum(not store.is_published(root / name) for name in names - index.keys())
     lines = tuple(f"{name}: left out: {why}" for name, why in problems.items())
-    return Pulled(new, added, len(here) - len(lacking), absent, lines)
+    return Pulled(new, completed, len(here) - len(light), absent, lines)
 
 
 def require_heavy(folder: Path, root: Path) -> None:
@@ -102,47 +91,36 @@ def require_heavy(folder: Path, root: Path) -> None:
         raise DropnasError(f"only its light part is here: {why}", where=name, remedy=hint)
 
 
-def _new(now: _Pull, names: Sequence[str], *, heavy: bool) -> tuple[int, Problems]:
-    """Fetch runs that are not here: all manifests first, which say what goes together, then files."""
-    now.remote.fetch(now.versions, {name: [MANIFEST] for name in names}, now.staged)
-    runs, problems = _read(now.staged, names, now.versions, f"{MANIFEST}: missing or changed on the remote; {DAMAGED}")
-    problems |= _conflicts(runs, now.store.root)
-    chosen = [run for run in runs if run.folder not in problems]
-    for start in range(0, len(chosen), BATCH):
-        batch = chosen[start : start + BATCH]
-        files = {run.folder: run.files if heavy else run.part(heavy=False) for run in batch}
-        now.remote.fetch(now.versions, files, now.staged)
-        problems |= admit(now.store, now.staged, batch, heavy=heavy)
-        now.progress(f"{start + len(batch)} of {len(chosen)} runs fetched")
-    return sum(run.folder not in problems for run in chosen), problems
+def _add(
+    remote: Remote, store: Store, versions: Mapping[str, str], progress: Progress, *, heavy: bool
+) -> tuple[int, Problems]:
+    """Fetch runs that are not here: all manifests first, which say what goes together, then the other files."""
+    with staging(store) as staged:
+        remote.fetch({f"{folder}.{version}": [MANIFEST] for folder, version in versions.items()}, staged)
+        runs, problems = read_runs(staged, versions)
+        problems |= _conflicts(runs, store.root)
+        for batch in _batches([run for run in runs if run.folder not in problems], progress, "fetched"):
+            parts = {run.key: list(run.files) if heavy else run.part(heavy=False) for run in batch}
+            remote.fetch(parts, staged)
+            problems |= admit(store, staged, batch, heavy=heavy)
+    return len(versions) - len(problems), problems
 
 
-def _completed(now: _Pull, names: Sequence[str]) -> tuple[int, Problems]:
+def _complete(remote: Remote, store: Store, versions: Mapping[str, str], progress: Progress) -> tuple[int, Problems]:
     """Fetch the heavy parts of runs that are here without them."""
-    runs, problems = _read(now.store.root, names, now.versions, "the remote has it from another computation")
+    with staging(store) as staged:
+        runs, problems = read_runs(store.root, versions)
+        for batch in _batches(runs, progress, "completed"):
+            remote.fetch({run.key: run.part(heavy=True) for run in batch}, staged)
+            problems |= complete(store, staged, batch)
+    return len(versions) - len(problems), problems
+
+
+def _batches(runs: Sequence[SharedRun], progress: Progress, what: str) -> Iterator[Sequence[SharedRun]]:
+    """The runs a few at a time; reports after each batch how many are done."""
     for start in range(0, len(runs), BATCH):
-        batch = runs[start : start + BATCH]
-        now.remote.fetch(now.versions, {run.folder: run.part(heavy=True) for run in batch}, now.staged)
-        problems |= complete(now.store, now.staged, batch)
-        now.progress(f"{start + len(batch)} of {len(runs)} runs completed")
-    return sum(run.folder not in problems for run in runs), problems
-
-
-def _read(
-    root: Path, names: Iterable[str], versions: Mapping[str, str], otherwise: str
-) -> tuple[list[SharedRun], Problems]:
-    """Read the manifests of runs below a root, and say what is wrong where one has not the version of the remote."""
-    runs, problems = [], {}
-    for name in names:
-        manifest = root / name / MANIFEST
-        if not manifest.is_file() or sha256(manifest) != versions[name]:
-            problems[name] = otherwise
-            continue
-        try:
-            runs.append(read_run(root, name))
-        except DropnasError as error:
-            problems[name] = str(error)
-    return runs, problems
+        yield (batch := runs[start : start + BATCH])
+        progress(f"{start + len(batch)} of {len(runs)} runs {what}")
 
 
 def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:

@@ -1,6 +1,6 @@
 """A DVC remote as a place for runs: plain copies of their folders, and a marker for each copy that is complete.
 
-    URL/runs/files/runs/search/NAME/VERSION/…    the files of a run, as in the store
+    URL/runs/files/runs/search/NAME.VERSION/…    the files of a run, as in the store
     URL/runs/index/runs/search/NAME.VERSION      an empty file, written after them
 
 Design choices:
@@ -14,7 +14,8 @@ Design choices:
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,21 +61,21 @@ class Remote:
                 runs.setdefault(marker["folder"], []).append(marker["version"])
         return runs
 
-    def fetch(self, runs: Mapping[str, str], names: Mapping[str, Iterable[str]], place: Path) -> None:
-        """Copy files of runs to `place/FOLDER/NAME`; one that the remote lacks is left out.
+    def fetch(self, parts: Mapping[str, Sequence[str]], place: Path) -> None:
+        """Copy files of runs below their folders in `place`; one that the remote lacks is left out.
 
         Args:
-            runs: the version of each run by its folder.
-            names: the files of each run by its folder.
+            parts: names of files by their run's key, `FOLDER.VERSION`.
             place: a local folder.
 
         Raises:
             DropnasError: the remote cannot be read.
         """
-        wanted = {place / one / name: self._file(one, runs[one], name) for one in names for name in names[one]}
-        for parent in {target.parent for target in wanted}:
+        files = [(key, name) for key, names in parts.items() for name in names]
+        sources = [f"{self.path}/{FILES}/{key}/{name}" for key, name in files]
+        targets = [str(place / key.rpartition(".")[0] / name) for key, name in files]
+        for parent in {Path(target).parent for target in targets}:
             parent.mkdir(parents=True, exist_ok=True)
-        sources, targets = list(wanted.values()), [str(target) for target in wanted]
         with _one_line("cannot be read", self.url):
             try:
                 self.files.get(sources, targets)
@@ -101,16 +102,9 @@ class Remote:
         """
         files = [(one, name) for one in runs for name in (MANIFEST, *one.files)]
         with _one_line("cannot be written", self.url), tempfile.NamedTemporaryFile() as empty:
-            self._put({self._file(one.folder, one.version, name): root / one.folder / name for one, name in files})
-            self._put({f"{self.path}/{INDEX}/{one.folder}.{one.version}": Path(empty.name) for one in runs})
-
-    def _put(self, copies: Mapping[str, Path]) -> None:
-        for parent in {target.rpartition("/")[0] for target in copies}:
-            self.files.makedirs(parent, exist_ok=True)
-        self.files.put([str(source) for source in copies.values()], list(copies))
-
-    def _file(self, folder: str, version: str, name: str) -> str:
-        return f"{self.path}/{FILES}/{folder}/{version}/{name}"
+            sources = [str(root / one.folder / name) for one, name in files]
+            self.files.put(sources, [f"{self.path}/{FILES}/{one.key}/{name}" for one, name in files])
+            self.files.put([empty.name] * len(runs), [f"{self.path}/{INDEX}/{one.key}" for one in runs])
 
     def _names(self, folder: str) -> list[str]:
         """What lies in a folder of the remote; nothing if the folder is missing."""
@@ -136,6 +130,7 @@ def open_remote(root: Path, name: str = "") -> Remote:
         from dvc.fs import LocalFileSystem, get_cloud_fs
     except ImportError as error:
         raise DropnasError("DVC is not installed", remedy=DVC_HINT) from error
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # fsspec's, beside the error of a failed copy
     repository = _repository(root)
     with _one_line("the DVC remote cannot be used", repository, REMOTE_HINT):
         config = Config(str(repository / ".dvc"))

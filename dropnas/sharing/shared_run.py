@@ -5,6 +5,7 @@ run whose name the folder has, and no file that it names may lie outside of that
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dropnas.runs.parts import is_heavy, stage_of
 
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
 FILE = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*")
+Problems = dict[str, str]  # why a run was left out, by its folder
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class SharedRun:
     files: dict[str, str]
 
     @property
+    def key(self) -> str:
+        """What the remote knows it by."""
+        return f"{self.folder}.{self.version}"
+
+    @property
     def name(self) -> str:
         """The name of its folder."""
         return self.folder.rpartition("/")[2]
@@ -46,12 +53,15 @@ class SharedRun:
 
 
 def read_run(root: Path, folder: str) -> SharedRun:
-    """Read the manifest of a run below a root, which is a store or a place where the manifest has just arrived.
+    """Read the manifest of a run below a root, which is a store or a place where manifests have just arrived.
 
     Raises:
         DropnasError: the manifest is missing, is that of another run, or names a file outside of the run's folder.
     """
-    manifest = ManifestFile.read(root / folder)
+    try:
+        manifest = ManifestFile.read(root / folder)
+    except DropnasError as error:
+        raise DropnasError(f"its manifest cannot be read ({error.what})") from error
     record, files = manifest.run, manifest.files
     if record.get("stage") != stage_of(folder) or identity_faults(Path(folder), record):
         raise DropnasError("its manifest is that of another run")
@@ -61,3 +71,16 @@ def read_run(root: Path, folder: str) -> SharedRun:
     content = {"folder": folder, "version": sha256(root / folder / MANIFEST), "files": files}
     run: SharedRun = parse(SharedRun, {**content, "inputs": record.get("input_manifests", {})}, "its manifest")
     return run
+
+
+def read_runs(root: Path, versions: Mapping[str, str]) -> tuple[list[SharedRun], Problems]:
+    """Read the manifests of several runs, given by folder and version; says what is wrong with the others."""
+    runs, problems = [], {}
+    for folder, version in versions.items():
+        try:
+            if not (root / folder / MANIFEST).is_file() or sha256(root / folder / MANIFEST) != version:
+                raise DropnasError(f"its {MANIFEST} is not the one that was pushed")
+            runs.append(read_run(root, folder))
+        except DropnasError as error:
+            problems[folder] = str(error)
+    return runs, problems
