@@ -98,7 +98,7 @@ def test_a_run_without_its_manifest_is_seen(tmp_path):
     dropnas(tmp_path, "data", "cifar10", "--params", parameters)
     manifest = next(tmp_path.glob("data/*/*/manifest.json"))
     manifest.write_text("[]")
-    assert "is no manifest of a run" in dropnas(tmp_path, "verify").stderr
+    assert "manifest.json: the file: input should be an object" in dropnas(tmp_path, "verify").stderr
     manifest.unlink()
     for command in (["verify"], ["freeze", parameters]):
         done = dropnas(tmp_path, *command)
