@@ -26,14 +26,14 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["data"], "no dataset is named"),
         (["data", "cifar10", "--params", "none.yaml"], "none.yaml: cannot be read"),
         (["verify", "--root", "nowhere"], "nowhere: no such folder"),
-        (["inspect", "[" * 100_000], "malformed JSON"),
+        (["inspect", "[" * 100_000], "cannot be read as JSON"),
         (["data", "--checksum", "nowhere"], "nowhere"),
         (["run", "none.yaml"], "none.yaml: cannot be read"),
         (["plan", "none.yaml"], "none.yaml: cannot be read"),
         (["results", "plans/none"], "plan.json: no such file"),
         (["inspect", "dropnas_c1"], "did you mean dropnas_c10"),
         (["inspect", "dropnas_c10", "--network", "mnist"], "known: cifar10"),
-        (["inspect", '{"normal": 3}'], "normal_concat"),
+        (["inspect", '{"normal": 3}'], "normal: input should be a valid array"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, arguments, told):
