@@ -7,7 +7,7 @@ and indents, so that equal runs give equal bytes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 from dropnas.errors import DropnasError
 
+UNKNOWN = "unexpected_keyword_argument"  # what pydantic calls the error of a key that is no field
 FURTHER = "further"  # the field that takes the keys of an open object
 
 
@@ -79,11 +80,7 @@ class JsonFile:
         try:
             found: Self = _adapter(cls).validate_json(json.dumps(cls.as_fields(values)))  # type: ignore[arg-type]
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "the file"
-            what = first["msg"].removeprefix("Value error, ")
-            given = "" if first["type"] in ("missing", "value_error") else f", not {json.dumps(first['input'])[:80]}"
-            raise DropnasError(f"{field}: {what[0].lower()}{what[1:]}{given}", where=where) from error
+            raise DropnasError(_first(error.errors()), where=where) from error
         except DropnasError as error:
             place = f"{where}: {error.where}" if error.where else where
             raise DropnasError(error.what, where=place, remedy=error.remedy) from error
@@ -106,6 +103,17 @@ class JsonFile:
     def write(self, folder: Path) -> None:
         """Write it into the folder of a run."""
         (folder / self.FILE).write_text(self.json(), encoding="utf-8")
+
+
+def _first(errors: Sequence[Mapping[str, Any]]) -> str:
+    """What is wrong with the first wrong field; an unknown key, which a missing one may follow from, comes first."""
+    first = next((one for one in errors if one["type"] == UNKNOWN), errors[0])
+    field = ".".join(map(str, first["loc"])) or "the file"
+    if first["type"] == UNKNOWN:
+        return f"{field}: unknown key"
+    what = first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] in ("missing", "value_error") else f", not {json.dumps(first['input'])[:80]}"
+    return f"{field}: {what[0].lower()}{what[1:]}{given}"
 
 
 def plain(value: Any) -> Any:

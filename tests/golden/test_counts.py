@@ -258,7 +258,7 @@ def test_the_papers_own_counts_are_those_of_the_releases_logger(name, network, m
 
 
 def test_counting_leaves_the_network_as_it_was():
-    network = small("cifar", True).build(load_genotype("dropnas_c10")).train()
+    network = build(small("cifar", True), load_genotype("dropnas_c10")).train()
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     multiply_adds(network, (8, 8))
     assert network.training

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import dropnas
+from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.runs import fingerprint
 from dropnas.runs.identity import Run
-from dropnas.artifacts.manifest_file import ManifestFile
 from tests.hostile.bench import Bench, edit, verb
 
 STAGES = ("data", "search", "derive", "retrain", "select", "transfer", "variant", "clusters", "correlation", "table")

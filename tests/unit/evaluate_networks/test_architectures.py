@@ -144,7 +144,7 @@ def test_without_pool_norm_the_counts_are_those_without():
         (lambda rows: {}, "architectures.json: counts: input should be a valid array"),
         (lambda rows: [{**rows[0], "parameters": None}], "0.parameters: input should be a valid integer"),
         (lambda rows: [{**rows[0], "multiply_adds": 0}], "counts.0: parameters and multiply_adds are at least 1"),
-        (lambda rows: [{**rows[0], "more": 1}], "0.more: unexpected"),
+        (lambda rows: [{**rows[0], "more": 1}], "0.more: unknown key"),
         (lambda rows: [{**rows[0], "as_released": float("nan")}], "0.as_released: input should be a finite number"),
         (lambda rows: [3], "0: input should be"),
         (lambda rows: [{**rows[0], "remark": None}], "0.remark: input should be a valid string"),

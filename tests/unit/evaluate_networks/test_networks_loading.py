@@ -115,7 +115,7 @@ def test_weights_of_another_network_are_refused(run):
         ({"image_size": 8}, "image_size: input should be a valid array, not 8"),
         ({"image_size": [0, 8]}, "image_size is 0"),
         ({"squeeze_excitation": True}, "the CIFAR network has no squeeze-and-excitation"),
-        ({"depth": 3}, "depth: unexpected keyword argument"),
+        ({"depth": 3}, "depth: unknown key"),
     ],
 )
 def test_a_wrong_shape_is_one_clear_line(run, change, message):

@@ -68,7 +68,7 @@ def test_a_correction_of_a_cell_is_another_run() -> None:
         ({"normal": [["sep_conv_7x7", 2], ["sep_conv_7x7", 1]]}, "does not come before it"),
         ({"reduce": [["sep_conv_8x8", 0], ["sep_conv_7x7", 1]]}, "unknown operation 'sep_conv_8x8'"),
         ({"reduce_concat": []}, "is not made of the cell's nodes"),
-        ({"reduced": []}, "unknown key 'reduced'"),
+        ({"reduced": []}, "reduced: unknown key"),
     ],
 )
 def test_what_is_no_genotype_names_the_architecture(change: dict[str, object], message: str, tmp_path: Path) -> None:

@@ -26,14 +26,14 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["data"], "no dataset is named"),
         (["data", "cifar10", "--params", "none.yaml"], "none.yaml: cannot be read"),
         (["verify", "--root", "nowhere"], "nowhere: no finished run lies here"),
-        (["inspect", "[" * 100_000], "malformed JSON"),
+        (["inspect", "[" * 100_000], "cannot be read as JSON"),
         (["data", "--checksum", "nowhere"], "nowhere"),
         (["run", "none.yaml"], "none.yaml: cannot be read"),
         (["plan", "none.yaml"], "none.yaml: cannot be read"),
         (["results", "plans/none"], "plan.json: no such file"),
         (["inspect", "dropnas_c1"], "did you mean dropnas_c10"),
         (["inspect", "dropnas_c10", "--network", "mnist"], "known: cifar10"),
-        (["inspect", '{"normal": 3}'], "normal_concat"),
+        (["inspect", '{"normal": 3}'], "normal: input should be a valid array"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, arguments, told):
@@ -98,7 +98,7 @@ def test_a_run_without_its_manifest_is_seen(tmp_path):
     dropnas(tmp_path, "data", "cifar10", "--params", parameters)
     manifest = next(tmp_path.glob("data/*/*/manifest.json"))
     manifest.write_text("[]")
-    assert "is no manifest of a run" in dropnas(tmp_path, "verify").stderr
+    assert "manifest.json: the file: input should be an object" in dropnas(tmp_path, "verify").stderr
     manifest.unlink()
     for command in (["verify"], ["freeze", parameters]):
         done = dropnas(tmp_path, *command)

@@ -117,7 +117,7 @@ def test_paper_values_are_the_papers():
             "seeds: 1\narchitectures: [{label: X, genotype: nowhere.json}]",
             r"unknown genotype 'nowhere.json'",
         ),
-        ("seeds: 1", "seeds: 1\narchitectures: [{label: X, genotype: 'Genotype(a=1)'}]", r"unknown key 'a'"),
+        ("seeds: 1", "seeds: 1\narchitectures: [{label: X, genotype: 'Genotype(a=1)'}]", r"a: unknown key"),
         ("seeds: 1", "seeds: 1\narchitectures: [{label: darts_v2, genotype: darts_v2}]", r"label darts-v2 is taken"),
         ("seeds: 1", "seeds: 1\narchitectures: [{label: '!', genotype: darts_v2}]", r"no letter and no digit"),
     ],

@@ -55,7 +55,7 @@ def test_the_forms_in_which_people_write_it(text: str, tmp_path) -> None:
         ("Genotype(normal=[", "is not the text of a genotype"),
         ("Genotype(normal=open('x'))", "is no list, name or number"),
         ("Genotype(normal=[('none', 0), ('none', -1)])", "is no list, name or number"),
-        ("Genotype(**{'normal': []})", "is no list|None: unexpected"),
+        ("Genotype(**{'normal': []})", "is no list|None: unknown key"),
         ("Genotype(normal=[], normal_concat=range(0, 10**9))", "is no list, name or number"),
         ("Genotype(normal=[], normal_concat=range(0, 1000000000))", "is no range"),
         ("Genotype(normal=[('none', 0)])", "field required"),
