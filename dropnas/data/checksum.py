@@ -16,7 +16,13 @@ CHUNK = 1 << 20
 
 
 def file_digest(path: Path, algorithm: str) -> str:
-    """Hexadecimal digest of a file's bytes, read in chunks."""
+    """Hexadecimal digest of a file's bytes, read in chunks.
+
+    Raises:
+        DropnasError: it is a pipe or a device, on which a reader might wait for ever.
+    """
+    if path.exists() and not path.is_file():
+        raise DropnasError("is no regular file", where=path, remedy="put the file itself there")
     digest = hashlib.new(algorithm)
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):

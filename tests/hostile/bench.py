@@ -34,7 +34,7 @@ from tests.page.made_store import publish_plan
 
 STUDY = Path(__file__).with_name("study.yaml")
 LONGEST = 10.0  # seconds of processor time that a verb may take
-ASLEEP = 120.0  # seconds after which one that takes none waits for something that never comes
+ASLEEP = 20.0  # seconds after which one that takes none waits for something that never comes
 VERBS = {"table": "tables", "figure": "figures"}  # the others are called as their stages
 MISTAKE = "by a mistake in the program"
 

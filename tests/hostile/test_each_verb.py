@@ -100,9 +100,9 @@ def test_the_documentation_has_each_cell() -> None:
 
 
 URLS = {
-    "a folder that is not there": ("/nowhere/at/all", "no run lies on the DVC remote"),
-    "an unknown scheme": ("foo://host/path", "DVC's configuration cannot be read"),
-    "a closed port": ("http://127.0.0.1:9/x", "no run lies on the DVC remote|cannot be listed"),
+    "a folder that is not there": ("/nowhere/at/all", "no runs lie on the remote"),
+    "an unknown scheme": ("foo://host/path", "the DVC remote cannot be used"),
+    "a closed port": ("http://127.0.0.1:9/x", "no runs lie on the remote|cannot be listed"),
     "ssh without its plugin": ("ssh://host/path", r"pip install 'dropnas\[ssh\]'|cannot be listed"),
     "S3 without its plugin": ("s3://bucket/path", r"pip install 'dropnas\[s3\]'|cannot be listed"),
 }

@@ -196,6 +196,8 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "mine.py").write_text("VALUE = 22\n")
     fingerprint.refresh()
     assert fingerprint.fingerprint("mine") != before
+    (tmp_path / "mine.py").unlink()
+    fingerprint.refresh()  # it is forgotten, and so not looked for as another user
 
 
 def test_a_run_is_loaded_only_as_it_was_published(bench: Bench) -> None:
