@@ -1,8 +1,10 @@
 """Searches of a size, made in one of several ways, with what is measured of them."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,6 +20,13 @@ from dropnas.training import precision
 from dropnas.training.config import Precision
 
 Way = Literal["plain", "single", "grouped", "grouped, torch's kernels"]
+
+
+def peak_of_process() -> int:
+    """The most memory that this process has had, in bytes."""
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss knows the parent's, too
+    assert peak is not None
+    return int(peak[1]) * 1024
 
 
 @dataclass(frozen=True)

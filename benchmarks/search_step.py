@@ -11,12 +11,10 @@ counts each tensor kept for going backward as written once and read once, so it 
 shown by points that differ from the first in one thing each.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import _search_on_gpu
 from benchmarks._interleaved import compared, in_turns, spread
 from benchmarks._limits import conditions, limits
-from benchmarks._searches import Size, Trained, Way
+from benchmarks._searches import Size, Trained, Way, peak_of_process
 from dropnas.errors import DropnasError
 from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import ORIGINAL
@@ -144,9 +142,7 @@ def _peak_in_a_process(size: Size, way: Way) -> int:
 def _peak_here(size: Size, way: Way) -> int:
     determinism.apply(0, "cpu", 1)
     Trained(size, way, "cpu").started()
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss knows the parent's, too
-    assert peak is not None
-    return int(peak[1]) * 1024
+    return peak_of_process()
 
 
 def _shares(size: Size, step: Callable[[], object], pace: float, bounds: dict[str, float]) -> dict[str, float]:
