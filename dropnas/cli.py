@@ -18,7 +18,7 @@ import typer
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.machine import caches
-from dropnas.machine.faults import told
+from dropnas.machine.faults import reported
 
 app = typer.Typer(
     help="DropNAS, reproduced: searches, retrainings, transfer and the paper's tables.",
@@ -258,15 +258,15 @@ def convert(
 
 
 @app.command(rich_help_panel="Questions")
-def course(
+def trajectory(
     folder: Annotated[Path, typer.Argument(metavar="SEARCH", help="Folder of a finished search.")],
     out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
 ) -> None:
     """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
-    from dropnas.report.figures.single_pictures import draw_course
+    from dropnas.report.figures.single_pictures import draw_trajectory
 
     _check_run(str(folder))
-    print(draw_course(folder, out))
+    print(draw_trajectory(folder, out))
 
 
 @app.command(rich_help_panel="Questions")
@@ -474,7 +474,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another, not an error
     try:
-        with told():
+        with reported():
             caches.use_own()
             app()
     except DropnasError as error:

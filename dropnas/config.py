@@ -155,7 +155,7 @@ class Parameters:
         retrainings: how many retrainings each genotype gets. The first has the seed of its search.
         tables: which tables are built. Tables of published cells and the baselines are also
             built on request.
-        figures: which figures are built; `courses` shows the trajectories of the searches' alphas.
+        figures: which figures are built; `trajectories` shows the trajectories of the searches' alphas.
         drop_rates: the drop path rates of Figure 2.
         group_rates: the rates of Table 5, for both groups.
         paper_spaces: the paper's search spaces in Table 4.

@@ -33,7 +33,7 @@ def claimed(wanted: str, progress: Callable[[str], None] = silent, locks: Path |
 
     Args:
         wanted: `auto` (a GPU where there is one), `cpu`, `cuda` (any GPU) or `cuda:N` (that one, locked or not).
-        progress: told, once, when all GPUs are taken and the run waits.
+        progress: receives a line, once, when all GPUs are taken and the run waits.
         locks: folder of the lock files; the system's temporary folder unless given.
 
     Raises:
@@ -95,14 +95,14 @@ def _require_one_each(count: int) -> None:
 def _take_free(count: int, locks: Path, progress: Callable[[str], None]) -> tuple[int, int]:
     """Wait for a free GPU; gives its index and the open lock."""
     paths = [locks / f"dropnas-gpu-{_name(index)}.lock" for index in range(count)]
-    told = False
+    reported = False
     while True:
         for index, path in enumerate(paths):
             if (lock := _try_lock(path)) is not None:
                 return index, lock
-        if not told:
+        if not reported:
             progress(f"all {count} GPUs are taken, waiting for a free one")
-            told = True
+            reported = True
         time.sleep(PATIENCE)
 
 

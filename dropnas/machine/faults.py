@@ -44,7 +44,7 @@ CUDA_FAULTS = (  # what errors of CUDA say, whole or in part; the fault; what to
 
 
 @contextmanager
-def told(where: object = "") -> Iterator[None]:
+def reported(where: object = "") -> Iterator[None]:
     """Turn a fault of the machine inside the context into a DropnasError that names `where`."""
     try:
         yield

@@ -33,7 +33,7 @@ from dropnas.sharing.pull import require_heavy
 from dropnas.training.signals import EXIT_STOPPED
 from dropnas.workspace import Workspace, unseen
 
-PROGRESS = "progress.txt"  # in a run's scratch folder: the last line that it told
+PROGRESS = "progress.txt"  # in a run's scratch folder: the last line of progress
 Spec = dict[str, Any]
 Progress = Callable[[str], None]
 
@@ -122,7 +122,7 @@ class RunGroup:
             if member in kept:
                 member.attempts.share(len(kept))
             else:
-                member.attempts.withdraw()
+                member.attempts.cancel()
                 member.release()
         self._members = kept
 
@@ -298,7 +298,7 @@ def _emptied(folder: Path) -> Path:
 
 
 def _kept(scratch: Path, progress: Progress) -> Progress:
-    """Progress whose last line also lies in the scratch folder, for whoever watches; gone once the run is published."""
+    """Progress whose last line also lies in the scratch folder, for `watch`; gone once the run is published."""
 
     def tell(line: str) -> None:
         write_text(scratch / PROGRESS, line + "\n")

@@ -14,7 +14,7 @@ from typing import Any
 
 from dropnas.errors import DropnasError
 from dropnas.extension import blamed
-from dropnas.machine.faults import told
+from dropnas.machine.faults import reported
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Failures:
     def of(self, *specs: dict[str, Any]) -> Iterator[None]:
         """Report what fails inside as a failure of these runs, and go on after it."""
         try:
-            with told():
+            with reported():
                 yield
         except Exception as error:
             reason = self._reason(error)

@@ -1,4 +1,4 @@
-"""The figures of the paper, each with the experiments behind it, and the courses of the searches."""
+"""The figures of the paper, each with the experiments behind it, and the trajectories of the searches."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,9 +72,9 @@ def figure5(experiments: Experiments) -> Iterator[Drawn]:
         yield Drawn(f"{predecessor},{node}", "", "", [experiments.correlation(node, predecessor)])
 
 
-def courses(experiments: Experiments) -> Iterator[Drawn]:
+def trajectories(experiments: Experiments) -> Iterator[Drawn]:
     """What the alphas do during a search: DropNAS, one-level DARTS, and the user's methods."""
     for role in experiments.roles:
         for method in (DROPNAS, ONE_LEVEL_DARTS, *experiments.parameters.methods):
             name = method.strategy if method in (DROPNAS, ONE_LEVEL_DARTS) else method.label
-            yield Drawn(role, name, method.label, experiments.experiment("courses", role, method)[0])
+            yield Drawn(role, name, method.label, experiments.experiment("trajectories", role, method)[0])

@@ -56,8 +56,8 @@ def require_planned(runs: Iterable[Run], where: object) -> None:
         DropnasError: names the first that does not.
     """
     for run in runs:
-        if told := deviation(run.config):
-            raise DropnasError(f"reproduction: {run.stage} {run.name}: {told}", where=where, remedy=HINT)
+        if found := deviation(run.config):
+            raise DropnasError(f"reproduction: {run.stage} {run.name}: {found}", where=where, remedy=HINT)
 
 
 def require_followed(folders: Iterable[Path]) -> None:
@@ -68,20 +68,20 @@ def require_followed(folders: Iterable[Path]) -> None:
     """
     for folder in folders:
         record = ManifestFile.read(folder).run
-        told = deviation(parse(configuration(record["stage"]), record["config"], folder))
+        found = deviation(parse(configuration(record["stage"]), record["config"], folder))
         for name in record["inputs"]:
             for place in folder.parents[2].glob(f"data/*/{name}/{MANIFEST}"):
-                told = told or _of_prepared(place.parent)
-        if told:
-            raise DropnasError(f"is no reproduction of the paper: {told}", where=folder, remedy=HINT)
+                found = found or _of_prepared(place.parent)
+        if found:
+            raise DropnasError(f"is no reproduction of the paper: {found}", where=folder, remedy=HINT)
 
 
 def _of_prepared(folder: Path) -> str:
     """In what a prepared data set is not the paper's, whatever its name says."""
     record = ManifestFile.read(folder).run
-    told = deviation(parse(DatasetConfig, record["config"], folder))
-    if told or not Dataset.file(folder).is_file():
-        return told
+    found = deviation(parse(DatasetConfig, record["config"], folder))
+    if found or not Dataset.file(folder).is_file():
+        return found
     dataset, whole = Dataset.read(folder), DATASETS[record["config"]["name"]]
-    found = (dataset.train, dataset.test)
-    return "" if found == (whole.train, whole.test) else f"{folder.name} has {found[0]} and {found[1]} images"
+    images = (dataset.train, dataset.test)
+    return "" if images == (whole.train, whole.test) else f"{folder.name} has {images[0]} and {images[1]} images"

@@ -93,11 +93,11 @@ TARGETS: dict[str, Target] = {
         caption="Stand-alone accuracy of each operation on two edges against its p in the search; a training each.",
         priority=4,
     ),
-    "courses": Target(
+    "trajectories": Target(
         "figure",
         CIFAR10,
-        f"{SERIES}:courses",
-        drawing=f"{PLOTS}.courses:COURSES",
+        f"{SERIES}:trajectories",
+        drawing=f"{PLOTS}.trajectories:TRAJECTORIES",
         caption="What the alphas do during the searches: entropy of p, skip-connects kept, changes of the genotype; "
         "mean over the seeds, bands are their range.",
         priority=8,

@@ -29,7 +29,7 @@ def run(config: PeersConfig, inputs: Sequence[Path], out: Path, workspace: Works
         config: which table, and which inputs stand behind which architecture.
         inputs: published runs: the counts of the architectures, then retrainings or transfers.
         out: the folder to fill.
-        workspace: told where the work is.
+        workspace: receives a line of progress.
 
     Raises:
         DropnasError: as `build_peers`.

@@ -26,7 +26,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
         config: which table, and which inputs stand behind which cell.
         inputs: published runs: searches, retrainings or transfers.
         out: the folder to fill.
-        workspace: told where the work is.
+        workspace: receives a line of progress.
 
     Raises:
         DropnasError: an input is missing, damaged, of the wrong stage or holds a number that is none; an entry names a

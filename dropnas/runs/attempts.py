@@ -67,7 +67,7 @@ class Attempts:
         self.own = Attempt(**{**asdict(self.own), "group": group})
         self._write()
 
-    def withdraw(self) -> None:
+    def cancel(self) -> None:
         """Note that nothing was attempted: other runs are computed first."""
         if self.earlier:
             write_json(self.scratch / LOG, [asdict(attempt) for attempt in self.earlier])
@@ -93,7 +93,7 @@ class Attempts:
         last = attempts[-2:]
         if len(last) < 2 or not all(attempt.warned and attempt.newest == self.own.newest for attempt in last):
             return
-        self.earlier, self.own = [], Attempt(self.own.started, newest=self.own.newest)  # whoever starts it anew may try
+        self.earlier, self.own = [], Attempt(self.own.started, newest=self.own.newest)  # a new start may try again
         self._write()
         raise DropnasError(
             "no progress: two attempts in a row were asked to stop before they had saved anything new",

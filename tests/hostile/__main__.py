@@ -21,12 +21,12 @@ def main() -> int:
         bench = make_bench(Path(folder, "store"))
         print(f"{'kind':12} {'tried':>6} {'refused':>8} {'unharmed':>9} {'faults':>7}")
         for kind in kinds:
-            tally = attempt(bench, kind, options.cases // len(kinds) // SLOW.get(kind, 1), options.seed)
-            found = [tally.counts[name] for name in ("tried", "refused", "unharmed")]
-            print(f"{kind:12} {found[0]:6} {found[1]:8} {found[2]:9} {len(tally.faults):7}", flush=True)
-            for fault in tally.faults:
+            count = attempt(bench, kind, options.cases // len(kinds) // SLOW.get(kind, 1), options.seed)
+            found = [count.counts[name] for name in ("tried", "refused", "unharmed")]
+            print(f"{kind:12} {found[0]:6} {found[1]:8} {found[2]:9} {len(count.faults):7}", flush=True)
+            for fault in count.faults:
                 print(f"    {fault}", file=sys.stderr, flush=True)
-            faults += len(tally.faults)
+            faults += len(count.faults)
     return int(faults > 0)
 
 

@@ -29,7 +29,7 @@ REFUSED, UNHARMED = "refused", "unharmed"
 
 
 @dataclass
-class Tally:
+class Count:
     """What became of the cases of a kind."""
 
     counts: Counter[str] = field(default_factory=Counter)

@@ -44,10 +44,10 @@ STORE_VERBS: dict[str, Verb] = {
     "results": lambda bench: ("results", start(bench)),
     "push": lambda bench: ("push",),
     "pull": lambda bench: ("pull", str(bench.of_stage("retrain")[0].folder)),
-    "course": lambda bench: ("course", bench.folder(bench.of_stage("search")[0])),
+    "trajectory": lambda bench: ("trajectory", bench.folder(bench.of_stage("search")[0])),
     "inspect": lambda bench: ("inspect", bench.folder(bench.of_stage("derive")[0])),
 }
-WITHOUT_ROOT = ("course", "inspect")
+WITHOUT_ROOT = ("trajectory", "inspect")
 
 
 def call(bench: Bench, name: str):

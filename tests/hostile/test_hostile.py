@@ -12,6 +12,6 @@ CASES = 25
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_hostile_input_is_a_fault(bench: Bench, kind: str) -> None:
     cases = CASES // SLOW.get(kind, 1)
-    tally = attempt(bench, kind, cases, seed=0)
-    assert tally.faults == []
-    assert tally.counts["tried"] >= cases // 2 and tally.counts["refused"] + tally.counts["unharmed"] > 0
+    count = attempt(bench, kind, cases, seed=0)
+    assert count.faults == []
+    assert count.counts["tried"] >= cases // 2 and count.counts["refused"] + count.counts["unharmed"] > 0

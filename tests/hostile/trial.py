@@ -4,12 +4,12 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, strategies
 
 from tests.hostile.bench import Bench
-from tests.hostile.cases import KINDS, Tally
+from tests.hostile.cases import KINDS, Count
 
 
-def attempt(bench: Bench, kind: str, cases: int, seed: int) -> Tally:
+def attempt(bench: Bench, kind: str, cases: int, seed: int) -> Count:
     """Try so many cases of a kind; the same seed gives the same cases."""
-    tally = Tally()
+    count = Count()
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -22,9 +22,9 @@ def attempt(bench: Bench, kind: str, cases: int, seed: int) -> Tally:
     @hypothesis.given(strategies.data())
     def one(data: strategies.DataObject) -> None:
         try:
-            tally.add(*KINDS[kind](bench, data.draw))
+            count.add(*KINDS[kind](bench, data.draw))
         finally:
             bench.restore()
 
     one()
-    return tally
+    return count

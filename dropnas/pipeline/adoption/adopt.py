@@ -162,9 +162,9 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
         return {"trial": "none: only the names of its inputs changed"}
     before = old.record["identity"]["code"]
     with old_source(old.record, root) as source:
-        told = difference(run.stage, found, Code(source, before), new)
-    if told:
-        raise DropnasError(f"the new code gives other results: {told}")
+        found_difference = difference(run.stage, found, Code(source, before), new)
+    if found_difference:
+        raise DropnasError(f"the new code gives other results: {found_difference}")
     return {"trial": "equal bytes", "cases": len(found), "old_code": before, "new_code": new.fingerprint}
 
 

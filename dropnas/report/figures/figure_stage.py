@@ -32,7 +32,7 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
         config: which figure, and which inputs are drawn together.
         inputs: published runs: clusters, retrainings, select, correlation or searches, as the figure needs.
         out: the folder to fill.
-        workspace: told where the work is.
+        workspace: receives a line of progress.
 
     Raises:
         DropnasError: an input is missing, damaged, of the wrong stage or holds a number that is none.

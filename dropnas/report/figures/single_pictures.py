@@ -1,4 +1,4 @@
-"""Pictures that a person asks for by name: the two cells of any genotype, the course of any finished search."""
+"""Pictures that a person asks for by name: the two cells of any genotype, the trajectory of any finished search."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import read_run
 from dropnas.errors import DropnasError
 from dropnas.report.figures.cell_drawings import draw_genotype
-from dropnas.report.figures.courses import draw_search, read_course
 from dropnas.report.figures.sheet import footer, require_format, save, style
+from dropnas.report.figures.trajectories import draw_search, read_trajectory
 from dropnas.space.published import load_genotype
 
 
@@ -32,7 +32,7 @@ def draw_cells(genotype: str, out: Path | None) -> Path:
     return file
 
 
-def draw_course(search: Path, out: Path | None) -> Path:
+def draw_trajectory(search: Path, out: Path | None) -> Path:
     """Draw what the alphas of a finished search did over its epochs.
 
     Args:
@@ -45,9 +45,9 @@ def draw_course(search: Path, out: Path | None) -> Path:
     if not search.is_dir():
         raise DropnasError("no such folder", where=search, remedy="name the folder of a search, runs/search/…")
     run = read_run(search.resolve())
-    file = require_format(out or Path(f"{run.name}-course.svg"))
+    file = require_format(out or Path(f"{run.name}-trajectory.svg"))
     with style():
-        figure = draw_search(run.name, read_course(run))
+        figure = draw_search(run.name, read_trajectory(run))
         footer(figure, [f"Data: {run.data}. Hardware: {run.device}."])
         save(figure, file)
     return file

@@ -70,7 +70,7 @@ def survey(content: Content, root: Path) -> dict[str, Found]:
         except DropnasError as error:  # the folder is a link
             one = Found(run, store.root / run.folder, State.EXCLUDED, error.what)
         found[run.id] = one
-    return _without_quarrels(found)
+    return _without_conflicts(found)
 
 
 def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str, str]) -> Found:
@@ -95,7 +95,7 @@ def _taint(inputs: Iterable[Found]) -> str:
     return f"depends on {bad.folder.name}, which is {bad.state}" if bad else ""
 
 
-def _without_quarrels(found: dict[str, Found]) -> dict[str, Found]:
+def _without_conflicts(found: dict[str, Found]) -> dict[str, Found]:
     """Runs whose readings of an input that is not here differ are kept out, and what depends on them."""
     read: dict[str, set[str]] = {}
     for one in found.values():
@@ -103,8 +103,8 @@ def _without_quarrels(found: dict[str, Found]) -> dict[str, Found]:
             read.setdefault(name, set()).add(one.record["input_manifests"][name])
     kept: dict[str, Found] = {}
     for id_, one in found.items():
-        quarrel = next((name for name in one.unchecked if len(read[name]) > 1), "")
-        reason = f"others read another {quarrel}, and that is not here" if quarrel else ""
+        conflict = next((name for name in one.unchecked if len(read[name]) > 1), "")
+        reason = f"others read another {conflict}, and that is not here" if conflict else ""
         reason = reason or (_taint(kept[source] for source in one.run.inputs) if one.counts else "")
         kept[id_] = Found(one.run, one.folder, State.EXCLUDED, reason) if reason else one
     return kept

@@ -126,18 +126,18 @@ def test_a_gpu_that_a_person_names_is_that_one(gpus: pytest.MonkeyPatch, tmp_pat
     ],
 )
 def test_exhausted_resources_are_told_in_one_line(error: Exception, words: str) -> None:
-    with pytest.raises(DropnasError, match=words) as told, faults.told("run"):
+    with pytest.raises(DropnasError, match=words) as told, faults.reported("run"):
         raise error
     assert told.value.remedy and "\n" not in str(told.value)
 
 
 def test_a_real_allocation_that_is_too_large_is_told() -> None:
-    with pytest.raises(DropnasError, match="memory"), faults.told():
+    with pytest.raises(DropnasError, match="memory"), faults.reported():
         torch.empty(2**50)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), FileNotFoundError(2, "no"), KeyError("x")])
 def test_other_errors_pass(error: Exception) -> None:
-    with pytest.raises(type(error)) as passed, faults.told():
+    with pytest.raises(type(error)) as passed, faults.reported():
         raise error
     assert passed.value is error

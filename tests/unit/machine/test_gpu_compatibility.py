@@ -176,7 +176,7 @@ CUDA_ERROR = (
     ],
 )
 def test_faults_of_the_machine_that_cuda_reports_later_are_one_line(text: str, words: str) -> None:
-    with pytest.raises(DropnasError, match=words) as told, faults.told("run"):
+    with pytest.raises(DropnasError, match=words) as told, faults.reported("run"):
         raise RuntimeError(text)
     assert told.value.where == "run" and told.value.remedy and "\n" not in str(told.value)
 
@@ -190,7 +190,7 @@ def test_faults_of_the_machine_that_cuda_reports_later_are_one_line(text: str, w
     ],
 )
 def test_mistakes_of_the_program_that_cuda_reports_keep_their_traceback(text: str) -> None:
-    with pytest.raises(RuntimeError, match=r"assert|illegal|same device"), faults.told():
+    with pytest.raises(RuntimeError, match=r"assert|illegal|same device"), faults.reported():
         raise RuntimeError(text)
 
 
@@ -200,7 +200,7 @@ def test_a_gpu_without_memory_is_named_with_what_it_has(monkeypatch: pytest.Monk
         "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 1 has a total capacity of 79.25 GiB of which 1.21 GiB is "
         "free. Including non-PyTorch memory, this process has 78.00 GiB memory in use."
     )
-    with pytest.raises(DropnasError) as told, faults.told("run"):
+    with pytest.raises(DropnasError) as told, faults.reported("run"):
         raise torch.OutOfMemoryError(text)
     assert told.value.what == (
         "GPU 1 (NVIDIA A40, 80.0 GiB) has too little memory (2.00 GiB more were wanted, 1.21 GiB were free)"
@@ -216,5 +216,5 @@ def test_a_gpu_whose_context_finds_no_memory_is_named_too(monkeypatch: pytest.Mo
 
 def test_without_torch_an_error_of_its_kind_is_still_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "torch")
-    with pytest.raises(DropnasError, match="the GPU has too little memory"), faults.told():
+    with pytest.raises(DropnasError, match="the GPU has too little memory"), faults.reported():
         raise RuntimeError("CUDA out of memory.")

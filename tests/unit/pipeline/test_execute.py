@@ -60,7 +60,7 @@ def root(prepared: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def together(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of an undisturbed company."""
+    """The store of an undisturbed group of seeds."""
     root = tmp_path_factory.mktemp("together")
     shutil.copytree(prepared / "data", root / "data")
     assert execute(specs(), root, print) == 0
@@ -122,7 +122,7 @@ def in_a_process(work: Any) -> Any:
     return process
 
 
-def test_two_processes_on_overlapping_companies_publish_each_run_once(root: Path) -> None:
+def test_two_processes_on_overlapping_groups_publish_each_run_once(root: Path) -> None:
     def head(part: slice) -> None:
         with (root / f"{part.start}.log").open("w") as log:
             module.PATIENCE = 0.05

@@ -109,7 +109,7 @@ def registered(package: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The three entries."""
     known = KnownDataset({"bundled": "own_parts.reader:read"}, 8, 4, 9, 9)
     table = Target("table", ("cifar10",), "own_parts.table:cells", layout="own_parts.table:LAYOUT")
-    searches = "dropnas.pipeline.figure_experiments:courses"
+    searches = "dropnas.pipeline.figure_experiments:trajectories"
     figure = Target("figure", ("cifar10",), searches, "own_parts.drawing:BARS", "How many searches there are.")
     monkeypatch.setitem(DATASETS, "noise", known)
     monkeypatch.setitem(TARGETS, "depth", table)

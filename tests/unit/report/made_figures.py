@@ -130,7 +130,7 @@ def make_cases(root: Path) -> dict[str, Case]:
         "figure3": [(r, "", [store.select(r, f"dropnas_c{r[5:]}")]) for r in ROLES],
         "figure4": [(r, "dropnas", [store.clusters(r, "dropnas", s, alone=False) for s in (0, 1)]) for r in ROLES],
         "figure5": [(f"{i},{j}", "", [store.correlation((i, j), undefined=i == 4)]) for i, j in ((0, 2), (4, 5))],
-        "courses": [
+        "trajectories": [
             (r, method, [store.search(r, method, s) for s in (0, 1)])
             for r in ROLES
             for method in ("dropnas", "one-level-darts")

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from dropnas.artifacts.figure_file import FigureFile
 from dropnas.errors import DropnasError
 from dropnas.report.config import names
-from dropnas.report.figures import courses, labels
+from dropnas.report.figures import labels, trajectories
 from dropnas.report.figures.cell_layout import lay_out
 from dropnas.report.figures.figure_stage import foot
 from dropnas.report.figures.sheet import sheet, style
-from dropnas.report.figures.single_pictures import draw_cells, draw_course
+from dropnas.report.figures.single_pictures import draw_cells, draw_trajectory
 from dropnas.report.publish import refresh_figures
 from dropnas.space.published import published
 from tests.unit.report.made_figures import EPOCHS, NAMES, Case, Store, make_cases
@@ -102,9 +102,9 @@ def test_figure_3_and_5_keep_what_they_show(drawn: dict[str, Path]) -> None:
 
 
 def test_courses_are_means_and_ranges_over_the_seeds(drawn: dict[str, Path], cases: dict[str, Case]) -> None:
-    methods = content(drawn["courses"])["panels"]["cifar10"]
+    methods = content(drawn["trajectories"])["panels"]["cifar10"]
     assert [method["name"] for method in methods] == ["dropnas", "one-level-darts"]
-    histories = [json.loads((folder / "history.json").read_text()) for folder in cases["courses"].inputs[:2]]
+    histories = [json.loads((folder / "history.json").read_text()) for folder in cases["trajectories"].inputs[:2]]
     entropies = []
     for history in histories:
         alphas = np.array([epoch["normal"] for epoch in history["epochs"]])
@@ -118,7 +118,7 @@ def test_courses_are_means_and_ranges_over_the_seeds(drawn: dict[str, Path], cas
     assert {"entropy_reduce", "skips_normal", "skips_reduce", "changes", "p_normal"} <= set(methods[0])
 
 
-@pytest.mark.parametrize("name", ["figure1", "figure2", "figure3", "courses"])
+@pytest.mark.parametrize("name", ["figure1", "figure2", "figure3", "trajectories"])
 def test_one_data_set_has_its_panels_only(cases: dict[str, Case], tmp_path: Path, name: str) -> None:
     config = cases[name].config
     alone = replace(config, series=tuple(one for one in config.series if one.panel == "cifar100"))
@@ -159,8 +159,8 @@ def damaged(cases: dict[str, Case], name: str, tmp_path: Path, change: Callable[
         ("figure1", "clusters.json", '"labels": [0, ', '"labels": [', "do not fit each other"),
         ("figure1", "clusters.json", '"kind": "normal"', '"kind": 3', "kind: input should be 'normal' or 'reduction'"),
         ("figure1", "run.json", '"clusters"', '"search"', "where a clusters run is needed"),
-        ("courses", "history.json", '"none"', '"none", "one-more"', "14 rows of 9 alphas"),
-        ("courses", "history.json", "{", "", "cannot be read as JSON"),
+        ("trajectories", "history.json", '"none"', '"none", "one-more"', "14 rows of 9 alphas"),
+        ("trajectories", "history.json", "{", "", "cannot be read as JSON"),
     ],
 )
 def test_damage_is_named(
@@ -187,7 +187,7 @@ def test_a_missing_file_and_a_run_that_is_none_of_the_inputs_are_named(cases: di
         return folder
 
     with pytest.raises(DropnasError, match=r"history\.json: no such file"):
-        damaged(cases, "courses", tmp_path, change).draw(tmp_path / "out")
+        damaged(cases, "trajectories", tmp_path, change).draw(tmp_path / "out")
     config = cases["figure3"].config
     wrong = replace(config, series=(replace(config.series[0], runs=(9,)),))
     with pytest.raises(DropnasError, match="series ''"):
@@ -213,9 +213,9 @@ def test_names_beside_points_do_not_overlap(points: list[tuple[float, float]]) -
 def test_names_of_lines_are_a_step_apart_in_the_order_of_the_lines(ends: list[float]) -> None:
     axes = sheet(3, 3).add_subplot()
     axes.set_ylim(0, 1)
-    heights = courses.apart(axes, ends)
+    heights = trajectories.apart(axes, ends)
     ordered = [height for _, height in sorted(zip(ends, heights, strict=True))]
-    step = min(courses.LINE_HEIGHT, 1 / max(len(ends) - 1, 1))
+    step = min(trajectories.LINE_HEIGHT, 1 / max(len(ends) - 1, 1))
     assert all(after - before > step - 1e-9 for before, after in pairwise(ordered))
     assert min(heights) >= -1e-9 and max(heights) <= 1 + 1e-9
 
@@ -270,13 +270,13 @@ def test_what_cannot_be_drawn_is_named(tmp_path: Path, cases: dict[str, Case]) -
     with pytest.raises(DropnasError, match="unknown genotype"):
         draw_cells("dropnas_c11", None)
     with pytest.raises(DropnasError, match="no such folder"):
-        draw_course(tmp_path / "nothing", None)
+        draw_trajectory(tmp_path / "nothing", None)
     with pytest.raises(DropnasError, match="where a search run is needed"):
-        draw_course(cases["figure1"].inputs[0], tmp_path / "course.svg")
+        draw_trajectory(cases["figure1"].inputs[0], tmp_path / "trajectory.svg")
 
 
 def test_the_course_of_one_search(tmp_path: Path, cases: dict[str, Case]) -> None:
-    file = draw_course(cases["courses"].inputs[0], tmp_path / "course.svg")
+    file = draw_trajectory(cases["trajectories"].inputs[0], tmp_path / "trajectory.svg")
     assert file.read_bytes().startswith(FIRST_BYTES[".svg"])
 
 

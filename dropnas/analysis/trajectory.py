@@ -1,4 +1,4 @@
-"""The course of a search: what its alphas did over the epochs, from history.json. Pure, and without torch.
+"""The trajectory of a search: what its alphas did over the epochs, from history.json. Pure, and without torch.
 
 The paper shows where searches end; how one-level DARTS gets there (its skip-connects, Section 4.2) shows over the
 epochs. Genotypes are derived by the raw alpha, as the search itself logs them.
@@ -31,7 +31,7 @@ class ByAlpha:
 
 
 @dataclass(frozen=True)
-class CellCourse:
+class CellTrajectory:
     """One kind of cell over the epochs; all sequences have an entry for each epoch.
 
     Attributes:
@@ -54,7 +54,7 @@ class CellCourse:
 
 
 @dataclass(frozen=True)
-class Course:
+class Trajectory:
     """A search over its epochs.
 
     Attributes:
@@ -63,12 +63,12 @@ class Course:
     """
 
     operations: list[str]
-    normal: CellCourse
-    reduce: CellCourse
+    normal: CellTrajectory
+    reduce: CellTrajectory
 
 
-def course(operations: Sequence[str], epochs: Sequence[Epoch]) -> Course:
-    """The course that a search's alphas took.
+def trajectory(operations: Sequence[str], epochs: Sequence[Epoch]) -> Trajectory:
+    """The trajectory that a search's alphas took.
 
     Args:
         operations: names in the order of the columns.
@@ -80,14 +80,14 @@ def course(operations: Sequence[str], epochs: Sequence[Epoch]) -> Course:
         p = softmax(np.array([alphas[kind] for alphas in epochs], dtype=np.float64), axis=-1)
         cells = [_edges(found, name) for found in genotypes]
         kinds.append(
-            CellCourse(
+            CellTrajectory(
                 p=p,
                 entropy=entr(p).sum(axis=-1).mean(axis=-1).tolist(),
                 skips=[sum(operation == SKIP for _, operation, _ in cell) for cell in cells],
                 changes=[0, *(len(after - before) for before, after in pairwise(cells))],
             )
         )
-    return Course(numbered(operations), *kinds)
+    return Trajectory(numbered(operations), *kinds)
 
 
 def _edges(found: Genotype, kind: str) -> set[tuple[int, str, int]]:

@@ -1,4 +1,4 @@
-"""The course of a search against what the search itself logged, and against plain sums."""
+"""The trajectory of a search against what the search itself logged, and against plain sums."""
 
 import csv
 import json
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dropnas.analysis.course import course
 from dropnas.analysis.naming import numbered
+from dropnas.analysis.trajectory import trajectory
 from dropnas.search import stage
 from dropnas.search.config import SearchConfig
 from dropnas.space.spaces import EDGES, THREE_SKIP, edges
@@ -31,7 +31,7 @@ def test_p_entropy_skips_and_changes() -> None:
     first = alphas({(3, 2): "skip_connect", (3, 0): "max_pool_3x3"})
     second = alphas({(3, 0): "max_pool_3x3", (3, 2): "skip_connect"})  # the same two edges in another order
     third = alphas({(3, 2): "max_pool_3x3", (3, 0): "max_pool_3x3"})
-    found = course(OPERATIONS, [(matrix, start) for matrix in (start, first, second, third)])
+    found = trajectory(OPERATIONS, [(matrix, start) for matrix in (start, first, second, third)])
     assert found.normal.p.shape == (4, EDGES, len(OPERATIONS))
     assert found.normal.entropy[0] == pytest.approx(math.log(4))
     row = [0, 0, 2, 0]
@@ -61,7 +61,7 @@ def test_it_agrees_with_what_the_search_logged(tmp_path: Path) -> None:
     config = SearchConfig(cells=1, channels=1, epochs=3, batch_size=8, crop_padding=1, alpha_learning_rate=0.1)
     stage.run(config, [data], out, Workspace(tmp_path / "scratch", "identity"))
     history = json.loads((out / "history.json").read_text())
-    found = course(history["operations"], [(epoch["normal"], epoch["reduce"]) for epoch in history["epochs"]])
+    found = trajectory(history["operations"], [(epoch["normal"], epoch["reduce"]) for epoch in history["epochs"]])
     with (out / "metrics.csv").open() as file:
         logged = list(csv.DictReader(file))
     for kind, cell in (("normal", found.normal), ("reduce", found.reduce)):

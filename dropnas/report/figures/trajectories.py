@@ -1,4 +1,4 @@
-"""The courses of the searches, which the paper lacks: p of each operation, entropy, skip-connects, changes.
+"""The trajectories of the searches, which the paper lacks: p of each operation, entropy, skip-connects, changes.
 
 Design choices: for each data set, p has a panel for each method, with the operations' names at the ends of their lines;
 what is one number an epoch is drawn for all methods in one panel, told apart by the line's style. A line is the mean
@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from dropnas.analysis.course import Course, course
 from dropnas.analysis.finished_runs import Run, require_stage
+from dropnas.analysis.trajectory import Trajectory, trajectory
 from dropnas.artifacts.search_files import HistoryFile
 from dropnas.errors import DropnasError
 from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
@@ -80,7 +80,7 @@ def _between(width: float, count: int) -> float:
     return gap / panel
 
 
-def draw_search(folder_name: str, found: Course) -> Figure:
+def draw_search(folder_name: str, found: Trajectory) -> Figure:
     """One search by itself: p in both kinds of cell, and the numbers of both."""
     figure = sheet(WIDTH, 2 * (ROW + 0.65) + 0.9)
     rows = grid(figure, 2, 1, top=0.6, hspace=0.42, right=1 - NAMES / WIDTH, bottom=0.12)
@@ -104,17 +104,17 @@ def draw_search(folder_name: str, found: Course) -> Figure:
     return figure
 
 
-def read_course(run: Run) -> Course:
-    """The course of a finished search. Raises a DropnasError if it is none, or is damaged."""
+def read_trajectory(run: Run) -> Trajectory:
+    """The trajectory of a finished search. Raises a DropnasError if it is none, or is damaged."""
     history = HistoryFile.read(require_stage(run, "search").folder)
-    return course(history.operations, [(epoch.normal, epoch.reduce) for epoch in history.epochs])
+    return trajectory(history.operations, [(epoch.normal, epoch.reduce) for epoch in history.epochs])
 
 
 def _method(series: Drawn) -> dict[str, Any]:
     """Mean and range of one method's searches over the epochs."""
-    found = [read_course(run) for run in series.runs]
+    found = [read_trajectory(run) for run in series.runs]
     if len({(len(one.normal.entropy), *one.operations) for one in found}) > 1:
-        raise DropnasError("its searches differ in epochs or operations", where=f"courses, {series.label}")
+        raise DropnasError("its searches differ in epochs or operations", where=f"trajectories, {series.label}")
     changes = [np.add(one.normal.changes, one.reduce.changes) for one in found]
     return {
         "name": series.name,
@@ -131,10 +131,10 @@ def _method(series: Drawn) -> dict[str, Any]:
     }
 
 
-def _mean_p(courses: Sequence[Course], kind: str) -> dict[str, list[float]]:
+def _mean_p(trajectories: Sequence[Trajectory], kind: str) -> dict[str, list[float]]:
     """p of each operation, mean over edges and searches, by epoch."""
-    mean = np.mean([getattr(one, kind).mean_p for one in courses], axis=0)
-    return dict(zip(courses[0].operations, mean.T.tolist(), strict=True))
+    mean = np.mean([getattr(one, kind).mean_p for one in trajectories], axis=0)
+    return dict(zip(trajectories[0].operations, mean.T.tolist(), strict=True))
 
 
 def _range(values: Sequence[Sequence[float] | NDArray[Any]]) -> dict[str, list[float]]:
@@ -213,4 +213,4 @@ def _facts(content: Panels) -> Facts:
 
 
 HEAD = ("Data", "Method", "Entropy at start", "Entropy at end", "Skip-connects at end", "Changes")
-COURSES = Drawing(panels, draw, HEAD, _facts)
+TRAJECTORIES = Drawing(panels, draw, HEAD, _facts)
