@@ -213,7 +213,7 @@ def genotypes(bench: Bench, draw: Any) -> tuple[str, str]:
     text = draw(mutations.of_json(content)) if draw(st.booleans()) else content
     file.write_bytes(text)
     if text == content:
-        draw(mutations.of_bytes)(file)
+        draw(mutations.of_text)(file)
     where: object = file
     if draw(st.booleans()) and file.is_file() and not file.is_symlink():
         where = file.read_bytes().decode("utf-8", "replace").replace("\0", "")[:100_000] or file
