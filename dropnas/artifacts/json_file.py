@@ -52,6 +52,8 @@ class JsonFile:
     def text(cls, path: Path) -> str:
         """The text of a file. Raises a DropnasError where it is missing or cannot be read."""
         file = cls.file(path)
+        if file != path and file.exists() and not file.is_file():  # in a run's folder a pipe would be waited for
+            raise DropnasError("is no file", where=file)
         try:
             return file.read_text(encoding="utf-8")
         except FileNotFoundError as error:

@@ -13,6 +13,7 @@ one split, `<class>/<image>`: all its images are used for training and for testi
 import hashlib
 import io
 import os
+import stat
 import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -76,7 +77,10 @@ def list_images(location: Path) -> Listing:
 
 def _folder_entries(folder: Path) -> Iterator[Entry]:
     for name in walk_files(folder):
-        yield Entry(name, 0, (folder / name).stat().st_size)
+        status = (folder / name).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DropnasError("is no file", where=folder / name, remedy="remove it")
+        yield Entry(name, 0, status.st_size)
 
 
 def _tar_entries(path: Path) -> Iterator[Entry]:

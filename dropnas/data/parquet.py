@@ -76,6 +76,8 @@ def _shards(folder: Path, split: str) -> list[Path]:
     shards = sorted(folder.rglob(f"{split}-*.parquet"))
     if not shards:
         raise DropnasError(f"no {split}-*.parquet in it", where=folder, remedy="set `path` to the dataset's folder")
+    if odd := next((shard for shard in shards if not shard.is_file()), None):
+        raise DropnasError("is no file", where=odd, remedy="fetch the data set again")
     numbered = re.search(r"-of-(\d+)\.parquet$", shards[0].name)
     if numbered and len(shards) != int(numbered[1]):
         raise DropnasError(

@@ -3,6 +3,7 @@
 Which sources a data set has, and what reads each, is registered in `dropnas.data.config`.
 """
 
+import os
 from pathlib import Path
 
 from dropnas.data.checksum import require_source, source_checksum
@@ -37,7 +38,7 @@ def locate(config: DatasetConfig, workspace: Workspace) -> Path:
     path = workspace.location or config.path
     if not path:
         raise DropnasError(f"dataset {config.name!r} needs a `path` to its source")
-    found = Path(path).resolve()
+    found = Path(os.path.realpath(path))  # `resolve` raises on a circle of links
     require_source(found)
     require_checksum(config, found)
     return found

@@ -70,7 +70,8 @@ def check(folder: Path) -> None:
     Raises:
         DropnasError: a file of it was changed, added or removed.
     """
-    if _content_id(folder) != read_json(folder / FROZEN)["id"]:
+    frozen = read_json(folder / FROZEN)
+    if not isinstance(frozen, dict) or _content_id(folder) != frozen.get("id"):
         raise DropnasError("was changed after it was frozen", where=folder, remedy="remove it and start again")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
+from dropnas.pipeline.freeze import PLAN, check
 from dropnas.report.config import names
 from dropnas.report.page.device_hours import CostOf
 from dropnas.report.page.write import write_page
@@ -32,10 +33,11 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
         The tables in short, where they are, and which are not finished.
 
     Raises:
-        DropnasError: the folder is no frozen plan, or a table's run is damaged; the page, which says so too, is made
-            nevertheless.
+        DropnasError: the folder is no frozen plan, or was changed since it was frozen; or a table's run is damaged, and
+            the page, which says so too, is made nevertheless.
     """
-    plan = read_json(plan_folder / "plan.json")
+    check(plan_folder)
+    plan = read_json(plan_folder / PLAN)
     try:
         told = copy_finished(plan, plan_folder, Store(root), set(targets) & plan["folders"].keys())
     finally:

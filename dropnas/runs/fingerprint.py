@@ -241,9 +241,9 @@ def _data_hash(file: Path) -> str:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """Time and size of a file; of one that is gone such as none has."""
+    """Time and size of a file; of one that is gone or out of reach such as none has."""
     try:
         status = file.stat()
-    except FileNotFoundError:
+    except OSError:
         return (-1, -1)
     return (status.st_mtime_ns, status.st_size)

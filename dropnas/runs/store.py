@@ -136,8 +136,10 @@ def receipt_of(folder: Path) -> dict[str, Any]:
 
 def _receipt_damage(folder: Path, manifest: ManifestFile) -> list[str]:
     receipt = folder / RECEIPT
-    if not receipt.is_file():
+    if not receipt.exists():
         return []  # the workflow removed it; it is written again
+    if not receipt.is_file():
+        return [f"{receipt}: is no file"]
     intact = read_json(receipt) == {**manifest.run, "manifest_sha256": sha256(folder / MANIFEST)}
     return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
 

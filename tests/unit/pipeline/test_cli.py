@@ -30,7 +30,7 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["data", "--checksum", "nowhere"], "nowhere"),
         (["run", "none.yaml"], "none.yaml: cannot be read"),
         (["plan", "none.yaml"], "none.yaml: cannot be read"),
-        (["results", "plans/none"], "plan.json: no such file"),
+        (["results", "plans/none"], "frozen.json: no such file"),
         (["inspect", "dropnas_c1"], "did you mean dropnas_c10"),
         (["inspect", "dropnas_c10", "--network", "mnist"], "known: cifar10"),
         (["inspect", '{"normal": 3}'], "normal: input should be a valid array"),

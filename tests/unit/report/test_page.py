@@ -12,6 +12,7 @@ import pytest
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.costs import page_cost
+from dropnas.pipeline import freeze
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.publish_results import publish as publish_results
@@ -363,6 +364,7 @@ def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> No
     plan = study.root / "plans" / "one"
     write_json(plan / "plan.json", study.content)
     (plan / "parameters.yaml").write_text("profile: study\n", encoding="utf-8")
+    write_json(plan / "frozen.json", {"id": freeze._content_id(plan)})
     assert "report.html" in publish_results(plan, study.root, page_cost)
     damage_text("table6.md")(study.folder(study.find("table", "table6")))
     with pytest.raises(DropnasError, match="changed since it was published"):
