@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 from dropnas.errors import DropnasError
 
+NOT_FINITE = "finite_number"
 UNKNOWN = "unexpected_keyword_argument"  # what pydantic calls the error of a key that is no field
 FURTHER = "further"  # the field that takes the keys of an open object
 
@@ -108,8 +109,12 @@ class JsonFile:
 
 
 def _first(errors: Sequence[Mapping[str, Any]]) -> str:
-    """What is wrong with the first wrong field; an unknown key, which a missing one may follow from, comes first."""
-    first = next((one for one in errors if one["type"] == UNKNOWN), errors[0])
+    """What is wrong with the first wrong field.
+
+    A number that is not finite comes first: it shows which of two forms of a row was meant. Then comes an unknown key,
+    which a missing one may follow from.
+    """
+    first = next((one for kind in (NOT_FINITE, UNKNOWN) for one in errors if one["type"] == kind), errors[0])
     field = ".".join(map(str, first["loc"])) or "the file"
     if first["type"] == UNKNOWN:
         return f"{field}: unknown key"

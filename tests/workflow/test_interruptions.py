@@ -54,7 +54,7 @@ def test_a_failing_run_takes_no_finished_one_with_it(fresh, built):
     obstacle.write_text("a file where the run's scratch folder should be\n")
     failed = fresh.call(fresh.command("table1"))
     assert failed.returncode != 0
-    assert "last lines of logs/micro/search/" in failed.stderr and obstacle.name in failed.stderr
+    assert "last lines of attempt 1 in logs/micro/search/" in failed.stderr and obstacle.name in failed.stderr
     finished = fresh.runs()
     assert fresh.finished("search/digits-") == searches - {failing}
     obstacle.unlink()

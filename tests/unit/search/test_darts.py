@@ -355,17 +355,20 @@ HEAD = "profile: x\ndescription: x\ntables: [table1]\ndatasets:\n  cifar10: {nam
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("{label: X, strategy: darts-second-order, options: {decay: l2}}", r"methods \(X\).options: .* has no options"),
+        (
+            "{label: X, strategy: darts-second-order, options: {decay: l2}}",
+            r"strategy 'darts-second-order': unknown option 'decay'.*it has none",
+        ),
         ("{label: X, strategy: darts-third-order}", "no strategy 'darts-third-order'.*known: .*darts-second-order"),
-        ("{label: 'DARTS, second order', strategy: darts-second-order}", "label darts-second-order is the paper's"),
-        ("{label: No alpha adjust, strategy: dropnas}", "label no-alpha-adjust is the paper's"),
+        ("{label: 'DARTS, second order', strategy: darts-second-order}", "label darts-second-order is taken"),
+        ("{label: No alpha adjust, strategy: dropnas}", "label no-alpha-adjust is taken"),
     ],
 )
 def test_mistakes_in_a_parameter_file_are_told_in_one_line(tmp_path: Path, method: str, message: str) -> None:
     file = tmp_path / "x.yaml"
     file.write_text(f"{HEAD}  - {method}\n")
     with pytest.raises(DropnasError, match=message) as raised:
-        read_parameters(file)
+        make_plan(read_parameters(file))
     assert "\n" not in str(raised.value)
 
 
