@@ -6,6 +6,7 @@ Snakemake begins nothing more. The second kills them; a killed training loses no
 What runs on a cluster goes on: its scheduler has it.
 """
 
+import ctypes
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from dropnas.pipeline.freeze import PLAN, freeze
 from dropnas.runs.files import read_json
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 TARGETS = "DROPNAS_TARGETS"  # that were asked for by name: the results show these and no others
 
 
@@ -53,13 +55,20 @@ def until_stopped(command: Sequence[str], environment: dict[str, str], again: st
     Args:
         again: what to type to go on.
     """
-    process = subprocess.Popen(command, env={**os.environ, **environment}, process_group=0)
+    environment = {**os.environ, **environment}
+    process = subprocess.Popen(command, env=environment, process_group=0, preexec_fn=_end_with_parent)
     with _passed_on(process.pid) as asked:
         status = process.wait()
     if not asked:
         return status
     print(f"stopped; what was begun is saved. To go on: {again}", file=sys.stderr, flush=True)
     return 128 + asked[0]
+
+
+def _end_with_parent() -> None:
+    """Have Linux kill this process, but not its jobs, when its parent is killed: two of it would share the jobs."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager

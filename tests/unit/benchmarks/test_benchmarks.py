@@ -26,7 +26,7 @@ def asked(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
-    inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "retrain-step", "kernels"}
+    inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "search-methods", "retrain-step", "kernels"}
     of_gpu = {"machine", "gpu-tests", "micro", "ncu", "numerics"}
     assert {*inputs, *steps, *of_gpu, "startup", "plan", "checkpoint", "precision"} == {*names()}
 
