@@ -1,6 +1,6 @@
-"""What the tests of two-level methods have in common: agreement with a plain reference, replays, resumes, groups."""
+"""What the tests of two-level methods have in common: agreement with a plain reference."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -14,11 +14,9 @@ from dropnas.search.seed_group import SeedGroup
 from dropnas.search.state import SeedRun
 from dropnas.search.strategy import Batch, make_strategy
 from dropnas.space.spaces import EDGES, SearchSpace
-from dropnas.training.rehearsal import Rehearsal
 from dropnas.training.seeding import generator
-from tests.unit.search.groups import SIDE, SMALL, assert_equal, assert_near, group_of, recorded, resumed, train, values
-
-IMAGES = 14  # seven for w, seven held out: two steps an epoch, the last one of three images
+from tests.unit.search.groups import SIDE, SMALL, assert_near, group_of, recorded
+from tests.unit.search.strategy_checks import IMAGES
 
 
 def of_seed(batch: Batch, index: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -91,40 +89,6 @@ def alone(batch: Batch, index: int) -> Batch:
     training, held_out = of_seed(batch, index)
     drawn = {name: tensor[index] for name, tensor in batch.drawn.items()}
     return Batch(*training, drawn, held_out, batch.variant)
-
-
-def assert_replays(config: SearchConfig, last: int, seeds: Sequence[int] = (3, 5)) -> SeedGroup:
-    """Replayed from recordings as on a GPU, it gives the bits of the plain way."""
-    static = replace(config, group_seeds=True)
-    ours = group_of(static, seeds, images=IMAGES, recorder=Rehearsal())
-    theirs = group_of(static, seeds, images=IMAGES)
-    for group in (ours, theirs):
-        train(group, last)
-    assert_equal(ours, theirs)
-    assert all(programs.replays for programs in ours.programs.values())
-    return ours
-
-
-def assert_resumes(config: SearchConfig, stops: Sequence[int], last: int, seeds: Sequence[int] = (3,)) -> None:
-    """Killed after any of these numbers of steps, it continues to the bit."""
-    straight, killed = (group_of(config, seeds, images=IMAGES) for _ in range(2))
-    train(straight, last)
-    for number in range(max(stops) + 1):
-        if number in stops:
-            second = resumed(group_of(config, seeds, images=IMAGES), killed.state_dicts(), number)
-            train(second, last, first=number)
-            assert_equal(second, straight)
-        train(killed, number + 1, first=number)
-
-
-def assert_seeds_do_not_mix(config: SearchConfig, last: int, side: int = SIDE) -> None:
-    """Two seeds in a group get what each gets by itself, but for rounding."""
-    group = group_of(config, (3, 5), images=IMAGES, side=side)
-    train(group, last)
-    for index, seed in enumerate((3, 5)):
-        single = group_of(config, (seed,), images=IMAGES, side=side)
-        train(single, last)
-        assert_near(values(single, 0), values(group, index))
 
 
 def assert_refused(config: SearchConfig, message: str, space: SearchSpace = SMALL, **options: Scalar) -> None:

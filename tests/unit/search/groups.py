@@ -122,23 +122,3 @@ def run_of(
     """A finished search, as far as a derivation looks at it."""
     nothing = torch.zeros(0)
     return SeedRun(CONFIG, space, images_of(2), nothing, nothing, None, dict(architecture), dict(memory or {}))  # type: ignore[arg-type]
-
-
-def assert_continues(config: SearchConfig, images: int, stopped: int, last: int, space: SearchSpace = SMALL) -> None:
-    """A search that was killed after some steps ends with the bits of one that was not."""
-    straight, first = (group_of(config, space=space, images=images) for _ in range(2))
-    train(straight, last)
-    train(first, stopped)
-    second = resumed(group_of(config, space=space, images=images), first.state_dicts(), stopped)
-    train(second, last, stopped)
-    assert_equal(second, straight)
-
-
-def assert_alone_as_in_a_group(config: SearchConfig, images: int, steps: int, space: SearchSpace = SMALL) -> None:
-    """Each seed of a group ends as it does alone, but for rounding."""
-    group = group_of(config, (3, 5), space, images)
-    train(group, steps)
-    for index, seed in enumerate((3, 5)):
-        alone = group_of(config, (seed,), space, images)
-        train(alone, steps)
-        assert_near(values(alone, 0), values(group, index))

@@ -1,58 +1,58 @@
 """What every strategy must do, whatever its method: recorded, interrupted and in a group it gives the same numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import pytest
 import torch
 
 from dropnas.search.config import SearchConfig
 from dropnas.search.seed_group import SeedGroup
-from dropnas.search.strategy import Batch
+from dropnas.space.spaces import SearchSpace
 from dropnas.training.rehearsal import Rehearsal
-from tests.unit.search.groups import assert_equal, assert_near, group_of, resumed, train, values
+from tests.unit.search.groups import SIDE, SMALL, assert_equal, assert_near, group_of, resumed, train, values
+
+IMAGES = 14  # of a two-level method seven for w, seven held out: two steps an epoch, the last one of three images
 
 
-def batches_seen(group: SeedGroup, monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
-    """The batches that the strategy sees from now on."""
-    seen, step = list[Batch](), group.strategy.step
-
-    def noting(state: object, batch: Batch) -> object:
-        seen.append(batch)
-        return step(state, batch)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(group.strategy, "step", noting)
-    return seen
-
-
-def assert_recorded_is_plain(config: SearchConfig, epochs: int, images: int = 14) -> SeedGroup:
-    """Replayed from recordings a group has the bits of the plain way; gives the group that was recorded."""
-    ours, theirs = (group_of(config, images=images, recorder=recorder) for recorder in (Rehearsal(), None))
+def assert_replays(
+    config: SearchConfig, last: int, seeds: Sequence[int] = (3, 5), images: int = IMAGES, space: SearchSpace = SMALL
+) -> SeedGroup:
+    """Replayed from recordings as on a GPU, a group has the bits of the plain way; gives the recorded group."""
+    static = replace(config, group_seeds=True)
+    ours, theirs = (group_of(static, seeds, space, images, recorder) for recorder in (Rehearsal(), None))
     for group in (ours, theirs):
-        train(group, last=epochs * group.steps_per_epoch)
+        train(group, last)
     assert_equal(ours, theirs)
+    assert all(programs.replays for programs in ours.programs.values())
     return ours
 
 
-def assert_resumes(config: SearchConfig, stops: Sequence[int], last: int, images: int = 14) -> None:
-    """Killed after any of these steps and resumed, a search ends with the bits of one that was left alone."""
-    straight, first = (group_of(config, images=images) for _ in range(2))
-    train(straight, last=last)
-    begun = 0
-    for stop in stops:
-        train(first, first=begun, last=stop)
-        begun = stop
-        second = resumed(group_of(config, images=images), first.state_dicts(), stop)
-        train(second, first=stop, last=last)
+def assert_resumes(
+    config: SearchConfig,
+    stops: Sequence[int],
+    last: int,
+    seeds: Sequence[int] = (3,),
+    images: int = IMAGES,
+    space: SearchSpace = SMALL,
+) -> None:
+    """Killed after any of these numbers of steps, in ascending order, it continues to the bit."""
+    straight, killed = (group_of(config, seeds, space, images) for _ in range(2))
+    train(straight, last)
+    for before, stop in zip((0, *stops), stops, strict=False):
+        train(killed, stop, first=before)
+        second = resumed(group_of(config, seeds, space, images), killed.state_dicts(), stop)
+        train(second, last, first=stop)
         assert_equal(second, straight)
 
 
-def assert_group_is_alone(config: SearchConfig, last: int, images: int = 7) -> None:
-    """Each seed of a group has the numbers that it has alone; in double precision."""
+def assert_seeds_do_not_mix(
+    config: SearchConfig, last: int, images: int = IMAGES, space: SearchSpace = SMALL, side: int = SIDE
+) -> None:
+    """Two seeds in a group have what each has by itself, but for rounding; in double precision."""
     assert torch.get_default_dtype() == torch.float64
-    seeds = (3, 5)
-    together = group_of(config, seeds, images=images)
-    train(together, last=last)
-    for index, seed in enumerate(seeds):
-        alone = group_of(config, [seed], images=images)
-        train(alone, last=last)
-        assert_near(values(alone, 0), values(together, index))
+    group = group_of(config, (3, 5), space, images, side=side)
+    train(group, last)
+    for index, seed in enumerate((3, 5)):
+        single = group_of(config, (seed,), space, images, side=side)
+        train(single, last)
+        assert_near(values(single, 0), values(group, index))

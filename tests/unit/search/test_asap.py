@@ -15,18 +15,9 @@ from dropnas.search.strategies.shrinking import LEFT, best_left
 from dropnas.search.strategies.two_level import WEIGHTS_ONLY
 from dropnas.search.strategy import Batch
 from dropnas.space.spaces import ORIGINAL, edges
-from tests.unit.search.against_plain import (
-    IMAGES,
-    assert_refused,
-    assert_replays,
-    assert_resumes,
-    assert_seeds_do_not_mix,
-    assert_steps_agree,
-    random_alphas,
-    random_left,
-    run_with,
-)
+from tests.unit.search.against_plain import assert_refused, assert_steps_agree, random_alphas, random_left, run_with
 from tests.unit.search.groups import CONFIG, SMALL, group_of, train
+from tests.unit.search.strategy_checks import IMAGES, assert_replays, assert_resumes, assert_seeds_do_not_mix
 
 FIRST = 1.02  # above the grace temperature in the first of four epochs, and below it from the second on
 OPTIONS = {"schedule": "absolute", "temperature": FIRST}

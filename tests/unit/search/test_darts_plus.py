@@ -13,16 +13,9 @@ from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.darts_plus import DartsPlus
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import ORIGINAL, SearchSpace
-from tests.unit.search.against_plain import (
-    IMAGES,
-    assert_refused,
-    assert_replays,
-    assert_resumes,
-    assert_steps_agree,
-    random_alphas,
-    run_with,
-)
+from tests.unit.search.against_plain import assert_refused, assert_steps_agree, random_alphas, run_with
 from tests.unit.search.groups import CONFIG, SMALL, group_of, train
+from tests.unit.search.strategy_checks import IMAGES, assert_replays, assert_resumes
 from tests.unit.search.test_search_stage import CONFIG as STAGE
 from tests.unit.search.test_search_stage import search
 

@@ -16,17 +16,16 @@ from dropnas.search.strategies.two_level import Level
 from dropnas.search.strategy import Batch, make_strategy
 from dropnas.space.spaces import ORIGINAL, THREE_SKIP, SearchSpace
 from dropnas.training.seeding import generator
-from tests.unit.search.groups import CONFIG, SMALL, assert_near, group_of, train
+from tests.unit.search.groups import CONFIG, SMALL, assert_near, group_of, recorded, train
 from tests.unit.search.strategy_checks import (
-    assert_group_is_alone,
-    assert_recorded_is_plain,
+    IMAGES,
+    assert_replays,
     assert_resumes,
-    batches_seen,
+    assert_seeds_do_not_mix,
 )
 
 GDAS = replace(CONFIG, strategy="gdas")
 TINY = replace(GDAS, cells=1)
-IMAGES = 14  # seven for w: batches of four and three; seven for the alphas
 
 
 def strategy_of(group: SeedGroup) -> Gdas:
@@ -61,7 +60,7 @@ def test_steps_agree_with_the_plain_implementation(
 ) -> None:
     group = group_of(replace(GDAS, options=options), space=space, images=IMAGES)
     worlds = [plain.Plain(run.supernet, run.alphas, rules_of(group)) for run in group.runs]
-    seen, steps = batches_seen(group, monkeypatch), group.steps_per_epoch
+    seen, steps = recorded(group), group.steps_per_epoch
     for number in range(4):  # the temperature of the second epoch is another one
         epoch, step = divmod(number, steps)
         if not step:
@@ -155,15 +154,15 @@ def test_the_temperature_falls_over_the_search() -> None:
 
 @pytest.mark.usefixtures("doubles")
 def test_seeds_of_a_group_have_the_numbers_that_they_have_alone() -> None:
-    assert_group_is_alone(replace(GDAS, cells=2), last=3, images=IMAGES)
+    assert_seeds_do_not_mix(replace(GDAS, cells=2), last=3)
 
 
 def test_recorded_it_is_the_plain_search_to_the_bit() -> None:
-    assert_recorded_is_plain(replace(TINY, group_seeds=True), epochs=2, images=IMAGES)
+    assert_replays(TINY, last=4)
 
 
 def test_it_resumes_to_the_bit() -> None:
-    assert_resumes(TINY, stops=(1, 2, 3, 5), last=6, images=IMAGES)
+    assert_resumes(TINY, stops=(1, 2, 3, 5), last=6)
 
 
 @pytest.mark.parametrize("unsampled", ["moved", "frozen"])
@@ -171,7 +170,7 @@ def test_weights_that_are_not_sampled_move_by_momentum_and_decay_or_stay(
     unsampled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = group_of(replace(GDAS, options={"unsampled": unsampled}), [3], images=IMAGES)
-    seen = batches_seen(group, monkeypatch)
+    seen = recorded(group)
     train(group, last=1)
     with torch.no_grad():
         alphas = group.state.alphas.clone()

@@ -17,19 +17,16 @@ from dropnas.search.strategies.skip_dropout import SkipDropout, random_bits
 from dropnas.search.strategy import Batch, make_strategy
 from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import ORIGINAL, THREE_SKIP, SearchSpace
-from dropnas.training.rehearsal import Rehearsal
 from dropnas.training.seeding import generator
 from tests.unit.search.groups import (
     CONFIG,
-    assert_alone_as_in_a_group,
-    assert_continues,
-    assert_equal,
     group_of,
     leaves_of,
     recorded,
     run_of,
     train,
 )
+from tests.unit.search.strategy_checks import assert_replays, assert_resumes, assert_seeds_do_not_mix
 
 SPACE = SearchSpace("five", ("dil_conv_3x3", "sep_conv_3x3"), ("max_pool_3x3", "none", "skip_connect"))
 IMAGES, STEPS = 14, 12  # seven for w: two steps an epoch, two epochs a phase, of which the first is frozen
@@ -229,29 +226,21 @@ def test_of_equal_edges_the_later_ones_are_chosen() -> None:
 
 @pytest.mark.usefixtures("doubles")
 def test_seeds_in_a_group_are_those_alone() -> None:
-    assert_alone_as_in_a_group(SHALLOW, IMAGES, STEPS, SPACE)
+    assert_seeds_do_not_mix(SHALLOW, STEPS, IMAGES, SPACE)
 
 
 def test_recorded_steps_give_the_same_bits() -> None:
-    ours, theirs = (
-        group_of(replace(SHALLOW, group_seeds=True), space=SPACE, images=IMAGES, recorder=recorder)
-        for recorder in (Rehearsal(), None)
-    )
-    for group in (ours, theirs):
-        train(group, last=STEPS)
-    assert_equal(ours, theirs)
-    assert list(ours.programs) == ["weights only", ""] and all(program.replays for program in ours.programs.values())
+    group = assert_replays(SHALLOW, STEPS, images=IMAGES, space=SPACE)
+    assert list(group.programs) == ["weights only", ""]
 
 
-@pytest.mark.parametrize("stopped", CHANGES)
-def test_it_continues_to_the_bit(stopped: int) -> None:
-    assert_continues(SHALLOW, IMAGES, stopped, STEPS, SPACE)
+def test_it_continues_to_the_bit() -> None:
+    assert_resumes(SHALLOW, CHANGES, STEPS, (3, 5), IMAGES, SPACE)
 
 
-@pytest.mark.parametrize("stopped", [5, 8])
-def test_a_group_continues_to_the_bit(stopped: int) -> None:
+def test_a_group_continues_to_the_bit() -> None:
     """What the group computes follows from the masks, which only the checkpoint knows."""
-    assert_continues(replace(SHALLOW, group_seeds=True), IMAGES, stopped, STEPS, SPACE)
+    assert_resumes(replace(SHALLOW, group_seeds=True), (5, 8), STEPS, (3, 5), IMAGES, SPACE)
 
 
 # --- its options ----------------------------------------------------------------------------------------------------

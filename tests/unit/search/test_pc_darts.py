@@ -21,21 +21,18 @@ from dropnas.search.strategy import make_strategy
 from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import ONE_SKIP, ORIGINAL
 from dropnas.training.initialisation import initialise
-from dropnas.training.rehearsal import Rehearsal
 from dropnas.training.seeding import generator
 from tests.unit.search.groups import (
     CLASSES,
     CONFIG,
     SMALL,
-    assert_alone_as_in_a_group,
-    assert_continues,
-    assert_equal,
     group_of,
     leaves_of,
     recorded,
     run_of,
     train,
 )
+from tests.unit.search.strategy_checks import assert_replays, assert_resumes, assert_seeds_do_not_mix
 
 PC = replace(CONFIG, strategy="pc-darts", channels=4, options={"proportion": 2, "frozen_part": 0.34}, alpha_scale=1.0)
 ONE_CELL = replace(PC, cells=1)
@@ -180,23 +177,15 @@ def test_betas_decide_between_edges() -> None:
 
 @pytest.mark.usefixtures("doubles")
 def test_seeds_in_a_group_are_those_alone() -> None:
-    assert_alone_as_in_a_group(ONE_CELL, IMAGES, steps=4)
+    assert_seeds_do_not_mix(ONE_CELL, last=4)
 
 
 def test_a_recorded_step_gives_the_same_bits() -> None:
-    ours, theirs = (
-        group_of(replace(ONE_CELL, group_seeds=True), images=IMAGES, recorder=recorder)
-        for recorder in (Rehearsal(), None)
-    )
-    for group in (ours, theirs):
-        train(group, last=4)
-    assert_equal(ours, theirs)
-    assert list(ours.programs) == ["weights only", ""] and all(program.replays for program in ours.programs.values())
+    assert list(assert_replays(ONE_CELL, last=4).programs) == ["weights only", ""]
 
 
-@pytest.mark.parametrize("stopped", [1, 2, 3, 4, 5])
-def test_it_continues_to_the_bit(stopped: int) -> None:
-    assert_continues(ONE_CELL, IMAGES, stopped, last=6)
+def test_it_continues_to_the_bit() -> None:
+    assert_resumes(ONE_CELL, (1, 2, 3, 4, 5), last=6, seeds=(3, 5))
 
 
 # --- its options ----------------------------------------------------------------------------------------------------

@@ -19,18 +19,17 @@ from dropnas.search.strategies.two_level import WEIGHTS_ONLY
 from dropnas.search.strategy import Batch, make_strategy
 from dropnas.space.spaces import ORIGINAL, SearchSpace
 from dropnas.training.seeding import generator
-from tests.unit.search.groups import CONFIG, SMALL, assert_near, group_of, train, values
+from tests.unit.search.groups import CONFIG, SMALL, assert_near, group_of, recorded, train, values
 from tests.unit.search.strategy_checks import (
-    assert_group_is_alone,
-    assert_recorded_is_plain,
+    IMAGES,
+    assert_replays,
     assert_resumes,
-    batches_seen,
+    assert_seeds_do_not_mix,
 )
 
 OPTIONS = {"held_out": 0.5, "alpha_every": 1, "warm_up": 0.25}  # alphas move at each step but in the first epoch
 PROXYLESS = replace(CONFIG, strategy="proxylessnas", epochs=4, alpha_beta1=0.0, alpha_weight_decay=0.0, options=OPTIONS)
 TINY = replace(PROXYLESS, cells=1)
-IMAGES = 14  # seven for w: batches of four and three; seven for the alphas
 
 
 def strategy_of(group: SeedGroup) -> ProxylessNas:
@@ -92,7 +91,7 @@ def test_steps_agree_with_the_plain_implementation(
 ) -> None:
     group = group_of(replace(PROXYLESS, options=OPTIONS | options), space=space, images=IMAGES)
     worlds = [plain.Plain(run.supernet, run.alphas, rules_of(group)) for run in group.runs]
-    seen, steps, moved = batches_seen(group, monkeypatch), group.steps_per_epoch, 0
+    seen, steps, moved = recorded(group), group.steps_per_epoch, 0
     for number in range(6):  # two of the warm-up, four in which alphas move, or every other of them
         epoch, step = divmod(number, steps)
         if not step:
@@ -114,7 +113,7 @@ def test_steps_agree_with_the_plain_implementation(
 
 def after(group: SeedGroup, steps: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, Tensor, Batch]:
     """Weights and alphas before the last of some steps, and its batch."""
-    seen = batches_seen(group, monkeypatch)
+    seen = recorded(group)
     train(group, last=steps - 1)
     before = group.state.weights.clone(), group.state.alphas.detach().clone()
     train(group, first=steps - 1, last=steps)
@@ -220,20 +219,20 @@ def test_rates_change_by_step_or_by_epoch() -> None:
 
 @pytest.mark.usefixtures("doubles")
 def test_seeds_of_a_group_have_the_numbers_that_they_have_alone() -> None:
-    assert_group_is_alone(replace(PROXYLESS, cells=2), last=4, images=IMAGES)
+    assert_seeds_do_not_mix(replace(PROXYLESS, cells=2), last=4)
 
 
 @pytest.mark.parametrize("samples", ["kinds", "cells"])
 def test_recorded_it_is_the_plain_search_to_the_bit(samples: str) -> None:
     options = OPTIONS | {"samples": samples, "alpha_every": 2}
     config = replace(PROXYLESS, cells=2, options=options, group_seeds=True)
-    group = assert_recorded_is_plain(config, epochs=2, images=IMAGES)
+    group = assert_replays(config, last=4)
     assert sorted(group.programs) == ["", WEIGHTS_ONLY]  # both forms of the step within an epoch
 
 
 def test_it_resumes_to_the_bit() -> None:
     """Before, at and after the end of the warm-up, and between two steps of the alphas."""
-    assert_resumes(replace(TINY, options=OPTIONS | {"alpha_every": 2}), stops=(1, 2, 3, 4, 7), last=8, images=IMAGES)
+    assert_resumes(replace(TINY, options=OPTIONS | {"alpha_every": 2}), stops=(1, 2, 3, 4, 7), last=8)
 
 
 def test_nesterov_is_an_option() -> None:

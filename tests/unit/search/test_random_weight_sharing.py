@@ -26,15 +26,9 @@ from dropnas.training import determinism
 from dropnas.training.loop import train as train_to_the_end
 from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
-from tests.unit.search.against_plain import (
-    IMAGES,
-    assert_refused,
-    assert_replays,
-    assert_seeds_do_not_mix,
-    assert_steps_agree,
-    world_of,
-)
+from tests.unit.search.against_plain import assert_refused, assert_steps_agree, world_of
 from tests.unit.search.groups import CONFIG, SMALL, assert_equal, group_of, resumed, train
+from tests.unit.search.strategy_checks import IMAGES, assert_replays, assert_seeds_do_not_mix
 from tests.unit.search.test_search_stage import CONFIG as STAGE
 from tests.unit.search.test_search_stage import KilledError, Mortal, search
 

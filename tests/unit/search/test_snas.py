@@ -21,12 +21,11 @@ from dropnas.space.operations import OPERATIONS, make_operation
 from dropnas.space.spaces import ORIGINAL, THREE_SKIP, SearchSpace
 from dropnas.training.optimisers import SGD
 from dropnas.training.seeding import generator
-from tests.unit.search.groups import CONFIG, SMALL, assert_near, group_of, train, values
+from tests.unit.search.groups import CONFIG, SMALL, assert_near, group_of, recorded, train, values
 from tests.unit.search.strategy_checks import (
-    assert_group_is_alone,
-    assert_recorded_is_plain,
+    assert_replays,
     assert_resumes,
-    batches_seen,
+    assert_seeds_do_not_mix,
 )
 
 SNAS = replace(CONFIG, strategy="snas", alpha_scale=0.01)
@@ -70,7 +69,7 @@ def test_steps_agree_with_the_plain_implementation(
     group = group_of(replace(SNAS, options=options), space=space)
     rules = rules_of(SNAS, strategy_of(group).options)
     worlds = [plain.Plain(run.supernet, run.alphas, rules) for run in group.runs]
-    seen = batches_seen(group, monkeypatch)
+    seen = recorded(group)
     for number in range(3):  # the second batch is of three images, the third in another epoch
         epoch, step = divmod(number, group.steps_per_epoch)
         if not step:
@@ -185,11 +184,11 @@ def test_the_resource_term_prefers_cheap_operations() -> None:
 
 @pytest.mark.usefixtures("doubles")
 def test_seeds_of_a_group_have_the_numbers_that_they_have_alone() -> None:
-    assert_group_is_alone(replace(SNAS, cells=2), last=3)
+    assert_seeds_do_not_mix(replace(SNAS, cells=2), last=3, images=7)
 
 
 def test_recorded_it_is_the_plain_search_to_the_bit() -> None:
-    assert_recorded_is_plain(replace(TINY, group_seeds=True), epochs=2)
+    assert_replays(TINY, last=8)
 
 
 def test_it_resumes_to_the_bit() -> None:

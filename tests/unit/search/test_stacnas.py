@@ -14,19 +14,16 @@ from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.stacnas import StacNas
 from dropnas.search.strategy import Strategy, make_strategy
 from dropnas.space.spaces import ONE_SKIP, ORIGINAL, THREE_SKIP, SearchSpace
-from dropnas.training.rehearsal import Rehearsal
 from dropnas.training.seeding import generator
 from tests.unit.search.groups import (
     CONFIG,
-    assert_alone_as_in_a_group,
-    assert_continues,
-    assert_equal,
     group_of,
     leaves_of,
     recorded,
     run_of,
     train,
 )
+from tests.unit.search.strategy_checks import assert_replays, assert_resumes, assert_seeds_do_not_mix
 
 SPACE = SearchSpace("two clusters", ("sep_conv_3x3", "sep_conv_5x5"), ("skip_connect", "none"))
 NINE = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
@@ -143,24 +140,16 @@ def test_by_probability_edges_are_compared_among_their_own_candidates() -> None:
 
 @pytest.mark.usefixtures("doubles")
 def test_seeds_in_a_group_are_those_alone() -> None:
-    assert_alone_as_in_a_group(SHALLOW, IMAGES, STEPS, SPACE)
+    assert_seeds_do_not_mix(SHALLOW, STEPS, IMAGES, SPACE)
 
 
 def test_recorded_steps_give_the_same_bits() -> None:
-    ours, theirs = (
-        group_of(replace(SHALLOW, group_seeds=True), space=SPACE, images=IMAGES, recorder=recorder)
-        for recorder in (Rehearsal(), None)
-    )
-    for group in (ours, theirs):
-        train(group, last=STEPS)
-    assert_equal(ours, theirs)
-    assert ours.programs[""].replays
+    assert_replays(SHALLOW, STEPS, images=IMAGES, space=SPACE)
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-@pytest.mark.parametrize("stopped", [1, 3, 4, 5, 6])
-def test_it_continues_to_the_bit(stopped: int, grouped: bool) -> None:
-    assert_continues(replace(SHALLOW, group_seeds=grouped), IMAGES, stopped, 8, SPACE)
+def test_it_continues_to_the_bit(grouped: bool) -> None:
+    assert_resumes(replace(SHALLOW, group_seeds=grouped), (1, 3, 4, 5, 6), 8, (3, 5), IMAGES, SPACE)
 
 
 # --- its options ----------------------------------------------------------------------------------------------------

@@ -15,18 +15,9 @@ from dropnas.search.strategies.shrinking import LEFT
 from dropnas.search.strategies.xnas import Xnas
 from dropnas.search.strategy import Batch
 from dropnas.space.spaces import ORIGINAL
-from tests.unit.search.against_plain import (
-    IMAGES,
-    assert_refused,
-    assert_replays,
-    assert_resumes,
-    assert_seeds_do_not_mix,
-    assert_steps_agree,
-    random_alphas,
-    random_left,
-    run_with,
-)
+from tests.unit.search.against_plain import assert_refused, assert_steps_agree, random_alphas, random_left, run_with
 from tests.unit.search.groups import CONFIG, SMALL, group_of, train
+from tests.unit.search.strategy_checks import IMAGES, assert_replays, assert_resumes, assert_seeds_do_not_mix
 
 BOUND, SIDE = 0.1, 8  # clips many rewards; smaller images would make rounding grow from round to round
 XNAS = replace(CONFIG, strategy="xnas", cells=4, epochs=3, options={"bound": BOUND})  # two normal cells, two reductions
