@@ -45,8 +45,8 @@ def _idle(options: dict[str, Scalar], space: str) -> set[str]:
 def search_config(common: SearchConfig, method: Method, space: str, seed: int) -> SearchConfig:
     """The settings of one search: the method's own, else the file's where it departs from the defaults, else those
     that the method's authors chose."""
-    chosen = {name: value for name, value in vars(common).items() if value != getattr(SearchConfig(), name)}
-    chosen.pop("options", None)  # of grouped dropout; see below
+    default = {**vars(SearchConfig()), "options": common.options}  # the file's options are those of grouped dropout
+    chosen = {name: value for name, value in vars(common).items() if value != default[name]}
     chosen |= {"space": space, "strategy": method.strategy, "seed": seed, **method.search}
     settings = AUTHORS_SETTINGS.get(method.strategy, {}) | chosen
     own = dict(method.options)

@@ -130,7 +130,7 @@ def baselines(experiments: Experiments) -> list[Cell]:
             within, prefix = (f" in {space.label}", f"{slug(space.label)}-") if space in own.spaces else ("", "")
             if RANDOM in own.baselines:
                 drawn = experiments.sampled("baselines", role, space.space)
-                cells.append(Cell(f"{role}/{prefix}{RANDOM}", "error", [], drawn, within and f"Random search{within}"))
+                cells.append(Cell(f"{role}/{prefix}{RANDOM}", "error", [], drawn, within and f"random search{within}"))
             for method, label in named if not within else [one for one in named if one[0] not in methods]:
                 runs = experiments.experiment("baselines", role, method, space.space)
                 row = f"{role}/{prefix}{slug(method.label)}"

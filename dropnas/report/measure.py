@@ -46,7 +46,7 @@ def measure(
         random: the trainings of random search, which a relative improvement compares with.
     """
     if column.quantity == "parameters":
-        return _parameters(chosen)
+        return _parameters(chosen, as_released=layout.number is not None)
     if column.quantity == "search_days":
         return _search_days(searches)
     if column.quantity == "skip_connects":
@@ -103,16 +103,16 @@ def _error_text(layout: Layout, summary: Summary) -> str:
     return f"{summary.best:.{digits}f} ({spread}; n={summary.n})"
 
 
-def _parameters(training: Training) -> list[Measurement]:
+def _parameters(training: Training, *, as_released: bool) -> list[Measurement]:
+    """The number of parameters, and in the paper's tables also as the release's logger counted it."""
     runs = (training.run.name,)
     plain = training.parameters / MILLION
-    released = training.parameters_with_auxiliary / MEBI
-    return [
-        Measurement("parameters_million", Line.BEST, _count_text(plain), summarise([plain]), runs),
-        Measurement(
-            "parameters_as_released", Line.BEST, f"(as released {_count_text(released)})", summarise([released]), runs
-        ),
-    ]
+    found = [Measurement("parameters_million", Line.BEST, _count_text(plain), summarise([plain]), runs)]
+    if as_released:
+        released = training.parameters_with_auxiliary / MEBI
+        text = f"(as released {_count_text(released)})"
+        found.append(Measurement("parameters_as_released", Line.BEST, text, summarise([released]), runs))
+    return found
 
 
 def _count_text(value: float) -> str:

@@ -93,7 +93,7 @@ def test_every_cell_of_the_plan_has_its_place(tmp_path: Path) -> None:
     assert all(entry.label or entry.row in known for entry in config.entries)
     assert {entry.label for entry in config.entries} - {""} == {
         "My method",
-        "Random search in My space",
+        "random search in My space",
         "DropNAS in My space",
         "one-level DARTS in My space",
         "My method in My space",
@@ -105,9 +105,9 @@ def test_ours_stand_below_the_papers_where_it_has_any(folder: Path) -> None:
     lines = [re.sub(" +", " ", line) for line in (folder / "baselines.md").read_text(encoding="utf-8").splitlines()]
     assert "| CIFAR-10 | P-DARTS | paper | 2.50 | - | - | 3.4 | 0.3 |" in lines
     assert [line.split(" | ")[1] for line in lines if line.startswith("| CIFAR-10 ")] == [
-        "Random search",
+        "random search",
         "DropNAS",
-        "One-level DARTS",
+        "one-level DARTS",
         "P-DARTS",
         "My method",
     ]
@@ -120,6 +120,12 @@ def test_the_improvement_is_over_random_search_on_the_same_data(folder: Path) ->
     value, interval = improvement(Sample(2, 2.625, 0.25 / 2**0.5), Sample(2, 3.125, 0.25 / 2**0.5))
     assert found["improvement_final"] == pytest.approx(value) == pytest.approx(100 * (1 - 2.625 / 3.125))
     assert (found["improvement_final_low"], found["improvement_final_high"]) == pytest.approx(interval)
+
+
+def test_parameters_are_not_counted_as_the_release_does_which_ran_no_other_method(folder: Path) -> None:
+    quantities = [one["quantity"] for one in cell_of(folder, "cifar10/p-darts", "params")["ours"]]
+    assert quantities == ["parameters_million"]
+    assert "as released" not in (folder / "baselines.md").read_text(encoding="utf-8").lower()
 
 
 def test_the_cells_are_counted_for_skip_connects(folder: Path, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_dropnas_against_a_baseline(others: tuple[float, float], outcome: Outcom
     errors |= {(f"{role}/dropnas", "error"): 2.5 for role in ("cifar10", "cifar100")}
     table = made_table("baselines", {place: with_spread(error, 0.1, 8) for place, error in errors.items()}, later=0.2)
     extra = all_claims({"baselines": table})[7:]
-    assert [one.claim for one in extra] == ["DropNAS has a lower test error than Random search."]
+    assert [one.claim for one in extra] == ["DropNAS has a lower test error than random search."]
     assert extra[0].outcome is outcome and extra[0].by_paper is None
     assert extra[0].by_final_epoch is not None and extra[0].by_final_epoch.outcome is outcome
 
