@@ -10,7 +10,9 @@ import pytest
 from tests.foreign.conftest import PROJECT, WAIT, Foreign
 
 SAVES = 'case $1 in save) echo image >"$3" ;; esac'  # docker
-BUILDS = 'case "$*" in *--help*) echo "$HELP" ;; *) echo "$@" >"$ARGUMENTS"; echo sif >"${@: -2:1}" ;; esac'  # apptainer
+BUILDS = (
+    'case "$*" in *--help*) echo "$HELP" ;; *) echo "$@" >"$ARGUMENTS"; echo sif >"${@: -2:1}" ;; esac'  # apptainer
+)
 
 
 @pytest.fixture
