@@ -1,8 +1,8 @@
 """Machines that are not ours: another uid, other programs, another environment, small or odd disks.
 
-A machine here is an environment that holds nothing but what a test puts there (as after `env -i`), a folder of stubs and
-of links to the programs that it has, and perhaps a command before each other one, such as `unshare`. Where the kernel
-forbids what a test needs, it is skipped with that reason.
+A machine here is an environment that holds nothing but what a test puts there (as after `env -i`), a folder of stubs
+and of links to the programs that it has, and perhaps a command before each other one, such as `unshare`. Where the
+kernel forbids what a test needs, it is skipped with that reason.
 """
 
 import os
@@ -17,8 +17,23 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 WAIT = 900.0  # seconds; far more than anything takes, also on a busy machine
-PROGRAMS = ("bash", "sh", "env", "cat", "sed", "tail", "head", "grep", "wc", "dirname", "basename", "mkdir", "ln", "date",
-            "rm", "mv", "cut", "cp", "sha256sum", "mktemp", "sleep", "touch", "chmod", "uname", "awk", "make")  # fmt: skip
+PROGRAMS = [
+    "awk",
+    "basename",
+    "bash",
+    "cat",
+    "chmod",
+    "cp",
+    "cut",
+    "date",
+    "dirname",
+    "env",
+    "grep",
+    "head",
+    "ln",
+    "make",
+]
+PROGRAMS += ["mkdir", "mktemp", "mv", "rm", "sed", "sh", "sha256sum", "sleep", "tail", "touch", "uname", "wc"]
 
 
 @dataclass
@@ -69,9 +84,9 @@ class Foreign:
             check=False,
         )
 
-    def dropnas(self, *arguments: str, folder: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":  # fmt: skip
+    def dropnas(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """A verb of the command line."""
-        return self.run(sys.executable, "-m", "dropnas", *arguments, folder=folder, **environment)
+        return self.run(sys.executable, "-m", "dropnas", *arguments, **environment)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from tests.foreign.conftest import PROJECT, WAIT, Foreign
 
 SAVES = 'case $1 in save) echo image >"$3" ;; esac'  # docker
-BUILDS = (
-    'case "$*" in *--help*) echo "$HELP" ;; *) echo "$@" >"$ARGUMENTS"; echo sif >"${@: -2:1}" ;; esac'  # apptainer
-)
+# apptainer: the image is its last argument but one
+BUILDS = 'case "$*" in *--help*) echo "$HELP" ;; *) echo "$@" >"$ARGUMENTS"; echo sif >"${@: -2:1}" ;; esac'
+FAILS = 'case "$*" in *--help*) ;; *) echo half >"${@: -2:1}"; %s ;; esac'
 
 
 @pytest.fixture
@@ -48,14 +48,14 @@ def test_a_builder_without_an_option_is_not_given_it(machine: Foreign, checkout:
 
 
 def test_a_failed_build_is_an_error_and_leaves_nothing(machine: Foreign, checkout: Path) -> None:
-    machine.bare().stub("apptainer", 'case "$*" in *--help*) ;; *) echo half >"${@: -2:1}"; exit 3 ;; esac')
+    machine.bare().stub("apptainer", FAILS % "exit 3")
     done = machine.run("make", "sif", folder=checkout)
     assert done.returncode != 0 and "unbound" not in done.stderr
     assert left(machine, checkout) == [] and not (checkout / "containers/dropnas.sif").exists()
 
 
 def test_an_interrupted_build_leaves_nothing(machine: Foreign, checkout: Path) -> None:
-    machine.bare().stub("apptainer", 'case "$*" in *--help*) ;; *) echo half >"${@: -2:1}"; kill -INT $PPID; sleep 0.1 ;; esac')  # fmt: skip
+    machine.bare().stub("apptainer", FAILS % "kill -INT $PPID; sleep 0.1")
     process = subprocess.Popen(["containers/build.sh", "sif"], cwd=checkout, env=machine.environment)
     assert process.wait(WAIT) not in (0, -signal.SIGINT)
     assert left(machine, checkout) == [] and not (checkout / "containers/dropnas.sif").exists()

@@ -55,8 +55,9 @@ def test_memory_is_in_bytes_also_where_the_system_counts_in_them(monkeypatch: py
 
 def test_a_repository_around_the_project_is_not_its_own(machine: Foreign) -> None:
     """As where the package was installed into a folder below somebody's own repository."""
-    for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"]):  # fmt: skip
-        assert machine.run("git", *command).returncode == 0
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    assert machine.run("git", "init", "-q").returncode == 0
+    assert machine.run("git", *author, "commit", "-q", "--allow-empty", "-m", "x").returncode == 0
     assert len(environment.git_state(machine.folder)["commit"]) == 40
     below = machine.folder / "lib"
     below.mkdir()

@@ -44,10 +44,10 @@ def test_a_home_that_is_read_only(machine: Foreign) -> None:
     ids=["ascii", "C"],
 )
 def test_output_that_lacks_signs(machine: Foreign, environment: dict[str, str]) -> None:
-    folder = machine.folder / "Zürich α"
+    folder = machine.folder / "Zürich µ"
     folder.mkdir()
     parameters = folder / "µ.yaml"
-    text = MICRO.read_text(encoding="utf-8").replace("The smallest chain", "Die kleinste Kette für α")
+    text = MICRO.read_text(encoding="utf-8").replace("The smallest chain", "Die kleinste Kette, µ")
     parameters.write_text(text, encoding="utf-8")
     machine.folder = folder
     assert "Traceback" not in start(machine, "--dry-run", parameters=parameters, **environment)
@@ -59,8 +59,8 @@ def test_output_that_lacks_signs(machine: Foreign, environment: dict[str, str]) 
 def test_no_folder_for_temporary_files_is_one_line(machine: Foreign) -> None:
     """As in a container with a read-only root and nothing mounted on /tmp."""
     possible("unshare", "--mount", "true")
-    hide = 'for f in /tmp /var/tmp /usr/tmp .; do [ -d $f ] && mount --bind /proc $f; done; exec "$@"'
+    hide = 'cd /proc; for f in /tmp /var/tmp; do mount --bind /proc $f; done; exec "$@"'
     machine.before = ("unshare", "--mount", "sh", "-c", hide, "sh")
-    done = machine.dropnas("plan", str(MICRO), HOME="/proc/x", TMPDIR="/proc/x", folder=Path("/opt"))
+    done = machine.dropnas("plan", str(MICRO), HOME="/proc/x", TMPDIR="/proc/x")
     assert done.returncode == 1
     assert done.stderr.startswith("error: no folder for temporary files can be written"), done.stderr
