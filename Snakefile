@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.16.3")
 
 
 report: "workflow/report/workflow.rst"
