@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,23 +65,14 @@ def requeue_preempted(store: Path) -> list[str]:
     return jobs
 
 
-def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = INTERVAL) -> threading.Event:
-    """Look for such jobs now and then, where SLURM is here, until this process ends.
+def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = INTERVAL) -> None:
+    """Look for such jobs now and then, for ever, where SLURM is here; for a thread that ends with its process.
 
     Args:
         submits: whether this process submits jobs to SLURM; asked at each look, as Snakemake decides it late.
-
-    Returns:
-        what ends it, if set.
     """
-    ended = threading.Event()
-    if shutil.which("squeue") and shutil.which("scontrol"):
-        threading.Thread(target=_keep_requeueing, args=(store, submits, interval, ended), daemon=True).start()
-    return ended
-
-
-def _keep_requeueing(store: Path, submits: Callable[[], bool], interval: float, ended: threading.Event) -> None:
-    while not ended.wait(interval):
+    while shutil.which("squeue") and shutil.which("scontrol"):
+        time.sleep(interval)
         if submits():
             requeue_preempted(store)
 
