@@ -6,6 +6,7 @@
 #   also ends squashfuse where Apptainer uses that, and with it all files of the image.
 # - Such a job is requeued by the Snakemake in it, outside the image, where SLURM's commands are: as often as it takes.
 import signal
+import threading
 
 sys.path.insert(0, workflow.basedir)
 from dropnas.machine import container as runtime
@@ -43,6 +44,7 @@ if workflow.remote_exec and "SLURM_JOB_ID" in os.environ:
     atexit.register(slurm.come_back, STOPPED)
 
 if workflow.is_main_process:
-    slurm.keep_requeueing(ROOT, lambda: getattr(workflow.executor_plugin, "name", "") == "slurm")
+    submits = lambda: getattr(workflow.executor_plugin, "name", "") == "slurm"
+    threading.Thread(target=slurm.keep_requeueing, args=(ROOT, submits), daemon=True).start()
 runtime.pass_on({name: os.environ[name] for name in PASSED if name in os.environ})
 runtime.pass_on({"PYTHONPATH": str(PLAN_FOLDER / "source")})
