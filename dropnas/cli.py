@@ -317,6 +317,8 @@ def verify(root: Root = HERE) -> None:
         print(f"{found.light} of them are here without weights or images")
     if found.unchecked:
         print(f"{found.unchecked} times a run read another that is not here to be compared")
+    for name, machines in found.moved.items():
+        print(f"{name}: computed on {', then on '.join(machines)}: the bytes are those of neither")
     _tell(
         [*found.problems, *(f"{name}: tainted, since it rests on {source}" for name, source in found.tainted.items())]
     )
