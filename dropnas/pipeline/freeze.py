@@ -18,6 +18,7 @@ from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import Job, Plan, jobs, make_plan, waiting
+from dropnas.pipeline.shipped import FOLDER, shipped
 from dropnas.pipeline.stages import STAGES, references
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, write_json, write_text
@@ -89,9 +90,8 @@ def _project() -> Path:
 
 
 def _copy_source(plan: Plan, destination: Path) -> None:
-    ignore = shutil.ignore_patterns("__pycache__", ".*", "*.pyc")
-    project = _project()
-    for part in [project / PACKAGE, *(project / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
+    ignore = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", FOLDER)
+    for part in [_project() / PACKAGE, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
         if part.is_dir():
             shutil.copytree(part, destination / part.name, ignore=ignore)
         elif part.is_file():
