@@ -40,11 +40,11 @@ Root = Annotated[
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
 
 
-def _shipped(named: Path) -> Path:
+def _shipped(named: Path | None) -> Path | None:
     """A parameter file that is not here may have come with the package."""
     from dropnas.pipeline.shipped import parameter_file
 
-    return parameter_file(named)
+    return named and parameter_file(named)
 
 
 ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
@@ -68,8 +68,10 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.training.signals import obey
 
     warned = obey()
+    from dropnas.doctor.examine import require_node
     from dropnas.pipeline.execute import execute, read_spec
 
+    require_node(root)
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
 
@@ -432,9 +434,28 @@ def run(
 
         print(targets_text(parameters, root))
         return
+    from dropnas.doctor.examine import require_ready
     from dropnas.pipeline.start import start
 
+    require_ready(parameters, context.args, root, _print)
     sys.exit(start(parameters, context.args, root))
+
+
+@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(
+    context: typer.Context,
+    parameters: Annotated[
+        Path | None, typer.Argument(help="Check for the runs of this parameter file.", callback=_shipped)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For a bug report.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Check this machine, the image and the cluster: a line each, with its remedy; options are those of `run`."""
+    from dropnas.doctor.examine import examine, report, situation, stops
+
+    checks = examine(situation(parameters, context.args, root))
+    print(report(checks, as_json=as_json))
+    _finish(stops(checks))
 
 
 @app.command(rich_help_panel="The whole")
