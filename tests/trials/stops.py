@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,9 +74,12 @@ class Start:
 
     @property
     def _log(self) -> str:
-        stage, name = self.bench.run.stage, self.bench.run.spec["name"]
-        files = (self.bench.root / "logs").glob(f"**/{stage}/*.log")
-        return "".join(line for file in files for line in file.open() if line.startswith(name))
+        """The training's own lines."""
+        lines = []
+        for file in (self.bench.root / "logs").glob("**/*.log"):
+            with suppress(FileNotFoundError):  # Snakemake removes the log of an earlier attempt
+                lines += [line for line in file.open() if line.startswith(self.bench.run.spec["name"])]
+        return "".join(lines)
 
     def processes(self) -> list[str]:
         """Command lines of what works in the store."""
@@ -105,7 +109,7 @@ def main(
 def trial(folder: Path, count: int, seed: int) -> Count:
     """Stop until there are `count` stops."""
     done, draw, found = folder / "done", random.Random(seed), Count()
-    done.mkdir(parents=True)
+    done.mkdir(parents=True, exist_ok=True)
     status = forked(["run", str(PARAMETERS), "--root", str(done)], folder / "done.txt")
     assert status == 0, (folder / "done.txt").read_text()
     (plan,) = (done / "plans").glob("*/specs")
@@ -127,7 +131,7 @@ def stop(run: Run, number: signal.Signals, root: Path, draw: random.Random, foun
     if not _wait_for(begun, early):
         found.faults.append(f"{run.label}: the training did not begin: {begun.output}")
         return
-    time.sleep(draw.uniform(0.0, _seconds(run)))
+    time.sleep(draw.uniform(0.0, 0.7 * _seconds(run)))
     if begun.bench.published:
         found.late += 1
         _end(begun, number)
@@ -158,7 +162,8 @@ def _following(folder: str, root: Path) -> list[str]:
     }
     found, added = [folder], [folder]
     while added:
-        added = [name for name, read in inputs.items() if name not in found and set(read) & set(added)]
+        names = {Path(one).name for one in added}
+        added = [one for one, read in inputs.items() if one not in found and names & set(read)]
         found += added
     return found
 
