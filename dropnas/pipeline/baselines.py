@@ -48,7 +48,7 @@ def _cells(experiments: Experiments, role: str, space: Space) -> Iterator[Cell]:
     if RANDOM in own.baselines:
         drawn = experiments.sampled("baselines", role, space.space)
         yield Cell(f"{prefix}{RANDOM}", "error", [], drawn, within and f"{RANDOM_LABEL}{within}")
-    for method in (DROPNAS, ONE_LEVEL_DARTS, *(() if within else _asked(own)), *own.methods):
+    for method in (DROPNAS, ONE_LEVEL_DARTS, *(() if within else asked(own)), *own.methods):
         is_own = method in own.methods
         row = slug(method.label) if is_own else method.strategy
         label = f"{method.label}{within}" if within or is_own else ""
@@ -57,7 +57,7 @@ def _cells(experiments: Experiments, role: str, space: Space) -> Iterator[Cell]:
 
 def layout(experiments: Experiments) -> Layout:
     """Of the methods that a plan compares."""
-    return layout_of(experiments.roles, [method.strategy for method in _asked(experiments.parameters)])
+    return layout_of(experiments.roles, [method.strategy for method in asked(experiments.parameters)])
 
 
 def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
@@ -80,7 +80,7 @@ def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
     )
 
 
-def _asked(parameters: Parameters) -> list[Method]:
+def asked(parameters: Parameters) -> list[Method]:
     """The methods of ours that a parameter file names."""
     return [Method(METHODS[name].label, name) for name in parameters.baselines if name != RANDOM]
 

@@ -97,7 +97,7 @@ class Halves(TwoLevel):
     frozen_epochs = 1
 """
 ENTRY = """
-    "halves": SearchMethod(f"{_FOLDER}.halves:Halves", "Half by half", _AS_DARTS, printed={"cifar10": {"error": "2.7"}}),
+    "halves": SearchMethod(f"{_FOLDER}.halves:Halves", "Halves", _AS_DARTS, printed={"cifar10": {"error": "2.7"}}),
 """
 
 
@@ -254,4 +254,4 @@ def test_a_search_method_is_a_file_and_a_line(tmp_path: Path) -> None:
     assert (search["config"]["cells"], search["config"]["epochs"]) == (8, 50)
     (table,) = [run["config"] for run in runs if run["stage"] == "table"]
     (row,) = [row for row in table["layout"]["rows"] if row["key"] == "cifar10/halves"]
-    assert row["heads"] == ["CIFAR-10", "Half by half"] and row["cells"][0]["mean"] == 2.7
+    assert row["heads"] == ["CIFAR-10", "Halves"] and row["cells"][0]["mean"] == 2.7

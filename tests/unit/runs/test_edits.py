@@ -179,7 +179,9 @@ def test_what_is_registered_beside_the_others_changes_nothing(copy: Copy) -> Non
         swap("BACKENDS = {", 'BACKENDS = {"cutlass": "dropnas.search.cutlass:make_backend", '),
         swap('Kernels = Literal["torch",', 'Kernels = Literal["torch", "cutlass",'),
     )
-    methods = swap("METHODS: dict[str, SearchMethod] = {", 'METHODS = {"y": SearchMethod("dropnas.search.mine:M", "Y"),')
+    methods = swap(
+        "METHODS: dict[str, SearchMethod] = {", 'METHODS = {"y": SearchMethod("dropnas.search.mine:M", "Y"),'
+    )
     edits = {SEARCH: search, METHODS: methods, "dropnas/training/config.py": swap('"bf16"', '"bf16", "fp16"')}
     assert copy.changed(edits) == copy.changed(edits, "triton.yaml") == set()
 
