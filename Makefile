@@ -67,7 +67,9 @@ lint: $(READY)  ## style and types
 format: $(READY)  ## put the sources into shape
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow
 
-docs: $(READY)  ## renew docs/parameters.md and the graph of the stages in README.md
+SCHEMA = workflow/schemas/parameters.schema.json
+docs: $(READY)  ## renew the schema of parameter files, docs/parameters.md and the graph of the stages in README.md
+	@$(BIN)/python -m dropnas schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
 	@$(BIN)/python -m docs.parameter_reference && $(BIN)/python -m docs.stage_graph
 
 # Torch for another CUDA has a lock of its own: LOCK_FILE=requirements-cu126.lock TORCH_INDEX=... (docs/cluster.md). uv takes

@@ -23,7 +23,7 @@ from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
 from dropnas.parsing import parse
 from dropnas.report.config import TARGETS, names
-from dropnas.search.config import METHODS, PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
@@ -41,7 +41,7 @@ TableName = Annotated[str, OneOf(lambda: names("table", "peers"))]
 FigureName = Annotated[str, OneOf(lambda: names("figure"))]
 PaperSpace = Literal["3-skip", "1-skip", "original"]
 RANDOM = "random"  # random search, among the baselines
-BASELINES = (RANDOM, *METHODS)
+BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that no entry of `methods` repeats in `search`
 LARGEST = 10_000  # values in a parameter file; far more than any has

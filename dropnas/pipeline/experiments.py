@@ -15,19 +15,21 @@ from dropnas.pipeline.effective_options import derive_config, search_config
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.search.config import SampleConfig, Scalar, SearchConfig
+from dropnas.search.methods import METHODS
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import ZERO
 from dropnas.space.published import Published
 from dropnas.space.spaces import ORIGINAL
 
-DROPNAS = Method("DropNAS", "dropnas")
-ONE_LEVEL_DARTS = Method("one-level DARTS", "one-level-darts")
-ABLATIONS = tuple(Method(name, name) for name in ("no-alpha-adjust", "no-partial-decay", "no-grouping"))
-EXTREMES = (  # p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3)
-    ONE_LEVEL_DARTS,
-    Method("p_d = 0.75 (as ProxylessNAS)", "drop-rate-0.75"),
-    Method("p_d = 0.875 (as SNAS)", "drop-rate-0.875"),
-)
+
+def _preset(name: str) -> Method:
+    return Method(METHODS[name].label, name)
+
+
+DROPNAS, ONE_LEVEL_DARTS = _preset("dropnas"), _preset("one-level-darts")
+ABLATIONS = tuple(map(_preset, ("no-alpha-adjust", "no-partial-decay", "no-grouping")))
+# p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3)
+EXTREMES = (ONE_LEVEL_DARTS, _preset("drop-rate-0.75"), _preset("drop-rate-0.875"))
 MORE_RETRAININGS = 1000  # the k-th retraining of a genotype adds k times this to its search's seed
 
 
