@@ -56,7 +56,7 @@ def begin(root: Path, run, line: str = "", ago: float = 60.0) -> Path:
 
 def log_of(root: Path, run) -> Path:
     job = next(job for job in CONTENT["jobs"] if run.id in job["runs"])
-    return root / "logs" / "micro" / run.stage / f"{job['name']}.log"
+    return root / "logs" / "micro" / job["rule"] / job["attempts"]
 
 
 def test_a_fresh_plan_waits(tmp_path):
