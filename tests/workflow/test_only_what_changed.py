@@ -25,7 +25,7 @@ def edit(file: Path) -> None:
 
 def test_nothing_changed_nothing_to_do(bench):
     assert bench.would_run() == set()
-    assert "Nothing to be done" in bench.run()
+    assert "nothing to do: all" in bench.run()
 
 
 def test_plain_snakemake_decides_the_same(bench):

@@ -60,8 +60,9 @@ def gpus_here():
 
 def refresh_results():
     """Copy what is finished to results/<profile>/: after each start, also one that had nothing to do or was stopped."""
-    if workflow.scheduler is not None and not workflow.dryrun:
-        subprocess.run(["python", "-m", "dropnas", "results", str(PLAN_FOLDER), "--root", str(ROOT)], check=False)
+    if workflow.scheduler is not None and not workflow.dryrun and "DROPNAS_SHOWN" not in os.environ:
+        command = ["python", "-m", "dropnas", "results", str(PLAN_FOLDER), "--root", str(ROOT)]
+        subprocess.run([*command, *(workflow.dag_settings.targets & PLAN["folders"].keys())], check=False)
 
 
 if workflow.is_main_process:
