@@ -221,7 +221,7 @@ class Watch:
         jobs = {id_: job for job in self.plan["jobs"] for id_ in job["runs"]}
         for run in missing:
             job = jobs[run["id"]]
-            log = self.root / "logs" / self.plan["profile"] / job["stage"] / f"{job['name']}.log"
+            log = self.root / "logs" / self.plan["profile"] / job["rule"] / job["attempts"]
             if reason := failure(_text(log), run):
                 yield Failed(run, reason, log)
             elif read_attempts(self.store.scratch(run["id"])):
