@@ -2,9 +2,10 @@
 correlation is higher than another.
 
 Design choices: every test is one-sided in the direction of the claim, and its mirror image decides whether the claim
-is contradicted; a claim about several comparisons holds only if each of them is shown, with Holm's correction, and is
-contradicted as soon as the opposite of one is shown, corrected likewise. The same functions take our runs and the
-paper's printed means, so that both are held to one standard.
+is contradicted; a claim about several comparisons holds only if each of them is shown at the level, uncorrected, since
+for a false claim to hold its one false comparison must be shown (intersection-union test); it is contradicted as soon
+as the opposite of one is shown, with Holm's correction, since any one of them suffices. The same functions take our
+runs and the paper's printed means, so that both are held to one standard.
 """
 
 import math
@@ -36,8 +37,8 @@ class Decision:
 
     Attributes:
         outcome: what becomes of the claim.
-        p_holds: p-value of each comparison in the direction of the claim, corrected.
-        p_opposite: of each in the opposite direction, corrected.
+        p_holds: p-value of each comparison in the direction of the claim.
+        p_opposite: of each in the opposite direction, with Holm's correction.
     """
 
     outcome: Outcome
@@ -86,10 +87,10 @@ def _fisher(coefficient: float) -> float:
 def _decide(p_holds: Sequence[float], p_opposite: Sequence[float]) -> Decision:
     if not p_holds:
         raise ValueError("a claim needs a comparison")
-    holds, opposite = holm(p_holds), holm(p_opposite)
+    opposite = holm(p_opposite)
     outcome = Outcome.UNDECIDED
-    if max(holds) <= LEVEL:
+    if max(p_holds) <= LEVEL:
         outcome = Outcome.HOLDS
     elif min(opposite) <= LEVEL:
         outcome = Outcome.CONTRADICTED
-    return Decision(outcome, tuple(holds), tuple(opposite))
+    return Decision(outcome, tuple(p_holds), tuple(opposite))
