@@ -19,6 +19,7 @@ from scipy.special import stdtr, stdtrit
 from dropnas.analysis.summary import Summary, summarise
 
 CONFIDENCE = 0.95  # of every interval
+POWER = 0.8  # with which the smallest difference that could have been found would be found
 FEW = 5  # runs, below which Welch's degrees of freedom say nothing in the tails
 OPTIMISM = 3  # degrees of freedom by which Welch's are too many in the tails
 
@@ -69,6 +70,10 @@ class Estimate:
     def p_within(self, margin: float) -> float:
         """P-value of the claim that the true value lies within ± margin: two one-sided tests (TOST)."""
         return max(self.p_above(-margin), self.p_below(margin))
+
+    def smallest(self) -> float:
+        """The smallest true value that the one-sided test at 5 % would find four times in five."""
+        return float(stdtrit(self.freedom, 0.95) + stdtrit(self.freedom, POWER)) * self.error
 
     def interval(self) -> tuple[float, float] | None:
         """The 95 % confidence interval; None where no spread was seen."""

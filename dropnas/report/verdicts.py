@@ -189,13 +189,13 @@ def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
 
 
 def _compare(number: _Number) -> Comparison:
-    ours, paper = _sample(number), _paper(number.printed)
+    ours, paper = _sample(number), paper_sample(number.printed)
     if number.kind == "mean" and paper:
         return compare_means(ours, paper, number.margin)
     return compare_lowest(ours, number.value, number.of, number.margin, paper)
 
 
-def _paper(printed: Printed) -> Sample | None:
+def paper_sample(printed: Printed) -> Sample | None:
     """The paper's runs behind a printed mean and deviation; None where it prints no deviation."""
     if printed.mean is None or printed.std is None:
         return None
@@ -285,12 +285,12 @@ def _reason(number: _Number, judged: Judged) -> str:
 
 
 def _no_interval(number: _Number) -> str:
-    ours, paper = _sample(number), _paper(number.printed)
+    ours, paper = _sample(number), paper_sample(number.printed)
     if not ours.std or not paper:
         return "none of the runs differ, so nothing can be said about their spread"
     return (
-        f"our deviation is {number.set(ours.std)}, the paper's {number.set(paper.std)} (n - 1): a best of {PAPER_SEEDS} "
-        f"is tested only where ours is {ALIKE[0]:g} to {ALIKE[1]:g} times the paper's"
+        f"our deviation is {number.set(ours.std)}, the paper's {number.set(paper.std)} (n - 1): a best of "
+        f"{PAPER_SEEDS} is tested only where ours is {ALIKE[0]:g} to {ALIKE[1]:g} times the paper's"
     )
 
 

@@ -1,4 +1,4 @@
-"""Names that several stages' configurations share. What they mean to torch is in `precision.py`, `initialisation.py`."""
+"""Names that several configurations share; what they mean to torch: `precision.py`, `initialisation.py`."""
 
 from typing import Literal
 

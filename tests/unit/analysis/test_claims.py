@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropnas.analysis.claim_tests import Outcome, all_lower, correlation_higher, negative
+from dropnas.analysis.claim_tests import Outcome, all_lower, correlation_higher, positive
 from dropnas.analysis.comparison import Sample, contrast, difference
 from dropnas.analysis.verdict import LEVEL
 
@@ -47,8 +47,8 @@ def test_a_claim_without_comparisons_is_refused() -> None:
 
 def test_a_contrast_of_two_is_welchs_test() -> None:
     first, second = Sample(8, 2.6, 0.15), Sample(7, 2.7, 0.07)
-    found = negative(contrast([first, second], [1.0, -1.0]))
-    expected = stats.ttest_ind_from_stats(2.6, 0.15, 8, 2.7, 0.07, 7, False, "less").pvalue
+    found = positive(contrast([first, second], [1.0, -1.0]))
+    expected = stats.ttest_ind_from_stats(2.6, 0.15, 8, 2.7, 0.07, 7, False, "greater").pvalue
     assert found.p_holds[0] == pytest.approx(expected)
     assert found.outcome is Outcome.UNDECIDED
 

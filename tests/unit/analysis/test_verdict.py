@@ -68,4 +68,6 @@ def test_what_is_the_same_often_agrees_and_what_is_far_off_differs() -> None:
     cells = truths("table5")
     assert tables(cells, 17, 50, 8, [3.0] * len(cells)).share(Verdict.DIFFERS) == 1
     assert tables(cells, 18, 100, 8, [0.0] * len(cells)).share(Verdict.AGREES) > 0.4
-    assert tables(truths("table1"), 19, 200, 8, [3.0]).share(Verdict.DIFFERS) > 0.75  # the rest scatters too differently
+    assert (
+        tables(truths("table1"), 19, 200, 8, [3.0]).share(Verdict.DIFFERS) > 0.75
+    )  # the rest scatters too differently
