@@ -69,7 +69,8 @@ def _different(config: SearchConfig) -> dict[str, Scalar]:
     options: Any = getattr(make_strategy(config, find_space(config.space)), "options", None)
     if not is_dataclass(options):  # a method that reads its options in another way
         return config.options
-    default: Any = type(options)()
+    kind: Any = type(options)
+    default = kind()
     return {name: value for name, value in config.options.items() if getattr(options, name) != getattr(default, name)}
 
 
