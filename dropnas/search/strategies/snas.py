@@ -2,11 +2,11 @@
 
 One level: all images train w and the alphas together, by one loss. Each batch draws a sample of the architecture, one
 for each kind of cell: z = softmax((alpha + g) / T) along the operations of an edge, with Gumbel noise g, which all
-cells and images share (the paper's concrete distribution). All operations are computed and mixed by z; the gradient of
-the alphas flows through z. The temperature T falls from 1 to 0.03 by a straight line over the search, one value an
-epoch. Drop-path leaves out what an edge gives, for whole images, with probability 0.3. The loss may have a resource
-term: the logarithms of size, multiply-adds and memory accesses that z stands for. In the derived cell an operation is
-the argmax of its edge, zero included.
+cells and images share (Section 2.2, the concrete distribution). All operations are computed and mixed by z; the
+gradient of the alphas flows through z. The temperature T falls from 1 to 0.03 by a straight line over the search, one
+value an epoch. Drop-path leaves out what an edge gives, for whole images, with probability 0.3. The loss may have a
+resource term (Section 2.4): the logarithms of size, multiply-adds and memory accesses that z stands for. In the derived
+cell an operation is the argmax of its edge, zero included.
 
 What differs here: Adam on the alphas, as in the paper and the authors' distributed code, where their code for one GPU
 has an SGD by which they hardly move; the temperature's line ends with the search instead of after 150 epochs; and two
