@@ -17,7 +17,8 @@ from benchmarks import _workloads
 from benchmarks._interleaved import Way, in_turns, spread
 from benchmarks._limits import conditions, until_done
 from benchmarks._searches import peak_of_process
-from dropnas.search.config import AUTHORS_SETTINGS, METHODS, SearchConfig
+from dropnas.search.config import PRESETS, SearchConfig
+from dropnas.search.methods import METHODS, authors_settings
 from dropnas.search.strategies.two_level import WEIGHTS_ONLY
 from dropnas.training import determinism
 
@@ -32,7 +33,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
     yield from conditions().items()
     yield "size", {**SIZE, "side": SIDE}
     dropnas = _Timed(DROPNAS, device)
-    for name in METHODS:
+    for name in (name for name in METHODS if name not in PRESETS):
         method = _Timed(name, device)
         ways: dict[str, Way] = {DROPNAS: dropnas.moving, name: method.moving}
         if method.has_weights_only:
@@ -57,7 +58,7 @@ class _Timed:
     """A search of a method whose steps are timed, each way gives the seconds of a step, mean over an epoch."""
 
     def __init__(self, name: str, device: str) -> None:
-        settings = AUTHORS_SETTINGS.get(name, {}) | SIZE
+        settings = authors_settings(name) | SIZE
         self.config = SearchConfig(strategy=name, **settings)  # type: ignore[arg-type]
         self.device = device
         share = 1.0 if name == DROPNAS else _share(self.config)

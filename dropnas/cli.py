@@ -4,7 +4,6 @@ Only argument handling stands here. Rooms are imported inside the verbs, so that
 planning, deriving and tabulating never import torch.
 """
 
-import io
 import json
 import os
 import stat
@@ -17,7 +16,7 @@ import typer
 
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.machine import caches
+from dropnas.machine import account, caches, encoding
 from dropnas.machine.faults import reported
 
 app = typer.Typer(
@@ -471,9 +470,8 @@ def main() -> None:
     """Run the command line; a mistake that a person can mend is one line and status 1."""
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another, not an error
+    encoding.replace_missing_signs()
+    account.use_name()
     try:
         with reported():
             caches.use_own()

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from dropnas.config import Method
-from dropnas.search.config import AUTHORS_SETTINGS, METHODS, PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.methods import METHODS, authors_settings
 from dropnas.space.spaces import SPACES, find_space
 
 PAPER_GROUP = 4  # the size of group for which r^(1/|group|) and the release's r^(1/4) agree
@@ -48,7 +49,7 @@ def search_config(common: SearchConfig, method: Method, space: str, seed: int) -
     default = {**vars(SearchConfig()), "options": common.options}  # the file's options are those of grouped dropout
     chosen = {name: value for name, value in vars(common).items() if value != default[name]}
     chosen |= {"space": space, "strategy": method.strategy, "seed": seed, **method.search}
-    settings = AUTHORS_SETTINGS.get(method.strategy, {}) | chosen
+    settings = authors_settings(method.strategy) | chosen
     own = dict(method.options)
     if method.strategy in PRESETS:
         settings["options"] = preset_options(method.strategy, dict(common.options), own, space)

@@ -119,6 +119,17 @@ class Strategy:
         """
         return None
 
+    def unpruned(self, memory: Mapping[str, Tensor]) -> Tensor | None:
+        """Which operations an edge still has, where a method prunes; the history marks the others. None means all.
+
+        Args:
+            memory: of one seed.
+
+        Returns:
+            bool (2, edges, operations).
+        """
+        return self.candidates(memory)
+
     # ---- an epoch, on the host
 
     def position(self, epoch: int) -> tuple[int, int]:
@@ -154,7 +165,11 @@ class Strategy:
         return False
 
     def derive(self, run: SeedRun) -> Genotype | None:
-        """The genotype at the end, where a method has a rule of its own; None leaves it to the derive stage."""
+        """The genotype as things stand, where a method has a rule of its own; changes nothing.
+
+        It is asked for after each epoch, and at the end. None says that there is none yet; at the end it leaves it to
+        the derive stage.
+        """
         return None
 
     def closing_steps(self, run: SeedRun) -> int:

@@ -2,18 +2,19 @@
 
 Design choices: for each data set, p has a panel for each method, with the operations' names at the ends of their lines;
 what is one number an epoch is drawn for all methods in one panel, told apart by the line's style. A line is the mean
-over the seeds, the band around it their range. The mean and the range, and not the lines of the seeds, go into
-figure.json.
+over the seeds, the band around it their range; where seeds stop themselves, over those that reached the epoch. The mean
+and the range, and not the lines of the seeds, go into figure.json.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, isnan
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
+from pandas import DataFrame, Series, concat
 
 from dropnas.analysis.finished_runs import Run, require_stage
 from dropnas.analysis.trajectory import Trajectory, trajectory
@@ -31,6 +32,7 @@ GROUP = 4  # |O_p|
 THIN, THICK = 1.1, 1.7
 WIDTH, ROW = 9.6, 2.35  # inches
 PANEL = 3.3  # inches: the least width of a method's panel with what is between two
+ABREAST = 5  # methods in a row, and names in a row of the legend
 NAMES, TICKS = 0.72, 0.55  # inches: right of such a panel, for the operations' names; left of it, for its ticks
 NUMBERS = (
     ("entropy_normal", "entropy of p, normal cell (nats)"),
@@ -46,17 +48,21 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
-    """Two rows for each data set: p of each method, then the numbers."""
+    """For each data set rows with p of each method, then one with the numbers."""
     most = max(map(len, content.values()))
-    figure = sheet(max(WIDTH, PANEL * most), 2 * (ROW + 0.65) * len(content) + 1.2)
+    abreast, named = min(most, ABREAST), 0.15 * (ceil(most / ABREAST) - 1)
+    heights = [ceil(len(methods) / abreast) for methods in content.values()]
+    count = sum(heights) + len(content)
+    figure = sheet(max(WIDTH, PANEL * abreast), (ROW + 0.65) * count + 1.2 + named)
     width, height = figure.get_size_inches()
-    rows = grid(figure, 2 * len(content), 1, top=0.7, hspace=0.48, bottom=1.0 / height, right=1 - NAMES / width)
+    rows = iter(grid(figure, count, 1, top=0.7 + named, hspace=0.48, bottom=1.0 / height, right=1 - NAMES / width))
     letters = iter(LETTERS * 4)
-    for index, (role, methods) in enumerate(content.items()):
-        upper = rows[2 * index].subgridspec(1, len(methods), wspace=_between(width, len(methods)))
-        lower = rows[2 * index + 1].subgridspec(1, len(NUMBERS), wspace=0.32)
+    for (role, methods), lines in zip(content.items(), heights, strict=True):
+        parted = [next(rows).subgridspec(1, abreast, wspace=_between(width, abreast)) for _ in range(lines)]
+        upper = [place for row in parted for place in row]
+        lower = next(rows).subgridspec(1, len(NUMBERS), wspace=0.32)
         first: Axes | None = None
-        for place, method in zip(upper, methods, strict=True):
+        for place, method in zip(upper, methods, strict=False):
             axes = figure.add_subplot(place, sharey=first)
             first = first or axes
             title = f"({next(letters)}) {titles[role]}\n{method['label']}: p, normal cell"
@@ -69,7 +75,7 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
             axes.set_title(f"({next(letters)}) {label}", loc="left", fontsize=7)
             _numbers(axes, methods, key)
     handles, labels = figure.axes[-1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=5, handlelength=3.2)
+    figure.legend(handles, labels, loc="upper center", ncols=ABREAST, handlelength=3.2)
     return figure
 
 
@@ -107,19 +113,19 @@ def draw_search(folder_name: str, found: Trajectory) -> Figure:
 def read_trajectory(run: Run) -> Trajectory:
     """The trajectory of a finished search. Raises a DropnasError if it is none, or is damaged."""
     history = HistoryFile.read(require_stage(run, "search").folder)
-    return trajectory(history.operations, [(epoch.normal, epoch.reduce) for epoch in history.epochs])
+    return trajectory(history.operations, history.epochs)
 
 
 def _method(series: Drawn) -> dict[str, Any]:
     """Mean and range of one method's searches over the epochs."""
     found = [read_trajectory(run) for run in series.runs]
-    if len({(len(one.normal.entropy), *one.operations) for one in found}) > 1:
-        raise DropnasError("its searches differ in epochs or operations", where=f"trajectories, {series.label}")
-    changes = [np.add(one.normal.changes, one.reduce.changes) for one in found]
+    if len({tuple(one.operations) for one in found}) > 1:
+        raise DropnasError("its searches differ in operations", where=f"trajectories, {series.label}")
+    changes = [DataFrame([one.normal.changes, one.reduce.changes], dtype=float).sum(skipna=False) for one in found]
     return {
         "name": series.name,
         "label": series.label,
-        "epochs": list(range(len(found[0].normal.entropy))),
+        "epochs": list(range(max(len(one.normal.entropy) for one in found))),
         "p_normal": _mean_p(found, "normal"),
         "p_reduce": _mean_p(found, "reduce"),
         "entropy_normal": _range([one.normal.entropy for one in found]),
@@ -133,14 +139,15 @@ def _method(series: Drawn) -> dict[str, Any]:
 
 def _mean_p(trajectories: Sequence[Trajectory], kind: str) -> dict[str, list[float]]:
     """p of each operation, mean over edges and searches, by epoch."""
-    mean = np.mean([getattr(one, kind).mean_p for one in trajectories], axis=0)
-    return dict(zip(trajectories[0].operations, mean.T.tolist(), strict=True))
+    tables = [DataFrame(getattr(one, kind).mean_p, columns=one.operations) for one in trajectories]
+    return {str(name): values.tolist() for name, values in concat(tables).groupby(level=0).mean().items()}
 
 
-def _range(values: Sequence[Sequence[float] | NDArray[Any]]) -> dict[str, list[float]]:
-    """Mean, lowest and highest of several searches (searches, epochs), by epoch."""
-    table = np.array(values, dtype=np.float64)
-    return {name: take(table, axis=0).tolist() for name, take in (("mean", np.mean), ("low", np.min), ("high", np.max))}
+def _range(values: Sequence[Iterable[float | None]]) -> dict[str, list[float | None]]:
+    """Mean, lowest and highest of several searches, by epoch; None where none of them has a value."""
+    table = concat([Series(list(one), dtype=float) for one in values], axis=1)
+    found = {"mean": table.mean(axis=1), "low": table.min(axis=1), "high": table.max(axis=1)}
+    return {name: [None if isnan(value) else value for value in column.tolist()] for name, column in found.items()}
 
 
 def _lines(axes: Axes, epochs: Sequence[int], p: Mapping[str, Sequence[float]]) -> None:
@@ -185,9 +192,10 @@ def _numbers(axes: Axes, methods: Sequence[Mapping[str, Any]], key: str) -> None
     """A line for each method, and the range of its searches."""
     for index, method in enumerate(methods):
         values, colour = method[key], COLOURS[index % len(COLOURS)]
-        axes.fill_between(method["epochs"], values["low"], values["high"], color=colour, alpha=0.15, lw=0)
-        axes.plot(method["epochs"], values["mean"], color=colour, ls=LINES[index % len(LINES)], label=method["label"])
-    _frame(axes, methods[0]["epochs"])
+        mean, low, high = (np.array(values[name], dtype=float) for name in ("mean", "low", "high"))
+        axes.fill_between(method["epochs"], low, high, color=colour, alpha=0.15, lw=0)
+        axes.plot(method["epochs"], mean, color=colour, ls=LINES[index % len(LINES)], label=method["label"])
+    _frame(axes, max((method["epochs"] for method in methods), key=len))
     if not key.startswith("entropy"):
         _whole(axes)
 

@@ -10,7 +10,8 @@ from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import freeze
 from dropnas.pipeline.plan import make_plan
-from dropnas.search.config import AUTHORS_SETTINGS, METHODS, SearchConfig
+from dropnas.search.config import SearchConfig
+from dropnas.search.methods import METHODS, authors_settings
 
 FILE: dict[str, Any] = {
     "profile": "tiny",
@@ -37,7 +38,7 @@ def test_what_the_file_does_not_say_is_as_the_authors_chose(tmp_path: Path) -> N
     found = searches(tmp_path)
     assert found["dropnas"] == SearchConfig()
     for name in FILE["baselines"]:
-        assert {key: getattr(found[name], key) for key in AUTHORS_SETTINGS[name]} == AUTHORS_SETTINGS[name]
+        assert {key: getattr(found[name], key) for key in authors_settings(name)} == authors_settings(name)
 
 
 def test_the_file_holds_for_all_methods_and_a_method_of_its_own_for_itself(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_the_file_holds_for_all_methods_and_a_method_of_its_own_for_itself(tmp_p
     found = configs(tmp_path, search={"cells": 3, "epochs": 2}, methods=[mine])
     assert {(one.cells, one.epochs) for one in found if one.options != {"patience": 3}} == {(3, 2)}
     (own,) = [one for one in found if one.options == {"patience": 3}]
-    assert (own.cells, own.epochs, own.batch_size) == (5, 2, AUTHORS_SETTINGS["darts-plus"]["batch_size"])
+    assert (own.cells, own.epochs, own.batch_size) == (5, 2, authors_settings("darts-plus")["batch_size"])
 
 
 def test_an_option_at_its_default_is_left_out(tmp_path: Path) -> None:
@@ -75,4 +76,4 @@ def test_settings_that_a_method_cannot_have_are_found_at_the_start(tmp_path: Pat
 
 @pytest.mark.parametrize("name", METHODS)
 def test_authors_settings_are_settings_of_a_search(name: str) -> None:
-    assert set(AUTHORS_SETTINGS.get(name, {})) <= set(vars(SearchConfig())) - {"space", "strategy", "options", "seed"}
+    assert set(authors_settings(name)) <= set(vars(SearchConfig())) - {"space", "strategy", "options", "seed"}

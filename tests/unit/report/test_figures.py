@@ -311,3 +311,20 @@ def test_poolings_are_shorter_still_in_figure_1() -> None:
     assert [labels.shorter(name) for name in NAMES] == [
         "sep_3x3", "sep_5x5", "dil_3x3", "dil_5x5", "max", "avg", "skip",
     ]  # fmt: skip
+
+
+def test_trajectories_of_many_methods_whose_searches_end_early(tmp_path: Path) -> None:
+    """A mean is over the searches that reached the epoch; methods stand in rows."""
+    case = make_cases(tmp_path / "store")["trajectories"]
+    file = case.inputs[1] / "history.json"
+    history = json.loads(file.read_text())
+    file.write_text(json.dumps({**history, "epochs": history["epochs"][:-1]}))
+    first = case.config.series[0]
+    named = tuple(replace(first, name=f"method-{number}", label=f"Method {number}") for number in range(7))
+    folder = Case(replace(case.config, series=named), case.inputs).draw(tmp_path / "drawn")
+    methods = content(folder)["panels"]["cifar10"]
+    assert len(methods) == 7 and methods[0]["epochs"] == list(range(EPOCHS))
+    entropy = methods[0]["entropy_normal"]
+    assert entropy["low"][-1] == entropy["mean"][-1] == entropy["high"][-1]
+    assert entropy["low"][-2] < entropy["mean"][-2] < entropy["high"][-2]
+    assert len(methods[0]["p_normal"]["none"]) == EPOCHS

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+from dropnas.search.config import SearchConfig
+from dropnas.search.methods import authors_settings
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.gumbel import gumbel
 from dropnas.search.strategies.resources import Cost, cost_of
@@ -229,6 +230,6 @@ def test_options_that_cannot_be_are_one_clear_line(options: dict[str, Any], mess
 
 
 def test_the_authors_settings_are_settings() -> None:
-    config = SearchConfig(strategy="snas", **AUTHORS_SETTINGS["snas"])  # type: ignore[arg-type]
+    config = SearchConfig(strategy="snas", **authors_settings("snas"))  # type: ignore[arg-type]
     assert (config.cells, config.channels, config.epochs, config.batch_size) == (8, 16, 150, 64)
     assert make_strategy(config, ORIGINAL).weight_share == 1
