@@ -23,10 +23,10 @@ from dropnas.space.spaces import ORIGINAL
 DROPNAS = Method("DropNAS", "dropnas")
 ONE_LEVEL_DARTS = Method("one-level DARTS", "one-level-darts")
 ABLATIONS = tuple(Method(name, name) for name in ("no-alpha-adjust", "no-partial-decay", "no-grouping"))
-EXTREMES = (  # p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3)
+EXTREMES = (  # p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3); decisions.md
     ONE_LEVEL_DARTS,
-    Method("p_d = 0.75 (as ProxylessNAS)", "drop-rate-0.75"),
-    Method("p_d = 0.875 (as SNAS)", "drop-rate-0.875"),
+    Method("p_d = 0.75, effective 0.63 (as ProxylessNAS)", "drop-rate-0.75"),
+    Method("p_d = 0.875, effective 0.70 (as SNAS)", "drop-rate-0.875"),
 )
 MORE_RETRAININGS = 1000  # the k-th retraining of a genotype adds k times this to its search's seed
 

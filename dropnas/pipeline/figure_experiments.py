@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dropnas.config import Method
+from dropnas.config import RANDOM, Method
 from dropnas.extension import load
 from dropnas.pipeline.experiments import DROPNAS, EXTREMES, ONE_LEVEL_DARTS, Experiments, at_rates
 from dropnas.report.config import TARGETS, FigureConfig, Series
+from dropnas.report.printed import layout
 from dropnas.runs.identity import Run
 
 EDGES = ((0, 2), (4, 5))  # of Figure 5: (predecessor, node), the first and the last edge of a cell
@@ -73,8 +74,13 @@ def figure5(experiments: Experiments) -> Iterator[Drawn]:
 
 
 def trajectories(experiments: Experiments) -> Iterator[Drawn]:
-    """What the alphas do during a search: DropNAS, one-level DARTS, and the user's methods."""
+    """What the alphas do during a search: DropNAS, one-level DARTS, the baselines of a file that compares with them,
+    and the user's methods."""
+    own = experiments.parameters
+    compared = own.baselines if "baselines" in own.tables else ()
+    labels = {row.key.rpartition("/")[2]: row.heads[1] for row in layout("baselines").rows}
+    baselines = [Method(labels[name], name) for name in compared if name != RANDOM]
     for role in experiments.roles:
-        for method in (DROPNAS, ONE_LEVEL_DARTS, *experiments.parameters.methods):
-            name = method.strategy if method in (DROPNAS, ONE_LEVEL_DARTS) else method.label
+        for method in (DROPNAS, ONE_LEVEL_DARTS, *baselines, *own.methods):
+            name = method.label if method in own.methods else method.strategy
             yield Drawn(role, name, method.label, experiments.experiment("trajectories", role, method)[0])
