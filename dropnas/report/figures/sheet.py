@@ -84,6 +84,8 @@ def save(figure: Figure, file: Path) -> None:
     """Write a figure in the format of the file's suffix. Raises a DropnasError for a suffix of no format."""
     suffix = require_format(file).suffix.lower()
     file.parent.mkdir(parents=True, exist_ok=True)
+    if figure.get_layout_engine():
+        settle(figure)
     for note in figure.texts:
         note.set_in_layout(True)  # now that the layout is done, the file reaches as far
     figure.savefig(file, dpi=DPI, metadata=METADATA[suffix], bbox_inches="tight", pad_inches=MARGIN)
