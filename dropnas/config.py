@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import TypeAdapter
 
+from dropnas.analysis.config import ClustersConfig
 from dropnas.choice import OneOf
 from dropnas.data.config import DATASETS, ROLES, DatasetConfig
 from dropnas.errors import DropnasError
@@ -167,6 +168,7 @@ class Parameters:
             the authors of each method chose.
         derive: how genotypes are derived.
         retrain: settings of the retrainings on CIFAR.
+        clusters: the feature clusters of Figures 1 and 4.
         augmented: what differs in the augmented retrainings of Tables 1 and 2.
         select: how the best of several seeds is chosen.
         transfer: settings of the trainings on ImageNet.
@@ -194,6 +196,7 @@ class Parameters:
     search: SearchConfig = field(default_factory=SearchConfig)
     derive: DeriveConfig = field(default_factory=DeriveConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
+    clusters: ClustersConfig = field(default_factory=ClustersConfig)
     augmented: Augmented = field(default_factory=Augmented)
     select: SelectConfig = field(default_factory=SelectConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)

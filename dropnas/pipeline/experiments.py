@@ -7,7 +7,7 @@ it. Pure, and without torch.
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantConfig
+from dropnas.analysis.config import CorrelationConfig, VariantConfig
 from dropnas.config import Method, Parameters, slug
 from dropnas.data.config import ROLES, SEARCHED, DatasetConfig
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
@@ -143,7 +143,8 @@ class Experiments:
 
     def clusters(self, search: Run) -> Run:
         """Feature clusters in a search's supernet, of images chosen by its seed."""
-        return self._run("clusters", search.name, ClustersConfig(seed=search.config.seed), search.inputs[0], search)
+        config = replace(self.parameters.clusters, seed=search.config.seed)
+        return self._run("clusters", search.name, config, search.inputs[0], search)
 
     def correlation(self, node: int, predecessor: int) -> Run:
         """Stand-alone accuracy against p on an edge of the best normal cell found on CIFAR-10 (Section 5.5)."""

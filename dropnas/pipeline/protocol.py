@@ -23,7 +23,7 @@ from dropnas.search.methods import authors_settings
 
 OPEN = {
     *("seed", "space", "strategy", "options", "precision", "kernels", "group_seeds", "deterministic", "memory_format"),
-    *("pool_norm", "micro_batch", "schedule", "squeeze_excitation", "crop_padding", "flip"),
+    *("pool_norm", "norm_weight", "micro_batch", "schedule", "squeeze_excitation", "crop_padding", "flip"),
 }
 HINT = "set reproduction: false"
 

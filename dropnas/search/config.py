@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dropnas.search.methods import METHODS
-from dropnas.training.config import Precision
+from dropnas.training.config import NormWeight, Precision
 
 Scalar = bool | int | float | str
 
@@ -90,6 +90,8 @@ class SearchConfig:
         alpha_beta2: Adam's decay rate of the mean of their squares.
         alpha_weight_decay: L2 weight decay of the alphas.
         alpha_scale: standard deviation of the normal distribution from which the initial alphas are drawn.
+        norm_weight: what the weights of batch norm (in the supernet, the stem's) start at: 1, or `uniform` in (0, 1) as
+            in PyTorch before 1.2.
         crop_padding: pixels of padding around an image before it is cropped at random.
         flip: whether images are flipped horizontally at random.
         precision: how the numbers are computed; `fp32` is the reference.
@@ -118,6 +120,7 @@ class SearchConfig:
     alpha_beta2: float = field(default=0.999, metadata={"ge": 0, "lt": 1})
     alpha_weight_decay: float = field(default=1e-3, metadata={"ge": 0})
     alpha_scale: float = field(default=1e-3, metadata={"ge": 0})
+    norm_weight: NormWeight = "ones"
     crop_padding: int = field(default=4, metadata={"ge": 0, "le": 1000})
     flip: bool = True
     precision: Precision = "fp32"

@@ -218,7 +218,7 @@ class SeedGroup:
         made = [strategy.make_supernet(phase, self.images.classes) for _ in seeds]
         supernets = [returned(each, Supernet, "make_supernet", name) for each in made]
         for supernet, seed in zip(supernets, seeds, strict=True):
-            initialise(supernet, generator(seed, "weights", *later))
+            initialise(supernet, generator(seed, "weights", *later), self.config.norm_weight)
             supernet.to(self.device)
         drawn = [strategy.architecture(phase, generator(seed, "alphas", *later)) for seed in seeds]
         alphas = self._stacked([returned_architecture(each, self.space, name) for each in drawn])

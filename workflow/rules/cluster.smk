@@ -16,14 +16,19 @@ PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # that 
 container: os.environ.get("DROPNAS_SIF", "containers/dropnas.sif")
 
 
-def asked(job):
-    """What a job asks a scheduler for; GPUs as `gres` where the site's profile names one (`gres: gpu:a100`)."""
-    site = workflow.resource_settings.default_resources or {}
-    if "gres" not in site:
-        return job["resources"]
-    gpus = job["resources"]["gpu"]
-    gres = f"{site['gres'].raw.strip(QUOTES)}:{gpus}" if gpus else ""
-    return {**job["resources"], "gpu": 0, "gres": gres}
+def resources():
+    """What jobs ask a scheduler for; GPUs as `gres` where the site's profile names one (`gres: gpu:a100`)."""
+    asked = {
+        name: lambda wildcards, name=name: of("resources")(wildcards)[name] for name in ("gpu", "mem_mb", "runtime")
+    }
+    site = (workflow.resource_settings.default_resources or {}).get("gres")
+    if site is None:
+        return asked
+    gpus, card = asked["gpu"], site.raw.strip(QUOTES)
+    return {**asked, "gpu": 0, "gres": lambda wildcards: f"{card}:{gpus(wildcards)}" if gpus(wildcards) else ""}
+
+
+RESOURCES = resources()
 
 
 def outlive(number, frame):
@@ -34,7 +39,7 @@ def come_back():
     """Requeue this job if its training was stopped; not if it is being ended anyway, by its owner or for another's job."""
     if STOPPED.exists():
         STOPPED.unlink()
-        job = os.environ["SLURM_JOB_ID"]
+        job = os.environ.get("SLURM_JOB_ID")
         shown = subprocess.run(
             ["scontrol", "show", "--oneliner", "job", job], capture_output=True, text=True, check=False
         )
@@ -44,13 +49,13 @@ def come_back():
 
 
 if workflow.remote_exec and "SLURM_JOB_ID" in os.environ:
-    STOPPED = ROOT / LOGS / "stopped" / os.environ["SLURM_JOB_ID"]
+    STOPPED = ROOT / LOGS / "stopped" / os.environ.get("SLURM_JOB_ID")
     STOPPED.unlink(missing_ok=True)
-    os.environ["DROPNAS_STOPPED"] = str(STOPPED)
+    os.environ.update(DROPNAS_STOPPED=str(STOPPED))
     signal.signal(signal.SIGUSR1, outlive)
     atexit.register(come_back)
 
-os.environ["APPTAINERENV_PYTHONPATH"] = str(PLAN_FOLDER / "source")
+os.environ.update(APPTAINERENV_PYTHONPATH=str(PLAN_FOLDER / "source"))
 for name in PASSED:
     if name in os.environ:
         os.environ[f"APPTAINERENV_{name}"] = os.environ[name]

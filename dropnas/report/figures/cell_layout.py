@@ -1,4 +1,4 @@
-"""Where the nodes and edges of a cell lie: laid out by graphviz, or as arcs over a line where `dot` is missing.
+"""Where the nodes and edges of a cell lie: laid out by graphviz, or as arcs over a line where `dot` does not work.
 
 Design choices: graphviz is asked for places only, in its plain text format, and the ink is matplotlib's: so all formats
 come out of one drawing, with the same fonts and bytes on every machine that has the same graphviz, and a machine
@@ -68,14 +68,15 @@ def lay_out(cell: Sequence[Edge], concat: Sequence[int]) -> Layout:
         for place, (operation, predecessor) in enumerate(cell)
     ]
     links += [(node, len(names) - 1, "") for node in concat]
-    try:
-        return _by_graphviz(names, links)
-    except graphviz.ExecutableNotFound:
-        return _by_arcs(names, links)
+    plain = _from_dot(names, links)
+    return _parsed(plain, names, links) if plain else _by_arcs(names, links)
 
 
-def _by_graphviz(names: Sequence[str], links: Sequence[Link]) -> Layout:
-    """By `dot`, from left to right, as the paper's Figure 3."""
+def _from_dot(names: Sequence[str], links: Sequence[Link]) -> str:
+    """From left to right, as the paper's Figure 3, in dot's plain format; empty where `dot` does not work.
+
+    It may be missing, may not be started, fail (as where its plugins are not installed), or print something else.
+    """
     graph = graphviz.Digraph(engine="dot")
     graph.attr(rankdir="LR", nodesep="0.15", ranksep="0.25")
     graph.attr("node", shape="box", height="0.3", width="0.4", margin="0.06,0.03", fontsize=str(FONT_SIZE))
@@ -84,7 +85,11 @@ def _by_graphviz(names: Sequence[str], links: Sequence[Link]) -> Layout:
         graph.node(str(index), name)
     for tail, head, text in links:
         graph.edge(str(tail), str(head), f" {text} " if text else "")
-    return _parsed(graph.pipe(format="plain", encoding="utf-8"), names, links)
+    try:
+        plain = graph.pipe(format="plain", encoding="utf-8", quiet=True)
+    except (graphviz.ExecutableNotFound, graphviz.CalledProcessError, OSError):
+        return ""
+    return plain if plain.startswith("graph ") and plain.endswith("stop\n") else ""
 
 
 def _parsed(plain: str, names: Sequence[str], links: Sequence[Link]) -> Layout:
