@@ -16,8 +16,8 @@ from dropnas.pipeline import freeze
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.publish_results import publish as publish_results
-from dropnas.report.page.contents import Contents, gather
 from dropnas.report.page.complete import complete_tables
+from dropnas.report.page.contents import Contents, gather
 from dropnas.report.page.evidence import evidence
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import survey
