@@ -38,7 +38,19 @@ Root = Annotated[
     Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.", callback=_share)
 ]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
-ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.")]
+
+
+def _shipped(named: Path) -> Path:
+    """A parameter file that is not here may have come with the package."""
+    from dropnas.pipeline.shipped import parameter_file
+
+    return parameter_file(named)
+
+
+ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
+PlanSource = Annotated[
+    Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped)
+]
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
@@ -290,7 +302,7 @@ def plan(
 
 @app.command(rich_help_panel="Questions")
 def watch(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures.  [default: all]")] = None,
     once: Annotated[bool, typer.Option("--once", help="Show it once, even if runs are left.")] = False,
     root: Root = HERE,
@@ -316,6 +328,8 @@ def verify(root: Root = HERE) -> None:
         print(f"{found.light} of them are here without weights or images")
     if found.unchecked:
         print(f"{found.unchecked} times a run read another that is not here to be compared")
+    for name, machines in found.moved.items():
+        print(f"{name}: computed on {', then on '.join(machines)}: the bytes are those of neither")
     _tell(
         [*found.problems, *(f"{name}: tainted, since it rests on {source}" for name, source in found.tainted.items())]
     )
@@ -323,7 +337,7 @@ def verify(root: Root = HERE) -> None:
 
 @app.command(rich_help_panel="Questions")
 def report(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     out: Annotated[
         Path | None, typer.Option("--out", help="The file to write.  [default: results/<profile>/report.html]")
     ] = None,
@@ -425,7 +439,7 @@ def run(
 
 @app.command(rich_help_panel="The whole")
 def results(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures to show.  [default: all]")] = None,
     root: Root = HERE,
 ) -> None:

@@ -19,6 +19,7 @@ from dropnas.errors import DropnasError
 from dropnas.pipeline.jobs import DONE, Job, jobs
 from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
+from dropnas.pipeline.shipped import FOLDER, shipped
 from dropnas.pipeline.stages import STAGES, references
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, sha256
@@ -113,12 +114,11 @@ def _project() -> Path:
 
 def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
     """The files of the package, the workflow and the user's packages."""
-    project = _project()
-    for part in [project / PACKAGE, *(project / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
+    for part in [_project() / PACKAGE, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
             name = file.relative_to(part.parent)
-            hidden = any(piece.startswith(".") or piece == "__pycache__" for piece in name.parts)
-            if file.is_file() and not hidden and file.suffix != ".pyc":
+            left_out = any(piece.startswith(".") or piece in ("__pycache__", FOLDER) for piece in name.parts)
+            if file.is_file() and not left_out and file.suffix != ".pyc":
                 yield f"source/{name.as_posix()}", file.read_bytes()
 
 

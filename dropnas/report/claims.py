@@ -36,13 +36,12 @@ from dropnas.analysis.verdict import LEVEL
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.errors import DropnasError
 from dropnas.report.model import Table
-from dropnas.report.printed import Printed, layout
+from dropnas.report.printed import PRINTED_CORRELATIONS, Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, paper_sample
 
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
 EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
 RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
-CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the points of each panel
 OF_DARTS = 0.2  # the correlation that Section 5.5 quotes for DARTS, without its number of points
 HEADLINES = (
     ("headline-cifar10", "table1", "dropnas", "error"),
@@ -150,8 +149,12 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
         "best-rate": (_against_best_rate({role: _other_rates(swept.get(role, {})) for role in SEARCHED})(ours),),
         "other-methods-rates": (_against_best_rate({role: list(EXTREMES) for role in SEARCHED})(ours),),
         "no-lone-point": (_no_lone_point(evidence.lone_points),),
-        "correlation-above-darts": (_above_darts(evidence.correlations), None, _above_darts(CORRELATIONS)),
-        "correlation-first-edge": (_above_last_edge(evidence.correlations), None, _above_last_edge(CORRELATIONS)),
+        "correlation-above-darts": (_above_darts(evidence.correlations), None, _above_darts(PRINTED_CORRELATIONS)),
+        "correlation-first-edge": (
+            _above_last_edge(evidence.correlations),
+            None,
+            _above_last_edge(PRINTED_CORRELATIONS),
+        ),
     }
     result = partial(_result, reproduction)
     return [
@@ -269,7 +272,7 @@ def _above_darts(known: Correlations) -> Found:
 
 
 def _above_last_edge(known: Correlations) -> Found:
-    (first, n), (last, m) = (known.get(edge, (None, 0)) for edge in CORRELATIONS)
+    (first, n), (last, m) = (known.get(edge, (None, 0)) for edge in PRINTED_CORRELATIONS)
     if first is None or last is None:
         return Found(Outcome.TOO_FEW, "a correlation is missing or undefined")
     return _correlated(correlation_higher(first, n, last, m), f"{first:.3f} (n={n}) against {last:.3f} (n={m})")
