@@ -287,7 +287,6 @@ def plan(
     each: Annotated[bool, typer.Option("--runs", help="A line for each run.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Also what is built only on request.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="First time this machine, in about a minute.")] = False,
-    device: Annotated[str, typer.Option("--device", help="Part of the name of the device to count on.")] = "",
     gpu_hours: Annotated[
         float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
     ] = None,
@@ -298,7 +297,7 @@ def plan(
     """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, device, gpu_hours, out, why), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why), _print)
 
 
 @app.command(rich_help_panel="Questions")
