@@ -42,6 +42,7 @@ ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as p
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
+COMPARED_HELP = "A verdicts.json, a folder of results, a store, a profile of this store, or an archive."
 GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
 
 
@@ -337,6 +338,19 @@ def report(
 
     file, written = write_page(read_plan(plan_source, root), root, out, plan_source, page_cost)
     print(f"{file}{'' if written else ': nothing has changed'}")
+
+
+@app.command(rich_help_panel="Questions")
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help=COMPARED_HELP)],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Compare the numbers of two stores: which differ, by how much, with a test."""
+    from dropnas.archive.compare_view import comparison
+
+    print(comparison(first, second, root, as_json=as_json))
 
 
 @app.command(rich_help_panel="Shared results")
