@@ -402,6 +402,22 @@ def pull(
 
 
 @app.command(rich_help_panel="Shared results")
+def archive(
+    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write.  [default: <profile>.crate.zip]")
+    ] = None,
+    root: Root = HERE,
+) -> None:
+    """Write one file to publish: runs without weights, results, frozen plan, page, and metadata as an RO-Crate."""
+    from dropnas.archive.pack import pack
+    from dropnas.monitor.costs import page_cost
+
+    done = pack(plan_source, root, out, page_cost)
+    print(f"{done.file}: {done.runs} of {done.planned} runs, {done.size / 1e6:,.1f} MB")
+
+
+@app.command(rich_help_panel="Shared results")
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     """After a refactoring: carry finished trainings to their new identities, if a trial shows that no byte changed."""
     from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
@@ -440,12 +456,26 @@ def run(
 
 @app.command(rich_help_panel="The whole")
 def results(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: Annotated[
+        Path | None, typer.Argument(metavar="[PLAN]", help="A parameter file or a frozen plan, plans/<id>.")
+    ] = None,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures to show.  [default: all]")] = None,
+    archived: Annotated[
+        Path | None, typer.Option("--from", metavar="ARCHIVE", help="Rebuild them from an archive, without a GPU.")
+    ] = None,
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/, make its page, and show the tables in short."""
     from dropnas.monitor.costs import page_cost
+
+    if archived is not None:
+        from dropnas.archive.rebuild import rebuild
+
+        named = [str(plan_source)] if plan_source else []  # an archive has one plan, so every word is a table
+        print(rebuild(archived, root, page_cost, _print, [*named, *(targets or ())]))
+        return
+    if plan_source is None:
+        raise DropnasError("no plan is named", remedy="name a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
     from dropnas.pipeline.publish_results import publish
 

@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -71,7 +71,8 @@ class Archive:
         """
         if name not in self.sums:
             raise DropnasError(f"{name} is not in the archive", where=self.file, remedy=REMEDY)
-        data = _content(self.packed, name)
+        with _damage_reported(self.file):
+            data = self.packed.read(name)
         if hashlib.sha256(data).hexdigest() != self.sums[name]:
             raise DropnasError(f"{name} was changed after the archive was made", where=self.file, remedy=REMEDY)
         return data
@@ -91,24 +92,38 @@ def opened(file: Path) -> Iterator[Archive]:
 
     Raises:
         DropnasError: it is none, is damaged, holds what is no plain file below it, or its list of checksums does not
-            name exactly its files; also where that is found while it is read.
+            name exactly its files.
     """
+    with ExitStack() as stack:
+        with _damage_reported(file):
+            packed = stack.enter_context(zipfile.ZipFile(file))
+            sums = _checked_sums(packed, file)
+        yield Archive(file, sums, packed)
+
+
+@contextmanager
+def _damage_reported(file: Path) -> Iterator[None]:
+    """Report in a line what zipfile cannot read."""
     try:
-        with zipfile.ZipFile(file) as packed:
-            entries = packed.infolist()
-            for entry in entries:
-                _require_plain(entry, file)
-            names = [entry.filename for entry in entries if not entry.is_dir()]
-            if len(names) != len(set(names)):
-                raise DropnasError("holds two files of one name", where=file, remedy=REMEDY)
-            if SUMS not in names:
-                raise DropnasError(f"is no archive of this program: it has no {SUMS}", where=file)
-            sums = _sums(_content(packed, SUMS).decode(), file)
-            if odd := sorted(sums.keys() ^ (set(names) - {SUMS})):
-                raise DropnasError(f"{SUMS} does not name exactly its files ({odd[0]})", where=file, remedy=REMEDY)
-            yield Archive(file, sums, packed)
+        yield
     except FAULTS as error:
         raise DropnasError(f"is no archive, or is damaged ({error})", where=file, remedy=REMEDY) from error
+
+
+def _checked_sums(packed: zipfile.ZipFile, file: Path) -> dict[str, str]:
+    """The list of checksums, which must name exactly the files, each of them once."""
+    for entry in packed.infolist():
+        _require_plain(entry, file)
+    names = [entry.filename for entry in packed.infolist() if not entry.is_dir()]
+    if len(names) != len(set(names)):
+        raise DropnasError("holds two files of one name", where=file, remedy=REMEDY)
+    if SUMS not in names:
+        raise DropnasError(f"is no archive of this program: it has no {SUMS}", where=file)
+    lines = [SUM_LINE.fullmatch(line) for line in packed.read(SUMS).decode().splitlines()]
+    sums = {line[2]: line[1] for line in lines if line}
+    if odd := sorted(sums.keys() ^ (set(names) - {SUMS})):
+        raise DropnasError(f"{SUMS} does not name exactly its files ({odd[0]})", where=file, remedy=REMEDY)
+    return sums
 
 
 def _require_plain(entry: zipfile.ZipInfo, file: Path) -> None:
@@ -117,15 +132,3 @@ def _require_plain(entry: zipfile.ZipInfo, file: Path) -> None:
         raise DropnasError(f"holds {name!r}, which is no name of a file below it", where=file, remedy=REMEDY)
     if entry.external_attr >> 16 & KIND == LINK:
         raise DropnasError(f"holds the link {name!r}", where=file, remedy=REMEDY)
-
-
-def _sums(text: str, file: Path) -> dict[str, str]:
-    matches = [SUM_LINE.fullmatch(line) for line in text.splitlines()]
-    if not all(matches):
-        raise DropnasError(f"{SUMS} cannot be read", where=file, remedy=REMEDY)
-    return {match[2]: match[1] for match in matches if match}
-
-
-def _content(packed: zipfile.ZipFile, name: str) -> bytes:
-    with packed.open(name) as stream:
-        return stream.read()

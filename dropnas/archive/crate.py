@@ -52,7 +52,7 @@ def crate_text(made: Reproduction, names: Sequence[str]) -> str:
     actions = list(_actions(crate, made, runs))
     results = [entity for name, entity in files.items() if name.startswith("results/")]
     done = {"object": files[f"{made.plan}/parameters.yaml"], "result": results}
-    start = _action(crate, "start", f"Runs of profile {made.profile}", workflow, (made.started, made.ended), done)
+    start = _action(crate, "start", f"all runs of profile {made.profile}", workflow, (made.started, made.ended), done)
     crate.root_dataset["mentions"] = [start, *actions]
     return json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False) + "\n"
 
@@ -127,8 +127,9 @@ def _verb(crate: Any, stage: str, made: Reproduction) -> Any:
 
 def _action(crate: Any, id_: str, name: str, instrument: Any, times: tuple[str, str], done: Mapping[str, Any]) -> Any:
     """An action: what it used (its instrument and objects) and what it made; what is empty is left out."""
-    times_of = {"startTime": times[0], "endTime": times[1]}
-    action = _entity(crate, f"#run-{id_}", "CreateAction", name=name, actionStatus=COMPLETED, **times_of)
+    start, end = (time.replace("Z", "+00:00") for time in times)
+    texts = {"name": name, "description": f"Computed {name}", "startTime": start, "endTime": end}
+    action = _entity(crate, f"#run-{id_}", "CreateAction", actionStatus=COMPLETED, **texts)
     for key, value in {"instrument": instrument, **done}.items():
         if value:
             action[key] = value
