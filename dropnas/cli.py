@@ -69,8 +69,10 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.training.signals import obey
 
     warned = obey()
+    from dropnas.doctor.examine import require_node
     from dropnas.pipeline.execute import execute, read_spec
 
+    require_node(root)
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
 
@@ -462,9 +464,28 @@ def run(
 
         print(targets_text(parameters, root))
         return
+    from dropnas.doctor.examine import require_ready
     from dropnas.monitor.live_run import run as run_plan
 
+    require_ready(parameters, context.args, root, _print)
     sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
+
+
+@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(
+    context: typer.Context,
+    parameters: Annotated[
+        Path | None, typer.Argument(help="Check for the runs of this parameter file.", callback=_shipped)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For a bug report.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Check this machine, the image and the cluster: a line each, with its remedy; options are those of `run`."""
+    from dropnas.doctor.examine import examine, report, situation, stops
+
+    checks = examine(situation(parameters, context.args, root))
+    print(report(checks, as_json=as_json))
+    _finish(stops(checks))
 
 
 @app.command(rich_help_panel="The whole")
