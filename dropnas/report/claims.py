@@ -11,7 +11,7 @@ decisions cannot drift apart; a claim with a number missing is "too few runs" an
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dropnas.analysis.claim_tests import Decision, Outcome, all_lower, correlation_higher, negative
 from dropnas.analysis.comparison import Sample, contrast, of_summary, printed_sample, sample
@@ -19,6 +19,7 @@ from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.correlation_file import CorrelationFile
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.errors import DropnasError
+from dropnas.report.effects import Effect, contrast_effect, effect, sample_text
 from dropnas.report.model import Row, Table
 from dropnas.report.printed import layout
 from dropnas.report.verdicts import PAPER_SEEDS, independent, p_text
@@ -29,7 +30,8 @@ RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
 FIRST_EDGE, LAST_EDGE = "0,2", "4,5"
 PRINTED_CORRELATIONS = {FIRST_EDGE: 0.902, LAST_EDGE: 0.352}  # Figure 5
 OPERATIONS = 7  # points of each panel of Figure 5
-WELCH = "one-sided Welch's test of each pair, all with Holm's correction; the claim holds only if every one is shown"
+WELCH = "One-sided Welch's test of each pair, with Holm's correction. The claim holds only if every pair is shown."
+CONVERTED = "The paper's deviations are converted from n to n - 1, so 16.95±0.41 stands here as ±0.44."
 
 Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None where there are fewer than two
 Place = tuple[str, str, str]  # table, row, column
@@ -38,10 +40,11 @@ Pair = tuple[str, Sample | None, Sample | None]  # what is compared; which shoul
 
 @dataclass(frozen=True)
 class Found:
-    """An outcome, and the numbers behind it in one line."""
+    """An outcome, the numbers behind it in one line, and the comparisons that it rests on."""
 
     outcome: Outcome
     detail: str
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class ClaimResult:
 
     Attributes:
         claim, where, test: one line each: what is said, where, and what decides it.
-        outcome, detail: by our runs, best epoch on test as the paper printed.
+        outcome, detail, effects: by our runs, best epoch on test as the paper printed.
         comparable: whether our runs may be held against the paper at all; False for smoke, mini and other data.
         by_final_epoch: by our runs at the final epoch; None where the claim does not come from a table.
         by_paper: by the paper's own printed numbers; None where it prints none.
@@ -62,6 +65,7 @@ class ClaimResult:
     outcome: Outcome
     detail: str
     comparable: bool
+    effects: tuple[Effect, ...] = ()
     by_final_epoch: Found | None = None
     by_paper: Found | None = None
 
@@ -105,30 +109,29 @@ def claims(
 
 def _table_claims() -> Iterator[_TableClaim]:
     yield _TableClaim(
-        "DropNAS has a lower test error than one-level DARTS in each of the three search spaces, on both data sets.",
+        "DropNAS beats one-level DARTS in each of the three search spaces, on both data sets.",
         "Table 4, Section 5.3",
         WELCH,
-        lambda source: _lower(_pairs(_spaces(), source)),
+        lambda source: _lower("DropNAS", _pairs(_spaces(), source)),
     )
     yield _TableClaim(
-        "The best performance is achieved when the two groups share the same drop path rate.",
+        "Test errors are lowest where both operation groups share one drop path rate.",
         "Table 5, Section 5.4",
-        "one-sided t-test of the mean of the three cells with equal rates minus that of the six others "
-        "(Welch-Satterthwaite)",
+        "One-sided t-test of the mean of the three cells with equal rates minus that of the six others "
+        "(Welch-Satterthwaite).",
         _equal_rates,
     )
     yield _TableClaim(
         "3e-5 for both groups is the best of the nine pairs of drop path rates.",
         "Table 5",
         WELCH,
-        lambda source: _lower(_pairs(_best_cell(), source)),
+        lambda source: _lower("3e-5 / 3e-5", _pairs(_best_cell(), source)),
     )
     yield _TableClaim(
-        "Each ablation (no alpha-adjust, no partial decay, no grouping) has a higher test error than DropNAS, on both "
-        "data sets.",
+        "DropNAS gets worse without alpha-adjust, without partial decay and without grouping, on both data sets.",
         "Table 6, Section 5.6",
         WELCH,
-        lambda source: _lower(_pairs(_ablations(), source)),
+        lambda source: _lower("DropNAS", _pairs(_ablations(), source)),
     )
 
 
@@ -164,7 +167,7 @@ def _ablations() -> list[tuple[str, Place, Place]]:
 
 
 def _of_table(claim: _TableClaim, tables: Mapping[str, Table], reproduction: bool) -> ClaimResult:
-    found = claim.decide(_ours(tables, "best_on_test"))
+    found, printed = claim.decide(_ours(tables, "best_on_test")), claim.decide(_printed)
     return ClaimResult(
         claim.claim,
         claim.where,
@@ -172,8 +175,9 @@ def _of_table(claim: _TableClaim, tables: Mapping[str, Table], reproduction: boo
         found.outcome,
         found.detail,
         reproduction,
+        found.effects,
         by_final_epoch=claim.decide(_ours(tables, "final")),
-        by_paper=claim.decide(_printed),
+        by_paper=replace(printed, detail=f"{printed.detail} {CONVERTED}"),
     )
 
 
@@ -205,14 +209,21 @@ def _pairs(places: Sequence[tuple[str, Place, Place]], source: Source) -> list[P
     return [(label, source(*lower), source(*higher)) for label, lower, higher in places]
 
 
-def _lower(pairs: Sequence[Pair]) -> Found:
-    """Whether in every pair the first is the lower."""
+def _lower(subject: str, pairs: Sequence[Pair]) -> Found:
+    """Whether in every pair the first, the subject, is the lower."""
     known = [(lower, higher) for _, lower, higher in pairs if lower and higher]
     if not pairs or len(known) < len(pairs):
-        return Found(Outcome.TOO_FEW, f"two runs on either side in {len(known)} of {len(pairs)} comparisons")
+        return Found(Outcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs or more on both sides.")
     decision = all_lower(known)
     shown = sum(p <= LEVEL for p in decision.p_holds)
-    return Found(decision.outcome, f"{shown} of {len(pairs)} shown; {_weakest(pairs, decision)}")
+    effects = tuple(effect(label, lower, higher) for label, lower, higher in pairs if lower and higher)
+    return Found(decision.outcome, f"{_shown(subject, shown, len(pairs))}; {_weakest(pairs, decision)}.", effects)
+
+
+def _shown(subject: str, shown: int, of: int) -> str:
+    if not shown:
+        return f"{subject} is not shown to be better in any of {of} settings"
+    return f"{subject} is shown to be better in {'all' if shown == of else f'{shown} of'} {of} settings"
 
 
 def _weakest(pairs: Sequence[Pair], decision: Decision) -> str:
@@ -221,12 +232,12 @@ def _weakest(pairs: Sequence[Pair], decision: Decision) -> str:
     p_values = decision.p_opposite if contradicted else decision.p_holds
     p = min(p_values) if contradicted else max(p_values)
     label, lower, higher = pairs[p_values.index(p)]
-    name = "opposite shown in" if contradicted else "weakest:"
-    return f"{name} {label}, {_text(lower)} against {_text(higher)}, {p_text(p)}"
+    name = "the opposite is shown for" if contradicted else "least support:"
+    return f"{name} {label}, {_text(lower)} against {_text(higher)} ({p_text(p)})"
 
 
 def _text(one: Sample | None) -> str:
-    return f"{one.mean:.2f}±{one.std:.2f} (n={one.n})" if one else "nothing"
+    return sample_text(one) if one else "nothing"
 
 
 def _equal_rates(source: Source) -> Found:
@@ -236,12 +247,14 @@ def _equal_rates(source: Source) -> Found:
     cells = [(row == column, source("table5", row, column)) for row, column in keys]
     known = [(equal, one) for equal, one in cells if one]
     if len(known) < len(cells):
-        return Found(Outcome.TOO_FEW, f"two runs in {len(known)} of {len(cells)} cells")
+        return Found(Outcome.TOO_FEW, f"{len(known)} of {len(cells)} cells have two runs or more.")
     equal = sum(is_equal for is_equal, _ in known)
     weights = [1 / equal if is_equal else -1 / (len(known) - equal) for is_equal, _ in known]
     estimate = contrast([one for _, one in known], weights)
     decision = negative(estimate)
-    return Found(decision.outcome, f"difference {estimate.value:+.3f} points, {p_text(decision.p_holds[0])}")
+    detail = f"Equal rates minus unequal rates: {estimate.value:+.3f} points ({p_text(decision.p_holds[0])})."
+    shown = contrast_effect("equal against unequal rates", f"mean of {equal}", f"mean of {len(known) - equal}", estimate)
+    return Found(decision.outcome, detail, (shown,))
 
 
 def _swept(role: str, rates: Mapping[str, Sequence[float]]) -> dict[str, Sample | None]:
@@ -255,12 +268,14 @@ def _swept(role: str, rates: Mapping[str, Sequence[float]]) -> dict[str, Sample 
 
 
 def _of_sweep(swept: Mapping[str, Mapping[str, Sample | None]], reproduction: bool) -> Iterator[ClaimResult]:
-    found = _lower([pair for role in SEARCHED for pair in _against_best_rate(role, swept, _other_rates(swept, role))])
-    claim = "The best results are achieved at the drop path rate r = 3e-5, on both data sets."
-    yield ClaimResult(claim, "Figure 2, Section 5.1", WELCH, found.outcome, found.detail, reproduction)
-    found = _lower([pair for role in SEARCHED for pair in _against_best_rate(role, swept, list(EXTREMES))])
-    claim = "p_d = 0, 0.75 and 0.875 (DARTS, ProxylessNAS, SNAS) are inferior to the best rate, r = 3e-5."
-    yield ClaimResult(claim, "Section 5.1", WELCH, found.outcome, found.detail, reproduction)
+    subject = "r = 3e-5"
+    rates = [pair for role in SEARCHED for pair in _against_best_rate(role, swept, _other_rates(swept, role))]
+    found, claim = _lower(subject, rates), "r = 3e-5 is the best drop path rate, on both data sets."
+    yield ClaimResult(claim, "Figure 2, Section 5.1", WELCH, found.outcome, found.detail, reproduction, found.effects)
+    extremes = [pair for role in SEARCHED for pair in _against_best_rate(role, swept, list(EXTREMES))]
+    found = _lower(subject, extremes)
+    claim = "Drop rates p_d of 0, 0.75 and 0.875 (as in DARTS, ProxylessNAS, SNAS) are worse than r = 3e-5."
+    yield ClaimResult(claim, "Section 5.1", WELCH, found.outcome, found.detail, reproduction, found.effects)
 
 
 def _other_rates(swept: Mapping[str, Mapping[str, Sample | None]], role: str) -> list[str]:
@@ -284,9 +299,9 @@ def _of_correlations(correlations: Mapping[str, CorrelationFile], reproduction: 
     ours = {edge: (value, n) for edge, (value, n) in known.items() if value is not None}
     found = _higher(ours)
     return ClaimResult(
-        "p predicts the stand-alone accuracy better on the edge (0,2) than on (4,5).",
+        "Architecture weights predict stand-alone accuracy better on edge (0,2) than on edge (4,5).",
         "Figure 5, Section 5.5",
-        "one-sided test of the difference of Fisher's z of the two Pearson coefficients, taken as independent",
+        "One-sided test of the difference of Fisher's z of the two Pearson coefficients, taken as independent.",
         found.outcome,
         found.detail,
         reproduction,
@@ -298,16 +313,20 @@ def _of_baselines(table: Table, reproduction: bool) -> Iterator[ClaimResult]:
     """What the paper does not say and its readers ask: whether DropNAS beats what else was trained beside it."""
     for label in dict.fromkeys(row.heads[1] for row in table.rows if not row.key.endswith("/dropnas")):
         places = [place for row in table.rows if row.heads[1] == label for place in _against(row, table)]
-        found, final = (_lower(_pairs(places, _ours({table.name: table}, at))) for at in ("best_on_test", "final"))
-        claim, where = f"DropNAS has a lower test error than {label}.", "Baselines, beyond the paper"
-        yield ClaimResult(claim, where, WELCH, found.outcome, found.detail, reproduction, by_final_epoch=final)
+        found, final = (
+            _lower("DropNAS", _pairs(places, _ours({table.name: table}, at))) for at in ("best_on_test", "final")
+        )
+        claim, where = f"DropNAS beats {label}.", "Baselines, beyond the paper"
+        yield ClaimResult(
+            claim, where, WELCH, found.outcome, found.detail, reproduction, found.effects, by_final_epoch=final
+        )
 
 
 def _higher(known: Mapping[str, tuple[float, int]]) -> Found:
     first, last = known.get(FIRST_EDGE), known.get(LAST_EDGE)
     if first is None or last is None:
-        return Found(Outcome.TOO_FEW, "a correlation is missing or undefined")
+        return Found(Outcome.TOO_FEW, "A correlation is missing or undefined.")
     decision = correlation_higher(*first, *last)
     numbers = f"{first[0]:.3f} (n={first[1]}) against {last[0]:.3f} (n={last[1]})"
-    p = f", {p_text(decision.p_holds[0])}" if decision.p_holds else ""
-    return Found(decision.outcome, f"{numbers}{p}")
+    p = f" ({p_text(decision.p_holds[0])})" if decision.p_holds else ""
+    return Found(decision.outcome, f"{numbers}{p}.")

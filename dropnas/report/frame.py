@@ -1,13 +1,23 @@
-"""A table as texts, with all that stands around it: what Markdown and LaTeX are set from.
+"""A table as texts, with all that stands around it: what Markdown, LaTeX and the page are set from.
 
-Design choices: the paper's tables, the peers and the counts differ in what stands in a cell and in nothing else, so
-each makes a frame and the renderers know no other form. The texts are Unicode as in the paper's data file; a renderer
-that cannot show them translates. Sentences that belong to single rows are numbered and stand below, since no column is
-wide enough for them.
+Design choices: the paper's tables, the published architectures and the verdicts differ in what stands in a cell and in
+nothing else, so each makes a frame and the renderers know no other form. The texts are Unicode as in the paper's data
+file; a renderer that cannot show them translates. Sentences that belong to single rows are numbered and stand below,
+since no column is wide enough for them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+import pandas
+
+from dropnas.report.model import Cell, Line, Row, Table
+from dropnas.report.notes import provenance, warning
+from dropnas.report.printed import NOTHING, title
+
+SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,59 @@ class Frame:
     lines: tuple[TextLine, ...]
     provenance: str
     notes: tuple[str, ...]
+
+    @property
+    def texts(self) -> pandas.DataFrame:
+        """The table in one header line; what several columns share stands over the first of them."""
+        shared = (top if top != before else "" for (before, _), (top, _) in pairwise([("", ""), *self.header]))
+        heads = [" ".join(filter(None, lines)) for lines in zip(shared, (low for _, low in self.header), strict=True)]
+        return pandas.DataFrame([line.texts for line in self.lines], columns=heads, dtype=str)
+
+
+def frame_of(table: Table) -> Frame:
+    """The columns are the paper's, with the source of each line after the labels."""
+    numbers, remarks = numbered([row.remarks for row in table.rows])
+    last = (REMARKS,) if remarks else ()
+    return Frame(
+        title=f"{title(table.name)} (profile {table.profile})",
+        label=f"{table.name}-{table.profile}",
+        caption=table.caption,
+        warning=warning(table),
+        header=(*table.heads, SOURCE, *(column.header for column in table.columns), *last),
+        labels=len(table.heads),
+        lines=tuple(
+            line
+            for row, number in zip(table.rows, numbers, strict=True)
+            for line in _lines(row, (number,) if remarks else ())
+        ),
+        provenance=provenance(table),
+        notes=(*table.notes, *remarks),
+    )
+
+
+def _lines(row: Row, last: tuple[str, ...]) -> list[TextLine]:
+    """A row's labels and remarks stand in its first line only."""
+    return [
+        TextLine(
+            (
+                *(("",) * len(row.heads) if index else row.heads),
+                line.value,
+                *(text_of(cell, line) for cell in row.cells),
+                *(("",) * len(last) if index else last),
+            ),
+            rule=row.rule and index == 0,
+        )
+        for index, line in enumerate(row.lines)
+    ]
+
+
+def text_of(cell: Cell, line: Line) -> str:
+    """What stands in a cell of a line."""
+    if line in (Line.QUOTED, Line.PAPER):
+        return cell.paper.text if cell.paper else NOTHING
+    if line is not Line.COUNTED and not cell.run:
+        return NOT_RUN
+    return " ".join(one.text for one in cell.ours if one.line is line) if cell.ours else NOTHING
 
 
 def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
