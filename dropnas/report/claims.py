@@ -253,7 +253,9 @@ def _equal_rates(source: Source) -> Found:
     estimate = contrast([one for _, one in known], weights)
     decision = negative(estimate)
     detail = f"Equal rates minus unequal rates: {estimate.value:+.3f} points ({p_text(decision.p_holds[0])})."
-    shown = contrast_effect("equal against unequal rates", f"mean of {equal}", f"mean of {len(known) - equal}", estimate)
+    shown = contrast_effect(
+        "equal against unequal rates", f"mean of {equal}", f"mean of {len(known) - equal}", estimate
+    )
     return Found(decision.outcome, detail, (shown,))
 
 

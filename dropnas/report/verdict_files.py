@@ -66,7 +66,9 @@ def _content(verdicts: Verdicts) -> Mapping[str, Any]:
 
 def numbers_data(verdicts: Verdicts) -> pandas.DataFrame:
     """The verdict on each number, with profile and reproduction in every line, because lines are what is copied."""
-    lines = [asdict(one) | {"interval": _joined(one.interval or ()), "runs": _joined(one.runs)} for one in verdicts.numbers]
+    lines = [
+        asdict(one) | {"interval": _joined(one.interval or ()), "runs": _joined(one.runs)} for one in verdicts.numbers
+    ]
     frame = pandas.DataFrame(lines, columns=list(CellVerdict.__dataclass_fields__), dtype=object)
     frame.insert(0, "profile", verdicts.profile)
     frame.insert(1, "reproduction", str(verdicts.reproduction).lower())
