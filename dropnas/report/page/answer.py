@@ -117,7 +117,7 @@ def _headline(data: str, tables: Mapping[str, Table], verdicts: Sequence[CellVer
             continue
         judged = [one for one in verdicts if (one.table, one.row, one.column) == (table, row, column)]
         own = next(one for one in judged if one.kind != "best")
-        place = ROLES[data].printed if reproduction else ", ".join(tables[table].data)
+        place = ROLES[data].printed if reproduction else f"In place of {ROLES[data].printed}"
         paper, verdict = (own.paper_text, str(own.verdict)) if reproduction else ("", "")
         text = own.ours_text.partition(" (n=")[0]
         return Headline(place, text, own.n, paper, verdict, anchor_of(tables[table], own))

@@ -1,5 +1,6 @@
 """Every testable number as a picture: ours minus the paper's with its interval, on a scale with the margin."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,6 +13,7 @@ from dropnas.report.page.words import interval, points
 from dropnas.report.printed import title
 from dropnas.report.verdicts import CellVerdict, margin
 
+MARKS = re.compile(r"(?<=[A-Za-z)])[¹²³⁴†∗]+$")  # which a caption of the paper explains
 WIDTH = 100.0  # of the picture, in its own units; zero lies in the middle
 
 
@@ -59,7 +61,7 @@ def _picture(table: Table, data: str, own: Sequence[CellVerdict]) -> Picture:
     def at(value: float) -> float:
         return round(WIDTH / 2 * (1 + value / reach), 2)
 
-    bars = (_bar(table, one, at) for one in own)
+    bars = (_bar(table, one, ROLES[data].printed, at) for one in own)
     width = at(within) - at(-within)
     return Picture(
         table.name,
@@ -73,11 +75,11 @@ def _picture(table: Table, data: str, own: Sequence[CellVerdict]) -> Picture:
     )
 
 
-def _bar(table: Table, one: CellVerdict, at: Callable[[float], float]) -> Bar:
+def _bar(table: Table, one: CellVerdict, data: str, at: Callable[[float], float]) -> Bar:
     low, high = one.interval or (0.0, 0.0)
     kind = {"mean": "", "best": "best of 8", "single": "single"}[one.kind]
     text = f"ours {one.ours_text}, paper {one.paper_text}: {points(one.difference)} [{interval(one.interval)}] points"
-    row, column = _short(one.row_label), _column(table, one)
+    row, column = _short(one.row_label, data), _column(table, one)
     label = " · ".join(filter(None, (row, column)))
     middle = one.difference or 0.0
     return Bar(
@@ -85,9 +87,9 @@ def _bar(table: Table, one: CellVerdict, at: Callable[[float], float]) -> Bar:
     )
 
 
-def _short(label: str) -> str:
-    """A row's label without its citation."""
-    return label.partition(" [")[0]
+def _short(label: str, data: str) -> str:
+    """A row's label without its data set, its citation and its marks."""
+    return MARKS.sub("", label.removeprefix(data).strip().partition(" [")[0])
 
 
 def _column(table: Table, one: CellVerdict) -> str:

@@ -18,7 +18,7 @@ VERDICT_ORDER = ("agrees", "differs", "undecided", "too few runs", "not comparab
 
 @dataclass(frozen=True)
 class PageCell:
-    """A cell: its text, the anchor that it leads to (empty: none), and the verdicts on it."""
+    """A cell: its text, the anchor that it leads to (empty: none), its verdicts, that on the best before the mean."""
 
     text: str
     anchor: str = ""
@@ -121,8 +121,10 @@ def _row(table: Table, at: int, row: Row, verdicts: Sequence[CellVerdict], remar
 def _cells(table: Table, at: int, row: Row, line: Line, verdicts: Sequence[CellVerdict]) -> Iterator[PageCell]:
     for place, (column, cell) in enumerate(zip(table.columns, row.cells, strict=True)):
         judged = (one for one in verdicts if (one.row, one.column) == (row.key, column.key))
-        shown = tuple(one for one in judged if line is Line.BEST and BEST_ON_TEST in one.quantity)
-        yield PageCell(text_of(cell, line), anchor(table.name, at, place, line) if _has(cell, line) else "", shown)
+        shown = [one for one in judged if line is Line.BEST and BEST_ON_TEST in one.quantity]
+        yield PageCell(
+            text_of(cell, line), anchor(table.name, at, place, line) if _has(cell, line) else "", tuple(reversed(shown))
+        )
 
 
 def _has(cell: Cell, line: Line) -> bool:

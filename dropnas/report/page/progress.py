@@ -90,10 +90,10 @@ def _target(name: str, content: Content, found: Mapping[str, Found]) -> Target:
 
 
 def _cost(cost: PageCost, finished: bool) -> str:
-    if cost.whole is None:
+    if cost.whole is None or not cost.whole.hours.known:
         return ""
-    left = "all done" if finished else f"{cost.whole.left} still to do"
-    return f"Total: {cost.whole.hours} {cost.unit}, {left}."
+    total, left = (str(hours).replace(">", "more than") for hours in (cost.whole.hours, cost.whole.left))
+    return f"Total: {total} {cost.unit}, {'all done' if finished else f'{left} still to do'}."
 
 
 def _until(default: Sequence[Found], cost: PageCost) -> str:

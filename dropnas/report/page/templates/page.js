@@ -25,7 +25,7 @@ async function show(id) {
   }
   place.scrollIntoView();
   document.querySelector(".shown")?.classList.remove("shown");
-  (place.closest("td, th, tr, tbody, h2, h3") ?? place).classList.add("shown");
+  (place.closest("tr, tbody, h2, h3") ?? place).classList.add("shown");
 }
 
 function csv({ columns, data }) {
