@@ -1,4 +1,4 @@
-"""The peers stage: the published architectures of Tables 1-3, trained under this protocol beside their quoted errors."""
+"""The peers stage: the published architectures of Tables 1-3, trained under this protocol beside quoted errors."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -19,8 +19,9 @@ STOPS = """() => {
   return [...all].filter(one => one.checkVisibility() && one.compareDocumentPosition(end) & 4).length;
 }"""
 CLIPPED = """() => [...document.querySelectorAll("body *")].filter(one =>
-  !one.closest(".hidden, .skip, svg, script") && one.checkVisibility() && !one.matches(".scroll, pre, input")
-  && getComputedStyle(one).overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML)"""
+  one.checkVisibility() && !one.closest(".hidden, .skip, svg, script") && !one.matches(".scroll, pre, input")
+  && getComputedStyle(one).overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1
+).map(one => one.outerHTML)"""
 VALUES = "table => [...table.tBodies[0].rows].map(row => row.cells[5].textContent)"
 
 

@@ -13,7 +13,7 @@ from dropnas.report.page.words import interval, points
 from dropnas.report.printed import title
 from dropnas.report.verdicts import CellVerdict, margin
 
-MARKS = re.compile(r"(?<=[A-Za-z)])[¹²³⁴†∗]+$")  # which a caption of the paper explains
+MARKS = re.compile("(?<=[A-Za-z)])[¹²³⁴†\N{ASTERISK OPERATOR}]+$")  # which a caption of the paper explains
 WIDTH = 100.0  # of the picture, in its own units; zero lies in the middle
 
 

@@ -14,7 +14,7 @@ BEYOND = "beyond the paper"
 
 @dataclass(frozen=True)
 class PageClaim:
-    """A claim with its id (C1 of the paper, B1 beyond it) and what our runs, the final epoch and the paper say of it."""
+    """A claim with its id (C1 of the paper, B1 beyond it), and what is said of it by whose numbers."""
 
     id: str
     claim: ClaimResult

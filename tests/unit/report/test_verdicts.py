@@ -36,7 +36,7 @@ def test_a_difference_that_is_measurable_but_small_agrees_and_says_so() -> None:
     found = only(verdicts(made_table("table5", {("1e-5", "3e-5"): with_spread(2.63, 0.03, 8)})))
     assert found.verdict is Verdict.AGREES
     assert found.p_differs is not None and found.p_differs < 0.05
-    assert "Differs by −0.09 points" in found.reason and "within ±0.2 points" in found.reason
+    assert "Differs by \N{MINUS SIGN}0.09 points" in found.reason and "within ±0.2 points" in found.reason
 
 
 def test_the_margin_is_that_of_the_data_set() -> None:
