@@ -4,7 +4,6 @@ Only argument handling stands here. Rooms are imported inside the verbs, so that
 planning, deriving and tabulating never import torch.
 """
 
-import io
 import json
 import os
 import stat
@@ -17,7 +16,7 @@ import typer
 
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.machine import caches
+from dropnas.machine import account, caches, encoding
 from dropnas.machine.faults import reported
 
 app = typer.Typer(
@@ -39,7 +38,19 @@ Root = Annotated[
     Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.", callback=_share)
 ]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
-ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.")]
+
+
+def _shipped(named: Path) -> Path:
+    """A parameter file that is not here may have come with the package."""
+    from dropnas.pipeline.shipped import parameter_file
+
+    return parameter_file(named)
+
+
+ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
+PlanSource = Annotated[
+    Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped)
+]
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
@@ -292,7 +303,7 @@ def plan(
 
 @app.command(rich_help_panel="Questions")
 def watch(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures.  [default: all]")] = None,
     once: Annotated[bool, typer.Option("--once", help="Show it once, even if runs are left.")] = False,
     root: Root = HERE,
@@ -318,6 +329,8 @@ def verify(root: Root = HERE) -> None:
         print(f"{found.light} of them are here without weights or images")
     if found.unchecked:
         print(f"{found.unchecked} times a run read another that is not here to be compared")
+    for name, machines in found.moved.items():
+        print(f"{name}: computed on {', then on '.join(machines)}: the bytes are those of neither")
     _tell(
         [*found.problems, *(f"{name}: tainted, since it rests on {source}" for name, source in found.tainted.items())]
     )
@@ -325,7 +338,7 @@ def verify(root: Root = HERE) -> None:
 
 @app.command(rich_help_panel="Questions")
 def report(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     out: Annotated[
         Path | None, typer.Option("--out", help="The file to write.  [default: results/<profile>/report.html]")
     ] = None,
@@ -411,32 +424,33 @@ def run(
     context: typer.Context,
     parameters: ParameterFile,
     targets: Annotated[bool, typer.Option("--list", help="List the tables and figures, and end.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show Snakemake's output, not the progress.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Freeze the plan of a parameter file and run it with Snakemake; further options go to Snakemake."""
+    """Freeze the plan of a parameter file, run it and show the progress; further options go to Snakemake."""
     if targets:
         from dropnas.monitor.plan_view import targets_text
 
         print(targets_text(parameters, root))
         return
-    from dropnas.pipeline.start import start
+    from dropnas.monitor.live_run import run as run_plan
 
-    sys.exit(start(parameters, context.args, root))
+    sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
 
 
 @app.command(rich_help_panel="The whole")
 def results(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
+    targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures to show.  [default: all]")] = None,
     root: Root = HERE,
 ) -> None:
-    """Copy a plan's finished tables to results/<profile>/ and show them in short."""
+    """Copy a plan's finished tables to results/<profile>/, make its page, and show the tables in short."""
     from dropnas.monitor.costs import page_cost
     from dropnas.pipeline.freeze import freeze as freeze_plan
     from dropnas.pipeline.publish_results import publish
-    from dropnas.pipeline.start import TARGETS
 
     folder = freeze_plan(plan_source, root) if plan_source.is_file() else plan_source
-    print(publish(root / folder, root, page_cost, os.environ.get(TARGETS, "").split()))
+    print(publish(root / folder, root, page_cost, targets or ()))
 
 
 @app.command(rich_help_panel="The whole")
@@ -470,9 +484,8 @@ def main() -> None:
     """Run the command line; a mistake that a person can mend is one line and status 1."""
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another, not an error
+    encoding.replace_missing_signs()
+    account.use_name()
     try:
         with reported():
             caches.use_own()

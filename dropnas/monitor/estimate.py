@@ -93,12 +93,13 @@ class Known:
         return found
 
     def work_to_measure(self, runs: Sequence[dict[str, Any]]) -> list[tuple[Work, dict[str, Any]]]:
-        """Each kind of work in runs once, with the configuration of one such run."""
+        """Each kind of work in runs once, with the configuration of one such run; those never measured first."""
         kinds: dict[Kind, tuple[Work, dict[str, Any]]] = {}
         for run, todo in self._works(runs):
             if todo:
                 kinds.setdefault(todo.kind, (todo, run["config"]))
-        return list(kinds.values())
+        known = [entry.is_of for entry in self.measured]
+        return sorted(kinds.values(), key=lambda found: any(is_of(found[0].kind) for is_of in known))
 
     def _works(self, runs: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Work | None]]:
         """The trainings among runs with their work; None if the size of the data set is unknown."""

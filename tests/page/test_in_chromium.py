@@ -79,7 +79,7 @@ def test_a_number_leads_to_its_runs_and_a_run_to_the_top_of_the_window(opened: A
     opened.wait_for_function(TOP, arg=place)
 
 
-@pytest.mark.parametrize("place", ["C3", "table4", "figure2", "plan", "from-table1-11-0-best"])
+@pytest.mark.parametrize("place", ["claim-spaces", "table4", "figure2", "plan", "from-table1-11-0-best"])
 def test_a_permalink_opens_at_its_place(opened: Any, small_page: Path, place: str) -> None:
     opened.goto(f"{small_page.as_uri()}#{place}")
     opened.wait_for_function("document.documentElement.dataset.ready")
@@ -95,9 +95,10 @@ def test_links_of_the_contents_lead_to_the_top_of_their_sections(opened: Any) ->
 
 
 def test_a_claim_opens_to_its_effects(opened: Any) -> None:
-    opened.locator("#C3 summary").click()
-    text = opened.locator("#C3").text_content()
-    for words in ("point the paper's way", "would be found in four of five repetitions", "95 % interval", "±0.44"):
+    opened.locator("#claim-spaces summary").click()
+    text = opened.locator("#claim-spaces").text_content()
+    effects = ("point the paper's way", "would be found in four of five repetitions", "95 % interval")
+    for words in (*effects, "converted from n to n - 1"):
         assert words in text
 
 

@@ -19,7 +19,7 @@ from dropnas.report.page.complete import FIGURE, TABLE, Complete, Shortfall, com
 from dropnas.report.page.deviations import Deviation, DropRate, deviations, drop_rates
 from dropnas.report.page.device_hours import CostOf, PageCost
 from dropnas.report.page.differences import Picture, pictures
-from dropnas.report.page.evidence import correlations, sweep
+from dropnas.report.page.evidence import evidence
 from dropnas.report.page.page_claims import PageClaim, page_claims
 from dropnas.report.page.page_figures import PageFigure, page_figures
 from dropnas.report.page.page_tables import PageTable, page_frame, page_table
@@ -58,7 +58,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceTables:
     """Each number with its runs, all runs, their commits and environments."""
 
     numbers: pandas.DataFrame
@@ -98,7 +98,7 @@ class Contents:
     running: dict[str, list[Found]]
     targets: list[Target]
     cost: PageCost
-    evidence: Evidence
+    evidence: EvidenceTables
     data: pandas.DataFrame
     verdicts: Verdicts
 
@@ -113,8 +113,7 @@ def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
     complete = complete_tables(content, found)
     tables = {name: one.table for name, one in complete.items()}
     judged = {name: one for name, one in tables.items() if content.target(name).stage == TABLE}
-    every = claims(judged, sweep(content, found), correlations(content, found), content.reproduction)
-    paper, beyond = page_claims(every)
+    paper, beyond = page_claims(claims(evidence(content, found, complete), content.reproduction))
     of_table = {name: verdicts(table) for name, table in judged.items()}
     numbers = [one for own in of_table.values() for one in own]
     shown = [page_table(table, of_table.get(name, ())) for name, table in tables.items()]
@@ -170,8 +169,8 @@ def _bar(default: Sequence[Found]) -> Bar:
     return Bar(len(seeds), ", ".join(devices), tuple(evidence_tables.commits(default)), newest[:10])
 
 
-def _evidence(complete: Mapping[str, Complete], found: Mapping[str, Found]) -> Evidence:
-    return Evidence(
+def _evidence(complete: Mapping[str, Complete], found: Mapping[str, Found]) -> EvidenceTables:
+    return EvidenceTables(
         evidence_tables.numbers(one.table for one in complete.values()),
         evidence_tables.runs(found),
         evidence_tables.commit_table(found.values()),

@@ -12,14 +12,13 @@ from typing import Any
 
 import yaml
 
+from dropnas.analysis.drop_rates import GROUP, SPECIAL, effective
 from dropnas.data.config import ROLES
 from dropnas.report.page.planned import Planned
 from dropnas.space.spaces import find_space
 
 RATE = 3e-5  # of DropNAS, where a search names none
 RATES = ("rate_parameterised", "rate_non_parameterised")
-SWEPT = {"drop-rate-0.75": 0.75, "drop-rate-0.875": 0.875}  # strategies that are named by their p_d
-GROUP = 4  # operations of each group of the original space
 
 
 @dataclass(frozen=True)
@@ -65,14 +64,14 @@ def drop_rates(runs: Sequence[Planned]) -> list[DropRate]:
 
 def _rate(nominal: float, group: int) -> DropRate:
     """At least one of a group is kept: it is drawn again until one is."""
-    kept = group * (1 - nominal) / (1 - nominal**group)
-    return DropRate(nominal, group, 1 - kept / group, 2 * kept)
+    dropped = effective(nominal, group)
+    return DropRate(nominal, group, dropped, 2 * group * (1 - dropped))
 
 
 def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
     strategy, options = run.config["strategy"], run.config["options"]
-    if strategy in SWEPT:
-        yield SWEPT[strategy], GROUP
+    if SPECIAL.get(strategy):
+        yield SPECIAL[strategy], GROUP
     if strategy == "dropnas":
         groups = find_space(run.config["space"]).groups
         for name, group in zip(RATES, groups, strict=True):

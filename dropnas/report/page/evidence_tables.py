@@ -17,6 +17,7 @@ from dropnas.report.page.page_tables import LINKED, anchor
 from dropnas.report.page.survey import Found
 from dropnas.report.page.words import SIGNS, count
 from dropnas.report.printed import title
+from dropnas.runs.authenticity import machines
 
 COMMIT = 10  # shown digits of a commit
 UNKNOWN = "not recorded"
@@ -113,10 +114,17 @@ def _run(one: Found, found: Mapping[str, Found], numbered: Mapping[Any, int]) ->
         "Used by": ", ".join(map(title, one.run.used_by)),
         "Minutes": f"{record['seconds'] / 60:.1f}" if _is_number(record.get("seconds")) else "",
         "Ended (UTC)": escape(str(record.get("ended", "")).replace("T", " ").replace("Z", "")),
-        "Device": escape(str(record.get("device", ""))),
+        "Device": escape(_device(record)),
         "Commit": escape(commit) + (" (changed)" if dirty else ""),
         "Environment": f'<a href="#environment-{environment}">{environment}</a>' if environment else "",
     }
+
+
+def _device(record: Mapping[str, Any]) -> str:
+    """Where a run was computed; all machines where it moved in its midst."""
+    several = machines(record)
+    moved = f"{', then '.join(several)}: the bytes are those of neither"
+    return moved if several[1:] else str(record.get("device", ""))
 
 
 def _inputs(inputs: Sequence[Found]) -> str:

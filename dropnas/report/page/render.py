@@ -16,6 +16,7 @@ from dropnas.report.page.page_claims import direction
 from dropnas.report.page.words import SIGNS, count, interval, points
 from dropnas.report.printed import title
 from dropnas.report.verdict_files import verdict_texts
+from dropnas.report.verdicts import p_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 REMEDY = "make setup, or pip install 'dropnas[report]'"
@@ -42,8 +43,8 @@ def render(contents: Contents, fingerprint: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = {"points": points, "interval": interval, "count": count, "direction": direction, "html_table": html_table}
-    environment.globals |= {"signs": SIGNS, "title": title, "version": version("dropnas"), **shown}
+    shown = {one.__name__: one for one in (points, interval, count, direction, html_table, p_text, title)}
+    environment.globals |= {"signs": SIGNS, "version": version("dropnas"), **shown}
     itables, datatables = _datatables()
     style, script = ((TEMPLATES / f"page.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js"))
     return environment.get_template("page.html.j2").render(

@@ -1,6 +1,7 @@
 """What runs cost: what they took, what runs of their kind took, what the probe measured, and otherwise unknown."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from dropnas.errors import DropnasError
 from dropnas.monitor.costs import authors_days, target_costs, total_cost
 from dropnas.monitor.estimate import Estimate, Hours, read_known
 from dropnas.monitor.speed_probe import measure, through_line
-from dropnas.monitor.timings import FILE, Device, Measured, add_measured, read_measured, trusted
+from dropnas.monitor.timings import FILE, Device, Measured, add_measured, device_of, read_measured, trusted
 from dropnas.monitor.work import Shape, declared_shape, work
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
@@ -259,7 +260,7 @@ def test_the_probe_times_every_kind_of_work(tmp_path):
     wanted = known.work_to_measure(DEFAULT_RUNS)
     assert {work.kind.stage for work, _ in wanted} == {"search", "retrain", "transfer"}
     lines: list[str] = []
-    found = measure(wanted, HERE, lines.append, seconds=0.0)
+    found = measure(wanted, HERE, lines.append, seconds=0.0, limit=math.inf)
     assert len(found) == len(wanted) == len(lines) - 1
     assert all(entry.epoch_seconds > 0 and entry.images_per_second > 0 for entry in found)
     assert {entry.device.kind for entry in found} == {"cpu"} and all("torch" in entry.versions for entry in found)
@@ -267,6 +268,16 @@ def test_the_probe_times_every_kind_of_work(tmp_path):
     after = estimates(tmp_path, runs=DEFAULT_RUNS)
     assert all(estimate.hours is not None for estimate in after.values())
     assert {estimate.basis for estimate in after.values()} == {"probe", "a moment"}
+
+
+def test_the_probe_ends_and_begins_next_time_with_what_it_left_out(tmp_path):
+    wanted = read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS)
+    lines: list[str] = []
+    assert measure(wanted, HERE, lines.append, limit=0.0) == []
+    assert f"{len(wanted)} kinds of work were not timed in 0 s" in lines[0]
+    here = device_of("A processor", "cpu", HERE.threads)
+    add_measured(tmp_path, [replace(measured(wanted[0][0].kind, 10), device=here)])
+    assert read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS) == [*wanted[1:], wanted[0]]
 
 
 def plan_verb(root: Path, *options: str) -> str:

@@ -381,3 +381,12 @@ def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> No
     with pytest.raises(DropnasError, match="changed since it was published"):
         publish_results(plan, study.root, page_cost)
     assert "table6.md was changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_that_moved_to_another_machine_is_marked(study: Study) -> None:
+    search = study.find("search")
+    rewrite_record(study.folder(search), lambda record: record.update({"machines": ["CPU (AVX512)", "CPU (AVX2)"]}))
+    lines = study.gather().evidence.runs.to_dict("records")
+    shown = {re.findall(r'id="run-(\w+)"', line["Run"])[0]: line["Device"] for line in lines}
+    assert shown[search.id] == "CPU (AVX512), then CPU (AVX2): the bytes are those of neither"
+    assert not [id_ for id_, device in shown.items() if "neither" in device and id_ != search.id]
