@@ -235,7 +235,7 @@ class Watch:
             log = self.root / "logs" / self.plan["profile"] / job["rule"] / job["attempts"]
             if reason := failure(_text(log), run):
                 yield Failed(run, reason, log)
-            elif read_attempts(self.store.scratch(run["id"])):
+            elif (scratch := self.store.scratch(run["id"])).is_dir() and read_attempts(scratch):
                 yield Failed(run, "stopped", None)
 
 

@@ -48,6 +48,7 @@ class CellVerdict:
         kind: a `mean` over seeds, the `best` of eight, or a `single` training.
         ours_text, paper_text: what was compared, in the table's digits.
         n, n_paper: trainings behind either; None for a row that the paper quotes.
+        mean, std: of ours, in full precision; the deviation with n - 1, None of a single run.
         difference: ours minus the paper's in percentage points; None where no difference means anything.
         interval: its 95 % confidence interval.
         p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table.
@@ -66,6 +67,8 @@ class CellVerdict:
     paper_text: str
     n: int
     n_paper: int | None
+    mean: float
+    std: float | None
     difference: float | None
     interval: tuple[float, float] | None
     p_differs: float | None
@@ -241,6 +244,8 @@ def _verdict(
         paper_text=_printed_text(number),
         n=number.ours.n,
         n_paper=None if number.quoted else number.of,
+        mean=number.ours.mean,
+        std=number.ours.std,
         difference=difference,
         interval=judged.comparison.interval if judged else None,
         p_differs=judged.p_differs if judged else None,

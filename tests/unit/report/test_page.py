@@ -16,8 +16,9 @@ from dropnas.pipeline import freeze
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.publish_results import publish as publish_results
+from dropnas.report.page.complete import complete_tables
 from dropnas.report.page.contents import Contents, gather
-from dropnas.report.page.evidence import sweep
+from dropnas.report.page.evidence import evidence
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
@@ -333,7 +334,8 @@ def test_a_rate_without_runs_keeps_the_sweep_undecided(study: Study) -> None:
         if not (study.root / run.folder).exists():
             publish(run, study.root)
     content = parse_content(plan_content(plan), "plan")
-    errors = sweep(content, survey(content, study.root))
+    found = survey(content, study.root)
+    errors = evidence(content, found, complete_tables(content, found)).sweep
     assert errors["cifar10"]["1e-05"] == [] and len(errors["cifar10"]["0.0001"]) == 2
     claims = [one.claim for one in gather(content, study.root, page_cost).claims]
     assert next(one for one in claims if one.claim.startswith("r = 3e-5 is the best")).outcome == "too few runs"
