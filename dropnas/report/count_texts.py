@@ -9,7 +9,6 @@ from dropnas.artifacts.counts_file import Counted
 from dropnas.report.frame import Frame, TextLine, numbered
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown
-from dropnas.report.tidy import csv
 
 HEADER = (
     ("Table", ""),
@@ -82,4 +81,5 @@ def _csv(rows: Sequence[Counted]) -> str:
     """One line for each architecture and table; what the paper prints stands in columns of its own."""
     counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
     printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
-    return csv(pandas.concat([counts, printed], axis="columns"))
+    text: str = pandas.concat([counts, printed], axis="columns").to_csv(index=False, lineterminator="\n")
+    return text

@@ -12,13 +12,6 @@ from itertools import pairwise
 
 import pandas
 
-from dropnas.report.model import Cell, Line, Row, Table
-from dropnas.report.notes import provenance, warning
-from dropnas.report.printed import NOTHING, title
-
-SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
-NOT_RUN = "not run"
-
 
 @dataclass(frozen=True)
 class TextLine:
@@ -60,52 +53,6 @@ class Frame:
         shared = (top if top != before else "" for (before, _), (top, _) in pairwise([("", ""), *self.header]))
         heads = [" ".join(filter(None, lines)) for lines in zip(shared, (low for _, low in self.header), strict=True)]
         return pandas.DataFrame([line.texts for line in self.lines], columns=heads, dtype=str)
-
-
-def frame_of(table: Table) -> Frame:
-    """The columns are the paper's, with the source of each line after the labels."""
-    numbers, remarks = numbered([row.remarks for row in table.rows])
-    last = (REMARKS,) if remarks else ()
-    return Frame(
-        title=f"{title(table.name)} (profile {table.profile})",
-        label=f"{table.name}-{table.profile}",
-        caption=table.caption,
-        warning=warning(table),
-        header=(*table.heads, SOURCE, *(column.header for column in table.columns), *last),
-        labels=len(table.heads),
-        lines=tuple(
-            line
-            for row, number in zip(table.rows, numbers, strict=True)
-            for line in _lines(row, (number,) if remarks else ())
-        ),
-        provenance=provenance(table),
-        notes=(*table.notes, *remarks),
-    )
-
-
-def _lines(row: Row, last: tuple[str, ...]) -> list[TextLine]:
-    """A row's labels and remarks stand in its first line only."""
-    return [
-        TextLine(
-            (
-                *(("",) * len(row.heads) if index else row.heads),
-                line.value,
-                *(text_of(cell, line) for cell in row.cells),
-                *(("",) * len(last) if index else last),
-            ),
-            rule=row.rule and index == 0,
-        )
-        for index, line in enumerate(row.lines)
-    ]
-
-
-def text_of(cell: Cell, line: Line) -> str:
-    """What stands in a cell of a line."""
-    if line in (Line.QUOTED, Line.PAPER):
-        return cell.paper.text if cell.paper else NOTHING
-    if line is not Line.COUNTED and not cell.run:
-        return NOT_RUN
-    return " ".join(one.text for one in cell.ours if one.line is line) if cell.ours else NOTHING
 
 
 def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:

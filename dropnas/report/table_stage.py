@@ -11,7 +11,7 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import read_run
 from dropnas.report.build import build
 from dropnas.report.config import TableConfig
-from dropnas.report.frame import frame_of
+from dropnas.report.grid import frame_of
 from dropnas.report.model import Table
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown

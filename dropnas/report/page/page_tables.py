@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dropnas.report.config import TARGETS
-from dropnas.report.frame import Frame, frame_of, text_of
+from dropnas.report.frame import Frame
+from dropnas.report.grid import frame_of, text_of
 from dropnas.report.model import Cell, Line, Row, Table
 from dropnas.report.printed import title
 from dropnas.report.render_latex import latex
