@@ -483,7 +483,10 @@ def doctor(
     """Check this machine, the image and the cluster: a line each, with its remedy; options are those of `run`."""
     from dropnas.doctor.examine import examine, report, situation, stops
 
-    checks = examine(situation(parameters, context.args, root))
+    options = context.args
+    if parameters and str(parameters).startswith("-"):  # no parameter file, but options for Snakemake
+        parameters, options = None, [str(parameters), *options]
+    checks = examine(situation(parameters, options, root))
     print(report(checks, as_json=as_json))
     _finish(stops(checks))
 

@@ -71,7 +71,7 @@ def room(root: Path, wanted: Disk) -> Checks:
     check = passed if free >= size else failed
     yield check("free space", f"{_gb(free)} free, {_gb(size)} needed", *([] if free >= size else [hint]))
     status = os.statvfs(root) if root.exists() else None
-    if status and status.f_files:  # some file systems have no limit, and say 0
+    if wanted.files and status and status.f_files:  # some file systems have no limit, and say 0
         enough = status.f_favail >= wanted.files
         check = passed if enough else failed
         yield check("inodes", f"{status.f_favail} free, {wanted.files} needed", *([] if enough else [hint]))
