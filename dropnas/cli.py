@@ -74,6 +74,7 @@ PlanSource = Annotated[
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
+COMPARED_HELP = "A verdicts.json, a folder of results, a store, a profile of this store, or an archive."
 GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
 
 
@@ -313,7 +314,6 @@ def plan(
     each: Annotated[bool, typer.Option("--runs", help="A line for each run.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Also what is built only on request.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="First time this machine, in about a minute.")] = False,
-    device: Annotated[str, typer.Option("--device", help="Part of the name of the device to count on.")] = "",
     gpu_hours: Annotated[
         float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
     ] = None,
@@ -324,7 +324,7 @@ def plan(
     """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, device, gpu_hours, out, why), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why), _print)
 
 
 @app.command(rich_help_panel="Questions")
@@ -379,6 +379,19 @@ def report(
     print(f"{file}{'' if written else ': nothing has changed'}")
 
 
+@app.command(rich_help_panel="Questions")
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help=COMPARED_HELP)],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Compare the numbers of two stores: which differ, by how much, with a test."""
+    from dropnas.archive.compare_view import comparison
+
+    print(comparison(first, second, root, as_json=as_json))
+
+
 @app.command(rich_help_panel="Shared results")
 def prune(
     parameters: Annotated[list[Path], typer.Argument(help="Parameter files whose runs stay.")],
@@ -428,6 +441,22 @@ def pull(
 
 
 @app.command(rich_help_panel="Shared results")
+def archive(
+    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write.  [default: <profile>.crate.zip]")
+    ] = None,
+    root: Root = HERE,
+) -> None:
+    """Write one file to publish: runs without weights, results, frozen plan, page, and metadata as an RO-Crate."""
+    from dropnas.archive.pack import pack
+    from dropnas.monitor.costs import page_cost
+
+    done = pack(plan_source, root, out, page_cost)
+    print(f"{done.file}: {done.runs} of {done.planned} runs, {done.size / 1e6:,.1f} MB")
+
+
+@app.command(rich_help_panel="Shared results")
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     """After a refactoring: carry finished trainings to their new identities, if a trial shows that no byte changed."""
     from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
@@ -450,19 +479,20 @@ def run(
     context: typer.Context,
     parameters: ParameterFile,
     targets: Annotated[bool, typer.Option("--list", help="List the tables and figures, and end.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show Snakemake's output, not the progress.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Freeze the plan of a parameter file and run it with Snakemake; further options go to Snakemake."""
+    """Freeze the plan of a parameter file, run it and show the progress; further options go to Snakemake."""
     if targets:
         from dropnas.monitor.plan_view import targets_text
 
         print(targets_text(parameters, root))
         return
     from dropnas.doctor.examine import require_ready
-    from dropnas.pipeline.start import start
+    from dropnas.monitor.live_run import run as run_plan
 
     require_ready(parameters, context.args, root, _print)
-    sys.exit(start(parameters, context.args, root))
+    sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
 
 
 @app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -487,17 +517,32 @@ def doctor(
 
 @app.command(rich_help_panel="The whole")
 def results(
-    plan_source: PlanSource,
+    plan_source: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PLAN]", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped),
+    ] = None,
+    targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures to show.  [default: all]")] = None,
+    archived: Annotated[
+        Path | None, typer.Option("--from", metavar="ARCHIVE", help="Rebuild them from an archive, without a GPU.")
+    ] = None,
     root: Root = HERE,
 ) -> None:
-    """Copy a plan's finished tables to results/<profile>/ and show them in short."""
+    """Copy a plan's finished tables to results/<profile>/, make its page, and show the tables in short."""
     from dropnas.monitor.costs import page_cost
+
+    if archived is not None:
+        from dropnas.archive.rebuild import rebuild
+
+        named = [str(plan_source)] if plan_source else []  # an archive has one plan, so every word is a table
+        print(rebuild(archived, root, page_cost, _print, [*named, *(targets or ())]))
+        return
+    if plan_source is None:
+        raise DropnasError("no plan is named", remedy="name a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
     from dropnas.pipeline.publish_results import publish
-    from dropnas.pipeline.start import TARGETS
 
     folder = freeze_plan(plan_source, root) if plan_source.is_file() else plan_source
-    print(publish(root / folder, root, page_cost, os.environ.get(TARGETS, "").split()))
+    print(publish(root / folder, root, page_cost, targets or ()))
 
 
 @app.command(rich_help_panel="The whole")

@@ -68,7 +68,8 @@ def page_cost(content: Content, root: Path) -> PageCost:
     except DropnasError as error:
         return PageCost({}, None, f"No hours, since a record cannot be read: {error}.")
     note = " ".join(basis_lines(known, default, estimates))
-    return PageCost(target_costs(runs, estimates, content.folders), total_cost(default, estimates), note)
+    unit = known.device.unit if known.device else PageCost.unit
+    return PageCost(target_costs(runs, estimates, content.folders), total_cost(default, estimates), note, unit)
 
 
 def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate]) -> list[str]:
@@ -83,8 +84,7 @@ def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping
     lines = []
     if known.device and used:
         images = f"; {READY_IMAGES}" if basis["probe"] else ""
-        others = f" Also known (--device): {', '.join(other.name for other in known.others)}." if known.others else ""
-        lines.append(f"{known.device.unit} on {known.device.label}: {used}. {NOT_INCLUDED}{images}.{others}")
+        lines.append(f"{known.device.unit} on {known.device.label}: {used}. {NOT_INCLUDED}{images}.")
     if basis["unknown"]:
         lines.append(f"The hours of {basis['unknown']} trainings are unknown; run plan --measure (about a minute).")
     return lines

@@ -1,4 +1,4 @@
-"""The oldest Snakemake that pyproject.toml allows, and the newest: each in an environment of its own (pytest -m slow)."""
+"""The oldest Snakemake that pyproject.toml allows, and the newest, each in its own environment (pytest -m slow)."""
 
 import re
 import sys

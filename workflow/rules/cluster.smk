@@ -22,14 +22,19 @@ PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # that 
 container: os.environ.get("DROPNAS_SIF", "containers/dropnas.sif")
 
 
-def asked(job):
-    """What a job asks a scheduler for; GPUs as `gres` where the site's profile names one (`gres: gpu:a100`)."""
-    site = workflow.resource_settings.default_resources or {}
-    if "gres" not in site:
-        return job["resources"]
-    gpus = job["resources"]["gpu"]
-    gres = f"{site['gres'].raw.strip(QUOTES)}:{gpus}" if gpus else ""
-    return {**job["resources"], "gpu": 0, "gres": gres}
+def resources():
+    """What jobs ask a scheduler for; GPUs as `gres` where the site's profile names one (`gres: gpu:a100`)."""
+    asked = {
+        name: lambda wildcards, name=name: of("resources")(wildcards)[name] for name in ("gpu", "mem_mb", "runtime")
+    }
+    site = (workflow.resource_settings.default_resources or {}).get("gres")
+    if site is None:
+        return asked
+    gpus, card = asked["gpu"], site.raw.strip(QUOTES)
+    return {**asked, "gpu": 0, "gres": lambda wildcards: f"{card}:{gpus(wildcards)}" if gpus(wildcards) else ""}
+
+
+RESOURCES = resources()
 
 
 def outlive(number, frame):
@@ -37,14 +42,14 @@ def outlive(number, frame):
 
 
 if workflow.remote_exec and "SLURM_JOB_ID" in os.environ:
-    STOPPED = ROOT / LOGS / "stopped" / os.environ["SLURM_JOB_ID"]
+    STOPPED = ROOT / LOGS / "stopped" / os.environ.get("SLURM_JOB_ID")
     STOPPED.unlink(missing_ok=True)
-    os.environ["DROPNAS_STOPPED"] = str(STOPPED)
+    os.environ.update(DROPNAS_STOPPED=str(STOPPED))
     signal.signal(signal.SIGUSR1, outlive)
     atexit.register(slurm.come_back, STOPPED)
 
 if workflow.is_main_process:
     submits = lambda: getattr(workflow.executor_plugin, "name", "") == "slurm"
     threading.Thread(target=slurm.keep_requeueing, args=(ROOT, submits), daemon=True).start()
-runtime.pass_on({name: os.environ[name] for name in PASSED if name in os.environ})
+runtime.pass_on({name: value for name, value in os.environ.items() if name in PASSED})
 runtime.pass_on({"PYTHONPATH": str(PLAN_FOLDER / "source")})
