@@ -6,6 +6,7 @@ CSV, because lines are what is copied from one; several runs or values in one fi
 
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from typing import Any
 
 import pandas
 
@@ -55,18 +56,17 @@ def csv(frame: pandas.DataFrame) -> str:
 
 def _numbers(row: Row, column: Column, cell: Cell) -> Iterator[TableNumber]:
     place = (row.key, " ".join(row.heads), column.key, " ".join(filter(None, column.header)))
-    paper = _paper(cell.paper) | {"remarks": row.remarks}
+    paper: dict[str, Any] = _paper(cell.paper) | {"remarks": row.remarks}
     if not cell.ours:
         source = Line.QUOTED if row.lines[0] is Line.QUOTED else Line.PAPER
         yield TableNumber(*place, column.quantity, source if cell.paper else "", **paper)
     for one in cell.ours:
-        numbers = {f"ours_{name}": value for name, value in asdict(one.summary).items()}
-        yield TableNumber(
-            *place, one.quantity, one.line, ours=one.text, n=one.summary.n, **numbers, **paper, runs=one.runs
-        )
+        ours: dict[str, Any] = {f"ours_{name}": value for name, value in asdict(one.summary).items()}
+        ours |= {"ours": one.text, "n": one.summary.n, "runs": one.runs, **paper}
+        yield TableNumber(*place, one.quantity, one.line, **ours)
 
 
-def _paper(printed: Printed | None) -> dict[str, object]:
+def _paper(printed: Printed | None) -> dict[str, Any]:
     if printed is None:
         return {}
     return {"paper": printed.text} | {f"paper_{name}": getattr(printed, name) for name in ("mean", "std", "best")}
