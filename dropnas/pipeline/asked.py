@@ -13,14 +13,8 @@ from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.pipeline.experiments import Experiment
 from dropnas.pipeline.plan import Plan
-from dropnas.report.claims import (
-    BEST_RATE,
-    EXTREMES,
-    Place,
-    ablations_places,
-    best_cell_places,
-    spaces_places,
-)
+from dropnas.report.claim_places import Place, ablations, pairs_of_rates, spaces
+from dropnas.report.claims import BEST_RATE, EXTREMES
 from dropnas.report.config import FigureConfig, TableConfig
 from dropnas.report.printed import Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
@@ -109,11 +103,10 @@ def _claims(cells: Cells, plan: Plan, index: Mapping[str, int]) -> Iterator[Clai
     """The claims all of whose experiments are in the plan, in the order of the paper."""
     sweep = dict(_sweep(plan, index))
     yield from _of_sweep(sweep)
-    spaces, best, ablations = spaces_places(), best_cell_places(), ablations_places()
     for claim, places in (
-        ("DropNAS has a lower test error than one-level DARTS in each of the three search spaces.", spaces),
-        ("3e-5 for both groups is the best of the nine pairs of drop path rates.", best),
-        ("Each ablation has a higher test error than DropNAS.", ablations),
+        ("DropNAS has a lower test error than one-level DARTS in each of the three search spaces.", spaces()),
+        ("3e-5 for both groups is the best of the nine pairs of drop path rates.", pairs_of_rates()),
+        ("Each ablation has a higher test error than DropNAS.", ablations()),
     ):
         if all(place in cells for _, *pair in places for place in pair):
             pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in places)

@@ -4,7 +4,6 @@ Tables and figures name experiments; experiments that agree are the same runs, s
 it. Pure, and without torch.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,12 +52,10 @@ class Experiments:
 
     Attributes:
         parameters: what is asked for.
-        counts: seeds of single experiments, by the folder of their first training.
-        met: the experiments that were asked for so far, by that folder.
+        met: the experiments that were asked for so far, as `seeds_at` calls them.
     """
 
     parameters: Parameters
-    counts: Mapping[str, int] = field(default_factory=dict)
     met: dict[str, Experiment] = field(default_factory=dict)
     _runs: dict[str, Run] = field(default_factory=dict)
 
@@ -70,8 +67,8 @@ class Experiments:
     def seeds(self, target: str, first: Run | None = None) -> range:
         """Search seeds of a table or figure, or of the experiment whose first training this is."""
         counts: dict[str, int] = {str(name): count for name, count in self.parameters.seeds_of.items()}
-        usual = counts.get(target, self.parameters.seeds)
-        return range(self.counts.get(str(first.folder), usual) if first else usual)
+        usual = counts.get(target, self.parameters.first_seeds)
+        return range(self.parameters.seeds_at.get(folder_key(first), usual) if first else usual)
 
     def _run(self, stage: str, name: str, config: Any, *inputs: Run) -> Run:
         run = Run(stage, name, config, inputs, code_of(stage, config))
@@ -114,7 +111,7 @@ class Experiments:
         return searches, [run for some in trainings for run in some]
 
     def _meet(self, role: str, searches: list[Run], trainings: list[list[Run]]) -> None:
-        name = str(trainings[0][0].folder)
+        name = folder_key(trainings[0][0])
         if name not in self.met or len(self.met[name].searches) < len(searches):
             self.met[name] = Experiment(tuple(searches), tuple(some[0] for some in trainings), role)
 
@@ -200,6 +197,11 @@ class Experiments:
     def report(self, stage: str, name: str, config: Any, inputs: list[Run]) -> Run:
         """A table or figure; its inputs are the runs behind it, each once."""
         return self._run(stage, f"{name}-{self.parameters.profile}", config, *inputs)
+
+
+def folder_key(first: Run) -> str:
+    """What `seeds_at` calls the experiment with this first training."""
+    return first.folder.name
 
 
 def _peer_config(architecture: Published) -> PeerConfig:

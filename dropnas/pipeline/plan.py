@@ -34,7 +34,7 @@ class Plan:
         runs: every run by its id; inputs come before what reads them.
         targets: the last run of each table and figure, by its name.
         on_request: names of the targets that are built only where somebody asks for them by name.
-        experiments: what has a run for each seed, by the folder of its first training.
+        experiments: what has a run for each seed, as `seeds_at` calls it.
     """
 
     parameters: Parameters
@@ -72,18 +72,14 @@ def ancestors(runs: Iterable[Run]) -> list[Run]:
     return list(found.values())
 
 
-def make_plan(parameters: Parameters, counts: Mapping[str, int] | None = None) -> Plan:
-    """The runs of a parameter file.
-
-    Args:
-        parameters: the file.
-        counts: seeds of single experiments, by the folder of their first training, instead of what the file says.
+def make_plan(parameters: Parameters) -> Plan:
+    """The runs of a parameter file; of one with looks, those of the first.
 
     Raises:
         DropnasError: code of the user's that the file names is missing, or imports by name; or the file claims to
             reproduce the paper and does not.
     """
-    experiments = Experiments(parameters, counts or {})
+    experiments = Experiments(parameters)
     wanted = [*parameters.tables, *parameters.figures]
     asked = [
         name

@@ -19,6 +19,7 @@ from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.correlation_file import CorrelationFile
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.errors import DropnasError
+from dropnas.report.claim_places import Place, ablations, pairs_of_rates, spaces
 from dropnas.report.model import Row, Table
 from dropnas.report.printed import layout
 from dropnas.report.verdicts import PAPER_SEEDS, independent, p_text
@@ -32,7 +33,6 @@ OPERATIONS = 7  # points of each panel of Figure 5
 WELCH = "one-sided Welch's test of each pair, all with Holm's correction; the claim holds only if every one is shown"
 
 Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None where there are fewer than two
-Place = tuple[str, str, str]  # table, row, column
 Pair = tuple[str, Sample | None, Sample | None]  # what is compared; which should be the lower; which the higher
 
 
@@ -108,7 +108,7 @@ def _table_claims() -> Iterator[_TableClaim]:
         "DropNAS has a lower test error than one-level DARTS in each of the three search spaces, on both data sets.",
         "Table 4, Section 5.3",
         WELCH,
-        lambda source: _lower(_pairs(spaces_places(), source)),
+        lambda source: _lower(_pairs(spaces(), source)),
     )
     yield _TableClaim(
         "The best performance is achieved when the two groups share the same drop path rate.",
@@ -121,46 +121,21 @@ def _table_claims() -> Iterator[_TableClaim]:
         "3e-5 for both groups is the best of the nine pairs of drop path rates.",
         "Table 5",
         WELCH,
-        lambda source: _lower(_pairs(best_cell_places(), source)),
+        lambda source: _lower(_pairs(pairs_of_rates(), source)),
     )
     yield _TableClaim(
         "Each ablation (no alpha-adjust, no partial decay, no grouping) has a higher test error than DropNAS, on both "
         "data sets.",
         "Table 6, Section 5.6",
         WELCH,
-        lambda source: _lower(_pairs(ablations_places(), source)),
+        lambda source: _lower(_pairs(ablations(), source)),
     )
 
 
-def spaces_places() -> list[tuple[str, Place, Place]]:
-    return [
-        (" ".join(row.heads), ("table4", row.key, "dropnas"), ("table4", row.key, "one-level-darts"))
-        for row in layout("table4").rows
-    ]
-
-
-def best_cell_places() -> list[tuple[str, Place, Place]]:
-    paper = layout("table5")
-    cells = [(row.key, column.key) for row in paper.rows for column in paper.columns]
-    best: Place = ("table5", "3e-5", "3e-5")
-    others = [(row, column) for row, column in cells if (row, column) != best[1:]]
-    return [(f"O_np {row}, O_p {column}", best, ("table5", row, column)) for row, column in others]
-
-
-def against_places(baseline: Row, table: Table) -> list[tuple[str, Place, Place]]:
+def _against(baseline: Row, table: Table) -> list[tuple[str, Place, Place]]:
     """DropNAS and a baseline on the data set of the baseline's row."""
     dropnas = f"{baseline.key.partition('/')[0]}/dropnas"
     return [(baseline.heads[0], ("baselines", dropnas, "error"), ("baselines", baseline.key, "error"))]
-
-
-def ablations_places() -> list[tuple[str, Place, Place]]:
-    paper = layout("table6")
-    return [
-        (f"{row.heads[0]} {column.header[1]}", ("table6", row.key, "dropnas"), ("table6", row.key, column.key))
-        for row in paper.rows
-        for column in paper.columns
-        if column.key != "dropnas"
-    ]
 
 
 def _of_table(claim: _TableClaim, tables: Mapping[str, Table], reproduction: bool) -> ClaimResult:
@@ -297,7 +272,7 @@ def _of_correlations(correlations: Mapping[str, CorrelationFile], reproduction: 
 def _of_baselines(table: Table, reproduction: bool) -> Iterator[ClaimResult]:
     """What the paper does not say and its readers ask: whether DropNAS beats what else was trained beside it."""
     for label in dict.fromkeys(row.heads[1] for row in table.rows if not row.key.endswith("/dropnas")):
-        places = [place for row in table.rows if row.heads[1] == label for place in against_places(row, table)]
+        places = [place for row in table.rows if row.heads[1] == label for place in _against(row, table)]
         found, final = (_lower(_pairs(places, _ours({table.name: table}, at))) for at in ("best_on_test", "final"))
         claim, where = f"DropNAS has a lower test error than {label}.", "Baselines, beyond the paper"
         yield ClaimResult(claim, where, WELCH, found.outcome, found.detail, reproduction, by_final_epoch=final)

@@ -1,0 +1,21 @@
+"""The ladder of reproductions: each step's parameter file, whose runs are a part of the next one's, and its question."""
+
+from dataclasses import dataclass
+
+VIEWS = ("table", "peers", "figure")  # stages that only show other runs, and carry the name of their step
+
+
+@dataclass(frozen=True)
+class Step:
+    """A parameter file of the ladder, by its profile, and what it answers."""
+
+    profile: str
+    answers: str
+
+
+STEPS = (
+    Step("headline", "Do the printed errors come out of the printed cells?"),
+    Step("core", "Does DropNAS beat one-level DARTS and chance?"),
+    Step("claims", "Does each claim hold?"),
+    Step("paper", "Every number, ImageNet too."),
+)
