@@ -348,10 +348,12 @@ def prune(
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
     from dropnas.config import read_parameters
+    from dropnas.pipeline.look_files import starts
     from dropnas.pipeline.plan import make_plan
     from dropnas.runs.prune import KINDS, remove, unwanted
 
-    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in parameters])
+    files = [one for file in parameters for one in starts(file, root)]
+    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in files])
     for one in found:
         print(f"{one.kind:7} {one.size / 1e6:12,.1f} MB  {one.folder}")
     gone = remove(found, root) if yes else found
@@ -419,8 +421,14 @@ def run(
 
         print(targets_text(parameters, root))
         return
+    from dropnas.config import read_parameters
     from dropnas.pipeline.start import start
 
+    settings = read_parameters(parameters)
+    if settings.looks and not settings.look:
+        from dropnas.pipeline.looks import run_looks  # statistics, which another start does not need
+
+        sys.exit(run_looks(parameters, root, lambda file: start(file, context.args, root), _print))
     sys.exit(start(parameters, context.args, root))
 
 
@@ -432,10 +440,11 @@ def results(
     """Copy a plan's finished tables to results/<profile>/ and show them in short."""
     from dropnas.monitor.costs import page_cost
     from dropnas.pipeline.freeze import freeze as freeze_plan
+    from dropnas.pipeline.look_files import current
     from dropnas.pipeline.publish_results import publish
     from dropnas.pipeline.start import TARGETS
 
-    folder = freeze_plan(plan_source, root) if plan_source.is_file() else plan_source
+    folder = freeze_plan(current(plan_source, root), root) if plan_source.is_file() else plan_source
     print(publish(root / folder, root, page_cost, os.environ.get(TARGETS, "").split()))
 
 

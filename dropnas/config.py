@@ -176,8 +176,8 @@ class Parameters:
         seeds: how many searches each setting gets, with seeds 0, 1, …; or `{looks: [3, 5], most: 8}`, which gives all
             the first number and what is undecided the next ones (docs/ladder.md).
         seeds_of: another number of seeds for single tables and figures.
-        seeds_at: another number of seeds for single experiments, by the folder of their first training; `run` writes
-            it from look to look.
+        seeds_at: another number of seeds for single experiments, by the folder of their first training.
+        look: which look of `seeds.looks` this file is the start of; `run` writes it, with `seeds_at`.
         best_of_seeds: whether the best of the seeds goes on: augmented retrainings, ImageNet, Figures 3 and 5.
         retrainings: how many retrainings each genotype gets. The first has the seed of its search.
         tables: which tables are built. Tables of published cells and the baselines are also
@@ -210,6 +210,7 @@ class Parameters:
     seeds: Annotated[int, Field(ge=1, le=1000)] | Looks = 8
     seeds_of: dict[TargetName, int] = field(default_factory=dict)
     seeds_at: dict[str, Annotated[int, Field(ge=1, le=1000)]] = field(default_factory=dict)
+    look: Annotated[int, Field(ge=0, le=1000)] = 0
     best_of_seeds: bool = True
     retrainings: int = field(default=1, metadata={"ge": 1, "le": 1000})
     tables: tuple[TableName, ...] = field(default=DEFAULT_TABLES, metadata={"min_length": 1})
@@ -229,6 +230,11 @@ class Parameters:
     select: SelectConfig = field(default_factory=SelectConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
     machine: Machine = field(default_factory=Machine)
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Seeds at each look; none where the number of seeds is fixed."""
+        return self.seeds.schedule if isinstance(self.seeds, Looks) else ()
 
     @property
     def first_seeds(self) -> int:
@@ -385,7 +391,8 @@ def _check_seeds(parameters: Parameters, require: Callable[..., None]) -> None:
         message = f"has looks beyond most, {seeds.most}"
         require(seeds.looks[-1] <= seeds.most, "seeds.looks", message, "raise most, or leave them out")
         require(not parameters.seeds_of, "seeds_of", "has no place beside looks", "remove it")
-        require(not parameters.seeds_at, "seeds_at", "has no place beside looks", "remove it")
+        require(bool(parameters.look) or not parameters.seeds_at, "seeds_at", "has no place beside looks", "remove it")
+    require(not parameters.look or isinstance(seeds, Looks), "look", "is of no use without seeds.looks", "remove it")
     if not parameters.best_of_seeds:
         further = [name for name in OF_BEST if name in (*parameters.tables, *parameters.figures)]
         require(not further, ", ".join(further), "rest on the best of the seeds", "set best_of_seeds: true")

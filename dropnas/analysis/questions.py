@@ -44,8 +44,15 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim: it holds only if every one of its contrasts is shown."""
+    """A claim: it holds only if every one of its contrasts is shown.
 
+    Attributes:
+        id: a short name.
+        claim: in a sentence.
+        contrasts: at least one.
+    """
+
+    id: str
     claim: str
     contrasts: tuple[Contrast, ...]
 

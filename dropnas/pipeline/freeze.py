@@ -16,6 +16,7 @@ import yaml
 
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
+from dropnas.pipeline.look_files import current
 from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import Job, Plan, jobs, make_plan, waiting
 from dropnas.pipeline.stages import STAGES, references
@@ -37,6 +38,9 @@ def freeze(parameters: Path, root: Path) -> Path:
         The folder `plans/<id>`, relative to `root`.
     """
     settings = read_parameters(parameters)
+    if settings.looks and not settings.look:
+        remedy = f"python -m dropnas run {parameters}"
+        raise DropnasError("has looks, which a single start does not go through", where=parameters, remedy=remedy)
     plan = make_plan(settings)
     require_methods(plan)
     _require_proved(plan, root)
@@ -137,7 +141,8 @@ def plan_content(plan: Plan) -> dict[str, Any]:
     """A plan as plan.json holds it: what the workflow, the results and the report page read.
 
     Its `targets` are receipts by target, `paper` all that are built by default; `folders` the folder of each target;
-    `on_request` the names of the others; `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
+    `looks` the seeds at each look, empty where their number is fixed; `on_request` the names of the other targets;
+    `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
     """
     targets = {name: [str(run.receipt)] for name, run in plan.targets.items()}
     default = [str(run.receipt) for run in plan.by_default().targets.values()]
@@ -145,6 +150,7 @@ def plan_content(plan: Plan) -> dict[str, Any]:
         "profile": plan.parameters.profile,
         "description": plan.parameters.description,
         "reproduction": plan.parameters.reproduction,
+        "looks": list(plan.parameters.looks),
         "machine": resolved(plan.parameters.machine),
         "jobs": _jobs(plan),
         "targets": {**targets, "paper": sorted(default)},
@@ -165,7 +171,7 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
     """
     folder = source if source.is_dir() else root / source
     if not folder.is_dir():
-        return plan_content(make_plan(read_parameters(source)))
+        return plan_content(make_plan(read_parameters(current(source, root))))
     plan = read_json(folder / PLAN)
     if not isinstance(plan, dict) or not plan.keys() >= PARTS:
         raise DropnasError("is no plan that this code can read", where=folder / PLAN, remedy="freeze it again")

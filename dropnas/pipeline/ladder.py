@@ -1,4 +1,4 @@
-"""The ladder of reproductions: each step's parameter file, whose runs are a part of the next one's, and its question."""
+"""The ladder of reproductions: parameter files, each with a part of the runs of the next one, and their questions."""
 
 from dataclasses import dataclass
 

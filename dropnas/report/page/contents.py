@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.analysis.claim_tests import Outcome
+from dropnas.report.by_looks import claims_by_looks
 from dropnas.report.claims import ClaimResult, claims
+from dropnas.report.looked import looked_of
 from dropnas.report.model import Table
 from dropnas.report.notes import NO_REPRODUCTION
 from dropnas.report.page.complete import FIGURE, Shortfall, complete_tables
@@ -78,7 +80,10 @@ def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
     tables = {name: one.table for name, one in complete.items()}
     peers, counts = page_peers(content, found), page_counts(content, found)
     figures, default = page_figures(content, found), default_runs(content, found)
-    every = claims(tables, sweep(content, found), correlations(content, found), content.reproduction)
+    looked = looked_of(content.profile, content.looks, root)
+    every = claims_by_looks(
+        looked, claims(tables, sweep(content, found), correlations(content, found), content.reproduction)
+    )
     return Contents(
         profile=content.profile,
         description=content.description,
@@ -87,7 +92,7 @@ def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
         counts=count(default),
         newest=max((str(one.record.get("ended", "")) for one in found.values()), default=""),
         claims=tuple(sorted(every, key=_waits)),
-        verdicts=page_verdicts(tables),
+        verdicts=page_verdicts(tables, looked),
         tables=[
             *(page_table(table) for table in tables.values()),
             *(one.table for one in peers),

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dropnas.report.by_looks import by_looks
+from dropnas.report.looked import Looked
 from dropnas.report.model import Line, Table
 from dropnas.report.page.lines import anchor
 from dropnas.report.printed import title
@@ -44,9 +46,9 @@ class PageVerdicts:
     counts: tuple[tuple[str, int], ...]
 
 
-def page_verdicts(tables: Mapping[str, Table]) -> list[PageVerdicts]:
-    """The verdicts of each table that has some."""
-    judged = [(table, verdicts(table)) for table in tables.values()]
+def page_verdicts(tables: Mapping[str, Table], looked: Looked | None = None) -> list[PageVerdicts]:
+    """The verdicts of each table that has some; of a sequential plan those of its looks."""
+    judged = [(table, by_looks(looked, verdicts(table))) for table in tables.values()]
     return [_of_table(table, found) for table, found in judged if found]
 
 

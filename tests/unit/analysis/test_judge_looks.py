@@ -35,7 +35,7 @@ def small(*, numbers: bool = True) -> Questions:
         Number("table", "b", "error", 1, 2.9, 0.15, 8, MARGIN),
     )
     priors = (Prior(2.5, 0.15, 7), Prior(2.9, 0.15, 7), Prior(3.3, 0.15, 7))
-    return Questions(("a", "b", "c"), priors, printed * numbers, (Claim("a is best", contrasts),))
+    return Questions(("a", "b", "c"), priors, printed * numbers, (Claim("best", "a is best", contrasts),))
 
 
 def looked(questions: Questions, schedule: tuple[int, ...], errors: NDArray[np.float64]) -> list[Judged]:
@@ -140,7 +140,7 @@ def test_the_questions_of_the_paper(paper: Asking) -> None:
     assert first.std == pytest.approx(0.14 * (8 / 7) ** 0.5)
 
 
-@pytest.mark.parametrize(("schedule", "scatter"), zip(sequential.SCHEDULES, ("ours twice", "equal"), strict=True))
+@pytest.mark.parametrize(("schedule", "scatter"), list(zip(sequential.SCHEDULES, ("ours twice", "equal"), strict=True)))
 def test_wrong_verdicts_over_all_looks(paper: Asking, schedule: tuple[int, ...], scatter: str) -> None:
     """At most 5 %, within the error of so few reproductions; `python -m benchmarks sequential` draws more."""
     rates = sequential.wrong(paper.questions, schedule, 400, sequential.SCATTER[scatter])
