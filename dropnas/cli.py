@@ -281,13 +281,16 @@ def plan(
         float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes.")] = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="The steps of the ladder: hours, looks, power; with --gpu-hours what fits.")
+    ] = False,
     why: Annotated[str, typer.Option("--why", metavar="RUN", help="Say why a run is missing: what changed.")] = "",
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, device, gpu_hours, out, why), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, device, gpu_hours, out, why, ladder), _print)
 
 
 @app.command(rich_help_panel="Questions")

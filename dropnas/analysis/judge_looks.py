@@ -234,14 +234,20 @@ def _cautious(freedom: Array, fewest: Any) -> Array:
     return np.asarray(np.where(fewest < FEW, fewest - 1.0, np.maximum(fewest - 1.0, freedom - OPTIMISM)))
 
 
+def contrast_freedom(asked: Asked, stds: Array, n: int) -> Array:
+    """Degrees of freedom of each contrast, from deviations of shape [reproductions, experiments] over n seeds each."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        welch = (n - 1) * (stds**2 @ (asked.weights**2).T) ** 2 / (stds**4 @ (asked.weights**4).T)
+    return np.where(asked.pairs, _cautious(welch, n), welch)
+
+
 def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judged:
     n = asked.schedule[now.look]
-    variance, weights = np.where(now.present, stds, 0.0) ** 2 / n, asked.weights
-    value, error = np.where(now.present, means, 0.0) @ weights.T, np.sqrt(variance @ (weights**2).T)
+    known, weights = np.where(now.present, stds, 0.0), asked.weights
+    value, error = np.where(now.present, means, 0.0) @ weights.T, np.sqrt(known**2 @ (weights**2).T / n)
+    freedom = contrast_freedom(asked, known, n)
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = (n - 1) * error**4 / (variance**2 @ (weights**4).T)
         t = value / error
-    freedom = np.where(asked.pairs, _cautious(freedom, n), freedom)
     counts = ~_lacking(asked, now) & (error > 0) & np.repeat(now.claim_since == NEVER, asked.sizes, axis=1)
     with np.errstate(invalid="ignore"):
         tails = np.where(counts, np.stack([stdtr(freedom, t), stdtr(freedom, -t)]), 1.0)
@@ -312,8 +318,7 @@ def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Arr
     """Conditional power of each claim: the least of its contrasts that are not shown, or a contradiction by one."""
     n, most, weights = asked.schedule[now.look], asked.schedule[-1], asked.weights
     value, unit = means @ weights.T, np.sqrt(pooled**2 @ (weights**2).T)
-    freedom = (most - 1) * unit**4 / (pooled**4 @ (weights**4).T)
-    freedom = np.where(asked.pairs, _cautious(freedom, most), freedom)
+    freedom = contrast_freedom(asked, pooled, most)
     present_error, last_error = unit / np.sqrt(n), unit / np.sqrt(most)
     found = np.zeros((len(means), len(asked.of_claims)))
     for index, rows in enumerate(asked.of_claims):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dropnas.analysis.comparison import Estimate, Sample, contrast, difference, sample
-from dropnas.analysis.group_sequential import median_unbiased, repeated_interval
+from dropnas.analysis.group_sequential import Array, median_unbiased, repeated_interval
 from dropnas.analysis.judge_looks import NEVER, Asked, Judged, before, judge_look
 from dropnas.analysis.questions import Claim, Contrast, Number
 from dropnas.analysis.verdict import LEVEL
@@ -20,6 +20,7 @@ from dropnas.artifacts.training_files import TrainingResultFile
 from dropnas.pipeline.asked import Asking
 from dropnas.report.looked import LookedClaim, LookedContrast, LookedNumber
 from dropnas.runs.identity import Run
+from dropnas.runs.store import Store
 
 Errors = Mapping[str, Sequence[float]]  # of each experiment, by seed
 
@@ -62,6 +63,23 @@ def begin(asking: Asking, schedule: tuple[int, ...]) -> Judging:
 def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
     """The test errors of finished trainings in percent, at their best epochs, as the paper printed."""
     return tuple(TrainingResultFile.read(root / run.folder).top1_error.best for run in trainings)
+
+
+def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
+    """Deviation of a seed of each experiment, as expected and as finished trainings have it, and how many of these.
+
+    Both are pooled by their degrees of freedom; 0 where nothing is known.
+    """
+    store, found, ours = Store(root), [], 0
+    for prior, experiment in zip(asking.questions.priors, asking.experiments, strict=True):
+        done = [run for run in experiment.trainings if store.is_published(root / run.folder)]
+        one = sample(read_errors(done, root))
+        ours += one is not None
+        squares, freedom = prior.freedom * prior.std**2, prior.freedom
+        if one:
+            squares, freedom = squares + (one.n - 1) * one.std**2, freedom + one.n - 1
+        found.append((squares / freedom) ** 0.5 if freedom else 0.0)
+    return np.array(found), ours
 
 
 def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
