@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -20,8 +19,8 @@ from dropnas.monitor.costs import authors_days
 from dropnas.monitor.estimate import Known, number
 from dropnas.monitor.looks_cost import NONE, TRUE, LooksCost, looks_cost
 from dropnas.pipeline.asked import asked
-from dropnas.pipeline.judging import deviations
 from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.judging import deviations
 from dropnas.pipeline.ladder import SEQUENTIAL, STEPS
 from dropnas.pipeline.plan import Plan, make_plan
 
@@ -79,7 +78,8 @@ def priced_alike(plans: Sequence[Plan], known: Known) -> tuple[list[Priced], str
             for runs, some in zip(contents, days, strict=True)
         ]
         unit = AUTHORS
-    found, sum_of = [], {}
+    found: list[Priced] = []
+    sum_of: dict[str, float] = {}
     for plan, some in zip(plans, prices, strict=True):
         sum_of |= {id_: some[id_] for id_ in plan.by_default().runs}
         found.append(Priced(plan.parameters.profile, plan, some, sum(sum_of.values())))
