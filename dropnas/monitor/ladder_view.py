@@ -60,6 +60,12 @@ def ladder(file: Path, known: Known) -> Ladder:
     return Ladder(tuple(priced[: len(plans)]), priced[-1] if own else None, unit)
 
 
+def has_ladder(file: Path) -> bool:
+    """Whether a parameter file is a step of the ladder, with the others beside it."""
+    names = [f"{step.profile}.yaml" for step in STEPS]
+    return file.name in names and all(file.with_name(name).is_file() for name in names)
+
+
 def _read(file: Path) -> Parameters | None:
     return read_parameters(file) if file.is_file() else None
 

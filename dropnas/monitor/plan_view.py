@@ -92,14 +92,18 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
 
 
 def _ladder_or_budget(asked: Question, settings: Parameters, known: Known) -> Iterator[str]:
-    from dropnas.monitor.ladder_view import fitting_lines, ladder_lines  # statistics, which most plans do not need
+    from dropnas.monitor.ladder_view import (
+        fitting_lines,
+        has_ladder,
+        ladder_lines,
+    )  # statistics, which most plans do not need
 
     if asked.budget is None:
         yield from ladder_lines(asked.file, known)
         return
-    if asked.ladder or settings.looks:
+    if asked.ladder or settings.looks or has_ladder(asked.file):
         yield from fitting_lines(asked.file, known, asked.budget)
-    else:
+    if not (asked.ladder or settings.looks):
         yield from fit(known, settings, asked.file, asked.budget, asked.out)
 
 

@@ -27,11 +27,13 @@ reproduction: true
 datasets:
   cifar10: {name: cifar10, source: torchvision}
   cifar100: {name: cifar100, source: torchvision}
-tables: [table1, table4]
+tables: [table1, table4, baselines]
+paper_spaces: [original]
+baselines: [random]
 figures: [figure3]
 seeds: {looks: [3, 5], most: 8}
 """
-MEANS = {"cifar10": (2.58, 2.90), "cifar100": (16.95, 19.5)}  # of DropNAS and one-level DARTS
+MEANS = {"cifar10": (2.58, 2.90), "cifar100": (16.95, 19.5)}  # of DropNAS, and of one-level DARTS and random search
 
 
 @pytest.fixture
@@ -50,9 +52,9 @@ def root(tmp_path: Path) -> Path:
 
 def error(name: str, seed: int) -> float:
     """A made-up test error that depends on the run alone."""
-    data, darts = name.partition("-")[0], "one-level" in name
-    noise = np.random.default_rng([len(name), seed, darts]).normal()
-    return float(MEANS[data][darts] + 0.15 * noise)
+    data, worse = name.partition("-")[0], "one-level" in name or "random" in name
+    noise = np.random.default_rng([len(name), seed, worse]).normal()
+    return float(MEANS[data][worse] + 0.15 * noise)
 
 
 def trained(root: Path, most: int = 10**6) -> Callable[[Path], int]:
@@ -100,7 +102,7 @@ def test_from_look_to_look(file: Path, root: Path) -> None:
     assert {one.verdict for one in looked.numbers} >= {"differs", "undecided"}
     seeds = {name: len(folders) for name, folders in (looked.trainings or {}).items()}
     assert set(seeds.values()) > {3}  # some stop at the first look, others go on
-    assert said[0] == "look 1: 3 seeds of 12 of 12 experiments"
+    assert said[0] == "look 1: 3 seeds of 6 of 6 experiments"
     assert said[-1].startswith("last start")
     assert "| table4, cifar100/original, one-level-darts | differs | decided at look" in (
         root / "results/seq/looks.md"
@@ -129,7 +131,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_bytes(file: Path, root: Path, tm
     files = {one.name: one.read_bytes() for one in starts(file, root)}
     other = tmp_path / "other"
     other.mkdir()
-    for most in (0, 5, 20, 7):
+    for most in (0, 5, 16):
         with pytest.raises(KeyboardInterrupt):
             run_looks(file, other, trained(other, most), quiet)
     assert run_looks(file, other, trained(other), quiet) == 0
