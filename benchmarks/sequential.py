@@ -10,6 +10,7 @@ day for a retraining; ImageNet, the augmented trainings and Figure 5 cost the sa
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def wrong(questions: Questions, schedule: tuple[int, ...], count: int, scatter: 
         scatter: our deviations, in units of the paper's.
     """
     stds = scatter * np.array([prior.std for prior in questions.priors])
-    none = simulate(questions, schedule, Truth(np.zeros(len(stds)), stds), count, seed=2).judged
+    claims = replace(questions, numbers=())
+    none = simulate(claims, schedule, Truth(np.zeros(len(stds)), stds), count, seed=2).judged
     return {
         "differs, no difference": max(_differs(_simulated(questions, schedule, stds, 0.0, count))),
         "agrees, differences at the margin": max(_agrees(_simulated(questions, schedule, stds, 1.0, count))),
@@ -132,17 +134,27 @@ def worst(questions: Questions, schedule: tuple[int, ...], stds: Array, count: i
     """How often each claim holds with one comparison without a difference and all others shown easily."""
     found = {}
     for claim in questions.claims:
-        alone = Questions(questions.experiments, questions.priors, (), (claim,))
-        result = simulate(alone, schedule, Truth(_one_without(claim, stds), stds), count, seed=3)
+        alone, used = _alone(questions, claim)
+        means = np.zeros(len(used))
+        for contrast in alone.claims[0].contrasts[1:]:
+            means[list(contrast.higher)] = EASILY * stds.max()
+        result = simulate(alone, schedule, Truth(means, stds[used]), count, seed=3)
         found[claim.claim] = float(result.judged.holds.mean())
     return found
 
 
-def _one_without(claim: Claim, stds: Array) -> Array:
-    means = np.zeros(len(stds))
-    for index, contrast in enumerate(claim.contrasts):
-        means[list(contrast.higher)] = EASILY * stds.max() * (index > 0)
-    return means
+def _alone(questions: Questions, claim: Claim) -> tuple[Questions, list[int]]:
+    """One claim with its experiments, and which these are."""
+    used = sorted({at for one in claim.contrasts for at in (*one.lower, *one.higher)})
+
+    def renumbered(places: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(map(used.index, places))
+
+    contrasts = tuple(
+        replace(one, lower=renumbered(one.lower), higher=renumbered(one.higher)) for one in claim.contrasts
+    )
+    names, priors = tuple(questions.experiments[at] for at in used), tuple(questions.priors[at] for at in used)
+    return Questions(names, priors, (), (replace(claim, contrasts=contrasts),)), used
 
 
 def _by_claim(questions: Questions, shares: Array) -> dict[str, float]:
