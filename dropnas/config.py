@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter
 
 from dropnas.choice import OneOf
 from dropnas.data.config import DATASETS, ROLES, DatasetConfig
@@ -82,6 +82,12 @@ class Looks:
     def schedule(self) -> tuple[int, ...]:
         """Seeds at each look, the last one with the most."""
         return self.looks if self.looks[-1] == self.most else (*self.looks, self.most)
+
+
+Seeds = Annotated[  # the tags keep a mistake in one of the two apart from the other
+    Annotated[int, Field(ge=1, le=1000), Tag("[number]")] | Annotated[Looks, Tag("[looks]")],
+    Discriminator(lambda value: "[looks]" if isinstance(value, dict | Looks) else "[number]"),
+]
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,7 @@ class Parameters:
     description: str
     datasets: dict[RoleName, DatasetConfig]
     reproduction: bool = False
-    seeds: Annotated[int, Field(ge=1, le=1000)] | Looks = 8
+    seeds: Seeds = 8
     seeds_of: dict[TargetName, int] = field(default_factory=dict)
     seeds_at: dict[str, Annotated[int, Field(ge=1, le=1000)]] = field(default_factory=dict)
     look: Annotated[int, Field(ge=0, le=1000)] = 0

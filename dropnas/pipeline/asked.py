@@ -123,7 +123,7 @@ def _claims(cells: Cells, plan: Plan, index: Mapping[str, int]) -> Iterator[Clai
             pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in places)
             yield Claim(name, CLAIMS[name], pairs)
     yield from _equal_rates(cells)
-    yield from _baselines(cells)
+    yield from _baselines(cells, plan)
 
 
 def _equal_rates(cells: Cells) -> Iterator[Claim]:
@@ -162,15 +162,23 @@ def _of_sweep(sweep: Mapping[tuple[str, str], int]) -> Iterator[Claim]:
         yield Claim("other-methods-rates", CLAIMS["other-methods-rates"], pairs)
 
 
-def _baselines(cells: Cells) -> Iterator[Claim]:
+def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
     """Whether DropNAS beats each of the baselines, over the data sets on which it was trained."""
+    labels = {row.key: row.heads[1] for row in layout("baselines").rows}
+    for run in plan.targets.values():
+        if isinstance(run.config, TableConfig) and run.config.table == "baselines":
+            labels |= {entry.row: entry.label for entry in run.config.entries if entry.label}
     found: dict[str, list[Contrast]] = {}
     for (table, row, _), at in cells.items():
-        role, _, method = row.partition("/")
+        role = row.partition("/")[0]
         own = cells.get((table, f"{role}/dropnas", "error"))
-        known = any(one.key == row for one in layout("baselines").rows)
-        if table == "baselines" and known and own is not None and own != at:
-            found.setdefault(method, []).append(Contrast(ROLES[role].printed, (own,), (at,)))
+        if table == "baselines" and own is not None and own != at:
+            found.setdefault(row.partition("/")[2], []).append(Contrast(ROLES[role].printed, (own,), (at,)))
     for method, contrasts in found.items():
-        label = next(row.heads[1] for row in layout("baselines").rows if row.key.endswith(f"/{method}"))
+        label = labels[f"{_role_of(method, cells)}/{method}"]
         yield Claim(f"baseline-{method}", f"DropNAS has a lower test error than {label}.", tuple(contrasts))
+
+
+def _role_of(method: str, cells: Cells) -> str:
+    """A data set on which a baseline was trained."""
+    return next(row.partition("/")[0] for table, row, _ in cells if table == "baselines" and row.endswith(f"/{method}"))
