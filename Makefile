@@ -46,7 +46,7 @@ test: $(READY)  ## the tests
 
 trials: $(READY)  ## kills, damage, full disks, warnings, counted (SAMPLE=1: a seeded part, as CI runs it)
 	@$(BIN)/python -m pytest -m trial -n auto --dist worksteal tests/trials
-	@$(if $(SAMPLE),,for trial in kills damage full_disk; do $(BIN)/python -m tests.trials.$$trial || exit 1; done)
+	@$(if $(SAMPLE),,for trial in kills stops damage full_disk; do $(BIN)/python -m tests.trials.$$trial || exit 1; done)
 
 hostile: $(READY)  ## damaged stores, specs, plans, parameter files and sources, CASES=2000 of them, counted
 	@$(BIN)/python -m tests.hostile $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
@@ -67,7 +67,9 @@ lint: $(READY)  ## style and types
 format: $(READY)  ## put the sources into shape
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow
 
-docs: $(READY)  ## renew docs/parameters.md and the graph of the stages in README.md
+SCHEMA = workflow/schemas/parameters.schema.json
+docs: $(READY)  ## renew the schema of parameter files, docs/parameters.md and the graph of the stages in README.md
+	@$(BIN)/python -m dropnas schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
 	@$(BIN)/python -m docs.parameter_reference && $(BIN)/python -m docs.stage_graph
 
 # Torch for another CUDA has a lock of its own: LOCK_FILE=requirements-cu126.lock TORCH_INDEX=... (docs/cluster.md). uv takes

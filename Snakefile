@@ -1,13 +1,13 @@
 # The entry of the workflow. Design choices:
 # - It works from a frozen copy of plan, parameters and code (plans/<id>/), never from the checkout: every job of a
 #   cluster parses the Snakefile again, weeks later. Started in a checkout, it makes that copy and starts again there.
-# - The graph is the plan's list of jobs, one rule each. It is static: no checkpoints, wildcards, groups or directories.
-# - Existence of receipts decides what runs: every input is ancient, the profile compares no records.
+# - A rule is a stage, a job one of the plan's jobs. The graph is static: no checkpoints, groups or directories.
+# - Existence of markers decides what runs: every input is ancient, the profile compares no records.
 from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.17")
 
 
 report: "workflow/report/workflow.rst"
@@ -22,24 +22,17 @@ if not (PLAN_FOLDER / "plan.json").is_file():
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/cluster.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/search.smk"
-include: "workflow/rules/genotype.smk"
-include: "workflow/rules/retrain.smk"
-include: "workflow/rules/select.smk"
-include: "workflow/rules/transfer.smk"
-include: "workflow/rules/diagnostics.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/rules/stages.smk"
 
 
 # The named targets table1 ... table6, figure1 ... figure5 and so on, and `paper`, which has all that is not only made on
 # request (table1_peers ..., baselines) and is what plain `snakemake` makes.
-for target, receipts in PLAN["targets"].items():
+for target, markers in PLAN["targets"].items():
 
     rule:
         name:
             target
         default_target: target == "paper"
         input:
-            ancient(receipts),
+            [ancient(f"{FROZEN}/{marker}") for marker in markers],
         localrule: True

@@ -4,11 +4,20 @@
 # LOCK_FILE names another lock, and TORCH_INDEX the package index of its torch: for another CUDA (docs/cluster.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-image=dropnas sif=containers/dropnas.sif lock=${LOCK_FILE:-requirements.lock}
+image=dropnas sif=containers/dropnas.sif lock=${LOCK_FILE:-requirements.lock} archive="" half=""
+trap 'rm -rf "$archive" "$half"' EXIT  # the archive is as large as the image
+trap 'exit 1' INT TERM HUP
 read -ra options <<<"${BUILD_OPTIONS:-}"
 read -ra apptainer_options <<<"${APPTAINER_OPTIONS:-}"
 
+checksum() {  # coreutils' program, or that of macOS
+    local program=(sha256sum)
+    command -v sha256sum >/dev/null || program=(shasum -a 256)
+    "${program[@]}" "$1" | cut -c 1-12
+}
+
 builder() {
+    local name
     docker info >/dev/null 2>&1 && { echo docker; return; }
     for name in podman buildah; do command -v "$name" >/dev/null && { echo "$name"; return; }; done
     echo "none of docker (with a running daemon), podman and buildah is here" >&2
@@ -21,21 +30,24 @@ build_image() {
     program=$(builder)
     "$program" build --file containers/Dockerfile --tag "$image" ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} \
         --build-arg "LOCK_FILE=$lock" ${TORCH_INDEX:+--build-arg "TORCH_INDEX=$TORCH_INDEX"} \
-        --build-arg "LOCK=$(sha256sum "$lock" | cut -c 1-12)" "${options[@]}" .
+        --build-arg "LOCK=$(checksum "$lock")" ${options[@]+"${options[@]}"} .
 }
 
 build_sif() {
-    local program archive
-    command -v apptainer >/dev/null || { echo "apptainer is not here" >&2; exit 1; }
-    program=$(builder) archive=$(mktemp -d)
-    trap 'rm -rf "$archive"' EXIT
+    local program name apptainer=""
+    for name in apptainer singularity; do command -v "$name" >/dev/null && { apptainer=$name; break; }; done
+    [ "$apptainer" ] || { echo "neither apptainer nor singularity is here" >&2; exit 1; }
+    program=$(builder)
+    archive=$(mktemp -d) half=$sif.new
     case $program in
         docker) docker save --output "$archive/image.tar" "$image" ;;
         *) "$program" push --quiet "$image" "docker-archive:$archive/image.tar" ;;
     esac
     # zstd: made in a fifth of the time of the default, and faster to read at each job's start
-    apptainer build --force --mksquashfs-args "-comp zstd -Xcompression-level 3" "${apptainer_options[@]}" "$sif.new" "docker-archive:$archive/image.tar"
-    mv "$sif.new" "$sif"  # jobs that run keep the old one
+    "$apptainer" build --help 2>/dev/null | grep -q -e --mksquashfs-args &&
+        apptainer_options+=(--mksquashfs-args "-comp zstd -Xcompression-level 3")
+    "$apptainer" build --force ${apptainer_options[@]+"${apptainer_options[@]}"} "$half" "docker-archive:$archive/image.tar"
+    mv "$half" "$sif"  # jobs that run keep the old one
 }
 
 case ${1:-} in

@@ -4,12 +4,12 @@ Only argument handling stands here. Rooms are imported inside the verbs, so that
 planning, deriving and tabulating never import torch.
 """
 
-import io
 import json
 import os
 import stat
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ import typer
 
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.machine import caches
+from dropnas.machine import account, caches, encoding
 from dropnas.machine.faults import reported
 
 app = typer.Typer(
@@ -39,10 +39,23 @@ Root = Annotated[
     Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.", callback=_share)
 ]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
-ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.")]
+
+
+def _shipped(named: Path | None) -> Path | None:
+    """A parameter file that is not here may have come with the package."""
+    from dropnas.pipeline.shipped import parameter_file
+
+    return named and parameter_file(named)
+
+
+ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
+PlanSource = Annotated[
+    Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped)
+]
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
+COMPARED_HELP = "A verdicts.json, a folder of results, a store, a profile of this store, or an archive."
 GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
 
 
@@ -276,7 +289,6 @@ def plan(
     each: Annotated[bool, typer.Option("--runs", help="A line for each run.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Also what is built only on request.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="First time this machine, in about a minute.")] = False,
-    device: Annotated[str, typer.Option("--device", help="Part of the name of the device to count on.")] = "",
     gpu_hours: Annotated[
         float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
     ] = None,
@@ -290,12 +302,12 @@ def plan(
     """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, device, gpu_hours, out, why, ladder), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder), _print)
 
 
 @app.command(rich_help_panel="Questions")
 def watch(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures.  [default: all]")] = None,
     once: Annotated[bool, typer.Option("--once", help="Show it once, even if runs are left.")] = False,
     root: Root = HERE,
@@ -321,6 +333,8 @@ def verify(root: Root = HERE) -> None:
         print(f"{found.light} of them are here without weights or images")
     if found.unchecked:
         print(f"{found.unchecked} times a run read another that is not here to be compared")
+    for name, machines in found.moved.items():
+        print(f"{name}: computed on {', then on '.join(machines)}: the bytes are those of neither")
     _tell(
         [*found.problems, *(f"{name}: tainted, since it rests on {source}" for name, source in found.tainted.items())]
     )
@@ -328,7 +342,7 @@ def verify(root: Root = HERE) -> None:
 
 @app.command(rich_help_panel="Questions")
 def report(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     out: Annotated[
         Path | None, typer.Option("--out", help="The file to write.  [default: results/<profile>/report.html]")
     ] = None,
@@ -341,6 +355,19 @@ def report(
 
     file, written = write_page(read_plan(plan_source, root), root, out, plan_source, page_cost)
     print(f"{file}{'' if written else ': nothing has changed'}")
+
+
+@app.command(rich_help_panel="Questions")
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help=COMPARED_HELP)],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Compare the numbers of two stores: which differ, by how much, with a test."""
+    from dropnas.archive.compare_view import comparison
+
+    print(comparison(first, second, root, as_json=as_json))
 
 
 @app.command(rich_help_panel="Shared results")
@@ -394,6 +421,22 @@ def pull(
 
 
 @app.command(rich_help_panel="Shared results")
+def archive(
+    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write.  [default: <profile>.crate.zip]")
+    ] = None,
+    root: Root = HERE,
+) -> None:
+    """Write one file to publish: runs without weights, results, frozen plan, page, and metadata as an RO-Crate."""
+    from dropnas.archive.pack import pack
+    from dropnas.monitor.costs import page_cost
+
+    done = pack(plan_source, root, out, page_cost)
+    print(f"{done.file}: {done.runs} of {done.planned} runs, {done.size / 1e6:,.1f} MB")
+
+
+@app.command(rich_help_panel="Shared results")
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     """After a refactoring: carry finished trainings to their new identities, if a trial shows that no byte changed."""
     from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
@@ -416,39 +459,56 @@ def run(
     context: typer.Context,
     parameters: ParameterFile,
     targets: Annotated[bool, typer.Option("--list", help="List the tables and figures, and end.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show Snakemake's output, not the progress.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Freeze the plan of a parameter file and run it with Snakemake; further options go to Snakemake."""
+    """Freeze the plan of a parameter file, run it and show the progress; further options go to Snakemake."""
     if targets:
         from dropnas.monitor.plan_view import targets_text
 
         print(targets_text(parameters, root))
         return
     from dropnas.config import read_parameters
-    from dropnas.pipeline.start import start
+    from dropnas.monitor.live_run import run as run_plan
 
     settings = read_parameters(parameters)
     if settings.looks and not settings.look:
         from dropnas.pipeline.looks import run_looks  # statistics, which another start does not need
 
-        sys.exit(run_looks(parameters, root, lambda file: start(file, context.args, root), _print))
-    sys.exit(start(parameters, context.args, root))
+        start = partial(run_plan, options=context.args, root=root, verbose=verbose)
+        sys.exit(run_looks(parameters, root, start, _print))
+    sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
 
 
 @app.command(rich_help_panel="The whole")
 def results(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PLAN]", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped),
+    ] = None,
+    targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures to show.  [default: all]")] = None,
+    archived: Annotated[
+        Path | None, typer.Option("--from", metavar="ARCHIVE", help="Rebuild them from an archive, without a GPU.")
+    ] = None,
     root: Root = HERE,
 ) -> None:
-    """Copy a plan's finished tables to results/<profile>/ and show them in short."""
+    """Copy a plan's finished tables to results/<profile>/, make its page, and show the tables in short."""
     from dropnas.monitor.costs import page_cost
+
+    if archived is not None:
+        from dropnas.archive.rebuild import rebuild
+
+        named = [str(plan_source)] if plan_source else []  # an archive has one plan, so every word is a table
+        print(rebuild(archived, root, page_cost, _print, [*named, *(targets or ())]))
+        return
+    if plan_source is None:
+        raise DropnasError("no plan is named", remedy="name a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
     from dropnas.pipeline.look_files import current
     from dropnas.pipeline.publish_results import publish
-    from dropnas.pipeline.start import TARGETS
 
     folder = freeze_plan(current(plan_source, root), root) if plan_source.is_file() else plan_source
-    print(publish(root / folder, root, page_cost, os.environ.get(TARGETS, "").split()))
+    print(publish(root / folder, root, page_cost, targets or ()))
 
 
 @app.command(rich_help_panel="The whole")
@@ -482,9 +542,8 @@ def main() -> None:
     """Run the command line; a mistake that a person can mend is one line and status 1."""
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another, not an error
+    encoding.replace_missing_signs()
+    account.use_name()
     try:
         with reported():
             caches.use_own()

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import Discriminator, Field, Tag, TypeAdapter
 
+from dropnas.analysis.config import ClustersConfig
 from dropnas.choice import OneOf
 from dropnas.data.config import DATASETS, ROLES, DatasetConfig
 from dropnas.errors import DropnasError
@@ -24,7 +25,7 @@ from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
 from dropnas.parsing import parse
 from dropnas.report.config import TARGETS, names
-from dropnas.search.config import METHODS, PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
@@ -42,8 +43,8 @@ TableName = Annotated[str, OneOf(lambda: names("table", "peers"))]
 FigureName = Annotated[str, OneOf(lambda: names("figure"))]
 PaperSpace = Literal["3-skip", "1-skip", "original"]
 RANDOM = "random"  # random search, among the baselines
-BASELINES = (RANDOM, *METHODS)
 PeerName = Annotated[str, OneOf(published)]
+BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 OF_BEST = ("table3", "figure3", "figure5")  # whose runs all rest on the best of several seeds
 PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that no entry of `methods` repeats in `search`
@@ -201,6 +202,7 @@ class Parameters:
             the authors of each method chose.
         derive: how genotypes are derived.
         retrain: settings of the retrainings on CIFAR.
+        clusters: the feature clusters of Figures 1 and 4.
         augmented: what differs in the augmented retrainings of Tables 1 and 2.
         select: how the best of several seeds is chosen.
         transfer: settings of the trainings on ImageNet.
@@ -232,6 +234,7 @@ class Parameters:
     search: SearchConfig = field(default_factory=SearchConfig)
     derive: DeriveConfig = field(default_factory=DeriveConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
+    clusters: ClustersConfig = field(default_factory=ClustersConfig)
     augmented: Augmented = field(default_factory=Augmented)
     select: SelectConfig = field(default_factory=SelectConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)

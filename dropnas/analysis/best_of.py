@@ -27,6 +27,7 @@ from dropnas.analysis.comparison import CONFIDENCE, Comparison, Sample
 
 NORMAL_NODES, SPREAD_NODES = 64, 400
 TAIL = 1e-14  # probability left out beyond the largest S
+ALIKE = (0.55, 1.8)  # our deviation over the paper's: within it both errors of the test stay at 5 %, whatever the truth
 FARTHEST = 1e7  # no quantile that is asked for lies farther out, in our deviations
 
 
@@ -73,7 +74,12 @@ def expected_lowest(ours: Sample, m: int) -> float:
     return ours.mean + quantile(0.5, ours.n, m) * ours.std
 
 
-def compare_lowest(ours: Sample, printed: float, m: int, margin: float) -> Comparison:
+def scatter_alike(ours: Sample, paper: Sample) -> bool:
+    """Whether the deviations are near enough for one law to be common to both."""
+    return ALIKE[0] <= ours.std / paper.std <= ALIKE[1] if paper.std else not ours.std
+
+
+def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: Sample | None = None) -> Comparison:
     """Our runs against the printed lowest of m, as a difference of location, with equivalence within ± margin.
 
     Args:
@@ -81,9 +87,12 @@ def compare_lowest(ours: Sample, printed: float, m: int, margin: float) -> Compa
         printed: the lowest error of m runs.
         m: of how many; 1 for a single training.
         margin: the largest difference that counts as none, in the unit of the errors.
+        paper: the m runs, where their deviation is printed; if they do not scatter as ours do, nothing is decided.
     """
     if not ours.std:
         return Comparison(ours.mean - printed, None, 1.0, 1.0)
+    if paper and not scatter_alike(ours, paper):
+        return Comparison(expected_lowest(ours, m) - printed, None, 1.0, 1.0)
 
     def below(shift: float) -> float:
         """P(a lowest as low as the printed one), were the paper's errors lower than ours by the shift."""

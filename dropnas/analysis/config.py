@@ -1,6 +1,7 @@
 """The configurations of the diagnostics behind Figures 1, 4 and 5. No torch here: the plan reads it."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -10,8 +11,9 @@ class ClustersConfig:
     Attributes:
         node, predecessor: the edge; the paper's is E(0,2), from state 0 to node 2.
         images: how many random training images are fed through the trained supernet.
+        features: what is clustered: the feature maps of all images end to end, or their means over the images.
         clusters: K of K-means.
-        seed: of the choice of images and of K-means.
+        seed: of the choice of images and of K-means. Set by `seeds`.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -19,6 +21,7 @@ class ClustersConfig:
     node: int = field(default=2, metadata={"ge": 2})
     predecessor: int = field(default=0, metadata={"ge": 0})
     images: int = field(default=1000, metadata={"ge": 1})
+    features: Literal["maps", "means"] = "maps"
     clusters: int = field(default=3, metadata={"ge": 2})
     seed: int = field(default=0, metadata={"ge": 0})
 

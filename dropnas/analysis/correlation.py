@@ -3,7 +3,9 @@
 Design choices: the "predicted alpha" of Figure 5 lies between 0.10 and 0.16 around 1/8, so it is p of Eq. 1 over all
 eight operations. The accuracy that is correlated is the best on test, which the paper reports everywhere; that of the
 final epoch stands beside it. Seven points say little, so each coefficient has its 95 % interval: Pearson's by Fisher's
-z, Spearman's by Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000).
+z, Spearman's by Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000). A coefficient of ±1
+has none: Fisher's z is infinite there, and an interval of width zero would claim certainty. Spearman's p-value is that
+of all orders of the points, up to EXACT of them; the usual one, by t, is for many points.
 """
 
 import math
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scipy.special import softmax
-from scipy.stats import norm, pearsonr, spearmanr
+from scipy.stats import norm, pearsonr, permutation_test, rankdata, spearmanr
 
 from dropnas.analysis.config import CorrelationConfig
 from dropnas.analysis.finished_runs import read_run, read_training
@@ -26,6 +28,7 @@ from dropnas.workspace import Workspace
 
 CONFIDENCE = 0.95
 FEWEST = 4  # values: Fisher's z has the variance 1 / (n - 3)
+EXACT = 10_000  # orders, which are those of seven points; of eight or more as many are drawn
 UNDEFINED = Coefficient(None, None, None, None)
 
 
@@ -65,24 +68,34 @@ def pearson(x: Sequence[float], y: Sequence[float]) -> Coefficient:
     if not _is_defined(x, y):
         return UNDEFINED
     found = pearsonr(x, y)
-    low, high = found.confidence_interval(CONFIDENCE)
-    return _coefficient(found.statistic, low, high, found.pvalue)
+    return _coefficient(found.statistic, 1 / (len(x) - 3), found.pvalue)
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> Coefficient:
-    """Spearman's rho with its 95 % interval (Bonett and Wright) and its p-value (t); nulls where it is undefined."""
+    """Spearman's rho with its 95 % interval (Bonett and Wright) and its exact p-value; nulls where it is undefined."""
     if not _is_defined(x, y):
         return UNDEFINED
-    found = spearmanr(x, y)
-    rho = max(-1.0, min(1.0, float(found.statistic)))
-    if abs(rho) == 1:  # Fisher's z is infinite and so is its interval's centre
-        return _coefficient(rho, rho, rho, found.pvalue)
-    half = norm.ppf((1 + CONFIDENCE) / 2) * math.sqrt((1 + rho**2 / 2) / (len(x) - 3))
-    return _coefficient(rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half), found.pvalue)
+    rho = float(spearmanr(x, y).statistic)
+    ranks, others = rankdata(x), rankdata(y)
+    orders = permutation_test(
+        (ranks,),
+        lambda order, axis: (order * others).sum(axis=axis),  # rises with rho, and nothing else in rho varies
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=EXACT,
+        rng=0,
+    )
+    return _coefficient(rho, (1 + rho**2 / 2) / (len(x) - 3), orders.pvalue)
 
 
-def _coefficient(value: float, low: float, high: float, p_value: float) -> Coefficient:
-    return Coefficient(*map(float, (value, low, high, p_value)))
+def _coefficient(value: float, variance: float, p_value: float) -> Coefficient:
+    """With the interval by Fisher's z of some variance; none at ±1."""
+    value = max(-1.0, min(1.0, float(value)))
+    if math.isclose(abs(value), 1.0, abs_tol=1e-12):
+        return Coefficient(float(round(value)), None, None, float(p_value))
+    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+    low, high = (math.tanh(math.atanh(value) + side * half) for side in (-1, 1))
+    return Coefficient(value, low, high, float(p_value))
 
 
 def _is_defined(x: Sequence[float], y: Sequence[float]) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr, stdtrit
 
-from dropnas.analysis.comparison import FEW
+from dropnas.analysis.comparison import FEW, OPTIMISM
 from dropnas.analysis.group_sequential import Array, boundary, chance, over_looks
 from dropnas.analysis.questions import Questions
 from dropnas.analysis.verdict import LEVEL
@@ -29,7 +29,6 @@ from dropnas.analysis.verdict import LEVEL
 HARDLY = 0.2  # conditional power below which seeds are not spent
 Flags = NDArray[np.bool_]
 NEVER = -1
-OPTIMISM = 3  # degrees of freedom by which Welch's are too many in the tails
 SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]  # of what is asked of a number: above, below, above, below
 
 
@@ -174,7 +173,7 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
     """
     now = replace(past, look=past.look + 1, present=past.next)
     if asked.schedule[now.look] == 1:  # nothing can be said of one run
-        return now
+        return replace(now, next=_needed(asked, now))
     now = _judge_claims(asked, _judge_numbers(asked, now, means, stds), means, stds)
     if now.look + 1 == len(asked.schedule):
         nothing = np.zeros_like

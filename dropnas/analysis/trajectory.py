@@ -1,25 +1,28 @@
 """The trajectory of a search: what its alphas did over the epochs, from history.json. Pure, and without torch.
 
 The paper shows where searches end; how one-level DARTS gets there (its skip-connects, Section 4.2) shows over the
-epochs. Genotypes are derived by the raw alpha, as the search itself logs them.
+epochs. Genotypes are those of the method's own rule, where it has one, and else by the raw alpha, as the search itself
+logs them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, starmap
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, softmax
 
 from dropnas.analysis.naming import numbered
-from dropnas.artifacts.genotype_file import Edge
+from dropnas.artifacts.genotype_file import Edge, GenotypeFile
+from dropnas.artifacts.search_files import Epoch, Partial
 from dropnas.space.derivation import Matrix, genotype
-from dropnas.space.genotype import EDGES_PER_NODE, Genotype
+from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.names import SKIP
 
 KINDS = ("normal", "reduce")
-Epoch = tuple[Matrix, Matrix]  # the alphas of the normal and of the reduction cell
+Place = tuple[int, str, int]  # an edge as (node, operation, predecessor)
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,16 @@ class CellTrajectory:
     """One kind of cell over the epochs; all sequences have an entry for each epoch.
 
     Attributes:
-        p: the weights of Eq. 1 over all operations: (epochs, edges, operations).
+        p: the weights of Eq. 1 over what an edge still has, 0 of what was pruned: (epochs, edges, operations).
         entropy: of p, in nats, mean over the edges.
-        skips: how many of the genotype's edges are skip-connects.
+        skips: how many of the genotype's edges are skip-connects; None before there is a genotype.
         changes: how many of the genotype's edges were not in that of the epoch before; 0 at the start.
     """
 
     p: NDArray[np.float64]
     entropy: list[float]
-    skips: list[int]
-    changes: list[int]
+    skips: list[int | None]
+    changes: list[int | None]
 
     @property
     def mean_p(self) -> NDArray[np.float64]:
@@ -72,25 +75,39 @@ def trajectory(operations: Sequence[str], epochs: Sequence[Epoch]) -> Trajectory
 
     Args:
         operations: names in the order of the columns.
-        epochs: the alphas of each epoch, 0 is the start, with a row for each edge.
+        epochs: the history, 0 is the start.
     """
-    genotypes = [genotype(operations, *alphas, ByAlpha()) for alphas in epochs]
+    has_own_rule = any(epoch.genotype for epoch in epochs)
+    genotypes = [epoch.genotype if has_own_rule else _by_alpha(operations, epoch) for epoch in epochs]
     kinds = []
-    for kind, name in enumerate(KINDS):
-        p = softmax(np.array([alphas[kind] for alphas in epochs], dtype=np.float64), axis=-1)
-        cells = [_edges(found, name) for found in genotypes]
+    for kind in KINDS:
+        p = softmax(np.array([_filled(getattr(epoch, kind)) for epoch in epochs], dtype=np.float64), axis=-1)
+        cells = [_edges(found, kind) if found else None for found in genotypes]
         kinds.append(
             CellTrajectory(
                 p=p,
                 entropy=entr(p).sum(axis=-1).mean(axis=-1).tolist(),
-                skips=[sum(operation == SKIP for _, operation, _ in cell) for cell in cells],
-                changes=[0, *(len(after - before) for before, after in pairwise(cells))],
+                skips=[None if cell is None else sum(name == SKIP for _, name, _ in cell) for cell in cells],
+                changes=[None if cells[0] is None else 0, *starmap(_changes, pairwise(cells))],
             )
         )
     return Trajectory(numbered(operations), *kinds)
 
 
-def _edges(found: Genotype, kind: str) -> set[tuple[int, str, int]]:
-    """The edges of a cell as (node, operation, predecessor): a node's two have no order."""
+def _by_alpha(operations: Sequence[str], epoch: Epoch) -> GenotypeFile:
+    return genotype(operations, _filled(epoch.normal), _filled(epoch.reduce), ByAlpha())
+
+
+def _filled(alphas: Partial) -> Matrix:
+    """Alphas by which what was pruned has no weight."""
+    return [[-inf if alpha is None else alpha for alpha in row] for row in alphas]
+
+
+def _changes(before: set[Place] | None, after: set[Place] | None) -> int | None:
+    return None if before is None or after is None else len(after - before)
+
+
+def _edges(found: GenotypeFile, kind: str) -> set[Place]:
+    """The edges of a cell: a node's two have no order."""
     cell: tuple[Edge, ...] = getattr(found, kind)
     return {(place // EDGES_PER_NODE, *edge) for place, edge in enumerate(cell)}

@@ -8,7 +8,7 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class Coefficient:
-    """A correlation coefficient with its 95 % interval and its p-value; all None where it is undefined."""
+    """A correlation coefficient, its 95 % interval (None at ±1), its p-value; all None where it is undefined."""
 
     value: float | None
     low: float | None

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.json_file import JsonFile, gathered
 
 EDGES = 14  # of a cell: 2 + 3 + 4 + 5, rows of alphas
 Matrix = tuple[tuple[float, ...], ...]
+Partial = tuple[tuple[float | None, ...], ...]  # None stands for what was pruned
 Numbers = float | tuple[float, ...] | Matrix
 
 
@@ -39,12 +41,19 @@ class AlphasFile(JsonFile):
 
 @dataclass(frozen=True)
 class Epoch:
-    """The alphas after an epoch, as in AlphasFile; epoch 0 is the start."""
+    """Where a search stands after an epoch; epoch 0 is the start.
+
+    Attributes:
+        normal, reduce: the alphas, as in AlphasFile; None for an operation that its edge no longer has.
+        further: as in AlphasFile.
+        genotype: what the method's own rule derives; None where it has no such rule, or none is chosen yet.
+    """
 
     epoch: int
-    normal: Matrix
-    reduce: Matrix
+    normal: Partial
+    reduce: Partial
     further: dict[str, Numbers] = field(default_factory=dict)
+    genotype: GenotypeFile | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,6 @@ class SearchResultFile(JsonFile):
         return gathered(cls, values)
 
 
-def _check_shapes(operations: Sequence[str], *matrices: Matrix) -> None:
+def _check_shapes(operations: Sequence[str], *matrices: Partial) -> None:
     if any(len(matrix) != EDGES or any(len(row) != len(operations) for row in matrix) for matrix in matrices):
         raise ValueError(f"not {EDGES} rows of {len(operations)} alphas for each kind of cell")

@@ -6,7 +6,7 @@ Every default is the paper's value or, where the paper is silent, the release's 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dropnas.training.config import Precision
+from dropnas.training.config import NormWeight, Precision
 
 MemoryFormat = Literal["contiguous", "channels_last"]
 
@@ -33,6 +33,7 @@ class RetrainConfig:
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
         pool_norm: whether batch norm follows pooling, as in the release; DARTS' own network has none there.
+        norm_weight: what the weights of batch norm start at: 1, or `uniform` in (0, 1) as in PyTorch before 1.2.
         held_out: how many training images are held out to choose the epoch, and the best of several seeds; 0 is none,
             as in the paper, which chose both on the test set.
         precision: how the numbers are computed; `fp32` is the reference.
@@ -62,6 +63,7 @@ class RetrainConfig:
     auxiliary_weight: float = field(default=0.4, metadata={"ge": 0})
     drop_path: float = field(default=0.2, metadata={"ge": 0, "lt": 1})
     pool_norm: bool = True
+    norm_weight: NormWeight = "ones"
     held_out: int = field(default=0, metadata={"ge": 0})
     precision: Precision = "fp32"
     deterministic: bool = True
@@ -99,6 +101,7 @@ class TransferConfig:
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
         pool_norm: whether batch norm follows pooling.
+        norm_weight: as in RetrainConfig.
         precision: how the numbers are computed; `fp32` is the reference.
         memory_format: how images and weights lie in a GPU's memory, as in RetrainConfig.
     """
@@ -125,6 +128,7 @@ class TransferConfig:
     auxiliary_weight: float = field(default=0.4, metadata={"ge": 0})
     drop_path: float = field(default=0.0, metadata={"ge": 0, "lt": 1})
     pool_norm: bool = True
+    norm_weight: NormWeight = "ones"
     precision: Precision = "fp32"
     memory_format: MemoryFormat = "contiguous"
 

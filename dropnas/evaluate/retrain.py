@@ -79,7 +79,7 @@ class Retraining:
             auxiliary=config.auxiliary_weight > 0,
             pool_norm=config.pool_norm,
         )
-        initialise(network, generator(config.seed, "initialisation"))
+        initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
         height, width = training.images.shape[2:]
         usual = config.memory_format == "contiguous"
         forward = small_images.fastest(network, height * width, device) if usual else None

@@ -85,7 +85,7 @@ class Transfer:
             pool_norm=config.pool_norm,
             squeeze_excitation=config.squeeze_excitation,
         )
-        initialise(network, generator(config.seed, "initialisation"))
+        initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
         self.learner = Learner(network, config, training.classes, self.device)
         self.combiner = Combiner(network, self.own, ranks)
         self.images_seen = 0  # by all processes since this one started, for the throughput

@@ -83,8 +83,7 @@ def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping
     lines = []
     if known.device and used:
         images = f"; {READY_IMAGES}" if basis["probe"] else ""
-        others = f" Also known (--device): {', '.join(other.name for other in known.others)}." if known.others else ""
-        lines.append(f"{known.device.unit} on {known.device.label}: {used}. {NOT_INCLUDED}{images}.{others}")
+        lines.append(f"{known.device.unit} on {known.device.label}: {used}. {NOT_INCLUDED}{images}.")
     if basis["unknown"]:
         lines.append(f"The hours of {basis['unknown']} trainings are unknown; run plan --measure (about a minute).")
     return lines

@@ -1,4 +1,4 @@
-"""The progress of a plan: one live display on a terminal, plain lines elsewhere. `watch` and `run` can both show it."""
+"""The progress of a plan: one live display on a terminal, plain lines elsewhere, for the verbs `run` and `watch`."""
 
 import time
 from collections import Counter, defaultdict
@@ -15,6 +15,7 @@ from dropnas.monitor.estimate import number
 from dropnas.monitor.timings import HOUR
 from dropnas.monitor.watch import Running, Snapshot, Watch
 from dropnas.monitor.words import described, seeds_text
+from dropnas.pipeline.stages import STAGES
 
 PERIOD = 2.0  # seconds between two looks
 LINE_PERIOD = 60.0  # the same if the output is no terminal
@@ -23,8 +24,24 @@ STATES = ("done", "running", "waiting", "failed")
 WIDTH = 80  # columns, if the output is no terminal
 
 
-def show(watch: Watch, *, once: bool = False, ended: Callable[[], bool] = lambda: False) -> Snapshot:
-    """Show progress until all is done, or `ended` says that nothing more comes; with `once`, show it once.
+def pause(seconds: float) -> bool:
+    """Let time pass; more may come after it."""
+    time.sleep(seconds)
+    return False
+
+
+def show(
+    watch: Watch,
+    *,
+    once: bool = False,
+    over: Callable[[float], bool] = pause,
+    seen: Callable[[Snapshot], object] = lambda snapshot: None,
+) -> Snapshot:
+    """Show progress until all is done or nothing more comes; with `once`, show it once.
+
+    Args:
+        over: waits for so many seconds at most and says whether nothing more comes.
+        seen: receives each look at the plan.
 
     Returns:
         the last look at the plan.
@@ -34,33 +51,38 @@ def show(watch: Watch, *, once: bool = False, ended: Callable[[], bool] = lambda
         snapshot = watch.look()
         (console if console.is_terminal else Console(width=WIDTH)).print(rendered(snapshot))
         return snapshot
-    return _live(watch, console, ended) if console.is_terminal else _lines(watch, ended)
+    looks = _looks(watch, PERIOD if console.is_terminal else LINE_PERIOD, over)
+    return _live(looks, console, seen) if console.is_terminal else _lines(looks, seen)
 
 
-def _live(watch: Watch, console: Console, ended: Callable[[], bool]) -> Snapshot:
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            over = ended()  # before the look, so that the look shows the end
-            snapshot = watch.look()
-            live.update(rendered(snapshot), refresh=True)
-            if snapshot.complete or over:
-                return snapshot
-            time.sleep(PERIOD)
-
-
-def _lines(watch: Watch, ended: Callable[[], bool]) -> Snapshot:
-    """A line a minute, if it says something new."""
-    before, due = "", 0.0
+def _looks(watch: Watch, period: float, over: Callable[[float], bool]) -> Iterator[Snapshot]:
+    """Looks at a plan; the last one shows the end."""
+    ended = False
     while True:
-        over = ended()
-        if over or time.monotonic() >= due:
-            snapshot, due = watch.look(), time.monotonic() + LINE_PERIOD
-            if (line := plain(snapshot)) != before:
-                print(f"{datetime.fromtimestamp(snapshot.time):%F %H:%M} {line}", flush=True)
-                before = line
-            if snapshot.complete or over:
-                return snapshot
-        time.sleep(PERIOD)
+        snapshot = watch.look()
+        yield snapshot
+        if ended or snapshot.complete:
+            return
+        ended = over(period)
+
+
+def _live(looks: Iterator[Snapshot], console: Console, seen: Callable[[Snapshot], object]) -> Snapshot:
+    with Live(console=console, auto_refresh=False) as live:
+        for snapshot in looks:
+            live.update(rendered(snapshot), refresh=True)
+            seen(snapshot)
+    return snapshot
+
+
+def _lines(looks: Iterator[Snapshot], seen: Callable[[Snapshot], object]) -> Snapshot:
+    """A line each, if it says something new."""
+    before = ""
+    for snapshot in looks:
+        if (line := plain(snapshot)) != before:
+            print(f"{datetime.fromtimestamp(snapshot.time):%F %H:%M} {line}", flush=True)
+            before = line
+        seen(snapshot)
+    return snapshot
 
 
 def plain(snapshot: Snapshot) -> str:
@@ -89,7 +111,8 @@ def rendered(snapshot: Snapshot) -> RenderableType:
     if snapshot.running:
         parts += [Text(), _running(snapshot)]
     if snapshot.failed:
-        parts += [Text(), *_failed(snapshot)]
+        heading = "failed" if any(one.log for one in snapshot.failed) else "stopped"
+        parts += [Text(), Text(heading, style="dim"), *(Text(line, style="red") for line in failures(snapshot))]
     return Group(*parts)
 
 
@@ -99,24 +122,24 @@ def percent(part: float) -> str:
 
 
 def _states(snapshot: Snapshot) -> dict[str, Counter[str]]:
-    """For each stage the number of runs in each state."""
+    """For each rule of the workflow the number of runs in each state."""
     states = {one.run["id"]: "running" for one in snapshot.running}
-    states |= {one.run["id"]: "failed" for one in snapshot.failed} | dict.fromkeys(snapshot.done, "done")
+    states |= {one.run["id"]: "failed" for one in snapshot.failed if one.log} | dict.fromkeys(snapshot.done, "done")
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for run in snapshot.runs:
-        found[run["stage"]][states.get(run["id"], "waiting")] += 1
+        found[STAGES[run["stage"]].rule][states.get(run["id"], "waiting")] += 1
     return found
 
 
 def _stages(snapshot: Snapshot) -> Table:
-    """A line for each stage."""
+    """A line for each rule of the workflow."""
     table = Table("", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in (*STATES, "hours left"):
         table.add_column(heading, justify="right")
-    for stage, counts in _states(snapshot).items():
-        hours = sum(snapshot.left.get(run["id"], 0.0) for run in snapshot.runs if run["stage"] == stage)
+    for rule, counts in _states(snapshot).items():
+        hours = sum(snapshot.left.get(run["id"], 0.0) for run in snapshot.runs if STAGES[run["stage"]].rule == rule)
         numbers = (str(counts[state] or "-") for state in STATES)
-        table.add_row(stage, *numbers, number(hours) if hours else "", style="dim" if not counts["running"] else "")
+        table.add_row(rule, *numbers, number(hours) if hours else "", style="dim" if not counts["running"] else "")
     return table
 
 
@@ -137,17 +160,17 @@ def _running(snapshot: Snapshot) -> Table:
     return table
 
 
-def _failed(snapshot: Snapshot) -> Iterator[Text]:
-    yield Text("failed", style="dim")
+def failures(snapshot: Snapshot) -> Iterator[str]:
+    """Each failed run with its reason, and the log in which more stands."""
     runs = {run["id"]: run for run in snapshot.runs}
     for one in snapshot.failed[:MOST_LINES]:
         words, seed = described(one.run, runs)
         name = " · ".join(filter(None, (words, seeds_text([] if seed is None else [seed]))))
-        yield Text(f"{name}: {one.reason}", style="red" if one.log else "yellow")
+        yield f"{name}: {one.reason}" if one.log else name
         if one.log:
-            yield Text(f"  {one.log}", style="dim")
+            yield f"  {one.log}"
     if len(snapshot.failed) > MOST_LINES:
-        yield Text(f"and {len(snapshot.failed) - MOST_LINES} more")
+        yield f"and {len(snapshot.failed) - MOST_LINES} more"
 
 
 def _hours(snapshot: Snapshot) -> str:

@@ -49,7 +49,6 @@ class Question:
     each: bool = False
     everything: bool = False
     measure: bool = False
-    device: str = ""
     budget: float | None = None
     out: Path | None = None
     why: str = ""
@@ -60,7 +59,7 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
     """Answer it on standard output; with --json nothing else is written there.
 
     Raises:
-        DropnasError: wrong parameters, a damaged manifest, an unknown device or run, a measurement that cannot be
+        DropnasError: wrong parameters, a damaged manifest, an unknown run, a measurement that cannot be
             trusted, or a budget that nothing fits into.
     """
     settings = read_parameters(asked.file)
@@ -70,10 +69,10 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
             show(line)
         return
     runs = described(plan, asked.root)
-    known = read_known(asked.root, settings.machine, "" if asked.measure else asked.device)
+    known = read_known(asked.root, settings.machine)
     if asked.measure:
         _measure(known, runs, plan, partial(print, file=sys.stderr) if asked.as_json else show)
-        known = read_known(asked.root, settings.machine, asked.device)
+        known = read_known(asked.root, settings.machine)
     shown = runs if asked.everything else _by_default(runs, plan)
     if asked.as_json:
         estimates = known.estimates(runs)

@@ -89,6 +89,7 @@ def measure(
     machine: Machine,
     progress: Callable[[str], None],
     seconds: float = SECONDS,
+    limit: float = 2 * SECONDS,
 ) -> list[Measured]:
     """Time each kind of work on this machine.
 
@@ -96,7 +97,8 @@ def measure(
         wanted: kinds with the configuration of one of their runs, as JSON values.
         machine: device and threads of the jobs.
         progress: receives a line for each kind.
-        seconds: for all of it; a slow machine takes longer, since each batch is repeated.
+        seconds: for all of it. A slow machine takes longer, since each batch is repeated.
+        limit: seconds after which no further kind is begun; a line then says how many were left out.
 
     Raises:
         DropnasError: a configuration that cannot be trained.
@@ -105,6 +107,9 @@ def measure(
     ends = begun + seconds
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
         for index, (work, config) in enumerate(wanted):
+            if time.monotonic() > begun + limit:
+                progress(f"{len(wanted) - index} kinds of work were not timed in {limit:.0f} s; measure again for them")
+                break
             share = (ends - time.monotonic()) / (len(wanted) - index)
             timed = _measure_kind(work.kind, config, machine, device, share, Path(folder, str(index)))
             entry = replace(timed, load=load)

@@ -8,11 +8,13 @@ from typing import Any
 
 from dropnas.analysis.finished_runs import read_run, read_training
 from dropnas.errors import DropnasError
-from dropnas.pipeline.experiments import DROPNAS, EXTREMES, MORE_RETRAININGS
-from dropnas.report.printed import layout, title
+from dropnas.parsing import parse
+from dropnas.pipeline.experiments import MORE_RETRAININGS
+from dropnas.report.config import Entry, TableConfig
+from dropnas.report.printed import Layout, layout, title
+from dropnas.search.methods import METHODS
 
 DATA_SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
-METHODS = {method.strategy: method.label for method in (DROPNAS, *EXTREMES)}
 RATES = ("rate_parameterised", "rate_non_parameterised")
 MARKS = "¹²³⁴⁵⁶†∗ "  # noqa: RUF001 (footnotes, as printed)
 Runs = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
@@ -45,7 +47,9 @@ def _method(source: dict[str, Any]) -> Iterator[str]:
         rates = [f"{config['options'][name]:g}" for name in RATES if name in config["options"]]
         short = [rate.replace("e-0", "e-") for rate in dict.fromkeys(rates)]
         strategy = config["strategy"].rpartition(":")[2]
-        yield METHODS.get(strategy, strategy) + (f" ({', '.join(short)})" if short else "")
+        yield (METHODS[strategy].label if strategy in METHODS else strategy) + (
+            f" ({', '.join(short)})" if short else ""
+        )
         yield "" if config["space"] == "original" else config["space"].rpartition(":")[2]
     elif source["stage"] == "sample":
         yield "random search"
@@ -98,22 +102,23 @@ class Cell:
 
 def cells(runs: Runs) -> Iterator[Cell]:
     """The cells of all tables among runs, in the plan's order."""
-    for config, inputs in ((run["config"], run["inputs"]) for run in runs.values() if run["stage"] == "table"):
-        name, decimals = title(config["table"]), layout(config["table"]).decimals
-        for entry in config["entries"]:
-            trainings = [runs[inputs[index]] for index in entry["trainings"]]
+    for run in (run for run in runs.values() if run["stage"] == "table"):
+        config: TableConfig = parse(TableConfig, run["config"], run["name"])
+        paper = config.layout or layout(config.table)
+        for entry in config.entries:
+            trainings = [runs[run["inputs"][index]] for index in entry.trainings]
             seeds = {one["config"]["seed"] % MORE_RETRAININGS for one in trainings}
             counted = "seeds" if len(seeds) == len(trainings) else "trainings"
             folders = {one["id"]: one["folder"] for one in trainings}
-            yield Cell(f"{name}, {_cell(config['table'], entry)}", folders, counted, decimals, config["criterion"])
+            name = f"{title(config.table)}, {_cell(paper, entry)}"
+            yield Cell(name, folders, counted, paper.decimals, config.criterion)
 
 
-def _cell(table: Any, entry: dict[str, Any]) -> str:
+def _cell(paper: Layout, entry: Entry) -> str:
     """A cell by the paper's labels; by its keys if they are numbers."""
-    row, column, label = entry["row"], entry["column"], entry["label"]
-    if row[:1].isdigit():
-        return f"cell ({row}, {column})"
-    rows = {one.key: " ".join(head.rstrip(MARKS) for head in one.heads) for one in layout(table).rows}
-    columns = {one.key: one.header[1] or one.header[0] for one in layout(table).columns}
-    places = [rows.get(row, label or row), "" if column == "error" else columns.get(column, label or column)]
-    return ", ".join(dict.fromkeys(filter(None, places)))
+    if entry.row[:1].isdigit():
+        return f"cell ({entry.row}, {entry.column})"
+    rows = {one.key: " ".join(head.rstrip(MARKS) for head in one.heads) for one in paper.rows}
+    columns = {one.key: one.header[1] or one.header[0] for one in paper.columns}
+    column = "" if entry.column == "error" else columns.get(entry.column, entry.label or entry.column)
+    return ", ".join(dict.fromkeys(filter(None, (rows.get(entry.row, entry.label or entry.row), column))))

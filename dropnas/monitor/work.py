@@ -18,7 +18,7 @@ from dropnas.search.config import PRESETS
 COSTLY = ("search", "retrain", "transfer")  # every other stage takes moments
 COSTLESS = {  # settings that hardly change the duration of an epoch
     *("epochs", "seed", "learning_rate", "learning_rate_min", "momentum", "weight_decay", "gradient_clip"),
-    *("alpha_learning_rate", "alpha_beta1", "alpha_beta2", "alpha_weight_decay", "alpha_scale"),
+    *("alpha_learning_rate", "alpha_beta1", "alpha_beta2", "alpha_weight_decay", "alpha_scale", "norm_weight"),
     *("crop_padding", "flip", "cutout", "drop_path", "label_smoothing", "mixup", "warmup_epochs", "schedule"),
 }
 GROUP = 4  # operations of a group in the paper's space, for p_d = r^(1/4)

@@ -13,28 +13,12 @@ from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.pipeline.experiments import Experiment
 from dropnas.pipeline.plan import Plan
-from dropnas.report.claim_places import Place, ablations, pairs_of_rates, spaces
-from dropnas.report.claims import BEST_RATE, EXTREMES
+from dropnas.report.claims import BEST_RATE, EXTREMES, Place, ablations, pairs_of_rates, spaces, words
 from dropnas.report.config import FigureConfig, TableConfig
 from dropnas.report.printed import Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
 
 PAPER_FREEDOM = PAPER_SEEDS - 1
-CLAIMS = {
-    "best-rate": "The best results are achieved at the drop path rate r = 3e-5, on both data sets.",
-    "other-methods-rates": (
-        "p_d = 0, 0.75 and 0.875 (DARTS, ProxylessNAS, SNAS) are inferior to the best rate, r = 3e-5."
-    ),
-    "spaces": (
-        "DropNAS has a lower test error than one-level DARTS in each of the three search spaces, on both data sets."
-    ),
-    "equal-rates": "The best performance is achieved when the two groups share the same drop path rate.",
-    "best-pair": "3e-5 for both groups is the best of the nine pairs of drop path rates.",
-    "ablations": (
-        "Each ablation (no alpha-adjust, no partial decay, no grouping) has a higher test error than DropNAS, on both "
-        "data sets."
-    ),
-}
 Cells = Mapping[Place, int]  # experiments by table, row and column
 
 
@@ -57,9 +41,13 @@ def asked(plan: Plan) -> Asking:
     mine = {name: one for name, one in plan.experiments.items() if one.trainings[0].id in default.runs}
     index = {run.id: at for at, one in enumerate(mine.values()) for run in one.trainings}
     cells = dict(_cells(default, index))
-    numbers = tuple(_numbers(cells)) if plan.parameters.reproduction else ()
+    printed = dict(_printed(default))
+    numbers = tuple(_numbers(cells, printed)) if plan.parameters.reproduction else ()
     roles = [one.role for one in mine.values()]
-    questions = Questions(tuple(mine), _priors(cells, roles, plan), numbers, tuple(_claims(cells, default, index)))
+    priors = (
+        _priors(cells, roles, printed) if plan.parameters.reproduction else tuple(Prior(0.0, 0.0, 0) for _ in roles)
+    )
+    questions = Questions(tuple(mine), priors, numbers, tuple(_claims(cells, default, index)))
     return Asking(questions, tuple(mine.values()))
 
 
@@ -72,17 +60,19 @@ def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[Place, int]]:
                 yield (config.table, entry.row, entry.column), next(at for at in found if at is not None)
 
 
-def _printed(place: Place) -> Printed | None:
-    table, row, column = place
-    paper = layout(table)
-    at = [one.key for one in paper.columns].index(column) if column in [one.key for one in paper.columns] else None
-    own = next((one for one in paper.rows if one.key == row), None)
-    return own.cells[at] if own and at is not None else None
+def _printed(plan: Plan) -> Iterator[tuple[Place, Printed]]:
+    """What is printed in each cell of the plan's tables."""
+    for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
+        paper = config.layout or layout(config.table)
+        for row in paper.rows:
+            for column, cell in zip(paper.columns, row.cells, strict=True):
+                if cell:
+                    yield (config.table, row.key, column.key), cell
 
 
-def _numbers(cells: Cells) -> Iterator[Number]:
+def _numbers(cells: Cells, printed: Mapping[Place, Printed]) -> Iterator[Number]:
     for place, experiment in cells.items():
-        cell = _printed(place)
+        cell = printed.get(place)
         if cell is None or cell.mean is None or cell.std is None:
             continue
         yield Number(*place, experiment, cell.mean, _sample_std(cell.std), PAPER_SEEDS, margin(*place[:2]))
@@ -92,21 +82,16 @@ def _sample_std(population: float) -> float:
     return population * math.sqrt(PAPER_SEEDS / PAPER_FREEDOM)
 
 
-def _priors(cells: Cells, roles: Sequence[str], plan: Plan) -> tuple[Prior, ...]:
-    """What the paper prints of each experiment; of others the mean of DropNAS and the usual deviation.
-
-    Other data than the paper's have no priors.
-    """
-    if not plan.parameters.reproduction:
-        return tuple(Prior(0.0, 0.0, 0) for _ in roles)
-    known = {at: cell for place, at in cells.items() if (cell := _printed(place)) and cell.std is not None}
+def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[Place, Printed]) -> tuple[Prior, ...]:
+    """What the paper prints of each experiment; of others the mean of DropNAS and the usual deviation."""
+    known = {at: cell for place, at in cells.items() if (cell := printed.get(place)) and cell.std is not None}
     stds = defaultdict(list)
     for role in SEARCHED:
         rows = [row for name in ("table4", "table6") for row in layout(name).rows if row.key.partition("/")[0] == role]
         stds[role] = [cell.std for row in rows for cell in row.cells if cell and cell.std is not None]
     found = []
     for at, role in enumerate(roles):
-        base = _printed((ROLES[role].table, "dropnas", "error"))
+        base = next(row.cells[0] for row in layout(ROLES[role].table).rows if row.key == "dropnas")
         cell = known.get(at, base)
         usual = math.sqrt(math.fsum(std**2 for std in stds[role]) / len(stds[role]))
         std = cell.std if at in known and cell and cell.std is not None else usual
@@ -121,7 +106,7 @@ def _claims(cells: Cells, plan: Plan, index: Mapping[str, int]) -> Iterator[Clai
     for name, places in (("spaces", spaces()), ("best-pair", pairs_of_rates()), ("ablations", ablations())):
         if all(place in cells for _, *pair in places for place in pair):
             pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in places)
-            yield Claim(name, CLAIMS[name], pairs)
+            yield Claim(name, words()[name]["claim"], pairs)
     yield from _equal_rates(cells)
     yield from _baselines(cells, plan)
 
@@ -132,7 +117,7 @@ def _equal_rates(cells: Cells) -> Iterator[Claim]:
     if all(("table5", *key) in cells for key in keys):
         equal = tuple(cells["table5", row, column] for row, column in keys if row == column)
         others = tuple(cells["table5", row, column] for row, column in keys if row != column)
-        yield Claim("equal-rates", CLAIMS["equal-rates"], (Contrast("equal rates", equal, others),))
+        yield Claim("equal-rates", words()["equal-rates"]["claim"], (Contrast("equal rates", equal, others),))
 
 
 def _sweep(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
@@ -152,22 +137,23 @@ def _of_sweep(sweep: Mapping[tuple[str, str], int]) -> Iterator[Claim]:
         pairs = tuple(
             Contrast(f"{ROLES[role].printed} {name}", (best[role],), (sweep[role, name],)) for role, name in others
         )
-        yield Claim("best-rate", CLAIMS["best-rate"], pairs)
+        yield Claim("best-rate", words()["best-rate"]["claim"], pairs)
     extremes = [(role, name) for role, name in sweep if name in EXTREMES and role in best]
     if len(extremes) == len(EXTREMES) * len(SEARCHED):
         pairs = tuple(
             Contrast(f"{ROLES[role].printed} {EXTREMES[name]}", (best[role],), (sweep[role, name],))
             for role, name in extremes
         )
-        yield Claim("other-methods-rates", CLAIMS["other-methods-rates"], pairs)
+        yield Claim("other-methods-rates", words()["other-methods-rates"]["claim"], pairs)
 
 
 def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
     """Whether DropNAS beats each of the baselines, over the data sets on which it was trained."""
-    labels = {row.key: row.heads[1] for row in layout("baselines").rows}
-    for run in plan.targets.values():
-        if isinstance(run.config, TableConfig) and run.config.table == "baselines":
-            labels |= {entry.row: entry.label for entry in run.config.entries if entry.label}
+    labels: dict[str, str] = {}
+    for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
+        if config.table == "baselines" and config.layout:
+            labels |= {row.key: row.heads[1] for row in config.layout.rows}
+            labels |= {entry.row: entry.label for entry in config.entries if entry.label}
     found: dict[str, list[Contrast]] = {}
     for (table, row, _), at in cells.items():
         role = row.partition("/")[0]
@@ -176,7 +162,7 @@ def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
             found.setdefault(row.partition("/")[2], []).append(Contrast(ROLES[role].printed, (own,), (at,)))
     for method, contrasts in found.items():
         label = labels[f"{_role_of(method, cells)}/{method}"]
-        yield Claim(f"baseline-{method}", f"DropNAS has a lower test error than {label}.", tuple(contrasts))
+        yield Claim(f"baseline-{method}", words()["baseline"]["claim"].format(label), tuple(contrasts))
 
 
 def _role_of(method: str, cells: Cells) -> str:

@@ -5,11 +5,12 @@ purpose wins: "No alpha-adjust" stays without it whichever form of alpha-adjust 
 run is left out, so that it has the same identity with and without.
 """
 
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 from dropnas.config import Method
-from dropnas.search.config import AUTHORS_SETTINGS, METHODS, PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.config import PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.search.methods import METHODS, authors_settings
 from dropnas.space.spaces import SPACES, find_space
 
 PAPER_GROUP = 4  # the size of group for which r^(1/|group|) and the release's r^(1/4) agree
@@ -48,7 +49,7 @@ def search_config(common: SearchConfig, method: Method, space: str, seed: int) -
     default = {**vars(SearchConfig()), "options": common.options}  # the file's options are those of grouped dropout
     chosen = {name: value for name, value in vars(common).items() if value != default[name]}
     chosen |= {"space": space, "strategy": method.strategy, "seed": seed, **method.search}
-    settings = AUTHORS_SETTINGS.get(method.strategy, {}) | chosen
+    settings = authors_settings(method.strategy) | chosen
     own = dict(method.options)
     if method.strategy in PRESETS:
         settings["options"] = preset_options(method.strategy, dict(common.options), own, space)
@@ -65,8 +66,11 @@ def _different(config: SearchConfig) -> dict[str, Scalar]:
     """
     from dropnas.search.strategy import make_strategy  # torch, which a plan needs here only
 
-    options: Any = make_strategy(config, find_space(config.space)).options  # type: ignore[attr-defined]
-    default = type(options)()
+    options: Any = getattr(make_strategy(config, find_space(config.space)), "options", None)
+    if not is_dataclass(options):  # a method that reads its options in another way
+        return config.options
+    kind: Any = type(options)
+    default = kind()
     return {name: value for name, value in config.options.items() if getattr(options, name) != getattr(default, name)}
 
 

@@ -7,7 +7,7 @@ it. Pure, and without torch.
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dropnas.analysis.config import ClustersConfig, CorrelationConfig, VariantConfig
+from dropnas.analysis.config import CorrelationConfig, VariantConfig
 from dropnas.config import Method, Parameters, slug
 from dropnas.data.config import ROLES, SEARCHED, DatasetConfig
 from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
@@ -15,19 +15,21 @@ from dropnas.pipeline.effective_options import derive_config, search_config
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.search.config import SampleConfig, Scalar, SearchConfig
+from dropnas.search.methods import METHODS
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import ZERO
 from dropnas.space.published import Published
 from dropnas.space.spaces import ORIGINAL
 
-DROPNAS = Method("DropNAS", "dropnas")
-ONE_LEVEL_DARTS = Method("one-level DARTS", "one-level-darts")
-ABLATIONS = tuple(Method(name, name) for name in ("no-alpha-adjust", "no-partial-decay", "no-grouping"))
-EXTREMES = (  # p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3)
-    ONE_LEVEL_DARTS,
-    Method("p_d = 0.75 (as ProxylessNAS)", "drop-rate-0.75"),
-    Method("p_d = 0.875 (as SNAS)", "drop-rate-0.875"),
-)
+
+def _preset(name: str) -> Method:
+    return Method(METHODS[name].label, name)
+
+
+DROPNAS, ONE_LEVEL_DARTS = _preset("dropnas"), _preset("one-level-darts")
+ABLATIONS = tuple(map(_preset, ("no-alpha-adjust", "no-partial-decay", "no-grouping")))
+# p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3)
+EXTREMES = (ONE_LEVEL_DARTS, _preset("drop-rate-0.75"), _preset("drop-rate-0.875"))
 MORE_RETRAININGS = 1000  # the k-th retraining of a genotype adds k times this to its search's seed
 
 
@@ -175,7 +177,8 @@ class Experiments:
 
     def clusters(self, search: Run) -> Run:
         """Feature clusters in a search's supernet, of images chosen by its seed."""
-        return self._run("clusters", search.name, ClustersConfig(seed=search.config.seed), search.inputs[0], search)
+        config = replace(self.parameters.clusters, seed=search.config.seed)
+        return self._run("clusters", search.name, config, search.inputs[0], search)
 
     def correlation(self, node: int, predecessor: int) -> Run:
         """Stand-alone accuracy against p on an edge of the best normal cell found on CIFAR-10 (Section 5.5)."""

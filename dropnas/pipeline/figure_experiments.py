@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dropnas.config import Method
 from dropnas.extension import load
+from dropnas.pipeline.baselines import asked
 from dropnas.pipeline.experiments import DROPNAS, EXTREMES, ONE_LEVEL_DARTS, Experiments, at_rates
 from dropnas.report.config import TARGETS, FigureConfig, Series
 from dropnas.runs.identity import Run
@@ -73,8 +74,11 @@ def figure5(experiments: Experiments) -> Iterator[Drawn]:
 
 
 def trajectories(experiments: Experiments) -> Iterator[Drawn]:
-    """What the alphas do during a search: DropNAS, one-level DARTS, and the user's methods."""
+    """What the alphas do during a search: DropNAS, one-level DARTS, the user's methods; with the baselines theirs."""
+    own = experiments.parameters
+    compared = asked(own) if "baselines" in own.tables else []
     for role in experiments.roles:
-        for method in (DROPNAS, ONE_LEVEL_DARTS, *experiments.parameters.methods):
-            name = method.strategy if method in (DROPNAS, ONE_LEVEL_DARTS) else method.label
-            yield Drawn(role, name, method.label, experiments.experiment("trajectories", role, method)[0])
+        for method in (DROPNAS, ONE_LEVEL_DARTS, *compared, *own.methods):
+            name = method.label if method in own.methods else method.strategy
+            target = "baselines" if method in compared else "trajectories"
+            yield Drawn(role, name, method.label, experiments.experiment(target, role, method)[0])

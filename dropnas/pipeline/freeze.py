@@ -5,10 +5,10 @@ must not reach it. The folder's name is the checksum of what it holds, and each 
 """
 
 import hashlib
-import os
-import shutil
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,27 @@ import yaml
 
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
+from dropnas.pipeline.jobs import DONE, Job, jobs
 from dropnas.pipeline.look_files import current
 from dropnas.pipeline.method_checks import require_methods
-from dropnas.pipeline.plan import Job, Plan, jobs, make_plan, waiting
+from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
+from dropnas.pipeline.shipped import FOLDER, shipped
 from dropnas.pipeline.stages import STAGES, references
 from dropnas.runs.environment import git_state
-from dropnas.runs.files import checksums, read_json, write_json, write_text
+from dropnas.runs.files import checksums, read_json, sha256
 from dropnas.runs.fingerprint import PACKAGE, closure, module_file
 from dropnas.runs.identity import ID_DIGITS, Run, canonical_json, resolved
-from dropnas.runs.store import Store
 
 FROZEN, PLAN = "frozen.json", "plan.json"
 PARTS = {"profile", "description", "reproduction", "machine", "jobs", "folders", "on_request", "runs"}  # that are read
 WORKFLOW = ("Snakefile", "workflow", "profiles")
 
 
-def freeze(parameters: Path, root: Path) -> Path:
+def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
     """Write the frozen start of a parameter file; the same content gives the same folder.
+
+    Args:
+        targets: that are asked for; jobs hold no runs but theirs, as far as the targets need them.
 
     Returns:
         The folder `plans/<id>`, relative to `root`.
@@ -43,29 +47,40 @@ def freeze(parameters: Path, root: Path) -> Path:
         raise DropnasError("has looks, which a single start does not go through", where=parameters, remedy=remedy)
     plan = make_plan(settings)
     require_methods(plan)
-    _require_proved(plan, root)
-    plans = root / "plans"
-    plans.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=plans, prefix=".freezing-") as temporary:
-        staged = Path(temporary) / "plan"
-        _copy_source(plan, staged / "source")
-        write_text(staged / "parameters.yaml", yaml.safe_dump(resolved(settings), sort_keys=False))
-        for run in plan.runs.values():
-            write_json(staged / "specs" / f"{run.id}.json", spec(run, settings.profile, settings.machine))
-        write_json(staged / PLAN, plan_content(plan))
-        id_ = _content_id(staged)
-        write_json(staged / FROZEN, {"id": id_, "parameters": str(parameters), "git": git_state(_project())})
-        if not (plans / id_).exists():
-            os.replace(staged, plans / id_)
-    check(plans / id_)
+    content = dict(_content(plan, targets))
+    id_ = _id({name: hashlib.sha256(data).hexdigest() for name, data in content.items()})
+    folder = root / "plans" / id_
+    if not folder.exists():
+        frozen = {"id": id_, "parameters": str(parameters), "git": git_state(_project())}
+        _write({**content, FROZEN: _json(frozen)}, folder)
+    check(folder)
     return Path("plans", id_)
 
 
-def _require_proved(plan: Plan, root: Path) -> None:
-    """The workflow goes by receipts, so none may stand without the manifest that proves its run."""
+def _content(plan: Plan, targets: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """The files of a frozen start by their paths in its folder."""
+    settings = plan.parameters
+    yield from _source(plan)
+    yield "parameters.yaml", yaml.safe_dump(resolved(settings), sort_keys=False).encode()
+    yield PLAN, _json(plan_content(plan, targets))
     for run in plan.runs.values():
-        if (root / run.receipt).is_file() and not Store(root).is_published(root / run.folder):
-            raise DropnasError("has a receipt but no manifest", where=root / run.folder, remedy="remove the folder")
+        yield f"specs/{run.id}.json", _json(spec(run, settings.profile, settings.machine))
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, sort_keys=True) + "\n").encode()  # indented, a thousand files take half a second
+
+
+def _write(content: Mapping[str, bytes], folder: Path) -> None:
+    """Fill a folder beside its place, then move it there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".freezing-") as temporary:
+        staged = Path(temporary, "plan")
+        for name, data in content.items():
+            (staged / name).parent.mkdir(parents=True, exist_ok=True)
+            (staged / name).write_bytes(data)
+        with suppress(OSError):  # another start was faster: what it wrote is the same, and is checked
+            staged.rename(folder)
 
 
 def check(folder: Path) -> None:
@@ -80,9 +95,18 @@ def check(folder: Path) -> None:
 
 
 def _content_id(folder: Path) -> str:
-    found = checksums(folder)
-    kept = {name: value for name, value in found.items() if name != FROZEN and "__pycache__" not in name}
-    return hashlib.sha256(canonical_json(kept).encode()).hexdigest()[:ID_DIGITS]
+    """The id of what lies in a frozen start; the markers of finished jobs, which come and go, are no part of it."""
+    found: dict[str, str] = {}
+    for part in folder.iterdir():
+        if part.is_dir() and part.name != DONE:
+            found |= {f"{part.name}/{name}": digest for name, digest in checksums(part).items()}
+        elif part.is_file() and part.name != FROZEN:
+            found[part.name] = sha256(part)
+    return _id({name: digest for name, digest in found.items() if "__pycache__" not in name})
+
+
+def _id(digests: Mapping[str, str]) -> str:
+    return hashlib.sha256(canonical_json(dict(digests)).encode()).hexdigest()[:ID_DIGITS]
 
 
 def _project() -> Path:
@@ -92,15 +116,14 @@ def _project() -> Path:
     return package.parent.parent
 
 
-def _copy_source(plan: Plan, destination: Path) -> None:
-    ignore = shutil.ignore_patterns("__pycache__", ".*", "*.pyc")
-    project = _project()
-    for part in [project / PACKAGE, *(project / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
-        if part.is_dir():
-            shutil.copytree(part, destination / part.name, ignore=ignore)
-        elif part.is_file():
-            destination.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(part, destination / part.name)
+def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
+    """The files of the package, the workflow and the user's packages."""
+    for part in [_project() / PACKAGE, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
+        for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
+            name = file.relative_to(part.parent)
+            left_out = any(piece.startswith(".") or piece in ("__pycache__", FOLDER) for piece in name.parts)
+            if file.is_file() and not left_out and file.suffix != ".pyc":
+                yield f"source/{name.as_posix()}", file.read_bytes()
 
 
 def _user_packages(plan: Plan) -> set[Path]:
@@ -137,23 +160,26 @@ def _location(run: Run) -> str:
     return str(datasets[0].path) if datasets else ""
 
 
-def plan_content(plan: Plan) -> dict[str, Any]:
+def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """A plan as plan.json holds it: what the workflow, the results and the report page read.
 
-    Its `targets` are receipts by target, `paper` all that are built by default; `folders` the folder of each target;
-    `looks` the seeds at each look, empty where their number is fixed; `on_request` the names of the other targets;
-    `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
+    Its `jobs` are made for the targets that are asked for; `targets` are the markers of the last jobs by target, and
+    `paper` all that are built by default; `folders` the folder of each target; `looks` the seeds at each look, empty
+    where their number is fixed; `on_request` the names of those that are not built by default; `runs` every run with
+    id, stage, name, folder, inputs (ids), used_by, config.
     """
-    targets = {name: [str(run.receipt)] for name, run in plan.targets.items()}
-    default = [str(run.receipt) for run in plan.by_default().targets.values()]
+    made = jobs(plan, targets)
+    markers = {run.id: job.marker for job in made for run in job.runs}
+    behind = waiting(plan)
     return {
         "profile": plan.parameters.profile,
         "description": plan.parameters.description,
         "reproduction": plan.parameters.reproduction,
         "looks": list(plan.parameters.looks),
         "machine": resolved(plan.parameters.machine),
-        "jobs": _jobs(plan),
-        "targets": {**targets, "paper": sorted(default)},
+        "jobs": [_job(job, plan.parameters, markers, max(behind[run.id] for run in job.runs)) for job in made],
+        "targets": {name: [markers[run.id]] for name, run in plan.targets.items()}
+        | {PAPER: sorted(markers[run.id] for run in plan.by_default().targets.values())},
         "folders": {name: str(run.folder) for name, run in plan.targets.items()},
         "on_request": sorted(plan.on_request),
         "runs": list(_descriptions(plan)),
@@ -178,23 +204,19 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
     return plan
 
 
-def _jobs(plan: Plan) -> list[dict[str, Any]]:
-    behind = waiting(plan)
-    return [_job(job, plan.parameters, max(behind[run.id] for run in job.runs)) for job in jobs(plan)]
-
-
-def _job(job: Job, settings: Parameters, priority: int) -> dict[str, Any]:
-    own = {run.id for run in job.runs}
-    inputs = {str(source.receipt): None for run in job.runs for source in run.inputs if source.id not in own}
+def _job(job: Job, settings: Parameters, markers: Mapping[str, str], priority: int) -> dict[str, Any]:
     trains = STAGES[job.stage].trains
     processes = settings.machine.transfer_processes if job.stage == "transfer" else 1
     return {
-        "stage": job.stage,
+        "rule": job.rule,
         "name": job.name,
-        "runs": [run.id for run in job.runs],
-        "inputs": list(inputs),
-        "receipts": [str(run.receipt) for run in job.runs],
+        "marker": job.marker,
+        "result": job.result,
+        "attempts": job.attempts,
+        "command": [STAGES[job.stage].verb, *(["--processes", str(processes)] if processes > 1 else [])],
         "specs": [f"specs/{run.id}.json" for run in job.runs],
+        "runs": [run.id for run in job.runs],
+        "inputs": list(dict.fromkeys(markers[source.id] for run in job.runs for source in run.inputs)),
         "priority": priority,
         "processes": processes,
         "threads": processes * settings.machine.threads if trains else 1,

@@ -1,27 +1,25 @@
 """The paper as runs: tables and figures -> experiments -> runs.
 
 Pure and fast, and without torch. Which experiments stand behind a table or figure is said in `table_experiments`,
-`peer_experiments` and `figure_experiments`; here they are put together, and into jobs. Snakemake, the tables, the cost
-and `verify` all read the same plan.
+`peer_experiments` and `figure_experiments`; here they are put together, and in `jobs` into jobs. Snakemake, the tables,
+the cost and `verify` all read the same plan.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from dropnas.config import Parameters
 from dropnas.pipeline.experiments import Experiment, Experiments
 from dropnas.pipeline.figure_experiments import figure
 from dropnas.pipeline.peer_experiments import peers
 from dropnas.pipeline.protocol import require_planned
-from dropnas.pipeline.stages import STAGES, common
+from dropnas.pipeline.stages import STAGES
 from dropnas.pipeline.table_experiments import table
 from dropnas.report.config import TARGETS
-from dropnas.runs.identity import Run, canonical_json, resolved
+from dropnas.runs.identity import Run
 
 ARCHITECTURES = "architectures"
-BRIEF = 100  # runs of a moment each that share one process
+PAPER = "paper"  # names all targets that are built by default
 MAKERS: dict[str, Callable[[Experiments, str], Run]] = {"table": table, "peers": peers, "figure": figure}
 
 
@@ -55,6 +53,12 @@ class Plan:
         """The plan without what is built only on request."""
         targets = {name: run for name, run in self.targets.items() if name not in self.on_request}
         return replace(self, targets=targets, runs=_runs(targets), on_request=frozenset())
+
+    def needed(self, targets: Iterable[str]) -> dict[str, Run]:
+        """The runs behind some targets, by their ids; of no target or `paper`, those behind all built by default."""
+        named = {name: self.targets[name] for name in targets if name in self.targets}
+        default = self.by_default().targets if not named or PAPER in targets else {}
+        return _runs({**named, **default})
 
 
 def ancestors(runs: Iterable[Run]) -> list[Run]:
@@ -119,53 +123,3 @@ def waiting(plan: Plan) -> dict[str, int]:
         for source in run.inputs:
             found[source.id] = max(found[source.id], behind)
     return found
-
-
-@dataclass(frozen=True)
-class Job:
-    """Runs of one stage that share one process."""
-
-    stage: str
-    runs: tuple[Run, ...]
-
-    @property
-    def name(self) -> str:
-        """Unique among the jobs of a plan; a valid name of a rule."""
-        return f"{self.stage}_{self.runs[0].id}" + (f"_and_{len(self.runs) - 1}" if len(self.runs) > 1 else "")
-
-
-def jobs(plan: Plan) -> list[Job]:
-    """The runs in jobs: of one stage, data set and depth, so that no run waits for another of its own job.
-
-    What is built only on request shares no job with the rest, nor with what others ask for. Searches that may train as
-    one are one job, unless the file says how many runs share a process.
-    """
-    depth, default = depths(plan), plan.by_default().runs
-    groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
-    users = plan.used_by()
-    for run in plan.runs.values():
-        on_request = () if run.id in default else tuple(users[run.id])
-        groups[run.stage, depth[run.id], _dataset(run), on_request, _trained_as_one(run)].append(run)
-    sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
-    sizes["derive"] = sizes.get("search", 1)  # the genotypes of one job's searches: retraining waits for no others
-    sizes |= dict.fromkeys(("sample", "peer", "variant", "correlation"), BRIEF)
-    sizes["clusters"] = sizes.get("search", 1)
-    made = []
-    for (stage, *_, as_one), runs in groups.items():
-        size = len(runs) if as_one and "search" not in sizes else sizes.get(stage, 1)
-        made += [Job(stage, tuple(runs[first : first + size])) for first in range(0, len(runs), size)]
-    return made
-
-
-def _trained_as_one(run: Run) -> str:
-    """What the searches of one job have in common, so that they may train as one; nothing of others."""
-    search = run.inputs[0] if run.stage == "derive" else run
-    shared = common(search.config) if search.stage == "search" else None
-    return canonical_json(resolved(shared)) if shared else ""
-
-
-def _dataset(run: Run) -> str:
-    """What the runs of one job have in common."""
-    if run.stage == "derive":
-        run = run.inputs[0]
-    return run.inputs[0].name if run.stage in ("search", "retrain", "transfer", "clusters") else run.stage

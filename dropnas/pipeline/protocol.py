@@ -18,11 +18,12 @@ from dropnas.evaluate.config import RetrainConfig, TransferConfig
 from dropnas.parsing import parse
 from dropnas.runs.configurations import configuration
 from dropnas.runs.identity import Run
-from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+from dropnas.search.config import SearchConfig
+from dropnas.search.methods import authors_settings
 
 OPEN = {
     *("seed", "space", "strategy", "options", "precision", "kernels", "group_seeds", "deterministic", "memory_format"),
-    *("pool_norm", "micro_batch", "schedule", "squeeze_excitation", "crop_padding", "flip"),
+    *("pool_norm", "norm_weight", "micro_batch", "schedule", "squeeze_excitation", "crop_padding", "flip"),
 }
 HINT = "set reproduction: false"
 
@@ -35,7 +36,7 @@ def deviation(config: Any) -> str:
         return ""
     paper: SearchConfig | RetrainConfig | TransferConfig = type(config)()
     if isinstance(config, SearchConfig):
-        paper = SearchConfig(**AUTHORS_SETTINGS.get(config.strategy, {}))  # type: ignore[arg-type]
+        paper = SearchConfig(**authors_settings(config.strategy))
     if isinstance(config, RetrainConfig) and config.autoaugment:
         paper = RetrainConfig(autoaugment=True, epochs=Augmented().epochs)
     names = [field.name for field in dataclasses.fields(paper) if field.name not in OPEN]

@@ -3,6 +3,7 @@
 A copy that is refreshed after each start, never a target: what is up to date is decided by the runs themselves.
 """
 
+from collections import Counter
 from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from dropnas.runs.files import read_json, write_text
 from dropnas.runs.store import Store
 
 COUNTS = "architectures"
+VERDICTS = "verdicts.json"  # beside the page
+SAID = {"holds": "hold", "too few runs": "with too few runs"}  # of several claims; other outcomes as they are
 
 
 def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[str] = ()) -> str:
@@ -30,7 +33,7 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
         targets: tables and figures that are told of; all of the plan unless some are given.
 
     Returns:
-        The tables in short, where they are, and which are not finished.
+        The tables in short, where they are, which are not finished, where the page is and what it says of the claims.
 
     Raises:
         DropnasError: the folder is no frozen plan, or was changed since it was frozen; or a table's run is damaged, and
@@ -42,7 +45,16 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
         told = copy_finished(plan, plan_folder, Store(root), set(targets) & plan["folders"].keys())
     finally:
         page, _ = write_page(plan, root, None, plan_folder, cost_of)
-    return f"{told}\nThe page: {page}"
+    return f"{told}\nThe page: {page}\n{verdict(page.with_name(VERDICTS))}"
+
+
+def verdict(file: Path) -> str:
+    """What the page says of the paper's claims, in a sentence."""
+    found = read_json(file)
+    counts = Counter(claim["outcome"] for claim in found["claims"])
+    outcomes = ", ".join(f"{count} {SAID.get(outcome, outcome)}" for outcome, count in counts.most_common())
+    warning = "" if found["reproduction"] else " These runs are no reproduction of the paper."
+    return f"The paper's {len(found['claims'])} claims: {outcomes}.{warning}"
 
 
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:

@@ -24,6 +24,8 @@ class Stage:
             now, and `run_group(configs, inputs, outs, workspaces)`.
         trains: whether it needs torch and a device; the others run where the workflow runs.
         reads_heavy: of which stages' runs it reads weights or images; of its other inputs it needs the light part.
+        shared_rule: the rule of the workflow that makes it, where that is not called like the stage.
+        plural: whether its verb of the command line is its name in the plural.
     """
 
     name: str
@@ -31,6 +33,18 @@ class Stage:
     trains: bool
     reads_heavy: tuple[str, ...] = ()
     grouped: bool = False
+    shared_rule: str = ""
+    plural: bool = False
+
+    @property
+    def rule(self) -> str:
+        """The rule of the workflow that makes it."""
+        return self.shared_rule or self.name
+
+    @property
+    def verb(self) -> str:
+        """The verb of the command line that computes it."""
+        return f"{self.name}s" if self.plural else self.name
 
     @property
     def config(self) -> Any:
@@ -39,21 +53,21 @@ class Stage:
 
 
 STAGES: dict[str, Stage] = {
-    "data": Stage("data", "dropnas.data.prepare", trains=False),
+    "data": Stage("data", "dropnas.data.prepare", trains=False, shared_rule="prepare"),
     "search": Stage("search", "dropnas.search.stage", trains=True, reads_heavy=("data",), grouped=True),
-    "derive": Stage("derive", "dropnas.search.derive", trains=False),
-    "sample": Stage("sample", "dropnas.search.sample", trains=False),
-    "peer": Stage("peer", "dropnas.evaluate.peer", trains=False),
+    "derive": Stage("derive", "dropnas.search.derive", trains=False, shared_rule="genotype"),
+    "sample": Stage("sample", "dropnas.search.sample", trains=False, shared_rule="genotype"),
+    "peer": Stage("peer", "dropnas.evaluate.peer", trains=False, shared_rule="genotype"),
     "retrain": Stage("retrain", "dropnas.evaluate.retrain", trains=True, reads_heavy=("data",)),
     "select": Stage("select", "dropnas.evaluate.select", trains=False),
     "transfer": Stage("transfer", "dropnas.evaluate.transfer", trains=True, reads_heavy=("data",)),
     "variant": Stage("variant", "dropnas.analysis.variant", trains=False),
     "clusters": Stage("clusters", "dropnas.search.feature_clusters", trains=True, reads_heavy=("data", "search")),
     "correlation": Stage("correlation", "dropnas.analysis.correlation", trains=False),
-    "architectures": Stage("architectures", "dropnas.evaluate.architectures", trains=False),
-    "table": Stage("table", "dropnas.report.table_stage", trains=False),
-    "peers": Stage("peers", "dropnas.report.peers_stage", trains=False),
-    "figure": Stage("figure", "dropnas.report.figures.figure_stage", trains=False),
+    "architectures": Stage("architectures", "dropnas.evaluate.architectures", trains=False, shared_rule="counts"),
+    "table": Stage("table", "dropnas.report.table_stage", trains=False, plural=True),
+    "peers": Stage("peers", "dropnas.report.peers_stage", trains=False, shared_rule="table"),
+    "figure": Stage("figure", "dropnas.report.figures.figure_stage", trains=False, plural=True),
 }
 
 

@@ -8,59 +8,130 @@ What runs on a cluster goes on: its scheduler has it.
 
 import ctypes
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from dropnas.errors import DropnasError
-from dropnas.pipeline.freeze import PLAN, freeze
-from dropnas.runs.files import read_json
+from dropnas.pipeline.freeze import freeze, read_plan
+from dropnas.pipeline.plan import PAPER
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-TARGETS = "DROPNAS_TARGETS"  # that were asked for by name: the results show these and no others
+SHOWN = "DROPNAS_SHOWN"  # tells the Snakefile that the results are somebody else's to show
+FORCED = ("force", "forceall", "forcerun", "touch")  # options that let Snakemake do something where nothing is missing
+QUESTIONS = (  # options with which Snakemake answers or tidies up, and computes nothing
+    *("dryrun", "lint", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "report", "archive"),
+    *("list_rules", "list_target_rules", "list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
+    *("unlock", "cleanup_metadata", "cleanup_shadow", "delete_all_output", "delete_temp_output", "containerize"),
+    *("generate_unit_tests", "export_cwl", "print_compilation", "list_conda_envs", "container_cleanup_images"),
+)
 
 
-def start(parameters: Path, options: list[str], root: Path) -> int:
-    """Run `snakemake` on the frozen plan; further options are Snakemake's.
+@dataclass(frozen=True)
+class Start:
+    """A frozen start and Snakemake's arguments for it.
 
-    Returns:
-        its exit status; of a start that was stopped 128 and the number of the signal.
+    Attributes:
+        folder: the frozen start.
+        targets: tables and figures that are asked for by name.
+        arguments: of Snakemake.
+        question: whether it only answers a question.
+        forced: whether it may have something to do although all runs are done.
+        again: what to type to go on.
+    """
+
+    folder: Path
+    targets: tuple[str, ...]
+    arguments: tuple[str, ...]
+    question: bool
+    forced: bool
+    again: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With which Python takes the package from the frozen copy, whatever happens to the checkout."""
+        path = os.pathsep.join(filter(None, [str(self.folder / "source"), os.environ.get("PYTHONPATH")]))
+        return {SHOWN: "1", "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+
+
+def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
+    """Freeze the plan for the targets among Snakemake's options.
 
     Raises:
         DropnasError: the parameters or targets are wrong, or Snakemake is not installed.
     """
     if not shutil.which("snakemake", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])):
         raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
-    frozen = (root / freeze(parameters, root)).resolve()
-    targets = _targets(options)
-    _require_known(targets, read_json(frozen / PLAN)["targets"])
-    source = frozen / "source"
-    if not any(option.startswith(("--profile", "--workflow-profile")) for option in options):
-        options = ["--workflow-profile", str(source / "profiles" / "default"), *options]
-    command = ["--snakefile", str(source / "Snakefile"), "--directory", str(root.resolve()), *options]
-    print(f"plan {frozen.name}: {parameters}", flush=True)
-    again = f"python -m dropnas run {parameters}"
-    return until_stopped([sys.executable, "-m", "snakemake", *command], {TARGETS: " ".join(targets)}, again)
+    from snakemake.cli import get_argument_parser  # a second
+
+    found, _ = get_argument_parser().parse_known_args(options)
+    asked = sorted(found.targets)
+    frozen = (root / freeze(parameters, root, asked)).resolve()
+    known = read_plan(frozen, root)
+    for target in asked:
+        if target not in known["targets"]:
+            raise DropnasError("no such target", where=target, remedy=f"known: {', '.join(known['targets'])}")
+    profile = ["--workflow-profile", str(frozen / "source" / "profiles" / "default")]
+    own = any(option.startswith(("--profile", "--workflow-profile")) for option in options)
+    where = ["--snakefile", str(frozen / "source" / "Snakefile"), "--directory", str(root.resolve())]
+    default = [name for name in known["folders"] if name not in known["on_request"]] if PAPER in asked else []
+    return Start(
+        folder=frozen,
+        targets=tuple(dict.fromkeys([*default, *(name for name in asked if name != PAPER)])),
+        arguments=(*where, *([] if own else profile), *options),
+        question=any(getattr(found, name, None) for name in QUESTIONS),
+        forced=any(getattr(found, name, None) for name in FORCED),
+        again=shlex.join(["python", "-m", "dropnas", "run", str(parameters), *options]),
+    )
 
 
-def until_stopped(command: Sequence[str], environment: dict[str, str], again: str) -> int:
-    """Run a command as a process group of its own until it ends or is stopped; gives its status.
+def ask(start: Start) -> None:
+    """Let Snakemake answer a question, in this process, which it ends."""
+    from snakemake.cli import main
+
+    main(list(start.arguments))
+
+
+def until_stopped(
+    command: Sequence[str],
+    environment: dict[str, str],
+    again: str,
+    output: IO[str] | None = None,
+    follow: Callable[["subprocess.Popen[bytes]"], object] = lambda process: process.wait(),
+) -> int:
+    """Run a command as a process group of its own until it ends or is stopped.
 
     Args:
+        environment: of the command, beside what is set here.
         again: what to type to go on.
+        output: where its output goes; by default where that of this process does.
+        follow: is called with the process, and should return when that has ended.
+
+    Returns:
+        its status; of a command that was stopped 128 and the number of the signal.
     """
-    environment = {**os.environ, **environment}
-    process = subprocess.Popen(command, env=environment, process_group=0, preexec_fn=_end_with_parent)
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        stdout=output,
+        stderr=output,
+        process_group=0,
+        preexec_fn=_end_with_parent,
+    )
     with _passed_on(process.pid) as asked:
+        follow(process)
         status = process.wait()
     if not asked:
-        return status
+        return status if status >= 0 else 1  # somebody else has killed it
     print(f"stopped; what was begun is saved. To go on: {again}", file=sys.stderr, flush=True)
     return 128 + asked[0]
 
@@ -90,18 +161,3 @@ def _passed_on(group: int) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _targets(options: list[str]) -> list[str]:
-    """The targets among Snakemake's options, as it reads them."""
-    from snakemake.cli import get_argument_parser
-
-    found, _ = get_argument_parser().parse_known_args(options)
-    return list(found.targets)
-
-
-def _require_known(targets: Sequence[str], known: dict[str, list[str]]) -> None:
-    receipts = {receipt for some in known.values() for receipt in some}
-    for target in targets:
-        if target not in known and target not in receipts:
-            raise DropnasError("no such target", where=target, remedy=f"known: {', '.join(known)}")

@@ -1,8 +1,8 @@
-"""The cells of the paper's tables, each with the experiments behind it, and the baselines, which the paper lacks."""
+"""The cells of the paper's tables, each with the experiments behind it."""
 
 from dataclasses import dataclass
 
-from dropnas.config import RANDOM, Method, Parameters, Space, slug
+from dropnas.config import Parameters, Space, slug
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.extension import load
 from dropnas.pipeline.experiments import ABLATIONS, DROPNAS, ONE_LEVEL_DARTS, Experiments, at_rates
@@ -39,6 +39,7 @@ def table(experiments: Experiments, name: str) -> Run:
     )
     settings = experiments.parameters
     layout = load(target.layout) if target.layout else None
+    layout = layout(experiments) if callable(layout) else layout
     config = TableConfig(name, settings.profile, settings.reproduction, entries, settings.select.criterion, layout)
     return experiments.report("table", name, config, inputs)
 
@@ -118,25 +119,6 @@ def table6(experiments: Experiments) -> list[Cell]:
         for role in SEARCHED
         for method in (DROPNAS, *ABLATIONS, *own)
     ]
-
-
-def baselines(experiments: Experiments) -> list[Cell]:
-    """Search methods under one protocol, on each data set in the original space, and in the user's own spaces."""
-    own, cells = experiments.parameters, []
-    methods = [Method(name, name) for name in own.baselines if name != RANDOM]
-    for role in experiments.roles:
-        for space in (Space("original", "original"), *own.spaces):
-            named = [(method, "") for method in (DROPNAS, ONE_LEVEL_DARTS, *methods)]
-            named += [(method, method.label) for method in own.methods]
-            within, prefix = (f" in {space.label}", f"{slug(space.label)}-") if space in own.spaces else ("", "")
-            if RANDOM in own.baselines:
-                drawn = experiments.sampled("baselines", role, space.space)
-                cells.append(Cell(f"{role}/{prefix}{RANDOM}", "error", [], drawn, within and f"random search{within}"))
-            for method, label in named if not within else [one for one in named if one[0] not in methods]:
-                runs = experiments.experiment("baselines", role, method, space.space)
-                row = f"{role}/{prefix}{slug(method.label)}"
-                cells.append(Cell(row, "error", *runs, f"{label or method.label}{within}" if within else label))
-    return cells
 
 
 def paper_spaces(parameters: Parameters) -> list[Space]:

@@ -2,8 +2,7 @@
 
 Design choices: a number is kept as the text that is printed and read from that text, so that there is one
 transcription and the printed digits survive (2.60 is not 2.6); the layout lies beside the numbers, so that the six
-tables are built by the same code; a slip in the file is refused when it is read. The baselines, which the paper lacks,
-quote the other tables, so that no number is transcribed twice.
+tables are built by the same code; a slip in the file is refused when it is read.
 """
 
 import re
@@ -14,14 +13,13 @@ from typing import Any, Literal
 
 import yaml
 
-from dropnas.data.config import ROLES, SEARCHED
-
 Quantity = Literal[
     "top1_error", "top5_error", "parameters", "search_days", "multiply_adds", "skip_connects", "improvement"
 ]
 Style = Literal["mean", "best-and-mean"]
 Open = Literal["rows", "columns", "both", "nowhere"]
 
+PRINTED_CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the points of each panel
 NOTHING = "-"
 NUMBER = r"\d+(?:\.\d+)?"
 BEST_AND_MEAN = re.compile(rf"({NUMBER}) \(({NUMBER})±({NUMBER})\)")
@@ -73,10 +71,10 @@ class PrintedRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """One table of the paper, or the baselines.
+    """One table of the paper, or one that it lacks.
 
     Attributes:
-        name, number, caption: which table it is; the baselines have no number.
+        name, number, caption: which table it is; only the paper's have a number.
         trainings: the stage whose runs give its numbers.
         style: how ours are set: `best-and-mean` is "2.26 (2.58±0.14)", `mean` is "2.68±0.10".
         decimals: of our errors, as many as the paper prints.
@@ -129,8 +127,8 @@ def layouts() -> dict[str, Layout]:
 
 
 def layout(table: str) -> Layout:
-    """One table of the paper, or the baselines."""
-    return _baselines() if table == "baselines" else layouts()[table]
+    """One table of the paper."""
+    return layouts()[table]
 
 
 def title(name: str) -> str:
@@ -139,52 +137,6 @@ def title(name: str) -> str:
         return "Published architectures"
     words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix("_peers")).replace("_", " ").capitalize()
     return f"Peers of {words}" if name.endswith("_peers") else words
-
-
-@cache
-def _baselines() -> Layout:
-    """A row for each search method on each data set, with what the paper prints for it."""
-    entry = yaml.safe_load(Path(__file__).with_name("baselines.yaml").read_text(encoding="utf-8"))
-    columns = tuple(_column(key, column) for key, column in entry["columns"].items())
-    return Layout(
-        name="baselines",
-        number=None,
-        caption=entry["caption"],
-        trainings="retrain",
-        style="mean",
-        decimals=2,
-        open="rows",
-        heads=tuple(map(_header, entry["heads"])),
-        columns=columns,
-        rows=tuple(
-            PrintedRow(
-                f"{role}/{method}",
-                (ROLES[role].printed, named["label"]),
-                _printed_elsewhere(role, ROLES[role].table, named, columns),
-                rule=index == 0,
-            )
-            for role in SEARCHED
-            for index, (method, named) in enumerate(entry["methods"].items())
-        ),
-        notes=tuple(entry["notes"]),
-    )
-
-
-def _printed_elsewhere(
-    role: str, table: str, named: dict[str, str], columns: tuple[Column, ...]
-) -> tuple[Printed | None, ...]:
-    """What the paper prints for a method in its other tables, in the columns of the baselines."""
-    found = _printed_row(table, named.get("printed", ""))
-    if "table4" in named:
-        found = {"error": _printed_row("table4", f"{role}/original").get(named["table4"])}
-    return tuple(found.get(column.key) for column in columns)
-
-
-def _printed_row(table: str, key: str) -> dict[str, Printed | None]:
-    """The cells of one of the paper's rows by their columns; empty if there is no such row."""
-    of_table = layouts()[table]
-    keys = [column.key for column in of_table.columns]
-    return {name: cell for row in of_table.rows if row.key == key for name, cell in zip(keys, row.cells, strict=True)}
 
 
 def _layout(name: Any, entry: dict[str, Any]) -> Layout:

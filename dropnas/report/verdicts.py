@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dropnas.analysis.best_of import compare_lowest, expected_lowest
+from dropnas.analysis.best_of import ALIKE, compare_lowest, expected_lowest
 from dropnas.analysis.comparison import Comparison, Sample, compare_means, of_summary, printed_sample
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.analysis.verdict import LEVEL, Judged, Verdict, judge
@@ -28,11 +28,11 @@ Kind = Literal["mean", "best", "single"]
 PAPER_SEEDS = 8
 OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # of Tables 1-3
 BEST_ON_TEST = "_best_on_test"
-OUR_QUANTITY = {  # multiply-adds are counted, not measured
-    "top1_error": f"top1_error{BEST_ON_TEST}",
-    "top5_error": f"top5_error{BEST_ON_TEST}",
-    "parameters": "parameters_as_released",
-    "search_days": "search_device_days",
+OUR_QUANTITY = {  # the first that there is; multiply-adds are counted, not measured
+    "top1_error": (f"top1_error{BEST_ON_TEST}",),
+    "top5_error": (f"top5_error{BEST_ON_TEST}",),
+    "parameters": ("parameters_as_released", "parameters_million"),
+    "search_days": ("search_device_days",),
 }
 RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # what a run's name adds to its architecture's
 
@@ -48,6 +48,7 @@ class CellVerdict:
         kind: a `mean` over seeds, the `best` of eight, or a `single` training.
         ours_text, paper_text: what was compared, in the table's digits.
         n, n_paper: trainings behind either; None for a row that the paper quotes.
+        mean, std: of ours, in full precision; the deviation with n - 1, None of a single run.
         difference: ours minus the paper's in percentage points; None where no difference means anything.
         interval: its 95 % confidence interval.
         p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table.
@@ -66,6 +67,8 @@ class CellVerdict:
     paper_text: str
     n: int
     n_paper: int | None
+    mean: float
+    std: float | None
     difference: float | None
     interval: tuple[float, float] | None
     p_differs: float | None
@@ -152,8 +155,9 @@ def independent(measured: Measurement) -> tuple[Summary, tuple[str, ...]]:
 def _numbers(table: Table) -> Iterator[_Number]:
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
-            ours_is = OUR_QUANTITY.get(column.quantity)
-            measured = next((one for one in cell.ours if one.quantity == ours_is), None)
+            by_quantity = {one.quantity: one for one in cell.ours}
+            named = OUR_QUANTITY.get(column.quantity, ())
+            measured = next((by_quantity[name] for name in named if name in by_quantity), None)
             if cell.paper is None or cell.paper.mean is None or measured is None:
                 continue
             error = measured.quantity.endswith(BEST_ON_TEST)
@@ -188,11 +192,17 @@ def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
 
 
 def _compare(number: _Number) -> Comparison:
-    ours = _sample(number)
-    if number.kind == "mean" and number.printed.std is not None:
-        paper = printed_sample(number.value, number.printed.std, PAPER_SEEDS)
+    ours, paper = _sample(number), paper_sample(number.printed)
+    if number.kind == "mean" and paper:
         return compare_means(ours, paper, number.margin)
-    return compare_lowest(ours, number.value, number.of, number.margin)
+    return compare_lowest(ours, number.value, number.of, number.margin, paper)
+
+
+def paper_sample(printed: Printed) -> Sample | None:
+    """The paper's runs behind a printed mean and deviation; None where it prints no deviation."""
+    if printed.mean is None or printed.std is None:
+        return None
+    return printed_sample(printed.mean, printed.std, PAPER_SEEDS)
 
 
 def _sample(number: _Number) -> Sample:
@@ -234,6 +244,8 @@ def _verdict(
         paper_text=_printed_text(number),
         n=number.ours.n,
         n_paper=None if number.quoted else number.of,
+        mean=number.ours.mean,
+        std=number.ours.std,
         difference=difference,
         interval=judged.comparison.interval if judged else None,
         p_differs=judged.p_differs if judged else None,
@@ -263,7 +275,7 @@ def _plain_text(number: _Number) -> str:
 def _reason(number: _Number, judged: Judged) -> str:
     """One sentence with the tests behind it; all p-values are the corrected ones."""
     if judged.comparison.interval is None:
-        return "none of the runs differ, so nothing can be said about their spread"
+        return _no_interval(number)
     shift = f"a difference of {number.set(judged.comparison.difference, '+')}"
     within = f"within ±{number.margin:g} points"
     differs, agrees = p_text(judged.p_differs), p_text(judged.p_agrees)
@@ -275,6 +287,16 @@ def _reason(number: _Number, judged: Judged) -> str:
     elif judged.measurable:
         text = f"{shift} is measurable ({differs}) but lies {within} ({agrees})"
     return text if number.kind == "mean" else f"{text}, supposing that the paper's runs scatter as ours do"
+
+
+def _no_interval(number: _Number) -> str:
+    ours, paper = _sample(number), paper_sample(number.printed)
+    if not ours.std or not paper:
+        return "none of the runs differ, so nothing can be said about their spread"
+    return (
+        f"our deviation is {number.set(ours.std)}, the paper's {number.set(paper.std)} (n - 1): a best of "
+        f"{PAPER_SEEDS} is tested only where ours is {ALIKE[0]:g} to {ALIKE[1]:g} times the paper's"
+    )
 
 
 def p_text(p: float) -> str:

@@ -21,6 +21,8 @@ def git_state(folder: Path) -> dict[str, Any]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        if git("rev-parse", "--show-prefix"):  # a repository around it, such as that of who installed this there
+            return {"commit": "", "dirty": True}
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": "", "dirty": True}
@@ -53,15 +55,30 @@ def device_name(device: str) -> str:
     torch = sys.modules.get("torch")
     if device.startswith("cuda") and torch is not None:
         return str(torch.cuda.get_device_name(device))
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _cpu_model() or platform.processor() or platform.machine() or "unknown CPU"
+
+
+def machine_name(device: str) -> str:
+    """What decides how sums are rounded: the model of the GPU, or of the CPU with the vectors that torch uses on it."""
+    torch = sys.modules.get("torch")
+    if device.startswith("cuda") or torch is None:
+        return device_name(device)
+    return f"{device_name(device)} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _cpu_model() -> str:
+    """What Linux calls the CPU; empty elsewhere, and on processors to which it gives no name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def peak_memory(device: str) -> dict[str, int]:
     """Most memory in bytes that this process held so far, of the host and of the GPU."""
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     torch = sys.modules.get("torch")
     if device.startswith("cuda") and torch is not None:
         return {"host": host, "device": int(torch.cuda.max_memory_allocated(device))}

@@ -6,7 +6,8 @@ Every default is the paper's value or, where the paper is silent, the release's 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dropnas.training.config import Precision
+from dropnas.search.methods import METHODS
+from dropnas.training.config import NormWeight, Precision
 
 Scalar = bool | int | float | str
 
@@ -59,70 +60,7 @@ PRESETS: dict[str, DropoutOptions] = {
 
 FIRST_ORDER, SECOND_ORDER = "darts-first-order", "darts-second-order"
 
-# Every search method by its name in a parameter file. To add one, add a file and a line; below, what its authors chose.
-STRATEGIES: dict[str, str] = {
-    **dict.fromkeys(PRESETS, "dropnas.search.strategies.grouped_dropout:GroupedDropout"),
-    **dict.fromkeys((FIRST_ORDER, SECOND_ORDER), "dropnas.search.strategies.darts:Darts"),
-    "p-darts": "dropnas.search.strategies.p_darts:PDarts",
-    "pc-darts": "dropnas.search.strategies.pc_darts:PcDarts",
-    "darts-plus": "dropnas.search.strategies.darts_plus:DartsPlus",
-    "snas": "dropnas.search.strategies.snas:Snas",
-    "proxylessnas": "dropnas.search.strategies.proxylessnas:ProxylessNas",
-    "asap": "dropnas.search.strategies.asap:Asap",
-    "xnas": "dropnas.search.strategies.xnas:Xnas",
-    "stacnas": "dropnas.search.strategies.stacnas:StacNas",
-    "gdas": "dropnas.search.strategies.gdas:Gdas",
-    "random-weight-sharing": "dropnas.search.strategies.random_weight_sharing:RandomWeightSharing",
-}
-METHODS = tuple(name for name in STRATEGIES if name not in PRESETS)  # all but DropNAS and its variants
-
-_AS_DARTS: dict[str, Scalar] = {  # the settings of DARTS' own search, which many methods share
-    "cells": 8,
-    "epochs": 50,
-    "batch_size": 64,
-    "learning_rate": 0.025,
-    "learning_rate_min": 0.001,
-    "gradient_clip": 5.0,
-}
-# What the authors of a method chose in place of the defaults of SearchConfig, which are DropNAS'. Where a search has
-# phases, `cells` and `epochs` are those of the first.
-AUTHORS_SETTINGS: dict[str, dict[str, Scalar]] = {
-    "p-darts": {
-        "cells": 5,
-        "epochs": 25,
-        "learning_rate": 0.025,
-        "learning_rate_min": 0.0,
-        "gradient_clip": 5.0,
-        "alpha_learning_rate": 6e-4,
-    },
-    "pc-darts": {
-        "cells": 8,
-        "epochs": 50,
-        "batch_size": 256,
-        "learning_rate": 0.1,
-        "learning_rate_min": 0.0,
-        "gradient_clip": 5.0,
-        "alpha_learning_rate": 6e-4,
-    },
-    "darts-plus": {**_AS_DARTS, "epochs": 60},
-    "snas": {**_AS_DARTS, "epochs": 150, "alpha_scale": 0.01},
-    "proxylessnas": {
-        "epochs": 160,  # 40 of them to warm up
-        "batch_size": 256,
-        "learning_rate": 0.025,
-        "learning_rate_min": 0.0,
-        "weight_decay": 4e-5,
-        "gradient_clip": 1e9,  # none
-        "alpha_learning_rate": 1e-3,
-        "alpha_beta1": 0.0,
-        "alpha_weight_decay": 0.0,
-    },
-    "asap": {**_AS_DARTS, "alpha_scale": 0.0},
-    "xnas": _AS_DARTS,
-    "stacnas": {"epochs": 80, "batch_size": 64, "learning_rate": 0.025, "learning_rate_min": 0.001},
-    "gdas": {**_AS_DARTS, "cells": 6, "epochs": 250, "batch_size": 256, "weight_decay": 5e-4},
-    "random-weight-sharing": {**_AS_DARTS, "channels": 24, "epochs": 150, "gradient_clip": 1.0},
-}
+STRATEGIES: dict[str, str] = {name: method.code for name, method in METHODS.items()}
 BACKENDS = {"triton": "dropnas.search.triton.backend:make_backend"}
 Kernels = Literal["torch", "triton"]
 
@@ -152,6 +90,8 @@ class SearchConfig:
         alpha_beta2: Adam's decay rate of the mean of their squares.
         alpha_weight_decay: L2 weight decay of the alphas.
         alpha_scale: standard deviation of the normal distribution from which the initial alphas are drawn.
+        norm_weight: what the weights of batch norm (in the supernet, the stem's) start at: 1, or `uniform` in (0, 1) as
+            in PyTorch before 1.2.
         crop_padding: pixels of padding around an image before it is cropped at random.
         flip: whether images are flipped horizontally at random.
         precision: how the numbers are computed; `fp32` is the reference.
@@ -180,6 +120,7 @@ class SearchConfig:
     alpha_beta2: float = field(default=0.999, metadata={"ge": 0, "lt": 1})
     alpha_weight_decay: float = field(default=1e-3, metadata={"ge": 0})
     alpha_scale: float = field(default=1e-3, metadata={"ge": 0})
+    norm_weight: NormWeight = "ones"
     crop_padding: int = field(default=4, metadata={"ge": 0, "le": 1000})
     flip: bool = True
     precision: Precision = "fp32"

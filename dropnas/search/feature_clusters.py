@@ -45,7 +45,7 @@ def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     _require_groups(supernet, inputs[1])
     last = len(supernet.network.kinds) - 1
     chosen = choose_images(len(images), config.images, config.seed)
-    found = grams(supernet, images, chosen, (0, last), _edge(config))
+    found = grams(supernet, images, chosen, (0, last), _edge(config), config.features)
     cells = ClustersCells(*(_cell(config, supernet, cell, found[cell]) for cell in (0, last)))
     ClustersFile((config.predecessor, config.node), len(chosen), cells).write(out)
     return {}

@@ -1,9 +1,10 @@
 """Features of the operations on one edge of a trained supernet, behind Figures 1 and 4 (Sections 2.2 and 5.2).
 
-Design choices: an operation is one point, its feature maps of all images end to end, as in Figure 1. These points have
-millions of dimensions, but there are seven of them, so that their inner products hold all that clustering needs. The
-inner products are summed in double precision over batches, and no more than one batch of features is ever held. The
-network is in evaluation mode, every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
+Design choices: an operation is one point, its feature maps of all images end to end, or the mean of these maps over the
+images (docs/decisions.md has the evidence for either). Points of the first kind have millions of dimensions, but there
+are seven of them, so that their inner products hold all that clustering needs. They are summed in double precision over
+batches, and no more than one batch of features is ever held. The network is in evaluation mode, every operation is
+mixed in by p (Eq. 1), and nothing is dropped or augmented.
 """
 
 from collections import defaultdict
@@ -11,9 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -78,7 +78,12 @@ def choose_images(available: int, wanted: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def grams(
-    supernet: TrainedSupernet, images: arrays.ImageArrays, chosen: Tensor, cells: Sequence[int], edge: int
+    supernet: TrainedSupernet,
+    images: arrays.ImageArrays,
+    chosen: Tensor,
+    cells: Sequence[int],
+    edge: int,
+    features: Literal["maps", "means"] = "maps",
 ) -> dict[int, Gram]:
     """The inner products of the operations' features on one edge, for some cells.
 
@@ -87,21 +92,31 @@ def grams(
         images: where the images are taken from; they are normalised.
         chosen: which, int64 (N,).
         cells, edge: positions of the cells and of the edge in each.
+        features: whether the maps of all images are compared end to end, or their means over the images.
 
     Returns:
         For each cell float64 (operations but zero, same), in the order of the space.
     """
     kept = torch.ones(len(supernet.network.kinds), *supernet.alphas.normal.shape, dtype=torch.bool)
     mixture = mixtures(supernet.alphas, kept, supernet.network.kinds)
-    sums: dict[int, Gram] = defaultdict(lambda: np.zeros(()))
+    sums: dict[int, Any] = defaultdict(float)  # of inner products, or of maps
     with _captured(supernet, cells, edge) as captured:
         for batch in torch.split(chosen, BATCH):
             pixels = images.batch(batch.to(images.labels.device))
             supernet.network(augment.normalise(pixels, images.mean, images.std), mixture)
-            for cell, features in captured.items():
-                points = torch.stack([features[index].flatten() for index in supernet.operations()]).double()
-                sums[cell] = sums[cell] + (points @ points.T).cpu().numpy()
-    return dict(sums)
+            for cell, outputs in captured.items():
+                maps = torch.stack([outputs[index] for index in supernet.operations()]).double()
+                sums[cell] += maps.sum(dim=1) if features == "means" else _inner_products(maps)
+    if features == "means":
+        return {cell: _inner_products(total / len(chosen)) for cell, total in sums.items()}
+    return sums
+
+
+def _inner_products(maps: Tensor) -> Gram:
+    """Of (operations, …): (operations, operations)."""
+    points = maps.flatten(1)
+    products: Gram = (points @ points.T).cpu().numpy()
+    return products
 
 
 @contextmanager

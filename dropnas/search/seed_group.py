@@ -24,12 +24,13 @@ from dropnas.search.config import SearchConfig
 from dropnas.search.engine.cell import Backend
 from dropnas.search.engine.engine import Engine
 from dropnas.search.epoch_draws import OWN, draw_epoch
-from dropnas.search.history import describe, fault_of, matrices
+from dropnas.search.history import GENOTYPE, LEFT, describe, fault_of, matrices
 from dropnas.search.hooks import returned, returned_architecture, returned_optimisers, returned_tensors
-from dropnas.search.state import SearchState, SeedRun, Tensors, flat_weights
+from dropnas.search.state import Matrices, SearchState, SeedRun, Tensors, flat_weights
 from dropnas.search.step import EpochTables, Step
-from dropnas.search.strategy import make_strategy
+from dropnas.search.strategy import Strategy, make_strategy
 from dropnas.search.supernet import Supernet
+from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import SearchSpace
 from dropnas.training.graphs import GraphedPrograms, Prepare, Recorder
 from dropnas.training.initialisation import initialise
@@ -73,13 +74,13 @@ class SeedGroup:
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
         self.space = self.strategy.space
-        count = _held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
+        count = held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
         parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
         self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
         self.images_seen, self.stopped, self.closing = 0, False, 0
         self._begin(0, configs, parts, [None] * len(configs))
         for run in self.runs:
-            run.history.append(matrices(run.architecture))
+            self._note(run)
 
     @property
     def epochs(self) -> int:
@@ -192,6 +193,8 @@ class SeedGroup:
     def _choose_candidates(self) -> None:
         """Let the engine compute what the phase can use; a step that was recorded for other operations is forgotten."""
         found = self.strategy.candidates(self.state.memory)
+        if found is not None and not returned(found, Tensor, "candidates", self.config.strategy).any(dim=-1).all():
+            raise DropnasError("candidates leaves an edge without operations", where=self.config.strategy)
         candidates = None if found is None else self.state.of_cells(found).any(dim=0).tolist()
         if candidates != self.state.engine.candidates:
             self.state.engine.candidates, self.programs = candidates, {}
@@ -215,7 +218,7 @@ class SeedGroup:
         made = [strategy.make_supernet(phase, self.images.classes) for _ in seeds]
         supernets = [returned(each, Supernet, "make_supernet", name) for each in made]
         for supernet, seed in zip(supernets, seeds, strict=True):
-            initialise(supernet, generator(seed, "weights", *later))
+            initialise(supernet, generator(seed, "weights", *later), self.config.norm_weight)
             supernet.to(self.device)
         drawn = [strategy.architecture(phase, generator(seed, "alphas", *later)) for seed in seeds]
         alphas = self._stacked([returned_architecture(each, self.space, name) for each in drawn])
@@ -260,12 +263,23 @@ class SeedGroup:
         return GraphedPrograms(programs, changed, self.recorder, self.precompile)
 
     def _row(self, run: SeedRun, epoch: int, learned: Row) -> Row | DropnasError:
-        run.history.append(matrices(run.architecture))
         index = self.runs.index(run)
         fault = fault_of({**run.architecture, "weights": self.state.weights[index]}, epoch)
+        if fault:
+            return fault
         rate = self.state.weight_optimiser.learning_rate
-        candidates = self.strategy.candidates(run.memory)
-        return fault or {**learned, "learning_rate": rate, **describe(run.space, run.alphas, candidates)}
+        return {**learned, "learning_rate": rate, **describe(run.space, run.alphas, self._note(run))}
+
+    def _note(self, run: SeedRun) -> Matrices:
+        """Add to the history of a search where it stands."""
+        entry, left = matrices(run.architecture), self.strategy.unpruned(run.memory)
+        if left is not None:
+            entry[LEFT] = returned(left, Tensor, "unpruned", self.config.strategy).tolist()
+        run.history.append(entry)
+        if type(self.strategy).derive is not Strategy.derive:
+            found = self.strategy.derive(run)
+            entry[GENOTYPE] = found and returned(found, Genotype, "derive", self.config.strategy).values()
+        return entry
 
     def _state_of(self, index: int) -> dict[str, Any]:
         run = self.runs[index]
@@ -303,8 +317,12 @@ def _require_equal(configs: Sequence[SearchConfig]) -> None:
             )
 
 
-def _held_out_images(count: int, share: float, strategy: str) -> int:
-    """How many of the training images do not train w."""
+def held_out_images(count: int, share: float, strategy: str) -> int:
+    """How many of the training images do not train w.
+
+    Raises:
+        DropnasError: some do not, and they are too few for a batch.
+    """
     held_out = count - round(share * count)
     if share < 1 and held_out < 2:
         raise DropnasError(

@@ -14,14 +14,16 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
+from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.metrics_file import MetricsFile, Row
-from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, Matrix, Numbers, SearchResultFile
+from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, Matrix, Numbers, Partial, SearchResultFile
 from dropnas.data import arrays
 from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.search.architecture import Alphas, alpha_std
 from dropnas.search.backend_agreement import require_agreement
 from dropnas.search.config import SearchConfig
+from dropnas.search.history import GENOTYPE, LEFT, matrices
 from dropnas.search.hooks import returned
 from dropnas.search.memory import fitting
 from dropnas.search.seed_group import SeedGroup
@@ -128,8 +130,8 @@ def new_group(
 def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None:
     """Write the files of a finished search."""
     operations = search.space.operations
-    epochs = [Epoch(epoch, *_split(of_epoch)) for epoch, of_epoch in enumerate(search.history)]
-    AlphasFile(operations, *_split(search.history[-1])).write(out)
+    epochs = [_epoch(number, entry) for number, entry in enumerate(search.history)]
+    AlphasFile(operations, *_split(matrices(search.architecture))).write(out)
     HistoryFile(operations, tuple(epochs)).write(out)
     MetricsFile(rows).write(out)
     start = Alphas(*(torch.tensor(search.history[0][kind]) for kind in Alphas._fields))
@@ -149,10 +151,23 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
         returned(genotype, Genotype, "derive", search.config.strategy).write(out)
 
 
-def _split(matrices: Matrices) -> tuple[Matrix, Matrix, dict[str, Numbers]]:
+def _epoch(number: int, entry: Matrices) -> Epoch:
+    """An entry of the history; the alpha of a pruned operation is None."""
+    *alphas, further = _split(entry)
+    left, chosen = entry.get(LEFT), entry.get(GENOTYPE)
+    normal, reduce = map(_marked, alphas, left) if left else alphas
+    return Epoch(number, normal, reduce, further, chosen and GenotypeFile(**chosen))
+
+
+def _marked(alphas: Matrix, left: Sequence[Sequence[bool]]) -> Partial:
+    rows = zip(alphas, left, strict=True)
+    return tuple(tuple(alpha if keeps else None for alpha, keeps in zip(*row, strict=True)) for row in rows)
+
+
+def _split(entry: Matrices) -> tuple[Matrix, Matrix, dict[str, Numbers]]:
     """The alphas of both kinds of cells, and a strategy's further architecture parameters."""
-    further = {name: values for name, values in matrices.items() if name not in Alphas._fields}
-    return matrices["normal"], matrices["reduce"], further
+    further = {name: values for name, values in entry.items() if name not in (*Alphas._fields, LEFT, GENOTYPE)}
+    return entry["normal"], entry["reduce"], further
 
 
 def _set_up(config: SearchConfig, workspace: Workspace) -> None:

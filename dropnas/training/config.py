@@ -1,5 +1,6 @@
-"""The names of the precisions; how torch is set to them is in `dropnas.training.precision`. No torch here."""
+"""Names that several configurations share; what they mean to torch: `precision.py`, `initialisation.py`."""
 
 from typing import Literal
 
 Precision = Literal["fp32", "tf32", "bf16"]
+NormWeight = Literal["ones", "uniform"]  # what the weights of batch norm start at

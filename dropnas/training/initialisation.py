@@ -4,25 +4,31 @@ Design: constructors draw from the global generator, so their weights depend on 
 weight is drawn again, module by module in the order of `modules()`, from PyTorch's default distributions. Layers that
 we do not know (a user's own operation) draw through their own `reset_parameters`, with the global generator seeded
 from ours for that moment only.
+
+The weights of batch norm are an option: PyTorch began to start them at 1 with version 1.2; before, they were uniform in
+(0, 1). They are drawn after all others, so that these are the same with either.
 """
 
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from dropnas.training.config import NormWeight
 
-def initialise(module: nn.Module, generator: torch.Generator) -> None:
+
+def initialise(module: nn.Module, generator: torch.Generator, norm_weight: NormWeight = "ones") -> None:
     """Draw the weights of all layers in a module anew.
 
-    Convolutions and linear layers are uniform in ±1/sqrt(fan_in), weight before bias; normalisation starts at weight 1,
-    bias 0 and fresh running statistics. Parameters of a module without `reset_parameters` stay as they were made.
+    Convolutions and linear layers are uniform in ±1/sqrt(fan_in), weight before bias; normalisation starts at bias 0
+    and fresh running statistics. Parameters of a module without `reset_parameters` stay as they were made.
 
     Args:
         module: any module; it may lie on another device than the generator, the numbers are the generator's.
         generator: drawn from in the order of `module.modules()`.
+        norm_weight: what the weights of normalisation start at: 1, or uniform in (0, 1).
     """
     for layer in module.modules():
         if isinstance(layer, _ConvNd | nn.Linear):
@@ -31,16 +37,24 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             layer.reset_parameters()
         elif hasattr(layer, "reset_parameters"):
             _draw_through(layer, generator)
+    if norm_weight == "uniform":
+        for layer in module.modules():
+            if isinstance(layer, _NormBase) and layer.affine:
+                _draw(layer.weight, 0.0, 1.0, generator)
 
 
-@torch.no_grad()
 def _draw_uniform(layer: _ConvNd | nn.Linear, generator: torch.Generator) -> None:
     fan_in, _ = nn.init._calculate_fan_in_and_fan_out(layer.weight)
     bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
     for parameter in (layer.weight, layer.bias):
         if parameter is not None:
-            drawn = torch.empty(parameter.shape, dtype=parameter.dtype, device=generator.device)
-            parameter.copy_(drawn.uniform_(-bound, bound, generator=generator))
+            _draw(parameter, -bound, bound, generator)
+
+
+@torch.no_grad()
+def _draw(parameter: Tensor, low: float, high: float, generator: torch.Generator) -> None:
+    drawn = torch.empty(parameter.shape, dtype=parameter.dtype, device=generator.device)
+    parameter.copy_(drawn.uniform_(low, high, generator=generator))
 
 
 def _draw_through(layer: nn.Module, generator: torch.Generator) -> None:

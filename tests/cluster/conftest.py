@@ -97,7 +97,7 @@ class ClusterBench(Bench):
 
     def lines(self, words: str) -> int:
         """How many lines of the jobs' logs, Snakemake's own included, have these words."""
-        logs = [*self.store.glob("logs/*/*/*.log"), *self.store.glob(".snakemake/slurm_logs/*/*.log")]
+        logs = [*self.store.glob("logs/*/*/*.log"), *self.store.glob(".snakemake/slurm_logs/**/*.log")]
         return sum(words in line for log in logs for line in log.read_text().splitlines())
 
     def finish(self, process: "subprocess.Popen[str]", reference: "Bench") -> None:

@@ -198,11 +198,10 @@ def test_an_unknown_target_is_one_line_with_the_list(tmp_path: Path) -> None:
     assert "table9: no such target; known: " in done.err and "table6" in done.err
 
 
-def test_results_tell_of_what_was_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_tell_of_what_was_asked_for(bench: Bench) -> None:
     bench.take_out(bench.of_stage("figure"))
     bench.take_out([run for run in bench.of_stage("table") if not run.name.startswith("table1")])
-    monkeypatch.setenv("DROPNAS_TARGETS", "table1")
-    done = verb("results", STUDY, root=bench.root)
+    done = verb("results", STUDY, "table1", root=bench.root)
     assert done.status == 0 and "Not finished" not in done.out and "Table 3" not in done.out, done.err
 
 

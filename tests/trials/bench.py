@@ -135,16 +135,16 @@ def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, R
     """Compute the chain; gives the last training of each wanted stage."""
     root.mkdir(parents=True, exist_ok=True)
     plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)], root).strip()
-    specs = _specs(root / plan)
+    specs = specs_of(root / plan)
     of_folder = {spec["folder"]: spec for spec in specs}
-    wanted = {stage: _chosen(stage, specs) for stage in trainings if stage != GROUPED}
+    wanted = {stage: chosen(stage, specs) for stage in trainings if stage != GROUPED}
     for spec in wanted.values():
         _compute(spec, of_folder, root, plan)
     runs = {stage: Run(spec, root) for stage, spec in wanted.items()}
     return {**runs, GROUPED: _grouped(root, of_folder, plan)} if GROUPED in trainings else runs
 
 
-def _specs(plan: Path) -> list[dict[str, Any]]:
+def specs_of(plan: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted((plan / "specs").glob("*.json"))]
 
 
@@ -155,9 +155,9 @@ def _grouped(root: Path, of_folder: dict[str, Any], plan: str) -> Run:
     parameters = root / "grouped.yaml"
     parameters.write_text(yaml.safe_dump(content))
     frozen = root / dropnas(["freeze", str(parameters), "--root", str(root)], root).strip()
-    specs = _specs(frozen)
-    chosen = _chosen("search", specs)
-    mates = [spec for spec in specs if spec["name"].startswith(chosen["name"].rpartition("-seed")[0] + "-seed")]
+    specs = specs_of(frozen)
+    picked = chosen("search", specs)
+    mates = [spec for spec in specs if spec["name"].startswith(picked["name"].rpartition("-seed")[0] + "-seed")]
     first, *others = (spec for spec in mates if spec["stage"] == "search")
     for source in first["inputs"]:
         _compute(of_folder[source], of_folder, root, plan)
@@ -167,7 +167,7 @@ def _grouped(root: Path, of_folder: dict[str, Any], plan: str) -> Run:
     return run
 
 
-def _chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
+def chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
     """The DropNAS search, the retraining with AutoAugment, the transfer of the cell that was found so."""
     fits: dict[str, Callable[[dict[str, Any]], bool]] = {
         "search": lambda spec: (spec["config"]["strategy"], spec["config"]["space"]) == ("dropnas", "original"),

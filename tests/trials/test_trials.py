@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trials import damage, full_disk, kills
+from tests.trials import damage, full_disk, kills, stops
 from tests.trials.bench import Run
 
 pytestmark = pytest.mark.trial
@@ -30,3 +30,8 @@ def test_a_full_disk_is_told_and_loses_nothing(runs: dict[str, Run], tmp_path: P
         pytest.skip(reason)
     found = full_disk.trial(runs, tmp_path, count=6, seed=1, minutes=MINUTES)
     assert found.faults == [] and found.full.total() >= 3
+
+
+def test_a_stopped_start_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    found = stops.trial(tmp_path, count=3, seed=1)
+    assert found.faults == [] and found.stops.total() == 3, str(found)

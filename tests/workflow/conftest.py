@@ -25,7 +25,7 @@ import yaml
 PROJECT = Path(__file__).parents[2]
 PARTS = ("dropnas", "workflow", "profiles", "Snakefile")
 MICRO = yaml.safe_load((Path(__file__).parent / "micro.yaml").read_text())
-JOB = re.compile(r"^Job \d+: (\w+) (\S+)$", re.MULTILINE)
+JOB = re.compile(r"^Job \d+: (\w+) (\S+) \(", re.MULTILINE)
 WAIT = 900.0  # seconds; far more than any trial takes, also on a busy machine
 
 
@@ -84,8 +84,8 @@ class Bench:
         return done.stdout + done.stderr
 
     def would_run(self, *options: str) -> set[str]:
-        """The stages of the jobs that a start would run."""
-        return {stage for stage, _ in JOB.findall(self.run("--dry-run", *options))}
+        """The rules of the jobs that a start would run."""
+        return {rule for rule, _ in JOB.findall(self.run("--dry-run", *options))}
 
     def begin(self, *options: str) -> subprocess.Popen[str]:
         """A start in the background, its output in `start.log`."""

@@ -54,7 +54,10 @@ def test_a_failing_run_takes_no_finished_one_with_it(fresh, built):
     obstacle.write_text("a file where the run's scratch folder should be\n")
     failed = fresh.call(fresh.command("table1"))
     assert failed.returncode != 0
-    assert "last lines of attempt 1 in logs/micro/search/" in failed.stderr and obstacle.name in failed.stderr
+    snakemake = next(fresh.store.glob("logs/micro/snakemake-*.log")).read_text()
+    assert "last lines of attempt 1 in logs/micro/search/" in snakemake
+    said = failed.stderr.strip().splitlines()  # the reason and how to go on are the last that is said
+    assert obstacle.name in said[-3] and "logs/micro/search/" in said[-2] and "To go on: python -m dropnas" in said[-1]
     finished = fresh.runs()
     assert fresh.finished("search/digits-") == searches - {failing}
     obstacle.unlink()

@@ -24,7 +24,8 @@ def parameter_file():
 
 def start_again():
     """Replace this process by Snakemake on the frozen copy; only DropnasError comes back."""
-    frozen = Path.cwd() / freeze(parameter_file(), Path.cwd())
+    targets = workflow.dag_settings.targets if workflow.dag_settings else ()  # without, as with --lint, nothing runs
+    frozen = Path.cwd() / freeze(parameter_file(), Path.cwd(), sorted(targets))
     options = {
         "--snakefile": frozen / "source" / "Snakefile",
         "--configfile": frozen / "parameters.yaml",

@@ -11,7 +11,7 @@ from dropnas.report.model import Table
 from dropnas.report.notes import NO_REPRODUCTION
 from dropnas.report.page.complete import FIGURE, Shortfall, complete_tables
 from dropnas.report.page.device_hours import CostOf, PageCost
-from dropnas.report.page.evidence import correlations, sweep
+from dropnas.report.page.evidence import evidence
 from dropnas.report.page.judgements import PageVerdicts, page_verdicts
 from dropnas.report.page.lines import PageTable, page_table
 from dropnas.report.page.numbers import Number, numbers
@@ -81,9 +81,7 @@ def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
     peers, counts = page_peers(content, found), page_counts(content, found)
     figures, default = page_figures(content, found), default_runs(content, found)
     looked = looked_of(content.profile, content.looks, root)
-    every = claims_by_looks(
-        looked, claims(tables, sweep(content, found), correlations(content, found), content.reproduction)
-    )
+    every = claims_by_looks(looked, claims(evidence(content, found, complete), content.reproduction))
     return Contents(
         profile=content.profile,
         description=content.description,

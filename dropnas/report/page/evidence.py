@@ -1,4 +1,4 @@
-"""What the claims of the paper are judged by beside the tables: the sweep of Figure 2 and the correlations of Figure 5.
+"""What the claims of the paper are judged by: tables, and the runs behind Figures 2, 4, 5 and the cells of Table 4.
 
 Design choices: read from the runs behind the figures, not from finished figures, so that a claim is judged as soon as
 its runs are there.
@@ -7,40 +7,71 @@ its runs are there.
 from collections.abc import Iterator, Mapping
 
 from dropnas.analysis.finished_runs import read_run, read_training
+from dropnas.artifacts.clusters_file import ClustersFile
 from dropnas.artifacts.correlation_file import CorrelationFile
+from dropnas.artifacts.genotype_file import GenotypeFile
+from dropnas.data.config import ROLES
 from dropnas.parsing import parse
+from dropnas.report.claims import Evidence
 from dropnas.report.config import FigureConfig, Series
+from dropnas.report.page.complete import Complete
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
+from dropnas.report.verdicts import RETRAINING
+from dropnas.space.names import SKIP
 
-Sweep = dict[str, dict[str, list[float]]]
-Correlations = dict[str, CorrelationFile]
+SEARCHED_ON_CIFAR100 = "cifar100/original"  # the row of Table 4
 
 
-def sweep(content: Content, found: Mapping[str, Found]) -> Sweep:
-    """Best-on-test errors in percent of the runs of Figure 2 that count, by data set and drop path rate.
+def evidence(content: Content, found: Mapping[str, Found], complete: Mapping[str, Complete]) -> Evidence:
+    """All that is known, of runs that count.
 
-    A rate without runs stands there empty: nothing is best before all of the sweep is known.
+    A drop path rate without runs stands there empty: nothing is best before all of the sweep is known.
     """
-    errors: Sweep = {}
+    sweep: dict[str, dict[str, list[float]]] = {}
     for series, runs in _series("figure2", content, found):
-        values = [read_training(read_run(one.folder)).top1.best for one in runs if one.counts]
-        errors.setdefault(series.panel, {})[series.name] = values
-    return errors
+        errors = [read_training(read_run(one.folder)).top1.best for one in runs]
+        sweep.setdefault(series.panel, {})[series.name] = errors
+    read = (
+        (s.panel, CorrelationFile.read(one.folder)) for s, runs in _series("figure5", content, found) for one in runs
+    )
+    return Evidence(
+        tables={name: one.table for name, one in complete.items()},
+        sweep=sweep,
+        correlations={edge: (one.pearson.value, one.n) for edge, one in read},
+        lone_points=_lone_points(content, found),
+        skips=_skips(complete["table4"]) if "table4" in complete else {},
+    )
 
 
-def correlations(content: Content, found: Mapping[str, Found]) -> Correlations:
-    """What the correlation runs of Figure 5 found, by edge."""
-    counting = ((series, one) for series, runs in _series("figure5", content, found) for one in runs if one.counts)
-    return {series.panel: CorrelationFile.read(one.folder) for series, one in counting}
+def _lone_points(content: Content, found: Mapping[str, Found]) -> dict[str, list[bool]]:
+    read = {
+        s.panel: [ClustersFile.read(one.folder).cells for one in runs] for s, runs in _series("figure4", content, found)
+    }
+    return {
+        f"{ROLES[role].printed}, {place} cell": [bool(getattr(cells, place).single_member) for cells in each]
+        for role, each in read.items()
+        for place in ("first", "last")
+    }
+
+
+def _skips(table4: Complete) -> dict[str, list[float]]:
+    """Skip-connects in the normal cells found on CIFAR-100, one for each search, by method."""
+    counts = {}
+    for (row, method), folders in table4.trainings.items():
+        first = {RETRAINING.sub("", folder.name): folder for folder in reversed(folders)}
+        genotypes = [GenotypeFile.read(folder) for folder in reversed(first.values())]
+        if row == SEARCHED_ON_CIFAR100:
+            counts[method] = [float(sum(name == SKIP for name, _ in one.normal)) for one in genotypes]
+    return counts
 
 
 def _series(name: str, content: Content, found: Mapping[str, Found]) -> Iterator[tuple[Series, list[Found]]]:
-    """The series of a figure of the plan, each with its runs; none where the plan lacks the figure."""
+    """The series of a figure of the plan, each with its runs that count; none where the plan lacks the figure."""
     if name not in content.folders:
         return
     target = content.target(name)
     config: FigureConfig = parse(FigureConfig, target.config, target.folder)
     inputs = [found[id_] for id_ in target.inputs]
     for series in config.series:
-        yield series, [inputs[index] for index in series.runs]
+        yield series, [inputs[index] for index in series.runs if inputs[index].counts]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropnas.report.page.survey import Found
+from dropnas.runs.authenticity import machines
 
 COMMIT = 10  # shown digits of a commit
 UNKNOWN = "not recorded"
@@ -88,13 +89,21 @@ def _run(one: Found, found: Mapping[str, Found], numbered: Mapping[Any, int]) ->
         reason=one.reason,
         folder=one.run.folder,
         seed=str(one.run.config.get("seed", "")),
-        device=str(record.get("device", "")),
+        device=_device(record),
         minutes=f"{record['seconds'] / 60:.1f}" if _is_number(record.get("seconds")) else "",
         ended=str(record.get("ended", "")),
         commit=commit + (" (changed)" if dirty else ""),
         environment=numbered[_environment(record)] if one.counts else 0,
         inputs=tuple((id_, found[id_].run.name) for id_ in one.run.inputs),
         used_by=one.run.used_by,
+    )
+
+
+def _device(record: Mapping[str, Any]) -> str:
+    """Where a run was computed; all machines where it moved in its midst."""
+    several = machines(record)
+    return (
+        f"{', then '.join(several)}: the bytes are those of neither" if several[1:] else str(record.get("device", ""))
     )
 
 

@@ -32,6 +32,10 @@ class Shrinking(TwoLevel):
         """All operations are left."""
         return {LEFT: torch.ones(2, EDGES, len(self.space.operations), dtype=torch.bool)}
 
+    def unpruned(self, memory: Mapping[str, Tensor]) -> Tensor:
+        """What was not pruned."""
+        return memory[LEFT]
+
     def logits(self, state: SearchState, batch: Batch) -> Tensor:
         """What the softmax takes, (K, 2, edges, operations): the alphas."""
         return state.alphas

@@ -1,26 +1,31 @@
-"""Whole tables drawn at random around the paper's printed numbers, judged as real ones are.
+"""Whole tables drawn at random around the paper's printed numbers, judged all at once by the rules of the verdicts.
 
     python -m tests.unit.analysis.simulated [tables]
 
 prints how often some cell of a table is called *differs* with no true difference, how often some cell is called
 *agrees* with every true difference at the margin, and how single cells are judged where there is no difference.
+The rules are written again here, with arrays in place of samples; a test holds them against `judge`.
 """
 
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
-from dropnas.analysis.best_of import compare_lowest
-from dropnas.analysis.comparison import Comparison, Sample, compare_means, printed_sample
-from dropnas.analysis.verdict import Verdict, judge
+from dropnas.analysis.best_of import ALIKE, compare_lowest, lowest_below
+from dropnas.analysis.comparison import FEW, OPTIMISM, Comparison, Sample, compare_means, printed_sample
+from dropnas.analysis.verdict import LEVEL, Verdict, judge
 from dropnas.report.printed import layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
 
-Draw = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]  # standardised errors
+Array = NDArray[Any]
+Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]  # standardised errors
+FAR = np.sinh(np.linspace(-9, 9, 801))  # where the law of the lowest is tabulated: close together around 0
 
 
 @dataclass(frozen=True)
@@ -33,14 +38,37 @@ class Truth:
     best: bool
 
 
-def normal(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class Simulated:
+    """Simulated tables.
+
+    Attributes:
+        ours, paper: errors of the runs (tables, cells, runs).
+        verdicts: of each number of each table: (tables, numbers), means first, then the best of eight.
+    """
+
+    ours: Array
+    paper: Array
+    verdicts: Array
+
+    def rate(self, verdict: Verdict) -> float:
+        """The share of tables in which some number has a verdict."""
+        return float((self.verdicts == verdict).any(axis=1).mean())
+
+    def share(self, verdict: Verdict) -> float:
+        """The share of numbers that have a verdict."""
+        return float((self.verdicts == verdict).mean())
+
+
+def normal(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """The law that the tests assume."""
     return random.normal(size=shape)
 
 
-def skewed(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+def skewed(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """A long tail of bad seeds, as a search that collapses now and then has; standardised, skewness 1.4."""
-    return (random.gamma(2.0, size=shape) - 2.0) / np.sqrt(2.0)
+    drawn: Array = (random.gamma(2.0, size=shape) - 2.0) / np.sqrt(2.0)
+    return drawn
 
 
 def truths(name: str) -> list[Truth]:
@@ -68,7 +96,7 @@ def tables(
     shifts: Sequence[float],
     draw: Draw = normal,
     scale: float = 1.0,
-) -> Iterator[list[Verdict]]:
+) -> Simulated:
     """The verdicts of simulated tables; the paper's numbers are printed with two decimals, as they are.
 
     Args:
@@ -80,38 +108,77 @@ def tables(
         scale: our true deviation in units of the paper's.
     """
     random = np.random.default_rng(seed)
-    paper, ours = (np.stack([draw(random, (count, size)) for _ in cells], axis=1) for size in (PAPER_SEEDS, n))
-    for table in range(count):
-        comparisons: list[Comparison] = []
-        for index, (cell, shift) in enumerate(zip(cells, shifts, strict=True)):
-            printed = cell.mean + cell.std * paper[table, index]
-            measured = cell.mean + shift * cell.margin + cell.std * scale * ours[table, index]
-            comparisons += _compare(cell, printed, measured)
-        yield [one.verdict for one in judge(comparisons)]
+    mean, std, bound = (np.array([getattr(cell, name) for cell in cells]) for name in ("mean", "std", "margin"))
+    paper, ours = (draw(random, (count, len(cells), size)) for size in (PAPER_SEEDS, n))
+    paper = mean[:, None] + std[:, None] * paper
+    ours = (mean + np.array(shifts) * bound)[:, None] + scale * std[:, None] * ours
+    pairs = [_means(ours, paper, bound)]
+    if any(cell.best for cell in cells):
+        best = [cell.best for cell in cells]
+        pairs.append(_lowest(ours[:, best], paper[:, best], bound[best]))
+    differs, agrees = (_holm(np.concatenate(side, axis=1)) for side in zip(*pairs, strict=True))
+    verdicts = np.where(agrees <= LEVEL, Verdict.AGREES, np.where(differs <= LEVEL, Verdict.DIFFERS, Verdict.UNDECIDED))
+    return Simulated(ours, paper, verdicts)
 
 
-def _compare(cell: Truth, printed: NDArray[np.float64], measured: NDArray[np.float64]) -> Iterator[Comparison]:
-    own = Sample(len(measured), float(measured.mean()), float(measured.std(ddof=1)))
-    theirs = printed_sample(round(float(printed.mean()), 2), round(float(printed.std()), 2), PAPER_SEEDS)
-    yield compare_means(own, theirs, cell.margin)
-    if cell.best:
-        yield compare_lowest(own, round(float(printed.min()), 2), PAPER_SEEDS, cell.margin)
+def judged(cells: Sequence[Truth], ours: Array, paper: Array) -> list[Verdict]:
+    """The verdicts of one simulated table (cells, runs), as a real one is judged: means first."""
+    samples = [Sample(len(one), float(one.mean()), float(one.std(ddof=1))) for one in ours]
+    printed = [printed_sample(float(one.mean().round(2)), float(one.std().round(2)), PAPER_SEEDS) for one in paper]
+    numbers = list(zip(cells, samples, printed, paper, strict=True))
+    comparisons: list[Comparison] = [compare_means(own, theirs, cell.margin) for cell, own, theirs, _ in numbers]
+    comparisons += [
+        compare_lowest(own, float(runs.min().round(2)), PAPER_SEEDS, cell.margin, theirs)
+        for cell, own, theirs, runs in numbers
+        if cell.best
+    ]
+    return [one.verdict for one in judge(comparisons)]
 
 
-def rate(verdicts: Iterator[list[Verdict]], verdict: Verdict) -> float:
-    """The share of tables in which some cell has a verdict."""
-    return float(np.mean([verdict in one for one in verdicts]))
+def _printed(paper: Array) -> tuple[Array, Array]:
+    """Mean and deviation (n - 1) as the paper prints them."""
+    return paper.mean(axis=-1).round(2), paper.std(axis=-1).round(2) * np.sqrt(PAPER_SEEDS / (PAPER_SEEDS - 1))
 
 
-def shares(verdicts: Sequence[list[Verdict]]) -> dict[str, float]:
-    """The share of each verdict among all cells."""
-    counts = Counter(str(verdict) for one in verdicts for verdict in one)
-    return {name: round(count / counts.total(), 3) for name, count in sorted(counts.items())}
+def _means(ours: Array, paper: Array, bound: Array) -> tuple[Array, Array]:
+    """P-values of difference and equivalence of the means."""
+    n, (mean, std) = ours.shape[-1], _printed(paper)
+    parts = ours.var(axis=-1, ddof=1) / n, std**2 / PAPER_SEEDS
+    error = np.sqrt(sum(parts))
+    welch = sum(parts) ** 2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (PAPER_SEEDS - 1))
+    freedom = np.maximum(min(n, PAPER_SEEDS) - 1, welch - OPTIMISM if n >= FEW else 0)
+    difference = ours.mean(axis=-1) - mean
+    agrees = np.maximum(stdtr(freedom, (difference - bound) / error), stdtr(freedom, (-bound - difference) / error))
+    return 2 * stdtr(freedom, -np.abs(difference) / error), agrees
+
+
+def _lowest(ours: Array, paper: Array, bound: Array) -> tuple[Array, Array]:
+    """P-values of the best of eight; 1 where the two deviations are not alike."""
+    mean, std = ours.mean(axis=-1), ours.std(axis=-1, ddof=1)
+    low, middle, high = (
+        np.interp((paper.min(axis=-1).round(2) + shift - mean) / std, FAR, _law(ours.shape[-1]))
+        for shift in (-bound, 0.0, bound)
+    )
+    ratio = std / np.maximum(_printed(paper)[1], 1e-12)
+    alike = (ratio >= ALIKE[0]) & (ratio <= ALIKE[1])
+    differs, agrees = 2 * np.minimum(middle, 1 - middle), np.maximum(low, 1 - high)
+    return np.where(alike, differs, 1.0), np.where(alike, agrees, 1.0)
+
+
+@cache
+def _law(n: int) -> Array:
+    return np.array([lowest_below(float(t), n, PAPER_SEEDS) for t in FAR])
+
+
+def _holm(p: Array) -> Array:
+    """Adjusted along the second axis."""
+    order, m = p.argsort(axis=1), p.shape[1]
+    adjusted = np.minimum(1, np.maximum.accumulate(np.take_along_axis(p, order, 1) * np.arange(m, 0, -1), axis=1))
+    return np.take_along_axis(adjusted, order.argsort(axis=1), 1)
 
 
 def _report(count: int) -> None:
     """Print all rates."""
-    names: tuple[str, ...] = ("table1", "table2", "table4", "table5", "table6")
     cases: tuple[tuple[str, int, Draw, float], ...] = (
         ("n=8", 8, normal, 1.0),
         ("n=5", 5, normal, 1.0),
@@ -120,14 +187,13 @@ def _report(count: int) -> None:
         ("n=8, ours scatter half as much", 8, normal, 0.5),
         ("n=8, ours scatter twice as much", 8, normal, 2.0),
     )
-    for name in names:
+    for name in ("table1", "table2", "table4", "table5", "table6"):
         cells = truths(name)
         same, off = [0.0] * len(cells), [1.0 if index % 2 else -1.0 for index in range(len(cells))]
         for label, n, draw, scale in cases:
-            null = list(tables(cells, 1, count, n, same, draw, scale))
-            margin = list(tables(cells, 2, count, n, off, draw, scale))
-            differs, agrees = rate(iter(null), Verdict.DIFFERS), rate(iter(margin), Verdict.AGREES)
-            print(f"{name}, {label}: differs {differs:.4f}, agrees {agrees:.4f}; cells, no difference:", shares(null))
+            null, apart = (tables(cells, seed, count, n, shifts, draw, scale) for seed, shifts in ((1, same), (2, off)))
+            rates = null.rate(Verdict.DIFFERS), apart.rate(Verdict.AGREES), null.share(Verdict.AGREES)
+            print(f"{name}, {label}:", *(f"{100 * rate:.1f}" for rate in rates), sep="  ")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The correlation stage: coefficients against their formulas, and what it reads of its inputs."""
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -7,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata, t
 
 from dropnas.analysis.config import CorrelationConfig
 from dropnas.analysis.correlation import UNDEFINED, pearson, run, spearman
+from dropnas.artifacts.correlation_file import Coefficient
 from dropnas.errors import DropnasError
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import EDGES, ORIGINAL, edges
@@ -84,6 +86,7 @@ def test_whether_the_edge_is_in_the_best_cell(inputs: list[Path]) -> None:
     assert not correlate(inputs, 5, 3)["edge_was_there"]
 
 
+@settings(deadline=None, derandomize=True, max_examples=50)
 @given(NUMBERS)
 def test_coefficients_follow_their_formulas(pairs: list[tuple[int, int]]) -> None:
     x, y = ([float(pair[axis]) for pair in pairs] for axis in (0, 1))
@@ -102,15 +105,29 @@ def test_coefficients_follow_their_formulas(pairs: list[tuple[int, int]]) -> Non
             half = 1.959963984540054 * math.sqrt(variance(r))
             ends = [math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)]
             assert [found.low, found.high] == pytest.approx(ends, abs=1e-6)
-            probability = 2 * t.sf(abs(r) * math.sqrt((n - 2) / (1 - r**2)), n - 2)
-            assert found.p_value == pytest.approx(probability, abs=1e-6)
+    r = float(np.corrcoef(x, y)[0, 1])
+    if abs(r) < 1 - 1e-9:
+        probability = 2 * t.sf(abs(r) * math.sqrt((n - 2) / (1 - r**2)), n - 2)
+        assert pearson(x, y).p_value == pytest.approx(probability, abs=1e-6)
 
 
-def test_a_perfect_order_has_an_interval_of_one_point() -> None:
-    found = spearman([1, 2, 3, 4, 5], [1, 2, 3, 4, 50])
-    assert [found.value, found.low, found.high] == pytest.approx([1, 1, 1])
-    exact = spearman([1, 2, 3, 4], [5, 6, 7, 8])
-    assert [exact.value, exact.low, exact.high] == pytest.approx([1, 1, 1])
+@settings(deadline=None, derandomize=True, max_examples=20)
+@given(st.permutations(range(7)), st.sampled_from([(0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 2, 4, 5, 5)]))
+def test_spearmans_p_value_counts_all_orders(order: list[int], ranks: tuple[int, ...]) -> None:
+    """One-sided either way, the smaller twice: counted over the 5,040 orders of seven points."""
+    every = np.array(list(itertools.permutations(rankdata(order)))) @ rankdata(ranks)
+    own = rankdata(order) @ rankdata(ranks)
+    expected = min(1.0, 2 * min((every >= own - 1e-9).mean(), (every <= own + 1e-9).mean()))
+    assert spearman([float(one) for one in order], ranks).p_value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_perfect_correlation_has_no_interval(sign: int) -> None:
+    """Fisher's z is infinite there; an interval of one point would claim certainty."""
+    x = [1.0, 2, 3, 4, 5, 6, 7]
+    assert spearman(x, [sign * value**3 for value in x]) == Coefficient(sign, None, None, pytest.approx(2 / 5040))
+    found = pearson(x, [sign * 0.3 * value + 0.1 for value in x])
+    assert (found.value, found.low, found.high) == (sign, None, None)
 
 
 def test_too_few_values_are_undefined() -> None:

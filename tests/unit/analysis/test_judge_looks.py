@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from benchmarks import sequential
-from dropnas.analysis.judge_looks import HARDLY, NEVER, OPTIMISM, Asked, Judged, before, judge_look
+from dropnas.analysis.comparison import OPTIMISM
+from dropnas.analysis.judge_looks import HARDLY, NEVER, Asked, Judged, before, judge_look
 from dropnas.analysis.multiple import holm
 from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
 from dropnas.analysis.simulated_looks import Truth, simulate

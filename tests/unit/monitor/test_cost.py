@@ -1,6 +1,7 @@
 """What runs cost: what they took, what runs of their kind took, what the probe measured, and otherwise unknown."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from dropnas.errors import DropnasError
 from dropnas.monitor.costs import authors_days, target_costs, total_cost
 from dropnas.monitor.estimate import Estimate, Hours, read_known
 from dropnas.monitor.speed_probe import measure, through_line
-from dropnas.monitor.timings import FILE, Device, Measured, add_measured, read_measured, trusted
+from dropnas.monitor.timings import FILE, Device, Measured, add_measured, device_of, read_measured, trusted
 from dropnas.monitor.work import Shape, declared_shape, work
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
@@ -33,8 +34,8 @@ HERE = Machine(device="cpu")
 DIGITS = Shape(64, 40, 6, 6)  # the first data set of the store
 
 
-def estimates(root: Path, machine: Machine = HERE, device: str = "", runs: list[dict] = RUNS) -> dict[str, Estimate]:
-    return read_known(root, machine, device).estimates(runs)
+def estimates(root: Path, machine: Machine = HERE, runs: list[dict] = RUNS) -> dict[str, Estimate]:
+    return read_known(root, machine).estimates(runs)
 
 
 @pytest.fixture
@@ -116,10 +117,7 @@ def test_times_of_one_device_say_nothing_of_another(root):
     publish(root, replace(first, config=replace(first.config, seed=7)), **{**took(36), **GPU})
     assert estimates(root)[second.id].hours == 1  # the file's jobs run on CPUs
     assert estimates(root, Machine(device="auto"))[second.id].hours == 0.01
-    assert estimates(root, Machine(device="auto"), "processor")[second.id].hours == 1
     assert estimates(root, Machine(device="cpu", threads=2))[second.id].hours is None
-    with pytest.raises(DropnasError, match="nothing is known of a device 'H100'"):
-        estimates(root, device="H100")
 
 
 def test_each_process_of_a_transfer_holds_a_device(root):
@@ -259,7 +257,7 @@ def test_the_probe_times_every_kind_of_work(tmp_path):
     wanted = known.work_to_measure(DEFAULT_RUNS)
     assert {work.kind.stage for work, _ in wanted} == {"search", "retrain", "transfer"}
     lines: list[str] = []
-    found = measure(wanted, HERE, lines.append, seconds=0.0)
+    found = measure(wanted, HERE, lines.append, seconds=0.0, limit=math.inf)
     assert len(found) == len(wanted) == len(lines) - 1
     assert all(entry.epoch_seconds > 0 and entry.images_per_second > 0 for entry in found)
     assert {entry.device.kind for entry in found} == {"cpu"} and all("torch" in entry.versions for entry in found)
@@ -267,6 +265,16 @@ def test_the_probe_times_every_kind_of_work(tmp_path):
     after = estimates(tmp_path, runs=DEFAULT_RUNS)
     assert all(estimate.hours is not None for estimate in after.values())
     assert {estimate.basis for estimate in after.values()} == {"probe", "a moment"}
+
+
+def test_the_probe_ends_and_begins_next_time_with_what_it_left_out(tmp_path):
+    wanted = read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS)
+    lines: list[str] = []
+    assert measure(wanted, HERE, lines.append, limit=0.0) == []
+    assert f"{len(wanted)} kinds of work were not timed in 0 s" in lines[0]
+    here = device_of("A processor", "cpu", HERE.threads)
+    add_measured(tmp_path, [replace(measured(wanted[0][0].kind, 10), device=here)])
+    assert read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS) == [*wanted[1:], wanted[0]]
 
 
 def plan_verb(root: Path, *options: str) -> str:

@@ -56,7 +56,7 @@ def begin(root: Path, run, line: str = "", ago: float = 60.0) -> Path:
 
 def log_of(root: Path, run) -> Path:
     job = next(job for job in CONTENT["jobs"] if run.id in job["runs"])
-    return root / "logs" / "micro" / run.stage / f"{job['name']}.log"
+    return root / "logs" / "micro" / job["rule"] / job["attempts"]
 
 
 def test_a_fresh_plan_waits(tmp_path):
@@ -137,6 +137,13 @@ def test_a_target_alone_is_watched(tmp_path):
         Watch(CONTENT, tmp_path, ["table9"])
 
 
+def test_what_was_pruned_behind_a_finished_table_is_not_waited_for(tmp_path):
+    publish(tmp_path, PLAN.targets["table1"])
+    assert Watch(CONTENT, tmp_path, ["table1"]).look().complete
+    both = Watch(CONTENT, tmp_path, ["table1", "table3"]).look()
+    assert not both.complete and {run["stage"] for run in both.runs} >= {"search", "retrain", "transfer"}
+
+
 def test_what_is_no_plan_is_named(tmp_path):
     (tmp_path / "plan.json").write_text("{}")
     with pytest.raises(DropnasError, match=r"plan\.json: is no plan"):
@@ -179,18 +186,17 @@ def publish_trained(root: Path, run, day: int, error: float = 4.0) -> None:
     publish(root, run, files, **record)
 
 
-def test_a_log_gets_a_line_when_something_changes_and_the_end_comes_from_outside(root, capsys, monkeypatch):
-    monkeypatch.setattr(display, "PERIOD", 0.0)
-    monkeypatch.setattr(display, "LINE_PERIOD", 0.0)
-    looks = iter([False, False, False, True])
+def test_a_log_gets_a_line_when_something_changes_and_the_end_comes_from_outside(root, capsys):
+    looks, seen = iter([False, False, False, True]), []
 
-    def ended() -> bool:
-        over = next(looks)
-        if over:
+    def over(seconds: float) -> bool:
+        assert seconds == display.LINE_PERIOD
+        ended = next(looks)
+        if ended:
             publish_trained(root, SEARCHES[0], day=1)
-        return over
+        return ended
 
-    assert not show(Watch(CONTENT, root), ended=ended).complete
+    assert not show(Watch(CONTENT, root), over=over, seen=seen.append).complete and len(seen) == 5
     first, last = capsys.readouterr().out.splitlines()
     assert "; 3 done" in first and "; 4 done" in last
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.config import read_parameters
-from dropnas.pipeline.plan import Plan, jobs, make_plan
+from dropnas.pipeline.jobs import jobs
+from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.identity import resolved
 
 FAST = Path(__file__).parents[3] / "params" / "paper-fast.yaml"

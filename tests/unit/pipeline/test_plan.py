@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from dropnas.config import Machine, Method, Space, read_parameters
-from dropnas.pipeline.plan import depths, jobs, make_plan, waiting
+from dropnas.pipeline.execute import FOLDER
+from dropnas.pipeline.jobs import jobs
+from dropnas.pipeline.plan import ancestors, depths, make_plan, waiting
 from dropnas.pipeline.stages import STAGES
 
 REPOSITORY = Path(__file__).parents[3]
@@ -158,8 +160,37 @@ def test_jobs_hold_every_run_once_and_wait_for_none_of_their_own():
     for plan in (WHOLE, PAPER, SMOKE):
         made, depth = jobs(plan), depths(plan)
         assert Counter(run.id for job in made for run in job.runs) == Counter(list(plan.runs))
-        assert len({job.name for job in made}) == len(made)
+        assert len({(job.rule, job.name) for job in made}) == len(made)
         assert all(len({depth[run.id] for run in job.runs}) == 1 for job in made)
+
+
+def test_a_start_for_one_target_makes_no_run_of_another_and_a_later_one_makes_none_twice():
+    """Ten runs a process: the jobs of a target hold its own runs and no others, in batches as large as they can be."""
+    settings = replace(PAPER.parameters, machine=Machine(runs_per_job={"search": 10, "retrain": 10}))
+    plan = make_plan(settings)
+    for target in ("table1", "table6", "figure5", "table1_peers"):
+        behind = {run.id for run in ancestors([plan.targets[target]])}
+        own = [job for job in jobs(plan, [target]) if behind & {run.id for run in job.runs}]
+        assert {run.id for job in own for run in job.runs} == behind
+        assert Counter(run.id for job in jobs(plan, [target]) for run in job.runs) == Counter(list(plan.runs))
+    searches = [job for job in jobs(plan, ["table1"]) if job.stage == "search"]
+    assert len(searches[0].runs) == 8  # of the eight seeds of DropNAS on CIFAR-10, where others would fit in
+    assert max(len(job.runs) for job in jobs(plan) if job.stage == "search") == 10
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [
+        (1, {"cifar10-original-dropnas-seed0", "cifar100-1-skip-one-level-darts-seed7"}),
+        (8, {"cifar10-original-dropnas-seed0-7", "cifar100-1-skip-one-level-darts-seed0-7"}),
+        (3, {"cifar10-original-dropnas-seed0-2", "cifar10-original-dropnas-seed6-7"}),
+    ],
+)
+def test_a_jobs_name_says_data_set_method_and_seeds(size, names):
+    search = replace(PAPER.parameters.search, group_seeds=True)
+    made = jobs(make_plan(replace(PAPER.parameters, search=search, machine=Machine(runs_per_job={"search": size}))))
+    assert names <= {job.name for job in made if job.rule == "search"}
+    assert all(FOLDER.fullmatch(f"runs/{job.rule}/{job.name}") for job in made)
 
 
 @pytest.mark.parametrize("plan", [WHOLE, SMOKE], ids=["whole", "smoke"])

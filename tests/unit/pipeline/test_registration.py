@@ -1,6 +1,9 @@
-"""A data set, a table and a figure of one's own: a file and an entry each, and every part of the package knows them."""
+"""A method, a data set, a table, a figure of one's own: a file and an entry each, and all of the package knows them."""
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from dropnas.config import read_parameters, schema
 from dropnas.data import prepare
 from dropnas.data.config import DATASETS, KnownDataset
 from dropnas.monitor.budget import steps
+from dropnas.monitor.words import cells
 from dropnas.monitor.work import Shape, declared_shape
 from dropnas.parsing import parse
 from dropnas.pipeline.dataset_specs import dataset_specs
@@ -82,6 +86,18 @@ def facts(content):
 
 
 BARS = Drawing(panels, draw, ("Data", "Searches"), facts)
+"""
+
+
+METHOD = """
+from dropnas.search.strategies.two_level import TwoLevel
+
+
+class Halves(TwoLevel):
+    frozen_epochs = 1
+"""
+ENTRY = """
+    "halves": SearchMethod(f"{_FOLDER}.halves:Halves", "Halves", _AS_DARTS, printed={"cifar10": {"error": "2.7"}}),
 """
 
 
@@ -169,6 +185,12 @@ def test_tables_and_figures_are_known_everywhere(tmp_path: Path) -> None:
         "runs": [{**run, "inputs": [], "used_by": [], "config": {}} for run in runs],
     }
     shown = list(parse_content(content, "here").folders)
+    described = [
+        {**run, "inputs": [one.id for one in planned.inputs], "config": resolved(planned.config)}
+        for run, planned in zip(runs, plan.runs.values(), strict=True)
+    ]
+    watched = [cell.name for cell in cells({run["id"]: run for run in described})]
+    assert "Depth, Mine" in watched
     assert shown[0] == "table1" and shown.index("depth") < shown.index("bars") < shown.index("architectures")
 
 
@@ -209,3 +231,27 @@ def test_the_code_of_a_figure_counts_for_it_alone(tmp_path: Path, registered: No
     (tmp_path / "own_parts/drawing.py").write_text(DRAWING.replace("sheet(4, 3)", "sheet(5, 3)"))
     after = plan_of(tmp_path, ASKED).targets
     assert [name for name, run in after.items() if run.id != before[name].id] == ["bars"]
+
+
+def test_a_search_method_is_a_file_and_a_line(tmp_path: Path) -> None:
+    """In a copy of the package: settings, label and printed number follow from the line."""
+    skipped = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "dropnas", tmp_path / "dropnas", ignore=skipped)
+    (tmp_path / "dropnas/search/strategies/halves.py").write_text(METHOD)
+    file = tmp_path / "dropnas/search/methods.py"
+    before, head = file.read_text(), "METHODS: dict[str, SearchMethod] = {\n"
+    file.write_text(before.replace(head, head + ENTRY.lstrip("\n")))
+    assert len(file.read_text().splitlines()) == len(before.splitlines()) + 1
+    (tmp_path / "own.yaml").write_text(
+        "profile: own\ndescription: x\ntables: [baselines]\nbaselines: [halves]\nfigures: []\nseeds: 1\n"
+        "datasets: {cifar10: {name: digits, source: bundled}}\n"
+    )
+    command = [sys.executable, "-m", "dropnas", "plan", "own.yaml", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=True)
+    runs = json.loads(found.stdout)
+    (search,) = [run for run in runs if run["stage"] == "search" and run["config"]["strategy"] == "halves"]
+    assert (search["config"]["cells"], search["config"]["epochs"]) == (8, 50)
+    (table,) = [run["config"] for run in runs if run["stage"] == "table"]
+    (row,) = [row for row in table["layout"]["rows"] if row["key"] == "cifar10/halves"]
+    assert row["heads"] == ["CIFAR-10", "Halves"] and row["cells"][0]["mean"] == 2.7

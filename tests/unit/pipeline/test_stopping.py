@@ -19,7 +19,8 @@ WORKFLOW = """
 import signal, subprocess, sys
 from pathlib import Path
 signal.signal(signal.SIGTERM, lambda number, frame: None)  # as Snakemake, which waits for its jobs
-job = subprocess.Popen(["bash", "{logged}", "{folder}/job.log", sys.executable, "{folder}/training.py"])
+logged = ["bash", "{logged}", "{folder}/job.log", "{folder}/done", "1", "1", "job.attempts", "/dev/null"]
+job = subprocess.Popen([*logged, sys.executable, "{folder}/training.py"])
 sys.exit(job.wait())
 """
 TRAINING = """
@@ -88,9 +89,10 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
 def test_each_attempt_stands_under_its_number_and_time(tmp_path: Path) -> None:
     logged = REPOSITORY / "workflow" / "scripts" / "logged.sh"
     log = tmp_path / "logs" / "job.log"
+    command = ["bash", str(logged), str(log), str(tmp_path / "done"), "1", "1", "job-1.attempts", "/dev/null"]
     done = [
         subprocess.run(
-            ["bash", str(logged), str(log), "bash", "-c", f"echo error {number}; exit 3"],
+            [*command, "bash", "-c", f"echo error {number}; exit 3"],
             capture_output=True,
             text=True,
             check=False,
@@ -101,4 +103,17 @@ def test_each_attempt_stands_under_its_number_and_time(tmp_path: Path) -> None:
     heads = [line for line in log.read_text().splitlines() if line.startswith("=== attempt ")]
     assert [head.split(",")[0] for head in heads] == ["=== attempt 1", "=== attempt 2"]
     assert all(head.endswith("Z ===") for head in heads)
+    assert log.readlink() == Path("job-1.attempts") and not (tmp_path / "done").exists()
     assert "attempt 2" in done[1].stderr and "error 2" in done[1].stderr and "error 1" not in done[1].stderr
+
+
+def test_only_a_job_that_succeeds_leaves_its_marker_and_it_shows_the_result(tmp_path: Path) -> None:
+    logged = REPOSITORY / "workflow" / "scripts" / "logged.sh"
+    log, marker, result = tmp_path / "logs" / "job.log", tmp_path / "done", tmp_path / "result.csv"
+    result.write_text("a,b")
+    threads = 'test "$OMP_NUM_THREADS" = 2'  # of four threads, for each of two processes
+    for command, shown, content in (("exit 3", result, None), (threads, result, "a,b"), ("true", "gone.svg", "")):
+        marker.unlink(missing_ok=True)
+        arguments = [logged, log, marker, "4", "2", "job-1.attempts", shown, "bash", "-c", command]
+        subprocess.run(["bash", *map(str, arguments)], capture_output=True, check=False)
+        assert (marker.read_text() if marker.exists() else None) == content

@@ -12,13 +12,16 @@ from dropnas.analysis.comparison import Sample
 from dropnas.analysis.relative import improvement
 from dropnas.config import BASELINES, read_parameters
 from dropnas.errors import DropnasError
+from dropnas.parsing import parse
 from dropnas.pipeline import publish_results
+from dropnas.pipeline.baselines import layout_of
 from dropnas.pipeline.plan import make_plan
 from dropnas.pipeline.publish_results import copy_finished
 from dropnas.report.config import Entry, TableConfig
-from dropnas.report.printed import layout, layouts, title
+from dropnas.report.printed import Layout, layouts, title
 from dropnas.report.table_stage import run
 from dropnas.report.terminal import summary
+from dropnas.runs.identity import resolved
 from dropnas.runs.store import Store
 from dropnas.workspace import Workspace
 
@@ -39,6 +42,16 @@ def entry(
     return Entry(f"cifar10/{method}", "error", label, searches, trainings)
 
 
+def planned(folder: Path, **changes: Any) -> TableConfig:
+    """The table of a parameter file."""
+    (folder / "parameters.yaml").write_text(yaml.safe_dump({**PARAMETERS, **changes}))
+    config: TableConfig = make_plan(read_parameters(folder / "parameters.yaml")).targets["baselines"].config
+    return config
+
+
+WHOLE = layout_of(("cifar10", "cifar100"), BASELINES)
+
+
 @pytest.fixture
 def folder(runs: Any, tmp_path: Path) -> Path:
     """Baselines with a user's method, on one of the two data sets."""
@@ -57,7 +70,8 @@ def folder(runs: Any, tmp_path: Path) -> Path:
 
 def build(out: Path, inputs: list[Path], *entries: Entry) -> Path:
     out.mkdir(parents=True)
-    run(TableConfig("baselines", "tiny", False, entries), inputs, out, Workspace(out, "identity"))
+    config = TableConfig("baselines", "tiny", False, entries, layout=WHOLE)
+    run(config, inputs, out, Workspace(out, "identity"))
     return out
 
 
@@ -68,28 +82,44 @@ def cell_of(folder: Path, row: str, column: str) -> dict[str, Any]:
 
 
 def test_the_papers_numbers_are_those_of_its_other_tables() -> None:
-    rows = {row.key: row for row in layout("baselines").rows}
+    rows = {row.key: row for row in WHOLE.rows}
     table1, table4 = layouts()["table1"], layouts()["table4"]
     quoted = {row.key: row.cells for row in table1.rows}
     assert [rows["cifar10/p-darts"].cells[at] for at in (0, 3, 4)] == list(quoted["p-darts"])
     assert rows["cifar10/darts-second-order"].cells[0] == quoted["darts"][0]
     one_level = next(row.cells[1] for row in table4.rows if row.key == "cifar100/original")
     assert rows["cifar100/one-level-darts"].cells == (one_level, None, None, None, None)
-    assert rows["cifar10/random"].cells == (None,) * 5
+    assert rows["cifar10/random"].cells == rows["cifar10/gdas"].cells == (None,) * 5
     assert "baselines" not in layouts()
 
 
-def test_every_method_has_a_row_on_both_data_sets() -> None:
-    keys = {row.key for row in layout("baselines").rows}
+def test_what_the_paper_does_not_quote_is_what_its_authors_print(tmp_path: Path) -> None:
+    rows = {row.key: row.cells for row in WHOLE.rows}
+    error, *_, params, days = rows["cifar10/random-weight-sharing"]
+    assert error and params and (error.best, error.mean, params.mean, days) == (2.71, 2.85, 4.3, None)
+    assert rows["cifar100/random-weight-sharing"] == (None,) * 5
+    assert "XNAS, random search with weight sharing" in WHOLE.notes[-1]
+    assert not any("own authors" in note for note in whole(planned(tmp_path)).notes)
+
+
+def whole(config: TableConfig) -> Layout:
+    assert config.layout is not None
+    return config.layout
+
+
+def test_a_method_that_is_compared_has_a_row_on_each_data_set(tmp_path: Path) -> None:
+    keys = [row.key for row in WHOLE.rows]
     named = {"dropnas", "one-level-darts", *BASELINES}
-    assert {f"{role}/{name}" for role in ("cifar10", "cifar100") for name in named} <= keys
+    assert sorted(keys) == sorted(f"{role}/{name}" for role in ("cifar10", "cifar100") for name in named)
+    few = whole(planned(tmp_path, baselines=["snas"])).rows
+    assert [row.heads[1] for row in few] == ["random search", "DropNAS", "one-level DARTS", "SNAS"]
 
 
 def test_every_cell_of_the_plan_has_its_place(tmp_path: Path) -> None:
-    """Rows of the layout, or a label for what is the user's own."""
-    (tmp_path / "parameters.yaml").write_text(yaml.safe_dump(PARAMETERS))
-    config = make_plan(read_parameters(tmp_path / "parameters.yaml")).targets["baselines"].config
-    known = {row.key for row in layout("baselines").rows}
+    """Rows of the layout, or a label for what is the user's own; and a job reads the same from its spec."""
+    config = planned(tmp_path)
+    assert parse(TableConfig, json.loads(json.dumps(resolved(config))), "spec") == config
+    known = {row.key for row in whole(config).rows}
     assert all(entry.label or entry.row in known for entry in config.entries)
     assert {entry.label for entry in config.entries} - {""} == {
         "My method",

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from dropnas.analysis.claim_tests import Outcome
-from dropnas.artifacts.correlation_file import Coefficient, CorrelationFile
 from dropnas.errors import DropnasError
-from dropnas.report.claims import ClaimResult, claims
+from dropnas.report.claims import ClaimResult, Evidence, claims
 from dropnas.report.printed import layout
 from tests.unit.report.made_tables import made_table, with_spread
 
 RATES, PRESETS = ("1e-06", "1e-05", "3e-05", "1e-04"), ("one-level-darts", "drop-rate-0.75", "drop-rate-0.875")
-BEST, SWEEP, EXTREMES, SPACES, EQUAL, CELL, ABLATIONS, CORRELATION = range(8)
 Sweep = Mapping[str, Mapping[str, Sequence[float]]]
 
 
@@ -27,9 +25,8 @@ def sweep(**means: float) -> dict[str, dict[str, list[float]]]:
     }
 
 
-def correlations(first: float | None, last: float) -> dict[str, CorrelationFile]:
-    pearson = {"0,2": Coefficient(first, None, None, None), "4,5": Coefficient(last, None, None, None)}
-    return {edge: CorrelationFile((0, 2), "search", True, 7, (), one, one) for edge, one in pearson.items()}
+def correlations(first: float | None, last: float) -> dict[str, tuple[float | None, int]]:
+    return {"0,2": (first, 7), "4,5": (last, 7)}
 
 
 def as_printed(name: Any, std: float = 0.1, **changed: float) -> Any:
@@ -46,34 +43,30 @@ def as_printed(name: Any, std: float = 0.1, **changed: float) -> Any:
     )
 
 
-def all_claims(
-    tables: Mapping[str, Any] | None = None,
-    swept: Sweep | None = None,
-    known: Mapping[str, CorrelationFile] | None = None,
-    reproduction: bool = True,
-) -> list[ClaimResult]:
-    return claims(tables or {}, swept or {}, known or {}, reproduction)
+def all_claims(reproduction: bool = True, **known: Any) -> dict[str, ClaimResult]:
+    return {one.id: one for one in claims(Evidence(**known), reproduction)}
 
 
 def test_nothing_is_decided_before_there_are_runs() -> None:
     found = all_claims()
-    assert len(found) == 7
-    assert {one.outcome for one in found} == {Outcome.TOO_FEW}
-    assert all(one.claim.endswith(".") and one.where and one.test for one in found)
+    assert len(found) == 13
+    assert {one.outcome for one in found.values()} == {Outcome.TOO_FEW}
+    assert all(one.claim.endswith(".") and one.where and one.test for one in found.values())
 
 
 def test_the_papers_own_numbers_by_the_same_tests() -> None:
     """What its printed means, deviations and correlations support, and what they do not."""
-    own = {one.where: one.by_paper and one.by_paper.outcome for one in all_claims()}
+    own = {name: one.by_paper.outcome for name, one in all_claims().items() if one.by_paper}
     assert own == {
-        "Figure 2, Section 5.1": None,
-        "Section 5.1": None,
-        "Table 4, Section 5.3": Outcome.UNDECIDED,
-        "Table 5, Section 5.4": Outcome.HOLDS,
-        "Table 5": Outcome.UNDECIDED,
-        "Table 6, Section 5.6": Outcome.HOLDS,
-        "Figure 5, Section 5.5": Outcome.UNDECIDED,
+        "spaces": Outcome.UNDECIDED,
+        "equal-rates": Outcome.HOLDS,
+        "best-pair": Outcome.UNDECIDED,
+        "correlation-above-darts": Outcome.HOLDS,
+        "correlation-first-edge": Outcome.UNDECIDED,
+        "ablations": Outcome.HOLDS,
     }
+    assert "16.95±0.44" in all_claims()["spaces"].by_paper.detail  # type: ignore[union-attr]
+    assert "converted to n - 1" in all_claims()["spaces"].by_paper.detail  # type: ignore[union-attr]
 
 
 def test_claims_that_hold_in_our_runs() -> None:
@@ -84,27 +77,94 @@ def test_claims_that_hold_in_our_runs() -> None:
          for row in ("1e-5", "3e-5", "1e-4") for column in ("1e-5", "3e-5", "1e-4")},
         later=0.2,
     )  # fmt: skip
-    found = all_claims(tables, sweep(), correlations(0.99, -0.2))
-    assert {one.outcome for one in found} == {Outcome.HOLDS}
-    finals = [one.by_final_epoch.outcome for one in found if one.by_final_epoch]
-    assert finals == [Outcome.HOLDS] * 4
-    assert "6 of 6 shown" in found[3 - 1].detail
+    tables |= {f"table{k}": _headline(f"table{k}", 0.0) for k in (1, 2, 3)}
+    found = all_claims(
+        tables=tables,
+        sweep=sweep(),
+        correlations=correlations(0.99, -0.2),
+        lone_points={"CIFAR-10, first cell": [False] * 8, "CIFAR-10, last cell": [True] + [False] * 7},
+        skips={"one-level-darts": [4, 5, 3, 4, 5, 5, 4, 4], "dropnas": [1, 2, 1, 1, 0, 2, 1, 1]},
+    )
+    assert {one.outcome for one in found.values()} == {Outcome.HOLDS}
+    finals = [one.by_final_epoch.outcome for one in found.values() if one.by_final_epoch]
+    assert finals.count(Outcome.HOLDS) >= 4
+    assert "6 of 6 shown" in found["spaces"].detail
+    compared = found["spaces"].comparisons[0]
+    assert compared.label == "CIFAR-10 3-skip" and compared.effect == pytest.approx(0.51) and compared.p < 0.001
+    assert compared.interval and compared.interval[0] < 0.51 < compared.interval[1] and 0 < compared.smallest < 0.1
+
+
+EXPECTED = 1.42  # deviations below the mean: the median of the lowest of eight
+
+
+def _headline(name: Any, shift: float) -> Any:
+    """Sixty runs of ours, whose lowest of eight (of ImageNet one) would be the printed number, shifted."""
+    place, printed, std = {
+        "table1": (("dropnas", "error"), 2.26 + EXPECTED * 0.09, 0.09),
+        "table2": (("dropnas", "error"), 16.39 + EXPECTED * 0.27, 0.27),
+        "table3": (("dropnas-cifar10", "top1"), 23.4, 0.05),
+    }[name]
+    return made_table(name, {place: with_spread(printed + shift, std, 60)}, later=0.2)
+
+
+@pytest.mark.parametrize(
+    ("shift", "outcome"),
+    [(0.0, Outcome.HOLDS), (2.0, Outcome.CONTRADICTED), (-2.0, Outcome.HOLDS)],
+)
+def test_headline_numbers(shift: float, outcome: Outcome) -> None:
+    assert all_claims(tables={"table1": _headline("table1", shift)})["headline-cifar10"].outcome is outcome
+    assert all_claims(tables={"table3": _headline("table3", shift)})["headline-imagenet"].outcome is outcome
+
+
+def test_too_few_trainings_decide_no_headline() -> None:
+    eight = made_table("table1", {("dropnas", "error"): with_spread(2.58, 0.15, 8)})
+    assert all_claims(tables={"table1": eight})["headline-cifar10"].outcome is Outcome.UNDECIDED
+    table = made_table("table3", {("dropnas-cifar10", "top1"): [23.4]})
+    assert all_claims(tables={"table3": table})["headline-imagenet"].outcome is Outcome.TOO_FEW
+
+
+@pytest.mark.parametrize(
+    ("lone", "outcome"), [(0, Outcome.HOLDS), (1, Outcome.HOLDS), (2, Outcome.UNDECIDED), (8, Outcome.CONTRADICTED)]
+)
+def test_lone_points(lone: int, outcome: Outcome) -> None:
+    """Shown in every panel to be seldom: at most one seed of eight."""
+    seeds = [True] * lone + [False] * (8 - lone)
+    found = all_claims(lone_points={"CIFAR-10, first cell": seeds, "CIFAR-10, last cell": [False] * 8})
+    assert found["no-lone-point"].outcome is outcome and f"{lone} of 8" in found["no-lone-point"].detail
+
+
+def test_skip_connects_are_compared_exactly() -> None:
+    """Three and three: 20 ways to choose three of six, of which one is as extreme."""
+    found = all_claims(skips={"one-level-darts": [5, 4, 6], "dropnas": [1, 2, 0]})["many-skips"]
+    assert found.outcome is Outcome.HOLDS and "p = 0.05" in found.detail
+    turned = all_claims(skips={"one-level-darts": [1, 2, 0], "dropnas": [5, 4, 6]})["many-skips"]
+    assert turned.outcome is Outcome.CONTRADICTED
+    assert all_claims(skips={"one-level-darts": [5], "dropnas": [1, 2]})["many-skips"].outcome is Outcome.TOO_FEW
+
+
+@pytest.mark.parametrize(("r", "outcome"), [(0.9, "holds"), (0.3, "undecided"), (-0.9, "contradicted")])
+def test_the_correlation_against_darts(r: float, outcome: str) -> None:
+    assert all_claims(correlations=correlations(r, 0.1))["correlation-above-darts"].outcome == outcome
 
 
 def test_one_opposite_pair_contradicts() -> None:
-    found = all_claims({"table6": as_printed("table6", **{"no-grouping": 1.0})})
-    ablations = next(one for one in found if one.where.startswith("Table 6"))
+    ablations = all_claims(tables={"table6": as_printed("table6", **{"no-grouping": 1.0})})["ablations"]
     assert ablations.outcome is Outcome.CONTRADICTED
     assert "opposite shown in" in ablations.detail and "No grouping" in ablations.detail
 
 
 def test_the_sweep() -> None:
-    best, extremes = all_claims(swept=sweep())[:2]
+    best, extremes = _of_sweep(sweep())
     assert (best.outcome, extremes.outcome) == (Outcome.HOLDS, Outcome.HOLDS)
     assert best.detail.startswith("6 of 6 shown") and extremes.detail.startswith("6 of 6 shown")
-    best, extremes = all_claims(swept=sweep(**{"1e-05": 2.5, "drop-rate-0.875": 1.0}))[:2]
+    best, extremes = _of_sweep(sweep(**{"1e-05": 2.5, "drop-rate-0.875": 1.0}))
     assert (best.outcome, extremes.outcome) == (Outcome.UNDECIDED, Outcome.CONTRADICTED)
-    assert "p_d = 0.875" in extremes.detail
+    assert "p_d = 0.875 (effective 0.70)" in extremes.detail
+
+
+def _of_sweep(swept: Sweep) -> tuple[ClaimResult, ClaimResult]:
+    found = all_claims(sweep=swept)
+    return found["best-rate"], found["other-methods-rates"]
 
 
 @pytest.mark.parametrize("gone", ["3e-05", "1e-04", "drop-rate-0.875"])
@@ -112,7 +172,7 @@ def test_a_rate_that_is_missing_leaves_its_claim_open(gone: str) -> None:
     """Without the only rate above 3e-5 nothing is known of whether it is the best of a range."""
     swept = sweep()
     del swept["cifar100"][gone]
-    best, extremes = all_claims(swept=swept)[:2]
+    best, extremes = _of_sweep(swept)
     assert (best.outcome is Outcome.TOO_FEW) == (gone != "drop-rate-0.875")
     assert (extremes.outcome is Outcome.TOO_FEW) == (gone != "1e-04")
 
@@ -120,9 +180,9 @@ def test_a_rate_that_is_missing_leaves_its_claim_open(gone: str) -> None:
 def test_a_rate_without_runs_yet_leaves_its_claim_open() -> None:
     swept = sweep()
     swept["cifar10"]["1e-06"] = []
-    assert all_claims(swept=swept)[0].outcome is Outcome.TOO_FEW
+    assert _of_sweep(swept)[0].outcome is Outcome.TOO_FEW
     del swept["cifar100"]
-    assert all_claims(swept=swept)[1].outcome is Outcome.TOO_FEW
+    assert _of_sweep(swept)[1].outcome is Outcome.TOO_FEW
 
 
 @pytest.mark.parametrize(
@@ -135,12 +195,12 @@ def test_a_rate_without_runs_yet_leaves_its_claim_open() -> None:
     ],
 )
 def test_correlations(first: float | None, last: float, outcome: Outcome) -> None:
-    assert all_claims(known=correlations(first, last))[-1].outcome is outcome
+    assert all_claims(correlations=correlations(first, last))["correlation-first-edge"].outcome is outcome
 
 
 def test_what_is_no_reproduction_is_marked() -> None:
-    assert not any(one.comparable for one in all_claims(swept=sweep(), reproduction=False))
-    assert all(one.comparable for one in all_claims())
+    assert not any(one.comparable for one in all_claims(False, sweep=sweep()).values())
+    assert all(one.comparable for one in all_claims().values())
 
 
 @pytest.mark.parametrize(
@@ -149,13 +209,13 @@ def test_what_is_no_reproduction_is_marked() -> None:
 )
 def test_what_is_no_number_is_refused_with_its_place(swept: Sweep) -> None:
     with pytest.raises(DropnasError, match=r"figure2, cifar10"):
-        all_claims(swept=swept)
+        all_claims(sweep=swept)
 
 
 def test_identical_runs_decide_nothing() -> None:
     same = {(row, column): [2.5] * 3 for row in ("cifar10", "cifar100") for column in _ablation_columns()}
-    found = next(one for one in all_claims({"table6": made_table("table6", same)}) if "Table 6" in one.where)
-    assert found.outcome is Outcome.UNDECIDED
+    found = all_claims(tables={"table6": made_table("table6", same)})
+    assert found["ablations"].outcome is Outcome.UNDECIDED
 
 
 def _ablation_columns() -> list[str]:
@@ -171,13 +231,13 @@ def test_dropnas_against_a_baseline(others: tuple[float, float], outcome: Outcom
     errors = {("cifar10/random", "error"): others[0], ("cifar100/random", "error"): others[1]}
     errors |= {(f"{role}/dropnas", "error"): 2.5 for role in ("cifar10", "cifar100")}
     table = made_table("baselines", {place: with_spread(error, 0.1, 8) for place, error in errors.items()}, later=0.2)
-    extra = all_claims({"baselines": table})[7:]
+    extra = list(all_claims(tables={"baselines": table}).values())[13:]
     assert [one.claim for one in extra] == ["DropNAS has a lower test error than random search."]
-    assert extra[0].outcome is outcome and extra[0].by_paper is None
+    assert extra[0].id == "baseline-random" and extra[0].outcome is outcome and extra[0].by_paper is None
     assert extra[0].by_final_epoch is not None and extra[0].by_final_epoch.outcome is outcome
 
 
 def test_a_baseline_without_its_counterpart_decides_nothing() -> None:
     places = {("cifar10/random", "error"): 3.0, ("cifar100/random", "error"): 3.0, ("cifar10/dropnas", "error"): 2.0}
     table = made_table("baselines", {place: with_spread(error, 0.1, 8) for place, error in places.items()})
-    assert all_claims({"baselines": table})[7].outcome is Outcome.TOO_FEW
+    assert all_claims(tables={"baselines": table})["baseline-random"].outcome is Outcome.TOO_FEW

@@ -16,8 +16,9 @@ from dropnas.pipeline import freeze
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.publish_results import publish as publish_results
+from dropnas.report.page.complete import complete_tables
 from dropnas.report.page.contents import Contents, gather
-from dropnas.report.page.evidence import sweep
+from dropnas.report.page.evidence import evidence
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
@@ -324,7 +325,8 @@ def test_a_rate_without_runs_keeps_the_sweep_undecided(study: Study) -> None:
         if not (study.root / run.folder).exists():
             publish(run, study.root)
     content = parse_content(plan_content(plan), "plan")
-    errors = sweep(content, survey(content, study.root))
+    found = survey(content, study.root)
+    errors = evidence(content, found, complete_tables(content, found)).sweep
     assert errors["cifar10"]["1e-05"] == [] and len(errors["cifar10"]["0.0001"]) == 2
     claim = next(one for one in gather(content, study.root, page_cost).claims if "r = 3e-5, on both" in one.claim)
     assert claim.outcome == "too few runs"
@@ -370,3 +372,11 @@ def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> No
     with pytest.raises(DropnasError, match="changed since it was published"):
         publish_results(plan, study.root, page_cost)
     assert "table6.md was changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_that_moved_to_another_machine_is_marked(study: Study) -> None:
+    search = study.find("search")
+    rewrite_record(study.folder(search), lambda record: record.update({"machines": ["CPU (AVX512)", "CPU (AVX2)"]}))
+    shown = {one.id: one.device for one in study.gather().runs}
+    assert shown[search.id] == "CPU (AVX512), then CPU (AVX2): the bytes are those of neither"
+    assert not [id_ for id_, device in shown.items() if "neither" in device and id_ != search.id]

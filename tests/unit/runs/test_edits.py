@@ -162,7 +162,7 @@ def both(*edits: Edit) -> Edit:
 
 
 SEARCH, EVALUATE, ANALYSIS = (f"dropnas/{room}/config.py" for room in ("search", "evaluate", "analysis"))
-STRATEGY = "dropnas/search/strategies"
+STRATEGY, METHODS = "dropnas/search/strategies", "dropnas/search/methods.py"
 CONSTANT = "\nEDITED = True\n"
 
 
@@ -176,11 +176,13 @@ def test_a_new_option_in_every_class_changes_nothing(copy: Copy) -> None:
 def test_what_is_registered_beside_the_others_changes_nothing(copy: Copy) -> None:
     search = both(
         swap("PRESETS: dict[str, DropoutOptions] = {", 'PRESETS: dict[str, DropoutOptions] = {"x": DropoutOptions(),'),
-        swap("STRATEGIES: dict[str, str] = {", 'STRATEGIES: dict[str, str] = {"y": "dropnas.search.mine:Mine",'),
         swap("BACKENDS = {", 'BACKENDS = {"cutlass": "dropnas.search.cutlass:make_backend", '),
         swap('Kernels = Literal["torch",', 'Kernels = Literal["torch", "cutlass",'),
     )
-    edits = {SEARCH: search, "dropnas/training/config.py": swap('"bf16"', '"bf16", "fp16"')}
+    methods = swap(
+        "METHODS: dict[str, SearchMethod] = {", 'METHODS = {"y": SearchMethod("dropnas.search.mine:M", "Y"),'
+    )
+    edits = {SEARCH: search, METHODS: methods, "dropnas/training/config.py": swap('"bf16"', '"bf16", "fp16"')}
     assert copy.changed(edits) == copy.changed(edits, "triton.yaml") == set()
 
 
@@ -221,7 +223,7 @@ def added(file: str) -> dict[str, Edit]:
             searches(*DARTS),
             id="constant",
         ),
-        pytest.param({SEARCH: swap("darts:Darts", "darts:Loss")}, searches(*DARTS), id="registered code"),
+        pytest.param({METHODS: swap("darts:Darts", "darts:Loss")}, searches(*DARTS), id="registered code"),
         pytest.param({SEARCH: swap("(default=76", "(default=50")}, of("search"), id="default of the search"),
         pytest.param({SEARCH: swap('"l2"] = "released"', '"l2"] = "l2"')}, searches(*PRESETS), id="of dropout"),
         pytest.param(

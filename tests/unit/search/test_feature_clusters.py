@@ -136,6 +136,24 @@ def test_clusters_are_those_of_the_full_features(
         assert ours["single_member"] == alone
 
 
+def test_means_over_the_images(dataset: Path, search: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "BATCH", 5)
+    folder = search()
+    ours = found(ClustersConfig(features="means"), dataset, folder, tmp_path / "out")["cells"]["last"]
+    every = all_features(dataset, folder, 3, 2, edges().index((2, 0)))
+    means = every.reshape(len(every), IMAGES, -1).mean(axis=1)
+    assert np.allclose(np.abs(ours["points"]), np.abs(PCA(2).fit_transform(means)), rtol=1e-3, atol=1e-4)
+
+
+def test_means_of_normalised_maps_cannot_reach_the_axes_of_figure_1(dataset: Path, search: Make) -> None:
+    """Normalised over the images, the mean map of C channels and H x W pixels is no longer than (C H W)^(1/2): 128 in
+    the first cell of the paper's supernet, whose printed axes reach 800. End to end it is N^(1/2) times as long."""
+    draws = torch.randn(100, 16, 32, 32, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    normalised = torch.nn.BatchNorm2d(16, affine=False)(draws)
+    assert float(normalised.mean(dim=0).norm()) < (16 * 32 * 32) ** 0.5 == 128
+    assert float(normalised.norm()) == pytest.approx(128 * 100**0.5, rel=1e-3)
+
+
 def same_partition(first: list[int], second: list[int]) -> bool:
     return len(set(zip(first, second, strict=True))) == len(set(first)) == len(set(second))
 

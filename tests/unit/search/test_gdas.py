@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+from dropnas.search.config import SearchConfig
+from dropnas.search.methods import authors_settings
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.gdas import Gdas
 from dropnas.search.strategies.two_level import Level
@@ -140,7 +141,7 @@ def test_samples_have_the_probabilities_of_the_alphas_at_any_temperature() -> No
 
 
 def test_the_temperature_falls_over_the_search() -> None:
-    settings = AUTHORS_SETTINGS["gdas"]
+    settings = authors_settings("gdas")
     published = make_strategy(SearchConfig(strategy="gdas", **settings), ORIGINAL)  # type: ignore[arg-type]
     assert isinstance(published, Gdas) and published.weight_share == 0.5
     assert [published.temperature(epoch) for epoch in (0, 249)] == [10.0, pytest.approx(0.1)]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+from dropnas.search.config import SearchConfig
+from dropnas.search.methods import authors_settings
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.p_darts import PDarts
 from dropnas.search.strategies.skip_dropout import SkipDropout, random_bits
@@ -153,7 +154,7 @@ def test_metrics_count_what_is_left() -> None:
 
 @pytest.mark.parametrize("phase", [1, 2])
 def test_the_rate_of_dropout(phase: int) -> None:
-    strategy = make_strategy(SearchConfig(strategy="p-darts", **AUTHORS_SETTINGS["p-darts"]), ORIGINAL)  # type: ignore[arg-type]
+    strategy = make_strategy(SearchConfig(strategy="p-darts", **authors_settings("p-darts")), ORIGINAL)  # type: ignore[arg-type]
     assert isinstance(strategy, PDarts)
     first = (0.0, 0.4, 0.7)[phase]
     found = [strategy.dropout_rate(phase, epoch) for epoch in range(25)]
@@ -247,7 +248,7 @@ def test_a_group_continues_to_the_bit() -> None:
 
 
 def test_the_authors_settings() -> None:
-    strategy = make_strategy(SearchConfig(strategy="p-darts", **AUTHORS_SETTINGS["p-darts"]), ORIGINAL)  # type: ignore[arg-type]
+    strategy = make_strategy(SearchConfig(strategy="p-darts", **authors_settings("p-darts")), ORIGINAL)  # type: ignore[arg-type]
     assert isinstance(strategy, PDarts)
     assert strategy.phases == [(5, 25), (11, 25), (17, 25)]
     assert strategy.left == [8, 5, 3] and strategy.frozen_epochs == 10

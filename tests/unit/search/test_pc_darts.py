@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from dropnas.errors import DropnasError
 from dropnas.search.backend_agreement import require_agreement
-from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+from dropnas.search.config import SearchConfig
 from dropnas.search.engine.partial_engine import PartialEngine
+from dropnas.search.methods import authors_settings
 from dropnas.search.partial_channels import PartialOperation
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.pc_darts import BETAS, PcDarts, edge_weights, mixing_weights
@@ -192,7 +193,7 @@ def test_it_continues_to_the_bit() -> None:
 
 
 def test_the_authors_settings() -> None:
-    strategy = make_strategy(SearchConfig(strategy="pc-darts", **AUTHORS_SETTINGS["pc-darts"]), ORIGINAL)  # type: ignore[arg-type]
+    strategy = make_strategy(SearchConfig(strategy="pc-darts", **authors_settings("pc-darts")), ORIGINAL)  # type: ignore[arg-type]
     assert isinstance(strategy, PcDarts) and strategy.frozen_epochs == 15 and strategy.options.proportion == 4
     assert strategy.phases == ((8, 50),)
     supernet = strategy.make_supernet(0, 10)

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+from dropnas.search.config import SearchConfig
 from dropnas.search.engine import engine
 from dropnas.search.engine.mixing_weights import MixingWeights
+from dropnas.search.methods import authors_settings
 from dropnas.search.seed_group import SeedGroup
-from dropnas.search.strategies.proxylessnas import EdgewiseAdam, ProxylessNas
+from dropnas.search.strategies.edgewise_adam import EdgewiseAdam
+from dropnas.search.strategies.proxylessnas import ProxylessNas
 from dropnas.search.strategies.two_level import WEIGHTS_ONLY
 from dropnas.search.strategy import Batch, make_strategy
 from dropnas.space.spaces import ORIGINAL, SearchSpace
@@ -187,7 +189,7 @@ def test_samples_have_the_probabilities_of_the_alphas() -> None:
 
 
 def test_epochs_scale_with_the_search() -> None:
-    settings = AUTHORS_SETTINGS["proxylessnas"]
+    settings = authors_settings("proxylessnas")
     published = make_strategy(SearchConfig(strategy="proxylessnas", **settings), ORIGINAL)  # type: ignore[arg-type]
     assert isinstance(published, ProxylessNas)
     assert (published.warm_up_epochs, published.frozen_epochs, published.weight_share) == (40, 41, 0.9)

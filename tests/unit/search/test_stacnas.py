@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.search.config import AUTHORS_SETTINGS, SearchConfig
+from dropnas.search.config import SearchConfig
+from dropnas.search.methods import authors_settings
 from dropnas.search.seed_group import SeedGroup
 from dropnas.search.strategies.stacnas import StacNas
 from dropnas.search.strategy import Strategy, make_strategy
@@ -156,7 +157,7 @@ def test_it_continues_to_the_bit(grouped: bool) -> None:
 
 
 def test_the_authors_settings() -> None:
-    strategy = make_strategy(SearchConfig(strategy="stacnas", **AUTHORS_SETTINGS["stacnas"]), ORIGINAL)  # type: ignore[arg-type]
+    strategy = make_strategy(SearchConfig(strategy="stacnas", **authors_settings("stacnas")), ORIGINAL)  # type: ignore[arg-type]
     assert isinstance(strategy, StacNas) and strategy.phases == ((14, 80), (20, 80)) and strategy.weight_share == 1
 
 

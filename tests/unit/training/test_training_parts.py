@@ -62,6 +62,20 @@ def test_initial_weights_are_pytorchs_own() -> None:
         torch.testing.assert_close(found, expected)
 
 
+def test_the_weights_of_batch_norm_may_start_uniform_and_no_other_weight_changes() -> None:
+    """As in PyTorch before 1.2; a norm without affine parameters has none to draw."""
+    ones, uniform = (nn.Sequential(layers(), nn.BatchNorm2d(4000), nn.BatchNorm2d(3, affine=False)) for _ in range(2))
+    initialise(ones, generator(0, "initialisation"))
+    initialise(uniform, generator(0, "initialisation"), "uniform")
+    drawn = uniform[1].weight.detach()
+    assert 0 <= float(drawn.min()) < 0.01 and 0.99 < float(drawn.max()) < 1
+    assert abs(float(drawn.mean()) - 0.5) < 0.02 and abs(float(drawn.std()) - 12**-0.5) < 0.01
+    for name, value in ones.state_dict().items():
+        differs = name in ("0.1.weight", "1.weight")
+        assert torch.equal(value, uniform.state_dict()[name]) is not differs, name
+    assert not uniform[1].bias.any() and not uniform[0][1].bias.any()  # type: ignore[index]
+
+
 def test_initialisation_undoes_what_batch_norm_learned() -> None:
     norm = nn.BatchNorm2d(8)
     norm(torch.randn(4, 8, 6, 6))

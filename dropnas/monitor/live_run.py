@@ -1,0 +1,140 @@
+"""The verb `run`: starts the workflow and shows its progress until it ends. Snakemake's own output goes to a log file.
+
+Design: what is shown is read from the store, as `watch` does, and results are made by a process of their own, from the
+frozen copy. So neither disturbs the workflow, and an edit of the checkout disturbs neither.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from dropnas.errors import DropnasError
+from dropnas.monitor.display import failures, show
+from dropnas.monitor.timings import HOUR
+from dropnas.monitor.watch import Snapshot, Watch
+from dropnas.pipeline.freeze import read_plan
+from dropnas.pipeline.start import Start, ask, prepare, until_stopped
+
+RESULTS = ("table", "peers", "figure")  # stages after whose runs the page is renewed
+SNAKEMAKE = ("-m", "snakemake")
+TAIL = 15  # lines of Snakemake's log that are shown if it fails by itself
+
+
+def run(parameters: Path, options: Sequence[str], root: Path, *, verbose: bool = False) -> int:
+    """Run `snakemake` on the frozen plan of a parameter file; further options are Snakemake's.
+
+    Args:
+        verbose: whether Snakemake's output is shown instead of the progress.
+
+    Returns:
+        its exit status; of a start that was stopped 128 and the number of the signal.
+
+    Raises:
+        DropnasError: the parameters or targets are wrong, or Snakemake is not installed.
+    """
+    start = prepare(parameters, options, root)
+    if start.question:
+        ask(start)
+    plan = read_plan(start.folder, root)
+    watch = Watch(plan, root, start.targets)
+    log = root / "logs" / plan["profile"] / f"snakemake-{datetime.now():%Y%m%d-%H%M%S}.log"
+    print(f"plan {start.folder.name}: {parameters}", flush=True)
+    if _complete(watch) and not start.forced:
+        print(f"nothing to do: all {len(watch.runs)} runs are done", flush=True)
+        status = 0
+    else:
+        status = _computed(start, watch, log, root, verbose=verbose)
+    print(_results(start, root) if status < 128 else "", end="", flush=True)
+    if 0 < status < 128:
+        print(*_reasons(watch, log, start.again), sep="\n", file=sys.stderr, flush=True)
+    return status
+
+
+def _computed(start: Start, watch: Watch, log: Path, root: Path, *, verbose: bool) -> int:
+    """Snakemake's status when it has ended; meanwhile the progress is shown."""
+    command = [sys.executable, *SNAKEMAKE, *start.arguments]
+    if verbose:
+        return until_stopped(command, start.environment, start.again)
+    print(f"Snakemake's output: {log}", flush=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as output:
+        renewal = Renewal(lambda: _begin_results(start, root, output))
+
+        def follow(process: "subprocess.Popen[bytes]") -> None:
+            try:
+                show(watch, over=lambda seconds: _ends_within(process, seconds), seen=renewal)
+            except (DropnasError, OSError) as error:  # a damaged record: the workflow goes on all the same
+                print(f"the progress cannot be shown: {error}", file=sys.stderr, flush=True)
+
+        return until_stopped(command, start.environment, start.again, output, follow)
+
+
+def _complete(watch: Watch) -> bool:
+    """Whether all runs are done; what cannot be read is for the workflow to find."""
+    with suppress(DropnasError, OSError):
+        return watch.look().complete
+    return False
+
+
+def _ends_within(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Wait so long at most; whether the process has ended."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+@dataclass
+class Renewal:
+    """Renews the results while the work goes on: after each table or figure, and hourly if anything was finished.
+
+    Args:
+        begin: starts a process that renews them.
+    """
+
+    begin: Callable[[], "subprocess.Popen[str]"]
+    _shown: frozenset[str] | None = None
+    _time: float = 0.0
+    _process: "subprocess.Popen[str] | None" = field(default=None)
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Renew them if it is time."""
+        if self._shown is None:  # what was done before the start is shown already, or will be at its end
+            self._shown, self._time = snapshot.done, snapshot.time
+        new = snapshot.done - self._shown
+        finished = any(run["id"] in new and run["stage"] in RESULTS for run in snapshot.runs)
+        busy = self._process is not None and self._process.poll() is None
+        if new and not busy and (finished or snapshot.time >= self._time + HOUR):
+            self._shown, self._time, self._process = snapshot.done, snapshot.time, self.begin()
+
+
+def _begin_results(start: Start, root: Path, output: IO[str] | int) -> "subprocess.Popen[str]":
+    """A process that copies the finished tables to `results/`, makes the page, and tells of both."""
+    command = [sys.executable, "-m", "dropnas", "results", str(start.folder), *start.targets, "--root", str(root)]
+    environment = {**os.environ, **start.environment}
+    return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True)
+
+
+def _results(start: Start, root: Path) -> str:
+    """What is to be told of the results at the end."""
+    return _begin_results(start, root, subprocess.PIPE).communicate()[0]
+
+
+def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
+    """Why Snakemake failed, and how to go on; each failed run once more, as the last that is said."""
+    found, done = [], ""
+    with suppress(DropnasError, OSError):
+        snapshot = watch.look()
+        found = list(failures(snapshot))
+        done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done, and no finished one is repeated. "
+    if not found:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+        found = [f"Snakemake failed; the last lines of {log}:", *(f"    {line}" for line in lines[-TAIL:])]
+    return ["", *found, f"{done}To go on: {again}"]

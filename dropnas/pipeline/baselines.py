@@ -1,0 +1,114 @@
+"""The table of baselines, which the paper lacks: a row for each search method on each data set.
+
+Design choices: its layout has the rows of the methods that a plan compares and no others, so that a new method changes
+no table that is there. What the paper prints for a method is looked up in its Tables 1, 2 and 4, so that no number is
+transcribed twice.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from dropnas.config import RANDOM, Method, Parameters, Space, slug
+from dropnas.data.config import ROLES
+from dropnas.pipeline.experiments import DROPNAS, ONE_LEVEL_DARTS, Experiments
+from dropnas.pipeline.table_experiments import Cell
+from dropnas.report.printed import Column, Layout, Printed, PrintedRow, layouts, parse_printed
+from dropnas.search.methods import METHODS, SearchMethod
+
+CAPTION = (
+    "Search methods under one protocol: the same space, images, seeds, retraining and statistics for all of them. The "
+    "paper's numbers are those of its Tables 1, 2 and 4, each under the protocol of its method's own paper."
+)
+COLUMNS = (
+    Column("error", ("Test Error (%)", ""), "top1_error"),
+    Column("improvement", ("Better than random", "(%, 95 % interval)"), "improvement"),
+    Column("skips", ("Skip-connects, normal cell", ""), "skip_connects"),
+    Column("params", ("Param", "(M)"), "parameters"),
+    Column("days", ("Search Cost", "(device days)"), "search_days"),
+)
+NOTES = (
+    "Random search draws one architecture for each seed and chooses none; it is retrained as often as what a search "
+    "finds. 'Better than random' is (random - method) / random in test error, with Fieller's 95 % interval; below zero "
+    "a method is worse. Skip-connects: mean ± sample deviation over the derived normal cells.",
+)
+QUOTED_ELSEWHERE = "The paper has no row for {}: 'paper' is what the method's own authors print."
+RANDOM_LABEL = "random search"
+ORIGINAL = Space("original", "original")
+
+
+def cells(experiments: Experiments) -> list[Cell]:
+    """In the original space all methods; in the user's own spaces DropNAS, one-level DARTS and the user's methods."""
+    spaces = (ORIGINAL, *experiments.parameters.spaces)
+    return [cell for role in experiments.roles for space in spaces for cell in _cells(experiments, role, space)]
+
+
+def _cells(experiments: Experiments, role: str, space: Space) -> Iterator[Cell]:
+    own = experiments.parameters
+    within = f" in {space.label}" if space in own.spaces else ""
+    prefix = f"{role}/{slug(space.label)}-" if within else f"{role}/"
+    if RANDOM in own.baselines:
+        drawn = experiments.sampled("baselines", role, space.space)
+        yield Cell(f"{prefix}{RANDOM}", "error", [], drawn, within and f"{RANDOM_LABEL}{within}")
+    for method in (DROPNAS, ONE_LEVEL_DARTS, *(() if within else asked(own)), *own.methods):
+        is_own = method in own.methods
+        row = slug(method.label) if is_own else method.strategy
+        label = f"{method.label}{within}" if within or is_own else ""
+        yield Cell(f"{prefix}{row}", "error", *experiments.experiment("baselines", role, method, space.space), label)
+
+
+def layout(experiments: Experiments) -> Layout:
+    """Of the methods that a plan compares."""
+    return layout_of(experiments.roles, [method.strategy for method in asked(experiments.parameters)])
+
+
+def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
+    """Random search, DropNAS, one-level DARTS and these methods, in the order of METHODS, on each data set."""
+    compared = {DROPNAS.strategy, ONE_LEVEL_DARTS.strategy, *methods}
+    names = [name for name in METHODS if name in compared]
+    elsewhere = ", ".join(METHODS[name].label for name in names if METHODS[name].printed)
+    return Layout(
+        name="baselines",
+        number=None,
+        caption=CAPTION,
+        trainings="retrain",
+        style="mean",
+        decimals=2,
+        open="rows",
+        heads=(("Data set", ""), ("Method", "")),
+        columns=COLUMNS,
+        rows=tuple(row for role in roles for row in _rows(role, names)),
+        notes=(*NOTES, QUOTED_ELSEWHERE.format(elsewhere)) if elsewhere else NOTES,
+    )
+
+
+def asked(parameters: Parameters) -> list[Method]:
+    """The methods of ours that a parameter file names."""
+    return [Method(METHODS[name].label, name) for name in parameters.baselines if name != RANDOM]
+
+
+def _rows(role: str, methods: list[str]) -> Iterator[PrintedRow]:
+    """Of a data set; a line is drawn above the first."""
+    yield _row(role, RANDOM, RANDOM_LABEL, {}, rule=True)
+    for name in methods:
+        yield _row(role, name, METHODS[name].label, _printed(role, METHODS[name]))
+
+
+def _row(role: str, name: str, label: str, printed: dict[str, Printed | None], rule: bool = False) -> PrintedRow:
+    heads = (ROLES[role].printed, label)
+    return PrintedRow(f"{role}/{name}", heads, tuple(printed.get(column.key) for column in COLUMNS), rule)
+
+
+def _printed(role: str, method: SearchMethod) -> dict[str, Printed | None]:
+    """What is printed for a method, by the columns of this table."""
+    if method.column:
+        return {"error": _printed_row("table4", f"{role}/original").get(method.column)}
+    own: dict[str, Printed | None] = {
+        column: parse_printed(text) for column, text in method.printed.get(role, {}).items()
+    }
+    return own or _printed_row(ROLES[role].table, method.row)
+
+
+def _printed_row(table: str, key: str) -> dict[str, Printed | None]:
+    """The cells of one of the paper's rows by their columns; empty if there is no such row."""
+    of_table = layouts()[table]
+    keys = [column.key for column in of_table.columns]
+    return {name: cell for row in of_table.rows if row.key == key for name, cell in zip(keys, row.cells, strict=True)}

@@ -1,0 +1,128 @@
+"""Every search method by its name in a parameter file. No torch here: the plan reads it.
+
+Design choices: whatever the package knows of a method but how it searches is in its entry, so that a new one is a file
+and an entry. The code of searches imports nothing of this, so that an entry changes no identity but its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SearchMethod:
+    """A search method.
+
+    Attributes:
+        code: `module:ATTRIBUTE` of its Strategy.
+        label: its name in tables and texts.
+        settings: what its authors chose in place of the defaults of SearchConfig, which are DropNAS'. Where a search
+            has phases, `cells` and `epochs` are those of the first.
+        row: the key of its row in the paper's Tables 1 and 2; empty where it has none.
+        column: the key of its column in the paper's Table 4, whose errors are then quoted.
+        printed: what its own authors print, by data set and column (`error`, `params`, `days`), for a method that the
+            paper does not quote.
+    """
+
+    code: str
+    label: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    row: str = ""
+    column: str = ""
+    printed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+_FOLDER = "dropnas.search.strategies"
+_DROPOUT = f"{_FOLDER}.grouped_dropout:GroupedDropout"
+_AS_DARTS: dict[str, Any] = {  # the settings of DARTS' own search, which many methods share
+    "cells": 8,
+    "epochs": 50,
+    "batch_size": 64,
+    "learning_rate": 0.025,
+    "learning_rate_min": 0.001,
+    "gradient_clip": 5.0,
+}
+
+# To add a method, add a file and an entry. The first seven are presets: their options are in `config.py`.
+METHODS: dict[str, SearchMethod] = {
+    "dropnas": SearchMethod(_DROPOUT, "DropNAS", row="dropnas"),
+    "no-alpha-adjust": SearchMethod(_DROPOUT, "no-alpha-adjust"),
+    "no-partial-decay": SearchMethod(_DROPOUT, "no-partial-decay"),
+    "no-grouping": SearchMethod(_DROPOUT, "no-grouping"),
+    "one-level-darts": SearchMethod(_DROPOUT, "one-level DARTS", column="one-level-darts"),
+    "drop-rate-0.875": SearchMethod(_DROPOUT, "p_d = 0.875, effective 0.70 (as SNAS)"),
+    "drop-rate-0.75": SearchMethod(_DROPOUT, "p_d = 0.75, effective 0.63 (as ProxylessNAS)"),
+    "darts-first-order": SearchMethod(f"{_FOLDER}.darts:Darts", "DARTS, first order"),
+    "darts-second-order": SearchMethod(f"{_FOLDER}.darts:Darts", "DARTS, second order", row="darts"),
+    "p-darts": SearchMethod(
+        f"{_FOLDER}.p_darts:PDarts",
+        "P-DARTS",
+        {
+            "cells": 5,
+            "epochs": 25,
+            "learning_rate": 0.025,
+            "learning_rate_min": 0.0,
+            "gradient_clip": 5.0,
+            "alpha_learning_rate": 6e-4,
+        },
+        row="p-darts",
+    ),
+    "pc-darts": SearchMethod(
+        f"{_FOLDER}.pc_darts:PcDarts",
+        "PC-DARTS",
+        {
+            "cells": 8,
+            "epochs": 50,
+            "batch_size": 256,
+            "learning_rate": 0.1,
+            "learning_rate_min": 0.0,
+            "gradient_clip": 5.0,
+            "alpha_learning_rate": 6e-4,
+        },
+        row="pc-darts",
+    ),
+    "darts-plus": SearchMethod(
+        f"{_FOLDER}.darts_plus:DartsPlus", "DARTS+", {**_AS_DARTS, "epochs": 60}, row="darts-plus"
+    ),
+    "snas": SearchMethod(f"{_FOLDER}.snas:Snas", "SNAS", {**_AS_DARTS, "epochs": 150, "alpha_scale": 0.01}, row="snas"),
+    "proxylessnas": SearchMethod(
+        f"{_FOLDER}.proxylessnas:ProxylessNas",
+        "ProxylessNAS",
+        {
+            "epochs": 160,  # 40 of them to warm up
+            "batch_size": 256,
+            "learning_rate": 0.025,
+            "learning_rate_min": 0.0,
+            "weight_decay": 4e-5,
+            "gradient_clip": 1e9,  # none
+            "alpha_learning_rate": 1e-3,
+            "alpha_beta1": 0.0,
+            "alpha_weight_decay": 0.0,
+        },
+        row="proxylessnas",
+    ),
+    "asap": SearchMethod(f"{_FOLDER}.asap:Asap", "ASAP", {**_AS_DARTS, "alpha_scale": 0.0}, row="asap"),
+    "xnas": SearchMethod(f"{_FOLDER}.xnas:Xnas", "XNAS", _AS_DARTS, printed={"cifar10": {"error": "2.48"}}),
+    "stacnas": SearchMethod(
+        f"{_FOLDER}.stacnas:StacNas",
+        "StacNAS",
+        {"epochs": 80, "batch_size": 64, "learning_rate": 0.025, "learning_rate_min": 0.001},
+        row="stacnas",
+    ),
+    "gdas": SearchMethod(
+        f"{_FOLDER}.gdas:Gdas",
+        "GDAS",
+        {**_AS_DARTS, "cells": 6, "epochs": 250, "batch_size": 256, "weight_decay": 5e-4},
+    ),
+    "random-weight-sharing": SearchMethod(
+        f"{_FOLDER}.random_weight_sharing:RandomWeightSharing",
+        "random search with weight sharing",
+        {**_AS_DARTS, "channels": 24, "epochs": 150, "gradient_clip": 1.0},
+        printed={"cifar10": {"error": "2.71 (2.85±0.08)", "params": "4.3"}},
+    ),
+}
+
+
+def authors_settings(strategy: str) -> dict[str, Any]:
+    """What the authors of a method chose; nothing for a method of the user's."""
+    return dict(METHODS[strategy].settings) if strategy in METHODS else {}

@@ -1,0 +1,64 @@
+"""Other programs: a `dot` that is there but does not work, and a Python on a system that is not Linux."""
+
+from pathlib import Path
+
+import pytest
+
+from dropnas.runs import environment
+from tests.foreign.conftest import Foreign
+
+BROKEN_DOTS = {
+    "no layout engine": 'echo "There is no layout engine support for \\"dot\\"" >&2; exit 1',
+    "another program": "echo dot: not that one",
+    "half a layout": 'cat >/dev/null; echo "graph 1 2 3"',
+    "killed": "kill -SEGV $$",
+}
+
+
+@pytest.mark.parametrize("script", BROKEN_DOTS.values(), ids=BROKEN_DOTS)
+def test_cells_are_drawn_with_a_broken_dot(machine: Foreign, script: str) -> None:
+    machine.bare().stub("dot", script)
+    done = machine.dropnas("draw", "dropnas_c10", "--out", "cells.svg")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "skip" in (machine.folder / "cells.svg").read_text()
+
+
+def test_cells_are_drawn_with_a_dot_that_may_not_be_started(machine: Foreign) -> None:
+    machine.bare().stub("dot", "").chmod(0o600)
+    assert machine.dropnas("draw", "dropnas_c10", "--out", "cells.svg").returncode == 0
+
+
+@pytest.mark.parametrize("processor", ["arm", ""])
+def test_the_environment_is_recorded_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch, processor: str) -> None:
+    """As on macOS, after the work of a run is done."""
+
+    def absent(path: Path, *_: object, **__: object) -> str:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(Path, "read_text", absent)
+    monkeypatch.setattr(environment.platform, "processor", lambda: processor)
+    monkeypatch.setattr(environment.platform, "machine", lambda: "arm64")
+    assert environment.environment("cpu", 1)["device"] == (processor or "arm64")
+
+
+def test_a_processor_without_a_name_has_that_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on ARM, where /proc/cpuinfo has no `model name`."""
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "processor\t: 0\nBogoMIPS\t: 50.00\n")
+    assert environment.device_name("cpu")
+
+
+def test_memory_is_in_bytes_also_where_the_system_counts_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = environment.peak_memory("cpu")["host"]
+    monkeypatch.setattr(environment.sys, "platform", "darwin")
+    assert environment.peak_memory("cpu")["host"] < here / 500
+
+
+def test_a_repository_around_the_project_is_not_its_own(machine: Foreign) -> None:
+    """As where the package was installed into a folder below somebody's own repository."""
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    assert machine.run("git", "init", "-q").returncode == 0
+    assert machine.run("git", *author, "commit", "-q", "--allow-empty", "-m", "x").returncode == 0
+    assert len(environment.git_state(machine.folder)["commit"]) == 40
+    below = machine.folder / "lib"
+    below.mkdir()
+    assert environment.git_state(below) == {"commit": "", "dirty": True}

@@ -1,0 +1,66 @@
+"""Other users and their surroundings: a uid without a name, a home that takes no files, output that is not UTF-8."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.foreign.conftest import PROJECT, Foreign, possible
+
+MICRO = PROJECT / "tests" / "workflow" / "micro.yaml"
+
+
+def start(machine: Foreign, *options: str, parameters: Path = MICRO, **environment: str) -> str:
+    """Start the workflow beside its parameter file; gives what it printed."""
+    done = machine.dropnas("run", str(parameters), "--cores", "1", *options, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_user_without_a_name_runs_the_workflow(nobody: Foreign) -> None:
+    assert nobody.run("sh", "-c", "id -u; whoami").stdout == "12345\n"  # whoami finds none
+    assert "Traceback" not in start(nobody, "architectures")
+    assert list(nobody.folder.glob("runs/architectures/*/manifest.json"))
+
+
+def test_a_home_that_takes_no_files(machine: Foreign) -> None:
+    assert "Traceback" not in start(machine, "--dry-run", HOME="/proc/x")
+
+
+def test_a_home_that_is_read_only(machine: Foreign) -> None:
+    """On a file system that is mounted so; root may write into a folder whatever its mode."""
+    possible("unshare", "--mount", "true")
+    home = machine.folder / "home"
+    mount = f'mount --bind {home} {home} && mount -o remount,bind,ro {home} && exec "$@"'
+    machine.before = ("unshare", "--mount", "sh", "-c", mount, "sh")
+    assert "Traceback" not in start(machine, "--dry-run")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    ],
+    ids=["ascii", "C"],
+)
+def test_output_that_lacks_signs(machine: Foreign, environment: dict[str, str]) -> None:
+    folder = machine.folder / "Zürich µ"
+    folder.mkdir()
+    parameters = folder / "µ.yaml"
+    text = MICRO.read_text(encoding="utf-8").replace("The smallest chain", "Die kleinste Kette, µ")
+    parameters.write_text(text, encoding="utf-8")
+    machine.folder = folder
+    assert "Traceback" not in start(machine, "--dry-run", parameters=parameters, **environment)
+    for verb in (("watch", str(parameters), "--once"), ("report", str(parameters))):
+        done = machine.dropnas(*verb, **environment)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+
+
+def test_no_folder_for_temporary_files_is_one_line(machine: Foreign) -> None:
+    """As in a container with a read-only root and nothing mounted on /tmp."""
+    possible("unshare", "--mount", "true")
+    hide = 'cd /proc; for f in /tmp /var/tmp; do mount --bind /proc $f; done; exec "$@"'
+    machine.before = ("unshare", "--mount", "sh", "-c", hide, "sh")
+    done = machine.dropnas("plan", str(MICRO), HOME="/proc/x", TMPDIR="/proc/x")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no folder for temporary files can be written"), done.stderr
