@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -294,13 +295,16 @@ def plan(
         float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes.")] = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="The steps of the ladder: hours, looks, power; with --gpu-hours what fits.")
+    ] = False,
     why: Annotated[str, typer.Option("--why", metavar="RUN", help="Say why a run is missing: what changed.")] = "",
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder), _print)
 
 
 @app.command(rich_help_panel="Questions")
@@ -376,10 +380,12 @@ def prune(
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
     from dropnas.config import read_parameters
+    from dropnas.pipeline.look_files import starts
     from dropnas.pipeline.plan import make_plan
     from dropnas.runs.prune import KINDS, remove, unwanted
 
-    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in parameters])
+    files = [one for file in parameters for one in starts(file, root)]
+    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in files])
     for one in found:
         print(f"{one.kind:7} {one.size / 1e6:12,.1f} MB  {one.folder}")
     gone = remove(found, root) if yes else found
@@ -464,10 +470,17 @@ def run(
 
         print(targets_text(parameters, root))
         return
+    from dropnas.config import read_parameters
     from dropnas.doctor.examine import require_ready
     from dropnas.monitor.live_run import run as run_plan
 
     require_ready(parameters, context.args, root, _print)
+    settings = read_parameters(parameters)
+    if settings.looks and not settings.look:
+        from dropnas.pipeline.looks import run_looks  # statistics, which another start does not need
+
+        start = partial(run_plan, options=context.args, root=root, verbose=verbose)
+        sys.exit(run_looks(parameters, root, start, _print))
     sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
 
 
@@ -515,9 +528,10 @@ def results(
     if plan_source is None:
         raise DropnasError("no plan is named", remedy="name a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
+    from dropnas.pipeline.look_files import current
     from dropnas.pipeline.publish_results import publish
 
-    folder = freeze_plan(plan_source, root) if plan_source.is_file() else plan_source
+    folder = freeze_plan(current(plan_source, root), root) if plan_source.is_file() else plan_source
     print(publish(root / folder, root, page_cost, targets or ()))
 
 

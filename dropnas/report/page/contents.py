@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas
 
 from dropnas.parsing import parse
+from dropnas.report.by_looks import by_looks, claims_by_looks
 from dropnas.report.claims import ClaimResult, claims
 from dropnas.report.count_texts import frame as counts_frame
 from dropnas.report.counts import STAGE as ARCHITECTURES
 from dropnas.report.counts import read_counts
+from dropnas.report.looked import looked_of
 from dropnas.report.model import Table
 from dropnas.report.notes import NO_REPRODUCTION
 from dropnas.report.page import evidence_tables
@@ -113,8 +115,10 @@ def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
     complete = complete_tables(content, found)
     tables = {name: one.table for name, one in complete.items()}
     judged = {name: one for name, one in tables.items() if content.target(name).stage == TABLE}
-    paper, beyond = page_claims(claims(evidence(content, found, complete), content.reproduction))
-    of_table = {name: verdicts(table) for name, table in judged.items()}
+    looked = looked_of(content.profile, content.looks, root)
+    found_claims = claims(evidence(content, found, complete), content.reproduction)
+    paper, beyond = page_claims(claims_by_looks(looked, found_claims))
+    of_table = {name: by_looks(looked, verdicts(table)) for name, table in judged.items()}
     numbers = [one for own in of_table.values() for one in own]
     shown = [page_table(table, of_table.get(name, ())) for name, table in tables.items()]
     figures, default, cost = page_figures(content, found), default_runs(content, found), cost_of(content, root)
