@@ -169,8 +169,8 @@ class Strategy:
     def derive(self, run: SeedRun) -> Genotype | None:
         """The genotype as things stand, where a method has a rule of its own; changes nothing.
 
-        It is asked for after each epoch, and at the end. None says that there is none yet; at the end it leaves it to
-        the derive stage.
+        It is asked for at the start, after each epoch, and at the end. None says that there is none yet; at the end it
+        leaves it to the derive stage.
         """
         return None
 

@@ -112,7 +112,7 @@ def test_figure_2_has_rates_and_methods(drawn: dict[str, Path]) -> None:
 def read_facts(folder: Path) -> list[tuple[str, ...]]:
     """The table of numbers below a figure."""
     facts = FigureFile.read(folder).facts
-    return [facts.head, *facts.lines]
+    return [facts.head, *facts.rows]
 
 
 def pictured(drawn: dict[str, Path], name: str, **changed: Any) -> Any:
