@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,11 +22,30 @@ from dropnas.machine import account, caches, encoding
 from dropnas.machine.faults import reported
 
 app = typer.Typer(
-    help="DropNAS, reproduced: searches, retrainings, transfer and the paper's tables.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from dropnas.pipeline.shipped import PACKAGE
+        from dropnas.runs.environment import git_state
+
+        git = git_state(PACKAGE.parent)
+        commit = f", commit {git['commit'][:10]}{' (changed)' if git['dirty'] else ''}" if git["commit"] else ""
+        print(f"dropnas {version('dropnas')}{commit}, Python {sys.version.split()[0]}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and end.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """DropNAS, reproduced: searches, retrainings, transfer and the paper's tables."""
 
 
 def _share(root: Path) -> Path:
@@ -249,7 +269,9 @@ def inspect(
 @app.command(rich_help_panel="Questions")
 def draw(
     genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")
+    ] = None,
 ) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.single_pictures import draw_cells
@@ -275,7 +297,9 @@ def convert(
 @app.command(rich_help_panel="Questions")
 def trajectory(
     folder: Annotated[Path, typer.Argument(metavar="SEARCH", help="Folder of a finished search.")],
-    out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")
+    ] = None,
 ) -> None:
     """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_trajectory

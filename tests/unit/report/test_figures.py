@@ -341,12 +341,13 @@ def test_every_published_cell_has_a_layout(id_: str) -> None:
 
 def test_draw_takes_ids_files_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert draw_cells("dropnas_c10", None) == Path("dropnas_c10.svg")
+    assert draw_cells("dropnas_c10", None) == Path("results/pictures/dropnas_c10.svg")
     genotype = json.dumps(published()["pdarts_c10"].genotype.values())
-    assert draw_cells(genotype, None) == Path("genotype.svg")
+    assert draw_cells(genotype, None) == Path("results/pictures/genotype.svg")
     (tmp_path / "mine.json").write_text(genotype)
     assert draw_cells("mine.json", tmp_path / "new" / "mine.PDF") == tmp_path / "new" / "mine.PDF"
-    for file in (tmp_path / "dropnas_c10.svg", tmp_path / "genotype.svg", tmp_path / "new" / "mine.PDF"):
+    pictures = tmp_path / "results" / "pictures"
+    for file in (pictures / "dropnas_c10.svg", pictures / "genotype.svg", tmp_path / "new" / "mine.PDF"):
         assert file.read_bytes().startswith(FIRST_BYTES[file.suffix.lower()])
 
 
