@@ -40,11 +40,11 @@ Root = Annotated[
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
 
 
-def _shipped(named: Path) -> Path:
+def _shipped(named: Path | None) -> Path | None:
     """A parameter file that is not here may have come with the package."""
     from dropnas.pipeline.shipped import parameter_file
 
-    return parameter_file(named)
+    return named and parameter_file(named)
 
 
 ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
@@ -54,6 +54,7 @@ PlanSource = Annotated[
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
+COMPARED_HELP = "A verdicts.json, a folder of results, a store, a profile of this store, or an archive."
 GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
 
 
@@ -68,8 +69,10 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.training.signals import obey
 
     warned = obey()
+    from dropnas.doctor.examine import require_node
     from dropnas.pipeline.execute import execute, read_spec
 
+    require_node(root)
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
 
@@ -352,6 +355,19 @@ def report(
     print(f"{file}{'' if written else ': nothing has changed'}")
 
 
+@app.command(rich_help_panel="Questions")
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help=COMPARED_HELP)],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Compare the numbers of two stores: which differ, by how much, with a test."""
+    from dropnas.archive.compare_view import comparison
+
+    print(comparison(first, second, root, as_json=as_json))
+
+
 @app.command(rich_help_panel="Shared results")
 def prune(
     parameters: Annotated[list[Path], typer.Argument(help="Parameter files whose runs stay.")],
@@ -401,6 +417,22 @@ def pull(
 
 
 @app.command(rich_help_panel="Shared results")
+def archive(
+    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write.  [default: <profile>.crate.zip]")
+    ] = None,
+    root: Root = HERE,
+) -> None:
+    """Write one file to publish: runs without weights, results, frozen plan, page, and metadata as an RO-Crate."""
+    from dropnas.archive.pack import pack
+    from dropnas.monitor.costs import page_cost
+
+    done = pack(plan_source, root, out, page_cost)
+    print(f"{done.file}: {done.runs} of {done.planned} runs, {done.size / 1e6:,.1f} MB")
+
+
+@app.command(rich_help_panel="Shared results")
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     """After a refactoring: carry finished trainings to their new identities, if a trial shows that no byte changed."""
     from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
@@ -432,19 +464,56 @@ def run(
 
         print(targets_text(parameters, root))
         return
+    from dropnas.doctor.examine import require_ready
     from dropnas.monitor.live_run import run as run_plan
 
+    require_ready(parameters, context.args, root, _print)
     sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
+
+
+@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(
+    context: typer.Context,
+    parameters: Annotated[
+        Path | None, typer.Argument(help="Check for the runs of this parameter file.", callback=_shipped)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For a bug report.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Check this machine, the image and the cluster: a line each, with its remedy; options are those of `run`."""
+    from dropnas.doctor.examine import examine, report, situation, stops
+
+    options = context.args
+    if parameters and str(parameters).startswith("-"):  # no parameter file, but options for Snakemake
+        parameters, options = None, [str(parameters), *options]
+    checks = examine(situation(parameters, options, root))
+    print(report(checks, as_json=as_json))
+    _finish(stops(checks))
 
 
 @app.command(rich_help_panel="The whole")
 def results(
-    plan_source: PlanSource,
+    plan_source: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PLAN]", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped),
+    ] = None,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures to show.  [default: all]")] = None,
+    archived: Annotated[
+        Path | None, typer.Option("--from", metavar="ARCHIVE", help="Rebuild them from an archive, without a GPU.")
+    ] = None,
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/, make its page, and show the tables in short."""
     from dropnas.monitor.costs import page_cost
+
+    if archived is not None:
+        from dropnas.archive.rebuild import rebuild
+
+        named = [str(plan_source)] if plan_source else []  # an archive has one plan, so every word is a table
+        print(rebuild(archived, root, page_cost, _print, [*named, *(targets or ())]))
+        return
+    if plan_source is None:
+        raise DropnasError("no plan is named", remedy="name a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
     from dropnas.pipeline.publish_results import publish
 

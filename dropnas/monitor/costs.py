@@ -68,7 +68,8 @@ def page_cost(content: Content, root: Path) -> PageCost:
     except DropnasError as error:
         return PageCost({}, None, f"No hours, since a record cannot be read: {error}.")
     note = " ".join(basis_lines(known, default, estimates))
-    return PageCost(target_costs(runs, estimates, content.folders), total_cost(default, estimates), note)
+    unit = known.device.unit if known.device else PageCost.unit
+    return PageCost(target_costs(runs, estimates, content.folders), total_cost(default, estimates), note, unit)
 
 
 def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate]) -> list[str]:

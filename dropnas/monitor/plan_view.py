@@ -20,6 +20,7 @@ from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs,
 from dropnas.monitor.estimate import Known, read_known
 from dropnas.monitor.timings import add_measured, trusted
 from dropnas.monitor.why import why_missing
+from dropnas.pipeline.disk import needed
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.store import Store
@@ -134,7 +135,7 @@ def _print_plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Non
     if requested and asked:
         rows += [{"": ON_REQUEST}, *(_line(one, runs, costs[one], list(plan.targets), names) for one in asked)]
     console.print(_table(plan, rows))
-    lines = basis_lines(known, default, estimates)
+    lines = [*basis_lines(known, default, estimates), *_disk_lines(plan, known.root)]
     if asked and not requested:
         hours = ", ".join(f"{name} {costs[name].hours} h" for name in asked)
         lines.insert(0, f"On request (--all shows them): {hours}.")
@@ -142,6 +143,11 @@ def _print_plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Non
         lines.append(AUTHORS.format(authors_days(default)))
     for line in lines:
         console.print(line, highlight=False)
+
+
+def _disk_lines(plan: Plan, root: Path) -> list[str]:
+    disk = needed(plan.by_default().runs.values(), root)
+    return [f"Disk: about {disk.size / 1e9:,.1f} GB in {disk.files:,} files and folders."] if disk.files else []
 
 
 def _table(plan: Plan, rows: Sequence[Row]) -> Table:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropnas.artifacts.table_file import Measured, TableCell, TableFile
+from dropnas.artifacts.table_file import TableFile
 from dropnas.report.model import Line
 
 Metrics = dict[str, dict[str, dict[str, dict[str, float]]]]
+STATISTICS = {"mean": "ours_mean", "std": "ours_std", "best": "ours_best", "n": "n"}
 
 
 def metrics(folders: Sequence[Path]) -> Metrics:
@@ -17,29 +18,19 @@ def metrics(folders: Sequence[Path]) -> Metrics:
 
     Returns:
         {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}; a cell that no run of ours
-        fills is left out, and so is the deviation of a single run.
+        fills is left out, and so are the deviation of a single run and the size of a published network.
 
     Raises:
         DropnasError: a folder holds no table.
     """
-    tables = [TableFile.read(folder) for folder in folders]
-    return {table.table: _rows(table) for table in tables}
+    return {table.table: _rows(table) for table in map(TableFile.read, folders)}
 
 
 def _rows(table: TableFile) -> dict[str, dict[str, dict[str, float]]]:
-    rows = {row.row: {cell.column: _numbers(cell) for cell in row.cells if _measured(cell)} for row in table.rows}
-    return {row: cells for row, cells in rows.items() if cells}
-
-
-def _measured(cell: TableCell) -> list[Measured]:
-    """What runs measured; the size of a published network is no result of theirs."""
-    return [measured for measured in cell.ours if measured.source != Line.COUNTED]
-
-
-def _numbers(cell: TableCell) -> dict[str, float]:
-    return {
-        f"{measured.quantity}_{statistic}": value
-        for measured in _measured(cell)
-        for statistic in ("mean", "std", "best", "n")
-        if (value := getattr(measured, statistic)) is not None
-    }
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    for one in table.numbers:
+        if one.n and one.source != Line.COUNTED:
+            values = {f"{one.quantity}_{name}": getattr(one, field) for name, field in STATISTICS.items()}
+            known = {name: value for name, value in values.items() if value is not None}
+            rows.setdefault(one.row, {}).setdefault(one.column, {}).update(known)
+    return rows

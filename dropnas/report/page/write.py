@@ -18,7 +18,7 @@ PAGE = "report.html"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
 HEAD = 4096  # characters in which the mark stands
 VERDICTS = ("verdicts.md", "verdicts.csv", "verdicts.json")
-CODE = (".py", ".yaml", ".j2", ".css")
+CODE = (".py", ".yaml", ".j2", ".css", ".js")
 
 
 def write_page(
@@ -46,12 +46,12 @@ def write_page(
     beside = [] if out else [file.with_name(name) for name in VERDICTS]
     if _shows(file, mark) and all(one.is_file() for one in beside):
         return file, False
-    from dropnas.report.page.contents import decided, gather  # statistics and templates: only when a page is made
+    from dropnas.report.page.contents import gather  # statistics and templates: only when a page is made
     from dropnas.report.page.render import render
     from dropnas.report.verdict_files import verdict_texts
 
     contents = gather(plan, root, cost_of)
-    texts = verdict_texts(decided(contents))
+    texts = verdict_texts(contents.verdicts)
     for one in beside:  # before the page, whose mark says that they are there
         write_text(one, texts[one.suffix])
     write_text(file, render(contents, mark))

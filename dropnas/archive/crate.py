@@ -1,0 +1,147 @@
+"""The runs of an archive as a Workflow Run RO-Crate, made from their manifests by the library `rocrate`.
+
+Design choices: the root's main entity is the workflow (the frozen Snakefile). One action stands for the start as a
+whole; each run is an action of its own, whose instrument is the verb of its stage, whose objects are the folders of the
+runs that it read, and whose result is its folder. Who ran it is not recorded, so no action has an agent. The profiles
+are those that tools know: Workflow Run Crate 0.5 on RO-Crate 1.1.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dropnas.archive.reproduction import DOI_URL, LICENSE_URL, Reproduction
+from dropnas.errors import DropnasError
+
+CRATE = "ro-crate-metadata.json"
+VERSION = "1.1"  # of RO-Crate
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
+}
+COMPLETED = "http://schema.org/CompletedActionStatus"
+FORMATS = {  # of files by the ends of their names; the others are plain text
+    **{"html": "text/html", "md": "text/markdown", "csv": "text/csv", "tex": "application/x-tex"},
+    **{"json": "application/json", "yaml": "application/yaml", "pdf": "application/pdf"},
+    **{"png": "image/png", "svg": "image/svg+xml"},
+}
+
+
+def crate_text(made: Reproduction, names: Sequence[str]) -> str:
+    """ro-crate-metadata.json.
+
+    Args:
+        made: what the archive is made of.
+        names: of its other files.
+
+    Raises:
+        DropnasError: `rocrate` is not installed.
+    """
+    try:
+        from rocrate.rocrate import ROCrate
+    except ModuleNotFoundError as error:
+        hint = "make setup, or pip install 'dropnas[archive]'"
+        raise DropnasError("rocrate is not installed, which writes the metadata", remedy=hint) from error
+    crate = ROCrate(version=VERSION)
+    _describe(crate, made)
+    workflow = _workflow(crate, made)
+    inside = tuple(f"{folder}/" for folder in (*made.records, f"{made.plan}/source", f"{made.plan}/specs"))
+    files = {name: _file(crate, name) for name in names if not name.startswith(inside)}
+    runs = {name: _run(crate, name, record) for name, record in made.records.items()}
+    actions = list(_actions(crate, made, runs))
+    results = [entity for name, entity in files.items() if name.startswith("results/")]
+    done = {"object": files[f"{made.plan}/parameters.yaml"], "result": results}
+    start = _action(crate, "start", f"all runs of profile {made.profile}", workflow, (made.started, made.ended), done)
+    crate.root_dataset["mentions"] = [start, *actions]
+    return json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _describe(crate: Any, made: Reproduction) -> None:
+    """The root: what it is, whose, and which profiles it follows."""
+    citation, root = made.citation, crate.root_dataset
+    root["name"], root["description"] = made.title, made.summary
+    root["datePublished"] = made.ended
+    root["license"] = _entity(
+        crate, LICENSE_URL.format(citation.license), "CreativeWork", name=citation.license, description="License"
+    )
+    root["conformsTo"] = [
+        _entity(crate, profile, "CreativeWork", name=name, version=profile.rpartition("/")[2])
+        for profile, name in PROFILES.items()
+    ]
+    kinds = ["Person" if "family-names" in author else "Organization" for author in citation.authors]
+    root["author"] = _one_or_all(
+        [
+            _entity(crate, f"#author-{number}", kind, name=name)
+            for number, (kind, name) in enumerate(zip(kinds, citation.names, strict=True), 1)
+        ]
+    )
+    paper = citation.paper
+    root["citation"] = _entity(crate, DOI_URL.format(paper.doi), "ScholarlyArticle", name=paper.title)
+
+
+def _workflow(crate: Any, made: Reproduction) -> Any:
+    """The frozen Snakefile, as the main entity."""
+    name = f"{made.plan}/source/Snakefile"
+    properties = {"name": f"Workflow of {made.citation.title}", "version": made.citation.version}
+    properties["encodingFormat"] = "text/plain"
+    workflow = crate.add_workflow(dest_path=name, main=True, lang="snakemake", properties=properties)
+    workflow["license"], workflow["author"] = crate.root_dataset["license"], crate.root_dataset["author"]
+    return workflow
+
+
+def _file(crate: Any, name: str) -> Any:
+    properties = {"name": name, "encodingFormat": FORMATS.get(name.rpartition(".")[2], "text/plain")}
+    return crate.add_file(dest_path=name, properties=properties)
+
+
+def _run(crate: Any, name: str, record: Mapping[str, Any]) -> Any:
+    """The folder of a run."""
+    return crate.add_dataset(
+        dest_path=f"{name}/",
+        properties={"name": record["name"], "identifier": record["id"], "description": f"{record['stage']} run"},
+    )
+
+
+def _actions(crate: Any, made: Reproduction, runs: Mapping[str, Any]) -> Iterator[Any]:
+    """An action for each run."""
+    folders = {name.rpartition("/")[2]: entity for name, entity in runs.items()}
+    verbs = {stage: _verb(crate, stage, made) for stage in dict.fromkeys(one["stage"] for one in made.records.values())}
+    for name, record in made.records.items():
+        read = [folders[one] for one in record["inputs"] if one in folders]
+        done = {"object": _one_or_all(read), "result": runs[name]}
+        text = f"{record['stage']} {record['name']}"
+        yield _action(crate, record["id"], text, verbs[record["stage"]], (record["started"], record["ended"]), done)
+
+
+def _verb(crate: Any, stage: str, made: Reproduction) -> Any:
+    """The program that computes a stage."""
+    return _entity(
+        crate,
+        f"#stage-{stage}",
+        "SoftwareApplication",
+        name=f"dropnas, stage {stage}",
+        softwareVersion=made.citation.version,
+    )
+
+
+def _action(crate: Any, id_: str, name: str, instrument: Any, times: tuple[str, str], done: Mapping[str, Any]) -> Any:
+    """An action: what it used (its instrument and objects) and what it made; what is empty is left out."""
+    start, end = (time.replace("Z", "+00:00") for time in times)
+    texts = {"name": name, "description": f"Computed {name}", "startTime": start, "endTime": end}
+    action = _entity(crate, f"#run-{id_}", "CreateAction", actionStatus=COMPLETED, **texts)
+    for key, value in {"instrument": instrument, **done}.items():
+        if value:
+            action[key] = value
+    return action
+
+
+def _one_or_all(entities: Sequence[Any]) -> Any:
+    """RO-Crate has no list of one."""
+    return entities[0] if len(entities) == 1 else entities
+
+
+def _entity(crate: Any, id_: str, kind: str, **properties: str) -> Any:
+    from rocrate.model.contextentity import ContextEntity
+
+    return crate.add(ContextEntity(crate, id_, properties={"@type": kind, **properties}))

@@ -1,0 +1,106 @@
+"""Makes one file of a reproduction, to be published: its runs without weights, results, frozen plan and metadata.
+
+Design choices: only runs that are intact and are what their names promise go in; one that is not ends it, since what is
+published should hold. Receipts are made from the manifests. The same store gives the same bytes.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropnas.archive.archive_file import write_archive
+from dropnas.archive.crate import CRATE, crate_text
+from dropnas.archive.deposit import README, ZENODO, readme_text, zenodo_text
+from dropnas.archive.reproduction import Citation, Reproduction
+from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
+from dropnas.errors import DropnasError
+from dropnas.pipeline.freeze import PLAN, freeze
+from dropnas.pipeline.jobs import DONE
+from dropnas.pipeline.publish_results import VERDICTS, publish, verdict
+from dropnas.report.page.device_hours import CostOf
+from dropnas.runs.files import read_json
+from dropnas.runs.fingerprint import PACKAGE, module_file
+from dropnas.runs.store import Store, receipt_of
+from dropnas.sharing.shared_run import read_run
+
+CITATION, LICENSE = "CITATION.cff", "LICENSE"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The file that was written, its size in bytes, and how many of the plan's runs are in it."""
+
+    file: Path
+    size: int
+    runs: int
+    planned: int
+
+
+def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
+    """Refresh the results of a plan and write its archive.
+
+    Args:
+        source: a parameter file, or a frozen plan, `plans/<id>` below the root.
+        root: of the store.
+        out: the file to write; None is `<profile>.crate.zip` in the root.
+        cost_of: gives the device-hours of a plan, for the page.
+
+    Raises:
+        DropnasError: no run of the plan is finished, one is damaged, or `CITATION.cff` is missing.
+    """
+    folder = root / (freeze(source, root) if source.is_file() else source)
+    publish(folder, root, cost_of)
+    plan = read_json(folder / PLAN)
+    finished = [run["folder"] for run in plan["runs"] if Store(root).is_published(root / run["folder"])]
+    if not finished:
+        raise DropnasError("no run of this plan is finished", where=source, remedy=f"start it: run {source}")
+    results = root / "results" / plan["profile"]
+    content = dict(_runs(finished, root))
+    content |= {f"plans/{folder.name}/{name}": data for name, data in _files(folder) if not name.startswith(f"{DONE}/")}
+    content |= {f"results/{plan['profile']}/{name}": data for name, data in _files(results)}
+    made = Reproduction(
+        profile=plan["profile"],
+        plan=f"plans/{folder.name}",
+        planned=sum(not set(run["used_by"]) <= set(plan["on_request"]) for run in plan["runs"]),
+        records={name: ManifestFile.read(root / name).run for name in finished},
+        verdict=verdict(results / VERDICTS),
+        citation=Citation.read(project() / CITATION),
+    )
+    content |= _metadata(made, sorted(content))
+    file = out or root / f"{plan['profile']}.crate.zip"
+    write_archive(file, content)
+    return Packed(file, file.stat().st_size, len(finished), made.planned)
+
+
+def project() -> Path:
+    """The checkout that holds the package."""
+    package = module_file(PACKAGE)
+    assert package is not None  # this very package
+    return package.parent.parent
+
+
+def _runs(folders: list[str], root: Path) -> Iterator[tuple[str, bytes]]:
+    """The light files of finished runs, each checked."""
+    for folder in folders:
+        Store(root).require_intact(root / folder)
+        for name in (*read_run(root, folder).part(heavy=False), MANIFEST):
+            yield f"{folder}/{name}", (root / folder / name).read_bytes()
+        receipt = json.dumps(receipt_of(root / folder), indent=2, sort_keys=True) + "\n"
+        yield f"{folder}/{RECEIPT}", receipt.encode()
+
+
+def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """What lies in a folder, but for hidden files and what Python leaves behind."""
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        if file.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in name.parts):
+            yield name.as_posix(), file.read_bytes()
+
+
+def _metadata(made: Reproduction, names: list[str]) -> dict[str, bytes]:
+    """What says of an archive what it is, for people, for a repository of research data, and for programs."""
+    texts = {name: (project() / name).read_bytes() for name in (CITATION, LICENSE) if (project() / name).is_file()}
+    texts |= {README: readme_text(made).encode(), ZENODO: zenodo_text(made).encode()}
+    return texts | {CRATE: crate_text(made, [*names, *texts]).encode()}

@@ -1,0 +1,55 @@
+"""Rebuilds the tables, figures and page of an archive, and says whether they are those that were published."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from dropnas.archive.unpack import Unpacked, unpack
+from dropnas.errors import DropnasError
+from dropnas.pipeline.execute import execute
+from dropnas.pipeline.publish_results import publish
+from dropnas.report.page.device_hours import CostOf
+from dropnas.report.page.write import PAGE
+from dropnas.runs.files import sha256
+
+NAMED = 5  # files that are named where more differ
+
+
+def rebuild(
+    file: Path, root: Path, cost_of: CostOf, progress: Callable[[str], None], targets: Sequence[str] = ()
+) -> str:
+    """Unpack an archive, compute its tables and figures from its runs, and make its results and page.
+
+    Args:
+        file: the archive.
+        root: of the store that it is unpacked into.
+        cost_of: gives the device-hours of a plan, for the page.
+        progress: called with a line for each table or figure.
+        targets: tables and figures that are shown in short; all unless some are given.
+
+    Returns:
+        What `publish` says, and whether the results are those of the archive.
+
+    Raises:
+        DropnasError: the archive was edited, or a table cannot be computed.
+    """
+    unpacked = unpack(file, root)
+    if execute(unpacked.specs, root, progress):
+        raise DropnasError("not all tables and figures could be rebuilt", where=file, remedy="see the lines above")
+    told = publish(root / unpacked.plan, root, cost_of, targets)
+    return "\n".join([told, *_lines(unpacked, root)])
+
+
+def _lines(unpacked: Unpacked, root: Path) -> Iterator[str]:
+    yield f"From the archive: {unpacked.runs} runs, checked. Rebuilt: {len(unpacked.specs)} tables and figures."
+    if unpacked.kept:
+        yield f"Made by other code than this, so taken from the archive: {', '.join(unpacked.kept)}."
+    differ = list(_differing(unpacked.results, root))
+    named = ", ".join(differ[:NAMED]) + (f" and {len(differ) - NAMED} more" if len(differ) > NAMED else "")
+    yield f"Other than in the archive: {named}." if differ else "The results are those of the archive, byte for byte."
+
+
+def _differing(published: Mapping[str, str], root: Path) -> Iterator[str]:
+    """Files of results that are not as published; the page, which names where and when it was made, is left out."""
+    for name, checksum in published.items():
+        if not name.endswith(f"/{PAGE}") and (not (root / name).is_file() or sha256(root / name) != checksum):
+            yield name

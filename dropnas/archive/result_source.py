@@ -1,0 +1,80 @@
+"""Where a comparison takes a store's numbers from: a `verdicts.json`, a folder of results, a store, or an archive."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dropnas.archive.archive_file import Archive, opened
+from dropnas.errors import DropnasError
+from dropnas.report.compare_results import ResultsFile
+
+PARAMETERS = "parameters.yaml"
+RESULTS = "results"
+
+
+@dataclass(frozen=True)
+class ResultSource:
+    """The numbers of a profile, and the resolved parameter file behind them; None where it is not there."""
+
+    results: ResultsFile
+    parameters: dict[str, Any] | None
+
+
+def read_source(word: str, root: Path) -> ResultSource:
+    """Read what a person names.
+
+    Args:
+        word: a `verdicts.json`, a folder of results, the root of a store that has one, an archive, or a profile of the
+            store at `root`.
+        root: of a store.
+
+    Raises:
+        DropnasError: it is none of them, a store has several profiles, or a file cannot be read.
+    """
+    path = Path(word)
+    if path.is_file() and path.suffix != ".json":
+        with opened(path) as archive:
+            return _of_archive(archive)
+    file = (
+        path if path.is_file() else _folder(path if path.is_dir() else root / RESULTS / word, word) / ResultsFile.FILE
+    )
+    beside = file.with_name(PARAMETERS)
+    text = beside.read_text(encoding="utf-8") if beside.is_file() else None
+    return ResultSource(ResultsFile.read(file), _parameters(text, beside))
+
+
+def _folder(folder: Path, word: str) -> Path:
+    """The folder that holds the verdicts: this one, or that of the only profile of a store."""
+    if (folder / ResultsFile.FILE).is_file():
+        return folder
+    profiles = sorted(file.parent for file in (folder / RESULTS).glob(f"*/{ResultsFile.FILE}"))
+    if len(profiles) > 1:
+        names = ", ".join(map(str, profiles))
+        raise DropnasError("has results of several profiles", where=folder, remedy=f"name one of {names}")
+    if not profiles:
+        hint = f"name a {ResultsFile.FILE}, a folder of results, a store, a profile or an archive"
+        raise DropnasError(f"no {ResultsFile.FILE} is found there", where=word, remedy=hint)
+    return profiles[0]
+
+
+def _of_archive(archive: Archive) -> ResultSource:
+    found = [name for name in archive.sums if name.startswith(RESULTS) and name.endswith(f"/{ResultsFile.FILE}")]
+    if len(found) != 1:
+        raise DropnasError(f"holds {len(found)} files {ResultsFile.FILE}, not one", where=archive.file)
+    name = found[0].removesuffix(ResultsFile.FILE) + PARAMETERS
+    where = f"{archive.file}: {name}"
+    text = archive.read(name).decode() if name in archive.sums else None
+    results = ResultsFile.of_text(archive.read(found[0]).decode(), f"{archive.file}: {found[0]}")
+    return ResultSource(results, _parameters(text, where))
+
+
+def _parameters(text: str | None, where: object) -> dict[str, Any] | None:
+    try:
+        values = yaml.safe_load(text) if text is not None else None
+    except yaml.YAMLError as error:
+        raise DropnasError(f"cannot be read as YAML ({error})", where=where) from error
+    if values is not None and not isinstance(values, dict):
+        raise DropnasError("holds no settings", where=where)
+    return values

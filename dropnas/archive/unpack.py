@@ -1,0 +1,184 @@
+"""Lets the runs and the frozen plan of an archive into a store.
+
+Design choices: an archive comes from somebody else, so nothing in it is believed. Every file is held against the list
+of checksums, every run against its manifest, every manifest against the run's name, and what a run read against the
+manifests beside it, before the first folder gets its name. Nothing of the archive is executed: its source is kept for
+reading. What may be computed again here, tables and figures by the same code, is left out of the store on request.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropnas.archive.archive_file import REMEDY, Archive, opened
+from dropnas.artifacts.manifest_file import MANIFEST
+from dropnas.artifacts.receipt_file import RECEIPT
+from dropnas.config import NAME
+from dropnas.errors import DropnasError
+from dropnas.parsing import parse
+from dropnas.pipeline.execute import read_spec
+from dropnas.pipeline.freeze import FROZEN, PLAN, check
+from dropnas.pipeline.jobs import DONE
+from dropnas.runs.files import read_json, sha256
+from dropnas.runs.store import Store
+from dropnas.runs.verify import SHOWN
+from dropnas.sharing.arrival import admit, staging
+from dropnas.sharing.shared_run import FOLDER, SharedRun, read_run
+
+PLANS = re.compile(r"plans/[0-9a-f]{10}")
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What an archive brought into a store.
+
+    Attributes:
+        plan: folder of the frozen plan, relative to the root.
+        runs: how many runs the archive holds.
+        specs: of the tables and figures that are not in the store, to be computed by the code that is here.
+        kept: names of tables and figures that other code made; they are in the store as the archive has them.
+        results: the sha256 of each file of results in the archive, by its name.
+    """
+
+    plan: Path
+    runs: int
+    specs: tuple[dict[str, Any], ...]
+    kept: tuple[str, ...]
+    results: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _PlannedRun:
+    """What is read of a run in plan.json."""
+
+    __pydantic_config__ = {"extra": "ignore"}
+
+    id: str
+    stage: str
+    name: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The parts of plan.json that lead to files."""
+
+    __pydantic_config__ = {"extra": "ignore"}
+
+    profile: str
+    folders: dict[str, str]
+    runs: tuple[_PlannedRun, ...]
+
+
+def unpack(file: Path, root: Path) -> Unpacked:
+    """Let an archive into a store.
+
+    Args:
+        file: the archive.
+        root: of the store, which may be new. Runs that are here stay.
+
+    Raises:
+        DropnasError: the archive is damaged or was edited, or the store has another computation of one of its runs.
+    """
+    with opened(file) as archive, staging(Store(root)) as staged:
+        archive.extract(staged, ("data/", "runs/", "plans/"))
+        folder, plan = _plan(archive, staged)
+        runs = [_run(archive, staged, folder) for folder in _folders(archive, plan)]
+        _require_agreement(archive, runs, root)
+        specs, kept = _shown(staged / folder, plan, {run.folder for run in runs})
+        computed = {spec["folder"] for spec in specs}
+        store = Store(root)
+        new = [run for run in runs if run.folder not in computed and not store.is_published(root / run.folder)]
+        for name, why in admit(store, staged, new, heavy=False).items():
+            raise DropnasError(f"{name}: {why}", where=file)
+        _settle(staged / folder, root / folder)
+        results = {name: value for name, value in archive.sums.items() if name.startswith("results/")}
+    return Unpacked(folder, len(runs), tuple(specs), tuple(kept), results)
+
+
+def _plan(archive: Archive, staged: Path) -> tuple[Path, _Plan]:
+    """The frozen plan, whose content must be that which its folder is named after."""
+    names = {"/".join(name.split("/")[:2]) for name in archive.sums if name.startswith("plans/")}
+    folder = next(iter(names), "")
+    if len(names) != 1 or not PLANS.fullmatch(folder):
+        raise DropnasError("holds no frozen plan, or more than one", where=archive.file, remedy=REMEDY)
+    unchecked = (f"{folder}/{DONE}/", "__pycache__")  # which do not count in a frozen plan's name
+    if odd := [
+        name for name in archive.sums if name.startswith(f"{folder}/") and any(one in name for one in unchecked)
+    ]:
+        raise DropnasError(f"{odd[0]} does not belong there", where=archive.file, remedy=REMEDY)
+    check(staged / folder)
+    if read_json(staged / folder / FROZEN)["id"] != Path(folder).name:
+        raise DropnasError(f"{folder} is another plan than its name says", where=archive.file, remedy=REMEDY)
+    plan: _Plan = parse(_Plan, read_json(staged / folder / PLAN), f"{archive.file}: {folder}/{PLAN}")
+    leading = [*(run.folder for run in plan.runs), *plan.folders.values()]
+    if not re.fullmatch(NAME, plan.profile) or not all(map(FOLDER.fullmatch, leading)):
+        raise DropnasError(f"{folder}/{PLAN} names a folder that is none of a run", where=archive.file)
+    return Path(folder), plan
+
+
+def _folders(archive: Archive, plan: _Plan) -> list[str]:
+    """The folders of the runs in the archive, in the plan's order; all must be the plan's."""
+    found = {"/".join(name.split("/")[:3]) for name in archive.sums if name.startswith(("data/", "runs/"))}
+    if strange := sorted(found - {run.folder for run in plan.runs}):
+        raise DropnasError(f"{strange[0]} is no run of its plan", where=archive.file, remedy=REMEDY)
+    return [run.folder for run in plan.runs if run.folder in found]
+
+
+def _run(archive: Archive, staged: Path, folder: str) -> SharedRun:
+    """A run of the archive, whose light files must be there and as its manifest says."""
+    try:
+        run = read_run(staged, folder)
+    except DropnasError as error:
+        raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=REMEDY) from error
+    light = run.part(heavy=False)
+    there = {name.removeprefix(f"{folder}/") for name in archive.sums if name.startswith(f"{folder}/")}
+    if odd := sorted(there ^ {*light, MANIFEST, RECEIPT}):
+        what = "is missing" if odd[0] not in there else "is not in its manifest"
+        raise DropnasError(f"{folder}: {odd[0]} {what}", where=archive.file, remedy=REMEDY)
+    for name in light:
+        if archive.sums[f"{folder}/{name}"] != run.files[name]:
+            raise DropnasError(f"{folder}: {name} is not what its manifest says", where=archive.file, remedy=REMEDY)
+    return run
+
+
+def _require_agreement(archive: Archive, runs: Sequence[SharedRun], root: Path) -> None:
+    """What a run read must be what the archive has, and what the store has of the same runs the same computation."""
+    versions = {run.name: run.version for run in runs}
+    for run in runs:
+        for name, version in run.inputs.items():
+            if versions.get(name, version) != version:
+                raise DropnasError(f"{run.folder} was made from another {name}", where=archive.file, remedy=REMEDY)
+        here = root / run.folder
+        shown = run.folder.split("/")[1] in SHOWN  # may have been computed here from the same runs
+        if Store(root).is_published(here) and sha256(here / MANIFEST) != run.version and not shown:
+            hint = "give an empty folder with --root"
+            raise DropnasError("another computation of a run of the archive lies here", where=here, remedy=hint)
+
+
+def _shown(folder: Path, plan: _Plan, there: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Tables and figures of the archive: the specs of those that the code here would compute, the names of the others.
+
+    A spec is refused where the code, or what it asks for, is not what its name promises; then the archive's own run,
+    which was checked like the others, stands for it.
+    """
+    specs, kept = [], []
+    for run in plan.runs:
+        if run.stage in SHOWN and run.folder in there:
+            try:
+                specs.append(read_spec(folder / "specs" / f"{run.id}.json", run.stage))
+            except DropnasError:
+                kept.append(run.name)
+    return specs, kept
+
+
+def _settle(staged: Path, folder: Path) -> None:
+    """Give a frozen plan its place; one that is there has the same content, since it is named after that."""
+    if folder.exists():
+        check(folder)
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(staged, folder)

@@ -1,0 +1,178 @@
+"""Two stores beside each other: which of their numbers differ, by how much, with a test.
+
+Design choices: everything comes from the `verdicts.json` of each, so a file is enough and no store is needed. Means of
+test errors are compared by the test that verdicts use: Welch's, with fewer degrees of freedom where samples are small.
+All numbers of a comparison are one family for Holm's correction, so a false "differs" stands in one of twenty lists. A
+best of eight is no further number, since the mean beside it comes from the same runs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pandas import DataFrame
+
+from dropnas.analysis.comparison import Estimate, Sample, difference
+from dropnas.analysis.multiple import holm
+from dropnas.analysis.verdict import LEVEL
+from dropnas.artifacts.json_file import JsonFile
+from dropnas.report.verdicts import BEST_ON_TEST
+
+Key = tuple[str, str, str, str]  # table, row, column, quantity
+APART = {"profile", "description", "machine", "tables", "figures"}  # parts of a parameter file that are no protocol
+SHOWN_SETTINGS = 5
+
+
+class Outcome(StrEnum):
+    """What can be said of a number of one store beside that of the other."""
+
+    DIFFERS = "differs"
+    NOT_SHOWN = "not shown"
+    SAME_RUNS = "same runs"
+    TOO_FEW = "only one run"
+    NO_TEST = "not tested"
+    ONLY_FIRST = "only in A"
+    ONLY_SECOND = "only in B"
+
+
+@dataclass(frozen=True)
+class ResultNumber:
+    """A number of a store, as `dropnas.report.verdicts.CellVerdict` has it.
+
+    Raises:
+        ValueError: n, mean and deviation are none of a sample.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
+
+    table: str
+    row: str
+    column: str
+    row_label: str
+    column_label: str
+    quantity: str
+    kind: str
+    n: int
+    mean: float
+    std: float | None
+    runs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or (self.std is None) != (self.n == 1) or (self.std or 0) < 0:
+            raise ValueError(f"n = {self.n} with the deviation {self.std}")
+
+    @property
+    def key(self) -> Key:
+        """What the other store calls the same number."""
+        return self.table, self.row, self.column, self.quantity
+
+
+@dataclass(frozen=True)
+class ResultsFile(JsonFile):
+    """verdicts.json, as far as a comparison reads it."""
+
+    __pydantic_config__: ClassVar[Any] = ResultNumber.__pydantic_config__
+    FILE: ClassVar[str] = "verdicts.json"
+
+    profile: str
+    numbers: tuple[ResultNumber, ...]
+
+
+def compare(first: ResultsFile, second: ResultsFile) -> DataFrame:
+    """Compare the numbers of two stores.
+
+    Returns:
+        A row for each number, in the order of the tables: `table`, `row`, `column`, `quantity`, their labels, `mean`,
+        `std` and `n` of A and B, `difference` (A minus B, in the unit of the quantity) with the ends of its 95 %
+        interval, `p` (two-sided, corrected after Holm over all rows), and `outcome`. What does not exist is None.
+    """
+    ours, theirs = _by_key(first), _by_key(second)
+    keys = sorted({**ours, **theirs}, key=lambda key: key[0])  # stable: within a table, the order of A and then of B
+    pairs = [(ours.get(key), theirs.get(key)) for key in keys]
+    estimates = [_estimate(*pair) for pair in pairs]
+    corrected = iter(holm([one.p_different() for one in estimates if one]))
+    rows = [
+        _row(*pair, estimate, next(corrected) if estimate else None)
+        for pair, estimate in zip(pairs, estimates, strict=True)
+    ]
+    return DataFrame(rows, columns=COLUMNS, dtype=object)
+
+
+COLUMNS = (
+    *("table", "row", "column", "quantity", "row_label", "column_label"),
+    *("mean_a", "std_a", "n_a", "mean_b", "std_b", "n_b", "difference", "low", "high", "p", "outcome"),
+)
+
+
+def _by_key(results: ResultsFile) -> dict[Key, ResultNumber]:
+    return {one.key: one for one in results.numbers if one.kind != "best"}
+
+
+def _estimate(a: ResultNumber | None, b: ResultNumber | None) -> Estimate | None:
+    """The difference where it can be tested."""
+    if not a or not b or a.std is None or b.std is None or _untested(a, b):
+        return None
+    return difference(Sample(a.n, a.mean, a.std), Sample(b.n, b.mean, b.std))
+
+
+def _untested(a: ResultNumber, b: ResultNumber) -> Outcome | None:
+    """Why two numbers are not tested, whatever they are."""
+    if a.runs and (a.runs, a.mean, a.std) == (b.runs, b.mean, b.std):
+        return Outcome.SAME_RUNS
+    return None if a.quantity.endswith(BEST_ON_TEST) else Outcome.NO_TEST
+
+
+def _row(a: ResultNumber | None, b: ResultNumber | None, estimate: Estimate | None, p: float | None) -> dict[str, Any]:
+    one = a or b
+    assert one is not None  # the key comes from one of them
+    row: dict[str, Any] = {name: getattr(one, name) for name in COLUMNS[:6]}
+    for side, number in (("a", a), ("b", b)):
+        row |= {f"{name}_{side}": getattr(number, name, None) for name in ("mean", "std", "n")}
+    low, high = (estimate.interval() if estimate else None) or (None, None)
+    found = a.mean - b.mean if a and b else None
+    return row | {"difference": found, "low": low, "high": high, "p": p, "outcome": _outcome(a, b, p)}
+
+
+def _outcome(a: ResultNumber | None, b: ResultNumber | None, p: float | None) -> Outcome:
+    if not a or not b:
+        return Outcome.ONLY_FIRST if a else Outcome.ONLY_SECOND
+    if p is None:
+        return _untested(a, b) or Outcome.TOO_FEW
+    return Outcome.DIFFERS if p <= LEVEL else Outcome.NOT_SHOWN
+
+
+def protocol_lines(
+    profiles: Sequence[str], first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
+) -> list[str]:
+    """What differs in how the numbers were made, a line each: the profiles, and the settings of their parameter files.
+
+    Args:
+        profiles: their names.
+        first, second: content of `parameters.yaml`; None where it is not there.
+    """
+    lines = [f"The profiles differ: {profiles[0]} (A), {profiles[1]} (B)."] if profiles[0] != profiles[1] else []
+    if first is None or second is None:
+        lacking = " and ".join(side for side, one in (("A", first), ("B", second)) if one is None)
+        return [*lines, f"The protocols are not compared: no parameters.yaml beside the verdicts of {lacking}."]
+    ours, theirs = dict(_settings(first)), dict(_settings(second))
+    other = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key) and not key.endswith(".path")]
+    if other:
+        named = [f"{key} {_set(ours.get(key))} (A), {_set(theirs.get(key))} (B)" for key in other[:SHOWN_SETTINGS]]
+        more = f"; {len(other) - SHOWN_SETTINGS} more" if len(other) > SHOWN_SETTINGS else ""
+        lines.append(f"The protocols differ: {'; '.join(named)}{more}.")
+    return lines
+
+
+def _settings(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """The settings of a parameter file by their dotted keys."""
+    for key, value in values.items():
+        if before or key not in APART:
+            if isinstance(value, Mapping):
+                yield from _settings(value, f"{before}{key}.")
+            else:
+                yield f"{before}{key}", value
+
+
+def _set(value: object) -> str:
+    return "unset" if value is None or value in ([], "") else " ".join(str(value).split())
