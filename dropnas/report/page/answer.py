@@ -9,7 +9,7 @@ from dropnas.data.config import ROLES
 from dropnas.report.claims import ClaimResult
 from dropnas.report.model import Cell, Table
 from dropnas.report.page.page_tables import anchor_of
-from dropnas.report.page.words import count, listed
+from dropnas.report.page.phrases import count, listed
 from dropnas.report.verdicts import BEST_ON_TEST, CellVerdict
 
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."

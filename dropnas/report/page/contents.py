@@ -20,8 +20,8 @@ from dropnas.report.page.answer import Answer, answer
 from dropnas.report.page.complete import FIGURE, TABLE, Complete, Shortfall, complete_tables
 from dropnas.report.page.deviations import Deviation, DropRate, deviations, drop_rates
 from dropnas.report.page.device_hours import CostOf, PageCost
-from dropnas.report.page.differences import Picture, pictures
 from dropnas.report.page.evidence import evidence
+from dropnas.report.page.intervals import Picture, pictures
 from dropnas.report.page.page_claims import PageClaim, page_claims
 from dropnas.report.page.page_figures import PageFigure, page_figures
 from dropnas.report.page.page_tables import PageTable, page_frame, page_table
