@@ -18,6 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@test -e .git || printf '[core]\n    no_scm = true\n' >.dvc/config.local  # DVC outside of git, as in a downloaded ZIP
 	@touch $@
 
 smoke: $(READY)  ## all six tables, small, on two CPU cores in minutes

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.pipeline.freeze import PLAN, check
+from dropnas.report.checklist import CHECKLIST, checklist_text
 from dropnas.report.config import names
 from dropnas.report.page.device_hours import CostOf
+from dropnas.report.page.planned import Content, parse_content
+from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
 from dropnas.report.publish import refresh, refresh_figures
 from dropnas.report.terminal import summary
@@ -24,7 +27,7 @@ SAID = {"holds": "hold", "too few runs": "with too few runs"}  # of several clai
 
 
 def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[str] = ()) -> str:
-    """Copy the finished tables and figures of a frozen plan to `results/<profile>/` and make its report page there.
+    """Copy the finished tables and figures of a frozen plan to `results/<profile>/`, with its page and checklist.
 
     Args:
         plan_folder: `plans/<id>`.
@@ -44,8 +47,14 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
     try:
         told = copy_finished(plan, plan_folder, Store(root), set(targets) & plan["folders"].keys())
     finally:
-        page, _ = write_page(plan, root, None, plan_folder, cost_of)
+        page, written = write_page(plan, root, None, plan_folder, cost_of)
+        if written or not page.with_name(CHECKLIST).is_file():
+            _write_checklist(parse_content(plan, plan_folder), root, page.with_name(CHECKLIST))
     return f"{told}\nThe page: {page}\n{verdict(page.with_name(VERDICTS))}"
+
+
+def _write_checklist(content: Content, root: Path, file: Path) -> None:
+    write_text(file, checklist_text(content, survey(content, root)))
 
 
 def verdict(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The numbers of ours in finished tables, as one JSON for DVC's metrics: table, row, column, then plain numbers."""
+"""The numbers of ours in finished tables, as one JSON: table, row, column, then plain numbers; a few for DVC."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from dropnas.artifacts.table_file import TableFile
 from dropnas.report.model import Line
 
+ERROR = "top1_error_final_mean"
 Metrics = dict[str, dict[str, dict[str, dict[str, float]]]]
 STATISTICS = {"mean": "ours_mean", "std": "ours_std", "best": "ours_best", "n": "n"}
 
@@ -24,6 +25,15 @@ def metrics(folders: Sequence[Path]) -> Metrics:
         DropnasError: a folder holds no table.
     """
     return {table.table: _rows(table) for table in map(TableFile.read, folders)}
+
+
+def lowest_errors(found: Metrics) -> dict[str, dict[str, float]]:
+    """One number for each table, so that `dvc metrics show` and `diff` fit on a screen: the lowest mean final error."""
+    errors = {
+        table: [numbers[ERROR] for cells in rows.values() for numbers in cells.values() if ERROR in numbers]
+        for table, rows in found.items()
+    }
+    return {"lowest_error": {table: round(min(values), 2) for table, values in errors.items() if values}}
 
 
 def _rows(table: TableFile) -> dict[str, dict[str, dict[str, float]]]:

@@ -55,15 +55,21 @@ def csv(frame: pandas.DataFrame) -> str:
 
 
 def _numbers(row: Row, column: Column, cell: Cell) -> Iterator[TableNumber]:
-    place = (row.key, " ".join(row.heads), column.key, " ".join(filter(None, column.header)))
-    paper: dict[str, Any] = _paper(cell.paper) | {"remarks": row.remarks}
+    place: dict[str, Any] = {
+        "row": row.key,
+        "row_label": " ".join(row.heads),
+        "column": column.key,
+        "column_label": " ".join(filter(None, column.header)),
+        "remarks": row.remarks,
+        **_paper(cell.paper),
+    }
     if not cell.ours:
         source = Line.QUOTED if row.lines[0] is Line.QUOTED else Line.PAPER
-        yield TableNumber(*place, column.quantity, source if cell.paper else "", **paper)
+        yield TableNumber(quantity=column.quantity, source=source if cell.paper else "", **place)
     for one in cell.ours:
-        ours: dict[str, Any] = {f"ours_{name}": value for name, value in asdict(one.summary).items()}
-        ours |= {"ours": one.text, "n": one.summary.n, "runs": one.runs, **paper}
-        yield TableNumber(*place, one.quantity, one.line, **ours)
+        summary = {f"ours_{name}": value for name, value in asdict(one.summary).items()}
+        own: dict[str, Any] = {"ours": one.text, "n": one.summary.n, "runs": one.runs, **summary}
+        yield TableNumber(quantity=one.quantity, source=one.line, **own, **place)
 
 
 def _paper(printed: Printed | None) -> dict[str, Any]:

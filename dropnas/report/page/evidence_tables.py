@@ -14,8 +14,8 @@ import pandas
 
 from dropnas.report.model import Line, Measurement, Table
 from dropnas.report.page.page_tables import LINKED, anchor
+from dropnas.report.page.phrases import SIGNS, count
 from dropnas.report.page.survey import Found
-from dropnas.report.page.words import SIGNS, count
 from dropnas.report.printed import title
 from dropnas.runs.authenticity import machines
 

@@ -9,7 +9,7 @@ from math import ceil
 from dropnas.data.config import ROLES
 from dropnas.report.model import Table
 from dropnas.report.page.page_tables import anchor_of, data_set
-from dropnas.report.page.words import interval, points
+from dropnas.report.page.phrases import interval, points
 from dropnas.report.printed import title
 from dropnas.report.verdicts import CellVerdict, margin
 
