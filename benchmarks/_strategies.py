@@ -98,10 +98,8 @@ class _Timed:
     def seconds(self, kind: str) -> float:
         """Of a step in the first epoch, or in the first in which all moves, when nothing is pruned; mean over it."""
         clock = time.process_time if self.device == "cpu" else time.perf_counter
-        variants = map(self.search.strategy.variant, count())
-        epoch = (
-            0 if kind == ONLY_W else next(epoch for epoch, variant in enumerate(variants) if variant != WEIGHTS_ONLY)
-        )
+        variant = self.search.strategy.variant
+        epoch = 0 if kind == ONLY_W else next(epoch for epoch in count() if variant(epoch) != WEIGHTS_ONLY)
         self.search.start_epoch(epoch)
         started = clock()
         for step in range(self.steps):
