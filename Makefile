@@ -18,6 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@test -e .git || printf '[core]\n    no_scm = true\n' >.dvc/config.local  # DVC outside of git, as in a downloaded ZIP
 	@touch $@
 
 smoke: $(READY)  ## all six tables, small, on two CPU cores in minutes
@@ -70,7 +71,7 @@ format: $(READY)  ## put the sources into shape
 SCHEMA = workflow/schemas/parameters.schema.json
 docs: $(READY)  ## renew the schema of parameter files, docs/parameters.md and the graph of the stages in README.md
 	@$(BIN)/python -m dropnas schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
-	@$(BIN)/python -m docs.parameter_reference && $(BIN)/python -m docs.stage_graph
+	@$(BIN)/python -m docs.parameter_reference
 
 # Torch for another CUDA has a lock of its own: LOCK_FILE=requirements-cu126.lock TORCH_INDEX=... (docs/cluster.md). uv takes
 # from that index what it holds, and the rest, in the versions of the usual lock, from where it always does.

@@ -23,7 +23,7 @@ from dropnas.errors import DropnasError
 from dropnas.runs.environment import device_name
 
 HERE = Path(__file__).parent
-OPTIONS = ("only", "tiny")  # of some benchmarks
+OPTIONS = ("only", "strategies", "tiny")  # of some benchmarks
 
 
 def names() -> list[str]:
@@ -48,6 +48,7 @@ def _arguments() -> argparse.Namespace:
     of_one, of_gpu = parser.add_argument_group("but for gpu"), parser.add_argument_group("for gpu")
     of_one.add_argument("--json", type=Path, help="where to write the results, too")
     of_one.add_argument("--only", help="one part of it, where it has parts")
+    of_one.add_argument("--strategies", action="store_true", help="of search-step: a step of every search method")
     of_one.add_argument("--tiny", action="store_true", help="a size that only shows that it works")
     of_gpu.add_argument("--out", type=Path, help="folder of the results")
     of_gpu.add_argument("--minutes", type=float, default=10.0, help="after which nothing more is measured (10)")

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import _search_on_gpu
+from benchmarks import _search_on_gpu, _strategies
 from benchmarks._interleaved import compared, in_turns, spread
 from benchmarks._limits import conditions, limits
 from benchmarks._searches import Size, Trained, Way, peak_of_process
@@ -42,14 +42,22 @@ SEEDS = {"smoke": (2, 4, 8)}
 FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 3, steps=4, precision="bf16")
 
 
-def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:
+def measure(
+    device: str, only: str | None = None, tiny: bool = False, strategies: bool = False
+) -> Iterator[tuple[str, Any]]:
     """Images a second of all ways, ratios, peak memory, start, shares of the device's limits, and growth.
 
-    With `only`, that part of what a GPU is asked first, `tiny` in size if need be.
+    With `only`, that part of what a GPU is asked first; with `strategies`, a step of every search method. Either is
+    `tiny` in size if need be.
 
     Raises:
-        DropnasError: no such part.
+        DropnasError: no such part, or both are asked for.
     """
+    if strategies and only:
+        raise DropnasError("takes --only or --strategies, not both", where="search-step")
+    if strategies:
+        yield from _strategies.measure(device, tiny)
+        return
     if only not in (None, *_search_on_gpu.PARTS):
         raise DropnasError(f"no part {only!r}", remedy=f"one of {', '.join(_search_on_gpu.PARTS)}")
     determinism.apply(0, device, 1)

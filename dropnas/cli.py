@@ -9,6 +9,8 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,11 +22,30 @@ from dropnas.machine import account, caches, encoding
 from dropnas.machine.faults import reported
 
 app = typer.Typer(
-    help="DropNAS, reproduced: searches, retrainings, transfer and the paper's tables.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from dropnas.pipeline.shipped import PACKAGE
+        from dropnas.runs.environment import git_state
+
+        git = git_state(PACKAGE.parent)
+        commit = f", commit {git['commit'][:10]}{' (changed)' if git['dirty'] else ''}" if git["commit"] else ""
+        print(f"dropnas {version('dropnas')}{commit}, Python {sys.version.split()[0]}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and end.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """DropNAS, reproduced: searches, retrainings, transfer and the paper's tables."""
 
 
 def _share(root: Path) -> Path:
@@ -38,7 +59,19 @@ Root = Annotated[
     Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.", callback=_share)
 ]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
-ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.")]
+
+
+def _shipped(named: Path | None) -> Path | None:
+    """A parameter file that is not here may have come with the package."""
+    from dropnas.pipeline.shipped import parameter_file
+
+    return named and parameter_file(named)
+
+
+ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
+PlanSource = Annotated[
+    Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped)
+]
 What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
 RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
 HERE = Path()
@@ -57,8 +90,10 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.training.signals import obey
 
     warned = obey()
+    from dropnas.doctor.examine import require_node
     from dropnas.pipeline.execute import execute, read_spec
 
+    require_node(root)
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
 
@@ -234,7 +269,9 @@ def inspect(
 @app.command(rich_help_panel="Questions")
 def draw(
     genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")
+    ] = None,
 ) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.single_pictures import draw_cells
@@ -260,7 +297,9 @@ def convert(
 @app.command(rich_help_panel="Questions")
 def trajectory(
     folder: Annotated[Path, typer.Argument(metavar="SEARCH", help="Folder of a finished search.")],
-    out: Annotated[Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")
+    ] = None,
 ) -> None:
     """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_trajectory
@@ -276,23 +315,25 @@ def plan(
     each: Annotated[bool, typer.Option("--runs", help="A line for each run.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Also what is built only on request.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="First time this machine, in about a minute.")] = False,
-    device: Annotated[str, typer.Option("--device", help="Part of the name of the device to count on.")] = "",
     gpu_hours: Annotated[
         float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes.")] = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="The steps of the ladder: hours, looks, power; with --gpu-hours what fits.")
+    ] = False,
     why: Annotated[str, typer.Option("--why", metavar="RUN", help="Say why a run is missing: what changed.")] = "",
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, device, gpu_hours, out, why), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder), _print)
 
 
 @app.command(rich_help_panel="Questions")
 def watch(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures.  [default: all]")] = None,
     once: Annotated[bool, typer.Option("--once", help="Show it once, even if runs are left.")] = False,
     root: Root = HERE,
@@ -318,6 +359,8 @@ def verify(root: Root = HERE) -> None:
         print(f"{found.light} of them are here without weights or images")
     if found.unchecked:
         print(f"{found.unchecked} times a run read another that is not here to be compared")
+    for name, machines in found.moved.items():
+        print(f"{name}: computed on {', then on '.join(machines)}: the bytes are those of neither")
     _tell(
         [*found.problems, *(f"{name}: tainted, since it rests on {source}" for name, source in found.tainted.items())]
     )
@@ -325,7 +368,7 @@ def verify(root: Root = HERE) -> None:
 
 @app.command(rich_help_panel="Questions")
 def report(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
+    plan_source: PlanSource,
     out: Annotated[
         Path | None, typer.Option("--out", help="The file to write.  [default: results/<profile>/report.html]")
     ] = None,
@@ -361,10 +404,12 @@ def prune(
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
     from dropnas.config import read_parameters
+    from dropnas.pipeline.look_files import starts
     from dropnas.pipeline.plan import make_plan
     from dropnas.runs.prune import KINDS, remove, unwanted
 
-    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in parameters])
+    files = [one for file in parameters for one in starts(file, root)]
+    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in files])
     for one in found:
         print(f"{one.kind:7} {one.size / 1e6:12,.1f} MB  {one.folder}")
     gone = remove(found, root) if yes else found
@@ -449,15 +494,45 @@ def run(
 
         print(targets_text(parameters, root))
         return
+    from dropnas.config import read_parameters
+    from dropnas.doctor.examine import require_ready
     from dropnas.monitor.live_run import run as run_plan
 
+    require_ready(parameters, context.args, root, _print)
+    settings = read_parameters(parameters)
+    if settings.looks and not settings.look:
+        from dropnas.pipeline.looks import run_looks  # statistics, which another start does not need
+
+        start = partial(run_plan, options=context.args, root=root, verbose=verbose)
+        sys.exit(run_looks(parameters, root, start, _print))
     sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
+
+
+@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(
+    context: typer.Context,
+    parameters: Annotated[
+        Path | None, typer.Argument(help="Check for the runs of this parameter file.", callback=_shipped)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For a bug report.")] = False,
+    root: Root = HERE,
+) -> None:
+    """Check this machine, the image and the cluster: a line each, with its remedy; options are those of `run`."""
+    from dropnas.doctor.examine import examine, report, situation, stops
+
+    options = context.args
+    if parameters and str(parameters).startswith("-"):  # no parameter file, but options for Snakemake
+        parameters, options = None, [str(parameters), *options]
+    checks = examine(situation(parameters, options, root))
+    print(report(checks, as_json=as_json))
+    _finish(stops(checks))
 
 
 @app.command(rich_help_panel="The whole")
 def results(
     plan_source: Annotated[
-        Path | None, typer.Argument(metavar="[PLAN]", help="A parameter file or a frozen plan, plans/<id>.")
+        Path | None,
+        typer.Argument(metavar="[PLAN]", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped),
     ] = None,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures to show.  [default: all]")] = None,
     archived: Annotated[
@@ -477,9 +552,10 @@ def results(
     if plan_source is None:
         raise DropnasError("no plan is named", remedy="name a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
+    from dropnas.pipeline.look_files import current
     from dropnas.pipeline.publish_results import publish
 
-    folder = freeze_plan(plan_source, root) if plan_source.is_file() else plan_source
+    folder = freeze_plan(current(plan_source, root), root) if plan_source.is_file() else plan_source
     print(publish(root / folder, root, page_cost, targets or ()))
 
 

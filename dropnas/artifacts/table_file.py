@@ -1,4 +1,4 @@
-"""table.json: all numbers of a table, the paper's and ours, each of ours with the run folders that it comes from."""
+"""table.json: a table as tidy data, one entry for each number, each of ours with the runs that it comes from."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,73 +8,38 @@ from dropnas.artifacts.json_file import JsonFile
 
 
 @dataclass(frozen=True)
-class PaperNumber:
-    """What the paper prints: the text, and the numbers in it."""
-
-    text: str
-    mean: float | None
-    std: float | None
-    best: float | None
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One quantity of ours; as `dropnas.report.model.Measurement` and its summary.
+class TableNumber:
+    """One number: a quantity of ours in a cell with what the paper prints there, or a printed number alone.
 
     Attributes:
-        quantity: its name, with its convention or epoch.
-        source: the line of its row in which it stands.
-        text: as it is shown.
-        n, values, mean, std, population_std, best: its statistics.
-        runs: names of the run folders.
+        row, column: keys of the cell; row_label, column_label: as the table shows them.
+        quantity: what it is, with its convention or epoch.
+        source: the line of its row in which it stands, as `dropnas.report.model.Line`; empty where there is nothing.
+        ours: as it is shown; ours_mean to ours_values: its statistics; n: how many values they come from.
+        paper: what the paper prints; paper_mean, paper_std, paper_best: the numbers in it.
+        runs: names of the run folders that it comes from.
+        remarks: what there is to say of its row.
     """
 
+    row: str
+    row_label: str
+    column: str
+    column_label: str
     quantity: str
     source: str
-    text: str
-    n: int
-    values: tuple[float, ...]
-    mean: float
-    std: float | None
-    population_std: float
-    best: float
-    runs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TableCell:
-    """The paper's number and ours, by the key of the column."""
-
-    column: str
-    paper: PaperNumber | None
-    ours: tuple[Measured, ...]
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A row, by its key."""
-
-    row: str
-    label: str
-    cells: tuple[TableCell, ...]
-
-
-@dataclass(frozen=True)
-class PeersRow(TableRow):
-    """A row of a table of published architectures: the paper's row, the published cell if any, and remarks."""
-
-    paper_row: str
-    architecture: str | None
-    remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TableColumn:
-    """A column, by its key."""
-
-    column: str
-    label: str
-    quantity: str
+    ours: str = ""
+    ours_mean: float | None = None
+    ours_std: float | None = None
+    ours_population_std: float | None = None
+    n: int | None = None
+    ours_best: float | None = None
+    ours_values: tuple[float, ...] = ()
+    paper: str = ""
+    paper_mean: float | None = None
+    paper_std: float | None = None
+    paper_best: float | None = None
+    runs: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,14 +52,15 @@ class TrainedArchitecture:
 
 @dataclass(frozen=True)
 class TableFile(JsonFile):
-    """A table; as `dropnas.report.model.Table`, with the texts that surround it.
+    """A table.
 
     Attributes:
         table, number, caption: which table of the paper it is.
         profile, reproduction, warning: whose numbers ours are, and whether they may be compared with the paper's.
         data, hardware: distinct data sets and device models.
         notes: how to read it.
-        row_header, columns, rows: the table itself.
+        row_header: what stands above the labels of its rows.
+        numbers: the table itself, row by row.
         architectures: of the rows that show parameters, by row.
     """
 
@@ -111,6 +77,5 @@ class TableFile(JsonFile):
     hardware: tuple[str, ...]
     notes: tuple[str, ...]
     row_header: str
-    columns: tuple[TableColumn, ...]
-    rows: tuple[PeersRow | TableRow, ...]
+    numbers: tuple[TableNumber, ...]
     architectures: dict[str, TrainedArchitecture]

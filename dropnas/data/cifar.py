@@ -1,9 +1,9 @@
-"""CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles.
+"""CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles, or the folder that it unpacks to.
 
-Design: the MD5 of the archive (the one that torchvision uses) is checked before anything in it is read. The pickles are
-then read by an unpickler that accepts only numpy arrays and plain containers, so that no archive can run code. A
-download is written to a `.part` file, which is continued after an interruption and gets its final name only if its MD5
-is correct.
+Design: the MD5 of the archive, or of each file of the folder (those that torchvision uses), is checked before anything
+in it is read. The pickles are then read by an unpickler that accepts only numpy arrays and plain containers, so that no
+archive can run code. A download is written to a `.part` file, which is continued after an interruption and gets its
+final name only if its MD5 is correct.
 """
 
 import http.client
@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +35,13 @@ SIDE, PIXELS = 32, 3 * 32 * 32
 
 @dataclass(frozen=True)
 class Archive:
-    """A published archive: its file name, its MD5, and the pickles in it. Called, it reads both splits."""
+    """A published archive: its file name, its MD5, and the pickles in it with theirs. Called, it reads both splits."""
 
     filename: str
     md5: str
     folder: str
-    train: tuple[str, ...]
-    test: tuple[str, ...]
+    train: dict[str, str]
+    test: dict[str, str]
     label_key: str
 
     def __call__(self, config: DatasetConfig, workspace: Workspace) -> Arrays:
@@ -50,26 +50,32 @@ class Archive:
         Raises:
             DropnasError: it is missing, cannot be downloaded, is damaged, or has another checksum.
         """
-        local = workspace.location or config.path
-        path = find_archive(Path(local), self) if local else download(self, workspace.scratch, workspace.progress)
+        local, mirror = workspace.location or config.path, config.mirror or BASE_URL
+        path = find(Path(local), self) if local else download(self, workspace.scratch, workspace.progress, mirror)
         require_checksum(config, path)
-        return read(path, self, ROLES[config.name].classes)
+        return (read_folder if path.is_dir() else read)(path, self, ROLES[config.name].classes)
 
 
 CIFAR10 = Archive(
     filename="cifar-10-python.tar.gz",
     md5="c58f30108f718f92721af3b95e74349a",
     folder="cifar-10-batches-py",
-    train=tuple(f"data_batch_{number}" for number in range(1, 6)),
-    test=("test_batch",),
+    train={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    },
+    test={"test_batch": "40351d587109b95175f43aff81a1287e"},
     label_key="labels",
 )
 CIFAR100 = Archive(
     filename="cifar-100-python.tar.gz",
     md5="eb9058c3a382ffc7106e4002c42a8d85",
     folder="cifar-100-python",
-    train=("train",),
-    test=("test",),
+    train={"train": "16019d7e3df5f24257cddd939b257f8d"},
+    test={"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
     label_key="fine_labels",
 )
 
@@ -91,14 +97,16 @@ class _ArrayUnpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-def find_archive(path: Path, archive: Archive) -> Path:
-    """The archive: `path` itself, or the file with its published name in the folder `path`."""
-    found = path / archive.filename if path.is_dir() else path
-    if not found.is_file():
-        raise DropnasError(
-            "no such archive", where=found, remedy="set `path` to it, or leave `path` out to download it"
-        )
-    return found
+def find(path: Path, archive: Archive) -> Path:
+    """The archive, or the folder that it unpacks to: `path` itself, or what has its published name in it."""
+    for found in (path / archive.filename, path / archive.folder, path):
+        if found.is_file() or (found / next(iter(archive.test))).is_file():
+            return found
+    raise DropnasError(
+        f"neither {archive.filename} nor {archive.folder}/",
+        where=path,
+        remedy="set `path` to one of them, or leave `path` out to download it",
+    )
 
 
 def read(path: Path, archive: Archive, classes: int) -> Arrays:
@@ -107,7 +115,7 @@ def read(path: Path, archive: Archive, classes: int) -> Arrays:
     Raises:
         DropnasError: wrong MD5, a damaged archive or pickle, or unexpected content.
     """
-    require_md5(path, archive)
+    require_md5(path, archive.md5, archive.filename)
     try:
         with tarfile.open(path, "r:gz") as tar:
             train = _join([_read_batch(tar, archive, name) for name in archive.train])
@@ -117,19 +125,36 @@ def read(path: Path, archive: Archive, classes: int) -> Arrays:
     return Arrays(classes, train, test)
 
 
-def require_md5(path: Path, archive: Archive) -> None:
-    """Raise a DropnasError unless the file has the MD5 of the archive."""
+def read_folder(path: Path, archive: Archive, classes: int) -> Arrays:
+    """The same from the folder that the archive unpacks to, each file's MD5 checked.
+
+    Raises:
+        DropnasError: a file is missing or another one.
+    """
+    for name, md5 in (archive.train | archive.test).items():
+        if not (path / name).is_file():
+            raise DropnasError("no such file", where=path / name, remedy="unpack the archive again")
+        require_md5(path / name, md5, f"{archive.folder}/{name}")
+    train, test = (
+        _join([_batch((path / name).open("rb"), archive, str(path / name)) for name in names])
+        for names in (archive.train, archive.test)
+    )
+    return Arrays(classes, train, test)
+
+
+def require_md5(path: Path, md5: str, name: str) -> None:
+    """Raise a DropnasError unless the file has the MD5 that the published one has."""
     found = file_digest(path, "md5")
-    if found != archive.md5:
+    if found != md5:
         raise DropnasError(
-            f"md5 is {found}, that of {archive.filename} is {archive.md5}",
+            f"md5 is {found}, that of {name} is {md5}",
             where=path,
-            remedy="the archive is incomplete or another one: fetch it again",
+            remedy="it is incomplete or another one: fetch it again",
         )
 
 
 def _read_batch(tar: tarfile.TarFile, archive: Archive, name: str) -> Labelled:
-    """One pickle of the archive, a dict with `data` (N, 3072) in planes and a list of labels."""
+    """One pickle of the archive."""
     member_name = f"{archive.folder}/{name}"
     where = f"{archive.filename}: {member_name}"
     try:
@@ -139,8 +164,14 @@ def _read_batch(tar: tarfile.TarFile, archive: Archive, name: str) -> Labelled:
     stream = tar.extractfile(member) if member.isfile() else None
     if stream is None:
         raise DropnasError("a link or no regular file", where=where, remedy="is it the right archive?")
+    return _batch(stream, archive, where)
+
+
+def _batch(stream: IO[bytes], archive: Archive, where: str) -> Labelled:
+    """A pickle: a dict with `data` (N, 3072) in planes and a list of labels."""
     try:
-        batch = _ArrayUnpickler(stream, encoding="latin1").load()
+        with stream:
+            batch = _ArrayUnpickler(stream, encoding="latin1").load()
         return _labelled(batch["data"], batch[archive.label_key])
     except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DropnasError(f"not a batch of CIFAR ({error})", where=where) from error
@@ -172,16 +203,18 @@ def download(archive: Archive, folder: Path, progress: Callable[[str], None], ba
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    partial, url = target.with_name(target.name + ".part"), f"{base_url}/{archive.filename}"
+    partial, url = target.with_name(target.name + ".part"), f"{base_url.rstrip('/')}/{archive.filename}"
     progress(f"downloading {url}")
     try:
         _fetch(url, partial)
-    except (OSError, http.client.HTTPException) as error:  # no connection, a refusal, a timeout, a full disk
+    except (OSError, ValueError, http.client.HTTPException) as error:  # no connection, a refusal, a full disk, no URL
         raise DropnasError(
-            f"download failed ({error})", where=url, remedy="try again, or set `path` to a local archive"
+            f"download failed ({error})",
+            where=url,
+            remedy="try again, or set `path` to a local archive, or `mirror` to where another copy lies",
         ) from error
     try:
-        require_md5(partial, archive)
+        require_md5(partial, archive.md5, archive.filename)
     except DropnasError:
         partial.unlink()  # it is wrong, so there is nothing to continue
         raise

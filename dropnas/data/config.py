@@ -103,12 +103,14 @@ class DatasetConfig:
 
     Attributes:
         name: `cifar10`, `cifar100`, `imagenet`, or one of scikit-learn's digits: `digits`, `digit-pairs`, `digits-224`.
-        source: `bundled` (scikit-learn's digits), `torchvision` (the archive of CIFAR, downloaded unless `path`
-            names a local one), `parquet` (a Hugging Face folder) or `images` (an image folder or tar).
+        source: `bundled` (scikit-learn's digits), `torchvision` (the archive of CIFAR or its folder, downloaded unless
+            `path` names a local one), `parquet` (a Hugging Face folder) or `images` (an image folder or tar).
         checksum: SHA-256 of the source, as `python -m dropnas data --checksum PATH` prints it; checked if given.
         train_images: how many images to take from the beginning of the training split; 0 takes all.
         test_images: how many images to take from the beginning of the test split; 0 takes all.
         path: where a local source is, relative to the working directory. Not part of the identity.
+        mirror: URL of the folder from which CIFAR's archive is downloaded, instead of its authors'. Not part of the
+            identity: the archive's MD5 is checked.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -119,3 +121,4 @@ class DatasetConfig:
     train_images: int = field(default=0, metadata={"ge": 0})
     test_images: int = field(default=0, metadata={"ge": 0})
     path: str = field(default="", metadata={"json_schema_extra": {"hashed": False}})
+    mirror: str = field(default="", metadata={"json_schema_extra": {"hashed": False}})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.data.config import DatasetConfig
-from dropnas.data.manifest import Listing, list_images
+from dropnas.data.image_layout import Listing, list_images
 from dropnas.data.sources import locate
 from dropnas.workspace import Workspace
 

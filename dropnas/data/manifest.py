@@ -5,9 +5,7 @@ Design: images stay where they are. For each split a structured array is written
 height and width, label, SHA-256. Rows interleave the classes (the first image of each, then the second), so that any
 prefix is balanced. Images in a tar are read by offset, so it must be uncompressed; nothing is ever extracted.
 
-Splits: `train/<class>/<image>` and `val/<class>/<image>`, below any number of common folders. A source with neither has
-one split, `<class>/<image>`: all its images are used for training and for testing, and dataset.json says so
-(`test_is_train`). Classes are numbered in the order of their sorted names, as is usual for WordNet ids.
+How a source is sorted into splits and classes, `dropnas.data.image_layout` says.
 """
 
 import hashlib
@@ -15,8 +13,7 @@ import io
 import os
 import stat
 import tarfile
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -28,8 +25,6 @@ from dropnas.data.checksum import walk_files
 from dropnas.data.splits import require_enough
 from dropnas.errors import DropnasError
 
-SUFFIXES = {".jpeg", ".jpg", ".png"}
-SPLITS = {"train": "train", "val": "test"}  # folder -> split
 EVERY = 10_000  # images between two progress lines
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for bad bytes
 
@@ -43,36 +38,13 @@ class Entry:
     length: int
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The images of both splits with their labels, in the order of the manifest."""
-
-    classes: tuple[str, ...]
-    train: list[tuple[Entry, int]]
-    test: list[tuple[Entry, int]]
-    test_is_train: bool
-
-
-def list_images(location: Path) -> Listing:
-    """Find the images of a folder or tar and sort them into splits and classes.
+def entries_of(location: Path) -> list[Entry]:
+    """All files of a folder or tar, but for hidden ones in a folder.
 
     Raises:
-        DropnasError: no image, a layout that is neither of the two above, or a damaged or unsafe tar.
+        DropnasError: something in it is neither a file nor a folder; a damaged or unsafe tar.
     """
-    entries = list(_tar_entries(location) if location.is_file() else _folder_entries(location))
-    images = [entry for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]
-    if len({entry.path for entry in images}) < len(images):
-        twice, _ = Counter(entry.path for entry in images).most_common(1)[0]
-        raise DropnasError(f"holds {twice!r} more than once", where=location, remedy="pack it again")
-    if not images:
-        raise DropnasError("holds no .JPEG or .png images", where=location, remedy="unpack inner archives first")
-    parts = _sort_into_splits(images, location)
-    classes = tuple(sorted(parts["train"]))
-    unknown = sorted(parts["test"].keys() - parts["train"].keys())
-    if unknown:
-        raise DropnasError(f"class {unknown[0]} of val/ is not in train/", where=location)
-    train, test = (_interleave(parts[split], classes) for split in ("train", "test"))
-    return Listing(classes, train, test, parts["train"] is parts["test"])
+    return list(_tar_entries(location) if location.is_file() else _folder_entries(location))
 
 
 def _folder_entries(folder: Path) -> Iterator[Entry]:
@@ -111,65 +83,6 @@ def _require_safe(member: tarfile.TarInfo, path: Path) -> None:
         raise DropnasError(f"{member.name!r} in the tar is a link or device", where=path, remedy="pack it again")
     if member.issparse():
         raise DropnasError(f"{member.name!r} in the tar is sparse", where=path, remedy="pack it without -S")
-
-
-Classes = dict[str, list[Entry]]
-
-
-def _sort_into_splits(images: list[Entry], location: Path) -> dict[str, Classes]:
-    """Images by split and class; both splits are the same object if the source has only one."""
-    split_images = [entry for entry in images if _parts(entry)[-3:-2] in (("train",), ("val",))]
-    _require_class_folders(images if not split_images else set(images) - set(split_images), location, split_images)
-    if not split_images:
-        classes = _by_class(images, _one_root({_parts(entry)[:-2] for entry in images}, location))
-        return {"train": classes, "test": classes}
-    root = _one_root({_parts(entry)[:-3] for entry in split_images}, location)
-    found = {split: _by_class(split_images, (*root, name)) for name, split in SPLITS.items()}
-    if not (found["train"] and found["test"]):
-        raise DropnasError("has one of train/ and val/, not both", where=location, remedy="add the other split")
-    return found
-
-
-def _parts(entry: Entry) -> tuple[str, ...]:
-    return PurePosixPath(entry.path).parts
-
-
-def _require_class_folders(images: Iterable[Entry], location: Path, split_images: list[Entry]) -> None:
-    """Reject images directly in the source, in train/ or in val/; images outside of the splits are ignored."""
-    for entry in images:
-        parent = _parts(entry)[-2:-1]
-        if parent in (("train",), ("val",)) or (not parent and not split_images):
-            raise DropnasError(
-                f"{entry.path} lies in no class folder",
-                where=location,
-                remedy="sort the images into one folder for each class",
-            )
-
-
-def _one_root(roots: set[tuple[str, ...]], location: Path) -> tuple[str, ...]:
-    if len(roots) > 1:
-        names = ", ".join(sorted("/".join(root) or "." for root in roots)[:3])
-        raise DropnasError(f"more than one folder of classes ({names})", where=location, remedy="set `path` to one")
-    return roots.pop()
-
-
-def _by_class(images: list[Entry], root: tuple[str, ...]) -> Classes:
-    classes: Classes = defaultdict(list)
-    for entry in images:
-        if _parts(entry)[:-2] == root:
-            classes[_parts(entry)[-2]].append(entry)
-    return dict(classes)
-
-
-def _interleave(parts: Classes, classes: tuple[str, ...]) -> list[tuple[Entry, int]]:
-    """The first image (by path) of each class, then the second of each, and so on, with labels."""
-    rows = [
-        (rank, label, entry)
-        for label, name in enumerate(classes)
-        for rank, entry in enumerate(sorted(parts.get(name, []), key=lambda entry: entry.path))
-    ]
-    rows.sort(key=lambda row: row[:2])
-    return [(entry, label) for _, label, entry in rows]
 
 
 def manifest(

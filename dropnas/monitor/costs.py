@@ -68,7 +68,8 @@ def page_cost(content: Content, root: Path) -> PageCost:
     except DropnasError as error:
         return PageCost({}, None, f"No hours, since a record cannot be read: {error}.")
     note = " ".join(basis_lines(known, default, estimates))
-    return PageCost(target_costs(runs, estimates, content.folders), total_cost(default, estimates), note)
+    unit = known.device.unit if known.device else PageCost.unit
+    return PageCost(target_costs(runs, estimates, content.folders), total_cost(default, estimates), note, unit)
 
 
 def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate]) -> list[str]:
@@ -83,8 +84,7 @@ def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping
     lines = []
     if known.device and used:
         images = f"; {READY_IMAGES}" if basis["probe"] else ""
-        others = f" Also known (--device): {', '.join(other.name for other in known.others)}." if known.others else ""
-        lines.append(f"{known.device.unit} on {known.device.label}: {used}. {NOT_INCLUDED}{images}.{others}")
+        lines.append(f"{known.device.unit} on {known.device.label}: {used}. {NOT_INCLUDED}{images}.")
     if basis["unknown"]:
         lines.append(f"The hours of {basis['unknown']} trainings are unknown; run plan --measure (about a minute).")
     return lines
@@ -97,15 +97,15 @@ def _probe(known: Known) -> str:
     return f"by the probe of {last.date[:10]} (spread up to {spread:.0%}, load {last.load:.1f} on {last.cpus} CPUs)"
 
 
-def authors_days(runs: Sequence[dict[str, Any]]) -> float:
-    """V100-days of the searches and retrainings of the paper's networks, at the authors' speed."""
+def authors_days(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """V100-days of the searches and retrainings of the paper's networks by their ids, at the authors' speed."""
     datasets = {run["id"]: run["config"]["name"] for run in runs if run["stage"] == "data"}
     papers = {"search": resolved(SearchConfig()), "retrain": resolved(RetrainConfig())}
-    days = 0.0
+    days = {}
     for run in runs:
         paper, config = papers.get(run["stage"]), run["config"]
         if paper and all(config[name] == paper[name] for name in SIZE):
             search = getattr(DATASETS.get(datasets[run["inputs"][0]]), "search_days", 0.0)
             one = search if run["stage"] == "search" else AUTHORS_RETRAINING_DAYS
-            days += one * config["epochs"] / paper["epochs"]
+            days[run["id"]] = one * config["epochs"] / paper["epochs"]
     return days

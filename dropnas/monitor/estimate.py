@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.config import Machine
-from dropnas.errors import DropnasError
 from dropnas.monitor.timings import HOUR, Device, Finished, Measured, finished_runs, prepared_shape, read_measured
 from dropnas.monitor.work import COSTLY, Kind, Shape, Work, declared_shape, work
 
@@ -69,14 +68,12 @@ class Known:
     Attributes:
         took: finished trainings by their folders.
         device: the device on which runs that are not done are estimated; None if no time is known.
-        others: further devices with known times.
         finished, measured: times on `device`.
     """
 
     root: Path
     took: dict[str, Finished]
     device: Device | None
-    others: tuple[Device, ...]
     finished: tuple[Finished, ...]
     measured: tuple[Measured, ...]
 
@@ -124,37 +121,28 @@ class Known:
         return Estimate(probes[-1] * todo.epochs / HOUR, "probe") if probes else Estimate(None, "unknown")
 
 
-def read_known(root: Path, machine: Machine, wanted: str = "") -> Known:
+def read_known(root: Path, machine: Machine) -> Known:
     """Known times below a root, for jobs on a machine of a parameter file.
 
-    Args:
-        wanted: part of the name of a device; without it the one used last, a GPU before a CPU.
-
     Raises:
-        DropnasError: a manifest or the probe's record is damaged, or no time is known of the wanted device.
+        DropnasError: a manifest or the probe's record is damaged.
     """
     runs, measured = finished_runs(root), read_measured(root)
-    devices = _devices(runs, measured, machine)
-    chosen = [device for device in devices if wanted.lower() in device.name.lower()]
-    if wanted and not chosen:
-        names = ", ".join(device.label for device in devices) or "none; run plan --measure on it"
-        raise DropnasError(f"nothing is known of a device {wanted!r}", where=root, remedy=f"known: {names}")
-    device = chosen[0] if chosen else None
+    device = _device(runs, measured, machine)
     return Known(
         root,
         {run.folder: run for run in runs},
         device,
-        tuple(other for other in devices if other != device),
         tuple(run for run in runs if run.device == device),
         tuple(entry for entry in measured if entry.device == device),
     )
 
 
-def _devices(runs: list[Finished], measured: list[Measured], machine: Machine) -> list[Device]:
-    """Devices that the jobs of a parameter file may run on: GPUs first, then by their last use, the newest first."""
+def _device(runs: list[Finished], measured: list[Measured], machine: Machine) -> Device | None:
+    """Of the devices that the jobs of a parameter file may run on the one used last, a GPU before a CPU."""
     used: defaultdict[Device, str] = defaultdict(str)
     for device, date in [(run.device, run.ended) for run in runs] + [(one.device, one.date) for one in measured]:
         used[device] = max(used[device], date)
     kind = machine.device.partition(":")[0]
     allowed = [d for d in used if kind in ("auto", d.kind) and (d.kind != "cpu" or d.threads == machine.threads)]
-    return sorted(allowed, key=lambda device: (device.kind != "cpu", used[device]), reverse=True)
+    return max(allowed, key=lambda device: (device.kind != "cpu", used[device]), default=None)

@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from dropnas.errors import DropnasError
 from dropnas.monitor.display import failures, show
 from dropnas.monitor.timings import HOUR
 from dropnas.monitor.watch import Snapshot, Watch
@@ -43,14 +45,14 @@ def run(parameters: Path, options: Sequence[str], root: Path, *, verbose: bool =
     watch = Watch(plan, root, start.targets)
     log = root / "logs" / plan["profile"] / f"snakemake-{datetime.now():%Y%m%d-%H%M%S}.log"
     print(f"plan {start.folder.name}: {parameters}", flush=True)
-    if watch.look().complete and not start.forced:
+    if _complete(watch) and not start.forced:
         print(f"nothing to do: all {len(watch.runs)} runs are done", flush=True)
         status = 0
     else:
         status = _computed(start, watch, log, root, verbose=verbose)
     print(_results(start, root) if status < 128 else "", end="", flush=True)
     if 0 < status < 128:
-        print(*_reasons(watch.look(), log, start.again), sep="\n", file=sys.stderr, flush=True)
+        print(*_reasons(watch, log, start.again), sep="\n", file=sys.stderr, flush=True)
     return status
 
 
@@ -65,9 +67,19 @@ def _computed(start: Start, watch: Watch, log: Path, root: Path, *, verbose: boo
         renewal = Renewal(lambda: _begin_results(start, root, output))
 
         def follow(process: "subprocess.Popen[bytes]") -> None:
-            show(watch, over=lambda seconds: _ends_within(process, seconds), seen=renewal)
+            try:
+                show(watch, over=lambda seconds: _ends_within(process, seconds), seen=renewal)
+            except (DropnasError, OSError) as error:  # a damaged record: the workflow goes on all the same
+                print(f"the progress cannot be shown: {error}", file=sys.stderr, flush=True)
 
         return until_stopped(command, start.environment, start.again, output, follow)
+
+
+def _complete(watch: Watch) -> bool:
+    """Whether all runs are done; what cannot be read is for the workflow to find."""
+    with suppress(DropnasError, OSError):
+        return watch.look().complete
+    return False
 
 
 def _ends_within(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
@@ -115,11 +127,14 @@ def _results(start: Start, root: Path) -> str:
     return _begin_results(start, root, subprocess.PIPE).communicate()[0]
 
 
-def _reasons(snapshot: Snapshot, log: Path, again: str) -> list[str]:
+def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
     """Why Snakemake failed, and how to go on; each failed run once more, as the last that is said."""
-    found = list(failures(snapshot))
+    found, done = [], ""
+    with suppress(DropnasError, OSError):
+        snapshot = watch.look()
+        found = list(failures(snapshot))
+        done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done, and no finished one is repeated. "
     if not found:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         found = [f"Snakemake failed; the last lines of {log}:", *(f"    {line}" for line in lines[-TAIL:])]
-    done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done, and no finished one is repeated."
-    return ["", *found, f"{done} To go on: {again}"]
+    return ["", *found, f"{done}To go on: {again}"]

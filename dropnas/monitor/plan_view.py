@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dropnas.config import read_parameters
+from dropnas.config import Parameters, read_parameters
 from dropnas.monitor.budget import fit
 from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs, total_cost
 from dropnas.monitor.estimate import Known, read_known
 from dropnas.monitor.timings import add_measured, trusted
 from dropnas.monitor.why import why_missing
+from dropnas.pipeline.disk import needed
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.store import Store
@@ -49,17 +50,17 @@ class Question:
     each: bool = False
     everything: bool = False
     measure: bool = False
-    device: str = ""
     budget: float | None = None
     out: Path | None = None
     why: str = ""
+    ladder: bool = False
 
 
 def answer(asked: Question, show: Callable[[str], None]) -> None:
     """Answer it on standard output; with --json nothing else is written there.
 
     Raises:
-        DropnasError: wrong parameters, a damaged manifest, an unknown device or run, a measurement that cannot be
+        DropnasError: wrong parameters, a damaged manifest, an unknown run, a measurement that cannot be
             trusted, or a budget that nothing fits into.
     """
     settings = read_parameters(asked.file)
@@ -69,10 +70,10 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
             show(line)
         return
     runs = described(plan, asked.root)
-    known = read_known(asked.root, settings.machine, "" if asked.measure else asked.device)
+    known = read_known(asked.root, settings.machine)
     if asked.measure:
         _measure(known, runs, plan, partial(print, file=sys.stderr) if asked.as_json else show)
-        known = read_known(asked.root, settings.machine, asked.device)
+        known = read_known(asked.root, settings.machine)
     shown = runs if asked.everything else _by_default(runs, plan)
     if asked.as_json:
         estimates = known.estimates(runs)
@@ -80,11 +81,42 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
     elif asked.each:
         for run in shown:
             show(f"{run['state']:8} {run['folder']}  ({', '.join(run['used_by'])})")
-    elif asked.budget is not None:
-        for line in fit(known, settings, asked.file, asked.budget, asked.out):
+    elif asked.ladder or asked.budget is not None:
+        for line in _ladder_or_budget(asked, settings, known):
             show(line)
     else:
         _print_plan(plan, runs, known, requested=asked.everything)
+        if settings.looks and not settings.look:
+            for line in _looks(plan, known):
+                show(line)
+
+
+def _ladder_or_budget(asked: Question, settings: Parameters, known: Known) -> Iterator[str]:
+    from dropnas.monitor.ladder_view import (
+        fitting_lines,
+        has_ladder,
+        ladder_lines,
+    )  # statistics, which most plans do not need
+
+    if asked.budget is None:
+        yield from ladder_lines(asked.file, known)
+        return
+    if asked.ladder or settings.looks or has_ladder(asked.file):
+        yield from fitting_lines(asked.file, known, asked.budget)
+    if not (asked.ladder or settings.looks):
+        yield from fit(known, settings, asked.file, asked.budget, asked.out)
+
+
+def _looks(plan: Plan, known: Known) -> Iterator[str]:
+    from dropnas.monitor.ladder_view import looks_lines, priced_alike
+    from dropnas.report.looked import read_looked, text
+
+    (own,), unit = priced_alike([plan], known)
+    yield from looks_lines(own)
+    yield f"Hours: {unit}."
+    looked = read_looked(known.root / "results" / own.profile)
+    if looked and looked.judged:
+        yield text(looked)
 
 
 def described(plan: Plan, root: Path) -> list[dict[str, Any]]:
@@ -135,14 +167,19 @@ def _print_plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Non
     if requested and asked:
         rows += [{"": ON_REQUEST}, *(_line(one, runs, costs[one], list(plan.targets), names) for one in asked)]
     console.print(_table(plan, rows))
-    lines = basis_lines(known, default, estimates)
+    lines = [*basis_lines(known, default, estimates), *_disk_lines(plan, known.root)]
     if asked and not requested:
         hours = ", ".join(f"{name} {costs[name].hours} h" for name in asked)
         lines.insert(0, f"On request (--all shows them): {hours}.")
     if plan.parameters.reproduction:
-        lines.append(AUTHORS.format(authors_days(default)))
+        lines.append(AUTHORS.format(sum(authors_days(default).values())))
     for line in lines:
         console.print(line, highlight=False)
+
+
+def _disk_lines(plan: Plan, root: Path) -> list[str]:
+    disk = needed(plan.by_default().runs.values(), root)
+    return [f"Disk: about {disk.size / 1e9:,.1f} GB in {disk.files:,} files and folders."] if disk.files else []
 
 
 def _table(plan: Plan, rows: Sequence[Row]) -> Table:

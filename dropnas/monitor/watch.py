@@ -135,6 +135,7 @@ class Watch:
         wanted = set(self.targets) or every - set(self.plan["on_request"])
         self.runs = [run for run in self.plan["runs"] if wanted & set(run["used_by"])]
         self.by_id = {run["id"]: run for run in self.runs}
+        self._last_runs = set(self.by_id) - {source for run in self.runs for source in run["inputs"]}
         self.cells = list(cells(self.by_id))
         self.store = Store(self.root)
 
@@ -143,29 +144,38 @@ class Watch:
         now = time.time()
         states = {id_: "done" if id_ in self._done else self._state(run) for id_, run in self.by_id.items()}
         known = self._renewed({id_ for id_, state in states.items() if state == "done"})
-        running = [self._running(run, now) for id_, run in self.by_id.items() if states[id_] == "running"]
+        runs = list(self._needed())
+        running = [self._running(run, now) for run in runs if states[run["id"]] == "running"]
         parts = dict.fromkeys(self._done, 1.0) | {one.run["id"]: one.part for one in running}
-        trainings = {run["id"]: self._estimates[run["id"]].hours for run in self.runs if run["stage"] in COSTLY}
+        trainings = {run["id"]: self._estimates[run["id"]].hours for run in runs if run["stage"] in COSTLY}
         hours = {id_: expected for id_, expected in trainings.items() if expected is not None}
         left = {id_: expected * (1 - parts.get(id_, 0)) for id_, expected in hours.items() if id_ not in self._done}
         shares = [1 / one.group for one in running if one.run["id"] in trainings]
         return Snapshot(
             title=f"{self.plan['profile']}: {self.plan['description']}",
-            runs=self.runs,
+            runs=runs,
             done=frozenset(self._done),
             running=running,
-            failed=list(self._failed([run for id_, run in self.by_id.items() if states[id_] == "missing"])),
+            failed=list(self._failed([run for run in runs if states[run["id"]] == "missing"])),
             spent=sum(expected * parts.get(id_, 0) for id_, expected in hours.items()),
             left=left,
             unknown=len(trainings) - len(hours),
-            part=self._part(trainings, hours, parts),
+            part=self._part(runs, hours, parts),
             unit=known.device.unit if known.device else "device-hours",
             jobs=round(sum(shares)),
-            hours=hours_left(self.runs, left, round(sum(shares))),
+            hours=hours_left(runs, left, round(sum(shares))),
             last=self._last,
             next=self._next(running, left),
             time=now,
         )
+
+    def _needed(self) -> Iterator[dict[str, Any]]:
+        """The runs that are done, and those that a target which is not done waits for; others may have been pruned."""
+        wanted = set(self._last_runs)
+        for run in reversed(self.runs):  # what reads a run comes after it
+            if run["id"] in wanted - self._done:
+                wanted |= set(run["inputs"])
+        return (run for run in self.runs if run["id"] in wanted | self._done)
 
     def _state(self, run: dict[str, Any]) -> str:
         return self.store.state(run["id"], self.root / run["folder"])
@@ -196,13 +206,14 @@ class Watch:
         when = f" in about {duration(soon[id_] * HOUR)}" if id_ in soon else ""
         return cell.name + cell.count(done + 1, ", ") + when
 
-    def _part(self, trainings: Mapping[str, Any], hours: Mapping[str, float], parts: Mapping[str, float]) -> float:
+    def _part(self, runs: Sequence[Mapping[str, Any]], hours: Mapping[str, float], parts: Mapping[str, float]) -> float:
         """How much is done. A training with unknown hours counts as the mean of the others."""
         typical = fmean(hours.values()) if hours else 1.0
-        weights = {id_: hours.get(id_, typical) for id_ in trainings} if any(hours.values()) or not hours else {}
-        weights = weights or dict.fromkeys(self.by_id, 1.0)
+        weights = {run["id"]: hours.get(run["id"], typical) for run in runs if run["stage"] in COSTLY}
+        if not sum(weights.values()):
+            weights = {run["id"]: 1.0 for run in runs}
         done = sum(weight * parts.get(id_, 0) for id_, weight in weights.items()) / sum(weights.values())
-        return 1.0 if len(self._done) == len(self.runs) else min(done, NEARLY)
+        return 1.0 if len(self._done) == len(runs) else min(done, NEARLY)
 
     def _running(self, run: dict[str, Any], now: float) -> Running:
         scratch = self.store.scratch(run["id"])
@@ -224,7 +235,7 @@ class Watch:
             log = self.root / "logs" / self.plan["profile"] / job["rule"] / job["attempts"]
             if reason := failure(_text(log), run):
                 yield Failed(run, reason, log)
-            elif read_attempts(self.store.scratch(run["id"])):
+            elif (scratch := self.store.scratch(run["id"])).is_dir() and read_attempts(scratch):
                 yield Failed(run, "stopped", None)
 
 

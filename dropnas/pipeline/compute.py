@@ -24,7 +24,7 @@ from dropnas.pipeline.protocol import require_followed
 from dropnas.pipeline.stages import STAGES, common, entry, identity
 from dropnas.runs.attempts import Attempts
 from dropnas.runs.authenticity import id_in, input_faults, require_whole
-from dropnas.runs.environment import environment
+from dropnas.runs.environment import environment, machine_name
 from dropnas.runs.files import read_json, sha256, write_text
 from dropnas.runs.identity import id_of
 from dropnas.runs.parts import is_light, stage_of
@@ -115,6 +115,19 @@ class RunGroup:
         if len(self.members) > 1:
             configs, spaces = [_config(member.spec) for member in self.members], self._workspaces()
             self._keep(entry(spec["stage"], "first")(configs, inputs, spaces))
+        if STAGES[spec["stage"]].trains:
+            self._note_machine()
+
+    def _note_machine(self) -> None:
+        """Say where a run goes on elsewhere: other machines round differently, so its bytes are those of neither."""
+        machine = machine_name(self.device)
+        for member in self.members:
+            member.attempts.work_on(machine)
+            *_, last = member.attempts.own.before or (machine,)
+            if last != machine:
+                self.progress(
+                    f"{member.spec['name']}: begun on {last}, goes on on {machine}: the same to rounding only"
+                )
 
     def _keep(self, chosen: Sequence[int]) -> None:
         kept = [self.members[index] for index in chosen]
@@ -140,7 +153,8 @@ class RunGroup:
                     raise result
                 record = recorded(member.spec, self.store, started, ended, result, self.device)
                 share = (ended - started).total_seconds() / len(members)
-                records[member.spec["id"]] = {**record, "seconds": member.attempts.seconds + share}
+                machines = {"machines": member.attempts.machines} if member.attempts.own.machine else {}
+                records[member.spec["id"]] = {**record, **machines, "seconds": member.attempts.seconds + share}
         return records
 
     def _workspaces(self) -> list[Workspace]:

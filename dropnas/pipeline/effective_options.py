@@ -5,7 +5,7 @@ purpose wins: "No alpha-adjust" stays without it whichever form of alpha-adjust 
 run is left out, so that it has the same identity with and without.
 """
 
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 from dropnas.config import Method
@@ -66,8 +66,11 @@ def _different(config: SearchConfig) -> dict[str, Scalar]:
     """
     from dropnas.search.strategy import make_strategy  # torch, which a plan needs here only
 
-    options: Any = make_strategy(config, find_space(config.space)).options  # type: ignore[attr-defined]
-    default = type(options)()
+    options: Any = getattr(make_strategy(config, find_space(config.space)), "options", None)
+    if not is_dataclass(options):  # a method that reads its options in another way
+        return config.options
+    kind: Any = type(options)
+    default = kind()
     return {name: value for name, value in config.options.items() if getattr(options, name) != getattr(default, name)}
 
 

@@ -17,8 +17,10 @@ import yaml
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.jobs import DONE, Job, jobs
+from dropnas.pipeline.look_files import current
 from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
+from dropnas.pipeline.shipped import FOLDER, shipped
 from dropnas.pipeline.stages import STAGES, references
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, sha256
@@ -40,6 +42,9 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
         The folder `plans/<id>`, relative to `root`.
     """
     settings = read_parameters(parameters)
+    if settings.looks and not settings.look:
+        remedy = f"python -m dropnas run {parameters}"
+        raise DropnasError("has looks, which a single start does not go through", where=parameters, remedy=remedy)
     plan = make_plan(settings)
     require_methods(plan)
     content = dict(_content(plan, targets))
@@ -63,7 +68,7 @@ def _content(plan: Plan, targets: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(value, sort_keys=True) + "\n").encode()  # indented, a thousand files take half a second
 
 
 def _write(content: Mapping[str, bytes], folder: Path) -> None:
@@ -113,12 +118,11 @@ def _project() -> Path:
 
 def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
     """The files of the package, the workflow and the user's packages."""
-    project = _project()
-    for part in [project / PACKAGE, *(project / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
+    for part in [_project() / PACKAGE, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
             name = file.relative_to(part.parent)
-            hidden = any(piece.startswith(".") or piece == "__pycache__" for piece in name.parts)
-            if file.is_file() and not hidden and file.suffix != ".pyc":
+            left_out = any(piece.startswith(".") or piece in ("__pycache__", FOLDER) for piece in name.parts)
+            if file.is_file() and not left_out and file.suffix != ".pyc":
                 yield f"source/{name.as_posix()}", file.read_bytes()
 
 
@@ -160,8 +164,9 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """A plan as plan.json holds it: what the workflow, the results and the report page read.
 
     Its `jobs` are made for the targets that are asked for; `targets` are the markers of the last jobs by target, and
-    `paper` all that are built by default; `folders` the folder of each target; `on_request` the names of those that are
-    not built by default; `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
+    `paper` all that are built by default; `folders` the folder of each target; `looks` the seeds at each look, empty
+    where their number is fixed; `on_request` the names of those that are not built by default; `runs` every run with
+    id, stage, name, folder, inputs (ids), used_by, config.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
@@ -170,6 +175,7 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
         "profile": plan.parameters.profile,
         "description": plan.parameters.description,
         "reproduction": plan.parameters.reproduction,
+        "looks": list(plan.parameters.looks),
         "machine": resolved(plan.parameters.machine),
         "jobs": [_job(job, plan.parameters, markers, max(behind[run.id] for run in job.runs)) for job in made],
         "targets": {name: [markers[run.id]] for name, run in plan.targets.items()}
@@ -191,7 +197,7 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
     """
     folder = source if source.is_dir() else root / source
     if not folder.is_dir():
-        return plan_content(make_plan(read_parameters(source)))
+        return plan_content(make_plan(read_parameters(current(source, root))))
     plan = read_json(folder / PLAN)
     if not isinstance(plan, dict) or not plan.keys() >= PARTS:
         raise DropnasError("is no plan that this code can read", where=folder / PLAN, remedy="freeze it again")

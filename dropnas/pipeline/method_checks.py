@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from dropnas.data.config import DATASETS
 from dropnas.pipeline.plan import Plan
 from dropnas.search.config import FIRST_ORDER, PRESETS, SECOND_ORDER
 from dropnas.space.spaces import find_space
@@ -10,10 +11,15 @@ CHECKED_BY_TYPE = {*PRESETS, FIRST_ORDER, SECOND_ORDER}  # their options were ch
 
 
 def require_methods(plan: Plan) -> None:
-    """Raise a DropnasError if a method cannot be made: its options contradict each other, the space or the settings."""
-    searches = [run.config for run in plan.by_default().runs.values() if run.stage == "search"]
-    for config in {str(one): one for one in (replace(each, seed=0) for each in searches)}.values():
+    """Raise a DropnasError if a method cannot be made: its options contradict each other, the space, the settings, or
+    the number of images."""
+    searches = [run for run in plan.by_default().runs.values() if run.stage == "search"]
+    made = {(str(one), run.inputs[0].id): (one, run) for run in searches for one in [replace(run.config, seed=0)]}
+    for config, run in made.values():
         if config.strategy not in CHECKED_BY_TYPE:
-            from dropnas.search.strategy import make_strategy  # torch, which a plan needs here only
+            from dropnas.search.seed_group import held_out_images  # torch, which a plan needs here only
+            from dropnas.search.strategy import make_strategy
 
-            make_strategy(config, find_space(config.space))
+            data = run.inputs[0].config
+            share = make_strategy(config, find_space(config.space)).weight_share
+            held_out_images(data.train_images or DATASETS[data.name].train, share, f"strategy {config.strategy!r}")

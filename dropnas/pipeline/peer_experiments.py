@@ -12,7 +12,8 @@ def peers(experiments: Experiments, name: str) -> Run:
     inputs = [experiments.architectures()]
     entries = []
     own = experiments.own_architectures
-    for architecture in (*quoted(name), *own):
+    named = experiments.parameters.peers
+    for architecture in (*(one for one in quoted(name) if not named or one.id in named), *own):
         trainings = _trainings(experiments, name, architecture)
         places = tuple(range(len(inputs), len(inputs) + len(trainings)))
         of_user = (architecture.name, architecture.genotype.values()) if architecture in own else ()

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -71,9 +72,7 @@ def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
     """
     if not shutil.which("snakemake", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])):
         raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
-    from snakemake.cli import get_argument_parser  # a second
-
-    found, _ = get_argument_parser().parse_known_args(options)
+    found = _parsed(options) if options else Namespace(targets=())
     asked = sorted(found.targets)
     frozen = (root / freeze(parameters, root, asked)).resolve()
     known = read_plan(frozen, root)
@@ -92,6 +91,14 @@ def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
         forced=any(getattr(found, name, None) for name in FORCED),
         again=shlex.join(["python", "-m", "dropnas", "run", str(parameters), *options]),
     )
+
+
+def _parsed(options: Sequence[str]) -> Namespace:
+    """Snakemake's options as it reads them."""
+    from snakemake.cli import get_argument_parser  # takes a second
+
+    found: Namespace = get_argument_parser().parse_known_args(options)[0]
+    return found
 
 
 def ask(start: Start) -> None:

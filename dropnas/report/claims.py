@@ -36,13 +36,12 @@ from dropnas.analysis.verdict import LEVEL
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.errors import DropnasError
 from dropnas.report.model import Table
-from dropnas.report.printed import Printed, layout
+from dropnas.report.printed import PRINTED_CORRELATIONS, Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, paper_sample
 
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
 EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
 RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
-CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the points of each panel
 OF_DARTS = 0.2  # the correlation that Section 5.5 quotes for DARTS, without its number of points
 HEADLINES = (
     ("headline-cifar10", "table1", "dropnas", "error"),
@@ -141,8 +140,8 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     """
     swept = {role: _swept(role, rates) for role, rates in evidence.sweep.items()}
     ours, final = (_ours(evidence.tables, swept, epoch) for epoch in ("best_on_test", "final"))
-    in_tables = {"spaces": _lower(_spaces()), "equal-rates": _equal_rates}
-    in_tables |= {"best-pair": _lower(_pairs_of_rates()), "ablations": _lower(_ablations())}
+    in_tables = {"spaces": _lower(spaces()), "equal-rates": _equal_rates}
+    in_tables |= {"best-pair": _lower(pairs_of_rates()), "ablations": _lower(ablations())}
     decided: dict[str, Any] = {
         **{name: (_reached(ours, place), _reached(final, place)) for name, *place in HEADLINES},
         **{name: (decide(ours), decide(final), decide(_printed)) for name, decide in in_tables.items()},
@@ -150,23 +149,28 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
         "best-rate": (_against_best_rate({role: _other_rates(swept.get(role, {})) for role in SEARCHED})(ours),),
         "other-methods-rates": (_against_best_rate({role: list(EXTREMES) for role in SEARCHED})(ours),),
         "no-lone-point": (_no_lone_point(evidence.lone_points),),
-        "correlation-above-darts": (_above_darts(evidence.correlations), None, _above_darts(CORRELATIONS)),
-        "correlation-first-edge": (_above_last_edge(evidence.correlations), None, _above_last_edge(CORRELATIONS)),
+        "correlation-above-darts": (_above_darts(evidence.correlations), None, _above_darts(PRINTED_CORRELATIONS)),
+        "correlation-first-edge": (
+            _above_last_edge(evidence.correlations),
+            None,
+            _above_last_edge(PRINTED_CORRELATIONS),
+        ),
     }
     result = partial(_result, reproduction)
     return [
-        *(result(name, words, *decided[name]) for name, words in _words().items() if name in decided),
+        *(result(name, words, *decided[name]) for name, words in words().items() if name in decided),
         *(
-            result(name, {**_words()["baseline"], "claim": _words()["baseline"]["claim"].format(label)}, *found)
+            result(name, {**words()["baseline"], "claim": words()["baseline"]["claim"].format(label)}, *found)
             for name, label, *found in _baselines(evidence.tables.get("baselines"), ours, final)
         ),
     ]
 
 
 @cache
-def _words() -> dict[str, dict[str, str]]:
-    words: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
-    return words
+def words() -> dict[str, dict[str, str]]:
+    """What each claim says, where, and what decides it, by its id."""
+    found: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
+    return found
 
 
 def _result(
@@ -186,12 +190,12 @@ def _reached(source: Source, place: Sequence[str]) -> Found:
     table, row, column = place
     ours, cell = source(table, row, column), _cell(table, row, column)
     if ours is None or cell is None or cell.mean is None:
-        return Found(Outcome.TOO_FEW, "fewer than two runs")
+        return Found(Outcome.TOO_FEW, "Fewer than two runs.")
     printed, m = (cell.best, PAPER_SEEDS) if cell.best else (cell.mean, 1)
     found = compare_lowest(ours, printed, m, margin(table, row), paper_sample(cell))
     between = f", 95 % interval {found.interval[0]:+.2f} to {found.interval[1]:+.2f}" if found.interval else ""
     detail = (
-        f"{printed + found.difference:.2f} against {printed:g} (n={ours.n}): {found.difference:+.2f} points{between}"
+        f"{printed + found.difference:.2f} against {printed:g} (n={ours.n}): {found.difference:+.2f} points{between}."
     )
     return Found(reached(found).outcome, detail)
 
@@ -200,8 +204,8 @@ def _many_skips(skips: Mapping[str, Sequence[float]]) -> Found:
     darts, dropnas = skips.get("one-level-darts", ()), skips.get("dropnas", ())
     decision, n = counts_higher(darts, dropnas), f"(n={len(darts)} and {len(dropnas)})"
     if not decision.p_holds:
-        return Found(decision.outcome, f"fewer than two searches on a side {n}")
-    return Found(decision.outcome, f"{mean(darts):.1f} against {mean(dropnas):.1f} {n}, {p_text(decision.p_holds[0])}")
+        return Found(decision.outcome, f"Fewer than two searches on a side {n}.")
+    return Found(decision.outcome, f"{mean(darts):.1f} against {mean(dropnas):.1f} {n}; {p_text(decision.p_holds[0])}.")
 
 
 def _swept(role: str, rates: Mapping[str, Sequence[float]]) -> dict[str, Sample | None]:
@@ -235,23 +239,28 @@ def _other_rates(swept: Mapping[str, Sample | None]) -> list[str]:
 def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Found:
     cases = {panel: (sum(seeds), len(seeds)) for panel, seeds in lone_points.items()}
     seen = ", ".join(f"{panel} {k} of {n}" for panel, (k, n) in cases.items())
-    return Found(seldom(list(cases.values())).outcome, f"seeds with such a cluster: {seen}" if cases else "no clusters")
+    return Found(
+        seldom(list(cases.values())).outcome, f"Seeds with such a cluster: {seen}." if cases else "No clusters yet."
+    )
 
 
-def _spaces() -> Places:
+def spaces() -> Places:
+    """Table 4: DropNAS against one-level DARTS in each space."""
     return [
         (" ".join(row.heads), ("table4", row.key, "dropnas"), ("table4", row.key, "one-level-darts"))
         for row in layout("table4").rows
     ]
 
 
-def _pairs_of_rates() -> Places:
+def pairs_of_rates() -> Places:
+    """Table 5: 3e-5 for both groups against each other pair."""
     paper, best = layout("table5"), ("3e-5", "3e-5")
     cells = [(row.key, column.key) for row in paper.rows for column in paper.columns]
     return [(f"O_np {at[0]}, O_p {at[1]}", ("table5", *best), ("table5", *at)) for at in cells if at != best]
 
 
-def _ablations() -> Places:
+def ablations() -> Places:
+    """Table 6: DropNAS against each ablation."""
     paper = layout("table6")
     return [
         (f"{row.heads[0]} {column.header[1]}", ("table6", row.key, "dropnas"), ("table6", row.key, column.key))
@@ -264,19 +273,19 @@ def _ablations() -> Places:
 def _above_darts(known: Correlations) -> Found:
     r, n = known.get("0,2", (None, 0))
     if r is None:
-        return Found(Outcome.TOO_FEW, "the correlation is missing or undefined")
+        return Found(Outcome.TOO_FEW, "The correlation is missing or undefined.")
     return _correlated(correlation_higher(r, n, OF_DARTS, None), f"{r:.3f} (n={n}) against {OF_DARTS:g}")
 
 
 def _above_last_edge(known: Correlations) -> Found:
-    (first, n), (last, m) = (known.get(edge, (None, 0)) for edge in CORRELATIONS)
+    (first, n), (last, m) = (known.get(edge, (None, 0)) for edge in PRINTED_CORRELATIONS)
     if first is None or last is None:
-        return Found(Outcome.TOO_FEW, "a correlation is missing or undefined")
+        return Found(Outcome.TOO_FEW, "A correlation is missing or undefined.")
     return _correlated(correlation_higher(first, n, last, m), f"{first:.3f} (n={n}) against {last:.3f} (n={m})")
 
 
 def _correlated(decision: Decision, numbers: str) -> Found:
-    return Found(decision.outcome, ", ".join([numbers, *map(p_text, decision.p_holds)]))
+    return Found(decision.outcome, "; ".join([numbers, *map(p_text, decision.p_holds)]) + ".")
 
 
 def _baselines(table: Table | None, ours: Source, final: Source) -> list[tuple[str, str, Found, Found]]:
@@ -328,17 +337,23 @@ def _lower(places: Places) -> Callable[[Source], Found]:
         sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in places]
         known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
         if not places or len(known) < len(places):
-            return Found(Outcome.TOO_FEW, f"two runs on either side in {len(known)} of {len(places)} comparisons")
+            return Found(Outcome.TOO_FEW, f"{len(known)} of {len(places)} comparisons have two runs on both sides.")
         decision = all_lower([(lower, higher) for _, lower, higher in known])
-        shown = f"{sum(p <= LEVEL for p in decision.p_holds)} of {len(known)} shown"
-        converted = "; the paper's deviations are converted to n - 1" if source is _printed else ""
+        shown = _shown(sum(p <= LEVEL for p in decision.p_holds), len(known))
+        converted = " The paper's deviations are converted from n to n - 1." if source is _printed else ""
         compared = (
             _compared(label, difference(higher, lower), p)
             for (label, lower, higher), p in zip(known, decision.p_holds, strict=True)
         )
-        return Found(decision.outcome, f"{shown}; {_weakest(known, decision)}{converted}", tuple(compared))
+        return Found(decision.outcome, f"{shown}; {_weakest(known, decision)}.{converted}", tuple(compared))
 
     return decide
+
+
+def _shown(shown: int, of: int) -> str:
+    if not shown:
+        return f"A lower error is not shown in any of {of} settings"
+    return f"A lower error is shown in {'all' if shown == of else f'{shown} of'} {of} settings"
 
 
 def _compared(label: str, estimate: Estimate, p: float) -> Compared:
@@ -352,7 +367,8 @@ def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) ->
     p = min(p_values) if contradicted else max(p_values)
     label, *samples = pairs[p_values.index(p)]
     lower, higher = (f"{one.mean:.2f}±{one.std:.2f} (n={one.n})" for one in samples)
-    return f"{'opposite shown in' if contradicted else 'weakest:'} {label}, {lower} against {higher}, {p_text(p)}"
+    name = "the opposite is shown for" if contradicted else "least support:"
+    return f"{name} {label}, {lower} against {higher} ({p_text(p)})"
 
 
 def _equal_rates(source: Source) -> Found:
@@ -361,12 +377,12 @@ def _equal_rates(source: Source) -> Found:
     keys = [(row.key, column.key) for row in paper.rows for column in paper.columns]
     known = [(row == column, one) for row, column in keys if (one := source("table5", row, column))]
     if len(known) < len(keys):
-        return Found(Outcome.TOO_FEW, f"two runs in {len(known)} of {len(keys)} cells")
+        return Found(Outcome.TOO_FEW, f"{len(known)} of {len(keys)} cells have two runs or more.")
     equal = sum(is_equal for is_equal, _ in known)
     weights = [-1 / equal if is_equal else 1 / (len(known) - equal) for is_equal, _ in known]
     estimate = contrast([one for _, one in known], weights)
     decision = positive(estimate)
     compared = _compared("equal rates against the others", estimate, decision.p_holds[0])
     return Found(
-        decision.outcome, f"equal rates are lower by {estimate.value:.3f} points, {p_text(compared.p)}", (compared,)
+        decision.outcome, f"Equal rates are lower by {estimate.value:.3f} points ({p_text(compared.p)}).", (compared,)
     )

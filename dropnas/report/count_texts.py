@@ -79,7 +79,7 @@ def _texts(row: Counted) -> tuple[str, ...]:
 
 def _csv(rows: Sequence[Counted]) -> str:
     """One line for each architecture and table; what the paper prints stands in columns of its own."""
-    frame = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
+    counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
     printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
-    text: str = pandas.concat([frame, printed], axis="columns").to_csv(index=False, lineterminator="\n")
+    text: str = pandas.concat([counts, printed], axis="columns").to_csv(index=False, lineterminator="\n")
     return text

@@ -1,13 +1,16 @@
-"""A table as texts, with all that stands around it: what Markdown and LaTeX are set from.
+"""A table as texts, with all that stands around it: what Markdown, LaTeX and the page are set from.
 
-Design choices: the paper's tables, the peers and the counts differ in what stands in a cell and in nothing else, so
-each makes a frame and the renderers know no other form. The texts are Unicode as in the paper's data file; a renderer
-that cannot show them translates. Sentences that belong to single rows are numbered and stand below, since no column is
-wide enough for them.
+Design choices: the paper's tables, the published architectures and the verdicts differ in what stands in a cell and in
+nothing else, so each makes a frame and the renderers know no other form. The texts are Unicode as in the paper's data
+file; a renderer that cannot show them translates. Sentences that belong to single rows are numbered and stand below,
+since no column is wide enough for them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+import pandas
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,13 @@ class Frame:
     lines: tuple[TextLine, ...]
     provenance: str
     notes: tuple[str, ...]
+
+    @property
+    def texts(self) -> pandas.DataFrame:
+        """The table in one header line; what several columns share stands over the first of them."""
+        shared = (top if top != before else "" for (before, _), (top, _) in pairwise([("", ""), *self.header]))
+        heads = [" ".join(filter(None, lines)) for lines in zip(shared, (low for _, low in self.header), strict=True)]
+        return pandas.DataFrame([line.texts for line in self.lines], columns=heads, dtype=str)
 
 
 def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:

@@ -1,59 +1,58 @@
-"""One of the paper's tables, or the baselines, as a frame of texts, the same for Markdown and LaTeX.
+"""One of the paper's tables, the baselines or the published architectures as a frame of texts.
 
-Design choice: what stands in a cell is decided once, here; the renderers only set it.
+Design choice: what stands in a cell is decided once, here; the renderers and the page only set it.
 """
 
-from dropnas.report.frame import Frame, TextLine
+from dropnas.report.frame import Frame, TextLine, numbered
 from dropnas.report.model import Cell, Line, Row, Table
 from dropnas.report.notes import provenance, warning
 from dropnas.report.printed import NOTHING, title
 
-SOURCE = ("Source", "")
+SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
 NOT_RUN = "not run"
 
 
-def frame(table: Table) -> Frame:
+def frame_of(table: Table) -> Frame:
     """The columns are the paper's, with the source of each line after the labels."""
+    numbers, remarks = numbered([row.remarks for row in table.rows])
+    last = (REMARKS,) if remarks else ()
     return Frame(
         title=f"{title(table.name)} (profile {table.profile})",
         label=f"{table.name}-{table.profile}",
         caption=table.caption,
         warning=warning(table),
-        header=header(table),
+        header=(*table.heads, SOURCE, *(column.header for column in table.columns), *last),
         labels=len(table.heads),
-        lines=tuple(body(table)),
+        lines=tuple(
+            line
+            for row, number in zip(table.rows, numbers, strict=True)
+            for line in _lines(row, (number,) if remarks else ())
+        ),
         provenance=provenance(table),
-        notes=table.notes,
+        notes=(*table.notes, *remarks),
     )
 
 
-def header(table: Table) -> tuple[tuple[str, str], ...]:
-    """The two header lines of each column."""
-    return (*table.heads, SOURCE, *(column.header for column in table.columns))
-
-
-def body(table: Table) -> list[TextLine]:
-    """All lines of a table, in order."""
-    return [line for row in table.rows for line in _lines(row)]
-
-
-def _lines(row: Row) -> list[TextLine]:
-    """A row's labels stand in its first line only."""
-    blank = ("",) * len(row.heads)
+def _lines(row: Row, last: tuple[str, ...]) -> list[TextLine]:
+    """A row's labels and remarks stand in its first line only."""
     return [
         TextLine(
-            (*(blank if index else row.heads), line.value, *(_text(cell, line) for cell in row.cells)),
+            (
+                *(("",) * len(row.heads) if index else row.heads),
+                line.value,
+                *(text_of(cell, line) for cell in row.cells),
+                *(("",) * len(last) if index else last),
+            ),
             rule=row.rule and index == 0,
         )
         for index, line in enumerate(row.lines)
     ]
 
 
-def _text(cell: Cell, line: Line) -> str:
+def text_of(cell: Cell, line: Line) -> str:
+    """What stands in a cell of a line."""
     if line in (Line.QUOTED, Line.PAPER):
         return cell.paper.text if cell.paper else NOTHING
-    if not cell.run:
+    if line is not Line.COUNTED and not cell.run:
         return NOT_RUN
-    if not cell.ours:
-        return NOTHING
-    return " ".join(measured.text for measured in cell.ours if measured.line is line)
+    return " ".join(one.text for one in cell.ours if one.line is line) if cell.ours else NOTHING

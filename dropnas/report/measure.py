@@ -6,6 +6,7 @@ receipts' seconds differ from one execution to the next and a table of identical
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from dropnas.analysis.comparison import sample
@@ -46,7 +47,7 @@ def measure(
         random: the trainings of random search, which a relative improvement compares with.
     """
     if column.quantity == "parameters":
-        return _parameters(chosen, as_released=layout.number is not None)
+        return _parameters(chosen, as_released=layout.number is not None and layout.trainings == "retrain")
     if column.quantity == "search_days":
         return _search_days(searches)
     if column.quantity == "skip_connects":
@@ -104,7 +105,7 @@ def _error_text(layout: Layout, summary: Summary) -> str:
 
 
 def _parameters(training: Training, *, as_released: bool) -> list[Measurement]:
-    """The number of parameters, and in the paper's tables also as the release's logger counted it."""
+    """The number of parameters, and in Tables 1 and 2 also as the release's logger counted it; it has no ImageNet."""
     runs = (training.run.name,)
     plain = training.parameters / MILLION
     found = [Measurement("parameters_million", Line.BEST, _count_text(plain), summarise([plain]), runs)]
@@ -159,9 +160,10 @@ def _improvement(
 
 
 def _search_days(searches: Sequence[Run]) -> list[Measurement]:
-    """The mean cost of one search in device-days, with one decimal."""
+    """The cost of the searches in device-days; each, and their mean, with one decimal."""
     if not searches:
         return []
-    days = round(summarise([run.seconds for run in searches]).mean / SECONDS_A_DAY, 1)
+    each = [run.seconds / SECONDS_A_DAY for run in searches]
+    days = replace(summarise([round(one, 1) for one in each]), mean=round(mean(each), 1))
     runs = tuple(run.name for run in searches)
-    return [Measurement("search_device_days", Line.BEST, f"{days:.1f}", summarise([days]), runs)]
+    return [Measurement("search_device_days", Line.BEST, f"{days.mean:.1f}", days, runs)]

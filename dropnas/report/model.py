@@ -67,20 +67,23 @@ class Row:
         heads: the texts of its label columns.
         cells: one for each column of the table.
         rule: whether a line is drawn above it.
+        remarks: what there is to say of it.
     """
 
     key: str
     heads: tuple[str, ...]
     cells: tuple[Cell, ...]
     rule: bool
+    remarks: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """The lines that the row is opened into."""
-        if not any(cell.run for cell in self.cells):
-            return (Line.QUOTED,)
-        in_paper = any(cell.paper for cell in self.cells)
-        return (Line.PAPER, Line.FINAL, Line.BEST) if in_paper else (Line.FINAL, Line.BEST)
+        run = any(cell.run for cell in self.cells)
+        ours = (Line.FINAL, Line.BEST) if run else ()
+        counted = any(one.line is Line.COUNTED for cell in self.cells for one in cell.ours)
+        paper = (Line.PAPER if run else Line.QUOTED,) if not run or any(cell.paper for cell in self.cells) else ()
+        return (*paper, *ours, *((Line.COUNTED,) if counted else ()))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """From the configuration of a table of peers and its runs to the table: a row for each published cell.
 
-Design choices: the order is the paper's; a row for which several cells were published is told once for each of them,
-and one for which none can be trained keeps its quoted figures and says why. What was trained must be what was
-published, cell by cell, since a later correction of a published cell would else pass for it.
+Design choices: the order is the paper's; a row for which several cells were published stands once for each of them, and
+one for which none can be trained keeps its quoted figures and says why. What was trained must be what was published,
+cell by cell, since a later correction of a published cell would else pass for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from dropnas.report.config import PeerEntry, PeersConfig
 from dropnas.report.counts import read_counts
 from dropnas.report.measure import MILLION, measure
 from dropnas.report.model import Cell, Line, Measurement, Row, Table
+from dropnas.report.notes import EPOCHS
 from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow, parse_printed
 from dropnas.report.quoted import behind, quoted_layout
 from dropnas.space.published import published
@@ -30,22 +31,20 @@ CAPTION = (
     "The architectures that the paper quotes in its Table {number}: their published cells, trained here under one "
     "protocol, beside the quoted errors."
 )
-
-
-@dataclass(frozen=True)
-class Peers:
-    """A table of peers.
-
-    Attributes:
-        table: errors, parameters and multiply-adds; a row's key is the id of its published cell or, where there is
-            none, the key of the paper's row; a count's line is `counted`.
-        paper_rows: for each row's key that of the paper's row.
-        remarks: for each row's key what there is to say of it.
-    """
-
-    table: Table
-    paper_rows: dict[str, str]
-    remarks: dict[str, tuple[str, ...]]
+PROTOCOL = (
+    "'quoted' and 'paper' are what the paper prints, from the peers' own papers and protocols; ours is the published "
+    "cell ('Cell' is its id, as 'dropnas inspect' takes it) under the protocol of this profile, as all cells of ours."
+)
+DEVIATION = "Ours: mean ± sample deviation (n-1, shown where n > 1) over n trainings with different seeds."
+COUNTING = (
+    "'counted' are parameters and multiply-adds of the paper's network, whatever the profile trains: in 10⁶, auxiliary "
+    "tower left out, batch norm after pooling as the profile has it."
+)
+EXCITATION = (
+    "Squeeze-and-excitation is counted for DropNAS only, as printed; here all are trained with it, or none, as the "
+    "profile has it."
+)
+MARKS = "The caption of the paper's Table {number}, for its marks: {caption}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class _Sources:
             raise DropnasError(what, where=self.counts_folder) from error
 
 
-def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Peers:
+def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Table:
     """Build a table of peers.
 
     Args:
@@ -83,7 +82,7 @@ def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Peers:
     sources = _Sources(paper, _trained(config, paper, inputs), read_counts(inputs[0]), inputs[0])
     lines = [(row, id_) for row in paper.rows for id_ in _cells(config, row)] + list(_own_lines(config, paper))
     runs = [training.run for trainings in sources.trained.values() for training in trainings]
-    table = Table(
+    return Table(
         name=config.table,
         number=paper.number,
         caption=CAPTION.format(number=paper.number),
@@ -94,14 +93,22 @@ def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Peers:
         heads=HEADS,
         columns=(*_columns(paper), MULTIPLY_ADDS),
         rows=tuple(
-            _row(sources, row, id_, index == 0 or row is not lines[index - 1][0])
+            replace(
+                _row(sources, row, id_, index == 0 or row is not lines[index - 1][0]),
+                remarks=tuple(_remarks(config, sources, row, id_)),
+            )
             for index, (row, id_) in enumerate(lines)
         ),
-        notes=(),
+        notes=_notes(paper),
         architectures=(),
     )
-    remarks = {id_ or row.key: tuple(_remarks(config, sources, row, id_)) for row, id_ in lines}
-    return Peers(table, {id_ or row.key: row.key for row, id_ in lines}, remarks)
+
+
+def _notes(paper: Layout) -> tuple[str, ...]:
+    """How to read a table of peers."""
+    excitation = (EXCITATION,) if paper.trainings == "transfer" else ()
+    marks = MARKS.format(number=paper.number, caption=paper.caption)
+    return PROTOCOL, EPOCHS, DEVIATION, COUNTING, *excitation, marks
 
 
 def _cells(config: PeersConfig, row: PrintedRow) -> tuple[str, ...]:

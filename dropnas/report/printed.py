@@ -19,6 +19,7 @@ Quantity = Literal[
 Style = Literal["mean", "best-and-mean"]
 Open = Literal["rows", "columns", "both", "nowhere"]
 
+PRINTED_CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the points of each panel
 NOTHING = "-"
 NUMBER = r"\d+(?:\.\d+)?"
 BEST_AND_MEAN = re.compile(rf"({NUMBER}) \(({NUMBER})±({NUMBER})\)")

@@ -14,7 +14,7 @@ from dropnas.artifacts.counts_file import CountsFile
 from dropnas.artifacts.figure_file import FigureFile
 from dropnas.artifacts.table_file import TableFile
 from dropnas.errors import DropnasError
-from dropnas.report.result_metrics import metrics
+from dropnas.report.result_metrics import lowest_errors, metrics
 from dropnas.runs.files import read_json, write_bytes, write_text
 
 SUFFIXES = (".md", ".csv", ".tex")
@@ -22,7 +22,7 @@ PICTURES = (".svg", ".png", ".pdf")
 
 
 def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
-    """Copy tables to `destination/tables/tableN.*` and our numbers to `destination/metrics.json`.
+    """Copy tables to `destination/tables/tableN.*`, our numbers to `metrics.json`, and a few of them to `errors.json`.
 
     Args:
         folders: run folders of tables, and of the counts of the architectures, which are no numbers of ours.
@@ -36,7 +36,8 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
     """
     texts = {destination / "tables" / file.name: _text(file) for folder in folders for file in _files(folder)}
     measured = [folder for folder in folders if not _holds_counts(folder)]
-    texts[destination / "metrics.json"] = _merged(destination / "metrics.json", metrics(measured))
+    merged = _merged(destination / "metrics.json", metrics(measured))
+    texts |= {destination / "metrics.json": _json(merged), destination / "errors.json": _json(lowest_errors(merged))}
     changed = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text.encode()]
     for path in changed:
         write_text(path, texts[path])
@@ -85,6 +86,9 @@ def _bytes(file: Path) -> bytes:
         raise DropnasError(f"cannot be read ({error.strerror})", where=file) from error
 
 
-def _merged(file: Path, new: dict[str, Any]) -> str:
-    before = read_json(file) if file.is_file() else {}
-    return json.dumps({**before, **new}, indent=2, sort_keys=True) + "\n"
+def _merged(file: Path, new: dict[str, Any]) -> dict[str, Any]:
+    return {**(read_json(file) if file.is_file() else {}), **new}
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"

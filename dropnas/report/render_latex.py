@@ -1,7 +1,8 @@
-"""A table as LaTeX, to be taken into a document by `\\input`; it needs the package booktabs and nothing else.
+"""A table as LaTeX, to be taken into a document by `\\input`; it needs the packages booktabs and graphicx.
 
-Design choices: the header is the paper's, with shared headers over their columns; the Unicode of the texts becomes
-LaTeX commands, so that the file is plain ASCII whatever the reader's encoding (a user's own label excepted).
+Design choices: a table that is wider than the text is made smaller, since a column of numbers cannot be wrapped;
+numbers are set flush right; the header is the paper's, with shared headers over their columns; the Unicode of the texts
+becomes LaTeX commands, so that the file is plain ASCII whatever the reader's encoding (a user's own label excepted).
 """
 
 import re
@@ -13,6 +14,7 @@ from dropnas.report.frame import Frame
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 MARKS = {"\N{DAGGER}": r"\dagger ", "\N{ASTERISK OPERATOR}": r"\ast "}
 RAISED = re.compile(f"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻{''.join(MARKS)}]+")
+NUMBER = re.compile(r"[-+(\[]*\d|-$")
 OPENING = re.compile(r"(?<![^\s(])'")
 GROUP = re.compile(r"O\\_(n?p)\b")
 SPECIAL = {
@@ -41,23 +43,30 @@ def latex(frame: Frame) -> str:
     """The whole file: a table environment with caption, warning, table, notes."""
     columns = frame.header
     lines = [
-        r"% \usepackage{booktabs}",
+        r"% \usepackage{booktabs,graphicx}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escaped(frame.caption)}}}",
         rf"\label{{tab:{_identifier(frame.label)}}}",
         *([rf"\textbf{{{escaped(frame.warning)}}}\par\medskip"] if frame.warning else []),
-        rf"\begin{{tabular}}{{{'l' * len(columns)}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{''.join(_alignment(frame, column) for column in range(len(columns)))}}}",
         r"\toprule",
         *_header(columns),
         r"\midrule",
         *_body(frame),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         rf"\par\medskip\footnotesize {' '.join(map(escaped, filter(None, (frame.provenance, *frame.notes))))}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _alignment(frame: Frame, column: int) -> str:
+    """Right for numbers, left for words."""
+    texts = [text for line in frame.lines if (text := line.texts[column])]
+    return "r" if texts and all(map(NUMBER.match, texts)) else "l"
 
 
 def escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The table stage: one of the paper's tables with our numbers beside the printed ones, or the baselines.
+"""The table and peers stages: one of the paper's tables, the baselines or the published architectures trained anew.
 
 Design choices: no torch and a fraction of a second, since tables are rebuilt often; one typed table, four files set
 from it; nothing that varies between two executions of the same runs (no time, no host) reaches a file, so that
@@ -11,11 +11,11 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import read_run
 from dropnas.report.build import build
 from dropnas.report.config import TableConfig
-from dropnas.report.grid import frame
-from dropnas.report.render_csv import tidy_csv
-from dropnas.report.render_json import table_file
+from dropnas.report.grid import frame_of
+from dropnas.report.model import Table
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown
+from dropnas.report.tidy import csv, data, table_file
 from dropnas.workspace import Workspace
 
 
@@ -32,14 +32,14 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
         DropnasError: an input is missing, damaged, of the wrong stage or holds a number that is none; an entry names a
             cell that the table cannot have.
     """
-    table = build(config, [read_run(folder) for folder in inputs])
-    files = {
-        f"{table.name}.md": markdown(frame(table)),
-        f"{table.name}.csv": tidy_csv(table),
-        f"{table.name}.tex": latex(frame(table)),
-    }
-    table_file(table).write(out)
-    for name, text in files.items():
-        (out / name).write_text(text, encoding="utf-8")
-    workspace.progress(f"{table.name}: {len(config.entries)} cells from {len(inputs)} runs")
+    write(build(config, [read_run(folder) for folder in inputs]), out)
+    workspace.progress(f"{config.table}: {len(config.entries)} cells from {len(inputs)} runs")
     return {}
+
+
+def write(table: Table, out: Path) -> None:
+    """Write the four files of a table."""
+    content, frame = table_file(table), frame_of(table)
+    content.write(out)
+    for suffix, text in (("md", markdown(frame)), ("csv", csv(data(content))), ("tex", latex(frame))):
+        (out / f"{table.name}.{suffix}").write_text(text, encoding="utf-8")

@@ -5,18 +5,19 @@ line of the CSV carries profile and reproduction, because lines are what is copi
 about single numbers, stand in the JSON and in the Markdown.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import pandas
 
 from dropnas.report.claims import ClaimResult
 from dropnas.report.claims import Found as Decided
 from dropnas.report.frame import Frame, TextLine
 from dropnas.report.notes import NO_REPRODUCTION
 from dropnas.report.render_markdown import markdown
+from dropnas.report.tidy import csv
 from dropnas.report.verdicts import CellVerdict
 
 CLAIM_HEADS = ("Claim", "Where", "Our runs", "At the final epoch", "The paper's own numbers")
@@ -49,7 +50,7 @@ def verdict_texts(verdicts: Verdicts) -> dict[str, str]:
     """The content of the files, by their suffix."""
     return {
         ".md": _markdown(verdicts),
-        ".csv": _csv(verdicts),
+        ".csv": csv(numbers_data(verdicts)),
         ".json": json.dumps(_content(verdicts), indent=2, sort_keys=True) + "\n",
     }
 
@@ -63,22 +64,19 @@ def _content(verdicts: Verdicts) -> Mapping[str, Any]:
     }
 
 
-def _csv(verdicts: Verdicts) -> str:
-    stream = io.StringIO()
-    fields = ["profile", "reproduction", *CellVerdict.__dataclass_fields__]
-    writer = csv.DictWriter(stream, fields, lineterminator="\n")
-    writer.writeheader()
-    common = {"profile": verdicts.profile, "reproduction": str(verdicts.reproduction).lower()}
-    for one in verdicts.numbers:
-        writer.writerow(common | {name: _field(value) for name, value in asdict(one).items()})
-    return stream.getvalue()
+def numbers_data(verdicts: Verdicts) -> pandas.DataFrame:
+    """The verdict on each number, with profile and reproduction in every line, because lines are what is copied."""
+    lines = [
+        asdict(one) | {"interval": _joined(one.interval or ()), "runs": _joined(one.runs)} for one in verdicts.numbers
+    ]
+    frame = pandas.DataFrame(lines, columns=list(CellVerdict.__dataclass_fields__), dtype=object)
+    frame.insert(0, "profile", verdicts.profile)
+    frame.insert(1, "reproduction", str(verdicts.reproduction).lower())
+    return frame
 
 
-def _field(value: object) -> object:
-    """Several values in one field are separated by a space, as in the tables; numbers keep their full precision."""
-    if isinstance(value, tuple | list):
-        return " ".join(map(str, value))
-    return repr(value) if isinstance(value, float) else value
+def _joined(values: Sequence[object]) -> str:
+    return " ".join(map(str, values))
 
 
 def _markdown(verdicts: Verdicts) -> str:

@@ -177,17 +177,17 @@ def _kinds(printed: Printed) -> Sequence[Kind]:
 def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
     """Why nothing can be tested, if so."""
     if not number.table.reproduction:
-        reason = f"profile '{number.table.profile}' runs on other data or in other sizes than the paper"
+        reason = f"Not tested: profile '{number.table.profile}' runs on other data or in other sizes than the paper"
         return Verdict.NOT_COMPARABLE, reason
     if number.quoted:
-        reason = "trained anew under this protocol; the printed number was trained or chosen under another one"
+        reason = "Not tested: the printed number comes from another paper and its protocol"
         return Verdict.NOT_COMPARABLE, reason
     if number.column.quantity == "parameters":
-        return Verdict.NOT_COMPARABLE, "the size of one architecture each; which one is the best of its seeds is chance"
+        return Verdict.NOT_COMPARABLE, "Not tested: size depends on which seed won"
     if number.column.quantity == "search_days":
-        return Verdict.NOT_COMPARABLE, "days on another device"
+        return Verdict.NOT_COMPARABLE, "Not tested: other hardware"
     if number.ours.n < 2:
-        return Verdict.TOO_FEW, "a single run of ours says nothing about its spread"
+        return Verdict.TOO_FEW, "Only one run, so no error bar"
     return None
 
 
@@ -276,25 +276,32 @@ def _reason(number: _Number, judged: Judged) -> str:
     """One sentence with the tests behind it; all p-values are the corrected ones."""
     if judged.comparison.interval is None:
         return _no_interval(number)
-    shift = f"a difference of {number.set(judged.comparison.difference, '+')}"
-    within = f"within ±{number.margin:g} points"
+    shift, within = signed(number.set(judged.comparison.difference, "+")), f"within ±{number.margin:g} points"
+    between = " to ".join(signed(number.set(end, "+")) for end in judged.comparison.interval)
     differs, agrees = p_text(judged.p_differs), p_text(judged.p_agrees)
-    text = f"equal {within} ({agrees})"
+    text = f"Equal {within} ({agrees})"
     if judged.verdict is Verdict.DIFFERS:
-        text = f"{shift} is shown ({differs}), and not that it lies {within} ({agrees})"
+        text = f"Differs by {shift} points ({differs}); not shown to be {within} ({agrees})"
     elif judged.verdict is Verdict.UNDECIDED:
-        text = f"neither a difference ({differs}) nor equality {within} ({agrees}) is shown"
+        alone = min(judged.comparison.p_differs, judged.comparison.p_agrees) <= LEVEL
+        corrected = "; shown by itself, not after Holm's correction over the table" if alone else ""
+        text = f"Could be equal, could differ: {between} points{corrected}"
     elif judged.measurable:
-        text = f"{shift} is measurable ({differs}) but lies {within} ({agrees})"
-    return text if number.kind == "mean" else f"{text}, supposing that the paper's runs scatter as ours do"
+        text = f"Differs by {shift} points ({differs}), but is equal {within} ({agrees})"
+    return text if number.kind == "mean" else f"{text}, if the paper's runs scatter as ours do"
+
+
+def signed(text: str) -> str:
+    """A number with a minus sign in place of the hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _no_interval(number: _Number) -> str:
     ours, paper = _sample(number), paper_sample(number.printed)
     if not ours.std or not paper:
-        return "none of the runs differ, so nothing can be said about their spread"
+        return "Not tested: all runs gave the same number, so their spread is unknown"
     return (
-        f"our deviation is {number.set(ours.std)}, the paper's {number.set(paper.std)} (n - 1): a best of "
+        f"Not tested: our deviation is {number.set(ours.std)}, the paper's {number.set(paper.std)} (n - 1); a best of "
         f"{PAPER_SEEDS} is tested only where ours is {ALIKE[0]:g} to {ALIKE[1]:g} times the paper's"
     )
 

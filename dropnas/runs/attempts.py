@@ -1,4 +1,4 @@
-"""The attempts at a run, kept in its scratch folder: how long they worked, and whether they get anywhere.
+"""The attempts at a run, kept in its scratch folder: how long they worked, on what, and whether they get anywhere.
 
 Design: an attempt that saved a checkpoint made progress; so the number of the newest checkpoint tells how far an
 attempt got, and nothing need be asked of the training. Only attempts that were warned count as stopped without
@@ -7,7 +7,7 @@ without one is begun again by a person. A log that is damaged is an empty one: i
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,6 +17,7 @@ from dropnas.runs.files import write_json
 
 LOG = "attempts.json"
 CHECKPOINT = "checkpoint-*.pt"
+UNKNOWN = "a machine that is not recorded"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Attempt:
         newest: name of the newest checkpoint when it began; empty where there was none.
         warned: whether it was asked to stop.
         group: how many runs shared its time, this one included.
+        machine: what rounded its sums, as `environment.machine_name` calls it; empty before that is known.
+        before: those that computed the newest checkpoint when it began, in their order.
     """
 
     started: float
@@ -36,6 +39,8 @@ class Attempt:
     newest: str = ""
     warned: bool = False
     group: int = 1
+    machine: str = ""
+    before: tuple[str, ...] = ()
 
 
 class Attempts:
@@ -45,8 +50,10 @@ class Attempts:
         self.scratch = scratch
         earlier = read(scratch)
         if earlier and not earlier[-1].seconds:
-            earlier[-1] = Attempt(**{**asdict(earlier[-1]), "seconds": _worked(earlier[-1], scratch)})
-        self.earlier, self.own = earlier, Attempt(time.time(), newest=_newest(scratch))
+            earlier[-1] = replace(earlier[-1], seconds=_worked(earlier[-1], scratch))
+        newest = _newest(scratch)
+        self.earlier = earlier
+        self.own = Attempt(time.time(), newest=newest, before=_machines(earlier, newest))
 
     def begin(self) -> None:
         """Note that the attempt begins; from now on `stopped` must be called if a warning ends it.
@@ -64,8 +71,18 @@ class Attempts:
 
     def share(self, group: int) -> None:
         """Note that so many runs, this one included, train as one group."""
-        self.own = Attempt(**{**asdict(self.own), "group": group})
+        self.own = replace(self.own, group=group)
         self._write()
+
+    def work_on(self, machine: str) -> None:
+        """Note which machine this attempt works on."""
+        self.own = replace(self.own, machine=machine)
+        self._write()
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """All that computed the run, in their order; more than one where it moved in its midst."""
+        return _joined(self.own.before, self.own.machine)
 
     def cancel(self) -> None:
         """Note that nothing was attempted: other runs are computed first."""
@@ -76,7 +93,7 @@ class Attempts:
 
     def warned(self) -> None:
         """Note that this attempt is asked to stop; to be called before it saves."""
-        self.own = Attempt(**{**asdict(self.own), "warned": True})
+        self.own = replace(self.own, warned=True)
         self._write()
 
     def stopped(self) -> None:
@@ -93,7 +110,7 @@ class Attempts:
         last = attempts[-2:]
         if len(last) < 2 or not all(attempt.warned and attempt.newest == self.own.newest for attempt in last):
             return
-        self.earlier, self.own = [], Attempt(self.own.started, newest=self.own.newest)  # a new start may try again
+        self.earlier, self.own = [], replace(self.own, warned=False, group=1)  # a new start may try again
         self._write()
         raise DropnasError(
             "no progress: two attempts in a row were asked to stop before they had saved anything new",
@@ -117,6 +134,20 @@ def _worked(attempt: Attempt, scratch: Path) -> float:
     """Seconds from an attempt's start to its last sign of life; the lease is ours by now."""
     signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]
     return max([0.0, *(path.stat().st_mtime - attempt.started for path in signs)])
+
+
+def _machines(earlier: list[Attempt], newest: str) -> tuple[str, ...]:
+    """What computed the newest checkpoint: the attempts that each left a newer one than they began with."""
+    if not newest:
+        return ()
+    if not earlier:
+        return (UNKNOWN,)
+    last = earlier[-1]
+    return last.before if newest == last.newest else _joined(last.before, last.machine or UNKNOWN)
+
+
+def _joined(before: tuple[str, ...], machine: str) -> tuple[str, ...]:
+    return before if before[-1:] == (machine,) else (*before, machine)
 
 
 def _newest(scratch: Path) -> str:

@@ -72,6 +72,12 @@ def read_inputs(record: Record) -> dict[str, str]:
     return read if isinstance(read, dict) else {}
 
 
+def machines(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """What computed a run, in their order; several where it was stopped on one and went on on another."""
+    found = record.get("machines")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
 def _faults(folder: Path, record: Record) -> Iterator[str]:
     if odd := next((name for name, kind in SHAPE.items() if not isinstance(record.get(name), kind)), ""):
         yield f"its manifest has no proper {odd!r}"

@@ -58,6 +58,14 @@ def device_name(device: str) -> str:
     return _cpu_model() or platform.processor() or platform.machine() or "unknown CPU"
 
 
+def machine_name(device: str) -> str:
+    """What decides how sums are rounded: the model of the GPU, or of the CPU with the vectors that torch uses on it."""
+    torch = sys.modules.get("torch")
+    if device.startswith("cuda") or torch is None:
+        return device_name(device)
+    return f"{device_name(device)} ({torch.backends.cpu.get_cpu_capability()})"
+
+
 def _cpu_model() -> str:
     """What Linux calls the CPU; empty elsewhere, and on processors to which it gives no name."""
     try:

@@ -18,7 +18,6 @@ from typing import Any
 
 import yaml
 
-from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 
 ID_DIGITS = 10
@@ -154,8 +153,3 @@ class Run:
         """Where the run lies, relative to the store's root. A dataset lies under `data/`, tracked apart from runs."""
         parent = PurePosixPath("data", self.config.name) if self.stage == "data" else PurePosixPath("runs", self.stage)
         return parent / f"{self.name}-{self.id}"
-
-    @property
-    def receipt(self) -> PurePosixPath:
-        """The only file of the run that the workflow knows of."""
-        return self.folder / RECEIPT

@@ -1,8 +1,7 @@
 """The store of runs: folders that are written once and published by one rename.
 
-`manifest.json` is the truth: all that went into the run and the sha256 of every file. `run.json`, the receipt, is the
-only file that Snakemake is given as an output. Snakemake deletes outputs freely; the receipt is written again from the
-manifest, so that nothing is lost by it.
+`manifest.json` is the truth: all that went into the run and the sha256 of every file. `run.json`, the receipt, says the
+same without the files. It may be missing, and is then written again from the manifest.
 """
 
 import os
@@ -66,7 +65,7 @@ class Store:
         os.replace(staged, folder)
 
     def _clear_remains(self, folder: Path) -> None:
-        """A folder without a manifest holds at most what the workflow left: an empty folder or an old receipt."""
+        """A folder without a manifest holds at most an old receipt."""
         if self.is_published(folder):
             raise DropnasError("stands in the place of a run: finished before", where=folder, remedy="keep that one")
         if not folder.exists():
@@ -137,7 +136,7 @@ def receipt_of(folder: Path) -> dict[str, Any]:
 def _receipt_damage(folder: Path, manifest: ManifestFile) -> list[str]:
     receipt = folder / RECEIPT
     if not receipt.exists():
-        return []  # the workflow removed it; it is written again
+        return []  # it is written again
     if not receipt.is_file():
         return [f"{receipt}: is no file"]
     intact = read_json(receipt) == {**manifest.run, "manifest_sha256": sha256(folder / MANIFEST)}

@@ -13,7 +13,7 @@ from typing import Any
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
-from dropnas.runs.authenticity import RUN, id_in, identity_faults, input_faults, read_inputs
+from dropnas.runs.authenticity import RUN, id_in, identity_faults, input_faults, machines, read_inputs
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
@@ -31,6 +31,7 @@ class Verified:
         problems: a line each.
         tainted: the tables and figures that rest on a run with a problem, and on which, by their folders.
         unchecked: how many inputs were read that are not here to be compared.
+        moved: the machines of each run that more than one computed: its bytes are those of neither.
     """
 
     runs: int
@@ -38,6 +39,7 @@ class Verified:
     problems: list[str]
     tainted: dict[str, str]
     unchecked: int
+    moved: dict[str, tuple[str, ...]]
 
 
 def published(root: Path) -> list[Path]:
@@ -73,6 +75,7 @@ def verify(root: Path) -> Verified:
         problems=[line for lines in problems.values() for line in lines],
         tainted=_tainted({folder for folder, lines in problems.items() if lines}, records, root),
         unchecked=sum(name not in manifests for record in records.values() for name in read_inputs(record)),
+        moved={str(folder): several for folder, record in records.items() if (several := machines(record))[1:]},
     )
 
 

@@ -50,8 +50,8 @@ METHODS: dict[str, SearchMethod] = {
     "no-partial-decay": SearchMethod(_DROPOUT, "no-partial-decay"),
     "no-grouping": SearchMethod(_DROPOUT, "no-grouping"),
     "one-level-darts": SearchMethod(_DROPOUT, "one-level DARTS", column="one-level-darts"),
-    "drop-rate-0.875": SearchMethod(_DROPOUT, "p_d = 0.875 (as SNAS)"),
-    "drop-rate-0.75": SearchMethod(_DROPOUT, "p_d = 0.75 (as ProxylessNAS)"),
+    "drop-rate-0.875": SearchMethod(_DROPOUT, "p_d = 0.875, effective 0.70 (as SNAS)"),
+    "drop-rate-0.75": SearchMethod(_DROPOUT, "p_d = 0.75, effective 0.63 (as ProxylessNAS)"),
     "darts-first-order": SearchMethod(f"{_FOLDER}.darts:Darts", "DARTS, first order"),
     "darts-second-order": SearchMethod(f"{_FOLDER}.darts:Darts", "DARTS, second order", row="darts"),
     "p-darts": SearchMethod(

@@ -74,7 +74,7 @@ class SeedGroup:
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
         self.space = self.strategy.space
-        count = _held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
+        count = held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
         parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
         self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
         self.images_seen, self.stopped, self.closing = 0, False, 0
@@ -193,6 +193,8 @@ class SeedGroup:
     def _choose_candidates(self) -> None:
         """Let the engine compute what the phase can use; a step that was recorded for other operations is forgotten."""
         found = self.strategy.candidates(self.state.memory)
+        if found is not None and not returned(found, Tensor, "candidates", self.config.strategy).any(dim=-1).all():
+            raise DropnasError("candidates leaves an edge without operations", where=self.config.strategy)
         candidates = None if found is None else self.state.of_cells(found).any(dim=0).tolist()
         if candidates != self.state.engine.candidates:
             self.state.engine.candidates, self.programs = candidates, {}
@@ -315,8 +317,12 @@ def _require_equal(configs: Sequence[SearchConfig]) -> None:
             )
 
 
-def _held_out_images(count: int, share: float, strategy: str) -> int:
-    """How many of the training images do not train w."""
+def held_out_images(count: int, share: float, strategy: str) -> int:
+    """How many of the training images do not train w.
+
+    Raises:
+        DropnasError: some do not, and they are too few for a batch.
+    """
     held_out = count - round(share * count)
     if share < 1 and held_out < 2:
         raise DropnasError(

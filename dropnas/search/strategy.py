@@ -60,11 +60,13 @@ class Strategy:
         space: what is searched; a method may add operations to the space that it is given.
         weight_share: the share of the training images that trains w, above 0 and at most 1. An epoch passes over these,
             and each step also gets a random batch of the others.
+        needs_held_out: whether its steps need images that do not train w.
         groups_seeds: whether several seeds may train as one group.
         records: whether its step can be recorded as a CUDA graph; if not, a run says so as it starts.
     """
 
     weight_share: float = 1.0
+    needs_held_out: bool = False
     groups_seeds: bool = True
     records: bool = True
 
@@ -167,8 +169,8 @@ class Strategy:
     def derive(self, run: SeedRun) -> Genotype | None:
         """The genotype as things stand, where a method has a rule of its own; changes nothing.
 
-        It is asked for after each epoch, and at the end. None says that there is none yet; at the end it leaves it to
-        the derive stage.
+        It is asked for at the start, after each epoch, and at the end. None says that there is none yet; at the end it
+        leaves it to the derive stage.
         """
         return None
 
@@ -199,7 +201,8 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
     """The strategy that a configuration names: one of STRATEGIES, or `module:ATTRIBUTE` of a user's package.
 
     Raises:
-        DropnasError: no such strategy, options that it does not take, or something that is no Strategy.
+        DropnasError: no such strategy, options that it does not take, something that is no Strategy, or a hook that is
+            announced and missing.
     """
     reference = config.code["strategy"]
     if not is_reference(reference):
@@ -223,9 +226,20 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
             where=reference,
             remedy="derive it from dropnas.search.strategy.Strategy",
         )
+    _check_hooks(type(strategy), config.strategy)
     _check_share(strategy.weight_share, config.strategy)
+    if strategy.needs_held_out and strategy.weight_share == 1:
+        remedy = "set weight_share below 1, such as 0.5"
+        raise DropnasError("learns from held-out images, and holds out none", where=config.strategy, remedy=remedy)
     _check_phases(strategy.phases, config.strategy)
     return strategy
+
+
+def _check_hooks(kind: type[Strategy], where: str) -> None:
+    if kind.step is Strategy.step:
+        raise DropnasError("has no method 'step'", where=where, remedy="say what a batch does to weights and alphas")
+    if kind.closing_steps is not Strategy.closing_steps and kind.close is Strategy.close:
+        raise DropnasError("has 'closing_steps' and no method 'close'", where=where, remedy="say what such a step does")
 
 
 def _check_share(share: Any, where: str) -> None:

@@ -33,7 +33,7 @@ PROGRAMS = [
     "ln",
     "make",
 ]
-PROGRAMS += ["mkdir", "mktemp", "mv", "rm", "sed", "sh", "sha256sum", "sleep", "tail", "touch", "uname", "wc"]
+PROGRAMS += ["mkdir", "mktemp", "mv", "rm", "sed", "sh", "sha256sum", "sleep", "tail", "touch", "uname", "wc", "which"]
 
 
 @dataclass

@@ -16,7 +16,7 @@ from tests.page.made_store import publish_plan
 
 PAPER = Path(__file__).parents[2] / "params" / "paper.yaml"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WIDTHS = (400, 1600)  # pixels
+WIDTHS = (400, 1024, 1600)  # pixels
 
 
 def make_page(parameters: Path, root: Path, wanted: Any = lambda run: True) -> Path:

@@ -1,12 +1,34 @@
-"""The report page in a real browser: links, sorting, keyboard, contrast, printing, narrow and wide, without scripts."""
+"""The report page in a real browser: the first screen, links, keyboard, contrast, downloads, print, three widths."""
 
+import csv
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-VALUES = "table => [...table.tBodies[0].rows].map(row => row.cells[2].dataset.order || row.cells[2].textContent)"
+from tests.page.conftest import show
+
+PAPER = "https://doi.org/10.24963/ijcai.2020/322"
+TOP = "id => Math.abs(document.getElementById(id).getBoundingClientRect().top - 16) < 4"
+STOPS = """() => {
+  const end = document.getElementById("evidence");
+  const all = document.querySelectorAll('a[href], button, input, summary, [tabindex="0"]');
+  return [...all].filter(one => one.checkVisibility() && one.compareDocumentPosition(end) & 4).length;
+}"""
+CLIPPED = """() => [...document.querySelectorAll("body *")].filter(one =>
+  one.checkVisibility() && !one.closest(".hidden, .skip, svg, script") && !one.matches(".scroll, pre, input")
+  && getComputedStyle(one).overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1
+).map(one => one.outerHTML)"""
+VALUES = "table => [...table.tBodies[0].rows].map(row => row.cells[5].textContent)"
+
+
+def open_all(page: Any) -> None:
+    """Open every details, its tables sorted."""
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    page.wait_for_function("() => !document.querySelector('table.sortable:not(.dataTable)')")
 
 
 def test_it_asks_for_nothing_and_complains_of_nothing(opened: Any) -> None:
@@ -15,45 +37,128 @@ def test_it_asks_for_nothing_and_complains_of_nothing(opened: Any) -> None:
     assert sum(url.startswith("file:") for url in opened.requests) == 1
 
 
-def test_every_link_leads_to_a_place_on_the_page(opened: Any) -> None:
+def test_every_link_leads_to_a_place_on_the_page_or_to_the_paper(opened: Any) -> None:
     links = opened.eval_on_selector_all("a", "links => links.map(link => link.getAttribute('href'))")
     places = opened.eval_on_selector_all("[id]", "all => all.map(one => one.id)")
     assert len(links) > 500
     assert len(set(places)) == len(places)
-    assert {link for link in links if link.removeprefix("#") not in places} == set()
+    assert {link for link in links if link.removeprefix("#") not in places} == {PAPER}
 
 
-def test_each_number_of_ours_leads_to_its_runs(opened: Any) -> None:
-    number = opened.locator("#table4 ~ .scroll").first.locator("tr.ours td.number a").first
-    place = opened.locator(f'[id="{number.get_attribute("href").removeprefix("#")}"]')
-    run = place.locator("ul a").first
-    row = opened.locator(f'[id="{run.get_attribute("href").removeprefix("#")}"]')
-    assert "retrain" in row.text_content()
-    assert "2026-01-03" in row.text_content()
+@pytest.fixture(params=[(1280, 800), (400, 800)])
+def first_screen(request: pytest.FixtureRequest, browser: Any, small_page: Path) -> Iterator[Any]:
+    width, height = request.param
+    page = browser.new_page(viewport={"width": width, "height": height})
+    show(page, small_page)
+    yield page
+    page.close()
 
 
-def test_a_click_sorts_and_is_announced(opened: Any) -> None:
-    table = opened.locator("table.lines").first
-    header = table.locator("thead th").nth(2)
-    values = []
-    for direction in ("ascending", "descending"):
-        header.click()
+def test_the_first_screen_answers(first_screen: Any) -> None:
+    for selector in ("h1", ".tally li", ".headline tbody tr"):
+        boxes = [one.bounding_box() for one in first_screen.locator(selector).all()]
+        assert boxes
+        assert max(box["y"] + box["height"] for box in boxes) <= 800, selector
+    text = first_screen.locator(".headline").text_content()
+    assert all(name in text for name in ("CIFAR-10", "CIFAR-100", "ImageNet", "2.58±0.14", "n=2"))
+
+
+def test_a_number_leads_to_its_runs_and_a_run_to_the_top_of_the_window(opened: Any) -> None:
+    number = opened.locator("article:has(#table4) td.number a").first
+    place = number.get_attribute("href").removeprefix("#")
+    number.click()
+    opened.wait_for_function(TOP, arg=place)
+    run = opened.locator(f'tr:has([id="{place}"]) a[href^="#run-"]').first
+    name = run.get_attribute("href").removeprefix("#")
+    run.click()
+    opened.wait_for_function(TOP, arg=name)
+    row = opened.locator(f'tr:has([id="{name}"])').text_content()
+    assert "retrain" in row
+    assert "2026-01-03" in row
+    opened.go_back()
+    opened.wait_for_function(TOP, arg=place)
+
+
+@pytest.mark.parametrize("place", ["claim-spaces", "table4", "figure2", "plan", "from-table1-11-0-best"])
+def test_a_permalink_opens_at_its_place(opened: Any, small_page: Path, place: str) -> None:
+    opened.goto(f"{small_page.as_uri()}#{place}")
+    opened.wait_for_function("document.documentElement.dataset.ready")
+    opened.wait_for_function(TOP, arg=place)
+
+
+def test_links_of_the_contents_lead_to_the_top_of_their_sections(opened: Any) -> None:
+    for link in opened.locator("nav a").all():
+        place = link.get_attribute("href").removeprefix("#")
+        link.click()
+        if place != "evidence":  # the last section is shorter than the window
+            opened.wait_for_function(TOP, arg=place)
+
+
+def test_a_claim_opens_to_its_effects(opened: Any) -> None:
+    opened.locator("#claim-spaces summary").click()
+    text = opened.locator("#claim-spaces").text_content()
+    effects = ("point the paper's way", "would be found in four of five repetitions", "95 % interval")
+    for words in (*effects, "converted from n to n - 1"):
+        assert words in text
+
+
+def test_numbers_are_filtered_by_data_set(opened: Any) -> None:
+    opened.locator('.filter input[value="CIFAR-10"]').check()
+    shown = opened.eval_on_selector_all(
+        ".picture", "all => all.filter(one => one.checkVisibility()).map(one => one.dataset.set)"
+    )
+    assert set(shown) == {"CIFAR-10"}
+    opened.locator('.filter input[value=""]').check()
+    assert opened.locator('.picture[data-set="CIFAR-100"]').first.is_visible()
+
+
+@pytest.mark.parametrize("opened", [1024], indirect=True)
+def test_all_numbers_are_downloaded_as_csv_and_json(opened: Any, small_page: Path, tmp_path: Path) -> None:
+    opened.locator(".menu summary", has_text="Download").click()
+    files = {}
+    for name, form in (("numbers", "CSV"), ("numbers", "JSON"), ("verdicts", "CSV"), ("verdicts", "JSON")):
+        with opened.expect_download() as waiting:
+            opened.locator(f'.menu [data-save="{name}"][data-form="{form}"]').click()
+        files[name, form] = tmp_path / waiting.value.suggested_filename
+        waiting.value.save_as(files[name, form])
+    lines = list(csv.DictReader(files["numbers", "CSV"].open(encoding="utf-8", newline="")))
+    records = json.loads(files["numbers", "JSON"].read_text(encoding="utf-8"))
+    assert len(lines) == len(records) > 100
+    assert [line["ours_mean"] for line in lines] == [
+        "" if one["ours_mean"] is None else str(one["ours_mean"]) for one in records
+    ]
+    beside = json.loads(small_page.with_name("verdicts.json").read_text(encoding="utf-8"))
+    assert json.loads(files["verdicts", "JSON"].read_text(encoding="utf-8")) == beside
+    verdicts = list(csv.DictReader(files["verdicts", "CSV"].open(encoding="utf-8", newline="")))
+    assert [line["verdict"] for line in verdicts] == [one["verdict"] for one in beside["numbers"]]
+
+
+@pytest.mark.parametrize("opened", [1024], indirect=True)
+def test_a_table_is_downloaded_in_each_form(opened: Any, tmp_path: Path) -> None:
+    opened.locator("article:has(#table4) .copy summary").click()
+    texts = {}
+    for form in ("Markdown", "LaTeX", "CSV"):
+        with opened.expect_download() as waiting:
+            opened.locator(f'[data-save="table4"][data-form="{form}"]').click()
+        waiting.value.save_as(tmp_path / form)
+        texts[waiting.value.suggested_filename] = (tmp_path / form).read_text(encoding="utf-8")
+    assert texts["table4.md"].startswith("# Table 4 (profile paper)")
+    assert r"\begin{tabular}" in texts["table4.tex"]
+    assert {line["table"] for line in csv.DictReader(texts["table4.csv"].splitlines())} == {"table4"}
+
+
+@pytest.mark.parametrize("opened", [1024], indirect=True)
+def test_a_click_or_the_keyboard_sorts_the_evidence(opened: Any) -> None:
+    opened.locator("summary", has_text="Where each number comes from").click()
+    table = opened.locator("table.sortable.dataTable").first
+    header = table.locator("thead th").nth(5)
+    for act, direction in ((header.click, "ascending"), (lambda: opened.keyboard.press("Enter"), "descending")):
+        header.get_by_role("button").focus()
+        act()
         opened.wait_for_function("([one, order]) => one.ariaSort === order", arg=[header.element_handle(), direction])
-        values.append([float(one) for one in table.evaluate(VALUES)])
-    assert values[0] == sorted(values[0])
-    assert values[1] == sorted(values[1], reverse=True)
-    assert len(set(values[0])) > 2
-
-
-def test_the_keyboard_sorts(opened: Any) -> None:
-    table = opened.locator("#plan ~ .scroll table").first
-    button = table.locator("thead th").nth(2).get_by_role("button")
-    button.focus()
-    opened.keyboard.press("Enter")
-    header = table.locator("thead th").nth(2).element_handle()
-    opened.wait_for_function("one => one.ariaSort === 'ascending'", arg=header)
-    values = [int(one) for one in table.evaluate(VALUES)]
-    assert values == sorted(values)
+        values = [int(one) for one in table.evaluate(VALUES)]
+        assert values == sorted(values, reverse=direction == "descending")
+        assert len(set(values)) > 1
 
 
 def test_the_keyboard_reaches_the_main_controls(opened: Any) -> None:
@@ -63,10 +168,10 @@ def test_the_keyboard_reaches_the_main_controls(opened: Any) -> None:
     opened.keyboard.press("Enter")
     assert opened.evaluate("location.hash") == "#content"
     reached = set()
-    for _ in range(60):
+    for _ in range(40):
         opened.keyboard.press("Tab")
         reached.add(opened.evaluate("document.activeElement.role || document.activeElement.localName"))
-    assert {"region", "button", "a"} <= reached
+    assert {"summary", "input", "a"} <= reached
 
 
 def test_details_open_by_keyboard(opened: Any) -> None:
@@ -76,26 +181,45 @@ def test_details_open_by_keyboard(opened: Any) -> None:
     assert summary.evaluate("one => one.parentElement.open")
 
 
-def test_nothing_sticks_out_of_the_window(opened: Any) -> None:
-    assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
+def test_nothing_sticks_out_of_the_window_or_is_cut(opened: Any) -> None:
+    for opening in (lambda page: None, open_all):
+        opening(opened)
+        assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
+        assert opened.evaluate(CLIPPED) == []
     narrow = "all => all.every(one => one.tabIndex === 0 && one.getAttribute('aria-label'))"
     assert opened.eval_on_selector_all(".scroll", narrow)
 
 
-@pytest.mark.parametrize("opened", [1600], indirect=True)  # colours do not depend on the width, and it takes long
-def test_contrast_and_accessibility(opened: Any) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_and_accessibility(opened: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    opened.add_style_tag(content=".scroll { content-visibility: visible !important; }")  # nothing escapes the check
-    found = axe.Axe().run(opened).response
-    faults = [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]]
-    assert faults == []
+    opened.emulate_media(color_scheme=scheme)
+    open_all(opened)
+    found = axe.Axe().run(opened, options={"resultTypes": ["violations"]}).response
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
     assert any(one["id"] == "color-contrast" for one in found["passes"])
 
 
-def test_it_prints(opened: Any) -> None:
+def test_it_follows_a_dark_desktop(opened: Any) -> None:
+    colour = "getComputedStyle(document.body).backgroundColor"
+    opened.emulate_media(color_scheme="light")
+    light = opened.evaluate(colour)
+    opened.emulate_media(color_scheme="dark")
+    assert light == "rgb(255, 255, 255)"
+    assert max(map(int, re.findall(r"\d+", opened.evaluate(colour)))) < 64
+
+
+@pytest.mark.parametrize("opened", [1024], indirect=True)
+def test_it_prints_without_its_evidence(opened: Any) -> None:
     pdf = opened.pdf(format="A4")
-    assert pdf.startswith(b"%PDF")
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 5
+    assert 5 < len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 30
+    opened.emulate_media(media="print")
+    assert not opened.locator("#evidence").is_visible()
+
+
+@pytest.mark.parametrize("opened", [1024], indirect=True)
+def test_few_stops_lie_before_the_evidence(opened: Any) -> None:
+    assert 50 < opened.evaluate(STOPS) <= 300
 
 
 def test_it_can_be_read_without_scripts(browser: Any, small_page: Path) -> None:
@@ -103,7 +227,7 @@ def test_it_can_be_read_without_scripts(browser: Any, small_page: Path) -> None:
     page = context.new_page()
     page.goto(small_page.as_uri())
     text = page.locator("main").text_content()
-    for words in ("Claims", "2.58±0.14", "Excluded runs", "Where each number comes from", "retrain"):
+    for words in ("The paper's claims", "2.58±0.14", "Excluded runs", "Where each number comes from", "retrain"):
         assert words in text
     assert page.locator("figure img").first.is_visible()
     context.close()
@@ -113,11 +237,3 @@ def test_pictures_are_drawn_and_described(opened: Any) -> None:
     sizes = opened.eval_on_selector_all("figure img", "all => all.map(one => [one.naturalWidth, one.alt.length])")
     assert len(sizes) >= 3
     assert all(width > 100 and words > 20 for width, words in sizes)
-
-
-def test_a_link_of_the_contents_leads_to_the_top_of_its_section(opened: Any) -> None:
-    """Also past tables and pictures that were out of sight before."""
-    for place in ("plan", "figures", "kept-out"):
-        opened.locator(f'nav a[href="#{place}"]').first.click()
-        top = "place => Math.abs(document.getElementById(place).getBoundingClientRect().top - 16) < 2"
-        opened.wait_for_function(top, arg=place, timeout=5000)

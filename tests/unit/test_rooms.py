@@ -19,7 +19,7 @@ ORDER = (
     {"evaluate", "search"},
     {"config", "sharing"},
     {"pipeline"},
-    {"archive", "monitor"},
+    {"archive", "doctor", "monitor"},
     {"cli", "dropnas"},  # `dropnas` is the package's own `__init__`, which forwards `load`
     {"__main__"},
 )

@@ -25,7 +25,7 @@ import yaml
 PROJECT = Path(__file__).parents[2]
 PARTS = ("dropnas", "workflow", "profiles", "Snakefile")
 MICRO = yaml.safe_load((Path(__file__).parent / "micro.yaml").read_text())
-JOB = re.compile(r"^Job \d+: (\w+) (\S+)$", re.MULTILINE)
+JOB = re.compile(r"^Job \d+: (\w+) (\S+) \(", re.MULTILINE)
 WAIT = 900.0  # seconds; far more than any trial takes, also on a busy machine
 
 

@@ -57,12 +57,23 @@ def test_it_runs_through_all_stages_and_tables(example):
     assert done.returncode == 0, done.stdout + done.stderr
     tables = example.folder / "results/warm/tables"
     for table, rows in {
-        "table1": ["Warm DropNAS", "Warm DropNAS (Augmented)"],
-        "table3": ["Warm DropNAS (CIFAR-10)", "Warm DropNAS (CIFAR-100)"],
-        "table4": ["Warm DropNAS", "pointwise"],
+        "table1": ["Warm DropNAS", "Warm DropNAS (Augmented)", "Halving"],
+        "table3": ["Warm DropNAS (CIFAR-10)", "Warm DropNAS (CIFAR-100)", "Halving (CIFAR-100)"],
+        "table4": ["Warm DropNAS", "pointwise", "Halving"],
     }.items():
         text = (tables / f"{table}.md").read_text()
         assert all(row in text for row in rows), text
+    assert_halved(list((example.folder / "runs/search").glob("*original-halving*")))
+
+
+def assert_halved(runs: list[Path]) -> None:
+    """Searches of two phases: what was pruned between them is marked, and the genotype has nothing of it."""
+    assert runs
+    for run in runs:
+        epochs = json.loads((run / "history.json").read_text())["epochs"]
+        left = [{sum(alpha is not None for alpha in row) for row in epoch["normal"]} for epoch in epochs]
+        assert left == [{8}, {8}, {4}]  # at the start, after the epoch of each phase
+        assert epochs[-1]["genotype"] == json.loads((run / "genotype.json").read_text())
 
 
 def test_what_it_lacks_is_one_line(example):

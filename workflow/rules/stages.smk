@@ -20,7 +20,8 @@ rule search:
     params:
         arguments=arguments,
     message:
-        "{wildcards.stage} {wildcards.job}"
+        "{wildcards.stage} {wildcards.job} "
+        "(threads={threads} gpu={resources.gpu} mem_mb={resources.mem_mb} runtime={resources.runtime})"
     shell:  # `exec` leaves no shell between that would die of a scheduler's warning
         f"exec bash {LOGGED} {{log:q}} {{output:q}} {{threads}} {{params.arguments:q}}"
 

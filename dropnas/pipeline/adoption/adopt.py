@@ -31,6 +31,7 @@ from dropnas.pipeline.adoption.small_cases import Case, cases
 from dropnas.pipeline.adoption.trial import Code, difference
 from dropnas.pipeline.execute import execute, read_spec
 from dropnas.pipeline.freeze import check, freeze
+from dropnas.pipeline.look_files import current
 from dropnas.pipeline.plan import depths, make_plan
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.files import sha256
@@ -68,6 +69,7 @@ def adopt(parameters: Path, root: Path, tell: Tell) -> Adoption:
         DropnasError: the parameter file is wrong.
     """
     root = root.absolute()  # probes stand in folders of their own
+    parameters = current(parameters, root)
     plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
     os.environ["DROPNAS_PLAN"] = str(start)  # what is computed here is recorded as by this start
     store, done = Store(root), Adoption()

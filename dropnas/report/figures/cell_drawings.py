@@ -15,7 +15,7 @@ from matplotlib.path import Path as Curve
 from dropnas.report.figures.cell_layout import FONT_SIZE, Arrow, Layout, Node, lay_out
 from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn
-from dropnas.report.figures.sheet import FOOT, INK, LETTERS, sheet
+from dropnas.report.figures.sheet import INK, LETTERS, sheet
 from dropnas.space.genotype import Genotype
 from dropnas.space.genotype_text import cell_in_words
 from dropnas.space.names import INPUTS
@@ -42,24 +42,24 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
         [(f"({next(letters)}) {title} {KIND_NAMES[kind]}", _layout(genotype, kind)) for title, genotype in genotypes]
         for kind in KINDS
     ]
-    return _draw(named, FOOT)
+    return _draw(named)
 
 
 def draw_genotype(title: str, genotype: Genotype) -> Figure:
     """The two cells of a genotype, one below the other."""
-    return _draw([[(f"{title}, {KIND_NAMES[kind]}", _layout(genotype, kind))] for kind in KINDS], foot=0)
+    return _draw([[(f"{title}, {KIND_NAMES[kind]}", _layout(genotype, kind))] for kind in KINDS])
 
 
 def _layout(genotype: Genotype, kind: str) -> Layout:
     return lay_out(getattr(genotype, kind), getattr(genotype, f"{kind}_concat"))
 
 
-def _draw(rows: Sequence[Sequence[tuple[str, Layout]]], foot: float) -> Figure:
-    """Panels in rows and columns, in the size of their layouts, all boxes of one size; `foot` inches below."""
+def _draw(rows: Sequence[Sequence[tuple[str, Layout]]]) -> Figure:
+    """Panels in rows and columns, in the size of their layouts, all boxes of one size."""
     heights = [max(layout.height for _, layout in row) for row in rows]
     widths = [max(row[column][1].width for row in rows) for column in range(len(rows[0]))]
-    size = sum(widths) + GAP * (len(widths) + 1), sum(heights) + (TITLE + GAP) * len(rows) + foot
-    figure = sheet(max(size[0], NARROWEST), size[1])
+    size = sum(widths) + GAP * (len(widths) + 1), sum(heights) + (TITLE + GAP) * len(rows)
+    figure = sheet(max(size[0], NARROWEST), size[1], layout=None)
     top = size[1]
     for row, tall in zip(rows, heights, strict=True):
         left, top = GAP, top - TITLE
@@ -81,7 +81,7 @@ def _panel(figure: Figure, corner: tuple[float, float], title: str, layout: Layo
     axes.axis("off")
     figure.text(left / width, (top + TITLE / 4) / height, title, fontsize=9)
     for arrow in layout.arrows:
-        _arrow(axes, arrow, layout.on_lines)
+        _arrow(axes, arrow)
     for index, node in enumerate(layout.nodes):
         _node(axes, node, index < INPUTS or index == len(layout.nodes) - 1)
 
@@ -97,14 +97,14 @@ def _node(axes: Axes, node: Node, outer: bool) -> None:
     axes.text(x, y, node.text, ha="center", va="center", fontsize=FONT_SIZE, zorder=4)
 
 
-def _arrow(axes: Axes, arrow: Arrow, on_line: bool) -> None:
+def _arrow(axes: Axes, arrow: Arrow) -> None:
     path = Curve(arrow.curve, [Curve.MOVETO, *[Curve.CURVE4] * (len(arrow.curve) - 1)])
     axes.add_patch(
         FancyArrowPatch(
             path=path, arrowstyle="-|>", mutation_scale=7, lw=0.7, color=INK, shrinkA=0, shrinkB=0, clip_on=False
         )
     )
-    ground = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"} if on_line else None
+    ground = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}
     axes.text(*arrow.at, arrow.text, ha="center", va="center", fontsize=FONT_SIZE - 1, bbox=ground, zorder=3)
 
 

@@ -1,16 +1,12 @@
-"""Where the nodes and edges of a cell lie: laid out by graphviz, or as arcs over a line where `dot` does not work.
+"""Where the nodes and edges of a cell lie: the nodes on a line, the edges as arcs over it.
 
-Design choices: graphviz is asked for places only, in its plain text format, and the ink is matplotlib's: so all formats
-come out of one drawing, with the same fonts and bytes on every machine that has the same graphviz, and a machine
-without it gets the same cell in another arrangement.
+Design choices: a rule of our own and no layout program, whose places differ from version to version and which a machine
+may lack: equal cells give equal bytes everywhere.
 """
 
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import graphviz
 
 from dropnas.artifacts.genotype_file import Edge
 from dropnas.report.figures.labels import short
@@ -19,9 +15,9 @@ from dropnas.space.names import INPUTS
 
 Point = tuple[float, float]
 Link = tuple[int, int, str]  # tail, head, operation; no operation into the output
-FONT_SIZE = 9  # points, of the texts that dot makes room for
-BOX = (0.58, 0.32)  # inches, of a node in our own layout
-COLUMN, STEP = 1.05, 0.42  # inches: between nodes, and by which an arc is higher for each node that it passes
+FONT_SIZE = 9  # points
+BOX = (0.68, 0.32)  # inches, of a node
+COLUMN, STEP = 1.2, 0.42  # inches: between nodes, and by which an arc is higher for each node that it passes
 APEX = 0.75  # of the height of its control points: where an arc is highest
 
 
@@ -52,7 +48,6 @@ class Layout:
     arrows: tuple[Arrow, ...]
     width: float
     height: float
-    on_lines: bool  # whether labels stand on their edges, not beside them
 
 
 def lay_out(cell: Sequence[Edge], concat: Sequence[int]) -> Layout:
@@ -62,76 +57,25 @@ def lay_out(cell: Sequence[Edge], concat: Sequence[int]) -> Layout:
         cell: edges (operation, predecessor), two for each node.
         concat: the nodes that make the output.
     """
-    names = ["c_{k-2}", "c_{k-1}", *(str(node) for node in range(len(cell) // EDGES_PER_NODE)), "c_{k}"]
+    names = ["$c_{k-2}$", "$c_{k-1}$", *(str(node) for node in range(len(cell) // EDGES_PER_NODE)), "$c_k$"]
     links = [
         (predecessor, INPUTS + place // EDGES_PER_NODE, short(operation))
         for place, (operation, predecessor) in enumerate(cell)
     ]
     links += [(node, len(names) - 1, "") for node in concat]
-    plain = _from_dot(names, links)
-    return _parsed(plain, names, links) if plain else _by_arcs(names, links)
-
-
-def _from_dot(names: Sequence[str], links: Sequence[Link]) -> str:
-    """From left to right, as the paper's Figure 3, in dot's plain format; empty where `dot` does not work.
-
-    It may be missing, may not be started, fail (as where its plugins are not installed), or print something else.
-    """
-    graph = graphviz.Digraph(engine="dot")
-    graph.attr(rankdir="LR", nodesep="0.15", ranksep="0.25")
-    graph.attr("node", shape="box", height="0.3", width="0.4", margin="0.06,0.03", fontsize=str(FONT_SIZE))
-    graph.attr("edge", fontsize=str(FONT_SIZE), arrowhead="none")  # drawn by us, at the very end of the curve
-    for index, name in enumerate(names):
-        graph.node(str(index), name)
-    for tail, head, text in links:
-        graph.edge(str(tail), str(head), f" {text} " if text else "")
-    try:
-        plain = graph.pipe(format="plain", encoding="utf-8", quiet=True)
-    except (graphviz.ExecutableNotFound, graphviz.CalledProcessError, OSError):
-        return ""
-    return plain if plain.startswith("graph ") and plain.endswith("stop\n") else ""
-
-
-def _parsed(plain: str, names: Sequence[str], links: Sequence[Link]) -> Layout:
-    """From dot's plain format: `node name x y width height …`, `edge tail head n x1 y1 … [label x y] style colour`.
-
-    Equal edges keep their order, so labels are taken from there.
-    """
-    lines = [shlex.split(line) for line in plain.splitlines()]
-    _, _, width, height = next(line for line in lines if line[0] == "graph")
-    boxes = {int(line[1]): tuple(map(float, line[2:6])) for line in lines if line[0] == "node"}
-    nodes = [Node(name, boxes[index][:2], *boxes[index][2:]) for index, name in enumerate(names)]  # type: ignore[arg-type]
-    arrows = []
-    for line in (line for line in lines if line[0] == "edge"):
-        count = int(line[3])
-        numbers = [float(text) for text in line[4 : 4 + 2 * count]]
-        curve = tuple(zip(numbers[::2], numbers[1::2], strict=True))
-        rest = line[4 + 2 * count :]
-        labelled = len(rest) > 2  # label, x, y, style, colour
-        text, at = (rest[0].strip(), (float(rest[1]), float(rest[2]))) if labelled else ("", curve[0])
-        arrows.append(Arrow(curve, text, at))
-    return Layout(tuple(nodes), tuple(arrows), float(width), float(height), on_lines=False)
-
-
-def _by_arcs(names: Sequence[str], links: Sequence[Link]) -> Layout:
-    """All nodes on one line, operations as arcs above it, what goes into the output below.
-
-    An arc is as high as it is long, and parallel ones differ by half a step, so that no two labels meet and no edge
-    passes through a node.
-    """
     heights = [_height(links, place) for place in range(len(links))]
-    above = STEP * max(heights) * APEX + 0.2
-    below = STEP * (len(names) - 1) / 2 * APEX
-    nodes = [Node(name, (0.3 + COLUMN * index, below + BOX[1] / 2), *BOX) for index, name in enumerate(names)]
-    arrows = [
-        _arc(nodes[tail], nodes[head], text, STEP * height)
-        for (tail, head, text), height in zip(links, heights, strict=True)
-    ]
-    return Layout(tuple(nodes), tuple(arrows), COLUMN * (len(names) - 1) + 0.6, below + BOX[1] + above, on_lines=True)
+    above, below = STEP * max(heights) * APEX + 0.2, STEP * (len(names) - 1) / 2 * APEX
+    nodes = [Node(name, (0.4 + COLUMN * index, below + BOX[1] / 2), *BOX) for index, name in enumerate(names)]
+    arrows = [_arc(nodes, links, heights, place) for place in range(len(links))]
+    return Layout(tuple(nodes), tuple(arrows), COLUMN * (len(names) - 1) + 0.8, below + BOX[1] + above)
 
 
 def _height(links: Sequence[Link], place: int) -> float:
-    """How high an arc is, in steps; below the line where it goes to the output."""
+    """How high an arc is, in steps; below the line where it goes to the output.
+
+    As high as it is long, and parallel ones differ by half a step, so that no two labels meet and no edge passes
+    through a node.
+    """
     tail, head, text = links[place]
     if not text:
         return -(head - tail) / 2
@@ -139,15 +83,20 @@ def _height(links: Sequence[Link], place: int) -> float:
     return head - tail + parallel / 2
 
 
-def _arc(tail: Node, head: Node, text: str, height: float) -> Arrow:
-    """From the right part of a node's side to the left part of the other's."""
-    side = math.copysign(tail.height / 2, height)
-    (x, y), (end, _) = tail.centre, head.centre
-    port = tail.width / 4
-    curve = (
-        (x + port, y + side),
-        (x + port, y + side + height),
-        (end - port, y + side + height),
-        (end - port, y + side),
-    )
-    return Arrow(curve, text, ((x + end) / 2, y + side + APEX * height))
+def _arc(nodes: Sequence[Node], links: Sequence[Link], heights: Sequence[float], place: int) -> Arrow:
+    """From the right half of a node's side to the left half of the other's."""
+    tail, head, text = links[place]
+    side = math.copysign(BOX[1] / 2, heights[place])
+    start = nodes[tail].centre[0] + BOX[0] / 2 * _port(links, heights, place, 0)
+    end = nodes[head].centre[0] - BOX[0] / 2 * _port(links, heights, place, 1)
+    foot = nodes[tail].centre[1] + side
+    apex = foot + STEP * heights[place]
+    curve = ((start, foot), (start, apex), (end, apex), (end, foot))
+    return Arrow(curve, text, ((start + end) / 2, foot + APEX * STEP * heights[place]))
+
+
+def _port(links: Sequence[Link], heights: Sequence[float], place: int, at: int) -> float:
+    """Where an arc meets its tail (at = 0) or head (1), in parts of half a box: a higher one nearer to the middle."""
+    own = heights[place]
+    rivals = [h for link, h in zip(links, heights, strict=True) if link[at] == links[place][at] and h * own > 0]
+    return sum(abs(h) >= abs(own) for h in rivals) / (len(rivals) + 1)

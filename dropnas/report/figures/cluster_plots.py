@@ -19,7 +19,7 @@ from dropnas.artifacts.clusters_file import ClustersCell, ClustersFile
 from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
 from dropnas.report.figures.series import Drawn
-from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
+from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, settle, sheet
 
 PLACES = ("first", "last")
 MARKERS = "os^Dvp"
@@ -33,17 +33,18 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """A row for each data set, its first cell left and its last cell right."""
-    figure = sheet(WIDTH, ROW * len(content) + 1.6)
-    places = grid(figure, len(content), len(PLACES), top=0.8, below=0.95, hspace=0.55, wspace=0.27)
-    letters = iter(LETTERS)
-    for row, (role, panel) in enumerate(content.items()):
-        for column, place in enumerate(PLACES):
-            axes = figure.add_subplot(places[row, column])
-            cell = panel["cells"][place]
-            axes.set_title(f"({next(letters)}) {titles[role]}\n{place} cell ({cell['kind']})")
-            _points(axes, cell)
-            axes.text(0.5, -0.2, _sentence(panel["statistics"][place]), transform=axes.transAxes, ha="center", va="top")
-    _legend(figure, max(label for panel in content.values() for c in panel["cells"].values() for label in c["labels"]))
+    figure = sheet(WIDTH, ROW * len(content))
+    grid = figure.subplots(len(content), len(PLACES), squeeze=False)
+    shown = [(titles[role], panel, place) for role, panel in content.items() for place in PLACES]
+    for axes, letter, (title, panel, place) in zip(grid.flat, LETTERS, shown, strict=False):
+        cell = panel["cells"][place]
+        axes.set_title(f"({letter}) {title}\n{place} cell ({cell['kind']})")
+        _points(axes, cell, _sentence(panel["statistics"][place]))
+    _legend(figure, max(label for _, panel, place in shown for label in panel["cells"][place]["labels"]))
+    settle(figure)
+    for axes, (_, panel, place) in zip(grid.flat, shown, strict=True):
+        cell = panel["cells"][place]
+        label_points(axes, cell["points"], [shorter(name) for name in cell["operations"]])
     return figure
 
 
@@ -58,9 +59,12 @@ def _panel(series: Drawn) -> dict[str, Any]:
 
 
 def statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
-    """How far the parameterised operations lie from their group, over the seeds; the deviation is that of a sample."""
+    """How far the parameterised operations lie from the others, and how often any operation is alone in a cluster.
+
+    Over the seeds; the deviation is that of a sample.
+    """
     silhouettes = [mean([cell.silhouette[name] for name in cell.parameterised]) for cell in cells]
-    alone = [bool(set(cell.single_member) & set(cell.parameterised)) for cell in cells]
+    alone = [bool(cell.single_member) for cell in cells]
     return {
         "silhouette_parameterised_mean": mean(silhouettes),
         "silhouette_parameterised_std": sample_deviation(silhouettes) if len(cells) > 1 else None,
@@ -69,7 +73,7 @@ def statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
     }
 
 
-def _points(axes: Axes, cell: Mapping[str, Any]) -> None:
+def _points(axes: Axes, cell: Mapping[str, Any], sentence: str) -> None:
     """The operations, tied to the centre of their cluster."""
     points, labels = cell["points"], cell["labels"]
     for label in sorted(set(labels)):
@@ -82,11 +86,10 @@ def _points(axes: Axes, cell: Mapping[str, Any]) -> None:
         face, edge = (colour, "white") if name in cell["parameterised"] else ("white", colour)
         axes.plot(x, y, MARKERS[label % len(MARKERS)], ms=7.5, mfc=face, mec=edge, mew=1.2, zorder=2)
     first, second = (f"principal component {k + 1} ({100 * part:.0f} %)" for k, part in enumerate(cell["explained"]))
-    axes.set_xlabel(first)
+    axes.set_xlabel(f"{first}\n\n{sentence}")
     axes.set_ylabel(second)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.22)
-    label_points(axes, points, [shorter(name) for name in cell["operations"]])
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
@@ -95,7 +98,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
     alone = round(found["single_member_share"] * found["n"])
     return (
         f"silhouette of O$_p$: {found['silhouette_parameterised_mean']:.2f}{deviation}\n"
-        f"an operation of O$_p$ alone in a cluster: {alone} of {found['n']} seeds"
+        f"an operation alone in a cluster: {alone} of {found['n']} seeds"
     )
 
 
@@ -109,7 +112,9 @@ def _legend(figure: Figure, last: int) -> None:
         Line2D([], [], ls="", marker="o", mfc=face, mec=INK, label=label)
         for face, label in ((INK, "parameterised (O$_p$)"), ("white", "not (O$_{np}$)"))
     ]
-    figure.legend(handles=[*clusters, *groups], loc="upper center", ncols=last + 3, fontsize=7, handletextpad=0.2)
+    figure.legend(
+        handles=[*clusters, *groups], loc="outside upper center", ncols=last + 3, fontsize=7, handletextpad=0.2
+    )
 
 
 def _facts(content: Panels) -> Facts:
@@ -122,6 +127,6 @@ def _facts(content: Panels) -> Facts:
 CLUSTERS = Drawing(
     panels,
     draw,
-    ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Single-member share", "n"),
+    ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Share of seeds with a lone point", "n"),
     _facts,
 )

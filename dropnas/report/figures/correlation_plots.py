@@ -1,7 +1,8 @@
-"""Figure 5: p of each operation on an edge against the accuracy of the network with that operation alone on it.
+"""Figure 5: the weight of each operation on an edge against the accuracy of the network with it alone on that edge.
 
-Design choices: axes as in the paper, whose "predicted alpha" is p; the accuracy is the best on test, as there. Both
-coefficients stand in the picture with their 95 % intervals, since seven points leave these wide.
+Design choices: axes as in the paper, whose "predicted alpha" is p of Eq. 1, called weight here, since p-values stand
+beside; the accuracy is the best on test, as there. Both coefficients stand in the picture with their 95 % intervals,
+since seven points leave these wide, and the paper's beside them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,11 @@ from dropnas.artifacts.correlation_file import CorrelationFile
 from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
 from dropnas.report.figures.series import Drawn
-from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
+from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, settle, sheet
+from dropnas.report.printed import PRINTED_CORRELATIONS
 from dropnas.space.names import PARAMETERISED
 
-WIDTH, HEIGHT = 4.2, 5.2  # inches; the width is that of one panel
+WIDTH, HEIGHT = 4.2, 4.6  # inches; the width is that of one panel
 NOT_THERE = "the edge is not in the best cell;\nit takes the place of its node's weaker one"
 
 
@@ -30,15 +32,16 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """The edges side by side."""
     figure = sheet(WIDTH * len(content), HEIGHT)
-    places = grid(figure, 1, len(content), top=0.4, below=1.25, wspace=0.28)
-    for place, letter, panel in zip(places, LETTERS, content.values(), strict=False):
-        axes = figure.add_subplot(place)
-        predecessor, node = panel["edge"]
-        axes.set_title(f"({letter}) on edge E({predecessor},{node})")
-        axes.set_xlabel("accuracy of the stand-alone model, best on test (%)")
-        axes.set_ylabel("p of the operation in the search")
+    grid = figure.subplots(1, len(content), squeeze=False)[0]
+    for axes, letter, (edge, panel) in zip(grid, LETTERS, content.items(), strict=False):
+        axes.set_title(f"({letter}) on edge E({edge})")
+        axes.set_xlabel(f"accuracy of the stand-alone model, best on test (%)\n\n{_sentences(edge, panel)}")
+        axes.set_ylabel("weight of the operation in the search (Eq. 1)")
         _scatter(axes, panel["operations"], panel["pearson"]["value"] is not None)
-        axes.text(0.5, -0.24, _sentences(panel), transform=axes.transAxes, ha="center", va="top")
+    settle(figure)
+    for axes, panel in zip(grid, content.values(), strict=True):
+        points = [(one["accuracy_best"], one["p"]) for one in panel["operations"]]
+        label_points(axes, points, [shorter(one["operation"]) for one in panel["operations"]])
     return figure
 
 
@@ -60,21 +63,22 @@ def _scatter(axes: Axes, operations: Sequence[Mapping[str, Any]], sloped: bool) 
         face = COLOURS[0] if one["operation"] in PARAMETERISED else "white"
         axes.plot(*point, "o", ms=6, mfc=face, mec=COLOURS[0], mew=1.2, zorder=2)
     axes.ticklabel_format(useOffset=False)
+    axes.locator_params(axis="x", nbins=5)
     axes.margins(0.18)
-    label_points(axes, points, [shorter(one["operation"]) for one in operations])
 
 
-def _sentences(panel: Mapping[str, Any]) -> str:
+def _sentences(edge: str, panel: Mapping[str, Any]) -> str:
     lines = [_coefficient(name, panel[name.lower()]) for name in ("Pearson", "Spearman")]
-    return "\n".join(
-        [*lines, f"n = {panel['n']}, intervals of 95 %", *([] if panel["edge_was_there"] else [NOT_THERE])]
-    )
+    paper = [f"the paper's coefficient: {PRINTED_CORRELATIONS[edge][0]:.3f}"] if edge in PRINTED_CORRELATIONS else []
+    there = [] if panel["edge_was_there"] else [NOT_THERE]
+    return "\n".join([*lines, f"n = {panel['n']}, intervals of 95 %", *paper, *there])
 
 
 def _coefficient(name: str, found: Mapping[str, float | None]) -> str:
     if found["value"] is None:
         return f"{name}: undefined, since one of the two does not vary"
-    return f"{name} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+    between = "no interval" if found["low"] is None else f"{found['low']:.3f} to {found['high']:.3f}"
+    return f"{name} {found['value']:.3f} ({between})"
 
 
 def _facts(content: Panels) -> Facts:
@@ -85,7 +89,9 @@ def _facts(content: Panels) -> Facts:
         for kind in ("pearson", "spearman"):
             one = shown[kind]
             between = f"95 % interval {number(one['low'])} to {number(one['high'])}"
-            yield edge, kind.capitalize(), number(one["value"]), between
+            yield edge, kind.capitalize(), number(one["value"]), "no interval" if one["low"] is None else between
+        if panel in PRINTED_CORRELATIONS:
+            yield edge, "the paper's coefficient", number(PRINTED_CORRELATIONS[panel][0]), ""
 
 
-CORRELATIONS = Drawing(panels, draw, ("Edge", "Operation", "p", "Stand-alone accuracy (%)"), _facts)
+CORRELATIONS = Drawing(panels, draw, ("Edge", "Operation", "Weight in the search", "Stand-alone accuracy (%)"), _facts)

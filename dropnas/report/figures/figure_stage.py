@@ -74,7 +74,7 @@ def _count(series: Drawn) -> int:
 
 
 def foot(content: FigureFile) -> list[str]:
-    """The sentences at the foot: what it is, whose it is, and whether it may be compared with the paper."""
+    """The sentences at the foot: whose it is, and whether it may be compared with the paper; not the caption."""
     low, high = content.n
     facts = (
         f"Profile: {content.profile}. n = {low if low == high else f'{low} to {high}'}. "
@@ -82,4 +82,4 @@ def foot(content: FigureFile) -> list[str]:
         f"Hardware: {', '.join(content.hardware) or 'not recorded'}."
     )
     warning = [] if content.reproduction else [NO_REPRODUCTION.format(profile=content.profile)]
-    return [content.caption, facts, *warning]
+    return [facts, *warning]

@@ -62,8 +62,7 @@ def shorter(operation: str) -> str:
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str]) -> None:
-    """Write each text near its point; the axes must have their final place, all points and margins."""
-    axes.autoscale_view()
+    """Write each text near its point; the axes must have their final place (`settle`), all points and margins."""
     axes.apply_aspect()
     figure: Any = axes.figure
     scale = POINTS_AN_INCH / figure.dpi

@@ -2,26 +2,38 @@
 
 Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; that of
 the final epoch is drawn fainter. These three have a section of their own, since p_d = 0 has no place on a
-logarithmic axis. The paper's own curve is not drawn: its values are printed nowhere.
+logarithmic axis. The paper's curve is printed nowhere, but some of its points stand in Tables 4 and 5; these are drawn.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
+from dropnas.analysis.comparison import printed_sample
+from dropnas.analysis.drop_rates import SPECIAL, effective, of_rate
 from dropnas.analysis.finished_runs import read_training
 from dropnas.analysis.summary import mean, sample_deviation
 from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn, by_panel
-from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, grid, sheet
+from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, sheet
+from dropnas.report.printed import layout
 
-OF_PRESET = {"one-level-darts": "0", "drop-rate-0.75": "0.75", "drop-rate-0.875": "0.875"}  # p_d, Section 2.3
-GROUP = 4  # |O_p| = |O_np|: p_d = r^(1/4)
-WIDTH, HEIGHT = 9.6, 4.35  # inches; of one panel half as wide
-KINDS = (("best", "best on test", "o-", COLOURS[0], 1.0), ("final", "final epoch", "s--", GREY, 0.8))
+NAMES = {"one-level-darts": "one-level DARTS", "drop-rate-0.75": "as ProxylessNAS", "drop-rate-0.875": "as SNAS"}
+WIDTH, HEIGHT = 9.6, 3.8  # inches; of one panel half as wide
+KINDS = (  # key, label, form, colour, width of the line, step to the right: in parts of a rate, in methods
+    ("best", "ours, best on test", "o-", COLOURS[0], 1.0, 1.0, 0.0),
+    ("final", "ours, final epoch", "s--", GREY, 0.8, 1.12, 0.15),
+    ("paper", "the paper", "D", COLOURS[1], 0.8, 0.89, -0.15),
+)
+PRINTED = {  # where the paper prints a point of its curves: table, row, column
+    "one-level-darts": ("table4", "{}/original", "one-level-darts"),
+    "3e-05": ("table4", "{}/original", "dropnas"),
+    "1e-05": ("table5", "1e-5", "1e-5"),  # equal rates, on CIFAR-10
+    "0.0001": ("table5", "1e-4", "1e-4"),
+}
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
@@ -32,17 +44,15 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """The data sets side by side; in each the curve, and right of it the three p_d of other methods."""
     figure = sheet(WIDTH * (1 if len(content) > 1 else 0.55), HEIGHT)
-    places = grid(figure, 1, len(content), top=0.7, below=0.6, wspace=0.2)
-    for place, letter, (role, points) in zip(places, LETTERS, content.items(), strict=False):
-        swept = [point for point in points if point["rate"] is not None]
-        others = [point for point in points if point["rate"] is None]
-        parts = place.subgridspec(1, 2, width_ratios=(3, 1.25), wspace=0.05)
-        curve = figure.add_subplot(parts[0])
-        curve.set_title(f"({letter}) {titles[role]}", loc="left", pad=14)
-        _curve(curve, swept)
-        _methods(figure.add_subplot(parts[1], sharey=curve), others)
+    parts = figure.subfigures(1, len(content), squeeze=False, wspace=0.04)[0]
+    for part, letter, (role, points) in zip(parts, LETTERS, content.items(), strict=False):
+        curve, methods = part.subplots(1, 2, sharey=True, width_ratios=(3, 1.15))
+        curve.set_title(f"({letter}) {titles[role]}", loc="left")
+        _curve(curve, [point for point in points if point["rate"]])
+        _methods(methods, [point for point in points if not point["rate"]])
         curve.set_ylabel("test accuracy (%)")
-        curve.legend(loc="best", fontsize=7)
+    handles = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}  # noqa: B905
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=len(KINDS), fontsize=7)
     return figure
 
 
@@ -54,8 +64,22 @@ def _point(series: Drawn) -> dict[str, Any]:
         "rate": _rate(series.name),
         "best": [error.best for error in errors],
         "final": [error.final for error in errors],
+        "paper": _printed(series.panel, series.name) if series.reproduction else None,
         "runs": series.run_names,
     }
+
+
+def _printed(role: str, name: str) -> dict[str, float] | None:
+    """Mean and sample deviation of the error that the paper prints; None where it prints none."""
+    table, key, column = PRINTED.get(name, ("", "", ""))
+    if not table or (table == "table5" and role != "cifar10"):
+        return None
+    paper = layout(table)
+    at = [one.key for one in paper.columns].index(column)
+    cell = next(row.cells[at] for row in paper.rows if row.key == key.format(role))
+    assert cell and cell.mean is not None and cell.std is not None  # these have both
+    known = printed_sample(cell.mean, cell.std, 8)
+    return {"mean": known.mean, "std": known.std}
 
 
 def _rate(name: str) -> float | None:
@@ -67,35 +91,46 @@ def _rate(name: str) -> float | None:
 
 
 def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
-    rates = [point["rate"] for point in points]
-    if not points or min(rates) <= 0:
+    if not points:
         axes.set_xticks([])
         return
-    _marks(axes, [math.log10(rate) for rate in rates], points, joined=True)
-    places = [math.log10(rate) for rate in rates]
-    axes.set_xticks(places, [_power(rate) for rate in rates], fontsize=7)
-    axes.set_xlabel("drop path rate r (logarithmic)")
-    _above(axes, places, [f"{rate ** (1 / GROUP):.3f}" for rate in rates])
+    rates = [point["rate"] for point in points]
+    axes.set_xscale("log")
+    for kind in KINDS:
+        _marks(axes, [rate * kind[5] for rate in rates], points, kind, joined=True)
+    axes.set_xticks(rates, [_power(rate) for rate in rates], fontsize=7)
+    axes.set_xlabel("drop path rate r")
     axes.margins(x=0.07)
+    axes.xaxis.set_minor_locator(NullLocator())
+    _above(axes, rates, [f"{of_rate(rate):.3f}" for rate in rates])
 
 
 def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     """A section with no scale: a place for each method, cut off from the curve."""
-    _marks(axes, range(len(points)), points, joined=False)
-    axes.set_xticks(range(len(points)), [point["label"] for point in points], fontsize=7, rotation=35, ha="right")
-    _above(axes, range(len(points)), [OF_PRESET.get(point["name"], "") for point in points])
+    places = range(len(points))
+    for kind in KINDS:
+        _marks(axes, [place + kind[6] for place in places], points, kind, joined=False)
+    axes.set_xticks(
+        places, [NAMES.get(one["name"], one["label"]) for one in points], fontsize=7, rotation=30, ha="right"
+    )
+    _above(axes, places, [_nominal(SPECIAL.get(point["name"], 0.0)) for point in points])
     axes.set_xlim(-0.6, len(points) - 0.4)
     axes.tick_params(axis="y", left=False, labelleft=False)
     axes.spines["left"].set_linestyle((0, (2, 3)))
 
 
+def _nominal(p_d: float) -> str:
+    """And below it what resampling makes of it."""
+    return f"{p_d:g}\n({effective(p_d):.2f})" if p_d else "0\n"
+
+
 def _above(axes: Axes, places: Sequence[float], texts: Sequence[str]) -> None:
     """p_d above the axes."""
     above = axes.secondary_xaxis("top")
-    above.set_xticks(
-        places, ["p$_d$ = " * (index == 0) + text for index, text in enumerate(texts)], fontsize=6.5, color=GREY
-    )
+    above.set_xticks(places, texts, fontsize=6.5, color=GREY)
+    above.xaxis.set_minor_locator(NullLocator())
     above.tick_params(length=2, color=GREY)
+    above.set_xlabel("p$_d$" if "(" not in "".join(texts) else "p$_d$ (effective)", fontsize=6.5, color=GREY)
 
 
 def _power(rate: float) -> str:
@@ -104,32 +139,43 @@ def _power(rate: float) -> str:
     return f"{float(digits):g}e{int(exponent)}"
 
 
-def _marks(axes: Axes, places: Sequence[float], points: Sequence[Mapping[str, Any]], joined: bool) -> None:
-    """Mean and deviation of both accuracies; the final epoch's a little to the right."""
-    width = (0.02 if joined else 0.08) * (max(places, default=0) - min(places, default=0) or 1)
-    for order, (key, label, form, colour, line) in enumerate(KINDS):
-        accuracies = [[100 - error for error in point[key]] for point in points]
-        spread = [sample_deviation(values) if len(values) > 1 else 0.0 for values in accuracies]
-        axes.errorbar(
-            [place + order * width for place in places],
-            [mean(values) for values in accuracies],
-            spread,
-            fmt=form if joined else form[0],
-            color=colour,
-            mfc=colour if order == 0 else "white",
-            ms=5 if order == 0 else 4,
-            lw=line,
-            capsize=2.5,
-            zorder=3 - order,
-            label=label,
-        )
+def _marks(
+    axes: Axes, places: Sequence[float], points: Sequence[Mapping[str, Any]], kind: tuple[Any, ...], joined: bool
+) -> None:
+    """Mean and deviation of one accuracy."""
+    key, label, form, colour, line, *_ = kind
+    known = [(place, *_moments(point[key])) for place, point in zip(places, points, strict=True) if point[key]]
+    if not known:
+        return
+    at, means, spreads = zip(*known, strict=True)
+    axes.errorbar(
+        at,
+        means,
+        spreads,
+        fmt=form if joined else form[0],
+        color=colour,
+        mfc="white" if key == "final" else colour,
+        ms=5 if key == "best" else 4,
+        lw=line,
+        capsize=2.5,
+        zorder=3 if key == "best" else 2,
+        label=label,
+    )
+
+
+def _moments(errors: Any) -> tuple[float, float]:
+    """Mean accuracy and sample deviation, of errors or of what is printed of them."""
+    if isinstance(errors, Mapping):
+        return 100 - errors["mean"], errors["std"]
+    return 100 - mean(errors), sample_deviation(errors) if len(errors) > 1 else 0.0
 
 
 def _facts(content: Panels) -> Facts:
     for panel, points in content.items():
         for one in points:
-            yield panel, one["label"], f"{mean(one['best']):.2f}", f"{mean(one['final']):.2f}", f"{len(one['best'])}"
+            accuracies = [f"{_moments(one[key])[0]:.2f}" if one.get(key) else "" for key in ("best", "final", "paper")]
+            yield panel, one["label"], *accuracies, f"{len(one['best'])}"
 
 
-HEAD = ("Data", "Drop path rate", "Error, best on test (%)", "Error, final epoch (%)", "n")
+HEAD = ("Data", "Drop path rate", "Accuracy, best on test (%)", "Accuracy, final epoch (%)", "The paper's (%)", "n")
 RATES = Drawing(panels, draw, HEAD, _facts)

@@ -17,12 +17,14 @@ class Drawn:
     Attributes:
         panel, name, label: as in `dropnas.report.config.Series`.
         runs: at least one.
+        reproduction: whether the paper's numbers may stand beside theirs.
     """
 
     panel: str
     name: str
     label: str
     runs: tuple[Run, ...]
+    reproduction: bool = False
 
     @property
     def run_names(self) -> list[str]:
@@ -43,7 +45,9 @@ def drawn(config: FigureConfig, runs: Sequence[Run]) -> list[Drawn]:
         where = f"{config.figure}, panel {one.panel!r}, series {one.name!r}"
         if not one.runs or not all(0 <= position < len(runs) for position in one.runs):
             raise DropnasError(f"runs {list(one.runs)} of {len(runs)} inputs", where=where)
-        made.append(Drawn(one.panel, one.name, one.label, tuple(runs[position] for position in one.runs)))
+        made.append(
+            Drawn(one.panel, one.name, one.label, tuple(runs[position] for position in one.runs), config.reproduction)
+        )
     return made
 
 

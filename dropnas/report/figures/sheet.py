@@ -2,14 +2,16 @@
 
 Design choices: no pyplot, whose state is global; one style for all figures, its font the one that matplotlib brings, so
 that equal runs give equal bytes: no dates, and ids in SVG from a fixed salt. Text in SVG is outlines, since a reader's
-font would be wider or narrower and labels were placed by width. Sizes are inches and points, as on paper.
+font would be wider or narrower and labels were placed by width. Sizes are inches and points, as on paper. Panels are
+laid out by matplotlib; the footer hangs below the sheet, and a file is cut to what is drawn, so that no strip is empty.
 """
 
 import textwrap
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from string import ascii_lowercase
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -37,11 +39,10 @@ METADATA: dict[str, dict[str, Any]] = {
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 DPI = 200
-FOOT = 0.85  # inches at the bottom that belong to the footer: up to six lines
-MARGIN = 0.08
+MARGIN = 0.08  # inches around what is drawn
 INK, GREY = "#1a1a1a", "#6b6b6b"  # both readable on white
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8a5fa8", "#7a5c00", "#3d8fbf", "#b03a6f", "#555555")
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LETTERS = (*ascii_lowercase, *("a" + letter for letter in ascii_lowercase))
 
 
 def style() -> AbstractContextManager[None]:
@@ -49,30 +50,25 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(STYLE)
 
 
-def sheet(width: float, height: float) -> Figure:
-    """An empty sheet, in inches."""
-    figure = Figure(figsize=(width, height))
+def sheet(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty sheet, in inches; panels get their places when it is drawn, or, without a layout, where they are put."""
+    figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)  # labels are placed by their size, which only a canvas can tell
     return figure
 
 
-def grid(figure: Figure, rows: int, columns: int, *, top: float, below: float = 0.4, **options: Any) -> Any:
-    """A grid of panels; `top` inches above it, and `below` it and above the footer, stay free for texts."""
-    width, height = figure.get_size_inches()
-    places = {
-        "left": 0.7 / width,
-        "right": 1 - 0.15 / width,
-        "bottom": (FOOT + below) / height,
-        "top": 1 - top / height,
-    }
-    return figure.add_gridspec(rows, columns, **{**places, **options})
+def settle(figure: Figure) -> None:
+    """Give all panels their final places, so that labels can be put beside points."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def footer(figure: Figure, sentences: Iterable[str]) -> None:
-    """Sentences at the foot of the sheet, each on lines of its own."""
+    """Sentences below the sheet, each on lines of its own."""
     width, height = figure.get_size_inches()
     lines = [line for text in sentences for line in textwrap.wrap(text, int(17.5 * width))]
-    figure.text(MARGIN / width, MARGIN / height, "\n".join(lines), fontsize=6.5, color=GREY, va="bottom", ha="left")
+    note = figure.text(0, -0.1 / height, "\n".join(lines), fontsize=6.5, color=GREY, va="top", ha="left")
+    note.set_in_layout(False)
 
 
 def require_format(file: Path) -> Path:
@@ -88,4 +84,8 @@ def save(figure: Figure, file: Path) -> None:
     """Write a figure in the format of the file's suffix. Raises a DropnasError for a suffix of no format."""
     suffix = require_format(file).suffix.lower()
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=DPI, metadata=METADATA[suffix])
+    if figure.get_layout_engine():
+        settle(figure)
+    for note in figure.texts:
+        note.set_in_layout(True)  # now that the layout is done, the file reaches as far
+    figure.savefig(file, dpi=DPI, metadata=METADATA[suffix], bbox_inches="tight", pad_inches=MARGIN)

@@ -10,13 +10,15 @@ from dropnas.report.figures.sheet import footer, require_format, save, style
 from dropnas.report.figures.trajectories import draw_search, read_trajectory
 from dropnas.space.published import load_genotype
 
+PICTURES = Path("results", "pictures")
+
 
 def draw_cells(genotype: str, out: Path | None) -> Path:
     """Draw the normal and the reduction cell of a genotype.
 
     Args:
         genotype: as `load_genotype` understands it: a published id, a JSON file, a run folder, or JSON text.
-        out: the picture, .svg, .png or .pdf; by default an SVG in the working folder, called as the genotype.
+        out: the picture, .svg, .png or .pdf; by default an SVG in `results/pictures`, called as the genotype.
 
     Returns:
         The file that was written.
@@ -26,7 +28,7 @@ def draw_cells(genotype: str, out: Path | None) -> Path:
     """
     cells = load_genotype(genotype)
     name = "genotype" if genotype.lstrip().startswith(("{", "[")) else Path(genotype).resolve().stem
-    file = require_format(out or Path(f"{_plain(name)}.svg"))
+    file = require_format(out or PICTURES / f"{_plain(name)}.svg")
     with style():
         save(draw_genotype(name, cells), file)
     return file
@@ -45,7 +47,7 @@ def draw_trajectory(search: Path, out: Path | None) -> Path:
     if not search.is_dir():
         raise DropnasError("no such folder", where=search, remedy="name the folder of a search, runs/search/…")
     run = read_run(search.resolve())
-    file = require_format(out or Path(f"{run.name}-trajectory.svg"))
+    file = require_format(out or PICTURES / f"{run.name}-trajectory.svg")
     with style():
         figure = draw_search(run.name, read_trajectory(run))
         footer(figure, [f"Data: {run.data}. Hardware: {run.device}."])
@@ -54,5 +56,5 @@ def draw_trajectory(search: Path, out: Path | None) -> Path:
 
 
 def _plain(name: str) -> str:
-    """A name that is one file in the working folder."""
+    """A name that is one file in a folder."""
     return re.sub(r"[^\w.+-]+", "-", name) or "genotype"

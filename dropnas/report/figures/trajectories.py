@@ -1,13 +1,14 @@
-"""The trajectories of the searches, which the paper lacks: p of each operation, entropy, skip-connects, changes.
+"""The trajectories of the searches, which the paper lacks: weights of the operations, entropy, skip-connects, changes.
 
-Design choices: for each data set, p has a panel for each method, with the operations' names at the ends of their lines;
-what is one number an epoch is drawn for all methods in one panel, told apart by the line's style. A line is the mean
-over the seeds, the band around it their range; where seeds stop themselves, over those that reached the epoch. The mean
-and the range, and not the lines of the seeds, go into figure.json.
+Design choices: "weight" is p of Eq. 1, since p-values stand nearby. For each data set, the weights have a panel for
+each method, with the operations' names at the ends of their lines; what is one number an epoch is drawn for all methods
+in one panel, distinguished by the line's style. A line is the mean over the seeds, the band around it their range;
+where seeds stop themselves, over those that reached the epoch. The mean and the range, and not the lines of the seeds,
+go into figure.json.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import ceil, isnan
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -23,20 +24,18 @@ from dropnas.errors import DropnasError
 from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import short
 from dropnas.report.figures.series import Drawn, by_panel
-from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, grid, sheet
+from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, sheet
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^v<>P"
 LINE_HEIGHT = 0.075  # of a name, in parts of its panel
 GROUP = 4  # |O_p|
 THIN, THICK = 1.1, 1.7
-WIDTH, ROW = 9.6, 2.35  # inches
-PANEL = 3.3  # inches: the least width of a method's panel with what is between two
-ABREAST = 5  # methods in a row, and names in a row of the legend
-NAMES, TICKS = 0.72, 0.55  # inches: right of such a panel, for the operations' names; left of it, for its ticks
+WIDTH, ROW = 9.6, 2.6  # inches; a row of panels
+ABREAST = 4  # panels in a row
 NUMBERS = (
-    ("entropy_normal", "entropy of p, normal cell (nats)"),
-    ("entropy_reduce", "entropy of p, reduction cell (nats)"),
+    ("entropy_normal", "entropy of the weights, normal cell (nats)"),
+    ("entropy_reduce", "entropy of the weights, reduction cell (nats)"),
     ("skips_normal", "skip-connects kept, normal cell"),
     ("changes", "edges of the genotype that changed"),
 )
@@ -48,65 +47,74 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
-    """For each data set rows with p of each method, then one with the numbers."""
-    most = max(map(len, content.values()))
-    abreast, named = min(most, ABREAST), 0.15 * (ceil(most / ABREAST) - 1)
-    heights = [ceil(len(methods) / abreast) for methods in content.values()]
-    count = sum(heights) + len(content)
-    figure = sheet(max(WIDTH, PANEL * abreast), (ROW + 0.65) * count + 1.2 + named)
-    width, height = figure.get_size_inches()
-    rows = iter(grid(figure, count, 1, top=0.7 + named, hspace=0.48, bottom=1.0 / height, right=1 - NAMES / width))
-    letters = iter(LETTERS * 4)
-    for (role, methods), lines in zip(content.items(), heights, strict=True):
-        parted = [next(rows).subgridspec(1, abreast, wspace=_between(width, abreast)) for _ in range(lines)]
-        upper = [place for row in parted for place in row]
-        lower = next(rows).subgridspec(1, len(NUMBERS), wspace=0.32)
-        first: Axes | None = None
-        for place, method in zip(upper, methods, strict=False):
-            axes = figure.add_subplot(place, sharey=first)
-            first = first or axes
-            title = f"({next(letters)}) {titles[role]}\n{method['label']}: p, normal cell"
-            axes.set_title(title, loc="left", fontsize=8)
-            _lines(axes, method["epochs"], method["p_normal"])
-        for axes, method in zip(figure.axes[-len(methods) :], methods, strict=True):  # now that their scale is known
-            _names(axes, method["epochs"][-1], method["p_normal"])
-        for place, (key, label) in zip(lower, NUMBERS, strict=True):
-            axes = figure.add_subplot(place)
-            axes.set_title(f"({next(letters)}) {label}", loc="left", fontsize=7)
+    """For each data set the weights in each method, in rows, then the numbers."""
+    rows = {role: -(-len(methods) // ABREAST) for role, methods in content.items()}
+    figure = sheet(WIDTH, ROW * (sum(rows.values()) + len(rows)))
+    parts = figure.subfigures(len(content), 1, squeeze=False, height_ratios=[count + 1 for count in rows.values()])
+    letters = iter(LETTERS)
+    for part, (role, methods) in zip(parts[:, 0], content.items(), strict=True):
+        upper, lower = part.subfigures(2, 1, height_ratios=(rows[role], 1), squeeze=False)[:, 0]
+        _weights(
+            upper,
+            "weight in the normal cell",
+            [(f"({next(letters)}) {titles[role]}\n{one['label']}", one["epochs"], one["p_normal"]) for one in methods],
+        )
+        for axes, (key, label) in zip(lower.subplots(1, len(NUMBERS)), NUMBERS, strict=True):
+            axes.set_title(f"({next(letters)}) {label}", loc="left", fontsize=6.5)
             _numbers(axes, methods, key)
-    handles, labels = figure.axes[-1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=ABREAST, handlelength=3.2)
+    _legend(figure)
     return figure
 
 
-def _between(width: float, count: int) -> float:
-    """The room between panels that stand side by side on a sheet, in parts of a panel's width."""
-    gap = NAMES + TICKS
-    panel = (width - count * gap) / count
-    return gap / panel
+def _weights(part: Any, label: str, panels: Sequence[tuple[str, Sequence[int], Mapping[str, Sequence[float]]]]) -> None:
+    """A panel for each method or cell, all with one scale; the names come last, when that is known."""
+    columns = min(max(len(panels), 2), ABREAST)
+    grid = list(part.subplots(-(-len(panels) // columns), columns, sharey=True, squeeze=False).flat)
+    for index, (axes, (title, epochs, p)) in enumerate(zip(grid, panels, strict=False)):
+        axes.set_title(title, loc="left", fontsize=8)
+        if index % columns == 0:
+            axes.set_ylabel(label, fontsize=7)
+        _lines(axes, epochs, p)
+    for axes, (_, epochs, p) in zip(grid, panels, strict=False):
+        _names(axes, epochs[-1], p)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+
+
+def _legend(figure: Figure) -> None:
+    """Of the methods, as the last panel has them."""
+    handles, labels = figure.axes[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=5, handlelength=3.2)
 
 
 def draw_search(folder_name: str, found: Trajectory) -> Figure:
-    """One search by itself: p in both kinds of cell, and the numbers of both."""
-    figure = sheet(WIDTH, 2 * (ROW + 0.65) + 0.9)
-    rows = grid(figure, 2, 1, top=0.6, hspace=0.42, right=1 - NAMES / WIDTH, bottom=0.12)
+    """One search by itself: the weights in both kinds of cell, and the numbers of both."""
+    figure = sheet(WIDTH, 2 * ROW)
     figure.suptitle(folder_name, x=0.01, ha="left", fontsize=9)
+    upper, lower = figure.subfigures(2, 1, squeeze=False)[:, 0]
     epochs = list(range(len(found.normal.entropy)))
-    upper, lower = rows[0].subgridspec(1, 2, wspace=_between(WIDTH, 2)), rows[1].subgridspec(1, 3, wspace=0.25)
-    kinds = (("normal", found.normal), ("reduction", found.reduce))
-    for place, (kind, cell) in zip(upper, kinds, strict=True):
-        axes = figure.add_subplot(place)
-        axes.set_title(f"p of each operation, {kind} cell (mean over the edges)", loc="left", fontsize=8)
-        p = dict(zip(found.operations, cell.mean_p.T.tolist(), strict=True))
-        _lines(axes, epochs, p)
-        _names(axes, epochs[-1], p)
-    numbers = (("entropy", "entropy of p (nats)"), ("skips", "skip-connects kept"), ("changes", "edges that changed"))
-    for place, (key, label) in zip(lower, numbers, strict=True):
-        axes = figure.add_subplot(place)
+    kinds = {"normal cell": found.normal, "reduction cell": found.reduce}
+    _weights(
+        upper,
+        "weight",
+        [
+            (f"mean over the edges, {kind}", epochs, dict(zip(found.operations, cell.mean_p.T.tolist(), strict=True)))
+            for kind, cell in kinds.items()
+        ],
+    )
+    numbers = (
+        ("entropy", "entropy of the weights (nats)"),
+        ("skips", "skip-connects kept"),
+        ("changes", "edges that changed"),
+    )
+    for axes, (key, label) in zip(lower.subplots(1, len(numbers)), numbers, strict=True):
         axes.set_title(label, loc="left", fontsize=8)
-        lines = [{"label": f"{kind} cell", "epochs": epochs, key: _range([getattr(cell, key)])} for kind, cell in kinds]
-        _numbers(axes, lines, key)
-        axes.legend(fontsize=7, handlelength=3.2)
+        _numbers(
+            axes,
+            [{"label": kind, "epochs": epochs, key: _range([getattr(cell, key)])} for kind, cell in kinds.items()],
+            key,
+        )
+    _legend(figure)
     return figure
 
 
@@ -193,7 +201,8 @@ def _numbers(axes: Axes, methods: Sequence[Mapping[str, Any]], key: str) -> None
     for index, method in enumerate(methods):
         values, colour = method[key], COLOURS[index % len(COLOURS)]
         mean, low, high = (np.array(values[name], dtype=float) for name in ("mean", "low", "high"))
-        axes.fill_between(method["epochs"], low, high, color=colour, alpha=0.15, lw=0)
+        opacity = 0.15 if len(methods) <= ABREAST else 0.05
+        axes.fill_between(method["epochs"], low, high, color=colour, alpha=opacity, lw=0)
         axes.plot(method["epochs"], mean, color=colour, ls=LINES[index % len(LINES)], label=method["label"])
     _frame(axes, max((method["epochs"] for method in methods), key=len))
     if not key.startswith("entropy"):
@@ -207,9 +216,10 @@ def _frame(axes: Axes, epochs: Sequence[int]) -> None:
 
 
 def _whole(axes: Axes) -> None:
-    """Ticks at whole numbers only: what is counted has no others."""
+    """Ticks at whole numbers only: what is counted has no others. A line at zero stands clear of the axis."""
+    top = max(axes.get_ylim()[1], 1.0)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(-0.05 * top, top)
 
 
 def _facts(content: Panels) -> Facts:

@@ -12,10 +12,11 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import read_run
 from dropnas.parsing import parse
 from dropnas.report.build import METHOD_COLUMN, build
-from dropnas.report.config import Entry, TableConfig
+from dropnas.report.config import Entry, PeersConfig, TableConfig
 from dropnas.report.model import Table
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
+from dropnas.report.peers_table import build_peers
 from dropnas.report.printed import Layout, layout
 
 TABLE, PEERS, FIGURE = "table", "peers", "figure"
@@ -55,35 +56,19 @@ class Complete:
     shortfalls: tuple[Shortfall, ...]
 
 
-def complete_table(target: Planned, found: Mapping[str, Found]) -> Complete:
-    """A table of a plan.
-
-    Args:
-        target: its run, as planned.
-        found: what the store holds of every run of the plan.
+def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, Complete]:
+    """All tables of a plan by name; those on request only once a run of their own is done.
 
     Raises:
         DropnasError: the plan's table is none that this code can build.
     """
-    config: TableConfig = parse(TableConfig, target.config, target.folder)
-    inputs = [found[id_] for id_ in target.inputs]
-    kept = [index for index, one in enumerate(inputs) if one.counts]
-    position = {index: place for place, index in enumerate(kept)}
-    reduced = [_reduced(entry, position) for entry in config.entries]
-    shown = _named(config.layout or layout(config.table), [entry for entry in reduced if entry.trainings])
-    table = build(replace(config, entries=tuple(shown)), [read_run(inputs[index].folder) for index in kept])
-    trainings = {(one.row, one.column): tuple(inputs[kept[at]].folder for at in one.trainings) for one in shown}
-    lacks = (_shortfall(config, entry, inputs, (entry.row, entry.column) in trainings) for entry in config.entries)
-    return Complete(table, trainings, tuple(one for one in lacks if one.counted < one.planned or one.absent))
-
-
-def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, Complete]:
-    """All tables of a plan by name; those on request only once a run of their own is done."""
+    make = {TABLE: _complete, PEERS: _complete_peers}
     targets = {name: content.target(name) for name in content.folders}
     return {
-        name: complete_table(target, found)
+        name: make[target.stage](target, [found[id_] for id_ in target.inputs])
         for name, target in targets.items()
-        if target.stage == TABLE and asked_for(name, content, found)
+        if target.stage in make and asked_for(name, content, found)
+        if target.stage == TABLE or found[target.inputs[0]].counts  # a table of peers needs the counts
     }
 
 
@@ -94,12 +79,42 @@ def asked_for(name: str, content: Content, found: Mapping[str, Found]) -> bool:
     return any(one.counts and name in one.run.used_by and not content.by_default(one.run) for one in found.values())
 
 
-def _reduced(entry: Entry, position: Mapping[int, int]) -> Entry:
-    """An entry with the runs that count, at their places among these."""
-    searches, trainings = (
-        tuple(position[index] for index in runs if index in position) for runs in (entry.searches, entry.trainings)
-    )
-    return replace(entry, searches=searches, trainings=trainings)
+def _complete(target: Planned, inputs: Sequence[Found]) -> Complete:
+    config: TableConfig = parse(TableConfig, target.config, target.folder)
+    kept, position = _kept(inputs)
+    reduced = [
+        replace(one, searches=_at(one.searches, position), trainings=_at(one.trainings, position))
+        for one in config.entries
+    ]
+    shown = _named(config.layout or layout(config.table), [entry for entry in reduced if entry.trainings])
+    table = build(replace(config, entries=tuple(shown)), [read_run(one.folder) for one in kept])
+    trainings = {(one.row, one.column): tuple(kept[at].folder for at in one.trainings) for one in shown}
+    lacks = (_shortfall(config, one, inputs, (one.row, one.column) in trainings) for one in config.entries)
+    return Complete(table, trainings, tuple(one for one in lacks if one.counted < one.planned or one.absent))
+
+
+def _complete_peers(target: Planned, inputs: Sequence[Found]) -> Complete:
+    config: PeersConfig = parse(PeersConfig, target.config, target.folder)
+    kept, position = _kept(inputs)
+    entries = [replace(one, trainings=_at(one.trainings, position)) for one in config.entries]
+    filled = replace(config, entries=tuple(one for one in entries if one.trainings))
+    lacks = []
+    for entry in config.entries:
+        absent = tuple(inputs[at] for at in entry.trainings if not inputs[at].counts)
+        planned = len(entry.trainings)
+        lacks.append(Shortfall(config.table, entry.architecture, "", planned, planned - len(absent), absent))
+    table = build_peers(filled, [one.folder for one in kept])
+    return Complete(table, {}, tuple(one for one in lacks if one.absent))
+
+
+def _kept(inputs: Sequence[Found]) -> tuple[list[Found], dict[int, int]]:
+    """The inputs that count, and where each of them stands among these."""
+    kept = [at for at, one in enumerate(inputs) if one.counts]
+    return [inputs[at] for at in kept], {at: place for place, at in enumerate(kept)}
+
+
+def _at(runs: Sequence[int], position: Mapping[int, int]) -> tuple[int, ...]:
+    return tuple(position[at] for at in runs if at in position)
 
 
 def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
@@ -112,6 +127,6 @@ def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _shortfall(config: TableConfig, entry: Entry, inputs: Sequence[Found], shown: bool) -> Shortfall:
-    absent = tuple(inputs[index] for index in (*entry.searches, *entry.trainings) if not inputs[index].counts)
-    counted = sum(inputs[index].counts for index in entry.trainings) if shown else 0
+    absent = tuple(inputs[at] for at in (*entry.searches, *entry.trainings) if not inputs[at].counts)
+    counted = sum(inputs[at].counts for at in entry.trainings) if shown else 0
     return Shortfall(config.table, entry.row, entry.column, len(entry.trainings), counted, absent)

@@ -1,28 +1,41 @@
 """All that the page says, gathered from a plan and the store, before any of it is HTML."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnas.analysis.claim_tests import Outcome
+import pandas
+
+from dropnas.parsing import parse
+from dropnas.report.by_looks import by_looks, claims_by_looks
 from dropnas.report.claims import ClaimResult, claims
+from dropnas.report.count_texts import frame as counts_frame
+from dropnas.report.counts import STAGE as ARCHITECTURES
+from dropnas.report.counts import read_counts
+from dropnas.report.looked import looked_of
 from dropnas.report.model import Table
 from dropnas.report.notes import NO_REPRODUCTION
-from dropnas.report.page.complete import FIGURE, Shortfall, complete_tables
+from dropnas.report.page import evidence_tables
+from dropnas.report.page.answer import Answer, answer
+from dropnas.report.page.complete import FIGURE, TABLE, Complete, Shortfall, complete_tables
+from dropnas.report.page.deviations import Deviation, DropRate, deviations, drop_rates
 from dropnas.report.page.device_hours import CostOf, PageCost
 from dropnas.report.page.evidence import evidence
-from dropnas.report.page.judgements import PageVerdicts, page_verdicts
-from dropnas.report.page.lines import PageTable, page_table
-from dropnas.report.page.numbers import Number, numbers
+from dropnas.report.page.intervals import Picture, pictures
+from dropnas.report.page.page_claims import PageClaim, page_claims
 from dropnas.report.page.page_figures import PageFigure, page_figures
-from dropnas.report.page.page_peers import page_counts, page_peers
+from dropnas.report.page.page_tables import PageTable, page_frame, page_table
 from dropnas.report.page.planned import Content
-from dropnas.report.page.progress import Target, count, default_runs, in_state, targets
-from dropnas.report.page.provenance import Commit, Environment, PageRun, commits, environments, page_runs
+from dropnas.report.page.progress import Progress, Target, by_stage, default_runs, in_states, progress, targets
 from dropnas.report.page.selections import PageSelection, page_selections
 from dropnas.report.page.survey import Found, State, survey
 from dropnas.report.printed import title
+from dropnas.report.tidy import data, table_file
 from dropnas.report.verdict_files import Verdicts
+from dropnas.report.verdicts import verdicts
 from dropnas.space.genotype_text import cell_in_words
+
+TRAININGS = ("search", "retrain", "transfer")
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,26 @@ class Architecture:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """What stands above everything: whose numbers these are."""
+
+    seeds: int
+    hardware: str
+    commits: tuple[tuple[str, bool, int], ...]
+    newest: str
+
+
+@dataclass(frozen=True)
+class EvidenceTables:
+    """Each number with its runs, all runs, their commits and environments."""
+
+    numbers: pandas.DataFrame
+    runs: pandas.DataFrame
+    commits: pandas.DataFrame
+    environments: pandas.DataFrame
+
+
+@dataclass(frozen=True)
 class Contents:
     """The page, section by section."""
 
@@ -44,14 +77,20 @@ class Contents:
     description: str
     reproduction: bool
     warning: str
+    bar: Bar
+    answer: Answer
+    progress: Progress
     counts: dict[State, int]
-    newest: str
-    claims: tuple[ClaimResult, ...]
-    verdicts: list[PageVerdicts]
+    claims: list[PageClaim]
+    beyond: list[PageClaim]
+    pictures: list[Picture]
     tables: list[PageTable]
+    others: list[PageTable]
     figures: list[PageFigure]
     waiting: list[str]
     architectures: list[Architecture]
+    deviations: list[Deviation]
+    drop_rates: list[DropRate]
     selections: list[PageSelection]
     excluded: list[Found]
     unchecked: list[Found]
@@ -61,10 +100,9 @@ class Contents:
     running: dict[str, list[Found]]
     targets: list[Target]
     cost: PageCost
-    numbers: list[Number]
-    runs: list[PageRun]
-    environments: list[Environment]
-    commits: list[Commit]
+    evidence: EvidenceTables
+    data: pandas.DataFrame
+    verdicts: Verdicts
 
 
 def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
@@ -76,57 +114,82 @@ def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
     found = survey(content, root)
     complete = complete_tables(content, found)
     tables = {name: one.table for name, one in complete.items()}
-    peers, counts = page_peers(content, found), page_counts(content, found)
-    figures, default = page_figures(content, found), default_runs(content, found)
-    every = claims(evidence(content, found, complete), content.reproduction)
+    judged = {name: one for name, one in tables.items() if content.target(name).stage == TABLE}
+    looked = looked_of(content.profile, content.looks, root)
+    found_claims = claims(evidence(content, found, complete), content.reproduction)
+    paper, beyond = page_claims(claims_by_looks(looked, found_claims))
+    of_table = {name: by_looks(looked, verdicts(table)) for name, table in judged.items()}
+    numbers = [one for own in of_table.values() for one in own]
+    shown = [page_table(table, of_table.get(name, ())) for name, table in tables.items()]
+    figures, default, cost = page_figures(content, found), default_runs(content, found), cost_of(content, root)
     return Contents(
         profile=content.profile,
         description=content.description,
         reproduction=content.reproduction,
         warning="" if content.reproduction else NO_REPRODUCTION.format(profile=content.profile),
-        counts=count(default),
-        newest=max((str(one.record.get("ended", "")) for one in found.values()), default=""),
-        claims=tuple(sorted(every, key=_waits)),
-        verdicts=page_verdicts(tables),
-        tables=[
-            *(page_table(table) for table in tables.values()),
-            *(one.table for one in peers),
-            *filter(None, [counts]),
-        ],
+        bar=_bar(default),
+        answer=answer([one.claim for one in paper], judged, numbers, content.reproduction),
+        progress=progress(default, cost),
+        counts=in_states(default),
+        claims=paper,
+        beyond=beyond,
+        pictures=pictures(judged, numbers),
+        tables=[one for one in shown if _of_paper(tables[one.name])],
+        others=[*(one for one in shown if not _of_paper(tables[one.name])), *_counts(found)],
         figures=figures,
         waiting=_waiting(content, figures),
         architectures=[one for table in tables.values() for one in _architectures(table)],
+        deviations=deviations(list(content.runs.values())),
+        drop_rates=drop_rates(list(content.runs.values())),
         selections=page_selections(complete.values()),
         excluded=[one for one in found.values() if one.state is State.EXCLUDED],
         unchecked=[one for one in found.values() if one.unchecked],
         light=sum(one.light for one in found.values()),
-        shortfalls=[
-            *(one for part in complete.values() for one in part.shortfalls),
-            *(one for part in peers for one in part.shortfalls),
-        ],
-        missing=in_state(default, State.MISSING),
-        running=in_state(list(found.values()), State.RUNNING),
+        shortfalls=[one for part in complete.values() for one in part.shortfalls],
+        missing=by_stage(default, State.MISSING),
+        running=by_stage(list(found.values()), State.RUNNING),
         targets=targets(content, found),
-        cost=cost_of(content, root),
-        numbers=[
-            *(number for table in tables.values() for number in numbers(table)),
-            *(number for one in peers for number in one.numbers),
-        ],
-        runs=page_runs(found),
-        environments=environments(found),
-        commits=commits(found),
+        cost=cost,
+        evidence=_evidence(complete, found),
+        data=pandas.concat([data(table_file(table)) for table in tables.values()] or [pandas.DataFrame()]),
+        verdicts=Verdicts(content.profile, content.reproduction, _results([*paper, *beyond]), numbers),
     )
 
 
-def decided(contents: Contents) -> Verdicts:
-    """The part that is kept as files too."""
-    numbers = [one.cell for table in contents.verdicts for one in table.verdicts]
-    return Verdicts(contents.profile, contents.reproduction, contents.claims, numbers)
+def _results(claims: Sequence[PageClaim]) -> list[ClaimResult]:
+    return [one.claim for one in claims]
 
 
-def _waits(claim: ClaimResult) -> bool:
-    """Claims that runs speak to stand first, so that a profile that has few of them begins with those."""
-    return claim.outcome is Outcome.TOO_FEW
+def _of_paper(table: Table) -> bool:
+    """Whether it is one of the paper's tables with our numbers in it."""
+    return table.number is not None and table.name == f"table{table.number}"
+
+
+def _bar(default: Sequence[Found]) -> Bar:
+    trained = [one for one in default if one.counts and one.run.stage in TRAININGS]
+    seeds = {one.run.config.get("seed") for one in default if one.run.stage == "search"}
+    devices = sorted({str(one.record.get("device", "")) for one in trained} - {""})
+    newest = max((str(one.record.get("ended", "")) for one in default), default="")
+    return Bar(len(seeds), ", ".join(devices), tuple(evidence_tables.commits(default)), newest[:10])
+
+
+def _evidence(complete: Mapping[str, Complete], found: Mapping[str, Found]) -> EvidenceTables:
+    return EvidenceTables(
+        evidence_tables.numbers(one.table for one in complete.values()),
+        evidence_tables.runs(found),
+        evidence_tables.commit_table(found.values()),
+        evidence_tables.environments(found),
+    )
+
+
+def _counts(found: Mapping[str, Found]) -> list[PageTable]:
+    """The counts of the published architectures, where their run counts."""
+    counted = [one for one in found.values() if one.run.stage == ARCHITECTURES and one.counts]
+    return [
+        page_frame(ARCHITECTURES, counts_frame(list(read_counts(one.folder).values()), pool_norm))
+        for one in counted
+        for pool_norm in [parse(bool, one.run.config.get("pool_norm"), one.run.folder)]
+    ]
 
 
 def _waiting(content: Content, figures: list[PageFigure]) -> list[str]:
@@ -141,7 +204,7 @@ def _architectures(table: Table) -> list[Architecture]:
         Architecture(
             title(table.name),
             heads[one.row],
-            one.run,
+            evidence_tables.identity(one.run),
             cell_in_words(one.genotype.normal),
             cell_in_words(one.genotype.reduce),
         )

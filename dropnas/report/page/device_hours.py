@@ -30,11 +30,12 @@ class Cost(Protocol):
 
 @dataclass(frozen=True)
 class PageCost:
-    """What the targets and the whole take in device-hours, and what that rests on."""
+    """What the targets and the total take, in which unit, and what that rests on."""
 
     targets: Mapping[str, Cost]
     whole: Cost | None
     note: str
+    unit: str = "device-hours"
 
 
 CostOf = Callable[[Content, Path], PageCost]  # of a plan, with the root of its store

@@ -1,19 +1,22 @@
 """From what the page says to one HTML file that needs nothing else.
 
-Design choices: jinja2 with autoescape sets it; DataTables, from the package itables, makes the tables sortable, and
-without scripts they are plain tables. Styles, script and pictures lie inside, and a content security policy forbids
-every request, so that the file says the same on any machine, for ever.
+Design choices: jinja2 with autoescape sets it; DataTables, from the package itables, sorts the long tables of the
+evidence once they are opened, and without scripts they are plain tables. Styles, script, pictures and all numbers lie
+inside, and a content security policy forbids every request, so that the file says the same on any machine, for ever.
 """
 
 import base64
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from dropnas.errors import DropnasError
 from dropnas.report.page.contents import Contents
-from dropnas.report.page.judgements import SIGNS
-from dropnas.report.page.numbers import identity
+from dropnas.report.page.evidence_tables import html_table
+from dropnas.report.page.page_claims import direction
+from dropnas.report.page.phrases import SIGNS, count, interval, points
 from dropnas.report.printed import title
+from dropnas.report.verdict_files import verdict_texts
+from dropnas.report.verdicts import p_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 REMEDY = "make setup, or pip install 'dropnas[report]'"
@@ -40,11 +43,26 @@ def render(contents: Contents, fingerprint: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"signs": SIGNS, "title": title, "identity": identity}
-    version, script = _datatables()
-    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-    template = environment.get_template("page.html.j2")
-    return template.render(page=contents, fingerprint=fingerprint, style=style, datatables=script, itables=version)
+    shown = {one.__name__: one for one in (points, interval, count, direction, html_table, p_text, title)}
+    environment.globals |= {"signs": SIGNS, "version": version("dropnas"), **shown}
+    itables, datatables = _datatables()
+    style, script = ((TEMPLATES / f"page.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js"))
+    return environment.get_template("page.html.j2").render(
+        page=contents,
+        fingerprint=fingerprint,
+        style=style,
+        script=script,
+        numbers=_inside(contents.data.to_json(orient="split", index=False, double_precision=15)),
+        verdicts=_inside(verdict_texts(contents.verdicts)[".json"]),
+        copies={table.name: table.copies for table in (*contents.tables, *contents.others)},
+        datatables=datatables,
+        itables=itables,
+    )
+
+
+def _inside(json: str) -> str:
+    """JSON that cannot end the element that it stands in."""
+    return json.replace("<", "\\u003c")
 
 
 def _datatables() -> tuple[str, str]:

@@ -6,9 +6,11 @@ for it. The page carries the fingerprint of what it was made from; looking costs
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dropnas.report.looked import looked_of
 from dropnas.report.page.device_hours import CostOf
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import fingerprint
@@ -18,7 +20,7 @@ PAGE = "report.html"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
 HEAD = 4096  # characters in which the mark stands
 VERDICTS = ("verdicts.md", "verdicts.csv", "verdicts.json")
-CODE = (".py", ".yaml", ".j2", ".css")
+CODE = (".py", ".yaml", ".j2", ".css", ".js")
 
 
 def write_page(
@@ -41,17 +43,18 @@ def write_page(
         DropnasError: the plan is none that the page can read, or a package that sets it is missing.
     """
     plan = parse_content(content, where)
-    mark = fingerprint([content, _code()], plan, root)
+    looked = looked_of(plan.profile, plan.looks, root)
+    mark = fingerprint([content, asdict(looked) if looked else None, _code()], plan, root)
     file = (out / PAGE if out and out.is_dir() else out) or root / "results" / plan.profile / PAGE
     beside = [] if out else [file.with_name(name) for name in VERDICTS]
     if _shows(file, mark) and all(one.is_file() for one in beside):
         return file, False
-    from dropnas.report.page.contents import decided, gather  # statistics and templates: only when a page is made
+    from dropnas.report.page.contents import gather  # statistics and templates: only when a page is made
     from dropnas.report.page.render import render
     from dropnas.report.verdict_files import verdict_texts
 
     contents = gather(plan, root, cost_of)
-    texts = verdict_texts(decided(contents))
+    texts = verdict_texts(contents.verdicts)
     for one in beside:  # before the page, whose mark says that they are there
         write_text(one, texts[one.suffix])
     write_text(file, render(contents, mark))

@@ -1,10 +1,10 @@
 """ASAP (Noy et al., 2020): the softmax cools down, and operations that fall behind are pruned during the search.
 
-w learns from one half of the images, the alphas from the other, first w and then the alphas. With temperature T the
-weights of an edge are Phi_o = exp(alpha_o / T) / sum over the operations that are left. T = 1.6 * 0.95^epoch. Until it
-is below the grace temperature 1, only w moves and nothing is pruned: epochs 0 to 9. From then on an operation leaves
-its edge for good when its Phi falls below 0.4 / N, where N is the number of operations; at least one stays. The search
-ends when each edge has one operation.
+w learns from one half of the images, the alphas from the other, first w and then the alphas (Algorithm 1). With
+temperature T the weights of an edge are Phi_o = exp(alpha_o / T) / sum over the operations that are left. T = 1.6 *
+0.95^epoch. Until it is below the grace temperature 1, only w moves and nothing is pruned: epochs 0 to 9. From then on
+an operation leaves its edge for good when its Phi falls below 0.4 / N, where N is the number of operations; at least
+one stays. The search ends when each edge has one operation.
 
 What is sure: the scheme. All constants come from a third party's code (cogsys-tuebingen/uninas), which agrees with the
 paper as remembered; so do 50 epochs, batch 64 and the clip of the alphas' gradient. 8 cells, 16 channels and alphas

@@ -88,8 +88,9 @@ class DartsPlus(TwoLevel):
 
     def derive(self, run: SeedRun) -> Genotype:
         """The genotype of the last epoch, or of the one before."""
-        before = self.options.cell == "before" and self.reason(run.history) is not None
-        return self._genotype(run.history[-2 if before else -1])
+        has_before = self.options.cell == "before" and len(run.history) > 1
+        ended = has_before and self.reason(run.history) is not None
+        return self._genotype(run.history[-2 if ended else -1])
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
         """Why the search ended."""

@@ -1,6 +1,6 @@
 """GDAS: gradient-based search by a differentiable architecture sampler (Dong & Yang, CVPR 2019), by its authors' code.
 
-Two levels, half of the images each. Every pass samples an operation of each edge of each kind of cell (the paper's
+Two levels, half of the images each. Every pass samples an operation of each edge of each kind of cell (Section 3.2, the
 Gumbel-max trick with a hard forward pass): y = softmax((ln p + g) / tau), with p the softmax of the alphas, Gumbel
 noise g and a temperature tau that falls from 10 to 0.1 by a straight line over the epochs. Only the operation with the
 largest y is computed, with weight 1; its gradient goes to the alphas through its y. A step first moves w (SGD with

@@ -1,10 +1,11 @@
 """P-DARTS (Chen et al., 2019): three phases, each with a deeper supernet and fewer operations on each edge.
 
-Phases of 5, 11 and 17 cells begin with new weights, alphas and optimisers ("search space approximation"). Between them
-the operations with the smallest p leave each edge of each kind of cell: 3 of 8, then 2 of 5. In the first 10 of 25
-epochs of a phase w moves alone; then each step moves the alphas on the held-out half of the images and w on the other.
-Skip-connects of stride 1 have dropout whose rate falls in each phase ("search space regularization"). At the end the
-edges with the largest p are chosen, and while the normal cell has more than two skip-connects, the weakest is replaced.
+Phases of 5, 11 and 17 cells begin with new weights, alphas and optimisers (Section 3.2, "search space approximation").
+Between them the operations with the smallest p leave each edge of each kind of cell: 3 of 8, then 2 of 5. In the first
+10 of 25 epochs of a phase w moves alone; then each step moves the alphas on the held-out half of the images and w on
+the other. Skip-connects of stride 1 have dropout whose rate falls in each phase (Section 3.3, "search space
+regularization"). At the end the edges with the largest p are chosen, and while the normal cell has more than two
+skip-connects, the weakest is replaced.
 
 What differs here: the halves are drawn for each seed and held-out batches at random, as for all methods. What was
 pruned is masked: the supernet still holds its weights, but a step does not compute it. Dropout follows from keys that

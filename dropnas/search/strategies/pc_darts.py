@@ -1,9 +1,10 @@
 """PC-DARTS (Xu et al., 2020): partial channel connections and edge normalisation.
 
 One in K = 4 channels of a state goes through an edge's operations, the others go round them, and both are shuffled
-("partial channel connections"). A node is the sum of its edges, weighted by a softmax of betas, one for each edge and
-kind of cell ("edge normalisation"). Alphas and betas move by one Adam on the held-out half of the images, then w on the
-other half; in the first 15 of 50 epochs w moves alone. The genotype is chosen by softmax(alpha) * softmax(beta).
+(Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a softmax of betas, one for
+each edge and kind of cell (Section 3.3, "edge normalisation"). Alphas and betas move by one Adam on the held-out half
+of the images, then w on the other half; in the first 15 of 50 epochs w moves alone. The genotype is chosen by
+softmax(alpha) * softmax(beta).
 
 What differs here: the halves are drawn for each seed, as for all methods, while the authors take the first half of the
 file. As in their code and unlike the paper's text, the channels that take part are always the first ones, which the

@@ -1,19 +1,18 @@
 """ProxylessNAS: search on single paths (Cai et al., ICLR 2019), by its authors' code, in this project's space.
 
 Two levels; a tenth of the images is held out. A step of w samples an operation of each edge by p, the softmax of its
-alphas, and computes no other: weights that were not sampled keep their values and their momentum. A step of the alphas
-samples two operations of each edge, one of which is active: their gates g are 1 and 0, and the derivatives of the
-held-out loss in them give dL/dalpha_i = sum over j of the two of dL/dg_j p'_j (delta_ij - p'_i), with p' the softmax
-over the two. After Adam's step (with beta_1 = 0, so that no others drift) the two are shifted so that p of all others
-stays. An edge whose active operation is zero does not move. The alphas move at every fifth batch, after a warm-up of w
-alone.
+alphas (Section 3.2, Eq. 2), and computes no other: weights that were not sampled keep their values and their momentum.
+A step of the alphas samples two operations of each edge, one of which is active: their gates g are 1 and 0, and the
+derivatives of the held-out loss in them give dL/dalpha_i = sum over j of the two of dL/dg_j p'_j (delta_ij - p'_i) (Eq.
+4), with p' the softmax over the two. After Adam's step (with beta_1 = 0, so that no others drift) the two are shifted
+so that p of all others stays. An edge whose active operation is zero does not move. The alphas move at every fifth
+batch, after a warm-up of w alone.
 
 What differs here: the authors' CIFAR space (tree cells) is not this one, so alphas and samples are shared by the cells
 of a kind, and the cell is derived as in DARTS; their code's default gates all operations (`paths: all`). There is no
 latency term, which needs a target, and no label smoothing, which they use on ImageNet.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -25,6 +24,7 @@ from dropnas.search.architecture import ALPHAS, kept_softmax
 from dropnas.search.config import Scalar, SearchConfig
 from dropnas.search.options import with_options
 from dropnas.search.state import SearchState, Tensors
+from dropnas.search.strategies.edgewise_adam import EdgewiseAdam
 from dropnas.search.strategies.gumbel import gumbel
 from dropnas.search.strategies.single_path import SgdOptions, SinglePath, one_of
 from dropnas.search.strategies.two_level import WEIGHTS_ONLY, Level, Mixing
@@ -32,7 +32,7 @@ from dropnas.search.strategy import Batch
 from dropnas.search.supernet import cell_kinds
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import EDGES, SearchSpace
-from dropnas.training.optimisers import EPSILON, SGD, Adam
+from dropnas.training.optimisers import SGD, Adam
 from dropnas.training.schedule import cosine
 
 
@@ -57,31 +57,6 @@ class ProxylessNasOptions(SgdOptions):
     alpha_every: int = field(default=5, metadata={"ge": 1})
     paths: Literal["two", "all"] = "two"
     samples: Literal["kinds", "cells"] = "kinds"
-
-
-class EdgewiseAdam(Adam):
-    """Adam in which each edge of the alphas is a parameter of its own: one that does not move keeps its averages, too.
-
-    Like torch's, it counts the steps of each parameter: `slots["steps"]` is (K, 2, edges, 1).
-    """
-
-    def __init__(self, alphas: Tensor, learning_rate: float, betas: tuple[float, float]) -> None:
-        super().__init__([alphas], learning_rate, betas)
-        self.slots["steps"] = [torch.zeros_like(alphas[..., :1], requires_grad=False)]
-
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], moving: Tensor | None = None) -> None:
-        """Update the alphas of the edges that are `moving`, bool (K, 2, edges, 1) or all, along their gradient."""
-        (gradient,), (alphas,), (average,), (squared,), (steps,) = gradients, self.parameters, *self.slots.values()
-        moving = torch.ones_like(steps, dtype=torch.bool) if moving is None else moving
-        first, second = self.betas
-        taken = steps + 1
-        mean = first * average + (1 - first) * gradient
-        square = second * squared + (1 - second) * gradient.square()
-        scale = (square / (1 - second**taken)).sqrt() + EPSILON
-        moved = alphas - self.rate.to(alphas) * mean / (1 - first**taken) / scale
-        for tensor, new in ((alphas, moved), (average, mean), (squared, square), (steps, taken)):
-            tensor.copy_(torch.where(moving, new, tensor))
 
 
 class Paths(NamedTuple):

@@ -2,11 +2,11 @@
 
 One level: all images train w and the alphas together, by one loss. Each batch draws a sample of the architecture, one
 for each kind of cell: z = softmax((alpha + g) / T) along the operations of an edge, with Gumbel noise g, which all
-cells and images share (the paper's concrete distribution). All operations are computed and mixed by z; the gradient of
-the alphas flows through z. The temperature T falls from 1 to 0.03 by a straight line over the search, one value an
-epoch. Drop-path leaves out what an edge gives, for whole images, with probability 0.3. The loss may have a resource
-term: the logarithms of size, multiply-adds and memory accesses that z stands for. In the derived cell an operation is
-the argmax of its edge, zero included.
+cells and images share (Section 2.2, the concrete distribution). All operations are computed and mixed by z; the
+gradient of the alphas flows through z. The temperature T falls from 1 to 0.03 by a straight line over the search, one
+value an epoch. Drop-path leaves out what an edge gives, for whole images, with probability 0.3. The loss may have a
+resource term (Section 2.4): the logarithms of size, multiply-adds and memory accesses that z stands for. In the derived
+cell an operation is the argmax of its edge, zero included.
 
 What differs here: Adam on the alphas, as in the paper and the authors' distributed code, where their code for one GPU
 has an SGD by which they hardly move; the temperature's line ends with the search instead of after 150 epochs; and two
@@ -54,7 +54,6 @@ class SnasOptions:
         resource_weight: of the resource term in the loss; 0 leaves it out.
         resource_cells: what the term's sum over the cells of a kind is divided by: `eight` by the 6 and 2 cells of
             the authors' supernet, `own` by as many as there are.
-        edges: `two` for each node. `all`, the authors' own choice, is refused, since no evaluation network has it.
         zero: how two edges are chosen where zero wins one. `ranked`, the authors' second rule, ranks it by the p of
             zero like any other; `last` takes it only where a node has no other; `excluded` leaves zero out, as DARTS.
     """
@@ -68,7 +67,6 @@ class SnasOptions:
     drop_path: float = field(default=0.3, metadata={"ge": 0, "lt": 1})
     resource_weight: float = field(default=1.5e-3, metadata={"ge": 0})
     resource_cells: Literal["eight", "own"] = "eight"
-    edges: Literal["two", "all"] = "two"
     zero: Zero = "ranked"
 
 
@@ -85,9 +83,6 @@ class Snas(Strategy):
         where = f"strategy {config.strategy!r}"
         self.options = with_options(SnasOptions(), options, where)
         self._costs: dict[tuple[int, int], Tensor] = {}
-        if self.options.edges == "all":
-            remedy = "use edges: two, and option 'zero' for how zero takes part"
-            raise DropnasError("option 'edges': a genotype has two edges for each node", where=where, remedy=remedy)
         if self.options.temperature_min > self.options.temperature:
             raise DropnasError("option 'temperature_min' is above 'temperature'", where=where, remedy="it must fall")
 

@@ -37,6 +37,7 @@ class TwoLevel(Strategy):
     """
 
     weight_share = 0.5
+    needs_held_out = True
     frozen_epochs: int = 0
     alphas_first: bool = True
     alpha_gradient_clip: float | None = None

@@ -26,7 +26,7 @@ def asked(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
-    inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "search-methods", "retrain-step", "kernels"}
+    inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "retrain-step", "kernels"}
     of_gpu = {"machine", "gpu-tests", "micro", "ncu", "numerics"}
     assert {*inputs, *steps, *of_gpu, "startup", "plan", "checkpoint", "precision"} == {*names()}
 
@@ -38,6 +38,8 @@ def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
         (["plan", "--device", "abacus"], "unknown device 'abacus'"),
         (["search-step", "--device", "cuda:99"], "device 'cuda:99' is not there"),
         (["plan", "--tiny"], "plan: takes no --tiny"),
+        (["retrain-step", "--strategies"], "retrain-step: takes no --strategies"),
+        (["search-step", "--strategies", "--only", "one"], "search-step: takes --only or --strategies, not both"),
         (["search-step", "--only", "half"], "no part 'half'; one of one, seeds, precisions"),
     ],
 )

@@ -38,7 +38,9 @@ def published(path: Path, files: dict[str, bytes]) -> Archive:
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    return replace(cifar.CIFAR10, md5=md5, train=("data_batch_1", "data_batch_2"))
+    md5s = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
+    train = {name: md5s.get(name, "") for name in ("data_batch_1", "data_batch_2")}
+    return replace(cifar.CIFAR10, md5=md5, train=train, test={"test_batch": md5s.get("test_batch", "")})
 
 
 GOOD = {"data_batch_1": batch(0, 5), "data_batch_2": batch(5, 8), "test_batch": batch(8, 12)}
@@ -138,11 +140,11 @@ def test_truncated_archive_is_one_line(tmp_path: Path) -> None:
 
 def test_archive_is_found_in_a_folder(tmp_path: Path) -> None:
     archive = cifar.CIFAR10
-    with pytest.raises(DropnasError, match="no such archive"):
-        cifar.find_archive(tmp_path, archive)
+    with pytest.raises(DropnasError, match=f"neither {archive.filename} nor {archive.folder}/"):
+        cifar.find(tmp_path, archive)
     (tmp_path / archive.filename).touch()
-    assert cifar.find_archive(tmp_path, archive) == tmp_path / archive.filename
-    assert cifar.find_archive(tmp_path / archive.filename, archive) == tmp_path / archive.filename
+    assert cifar.find(tmp_path, archive) == tmp_path / archive.filename
+    assert cifar.find(tmp_path / archive.filename, archive) == tmp_path / archive.filename
 
 
 class Server(ThreadingHTTPServer):

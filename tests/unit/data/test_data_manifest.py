@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dropnas.data import manifest
-from dropnas.data.manifest import BytesAt, list_images
+from dropnas.data.image_layout import list_images
+from dropnas.data.manifest import BytesAt
 from dropnas.errors import DropnasError
 from dropnas.workspace import silent
 from tests.unit.data.small_sources import encode, image_files, noise, write_folder, write_tar

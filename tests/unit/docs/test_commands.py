@@ -30,7 +30,8 @@ QUICK = ("plan", "inspect", "prune", "schema")  # verbs that are run
 DRY = ("python -m dropnas run warm.yaml", "snakemake table4 --configfile params/paper.yaml")  # a dry run of each way
 LINKED = (
     *("Snakefile", "Makefile", "workflow", "profiles", "params", "dropnas", "pyproject.toml", "requirements.lock"),
-    *("tests/unit", "tests/page", "tests/cluster", "tests/example/warm.yaml", "tests/example/warm_dropout"),
+    *("tests/unit", "tests/page", "tests/cluster", "tests/example/warm.yaml"),
+    *("tests/example/warm_dropout", "tests/example/halving"),
 )
 SYSTEM = {"cp", "docker"}  # programs of the system
 COMMANDS = shown()

@@ -155,6 +155,19 @@ def test_a_step_is_plain_sgd_on_both_losses(digits: Path, genotype: Path) -> Non
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-5)
 
 
+def test_norms_start_uniform_where_that_is_wanted(digits: Path, genotype: Path) -> None:
+    """All of the network, the auxiliary tower's among them, and no other weight."""
+    training, cells = arrays.load(digits, "train"), Genotype.read(genotype)
+    ones, uniform = (
+        retrain.Retraining(config, cells, training, training, "cpu").learner.network.state_dict()
+        for config in (SMALL, replace(SMALL, norm_weight="uniform"))
+    )
+    norms = {name.replace("running_mean", "weight") for name in ones if name.endswith("running_mean")}
+    assert norms and all(bool((ones[name] == 1).all()) for name in norms)
+    assert all(0 < float(uniform[name].mean()) < 1 for name in norms)
+    assert {name for name in ones if not torch.equal(ones[name], uniform[name])} == norms
+
+
 def test_options_that_are_off_are_off(digits: Path, genotype: Path, tmp_path: Path) -> None:
     config = replace(SMALL, epochs=1, auxiliary_weight=0.0, drop_path=0.0, cutout=0, crop_padding=0)
     left = retrained(config, [digits, genotype], tmp_path)

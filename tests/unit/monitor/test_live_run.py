@@ -8,9 +8,10 @@ import pytest
 from dropnas.monitor import live_run
 from dropnas.monitor.live_run import Renewal
 from dropnas.monitor.timings import HOUR
-from dropnas.monitor.watch import Failed, Snapshot, Watch
+from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.start import Start
-from tests.unit.monitor.test_watch import CONTENT, PLAN
+from dropnas.runs.files import write_text
+from tests.unit.monitor.test_watch import CONTENT, PLAN, log_of
 
 TABLE, SEARCH = (next(run.id for run in PLAN.runs.values() if run.stage == stage) for stage in ("table", "search"))
 
@@ -83,9 +84,22 @@ def test_verbose_brings_snakemakes_output_back(
     assert "Snakemake says this" in said.out and "waiting" not in said.out and not said.err
 
 
-def test_a_failed_run_is_said_once_more_at_the_end(first: Snapshot) -> None:
-    run = next(run for run in CONTENT["runs"] if run["id"] == SEARCH)
-    failed = replace(first, failed=[Failed(run, "the loss is not finite", Path("logs/a.attempts"))])
-    _, reason, log, end = live_run._reasons(failed, Path("none.log"), "the same")
+def test_a_failed_run_is_said_once_more_at_the_end(tmp_path: Path) -> None:
+    run = next(run for run in PLAN.runs.values() if run.id == SEARCH)
+    write_text(log_of(tmp_path, run), f"error: search {run.name}: the loss is not finite\n")
+    _, reason, log, end = live_run._reasons(Watch(CONTENT, tmp_path), Path("none.log"), "the same")
     assert reason.endswith(": the loss is not finite") and reason.startswith("search · digits")
-    assert log.strip() == "logs/a.attempts" and end.endswith("To go on: the same")
+    assert log.strip() == str(log_of(tmp_path, run)) and end.endswith("To go on: the same")
+
+
+def test_a_record_that_cannot_be_read_stops_the_display_and_not_the_workflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start_of(tmp_path, 0, monkeypatch)
+    broken = tmp_path / "runs" / "search" / "a-1" / "manifest.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    assert live_run.run(Path("a.yaml"), [], tmp_path) == 0
+    said = capfd.readouterr()
+    assert "the progress cannot be shown" in said.err and "the results" in said.out
+    assert [log.read_text() for log in tmp_path.glob("logs/micro/*.log")] == ["Snakemake says this\n"]

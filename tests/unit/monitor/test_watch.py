@@ -137,6 +137,13 @@ def test_a_target_alone_is_watched(tmp_path):
         Watch(CONTENT, tmp_path, ["table9"])
 
 
+def test_what_was_pruned_behind_a_finished_table_is_not_waited_for(tmp_path):
+    publish(tmp_path, PLAN.targets["table1"])
+    assert Watch(CONTENT, tmp_path, ["table1"]).look().complete
+    both = Watch(CONTENT, tmp_path, ["table1", "table3"]).look()
+    assert not both.complete and {run["stage"] for run in both.runs} >= {"search", "retrain", "transfer"}
+
+
 def test_what_is_no_plan_is_named(tmp_path):
     (tmp_path / "plan.json").write_text("{}")
     with pytest.raises(DropnasError, match=r"plan\.json: is no plan"):

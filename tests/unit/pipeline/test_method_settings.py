@@ -1,5 +1,6 @@
 """Which settings reach the searches of a method: its own, the file's, its authors'."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import freeze
 from dropnas.pipeline.plan import make_plan
+from dropnas.runs.fingerprint import refresh
 from dropnas.search.config import SearchConfig
 from dropnas.search.methods import METHODS, authors_settings
 
@@ -77,3 +79,70 @@ def test_settings_that_a_method_cannot_have_are_found_at_the_start(tmp_path: Pat
 @pytest.mark.parametrize("name", METHODS)
 def test_authors_settings_are_settings_of_a_search(name: str) -> None:
     assert set(authors_settings(name)) <= set(vars(SearchConfig())) - {"space", "strategy", "options", "seed"}
+
+
+USERS = """
+from dropnas.search.strategy import Strategy
+from dropnas.search.strategies.two_level import TwoLevel
+
+
+class Stepless(Strategy):
+    pass
+
+
+class Selecting(TwoLevel):
+    def closing_steps(self, run):
+        return 3
+
+
+class WithoutHeldOut(TwoLevel):
+    weight_share = 1.0
+
+
+class Endless(TwoLevel):
+    phases = ()
+"""
+BETAS = {"edge_normalisation": False}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "changes", "message"),
+    [
+        ("p-darts", {"options": BETAS}, "strategy 'p-darts': unknown option 'edge_normalisation'"),
+        ("p-darts", {"options": {"dropped_1": 6}}, "0 of the 8 operations of space 'original' are left in phase 3"),
+        ("p-darts", {"options": {"dropped_1": 9}}, "are left in phase 3"),
+        ("p-darts", {"options": {"skip_limit": 9}}, "'skip_limit' takes a whole number at least 0 and at most 8"),
+        ("pc-darts", {"search": {"channels": 6}}, "one in 4 of 6 channels is no whole number"),
+        ("darts-plus", {"options": {"criterion": "ranking", "cell": "before"}}, "is for a search that skip-connects"),
+        ("snas", {"options": {"temperature_min": 2.0}}, "'temperature_min' is above 'temperature'"),
+        ("proxylessnas", {"options": {"held_out": 0}}, "'held_out' takes a number above 0 and below 1"),
+        ("proxylessnas", {"options": {"held_out": 0.001}}, "weight_share 0.999 of 100 images holds out 0"),
+        ("proxylessnas", {"options": {"warm_up": 0.99}, "search": {"epochs": 4}}, "leave none of 4 epochs"),
+        ("asap", {"options": {"schedule": "absolute"}, "search": {"epochs": 2}}, "the temperature never falls"),
+        ("xnas", {"options": {"bound": 0}}, "'bound' takes a number above 0"),
+        ("stacnas", {"options": {"score": "beta"}}, "'score' takes one of alpha, probability"),
+        ("gdas", {"options": {"edges": "all"}}, "'edges' takes one of pairs, predecessors"),
+        ("random-weight-sharing", {"options": {"finalists": 2000}}, "2000 finalists of 1000 architectures"),
+        ("darts-first-order", {"options": {"order": 2}}, "unknown option 'order'"),
+        ("users_methods:Stepless", {}, "has no method 'step'"),
+        ("users_methods:Selecting", {}, "has 'closing_steps' and no method 'close'"),
+        ("users_methods:WithoutHeldOut", {}, "learns from held-out images, and holds out none"),
+        ("users_methods:Endless", {}, "phases is (); a property that gives one Phase or more"),
+        ("users_methods:Missing", {}, "defines no 'Missing'"),
+        ("users_methods:Selecting", {"options": {"pace": 3}}, "cannot be made with options ['pace']"),
+    ],
+)
+def test_what_contradicts_a_method_is_one_line_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, changes: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "users_methods.py").write_text(USERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("users_methods", None)
+    refresh()
+    data = {"cifar10": {"name": "digits", "source": "bundled", "train_images": 100}}
+    mine = {"label": "Mine", "strategy": strategy, **changes}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**FILE, "datasets": data, "methods": [mine]}))
+    with pytest.raises(DropnasError) as raised:
+        freeze(tmp_path / "own.yaml", tmp_path)
+    assert message in str(raised.value) and "\n" not in str(raised.value)
+    assert not (tmp_path / "plans").exists()

@@ -76,6 +76,8 @@ class Store:
         """Clusters, in which sep_conv_5x5 is alone or not."""
         folder = self.folder("clusters", f"{role}-{method}-clusters{seed}", [f"{role}-0123456789"])
         cells = {place: self._cell(place, alone) for place in ("first", "last")}
+        if method == "dropnas":  # there skip-connect stands alone in the first cell
+            cells["first"] |= {"labels": [0, 0, 0, 0, 1, 1, 2], "single_member": ["skip_connect"]}
         self.write(folder, "clusters.json", {"edge": [0, 2], "images": 1000, "cells": cells})
         return folder
 

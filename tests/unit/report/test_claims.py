@@ -66,7 +66,7 @@ def test_the_papers_own_numbers_by_the_same_tests() -> None:
         "ablations": Outcome.HOLDS,
     }
     assert "16.95±0.44" in all_claims()["spaces"].by_paper.detail  # type: ignore[union-attr]
-    assert "converted to n - 1" in all_claims()["spaces"].by_paper.detail  # type: ignore[union-attr]
+    assert "converted from n to n - 1" in all_claims()["spaces"].by_paper.detail  # type: ignore[union-attr]
 
 
 def test_claims_that_hold_in_our_runs() -> None:
@@ -88,7 +88,7 @@ def test_claims_that_hold_in_our_runs() -> None:
     assert {one.outcome for one in found.values()} == {Outcome.HOLDS}
     finals = [one.by_final_epoch.outcome for one in found.values() if one.by_final_epoch]
     assert finals.count(Outcome.HOLDS) >= 4
-    assert "6 of 6 shown" in found["spaces"].detail
+    assert "all 6 settings" in found["spaces"].detail
     compared = found["spaces"].comparisons[0]
     assert compared.label == "CIFAR-10 3-skip" and compared.effect == pytest.approx(0.51) and compared.p < 0.001
     assert compared.interval and compared.interval[0] < 0.51 < compared.interval[1] and 0 < compared.smallest < 0.1
@@ -109,16 +109,16 @@ def _headline(name: Any, shift: float) -> Any:
 
 @pytest.mark.parametrize(
     ("shift", "outcome"),
-    [(0.0, Outcome.HOLDS), (2.0, Outcome.CONTRADICTED), (-2.0, Outcome.HOLDS), (0.17, Outcome.UNDECIDED)],
+    [(0.0, Outcome.HOLDS), (2.0, Outcome.CONTRADICTED), (-2.0, Outcome.HOLDS)],
 )
 def test_headline_numbers(shift: float, outcome: Outcome) -> None:
     assert all_claims(tables={"table1": _headline("table1", shift)})["headline-cifar10"].outcome is outcome
-    assert all_claims(tables={"table3": _headline("table3", shift)})["headline-imagenet"].outcome is (
-        Outcome.HOLDS if shift == 0.17 else outcome  # the margin is 0.5 there
-    )
+    assert all_claims(tables={"table3": _headline("table3", shift)})["headline-imagenet"].outcome is outcome
 
 
-def test_a_single_training_decides_no_headline() -> None:
+def test_too_few_trainings_decide_no_headline() -> None:
+    eight = made_table("table1", {("dropnas", "error"): with_spread(2.58, 0.15, 8)})
+    assert all_claims(tables={"table1": eight})["headline-cifar10"].outcome is Outcome.UNDECIDED
     table = made_table("table3", {("dropnas-cifar10", "top1"): [23.4]})
     assert all_claims(tables={"table3": table})["headline-imagenet"].outcome is Outcome.TOO_FEW
 
@@ -150,13 +150,13 @@ def test_the_correlation_against_darts(r: float, outcome: str) -> None:
 def test_one_opposite_pair_contradicts() -> None:
     ablations = all_claims(tables={"table6": as_printed("table6", **{"no-grouping": 1.0})})["ablations"]
     assert ablations.outcome is Outcome.CONTRADICTED
-    assert "opposite shown in" in ablations.detail and "No grouping" in ablations.detail
+    assert "the opposite is shown for" in ablations.detail and "No grouping" in ablations.detail
 
 
 def test_the_sweep() -> None:
     best, extremes = _of_sweep(sweep())
     assert (best.outcome, extremes.outcome) == (Outcome.HOLDS, Outcome.HOLDS)
-    assert best.detail.startswith("6 of 6 shown") and extremes.detail.startswith("6 of 6 shown")
+    assert "all 6 settings" in best.detail and "all 6 settings" in extremes.detail
     best, extremes = _of_sweep(sweep(**{"1e-05": 2.5, "drop-rate-0.875": 1.0}))
     assert (best.outcome, extremes.outcome) == (Outcome.UNDECIDED, Outcome.CONTRADICTED)
     assert "p_d = 0.875 (effective 0.70)" in extremes.detail
@@ -232,7 +232,7 @@ def test_dropnas_against_a_baseline(others: tuple[float, float], outcome: Outcom
     errors |= {(f"{role}/dropnas", "error"): 2.5 for role in ("cifar10", "cifar100")}
     table = made_table("baselines", {place: with_spread(error, 0.1, 8) for place, error in errors.items()}, later=0.2)
     extra = list(all_claims(tables={"baselines": table}).values())[13:]
-    assert [one.claim for one in extra] == ["DropNAS has a lower test error than random search."]
+    assert [one.claim for one in extra] == ["DropNAS beats random search."]
     assert extra[0].id == "baseline-random" and extra[0].outcome is outcome and extra[0].by_paper is None
     assert extra[0].by_final_epoch is not None and extra[0].by_final_epoch.outcome is outcome
 

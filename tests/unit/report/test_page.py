@@ -16,8 +16,9 @@ from dropnas.pipeline import freeze
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.publish_results import publish as publish_results
+from dropnas.report.page.complete import complete_tables
 from dropnas.report.page.contents import Contents, gather
-from dropnas.report.page.evidence import sweep
+from dropnas.report.page.evidence import evidence
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
@@ -88,7 +89,8 @@ def cell(contents: Contents, row: str, column: str) -> str:
     """What Table 6 says of a cell at its best epoch."""
     table = next(one for one in contents.tables if one.name == "table6")
     place = [bottom for _, bottom in table.columns].index(column)
-    texts = [line.cells[place].text for line in table.lines if line.heads == (row,) and line.source.endswith("test")]
+    lines = (line for one in table.rows if one.heads == (row,) for line in one.lines)
+    texts = [cells[place].text for source, cells in lines if source.endswith("test")]
     return texts[0] if texts else ""
 
 
@@ -102,18 +104,19 @@ def test_a_finished_plan_has_every_number_and_excludes_nothing(study: Study) -> 
 
 def test_each_number_names_the_runs_it_comes_from_and_their_values(study: Study) -> None:
     contents = study.gather()
-    runs = {one.id for one in contents.runs}
-    for number in contents.numbers:
-        assert {source.id for source in number.sources} <= runs
-        if "±" in number.text:
-            assert len(number.sources) == number.n == 2
-    one = next(number for number in contents.numbers if number.name == "table6")
-    read = [
-        json.loads((path / "result.json").read_text())
-        for path in map(study.folder, study.plan.runs.values())
-        if path.name in {source.name for source in one.sources}
-    ]
-    assert sorted(source.value for source in one.sources) == sorted(f"{r['top1_error']['final']:.2f}" for r in read)
+    runs = set(re.findall(r'id="run-(\w+)"', " ".join(contents.evidence.runs["Run"])))
+    assert runs == set(study.plan.runs)
+    for line in contents.evidence.numbers.to_dict("records"):
+        sources = re.findall(r'href="#run-(\w+)"', line["Runs"])
+        assert set(sources) <= runs and len(sources) == line["n"]
+    one = next(line for line in contents.evidence.numbers.to_dict("records") if "table6" in line["Table"])
+    values = dict(re.findall(r'href="#run-(\w+)">([^<]+)<', one["Runs"]))
+    read = {
+        run.id: json.loads((study.folder(run) / "result.json").read_text())["top1_error"]["final"]
+        for run in study.plan.runs.values()
+        if run.id in values
+    }
+    assert values == {id_: f"{error:.2f}" for id_, error in read.items()} and len(values) == 2
 
 
 def test_a_missing_run_lowers_n_and_is_named(study: Study) -> None:
@@ -141,7 +144,13 @@ def test_numbers_stand_without_their_pruned_searches_and_say_so(study: Study) ->
 
 def errors(contents: Contents) -> list[Any]:
     """The numbers that come from trainings; a search's own cost is gone with it."""
-    return [one for one in contents.numbers if not one.column.startswith("Search Cost")]
+    lines = contents.evidence.numbers.to_dict("records")
+    return [one for one in lines if not one["Column"].startswith("Search Cost")]
+
+
+def sources(contents: Contents) -> set[str]:
+    """The runs behind all numbers."""
+    return set(re.findall(r"#run-(\w+)", " ".join(contents.evidence.numbers["Runs"])))
 
 
 def before_page(study: Study) -> str:
@@ -188,7 +197,7 @@ def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:
                     file.unlink()
             (study.folder(run) / MARK).write_text(MARK_TEXT)
     contents = study.gather()
-    assert contents.excluded == [] and contents.numbers == before.numbers
+    assert contents.excluded == [] and errors(contents) == errors(before)
     assert contents.light > 0 and f"{contents.light} runs lie here without weights" in study.page()
 
 
@@ -210,7 +219,8 @@ def test_nothing_done_yet_is_a_page_too(study: Study) -> None:
     empty = Study(study.plan, study.root / "elsewhere")
     contents = empty.gather()
     assert contents.counts["done"] == 0
-    assert contents.numbers == []
+    assert len(contents.evidence.numbers) == 0
+    assert contents.answer.sentence == "None of the paper's 7 claims can be judged yet: too few runs are done."
     assert "No number yet" in empty.page()
 
 
@@ -250,7 +260,7 @@ def test_a_damaged_run_enters_no_number_and_says_why(study: Study, change: Any, 
     contents = study.gather()
     assert excluded(contents)[f"retrain {run.name}"].startswith(reason)
     assert cell(contents, "CIFAR-100", "No grouping").endswith("(n=1)")
-    assert run.folder.name not in {source.name for number in contents.numbers for source in number.sources}
+    assert run.id not in sources(contents)
     assert reason.split(":")[0] in study.page()
 
 
@@ -272,7 +282,7 @@ def test_a_run_that_read_another_input_is_kept_out(study: Study) -> None:
         excluded(contents)[f"derive {search.name}"]
         == f"it read another {search.folder.name} than the one that is there now"
     )
-    assert ("f" * 10, True) in {(one.commit, one.dirty) for one in contents.commits}
+    assert ("f" * 10, True) in {(commit, dirty) for commit, dirty, _ in contents.bar.commits}
 
 
 def test_a_number_that_is_none_is_found_and_named(study: Study) -> None:
@@ -310,7 +320,7 @@ def test_texts_of_a_parameter_file_are_escaped_and_links_resolve(study: Study) -
     places = re.findall(r'\sid="([^"]+)"', text)
     assert len(places) == len(set(places))
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(places)
-    assert not re.search(r'(src|href)="(?!#|data:)', text)
+    assert not re.search(r'(src|href)="(?!#|data:|https://doi.org/)', text)
 
 
 def test_a_rate_without_runs_keeps_the_sweep_undecided(study: Study) -> None:
@@ -324,16 +334,19 @@ def test_a_rate_without_runs_keeps_the_sweep_undecided(study: Study) -> None:
         if not (study.root / run.folder).exists():
             publish(run, study.root)
     content = parse_content(plan_content(plan), "plan")
-    errors = sweep(content, survey(content, study.root))
+    found = survey(content, study.root)
+    errors = evidence(content, found, complete_tables(content, found)).sweep
     assert errors["cifar10"]["1e-05"] == [] and len(errors["cifar10"]["0.0001"]) == 2
-    claim = next(one for one in gather(content, study.root, page_cost).claims if "r = 3e-5, on both" in one.claim)
-    assert claim.outcome == "too few runs"
+    claims = [one.claim for one in gather(content, study.root, page_cost).claims]
+    assert next(one for one in claims if one.claim.startswith("r = 3e-5 is the best")).outcome == "too few runs"
 
 
 def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
     small = {**study.content, "reproduction": False}
     contents = gather(parse_content(small, "plan"), study.root, page_cost)
-    assert contents.warning.startswith("No reproduction of the paper")
+    assert contents.answer.sentence == "Test run on small data. Do not compare these numbers with the paper's."
+    assert contents.answer.numbers == "" and {one.paper for one in contents.answer.headlines} == {""}
+    assert contents.answer.headlines[0].data == "In place of CIFAR-10"
 
 
 def test_targets_stand_in_the_papers_order_whatever_the_plans(study: Study) -> None:
@@ -349,14 +362,14 @@ def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
 
 
 def test_peers_stand_on_the_page_once_somebody_asked_for_one(study: Study) -> None:
-    assert "table1_peers" not in {one.name for one in study.gather().tables}
+    assert "table1_peers" not in {one.name for one in study.gather().others}
     peer = study.find("retrain", "darts-v1")
     for run in (*peer.inputs, peer):
         if not Store(study.root).is_published(study.folder(run)):
             publish(run, study.root)
     contents = study.gather()
-    assert "table1_peers" in {one.name for one in contents.tables}
-    assert peer.folder.name in {source.name for number in contents.numbers for source in number.sources}
+    assert "table1_peers" in {one.name for one in contents.others}
+    assert peer.id in sources(contents)
     study.page()
 
 
@@ -370,3 +383,12 @@ def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> No
     with pytest.raises(DropnasError, match="changed since it was published"):
         publish_results(plan, study.root, page_cost)
     assert "table6.md was changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_that_moved_to_another_machine_is_marked(study: Study) -> None:
+    search = study.find("search")
+    rewrite_record(study.folder(search), lambda record: record.update({"machines": ["CPU (AVX512)", "CPU (AVX2)"]}))
+    lines = study.gather().evidence.runs.to_dict("records")
+    shown = {re.findall(r'id="run-(\w+)"', line["Run"])[0]: line["Device"] for line in lines}
+    assert shown[search.id] == "CPU (AVX512), then CPU (AVX2): the bytes are those of neither"
+    assert not [id_ for id_, device in shown.items() if "neither" in device and id_ != search.id]

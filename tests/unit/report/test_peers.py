@@ -82,9 +82,23 @@ def table1(maker: Maker) -> Path:
     return maker.build(config, [maker.counts("differs"), *trainings])
 
 
-def lines_of(folder: Path, table: str) -> dict[str, dict[str, str]]:
+def lines_of(folder: Path, table: str) -> list[dict[str, str]]:
     with (folder / f"{table}.csv").open(encoding="utf-8", newline="") as stream:
-        return {line["architecture"] or line["paper_row"]: line for line in csv.DictReader(stream)}
+        return list(csv.DictReader(stream))
+
+
+def one_line(folder: Path, row: str, quantity: str) -> dict[str, str]:
+    (found,) = [one for one in lines_of(folder, "table1_peers") if (one["row"], one["quantity"]) == (row, quantity)]
+    return found
+
+
+def block(folder: Path, table: str, id_: str) -> list[str]:
+    """The lines of a row in the Markdown."""
+    text = (folder / f"{table}.md").read_text(encoding="utf-8")
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.startswith("|")]
+    at = next(index for index, line in enumerate(lines) if f"| {id_} |" in line)
+    after = next((index for index, line in enumerate(lines[at + 1 :], at + 1) if not line.startswith("| | |")), None)
+    return lines[at:after]
 
 
 @pytest.mark.parametrize("table", NAMES)
@@ -118,62 +132,67 @@ def test_a_published_architecture_has_the_figures_of_the_row_that_it_stands_behi
 @pytest.mark.parametrize("table", NAMES)
 def test_all_rows_and_quoted_errors_stand_in_all_formats_in_the_papers_order(table: str, maker: Maker) -> None:
     out, paper = maker.build(maker.config(table), [maker.counts()]), quoted_layout(table)
-    lines = list(lines_of(out, table).values())
-    assert list(dict.fromkeys(line["paper_row"] for line in lines)) == [row.key for row in paper.rows]
+    rows = list(dict.fromkeys(line["row"] for line in lines_of(out, table)))
+    behind_rows = [behind(table)[row.key] for row in paper.rows]
+    expected = [row.key if isinstance(ids, str) else ids for row, ids in zip(paper.rows, behind_rows, strict=True)]
+    assert rows == [key for keys in expected for key in ([keys] if isinstance(keys, str) else keys)]
     md, tex = ((out / f"{table}.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "tex"))
     place = 0
     for row in paper.rows:
-        error = " / ".join(quoted_errors(paper, row.cells))
-        found = re.compile(rf"\| {re.escape(row.heads[-1])} +\| \S+ +\| {re.escape(error)} +\| not run").search(
-            md, place
+        errors = quoted_errors(paper, row.cells)
+        texts = (
+            rf"{re.escape(row.heads[-1])} +",
+            r" \S+ +",
+            " quoted +",
+            *(rf" {re.escape(text)} +" for text in errors),
         )
+        found = re.compile(r"\|".join(texts)).search(md, place)
         assert found, row.key
         place = found.end()
-        assert escaped(row.heads[-1]) in tex and escaped(error) in tex
-        assert {line["error_quoted" if "error_quoted" in line else "top1_quoted"] for line in lines} >= {
-            row.cells[0].text
-        }
+        assert escaped(row.heads[-1]) in tex and all(escaped(text) in tex for text in errors)
 
 
 def quoted_errors(paper: Layout, cells: Sequence[Any]) -> list[str]:
     return [cell.text for column, cell in zip(paper.columns, cells, strict=True) if column.quantity.endswith("error")]
 
 
-def test_ours_stand_in_columns_of_their_own_beside_the_quoted_error(table1: Path) -> None:
-    text = (table1 / "table1_peers.md").read_text(encoding="utf-8")
+def test_ours_stand_below_the_quoted_error_and_counts_below_them(table1: Path) -> None:
     mean, deviation = statistics.mean(FINALS), statistics.stdev(FINALS)
     final, best = f"{mean:.2f}±{deviation:.2f}", f"{statistics.mean(BESTS):.2f}±{statistics.stdev(BESTS):.2f}"
-    line = " ".join(next(line for line in text.splitlines() if "enas_figure" in line).split())
-    assert line.startswith(
-        f"| ENAS [Pham et al., 2018] | enas_figure | 2.89 | {final} | {best} | 3 | 4.6 | 3.842 | 603.5"
-    )
-    single = " ".join(next(line for line in text.splitlines() if "dropnas_c10" in line).split())
-    assert "| 2.26 (2.58±0.14) | 2.75 | 2.61 | 1 | 4.1 | 3.842 | 603.5 |" in single
+    lines = block(table1, "table1_peers", "enas_figure")
+    assert lines[0].startswith("| ENAS [Pham et al., 2018] | enas_figure | paper | 2.89 | 4.6 | - |")
+    assert lines[1].startswith(f"| | | ours, final epoch | {final} (n=3) |")
+    assert lines[2].startswith(f"| | | ours, best on test | {best} (n=3) |")
+    assert lines[3].startswith("| | | counted | | 3.842 | 603.5 |")
+    single = block(table1, "table1_peers", "dropnas_c10")
+    for line, text in zip(single, ("2.26 (2.58±0.14)", "2.75 (n=1)", "2.61 (n=1)"), strict=False):
+        assert f"| {text} |" in line
 
 
-def test_cells_that_share_a_row_have_a_line_each(table1: Path) -> None:
-    lines = lines_of(table1, "table1_peers")
-    assert lines["enas_micro"]["paper_row"] == lines["enas_figure"]["paper_row"] == "enas"
-    assert lines["enas_micro"]["error_quoted"] == lines["enas_figure"]["error_quoted"] == "2.89"
-    assert lines["enas_micro"]["top1_error_final_n"] == "" and lines["enas_figure"]["top1_error_final_n"] == "3"
+def test_cells_that_share_a_row_have_lines_of_their_own(table1: Path) -> None:
+    trained = one_line(table1, "enas_figure", "top1_error_final")
+    other = one_line(table1, "enas_micro", "top1_error")
+    assert trained["paper"] == other["paper"] == "2.89"
+    assert (trained["n"], other["n"]) == ("3", "")
 
 
 def test_numbers_and_runs_are_kept_in_full(table1: Path) -> None:
-    line = lines_of(table1, "table1_peers")["enas_figure"]
-    assert float(line["top1_error_best_on_test_mean"]) == pytest.approx(statistics.mean(BESTS), rel=1e-12)
-    assert float(line["top1_error_final_std"]) == pytest.approx(statistics.stdev(FINALS), rel=1e-12)
-    assert line["top1_error_final_values"] == "2.75 2.5 2.675"
-    assert float(line["parameters_million"]) == 3.84175 and float(line["multiply_adds_million"]) == 603.452448
-    assert line["runs"] == "enas_figure-train0 enas_figure-train1 enas_figure-train2"
-    assert (line["profile"], line["reproduction"], line["hardware"]) == ("tiny", "false", "Imaginary GPU")
+    final, best = (one_line(table1, "enas_figure", f"top1_error_{kind}") for kind in ("final", "best_on_test"))
+    assert float(best["ours_mean"]) == pytest.approx(statistics.mean(BESTS), rel=1e-12)
+    assert float(final["ours_std"]) == pytest.approx(statistics.stdev(FINALS), rel=1e-12)
+    assert final["ours_values"] == "2.75 2.5 2.675"
+    assert float(one_line(table1, "enas_figure", "parameters_million")["ours_mean"]) == 3.84175
+    assert float(one_line(table1, "enas_figure", "multiply_adds_million")["ours_mean"]) == 603.452448
+    assert final["runs"] == "enas_figure-train0 enas_figure-train1 enas_figure-train2"
+    assert (final["profile"], final["reproduction"], final["hardware"]) == ("tiny", "false", "Imaginary GPU")
 
 
 def test_remarks_say_why_a_row_was_not_run_and_where_a_cell_is_from(table1: Path) -> None:
-    lines = lines_of(table1, "table1_peers")
-    assert "another search space" in lines["proxylessnas"]["remarks"]
-    assert lines["darts_v1"]["remarks"] == "not run: no training of it was asked for; differs"
-    assert lines["enas_figure"]["remarks"].startswith("differs; source of the cell: third-party transcription")
-    assert "specification" in lines["amoebanet-b"]["remarks"] and "Table 1" in lines["dropnas-augmented"]["remarks"]
+    remarks = {line["row"]: line["remarks"] for line in lines_of(table1, "table1_peers")}
+    assert "another search space" in remarks["proxylessnas"]
+    assert remarks["darts_v1"] == "not run: no training of it was asked for; differs"
+    assert remarks["enas_figure"].startswith("differs; source of the cell: third-party transcription")
+    assert "specification" in remarks["amoebanet-b"] and "Table 1" in remarks["dropnas-augmented"]
     text = " ".join((table1 / "table1_peers.md").read_text(encoding="utf-8").split())
     assert len(re.findall(r"- Remark \d+: differs\.", text)) == 1
 
@@ -196,25 +215,20 @@ def test_table_3_has_both_errors_and_a_dash_where_there_are_too_few_classes(make
         maker.training("pdarts_c10", stage="transfer"),
     ]
     out = maker.build(maker.config("table3_peers", ("xnas", (1,)), ("pdarts_c10", (2,))), inputs)
-    text = re.sub(" +", " ", (out / "table3_peers.md").read_text(encoding="utf-8"))
-    assert "| xnas | 24.0 / - | 2.8 / 7.3 | 2.6 / 7.1 | 1 | 5.2 |" in text
-    assert "| pdarts_c10 | 24.4 / 7.4 | 2.8 / - | 2.6 / - | 1 | 4.9 |" in text
-    assert "Quoted error (%) Top-1 / Top-5" in text and "Squeeze-and-excitation is counted for DropNAS" in text
+    xnas, pdarts = (block(out, "table3_peers", id_) for id_ in ("xnas", "pdarts_c10"))
+    assert "| xnas | paper | 24.0 | - | 5.2 |" in xnas[0] and "| 2.8 (n=1) | 7.3 (n=1) |" in xnas[1]
+    assert "| pdarts_c10 | paper | 24.4 | 7.4 | 4.9 |" in pdarts[0] and "| 2.8 (n=1) | - |" in pdarts[1]
+    assert "Squeeze-and-excitation is counted for DropNAS" in (out / "table3_peers.md").read_text(encoding="utf-8")
 
 
-def test_table_json_has_the_form_of_the_other_tables_and_more(table1: Path) -> None:
+def test_table_json_has_the_form_of_the_other_tables(table1: Path) -> None:
     content = json.loads((table1 / "table.json").read_text())
     assert (content["table"], content["number"], content["profile"]) == ("table1_peers", 1, "tiny")
-    assert [column["column"] for column in content["columns"]] == ["error", "params", "multiply_adds"]
-    rows = {row["row"]: row for row in content["rows"]}
-    figure = rows["enas_figure"]
-    assert (figure["paper_row"], figure["architecture"]) == ("enas", "enas_figure")
-    assert figure["cells"][0]["paper"]["text"] == "2.89"
-    assert [one["source"] for one in figure["cells"][0]["ours"]] == ["ours, final epoch", "ours, best on test"]
-    assert figure["cells"][1]["ours"][0]["source"] == "counted"
-    assert figure["cells"][1]["ours"][0]["runs"] == ["published-0123456789"]
-    assert rows["proxylessnas"]["architecture"] is None and rows["proxylessnas"]["label"].endswith("2019]¹")
-    assert rows["proxylessnas"]["remarks"] and content["notes"] and content["warning"]
+    own = [one for one in content["numbers"] if one["row"] == "enas_figure"]
+    assert [one["source"] for one in own] == ["ours, final epoch", "ours, best on test", "counted", "counted"]
+    assert own[0]["paper"] == "2.89" and own[2]["runs"] == ["published-0123456789"]
+    (quoted_only,) = {one["row_label"] for one in content["numbers"] if one["row"] == "proxylessnas"}
+    assert "2019]¹" in quoted_only and content["notes"] and content["warning"]
 
 
 def test_metrics_and_terminal_have_what_was_trained_and_no_counts(table1: Path) -> None:

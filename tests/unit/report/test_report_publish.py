@@ -26,7 +26,7 @@ def test_tables_are_copied_byte_for_byte(tables: list[Path], tmp_path: Path) -> 
     changed = refresh(tables, destination)
     copies = sorted(path for path in destination.rglob("*") if path.is_file())
     assert sorted(changed) == copies
-    assert len(copies) == 6 * 3 + 1
+    assert len(copies) == 6 * 3 + 2
     for folder in tables:
         for source in folder.glob("table?.*"):
             assert (destination / "tables" / source.name).read_bytes() == source.read_bytes()
@@ -72,6 +72,16 @@ def test_metrics_are_our_numbers_by_table_row_and_column(tables: list[Path]) -> 
         "top1_error_best_on_test_n": 1,
     }
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_in_short_there_is_a_number_for_each_table(tables: list[Path], tmp_path: Path) -> None:
+    refresh(tables, tmp_path)
+    found = json.loads((tmp_path / "errors.json").read_text())["lowest_error"]
+    whole = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(found) == {f"table{number}" for number in range(1, 7)}
+    for table, lowest in found.items():
+        means = [cell.get("top1_error_final_mean", 100.0) for row in whole[table].values() for cell in row.values()]
+        assert lowest == round(sorted(means)[0], 2)
 
 
 def test_a_missing_table_is_named(tables: list[Path], tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_latex_escapes_and_sets_what_the_paper_uses() -> None:
 def test_latex_lines_have_as_many_cells_as_columns(cases: Cases, tmp_path: Path) -> None:
     for table in TABLES:
         text = (cases[table].build(tmp_path / table) / f"{table}.tex").read_text(encoding="utf-8")
-        columns = len(re.search(r"begin\{tabular\}\{(l+)\}", text)[1])  # type: ignore[index]
+        columns = len(re.search(r"begin\{tabular\}\{([lr]+)\}", text)[1])  # type: ignore[index]
         rows = [line for line in text.splitlines() if line.endswith(r"\\")]
         spans = [
             sum(int(match[1]) if (match := re.match(r"\\multicolumn\{(\d+)", cell)) else 1 for cell in cells)
@@ -226,16 +226,39 @@ def test_latex_lines_have_as_many_cells_as_columns(cases: Cases, tmp_path: Path)
         assert set(spans) == {columns}
 
 
+def test_latex_sets_numbers_flush_right_and_words_flush_left(cases: Cases, tmp_path: Path) -> None:
+    found = {}
+    for table in TABLES:
+        text = (cases[table].build(tmp_path / table) / f"{table}.tex").read_text(encoding="utf-8")
+        found[table] = re.search(r"begin\{tabular\}\{([lr]+)\}", text)[1]  # type: ignore[index]
+        assert r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%" in text  # never wider than the text
+    assert found["table1"] == "llrrr" and found["table4"].startswith("lll") and found["table4"].endswith("rr")
+
+
+def test_search_costs_are_those_of_all_searches(cases: Cases, tmp_path: Path) -> None:
+    cost = one_line(
+        lines_of(cases["table1"].build(tmp_path / "out"), "table1"), row="dropnas", quantity="search_device_days"
+    )
+    assert (cost["n"], len(cost["runs"].split())) == ("3", 3)
+
+
+def test_only_tables_1_and_2_have_a_release_to_count_as(cases: Cases, tmp_path: Path) -> None:
+    texts = {name: (cases[name].build(tmp_path / name) / f"{name}.md").read_text() for name in ("table1", "table3")}
+    assert "(as released" in texts["table1"] and "(as released" not in texts["table3"]
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_latex_compiles(cases: Cases, tmp_path: Path) -> None:
     for table in TABLES:
         cases[table].build(tmp_path / table)
     inputs = "".join(rf"\input{{{table}/{table}.tex}}" for table in TABLES)
-    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{inputs}\end{{document}}"
+    packages = r"\usepackage{booktabs,graphicx}"
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}{inputs}\end{{document}}"
     (tmp_path / "all.tex").write_text(document)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
 
 
 def test_tables_need_no_torch() -> None:

@@ -11,7 +11,7 @@ from dropnas.config import read_parameters
 from dropnas.monitor.costs import page_cost
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
-from dropnas.report.page.contents import decided, gather
+from dropnas.report.page.contents import gather
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.write import VERDICTS, write_page
 from dropnas.report.verdict_files import Verdicts, verdict_texts
@@ -45,7 +45,7 @@ def content(root: Path) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def verdicts(root: Path, content: dict[str, object]) -> Verdicts:
-    return decided(gather(parse_content(content, "plan"), root, page_cost))
+    return gather(parse_content(content, "plan"), root, page_cost).verdicts
 
 
 def test_csv_and_json_hold_every_number_in_full(verdicts: Verdicts) -> None:

@@ -15,7 +15,8 @@ from dropnas.search.engine import engine
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.methods import authors_settings
 from dropnas.search.seed_group import SeedGroup
-from dropnas.search.strategies.proxylessnas import EdgewiseAdam, ProxylessNas
+from dropnas.search.strategies.edgewise_adam import EdgewiseAdam
+from dropnas.search.strategies.proxylessnas import ProxylessNas
 from dropnas.search.strategies.two_level import WEIGHTS_ONLY
 from dropnas.search.strategy import Batch, make_strategy
 from dropnas.space.spaces import ORIGINAL, SearchSpace

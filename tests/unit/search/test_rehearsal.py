@@ -16,6 +16,7 @@ from dropnas.search.strategies.grouped_dropout import GroupedDropout
 from dropnas.search.strategy import Batch
 from dropnas.training.rehearsal import Rehearsal
 from tests.unit.search.groups import SMALL, TINY, assert_equal, group_of, resumed, train
+from tests.unit.search.strategy_checks import assert_resumes
 
 STATIC = replace(TINY, group_seeds=True)  # so that the plain way, too, computes whatever the masks say
 SEEDS = {1: (3,), 2: (3, 5), 3: (3, 5, 8)}
@@ -54,14 +55,23 @@ def test_other_methods_too(strategy: str) -> None:
     assert_equal(ours, theirs)
 
 
-def test_a_strategy_of_the_users(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "options", "steps"),
+    [
+        ("warm_dropout.strategy:WarmDropout", {"warm_part": 0.5}, 4),
+        ("halving.strategy:Halving", {"added_cells": 1}, 6),  # the third epoch is in its second phase
+    ],
+)
+def test_a_strategy_of_the_users(
+    strategy: str, options: dict[str, Any], steps: int, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.syspath_prepend(str(request.config.rootpath / "tests/example"))
-    config = replace(STATIC, strategy="warm_dropout.strategy:WarmDropout", options={"warm_part": 0.5}, epochs=4)
-    ours, theirs = both(config)
+    ours, theirs = both(replace(STATIC, strategy=strategy, options=options, epochs=2))
     for group in (ours, theirs):
-        train(group, last=3 * group.steps_per_epoch)
+        train(group, last=steps)
     assert_equal(ours, theirs)
     assert len(ours.programs) == 1 and ours.programs[""].replays
+    assert_resumes(replace(ours.config, group_seeds=False), range(1, steps), steps, images=7)
 
 
 IMPORTS = """

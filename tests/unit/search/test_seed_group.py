@@ -35,6 +35,13 @@ from tests.unit.search.groups import (
 FROZEN = {"options": OFTEN | {"masks": "per-cell", "dropped": "frozen"}}
 
 
+def test_the_stems_norm_starts_uniform_where_that_is_wanted() -> None:
+    """It is the only one of the supernet with weights of its own."""
+    ones, uniform = (values(group_of(config), 0) for config in (TINY, replace(TINY, norm_weight="uniform")))
+    changed = {name for name in ones if not torch.equal(ones[name], uniform[name])}
+    assert len(changed) == 1 and "stem" in changed.pop()
+
+
 @pytest.mark.parametrize("changes", [{}, FROZEN, {"strategy": "darts-first-order", "options": {}}])
 @pytest.mark.parametrize("stopped", [1, 2, 3])
 def test_a_state_continues_to_the_bit(changes: dict[str, Any], stopped: int) -> None:

@@ -1,0 +1,99 @@
+"""The labels of ImageNet's validation images, which are distributed in one folder with a list beside them.
+
+Design: three such lists are known, by what they hold rather than where they lie in the source:
+
+- `LOC_val_solution.csv` of Kaggle: `ILSVRC2012_val_00000001,n01751748 111 108 230 366`, in any order.
+- `ILSVRC2012_validation_ground_truth.txt` of the development kit: a number for each image in the order of their names;
+  `meta.mat` beside it has the class of each number.
+- `imagenet_2012_validation_synset_labels.txt`: a class for each image in the order of their names.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from dropnas.data.manifest import BytesAt, Entry
+from dropnas.errors import DropnasError
+
+NUMBERS, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
+Labels = dict[str, str]  # class of each image by its path
+Read = Callable[[str], bytes]  # a file of the source by its name
+
+
+def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
+    """The class of each validation image.
+
+    Args:
+        images: of the flat folder.
+        entries: all files of the source, the list among them.
+
+    Raises:
+        DropnasError: there is no list, or it does not fit the images.
+    """
+    lists = {PurePosixPath(entry.path).name: entry for entry in entries}
+    known = next((name for name in LISTS if name in lists), None)
+    if known is None:
+        raise DropnasError(
+            f"{images[0].path} lies in no class folder, and no list of labels is there",
+            where=location,
+            remedy=f"put one of {', '.join(LISTS)} into the source, or sort the images into one folder for each class",
+        )
+
+    def read(name: str) -> bytes:
+        if name not in lists:
+            raise DropnasError(f"{known} needs {name}", where=location, remedy="put it beside that list")
+        entry = lists[name]
+        with BytesAt(location) as source:
+            return source.read(entry.path, entry.offset, entry.length)
+
+    ordered = sorted(images, key=lambda entry: entry.path)
+    try:
+        labels = LISTS[known](read, [entry.path for entry in ordered])
+    except (ValueError, LookupError, TypeError, csv.Error) as error:
+        raise DropnasError(
+            f"{known} is no list of labels ({error})", where=location, remedy="fetch it again"
+        ) from error
+    if missing := [entry.path for entry in ordered if not labels.get(entry.path)]:
+        raise DropnasError(f"{known} has no label for {missing[0]}", where=location, remedy="fetch it again")
+    return labels
+
+
+def _solution(read: Read, paths: list[str]) -> Labels:
+    rows = csv.reader(io.StringIO(read("LOC_val_solution.csv").decode()))
+    classes = {row[0]: row[1].split()[0] for row in rows if row and row[0] != "ImageId"}
+    return {path: classes.get(PurePosixPath(path).stem, "") for path in paths}
+
+
+def _numbers(read: Read, paths: list[str]) -> Labels:
+    names = _classes(read(META))
+    return _in_order([names[int(number)] for number in read(NUMBERS).split()], paths)
+
+
+def _synsets(read: Read, paths: list[str]) -> Labels:
+    return _in_order(read("imagenet_2012_validation_synset_labels.txt").decode().split(), paths)
+
+
+def _in_order(classes: list[str], paths: list[str]) -> Labels:
+    if len(classes) != len(paths):
+        raise ValueError(f"{len(classes)} labels for {len(paths)} images")
+    return dict(zip(paths, classes, strict=True))
+
+
+def _classes(meta: bytes) -> dict[int, str]:
+    """The class (WordNet id) of each number of the development kit; `synsets` begins with number and WordNet id."""
+    from scipy.io import loadmat  # half a second, and only where it is needed
+    from scipy.io.matlab import MatReadError
+
+    try:
+        synsets = loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
+    except MatReadError as error:
+        raise ValueError(f"{META}: {error}") from error
+    return {int(row[0]): str(row[1]) for row in synsets}
+
+
+LISTS: dict[str, Callable[[Read, list[str]], Labels]] = {
+    "LOC_val_solution.csv": _solution,
+    NUMBERS: _numbers,
+    "imagenet_2012_validation_synset_labels.txt": _synsets,
+}

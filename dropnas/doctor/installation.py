@@ -1,0 +1,94 @@
+"""What is installed beside torch: Snakemake, what the page is made with, dot, git, and a place for caches."""
+
+import importlib.util
+import os
+import re
+import shutil
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from dropnas.doctor.check import Check, Checks, Situation, failed, passed, warning
+from dropnas.doctor.program import ask
+from dropnas.machine import caches
+from dropnas.pipeline.shipped import shipped
+
+PAGE = ("jinja2", "itables")
+GRAPH = "digraph { a -> b }"
+
+
+def examine(situation: Situation) -> Checks:
+    """A line for each."""
+    yield _snakemake(situation)
+    yield _page()
+    yield _dot()
+    yield _git()
+    yield _cache()
+
+
+def _snakemake(situation: Situation) -> Check:
+    hint = "make setup, or pip install 'dropnas[workflow]'"
+    needed = ["snakemake"] + ["snakemake-executor-plugin-slurm"] * (situation.site.executor == "slurm")
+    for package in needed:
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            return failed("Snakemake", f"{package} is not installed", hint)
+        if _numbers(found) < (oldest := _oldest(package)):
+            wanted = ".".join(map(str, oldest))
+            return failed("Snakemake", f"{package} {found} is too old, {wanted} is the oldest that works", hint)
+    return passed("Snakemake", version("snakemake"))
+
+
+def _oldest(package: str) -> tuple[int, ...]:
+    """The version that this project asks for; none where it is used without having been installed."""
+    try:
+        asked = requires("dropnas") or []
+    except PackageNotFoundError:
+        return ()
+    found = next((found for line in asked if (found := re.match(rf"{package}>=([\d.]+)", line))), None)
+    return _numbers(found[1]) if found else ()
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+
+
+def _page() -> Check:
+    absent = [name for name in PAGE if importlib.util.find_spec(name) is None]
+    if absent:
+        return warning("report page", f"{absent[0]} is not installed", "make setup, or pip install 'dropnas[report]'")
+    return passed("report page", "can be made")
+
+
+def _dot() -> Check:
+    hint = "install graphviz; without it cells are drawn in another arrangement"
+    if not shutil.which("dot"):
+        return warning("dot", "is not here", hint)
+    works, said = ask("dot", "-Tplain", text=GRAPH)
+    if not works or not said.startswith("graph "):
+        return warning("dot", f"is here but does not work ({said.strip() or 'it prints nothing'})", hint)
+    return passed("dot", "works")
+
+
+def _git() -> Check:
+    folder = shipped()
+    if not (folder / ".git").exists():
+        return warning("git", "this is no checkout, so runs record no commit", "git clone the project instead")
+    if not shutil.which("git"):
+        return warning("git", "is not here, so runs record no commit", "install it")
+    works, said = ask("git", "-C", str(folder), "rev-parse", "HEAD")
+    if works:
+        return passed("git", f"commit {said[:10]}")
+    if "dubious ownership" in said or "safe.directory" in said:
+        hint = f"git config --global --add safe.directory {folder}"
+        return warning("git", "the checkout belongs to another user, so runs record no commit", hint)
+    return warning("git", f"tells no commit ({said})", f"try git -C {folder} status")
+
+
+def _cache() -> Check:
+    folder, home = caches.usual(), os.path.expanduser("~/.cache")
+    if not caches.is_writable(folder):
+        return failed("caches", f"{folder} cannot be written", "set XDG_CACHE_HOME to a folder that can")
+    if not caches.is_writable(Path(home)):
+        return warning("caches", f"lie in {folder}, since {home} cannot be written", "set HOME to a folder that can")
+    return passed("caches", f"lie in {folder}")

@@ -1,0 +1,29 @@
+"""Other programs, asked for a moment: one that does not answer must not keep the user waiting."""
+
+import subprocess
+from collections.abc import Mapping
+
+PATIENCE = 20.0  # seconds; a program that is there answers in less, also on a busy machine
+
+
+def ask(*command: str, text: str = "", environment: Mapping[str, str] | None = None) -> tuple[bool, str]:
+    """Whether a program ended well, and what it printed; where it did not, the last line of what it complained of."""
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"{command[0]} does not answer"
+    except OSError as error:
+        return False, f"{command[0]}: {error.strerror}"
+    if done.returncode:
+        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        return False, said[-1] if said else f"{command[0]} ended with status {done.returncode}"
+    return True, done.stdout

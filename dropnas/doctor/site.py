@@ -1,0 +1,74 @@
+"""Where and how jobs run, as the options for Snakemake and its profile say."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dropnas.errors import DropnasError
+
+IMAGES = {"apptainer", "singularity"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A start's choice of scheduler and image.
+
+    Attributes:
+        executor: Snakemake's, `local` or `slurm`.
+        in_image: whether jobs run in the image.
+        resources: what each job asks for unless it says otherwise.
+        jobs: how many run at once at most.
+    """
+
+    executor: str = "local"
+    in_image: bool = False
+    resources: dict[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+
+
+def site(options: Sequence[str]) -> Site:
+    """The choice of some options for Snakemake.
+
+    Raises:
+        DropnasError: a profile that they name cannot be read.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--profile", "--workflow-profile")
+    parser.add_argument("--executor", "-e")
+    parser.add_argument("--sdm", "--software-deployment-method", "--deployment", nargs="+")
+    parser.add_argument("--use-apptainer", "--use-singularity", action="store_true")
+    parser.add_argument("--default-resources", nargs="+", default=[])
+    parser.add_argument("--jobs", "-j", "--cores", "-c")
+    given, _ = parser.parse_known_args(list(options))
+    profile = _profile(given.profile) if given.profile and given.profile != "none" else {}
+    methods = given.sdm or profile.get("software-deployment-method") or profile.get("sdm") or []
+    resources = _resources(profile.get("default-resources")) | _resources(given.default_resources)
+    jobs = str(given.jobs or profile.get("jobs") or profile.get("cores") or 1)
+    return Site(
+        executor=str(given.executor or profile.get("executor") or "local"),
+        in_image=bool(given.use_apptainer or IMAGES & {*([methods] if isinstance(methods, str) else methods)}),
+        resources=resources,
+        jobs=int(jobs) if jobs.isdigit() else 1,
+    )
+
+
+def _profile(name: str) -> dict[str, Any]:
+    file = Path(name, "config.yaml")
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DropnasError(
+            f"is no profile that can be read ({reason})", where=file, remedy="name a folder such as profiles/slurm"
+        ) from error
+    return found if isinstance(found, dict) else {}
+
+
+def _resources(given: Any) -> dict[str, Any]:
+    """As a mapping, or as a list of `name=value`; texts without the quotes that a profile needs."""
+    pairs = given if isinstance(given, dict) else dict(str(one).partition("=")[::2] for one in given or [])
+    return {str(name): str(value).strip("'\"") for name, value in pairs.items()}

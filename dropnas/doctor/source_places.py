@@ -1,0 +1,68 @@
+"""The sources of the data sets that are still to be prepared."""
+
+import importlib.util
+import socket
+from functools import cache
+from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
+
+from dropnas.data.cifar import BASE_URL
+from dropnas.data.config import DatasetConfig
+from dropnas.doctor.check import Check, Checks, Situation, failed, passed
+from dropnas.runs.store import Store
+
+PATIENCE = 2.0  # seconds for a server to answer
+
+
+def examine(situation: Situation) -> Checks:
+    """A line for each data set."""
+    store = Store(situation.root)
+    for run in situation.runs:
+        if run.stage == "data":
+            name = f"data: {run.config.name}"
+            done = store.is_published(situation.root / run.folder)
+            yield passed(name, "is prepared") if done else _source(name, run.config)
+
+
+def _source(name: str, config: DatasetConfig) -> Check:
+    if config.source == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        return failed(name, "pyarrow is not installed", "pip install 'dropnas[parquet]', or take another source")
+    if config.source == "bundled":
+        return passed(name, "comes with scikit-learn")
+    if config.path:
+        there = Path(config.path).exists()
+        hint = f"put it there, or set datasets.….path (data/README.md says how {config.name} may lie)"
+        return passed(name, config.path) if there else failed(name, f"{config.path} is not there", hint)
+    if config.source != "torchvision":
+        return failed(name, "has no `path`", "set `path` to where its source lies")
+    return _server(name, config.mirror or BASE_URL)
+
+
+def _server(name: str, url: str) -> Check:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return passed(name, f"is read from {url}")
+    fault = _unreachable(parts.hostname or "", 80 if parts.scheme == "http" else 443)
+    if fault:
+        hint = "set `path` to a local archive, or `mirror` to a server that can be reached from here"
+        return failed(name, f"{url} cannot be reached ({fault})", hint)
+    return passed(name, f"{parts.hostname} can be reached")
+
+
+@cache
+def _unreachable(host: str, port: int) -> str:
+    """Why a server cannot be reached; empty if it can. Looking up a name may take longer than any patience."""
+    fault = ["no answer"]
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, port), PATIENCE).close()
+            fault[0] = ""
+        except (OSError, ValueError) as error:
+            fault[0] = str(error)
+
+    thread = Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return fault[0]

@@ -1,0 +1,68 @@
+"""What runs still need of a disk: bytes and files of those that are missing, with their checkpoints.
+
+Design: sizes follow from few facts, so that nothing need be built to know them. A network's weights grow with its cells
+and the square of its channels; the two checkpoints of the paper's size were measured (docs/reliability.md). The number
+of files of each stage is that of the runs of the smoke profile. An estimate, to be compared with what is free.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropnas.data.config import DATASETS
+from dropnas.runs.identity import Run
+from dropnas.runs.store import Store
+
+SEARCH = 29.7e6 / (8 * 16**2)  # bytes of a checkpoint for each cell and squared channel
+NETWORK = 35.7e6 / (20 * 36**2)
+CHECKPOINTS = 3  # at once: the two that are kept, and the one that is written
+PUBLISHED = 0.5  # of a checkpoint: the weights without momentum
+FILES = {"data": 6, "search": 7, "retrain": 7, "transfer": 7, "table": 6, "figure": 6, "clusters": 3, "correlation": 3}
+OTHER_FILES, OTHER_BYTES = 5, 100_000  # of a run of another stage
+FIGURE, ROW, START = 600_000, 120, 5_000_000  # bytes of a figure, of an image in a manifest, of a frozen start
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes, and files with folders."""
+
+    size: int
+    files: int
+
+
+def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
+    """What those of some runs that are missing will take.
+
+    Args:
+        at_once: trainings that run at the same time, each with its checkpoints.
+    """
+    store = Store(root)
+    missing = [run for run in runs if not store.is_published(root / run.folder)]
+    if not missing:
+        return Disk(0, 0)
+    checkpoints = sorted((_checkpoint(run) for run in missing), reverse=True)[:at_once]
+    size = sum(_size(run) for run in missing) + CHECKPOINTS * sum(checkpoints) + START
+    files = sum(FILES.get(run.stage, OTHER_FILES) + 2 for run in missing)  # its folder, its spec
+    return Disk(round(size), files + 400)  # and the sources of a frozen start
+
+
+def _size(run: Run) -> float:
+    if run.stage == "data":
+        return _data(run.config)
+    return _checkpoint(run) * PUBLISHED + (FIGURE if run.stage == "figure" else OTHER_BYTES)
+
+
+def _checkpoint(run: Run) -> float:
+    if run.stage not in ("search", "retrain", "transfer"):
+        return 0.0
+    unit = SEARCH if run.stage == "search" else NETWORK
+    return unit * float(run.config.cells) * float(run.config.channels) ** 2
+
+
+def _data(config: Any) -> float:
+    """Of prepared arrays and of the archive that they come from, or of a manifest."""
+    known = DATASETS[config.name]
+    images = (config.train_images or known.train) + (config.test_images or known.test)
+    pixels = known.height * known.width * 3
+    return float(images * (pixels * (2 if config.source == "torchvision" else 1) if pixels else ROW))

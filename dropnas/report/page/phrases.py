@@ -1,0 +1,38 @@
+"""Signs and short texts of the page: every outcome has a word and a sign, so that no colour is needed."""
+
+from collections.abc import Sequence
+
+SIGNS = {
+    "agrees": "=",
+    "differs": "≠",
+    "undecided": "?",
+    "too few runs": "…",
+    "not comparable": "·",
+    "holds": "✓",
+    "contradicted": "✕",
+    "done": "✓",
+    "running": "…",
+    "missing": "○",
+    "excluded": "✕",
+}
+MINUS = "\N{MINUS SIGN}"
+
+
+def points(value: float | None) -> str:
+    """A difference with its sign; empty where there is none."""
+    return "" if value is None else f"{value:+z.2f}".replace("-", MINUS)
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """The ends of an interval."""
+    return " to ".join(map(points, ends)) if ends else ""
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: "1 run", "1,044 runs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts of a sentence: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""

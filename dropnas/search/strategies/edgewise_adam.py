@@ -1,0 +1,33 @@
+"""Adam for ProxylessNAS, some of whose edges rest in a step."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dropnas.training.optimisers import EPSILON, Adam
+
+
+class EdgewiseAdam(Adam):
+    """Adam in which each edge of the alphas is a parameter of its own: one that does not move keeps its averages, too.
+
+    Like torch's, it counts the steps of each parameter: `slots["steps"]` is (K, 2, edges, 1).
+    """
+
+    def __init__(self, alphas: Tensor, learning_rate: float, betas: tuple[float, float]) -> None:
+        super().__init__([alphas], learning_rate, betas)
+        self.slots["steps"] = [torch.zeros_like(alphas[..., :1], requires_grad=False)]
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], moving: Tensor | None = None) -> None:
+        """Update the alphas of the edges that are `moving`, bool (K, 2, edges, 1) or all, along their gradient."""
+        (gradient,), (alphas,), (average,), (squared,), (steps,) = gradients, self.parameters, *self.slots.values()
+        moving = torch.ones_like(steps, dtype=torch.bool) if moving is None else moving
+        first, second = self.betas
+        taken = steps + 1
+        mean = first * average + (1 - first) * gradient
+        square = second * squared + (1 - second) * gradient.square()
+        scale = (square / (1 - second**taken)).sqrt() + EPSILON
+        moved = alphas - self.rate.to(alphas) * mean / (1 - first**taken) / scale
+        for tensor, new in ((alphas, moved), (average, mean), (squared, square), (steps, taken)):
+            tensor.copy_(torch.where(moving, new, tensor))

@@ -1,0 +1,105 @@
+"""A training that is stopped on one machine and goes on on another, whose vectors are of another width."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from dropnas.artifacts.manifest_file import ManifestFile
+from dropnas.config import Machine
+from dropnas.data.config import DatasetConfig
+from dropnas.pipeline.execute import execute
+from dropnas.pipeline.freeze import spec
+from dropnas.pipeline.stages import code_of
+from dropnas.runs.attempts import UNKNOWN, Attempts
+from dropnas.runs.environment import machine_name
+from dropnas.runs.files import write_json
+from dropnas.runs.identity import Run
+from dropnas.search.config import SearchConfig
+from dropnas.training.signals import EXIT_STOPPED
+from tests.foreign.conftest import Foreign
+
+DATA = DatasetConfig(name="digits", source="bundled", train_images=48, test_images=20)
+SEARCH = SearchConfig(cells=2, channels=2, epochs=2, batch_size=16, crop_padding=1, flip=False, space="1-skip")
+
+
+def a_search(root: Path) -> Run:
+    """The smallest search, its data prepared."""
+    data = Run("data", "digits", DATA, (), code_of("data", DATA))
+    assert execute([spec(data, "test", Machine(device="cpu"))], root, lambda line: None) == 0
+    return Run("search", "digits-seed0", SEARCH, (data,), code_of("search", SEARCH))
+
+
+def stop_after_an_epoch(line: str) -> None:
+    if "epoch 1/" in line:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_that_goes_on_elsewhere_is_marked(machine: Foreign) -> None:
+    run, root = a_search(machine.folder), machine.folder
+    with pytest.raises(SystemExit) as stopped:
+        execute([spec(run, "test", Machine(device="cpu"))], root, stop_after_an_epoch)
+    assert stopped.value.code == EXIT_STOPPED
+    write_json(root / "spec.json", spec(run, "test", Machine(device="cpu")))
+    done = machine.dropnas("search", "spec.json", ATEN_CPU_CAPABILITY="default")
+    assert done.returncode == 0, done.stderr
+    here, there = machine_name("cpu"), machine_name("cpu").partition(" (")[0]
+    if here == f"{there} (DEFAULT)":
+        pytest.skip("this CPU has no wider vectors")
+    said = f"digits-seed0: begun on {here}, goes on on {there} (DEFAULT): the same to rounding only"
+    assert done.stdout.splitlines().count(said) == 1, done.stdout
+    assert ManifestFile.read(root / run.folder).run["machines"] == [here, f"{there} (DEFAULT)"]
+    verified = machine.dropnas("verify")
+    assert verified.returncode == 0  # it is no fault, but it is said
+    assert f"{run.folder}: computed on {here}, then on {there} (DEFAULT)" in verified.stdout
+
+
+def test_a_run_that_stays_is_not(machine: Foreign) -> None:
+    run, lines = a_search(machine.folder), list[str]()
+    with pytest.raises(SystemExit):
+        execute([spec(run, "test", Machine(device="cpu"))], machine.folder, stop_after_an_epoch)
+    assert execute([spec(run, "test", Machine(device="cpu"))], machine.folder, lines.append) == 0
+    assert not [line for line in lines if "rounding" in line]
+    assert ManifestFile.read(machine.folder / run.folder).run["machines"] == [machine_name("cpu")]
+
+
+def test_the_machine_is_named_with_its_vectors() -> None:
+    assert torch.backends.cpu.get_cpu_capability() in machine_name("cpu")
+
+
+def attempt(scratch: Path, machine: str, saves: int = 0) -> Attempts:
+    """An attempt on a machine that saves a checkpoint or none."""
+    made = Attempts(scratch)
+    made.begin()
+    made.work_on(machine)
+    if saves:
+        (scratch / f"checkpoint-{saves:08d}.pt").write_bytes(b"a state")
+    return made
+
+
+def test_only_machines_whose_work_is_in_the_run_count(tmp_path: Path) -> None:
+    assert attempt(tmp_path, "one", saves=1).machines == ("one",)
+    assert attempt(tmp_path, "one", saves=2).machines == ("one",)
+    assert attempt(tmp_path, "two").machines == ("one", "two")  # killed before it saved
+    assert attempt(tmp_path, "one", saves=3).machines == ("one",)
+    assert attempt(tmp_path, "three", saves=4).machines == ("one", "three")
+    assert attempt(tmp_path, "one").machines == ("one", "three", "one")
+
+
+def test_they_outlast_a_series_without_progress(tmp_path: Path) -> None:
+    attempt(tmp_path, "one", saves=1)
+    attempt(tmp_path, "two", saves=2).stopped()
+    attempt(tmp_path, "two").stopped()
+    with pytest.raises(Exception, match="no progress"):
+        attempt(tmp_path, "two").stopped()
+    assert attempt(tmp_path, "two").machines == ("one", "two")
+
+
+@pytest.mark.parametrize("log", ["", "[{]", json.dumps([{"started": 1.0, "seconds": 2.0}])])
+def test_a_checkpoint_of_which_nothing_is_recorded_is_another_machines(tmp_path: Path, log: str) -> None:
+    (tmp_path / "checkpoint-00000001.pt").write_bytes(b"a state")
+    (tmp_path / "attempts.json").write_text(log)
+    assert attempt(tmp_path, "one").machines == (UNKNOWN, "one")
