@@ -56,7 +56,7 @@ def _share(root: Path) -> Path:
 
 
 Root = Annotated[
-    Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.", callback=_share)
+    Path, typer.Option("--root", help="The folder of data/, runs/, scratch/, plans/ and results/.", callback=_share)
 ]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
 
@@ -206,7 +206,7 @@ def architectures(specs: Specs, root: Root = HERE) -> None:
 
 @app.command(rich_help_panel="Stages")
 def peers(specs: Specs, root: Root = HERE) -> None:
-    """Build tables of the peers from finished runs."""
+    """Build tables of the published baselines from finished runs."""
     _stage("peers", specs, root)
 
 
@@ -222,7 +222,7 @@ def data(
     parameters: Annotated[
         Path | None, typer.Option("--params", help="Parameter file that declares them.  [default: params/paper.yaml]")
     ] = None,
-    path: Annotated[str, typer.Option("--path", help="Where the source lies, instead of what the file says.")] = "",
+    path: Annotated[str, typer.Option("--path", help="Path of the source, instead of the one in the file.")] = "",
     checksum: Annotated[Path | None, typer.Option("--checksum", help="Print the checksum of a source and end.")] = None,
     root: Root = HERE,
 ) -> None:
@@ -420,7 +420,7 @@ def prune(
 
 @app.command(rich_help_panel="Shared results")
 def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
-    """Send finished runs to the DVC remote, also while the workflow goes on."""
+    """Send finished runs to the DVC remote, also while the workflow is running."""
     from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.push import push as push_runs
 
@@ -472,7 +472,7 @@ def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     _tell(done.refused)
 
 
-@app.command(rich_help_panel="The whole")
+@app.command(rich_help_panel="Workflow")
 def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     """Write a frozen start (plan, parameters, source) and print its folder."""
     from dropnas.pipeline.freeze import freeze as freeze_plan
@@ -480,7 +480,7 @@ def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     print(freeze_plan(parameters, root))
 
 
-@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(rich_help_panel="Workflow", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
     context: typer.Context,
     parameters: ParameterFile,
@@ -508,7 +508,7 @@ def run(
     sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
 
 
-@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(rich_help_panel="Workflow", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def doctor(
     context: typer.Context,
     parameters: Annotated[
@@ -528,7 +528,7 @@ def doctor(
     _finish(stops(checks))
 
 
-@app.command(rich_help_panel="The whole")
+@app.command(rich_help_panel="Workflow")
 def results(
     plan_source: Annotated[
         Path | None,
@@ -559,7 +559,7 @@ def results(
     print(publish(root / folder, root, page_cost, targets or ()))
 
 
-@app.command(rich_help_panel="The whole")
+@app.command(rich_help_panel="Workflow")
 def schema() -> None:
     """Print the JSON Schema of a parameter file."""
     from dropnas.config import schema as parameter_schema

@@ -32,7 +32,7 @@ TAIL = 9.0  # deviations beyond which a normal law has nothing that counts
 FEWEST_NODES, MOST_NODES, PER_DEVIATION = 96, 2048, 30.0  # of the integration
 FARTHEST = 38.0  # z of the smallest probability that a float holds
 HALVINGS = 52
-LARGEST, SMALLEST = 0.5, 1e-15  # p-values over all looks that are told apart
+LARGEST, SMALLEST = 0.5, 1e-15  # p-values over all looks that are distinguished
 STEPS = 240
 
 
@@ -221,9 +221,9 @@ def median_unbiased(
 
 
 def chance(value: Any, now: Any, then: Any, low: Any, high: Any) -> Any:
-    """Probability that an estimate lies between two bounds once its standard error has shrunk, by what is known now.
+    """Probability, as known now, that an estimate will be between two bounds once its standard error has shrunk.
 
-    The trend of now goes on: the later estimate scatters around the present one (conditional power).
+    It assumes that the present trend continues: the later estimate scatters around the present one (conditional power).
 
     Args:
         value: the present estimate.

@@ -20,7 +20,7 @@ def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
     Args:
         questions: the claims.
         stds: deviation of one seed, of each experiment.
-        n: seeds on each side, two or more; all looked at once.
+        n: seeds on each side, two or more, without looks in between.
     """
     asked = Asked.of(questions, (n,))
     error = np.sqrt(stds**2 @ (asked.weights**2).T / n)

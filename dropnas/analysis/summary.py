@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """What a table tells of one quantity.
+    """What a table shows of one quantity.
 
     Attributes:
         values: the values of the single runs, in their order.

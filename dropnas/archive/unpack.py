@@ -146,7 +146,7 @@ def _run(archive: Archive, staged: Path, folder: str) -> SharedRun:
 
 
 def _require_agreement(archive: Archive, runs: Sequence[SharedRun], root: Path) -> None:
-    """What a run read must be what the archive has, and what the store has of the same runs the same computation."""
+    """Require that each run read the archived inputs, and that runs which the store already has are the same."""
     versions = {run.name: run.version for run in runs}
     for run in runs:
         for name, version in run.inputs.items():

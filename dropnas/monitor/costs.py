@@ -1,4 +1,4 @@
-"""Device-hours of tables, figures and the whole plan, and what they rest on.
+"""Device-hours of tables, figures and the plan, and what they rest on.
 
 A target costs all of its own runs. It adds what the targets above it do not cost already, so the column of added hours
 sums to the total.

@@ -63,9 +63,9 @@ class Trial:
     """A kind of work, ready to be timed.
 
     Attributes:
-        train, evaluate: work on a batch of so many images; `evaluate` is None for searches.
+        train, evaluate: compute a batch of the given size; `evaluate` is None for searches.
         batch: the protocol's.
-        trained, tested: images an epoch.
+        trained, tested: images in each epoch.
     """
 
     train: Callable[[int], object]

@@ -95,7 +95,7 @@ def check(folder: Path) -> None:
 
 
 def _content_id(folder: Path) -> str:
-    """The id of what lies in a frozen start; the markers of finished jobs, which come and go, are no part of it."""
+    """The id of the content of a frozen start, without the markers of finished jobs, which come and go."""
     found: dict[str, str] = {}
     for part in folder.iterdir():
         if part.is_dir() and part.name != DONE:
@@ -155,7 +155,7 @@ def spec(run: Run, profile: str, machine: Machine) -> dict[str, Any]:
 
 
 def _location(run: Run) -> str:
-    """Where the source of the run's dataset lies; ImageNet's images are read from there in training too."""
+    """The path of the source of the run's data set; trainings read ImageNet's images from there, too."""
     datasets = [source.config for source in (run, *run.inputs) if source.stage == "data"]
     return str(datasets[0].path) if datasets else ""
 
@@ -190,7 +190,7 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
     """A plan as plan.json holds it.
 
     Args:
-        source: a frozen start, `plans/<id>` as it stands or below `root`, or a parameter file.
+        source: a frozen start, as a path or as `plans/<id>` below `root`, or a parameter file.
 
     Raises:
         DropnasError: it is neither.

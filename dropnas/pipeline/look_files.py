@@ -6,7 +6,7 @@ from dropnas.config import read_parameters
 
 
 def look_file(profile: str, look: int, root: Path) -> Path:
-    """Where the parameters of a look's start lie."""
+    """The file with the parameters of a look's start."""
     return root / "plans" / f"looks-{profile}" / f"look-{look}.yaml"
 
 

@@ -1,9 +1,9 @@
 """A sequential plan from look to look: each look is a parameter file and a frozen start of its own.
 
-Look 1 gives all experiments the first number of seeds; after each look what is undecided and not hopeless gets the next
-number. The last start is the whole file with the seeds that came out: tables, figures, and what rests on the best of
-the seeds, which no look before it makes. Everything follows from the file and the finished runs, so a run that was
-killed anywhere goes on where it was; the record beside the results only refuses a design that was changed meanwhile.
+Look 1 gives all experiments the first number of seeds; after each look, experiments that are undecided and not hopeless
+get the next number. The last start is the complete file with the resulting numbers of seeds. Only it makes tables,
+figures and the runs that need the best seed. All decisions follow from the file and the finished runs, so after a kill
+the same command continues; the record beside the results only serves to refuse a design that was changed meanwhile.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The peers of Tables 1-3: published architectures, trained under this protocol where somebody asks for them."""
+"""The published baselines of Tables 1 to 3, retrained under this protocol on request."""
 
 from dropnas.pipeline.experiments import Experiments
 from dropnas.report.config import TARGETS, PeerEntry, PeersConfig

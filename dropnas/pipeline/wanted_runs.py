@@ -1,4 +1,4 @@
-"""Which runs a person means: those of parameter files, or run folders named by themselves."""
+"""Which runs a person means: those of parameter files, or single run folders."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """From the configuration of a table of peers and its runs to the table: a row for each published cell.
 
-Design choices: the order is the paper's; a row for which several cells were published stands once for each of them, and
-one for which none can be trained keeps its quoted figures and says why. What was trained must be what was published,
+Design choices: the order is the paper's; a row with several published cells appears once for each of them, and one
+without a trainable cell keeps its quoted figures and gives the reason. What was trained must be what was published,
 cell by cell, since a later correction of a published cell would else pass for it.
 """
 
@@ -66,7 +66,7 @@ class _Sources:
 
 
 def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Table:
-    """Build a table of peers.
+    """Build a table of published baselines.
 
     Args:
         config: which table, and which trainings stand behind which published architecture.
@@ -105,7 +105,7 @@ def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Table:
 
 
 def _notes(paper: Layout) -> tuple[str, ...]:
-    """How to read a table of peers."""
+    """How to read a table of published baselines."""
     excitation = (EXCITATION,) if paper.trainings == "transfer" else ()
     marks = MARKS.format(number=paper.number, caption=paper.caption)
     return PROTOCOL, EPOCHS, DEVIATION, COUNTING, *excitation, marks

@@ -14,7 +14,7 @@ from dropnas.report.printed import Layout, layouts
 
 
 def quoted_layout(table: str) -> Layout:
-    """The paper's table whose peers these are."""
+    """The paper's table that these published baselines are quoted in."""
     return layouts()[table.removesuffix("_peers")]
 
 

@@ -38,7 +38,7 @@ def table_file(table: Table) -> TableFile:
 
 
 def data(table: TableFile) -> pandas.DataFrame:
-    """All numbers of a table, with what is true of the whole table in every line."""
+    """All numbers of a table; what holds for the entire table is repeated in every line."""
     names = [field.name for field in fields(TableNumber)]
     frame = pandas.DataFrame([asdict(one) for one in table.numbers], columns=names, dtype=object)
     for name, separator in SEVERAL.items():

@@ -169,7 +169,7 @@ class _Loop:
         self._log(f"epoch {epoch + 1}/{self.epochs}: {numbers}, {seconds:.1f} s", run)
 
     def _pause(self, epoch: int, step: int, spacing: float) -> None:
-        """A place where the runs may be left: save where it is time, end where it was asked for."""
+        """A point at which the runs may stop: save if it is time, and end if asked to."""
         stop = self.ranks.agree(self.stop_asked())
         if stop:
             for run in self.going:

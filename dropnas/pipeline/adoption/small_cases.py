@@ -95,6 +95,6 @@ def _operations(folder: Path) -> Iterator[str]:
 
 
 def describe(case: Case) -> str:
-    """The settings of a case that a person would tell it by."""
+    """The settings that identify a case for a person."""
     names = ("strategy", "space", "options", "autoaugment", "precision")
     return ", ".join(f"{name} {case.config[name]}" for name in names if case.config.get(name))

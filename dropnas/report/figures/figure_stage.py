@@ -74,7 +74,7 @@ def _count(series: Drawn) -> int:
 
 
 def foot(content: FigureFile) -> list[str]:
-    """The sentences at the foot: whose it is, and whether it may be compared with the paper; not the caption."""
+    """The sentences below the figure, without the caption: profile, and whether it may be compared with the paper."""
     low, high = content.n
     facts = (
         f"Profile: {content.profile}. n = {low if low == high else f'{low} to {high}'}. "

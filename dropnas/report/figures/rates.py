@@ -106,7 +106,7 @@ def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
-    """A section with no scale: a place for each method, cut off from the curve."""
+    """A part of the axis without a scale: a position for each method, separate from the curve."""
     places = range(len(points))
     for kind in KINDS:
         _marks(axes, [place + kind[6] for place in places], points, kind, joined=False)

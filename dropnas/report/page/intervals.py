@@ -19,7 +19,7 @@ WIDTH = 100.0  # of the picture, in its own units; zero lies in the middle
 
 @dataclass(frozen=True)
 class Bar:
-    """A number: its label, its place in the picture, and what it says."""
+    """A number: its label, its position in the picture, and what it says."""
 
     label: str
     kind: str

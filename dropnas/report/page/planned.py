@@ -19,7 +19,7 @@ class Planned:
 
     Attributes:
         id, stage, name: its identity, what kind of run it is, its readable name.
-        folder: where it lies, relative to the store's root.
+        folder: its path, relative to the store's root.
         inputs: ids of the runs that it reads, in order.
         used_by: names of the tables and figures that depend on it.
         config: its stage's configuration as JSON values.

@@ -30,7 +30,7 @@ def write_page(
 
     Args:
         content: the plan, as plan.json holds it.
-        root: where the runs lie.
+        root: of the store.
         out: the file to write, or the folder for it; None is `results/<profile>/report.html`, with `verdicts.md`,
             `.csv` and `.json` beside.
         where: what the plan is called in errors.

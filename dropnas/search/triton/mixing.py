@@ -31,7 +31,7 @@ def in_maps(maps, number, pixels, seeds, C: tl.constexpr):
 
 @triton.jit
 def normal(answers, mean, inverse, group, index, here, pixels, channel, C: tl.constexpr, TYPE: tl.constexpr):
-    """An answer after batch norm: (BLOCK, WIDE)."""
+    """The output of a convolution after batch norm: (BLOCK, WIDE)."""
     scale, shift = norm_of(mean, inverse, group, channel, C, TYPE, True)
     values = tl.load(answers + group.to(tl.int64) * pixels * C + index, mask=here, other=0.0).to(TYPE)
     return values * scale[None, :] + shift[None, :]
