@@ -58,7 +58,7 @@ def test_the_steps_ask_what_they_promise(plans: dict[str, Plan]) -> None:
         ("seeds: {looks: [3, 9], most: 8}", "beyond most"),
         ("seeds: {looks: [], most: 8}", "seeds"),
         ("seeds: {looks: [3]}", "seeds"),
-        ("seeds: {looks: [3], most: 8}\nseeds_of: {table1: 2}", "beside looks"),
+        ("seeds: {looks: [3], most: 8}\nseeds_of: {table1: 2}", "cannot be used with looks"),
         ("best_of_seeds: false\nfigures: [figure5]", "best of the seeds"),
         ("peers: [darts_v1, darts_v1]", "appears twice"),
         ("peers: [no_such_cell]", "peers"),
