@@ -76,11 +76,24 @@ def leads(file: Path, path: str, anchor: str) -> bool:
     return target.exists() and (not anchor or anchor in anchors(target))
 
 
+def test_the_decisions_have_a_complete_table_of_contents() -> None:
+    """A link to each heading, in their order, and no anchor twice: GitHub would number the second."""
+    page = (REPOSITORY / "docs/decisions.md").read_text()
+    contents = page.partition("## Contents")[2].partition("\n## ")[0]
+    headings = re.findall(r"^##+ (?!Contents)(.*)$", page, re.MULTILINE)
+    links = re.findall(r"\]\(#([^)]+)\)", contents)
+    assert links == [anchor(heading) for heading in headings] and len(set(links)) == len(links)
+
+
 @cache
 def anchors(file: Path) -> set[str]:
     """The headings of a page as GitHub names them."""
     headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {anchor(heading) for heading in headings}
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("file", [*PAGES, REPOSITORY / "CHANGELOG.md"], ids=lambda file: "/".join(file.parts[-2:]))
