@@ -1,4 +1,4 @@
-"""What is installed besides torch: Snakemake, the libraries of the page, dot, git, and a folder for caches."""
+"""What is installed besides torch: Snakemake, the libraries of the page, git, and a folder for caches."""
 
 import importlib.util
 import os
@@ -13,14 +13,12 @@ from dropnas.machine import caches
 from dropnas.pipeline.shipped import shipped
 
 PAGE = ("jinja2", "itables")
-GRAPH = "digraph { a -> b }"
 
 
 def examine(situation: Situation) -> Checks:
     """A line for each."""
     yield _snakemake(situation)
     yield _page()
-    yield _dot()
     yield _git()
     yield _cache()
 
@@ -58,16 +56,6 @@ def _page() -> Check:
     if absent:
         return warning("report page", f"{absent[0]} is not installed", "make setup, or pip install 'dropnas[report]'")
     return passed("report page", "can be made")
-
-
-def _dot() -> Check:
-    hint = "install graphviz; without it cells are drawn in another arrangement"
-    if not shutil.which("dot"):
-        return warning("dot", "is not here", hint)
-    works, said = ask("dot", "-Tplain", text=GRAPH)
-    if not works or not said.startswith("graph "):
-        return warning("dot", f"is here but does not work ({said.strip() or 'it prints nothing'})", hint)
-    return passed("dot", "works")
 
 
 def _git() -> Check:

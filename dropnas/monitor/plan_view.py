@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropnas.config import Parameters, read_parameters
+from dropnas.errors import DropnasError
 from dropnas.monitor.budget import fit
 from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs, total_cost
 from dropnas.monitor.estimate import Known, read_known
@@ -92,19 +93,23 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
 
 
 def _ladder_or_budget(asked: Question, settings: Parameters, known: Known) -> Iterator[str]:
-    from dropnas.monitor.ladder_view import (
-        fitting_lines,
-        has_ladder,
-        ladder_lines,
-    )  # statistics, which most plans do not need
+    # They import statistics, which most plans do not need.
+    from dropnas.monitor.ladder_view import fitting_lines, has_ladder, ladder_lines
 
     if asked.budget is None:
         yield from ladder_lines(asked.file, known)
         return
-    if asked.ladder or settings.looks or has_ladder(asked.file):
+    by_steps = asked.ladder or bool(settings.looks) or has_ladder(asked.file)
+    if by_steps:
         yield from fitting_lines(asked.file, known, asked.budget)
-    if not (asked.ladder or settings.looks):
+    if asked.ladder or settings.looks:
+        return
+    try:
         yield from fit(known, settings, asked.file, asked.budget, asked.out)
+    except DropnasError as error:
+        if asked.out or not by_steps:
+            raise
+        yield f"This file with fewer seeds: {error}."
 
 
 def _looks(plan: Plan, known: Known) -> Iterator[str]:

@@ -115,6 +115,18 @@ def test_a_run_longer_than_the_time_limit_completes(site):
     tell("time limit", bench, requeued)
 
 
+def test_a_job_that_preemption_cancels_comes_back(site):
+    """SLURM ends it for good and Snakemake's executor takes it for a running one; the start requeues it."""
+    bench = site(defaults={"slurm_partition": "lost"})
+    process = bench.begin("table1")
+    job = bench.job_at_work(process)
+    assert job is not None, (bench.folder / "start.log").read_text()
+    preempt(job)
+    assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
+    assert f"job {job} was preempted and is requeued" in (bench.folder / "start.log").read_text()
+    assert set(bench.publications().values()) == {1}
+
+
 def test_a_job_that_proves_nothing_fails_clearly(site):
     """Where SLURM's records are lost, its executor takes a job for done; only the marker counts."""
     bench = site()

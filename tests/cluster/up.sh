@@ -6,7 +6,8 @@
 # link to its slurm.conf, and a host that has a SLURM of its own is refused. A GPU is a device file that exists
 # everywhere: scheduling and accounting are real, no GPU is needed. Since a run that was given a GPU does not train on the
 # CPU, a task's prolog takes away what says so.
-# Account lab; partitions gpu, short (MINUTES a job at most) and first (preempts the others). A second start empties
+# Account lab; partitions gpu, short (MINUTES a job at most), lost (PreemptMode=CANCEL) and
+# first (preempts the others). A second start empties
 # the queue.
 set -euo pipefail
 CLUSTER=${CLUSTER:-/var/lib/dropnas-cluster} NODES=${NODES:-2} GPUS=${GPUS:-2} CPUS=${CPUS:-4} MINUTES=${MINUTES:-1}
@@ -73,6 +74,7 @@ NodeName=n[1-$NODES] NodeHostname=$host Port=[17101-$((17100 + NODES))] CPUs=$CP
 TaskProlog=$CLUSTER/hide_gpus.sh
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1
 PartitionName=short Nodes=ALL MaxTime=$MINUTES PriorityTier=1
+PartitionName=lost Nodes=ALL MaxTime=INFINITE PriorityTier=1 PreemptMode=CANCEL
 PartitionName=first Nodes=ALL MaxTime=INFINITE PriorityTier=2
 CONF
     echo "NodeName=n[1-$NODES] Name=gpu Type=lab File=$devices" >"$CLUSTER/gres.conf"

@@ -85,7 +85,6 @@ def healthy(machine: Foreign, monkeypatch: pytest.MonkeyPatch) -> Iterator[Healt
     monkeypatch.delenv("DROPNAS_SIF", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.chdir(machine.folder)
-    machine.stub("dot", "cat >/dev/null; echo graph 1 1 1; echo stop")
     machine.stub("git", "echo 0123456789abcdef0123456789abcdef01234567")
     machine.stub("scontrol", SCONTROL.format(answer=PARTITION.format(state="UP", preempt="REQUEUE")))
     machine.stub("sinfo", SINFO.format(gres="gpu:a100:4"))
@@ -106,7 +105,7 @@ def test_a_machine_that_lacks_nothing_passes(healthy: Healthy, options: list[str
     checks = healthy.checks()
     assert bad(checks) == [] and not stops(checks)
     names = {check.name for check in checks}
-    assert {"Snakemake", "dot", "git", "caches", "GPU", "file locks", "renames", "free space", "data: digits"} <= names
+    assert {"Snakemake", "git", "caches", "GPU", "file locks", "renames", "free space", "data: digits"} <= names
     on_cluster = {"container runtime", "image", "SLURM", "partition", "time limit", "memory", "job status", "scontrol"}
     assert on_cluster <= names if options else not on_cluster & names
 
@@ -254,8 +253,6 @@ CONDITIONS: dict[str, tuple[Callable[[Healthy], Any], list[str], str, str, bool]
     "no network": (
         lambda h: (dataset(h, source="torchvision"), h.patch.setattr(socket, "create_connection", refuse)),
         HERE, "data: cifar10", "cannot be reached", True),
-    "no dot": (without("dot"), HERE, "dot", "is not here", False),
-    "a broken dot": (stub("dot", "echo 'no layout engine' >&2; exit 1"), HERE, "dot", "no layout engine", False),
     "no git": (without("git"), HERE, "git", "is not here", False),
     "another user's checkout": (
         stub("git", "echo 'fatal: detected dubious ownership in repository' >&2; exit 128"),
@@ -289,7 +286,7 @@ def test_each_condition_is_found_and_named(
 
 
 def test_a_run_that_would_be_stopped_is_not_begun(healthy: Healthy, capsys: pytest.CaptureFixture[str]) -> None:
-    healthy.drop("dot")
+    healthy.drop("git")
     full(healthy)
     with pytest.raises(DropnasError, match="not ready"):
         require_ready(healthy.parameters, [], healthy.machine.folder, print)
@@ -298,10 +295,10 @@ def test_a_run_that_would_be_stopped_is_not_begun(healthy: Healthy, capsys: pyte
 
 
 def test_a_run_with_warnings_is_begun(healthy: Healthy) -> None:
-    healthy.drop("dot")
+    healthy.drop("git")
     lines: list[str] = []
     require_ready(healthy.parameters, [], healthy.machine.folder, lines.append)
-    assert len(lines) == 1 and lines[0].startswith("warning  dot")
+    assert len(lines) == 1 and lines[0].startswith("warning  git")
 
 
 @pytest.mark.parametrize("option", ["-n", "--dry-run", "--rulegraph", "--report=page.html"])

@@ -7,25 +7,13 @@ import pytest
 from dropnas.runs import environment
 from tests.foreign.conftest import Foreign
 
-BROKEN_DOTS = {
-    "no layout engine": 'echo "There is no layout engine support for \\"dot\\"" >&2; exit 1',
-    "another program": "echo dot: not that one",
-    "half a layout": 'cat >/dev/null; echo "graph 1 2 3"',
-    "killed": "kill -SEGV $$",
-}
 
-
-@pytest.mark.parametrize("script", BROKEN_DOTS.values(), ids=BROKEN_DOTS)
-def test_cells_are_drawn_with_a_broken_dot(machine: Foreign, script: str) -> None:
-    machine.bare().stub("dot", script)
+def test_cells_are_drawn_with_a_broken_dot(machine: Foreign) -> None:
+    """Figures once were laid out by it; nothing asks for it any more."""
+    machine.bare().stub("dot", 'echo "There is no layout engine support" >&2; exit 1')
     done = machine.dropnas("draw", "dropnas_c10", "--out", "cells.svg")
     assert (done.returncode, done.stderr) == (0, "")
     assert "skip" in (machine.folder / "cells.svg").read_text()
-
-
-def test_cells_are_drawn_with_a_dot_that_may_not_be_started(machine: Foreign) -> None:
-    machine.bare().stub("dot", "").chmod(0o600)
-    assert machine.dropnas("draw", "dropnas_c10", "--out", "cells.svg").returncode == 0
 
 
 @pytest.mark.parametrize("processor", ["arm", ""])

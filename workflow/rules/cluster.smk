@@ -28,9 +28,10 @@ def resources():
         name: lambda wildcards, name=name: of("resources")(wildcards)[name] for name in ("gpu", "mem_mb", "runtime")
     }
     site = (workflow.resource_settings.default_resources or {}).get("gres")
-    if site is None:
+    raw = getattr(site, "raw", None)  # Snakemake gives an empty resource for one that is not set
+    if raw is None:
         return asked
-    gpus, card = asked["gpu"], site.raw.strip(QUOTES)
+    gpus, card = asked["gpu"], raw.strip(QUOTES)
     return {**asked, "gpu": 0, "gres": lambda wildcards: f"{card}:{gpus(wildcards)}" if gpus(wildcards) else ""}
 
 

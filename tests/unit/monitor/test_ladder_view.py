@@ -1,5 +1,6 @@
 """What `plan` says of the ladder: hours of each step, looks that fit a budget, power."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from scipy.stats import t as student
 from dropnas.analysis.power import smallest
 from dropnas.analysis.questions import Claim, Contrast, Prior, Questions
 from dropnas.config import read_parameters
+from dropnas.errors import DropnasError
 from dropnas.monitor.estimate import Known, read_known
 from dropnas.monitor.ladder_view import Ladder, fitting_lines, ladder, ladder_lines
 from dropnas.monitor.looks_cost import NONE, TRUE, looks_cost
+from dropnas.monitor.plan_view import Question, answer
 
 PARAMS = Path(__file__).parents[3] / "params"
 
@@ -78,3 +81,12 @@ def test_power_is_that_of_simulated_tests(n: int) -> None:
     freedom = n - 1 if n < 5 else 2 * (n - 1) - 3  # of equal deviations
     z = (high.mean(1) - low.mean(1)) / np.sqrt((low.var(1, ddof=1) + high.var(1, ddof=1)) / n)
     assert np.mean(z > student.ppf(0.95, freedom)) == pytest.approx(0.8, abs=0.06)
+
+
+def test_the_steps_answer_a_budget_where_the_hours_of_the_file_itself_are_unknown(tmp_path: Path) -> None:
+    lines: list[str] = []
+    asked = Question(PARAMS / "paper.yaml", tmp_path, budget=1000.0)
+    answer(asked, lines.append)
+    assert "headline" in lines[0] and "runs are unknown" in lines[-1]
+    with pytest.raises(DropnasError, match="runs are unknown"):  # what is to be written cannot be
+        answer(replace(asked, out=tmp_path / "reduced.yaml"), lines.append)
