@@ -123,7 +123,7 @@ def _print(line: str) -> None:
 
 @app.command(rich_help_panel="Stages")
 def search(specs: Specs, root: Root = HERE) -> None:
-    """Search for cells, one seed a run."""
+    """Search for cells, one run for each seed."""
     _train("search", specs, root)
 
 

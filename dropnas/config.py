@@ -329,7 +329,7 @@ def read_parameters(file: Path) -> Parameters:
 
 
 def _read_in(architecture: Architecture, file: Path) -> Architecture:
-    """An architecture with its genotype as JSON in place of the file that holds it, which may lie beside this one."""
+    """An architecture with its genotype as JSON instead of the file that holds it, found relative to this one."""
     beside = file.parent / architecture.genotype
     try:
         exists = beside.exists()
@@ -401,7 +401,7 @@ def _check_seeds(parameters: Parameters, require: Callable[..., None]) -> None:
         require(seeds.looks[-1] <= seeds.most, "seeds.looks", message, "raise most, or leave them out")
         require(not parameters.seeds_of, "seeds_of", "cannot be used with looks", "remove it")
         require(bool(parameters.look) or not parameters.seeds_at, "seeds_at", "cannot be used with looks", "remove it")
-    require(not parameters.look or isinstance(seeds, Looks), "look", "is of no use without seeds.looks", "remove it")
+    require(not parameters.look or isinstance(seeds, Looks), "look", "has no effect without seeds.looks", "remove it")
     if not parameters.best_of_seeds:
         further = [name for name in OF_BEST if name in (*parameters.tables, *parameters.figures)]
         require(not further, ", ".join(further), "rest on the best of the seeds", "set best_of_seeds: true")

@@ -55,7 +55,7 @@ class Archive:
     """An archive that is being read.
 
     Attributes:
-        file: where it lies.
+        file: its path.
         sums: the sha256 of every file but `SHA256SUMS`, by its name.
     """
 

@@ -110,7 +110,7 @@ def _checked(root: Path, folder: str) -> SharedRun:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """What lies in a folder, but for hidden files and what Python leaves behind."""
+    """The files in a folder, except hidden ones and those that Python leaves behind."""
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder)
         if file.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in name.parts):

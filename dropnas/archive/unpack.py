@@ -1,6 +1,6 @@
 """Lets the runs and the frozen plan of an archive into a store.
 
-Design choices: an archive comes from somebody else, so nothing in it is believed. Every file is held against the list
+Design choices: an archive comes from somebody else, so nothing in it is trusted. Every file is checked against the list
 of checksums, every run against its manifest, every manifest against the run's name, and what a run read against the
 manifests beside it, before the first folder gets its name. Nothing of the archive is executed: its source is kept for
 reading. What may be computed again here, tables and figures by the same code, is left out of the store on request.

@@ -43,7 +43,7 @@ class Priced:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The steps that lie beside a parameter file, and the sequential plan."""
+    """The steps of the ladder in the folder of a parameter file, and the sequential plan."""
 
     steps: tuple[Priced, ...]
     sequential: Priced | None

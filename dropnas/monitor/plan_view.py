@@ -58,7 +58,7 @@ class Question:
 
 
 def answer(asked: Question, show: Callable[[str], None]) -> None:
-    """Answer it on standard output; with --json nothing else is written there.
+    """Print the answer to standard output; with --json nothing else is printed there.
 
     Raises:
         DropnasError: wrong parameters, a damaged manifest, an unknown run, a measurement that cannot be

@@ -1,7 +1,7 @@
 """The questions that a plan asks: its printed numbers and the paper's claims, with the experiments behind them.
 
 Only experiments with a run for each seed are in it: the augmented trainings, ImageNet and Figure 5 rest on one
-architecture each. The claims are those of `report.claims`, by the same places in the tables.
+architecture each. The claims are those of `report.claims`, found in the same cells of the tables.
 """
 
 import math

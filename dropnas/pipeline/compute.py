@@ -285,7 +285,7 @@ def _require_agreement(inputs: Sequence[Path]) -> None:
 def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
     """Inputs must be finished, the runs that their names promise, unchanged, and whole where that is needed.
 
-    Each is read through once a process.
+    Each process reads each of them once.
     """
     if not store.is_published(folder):
         raise DropnasError("an input is not finished", where=folder, remedy="compute it first")
@@ -312,7 +312,7 @@ def _emptied(folder: Path) -> Path:
 
 
 def _kept(scratch: Path, progress: Progress) -> Progress:
-    """Progress whose last line also lies in the scratch folder, for `watch`; gone once the run is published."""
+    """Progress whose last line is also kept in the scratch folder, for `watch`, until the run is published."""
 
     def tell(line: str) -> None:
         write_text(scratch / PROGRESS, line + "\n")

@@ -77,7 +77,7 @@ class Experiments:
         return self._runs.setdefault(run.id, run)
 
     def data(self, role: str) -> Run:
-        """The prepared data set that stands for one of the paper's."""
+        """The prepared data set that is used for one of the paper's."""
         config = next(config for name, config in self.parameters.datasets.items() if name == role)
         return self._run("data", dataset_name(config), config)
 

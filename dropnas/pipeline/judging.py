@@ -1,7 +1,7 @@
 """What the finished runs of a sequential plan say, look by look: a function of the store and the parameter file alone.
 
 Each look is judged by the first seeds of each experiment, as many as the look has, so that judging again gives the same
-whatever else lies in the store.
+whatever else is in the store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class Judging:
         return self.past[-1]
 
     def seeds(self) -> dict[str, int]:
-        """Seeds that each experiment is to have: of the next look where it goes on, else what it has."""
+        """Seeds that each experiment is to have: those of the next look if it continues, otherwise what it has."""
         schedule, names = self.asked.schedule, self.asked.questions.experiments
         found = dict.fromkeys(names, schedule[0])
         for n, (_, after) in zip(schedule, pairwise(self.past), strict=False):
@@ -87,7 +87,7 @@ def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
 
     Args:
         judging: the looks so far.
-        errors: of each experiment, at least those of this look's seeds where it goes on.
+        errors: of each experiment, at least those of this look's seeds if it continues.
     """
     n = judging.asked.schedule[judging.now.look + 1]
     means, stds = np.zeros((1, len(errors))), np.zeros((1, len(errors)))

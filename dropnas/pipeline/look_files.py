@@ -11,7 +11,7 @@ def look_file(profile: str, look: int, root: Path) -> Path:
 
 
 def starts(file: Path, root: Path) -> list[Path]:
-    """The parameter files that stand for a file: those of its looks so far, in their order, or itself.
+    """The parameter files that a file leads to: those of its looks so far, in their order, or itself.
 
     Raises:
         DropnasError: it is no parameter file.

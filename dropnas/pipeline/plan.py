@@ -1,6 +1,6 @@
 """The paper as runs: tables and figures -> experiments -> runs.
 
-Pure and fast, and without torch. Which experiments stand behind a table or figure is said in `table_experiments`,
+Pure and fast, and without torch. Which experiments a table or figure uses is said in `table_experiments`,
 `peer_experiments` and `figure_experiments`; here they are put together, and in `jobs` into jobs. Snakemake, the tables,
 the cost and `verify` all read the same plan.
 """

@@ -111,7 +111,7 @@ class ClaimResult:
         id: a short name that stays.
         claim, where, test: one line each: what is said, where, and what decides it.
         outcome, detail, comparisons: by our runs, best epoch on test as the paper printed.
-        comparable: whether our runs may be held against the paper at all; False for smoke, mini and other data.
+        comparable: whether our runs may be compared with the paper at all; False for smoke, mini and other data.
         by_final_epoch: by our runs at the final epoch; None where nothing is known of it.
         by_paper: by the paper's own printed numbers; None where it prints none.
     """
@@ -289,7 +289,7 @@ def _correlated(decision: Decision, numbers: str) -> Found:
 
 
 def _baselines(table: Table | None, ours: Source, final: Source) -> list[tuple[str, str, Found, Found]]:
-    """What the paper does not say and its readers ask: whether DropNAS beats what else was trained beside it."""
+    """What the paper does not say and its readers ask: whether DropNAS beats the other methods that were trained."""
     places: dict[tuple[str, str], list[tuple[str, Place, Place]]] = {}
     for row in table.rows if table else ():
         role, _, method = row.key.partition("/")

@@ -1,4 +1,4 @@
-"""The tables and figures, and their configurations: which runs stand behind what. No torch here: the plan writes them.
+"""The tables and figures, and their configurations: which runs each of them uses. No torch here: the plan writes them.
 
 A stage of this room is given all that it needs in its configuration, so that another target changes none of its runs.
 """

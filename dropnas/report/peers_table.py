@@ -2,7 +2,7 @@
 
 Design choices: the order is the paper's; a row with several published cells appears once for each of them, and one
 without a trainable cell keeps its quoted figures and gives the reason. What was trained must be what was published,
-cell by cell, since a later correction of a published cell would else pass for it.
+cell by cell; otherwise a cell that was corrected later could count as the published one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -69,7 +69,7 @@ def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Table:
     """Build a table of published baselines.
 
     Args:
-        config: which table, and which trainings stand behind which published architecture.
+        config: which table, and which trainings belong to which published architecture.
         inputs: published runs: first the one that counts the architectures, then retrainings or transfers.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What stands behind the rows of Tables 1-3: published architectures, or a reason why there are none to train.
+"""What the rows of Tables 1-3 represent: published architectures, or a reason why there are none to train.
 
 Design choice: the rows' keys are the paper's and the ids are the publications', so one file joins them by hand, and a
 slip in it is refused when it is read.

@@ -1,7 +1,7 @@
 """What choosing on the test set is worth: the epoch of each training, and the best of several seeds.
 
 The paper printed the lowest test error of any epoch and, in Tables 1 and 2, the lowest of eight seeds. Both choices
-look at the test images, so both numbers are too low for what they stand for: the first by final minus best, and, where
+look at the test images, so both numbers are too low as estimates: the first by final minus best, and, where
 training images were held out, by the test error of the epoch that those would have chosen.
 
 Design choices: differences within one training, whose spread over the seeds then says how sure their mean is; the

@@ -23,7 +23,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
     """Write table.json, tableN.md, tableN.csv and tableN.tex (Tables 1-6; `baselines.*` of the baselines).
 
     Args:
-        config: which table, and which inputs stand behind which cell.
+        config: which table, and which inputs belong to which cell.
         inputs: published runs: searches, retrainings or transfers.
         out: the folder to fill.
         workspace: receives a line of progress.

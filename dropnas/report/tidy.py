@@ -1,6 +1,6 @@
 """The tidy data behind a table: one line for each number, from which CSV, JSON, the terminal and the page are made.
 
-Design choices: full precision, since programs read it; profile, reproduction and hardware stand in every line of the
+Design choices: full precision, since programs read it; profile, reproduction and hardware are in every line of the
 CSV, because lines are what is copied from one; several runs or values in one field are separated by a space.
 """
 

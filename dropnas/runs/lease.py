@@ -65,7 +65,7 @@ def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
 
 @contextmanager
 def lease_now(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run, if nobody else does; gives whether it is held. Never waits.
+    """Hold the lease of a run, if nobody else does; yields whether it is held. Never waits.
 
     Raises:
         DropnasError: as `lease`.
@@ -92,7 +92,7 @@ def _renewed(scratch: Path, token: str) -> Iterator[None]:
 
 @contextmanager
 def lease_if_free(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run for a moment, if nobody else does; gives whether it is held. It is not renewed."""
+    """Hold the lease of a run briefly, if nobody else does; yields whether it is held. It is not renewed."""
     token = _take(scratch)
     try:
         yield bool(token)

@@ -109,7 +109,7 @@ def _has_records(path: Path) -> bool:
 
 
 def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
-    """Whether a finished run lies there; notes what else does, unless it is one that is not finished."""
+    """Whether a finished run is there; notes anything else, except an unfinished run."""
     if not folder.is_dir():
         lines.append(f"{folder}: is a file where a run should lie")
     elif store.is_published(folder):

@@ -1,4 +1,4 @@
-"""Small cases that stand for runs: the same method and options, on few small images, with a small network.
+"""Small cases that represent runs: the same method and options, on few small images, with a small network.
 
 Design choices: whatever chooses between branches of the code (strategy, space, options, augmentation, schedule,
 precision) stays as it is; only what says how much is computed is made small, and what only a GPU does is left out. So
@@ -57,7 +57,7 @@ class Case:
 
 
 def cases(runs: Iterable[Run], root: Path) -> list[Case]:
-    """The cases that stand for runs of one stage whose inputs are in the store."""
+    """The cases that represent runs of one stage whose inputs are in the store."""
     found: dict[str, Case] = {}
     operations: dict[str, set[str]] = {}
     for run in runs:

@@ -33,7 +33,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An edge: the control points of its Bezier curves (1 + 3 k), its label and where that stands."""
+    """An edge: the control points of its Bezier curves (1 + 3 k), its label and the position of that."""
 
     curve: tuple[Point, ...]
     text: str

@@ -2,7 +2,7 @@
 
 Design choices: what a figure shows is gathered first, as plain numbers with the runs that they come from (figure.json),
 and the picture is drawn from that alone; no torch; equal runs give equal bytes. Everything that a reader could mistake
-stands at the foot of the picture, which is copied without its surroundings.
+is at the foot of the picture, which is copied without its surroundings.
 """
 
 from collections.abc import Sequence

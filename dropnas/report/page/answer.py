@@ -14,7 +14,7 @@ from dropnas.report.verdicts import BEST_ON_TEST, CellVerdict
 
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."
 NOT_SHOWN = "Not confirmed, not refuted: none of the paper's {claims} is shown to hold, none is contradicted."
-DROPNAS = {  # where the headline number of each data set stands: the first place that has runs
+DROPNAS = {  # the cells of the headline number of each data set; the first one that has runs counts
     "cifar10": (
         ("table1", "dropnas", "error"),
         ("table4", "cifar10/original", "dropnas"),

@@ -51,7 +51,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Bar:
-    """What stands above everything: whose numbers these are."""
+    """The banner at the top: whose numbers these are."""
 
     seeds: int
     hardware: str

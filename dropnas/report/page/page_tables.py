@@ -76,7 +76,7 @@ def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
 
 
 def page_frame(name: str, frame: Frame) -> PageTable:
-    """A table of texts that no run of ours stands behind."""
+    """A table of texts that come from no run."""
     rows = (PageRow(line.texts[: frame.labels], (("", _plain(line.texts[frame.labels :])),)) for line in frame.lines)
     return PageTable(
         name=name,

@@ -100,5 +100,5 @@ def parse_content(content: Mapping[str, Any], where: object) -> Content:
 
 
 def _place(name: str) -> int:
-    """Where a target stands on the page, since plan.json sorts by name: as registered, then what is not."""
+    """The position of a target on the page (plan.json sorts by name): registered ones in their order, then others."""
     return [*TARGETS, name].index(name)

@@ -61,7 +61,7 @@ def render(contents: Contents, fingerprint: str) -> str:
 
 
 def _inside(json: str) -> str:
-    """JSON that cannot end the element that it stands in."""
+    """JSON that cannot end the element that contains it."""
     return json.replace("<", "\\u003c")
 
 

@@ -56,7 +56,7 @@ class Found:
 
     @property
     def counts(self) -> bool:
-        """Whether it may stand behind a number."""
+        """Whether numbers may come from it."""
         return self.state is State.DONE
 
 

@@ -40,12 +40,12 @@ class State:
 
     @cached_property
     def grids(self) -> Tensor:
-        """Where a convolution of dilation 2 is an undilated one: the even grid for stride 2, else all four."""
+        """Where a convolution of dilation 2 is undilated: on the even grid for stride 2, otherwise on all four."""
         return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else to_grids(self.rectified)
 
     @property
     def on_grids(self) -> bool:
-        """Whether dilated convolutions give their answer on four grids."""
+        """Whether dilated convolutions give their output on four grids."""
         return self.stride == 1 and divides(self.maps)
 
 
