@@ -71,7 +71,7 @@ format: $(READY)  ## put the sources into shape
 SCHEMA = workflow/schemas/parameters.schema.json
 docs: $(READY)  ## renew the schema of parameter files, docs/parameters.md and the graph of the stages in README.md
 	@$(BIN)/python -m dropnas schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
-	@$(BIN)/python -m docs.parameter_reference && $(BIN)/python -m docs.stage_graph
+	@$(BIN)/python -m docs.parameter_reference
 
 # Torch for another CUDA has a lock of its own: LOCK_FILE=requirements-cu126.lock TORCH_INDEX=... (docs/cluster.md). uv takes
 # from that index what it holds, and the rest, in the versions of the usual lock, from where it always does.

@@ -1,6 +1,6 @@
-"""What a GPU is asked first of the search: one seed, several seeds, other precisions, each for a minute or so.
+"""What to measure first of the search on a GPU: one seed, several seeds, other precisions, each for a minute or so.
 
-Design choices: what was measured stands even if what follows fails, so what tells most comes first: paces, then
+Design choices: results are kept even if later parts fail, so the most informative come first: paces, then
 profiles, then an epoch whose last batch is smaller, for which a second program is recorded. Torch's kernels come before
 Triton's where one failure would hide the other; those of groups of seeds come after, since they take longer.
 """

@@ -11,6 +11,7 @@ The peak of memory is that of a process that makes one step.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import count
 from math import ceil
 from multiprocessing import get_context
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from benchmarks._limits import conditions, until_done
 from benchmarks._searches import peak_of_process
 from dropnas.search.config import FIRST_ORDER, PRESETS, SearchConfig
 from dropnas.search.methods import METHODS, authors_settings
-from dropnas.search.strategies.two_level import TwoLevel
+from dropnas.search.strategies.two_level import WEIGHTS_ONLY, TwoLevel
 from dropnas.search.strategy import make_strategy
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism
@@ -82,8 +83,8 @@ class _Timed:
         own = {"cells": size.cells, "channels": size.channels, "batch_size": size.batch_size}
         config = SearchConfig(strategy=name, **authors_settings(name) | own)
         share = make_strategy(config, ORIGINAL).weight_share
-        count = round(size.steps * size.batch_size / share)
-        images = _workloads.noise(max(count, ceil(FEWEST / (1 - share)) if share < 1 else 0), size.side, device)
+        needed = round(size.steps * size.batch_size / share)
+        images = _workloads.noise(max(needed, ceil(FEWEST / (1 - share)) if share < 1 else 0), size.side, device)
         self.device, self.steps = device, size.steps
         self.search: Any = _workloads.search_group([config], images, device).trainee
         if isinstance(self.search.strategy, TwoLevel) and not self.search.strategy.frozen_epochs:
@@ -95,9 +96,10 @@ class _Timed:
         return (MOVING, ONLY_W) if self.search.strategy.variant(0) else (MOVING,)
 
     def seconds(self, kind: str) -> float:
-        """Of a step in the first epoch, or in the last of the first phase; mean over the epoch."""
+        """Of a step in the first epoch, or in the first in which all moves, when nothing is pruned; mean over it."""
         clock = time.process_time if self.device == "cpu" else time.perf_counter
-        epoch = 0 if kind == ONLY_W else self.search.strategy.phases[0].epochs - 1
+        variant = self.search.strategy.variant
+        epoch = 0 if kind == ONLY_W else next(epoch for epoch in count() if variant(epoch) != WEIGHTS_ONLY)
         self.search.start_epoch(epoch)
         started = clock()
         for step in range(self.steps):

@@ -1,4 +1,4 @@
-"""What a GPU is asked in its first ten minutes, what tells most first: `make gpu`, or `python -m benchmarks gpu`.
+"""What to measure on a GPU in ten minutes, the most informative first: `make gpu`, or `python -m benchmarks gpu`.
 
 Design choices: a part is a process of its own, since an assertion on a device ends a process's CUDA; it is bounded in
 time, and what earlier parts leave of the total goes to those that follow. Each part writes its results piece by piece,

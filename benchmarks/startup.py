@@ -1,9 +1,9 @@
 """Start of a training stage's process to its first step, beside what importing torch alone takes.
 
 Design choices: the very command of a job runs, from a frozen plan, on bundled images that make one step an epoch; the
-clock stops at the line that tells the end of that epoch, so the evaluation of a few test images is in the time, too.
+clock stops at the line that reports the end of that epoch, so the evaluation of a few test images is in the time, too.
 All stages take turns. What is imported is not read from the disk for the first time: a first round warms up. CPU time
-is that of the whole process, which tells as much on a machine that has other work. On a GPU the first step holds the
+is that of the process, which is meaningful even on a machine that has other work. On a GPU the first step holds the
 start of CUDA, warming up and capturing, too, and there are fewer rounds.
 """
 

@@ -59,6 +59,7 @@ def _sections(whole: Schema, path: str = "", kind: Schema | None = None) -> Iter
 def _class(field: Schema) -> str | None:
     """The configuration class of a key, of the values of a mapping or of the items of a list."""
     inner = field.get("items") or field.get("additionalProperties") or field
+    inner = next((one for one in inner.get("oneOf", ()) if "$ref" in one), inner)
     return str(inner["$ref"]).rpartition("/")[2] if "$ref" in inner else None
 
 
@@ -81,6 +82,8 @@ def _section(path: str, kind: Schema, whole: Schema) -> list[str]:
 
 def _type(name: str, field: Schema) -> str:
     """A word for it; a link where another section describes what is in it."""
+    if "oneOf" in field:
+        return " or ".join(_type(name, one) for one in field["oneOf"])
     word = {"array": "list", "object": "mapping", None: "section"}.get(field.get("type"), field.get("type"))
     return f"[{word}](#{name})" if _class(field) else str(word)
 
@@ -94,7 +97,8 @@ def _default(field: Schema, required: bool) -> str:
 def _values(field: Schema) -> str:
     """What a key takes beyond its type: words, bounds, a pattern; of a list or mapping, its items or keys."""
     words = [*_words(field), *_words(field.get("items", {})), *_words(field.get("propertyNames", {}))]
-    bounds = [f"{sign} {field[bound]}" for bound, sign in BOUNDS.items() if bound in field]
+    plain = next((one for one in field.get("oneOf", ()) if "$ref" not in one), field)
+    bounds = [f"{sign} {plain[bound]}" for bound, sign in BOUNDS.items() if bound in plain]
     pattern = [f"matches `{field['pattern']}`"] if "pattern" in field else []
     items = ["not empty"] if field.get("minItems") or field.get("minLength") else []
     return _cell(", ".join([*(f"`{word}`" for word in words), *bounds, *pattern, *items]))

@@ -1,4 +1,4 @@
-"""`python -m dropnas`. A Python that lacks what this needs is told in a line; so this file is one for any Python 3."""
+"""`python -m dropnas`. It says in one line what is missing, so this file runs in any Python 3."""
 
 import sys
 

@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -55,7 +56,7 @@ def _share(root: Path) -> Path:
 
 
 Root = Annotated[
-    Path, typer.Option("--root", help="Where data/, runs/, scratch/, plans/ and results/ lie.", callback=_share)
+    Path, typer.Option("--root", help="The folder of data/, runs/, scratch/, plans/ and results/.", callback=_share)
 ]
 Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
 
@@ -122,7 +123,7 @@ def _print(line: str) -> None:
 
 @app.command(rich_help_panel="Stages")
 def search(specs: Specs, root: Root = HERE) -> None:
-    """Search for cells, one seed a run."""
+    """Search for cells, one run for each seed."""
     _train("search", specs, root)
 
 
@@ -205,7 +206,7 @@ def architectures(specs: Specs, root: Root = HERE) -> None:
 
 @app.command(rich_help_panel="Stages")
 def peers(specs: Specs, root: Root = HERE) -> None:
-    """Build tables of the peers from finished runs."""
+    """Build tables of the published baselines from finished runs."""
     _stage("peers", specs, root)
 
 
@@ -221,7 +222,7 @@ def data(
     parameters: Annotated[
         Path | None, typer.Option("--params", help="Parameter file that declares them.  [default: params/paper.yaml]")
     ] = None,
-    path: Annotated[str, typer.Option("--path", help="Where the source lies, instead of what the file says.")] = "",
+    path: Annotated[str, typer.Option("--path", help="Path of the source, instead of the one in the file.")] = "",
     checksum: Annotated[Path | None, typer.Option("--checksum", help="Print the checksum of a source and end.")] = None,
     root: Root = HERE,
 ) -> None:
@@ -318,13 +319,16 @@ def plan(
         float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes.")] = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="The steps of the ladder: hours, looks, power; with --gpu-hours what fits.")
+    ] = False,
     why: Annotated[str, typer.Option("--why", metavar="RUN", help="Say why a run is missing: what changed.")] = "",
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder), _print)
 
 
 @app.command(rich_help_panel="Questions")
@@ -400,10 +404,12 @@ def prune(
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
     from dropnas.config import read_parameters
+    from dropnas.pipeline.look_files import starts
     from dropnas.pipeline.plan import make_plan
     from dropnas.runs.prune import KINDS, remove, unwanted
 
-    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in parameters])
+    files = [one for file in parameters for one in starts(file, root)]
+    found = unwanted(root, [make_plan(read_parameters(file)).runs for file in files])
     for one in found:
         print(f"{one.kind:7} {one.size / 1e6:12,.1f} MB  {one.folder}")
     gone = remove(found, root) if yes else found
@@ -414,7 +420,7 @@ def prune(
 
 @app.command(rich_help_panel="Shared results")
 def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
-    """Send finished runs to the DVC remote, also while the workflow goes on."""
+    """Send finished runs to the DVC remote, also while the workflow is running."""
     from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.push import push as push_runs
 
@@ -466,7 +472,7 @@ def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     _tell(done.refused)
 
 
-@app.command(rich_help_panel="The whole")
+@app.command(rich_help_panel="Workflow")
 def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     """Write a frozen start (plan, parameters, source) and print its folder."""
     from dropnas.pipeline.freeze import freeze as freeze_plan
@@ -474,7 +480,7 @@ def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     print(freeze_plan(parameters, root))
 
 
-@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(rich_help_panel="Workflow", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
     context: typer.Context,
     parameters: ParameterFile,
@@ -488,14 +494,21 @@ def run(
 
         print(targets_text(parameters, root))
         return
+    from dropnas.config import read_parameters
     from dropnas.doctor.examine import require_ready
     from dropnas.monitor.live_run import run as run_plan
 
     require_ready(parameters, context.args, root, _print)
+    settings = read_parameters(parameters)
+    if settings.looks and not settings.look:
+        from dropnas.pipeline.looks import run_looks  # statistics, which another start does not need
+
+        start = partial(run_plan, options=context.args, root=root, verbose=verbose)
+        sys.exit(run_looks(parameters, root, start, _print))
     sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
 
 
-@app.command(rich_help_panel="The whole", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(rich_help_panel="Workflow", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def doctor(
     context: typer.Context,
     parameters: Annotated[
@@ -515,7 +528,7 @@ def doctor(
     _finish(stops(checks))
 
 
-@app.command(rich_help_panel="The whole")
+@app.command(rich_help_panel="Workflow")
 def results(
     plan_source: Annotated[
         Path | None,
@@ -539,13 +552,14 @@ def results(
     if plan_source is None:
         raise DropnasError("no plan is named", remedy="name a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
+    from dropnas.pipeline.look_files import current
     from dropnas.pipeline.publish_results import publish
 
-    folder = freeze_plan(plan_source, root) if plan_source.is_file() else plan_source
+    folder = freeze_plan(current(plan_source, root), root) if plan_source.is_file() else plan_source
     print(publish(root / folder, root, page_cost, targets or ()))
 
 
-@app.command(rich_help_panel="The whole")
+@app.command(rich_help_panel="Workflow")
 def schema() -> None:
     """Print the JSON Schema of a parameter file."""
     from dropnas.config import schema as parameter_schema

@@ -10,11 +10,12 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter
 
 from dropnas.analysis.config import ClustersConfig
 from dropnas.choice import OneOf
@@ -42,8 +43,10 @@ TableName = Annotated[str, OneOf(lambda: names("table", "peers"))]
 FigureName = Annotated[str, OneOf(lambda: names("figure"))]
 PaperSpace = Literal["3-skip", "1-skip", "original"]
 RANDOM = "random"  # random search, among the baselines
+PeerName = Annotated[str, OneOf(published)]
 BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
+OF_BEST = ("table3", "figure3", "figure5")  # whose runs all rest on the best of several seeds
 PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that no entry of `methods` repeats in `search`
 LARGEST = 10_000  # values in a parameter file; far more than any has
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -60,6 +63,32 @@ class Augmented:
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     epochs: int = field(default=1200, metadata={"ge": 1})
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Seeds only where they decide: how many each experiment has when its results are looked at.
+
+    Attributes:
+        looks: seeds at each look; they grow.
+        most: seeds of what is still undecided, after the last of the looks.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    looks: tuple[int, ...] = field(metadata={"min_length": 1})
+    most: int = field(metadata={"ge": 1, "le": 1000})
+
+    @property
+    def schedule(self) -> tuple[int, ...]:
+        """Seeds at each look, the last one with the most."""
+        return self.looks if self.looks[-1] == self.most else (*self.looks, self.most)
+
+
+Seeds = Annotated[  # the tags keep a mistake in one of the two apart from the other
+    Annotated[int, Field(ge=1, le=1000), Tag("[number]")] | Annotated[Looks, Tag("[looks]")],
+    Discriminator(lambda value: "[looks]" if isinstance(value, dict | Looks) else "[number]"),
+]
 
 
 @dataclass(frozen=True)
@@ -150,9 +179,13 @@ class Parameters:
         profile: name of the folder of results, shown in every table.
         description: what this file is for, in a sentence or two.
         reproduction: whether results may be compared with the paper, because protocol and data are the paper's.
-        datasets: what takes the place of each of the paper's three data sets.
-        seeds: how many searches each setting gets, with seeds 0, 1, …
+        datasets: the data set used for each of the paper's three.
+        seeds: how many searches each setting gets, with seeds 0, 1, …; or `{looks: [3, 5], most: 8}`, which gives all
+            the first number and what is undecided the next ones (docs/ladder.md).
         seeds_of: another number of seeds for single tables and figures.
+        seeds_at: another number of seeds for single experiments, by the folder of their first training.
+        look: which look of `seeds.looks` this file is the start of; `run` writes it, with `seeds_at`.
+        best_of_seeds: whether the best of the seeds is used further: augmented retrainings, ImageNet, Figures 3 and 5.
         retrainings: how many retrainings each genotype gets. The first has the seed of its search.
         tables: which tables are built. Tables of published cells and the baselines are also
             built on request.
@@ -163,7 +196,8 @@ class Parameters:
         baselines: what the table of baselines compares DropNAS and one-level DARTS with: `random`, and search methods.
         methods: search methods of the user's own.
         spaces: search spaces of the user's own.
-        architectures: architectures of the user's own; they stand beside the published ones in the tables of peers.
+        peers: which published architectures are retrained for the tables of peers; all of them if none is named.
+        architectures: architectures of the user's own, which the tables of peers add to the published ones.
         search: settings of the searches. One that differs from its default holds for all methods; the others are what
             the authors of each method chose.
         derive: how genotypes are derived.
@@ -181,8 +215,11 @@ class Parameters:
     description: str
     datasets: dict[RoleName, DatasetConfig]
     reproduction: bool = False
-    seeds: int = field(default=8, metadata={"ge": 1, "le": 1000})
+    seeds: Seeds = 8
     seeds_of: dict[TargetName, int] = field(default_factory=dict)
+    seeds_at: dict[str, Annotated[int, Field(ge=1, le=1000)]] = field(default_factory=dict)
+    look: Annotated[int, Field(ge=0, le=1000)] = 0
+    best_of_seeds: bool = True
     retrainings: int = field(default=1, metadata={"ge": 1, "le": 1000})
     tables: tuple[TableName, ...] = field(default=DEFAULT_TABLES, metadata={"min_length": 1})
     figures: tuple[FigureName, ...] = ()
@@ -192,6 +229,7 @@ class Parameters:
     baselines: tuple[BaselineName, ...] = ("random", "darts-first-order", "darts-second-order")
     methods: tuple[Method, ...] = ()
     spaces: tuple[Space, ...] = ()
+    peers: tuple[PeerName, ...] = ()
     architectures: tuple[Architecture, ...] = ()
     search: SearchConfig = field(default_factory=SearchConfig)
     derive: DeriveConfig = field(default_factory=DeriveConfig)
@@ -202,16 +240,26 @@ class Parameters:
     transfer: TransferConfig = field(default_factory=TransferConfig)
     machine: Machine = field(default_factory=Machine)
 
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Seeds at each look; none where the number of seeds is fixed."""
+        return self.seeds.schedule if isinstance(self.seeds, Looks) else ()
+
+    @property
+    def first_seeds(self) -> int:
+        """Seeds that every experiment has at least."""
+        return self.seeds.looks[0] if isinstance(self.seeds, Looks) else self.seeds
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: `3e-5` is a number, and a key that stands twice is an error."""
+    """YAML as people mean it: `3e-5` is a number, and a duplicate key is an error."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = set()
     for key in (loader.construct_object(key) for key, _ in node.value):
         if key in keys:
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} appears twice", node.start_mark)
         keys.add(key)
     return dict(loader.construct_pairs(node, deep=True))
 
@@ -240,7 +288,7 @@ def _content(text: str) -> Any:
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node holds, an alias counted as often as it stands; a node that holds itself holds all."""
+    """How many values a node holds, an alias counted at each use; a node that contains itself counts as too large."""
     if id(node) not in known:
         known[id(node)] = LARGEST + 1
         parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
@@ -281,7 +329,7 @@ def read_parameters(file: Path) -> Parameters:
 
 
 def _read_in(architecture: Architecture, file: Path) -> Architecture:
-    """An architecture with its genotype as JSON in place of the file that holds it, which may lie beside this one."""
+    """An architecture with its genotype as JSON instead of the file that holds it, found relative to this one."""
     beside = file.parent / architecture.genotype
     try:
         exists = beside.exists()
@@ -312,6 +360,7 @@ def _check(parameters: Parameters, file: Path) -> None:
             raise DropnasError(f"{fieldname}: {message}", where=file, remedy=remedy)
 
     _check_datasets(parameters, require)
+    _check_seeds(parameters, require)
     _check_methods(parameters, require, file)
     for name in ("space", "strategy", "seed"):
         untouched = getattr(parameters.search, name) == getattr(SearchConfig(), name)
@@ -336,11 +385,27 @@ def _check(parameters: Parameters, file: Path) -> None:
     for name in ("drop_rates", "group_rates"):
         rates = getattr(parameters, name)
         require(all(0 <= rate < 1 for rate in rates), name, "rates lie in [0, 1)")
-        require(len(set(rates)) == len(rates), name, "a rate stands twice")
+        require(len(set(rates)) == len(rates), name, "a rate appears twice")
     counts = [(f"seeds_of.{name}", count) for name, count in parameters.seeds_of.items()]
     counts += [(f"machine.runs_per_job.{stage}", count) for stage, count in parameters.machine.runs_per_job.items()]
     for name, count in counts:
         require(1 <= count <= 1000, name, f"must be from 1 to 1000, not {count}")
+
+
+def _check_seeds(parameters: Parameters, require: Callable[..., None]) -> None:
+    seeds = parameters.seeds
+    if isinstance(seeds, Looks):
+        grow = all(before < after for before, after in pairwise((0, *seeds.looks)))
+        require(grow, "seeds.looks", f"{list(seeds.looks)} do not grow", "name more seeds at each look")
+        message = f"has looks beyond most, {seeds.most}"
+        require(seeds.looks[-1] <= seeds.most, "seeds.looks", message, "raise most, or leave them out")
+        require(not parameters.seeds_of, "seeds_of", "cannot be used with looks", "remove it")
+        require(bool(parameters.look) or not parameters.seeds_at, "seeds_at", "cannot be used with looks", "remove it")
+    require(not parameters.look or isinstance(seeds, Looks), "look", "has no effect without seeds.looks", "remove it")
+    if not parameters.best_of_seeds:
+        further = [name for name in OF_BEST if name in (*parameters.tables, *parameters.figures)]
+        require(not further, ", ".join(further), "rest on the best of the seeds", "set best_of_seeds: true")
+    require(len(set(parameters.peers)) == len(parameters.peers), "peers", "a name appears twice")
 
 
 def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> None:
@@ -351,10 +416,10 @@ def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> Non
         require(dataset.train_images != 1, f"datasets.{role}.train_images", "one image is no data set", "0 takes all")
         require("\0" not in dataset.path, f"datasets.{role}.path", "holds a NUL", "write the path again")
     targets = [*parameters.tables, *parameters.figures]
-    require(len(set(targets)) == len(targets), "tables, figures", "a name stands twice")
+    require(len(set(targets)) == len(targets), "tables, figures", "a name appears twice")
     needed = {role for target in targets for role in TARGETS[target].needs}
     missing = sorted(needed - set(parameters.datasets))
-    require(not missing, "datasets", f"no {' and no '.join(missing)}", "say what stands for it")
+    require(not missing, "datasets", f"no {' and no '.join(missing)}", "name a data set for it")
 
 
 def _check_methods(parameters: Parameters, require: Callable[..., None], file: Path) -> None:
@@ -362,11 +427,11 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
     named = [item.label for items in own for item in items]
     keys = {slug(label) for label in named}  # of rows and columns
     where = "methods, spaces, architectures"
-    require(len(keys) == len(named), where, "a label stands twice")
+    require(len(keys) == len(named), where, "a label appears twice")
     taken = {"dropnas", RANDOM, *STRATEGIES, *SPACES, *map(slug, published())} & keys
     require(not taken, where, f"the label {', '.join(sorted(taken))} is taken", "choose another")
     require(all(keys), where, "a label has no letter and no digit")
-    require(len(set(parameters.baselines)) == len(parameters.baselines), "baselines", "a name stands twice")
+    require(len(set(parameters.baselines)) == len(parameters.baselines), "baselines", "a name appears twice")
     parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
     for name, value in parameters.search.options.items():
         varied = name in VARIED and value not in VARIED[name]

@@ -30,11 +30,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasError:
     first, *others = error.errors()
-    path = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+    path = ".".join(str(part) for part in first["loc"] if not str(part).startswith("[")) or "the file"
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _known_keys(kind, first["loc"][:-1])
-        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=nearest(str(first["loc"][-1]), known))
+        remedy = nearest(str(first["loc"][-1]), known) if known else "remove it"
+        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=remedy)
     if first["type"] in ("missing", "missing_argument"):
         return DropnasError(f"{path}: missing{more}", where=where, remedy="add it")
     if first["type"] == UNKNOWN_NAME:

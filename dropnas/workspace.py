@@ -13,7 +13,7 @@ def silent(message: str) -> None:
 
 
 def unseen() -> None:
-    """Tell nobody that a run is asked to stop."""
+    """Do nothing when a run is asked to stop."""
 
 
 @dataclass(frozen=True)

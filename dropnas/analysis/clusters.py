@@ -14,7 +14,7 @@ from dropnas.errors import DropnasError
 
 STARTS = 10  # of K-means
 AXES = 2
-DIGITS = 9  # to which points are told apart: equal operations differ by rounding
+DIGITS = 9  # to which points are distinguished: equal operations differ by rounding
 Gram = NDArray[np.float64]
 Points = NDArray[np.float64]
 

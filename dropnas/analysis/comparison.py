@@ -3,11 +3,11 @@
 Design choices: the paper prints n, mean and deviation, so nothing here needs the single values; variances are never
 pooled, since methods differ in how much their seeds scatter; one estimate with its standard error and degrees of
 freedom (Welch-Satterthwaite) answers every question, so that test, interval and equivalence never contradict each
-other. Far in the tails, where Holm's correction looks, Welch's approximation is too optimistic: with deviations that
-differ threefold some cell of a table of twelve would be called different in 6 % of cases with eight runs a side, in 9 %
-with five, and in half of them with two. So two means are compared with three degrees of freedom fewer than Welch's, but
-no fewer than those of the smaller sample; and with the latter alone below five runs (docs/verdicts.md).
-Where no spread was seen at all nothing can be concluded: p-values are 1 and there is no interval.
+other. Welch's approximation is too optimistic in the far tails that Holm's correction uses. If deviations differ
+threefold, a table of twelve cells without a true difference would show one in 6 % of cases with eight runs on each
+side, in 9 % with five, and in half of them with two. So two means are compared with Welch's degrees of freedom less
+three, but no fewer than those of the smaller sample; below five runs, with those of the smaller sample
+(docs/verdicts.md). Without any spread nothing can be concluded: p-values are 1 and there is no interval.
 """
 
 import math

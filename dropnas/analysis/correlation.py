@@ -1,4 +1,4 @@
-"""The correlation stage: does p tell how good an operation is on its own (Section 5.5, Figure 5)?
+"""The correlation stage: does p predict how good an operation is on its own (Section 5.5, Figure 5)?
 
 Design choices: the "predicted alpha" of Figure 5 lies between 0.10 and 0.16 around 1/8, so it is p of Eq. 1 over all
 eight operations. The accuracy that is correlated is the best on test, which the paper reports everywhere; that of the

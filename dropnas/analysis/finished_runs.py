@@ -22,7 +22,7 @@ class Run:
     """The receipt of a finished run.
 
     Attributes:
-        folder: where it lies; its last part is the run's name.
+        folder: its folder; the last part is the run's name.
         stage: which stage made it.
         device: model of the GPU or CPU.
         seconds: how long it took, all interrupted parts together.

@@ -1,8 +1,8 @@
 """Statistics of one quantity over several runs: pure functions on plain numbers.
 
-Design choices: both deviations, because the paper prints the population deviation and an estimate from a few seeds
-needs the sample deviation; sums by `math.fsum`, so that the order of the runs changes no digit; no NaN ever comes
-out, a statistic that does not exist is an error or None.
+Design choices: there are both deviations, because the paper prints the population deviation and an estimate from a few
+seeds needs the sample deviation. Sums use `math.fsum`, so the order of the runs changes no digit. No result is NaN: a
+statistic that does not exist is an error or None.
 """
 
 import math
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """What a table tells of one quantity.
+    """What a table shows of one quantity.
 
     Attributes:
         values: the values of the single runs, in their order.

@@ -18,7 +18,7 @@ from dropnas.workspace import Workspace
 
 
 def run(config: VariantConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write the genotype.json of the variant, and variant.json, which tells whether the edge was there before.
+    """Write the genotype.json of the variant, and variant.json, which says whether the edge was there before.
 
     Raises:
         DropnasError: the input holds no genotype, or its normal cell has no such node.

@@ -44,7 +44,7 @@ class Judged:
 
     @property
     def measurable(self) -> bool:
-        """Whether a difference is shown, be it within the margin or not."""
+        """Whether a difference is shown, within the margin or not."""
         return self.p_differs <= LEVEL
 
 

@@ -35,7 +35,7 @@ def write_archive(file: Path, content: Mapping[str, bytes]) -> None:
     """Write files, and the checksums of all of them, into one archive.
 
     Args:
-        file: that is written, at once.
+        file: the archive to write.
         content: by the name in the archive.
     """
     sums = "".join(f"{hashlib.sha256(content[name]).hexdigest()}  {name}\n" for name in sorted(content))
@@ -55,7 +55,7 @@ class Archive:
     """An archive that is being read.
 
     Attributes:
-        file: where it lies.
+        file: its path.
         sums: the sha256 of every file but `SHA256SUMS`, by its name.
     """
 

@@ -15,7 +15,7 @@ from dropnas.report.verdicts import p_text
 
 WIDTH = 80
 HEADS = ("A: mean (n)", "B: mean (n)", "A - B [95 %]", "p", "")
-FORM = "{:9} {:15} {:15} {:23} {:8} {}"
+FORM = "  {:15} {:15} {:23} {:8} {}"
 DECIMALS = 2
 
 
@@ -53,10 +53,10 @@ def _answer(frame: DataFrame) -> str:
 def _tables(frame: DataFrame) -> Iterator[str]:
     """Table by table: the label of each number, and under it a line with what was found."""
     for name, numbers in frame.groupby("table", sort=False):
-        yield from ("", FORM.format(title(str(name)), *HEADS).rstrip(), "-" * WIDTH)
+        yield from ("", title(str(name)), FORM.format(*HEADS).rstrip(), "-" * WIDTH)
         for row in numbers.to_dict(orient="records"):
             yield from _wrapped([", ".join(filter(None, (row["row_label"], row["column_label"])))])
-            yield FORM.format("", *_cells({str(key): value for key, value in row.items()})).rstrip()
+            yield FORM.format(*_cells({str(key): value for key, value in row.items()})).rstrip()
     yield ""
 
 

@@ -8,7 +8,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from dropnas.archive.agreement import require_agreement
 from dropnas.archive.archive_file import write_archive
 from dropnas.archive.crate import CRATE, crate_text
 from dropnas.archive.deposit import README, ZENODO, readme_text, zenodo_text
@@ -23,7 +25,7 @@ from dropnas.report.page.device_hours import CostOf
 from dropnas.runs.files import read_json
 from dropnas.runs.fingerprint import PACKAGE, module_file
 from dropnas.runs.store import Store, receipt_of
-from dropnas.sharing.shared_run import read_run
+from dropnas.sharing.shared_run import SharedRun, read_run
 
 CITATION, LICENSE = "CITATION.cff", "LICENSE"
 
@@ -56,22 +58,29 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     finished = [run["folder"] for run in plan["runs"] if Store(root).is_published(root / run["folder"])]
     if not finished:
         raise DropnasError("no run of this plan is finished", where=source, remedy=f"start it: run {source}")
-    results = root / "results" / plan["profile"]
-    content = dict(_runs(finished, root))
-    content |= {f"plans/{folder.name}/{name}": data for name, data in _files(folder) if not name.startswith(f"{DONE}/")}
-    content |= {f"results/{plan['profile']}/{name}": data for name, data in _files(results)}
-    made = Reproduction(
+    made = _reproduction(plan, f"plans/{folder.name}", finished, root)
+    content = dict(_runs(finished, root)) | dict(_copies(made, folder, root))
+    file = out or root / f"{made.profile}.crate.zip"
+    write_archive(file, content | _metadata(made, sorted(content)))
+    return Packed(file, file.stat().st_size, len(finished), made.planned)
+
+
+def _reproduction(plan: dict[str, Any], folder: str, finished: list[str], root: Path) -> Reproduction:
+    return Reproduction(
         profile=plan["profile"],
-        plan=f"plans/{folder.name}",
+        plan=folder,
         planned=sum(not set(run["used_by"]) <= set(plan["on_request"]) for run in plan["runs"]),
         records={name: ManifestFile.read(root / name).run for name in finished},
-        verdict=verdict(results / VERDICTS),
+        verdict=verdict(root / "results" / plan["profile"] / VERDICTS),
         citation=Citation.read(project() / CITATION),
     )
-    content |= _metadata(made, sorted(content))
-    file = out or root / f"{plan['profile']}.crate.zip"
-    write_archive(file, content)
-    return Packed(file, file.stat().st_size, len(finished), made.planned)
+
+
+def _copies(made: Reproduction, folder: Path, root: Path) -> Iterator[tuple[str, bytes]]:
+    """The files of the frozen plan and of the results."""
+    results = f"results/{made.profile}"
+    yield from ((f"{made.plan}/{name}", data) for name, data in _files(folder) if not name.startswith(f"{DONE}/"))
+    yield from ((f"{results}/{name}", data) for name, data in _files(root / results))
 
 
 def project() -> Path:
@@ -83,16 +92,25 @@ def project() -> Path:
 
 def _runs(folders: list[str], root: Path) -> Iterator[tuple[str, bytes]]:
     """The light files of finished runs, each checked."""
-    for folder in folders:
-        Store(root).require_intact(root / folder)
-        for name in (*read_run(root, folder).part(heavy=False), MANIFEST):
-            yield f"{folder}/{name}", (root / folder / name).read_bytes()
-        receipt = json.dumps(receipt_of(root / folder), indent=2, sort_keys=True) + "\n"
-        yield f"{folder}/{RECEIPT}", receipt.encode()
+    runs = [_checked(root, folder) for folder in folders]
+    require_agreement(runs, root, "run verify, which names such runs")
+    for run in runs:
+        for name in (*run.part(heavy=False), MANIFEST):
+            yield f"{run.folder}/{name}", (root / run.folder / name).read_bytes()
+        receipt = json.dumps(receipt_of(root / run.folder), indent=2, sort_keys=True) + "\n"
+        yield f"{run.folder}/{RECEIPT}", receipt.encode()
+
+
+def _checked(root: Path, folder: str) -> SharedRun:
+    Store(root).require_intact(root / folder)
+    try:
+        return read_run(root, folder)
+    except DropnasError as error:
+        raise DropnasError(str(error), where=root / folder, remedy="run verify, which names such runs") from error
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """What lies in a folder, but for hidden files and what Python leaves behind."""
+    """The files in a folder, except hidden ones and those that Python leaves behind."""
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder)
         if file.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in name.parts):

@@ -1,6 +1,6 @@
 """Lets the runs and the frozen plan of an archive into a store.
 
-Design choices: an archive comes from somebody else, so nothing in it is believed. Every file is held against the list
+Design choices: an archive comes from somebody else, so nothing in it is trusted. Every file is checked against the list
 of checksums, every run against its manifest, every manifest against the run's name, and what a run read against the
 manifests beside it, before the first folder gets its name. Nothing of the archive is executed: its source is kept for
 reading. What may be computed again here, tables and figures by the same code, is left out of the store on request.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dropnas.archive.agreement import require_agreement
 from dropnas.archive.archive_file import REMEDY, Archive, opened
 from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.artifacts.receipt_file import RECEIPT
@@ -87,7 +88,8 @@ def unpack(file: Path, root: Path) -> Unpacked:
         archive.extract(staged, ("data/", "runs/", "plans/"))
         folder, plan = _plan(archive, staged)
         runs = [_run(archive, staged, folder) for folder in _folders(archive, plan)]
-        _require_agreement(archive, runs, root)
+        require_agreement(runs, file, REMEDY)
+        _require_none_other(runs, root)
         specs, kept = _shown(staged / folder, plan, {run.folder for run in runs})
         computed = {spec["folder"] for spec in specs}
         store = Store(root)
@@ -145,15 +147,10 @@ def _run(archive: Archive, staged: Path, folder: str) -> SharedRun:
     return run
 
 
-def _require_agreement(archive: Archive, runs: Sequence[SharedRun], root: Path) -> None:
-    """What a run read must be what the archive has, and what the store has of the same runs the same computation."""
-    versions = {run.name: run.version for run in runs}
+def _require_none_other(runs: Sequence[SharedRun], root: Path) -> None:
+    """Require that runs which the store already has are the same computation, unless they may be computed again."""
     for run in runs:
-        for name, version in run.inputs.items():
-            if versions.get(name, version) != version:
-                raise DropnasError(f"{run.folder} was made from another {name}", where=archive.file, remedy=REMEDY)
-        here = root / run.folder
-        shown = run.folder.split("/")[1] in SHOWN  # may have been computed here from the same runs
+        here, shown = root / run.folder, run.folder.split("/")[1] in SHOWN
         if Store(root).is_published(here) and sha256(here / MANIFEST) != run.version and not shown:
             hint = "give an empty folder with --root"
             raise DropnasError("another computation of a run of the archive lies here", where=here, remedy=hint)

@@ -56,10 +56,10 @@ class TableFile(JsonFile):
 
     Attributes:
         table, number, caption: which table of the paper it is.
-        profile, reproduction, warning: whose numbers ours are, and whether they may be compared with the paper's.
+        profile, reproduction, warning: the profile of our numbers, and whether they may be compared with the paper's.
         data, hardware: distinct data sets and device models.
         notes: how to read it.
-        row_header: what stands above the labels of its rows.
+        row_header: the header above the labels of its rows.
         numbers: the table itself, row by row.
         architectures: of the rows that show parameters, by row.
     """

@@ -50,7 +50,7 @@ class NetworkFile(JsonFile):
 
 @dataclass(frozen=True)
 class Errors:
-    """Test errors in percent: after the last epoch, the lowest of any epoch, and the first epoch with that."""
+    """Test errors in percent: that of the last epoch, the lowest of any epoch, and the first epoch with the lowest."""
 
     final: float
     best: float

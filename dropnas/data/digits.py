@@ -41,7 +41,7 @@ def digit_pairs(*_: object) -> Arrays:
 
 
 def digits_224(config: DatasetConfig, *_: object) -> Arrays:
-    """`digits-224`: `digits` enlarged bilinearly to 224x224x1; a limit takes the first images of a split, 0 all.
+    """`digits-224`: `digits`, enlarged bilinearly to 224x224x1. A limit keeps the first images of a split; 0 keeps all.
 
     The limits are applied before enlarging, since that multiplies the bytes by 784.
     """

@@ -1,7 +1,7 @@
 """The operations of AutoAugment as tables, applied to a batch (each image with its own operation) or to one image.
 
 Design choices: for an operation that moves pixels, the table has the source index of each pixel; for one that changes
-each value by itself, it has 256 values. torchvision's functions make both once, from an image of indices and one of
+each value independently, it has 256 values. torchvision's functions make both once, from an image of indices and one of
 values, so that they agree with torchvision to the pixel. Equalize, AutoContrast and Contrast depend on the image and
 have a table for each image and channel, so that a batch needs a single look-up. Color and Sharpness blend an image with
 its grey or blurred version by a table of 256x256 values, with the single rounding of torchvision's multiply-add.
@@ -37,7 +37,7 @@ class Tables:
     Attributes:
         operations: the list.
         named: for each name in the list, which operations have it, bool (operations,).
-        moves, looks_up: which operations move pixels, and which change each value by itself.
+        moves, looks_up: which operations move pixels, and which change each value independently.
         places: int64 (rows, H * W), the source index of each pixel; H * W stands for grey.
         place_row: int64 (operations,), an operation's row of `places`.
         values: uint8 (operations, 256), the new value for each value, unless it depends on the image.
@@ -135,7 +135,7 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 
 
 def _places(operation: Operation, height: int, width: int) -> Tensor:
-    """The source index of each pixel, int64 (H * W,), from an image of indices, offset to differ from grey."""
+    """The source index of each pixel, int64 (H * W,), read from an image of indices, offset so that none is grey."""
     places = torch.arange(height * width)
     if operation == NONE:
         return places

@@ -1,4 +1,4 @@
-"""The source of a data set: whether it is known, and where it lies.
+"""The source of a data set: whether it is known, and its path.
 
 Which sources a data set has, and what reads each, is registered in `dropnas.data.config`.
 """

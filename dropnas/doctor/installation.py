@@ -1,4 +1,4 @@
-"""What is installed beside torch: Snakemake, what the page is made with, git, and a place for caches."""
+"""What is installed besides torch: Snakemake, the libraries of the page, git, and a folder for caches."""
 
 import importlib.util
 import os

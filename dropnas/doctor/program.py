@@ -1,4 +1,4 @@
-"""Other programs, asked for a moment: one that does not answer must not keep the user waiting."""
+"""Calls of other programs with a short time limit: one that does not respond must not keep the user waiting."""
 
 import subprocess
 from collections.abc import Mapping

@@ -78,7 +78,7 @@ def room(root: Path, wanted: Disk) -> Checks:
 
 
 def _shared_memory(situation: Situation) -> Checks:
-    """Processes that decode images hand them over there; Docker gives a container 64 MB unless told otherwise."""
+    """Processes that decode images hand them over there; Docker gives a container 64 MB by default."""
     if not situation.machine.workers or situation.site.executor != "local" or not SHARED.is_dir():
         return
     size = shutil.disk_usage(SHARED).total / 1e6

@@ -39,9 +39,9 @@ class RetrainConfig:
         precision: how the numbers are computed; `fp32` is the reference.
         deterministic: whether a GPU's results repeat to the bit; `false` lets cuDNN choose its kernels by timing, among
             them kernels that sum in no fixed order.
-        memory_format: how images and weights lie in a GPU's memory; `channels_last` chooses other kernels, which round
-            otherwise. Meant to save time, which has not been measured; refused on a CPU, where torch's kernels for it
-            write outside their memory.
+        memory_format: the layout of images and weights in a GPU's memory; `channels_last` chooses other kernels, which
+            round otherwise. Meant to save time, which has not been measured; refused on a CPU, where torch's kernels
+            for it write outside their memory.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -103,7 +103,7 @@ class TransferConfig:
         pool_norm: whether batch norm follows pooling.
         norm_weight: as in RetrainConfig.
         precision: how the numbers are computed; `fp32` is the reference.
-        memory_format: how images and weights lie in a GPU's memory, as in RetrainConfig.
+        memory_format: the layout of images and weights in a GPU's memory, as in RetrainConfig.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

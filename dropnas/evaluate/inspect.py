@@ -30,7 +30,7 @@ def describe(
         network: the paper's data set that it is for, a key of ROLES.
         pool_norm: whether batch norm follows pooling.
         squeeze_excitation: whether a squeeze-and-excitation module follows each cell; ImageNet only.
-        channels, cells: initial width and depth; None stands for the paper's (36 and 20, or 48 and 14).
+        channels, cells: initial width and depth; None means the paper's (36 and 20, or 48 and 14).
 
     Raises:
         DropnasError: an unknown network, or a size that no network has.

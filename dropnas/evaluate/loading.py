@@ -41,7 +41,7 @@ def load(run_folder: str | Path) -> LoadedRun:
     """The network of a published retrain or transfer run.
 
     Raises:
-        DropnasError: another run lies there, a file is missing or was changed, or the weights do not fit the network.
+        DropnasError: another run is there, a file is missing or was changed, or the weights do not fit the network.
     """
     folder = Path(run_folder).absolute()
     if not folder.is_dir():

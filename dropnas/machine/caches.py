@@ -22,9 +22,9 @@ FOLDERS = {
 
 
 def use_own() -> None:
-    """In the image, and where the usual place takes no files, have libraries use this user's own caches.
+    """In the image, and where the usual folder cannot be written, have libraries use this user's own caches.
 
-    What is set already stands.
+    Variables that are already set stay.
 
     Raises:
         DropnasError: somebody else's folder is in the way, or there is no temporary folder.

@@ -103,7 +103,7 @@ def _gpu_memory(text: str, where: object) -> DropnasError:
 
 
 def _gpu(text: str) -> str:
-    """The GPU that an error speaks of, with its name and memory where CUDA still answers."""
+    """The GPU that an error names, with its name and memory if CUDA still responds."""
     number = re.search(r"\bGPU (\d+)", text)
     try:
         cuda = sys.modules["torch"].cuda

@@ -36,7 +36,7 @@ def program(name: str) -> str:
 
 
 def come_back(stopped: Path) -> None:
-    """Requeue this job if its training was stopped; not if it is being ended anyway, by its owner or for another's job.
+    """Requeue this job if its training was stopped, unless SLURM is ending it: by `scancel`, or for another job.
 
     Args:
         stopped: the file that says that a training of it was.

@@ -123,13 +123,13 @@ def _without(parameters: Parameters, taken: Sequence[Step]) -> Parameters:
 
 def with_seeds(parameters: Parameters, most: int) -> Parameters:
     """The same with at most so many seeds of anything."""
-    seeds = min(parameters.seeds, most)
+    seeds = min(parameters.first_seeds, most)
     capped = {target: min(count, most) for target, count in parameters.seeds_of.items()}
     return replace(parameters, seeds=seeds, seeds_of={target: n for target, n in capped.items() if n != seeds})
 
 
 def _most(parameters: Parameters) -> int:
-    return max(parameters.seeds, *parameters.seeds_of.values(), 1)
+    return max(parameters.first_seeds, *parameters.seeds_of.values(), 1)
 
 
 def _known(hours: Hours) -> float:
@@ -172,7 +172,7 @@ def _lost(before: Parameters, found: Reduction) -> Iterator[str]:
     """What is left out, and what fewer seeds mean for the paper's main number."""
     if found.fewer:
         line = "seeds: {} -> {}".format(*found.fewer)
-        counts = [some.seeds_of.get("table1", some.seeds) for some in (before, found.parameters)]
+        counts = [some.seeds_of.get("table1", some.first_seeds) for some in (before, found.parameters)]
         points = " -> ".join(f"{detectable(count):.2f}" for count in counts if count > 1)
         power = f": a difference from Table 1's CIFAR-10 number is found four times in five from {points} points on"
         yield line + power * before.reproduction

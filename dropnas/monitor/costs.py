@@ -1,4 +1,4 @@
-"""Device-hours of tables, figures and the whole plan, and what they rest on.
+"""Device-hours of tables, figures and the plan, and what they rest on.
 
 A target costs all of its own runs. It adds what the targets above it do not cost already, so the column of added hours
 sums to the total.
@@ -97,15 +97,15 @@ def _probe(known: Known) -> str:
     return f"by the probe of {last.date[:10]} (spread up to {spread:.0%}, load {last.load:.1f} on {last.cpus} CPUs)"
 
 
-def authors_days(runs: Sequence[dict[str, Any]]) -> float:
-    """V100-days of the searches and retrainings of the paper's networks, at the authors' speed."""
+def authors_days(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """V100-days of the searches and retrainings of the paper's networks by their ids, at the authors' speed."""
     datasets = {run["id"]: run["config"]["name"] for run in runs if run["stage"] == "data"}
     papers = {"search": resolved(SearchConfig()), "retrain": resolved(RetrainConfig())}
-    days = 0.0
+    days = {}
     for run in runs:
         paper, config = papers.get(run["stage"]), run["config"]
         if paper and all(config[name] == paper[name] for name in SIZE):
             search = getattr(DATASETS.get(datasets[run["inputs"][0]]), "search_days", 0.0)
             one = search if run["stage"] == "search" else AUTHORS_RETRAINING_DAYS
-            days += one * config["epochs"] / paper["epochs"]
+            days[run["id"]] = one * config["epochs"] / paper["epochs"]
     return days

@@ -23,7 +23,7 @@ from dropnas.pipeline.start import Start, ask, prepare, until_stopped
 
 RESULTS = ("table", "peers", "figure")  # stages after whose runs the page is renewed
 SNAKEMAKE = ("-m", "snakemake")
-TAIL = 15  # lines of Snakemake's log that are shown if it fails by itself
+TAIL = 15  # lines of Snakemake's log that are shown if Snakemake itself fails
 
 
 def run(parameters: Path, options: Sequence[str], root: Path, *, verbose: bool = False) -> int:
@@ -116,14 +116,14 @@ class Renewal:
 
 
 def _begin_results(start: Start, root: Path, output: IO[str] | int) -> "subprocess.Popen[str]":
-    """A process that copies the finished tables to `results/`, makes the page, and tells of both."""
+    """A process that copies the finished tables to `results/`, makes the page, and reports both."""
     command = [sys.executable, "-m", "dropnas", "results", str(start.folder), *start.targets, "--root", str(root)]
     environment = {**os.environ, **start.environment}
     return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True)
 
 
 def _results(start: Start, root: Path) -> str:
-    """What is to be told of the results at the end."""
+    """What to print about the results at the end."""
     return _begin_results(start, root, subprocess.PIPE).communicate()[0]
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dropnas.config import read_parameters
+from dropnas.config import Parameters, read_parameters
+from dropnas.errors import DropnasError
 from dropnas.monitor.budget import fit
 from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs, total_cost
 from dropnas.monitor.estimate import Known, read_known
@@ -53,10 +54,11 @@ class Question:
     budget: float | None = None
     out: Path | None = None
     why: str = ""
+    ladder: bool = False
 
 
 def answer(asked: Question, show: Callable[[str], None]) -> None:
-    """Answer it on standard output; with --json nothing else is written there.
+    """Print the answer to standard output; with --json nothing else is printed there.
 
     Raises:
         DropnasError: wrong parameters, a damaged manifest, an unknown run, a measurement that cannot be
@@ -80,11 +82,46 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
     elif asked.each:
         for run in shown:
             show(f"{run['state']:8} {run['folder']}  ({', '.join(run['used_by'])})")
-    elif asked.budget is not None:
-        for line in fit(known, settings, asked.file, asked.budget, asked.out):
+    elif asked.ladder or asked.budget is not None:
+        for line in _ladder_or_budget(asked, settings, known):
             show(line)
     else:
         _print_plan(plan, runs, known, requested=asked.everything)
+        if settings.looks and not settings.look:
+            for line in _looks(plan, known):
+                show(line)
+
+
+def _ladder_or_budget(asked: Question, settings: Parameters, known: Known) -> Iterator[str]:
+    # They import statistics, which most plans do not need.
+    from dropnas.monitor.ladder_view import fitting_lines, has_ladder, ladder_lines
+
+    if asked.budget is None:
+        yield from ladder_lines(asked.file, known)
+        return
+    by_steps = asked.ladder or bool(settings.looks) or has_ladder(asked.file)
+    if by_steps:
+        yield from fitting_lines(asked.file, known, asked.budget)
+    if asked.ladder or settings.looks:
+        return
+    try:
+        yield from fit(known, settings, asked.file, asked.budget, asked.out)
+    except DropnasError as error:
+        if asked.out or not by_steps:
+            raise
+        yield f"This file with fewer seeds: {error}."
+
+
+def _looks(plan: Plan, known: Known) -> Iterator[str]:
+    from dropnas.monitor.ladder_view import looks_lines, priced_alike
+    from dropnas.report.looked import read_looked, text
+
+    (own,), unit = priced_alike([plan], known)
+    yield from looks_lines(own)
+    yield f"Hours: {unit}."
+    looked = read_looked(known.root / "results" / own.profile)
+    if looked and looked.judged:
+        yield text(looked)
 
 
 def described(plan: Plan, root: Path) -> list[dict[str, Any]]:
@@ -140,7 +177,7 @@ def _print_plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Non
         hours = ", ".join(f"{name} {costs[name].hours} h" for name in asked)
         lines.insert(0, f"On request (--all shows them): {hours}.")
     if plan.parameters.reproduction:
-        lines.append(AUTHORS.format(authors_days(default)))
+        lines.append(AUTHORS.format(sum(authors_days(default).values())))
     for line in lines:
         console.print(line, highlight=False)
 

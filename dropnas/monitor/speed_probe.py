@@ -1,10 +1,10 @@
 """The probe behind `plan --measure`: a few real steps of each kind of work, on noise, in about a minute.
 
-The stages' own trainees train, so that the probe times what will run. The kinds share the time. On a CPU a step may
-take a minute, so batches start tiny and grow as far as the share allows. If they do not reach the protocol's batch, its
-step follows from a line through the smallest and the largest (a fixed part, and a part for each image). Every batch is
-repeated, and the spread of the repetitions goes through the same line into the result. The images are one picture of
-noise. ImageNet's come ready for the step: decoding and augmenting them is not included.
+It trains with the stages' own code, so it times what will run. The kinds share the time. On a CPU a step may take a
+minute, so batches start small and grow as far as the time allows. If they do not reach the protocol's batch, its step
+time is extrapolated linearly from the smallest and the largest batch (a fixed part, and a part for each image). Every
+batch is repeated, and the spread of the repetitions is extrapolated in the same way. All images are the same noise.
+Those of ImageNet are ready for the step: decoding and augmenting them is not included.
 """
 
 import itertools
@@ -63,9 +63,9 @@ class Trial:
     """A kind of work, ready to be timed.
 
     Attributes:
-        train, evaluate: work on a batch of so many images; `evaluate` is None for searches.
+        train, evaluate: compute a batch of the given size; `evaluate` is None for searches.
         batch: the protocol's.
-        trained, tested: images an epoch.
+        trained, tested: images in each epoch.
     """
 
     train: Callable[[int], object]

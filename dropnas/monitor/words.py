@@ -41,7 +41,7 @@ def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
 
 
 def _method(source: dict[str, Any]) -> Iterator[str]:
-    """Where a genotype comes from: the method of a search with its rates and space, or what else it is."""
+    """Where a genotype comes from: the method of a search with its rates and space, or its other origin."""
     config = source["config"]
     if source["stage"] == "search":
         rates = [f"{config['options'][name]:g}" for name in RATES if name in config["options"]]

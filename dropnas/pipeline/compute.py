@@ -119,7 +119,7 @@ class RunGroup:
             self._note_machine()
 
     def _note_machine(self) -> None:
-        """Say where a run goes on elsewhere: other machines round differently, so its bytes are those of neither."""
+        """Report a run that continues on another machine, which rounds differently: its bytes are those of neither."""
         machine = machine_name(self.device)
         for member in self.members:
             member.attempts.work_on(machine)
@@ -256,7 +256,7 @@ def require_asked(spec: Spec, where: object) -> None:
 
 
 def common_part(spec: Spec) -> Any:
-    """What runs of one group have in common; None for a run that trains by itself."""
+    """What runs of one group have in common; None for a run that trains alone."""
     shared = common(_config(spec))
     return shared and [spec[key] for key in ("stage", "inputs", "machine", "location")] + [shared]
 
@@ -274,7 +274,7 @@ def _inputs(spec: Spec, store: Store) -> list[Path]:
 
 
 def _require_agreement(inputs: Sequence[Path]) -> None:
-    """What the inputs read of each other must be what lies there now."""
+    """Require that inputs which read each other read the files that are there now."""
     manifests = {source.name: sha256(source / MANIFEST) for source in inputs}
     for source in inputs:
         for fault in input_faults(ManifestFile.read(source).run, manifests):
@@ -285,7 +285,7 @@ def _require_agreement(inputs: Sequence[Path]) -> None:
 def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
     """Inputs must be finished, the runs that their names promise, unchanged, and whole where that is needed.
 
-    Each is read through once a process.
+    Each process reads each of them once.
     """
     if not store.is_published(folder):
         raise DropnasError("an input is not finished", where=folder, remedy="compute it first")
@@ -312,7 +312,7 @@ def _emptied(folder: Path) -> Path:
 
 
 def _kept(scratch: Path, progress: Progress) -> Progress:
-    """Progress whose last line also lies in the scratch folder, for `watch`; gone once the run is published."""
+    """Progress whose last line is also kept in the scratch folder, for `watch`, until the run is published."""
 
     def tell(line: str) -> None:
         write_text(scratch / PROGRESS, line + "\n")

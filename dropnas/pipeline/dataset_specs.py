@@ -20,7 +20,7 @@ def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[
 
     Args:
         parameters: the file; without one `params/paper.yaml`, if it is there.
-        path: where the source lies, instead of what the parameter file says.
+        path: that of the source, instead of the one in the parameter file.
 
     Raises:
         DropnasError: a name that neither the file nor this package knows.

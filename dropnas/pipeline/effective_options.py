@@ -1,8 +1,8 @@
 """Which settings reach a run: those that can change it, and no others.
 
-A parameter file sets options for all methods at once, and methods differ in options of their own. What a method sets on
-purpose wins: "No alpha-adjust" stays without it whichever form of alpha-adjust the file asks for. What cannot change a
-run is left out, so that it has the same identity with and without.
+A parameter file sets options for all methods together, and methods differ in options of their own. What a method sets
+on purpose wins: "No alpha-adjust" stays without it whichever form of alpha-adjust the file asks for. What cannot change
+a run is left out, so that it has the same identity with and without.
 """
 
 from dataclasses import is_dataclass, replace

@@ -128,7 +128,7 @@ def read_spec(path: Path, stage: str) -> dict[str, Any]:
 def _advance(
     specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
 ) -> set[str]:
-    """Compute runs of one group, those of them that nobody else works on; gives the ids of those that are published.
+    """Compute the runs of one group that no other process works on; returns the ids of those that are published.
 
     It waits for no lease while it holds another, so that two processes cannot wait for each other.
     """

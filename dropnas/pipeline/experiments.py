@@ -33,11 +33,32 @@ EXTREMES = (ONE_LEVEL_DARTS, _preset("drop-rate-0.75"), _preset("drop-rate-0.875
 MORE_RETRAININGS = 1000  # the k-th retraining of a genotype adds k times this to its search's seed
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """One method in one setting, over its seeds.
+
+    Attributes:
+        searches: the runs of each seed before its retrainings (search, or drawing at random).
+        trainings: the first retraining of each seed, which is what the tables' numbers are compared by.
+        role: the paper's data set.
+    """
+
+    searches: tuple[Run, ...]
+    trainings: tuple[Run, ...]
+    role: str
+
+
 @dataclass
 class Experiments:
-    """Makes runs, each once: the same configuration and inputs give the same object."""
+    """Makes runs, each once: the same configuration and inputs give the same object.
+
+    Attributes:
+        parameters: what is asked for.
+        met: the experiments that were asked for so far, as `seeds_at` calls them.
+    """
 
     parameters: Parameters
+    met: dict[str, Experiment] = field(default_factory=dict)
     _runs: dict[str, Run] = field(default_factory=dict)
 
     @property
@@ -45,17 +66,18 @@ class Experiments:
         """Which of the paper's two CIFAR data sets the file has something for."""
         return [role for role in SEARCHED if role in self.parameters.datasets]
 
-    def seeds(self, target: str) -> range:
-        """Search seeds of a table or figure."""
+    def seeds(self, target: str, first: Run | None = None) -> range:
+        """Search seeds of a table or figure, or of the experiment whose first training this is."""
         counts: dict[str, int] = {str(name): count for name, count in self.parameters.seeds_of.items()}
-        return range(counts.get(target, self.parameters.seeds))
+        usual = counts.get(target, self.parameters.first_seeds)
+        return range(self.parameters.seeds_at.get(folder_key(first), usual) if first else usual)
 
     def _run(self, stage: str, name: str, config: Any, *inputs: Run) -> Run:
         run = Run(stage, name, config, inputs, code_of(stage, config))
         return self._runs.setdefault(run.id, run)
 
     def data(self, role: str) -> Run:
-        """The prepared data set that stands for one of the paper's."""
+        """The prepared data set that is used for one of the paper's."""
         config = next(config for name, config in self.parameters.datasets.items() if name == role)
         return self._run("data", dataset_name(config), config)
 
@@ -84,8 +106,16 @@ class Experiments:
         self, target: str, role: str, method: Method, space: str = "original"
     ) -> tuple[list[Run], list[Run]]:
         """The searches and the retrainings of one method, over the seeds of a table or figure."""
-        searches = [self.search(role, space, method, seed) for seed in self.seeds(target)]
-        return searches, [run for search in searches for run in self.retrainings(search)]
+        seeds = self.seeds(target, self.retrainings(self.search(role, space, method, 0))[0])
+        searches = [self.search(role, space, method, seed) for seed in seeds]
+        trainings = [self.retrainings(search) for search in searches]
+        self._meet(role, searches, trainings)
+        return searches, [run for some in trainings for run in some]
+
+    def _meet(self, role: str, searches: list[Run], trainings: list[list[Run]]) -> None:
+        name = folder_key(trainings[0][0])
+        if name not in self.met or len(self.met[name].searches) < len(searches):
+            self.met[name] = Experiment(tuple(searches), tuple(some[0] for some in trainings), role)
 
     def best(self, role: str, method: Method) -> Run:
         """The choice of the best genotype of a method, in the paper's table of a data set."""
@@ -107,12 +137,16 @@ class Experiments:
 
     def sampled(self, target: str, role: str, space: str) -> list[Run]:
         """Random search: an architecture for each seed, retrained as often as a search's."""
-        drawn = [
-            self._run("sample", f"random-{slug(space.rpartition(':')[2])}-seed{seed}", SampleConfig(space, seed))
-            for seed in self.seeds(target)
-        ]
         data, count = self.data(role), self.parameters.retrainings
-        return [run for one in drawn for run in self._retrain(one, data, one.config.seed, count)]
+        seeds = self.seeds(target, self._retrain(self._sample(space, 0), data, 0, 1)[0])
+        drawn = [self._sample(space, seed) for seed in seeds]
+        trainings = [self._retrain(one, data, one.config.seed, count) for one in drawn]
+        self._meet(role, drawn, trainings)
+        return [run for some in trainings for run in some]
+
+    def _sample(self, space: str, seed: int) -> Run:
+        """An architecture drawn at random."""
+        return self._run("sample", f"random-{slug(space.rpartition(':')[2])}-seed{seed}", SampleConfig(space, seed))
 
     def peer(self, architecture: Published) -> Run:
         """A published architecture."""
@@ -166,6 +200,11 @@ class Experiments:
     def report(self, stage: str, name: str, config: Any, inputs: list[Run]) -> Run:
         """A table or figure; its inputs are the runs behind it, each once."""
         return self._run(stage, f"{name}-{self.parameters.profile}", config, *inputs)
+
+
+def folder_key(first: Run) -> str:
+    """What `seeds_at` calls the experiment with this first training."""
+    return first.folder.name
 
 
 def _peer_config(architecture: Published) -> PeerConfig:

@@ -74,7 +74,7 @@ def figure5(experiments: Experiments) -> Iterator[Drawn]:
 
 
 def trajectories(experiments: Experiments) -> Iterator[Drawn]:
-    """What the alphas do during a search: DropNAS, one-level DARTS, the user's methods; with the baselines theirs."""
+    """The alphas during a search: of DropNAS, one-level DARTS, the user's methods and, if built, the baselines."""
     own = experiments.parameters
     compared = asked(own) if "baselines" in own.tables else []
     for role in experiments.roles:

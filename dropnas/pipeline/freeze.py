@@ -17,6 +17,7 @@ import yaml
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.jobs import DONE, Job, jobs
+from dropnas.pipeline.look_files import current
 from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
 from dropnas.pipeline.shipped import FOLDER, shipped
@@ -41,6 +42,9 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
         The folder `plans/<id>`, relative to `root`.
     """
     settings = read_parameters(parameters)
+    if settings.looks and not settings.look:
+        remedy = f"python -m dropnas run {parameters}"
+        raise DropnasError("has looks, which a single start does not go through", where=parameters, remedy=remedy)
     plan = make_plan(settings)
     require_methods(plan)
     content = dict(_content(plan, targets))
@@ -91,7 +95,7 @@ def check(folder: Path) -> None:
 
 
 def _content_id(folder: Path) -> str:
-    """The id of what lies in a frozen start; the markers of finished jobs, which come and go, are no part of it."""
+    """The id of the content of a frozen start, without the markers of finished jobs, which come and go."""
     found: dict[str, str] = {}
     for part in folder.iterdir():
         if part.is_dir() and part.name != DONE:
@@ -151,7 +155,7 @@ def spec(run: Run, profile: str, machine: Machine) -> dict[str, Any]:
 
 
 def _location(run: Run) -> str:
-    """Where the source of the run's dataset lies; ImageNet's images are read from there in training too."""
+    """The path of the source of the run's data set; trainings read ImageNet's images from there, too."""
     datasets = [source.config for source in (run, *run.inputs) if source.stage == "data"]
     return str(datasets[0].path) if datasets else ""
 
@@ -160,8 +164,9 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """A plan as plan.json holds it: what the workflow, the results and the report page read.
 
     Its `jobs` are made for the targets that are asked for; `targets` are the markers of the last jobs by target, and
-    `paper` all that are built by default; `folders` the folder of each target; `on_request` the names of those that are
-    not built by default; `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
+    `paper` all that are built by default; `folders` the folder of each target; `looks` the seeds at each look, empty
+    where their number is fixed; `on_request` the names of those that are not built by default; `runs` every run with
+    id, stage, name, folder, inputs (ids), used_by, config.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
@@ -170,6 +175,7 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
         "profile": plan.parameters.profile,
         "description": plan.parameters.description,
         "reproduction": plan.parameters.reproduction,
+        "looks": list(plan.parameters.looks),
         "machine": resolved(plan.parameters.machine),
         "jobs": [_job(job, plan.parameters, markers, max(behind[run.id] for run in job.runs)) for job in made],
         "targets": {name: [markers[run.id]] for name, run in plan.targets.items()}
@@ -184,14 +190,14 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
     """A plan as plan.json holds it.
 
     Args:
-        source: a frozen start, `plans/<id>` as it stands or below `root`, or a parameter file.
+        source: a frozen start, as a path or as `plans/<id>` below `root`, or a parameter file.
 
     Raises:
         DropnasError: it is neither.
     """
     folder = source if source.is_dir() else root / source
     if not folder.is_dir():
-        return plan_content(make_plan(read_parameters(source)))
+        return plan_content(make_plan(read_parameters(current(source, root))))
     plan = read_json(folder / PLAN)
     if not isinstance(plan, dict) or not plan.keys() >= PARTS:
         raise DropnasError("is no plan that this code can read", where=folder / PLAN, remedy="freeze it again")

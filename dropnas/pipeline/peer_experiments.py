@@ -1,4 +1,4 @@
-"""The peers of Tables 1-3: published architectures, trained under this protocol where somebody asks for them."""
+"""The published baselines of Tables 1 to 3, retrained under this protocol on request."""
 
 from dropnas.pipeline.experiments import Experiments
 from dropnas.report.config import TARGETS, PeerEntry, PeersConfig
@@ -12,7 +12,8 @@ def peers(experiments: Experiments, name: str) -> Run:
     inputs = [experiments.architectures()]
     entries = []
     own = experiments.own_architectures
-    for architecture in (*quoted(name), *own):
+    named = experiments.parameters.peers
+    for architecture in (*(one for one in quoted(name) if not named or one.id in named), *own):
         trainings = _trainings(experiments, name, architecture)
         places = tuple(range(len(inputs), len(inputs) + len(trainings)))
         of_user = (architecture.name, architecture.genotype.values()) if architecture in own else ()

@@ -1,15 +1,15 @@
 """The paper as runs: tables and figures -> experiments -> runs.
 
-Pure and fast, and without torch. Which experiments stand behind a table or figure is said in `table_experiments`,
+Pure and fast, and without torch. Which experiments a table or figure uses is said in `table_experiments`,
 `peer_experiments` and `figure_experiments`; here they are put together, and in `jobs` into jobs. Snakemake, the tables,
 the cost and `verify` all read the same plan.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from dropnas.config import Parameters
-from dropnas.pipeline.experiments import Experiments
+from dropnas.pipeline.experiments import Experiment, Experiments
 from dropnas.pipeline.figure_experiments import figure
 from dropnas.pipeline.peer_experiments import peers
 from dropnas.pipeline.protocol import require_planned
@@ -32,12 +32,14 @@ class Plan:
         runs: every run by its id; inputs come before what reads them.
         targets: the last run of each table and figure, by its name.
         on_request: names of the targets that are built only where somebody asks for them by name.
+        experiments: what has a run for each seed, as `seeds_at` calls it.
     """
 
     parameters: Parameters
     runs: dict[str, Run]
     targets: dict[str, Run]
     on_request: frozenset[str] = frozenset()
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
 
     def used_by(self) -> dict[str, list[str]]:
         """For each run's id the tables and figures that depend on it."""
@@ -75,7 +77,7 @@ def ancestors(runs: Iterable[Run]) -> list[Run]:
 
 
 def make_plan(parameters: Parameters) -> Plan:
-    """The runs of a parameter file.
+    """The runs of a parameter file; of one with looks, those of the first.
 
     Raises:
         DropnasError: code of the user's that the file names is missing, or imports by name; or the file claims to
@@ -91,7 +93,7 @@ def make_plan(parameters: Parameters) -> Plan:
     targets = {name: _target(experiments, name) for name in [*wanted, ARCHITECTURES, *asked]}
     if parameters.reproduction:
         require_planned(_runs(targets).values(), parameters.profile)
-    return Plan(parameters, _runs(targets), targets, frozenset(asked))
+    return Plan(parameters, _runs(targets), targets, frozenset(asked), experiments.met)
 
 
 def _target(experiments: Experiments, name: str) -> Run:

@@ -33,7 +33,7 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
         plan_folder: `plans/<id>`.
         root: of the store.
         cost_of: gives the device-hours of a plan, for the page.
-        targets: tables and figures that are told of; all of the plan unless some are given.
+        targets: tables and figures to report; all of the plan unless some are given.
 
     Returns:
         The tables in short, where they are, which are not finished, where the page is and what it says of the claims.
@@ -67,7 +67,7 @@ def verdict(file: Path) -> str:
 
 
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
-    """Tables, figures and parameters; gives what `publish` tells of them."""
+    """Copy tables, figures and parameters; returns the text that `publish` reports of them."""
     root = store.root
     tables = {*names("table", "peers"), COUNTS}
     folders = {name: root / folder for name, folder in plan["folders"].items() if name in tables}

@@ -19,7 +19,7 @@ class Stage:
     Attributes:
         name: of the stage.
         module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
-        grouped: whether runs that differ in the seed alone may train as one group, where the configuration has
+        grouped: whether runs that differ only in the seed may train as one group, where the configuration has
             `group_seeds`. Its module then also has `first(configs, inputs, workspaces)`, which of some runs to train
             now, and `run_group(configs, inputs, outs, workspaces)`.
         trains: whether it needs torch and a device; the others run where the workflow runs.
@@ -92,7 +92,7 @@ def identity(stage: str, config: Any, inputs: Sequence[str]) -> dict[str, Any]:
 
 
 def common(config: Any) -> Any:
-    """What runs of one group have in common: all but the seed. None for a run that trains by itself."""
+    """What runs of one group have in common: all but the seed. None for a run that trains alone."""
     return replace(config, seed=0) if getattr(config, "group_seeds", False) else None
 
 

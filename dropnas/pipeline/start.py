@@ -2,8 +2,8 @@
 
 Design: Snakemake and all that it starts here form a process group of their own, so that a terminal's signals reach only
 this process. The first SIGINT (Ctrl-C), SIGTERM or SIGHUP asks all of them to stop: trainings save their state and end,
-Snakemake begins nothing more. The second kills them; a killed training loses no more than since its last checkpoint.
-What runs on a cluster goes on: its scheduler has it.
+and Snakemake starts no further job. The second kills them; a killed training loses the work since its last checkpoint.
+Jobs on a cluster continue, since its scheduler runs them.
 """
 
 import ctypes
@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from dropnas.pipeline.plan import PAPER
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-SHOWN = "DROPNAS_SHOWN"  # tells the Snakefile that the results are somebody else's to show
+SHOWN = "DROPNAS_SHOWN"  # set where another process shows the results, so that the Snakefile need not
 FORCED = ("force", "forceall", "forcerun", "touch")  # options that let Snakemake do something where nothing is missing
 QUESTIONS = (  # options with which Snakemake answers or tidies up, and computes nothing
     *("dryrun", "lint", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "report", "archive"),
@@ -44,9 +45,9 @@ class Start:
         folder: the frozen start.
         targets: tables and figures that are asked for by name.
         arguments: of Snakemake.
-        question: whether it only answers a question.
-        forced: whether it may have something to do although all runs are done.
-        again: what to type to go on.
+        question: whether Snakemake only prints something and runs no job.
+        forced: whether Snakemake may have work to do even if all runs are done.
+        again: the command that continues the start.
     """
 
     folder: Path
@@ -71,9 +72,7 @@ def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
     """
     if not shutil.which("snakemake", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])):
         raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
-    from snakemake.cli import get_argument_parser  # a second
-
-    found, _ = get_argument_parser().parse_known_args(options)
+    found = _parsed(options) if options else Namespace(targets=())
     asked = sorted(found.targets)
     frozen = (root / freeze(parameters, root, asked)).resolve()
     known = read_plan(frozen, root)
@@ -94,6 +93,14 @@ def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
     )
 
 
+def _parsed(options: Sequence[str]) -> Namespace:
+    """Snakemake's options as it reads them."""
+    from snakemake.cli import get_argument_parser  # takes a second
+
+    found: Namespace = get_argument_parser().parse_known_args(options)[0]
+    return found
+
+
 def ask(start: Start) -> None:
     """Let Snakemake answer a question, in this process, which it ends."""
     from snakemake.cli import main
@@ -112,7 +119,7 @@ def until_stopped(
 
     Args:
         environment: of the command, beside what is set here.
-        again: what to type to go on.
+        again: the command that continues the start.
         output: where its output goes; by default where that of this process does.
         follow: is called with the process, and should return when that has ended.
 

@@ -51,8 +51,9 @@ def _best_rows(experiments: Experiments, role: str) -> list[Cell]:
         row, label = ("dropnas", "") if method is DROPNAS else (slug(method.label), method.label)
         searches, retrainings = experiments.experiment(ROLES[role].table, role, method)
         cells.append(Cell(row, "error", searches, retrainings, label))
-        augmented = experiments.augmented(role, method)
-        cells.append(Cell(f"{row}-augmented", "error", searches, [augmented], label and f"{label} (Augmented)"))
+        if experiments.parameters.best_of_seeds:
+            augmented = experiments.augmented(role, method)
+            cells.append(Cell(f"{row}-augmented", "error", searches, [augmented], label and f"{label} (Augmented)"))
     return cells
 
 

@@ -1,10 +1,11 @@
-"""Which runs a person means: those of parameter files, or run folders named by themselves."""
+"""Which runs a person means: those of parameter files, or single run folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
+from dropnas.pipeline.look_files import starts
 from dropnas.pipeline.plan import make_plan
 from dropnas.sharing.shared_run import FOLDER
 
@@ -29,7 +30,8 @@ def _meant(word: str, root: Path) -> set[str]:
         return {folder}
     if not Path(word).is_file():
         raise DropnasError("is neither a parameter file nor a run's folder", where=word)
-    return {str(run.folder) for run in make_plan(read_parameters(Path(word))).runs.values()}
+    plans = (make_plan(read_parameters(file)) for file in starts(Path(word), root))
+    return {str(run.folder) for plan in plans for run in plan.runs.values()}
 
 
 def _folder(word: str, root: Path) -> str:

@@ -36,7 +36,7 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
     """Build a table.
 
     Args:
-        config: which table, and which runs stand behind which cell.
+        config: which table, and which runs belong to which cell.
         runs: the table's inputs, in their order.
 
     Raises:

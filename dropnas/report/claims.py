@@ -111,7 +111,7 @@ class ClaimResult:
         id: a short name that stays.
         claim, where, test: one line each: what is said, where, and what decides it.
         outcome, detail, comparisons: by our runs, best epoch on test as the paper printed.
-        comparable: whether our runs may be held against the paper at all; False for smoke, mini and other data.
+        comparable: whether our runs may be compared with the paper at all; False for smoke, mini and other data.
         by_final_epoch: by our runs at the final epoch; None where nothing is known of it.
         by_paper: by the paper's own printed numbers; None where it prints none.
     """
@@ -140,8 +140,8 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     """
     swept = {role: _swept(role, rates) for role, rates in evidence.sweep.items()}
     ours, final = (_ours(evidence.tables, swept, epoch) for epoch in ("best_on_test", "final"))
-    in_tables = {"spaces": _lower(_spaces()), "equal-rates": _equal_rates}
-    in_tables |= {"best-pair": _lower(_pairs_of_rates()), "ablations": _lower(_ablations())}
+    in_tables = {"spaces": _lower(spaces()), "equal-rates": _equal_rates}
+    in_tables |= {"best-pair": _lower(pairs_of_rates()), "ablations": _lower(ablations())}
     decided: dict[str, Any] = {
         **{name: (_reached(ours, place), _reached(final, place)) for name, *place in HEADLINES},
         **{name: (decide(ours), decide(final), decide(_printed)) for name, decide in in_tables.items()},
@@ -158,18 +158,19 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     }
     result = partial(_result, reproduction)
     return [
-        *(result(name, words, *decided[name]) for name, words in _words().items() if name in decided),
+        *(result(name, words, *decided[name]) for name, words in words().items() if name in decided),
         *(
-            result(name, {**_words()["baseline"], "claim": _words()["baseline"]["claim"].format(label)}, *found)
+            result(name, {**words()["baseline"], "claim": words()["baseline"]["claim"].format(label)}, *found)
             for name, label, *found in _baselines(evidence.tables.get("baselines"), ours, final)
         ),
     ]
 
 
 @cache
-def _words() -> dict[str, dict[str, str]]:
-    words: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
-    return words
+def words() -> dict[str, dict[str, str]]:
+    """What each claim says, where, and what decides it, by its id."""
+    found: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
+    return found
 
 
 def _result(
@@ -243,20 +244,23 @@ def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Found:
     )
 
 
-def _spaces() -> Places:
+def spaces() -> Places:
+    """Table 4: DropNAS against one-level DARTS in each space."""
     return [
         (" ".join(row.heads), ("table4", row.key, "dropnas"), ("table4", row.key, "one-level-darts"))
         for row in layout("table4").rows
     ]
 
 
-def _pairs_of_rates() -> Places:
+def pairs_of_rates() -> Places:
+    """Table 5: 3e-5 for both groups against each other pair."""
     paper, best = layout("table5"), ("3e-5", "3e-5")
     cells = [(row.key, column.key) for row in paper.rows for column in paper.columns]
     return [(f"O_np {at[0]}, O_p {at[1]}", ("table5", *best), ("table5", *at)) for at in cells if at != best]
 
 
-def _ablations() -> Places:
+def ablations() -> Places:
+    """Table 6: DropNAS against each ablation."""
     paper = layout("table6")
     return [
         (f"{row.heads[0]} {column.header[1]}", ("table6", row.key, "dropnas"), ("table6", row.key, column.key))
@@ -285,7 +289,7 @@ def _correlated(decision: Decision, numbers: str) -> Found:
 
 
 def _baselines(table: Table | None, ours: Source, final: Source) -> list[tuple[str, str, Found, Found]]:
-    """What the paper does not say and its readers ask: whether DropNAS beats what else was trained beside it."""
+    """What the paper does not say and its readers ask: whether DropNAS beats the other methods that were trained."""
     places: dict[tuple[str, str], list[tuple[str, Place, Place]]] = {}
     for row in table.rows if table else ():
         role, _, method = row.key.partition("/")

@@ -2,7 +2,7 @@
 
 Design choices: everything comes from the `verdicts.json` of each, so a file is enough and no store is needed. Means of
 test errors are compared by the test that verdicts use: Welch's, with fewer degrees of freedom where samples are small.
-All numbers of a comparison are one family for Holm's correction, so a false "differs" stands in one of twenty lists. A
+All numbers of a comparison are one family for Holm's correction, so one list in twenty has a false "differs". A
 best of eight is no further number, since the mean beside it comes from the same runs.
 """
 

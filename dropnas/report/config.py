@@ -1,4 +1,4 @@
-"""The tables and figures, and their configurations: which runs stand behind what. No torch here: the plan writes them.
+"""The tables and figures, and their configurations: which runs each of them uses. No torch here: the plan writes them.
 
 A stage of this room is given all that it needs in its configuration, so that another target changes none of its runs.
 """
@@ -14,13 +14,13 @@ class Target:
     """A table or figure that a parameter file can ask for.
 
     Attributes:
-        stage: what makes it: `table`, `peers` (published architectures, trained anew) or `figure`.
+        stage: what makes it: `table`, `peers` (published architectures, retrained) or `figure`.
         needs: the paper's data sets that it cannot do without. The errors of a table are measured on the last of them,
             unless its rows name the data set.
         experiments: `module:ATTRIBUTE` of a function of Experiments that gives the cells of a table or the series of a
             figure, with the runs behind them. A table of peers has the published architectures.
         drawing: of a figure, `module:ATTRIBUTE` of its Drawing.
-        caption: of a figure, one sentence. That of a table lies with its layout.
+        caption: of a figure, one sentence. That of a table is in its layout.
         layout: of a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function of
             Experiments that gives it.
         on_request: whether a plan has it even where nobody asks for it, to be built by name.
@@ -176,7 +176,7 @@ class PeerEntry:
 
 @dataclass(frozen=True)
 class PeersConfig:
-    """The peers of Table 1, 2 or 3, trained under this protocol; the first input is the `architectures` run.
+    """The published baselines of Table 1, 2 or 3, retrained here; the first input is the `architectures` run.
 
     Attributes:
         table: which table.

@@ -78,7 +78,7 @@ def _texts(row: Counted) -> tuple[str, ...]:
 
 
 def _csv(rows: Sequence[Counted]) -> str:
-    """One line for each architecture and table; what the paper prints stands in columns of its own."""
+    """One line for each architecture and table; what the paper prints has its own columns."""
     counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
     printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
     text: str = pandas.concat([counts, printed], axis="columns").to_csv(index=False, lineterminator="\n")

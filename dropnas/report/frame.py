@@ -1,8 +1,8 @@
 """A table as texts, with all that stands around it: what Markdown, LaTeX and the page are set from.
 
-Design choices: the paper's tables, the published architectures and the verdicts differ in what stands in a cell and in
+Design choices: the paper's tables, the published architectures and the verdicts differ in the content of cells and in
 nothing else, so each makes a frame and the renderers know no other form. The texts are Unicode as in the paper's data
-file; a renderer that cannot show them translates. Sentences that belong to single rows are numbered and stand below,
+file; a renderer that cannot show them translates. Sentences that belong to single rows are numbered and listed below,
 since no column is wide enough for them.
 """
 

@@ -1,6 +1,6 @@
 """One of the paper's tables, the baselines or the published architectures as a frame of texts.
 
-Design choice: what stands in a cell is decided once, here; the renderers and the page only set it.
+Design choice: the content of a cell is decided once, here; the renderers and the page only set it.
 """
 
 from dropnas.report.frame import Frame, TextLine, numbered
@@ -34,7 +34,7 @@ def frame_of(table: Table) -> Frame:
 
 
 def _lines(row: Row, last: tuple[str, ...]) -> list[TextLine]:
-    """A row's labels and remarks stand in its first line only."""
+    """A row's labels and remarks are in its first line only."""
     return [
         TextLine(
             (
@@ -50,7 +50,7 @@ def _lines(row: Row, last: tuple[str, ...]) -> list[TextLine]:
 
 
 def text_of(cell: Cell, line: Line) -> str:
-    """What stands in a cell of a line."""
+    """The content of a cell of a line."""
     if line in (Line.QUOTED, Line.PAPER):
         return cell.paper.text if cell.paper else NOTHING
     if line is not Line.COUNTED and not cell.run:

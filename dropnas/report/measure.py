@@ -73,7 +73,7 @@ def selected(trainings: Sequence[Training], criterion: Literal["best", "final", 
 
 
 def _deciding(training: Training, criterion: Literal["best", "final", "held-out"]) -> float:
-    """The error that decides, in percent."""
+    """The error by which the best seed is chosen, in percent."""
     if criterion != "held-out":
         return training.top1.best if criterion == "best" else training.top1.final
     if training.held_out is None:

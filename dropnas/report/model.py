@@ -30,7 +30,7 @@ class Measurement:
 
     Attributes:
         quantity: its name in CSV and JSON, with its convention or epoch.
-        line: the line of its row in which it stands.
+        line: the line of its row that contains it.
         text: as it is shown.
         summary: the statistics behind the text.
         runs: names of the run folders that the values come from, in their order.
@@ -49,7 +49,7 @@ class Cell:
 
     Attributes:
         paper: what the paper prints; None if it has no such cell.
-        run: whether runs of ours stand behind it.
+        run: whether it comes from runs of ours.
         ours: what they measured; nothing where they have no such quantity (a top-5 error of few classes).
     """
 

@@ -37,7 +37,7 @@ NO_REPRODUCTION = (
 
 
 class Attributed(Protocol):
-    """What a table of ours has to tell of its origin."""
+    """The origin of a table, as its notes state it."""
 
     @property
     def profile(self) -> str: ...

@@ -13,7 +13,7 @@ def run(config: PeersConfig, inputs: Sequence[Path], out: Path, workspace: Works
     """Write table.json, tableN_peers.md, .csv and .tex.
 
     Args:
-        config: which table, and which inputs stand behind which architecture.
+        config: which table, and which inputs belong to which architecture.
         inputs: published runs: the counts of the architectures, then retrainings or transfers.
         out: the folder to fill.
         workspace: receives a line of progress.

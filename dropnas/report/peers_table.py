@@ -1,8 +1,8 @@
 """From the configuration of a table of peers and its runs to the table: a row for each published cell.
 
-Design choices: the order is the paper's; a row for which several cells were published stands once for each of them, and
-one for which none can be trained keeps its quoted figures and says why. What was trained must be what was published,
-cell by cell, since a later correction of a published cell would else pass for it.
+Design choices: the order is the paper's; a row with several published cells appears once for each of them, and one
+without a trainable cell keeps its quoted figures and gives the reason. What was trained must be what was published,
+cell by cell; otherwise a cell that was corrected later could count as the published one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -66,10 +66,10 @@ class _Sources:
 
 
 def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Table:
-    """Build a table of peers.
+    """Build a table of published baselines.
 
     Args:
-        config: which table, and which trainings stand behind which published architecture.
+        config: which table, and which trainings belong to which published architecture.
         inputs: published runs: first the one that counts the architectures, then retrainings or transfers.
 
     Raises:
@@ -105,7 +105,7 @@ def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Table:
 
 
 def _notes(paper: Layout) -> tuple[str, ...]:
-    """How to read a table of peers."""
+    """How to read a table of published baselines."""
     excitation = (EXCITATION,) if paper.trainings == "transfer" else ()
     marks = MARKS.format(number=paper.number, caption=paper.caption)
     return PROTOCOL, EPOCHS, DEVIATION, COUNTING, *excitation, marks

@@ -1,7 +1,7 @@
 """The paper's tables as it prints them: layout, captions and every number, from one data file.
 
 Design choices: a number is kept as the text that is printed and read from that text, so that there is one
-transcription and the printed digits survive (2.60 is not 2.6); the layout lies beside the numbers, so that the six
+transcription and the printed digits survive (2.60 is not 2.6); the layout is beside the numbers, so that the six
 tables are built by the same code; a slip in the file is refused when it is read.
 """
 
@@ -81,7 +81,7 @@ class Layout:
         open: where a method or space that the paper does not have is added: in rows, columns, both, or nowhere.
         heads: the headers of the label columns.
         columns, rows: the table itself.
-        notes: what else is to be said of how to read it, a sentence or two each.
+        notes: further hints on how to read it, a sentence or two each.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What stands behind the rows of Tables 1-3: published architectures, or a reason why there are none to train.
+"""What the rows of Tables 1-3 represent: published architectures, or a reason why there are none to train.
 
 Design choice: the rows' keys are the paper's and the ids are the publications', so one file joins them by hand, and a
 slip in it is refused when it is read.
@@ -14,7 +14,7 @@ from dropnas.report.printed import Layout, layouts
 
 
 def quoted_layout(table: str) -> Layout:
-    """The paper's table whose peers these are."""
+    """The paper's table that these published baselines are quoted in."""
     return layouts()[table.removesuffix("_peers")]
 
 

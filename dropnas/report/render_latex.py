@@ -109,7 +109,7 @@ def _rules(spans: list[tuple[str, int]]) -> Iterator[str]:
 
 
 def _body(frame: Frame) -> Iterator[str]:
-    """The lines; of several label columns the first is told only where it changes, as in the paper."""
+    """The lines; the first of several label columns is printed only where it changes, as in the paper."""
     told = ""
     for line in frame.lines:
         if line.rule:

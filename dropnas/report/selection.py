@@ -1,7 +1,7 @@
 """What choosing on the test set is worth: the epoch of each training, and the best of several seeds.
 
 The paper printed the lowest test error of any epoch and, in Tables 1 and 2, the lowest of eight seeds. Both choices
-look at the test images, so both numbers are too low for what they stand for: the first by final minus best, and, where
+look at the test images, so both numbers are too low as estimates: the first by final minus best, and, where
 training images were held out, by the test error of the epoch that those would have chosen.
 
 Design choices: differences within one training, whose spread over the seeds then says how sure their mean is; the
@@ -11,7 +11,6 @@ choices are quantified apart, since the first is in every number of the paper an
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dropnas.analysis.comparison import contrast, of_summary
 from dropnas.analysis.finished_runs import Training
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.artifacts.training_files import HeldOut
@@ -53,16 +52,6 @@ class Selection:
     held_out_epoch: Summary | None
     best_of: BestOf | None
 
-    @property
-    def text(self) -> str:
-        """All of it in a few sentences."""
-        sentences = [f"The best epoch on test has a lower error than the final one by {_points(self.epoch)}."]
-        if self.held_out_epoch:
-            sentences.append(f"Than the epoch chosen on held-out images it is lower by {_points(self.held_out_epoch)}.")
-        if self.best_of:
-            sentences.append(_best_text(self.best_of, self.epoch.n))
-        return " ".join(sentences)
-
 
 def selection(trainings: Sequence[Training]) -> Selection:
     """Quantify the choices.
@@ -87,18 +76,3 @@ def _best_of(held_out: Sequence[tuple[Training, HeldOut]]) -> BestOf:
     lowest, _ = min(held_out, key=lambda pair: pair[0].top1.best)
     chosen, kept = min(held_out, key=lambda pair: pair[1].held_out_error)
     return BestOf(lowest.top1.best, kept.test_error, lowest.run.name, chosen.run.name)
-
-
-def _points(summary: Summary) -> str:
-    """The mean with its 95 % confidence interval, where there is one."""
-    sample = of_summary(summary)
-    interval = contrast((sample,), (1.0,)).interval() if sample else None
-    between = f"95 % interval {interval[0]:.2f} to {interval[1]:.2f}, " if interval else ""
-    return f"{summary.mean:.2f} points ({between}n={summary.n})"
-
-
-def _best_text(best: BestOf, n: int) -> str:
-    return (
-        f"The best of {n} chosen on the test set has {best.on_test:.2f} %, the best chosen on held-out images "
-        f"{best.on_held_out:.2f} %: {best.worth:.2f} points."
-    )

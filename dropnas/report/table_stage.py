@@ -1,4 +1,4 @@
-"""The table and peers stages: one of the paper's tables, the baselines or the published architectures trained anew.
+"""The table and peers stages: one of the paper's tables, the baselines or the published architectures, retrained.
 
 Design choices: no torch and a fraction of a second, since tables are rebuilt often; one typed table, four files set
 from it; nothing that varies between two executions of the same runs (no time, no host) reaches a file, so that
@@ -23,7 +23,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
     """Write table.json, tableN.md, tableN.csv and tableN.tex (Tables 1-6; `baselines.*` of the baselines).
 
     Args:
-        config: which table, and which inputs stand behind which cell.
+        config: which table, and which inputs belong to which cell.
         inputs: published runs: searches, retrainings or transfers.
         out: the folder to fill.
         workspace: receives a line of progress.

@@ -1,6 +1,6 @@
 """The tidy data behind a table: one line for each number, from which CSV, JSON, the terminal and the page are made.
 
-Design choices: full precision, since programs read it; profile, reproduction and hardware stand in every line of the
+Design choices: full precision, since programs read it; profile, reproduction and hardware are in every line of the
 CSV, because lines are what is copied from one; several runs or values in one field are separated by a space.
 """
 
@@ -38,7 +38,7 @@ def table_file(table: Table) -> TableFile:
 
 
 def data(table: TableFile) -> pandas.DataFrame:
-    """All numbers of a table, with what is true of the whole table in every line."""
+    """All numbers of a table; what holds for the entire table is repeated in every line."""
     names = [field.name for field in fields(TableNumber)]
     frame = pandas.DataFrame([asdict(one) for one in table.numbers], columns=names, dtype=object)
     for name, separator in SEVERAL.items():

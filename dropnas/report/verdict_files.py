@@ -2,7 +2,7 @@
 
 Design choices: what the page says and what the files say comes from the same objects, so that neither can drift; a
 line of the CSV carries profile and reproduction, because lines are what is copied from one; claims, which are not
-about single numbers, stand in the JSON and in the Markdown.
+about single numbers, are in the JSON and in the Markdown.
 """
 
 import json
@@ -35,7 +35,7 @@ class Verdicts:
 
     Attributes:
         profile: whose runs.
-        reproduction: whether they may be held against the paper.
+        reproduction: whether they may be compared with the paper.
         claims: of the paper, in its order.
         numbers: a verdict on each printed number, table by table.
     """

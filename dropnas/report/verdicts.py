@@ -1,12 +1,12 @@
 """A verdict beside each printed number: what our runs say about it, and by which test.
 
 Like against like. The paper printed the best test error of any epoch, with the population deviation over eight seeds,
-so our best on test is compared with it and its deviation converted to n - 1; our final epoch stands in the tables, not
+so our best on test is compared with it and its deviation converted to n - 1; our final epoch is in the tables, not
 here. A cell "2.26 (2.58±0.14)" is two numbers: the mean against our mean, and the single best as the lowest of eight.
 
 Design choices: a number that cannot be compared gets a verdict too, with the reason, so that nothing is silently left
 out; of several retrainings of one architecture the first is compared, as the paper trained each once; all numbers of a
-table are one family for Holm's correction, and tables are judged one by one, although some numbers stand in several.
+table are one family for Holm's correction, and tables are judged one by one, although some numbers are in several.
 """
 
 import re
@@ -307,7 +307,7 @@ def _no_interval(number: _Number) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value for people; one that decides is never rounded onto the level that it is held against."""
+    """A p-value for readers. Rounding never makes it equal to the level that it is compared with."""
     if p < 0.001:
         return "p < 0.001"
     text = f"{p:.2g}"

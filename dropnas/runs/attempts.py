@@ -1,9 +1,9 @@
 """The attempts at a run, kept in its scratch folder: how long they worked, on what, and whether they get anywhere.
 
-Design: an attempt that saved a checkpoint made progress; so the number of the newest checkpoint tells how far an
-attempt got, and nothing need be asked of the training. Only attempts that were warned count as stopped without
-progress: a job that is submitted again after each warning would else go on for ever, while an attempt that was killed
-without one is begun again by a person. A log that is damaged is an empty one: it holds no results.
+Design: an attempt that saved a checkpoint made progress; so the number of the newest checkpoint shows how far an
+attempt got, whatever kind of training it is. Only warned attempts count as stopped without progress, because a job that
+is resubmitted after each warning would otherwise go on for ever. An attempt that was killed without a warning is
+started again by a person. A damaged log counts as an empty one, since it holds no results.
 """
 
 import time

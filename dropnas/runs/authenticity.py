@@ -36,7 +36,7 @@ def require_own(folder: Path) -> Record:
     """The record of a run, which must be the one that its folder's name promises.
 
     Raises:
-        DropnasError: another run lies there, or the manifest contradicts itself.
+        DropnasError: another run is there, or the manifest contradicts itself.
     """
     record: Record = ManifestFile.read(folder).run
     for fault in identity_faults(folder, record):

@@ -1,4 +1,4 @@
-"""The type of each stage's configuration, by name: it lies with its stage, in a room above this one."""
+"""The type of each stage's configuration, by name: it is declared with its stage, in a room above this one."""
 
 from functools import cache
 from importlib import import_module

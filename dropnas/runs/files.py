@@ -27,7 +27,7 @@ def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
                 os.fsync(stream.fileno())
         os.replace(beside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not tell where
+        error.filename = error.filename or str(path)  # the error of a full disk names no file
         raise
     finally:
         beside.unlink(missing_ok=True)

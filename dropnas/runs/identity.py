@@ -22,7 +22,7 @@ from dropnas.errors import DropnasError
 
 ID_DIGITS = 10
 DEFAULTS = Path(__file__).with_name("defaults.yaml")
-APART = {"code", "numerics"}  # properties of a configuration that are parts of an identity by themselves
+APART = {"code", "numerics"}  # properties of a configuration that are separate parts of an identity
 
 
 def canonical_json(value: Any) -> str:

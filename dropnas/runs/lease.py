@@ -2,12 +2,13 @@
 
 A lease is a file in the run's scratch folder that names its holder and whose file time is renewed while that one lives.
 Design choices:
-- Where the holder's process can be looked up (same boot of the same machine, same process numbers), a dead one is seen
-  at once, by its number and start time. So is an earlier attempt of a job that the scheduler started again.
+- Where the holder's process can be looked up (same boot of the same machine, same process numbers), a dead one is
+  recognised immediately, by its number and start time. So is an earlier attempt of a job that the scheduler started
+  again.
 - Elsewhere silence decides: that the file did not change for a while *on the observer's own clock*. Clocks of hosts and
   file servers differ by minutes, so file times are only ever compared with earlier ones of the same file.
-- A holder that cannot renew its lease, or finds it taken over after it stood still, ends at once: two processes must
-  never write one run's resume state.
+- A holder that cannot renew its lease, or finds it taken over after it stood still, ends immediately: two processes
+  must never write one run's resume state.
 - Changes of the file are made under an advisory lock, which the kernel gives back when a process dies. Renewing needs
   no space on the disk.
 """
@@ -64,7 +65,7 @@ def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
 
 @contextmanager
 def lease_now(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run, if nobody else does; gives whether it is held. Never waits.
+    """Hold the lease of a run, if nobody else does; yields whether it is held. Never waits.
 
     Raises:
         DropnasError: as `lease`.
@@ -91,7 +92,7 @@ def _renewed(scratch: Path, token: str) -> Iterator[None]:
 
 @contextmanager
 def lease_if_free(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run for a moment, if nobody else does; gives whether it is held. It is not renewed."""
+    """Hold the lease of a run briefly, if nobody else does; yields whether it is held. It is not renewed."""
     token = _take(scratch)
     try:
         yield bool(token)
@@ -115,7 +116,7 @@ def _scheduled() -> dict[str, str]:
 
 
 def _start_time(process: int) -> str:
-    """Start of a process in clock ticks since boot; tells a process from a later one of the same number."""
+    """Start of a process in clock ticks since boot; distinguishes a process from a later one of the same number."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -186,7 +187,7 @@ def _give_back(scratch: Path, token: str) -> None:
 
 
 def _renew(scratch: Path, token: str, stop: threading.Event) -> None:
-    """Show signs of life until told to stop; ends the whole process if the lease is lost."""
+    """Show signs of life until asked to stop; ends the process if the lease is lost."""
     renewed = time.monotonic()
     while not stop.wait(RENEWAL):
         owner = _read(scratch)

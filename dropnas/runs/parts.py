@@ -1,8 +1,8 @@
 """The two parts of a run: the light one, which tables and figures read, and the heavy one, weights and images.
 
 Design choices: a run is pulled lightly first, its heavy part only for a stage that reads it. A folder that lacks its
-heavy part on purpose carries a mark; without it a missing file is damage. The mark is a `.dvcignore`: DVC refuses to
-record a folder with such a file in it, so that a store that holds a part can never be committed as the whole.
+heavy part on purpose has a mark; without it, a missing file counts as damage. The mark is a `.dvcignore`: DVC refuses
+to record a folder that contains one, so a light run can never be committed as a complete one.
 """
 
 from collections.abc import Iterable

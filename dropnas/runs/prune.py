@@ -6,7 +6,7 @@ Design choices:
 - What somebody works on is never touched: each thing is moved away under its lease, then deleted. A prune that is
   killed leaves no half of a run under its name.
 - Only folders below runs/, scratch/ and plans/ with a name that this program gives; links on the way are refused.
-  Datasets lie below data/ and stay.
+  Data sets are below data/ and stay.
 """
 
 import os
@@ -35,7 +35,7 @@ class Unwanted:
 
     Attributes:
         kind: a key of KINDS.
-        folder: where it lies.
+        folder: its folder.
         size: bytes of its files.
         scratch: the folder whose lease guards it.
     """

@@ -118,7 +118,7 @@ def _make_readable(folder: Path) -> None:
 
 
 def _refuse_link(folder: Path) -> None:
-    """A run lies in the store itself: neither it nor the folder of its stage may lead elsewhere, or be a file."""
+    """A run is in the store itself: neither it nor the folder of its stage may be a link or a file."""
     if folder.is_file():
         raise DropnasError("is a file where a run should lie", where=folder, remedy="move it away")
     for place in (folder, folder.parent):

@@ -1,7 +1,7 @@
 """Checks every finished run of a store: its files, its inputs, and that all runs of a dataset saw the same bytes.
 
-What rests on a run that is not as it was written, tables and figures last, is told with it: these are tainted, even
-where their own files are whole.
+If a run is not as it was written, the runs that depend on it are reported with it, tables and figures last: they are
+tainted, even if their own files are intact.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -109,7 +109,7 @@ def _has_records(path: Path) -> bool:
 
 
 def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
-    """Whether a finished run lies there; notes what else does, unless it is one that is not finished."""
+    """Whether a finished run is there; notes anything else, except an unfinished run."""
     if not folder.is_dir():
         lines.append(f"{folder}: is a file where a run should lie")
     elif store.is_published(folder):

@@ -48,7 +48,7 @@ def draw_epoch(
 
 
 def part(drawn: Mapping[str, Tensor], prefix: str) -> Tensors:
-    """What has a prefix, without it."""
+    """The draws whose names have a prefix, under their names without it."""
     return {name.removeprefix(prefix): values for name, values in drawn.items() if name.startswith(prefix)}
 
 

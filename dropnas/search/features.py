@@ -57,7 +57,7 @@ def load_supernet(folder: Path, classes: int, device: str) -> TrainedSupernet:
     """The supernet of a published search.
 
     Raises:
-        DropnasError: a part is missing or damaged, or the weights do not fit the supernet that the receipt tells of.
+        DropnasError: a part is missing or damaged, or the weights do not fit the supernet that the receipt describes.
     """
     config = _config(folder)
     space = find_space(config.space)

@@ -1,4 +1,4 @@
-"""What is reported of the architecture parameters after each epoch: their values, and what they would derive.
+"""What is reported of the architecture parameters after each epoch: their values, and the genotype that they give.
 
 Design choices: an entry of the history is plain numbers, since checkpoints hold it. Where a method prunes, it has a
 mask of what is left; where a method derives by a rule of its own, it has that genotype, or None before there is one.
@@ -29,7 +29,7 @@ def matrices(architecture: Mapping[str, Tensor]) -> Matrices:
 
 
 def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
-    """What to report where a value is not finite after an epoch, which is counted from 0."""
+    """An error if a value is not finite after an epoch, which is counted from 0."""
     for name, tensor in values.items():
         if not bool(tensor.isfinite().all()):
             return not_finite(f"a value of the {name}", f"epoch {epoch + 1}")

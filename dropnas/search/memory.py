@@ -4,7 +4,7 @@ Design choices: on a GPU the peak of one search and that of two say what a furth
 programs of an epoch, for whole batches and for a smaller last one, from their warm-up to their graphs and the
 allocator's reserve. Each phase of a search is probed in its last epoch, in which all parameters move.
 On a CPU a whole step may take a minute, so two images pass through one search, and what autograd keeps of them is
-scaled to a batch; it is held against the memory that the job asked for, since what else the machine does with its own
+scaled to a batch; it is compared with the memory that the job asked for, since what else the machine does with its own
 is not known.
 """
 

@@ -1,6 +1,6 @@
 """Partial channel connections (Xu et al., 2020): an edge that sends a part of its channels through its operations.
 
-The first C / K channels of a state go through the operations. The others go round them, max-pooled where the edge has
+The first C / K channels of a state go through the operations. The others bypass them, max-pooled where the edge has
 stride 2. Both parts, mixed channels first, have the weight of the edge, and are shuffled in K groups.
 """
 
@@ -15,12 +15,12 @@ from dropnas.space.spaces import SearchSpace
 
 
 def gone_round(images: Tensor, stride: int) -> Tensor:
-    """What of the channels (B, C, H, W) that go round the operations arrives; sides are rounded up."""
+    """What arrives of the channels (B, C, H, W) that bypass the operations; sides are rounded up."""
     return functional.max_pool2d(images, 2, 2, ceil_mode=True) if stride == 2 else images
 
 
 class PartialOperation(MixedOperation):
-    """An edge of which one in `proportion` channels goes through the operations; `channels` are these."""
+    """An edge that passes one in `proportion` channels through the operations; `channels` is their number."""
 
     def __init__(self, proportion: int, space: SearchSpace, channels: int, stride: int) -> None:
         super().__init__(space, channels // proportion, stride)

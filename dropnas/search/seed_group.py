@@ -1,9 +1,9 @@
 """K searches that differ in their seed alone, trained as one group of supernets; one search is a group of one.
 
-Design choices: everything of a search but its index in the tensors is its own (draws, weights, alphas, optimiser
-averages, history). So it gets the numbers that it would get in any other group, but for rounding, and its state
-continues it there. Everything random of an epoch is drawn when the epoch starts, so a state holds no generator: an
-epoch entered again draws the same, and the count of steps says how far it has come.
+Design choices: each search has its own draws, weights, alphas, optimiser averages and history; only its index in the
+tensors depends on the group. So it gets the same numbers in every group, up to rounding, and can be continued in any
+group. All random numbers of an epoch are drawn when the epoch starts, so a state holds no generator: an epoch that is
+entered again draws the same numbers, and the step counter says where to continue.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,9 +1,9 @@
 """The search stage (Section 4.2): trains supernets and their alphas, of one seed or of a group of seeds.
 
-Design choices: everything random has a generator of its own, named by the seed and its purpose, and that of an epoch by
-the epoch as well, so that a resumed search continues bit for bit. All of it is drawn on the CPU, so that every device
-sees the same. Which seeds train as a group decides nothing but speed and rounding, so any that are at the same step
-may, and a repeat trains those that are missing. What is written says nothing of time or machine.
+Design choices: each kind of random number has its own generator, derived from the seed, the purpose and, within an
+epoch, the epoch, so that a resumed search continues bit for bit. All are drawn on the CPU, so that every device sees
+the same numbers. Which seeds train as a group affects only speed and rounding, so all that are at the same step may do
+so, and a repeat trains those that are missing. The files of the run record neither time nor machine.
 """
 
 import time

@@ -1,8 +1,8 @@
 """The interface of a search method: what an epoch draws, and what a batch does to the weights and the alphas.
 
-Design choices: there is one way for all methods, ours and a user's. The host draws whatever is random in an epoch
+Design choices: all methods, ours and a user's, use this interface. The host draws whatever is random in an epoch
 before the epoch starts, from a generator that (seed, epoch) names. A batch is then a function of tensors alone, for K
-seeds at once, so that it can be recorded as a CUDA graph and replayed. What changes from epoch to epoch therefore
+seeds together, so that it can be recorded as a CUDA graph and replayed. What changes from epoch to epoch therefore
 enters as something drawn, or as another variant of the step, never as a number that Python holds.
 """
 
@@ -148,7 +148,7 @@ class Strategy:
         return cosine(config.learning_rate, config.learning_rate_min, epoch, self.phases[phase].epochs)
 
     def variant(self, epoch: int) -> str:
-        """The form of the step in this epoch, where a method has several; each is recorded by itself."""
+        """The form of the step in this epoch, if a method has several; each has its own recording."""
         return ""
 
     def step_variant(self, epoch: int, step: int, steps: int) -> str:
@@ -167,7 +167,7 @@ class Strategy:
         return False
 
     def derive(self, run: SeedRun) -> Genotype | None:
-        """The genotype as things stand, where a method has a rule of its own; changes nothing.
+        """The present genotype, if the method has its own derivation rule; changes nothing.
 
         It is asked for at the start, after each epoch, and at the end. None says that there is none yet; at the end it
         leaves it to the derive stage.

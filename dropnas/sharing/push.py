@@ -29,7 +29,7 @@ class Pushed:
         sent: runs that the remote lacked.
         present: runs that it had.
         light: runs left out because their heavy part is not here.
-        problems: what else was left out and why, a line each.
+        problems: what else was left out and why, one line each.
     """
 
     sent: int
@@ -80,7 +80,7 @@ def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
 
 
 def _checked(root: Path, name: str, versions: Mapping[str, str], problems: list[str]) -> SharedRun | None:
-    """A run that may be pushed; None, and a problem more, if it must not.
+    """A run that may be pushed. If it may not, None, and the reason is added to `problems`.
 
     Args:
         root: of the store.

@@ -9,7 +9,7 @@ Design choices:
 - VERSION is the sha256 of the manifest. Two computations of one run, pushed at the same moment, lie side by side.
 - A marker is empty, so that none can be half-written. Its name says all that a push needs to know, so one listing for
   each stage finds what the remote has.
-- Nothing lies where DVC keeps its own objects, so `dvc gc` removes none of it.
+- Nothing is stored where DVC keeps its own objects, so `dvc gc` removes none of it.
 """
 
 import re
@@ -39,7 +39,7 @@ class Remote:
     Attributes:
         url: as DVC's configuration has it.
         files: its file system, with the methods of fsspec.
-        path: where it lies on that file system.
+        path: its path on that file system.
     """
 
     url: str
@@ -107,7 +107,7 @@ class Remote:
             self.files.put([empty.name] * len(runs), [f"{self.path}/{INDEX}/{one.key}" for one in runs])
 
     def _names(self, folder: str) -> list[str]:
-        """What lies in a folder of the remote; nothing if the folder is missing."""
+        """The content of a folder of the remote; nothing if the folder is missing."""
         try:
             found = self.files.ls(f"{self.path}/{folder}", detail=False)
         except FileNotFoundError:

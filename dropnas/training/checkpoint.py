@@ -1,9 +1,9 @@
-"""Checkpoints: the whole state of a training, so that a killed one ends as if it had not been.
+"""Checkpoints: the complete state of a training, so that a killed one ends as if it had not been killed.
 
-Design: a file is one header line (format, sha256 of the rest, identity of the run) and the bytes of `torch.save`. It
-is written beside, flushed to the disk, and renamed. The last two that are known to be intact are kept, so that a
-damaged one costs one interval, not the run, and never pushes a good one out. Nothing is unpickled but tensors and plain
-values (`weights_only`), and only after the checksum agreed.
+Design: a file is one header line (format, sha256 of the rest, identity of the run) and the bytes of `torch.save`. It is
+written under a temporary name, flushed to the disk, and renamed. The last two that are known to be intact are kept, so
+that a damaged one costs one interval, not the run, and never pushes a good one out. Nothing is unpickled but tensors
+and plain values (`weights_only`), and only after the checksum agreed.
 """
 
 import hashlib
@@ -55,7 +55,8 @@ class Checkpoints:
     def states(self) -> Iterator[State | None]:
         """The states that the run can be continued from, the newest first; None is the start, where it is among them.
 
-        What is given last is the one that it is continued from: the next `save` takes the place of those before it.
+        What is given last is the one that it is continued from: the next `save` replaces the newer ones, which were
+            skipped.
         """
         found = _numbered(self.folder)
         first = 0  # the start, as if it were a checkpoint
@@ -109,7 +110,7 @@ def _write(path: Path, header: bytes, payload: memoryview) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not tell where
+        error.filename = error.filename or str(path)  # the error of a full disk names no file
         raise
     finally:
         partial.unlink(missing_ok=True)

@@ -2,8 +2,8 @@
 
 Design: on a CPU an operation without a deterministic form is an error; on a GPU, where a few have none, it is torch's
 warning. The global generators are seeded too: our code never draws from them, a user's own operation may.
-`torch.use_deterministic_algorithms` sets the same, but it tells torch's compiler, too, and imports that whole for it,
-which takes almost as long as torch itself; nothing here is compiled.
+`torch.use_deterministic_algorithms` sets the same, but also in torch's compiler, which it imports. That
+takes almost as long as importing torch itself, and nothing here is compiled.
 """
 
 import os

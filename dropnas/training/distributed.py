@@ -46,7 +46,7 @@ class Ranks:
         return tensor
 
     def agree(self, wish: bool) -> bool:
-        """Whether any process has the wish; all get the same answer."""
+        """Whether any process asks for it; all get the same answer."""
         if self.world == 1:
             return wish
         votes = torch.tensor(int(wish))

@@ -1,8 +1,8 @@
-"""What layers do one by one in a forward pass, done for all of them by a kernel: casting weights, counting batches.
+"""Casting weights and counting batches, by one kernel for all layers instead of one for each layer.
 
-Design choices: each is a kernel of microseconds on a GPU, but there are hundreds of them in a step, so that they are
-a good part of the time of a network that rounds to bfloat16. Casts are those of autocast, to the bit, and autocast
-finds nothing left to do for these layers; what it does for a user's own layers it still does. Layers see their cast
+Design choices: on a GPU each such kernel takes microseconds, but a step has hundreds of them, which is a considerable
+part of the time of a network in bfloat16. The casts equal those of autocast to the bit, so autocast has nothing left to
+cast in these layers; it still casts in a user's own layers. Layers see their cast
 weights, and no counter, in a forward pass only: what is saved, loaded and trained are the usual tensors.
 """
 

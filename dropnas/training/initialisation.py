@@ -20,13 +20,13 @@ from dropnas.training.config import NormWeight
 
 
 def initialise(module: nn.Module, generator: torch.Generator, norm_weight: NormWeight = "ones") -> None:
-    """Draw the weights of all layers in a module anew.
+    """Draw new weights for all layers in a module.
 
     Convolutions and linear layers are uniform in ±1/sqrt(fan_in), weight before bias; normalisation starts at bias 0
     and fresh running statistics. Parameters of a module without `reset_parameters` stay as they were made.
 
     Args:
-        module: any module; it may lie on another device than the generator, the numbers are the generator's.
+        module: any module; it may be on another device than the generator, which draws the numbers.
         generator: drawn from in the order of `module.modules()`.
         norm_weight: what the weights of normalisation start at: 1, or uniform in (0, 1).
     """

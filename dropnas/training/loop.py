@@ -1,8 +1,8 @@
 """The one training loop, for searches, retrainings and transfers: one run, or several that share each step.
 
 Design choices: a trainee knows what a step is, the loop knows when to save, stop and resume. An epoch's randomness is
-derived from (seed, epoch) when it starts; what changed since lies in the trainee's state. So a checkpoint may be taken
-between any two steps, and a resumed run continues bit for bit. Nothing in a step waits for the device: losses are
+derived from (seed, epoch) when it starts; what has changed since is in the trainee's state. So a checkpoint may be
+taken between any two steps, and a resumed run continues bit for bit. Nothing in a step waits for the device: losses are
 checked every few steps. Runs that share each step are saved one by one, so that each may continue in another group. A
 run whose loss is not finite fails and is not saved again; it is still computed, since the other runs' numbers must not
 depend on it.
@@ -69,8 +69,8 @@ def train(trainee: Trainee, epochs: int, workspaces: Sequence[Workspace], ranks:
         ranks: the processes that train one run; the leader alone saves and reports.
 
     Returns:
-        of each run one row an epoch, `epoch` (counted from 1) and then what `finish_epoch` returned; or what it failed
-        with: a loss that is not finite.
+        of each run one row for each epoch, `epoch` (counted from 1) and then what `finish_epoch` returned; or what it
+        failed with: a loss that is not finite.
 
     Raises:
         DropnasError: the checkpoints have no position in common, or were made on another kind of device.
@@ -169,7 +169,7 @@ class _Loop:
         self._log(f"epoch {epoch + 1}/{self.epochs}: {numbers}, {seconds:.1f} s", run)
 
     def _pause(self, epoch: int, step: int, spacing: float) -> None:
-        """A place where the runs may be left: save where it is time, end where it was asked for."""
+        """A point at which the runs may stop: save if it is time, and end if asked to."""
         stop = self.ranks.agree(self.stop_asked())
         if stop:
             for run in self.going:

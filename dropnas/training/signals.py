@@ -1,12 +1,11 @@
 """What asks a run to stop: SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGUSR1 and SIGURG let it save and end with EXIT_STOPPED.
 
-Design: inside the training loop a handler only takes a note, and the loop looks at it between two steps. Elsewhere in
-a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is. A
+Design: inside the training loop a handler only takes a note, and the loop looks at it between two steps. Elsewhere in a
+verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is. A
 further signal changes nothing: scheduler, container and launcher may each pass the same warning on, and SLURM sends
-SIGTERM after it, some seconds before it kills. Only a second SIGINT ends the run at once: who types Ctrl-C twice cannot
-wait.
-SIGURG is what a scheduler had best send to all processes of a job: it ends none that does not know it, while the others
-end Snakemake, and the process that serves a container's image.
+SIGTERM after it, some seconds before it kills. Only a second SIGINT ends the run immediately: a person who types Ctrl-C
+twice cannot wait. A scheduler should send SIGURG to all processes of a job: processes without a handler ignore it,
+while the other signals end Snakemake and the process that serves a container's image.
 """
 
 import signal

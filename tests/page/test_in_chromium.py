@@ -168,7 +168,7 @@ def test_the_keyboard_reaches_the_main_controls(opened: Any) -> None:
     opened.keyboard.press("Enter")
     assert opened.evaluate("location.hash") == "#content"
     reached = set()
-    for _ in range(40):
+    for _ in range(60):
         opened.keyboard.press("Tab")
         reached.add(opened.evaluate("document.activeElement.role || document.activeElement.localName"))
     assert {"summary", "input", "a"} <= reached

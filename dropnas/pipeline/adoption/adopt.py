@@ -31,6 +31,7 @@ from dropnas.pipeline.adoption.small_cases import Case, cases
 from dropnas.pipeline.adoption.trial import Code, difference
 from dropnas.pipeline.execute import execute, read_spec
 from dropnas.pipeline.freeze import check, freeze
+from dropnas.pipeline.look_files import current
 from dropnas.pipeline.plan import depths, make_plan
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.files import sha256
@@ -67,7 +68,8 @@ def adopt(parameters: Path, root: Path, tell: Tell) -> Adoption:
     Raises:
         DropnasError: the parameter file is wrong.
     """
-    root = root.absolute()  # probes stand in folders of their own
+    root = root.absolute()  # probes have their own folders
+    parameters = current(parameters, root)
     plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
     os.environ["DROPNAS_PLAN"] = str(start)  # what is computed here is recorded as by this start
     store, done = Store(root), Adoption()
@@ -145,7 +147,7 @@ def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
 
 
 def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
-    """The checksums of what a run reads of an input: of a choice or derivation the genotype, else all."""
+    """The checksums of what a run reads of an input: the genotype of a selection or derivation, otherwise all."""
     files = ManifestFile.read(manifest).files
     genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
     return {GenotypeFile.FILE: files.get(GenotypeFile.FILE, "")} if genotype else files
@@ -189,7 +191,7 @@ def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
 
 
 def _check_out(commit: str, place: Path) -> None:
-    """The package as it was at a commit of the checkout that this code lies in."""
+    """The package as it was at a commit of the checkout that contains this code."""
     checkout = Path(__file__).parents[3]
     archive = subprocess.run(
         ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE], capture_output=True, check=False

@@ -1,4 +1,4 @@
-"""A script of its own: runs a stage on small cases with the code that PYTHONPATH names, be it old or new.
+"""A script of its own: runs a stage on small cases with the code that PYTHONPATH names, old or new.
 
 Started as `python run_small_cases.py CASES`, never imported. It uses only what every state of the code has: the stages,
 their configurations, the workspace. Before it computes it proves that the code is the one that is asked for.

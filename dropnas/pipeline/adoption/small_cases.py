@@ -1,4 +1,4 @@
-"""Small cases that stand for runs: the same method and options, on few small images, with a small network.
+"""Small cases that represent runs: the same method and options, on few small images, with a small network.
 
 Design choices: whatever chooses between branches of the code (strategy, space, options, augmentation, schedule,
 precision) stays as it is; only what says how much is computed is made small, and what only a GPU does is left out. So
@@ -57,7 +57,7 @@ class Case:
 
 
 def cases(runs: Iterable[Run], root: Path) -> list[Case]:
-    """The cases that stand for runs of one stage whose inputs are in the store."""
+    """The cases that represent runs of one stage whose inputs are in the store."""
     found: dict[str, Case] = {}
     operations: dict[str, set[str]] = {}
     for run in runs:
@@ -95,6 +95,6 @@ def _operations(folder: Path) -> Iterator[str]:
 
 
 def describe(case: Case) -> str:
-    """The settings of a case that a person would tell it by."""
+    """The settings that identify a case for a person."""
     names = ("strategy", "space", "options", "autoaugment", "precision")
     return ", ".join(f"{name} {case.config[name]}" for name in names if case.config.get(name))

@@ -76,7 +76,7 @@ def _inputs(cases: Sequence[Case], source: Path, place: Path) -> dict[str, list[
 
 
 def _search(config: Mapping[str, Any], data: str, code: Code, place: Path) -> str:
-    """A small search with the receipt that readers of its supernet look into."""
+    """A small search, with the receipt that readers of its supernet need."""
     out = place / "out"
     _compute("search", [{"config": config, "inputs": [data], "out": str(out)}], code, place.with_suffix(".json"))
     ReceiptFile("search", "cpu", 0.0, (), dict(config)).write(out)

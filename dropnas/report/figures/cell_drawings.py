@@ -1,7 +1,7 @@
 """Figure 3: the best cells found, normal cells above and reduction cells below; and the two cells of any genotype.
 
 Design choices: boxes and arrows as in the paper, from left to right: the outputs of the last two cells and this cell's
-own in green, the nodes in blue with a rounded frame, so that both are told apart without colour.
+own in green, the nodes in blue with a rounded frame, so that both can be distinguished without colour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def _draw(rows: Sequence[Sequence[tuple[str, Layout]]]) -> Figure:
 
 
 def _panel(figure: Figure, corner: tuple[float, float], title: str, layout: Layout) -> None:
-    """One cell, its upper left corner at a place on the sheet, in inches."""
+    """One cell, its upper left corner at a position on the sheet, in inches."""
     width, height = figure.get_size_inches()
     left, top = corner
     place = (left / width, (top - layout.height) / height, layout.width / width, layout.height / height)

@@ -1,6 +1,6 @@
-"""Where the nodes and edges of a cell lie: the nodes on a line, the edges as arcs over it.
+"""The layout of a cell: its nodes on a line, its edges as arcs above it.
 
-Design choices: a rule of our own and no layout program, whose places differ from version to version and which a machine
+Design choices: a rule of our own and no layout program, whose layout differs between versions and which a machine
 may lack: equal cells give equal bytes everywhere.
 """
 
@@ -33,7 +33,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An edge: the control points of its Bezier curves (1 + 3 k), its label and where that stands."""
+    """An edge: the control points of its Bezier curves (1 + 3 k), its label and the position of that."""
 
     curve: tuple[Point, ...]
     text: str

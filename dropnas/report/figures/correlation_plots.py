@@ -1,7 +1,7 @@
 """Figure 5: the weight of each operation on an edge against the accuracy of the network with it alone on that edge.
 
 Design choices: axes as in the paper, whose "predicted alpha" is p of Eq. 1, called weight here, since p-values stand
-beside; the accuracy is the best on test, as there. Both coefficients stand in the picture with their 95 % intervals,
+beside; the accuracy is the best on test, as there. Both coefficients are in the picture with their 95 % intervals,
 since seven points leave these wide, and the paper's beside them.
 """
 

@@ -1,4 +1,4 @@
-"""What a figure is made of: how its numbers are gathered, drawn, and told to readers who cannot see the picture."""
+"""What a figure is made of: how its numbers are gathered, drawn, and described for readers who cannot see it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 Design choices: what a figure shows is gathered first, as plain numbers with the runs that they come from (figure.json),
 and the picture is drawn from that alone; no torch; equal runs give equal bytes. Everything that a reader could mistake
-stands at the foot of the picture, which is copied without its surroundings.
+is at the foot of the picture, which is copied without its surroundings.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def _count(series: Drawn) -> int:
 
 
 def foot(content: FigureFile) -> list[str]:
-    """The sentences at the foot: whose it is, and whether it may be compared with the paper; not the caption."""
+    """The sentences below the figure, without the caption: profile, and whether it may be compared with the paper."""
     low, high = content.n
     facts = (
         f"Profile: {content.profile}. n = {low if low == high else f'{low} to {high}'}. "

@@ -1,7 +1,7 @@
 """Names beside points that do not cover each other, and the short names of operations.
 
-Design choices: a greedy choice among a few dozen places around each point is enough for seven points; a name that had
-to move away is tied to its point by a thin line. Places are measured in points (1/72 inch), so that they are the same
+Design choices: a greedy choice among a few dozen positions around each point is enough for seven points. A thin line
+joins a name that had to move away to its point. Positions are measured in points (1/72 inch), so that they are the same
 in every format.
 """
 
@@ -62,7 +62,7 @@ def shorter(operation: str) -> str:
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str]) -> None:
-    """Write each text near its point; the axes must have their final place (`settle`), all points and margins."""
+    """Write each text near its point; the axes must have their final position (`settle`), all points and margins."""
     axes.apply_aspect()
     figure: Any = axes.figure
     scale = POINTS_AN_INCH / figure.dpi
@@ -81,7 +81,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Seque
 def _place(
     x: float, y: float, width: float, height: float, taken: Sequence[Box], frame: Box
 ) -> tuple[Box, tuple[float, float], float]:
-    """The nearest place around (x, y) that covers least: its box, its centre's offset, its distance."""
+    """The nearest position around (x, y) that covers least: its box, its centre's offset, its distance."""
     best: tuple[float, Box, tuple[float, float], float] | None = None
     for radius in RADII:
         for angle in ANGLES:

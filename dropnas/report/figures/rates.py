@@ -1,8 +1,8 @@
 """Figure 2: accuracy against the drop path rate r, and beside it at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
 Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; that of
-the final epoch is drawn fainter. These three have a section of their own, since p_d = 0 has no place on a
-logarithmic axis. The paper's curve is printed nowhere, but some of its points stand in Tables 4 and 5; these are drawn.
+the final epoch is drawn fainter. These three have a section of their own, since p_d = 0 has no place on a logarithmic
+axis. The paper's curve is not printed as numbers, but some of its points are in Tables 4 and 5; these are drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -106,7 +106,7 @@ def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
-    """A section with no scale: a place for each method, cut off from the curve."""
+    """A part of the axis without a scale: a position for each method, separate from the curve."""
     places = range(len(points))
     for kind in KINDS:
         _marks(axes, [place + kind[6] for place in places], points, kind, joined=False)

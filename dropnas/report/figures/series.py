@@ -17,7 +17,7 @@ class Drawn:
     Attributes:
         panel, name, label: as in `dropnas.report.config.Series`.
         runs: at least one.
-        reproduction: whether the paper's numbers may stand beside theirs.
+        reproduction: whether the paper's numbers may be shown with theirs.
     """
 
     panel: str
@@ -60,7 +60,7 @@ def by_panel(series: Iterable[Drawn]) -> dict[str, list[Drawn]]:
 
 
 def titles(series: Iterable[Drawn]) -> dict[str, str]:
-    """What each panel is called: the paper's data set, and the data that stands for it where it is another."""
+    """What each panel is called: the paper's data set, and the data used instead, if it is another."""
     return {panel: _title(panel, ones) for panel, ones in by_panel(series).items()}
 
 

@@ -51,14 +51,14 @@ def style() -> AbstractContextManager[None]:
 
 
 def sheet(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
-    """An empty sheet, in inches; panels get their places when it is drawn, or, without a layout, where they are put."""
+    """An empty sheet, in inches; panels are positioned when it is drawn or, without a layout, where they are put."""
     figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)  # labels are placed by their size, which only a canvas can tell
+    FigureCanvasAgg(figure)  # labels are placed by their size, which only a canvas knows
     return figure
 
 
 def settle(figure: Figure) -> None:
-    """Give all panels their final places, so that labels can be put beside points."""
+    """Give all panels their final positions, so that labels can be put beside points."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 

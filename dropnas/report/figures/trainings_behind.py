@@ -13,9 +13,9 @@ TRAINED = ("search", "retrain", "transfer", "clusters")
 
 
 def trainings_behind(runs: Iterable[Run]) -> list[Run]:
-    """The runs that trained or looked into a network: those given, or of the others their inputs, and so on.
+    """The runs that trained or analysed a network: among the given runs, or else among their inputs, and so on.
 
-    An input that is no longer on disk tells nothing.
+    Inputs that are no longer on disk are left out.
     """
     return list({run.folder: run for one in runs for run in _behind(one)}.values())
 

@@ -88,7 +88,7 @@ def _legend(figure: Figure) -> None:
 
 
 def draw_search(folder_name: str, found: Trajectory) -> Figure:
-    """One search by itself: the weights in both kinds of cell, and the numbers of both."""
+    """A single search: the weights in both kinds of cell, and the numbers of both."""
     figure = sheet(WIDTH, 2 * ROW)
     figure.suptitle(folder_name, x=0.01, ha="left", fontsize=9)
     upper, lower = figure.subfigures(2, 1, squeeze=False)[:, 0]

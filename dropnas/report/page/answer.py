@@ -9,12 +9,12 @@ from dropnas.data.config import ROLES
 from dropnas.report.claims import ClaimResult
 from dropnas.report.model import Cell, Table
 from dropnas.report.page.page_tables import anchor_of
-from dropnas.report.page.words import count, listed
+from dropnas.report.page.phrases import count, listed
 from dropnas.report.verdicts import BEST_ON_TEST, CellVerdict
 
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."
 NOT_SHOWN = "Not confirmed, not refuted: none of the paper's {claims} is shown to hold, none is contradicted."
-DROPNAS = {  # where the headline number of each data set stands: the first place that has runs
+DROPNAS = {  # the cells of the headline number of each data set; the first one that has runs counts
     "cifar10": (
         ("table1", "dropnas", "error"),
         ("table4", "cifar10/original", "dropnas"),
@@ -82,7 +82,7 @@ def _sentence(outcomes: Mapping[Outcome, int]) -> str:
         _part(outcomes[Outcome.HOLDS], "holds", "hold"),
         _part(outcomes[Outcome.CONTRADICTED], "is contradicted", "are contradicted"),
         _part(outcomes[Outcome.UNDECIDED], "is undecided", "are undecided"),
-        _part(waiting, "waits for runs", "wait for runs") if waiting else "",
+        _part(waiting, "has too few runs", "have too few runs") if waiting else "",
     )
     return f"Of the paper's {count(total, 'claim')} {listed(list(filter(None, parts)))}."
 

@@ -28,7 +28,7 @@ class Shortfall:
 
     Attributes:
         table, row, column: the cell.
-        planned, counted: how many trainings were planned, and how many stand behind its number now.
+        planned, counted: how many trainings were planned, and from how many its number comes now.
         absent: the searches and trainings that do not count; none where a cell that the paper does not have only waits
             for a neighbour that names its row or column.
     """
@@ -108,7 +108,7 @@ def _complete_peers(target: Planned, inputs: Sequence[Found]) -> Complete:
 
 
 def _kept(inputs: Sequence[Found]) -> tuple[list[Found], dict[int, int]]:
-    """The inputs that count, and where each of them stands among these."""
+    """The inputs that count, and for the index of each among all inputs its index among those that count."""
     kept = [at for at, one in enumerate(inputs) if one.counts]
     return [inputs[at] for at in kept], {at: place for place, at in enumerate(kept)}
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas
 
 from dropnas.parsing import parse
+from dropnas.report.by_looks import by_looks, claims_by_looks
 from dropnas.report.claims import ClaimResult, claims
 from dropnas.report.count_texts import frame as counts_frame
 from dropnas.report.counts import STAGE as ARCHITECTURES
 from dropnas.report.counts import read_counts
+from dropnas.report.looked import looked_of
 from dropnas.report.model import Table
 from dropnas.report.notes import NO_REPRODUCTION
 from dropnas.report.page import evidence_tables
@@ -18,8 +20,8 @@ from dropnas.report.page.answer import Answer, answer
 from dropnas.report.page.complete import FIGURE, TABLE, Complete, Shortfall, complete_tables
 from dropnas.report.page.deviations import Deviation, DropRate, deviations, drop_rates
 from dropnas.report.page.device_hours import CostOf, PageCost
-from dropnas.report.page.differences import Picture, pictures
 from dropnas.report.page.evidence import evidence
+from dropnas.report.page.intervals import Picture, pictures
 from dropnas.report.page.page_claims import PageClaim, page_claims
 from dropnas.report.page.page_figures import PageFigure, page_figures
 from dropnas.report.page.page_tables import PageTable, page_frame, page_table
@@ -49,7 +51,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Bar:
-    """What stands above everything: whose numbers these are."""
+    """The banner at the top: whose numbers these are."""
 
     seeds: int
     hardware: str
@@ -113,8 +115,10 @@ def gather(content: Content, root: Path, cost_of: CostOf) -> Contents:
     complete = complete_tables(content, found)
     tables = {name: one.table for name, one in complete.items()}
     judged = {name: one for name, one in tables.items() if content.target(name).stage == TABLE}
-    paper, beyond = page_claims(claims(evidence(content, found, complete), content.reproduction))
-    of_table = {name: verdicts(table) for name, table in judged.items()}
+    looked = looked_of(content.profile, content.looks, root)
+    found_claims = claims(evidence(content, found, complete), content.reproduction)
+    paper, beyond = page_claims(claims_by_looks(looked, found_claims))
+    of_table = {name: by_looks(looked, verdicts(table)) for name, table in judged.items()}
     numbers = [one for own in of_table.values() for one in own]
     shown = [page_table(table, of_table.get(name, ())) for name, table in tables.items()]
     figures, default, cost = page_figures(content, found), default_runs(content, found), cost_of(content, root)

@@ -26,7 +26,7 @@ SEARCHED_ON_CIFAR100 = "cifar100/original"  # the row of Table 4
 def evidence(content: Content, found: Mapping[str, Found], complete: Mapping[str, Complete]) -> Evidence:
     """All that is known, of runs that count.
 
-    A drop path rate without runs stands there empty: nothing is best before all of the sweep is known.
+    A drop path rate without runs is shown empty: none is best before the sweep is complete.
     """
     sweep: dict[str, dict[str, list[float]]] = {}
     for series, runs in _series("figure2", content, found):

@@ -1,7 +1,7 @@
 """The evidence: each number with its runs, all runs with what went into them, and their environments, as HTML tables.
 
 Design choices: pandas sets the tables; a cell that holds links is HTML already, all other text is escaped here. What
-many runs share, versions and image, stands once as an environment that the runs name; commits are listed with their
+many runs share, versions and image, is listed once as an environment that the runs name; commits are listed with their
 runs, since a run of another commit counts (its identity covers its code) and a reader should see it.
 """
 
@@ -14,8 +14,8 @@ import pandas
 
 from dropnas.report.model import Line, Measurement, Table
 from dropnas.report.page.page_tables import LINKED, anchor
+from dropnas.report.page.phrases import SIGNS, count
 from dropnas.report.page.survey import Found
-from dropnas.report.page.words import SIGNS, count
 from dropnas.report.printed import title
 from dropnas.runs.authenticity import machines
 

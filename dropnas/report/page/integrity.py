@@ -32,7 +32,7 @@ def first_fault(run: Planned, folder: Path, inputs: Mapping[str, str]) -> str:
 
     Args:
         run: the run as it was planned.
-        folder: where it lies.
+        folder: its folder.
         inputs: the sha256 of the manifest of each input that is there, by the name of its folder.
     """
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dropnas.report.claims import ClaimResult, Found
-from dropnas.report.page.words import count
+from dropnas.report.page.phrases import count
 
 BEYOND = "beyond the paper"
 

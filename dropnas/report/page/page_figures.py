@@ -2,7 +2,7 @@
 
 Design choices: a picture is a data URI, so that the page is one file, and an SVG that way can neither run scripts nor
 clash with the page's names; one that is larger than its bound gives way to the PNG beside it. The numbers of
-figure.json stand below as a table, for readers who cannot see the picture.
+figure.json are below as a table, for readers who cannot see the picture.
 """
 
 import base64

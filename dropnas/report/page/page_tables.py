@@ -76,7 +76,7 @@ def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
 
 
 def page_frame(name: str, frame: Frame) -> PageTable:
-    """A table of texts that no run of ours stands behind."""
+    """A table of texts that come from no run."""
     rows = (PageRow(line.texts[: frame.labels], (("", _plain(line.texts[frame.labels :])),)) for line in frame.lines)
     return PageTable(
         name=name,
@@ -94,12 +94,12 @@ def page_frame(name: str, frame: Frame) -> PageTable:
 
 
 def anchor(table: str, row: int, column: int, line: Line) -> str:
-    """The place on the page that says where a number comes from."""
+    """The anchor on the page at which the origin of a number is stated."""
     return f"from-{table}-{row}-{column}-{LINKED[line]}"
 
 
 def anchor_of(table: Table, verdict: CellVerdict) -> str:
-    """The place of the number that a verdict is about."""
+    """The anchor of the number that a verdict is about."""
     row = [one.key for one in table.rows].index(verdict.row)
     return anchor(table.name, row, [one.key for one in table.columns].index(verdict.column), Line.BEST)
 

@@ -19,7 +19,7 @@ class Planned:
 
     Attributes:
         id, stage, name: its identity, what kind of run it is, its readable name.
-        folder: where it lies, relative to the store's root.
+        folder: its path, relative to the store's root.
         inputs: ids of the runs that it reads, in order.
         used_by: names of the tables and figures that depend on it.
         config: its stage's configuration as JSON values.
@@ -44,6 +44,7 @@ class Content:
         folders: the run folder of each table and figure, relative to the store's root.
         on_request: names of those that are built only where somebody asks for them.
         runs: every run by its id; inputs come before what reads them.
+        looks: seeds at each look; none where the number of seeds is fixed.
     """
 
     profile: str
@@ -53,6 +54,7 @@ class Content:
     folders: dict[str, str]
     on_request: tuple[str, ...]
     runs: dict[str, Planned]
+    looks: tuple[int, ...] = ()
 
     def by_default(self, run: Planned) -> bool:
         """Whether a run is made without being asked for by name."""
@@ -74,6 +76,7 @@ class _Plan:
     folders: dict[str, str]
     on_request: tuple[str, ...]
     runs: tuple[Planned, ...]
+    looks: tuple[int, ...] = ()
 
 
 def parse_content(content: Mapping[str, Any], where: object) -> Content:
@@ -91,9 +94,11 @@ def parse_content(content: Mapping[str, Any], where: object) -> Content:
     if lost := sorted(set(plan.folders.values()) - {run.folder for run in plan.runs}):
         raise DropnasError(f"no run {lost[0]} in the plan", where=where)
     folders = {name: plan.folders[name] for name in sorted(plan.folders, key=_place)}
-    return Content(plan.profile, plan.description, plan.reproduction, plan.machine, folders, plan.on_request, runs)
+    return Content(
+        plan.profile, plan.description, plan.reproduction, plan.machine, folders, plan.on_request, runs, plan.looks
+    )
 
 
 def _place(name: str) -> int:
-    """Where a target stands on the page, since plan.json sorts by name: as registered, then what is not."""
+    """The position of a target on the page (plan.json sorts by name): registered ones in their order, then others."""
     return [*TARGETS, name].index(name)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dropnas.report.page.device_hours import PageCost
+from dropnas.report.page.phrases import count
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found, State
-from dropnas.report.page.words import count
 from dropnas.report.printed import title
 
 HOUR = 3600.0

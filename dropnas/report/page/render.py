@@ -13,7 +13,7 @@ from dropnas.errors import DropnasError
 from dropnas.report.page.contents import Contents
 from dropnas.report.page.evidence_tables import html_table
 from dropnas.report.page.page_claims import direction
-from dropnas.report.page.words import SIGNS, count, interval, points
+from dropnas.report.page.phrases import SIGNS, count, interval, points
 from dropnas.report.printed import title
 from dropnas.report.verdict_files import verdict_texts
 from dropnas.report.verdicts import p_text
@@ -61,7 +61,7 @@ def render(contents: Contents, fingerprint: str) -> str:
 
 
 def _inside(json: str) -> str:
-    """JSON that cannot end the element that it stands in."""
+    """JSON that cannot end the element that contains it."""
     return json.replace("<", "\\u003c")
 
 

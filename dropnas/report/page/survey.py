@@ -38,7 +38,7 @@ class Found:
 
     Attributes:
         run: as it was planned.
-        folder: where it lies or will lie.
+        folder: its folder, which need not exist yet.
         state: how far it is.
         reason: why it is excluded; empty otherwise.
         unchecked: inputs that it read and that are not here to be looked at, by the names of their folders.
@@ -56,7 +56,7 @@ class Found:
 
     @property
     def counts(self) -> bool:
-        """Whether it may stand behind a number."""
+        """Whether numbers may come from it."""
         return self.state is State.DONE
 
 

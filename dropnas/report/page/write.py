@@ -6,9 +6,11 @@ for it. The page carries the fingerprint of what it was made from; looking costs
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dropnas.report.looked import looked_of
 from dropnas.report.page.device_hours import CostOf
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.survey import fingerprint
@@ -28,7 +30,7 @@ def write_page(
 
     Args:
         content: the plan, as plan.json holds it.
-        root: where the runs lie.
+        root: of the store.
         out: the file to write, or the folder for it; None is `results/<profile>/report.html`, with `verdicts.md`,
             `.csv` and `.json` beside.
         where: what the plan is called in errors.
@@ -41,7 +43,8 @@ def write_page(
         DropnasError: the plan is none that the page can read, or a package that sets it is missing.
     """
     plan = parse_content(content, where)
-    mark = fingerprint([content, _code()], plan, root)
+    looked = looked_of(plan.profile, plan.looks, root)
+    mark = fingerprint([content, asdict(looked) if looked else None, _code()], plan, root)
     file = (out / PAGE if out and out.is_dir() else out) or root / "results" / plan.profile / PAGE
     beside = [] if out else [file.with_name(name) for name in VERDICTS]
     if _shows(file, mark) and all(one.is_file() for one in beside):

@@ -40,12 +40,12 @@ class State:
 
     @cached_property
     def grids(self) -> Tensor:
-        """Where a convolution of dilation 2 is an undilated one: the even grid for stride 2, else all four."""
+        """Where a convolution of dilation 2 is undilated: on the even grid for stride 2, otherwise on all four."""
         return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else to_grids(self.rectified)
 
     @property
     def on_grids(self) -> bool:
-        """Whether dilated convolutions give their answer on four grids."""
+        """Whether dilated convolutions give their output on four grids."""
         return self.stride == 1 and divides(self.maps)
 
 
@@ -69,11 +69,11 @@ class Sum:
         self.grids: Tensor | None = None
 
     def add(self, maps: Tensor) -> None:
-        """Add an operation's answer."""
+        """Add an operation's output."""
         self.maps = _added(self.maps, maps)
 
     def add_grids(self, grids: Tensor) -> None:
-        """Add one that lies on four grids."""
+        """Add an output that is stored as four grids."""
         self.grids = _added(self.grids, grids)
 
     def add_path(self, edge: "Sum", number: int, weights: MixingWeights) -> None:
@@ -137,6 +137,6 @@ class Shared(NamedTuple):
 
 
 def steps(alike: Sequence[Edge]) -> list[list[Any]]:
-    """Equal sequences of layers, of operations and in these of seeds, regrouped by layer."""
+    """The layers of equal edges, regrouped: for each layer, those of all operations and seeds."""
     modules = [module for edge in alike for module in edge.modules]
     return [list(step) for step in zip(*(module.children() for module in modules), strict=True)]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def on_cpu(maps: Tensor) -> bool:
-    """Whether the way of a CPU is taken; it differs from a GPU's in its operations, not in what they give."""
+    """Whether to compute as on a CPU, with other operations than on a GPU but the same results."""
     return maps.device.type == "cpu"
 
 

@@ -1,6 +1,6 @@
 """The operations without weights: what they give is the same for all edges from a state, only its weights differ.
 
-Design choices: their answers are stacked and mixed for all these edges by one small matrix product, and so are the
+Design choices: their outputs are stacked and mixed for all these edges by one small matrix product, and so are the
 derivatives, instead of passing over the maps for each edge and operation. The derivative in the weights is a sum over
 all values, millions of them; a GPU adds up many parts of it in parallel, and these in the type of the weights.
 """

@@ -1,8 +1,8 @@
 """Partial channel connections in the engine: the numbers of `PartialOperation`, node by node.
 
-Design choices: the shuffle is the same for all edges, so the sum at a node is shuffled once instead. What goes round
-the operations is pooled once for a state, and is mixed at each node like operations without weights: by the weights of
-the edges, each the sum of the weights of its operations.
+Design choices: the shuffle is the same for all edges, so the sum at a node is shuffled once instead. Channels that
+bypass the operations are pooled once for each state, and are mixed at each node like operations without weights, each
+edge weighted by the sum of the weights of its operations.
 """
 
 from collections.abc import Sequence

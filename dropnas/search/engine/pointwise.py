@@ -1,8 +1,8 @@
 """1x1 convolutions of several groups of channels side by side, as matrix products that take and leave them so.
 
-Design choices: a product reads its group's channels from between those of the others and writes its answer likewise,
-so nothing is regrouped in memory, going forward or back. A few narrow groups are one group on a CPU, with zeros off the
-diagonal, since its products of narrow matrices are slow.
+Design choices: a product reads its group's channels in place, between those of the others, and writes its output
+likewise, so nothing is regrouped in memory, going forward or back. A few narrow groups are one group on a CPU, with
+zeros off the diagonal, since its products of narrow matrices are slow.
 """
 
 from typing import Any

@@ -27,7 +27,7 @@ class Chosen(NamedTuple):
 
 
 def genotype(operations: Sequence[str], normal: Scores, reduce: Scores, limit: int) -> Genotype:
-    """The genotype whose normal cell has at most `limit` skip-connects; each edge needs something else to fall back on.
+    """The genotype whose normal cell has at most `limit` skip-connects; each edge must have another operation.
 
     Args:
         normal, reduce: p of each edge and operation.

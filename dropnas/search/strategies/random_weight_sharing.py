@@ -4,7 +4,7 @@ Each batch of one half of the images trains an architecture drawn at random: for
 different predecessors and on each of these edges an operation, all uniformly, zero included. Its operations have weight
 1, all others 0, and plain SGD moves w; momentum and decay also move what was not drawn. After the last batch the shared
 weights choose, on the other half: in each round 1,000 random architectures are scored on 10 batches each, the ten best
-of them on the whole half, with the running statistics of the batch norms. The best of all rounds is the genotype.
+of them on the entire half, with the running statistics of the batch norms. The best of all rounds is the genotype.
 There is a round for each 10,000 batches of the training.
 
 What is sure: all of it, from paper and code; the settings are the fifth of five that the authors tried, the one they

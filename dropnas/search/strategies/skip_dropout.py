@@ -57,7 +57,7 @@ def _numbers(count: int, device: torch.device) -> Tensor:
 
 
 def _mixed(values: Tensor) -> Tensor:
-    """A bijection of int32 in which each bit of the answer depends on all bits (C. Wellons' lowbias32)."""
+    """A bijection of int32 in which each bit of the result depends on all bits (C. Wellons' lowbias32)."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
         values = _folded(values, shift) * factor
     return _folded(values, 16)

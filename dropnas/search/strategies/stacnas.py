@@ -72,7 +72,7 @@ class StacNas(Strategy):
         return Phase(cells, epochs), Phase(cells + self.options.added_cells, epochs)
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """The candidates of each edge; where a checkpoint will say them, those of the first cluster."""
+        """The candidates of each edge; those of the first cluster if a checkpoint is to replace them."""
         stands = self.clusters.any(dim=-1)
         if not phase:
             zero = torch.tensor([name == ZERO for name in self.space.operations])
@@ -127,10 +127,10 @@ def with_second_skip(space: SearchSpace, where: str) -> SearchSpace:
 
 
 def clusters_of(operations: Sequence[str]) -> Tensor:
-    """What each operation stands for in stage 1: the candidates of stage 2 where it wins, zero among them.
+    """What each operation represents in stage 1: the candidates of stage 2 if it wins, including zero.
 
     Returns:
-        bool (operations, operations); all False for an operation that stands for no cluster.
+        bool (operations, operations); all False for an operation that represents no cluster.
     """
     table = torch.zeros(len(operations), len(operations), dtype=torch.bool)
     for first, second in CLUSTERS:

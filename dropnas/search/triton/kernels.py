@@ -23,7 +23,7 @@ import triton.language as tl
 
 NOWHERE = tl.constexpr(2**20)  # a row on no map, and so far that no tap leads back
 
-# Arguments for whose values no kernel is compiled anew: else one search, two and sixteen would have kernels each.
+# Arguments whose values do not specialise kernels; otherwise 1, 2 and 16 searches would each need their own.
 COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
 
 
@@ -73,7 +73,7 @@ def layer_of(layers, group):
 
 @triton.jit
 def next_offset(down, right, corner, dilation):
-    """Rows and columns from an answer's pixel to the one that the next tap reads; (corner, corner) are the first's."""
+    """Rows and columns from an output's pixel to the one that the next tap reads; (corner, corner) are the first's."""
     is_last = right == -corner
     return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
 

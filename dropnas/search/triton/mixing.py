@@ -31,7 +31,7 @@ def in_maps(maps, number, pixels, seeds, C: tl.constexpr):
 
 @triton.jit
 def normal(answers, mean, inverse, group, index, here, pixels, channel, C: tl.constexpr, TYPE: tl.constexpr):
-    """An answer after batch norm: (BLOCK, WIDE)."""
+    """The output of a convolution after batch norm: (BLOCK, WIDE)."""
     scale, shift = norm_of(mean, inverse, group, channel, C, TYPE, True)
     values = tl.load(answers + group.to(tl.int64) * pixels * C + index, mask=here, other=0.0).to(TYPE)
     return values * scale[None, :] + shift[None, :]
@@ -43,7 +43,7 @@ def mix(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """For each edge the weighted sum of its normalised answers and of what is shared: (E, pixels, K * C)."""
+    """For each edge the weighted sum of its normalised outputs and of what is shared: (E, pixels, K * C)."""
     group = tl.program_id(0)
     here, of_one, of_all, channel = tile_of(pixels, group % seeds, seeds, C, BLOCK, WIDE)
     total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
@@ -87,7 +87,7 @@ def back_to_answers(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The derivatives in the answers before their batch norms; totals are `sums` over all tiles."""
+    """The derivatives in the outputs before their batch norms; totals are `sums` over all tiles."""
     group = tl.program_id(0)
     here, of_one, of_all, channel = tile_of(pixels, group % seeds, seeds, C, BLOCK, WIDE)
     upstream = in_maps(upstream, group // seeds, pixels, seeds, C)

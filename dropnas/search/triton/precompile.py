@@ -1,9 +1,9 @@
 """Compiling the fused kernels on all cores, before the program that needs them is run.
 
-Design choices: which kernels a program needs is found by running it with none of them: Triton tells a hook of each
-kernel that it has not compiled, and leaves it out if the hook says so. Nothing depends on values, so this finds all of
-them, but what is computed is of no use; the caller must restore what the program changed. Threads are enough:
-Triton compiles outside of Python's lock for the most part.
+Design choices: which kernels a program needs is found by running it with none of them: Triton calls a hook with
+each kernel that it has not compiled, and skips the kernel if the hook asks for it. No kernel depends on values, so this
+finds all of them. The numbers that the program computes are useless; the caller must restore what it changed. Threads
+are enough, since Triton compiles mostly outside of Python's lock.
 """
 
 import os

@@ -13,11 +13,14 @@ from dropnas.archive import unpack as unpack_module
 from dropnas.archive.compare_view import comparison
 from dropnas.archive.pack import pack
 from dropnas.archive.rebuild import rebuild
+from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.costs import page_cost
+from dropnas.pipeline.plan import make_plan
 from dropnas.runs.files import read_json
 from dropnas.runs.parts import is_heavy
 from dropnas.runs.verify import published, verify
+from tests.page.made_store import publish, remove
 from tests.unit.archive.conftest import content_of
 
 
@@ -133,6 +136,18 @@ def test_a_damaged_run_is_not_archived(made: Path, parameters: Path, tmp_path: P
     file.write_bytes(file.read_bytes() + b" ")
     with pytest.raises(DropnasError, match=r"alphas.json: changed since it was published"):
         pack(parameters, tmp_path / "store", tmp_path / "out.zip", page_cost)
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_two_computations_of_a_run_are_not_archived_together(made: Path, parameters: Path, tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    shutil.copytree(made, root)
+    plan = make_plan(read_parameters(parameters)).by_default()
+    search = next(run for run in plan.runs.values() if run.stage == "search")
+    remove(search, root)
+    publish(search, root, git={"commit": "f" * 40, "dirty": False})
+    with pytest.raises(DropnasError, match=f"was made from another {search.folder.name}; run verify"):
+        pack(parameters, root, tmp_path / "out.zip", page_cost)
     assert not (tmp_path / "out.zip").exists()
 
 

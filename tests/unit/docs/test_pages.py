@@ -8,9 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from docs.parameter_reference import PAGE, descriptions, page
-from docs.stage_graph import graph, put
 from dropnas.config import read_parameters, schema
 from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.stages import STAGES
 from dropnas.search.config import DropoutOptions
 from tests.unit.docs.commands import PAGES, REPOSITORY
 
@@ -47,11 +47,12 @@ def test_the_reference_has_every_key() -> None:
     assert "## `search.options`" in text and "| `alpha_adjust` |" in text
 
 
-def test_the_graph_of_the_stages_is_current() -> None:
-    """`make docs` after a change of the plan."""
-    drawn = graph(make_plan(read_parameters(REPOSITORY / "params/paper.yaml")).by_default())
-    assert "search --> " not in drawn and 'search["search (320)"] --> derive &' in drawn
-    assert put(README.read_text(), drawn) == README.read_text()
+def test_the_picture_of_the_rules_has_them_all() -> None:
+    """docs/workflow.md says how it is drawn again."""
+    plan = make_plan(read_parameters(REPOSITORY / "params/paper.yaml")).by_default()
+    rules = {STAGES[run.stage].rule for run in plan.runs.values()}
+    drawn = (REPOSITORY / "docs/workflow.svg").read_text()
+    assert rules <= set(re.findall(r">(\w+)</text>", drawn))
 
 
 def test_the_readme_is_short() -> None:
@@ -75,11 +76,24 @@ def leads(file: Path, path: str, anchor: str) -> bool:
     return target.exists() and (not anchor or anchor in anchors(target))
 
 
+def test_the_decisions_have_a_complete_table_of_contents() -> None:
+    """A link to each heading, in their order, and no anchor twice: GitHub would number the second."""
+    page = (REPOSITORY / "docs/decisions.md").read_text()
+    contents = page.partition("## Contents")[2].partition("\n## ")[0]
+    headings = re.findall(r"^##+ (?!Contents)(.*)$", page, re.MULTILINE)
+    links = re.findall(r"\]\(#([^)]+)\)", contents)
+    assert links == [anchor(heading) for heading in headings] and len(set(links)) == len(links)
+
+
 @cache
 def anchors(file: Path) -> set[str]:
     """The headings of a page as GitHub names them."""
     headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {anchor(heading) for heading in headings}
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("file", [*PAGES, REPOSITORY / "CHANGELOG.md"], ids=lambda file: "/".join(file.parts[-2:]))

@@ -220,7 +220,7 @@ def test_nothing_done_yet_is_a_page_too(study: Study) -> None:
     contents = empty.gather()
     assert contents.counts["done"] == 0
     assert len(contents.evidence.numbers) == 0
-    assert contents.answer.sentence == "None of the paper's 7 claims can be judged yet: too few runs are done."
+    assert contents.answer.sentence == "None of the paper's 13 claims can be judged yet: too few runs are done."
     assert "No number yet" in empty.page()
 
 

@@ -87,8 +87,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     shutil.copytree(REPOSITORY / "dropnas", root / "dropnas", ignore=shutil.ignore_patterns("__pycache__"))
     paper = (REPOSITORY / "params/paper.yaml").read_text()
     (root / "paper.yaml").write_text(paper)
-    shorter = paper.replace("reproduction: true\n", "")
-    (root / "triton.yaml").write_text(f"{shorter}\nsearch: {{kernels: triton, epochs: 70}}\n")
+    shorter = paper.replace("reproduction: true\n", "").replace(
+        "search:\n", "search:\n  kernels: triton\n  epochs: 70\n"
+    )
+    (root / "triton.yaml").write_text(shorter)
     compiled = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", str(root / "dropnas")]
     subprocess.run(compiled, check=True)
     command = [sys.executable, "-B", str(Path(__file__).with_name("plan_server.py"))]

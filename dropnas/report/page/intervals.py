@@ -9,7 +9,7 @@ from math import ceil
 from dropnas.data.config import ROLES
 from dropnas.report.model import Table
 from dropnas.report.page.page_tables import anchor_of, data_set
-from dropnas.report.page.words import interval, points
+from dropnas.report.page.phrases import interval, points
 from dropnas.report.printed import title
 from dropnas.report.verdicts import CellVerdict, margin
 
@@ -19,7 +19,7 @@ WIDTH = 100.0  # of the picture, in its own units; zero lies in the middle
 
 @dataclass(frozen=True)
 class Bar:
-    """A number: its label, its place in the picture, and what it says."""
+    """A number: its label, its position in the picture, and what it says."""
 
     label: str
     kind: str

@@ -1,0 +1,162 @@
+"""Seeds only where they decide: simulated reproductions with known truths, judged look by look.
+
+Prints, for looks at 3 to 8 and at 3, 5, 8 and 16 seeds, the share of reproductions with a wrong verdict (over all
+looks), and the cost of the sequential plan of the paper against eight seeds of everything. `--tiny` draws fewer.
+
+Design choices: the questions are those of `params/paper.yaml`, and the code that judges is the one that judges real
+runs; the worst case of a claim is one comparison without any difference among others that are shown easily; a table is
+a family, a claim is one, as docs/verdicts.md says. Hours are in the authors' V100-days: a search as they print it, a
+day for a retraining; ImageNet, the augmented trainings and Figure 5 cost the same in either plan and are left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dropnas.analysis.group_sequential import Array
+from dropnas.analysis.judge_looks import NEVER
+from dropnas.analysis.questions import Claim, Questions
+from dropnas.analysis.simulated_looks import Simulated, Truth, shifted, simulate
+from dropnas.analysis.verdict import LEVEL
+from dropnas.config import read_parameters
+from dropnas.data.config import ROLES
+from dropnas.errors import DropnasError
+from dropnas.monitor.costs import AUTHORS_RETRAINING_DAYS
+from dropnas.pipeline.asked import Asking, asked
+from dropnas.pipeline.plan import make_plan
+
+PARAMETERS = Path("params/paper.yaml")
+SCHEDULES = ((3, 4, 5, 6, 7, 8), (3, 5, 8, 16))
+FIXED = (8,)
+COUNT, FEW = 10_000, 400
+EASILY = 10.0  # deviations between experiments of which a difference is shown easily
+SCATTER = {"equal": 1.0, "ours half": 0.5, "ours twice": 2.0}
+
+
+def measure(device: str, *, tiny: bool = False) -> Iterator[tuple[str, Any]]:
+    """Shares of wrong verdicts, and hours."""
+    if not PARAMETERS.is_file():
+        raise DropnasError("no parameter file", where=PARAMETERS, remedy="start it in the root of the project")
+    asking, count = asked(make_plan(read_parameters(PARAMETERS))), FEW if tiny else COUNT
+    yield "reproductions of each case", count
+    for schedule in SCHEDULES:
+        yield f"hours, looks {schedule}", hours(asking, schedule, count)
+        for name, scatter in SCATTER.items():
+            yield f"wrong verdicts, looks {schedule}, {name}", wrong(asking.questions, schedule, count, scatter)
+    yield f"no looks, {FIXED[0]} seeds", hours(asking, FIXED, count)
+
+
+def hours(asking: Asking, schedule: tuple[int, ...], count: int) -> dict[str, dict[str, Any]]:
+    """Cost against eight seeds of everything, and what is decided, if the paper is right and if nothing differs."""
+    questions = asking.questions
+    days = np.array([ROLES[one.role].search_days + AUTHORS_RETRAINING_DAYS for one in asking.experiments])
+    stds = np.array([prior.std for prior in questions.priors])
+    truths = {"the paper's numbers": _means(questions), "no effect": without_effect(asking)}
+    found = {}
+    for name, means in truths.items():
+        result = simulate(questions, schedule, Truth(means, stds), count)
+        share = result.seeds @ days / (FIXED[0] * days.sum())
+        low, high = np.quantile(share, [0.05, 0.95])
+        found[name] = {
+            "share": round(float(share.mean()), 4),
+            "5 % to 95 %": [round(float(low), 3), round(float(high), 3)],
+            "numbers decided": round(float((result.judged.number_since != NEVER).mean()), 3),
+            "claims that hold": _by_claim(questions, result.judged.holds.mean(axis=0)),
+        }
+    return found
+
+
+def wrong(questions: Questions, schedule: tuple[int, ...], count: int, scatter: float) -> dict[str, float]:
+    """The largest share of wrong verdicts over all looks among tables or claims.
+
+    Args:
+        questions, schedule: what is asked, and seeds at each look.
+        count: of reproductions.
+        scatter: our deviations, in units of the paper's.
+    """
+    stds = scatter * np.array([prior.std for prior in questions.priors])
+    claims = replace(questions, numbers=())
+    none = simulate(claims, schedule, Truth(np.zeros(len(stds)), stds), count, seed=2).judged
+    return {
+        "differs, no difference": max(_differs(_simulated(questions, schedule, stds, 0.0, count))),
+        "agrees, differences at the margin": max(_agrees(_simulated(questions, schedule, stds, 1.0, count))),
+        "a claim holds, no effect": float(none.holds.mean(axis=0).max()),
+        "a claim is contradicted, no effect": float(none.contradicted.mean(axis=0).max()),
+        "a claim holds, worst case": max(worst(questions, schedule, stds, count).values()),
+    }
+
+
+def _means(questions: Questions) -> Array:
+    return np.array([prior.mean for prior in questions.priors])
+
+
+def without_effect(asking: Asking) -> Array:
+    """Every method as good as DropNAS on its data set, which is the lowest of the paper's in the original space."""
+    base = {role: _dropnas(asking, role) for role in {one.role for one in asking.experiments}}
+    return np.array([base[one.role] for one in asking.experiments])
+
+
+def _dropnas(asking: Asking, role: str) -> float:
+    table = ROLES[role].table
+    return next(one.printed for one in asking.questions.numbers if one.family == table and one.row == "dropnas")
+
+
+def _simulated(
+    questions: Questions, schedule: tuple[int, ...], stds: Array, margins: float, count: int
+) -> tuple[Questions, Simulated]:
+    """Reproductions of a paper whose eight runs are drawn anew, ours off by so many margins."""
+    papers = np.array([prior.std for prior in questions.priors])
+    truth = Truth(shifted(questions, margins), stds, _means(questions), papers)
+    return questions, simulate(questions, schedule, truth, count, seed=1)
+
+
+def _differs(found: tuple[Questions, Simulated]) -> Iterator[float]:
+    questions, result = found
+    shown = (result.judged.differs <= LEVEL) & (result.judged.agrees > LEVEL)
+    yield from (float(shown[:, family].any(axis=1).mean()) for family in _families(questions))
+
+
+def _agrees(found: tuple[Questions, Simulated]) -> Iterator[float]:
+    questions, result = found
+    shown = result.judged.agrees <= LEVEL
+    yield from (float(shown[:, family].any(axis=1).mean()) for family in _families(questions))
+
+
+def _families(questions: Questions) -> Iterator[list[int]]:
+    for name in dict.fromkeys(one.family for one in questions.numbers):
+        yield [index for index, one in enumerate(questions.numbers) if one.family == name]
+
+
+def worst(questions: Questions, schedule: tuple[int, ...], stds: Array, count: int) -> dict[str, float]:
+    """How often each claim holds with one comparison without a difference and all others shown easily."""
+    found = {}
+    for claim in questions.claims:
+        alone, used = _alone(questions, claim)
+        means = np.zeros(len(used))
+        for contrast in alone.claims[0].contrasts[1:]:
+            means[list(contrast.higher)] = EASILY * stds.max()
+        result = simulate(alone, schedule, Truth(means, stds[used]), count, seed=3)
+        found[claim.claim] = float(result.judged.holds.mean())
+    return found
+
+
+def _alone(questions: Questions, claim: Claim) -> tuple[Questions, list[int]]:
+    """One claim with its experiments, and which these are."""
+    used = sorted({at for one in claim.contrasts for at in (*one.lower, *one.higher)})
+
+    def renumbered(places: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(map(used.index, places))
+
+    contrasts = tuple(
+        replace(one, lower=renumbered(one.lower), higher=renumbered(one.higher)) for one in claim.contrasts
+    )
+    names, priors = tuple(questions.experiments[at] for at in used), tuple(questions.priors[at] for at in used)
+    return Questions(names, priors, (), (replace(claim, contrasts=contrasts),)), used
+
+
+def _by_claim(questions: Questions, shares: Array) -> dict[str, float]:
+    names = [claim.claim for claim in questions.claims]
+    return {name: round(float(share), 3) for name, share in zip(names, shares, strict=True)}

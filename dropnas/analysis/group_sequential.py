@@ -1,0 +1,234 @@
+r"""Tests at several looks: alpha spending, boundaries, and p-values, intervals and estimates that hold over all looks.
+
+The one design: Lan-DeMets spending with O'Brien-Fleming-like boundaries. By the time t, the share of the most seeds, a
+one-sided test of level a may have spent 2 − 2Φ(z_{a/2}/√t), so little at first and all of it at t = 1. The boundaries
+follow from the joint normal law of the z statistics, with correlation √(s/t) between the times s and t, by recursive
+numerical integration (Armitage, McPherson and Rowe). Lower boundaries, futility among them, are left out: to go on
+where one might have stopped keeps the level.
+
+Few seeds have no normal statistic. So a boundary is used as a nominal level: at each look the p-value of the exact or
+Welch test of that look is compared with the tail of the boundary (Jennison and Turnbull, Section 3.8, "significance
+level approach"). Simulated reproductions check that the level holds (docs/verdicts.md).
+
+Design choices: the p-value over all looks (the smallest level at which some look so far rejects) is what everything
+else is made of, since Holm's correction and intersection-union tests take it like any other p-value; numpy arrays,
+because one table of boundaries serves ten thousand simulated reproductions and the real one alike.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri, stdtrit
+
+Array = NDArray[np.float64]
+TAIL = 9.0  # deviations beyond which a normal law has nothing that counts
+FEWEST_NODES, MOST_NODES, PER_DEVIATION = 96, 2048, 30.0  # of the integration
+FARTHEST = 38.0  # z of the smallest probability that a float holds
+HALVINGS = 52
+LARGEST, SMALLEST = 0.5, 1e-15  # p-values over all looks that are distinguished
+STEPS = 240
+
+
+def spent(level: Any, fractions: Any) -> Any:
+    """What a one-sided test of a level may have spent by some times: Lan-DeMets, O'Brien-Fleming-like.
+
+    Args:
+        level: of the whole design, in (0, 1).
+        fractions: in (0, 1].
+    """
+    return 2 * ndtr(ndtri(np.asarray(level) / 2) / np.sqrt(fractions))
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """The z statistic at a look, of those that have crossed nothing so far: nodes, and the probability at each.
+
+    Arrays of shape [designs, nodes].
+    """
+
+    time: float
+    nodes: Array
+    mass: Array
+
+    def above(self, z: Array, time: float, drift: float = 0.0) -> Array:
+        """Probability to exceed z at a later time, for each design."""
+        step = math.sqrt(time - self.time)
+        gap = (z[:, None] * math.sqrt(time) - self.nodes * math.sqrt(self.time)) / step - drift * step
+        return np.asarray((self.mass * ndtr(-gap)).sum(axis=1))
+
+    def next(self, low: Array, high: Array, time: float, count: int, drift: float = 0.0) -> "_Inside":
+        """Those that lie between low and high at a later time."""
+        centre, step = drift * math.sqrt(time), math.sqrt(time - self.time)
+        low, high = np.maximum(low, centre - TAIL), np.clip(high, centre - TAIL, centre + TAIL)
+        at, weights = _rule(count)
+        half = (high - low)[:, None] / 2
+        nodes = low[:, None] + half * (at + 1)
+        scale = math.sqrt(time) / step
+        gap = nodes[:, :, None] * scale - self.nodes[:, None, :] * (math.sqrt(self.time) / step) - drift * step
+        density = np.einsum("dij,dj->di", np.exp(-0.5 * gap**2), self.mass) * scale / math.sqrt(2 * math.pi)
+        return _Inside(time, nodes, density * weights * half)
+
+
+@cache
+def _rule(count: int) -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return nodes, weights
+
+
+def _start(designs: int) -> _Inside:
+    return _Inside(0.0, np.zeros((designs, 1)), np.ones((designs, 1)))
+
+
+def _nodes(fractions: Sequence[float]) -> int:
+    """The closer two looks, the narrower the law of the second given the first."""
+    steps = [math.sqrt(1 - before / after) for before, after in pairwise(fractions)]
+    return int(min(MOST_NODES, max(FEWEST_NODES, PER_DEVIATION / min(steps, default=1.0))))
+
+
+def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> Array:
+    """One-sided boundaries of z, for each level and look; shape [levels, looks].
+
+    Raises:
+        ValueError: fractions that do not grow or leave (0, 1], or a level outside (0, 1).
+    """
+    every = np.asarray(levels, dtype=float)
+    if not all(0 < a < b <= 1 for a, b in zip((1e-9, *fractions), fractions, strict=False)):
+        raise ValueError(f"no growing fractions: {list(fractions)}")
+    if not ((every > 0) & (every < 1)).all():
+        raise ValueError(f"no levels: {levels}")
+    spending = np.diff(spent(every[:, None], np.asarray(fractions)), axis=1, prepend=0.0)
+    found, inside, count = np.empty_like(spending), _start(len(every)), _nodes(fractions)
+    for look, time in enumerate(fractions):
+        low, high = np.full(len(every), -TAIL), np.full(len(every), FARTHEST)
+        for _ in range(HALVINGS):  # scipy finds the root of one function, not of one for each level
+            middle = (low + high) / 2
+            exceeds = inside.above(middle, time) > spending[:, look]
+            low, high = np.where(exceeds, middle, low), np.where(exceeds, high, middle)
+        found[:, look] = high
+        if look + 1 < len(fractions):
+            inside = inside.next(np.full(len(every), -np.inf), high, time, count)
+    return np.asarray(found)
+
+
+def exits(
+    low: Sequence[float], high: Sequence[float], fractions: Sequence[float], drift: float = 0.0
+) -> tuple[Array, Array]:
+    """Probability to leave below and above at each look, of a z statistic with mean drift · √fraction.
+
+    Args:
+        low, high: boundaries of z; -inf and inf for none.
+        fractions: of the looks.
+        drift: expected z at the fraction 1.
+    """
+    inside, count, below, above = _start(1), _nodes(fractions), [], []
+    for bottom, top, time in zip(low, high, fractions, strict=True):
+        anywhere, over_bottom, over_top = (
+            float(inside.above(np.array([z]), time, drift)[0]) for z in (-np.inf, bottom, top)
+        )
+        below.append(anywhere - over_bottom)
+        above.append(over_top)
+        inside = inside.next(np.array([bottom]), np.array([top]), time, count, drift)
+    return np.array(below), np.array(above)
+
+
+def nominal_levels(level: float, fractions: Sequence[float]) -> tuple[float, ...]:
+    """The level of each look's own one-sided test, so that all looks together have this level."""
+    return _nominal(level, tuple(fractions))
+
+
+@cache
+def _nominal(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(float(p) for p in ndtr(-boundaries([level], fractions)[0]))
+
+
+@cache
+def _table(fractions: tuple[float, ...]) -> tuple[Array, Array]:
+    """Levels of whole designs, as z in growing order, and their boundaries."""
+    levels = np.linspace(-ndtri(LARGEST), -ndtri(SMALLEST), STEPS)
+    return levels, boundaries(ndtr(-levels), fractions)
+
+
+def over_looks(p: Any, look: int, fractions: Sequence[float]) -> Array:
+    """The smallest level of a whole design that rejects at a look, from the one-sided p-values of that look.
+
+    The smallest of these over all looks so far is a p-value that holds over all looks: it is at most a with a
+    probability of at most a. One above 0.5 is given as 1.
+
+    Args:
+        p: of any shape.
+        look: 0 for the first.
+        fractions: of all looks.
+    """
+    levels, bounds = _table(tuple(fractions))
+    z = -ndtri(np.asarray(p, dtype=float))
+    found = ndtr(-np.interp(z, bounds[:, look], levels))
+    return np.where(z < bounds[0, look], 1.0, found)
+
+
+def boundary(level: Any, look: int, fractions: Sequence[float]) -> Array:
+    """The boundary of z at a look, of designs with these levels of any shape, interpolated as in `over_looks`."""
+    levels, bounds = _table(tuple(fractions))
+    return np.asarray(np.interp(-ndtri(np.asarray(level, dtype=float)), levels, bounds[:, look]))
+
+
+def repeated_interval(
+    value: float, error: float, freedom: float, look: int, fractions: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """An interval that, with those of all other looks, covers the truth with this confidence; None without error."""
+    if not error:
+        return None
+    nominal = nominal_levels((1 - confidence) / 2, fractions)[look]
+    half = -float(stdtrit(freedom, max(nominal, SMALLEST))) * error
+    return value - half, value + half
+
+
+def median_unbiased(
+    value: float, error: float, p_above: float, look: int, fractions: Sequence[float], level: float = 0.05
+) -> float:
+    """The estimate that is too high as often as too low, if two-sided boundaries of a level end the looks.
+
+    A result is the more extreme the earlier its boundary was crossed and, at one look, the farther out (stage-wise
+    order).
+
+    Args:
+        value, error: the difference at the look, and its standard error.
+        p_above: its one-sided p-value of a difference above 0, which stands for z.
+        look: at which it ended, 0 for the first.
+        fractions: of all looks.
+        level: two-sided.
+    """
+    if look == 0 or not error:
+        return value
+    times, z = tuple(fractions[: look + 1]), float(np.clip(-ndtri(p_above), -TAIL, TAIL))
+    bounds = [-float(ndtri(nominal)) for nominal in nominal_levels(level / 2, fractions)[:look]]
+    unit = error * math.sqrt(times[-1])  # of a drift of 1
+
+    def more_extreme(drift: float) -> float:
+        """Less one half."""
+        above = exits([*(-b for b in bounds), -np.inf], [*bounds, z], times, drift)[1]
+        return float(above.sum()) - 0.5
+
+    centre = z / math.sqrt(times[-1])
+    drift = float(brentq(more_extreme, centre - TAIL, centre + TAIL, xtol=1e-9))
+    return value + (drift - centre) * unit
+
+
+def chance(value: Any, now: Any, then: Any, low: Any, high: Any) -> Any:
+    """Probability, as known now, that an estimate will be between two bounds once its standard error has shrunk.
+
+    It assumes that the present trend continues: the later estimate scatters around the present one (conditional power).
+
+    Args:
+        value: the present estimate.
+        now, then: its standard error, present and later.
+        low, high: bounds on the later estimate.
+    """
+    width = then * np.sqrt(np.maximum(1 - (then / now) ** 2, 1e-12))
+    return np.maximum(ndtr((high - value) / width) - ndtr((low - value) / width), 0.0)

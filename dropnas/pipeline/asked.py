@@ -1,0 +1,170 @@
+"""The questions that a plan asks: its printed numbers and the paper's claims, with the experiments behind them.
+
+Only experiments with a run for each seed are in it: the augmented trainings, ImageNet and Figure 5 rest on one
+architecture each. The claims are those of `report.claims`, found in the same cells of the tables.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
+from dropnas.data.config import ROLES, SEARCHED
+from dropnas.pipeline.experiments import Experiment
+from dropnas.pipeline.plan import Plan
+from dropnas.report.claims import BEST_RATE, EXTREMES, Place, ablations, pairs_of_rates, spaces, words
+from dropnas.report.config import FigureConfig, TableConfig
+from dropnas.report.printed import Printed, layout
+from dropnas.report.verdicts import PAPER_SEEDS, margin
+
+PAPER_FREEDOM = PAPER_SEEDS - 1
+Cells = Mapping[Place, int]  # experiments by table, row and column
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The questions of a plan, and its experiments in their order.
+
+    Attributes:
+        questions: what is asked; experiments are called by the folders of their first trainings.
+        experiments: the runs behind them.
+    """
+
+    questions: Questions
+    experiments: tuple[Experiment, ...]
+
+
+def asked(plan: Plan) -> Asking:
+    """The questions that the tables and figures of a plan ask, without those on request."""
+    default = plan.by_default()
+    mine = {name: one for name, one in plan.experiments.items() if one.trainings[0].id in default.runs}
+    index = {run.id: at for at, one in enumerate(mine.values()) for run in one.trainings}
+    cells = dict(_cells(default, index))
+    printed = dict(_printed(default))
+    numbers = tuple(_numbers(cells, printed)) if plan.parameters.reproduction else ()
+    roles = [one.role for one in mine.values()]
+    priors = (
+        _priors(cells, roles, printed) if plan.parameters.reproduction else tuple(Prior(0.0, 0.0, 0) for _ in roles)
+    )
+    questions = Questions(tuple(mine), priors, numbers, tuple(_claims(cells, default, index)))
+    return Asking(questions, tuple(mine.values()))
+
+
+def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[Place, int]]:
+    for run in plan.targets.values():
+        config = run.config
+        for entry in config.entries if isinstance(config, TableConfig) else ():
+            found = {index.get(run.inputs[at].id) for at in entry.trainings}
+            if found and len(found - {None}) == 1:
+                yield (config.table, entry.row, entry.column), next(at for at in found if at is not None)
+
+
+def _printed(plan: Plan) -> Iterator[tuple[Place, Printed]]:
+    """What is printed in each cell of the plan's tables."""
+    for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
+        paper = config.layout or layout(config.table)
+        for row in paper.rows:
+            for column, cell in zip(paper.columns, row.cells, strict=True):
+                if cell:
+                    yield (config.table, row.key, column.key), cell
+
+
+def _numbers(cells: Cells, printed: Mapping[Place, Printed]) -> Iterator[Number]:
+    for place, experiment in cells.items():
+        cell = printed.get(place)
+        if cell is None or cell.mean is None or cell.std is None:
+            continue
+        yield Number(*place, experiment, cell.mean, _sample_std(cell.std), PAPER_SEEDS, margin(*place[:2]))
+
+
+def _sample_std(population: float) -> float:
+    return population * math.sqrt(PAPER_SEEDS / PAPER_FREEDOM)
+
+
+def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[Place, Printed]) -> tuple[Prior, ...]:
+    """What the paper prints of each experiment; of others the mean of DropNAS and the usual deviation."""
+    known = {at: cell for place, at in cells.items() if (cell := printed.get(place)) and cell.std is not None}
+    stds = defaultdict(list)
+    for role in SEARCHED:
+        rows = [row for name in ("table4", "table6") for row in layout(name).rows if row.key.partition("/")[0] == role]
+        stds[role] = [cell.std for row in rows for cell in row.cells if cell and cell.std is not None]
+    found = []
+    for at, role in enumerate(roles):
+        base = next(row.cells[0] for row in layout(ROLES[role].table).rows if row.key == "dropnas")
+        cell = known.get(at, base)
+        usual = math.sqrt(math.fsum(std**2 for std in stds[role]) / len(stds[role]))
+        std = cell.std if at in known and cell and cell.std is not None else usual
+        found.append(Prior(cell.mean if cell and cell.mean is not None else 0.0, _sample_std(std), PAPER_FREEDOM))
+    return tuple(found)
+
+
+def _claims(cells: Cells, plan: Plan, index: Mapping[str, int]) -> Iterator[Claim]:
+    """The claims all of whose experiments are in the plan, in the order of the paper."""
+    sweep = dict(_sweep(plan, index))
+    yield from _of_sweep(sweep)
+    for name, places in (("spaces", spaces()), ("best-pair", pairs_of_rates()), ("ablations", ablations())):
+        if all(place in cells for _, *pair in places for place in pair):
+            pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in places)
+            yield Claim(name, words()[name]["claim"], pairs)
+    yield from _equal_rates(cells)
+    yield from _baselines(cells, plan)
+
+
+def _equal_rates(cells: Cells) -> Iterator[Claim]:
+    paper = layout("table5")
+    keys = [(row.key, column.key) for row in paper.rows for column in paper.columns]
+    if all(("table5", *key) in cells for key in keys):
+        equal = tuple(cells["table5", row, column] for row, column in keys if row == column)
+        others = tuple(cells["table5", row, column] for row, column in keys if row != column)
+        yield Claim("equal-rates", words()["equal-rates"]["claim"], (Contrast("equal rates", equal, others),))
+
+
+def _sweep(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
+    """Experiments of Figure 2, by role and rate."""
+    for run in plan.targets.values():
+        config = run.config
+        if isinstance(config, FigureConfig) and config.figure == "figure2":
+            for series in config.series:
+                yield (series.panel, series.name), index[run.inputs[series.runs[0]].id]
+
+
+def _of_sweep(sweep: Mapping[tuple[str, str], int]) -> Iterator[Claim]:
+    best = {role: at for (role, name), at in sweep.items() if name == BEST_RATE}
+    others = [(role, name) for role, name in sweep if name not in (BEST_RATE, *EXTREMES) and role in best]
+    sides = {(role, float(name) < float(BEST_RATE)) for role, name in others}
+    if sides >= {(role, lower) for role in SEARCHED for lower in (True, False)}:
+        pairs = tuple(
+            Contrast(f"{ROLES[role].printed} {name}", (best[role],), (sweep[role, name],)) for role, name in others
+        )
+        yield Claim("best-rate", words()["best-rate"]["claim"], pairs)
+    extremes = [(role, name) for role, name in sweep if name in EXTREMES and role in best]
+    if len(extremes) == len(EXTREMES) * len(SEARCHED):
+        pairs = tuple(
+            Contrast(f"{ROLES[role].printed} {EXTREMES[name]}", (best[role],), (sweep[role, name],))
+            for role, name in extremes
+        )
+        yield Claim("other-methods-rates", words()["other-methods-rates"]["claim"], pairs)
+
+
+def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
+    """Whether DropNAS beats each of the baselines, over the data sets on which it was trained."""
+    labels: dict[str, str] = {}
+    for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
+        if config.table == "baselines" and config.layout:
+            labels |= {row.key: row.heads[1] for row in config.layout.rows}
+            labels |= {entry.row: entry.label for entry in config.entries if entry.label}
+    found: dict[str, list[Contrast]] = {}
+    for (table, row, _), at in cells.items():
+        role = row.partition("/")[0]
+        own = cells.get((table, f"{role}/dropnas", "error"))
+        if table == "baselines" and own is not None and own != at:
+            found.setdefault(row.partition("/")[2], []).append(Contrast(ROLES[role].printed, (own,), (at,)))
+    for method, contrasts in found.items():
+        label = labels[f"{_role_of(method, cells)}/{method}"]
+        yield Claim(f"baseline-{method}", words()["baseline"]["claim"].format(label), tuple(contrasts))
+
+
+def _role_of(method: str, cells: Cells) -> str:
+    """A data set on which a baseline was trained."""
+    return next(row.partition("/")[0] for table, row, _ in cells if table == "baselines" and row.endswith(f"/{method}"))

@@ -1,0 +1,193 @@
+"""What the finished runs of a sequential plan say, look by look: a function of the store and the parameter file alone.
+
+Each look is judged by the first seeds of each experiment, as many as the look has, so that judging again gives the same
+whatever else is in the store.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from dropnas.analysis.comparison import Estimate, Sample, contrast, difference, sample
+from dropnas.analysis.group_sequential import Array, median_unbiased, repeated_interval
+from dropnas.analysis.judge_looks import NEVER, Asked, Judged, before, judge_look
+from dropnas.analysis.questions import Claim, Contrast, Number
+from dropnas.analysis.verdict import LEVEL
+from dropnas.artifacts.training_files import TrainingResultFile
+from dropnas.pipeline.asked import Asking
+from dropnas.report.looked import LookedClaim, LookedContrast, LookedNumber
+from dropnas.runs.identity import Run
+from dropnas.runs.store import Store
+
+Errors = Mapping[str, Sequence[float]]  # of each experiment, by seed
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The looks so far.
+
+    Attributes:
+        asked: the questions, with the schedule.
+        past: what was known before the first look and after each.
+        errors: by experiment, in the order of the questions; as many as were needed.
+    """
+
+    asked: Asked
+    past: tuple[Judged, ...]
+    errors: tuple[tuple[float, ...], ...]
+
+    @property
+    def now(self) -> Judged:
+        """After the last look."""
+        return self.past[-1]
+
+    def seeds(self) -> dict[str, int]:
+        """Seeds that each experiment is to have: those of the next look if it continues, otherwise what it has."""
+        schedule, names = self.asked.schedule, self.asked.questions.experiments
+        found = dict.fromkeys(names, schedule[0])
+        for n, (_, after) in zip(schedule, pairwise(self.past), strict=False):
+            found |= {name: n for name, had in zip(names, after.present[0], strict=True) if had}
+        going = zip(names, self.now.next[0], strict=True)
+        return found | {name: schedule[self.now.look + 1] for name, goes in going if goes}
+
+
+def begin(asking: Asking, schedule: tuple[int, ...]) -> Judging:
+    """Nothing has been looked at."""
+    asked = Asked.of(asking.questions, schedule)
+    return Judging(asked, (before(asked, 1),), ())
+
+
+def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
+    """The test errors of finished trainings in percent, at their best epochs, as the paper printed."""
+    return tuple(TrainingResultFile.read(root / run.folder).top1_error.best for run in trainings)
+
+
+def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
+    """Deviation of a seed of each experiment, as expected and as finished trainings have it, and how many of these.
+
+    Both are pooled by their degrees of freedom; 0 where nothing is known.
+    """
+    store, found, ours = Store(root), [], 0
+    for prior, experiment in zip(asking.questions.priors, asking.experiments, strict=True):
+        done = [run for run in experiment.trainings if store.is_published(root / run.folder)]
+        one = sample(read_errors(done, root))
+        ours += one is not None
+        squares, freedom = prior.freedom * prior.std**2, prior.freedom
+        if one:
+            squares, freedom = squares + (one.n - 1) * one.std**2, freedom + one.n - 1
+        found.append((squares / freedom) ** 0.5 if freedom else 0.0)
+    return np.array(found), ours
+
+
+def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
+    """Judge the next look.
+
+    Args:
+        judging: the looks so far.
+        errors: of each experiment, at least those of this look's seeds if it continues.
+    """
+    n = judging.asked.schedule[judging.now.look + 1]
+    means, stds = np.zeros((1, len(errors))), np.zeros((1, len(errors)))
+    for at, values in enumerate(errors):
+        one = sample(values[:n]) if len(values) >= n else None
+        if one:
+            means[0, at], stds[0, at] = one.mean, one.std
+    return Judging(judging.asked, (*judging.past, judge_look(judging.asked, judging.now, means, stds)), tuple(errors))
+
+
+def numbers(judging: Judging) -> list[LookedNumber]:
+    """What the looks say of each printed mean."""
+    return [_number(judging, at, one) for at, one in enumerate(judging.asked.questions.numbers)]
+
+
+def claims(judging: Judging) -> list[LookedClaim]:
+    """What the looks say of each claim."""
+    return [_claim(judging, at, one) for at, one in enumerate(judging.asked.questions.claims)]
+
+
+def _number(judging: Judging, at: int, one: Number) -> LookedNumber:
+    now, since = judging.now, int(judging.now.number_since[0, at])
+    evaluated = _last_with(judging, (one.experiment,))
+    look_at = evaluated if since == NEVER else since
+    verdict = "undecided"
+    if since != NEVER:
+        verdict = "agrees" if now.agrees[0, at] <= LEVEL else "differs"
+    ours, paper = _sample(judging, one.experiment, look_at), Sample(one.of, one.printed, one.std)
+    estimate = difference(ours, paper) if ours else None
+    return LookedNumber(
+        one.family,
+        one.row,
+        one.column,
+        verdict,
+        *_when(judging, look_at, since, bool(now.number_open[0, at])),
+        *_estimates(judging, estimate, look_at),
+        float(now.differs[0, at]),
+        float(now.agrees[0, at]),
+    )
+
+
+def _claim(judging: Judging, at: int, one: Claim) -> LookedClaim:
+    now, since = judging.now, int(judging.now.claim_since[0, at])
+    rows = judging.asked.of_claims[at]
+    looks = [_last_with(judging, (*part.lower, *part.higher)) for part in one.contrasts]
+    look_at = min(looks) if since == NEVER else since
+    outcome = "holds" if now.holds[0, at] else "contradicted" if now.contradicted[0, at] else "undecided"
+    parts = tuple(
+        _contrast(judging, part, min(last, look_at) if since != NEVER else last, float(now.lower[0, row]))
+        for part, last, row in zip(one.contrasts, looks, rows, strict=True)
+    )
+    return LookedClaim(one.id, one.claim, outcome, *_when(judging, look_at, since, bool(now.claim_open[0, at])), parts)
+
+
+def _contrast(judging: Judging, part: Contrast, last: int, p: float) -> LookedContrast:
+    low, high = ([_sample(judging, at, last) for at in side] for side in (part.lower, part.higher))
+    known = [one for one in (*low, *high) if one]
+    estimate = None
+    if len(known) == len(low) + len(high):
+        weights = [*(1 / len(low) for _ in low), *(-1 / len(high) for _ in high)]
+        estimate = difference(known[0], known[1]) if len(known) == 2 else contrast(known, weights)
+    seeds = judging.asked.schedule[last] if last != NEVER else 0
+    return LookedContrast(part.label, seeds, *_estimates(judging, estimate, last), p)
+
+
+def _when(judging: Judging, look_at: int, since: int, goes_on: bool) -> tuple[int, int, str]:
+    """Number of the look, its seeds, and what happened there."""
+    schedule = judging.asked.schedule
+    if look_at == NEVER:
+        return 0, 0, "not looked at yet"
+    seeds = schedule[look_at]
+    if since != NEVER:
+        return look_at + 1, seeds, f"decided at look {look_at + 1} ({seeds} seeds)"
+    if goes_on:
+        return look_at + 1, seeds, f"goes on after look {look_at + 1} ({seeds} seeds)"
+    if look_at + 1 == len(schedule):
+        return look_at + 1, seeds, f"not decided by all {seeds} seeds"
+    hopeless = f"{schedule[-1]} seeds would hardly decide it"
+    return look_at + 1, seeds, f"stopped at look {look_at + 1} ({seeds} seeds), since even {hopeless}"
+
+
+def _estimates(
+    judging: Judging, estimate: Estimate | None, look_at: int
+) -> tuple[float | None, float | None, tuple[float, float] | None]:
+    """Plain difference, the median-unbiased one, and the interval that holds over all looks."""
+    if estimate is None or look_at == NEVER:
+        return None, None, None
+    fractions = judging.asked.fractions
+    interval = repeated_interval(estimate.value, estimate.error, estimate.freedom, look_at, fractions)
+    unbiased = median_unbiased(estimate.value, estimate.error, estimate.p_above(0.0), look_at, fractions)
+    return estimate.value, unbiased, interval
+
+
+def _last_with(judging: Judging, experiments: Sequence[int]) -> int:
+    """The last look at which all these experiments had its seeds."""
+    looks = [one.look for one in judging.past[1:] if one.present[0, list(experiments)].all()]
+    return max(looks, default=NEVER)
+
+
+def _sample(judging: Judging, experiment: int, look_at: int) -> Sample | None:
+    if look_at == NEVER:
+        return None
+    return sample(judging.errors[experiment][: judging.asked.schedule[look_at]])

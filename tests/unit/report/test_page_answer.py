@@ -1,0 +1,137 @@
+"""What the page says first and what it says was done differently: sentences, dates, options."""
+
+import re
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropnas.analysis.claim_tests import Outcome
+from dropnas.data.config import ROLES
+from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
+from dropnas.report.claims import ClaimResult
+from dropnas.report.page.answer import TEST_RUN, answer
+from dropnas.report.page.deviations import _entries, deviations, drop_rates
+from dropnas.report.page.device_hours import PageCost
+from dropnas.report.page.planned import Planned
+from dropnas.report.page.progress import progress
+from dropnas.report.page.survey import Found, State
+from dropnas.search.config import DeriveConfig, DropoutOptions, SearchConfig
+
+
+def claim(outcome: Outcome) -> ClaimResult:
+    return ClaimResult("id", "It holds.", "Section 1", "A test.", outcome, "", (), True)
+
+
+def sentence(*outcomes: Outcome) -> str:
+    return answer([claim(one) for one in outcomes], {}, [], True).sentence
+
+
+def test_the_answer_counts_the_claims() -> None:
+    holds, contradicted, undecided, few = Outcome
+    found = sentence(*[holds] * 4, contradicted, *[undecided] * 4)
+    assert found == "Of the paper's 9 claims 4 hold, 1 is contradicted and 4 are undecided."
+    assert sentence(undecided, undecided).startswith("Not confirmed, not refuted: none of the paper's 2 claims")
+    assert sentence(few, few) == "None of the paper's 2 claims can be judged yet: too few runs are done."
+    assert sentence(holds, few) == (
+        "Of the paper's 2 claims 1 holds, none is contradicted, none is undecided and 1 has too few runs."
+    )
+
+
+@given(st.lists(st.sampled_from(list(Outcome)), min_size=1))
+def test_every_claim_is_in_the_tally(outcomes: list[Outcome]) -> None:
+    found = answer([claim(one) for one in outcomes], {}, [], True)
+    assert dict(found.tally) == {str(word): outcomes.count(word) for word in Outcome}
+    assert found.sentence.endswith(".") and not re.search(r"\b1 (hold|are)\b|\b(0|[2-9]) (holds|is)\b", found.sentence)
+
+
+def test_a_test_run_is_compared_with_nothing() -> None:
+    found = answer([claim(Outcome.HOLDS)], {}, [], False)
+    assert (found.sentence, found.numbers) == (TEST_RUN, "")
+    assert {one.paper for one in found.headlines} == {""}
+
+
+class Hours(float):
+    """Known hours."""
+
+    @property
+    def known(self) -> float:
+        return float(self)
+
+
+class Cost:
+    """Twelve hours of which nine are to do."""
+
+    hours, left = Hours(12.0), Hours(9.0)
+
+
+def run(id_: str, stage: str = "retrain", **config: Any) -> Planned:
+    return Planned(id_, stage, id_, f"runs/{stage}/{id_}", (), ("table1",), config)
+
+
+def found(id_: str, state: State, started: str = "", ended: str = "", tmp: Any = None) -> Found:
+    record = {"started": started, "ended": ended} if started else {}
+    return Found(run(id_), tmp, state, record=record)
+
+
+def test_it_says_when_it_will_be_finished_at_the_pace_so_far() -> None:
+    """Three hours of twelve took a day, so nine more take three."""
+    runs = [
+        found("a", State.DONE, "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z"),
+        found("b", State.DONE, "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"),
+        found("c", State.MISSING),
+    ]
+    one = progress(runs, PageCost({}, Cost(), "", "GPU-hours"))
+    assert (one.finished, one.done) == (False, "2 of 3 runs done.")
+    assert one.cost == "Total: 12.0 GPU-hours, 9.0 still to do."
+    assert one.until == "At the pace so far it will be finished around 2026-01-05."
+    assert progress(runs[:2], PageCost({}, Cost(), "", "GPU-hours")).until == ""
+    assert progress(runs, PageCost({}, None, "")).until == ""
+
+
+CONFIGS: dict[str, Any] = {
+    "search": SearchConfig(),
+    "derive": DeriveConfig(),
+    "retrain": RetrainConfig(),
+    "select": SelectConfig(),
+    "transfer": TransferConfig(),
+}
+
+
+@pytest.mark.parametrize("entry", _entries(), ids=lambda entry: entry["option"])
+def test_each_difference_names_an_option_with_its_default(entry: dict[str, Any]) -> None:
+    stage, *keys = entry["option"].split(".")
+    values = asdict(DropoutOptions()) if keys[0] == "options" else asdict(CONFIGS[stage])
+    assert values[keys[-1]] == entry["default"]
+    assert all(text.endswith(".") for text in (entry["paper"], *entry["here"].values()))
+
+
+def test_differences_follow_the_options_in_use() -> None:
+    plan = [
+        run("a", "search", strategy="dropnas", options={"drop_probability": "released"}, space="original"),
+        run("b", "search", strategy="one-level-darts", options={"masks": "per-cell"}, space="original"),
+        run("c", "select", criterion="held-out"),
+    ]
+    here = {one.question: one.here for one in deviations(plan)}
+    assert here["Drop probability"].startswith("r^(1/4) for every group")
+    assert here["Masks"].startswith("One mask for each edge")  # the other method's options are its own
+    assert here["Which seed is the best"] == "The lowest error on held-out training images."
+    assert all(f"±{known.margin:g} points" in here["What counts as equal"] for known in ROLES.values())
+    assert "Batch norm after pooling" not in here
+
+
+def test_drop_rates_are_shown_with_what_is_left_of_them() -> None:
+    plan = [
+        run("a", "search", strategy="drop-rate-0.875", options={}, space="original"),
+        run("b", "search", strategy="dropnas", options={}, space="1-skip"),
+    ]
+    rates = drop_rates(plan)
+    assert all(one.nominal < other.nominal for one, other in pairwise(rates))
+    last = rates[-1]
+    assert (last.nominal, last.group) == (0.875, 4)
+    kept = 4 * 0.125 / (1 - 0.875**4)
+    assert last.kept == pytest.approx(2 * kept) and last.effective == pytest.approx(1 - kept / 4)
+    assert {one.group for one in rates} == {2, 4}
