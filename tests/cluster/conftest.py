@@ -72,7 +72,10 @@ class ClusterBench(Bench):
 
     def progress(self) -> dict[str, int]:
         """The last epoch that each training's log tells."""
-        logs = {log.stem: EPOCH.findall(log.read_text()) for log in self.store.glob("logs/*/*/*.log")}
+        files = [
+            log for log in self.store.glob("logs/*/*/*.log") if log.exists()
+        ]  # a link may be there before its file
+        logs = {log.stem: EPOCH.findall(log.read_text()) for log in files}
         return {name: int(epochs[-1]) for name, epochs in logs.items() if epochs}
 
     def running(self) -> list[str]:
