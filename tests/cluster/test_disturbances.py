@@ -123,7 +123,9 @@ def test_a_job_that_preemption_cancels_comes_back(site):
     assert job is not None, (bench.folder / "start.log").read_text()
     preempt(job)
     assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
-    assert f"job {job} was preempted and is requeued" in (bench.folder / "start.log").read_text()
+    said = "".join(log.read_text() for log in bench.store.glob("logs/trial/snakemake-*.log"))
+    assert f"job {job} was preempted and is requeued" in said
+    assert {log.name for log in bench.store.glob(".snakemake/slurm_logs/*")} == {"rule_search", "rule_retrain"}
     assert set(bench.publications().values()) == {1}
 
 

@@ -136,3 +136,16 @@ def test_slurm_that_does_not_answer_is_no_error(node: Foreign) -> None:
     node.stub("squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
     node.stub("scontrol", "exit 1")
     assert slurm.requeue_preempted(node.folder) == []
+
+
+def test_only_trainings_are_jobs_of_a_cluster(machine: Foreign) -> None:
+    """All else is made where the workflow runs; a rule made from another does not inherit that it is local."""
+    frozen = machine.folder / machine.dropnas("freeze", str(MICRO)).stdout.strip()
+    with (frozen / "source" / "Snakefile").open("a") as file:
+        file.write(
+            "print('submitted:', *(one.name for one in workflow.rules if one.name not in workflow._localrules))\n"
+        )
+    command = ("--snakefile", str(frozen / "source" / "Snakefile"), "--directory", ".", "--list-rules")
+    done = machine.run(sys.executable, "-m", "snakemake", *command)
+    said = next((line for line in done.stdout.splitlines() if line.startswith("submitted:")), done.stderr)
+    assert said.split()[1:] == ["search", "retrain", "transfer", "clusters"]

@@ -50,26 +50,31 @@ use rule search as prepare with:
 use rule prepare as genotype with:
     wildcard_constraints:
         stage="genotype",
+    localrule: True
 
 
 use rule prepare as select with:
     wildcard_constraints:
         stage="select",
+    localrule: True
 
 
 use rule prepare as variant with:
     wildcard_constraints:
         stage="variant",
+    localrule: True
 
 
 use rule prepare as correlation with:
     wildcard_constraints:
         stage="correlation",
+    localrule: True
 
 
 use rule prepare as counts with:
     wildcard_constraints:
         stage="counts",
+    localrule: True
 
 
 use rule prepare as table with:
@@ -82,6 +87,7 @@ use rule prepare as table with:
         ),
     wildcard_constraints:
         stage="table",
+    localrule: True
 
 
 use rule prepare as figure with:
@@ -94,3 +100,4 @@ use rule prepare as figure with:
         ),
     wildcard_constraints:
         stage="figure",
+    localrule: True
