@@ -497,9 +497,11 @@ def run(
     from dropnas.config import read_parameters
     from dropnas.doctor.examine import require_ready
     from dropnas.monitor.live_run import run as run_plan
+    from dropnas.pipeline.start import require_targets
 
-    require_ready(parameters, context.args, root, _print)
     settings = read_parameters(parameters)
+    require_targets(settings, context.args)
+    require_ready(parameters, context.args, root, _print)
     if settings.looks and not settings.look:
         from dropnas.pipeline.looks import run_looks  # statistics, which another start does not need
 

@@ -21,9 +21,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from dropnas.config import Parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import freeze, read_plan
-from dropnas.pipeline.plan import PAPER
+from dropnas.pipeline.plan import PAPER, make_plan
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
@@ -65,20 +66,15 @@ class Start:
 
 
 def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
-    """Freeze the plan for the targets among Snakemake's options.
+    """Freeze the plan for the targets among Snakemake's options, which `require_targets` has checked.
 
     Raises:
-        DropnasError: the parameters or targets are wrong, or Snakemake is not installed.
+        DropnasError: the parameters are wrong, or Snakemake is not installed.
     """
-    if not shutil.which("snakemake", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])):
-        raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
-    found = _parsed(options) if options else Namespace(targets=())
+    found = _parsed(options)
     asked = sorted(found.targets)
     frozen = (root / freeze(parameters, root, asked)).resolve()
     known = read_plan(frozen, root)
-    for target in asked:
-        if target not in known["targets"]:
-            raise DropnasError("no such target", where=target, remedy=f"known: {', '.join(known['targets'])}")
     profile = ["--workflow-profile", str(frozen / "source" / "profiles" / "default")]
     own = any(option.startswith(("--profile", "--workflow-profile")) for option in options)
     where = ["--snakefile", str(frozen / "source" / "Snakefile"), "--directory", str(root.resolve())]
@@ -93,8 +89,21 @@ def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
     )
 
 
+def require_targets(parameters: Parameters, options: Sequence[str]) -> None:
+    """Raise a DropnasError if one of the targets among Snakemake's options is none of the plan."""
+    if asked := _parsed(options).targets:
+        known = [PAPER, *make_plan(parameters).targets]
+        for target in asked:
+            if target not in known:
+                raise DropnasError("no such target", where=target, remedy=f"known: {', '.join(known)}")
+
+
 def _parsed(options: Sequence[str]) -> Namespace:
     """Snakemake's options as it reads them."""
+    if not shutil.which("snakemake", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])):
+        raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
+    if not options:
+        return Namespace(targets=())
     from snakemake.cli import get_argument_parser  # takes a second
 
     found: Namespace = get_argument_parser().parse_known_args(options)[0]

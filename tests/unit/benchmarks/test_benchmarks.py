@@ -28,7 +28,7 @@ def asked(*words: str) -> subprocess.CompletedProcess[str]:
 def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
     inputs, steps = {"input-cifar", "input-imagenet"}, {"search-step", "retrain-step", "kernels"}
     of_gpu = {"machine", "gpu-tests", "micro", "ncu", "numerics"}
-    assert {*inputs, *steps, *of_gpu, "startup", "plan", "checkpoint", "precision"} == {*names()}
+    assert {*inputs, *steps, *of_gpu, "startup", "plan", "checkpoint", "precision", "sequential"} == {*names()}
 
 
 @pytest.mark.parametrize(

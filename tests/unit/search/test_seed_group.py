@@ -211,7 +211,7 @@ def test_probabilities_that_cannot_be_drawn_from_are_refused(
         group.start_epoch(0)
 
 
-class Phaseless(Strategy):
+class Phaseless(GroupedDropout):
     phases = ()  # type: ignore[assignment]
 
 
