@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -132,7 +132,7 @@ def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
     found, done = [], ""
     with suppress(DropnasError, OSError):
         snapshot = watch.look()
-        found = list(failures(snapshot))
+        found = list(failures(replace(snapshot, failed=[*snapshot.failed, *watch.refused()])))
         done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done, and no finished one is repeated. "
     if not found:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []

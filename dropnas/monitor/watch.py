@@ -138,6 +138,7 @@ class Watch:
         self._last_runs = set(self.by_id) - {source for run in self.runs for source in run["inputs"]}
         self.cells = list(cells(self.by_id))
         self.store = Store(self.root)
+        self._jobs = {id_: job for job in self.plan["jobs"] for id_ in job["runs"]}
 
     def look(self) -> Snapshot:
         """The plan now."""
@@ -229,14 +230,23 @@ class Watch:
 
     def _failed(self, missing: Sequence[dict[str, Any]]) -> Iterator[Failed]:
         """Of the runs that nobody works on, those that failed, by their logs, and those that were stopped."""
-        jobs = {id_: job for job in self.plan["jobs"] for id_ in job["runs"]}
         for run in missing:
-            job = jobs[run["id"]]
-            log = self.root / "logs" / self.plan["profile"] / job["rule"] / job["attempts"]
+            log = self._log(run)
             if reason := failure(_text(log), run):
                 yield Failed(run, reason, log)
             elif (scratch := self.store.scratch(run["id"])).is_dir() and read_attempts(scratch):
                 yield Failed(run, "stopped", None)
+
+    def refused(self) -> Iterator[Failed]:
+        """Published runs that their jobs do not accept, such as damaged ones, by their logs."""
+        for run in self.runs:
+            log = self._log(run)
+            if run["id"] in self._done and (reason := failure(_text(log), run)):
+                yield Failed(run, reason, log)
+
+    def _log(self, run: Mapping[str, Any]) -> Path:
+        job = self._jobs[run["id"]]
+        return self.root / "logs" / str(self.plan["profile"]) / str(job["rule"]) / str(job["attempts"])
 
 
 def hours_left(runs: Sequence[Mapping[str, Any]], left: Mapping[str, float], jobs: int) -> float:
