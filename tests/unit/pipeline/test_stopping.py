@@ -29,7 +29,8 @@ from pathlib import Path
 from dropnas.training import signals
 folder = Path("{folder}")
 with signals.caught() as asked:
-    (folder / "begun").write_text(str(os.getpid()))
+    (folder / "begun.new").write_text(str(os.getpid()))
+    (folder / "begun.new").rename(folder / "begun")
     while not asked() or {deaf}:
         time.sleep(0.01)
 (folder / "saved").write_text("")
