@@ -1,5 +1,6 @@
 """Other users and their surroundings: a uid without a name, a home that takes no files, output that is not UTF-8."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,8 @@ def test_output_that_lacks_signs(machine: Foreign, environment: dict[str, str]) 
 def test_no_folder_for_temporary_files_is_one_line(machine: Foreign) -> None:
     """As in a container with a read-only root and nothing mounted on /tmp."""
     possible("unshare", "--mount", "true")
+    if any(path.is_relative_to(place) for path in (PROJECT, Path(sys.prefix)) for place in ("/tmp", "/var/tmp")):
+        pytest.skip("the project itself lies in the folder for temporary files")
     hide = 'cd /proc; for f in /tmp /var/tmp; do mount --bind /proc $f; done; exec "$@"'
     machine.before = ("unshare", "--mount", "sh", "-c", hide, "sh")
     done = machine.dropnas("plan", str(MICRO), HOME="/proc/x", TMPDIR="/proc/x")
