@@ -90,10 +90,10 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
     from dropnas.training.signals import obey
 
     warned = obey()
-    from dropnas.doctor.examine import require_node
+    from dropnas.doctor.examine import show_node
     from dropnas.pipeline.execute import execute, read_spec
 
-    require_node(root)
+    show_node(root)
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
 
 

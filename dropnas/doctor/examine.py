@@ -90,14 +90,11 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
         )
 
 
-def require_node(root: Path) -> None:
-    """At the start of a job: what its node must have, beside the GPU that the training checks itself.
+def show_node(root: Path) -> None:
+    """At the start of a job: say what its node lacks, beside the GPU that the training checks itself.
 
-    Raises:
-        DropnasError: it is missing.
+    It goes on: the rest of a training may need less room, and where a disk is full the training says so itself.
     """
     for check in (*scheduler.in_job(), *storage.room(root, Disk(storage.RESERVE, 100))):
-        if check.outcome is Outcome.FAILED:
-            raise DropnasError(f"{check.name}: {check.found}", where=root, remedy=check.remedy)
-        if check.outcome is Outcome.WARNING:
+        if check.outcome is not Outcome.PASSED:
             print(line(check), file=sys.stderr, flush=True)
