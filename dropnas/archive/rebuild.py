@@ -35,8 +35,8 @@ def rebuild(
     unpacked = unpack(file, root)
     if execute(unpacked.specs, root, progress):
         raise DropnasError("not all tables and figures could be rebuilt", where=file, remedy="see the lines above")
-    told = publish(root / unpacked.plan, root, cost_of, targets)
-    return "\n".join([told, *_lines(unpacked, root)])
+    published = publish(root / unpacked.plan, root, cost_of, targets)
+    return "\n".join([published, *_lines(unpacked, root)])
 
 
 def _lines(unpacked: Unpacked, root: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dropnas.pipeline.freeze import PLAN, check
 from dropnas.report.checklist import CHECKLIST, checklist_text
 from dropnas.report.config import names
 from dropnas.report.page.device_hours import CostOf
+from dropnas.report.page.page_claims import BEYOND
 from dropnas.report.page.planned import Content, parse_content
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
@@ -60,10 +61,11 @@ def _write_checklist(content: Content, root: Path, file: Path) -> None:
 def verdict(file: Path) -> str:
     """What the page says of the paper's claims, in a sentence."""
     found = read_json(file)
-    counts = Counter(claim["outcome"] for claim in found["claims"])
+    claims = [claim for claim in found["claims"] if BEYOND not in claim["where"]]
+    counts = Counter(claim["outcome"] for claim in claims)
     outcomes = ", ".join(f"{count} {SAID.get(outcome, outcome)}" for outcome, count in counts.most_common())
     warning = "" if found["reproduction"] else " These runs are no reproduction of the paper."
-    return f"The paper's {len(found['claims'])} claims: {outcomes}.{warning}"
+    return f"The paper's {len(claims)} claims: {outcomes}.{warning}"
 
 
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
