@@ -53,16 +53,7 @@ def inside(image, memory):
         places = ["--bind", str(store), "--pwd", str(store)] if store else ["--pwd", "/tmp"]
         given = [word for pair in variables for word in ("--env", pair)]
         become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
-        options = [
-            "--userns",
-            "--containall",
-            "--cleanenv",
-            "--no-home",
-            "--workdir",
-            str(memory),
-            *places,
-            *environment,
-        ]
+        options = ["--userns", "--containall", "--cleanenv", "--no-home", "--workdir", str(memory), *places, *given]
         done = subprocess.run(
             [*become, "apptainer", "exec", *options, str(image), *command],
             capture_output=True,
