@@ -1,11 +1,10 @@
 """The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
 Design: a step's gradient is the mean over one global batch, which is split into micro-batches over processes and time.
-All random numbers depend on a position in the global batch (epoch, step, micro-batch, image), and the processes combine
-their gradients and sums after each step, so that their number changes the result by rounding only. Batch norm and mixup
-work on a micro-batch. The last images of an epoch that do not fill a global batch are left out of that epoch.
-AutoAugment is applied by the GPU or, if the device is a CPU, by the processes that decode: with the same random numbers
-and pixels.
+All random numbers depend on a position in the global batch (epoch, step, micro-batch, image). The processes combine
+their gradients and sums after each step. The number of processes therefore changes the result by rounding only. Batch
+norm and mixup work on a micro-batch. The last images of an epoch that do not fill a global batch are left out of that
+epoch. AutoAugment runs on the GPU or, if the device is a CPU, in the processes that decode. Both give the same pixels.
 """
 
 import time
@@ -41,13 +40,13 @@ TEST_BATCH = 200  # images; affects results by rounding only
 
 
 class Transfer:
-    """The part of this process in the training of one network.
+    """The training of one network, as this process takes part in it.
 
     Args:
         config: settings of the training.
         genotype: the genotype of the network's cells.
         training, testing: the two splits.
-        workspace: device and decoding processes.
+        workspace: gives the device and the number of decoding processes.
         ranks: the processes that share the training.
 
     Raises:
@@ -108,7 +107,7 @@ class Transfer:
         self.combiner.start_step()
         sums = torch.zeros(2, device=self.device)  # loss and top-1 hits in this process
         for micro_batch in range(self.first, self.first + self.own):
-            sums += self._accumulate(*next(self.batches), place=(epoch, step, micro_batch))
+            sums += self._accumulate(*next(self.batches), position=(epoch, step, micro_batch))
         self.combiner.finish_step(sums)
         self.learner.descend()
         loss = sums[0] / self.accumulated
@@ -121,23 +120,23 @@ class Transfer:
         return [{**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}]
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state, which is the same in all processes between two steps; generators are derived from positions."""
+        """The state, which is the same in all processes between two steps; it needs no generators."""
         return [{"learner": self.learner.state_dict()}]
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         self.learner.load_state_dict(states[0]["learner"])
 
-    def _accumulate(self, images: Tensor, labels: Tensor, place: tuple[int, int, int]) -> Tensor:
+    def _accumulate(self, images: Tensor, labels: Tensor, position: tuple[int, int, int]) -> Tensor:
         """Add the gradient of one micro-batch; return its mean loss and top-1 hits, (2,)."""
         config = self.config
-        images, labels = self._augmented(images, place), labels.to(self.device, non_blocking=True)
+        images, labels = self._augmented(images, position), labels.to(self.device, non_blocking=True)
         targets = [(1.0, labels)]
         if config.mixup:
-            share, others = _mixup(config, place, len(labels))
+            share, others = _mixup(config, position, len(labels))
             others = others.to(self.device, non_blocking=True)
             images = share * images + (1 - share) * images[others]
             targets = [(share, labels), (1 - share, labels[others])]
-        masks = self._masks(len(labels), place)
+        masks = self._masks(len(labels), position)
         with self.learner.computing():
             outputs = self.learner.outputs(images, masks)
             loss = torch.zeros((), device=self.device)
@@ -148,18 +147,18 @@ class Transfer:
         (loss / self.accumulated).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.detach(), hits])
 
-    def _masks(self, images: int, place: tuple[int, int, int]) -> Tensor | None:
+    def _masks(self, images: int, position: tuple[int, int, int]) -> Tensor | None:
         """The drop-path masks of a micro-batch, drawn on the CPU for any device; None is off."""
         if not self.drop_path:
             return None
-        random = generator(self.config.seed, "drop-path", *place)
+        random = generator(self.config.seed, "drop-path", *position)
         kept = draw_paths(self.learner.network.stack.edges, images, self.drop_path, random)
         return drop_path_masks(kept.to(self.device, non_blocking=True), 1 / (1 - self.drop_path))
 
-    def _augmented(self, images: Tensor, place: tuple[int, int, int]) -> Tensor:
+    def _augmented(self, images: Tensor, position: tuple[int, int, int]) -> Tensor:
         """`_prepare`, after AutoAugment if that is applied on the device."""
         if self.augmenting == "device":
-            drawn = _operations(len(images), self.config.seed, place).to(self.device, non_blocking=True)
+            drawn = _operations(len(images), self.config.seed, position).to(self.device, non_blocking=True)
             images = autoaugment.augment(images.to(self.device, non_blocking=True), autoaugment.IMAGENET, drawn)
         return self._prepare(images)
 
@@ -168,7 +167,7 @@ class Transfer:
         return self.normalise(images.to(self.device, non_blocking=True))
 
     def _batches(self, epoch: int, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The micro-batches of this process in an epoch, from a step on."""
+        """The micro-batches of this process in an epoch, starting at a step."""
         config = self.config
         order = epoch_order(len(self.training), config.seed, epoch)[: self.steps_per_epoch * config.batch_size]
         shares = order.view(self.steps_per_epoch, self.ranks.world, -1)  # (steps, processes, images)
@@ -185,7 +184,7 @@ class Transfer:
         )
 
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The test batches of this process; each image of the split is in a batch of some process."""
+        """The test batches of this process; together, the processes test each image of the split once."""
         count = len(self.testing)
         size = next(size for size in range(TEST_BATCH, 1, -1) if count % size != 1)  # leaves no single image at the end
         tests = batches(
@@ -205,7 +204,8 @@ class Transfer:
 class _Autoaugmenting:
     """AutoAugment in the processes that decode.
 
-    It holds positions and no reference to the Transfer, because the decoding processes end when that is deleted.
+    It holds positions instead of a reference to the Transfer, because deleting the Transfer ends the decoding
+    processes.
 
     Attributes:
         seed, epoch: seed and epoch of the training.
@@ -218,13 +218,13 @@ class _Autoaugmenting:
     first: int
 
     def __call__(self, images: list[Tensor], number: int) -> list[Tensor]:
-        place = (self.epoch, number // self.own, self.first + number % self.own)
-        return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), self.seed, place))
+        position = (self.epoch, number // self.own, self.first + number % self.own)
+        return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), self.seed, position))
 
 
-def _operations(count: int, seed: int, place: tuple[int, int, int]) -> Tensor:
+def _operations(count: int, seed: int, position: tuple[int, int, int]) -> Tensor:
     """AutoAugment's operations of a micro-batch, drawn on the CPU; they depend on its position only."""
-    return autoaugment.draw(autoaugment.IMAGENET, count, generator(seed, "autoaugment", *place))
+    return autoaugment.draw(autoaugment.IMAGENET, count, generator(seed, "autoaugment", *position))
 
 
 def learning_rate(config: TransferConfig, epoch: int) -> float:
@@ -240,7 +240,8 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
     Args:
         inputs: the prepared dataset (files or arrays), then the run with genotype.json.
-        out: the first process writes genotype.json, network.json, metrics.csv, result.json, network.safetensors.
+        out: folder in which the first process writes genotype.json, network.json, metrics.csv, result.json,
+            network.safetensors.
 
     Returns:
         images_per_second of all processes, evaluation included.
@@ -262,12 +263,12 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     return {"images_per_second": trainee.images_seen / seconds}
 
 
-def _mixup(config: TransferConfig, place: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
+def _mixup(config: TransferConfig, position: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
     """The weight of each image in mixup, from Beta(mixup, mixup), and the image that it is mixed with, (count,).
 
     Both are drawn for each micro-batch (Zhang et al., ICLR 2018).
     """
-    random = np.random.default_rng(derive(config.seed, "mixup", *place))
+    random = np.random.default_rng(derive(config.seed, "mixup", *position))
     return float(random.beta(config.mixup, config.mixup)), torch.from_numpy(random.permutation(count))
 
 

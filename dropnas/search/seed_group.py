@@ -249,7 +249,7 @@ class SeedGroup:
             if found is None or found.shape != values.shape:
                 what = "nothing" if found is None else f"{tuple(found.shape)}"
                 raise DropnasError(
-                    f"draws {what} for {name.removeprefix(OWN)!r}, but {tuple(values.shape)} (steps, seeds, ...) before",
+                    f"draws {what} for {name.removeprefix(OWN)!r}, before {tuple(values.shape)} (steps, seeds, ...)",
                     where=self.config.strategy,
                     remedy="draw the same names and shapes in each epoch",
                 )

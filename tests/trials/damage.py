@@ -30,7 +30,7 @@ from dropnas.training.checkpoint import FORMAT
 from dropnas.training.signals import EXIT_STOPPED
 from tests.trials.bench import TRAININGS, Bench, Command, Run, forked, undisturbed
 
-LEFT_OUT = "this checkpoint is left out"
+LEFT_OUT = "this checkpoint is skipped"
 GONE_ON = ": continues from a checkpoint at epoch"
 
 
