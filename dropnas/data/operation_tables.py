@@ -136,7 +136,7 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 
 
 def _places(operation: Operation, height: int, width: int) -> Tensor:
-    """The source index of each pixel, int64 (H * W,), from an image of indices; an offset keeps them apart from grey."""
+    """The source index of each pixel, int64 (H * W,), from an image of indices; an offset separates them from grey."""
     places = torch.arange(height * width)
     if operation == NONE:
         return places

@@ -42,7 +42,7 @@ def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
 
     def read(name: str) -> bytes:
         if name not in lists:
-            raise DropnasError(f"{known} needs {name}", where=location, remedy="put it into the folder of that list")
+            raise DropnasError(f"{known} needs {name}", where=location, remedy="put it into the source, too")
         entry = lists[name]
         with BytesAt(location) as source:
             return source.read(entry.path, entry.offset, entry.length)
