@@ -36,7 +36,7 @@ def _locks(folder: Path) -> Checks:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            hint = "mount it with locks (Lustre: -o flock), or put the store on another one"
+            hint = "mount it with locks (Lustre: -o flock), or put the store on another file system"
             yield failed("file locks", f"the file system does not support them ({error.strerror})", hint)
             return
         try:

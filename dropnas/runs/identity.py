@@ -60,7 +60,7 @@ def resolved(value: Any) -> Any:
 
 
 def hashed(value: Any) -> Any:
-    """Convert a value to the JSON in an identity; of a configuration, only options that differ from recorded defaults."""
+    """Convert a value to the JSON in an identity; a configuration without options that have the recorded default."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         options, properties = hashed_names(type(value))
         unsaid, found = left_out(type(value)), {name: hashed(getattr(value, name)) for name in options}

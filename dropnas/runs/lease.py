@@ -161,7 +161,7 @@ def _locked(scratch: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
-            hint = "mount it with locks (Lustre: -o flock), or put the store on another one"
+            hint = "mount it with locks (Lustre: -o flock), or put the store on another file system"
             raise DropnasError(
                 f"the file system has no file locks ({error.strerror})", where=scratch, remedy=hint
             ) from error
