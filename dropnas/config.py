@@ -70,7 +70,7 @@ class Augmented:
 
 @dataclass(frozen=True)
 class Looks:
-    """A schedule that adds seeds only where they decide: the seeds of each experiment when its results are looked at.
+    """A schedule of seeds: after each look at the results, only undecided experiments get more seeds.
 
     Attributes:
         looks: number of seeds at each look, increasing.

@@ -1,8 +1,7 @@
 """The tests that decide a claim.
 
-A claim says that one method is better than others, that a contrast is positive, that a correlation is higher than
-another one or than a number, that one count is higher than another, that something is rare, or that a printed best
-error is reached.
+There are six kinds of claims: one method is better than others; a contrast is positive; a correlation is higher than
+another one or than a number; one count is higher than another; something is rare; a printed best error is reached.
 
 Design choices: every test is one-sided in the direction of the claim. Its mirror image decides whether the claim is
 contradicted. A claim about several comparisons holds only if each of them is significant at the level, without

@@ -1,4 +1,4 @@
-"""Reads and checks what a table needs of finished runs.
+"""Reads and checks the parts of finished runs that a table needs.
 
 Design choices: a table trusts nothing that it reads. A missing file, a run of the wrong stage or an invalid number is
 an error in one line, with the run and the file. A NaN in a mean would otherwise be noticed much later.

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles, or the folder that it unpacks to.
+"""CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles, or its unpacked folder.
 
 Design: before anything is read, the MD5 of the archive, or of each file of the folder, is checked against the values
 that torchvision uses. The pickles are then read by an unpickler that accepts only numpy arrays and plain containers, so

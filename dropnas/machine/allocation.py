@@ -11,7 +11,8 @@ on the CPU unnoticed. These rules avoid false alarms:
 - NVIDIA_VISIBLE_DEVICES counts if it names devices. `all` is no evidence: base images, including ours, set it on every
   machine. `none` and `void` mean that there is no GPU.
 - A device file counts if it can be opened. Its existence is not enough: on a node with GPUs, SLURM shows the files to
-  jobs without a GPU but does not let them open these. Apptainer without `--nv` shows the files, and they open.
+  jobs without a GPU but does not let these jobs open them. In Apptainer without `--nv` the files can be opened, so they
+  count there.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""Requeues jobs that SLURM stopped: from within the job or, if the job has ended, from the start of the workflow.
+"""Requeues jobs that SLURM stopped: the job does it itself or, if it has ended, the process that runs the workflow.
 
 Design choices: a job whose training was stopped by a signal requeues itself, outside of the image, where SLURM's
 commands are available. SLURM requeues preempted jobs, except with `PreemptMode=CANCEL`, which ends them for good.
-Snakemake's executor then believes that they still run. The start of the workflow therefore looks for such jobs and
-requeues them under the same number, so that the executor finds them again.
+Snakemake's executor then believes that they still run. The process that runs the workflow therefore looks for such jobs
+and requeues them under the same number, so that the executor finds them again.
 """
 
 import os

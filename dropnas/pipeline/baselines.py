@@ -35,7 +35,7 @@ ORIGINAL = Space("original", "original")
 
 
 def cells(experiments: Experiments) -> list[Cell]:
-    """The cells: all methods in the original space; DropNAS, one-level DARTS and the user's methods in user's spaces."""
+    """All methods in the original space; in the user's spaces DropNAS, one-level DARTS and the user's methods."""
     spaces = (ORIGINAL, *experiments.parameters.spaces)
     return [cell for role in experiments.roles for space in spaces for cell in _cells(experiments, role, space)]
 

@@ -56,7 +56,7 @@ def require_whole(folder: Path) -> Record:
 
 
 def identity_faults(folder: Path, record: Record) -> list[str]:
-    """What contradicts that the run with this record is the one that its folder's name says: at most one line."""
+    """Describe why this record does not belong to the run that its folder's name says; at most one line."""
     return list(_faults(folder, record))[:1]
 
 

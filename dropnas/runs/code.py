@@ -163,7 +163,7 @@ def _words(annotation: ast.expr) -> Iterator[str]:
 
 
 def _kept(statement: ast.stmt, owner: ast.AST, served: set[str]) -> list[ast.stmt]:
-    """What remains of a statement: variables lose their annotation, fields keep it; imports of `served` names go."""
+    """Reduce a statement: variables (not fields) lose their annotations, and imports of `served` names are removed."""
     if isinstance(statement, ast.AnnAssign) and statement.annotation is None and not isinstance(owner, ast.ClassDef):
         return [ast.Assign([statement.target], statement.value)] if statement.value else []
     if not isinstance(statement, ast.Import | ast.ImportFrom):

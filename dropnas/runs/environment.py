@@ -59,7 +59,7 @@ def device_name(device: str) -> str:
 
 
 def machine_name(device: str) -> str:
-    """What determines the rounding of sums: the model of the GPU, or the CPU's model and its vector instructions."""
+    """The hardware that determines rounding: the model of the GPU, or of the CPU with its vector instructions."""
     torch = sys.modules.get("torch")
     if device.startswith("cuda") or torch is None:
         return device_name(device)

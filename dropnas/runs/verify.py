@@ -32,7 +32,7 @@ class Verified:
         problems: one line for each problem.
         tainted: the tables and figures that depend on a run with a problem, and that run, by their folders.
         unchecked: number of inputs that could not be compared because they are not in this store.
-        moved: the machines of each run that more than one machine computed; neither alone would give its bytes.
+        moved: the machines of each run that several machines computed; a single machine would give other bytes.
     """
 
     runs: int

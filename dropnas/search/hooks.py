@@ -1,4 +1,4 @@
-"""Checks of what the hooks of a strategy return. A wrong type is reported in one clear line."""
+"""Checks the values that a strategy's hooks return. A wrong type is reported in one clear line."""
 
 from typing import Any, TypeVar
 
@@ -14,10 +14,10 @@ Kind = TypeVar("Kind")
 
 
 def returned(found: Any, kind: type[Kind], hook: str, strategy: str) -> Kind:
-    """Return what a hook returned if it has this type.
+    """Check the type of a hook's result, and return the result.
 
     Raises:
-        DropnasError: it has another type.
+        DropnasError: the result has another type.
     """
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
         raise _wrong(hook, type(found).__name__, strategy, f"{kind.__name__} is needed")

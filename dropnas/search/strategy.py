@@ -118,7 +118,7 @@ class Strategy:
         `losses`.
 
         Args:
-            memory: memory of one or more seeds; any leading axes come before the shape of a single seed.
+            memory: the strategy's own state for one or more seeds; leading axes come before the shape of a single seed.
 
         Returns:
             bool (..., 2, edges, operations).
@@ -129,7 +129,7 @@ class Strategy:
         """Return the operations that pruning has left on each edge; None means all. The history marks the others.
 
         Args:
-            memory: memory of one seed.
+            memory: the strategy's own state for one seed.
 
         Returns:
             bool (2, edges, operations).

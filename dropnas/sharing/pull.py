@@ -145,7 +145,7 @@ def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
     for run in runs:
         wrong = next((name for name, version in run.inputs.items() if versions.get(name, version) != version), "")
         if wrong:
-            found[run.folder] = f"it was made from another {wrong} than the one here"
+            found[run.folder] = f"it was made from another computation of {wrong} than the one here"
         elif run.name in other:
             found[run.folder] = "a run here was made from another computation of it"
     return found

@@ -19,7 +19,7 @@ Matrix = Sequence[Sequence[float]]
 
 
 class Rule(Protocol):
-    """How operations and edges are ranked; `dropnas.search.config.DeriveConfig` says what the values mean."""
+    """How operations and edges are ranked; `dropnas.search.config.DeriveConfig` describes the values."""
 
     @property
     def score(self) -> str:

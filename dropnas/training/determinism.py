@@ -1,9 +1,10 @@
 """Settings that make two runs with the same seed equal, applied at the start of each run.
 
-Design choices: on a CPU, an operation without a deterministic form is an error. On a GPU, where a few operations have
-none, torch gives a warning. The global generators are seeded too: our code never draws from them, but a user's own
-operation may. `torch.use_deterministic_algorithms` would set the same options. It also sets them in torch's compiler,
-which it imports. That takes almost as long as importing torch itself, and nothing here is compiled.
+Design choices: on a CPU, an operation without a deterministic form is an error. On a GPU it is a warning by torch,
+because a few operations have no deterministic form there. The global generators are seeded too: our code never draws
+from them, but a user's own operation may. `torch.use_deterministic_algorithms` would set the same options. It also sets
+them in torch's compiler, which it imports. That takes almost as long as importing torch itself, and nothing here is
+compiled.
 """
 
 import os

@@ -1,9 +1,9 @@
 """Starts the processes of one training on this host, as `torchrun` does, and ends with their common status.
 
 Design choices: torch's own launcher starts and watches the processes. It differs in two ways from what is needed here:
-it ends the processes 30 seconds after a signal, and it always ends with status 1 if they fail. Here a signal is passed
-on to each process and the launcher waits. The processes agree on a step, the leader saves, and all of them, and the
-launcher, end with EXIT_STOPPED. If one process fails in another way, torch's launcher ends the others.
+it ends the processes 30 seconds after a signal, and it ends with status 1 whatever their status was. Here a signal is
+passed on to each process and the launcher waits. The processes agree on a step, the leader saves, and all of them, and
+the launcher, end with EXIT_STOPPED. If one process fails in another way, torch's launcher ends the others.
 """
 
 import logging

@@ -3,7 +3,7 @@
 Design choices: on a GPU each such kernel takes microseconds, but a step has hundreds of them. In bfloat16 they are a
 considerable part of a step's time. The casts equal those of autocast bit for bit, so autocast has nothing left to cast
 in these layers; it still casts in a user's own layers. Layers see their cast weights, and no counter, during a forward
-pass only. What is saved, loaded and trained are the usual tensors.
+pass only. The usual tensors are saved, loaded and trained.
 """
 
 from collections.abc import Iterator

@@ -34,11 +34,11 @@ class Recorder(Protocol):
         """The context in which programs run before they are recorded."""
 
     def record(self, program: Program) -> Program:
-        """Record a program without running it; gives what replays it."""
+        """Record a program without running it; return a function that replays it."""
 
 
 class GraphedPrograms:
-    """Programs of one training; each is replayed from its first call on where there is a recorder.
+    """The programs of one training; if there is a recorder, each is recorded and every call replays it.
 
     Args:
         programs: by a key. They run one at a time and on one device, without a read-back and a copy from the host.

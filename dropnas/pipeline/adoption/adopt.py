@@ -7,8 +7,8 @@ Design choices:
   stage and pair of code states (`trial.py`). If only the names of the inputs changed, nothing needs to be proved.
 - Stages that do not train are cheap. They are computed again by the new code from the adopted runs. If a genotype comes
   out differently, nothing that depends on it is adopted.
-- The old run does not change. The new one has hard links to its files, and a manifest with the run from which it was
-  adopted and the trial. It is published like any other run, by one rename under its lease.
+- The old run does not change. The new one has hard links to its files. Its manifest names the old run and the trial. It
+  is published like any other run, by one rename under its lease.
 """
 
 import os

@@ -32,7 +32,7 @@ class _Pointwise(torch.autograd.Function):
 
 
 def pointwise(maps: Tensor, matrices: Tensor) -> Tensor:
-    """Multiply the channels of each of G groups by a matrix of its own.
+    """Multiply the channels of each of G groups by the group's matrix.
 
     Args:
         maps: (B, H, W, G * C), contiguous.

@@ -1,9 +1,9 @@
 """DropNAS: one-level search with grouped operation dropout, alpha-adjust and partial decay (Section 2.3).
 
 Each batch draws a mask that drops operations, separately in the group with parameters and in the group without. One
-pass over the kept operations gives the gradients of w and of the alphas (Eq. 1). SGD moves w and Adam moves the alphas.
-A second step applies the weight decay to the kept parameters only. Alpha-adjust then corrects the kept alphas, so that
-the dropped operations keep their probability mass (Eq. 2 and 3).
+pass over the kept operations, mixed by Eq. 1, gives the gradients of w and of the alphas. SGD moves w and Adam moves
+the alphas. A second step applies the weight decay to the kept parameters only. Alpha-adjust then corrects the kept
+alphas, so that the dropped operations keep their probability mass (Eq. 2 and 3).
 
 Design choices: the paper's ablations, one-level DARTS and the drop rates by which the paper describes SNAS and
 ProxylessNAS are presets of these options. A step is a sequence of small methods, and a subclass may replace each of

@@ -18,7 +18,7 @@ VALUES = 2**16  # number of values of 16 random bits
 class SkipDropout(nn.Module):
     """A skip-connect of stride 1 with dropout.
 
-    It drops single elements or, with `whole`, its entire output. What it keeps is scaled.
+    It drops single elements or, with `whole`, its entire output. Kept elements are scaled.
 
     Attributes:
         key: key of the next pass, int32 (); None drops nothing.

@@ -129,10 +129,11 @@ def with_second_skip(space: SearchSpace, where: str) -> SearchSpace:
 
 
 def clusters_of(operations: Sequence[str]) -> Tensor:
-    """For each operation that represents a cluster in stage 1: the candidates of stage 2 if it wins, zero included.
+    """The candidates of stage 2 for each operation that may win in stage 1: its cluster and zero.
 
     Returns:
-        bool (operations, operations); the row of an operation that represents no cluster is all False.
+        bool (operations, operations), a row for each operation; the row is all False if the operation represents no
+        cluster.
     """
     table = torch.zeros(len(operations), len(operations), dtype=torch.bool)
     for first, second in CLUSTERS:

@@ -2,7 +2,7 @@
 
 Design choices: all convolutions on these edges are one autograd function with few passes over the maps. It has one
 launch for each of their two stages, and one kernel that normalises, weights and adds the outputs. That kernel also adds
-the maps that all edges share (pools and the identity). No batch norm is therefore a pass of its own. The backward pass
+the maps that all edges share (pools and the identity). Therefore no batch norm needs a separate pass. The backward pass
 needs only the state, each output before its norm, and the shared maps.
 """
 
