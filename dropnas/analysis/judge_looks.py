@@ -63,7 +63,7 @@ class Asked:
 
     @cached_property
     def own(self) -> NDArray[np.intp]:
-        """The experiment of each number."""
+        """The index of each number's experiment."""
         return np.array([one.experiment for one in self.questions.numbers], dtype=np.intp)
 
     @cached_property

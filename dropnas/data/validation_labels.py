@@ -4,7 +4,7 @@ Design: three such lists are known. They are found by their file name, anywhere 
 
 - `LOC_val_solution.csv` of Kaggle: `ILSVRC2012_val_00000001,n01751748 111 108 230 366`, in any order.
 - `ILSVRC2012_validation_ground_truth.txt` of the development kit: a number for each image in the order of their names;
-  `meta.mat` in the same folder has the class of each number.
+  `meta.mat` in the same source has the class of each number.
 - `imagenet_2012_validation_synset_labels.txt`: a class for each image in the order of their names.
 """
 

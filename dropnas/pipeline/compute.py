@@ -128,7 +128,7 @@ class RunGroup:
             *_, last = member.attempts.own.before or (machine,)
             if last != machine:
                 self.progress(
-                    f"{member.spec['name']}: begun on {last}, goes on on {machine}: the same to rounding only"
+                    f"{member.spec['name']}: started on {last}, continues on {machine}: equal up to rounding only"
                 )
 
     def _keep(self, chosen: Sequence[int]) -> None:
@@ -276,7 +276,7 @@ def _inputs(spec: Spec, store: Store) -> list[Path]:
 
 
 def _require_agreement(inputs: Sequence[Path]) -> None:
-    """Check that inputs which read each other read the files that are in the store now."""
+    """Check, if one input was made from another one, that it was made from the version in the store."""
     manifests = {source.name: sha256(source / MANIFEST) for source in inputs}
     for source in inputs:
         for fault in input_faults(ManifestFile.read(source).run, manifests):

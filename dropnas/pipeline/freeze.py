@@ -140,7 +140,7 @@ def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
 
 
 def _user_packages(plan: Plan) -> set[Path]:
-    """The user's top-level packages and modules that runs of the plan name."""
+    """The user's top-level packages and modules that the plan's configurations use."""
     found = set()
     for run in plan.runs.values():
         for module in closure(STAGES[run.stage].module, references(run.config)):

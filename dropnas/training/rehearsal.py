@@ -35,7 +35,7 @@ class Rehearsal:
 
 
 class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operation and undoes its changes to existing tensors, because a recording runs nothing."""
+    """Records every operation, then undoes its changes to existing tensors: recording must not change them."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
