@@ -109,4 +109,4 @@ def _changes(before: set[CellEdge] | None, after: set[CellEdge] | None) -> int |
 def _edges(found: GenotypeFile, kind: str) -> set[CellEdge]:
     """The edges of a cell as a set, because the order of a node's two edges has no meaning."""
     cell: tuple[Edge, ...] = getattr(found, kind)
-    return {(place // EDGES_PER_NODE, *edge) for place, edge in enumerate(cell)}
+    return {(index // EDGES_PER_NODE, *edge) for index, edge in enumerate(cell)}
