@@ -39,8 +39,8 @@ class Tables:
         named: for each name in the list, the operations of that name, bool (operations,).
         moves, looks_up: bool (operations,): whether an operation moves pixels, and whether it changes each value
             independently.
-        places: int64 (rows, H * W), the source index of each pixel; H * W stands for grey.
-        place_row: int64 (operations,), an operation's row of `places`.
+        sources: int64 (rows, H * W), the source index of each pixel; H * W stands for grey.
+        source_row: int64 (operations,), an operation's row of `sources`.
         values: uint8 (operations, 256), the new value for each value, unless it depends on the image.
         mixes: uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o.
         mix_row: int32 (operations,), an operation's row of `mixes`.
@@ -135,9 +135,9 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
     )
 
 
-def _places(operation: Operation, height: int, width: int) -> Tensor:
+def _sources(operation: Operation, height: int, width: int) -> Tensor:
     """The source index of each pixel, int64 (H * W,), from an image of indices; an offset separates them from grey."""
-    places = torch.arange(height * width)
+    sources = torch.arange(height * width)
     if operation == NONE:
         return sources
     image = (sources + VALUES).float().view(1, 1, height, width).expand(-1, 3, -1, -1)
