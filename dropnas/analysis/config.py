@@ -45,7 +45,7 @@ class VariantConfig:
 
 @dataclass(frozen=True)
 class CorrelationConfig:
-    """Stand-alone accuracy against p of the operations on one edge of the normal cell (Figure 5).
+    """Stand-alone accuracy of the operations on one edge of the normal cell, against their p (Figure 5).
 
     The inputs are the select run, then the search behind each of its candidates in their order, then one retraining for
     each operation in the order of `operations`.

@@ -104,7 +104,7 @@ class RunGroup:
 
     @property
     def members(self) -> list[LeasedRun]:
-        """Those that did not fail."""
+        """The runs that have not failed."""
         return [member for member in self._members if member.spec["id"] not in self.failures.ids]
 
     def _prepare(self, stack: ExitStack) -> None:

@@ -71,10 +71,11 @@ def sample_kept(
 
 
 def check_probabilities(probabilities: Tensor, groups: Groups, operations: int, where: str) -> None:
-    """Refuse what cannot be drawn from.
+    """Check that masks can be drawn with these drop probabilities.
 
     Raises:
-        DropnasError: not a probability below 1 for each operation, or a group that hardly ever keeps something.
+        DropnasError: there is not one probability below 1 for each operation, or a group loses all its operations in
+            almost every draw.
     """
     if not isinstance(probabilities, Tensor) or probabilities.shape != (operations,):
         found = tuple(probabilities.shape) if isinstance(probabilities, Tensor) else type(probabilities).__name__

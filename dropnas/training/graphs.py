@@ -41,7 +41,8 @@ class GraphedPrograms:
     """The programs of one training; if there is a recorder, each is recorded and every call replays it.
 
     Args:
-        programs: by a key. They run one at a time and on one device, without a read-back and a copy from the host.
+        programs: the programs, by key. They run one at a time and on one device, without a read-back and a copy from
+            the host.
         changed: all tensors that a program changes and whose values outlast it.
         recorder: records the programs; None runs them directly.
         precompile: is called with each program before its first run; the tensors that it changes are restored.

@@ -41,7 +41,7 @@ class Optimiser:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next steps."""
+        """The learning rate of the next steps."""
         return self._learning_rate
 
     @learning_rate.setter

@@ -56,9 +56,9 @@ class SnasOptions:
         resource_weight: weight of the resource term in the loss; 0 leaves the term out.
         resource_cells: divisor of the term's sum over the cells of a kind: `eight` divides by 6 (normal) and 2
             (reduction), the cells of the authors' supernet; `own` by the number of cells of this supernet.
-        zero: how the two edges of a node are chosen if zero is the argmax of some. `ranked`, the authors' second rule,
-            ranks such an edge by the p of zero like any other; `last` takes it only if a node has no other; `excluded`
-            never chooses zero, as in DARTS.
+        zero: how the two edges of a node are chosen if zero is the argmax of some of its edges. `ranked`, the authors'
+            second rule, ranks such an edge by the p of zero like any other; `last` takes it only if a node has no
+            other; `excluded` never chooses zero, as in DARTS.
     """
 
     alpha_mean: float = 1.0
