@@ -82,7 +82,7 @@ def test_missing_and_truncated_shards_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(DropnasError, match=r"train-00001-of-00002.parquet: damaged parquet file"):
         parquet.read("label", 10, folder, 0, 0)
     shard.unlink()
-    with pytest.raises(DropnasError, match="1 shards of train, not the 2"):
+    with pytest.raises(DropnasError, match="1 shards of train, but their names say 2"):
         parquet.read("label", 10, folder, 0, 0)
     with pytest.raises(DropnasError, match=r"no train-\*.parquet"):
         parquet.read("label", 10, tmp_path / "absent", 0, 0)
