@@ -34,7 +34,7 @@ class Code:
     """The code of a module.
 
     Attributes:
-        tree: the part of its syntax tree that counts.
+        tree: its syntax tree, reduced to the code that counts.
         nodes: its imports, calls and constants, including those that do not count.
         uses: the names that it uses.
     """

@@ -61,19 +61,19 @@ class Remote:
                 runs.setdefault(marker["folder"], []).append(marker["version"])
         return runs
 
-    def fetch(self, parts: Mapping[str, Sequence[str]], target: Path) -> None:
-        """Copy files of runs to their folders below `target`; files that the remote lacks are skipped.
+    def fetch(self, parts: Mapping[str, Sequence[str]], destination: Path) -> None:
+        """Copy files of runs to their folders below `destination`; files that the remote lacks are skipped.
 
         Args:
             parts: names of files by their run's key, `FOLDER.VERSION`.
-            target: a local folder.
+            destination: a local folder.
 
         Raises:
             DropnasError: the remote cannot be read.
         """
         files = [(key, name) for key, names in parts.items() for name in names]
         sources = [f"{self.path}/{FILES}/{key}/{name}" for key, name in files]
-        targets = [str(target / key.rpartition(".")[0] / name) for key, name in files]
+        targets = [str(destination / key.rpartition(".")[0] / name) for key, name in files]
         for parent in {Path(path).parent for path in targets}:
             parent.mkdir(parents=True, exist_ok=True)
         with _one_line("cannot be read", self.url):
