@@ -8,7 +8,7 @@ from dropnas.space.published import Published, published
 
 
 def peers(experiments: Experiments, name: str) -> Run:
-    """A table of peers; its first input is the run that counts their parameters."""
+    """A table of published baselines; its first input is the run that counts their parameters."""
     inputs = [experiments.architectures()]
     entries = []
     own = experiments.own_architectures

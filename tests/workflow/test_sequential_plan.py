@@ -39,8 +39,8 @@ def benches(tmp_path: Path, project: Path) -> Iterator[tuple[Bench, Bench]]:
 def test_some_stop_others_go_on_and_a_kill_changes_no_byte(benches: tuple[Bench, Bench]) -> None:
     undisturbed, killed = benches
     said = undisturbed.run()
-    assert "look 1: 1 seeds of 4 of 4 experiments" in said
-    assert "look 2: 2 seeds of 3 of 4 experiments" in said
+    assert "look 1: 1 seeds for 4 of 4 experiments" in said
+    assert "look 2: 2 seeds for 3 of 4 experiments" in said
     assert "last start" in said
     record = json.loads((undisturbed.store / "results/micro/looks.json").read_text())
     assert record["judged"] >= 2

@@ -23,15 +23,15 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["search", "none.json"], "none.json: no such file"),
         (["search", "empty.json"], "empty.json: is no spec of a run"),
         (["data", "numerals"], "unknown dataset 'numerals'"),
-        (["data"], "no dataset is named"),
+        (["data"], "no dataset is given"),
         (["data", "cifar10", "--params", "none.yaml"], "none.yaml: cannot be read"),
-        (["verify", "--root", "nowhere"], "nowhere: no finished run lies here"),
+        (["verify", "--root", "nowhere"], "nowhere: there is no finished run here"),
         (["inspect", "[" * 100_000], "cannot be read as JSON"),
         (["data", "--checksum", "nowhere"], "nowhere"),
         (["run", "none.yaml"], "none.yaml: cannot be read"),
         (["plan", "none.yaml"], "none.yaml: cannot be read"),
         (["results", "plans/none"], "frozen.json: no such file"),
-        (["results"], "no plan is named"),
+        (["results"], "no plan is given"),
         (["results", "--from", "none.zip"], "none.zip: No such file"),
         (["results", "--from", "empty.json"], "empty.json: is no archive, or is damaged"),
         (["archive", "plans/none"], "frozen.json: no such file"),
@@ -57,7 +57,7 @@ def test_a_dataset_by_name_is_the_run_that_a_plan_looks_for(tmp_path):
     states = {run["name"]: run["state"] for run in runs if run["stage"] == "data"}
     assert states == {"digits-64-40": "done", "digit-pairs-64-40": "missing", "digits-224-16-16": "missing"}
     again = dropnas(tmp_path, "data", "cifar10", "--params", parameters)
-    assert again.returncode == 0 and "finished before" in again.stdout
+    assert again.returncode == 0 and "a finished run is already there" in again.stdout
 
 
 def test_verify_names_a_changed_byte(tmp_path):

@@ -73,7 +73,7 @@ def test_a_published_run_is_never_overwritten(published):
     store, folder = published
     staged = store.scratch("x") / "staged"
     staged.mkdir(parents=True)
-    with pytest.raises(DropnasError, match="stands in the place"):
+    with pytest.raises(DropnasError, match="a finished run is already there"):
         store.publish(staged, folder, {"id": "x"})
     assert (folder / "run.json").is_file()
     assert (folder / "alphas.json").read_text() == "[1, 2]"
@@ -208,7 +208,7 @@ def test_who_was_taken_over_while_standing_still_ends_at_once(tmp_path, rival):
     leave(tmp_path)  # another host has taken over
     os.kill(rival.pid, signal.SIGCONT)
     assert rival.wait(10) == lease_module.LOST
-    assert "took this run over" in rival.stderr.read()
+    assert "took over this run" in rival.stderr.read()
     assert json.loads((tmp_path / "lease.json").read_text()) == FAR
 
 

@@ -97,7 +97,7 @@ def test_a_run_with_another_input_than_it_read_is_not_pushed(here: Site) -> None
     shutil.rmtree(here.folder(search))
     publish(search, here.root, git={"commit": "f" * 40, "dirty": False})
     done = push_all(here)
-    assert any(search.folder.name in line and "another one now" in line for line in done.problems)
+    assert any(search.folder.name in line and "was replaced by another computation" in line for line in done.problems)
 
 
 def test_a_light_run_is_never_pushed(here: Site, there: Site, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def forge(remote: Path, run: Run, manifest: Any) -> None:
         (lambda manifest: manifest["files"].update({".dvcignore": "0" * 64}), "names no file of a run"),
         (lambda manifest: manifest["files"].update({"manifest.json": "0" * 64}), "manifest.json: missing"),
         (lambda manifest: manifest["files"].update({"alphas.json": 1}), "files.alphas.json"),
-        (lambda manifest: manifest["run"].update({"stage": "derive"}), "that of another run"),
+        (lambda manifest: manifest["run"].update({"stage": "derive"}), "belongs to another run"),
         (lambda manifest: manifest.pop("files"), "its manifest cannot be read"),
     ],
 )
@@ -205,7 +205,7 @@ def test_another_run_under_a_name_is_refused(here: Site, there: Site, remote: Pa
     one, other = here.find("search", "seed0"), here.find("search", "seed1")
     forge(remote, one, json.loads((here.folder(other) / "manifest.json").read_text()))
     problems = pull_all(there, str(one.folder)).problems
-    assert "that of another run" in problems[0] and there.files() == {}
+    assert "belongs to another run" in problems[0] and there.files() == {}
 
 
 def recompute(site: Site, *runs: Any) -> None:
@@ -222,10 +222,13 @@ def test_another_computation_of_a_run_stays_and_nothing_is_mixed_with_it(here: S
     before = there.files()
     done = pull_all(there)
     derived = here.find("derive", search.name)
-    assert any(f"{derived.folder}: left out: it was made from another {search.folder.name}" in p for p in done.problems)
+    assert any(
+        f"{derived.folder}: left out: it was made from another computation of {search.folder.name}" in p
+        for p in done.problems
+    )
     assert before.items() <= there.files().items()
     assert verify(there.root).problems == []
-    assert any("from another computation, which stays" in line for line in push_all(there).problems)
+    assert any("another computation of it, which is kept" in line for line in push_all(there).problems)
 
 
 def test_what_a_run_here_was_made_from_comes_only_as_it_was(here: Site, there: Site) -> None:
@@ -363,11 +366,11 @@ def test_no_link_is_followed_into_or_out_of_the_store(here: Site, there: Site, t
     (tmp_path / "outside").mkdir()
     there.folder(run).parent.mkdir(parents=True)
     there.folder(run).symlink_to(tmp_path / "outside")
-    with pytest.raises(DropnasError, match="is a link where a run should lie"):
+    with pytest.raises(DropnasError, match="is a link where a run should be"):
         pull_all(there, str(run.folder))
     there.folder(run).unlink()
     there.folder(run).parent.rmdir()
     there.folder(run).parent.symlink_to(tmp_path / "outside")
-    with pytest.raises(DropnasError, match="is a link where a run should lie"):
+    with pytest.raises(DropnasError, match="is a link where a run should be"):
         pull_all(there, str(run.folder))
     assert os.listdir(tmp_path / "outside") == []

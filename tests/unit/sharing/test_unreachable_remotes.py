@@ -47,7 +47,7 @@ def test_a_configuration_that_cannot_be_read(here: Site, error: Any) -> None:
 def test_no_repository(here: Site, error: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(here.root / ".dvc")
     monkeypatch.chdir(tmp_path)
-    assert "lies in no DVC repository" in error()
+    assert "is not in a DVC repository" in error()
 
 
 @pytest.mark.parametrize("url", ["gopher://host/path", "gopher://"])
@@ -92,11 +92,11 @@ def test_a_folder_without_runs_is_no_success_for_a_pull(there: Site, remote: Pat
     command = [sys.executable, "-m", "dropnas", "pull", "--root", str(there.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr == f"error: {remote}: no runs lie on the remote; check its URL, or push runs to it\n"
+    assert done.stderr == f"error: {remote}: the remote has no runs; check its URL, or push runs to it\n"
     assert remote.exists() == make
 
 
 def test_a_store_without_runs_is_no_success_for_a_push(there: Site, remote: Path) -> None:
-    with pytest.raises(DropnasError, match="no finished run lies here"):
+    with pytest.raises(DropnasError, match="there is no finished run here"):
         push(there.root, None, "", print)
     assert not remote.exists()

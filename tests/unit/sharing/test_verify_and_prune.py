@@ -62,7 +62,7 @@ def test_a_table_tells_on_what_it_rests_through_all_between(here: Site) -> None:
     assert found.tainted == {str(here.find("table").folder): str(search.folder)}
     command = [sys.executable, "-m", "dropnas", "verify", "--root", str(here.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and f"tainted, since it rests on {search.folder}" in done.stderr
+    assert done.returncode == 1 and f"tainted, because it depends on {search.folder}" in done.stderr
 
 
 def test_what_cannot_be_compared_is_counted(here: Site) -> None:
@@ -75,7 +75,7 @@ def test_a_link_is_a_problem_and_is_not_followed(here: Site, tmp_path: Path) -> 
     run = here.find("search")
     here.folder(run).rename(tmp_path / "outside")
     here.folder(run).symlink_to(tmp_path / "outside")
-    assert any("is a link where a run should lie" in line for line in verify(here.root).problems)
+    assert any("is a link where a run should be" in line for line in verify(here.root).problems)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_what_no_plan_wants_is_shown_with_its_size_and_stays(here: Site, paramet
     assert one.size == sum(file.stat().st_size for file in one.folder.iterdir())
     command = [sys.executable, "-m", "dropnas", "prune", str(fewer), "--root", str(here.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "nothing was removed" in done.stdout
+    assert done.returncode == 0 and "use --yes to remove" in done.stdout
     assert all(str(one.folder) in done.stdout for one in found)
     assert here.files() == before
 

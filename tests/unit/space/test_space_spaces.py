@@ -65,7 +65,7 @@ def test_a_users_space_is_found_by_reference(tmp_path, monkeypatch):
     [
         (("sep_conv_9x9",), ("none",), "unknown operation 'sep_conv_9x9'; did you mean 'sep_conv_7x7'"),
         ((), ("none",), "a group has no operation"),
-        (("none",), ("none",), "no operation but 'none'"),
+        (("none",), ("none",), "'none' is the only operation"),
     ],
 )
 def test_a_space_that_cannot_be_searched_is_refused(parameterised, non_parameterised, message):
