@@ -205,9 +205,9 @@ def architectures(specs: Specs, root: Root = HERE) -> None:
 
 
 @app.command(rich_help_panel="Stages")
-def peers(specs: Specs, root: Root = HERE) -> None:
+def published(specs: Specs, root: Root = HERE) -> None:
     """Build tables of the published baselines from finished runs."""
-    _stage("peers", specs, root)
+    _stage("published", specs, root)
 
 
 @app.command(rich_help_panel="Stages")

@@ -39,11 +39,11 @@ VARIED: dict[str, tuple[str, ...]] = {  # options that make the methods of the t
 }
 RoleName = Annotated[str, OneOf(lambda: ROLES)]
 TargetName = Annotated[str, OneOf(lambda: TARGETS)]
-TableName = Annotated[str, OneOf(lambda: names("table", "peers"))]
+TableName = Annotated[str, OneOf(lambda: names("table", "published"))]
 FigureName = Annotated[str, OneOf(lambda: names("figure"))]
 PaperSpace = Literal["3-skip", "1-skip", "original"]
 RANDOM = "random"  # random search, among the baselines
-PeerName = Annotated[str, OneOf(published)]
+PublishedName = Annotated[str, OneOf(published)]
 BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 OF_BEST = ("table3", "figure3", "figure5")  # whose runs all rest on the best of several seeds
@@ -196,8 +196,8 @@ class Parameters:
         baselines: what the table of baselines compares DropNAS and one-level DARTS with: `random`, and search methods.
         methods: search methods of the user's own.
         spaces: search spaces of the user's own.
-        peers: which published architectures are retrained for the tables of peers; all of them if none is named.
-        architectures: architectures of the user's own, which the tables of peers add to the published ones.
+        published: which published architectures are retrained as baselines; all of them if none is named.
+        architectures: architectures of the user's own, which are retrained beside the published ones.
         search: settings of the searches. One that differs from its default holds for all methods; the others are what
             the authors of each method chose.
         derive: how genotypes are derived.
@@ -229,7 +229,7 @@ class Parameters:
     baselines: tuple[BaselineName, ...] = ("random", "darts-first-order", "darts-second-order")
     methods: tuple[Method, ...] = ()
     spaces: tuple[Space, ...] = ()
-    peers: tuple[PeerName, ...] = ()
+    published: tuple[PublishedName, ...] = ()
     architectures: tuple[Architecture, ...] = ()
     search: SearchConfig = field(default_factory=SearchConfig)
     derive: DeriveConfig = field(default_factory=DeriveConfig)
@@ -405,7 +405,7 @@ def _check_seeds(parameters: Parameters, require: Callable[..., None]) -> None:
     if not parameters.best_of_seeds:
         further = [name for name in OF_BEST if name in (*parameters.tables, *parameters.figures)]
         require(not further, ", ".join(further), "rest on the best of the seeds", "set best_of_seeds: true")
-    require(len(set(parameters.peers)) == len(parameters.peers), "peers", "a name appears twice")
+    require(len(set(parameters.published)) == len(parameters.published), "published", "a name appears twice")
 
 
 def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 SEQUENTIAL = "sequential"  # the parameter file with the runs of the last step, and seeds only where they decide
-VIEWS = ("table", "peers", "figure")  # stages that only show other runs, and carry the name of their step
+VIEWS = ("table", "published", "figure")  # stages that only show other runs, and carry the name of their step
 
 
 @dataclass(frozen=True)

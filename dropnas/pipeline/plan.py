@@ -1,8 +1,8 @@
 """The paper as runs: tables and figures -> experiments -> runs.
 
 Pure and fast, and without torch. Which experiments a table or figure uses is said in `table_experiments`,
-`peer_experiments` and `figure_experiments`; here they are put together, and in `jobs` into jobs. Snakemake, the tables,
-the cost and `verify` all read the same plan.
+`published_experiments` and `figure_experiments`; here they are put together, and in `jobs` into jobs. Snakemake, the
+tables, the cost and `verify` all read the same plan.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from dropnas.config import Parameters
 from dropnas.pipeline.experiments import Experiment, Experiments
 from dropnas.pipeline.figure_experiments import figure
-from dropnas.pipeline.peer_experiments import peers
 from dropnas.pipeline.protocol import require_planned
+from dropnas.pipeline.published_experiments import published_baselines
 from dropnas.pipeline.stages import STAGES
 from dropnas.pipeline.table_experiments import table
 from dropnas.report.config import TARGETS
@@ -20,7 +20,11 @@ from dropnas.runs.identity import Run
 
 ARCHITECTURES = "architectures"
 PAPER = "paper"  # names all targets that are built by default
-MAKERS: dict[str, Callable[[Experiments, str], Run]] = {"table": table, "peers": peers, "figure": figure}
+MAKERS: dict[str, Callable[[Experiments, str], Run]] = {
+    "table": table,
+    "published": published_baselines,
+    "figure": figure,
+}
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def verdict(file: Path) -> str:
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
     """Copy tables, figures and parameters; returns the text that `publish` reports of them."""
     root = store.root
-    tables = {*names("table", "peers"), COUNTS}
+    tables = {*names("table", "published"), COUNTS}
     folders = {name: root / folder for name, folder in plan["folders"].items() if name in tables}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
     wanted = targets or set(plan["folders"]) - set(plan["on_request"])

@@ -132,11 +132,11 @@ def layout(table: str) -> Layout:
 
 
 def title(name: str) -> str:
-    """What a table or figure is called: "Table 4", "Peers of Table 1", "Figure 2", "Baselines"."""
+    """What a table or figure is called: "Table 4", "Published baselines of Table 1", "Figure 2", "Baselines"."""
     if name == "architectures":
         return "Published architectures"
-    words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix("_peers")).replace("_", " ").capitalize()
-    return f"Peers of {words}" if name.endswith("_peers") else words
+    words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix("_published")).replace("_", " ").capitalize()
+    return f"Published baselines of {words}" if name.endswith("_published") else words
 
 
 def _layout(name: Any, entry: dict[str, Any]) -> Layout:

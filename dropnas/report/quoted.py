@@ -15,7 +15,7 @@ from dropnas.report.printed import Layout, layouts
 
 def quoted_layout(table: str) -> Layout:
     """The paper's table that these published baselines are quoted in."""
-    return layouts()[table.removesuffix("_peers")]
+    return layouts()[table.removesuffix("_published")]
 
 
 @cache
@@ -25,11 +25,13 @@ def behind(table: str) -> dict[str, tuple[str, ...] | str]:
     Raises:
         ValueError: the file has other rows than the table, or an entry that is neither.
     """
-    name = table.removesuffix("_peers")
-    entries = yaml.safe_load(Path(__file__).with_name("peers.yaml").read_text(encoding="utf-8"))[name]
+    name = table.removesuffix("_published")
+    entries = yaml.safe_load(Path(__file__).with_name("published_rows.yaml").read_text(encoding="utf-8"))[name]
     rows = [row.key for row in quoted_layout(table).rows]
     if list(entries) != rows:
-        raise ValueError(f"peers.yaml, {name}: rows are {', '.join(entries)}; the paper's are {', '.join(rows)}")
+        raise ValueError(
+            f"published_rows.yaml, {name}: rows are {', '.join(entries)}; the paper's are {', '.join(rows)}"
+        )
     return {key: _entry(name, key, value) for key, value in entries.items()}
 
 
@@ -38,4 +40,4 @@ def _entry(name: str, key: str, value: Any) -> tuple[str, ...] | str:
         return value
     if isinstance(value, list) and value and all(isinstance(id_, str) for id_ in value):
         return tuple(value)
-    raise ValueError(f"peers.yaml, {name}, {key}: neither a list of ids nor a reason")
+    raise ValueError(f"published_rows.yaml, {name}, {key}: neither a list of ids nor a reason")

@@ -1,4 +1,4 @@
-"""The table and peers stages: one of the paper's tables, the baselines or the published architectures, retrained.
+"""The table and published stages: one of the paper's tables, the baselines or the published architectures, retrained.
 
 Design choices: no torch and a fraction of a second, since tables are rebuilt often; one typed table, four files set
 from it; nothing that varies between two executions of the same runs (no time, no host) reaches a file, so that

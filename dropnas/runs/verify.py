@@ -19,7 +19,7 @@ from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 
 RUN_PARTS = ("runs", "stage", "run")  # of a run's place in the store
-SHOWN = ("table", "peers", "figure")  # stages whose runs a reader sees
+SHOWN = ("table", "published", "figure")  # stages whose runs a reader sees
 
 
 @dataclass(frozen=True)

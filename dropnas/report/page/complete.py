@@ -12,14 +12,14 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import read_run
 from dropnas.parsing import parse
 from dropnas.report.build import METHOD_COLUMN, build
-from dropnas.report.config import Entry, PeersConfig, TableConfig
+from dropnas.report.config import Entry, PublishedConfig, TableConfig
 from dropnas.report.model import Table
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
-from dropnas.report.peers_table import build_peers
 from dropnas.report.printed import Layout, layout
+from dropnas.report.published_table import build_published
 
-TABLE, PEERS, FIGURE = "table", "peers", "figure"
+TABLE, PUBLISHED, FIGURE = "table", "published", "figure"
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, C
     Raises:
         DropnasError: the plan's table is none that this code can build.
     """
-    make = {TABLE: _complete, PEERS: _complete_peers}
+    make = {TABLE: _complete, PUBLISHED: _complete_published}
     targets = {name: content.target(name) for name in content.folders}
     return {
         name: make[target.stage](target, [found[id_] for id_ in target.inputs])
         for name, target in targets.items()
         if target.stage in make and asked_for(name, content, found)
-        if target.stage == TABLE or found[target.inputs[0]].counts  # a table of peers needs the counts
+        if target.stage == TABLE or found[target.inputs[0]].counts  # one of published baselines needs the counts
     }
 
 
@@ -93,8 +93,8 @@ def _complete(target: Planned, inputs: Sequence[Found]) -> Complete:
     return Complete(table, trainings, tuple(one for one in lacks if one.counted < one.planned or one.absent))
 
 
-def _complete_peers(target: Planned, inputs: Sequence[Found]) -> Complete:
-    config: PeersConfig = parse(PeersConfig, target.config, target.folder)
+def _complete_published(target: Planned, inputs: Sequence[Found]) -> Complete:
+    config: PublishedConfig = parse(PublishedConfig, target.config, target.folder)
     kept, position = _kept(inputs)
     entries = [replace(one, trainings=_at(one.trainings, position)) for one in config.entries]
     filled = replace(config, entries=tuple(one for one in entries if one.trainings))
@@ -103,7 +103,7 @@ def _complete_peers(target: Planned, inputs: Sequence[Found]) -> Complete:
         absent = tuple(inputs[at] for at in entry.trainings if not inputs[at].counts)
         planned = len(entry.trainings)
         lacks.append(Shortfall(config.table, entry.architecture, "", planned, planned - len(absent), absent))
-    table = build_peers(filled, [one.folder for one in kept])
+    table = build_published(filled, [one.folder for one in kept])
     return Complete(table, {}, tuple(one for one in lacks if one.absent))
 
 

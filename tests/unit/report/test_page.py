@@ -361,15 +361,15 @@ def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
         write_page(old, study.root, None, "plans/old", page_cost)
 
 
-def test_peers_stand_on_the_page_once_somebody_asked_for_one(study: Study) -> None:
-    assert "table1_peers" not in {one.name for one in study.gather().others}
-    peer = study.find("retrain", "darts-v1")
-    for run in (*peer.inputs, peer):
+def test_published_baselines_stand_on_the_page_once_somebody_asked_for_one(study: Study) -> None:
+    assert "table1_published" not in {one.name for one in study.gather().others}
+    baseline = study.find("retrain", "darts-v1")
+    for run in (*baseline.inputs, baseline):
         if not Store(study.root).is_published(study.folder(run)):
             publish(run, study.root)
     contents = study.gather()
-    assert "table1_peers" in {one.name for one in contents.others}
-    assert peer.id in sources(contents)
+    assert "table1_published" in {one.name for one in contents.others}
+    assert baseline.id in sources(contents)
     study.page()
 
 

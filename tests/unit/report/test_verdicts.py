@@ -88,15 +88,15 @@ def test_what_is_no_reproduction_is_not_compared() -> None:
         assert "profile 'smoke'" in found.reason
 
 
-def test_peers_and_counts_are_not_compared() -> None:
+def test_published_baselines_and_counts_are_not_compared() -> None:
     rows = {
         ("pc-darts", "error"): with_spread(2.6, 0.1, 4),
         ("pc-darts", "params"): [3.6],
         ("dropnas", "params"): [4.1],
     }
-    peer, count = verdicts(made_table("table1", rows))
-    assert (peer.row, peer.n_paper, peer.verdict) == ("pc-darts", None, Verdict.NOT_COMPARABLE)
-    assert "another paper" in peer.reason
+    baseline, count = verdicts(made_table("table1", rows))
+    assert (baseline.row, baseline.n_paper, baseline.verdict) == ("pc-darts", None, Verdict.NOT_COMPARABLE)
+    assert "another paper" in baseline.reason
     assert (count.row, count.column, count.verdict) == ("dropnas", "params", Verdict.NOT_COMPARABLE)
     assert count.ours_text == "as released 4.1"
 

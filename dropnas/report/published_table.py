@@ -1,4 +1,4 @@
-"""From the configuration of a table of peers and its runs to the table: a row for each published cell.
+"""From the configuration of a table of published baselines and its runs to the table: a row for each published cell.
 
 Design choices: the order is the paper's; a row with several published cells appears once for each of them, and one
 without a trainable cell keeps its quoted figures and gives the reason. What was trained must be what was published,
@@ -14,7 +14,7 @@ from dropnas.analysis.summary import summarise
 from dropnas.artifacts.counts_file import Counted
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.errors import DropnasError
-from dropnas.report.config import PeerEntry, PeersConfig
+from dropnas.report.config import PublishedConfig, PublishedEntry
 from dropnas.report.counts import read_counts
 from dropnas.report.measure import MILLION, measure
 from dropnas.report.model import Cell, Line, Measurement, Row, Table
@@ -32,7 +32,7 @@ CAPTION = (
     "protocol, beside the quoted errors."
 )
 PROTOCOL = (
-    "'quoted' and 'paper' are what the paper prints, from the peers' own papers and protocols; ours is the published "
+    "'quoted' and 'paper' are what the paper prints, from the methods' own papers and protocols; ours is the published "
     "cell ('Cell' is its id, as 'dropnas inspect' takes it) under the protocol of this profile, as all cells of ours."
 )
 DEVIATION = "Ours: mean ± sample deviation (n-1, shown where n > 1) over n trainings with different seeds."
@@ -65,7 +65,7 @@ class _Sources:
             raise DropnasError(what, where=self.counts_folder) from error
 
 
-def build_peers(config: PeersConfig, inputs: Sequence[Path]) -> Table:
+def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
     """Build a table of published baselines.
 
     Args:
@@ -111,13 +111,13 @@ def _notes(paper: Layout) -> tuple[str, ...]:
     return PROTOCOL, EPOCHS, DEVIATION, COUNTING, *excitation, marks
 
 
-def _cells(config: PeersConfig, row: PrintedRow) -> tuple[str, ...]:
+def _cells(config: PublishedConfig, row: PrintedRow) -> tuple[str, ...]:
     """The ids of the published cells behind one of the paper's rows; an empty one where there are none."""
     found = behind(config.table)[row.key]
     return ("",) if isinstance(found, str) else found
 
 
-def _own_lines(config: PeersConfig, paper: Layout) -> Iterator[tuple[PrintedRow, str]]:
+def _own_lines(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, str]]:
     """Rows of the user's architectures, for which the paper prints nothing."""
     for index, entry in enumerate(entry for entry in config.entries if entry.label):
         nothing = (parse_printed(NOTHING),) * len(paper.columns)
@@ -128,7 +128,7 @@ def _columns(paper: Layout) -> tuple[Column, ...]:
     return tuple(column for column in paper.columns if column.quantity in (*ERRORS, "parameters"))
 
 
-def _trained(config: PeersConfig, paper: Layout, inputs: Sequence[Path]) -> dict[str, tuple[Training, ...]]:
+def _trained(config: PublishedConfig, paper: Layout, inputs: Sequence[Path]) -> dict[str, tuple[Training, ...]]:
     """The trainings of each architecture."""
     known = {id_ for found in behind(config.table).values() if not isinstance(found, str) for id_ in found}
     known |= {entry.architecture for entry in config.entries if entry.label}
@@ -147,7 +147,7 @@ def _trained(config: PeersConfig, paper: Layout, inputs: Sequence[Path]) -> dict
     return trained
 
 
-def _training(folder: Path, paper: Layout, entry: PeerEntry) -> Training:
+def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:
     training = read_training(require_stage(read_run(folder), paper.trainings))
     expected = entry.genotype if entry.label else published()[entry.architecture].genotype.values()
     if training.genotype.values() != expected:
@@ -189,7 +189,7 @@ def _count(sources: _Sources, architecture: str, column: Column) -> list[Measure
     return [Measurement("parameters_million", Line.COUNTED, f"{weights:.3f}", summarise([weights]), run)]
 
 
-def _remarks(config: PeersConfig, sources: _Sources, row: PrintedRow, architecture: str) -> Iterator[str]:
+def _remarks(config: PublishedConfig, sources: _Sources, row: PrintedRow, architecture: str) -> Iterator[str]:
     """Why it was not run, how its parameters differ, and where its cell is from if not from its authors' code."""
     found = behind(config.table).get(row.key, ())
     if isinstance(found, str):
