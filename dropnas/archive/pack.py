@@ -21,7 +21,7 @@ from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import PLAN, freeze
 from dropnas.pipeline.jobs import DONE
 from dropnas.pipeline.publish_results import VERDICTS, publish, verdict
-from dropnas.report.page.device_hours import CostOf
+from dropnas.report.page.progress import CostOf
 from dropnas.runs.files import read_json
 from dropnas.runs.fingerprint import PACKAGE, module_file
 from dropnas.runs.store import Store, receipt_of

@@ -14,7 +14,7 @@ class TableNumber:
     Attributes:
         row, column: keys of the cell; row_label, column_label: as the table shows them.
         quantity: what it is, with its convention or epoch.
-        source: the line of its row in which it stands, as `dropnas.report.model.Line`; empty where there is nothing.
+        source: the line of its row in which it stands, as `dropnas.report.table.Line`; empty where there is nothing.
         ours: as it is shown; ours_mean to ours_values: its statistics; n: how many values they come from.
         paper: what the paper prints; paper_mean, paper_std, paper_best: the numbers in it.
         runs: names of the run folders that it comes from.

@@ -10,10 +10,10 @@ from typing import Any
 
 from dropnas.pipeline.freeze import PLAN, check
 from dropnas.report.checklist import CHECKLIST, checklist_text
+from dropnas.report.claims import BEYOND
 from dropnas.report.config import names
-from dropnas.report.page.device_hours import CostOf
-from dropnas.report.page.page_claims import BEYOND
 from dropnas.report.page.planned import Content, parse_content
+from dropnas.report.page.progress import CostOf
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
 from dropnas.report.publish import refresh, refresh_figures

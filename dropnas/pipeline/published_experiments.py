@@ -2,7 +2,7 @@
 
 from dropnas.pipeline.experiments import Experiments
 from dropnas.report.config import TARGETS, PublishedConfig, PublishedEntry
-from dropnas.report.quoted import quoted_layout
+from dropnas.report.printed import quoted_layout
 from dropnas.runs.identity import Run
 from dropnas.space.published import Published, published
 

@@ -1,28 +1,31 @@
-"""From the configuration of a table of published baselines and its runs to the table: a row for each published cell.
+"""The published stage: the published baselines of Table 1, 2 or 3, trained under this protocol beside quoted errors.
 
 Design choices: the order is the paper's; a row with several published cells appears once for each of them, and one
 without a trainable cell keeps its quoted figures and gives the reason. What was trained must be what was published,
 cell by cell; otherwise a cell that was corrected later could count as the published one.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from dropnas.analysis.finished_runs import Training, distinct, read_run, read_training, require_stage
+from dropnas.analysis.finished_runs import Training, read_run, read_training, require_stage
 from dropnas.analysis.summary import summarise
-from dropnas.artifacts.counts_file import Counted
+from dropnas.artifacts.counts_file import Counted, CountsFile
 from dropnas.artifacts.genotype_file import GenotypeFile
+from dropnas.artifacts.receipt_file import ReceiptFile
+from dropnas.artifacts.table_file import TableNumber
 from dropnas.errors import DropnasError
+from dropnas.report.build import EPOCHS
 from dropnas.report.config import PublishedConfig, PublishedEntry
-from dropnas.report.counts import read_counts
-from dropnas.report.measure import MILLION, measure
-from dropnas.report.model import Cell, Line, Measurement, Row, Table
-from dropnas.report.notes import EPOCHS
-from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow, parse_printed
-from dropnas.report.quoted import behind, quoted_layout
+from dropnas.report.measure import MILLION, measure, number
+from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow, behind, parse_printed, quoted_layout
+from dropnas.report.table import Line, Table, tabulate
+from dropnas.report.table_stage import write
 from dropnas.space.published import published
+from dropnas.workspace import Workspace
 
+ARCHITECTURES = "architectures"
 ERRORS = ("top1_error", "top5_error")
 MULTIPLY_ADDS = Column("multiply_adds", ("Multiply-adds", "(M)"), "multiply_adds")
 NOT_ASKED = "not run: no training of it was asked for"
@@ -47,22 +50,25 @@ EXCITATION = (
 MARKS = "The caption of the paper's Table {number}, for its marks: {caption}"
 
 
-@dataclass(frozen=True)
-class _Sources:
-    """What a row is made of."""
+Counts = Mapping[tuple[str, str], Counted]  # by architecture and table
+Trained = Mapping[str, tuple[Training, ...]]  # by architecture
 
-    layout: Layout
-    trained: dict[str, tuple[Training, ...]]
-    counts: dict[tuple[str, str], Counted]
-    counts_folder: Path
 
-    def count(self, architecture: str) -> Counted:
-        """Raises a DropnasError if the run has none of it."""
-        try:
-            return self.counts[architecture, self.layout.name]
-        except KeyError as error:
-            what = f"no count of {architecture!r} in the network of {self.layout.name}"
-            raise DropnasError(what, where=self.counts_folder) from error
+def run(config: PublishedConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Write table.json, tableN_published.md, .csv and .tex.
+
+    Args:
+        config: which table, and which inputs belong to which architecture.
+        inputs: published runs: the counts of the architectures, then retrainings or transfers.
+        out: the folder to fill.
+        workspace: receives a line of progress.
+
+    Raises:
+        DropnasError: as `build_published`.
+    """
+    write(build_published(config, inputs), out)
+    workspace.progress(f"{config.table}: {len(config.entries)} architectures from {len(inputs) - 1} trainings")
+    return {}
 
 
 def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
@@ -78,30 +84,42 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
     """
     if not inputs:
         raise DropnasError("no counts of the architectures among the inputs", where=config.table)
-    paper = quoted_layout(config.table)
-    sources = _Sources(paper, _trained(config, paper, inputs), read_counts(inputs[0]), inputs[0])
-    lines = [(row, id_) for row in paper.rows for id_ in _cells(config, row)] + list(_own_lines(config, paper))
-    runs = [training.run for trainings in sources.trained.values() for training in trainings]
-    return Table(
-        name=config.table,
-        number=paper.number,
-        caption=CAPTION.format(number=paper.number),
-        profile=config.profile,
-        reproduction=config.reproduction,
-        hardware=distinct(run.device for run in runs),
-        data=distinct(run.data for run in runs),
-        heads=HEADS,
-        columns=(*_columns(paper), MULTIPLY_ADDS),
-        rows=tuple(
-            replace(
-                _row(sources, row, id_, index == 0 or row is not lines[index - 1][0]),
-                remarks=tuple(_remarks(config, sources, row, id_)),
-            )
-            for index, (row, id_) in enumerate(lines)
-        ),
-        notes=_notes(paper),
-        architectures=(),
-    )
+    paper, counts = quoted_layout(config.table), read_counts(inputs[0])
+    trained = _trained(config, paper, inputs)
+    shown, cells = _layout(config, paper)
+
+    def measured(blank: TableNumber) -> list[TableNumber]:
+        if blank.row in cells and blank.quantity in ("parameters", "multiply_adds"):
+            return [_count(blank, _counted(counts, blank.row, paper.name, inputs[0]), inputs[0].name)]
+        trainings = trained.get(blank.row, ())
+        return measure(shown, blank, (), trainings, trainings[0]) if trainings else []
+
+    remarks = {
+        row.key: tuple(_remarks(row.key, trained, _counted(counts, row.key, paper.name, inputs[0])))
+        if row.key in cells
+        else (str(behind(config.table)[row.key]),)
+        for row in shown.rows
+    }
+    ran = {(key, column.key) for key in trained for column in shown.columns}
+    runs = [training.run for trainings in trained.values() for training in trainings]
+    return tabulate(config, shown, runs, measured, ran, _notes(paper), {}, remarks)
+
+
+def read_counts(folder: Path) -> Counts:
+    """The counts of an `architectures` run.
+
+    Raises:
+        DropnasError: a run of another stage, a file that is missing or damaged, or something in it that is no count.
+    """
+    if ReceiptFile.read(folder).stage != ARCHITECTURES:
+        raise DropnasError(f"is no receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
+    return {(one.architecture, one.table): one for one in CountsFile.read(folder).counts}
+
+
+def _counted(counts: Counts, architecture: str, table: str, folder: Path) -> Counted:
+    if (architecture, table) not in counts:
+        raise DropnasError(f"no count of {architecture!r} in the network of {table}", where=folder)
+    return counts[architecture, table]
 
 
 def _notes(paper: Layout) -> tuple[str, ...]:
@@ -111,24 +129,37 @@ def _notes(paper: Layout) -> tuple[str, ...]:
     return PROTOCOL, EPOCHS, DEVIATION, COUNTING, *excitation, marks
 
 
-def _cells(config: PublishedConfig, row: PrintedRow) -> tuple[str, ...]:
-    """The ids of the published cells behind one of the paper's rows; an empty one where there are none."""
-    found = behind(config.table)[row.key]
-    return ("",) if isinstance(found, str) else found
+def _layout(config: PublishedConfig, paper: Layout) -> tuple[Layout, set[str]]:
+    """A row for each published cell, then for the user's own; and the rows that have a cell."""
+    kept = [at for at, column in enumerate(paper.columns) if column.quantity in (*ERRORS, "parameters")]
+    rows, cells = [], set()
+    for printed, ids in [*_quoted(config, paper), *_own(config, paper)]:
+        for index, id_ in enumerate(ids):
+            key, rule = id_ or printed.key, printed.rule and index == 0
+            numbers = (*(printed.cells[at] for at in kept), None)
+            rows.append(PrintedRow(key, (printed.heads[-1], id_ or NOTHING), numbers, rule))
+            cells |= {id_} - {""}
+    columns = (*(paper.columns[at] for at in kept), MULTIPLY_ADDS)
+    caption = CAPTION.format(number=paper.number)
+    shown = replace(paper, caption=caption, style="mean", heads=HEADS, columns=columns, rows=tuple(rows), notes=())
+    return shown, cells
 
 
-def _own_lines(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, str]]:
+def _quoted(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, tuple[str, ...]]]:
+    """The paper's rows with the ids of the published cells behind them; an empty one where there are none."""
+    for row in paper.rows:
+        found = behind(config.table)[row.key]
+        yield row, ("",) if isinstance(found, str) else found
+
+
+def _own(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, tuple[str, ...]]]:
     """Rows of the user's architectures, for which the paper prints nothing."""
     for index, entry in enumerate(entry for entry in config.entries if entry.label):
         nothing = (parse_printed(NOTHING),) * len(paper.columns)
-        yield PrintedRow(entry.architecture, (entry.label,), nothing, rule=index == 0), entry.architecture
+        yield PrintedRow(entry.architecture, (entry.label,), nothing, rule=index == 0), (entry.architecture,)
 
 
-def _columns(paper: Layout) -> tuple[Column, ...]:
-    return tuple(column for column in paper.columns if column.quantity in (*ERRORS, "parameters"))
-
-
-def _trained(config: PublishedConfig, paper: Layout, inputs: Sequence[Path]) -> dict[str, tuple[Training, ...]]:
+def _trained(config: PublishedConfig, paper: Layout, inputs: Sequence[Path]) -> Trained:
     """The trainings of each architecture."""
     known = {id_ for found in behind(config.table).values() if not isinstance(found, str) for id_ in found}
     known |= {entry.architecture for entry in config.entries if entry.label}
@@ -144,7 +175,7 @@ def _trained(config: PublishedConfig, paper: Layout, inputs: Sequence[Path]) -> 
                 raise DropnasError(f"no training {position} among {len(inputs)} inputs", where=where)
         folders = [inputs[position] for position in entry.trainings]
         trained[entry.architecture] = tuple(_training(folder, paper, entry) for folder in folders)
-    return trained
+    return {id_: trainings for id_, trainings in trained.items() if trainings}
 
 
 def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:
@@ -155,50 +186,20 @@ def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:
     return training
 
 
-def _row(sources: _Sources, printed: PrintedRow, architecture: str, first: bool) -> Row:
-    trainings = sources.trained.get(architecture, ())
-    cells = [
-        Cell(number, bool(trainings), tuple(_measured(sources, column, architecture, trainings)))
-        for column, number in zip(sources.layout.columns, printed.cells, strict=True)
-        if column in _columns(sources.layout)
-    ]
-    cells.append(Cell(None, bool(trainings), tuple(_count(sources, architecture, MULTIPLY_ADDS))))
-    heads = printed.heads[-1], architecture or NOTHING
-    return Row(architecture or printed.key, heads, tuple(cells), printed.rule and first)
-
-
-def _measured(
-    sources: _Sources, column: Column, architecture: str, trainings: tuple[Training, ...]
-) -> Sequence[Measurement]:
-    if column.quantity == "parameters":
-        return _count(sources, architecture, column)
-    if not trainings:
-        return []
-    return measure(replace(sources.layout, style="mean"), column, (), trainings, trainings[0])
-
-
-def _count(sources: _Sources, architecture: str, column: Column) -> list[Measurement]:
+def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
     """Parameters or multiply-adds in millions, of the paper's network and not of what a small profile trains."""
-    if not architecture:
-        return []
-    counted, run = sources.count(architecture), (sources.counts_folder.name,)
-    if column is MULTIPLY_ADDS:
-        work = counted.multiply_adds / MILLION
-        return [Measurement("multiply_adds_million", Line.COUNTED, f"{work:.1f}", summarise([work]), run)]
-    weights = counted.parameters / MILLION
-    return [Measurement("parameters_million", Line.COUNTED, f"{weights:.3f}", summarise([weights]), run)]
+    work = blank.quantity == "multiply_adds"
+    value = (counted.multiply_adds if work else counted.parameters) / MILLION
+    text = f"{value:.1f}" if work else f"{value:.3f}"
+    return number(blank, f"{blank.quantity}_million", Line.COUNTED, text, summarise([value]), [run])
 
 
-def _remarks(config: PublishedConfig, sources: _Sources, row: PrintedRow, architecture: str) -> Iterator[str]:
+def _remarks(id_: str, trained: Trained, counted: Counted) -> Iterator[str]:
     """Why it was not run, how its parameters differ, and where its cell is from if not from its authors' code."""
-    found = behind(config.table).get(row.key, ())
-    if isinstance(found, str):
-        yield found
-        return
-    if not sources.trained.get(architecture):
+    if id_ not in trained:
         yield NOT_ASKED
-    if sources.count(architecture).remark:
-        yield sources.count(architecture).remark
-    form = published()[architecture].source["form"] if architecture in published() else None
+    if counted.remark:
+        yield counted.remark
+    form = published()[id_].source["form"] if id_ in published() else None
     if form and form != "code":
         yield f"source of the cell: {form}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,25 +61,27 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def checksums(folder: Path) -> dict[str, str]:
+def checksums(folder: Path, below: float = math.inf) -> dict[str, str]:
     """The sha256 of every regular file below a folder, by its path relative to it, sorted.
+
+    Files of `below` bytes and more are not read; their text is empty.
 
     Raises:
         DropnasError: something in the folder is a link, which could lead out of it, or no regular file.
         OSError: a folder or file cannot be read.
     """
-    return dict(sorted(_checksums(str(folder), "")))
+    return dict(sorted(_checksums(str(folder), "", below)))
 
 
-def _checksums(folder: str, before: str) -> Iterator[tuple[str, str]]:
+def _checksums(folder: str, before: str, below: float) -> Iterator[tuple[str, str]]:
     """`os.scandir`, since `Path.rglob` passes over folders that it cannot read, and is slow."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
                 raise DropnasError("a link in a run's folder", where=entry.path, remedy="replace it by the file itself")
             if entry.is_dir():
-                yield from _checksums(entry.path, f"{before}{entry.name}/")
+                yield from _checksums(entry.path, f"{before}{entry.name}/", below)
             elif entry.is_file():
-                yield f"{before}{entry.name}", sha256(Path(entry.path))
+                yield f"{before}{entry.name}", sha256(Path(entry.path)) if entry.stat().st_size < below else ""
             else:
                 raise DropnasError("is neither a file nor a folder", where=entry.path, remedy="remove it")

@@ -19,7 +19,7 @@ from dropnas.analysis.summary import mean, sample_deviation
 from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, sheet
-from dropnas.report.printed import layout
+from dropnas.report.printed import printed_cell
 
 NAMES = {"one-level-darts": "one-level DARTS", "drop-rate-0.75": "as ProxylessNAS", "drop-rate-0.875": "as SNAS"}
 WIDTH, HEIGHT = 9.6, 3.8  # inches; of one panel half as wide
@@ -74,10 +74,8 @@ def _printed(role: str, name: str) -> dict[str, float] | None:
     table, key, column = PRINTED.get(name, ("", "", ""))
     if not table or (table == "table5" and role != "cifar10"):
         return None
-    paper = layout(table)
-    at = [one.key for one in paper.columns].index(column)
-    cell = next(row.cells[at] for row in paper.rows if row.key == key.format(role))
-    assert cell and cell.mean is not None and cell.std is not None  # these have both
+    cell = printed_cell(table, key.format(role), column)
+    assert cell.mean is not None and cell.std is not None  # these have both
     known = printed_sample(cell.mean, cell.std, 8)
     return {"mean": known.mean, "std": known.std}
 

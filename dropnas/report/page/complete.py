@@ -11,13 +11,13 @@ from pathlib import Path
 
 from dropnas.analysis.finished_runs import read_run
 from dropnas.parsing import parse
-from dropnas.report.build import METHOD_COLUMN, build
+from dropnas.report.build import build, known_keys
 from dropnas.report.config import Entry, PublishedConfig, TableConfig
-from dropnas.report.model import Table
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import Layout, layout
 from dropnas.report.published_table import build_published
+from dropnas.report.table import Place, Table
 
 TABLE, PUBLISHED, FIGURE = "table", "published", "figure"
 
@@ -52,7 +52,7 @@ class Complete:
     """
 
     table: Table
-    trainings: dict[tuple[str, str], tuple[Path, ...]]
+    trainings: dict[Place, tuple[Path, ...]]
     shortfalls: tuple[Shortfall, ...]
 
 
@@ -97,14 +97,13 @@ def _complete_published(target: Planned, inputs: Sequence[Found]) -> Complete:
     config: PublishedConfig = parse(PublishedConfig, target.config, target.folder)
     kept, position = _kept(inputs)
     entries = [replace(one, trainings=_at(one.trainings, position)) for one in config.entries]
-    filled = replace(config, entries=tuple(one for one in entries if one.trainings))
-    lacks = []
-    for entry in config.entries:
-        absent = tuple(inputs[at] for at in entry.trainings if not inputs[at].counts)
-        planned = len(entry.trainings)
-        lacks.append(Shortfall(config.table, entry.architecture, "", planned, planned - len(absent), absent))
-    table = build_published(filled, [one.folder for one in kept])
-    return Complete(table, {}, tuple(one for one in lacks if one.absent))
+    table = build_published(replace(config, entries=tuple(entries)), [one.folder for one in kept])
+    lacks = (
+        Shortfall(config.table, one.architecture, "", len(one.trainings), len(one.trainings) - len(absent), absent)
+        for one in config.entries
+        if (absent := tuple(inputs[at] for at in one.trainings if not inputs[at].counts))
+    )
+    return Complete(table, {}, tuple(lacks))
 
 
 def _kept(inputs: Sequence[Found]) -> tuple[list[Found], dict[int, int]]:
@@ -119,8 +118,7 @@ def _at(runs: Sequence[int], position: Mapping[int, int]) -> tuple[int, ...]:
 
 def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
     """The entries whose row and column have a label: the paper's, or that of a neighbour in a row or column of it."""
-    rows = {row.key for row in paper.rows}
-    columns = {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
+    rows, columns = known_keys(paper, "rows"), known_keys(paper, "columns")
     named_rows = rows | {entry.row for entry in entries if entry.column in columns}
     named_columns = columns | {entry.column for entry in entries if entry.row in rows}
     return [entry for entry in entries if entry.row in named_rows and entry.column in named_columns]

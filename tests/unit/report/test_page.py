@@ -88,10 +88,11 @@ def excluded(contents: Contents) -> dict[str, str]:
 def cell(contents: Contents, row: str, column: str) -> str:
     """What Table 6 says of a cell at its best epoch."""
     table = next(one for one in contents.tables if one.name == "table6")
-    place = [bottom for _, bottom in table.columns].index(column)
-    lines = (line for one in table.rows if one.heads == (row,) for line in one.lines)
-    texts = [cells[place].text for source, cells in lines if source.endswith("test")]
-    return texts[0] if texts else ""
+    place = [bottom for _, bottom in table.frame.header].index(column)
+    starts = [at for at, line in enumerate(table.frame.lines) if line.texts[0] == row]
+    lines = table.frame.lines[starts[0] : starts[0] + 3] if starts else ()
+    texts = [line.texts[place] for line in lines if line.texts[1].endswith("test")]
+    return str(texts[0]) if texts else ""
 
 
 def test_a_finished_plan_has_every_number_and_excludes_nothing(study: Study) -> None:
@@ -205,7 +206,7 @@ def test_a_lightly_pulled_run_that_lost_another_file_is_damaged(study: Study) ->
     run = study.find("retrain", "cifar100-original-no-grouping-seed0")
     (study.folder(run) / MARK).write_text(MARK_TEXT)
     (study.folder(run) / "result.json").unlink()
-    assert excluded(study.gather())[f"retrain {run.name}"] == "result.json is missing"
+    assert excluded(study.gather())[f"retrain {run.name}"] == "result.json: missing"
 
 
 def test_a_run_that_is_a_link_is_kept_out(study: Study) -> None:
@@ -244,12 +245,12 @@ def forge(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (damage_text("result.json"), "result.json was changed since it was published"),
-        (damage_text("network.safetensors"), "network.safetensors was changed since it was published"),
-        (lose("genotype.json"), "genotype.json is missing"),
-        (lose("run.json"), "run.json is missing; the next start writes it again"),
+        (damage_text("result.json"), "result.json: changed since it was published"),
+        (damage_text("network.safetensors"), "network.safetensors: changed since it was published"),
+        (lose("genotype.json"), "genotype.json: missing"),
+        (lose("run.json"), "run.json: missing; the next start writes it again"),
         (lose("manifest.json"), "partial: the folder has no manifest.json"),
-        (lambda folder: (folder / "note.txt").write_text("x"), "note.txt is not in the manifest"),
+        (lambda folder: (folder / "note.txt").write_text("x"), "note.txt: not in the manifest"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: cannot be read as JSON"),
         (forge, "holds another run than its name says: retrain "),
     ],
@@ -268,7 +269,7 @@ def test_what_depends_on_a_damaged_run_is_kept_out_with_it(study: Study) -> None
     search = study.find("search", "cifar10-original-dropnas-seed0")
     damage_text("alphas.json")(study.folder(search))
     found = excluded(study.gather())
-    assert found[f"search {search.name}"] == "alphas.json was changed since it was published"
+    assert found[f"search {search.name}"] == "alphas.json: changed since it was published"
     assert found[f"derive {search.name}"] == f"depends on {search.folder.name}, which is excluded"
     assert {"table table1-study", "table table6-study", "select cifar10-original-dropnas-best-of-2"} <= set(found)
 
@@ -278,11 +279,8 @@ def test_a_run_that_read_another_input_is_kept_out(study: Study) -> None:
     remove(search, study.root)
     publish(search, study.root, git={"commit": "f" * 40, "dirty": True})
     contents = study.gather()
-    assert (
-        excluded(contents)[f"derive {search.name}"]
-        == f"it read another {search.folder.name} than the one that is there now"
-    )
-    assert ("f" * 10, True) in {(commit, dirty) for commit, dirty, _ in contents.bar.commits}
+    assert excluded(contents)[f"derive {search.name}"] == f"its input {search.folder.name} is another one now"
+    assert ("f" * 10, "changed since that commit") in {(one["Commit"], one["Checkout"]) for one in contents.bar.commits}
 
 
 def test_a_number_that_is_none_is_found_and_named(study: Study) -> None:
@@ -382,7 +380,7 @@ def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> No
     damage_text("table6.md")(study.folder(study.find("table", "table6")))
     with pytest.raises(DropnasError, match="changed since it was published"):
         publish_results(plan, study.root, page_cost)
-    assert "table6.md was changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")
+    assert "table6.md: changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_that_moved_to_another_machine_is_marked(study: Study) -> None:

@@ -17,12 +17,10 @@ from dropnas.errors import DropnasError
 from dropnas.pipeline.published_experiments import quoted
 from dropnas.report.config import PublishedConfig, PublishedEntry, names
 from dropnas.report.frame import numbered
-from dropnas.report.printed import Layout
-from dropnas.report.publish import refresh
-from dropnas.report.published_stage import run
-from dropnas.report.quoted import behind, quoted_layout
+from dropnas.report.printed import Layout, behind, quoted_layout
+from dropnas.report.publish import metrics, refresh
+from dropnas.report.published_table import run
 from dropnas.report.render_latex import escaped
-from dropnas.report.result_metrics import metrics
 from dropnas.report.terminal import summary
 from dropnas.space.published import published
 from dropnas.workspace import Workspace

@@ -9,7 +9,7 @@ import pytest
 from dropnas.analysis.finished_runs import Training, read_run, read_training
 from dropnas.artifacts.training_files import HeldOut
 from dropnas.errors import DropnasError
-from dropnas.report.selection import selection
+from dropnas.report.page.selections import selection
 from tests.unit.report.conftest import Runs
 
 SEEDS = ((2.80, 2.60, 9.0, 2.70), (2.90, 2.50, 9.5, 2.85), (2.70, 2.65, 8.5, 2.66))  # final, best, held out, test there

@@ -8,8 +8,9 @@ from dropnas.analysis.best_of import expected_lowest
 from dropnas.analysis.comparison import Sample
 from dropnas.analysis.finished_runs import read_run
 from dropnas.analysis.verdict import Verdict
+from dropnas.artifacts.verdicts_file import CellVerdict
 from dropnas.report.build import build
-from dropnas.report.verdicts import CellVerdict, p_text, verdicts
+from dropnas.report.verdicts import p_text, verdicts
 from tests.unit.report.conftest import Case
 from tests.unit.report.made_tables import made_table, with_spread
 
