@@ -49,5 +49,5 @@ def _tables(frame: DataFrame) -> Iterator[str]:
         yield from ("", title(str(name)), FORM.format(*HEADS).rstrip(), "-" * WIDTH)
         for row in numbers.to_dict(orient="records"):
             yield from _wrapped([", ".join(filter(None, (row["row_label"], row["column_label"])))])
-            yield FORM.format(*texts({str(key): value for key, value in row.items()})).rstrip()
+            yield FORM.format(*texts(row)).rstrip()
     yield ""

@@ -70,7 +70,7 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
     return DataFrame(rows, columns=COLUMNS, dtype=object)
 
 
-def texts(row: Mapping[str, Any]) -> tuple[str, ...]:
+def texts(row: Mapping[Any, Any]) -> tuple[str, ...]:
     """A row of a comparison as a reader sees it, in the order of HEADS."""
     between = "" if row["low"] is None else f" [{row['low']:+.2f}, {row['high']:+.2f}]"
     found = "" if row["difference"] is None else f"{row['difference']:+.2f}{between}"
@@ -78,7 +78,7 @@ def texts(row: Mapping[str, Any]) -> tuple[str, ...]:
     return _mean(row, "a"), _mean(row, "b"), found, p, str(row["outcome"])
 
 
-def _mean(row: Mapping[str, Any], side: str) -> str:
+def _mean(row: Mapping[Any, Any], side: str) -> str:
     if row[f"mean_{side}"] is None:
         return ""
     spread = "" if row[f"std_{side}"] is None else f"±{row[f'std_{side}']:.2f}"

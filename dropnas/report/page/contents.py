@@ -117,7 +117,7 @@ def _looks(looks: LooksFile | None) -> SimpleNamespace | None:
     if looks is None:
         return None
     claims, numbers = (
-        DataFrame(rows, columns=[what, *(head.capitalize() for head in looked.HEADS)])
+        DataFrame(rows, columns=[what, *(head.capitalize() for head in looked.HEADS)], dtype=object)
         for what, rows in (
             ("Claim (weakest comparison)", looked.claim_rows(looks)),
             ("Number", looked.number_rows(looks)),
@@ -197,7 +197,7 @@ def _selections(found: Mapping[str, Selection]) -> SimpleNamespace:
             one.epoch.n,
             f"{one.epoch.mean:.2f}" + ("" if one.epoch.std is None else f"±{one.epoch.std:.2f}"),
             f"{one.held_out_epoch.mean:.2f}" if one.held_out_epoch else "-",
-            f"{one.best_of.worth:.2f}" if one.best_of else "-",
+            "-" if one.best_seed is None else f"{one.best_seed:.2f}",
         )
         for name, one in found.items()
     ]

@@ -1,6 +1,6 @@
 """The evidence: each number with its runs, all runs with what went into them, their commits and environments.
 
-Design choices: cells that hold links are Markup, all other text is escaped where the page is set. What many runs share,
+Design choices: cells that hold links are Markup, which only columns of objects keep; all other text is escaped later. What many runs share,
 versions and image, is listed once as an environment that the runs name; commits are listed with their runs, since a run
 of another commit counts (its identity covers its code) and a reader should see it.
 """
@@ -36,7 +36,7 @@ def link(place: str, text: str) -> Markup:
 def numbers(tables: Iterable[Table]) -> DataFrame:
     """Every number of ours: where it stands, how many runs it comes from, and each of these with its own value."""
     heads = ["Table", "Row", "Column", "Line", "Number", "n", "Runs"]
-    return DataFrame([line for table in tables for line in _numbers(table)], columns=heads)
+    return DataFrame([line for table in tables for line in _numbers(table)], columns=heads, dtype=object)
 
 
 def _numbers(table: Table) -> Iterator[tuple[object, ...]]:
@@ -62,7 +62,7 @@ def _sources(one: TableNumber) -> Markup:
 def runs(found: Mapping[str, Found]) -> DataFrame:
     """All runs of the plan, in its order."""
     numbered = {key: number for number, key in enumerate(_environments(found.values()), 1)}
-    return DataFrame([_run(one, found, numbered) for one in found.values()])
+    return DataFrame([_run(one, found, numbered) for one in found.values()], dtype=object)
 
 
 def environments(found: Iterable[Found]) -> DataFrame:
@@ -73,7 +73,7 @@ def environments(found: Iterable[Found]) -> DataFrame:
         for number, (key, devices) in enumerate(_environments(found).items(), 1)
         for total in [sum(devices.values())]
     ]
-    return DataFrame(lines, columns=heads)
+    return DataFrame(lines, columns=heads, dtype=object)
 
 
 def commits(found: Iterable[Found]) -> DataFrame:

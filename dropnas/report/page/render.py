@@ -9,6 +9,8 @@ import base64
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from dropnas.artifacts.verdicts_file import Decided
 from dropnas.errors import DropnasError
 from dropnas.report.page.contents import Contents
@@ -16,11 +18,11 @@ from dropnas.report.page.differences import KINDS, description
 from dropnas.report.page.evidence_tables import link
 from dropnas.report.page.tables import anchor
 from dropnas.report.page.words import SIGNS, count, interval, points
+from dropnas.report.page.write import REMEDY
 from dropnas.report.printed import title
 from dropnas.report.verdicts import p_text
 
 TEMPLATES = Path(__file__).with_name("templates")
-REMEDY = "make setup, or pip install 'dropnas[report]'"
 
 
 def render(contents: Contents, fingerprint: str) -> str:
@@ -31,12 +33,8 @@ def render(contents: Contents, fingerprint: str) -> str:
         fingerprint: of what it was made from; kept in the page, so that an unchanged one is not made again.
 
     Raises:
-        DropnasError: jinja2 or itables is not installed.
+        DropnasError: itables is not installed.
     """
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise DropnasError("jinja2 is not installed", remedy=REMEDY) from error
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -22,27 +22,6 @@ from dropnas.report.table import Table
 
 
 @dataclass(frozen=True)
-class BestOf:
-    """The best of several seeds, chosen in two ways.
-
-    Attributes:
-        on_test: the lowest test error of any epoch of any seed.
-        on_held_out: the test error of the epoch and seed with the lowest error on held-out images.
-        on_test_run, on_held_out_run: which trainings these are.
-    """
-
-    on_test: float
-    on_held_out: float
-    on_test_run: str
-    on_held_out_run: str
-
-    @property
-    def worth(self) -> float:
-        """How much lower the choice on the test set makes the printed number, in points."""
-        return self.on_held_out - self.on_test
-
-
-@dataclass(frozen=True)
 class Selection:
     """What the choices on the test set are worth for the trainings of one experiment, in percentage points.
 
@@ -50,12 +29,13 @@ class Selection:
         epoch: test error of the final epoch minus the best on test, over the trainings.
         held_out_epoch: test error of the epoch chosen on held-out images minus the best on test; None where not every
             training held images out.
-        best_of: the best of the trainings, chosen in two ways; None as before, or with a single training.
+        best_seed: test error of the epoch and seed chosen on held-out images minus the lowest of any epoch of any seed;
+            None as before, or with a single training.
     """
 
     epoch: Summary
     held_out_epoch: Summary | None
-    best_of: BestOf | None
+    best_seed: float | None
 
 
 def selection(trainings: Sequence[Training]) -> Selection:
@@ -69,15 +49,13 @@ def selection(trainings: Sequence[Training]) -> Selection:
     return Selection(
         epoch=summarise([one.top1.final - one.top1.best for one in trainings]),
         held_out_epoch=summarise([kept.test_error - one.top1.best for one, kept in held_out]) if complete else None,
-        best_of=_best_of(held_out) if complete and len(trainings) > 1 else None,
+        best_seed=_best_seed(held_out) if complete and len(trainings) > 1 else None,
     )
 
 
-def _best_of(held_out: Sequence[tuple[Training, HeldOut]]) -> BestOf:
-    """The first of several that are equally good, as the select stage chooses."""
-    lowest, _ = min(held_out, key=lambda pair: pair[0].top1.best)
-    chosen, kept = min(held_out, key=lambda pair: pair[1].held_out_error)
-    return BestOf(lowest.top1.best, kept.test_error, lowest.run.name, chosen.run.name)
+def _best_seed(held_out: Sequence[tuple[Training, HeldOut]]) -> float:
+    chosen = min((kept for _, kept in held_out), key=lambda kept: kept.held_out_error)  # the first, as select chooses
+    return chosen.test_error - min(one.top1.best for one, _ in held_out)
 
 
 def selections(complete: Iterable[Complete]) -> Iterator[tuple[str, Selection]]:

@@ -7,9 +7,11 @@ for it. The page carries the fingerprint of what it was made from; looking costs
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropnas.errors import DropnasError
 from dropnas.report.looked import looked_of
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.progress import CostOf
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from dropnas.report.compare_results import Other
 
 PAGE = "report.html"
+REMEDY = "make setup, or pip install 'dropnas[report]'"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
 HEAD = 4096  # characters in which the mark stands
 VERDICTS = ("verdicts.md", "verdicts.csv", "verdicts.json")
@@ -59,6 +62,8 @@ def write_page(
     beside = [] if out else [file.with_name(name) for name in VERDICTS]
     if _shows(file, mark) and all(one.is_file() for one in beside):
         return file, False
+    if find_spec("jinja2") is None:
+        raise DropnasError("jinja2 is not installed", remedy=REMEDY)
     from dropnas.report.page.contents import gather  # statistics and templates: only when a page is made
     from dropnas.report.page.render import render
     from dropnas.report.verdict_files import verdict_texts

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from dropnas.pipeline import freeze
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.publish_results import publish as publish_results
+from dropnas.report.compare_results import Other
 from dropnas.report.page.complete import complete_tables
 from dropnas.report.page.contents import Contents, gather
 from dropnas.report.page.evidence import evidence
@@ -345,6 +346,21 @@ def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
     assert contents.answer.sentence == "Test run on small data. Do not compare these numbers with the paper's."
     assert contents.answer.numbers == "" and {one.paper for one in contents.answer.headlines} == {""}
     assert contents.answer.headlines[0].data == "In place of CIFAR-10"
+
+
+def test_another_store_stands_beside_ours(study: Study) -> None:
+    """With `report --compare`: which numbers differ, by how much, with a test, and how they were made."""
+    ours = study.gather().verdicts
+    shifted = tuple(replace(one, mean=one.mean + 5, runs=()) for one in ours.numbers)
+    other = Other("their store", replace(ours, numbers=shifted), ("The protocols differ: seeds 2 (A), 8 (B).",))
+    contents = gather(parse_content(study.content, "plan"), study.root, page_cost, other)
+    assert set(contents.other.numbers["Found"]) <= {"differs", "not shown", "not tested", "only one run"}
+    assert any(text.startswith("-5.00 [") for text in contents.other.numbers["A - B [95 %]"])
+    file, written = write_page(study.content, study.root, None, "plan", page_cost, other)
+    text = file.read_text(encoding="utf-8")
+    assert written and "Compared with their store" in text and "seeds 2 (A), 8 (B)" in text and 'href="#compare"' in text
+    assert write_page(study.content, study.root, None, "plan", page_cost) == (file, True)
+    assert 'href="#compare"' not in file.read_text(encoding="utf-8")
 
 
 def test_targets_stand_in_the_papers_order_whatever_the_plans(study: Study) -> None:
