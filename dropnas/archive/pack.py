@@ -45,7 +45,7 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     """Refresh the results of a plan and write its archive.
 
     Args:
-        source: a parameter file (of a sequential plan its newest start is meant), or a frozen plan, `plans/<id>` below the root.
+        source: a parameter file, which stands for its newest look, or a frozen plan, `plans/<id>` below the root.
         root: of the store.
         out: the file to write; None is `<profile>.crate.zip` in the root.
         cost_of: gives the device-hours of a plan, for the page.

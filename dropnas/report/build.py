@@ -15,7 +15,7 @@ from dropnas.errors import DropnasError
 from dropnas.report.config import Entry, TableConfig
 from dropnas.report.measure import measure, selected
 from dropnas.report.printed import Column, Layout, PrintedRow, layout
-from dropnas.report.table import Place, Table, tabulate
+from dropnas.report.table import CellKey, Table, tabulate
 
 Axis = Literal["rows", "columns"]
 RANDOM = "random"  # the row that relative improvements compare with
@@ -73,8 +73,8 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
         against = random.trainings if random else ()
         return measure(paper, blank, one.searches, one.trainings, one.chosen, against) if one else []
 
-    places = {(row.key, column.key) for row in shown.rows for column in shown.columns}
-    ran = {place for place in places if of_entry(*place)}
+    keys = {(row.key, column.key) for row in shown.rows for column in shown.columns}
+    ran = {key for key in keys if of_entry(*key)}
     chosen = {
         one.entry.row: TrainedArchitecture(one.chosen.run.name, one.chosen.genotype)
         for one in filled.values()
@@ -92,9 +92,9 @@ def _notes(paper: Layout) -> tuple[str, ...]:
     return (SOURCES, EPOCHS, DEVIATION, *style, *method, *paper.notes)
 
 
-def _filled(config: TableConfig, paper: Layout, runs: Sequence[Run]) -> dict[Place, Filled]:
+def _filled(config: TableConfig, paper: Layout, runs: Sequence[Run]) -> dict[CellKey, Filled]:
     """The entries by row and column."""
-    filled: dict[Place, Filled] = {}
+    filled: dict[CellKey, Filled] = {}
     for entry in config.entries:
         if (entry.row, entry.column) in filled:
             raise DropnasError("two entries for one cell", where=_where(config, entry))

@@ -43,7 +43,7 @@ from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, pa
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
 EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
 RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
-BEYOND = "beyond the paper"  # in the place of a claim that is not the paper's
+BEYOND = "beyond the paper"  # in the `where` of a claim that is not the paper's
 OF_DARTS = 0.2  # the correlation that Section 5.5 quotes for DARTS, without its number of points
 HEADLINES = (
     ("headline-cifar10", "table1", "dropnas", "error"),
@@ -52,8 +52,8 @@ HEADLINES = (
 )
 
 Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None where there are fewer than two
-Place = tuple[str, str, str]  # table, row, column
-Places = Sequence[tuple[str, Place, Place]]  # what is compared; which should be the lower; which the higher
+CellKey = tuple[str, str, str]  # table, row, column
+Pairs = Sequence[tuple[str, CellKey, CellKey]]  # what is compared; which should be the lower; which the higher
 Sweep = Mapping[str, Mapping[str, Sample | None]]
 Correlations = Mapping[str, tuple[float | None, int]]
 
@@ -92,7 +92,7 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     in_tables = {"spaces": _lower(spaces()), "equal-rates": _equal_rates}
     in_tables |= {"best-pair": _lower(pairs_of_rates()), "ablations": _lower(ablations())}
     decided: dict[str, Any] = {
-        **{name: (_reached(ours, place), _reached(final, place)) for name, *place in HEADLINES},
+        **{name: (_reached(ours, key), _reached(final, key)) for name, *key in HEADLINES},
         **{name: (decide(ours), decide(final), decide(_printed)) for name, decide in in_tables.items()},
         "many-skips": (_many_skips(evidence.skips),),
         "best-rate": (_against_best_rate({role: _other_rates(swept.get(role, {})) for role in SEARCHED})(ours),),
@@ -134,9 +134,9 @@ def _result(
     return ClaimResult(name, claim, where, test, ours.outcome, ours.detail, ours.comparisons, comparable, final, paper)
 
 
-def _reached(source: Source, place: Sequence[str]) -> Decided:
+def _reached(source: Source, key: Sequence[str]) -> Decided:
     """Whether the printed best of eight, or the single training of ImageNet, is reached."""
-    table, row, column = place
+    table, row, column = key
     ours, cell = source(table, row, column), printed_cell(table, row, column)
     if ours is None or cell.mean is None:
         return Decided(Outcome.TOO_FEW, "Fewer than two runs.")
@@ -195,7 +195,7 @@ def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Decided:
     )
 
 
-def spaces() -> Places:
+def spaces() -> Pairs:
     """Table 4: DropNAS against one-level DARTS in each space."""
     return [
         (" ".join(row.heads), ("table4", row.key, "dropnas"), ("table4", row.key, "one-level-darts"))
@@ -203,14 +203,14 @@ def spaces() -> Places:
     ]
 
 
-def pairs_of_rates() -> Places:
+def pairs_of_rates() -> Pairs:
     """Table 5: 3e-5 for both groups against each other pair."""
     paper, best = layout("table5"), ("3e-5", "3e-5")
     cells = [(row.key, column.key) for row in paper.rows for column in paper.columns]
     return [(f"O_np {at[0]}, O_p {at[1]}", ("table5", *best), ("table5", *at)) for at in cells if at != best]
 
 
-def ablations() -> Places:
+def ablations() -> Pairs:
     """Table 6: DropNAS against each ablation."""
     paper = layout("table6")
     return [
@@ -241,15 +241,15 @@ def _correlated(decision: Decision, numbers: str) -> Decided:
 
 def _baselines(table: Table | None, ours: Source, final: Source) -> list[tuple[str, str, Decided, Decided]]:
     """What the paper does not say and its readers ask: whether DropNAS beats the other methods that were trained."""
-    places: dict[tuple[str, str], list[tuple[str, Place, Place]]] = {}
+    by_method: dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]] = {}
     for row in table.layout.rows if table else ():
         role, _, method = row.key.partition("/")
         if method != "dropnas":
             pair = (row.heads[0], ("baselines", f"{role}/dropnas", "error"), ("baselines", row.key, "error"))
-            places.setdefault((method, row.heads[1]), []).append(pair)
+            by_method.setdefault((method, row.heads[1]), []).append(pair)
     return [
         (f"baseline-{method}", label, _lower(pairs)(ours), _lower(pairs)(final))
-        for (method, label), pairs in places.items()
+        for (method, label), pairs in by_method.items()
     ]
 
 
@@ -271,14 +271,14 @@ def _printed(table: str, row: str, column: str) -> Sample | None:
     return paper_sample(printed_cell(table, row, column))
 
 
-def _lower(places: Places) -> Callable[[Source], Decided]:
+def _lower(pairs: Pairs) -> Callable[[Source], Decided]:
     """Whether in every pair the first is the lower."""
 
     def decide(source: Source) -> Decided:
-        sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in places]
+        sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
         known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
-        if not places or len(known) < len(places):
-            return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(places)} comparisons have two runs on both sides.")
+        if not pairs or len(known) < len(pairs):
+            return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs on both sides.")
         decision = all_lower([(lower, higher) for _, lower, higher in known])
         shown = _shown(sum(p <= LEVEL for p in decision.p_holds), len(known))
         converted = " The paper's deviations are converted from n to n - 1." if source is _printed else ""

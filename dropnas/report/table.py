@@ -18,7 +18,7 @@ from dropnas.artifacts.table_file import TableFile, TableNumber, TrainedArchitec
 from dropnas.report.config import PublishedConfig, TableConfig
 from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow
 
-Place = tuple[str, str]  # keys of row and column
+CellKey = tuple[str, str]  # keys of row and column
 NOT_RUN = "not run"
 NO_REPRODUCTION = (
     "No reproduction of the paper: profile '{profile}' runs on other data or in other sizes. Rows and columns keep the "
@@ -48,12 +48,12 @@ class Table:
 
     layout: Layout
     content: TableFile
-    ran: Set[Place]
+    ran: Set[CellKey]
 
     @cached_property
-    def cells(self) -> dict[Place, dict[str, TableNumber]]:
-        """The numbers of ours by place and quantity, in the order of the table."""
-        found: dict[Place, dict[str, TableNumber]] = {}
+    def cells(self) -> dict[CellKey, dict[str, TableNumber]]:
+        """The numbers of ours by key and quantity, in the order of the table."""
+        found: dict[CellKey, dict[str, TableNumber]] = {}
         for one in self.content.numbers:
             if one.n:
                 found.setdefault((one.row, one.column), {})[one.quantity] = one
@@ -63,27 +63,27 @@ class Table:
     def lines(self) -> Iterator[tuple[PrintedRow, Line]]:
         """The lines of the table, from the top."""
         for row in self.layout.rows:
-            places = [(row.key, column.key) for column in self.layout.columns]
-            run = any(place in self.ran for place in places)
+            keys = [(row.key, column.key) for column in self.layout.columns]
+            run = any(key in self.ran for key in keys)
             if not run or any(row.cells):
                 yield row, Line.PAPER if run else Line.QUOTED
             if run:
                 yield from ((row, Line.FINAL), (row, Line.BEST))
-            if any(self.holds(place, Line.COUNTED) for place in places):
+            if any(self.holds(key, Line.COUNTED) for key in keys):
                 yield row, Line.COUNTED
 
-    def holds(self, place: Place, line: Line) -> bool:
+    def holds(self, key: CellKey, line: Line) -> bool:
         """Whether a line of a cell has a number of ours."""
-        return any(one.source == line for one in self.cells.get(place, {}).values())
+        return any(one.source == line for one in self.cells.get(key, {}).values())
 
     def text(self, row: PrintedRow, at: int, line: Line) -> str:
         """The content of the cell at a column, in a line of its row."""
-        place, printed = (row.key, self.layout.columns[at].key), row.cells[at]
+        key, printed = (row.key, self.layout.columns[at].key), row.cells[at]
         if line in (Line.QUOTED, Line.PAPER):
             return printed.text if printed else NOTHING
-        if line is not Line.COUNTED and place not in self.ran:
+        if line is not Line.COUNTED and key not in self.ran:
             return NOT_RUN
-        ours = self.cells.get(place, {}).values()
+        ours = self.cells.get(key, {}).values()
         return " ".join(one.ours for one in ours if one.source == line) if ours else NOTHING
 
 
@@ -95,7 +95,7 @@ def tabulate(
     layout: Layout,
     runs: Iterable[Run],
     measure: Measure,
-    ran: Set[Place],
+    ran: Set[CellKey],
     notes: Sequence[str],
     architectures: Mapping[str, TrainedArchitecture],
     remarks: Mapping[str, tuple[str, ...]],
@@ -120,7 +120,7 @@ def tabulate(
 
 
 def _numbers(
-    layout: Layout, measure: Measure, ran: Set[Place], remarks: Mapping[str, tuple[str, ...]]
+    layout: Layout, measure: Measure, ran: Set[CellKey], remarks: Mapping[str, tuple[str, ...]]
 ) -> Iterator[TableNumber]:
     for row in layout.rows:
         source = Line.PAPER if any((row.key, column.key) in ran for column in layout.columns) else Line.QUOTED

@@ -111,10 +111,10 @@ def _headline(data: str, verdicts: Sequence[CellVerdict], reproduction: bool) ->
         if one.kind != "best" and one.quantity.endswith(BEST_ON_TEST)
     }
     name = ROLES[data].printed
-    for place in DROPNAS[data]:
-        if one := own.get(place):
+    for key in DROPNAS[data]:
+        if one := own.get(key):
             called = name if reproduction else f"In place of {name}"
             paper, verdict = (one.paper_text, str(one.verdict)) if reproduction else ("", "")
-            return Headline(called, one.ours_text.partition(" (n=")[0], one.n, paper, verdict, anchor(*place))
+            return Headline(called, one.ours_text.partition(" (n=")[0], one.n, paper, verdict, anchor(*key))
     printed = printed_cell(*DROPNAS[data][0]).text if reproduction else ""
     return Headline(name, "", 0, printed.partition(" (")[2].rstrip(")") or printed, "", "")

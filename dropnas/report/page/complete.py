@@ -17,7 +17,7 @@ from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import Layout, layout
 from dropnas.report.published_table import build_published
-from dropnas.report.table import Place, Table
+from dropnas.report.table import CellKey, Table
 
 TABLE, PUBLISHED, FIGURE = "table", "published", "figure"
 
@@ -52,7 +52,7 @@ class Complete:
     """
 
     table: Table
-    trainings: dict[Place, tuple[Path, ...]]
+    trainings: dict[CellKey, tuple[Path, ...]]
     shortfalls: tuple[Shortfall, ...]
 
 
@@ -109,7 +109,7 @@ def _complete_published(target: Planned, inputs: Sequence[Found]) -> Complete:
 def _kept(inputs: Sequence[Found]) -> tuple[list[Found], dict[int, int]]:
     """The inputs that count, and for the index of each among all inputs its index among those that count."""
     kept = [at for at, one in enumerate(inputs) if one.counts]
-    return [inputs[at] for at in kept], {at: place for place, at in enumerate(kept)}
+    return [inputs[at] for at in kept], {at: index for index, at in enumerate(kept)}
 
 
 def _at(runs: Sequence[int], position: Mapping[int, int]) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """The evidence: each number with its runs, all runs with what went into them, their commits and environments.
 
-Design choices: cells that hold links are Markup, which only columns of objects keep; all other text is escaped later. What many runs share,
-versions and image, is listed once as an environment that the runs name; commits are listed with their runs, since a run
-of another commit counts (its identity covers its code) and a reader should see it.
+Design choices: cells with links are Markup, which only columns of objects keep; other text is escaped later. What many
+runs share, versions and image, is listed once as an environment that the runs name; commits are listed with their runs,
+since a run of another commit counts (its identity covers its code) and a reader should see it.
 """
 
 from collections import Counter
@@ -28,9 +28,9 @@ CHECKOUT = {False: "as committed", True: "changed since that commit"}
 Environment = tuple[str, str, str, str]  # Python, packages, image, threads
 
 
-def link(place: str, text: str) -> Markup:
-    """A link to a place on the page."""
-    return Markup('<a href="#{}">{}</a>').format(place, text)
+def link(anchor: str, text: str) -> Markup:
+    """A link within the page."""
+    return Markup('<a href="#{}">{}</a>').format(anchor, text)
 
 
 def numbers(tables: Iterable[Table]) -> DataFrame:
@@ -41,12 +41,12 @@ def numbers(tables: Iterable[Table]) -> DataFrame:
 
 def _numbers(table: Table) -> Iterator[tuple[object, ...]]:
     name = table.content.table
-    for place, ours in table.cells.items():
+    for key, ours in table.cells.items():
         for line in LINKED:
             measured = [one for one in ours.values() if one.source == line]
             if measured:
                 first, text = measured[0], " ".join(one.ours for one in measured)
-                number = Markup('<span id="{}">{}</span>').format(anchor(name, *place, line), text)
+                number = Markup('<span id="{}">{}</span>').format(anchor(name, *key, line), text)
                 where = (link(name, title(name)), first.row_label, first.column_label, line.value)
                 yield *where, number, len(first.runs), _sources(first)
 

@@ -74,13 +74,13 @@ def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
             of_cell.setdefault((one.row, one.column), []).append(one)
     for at, (row, line) in enumerate(table.lines):
         for index, column in enumerate(table.layout.columns, first):
-            place = (row.key, column.key)
-            if table.holds(place, line):
-                anchors[at, index] = anchor(table.content.table, *place, line)
-                marks[at, index] = of_cell.get(place, []) if line is Line.BEST else []
+            key = (row.key, column.key)
+            if table.holds(key, line):
+                anchors[at, index] = anchor(table.content.table, *key, line)
+                marks[at, index] = of_cell.get(key, []) if line is Line.BEST else []
     return PageTable(table.content.table, frame_of(table), anchors, marks, verdicts)
 
 
 def anchor(table: str, row: str, column: str, line: Line = Line.BEST) -> str:
-    """The place on the page at which the origin of a number is stated; it stays when rows are added."""
+    """Where on the page the origin of a number is stated; it stays when rows are added."""
     return f"from-{table}-{row}-{column}-{LINKED[line]}"

@@ -358,7 +358,9 @@ def test_another_store_stands_beside_ours(study: Study) -> None:
     assert any(text.startswith("-5.00 [") for text in contents.other.numbers["A - B [95 %]"])
     file, written = write_page(study.content, study.root, None, "plan", page_cost, other)
     text = file.read_text(encoding="utf-8")
-    assert written and "Compared with their store" in text and "seeds 2 (A), 8 (B)" in text and 'href="#compare"' in text
+    assert (
+        written and "Compared with their store" in text and "seeds 2 (A), 8 (B)" in text and 'href="#compare"' in text
+    )
     assert write_page(study.content, study.root, None, "plan", page_cost) == (file, True)
     assert 'href="#compare"' not in file.read_text(encoding="utf-8")
 
