@@ -1,7 +1,8 @@
 """Figure 2: accuracy against the drop path rate r, and beside it at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
 Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; that of
-the final epoch is drawn fainter. These three have a section of their own, since a logarithmic axis has no p_d = 0. The paper's curve is not printed as numbers, but some of its points are in Tables 4 and 5; these are drawn.
+the final epoch is drawn fainter. These three have a section of their own, since a logarithmic axis has no p_d = 0. The
+paper's curve is not printed as numbers, but some of its points are in Tables 4 and 5; these are drawn.
 """
 
 from collections.abc import Mapping, Sequence
