@@ -207,9 +207,9 @@ def architectures(specs: Specs, root: Root = HERE) -> None:
 
 
 @app.command(rich_help_panel="Stages")
-def peers(specs: Specs, root: Root = HERE) -> None:
+def published(specs: Specs, root: Root = HERE) -> None:
     """Build tables of the published baselines from finished runs."""
-    _stage("peers", specs, root)
+    _stage("published", specs, root)
 
 
 @app.command(rich_help_panel="Stages")
@@ -389,14 +389,20 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", help="The file to write.  [default: results/<profile>/report.html]")
     ] = None,
+    compare: Annotated[
+        str, typer.Option("--compare", metavar="B", help=f"Compare with another one. {COMPARED_HELP}")
+    ] = "",
     root: Root = HERE,
 ) -> None:
     """Make the report page of a plan, one HTML file, from the current content of the store."""
+    from dropnas.archive.compare_view import other_store
     from dropnas.monitor.costs import page_cost
     from dropnas.pipeline.freeze import read_plan
     from dropnas.report.page.write import write_page
 
-    file, written = write_page(read_plan(plan_source, root), root, out, plan_source, page_cost)
+    plan = read_plan(plan_source, root)
+    other = other_store(compare, plan["profile"], root) if compare else None
+    file, written = write_page(plan, root, out, plan_source, page_cost, other)
     print(f"{file}{'' if written else ': nothing has changed'}")
 
 

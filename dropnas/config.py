@@ -42,11 +42,11 @@ VARIED: dict[
 }
 RoleName = Annotated[str, OneOf(lambda: ROLES)]
 TargetName = Annotated[str, OneOf(lambda: TARGETS)]
-TableName = Annotated[str, OneOf(lambda: names("table", "peers"))]
+TableName = Annotated[str, OneOf(lambda: names("table", "published"))]
 FigureName = Annotated[str, OneOf(lambda: names("figure"))]
 PaperSpace = Literal["3-skip", "1-skip", "original"]
 RANDOM = "random"  # random search, among the baselines
-PeerName = Annotated[str, OneOf(published)]
+PublishedName = Annotated[str, OneOf(published)]
 BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 OF_BEST = ("table3", "figure3", "figure5")  # targets whose runs all depend on the best of several seeds
@@ -201,8 +201,8 @@ class Parameters:
             methods.
         methods: the user's own search methods.
         spaces: the user's own search spaces.
-        peers: published architectures that are retrained for the tables of peers; empty means all.
-        architectures: the user's own architectures, which the tables of peers add to the published ones.
+        published: published architectures that are retrained as baselines; empty means all.
+        architectures: the user's own architectures, which are retrained beside the published ones.
         search: settings of the searches. A setting that differs from its default applies to all methods; for the
             others, each method uses its authors' choice.
         derive: settings of the derivation of genotypes.
@@ -234,7 +234,7 @@ class Parameters:
     baselines: tuple[BaselineName, ...] = ("random", "darts-first-order", "darts-second-order")
     methods: tuple[Method, ...] = ()
     spaces: tuple[Space, ...] = ()
-    peers: tuple[PeerName, ...] = ()
+    published: tuple[PublishedName, ...] = ()
     architectures: tuple[Architecture, ...] = ()
     search: SearchConfig = field(default_factory=SearchConfig)
     derive: DeriveConfig = field(default_factory=DeriveConfig)
@@ -412,7 +412,7 @@ def _check_seeds(parameters: Parameters, require: Callable[..., None]) -> None:
     if not parameters.best_of_seeds:
         further = [name for name in OF_BEST if name in (*parameters.tables, *parameters.figures)]
         require(not further, ", ".join(further), "need the best of the seeds", "set best_of_seeds: true")
-    require(len(set(parameters.peers)) == len(parameters.peers), "peers", "a name appears twice")
+    require(len(set(parameters.published)) == len(parameters.published), "published", "a name appears twice")
 
 
 def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> None:

@@ -20,8 +20,9 @@ from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import PLAN, freeze
 from dropnas.pipeline.jobs import DONE
+from dropnas.pipeline.look_files import current
 from dropnas.pipeline.publish_results import VERDICTS, publish, verdict
-from dropnas.report.page.device_hours import CostOf
+from dropnas.report.page.progress import CostOf
 from dropnas.runs.files import read_json
 from dropnas.runs.fingerprint import PACKAGE, module_file
 from dropnas.runs.store import Store, receipt_of
@@ -44,7 +45,7 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     """Refresh the results of a plan and write its archive.
 
     Args:
-        source: a parameter file, or a frozen plan (`plans/<id>` below the root).
+        source: a parameter file, which stands for its newest look, or a frozen plan (`plans/<id>` below the root).
         root: root folder of the store.
         out: the file to write; None means `<profile>.crate.zip` in the root.
         cost_of: computes the device-hours of a plan, for the page.
@@ -52,7 +53,7 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     Raises:
         DropnasError: no run of the plan is finished, one is damaged, or `CITATION.cff` is missing.
     """
-    folder = root / (freeze(source, root) if source.is_file() else source)
+    folder = root / (freeze(current(source, root), root) if source.is_file() else source)
     publish(folder, root, cost_of)
     plan = read_json(folder / PLAN)
     finished = [run["folder"] for run in plan["runs"] if Store(root).is_published(root / run["folder"])]

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dropnas.archive.result_source import PARAMETERS
 from dropnas.archive.unpack import Unpacked, unpack
+from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.execute import execute
+from dropnas.pipeline.looks import judge_again
 from dropnas.pipeline.publish_results import publish
-from dropnas.report.page.device_hours import CostOf
+from dropnas.report.looked import write_looked
+from dropnas.report.page.progress import CostOf
 from dropnas.report.page.write import PAGE
 from dropnas.runs.files import sha256
 
@@ -35,8 +39,21 @@ def rebuild(
     unpacked = unpack(file, root)
     if execute(unpacked.specs, root, progress):
         raise DropnasError("not all tables and figures could be rebuilt", where=file, remedy="see the lines above")
+    looks = list(_looks(unpacked, root))
     published = publish(root / unpacked.plan, root, cost_of, targets)
-    return "\n".join([published, *_lines(unpacked, root)])
+    return "\n".join([published, *_lines(unpacked, root), *looks])
+
+
+def _looks(unpacked: Unpacked, root: Path) -> Iterator[str]:
+    """The looks of a sequential plan are judged again; where that fails, the archive's record stays."""
+    if unpacked.looks is None:
+        return
+    again = judge_again(read_parameters(root / unpacked.plan / PARAMETERS), root)
+    if again == unpacked.looks:
+        yield f"Looks: {unpacked.looks.judged}, judged again with the same result."
+    else:
+        write_looked(unpacked.looks, root / "results" / unpacked.looks.profile)
+        yield f"Looks: {unpacked.looks.judged}, as the archive has them; they cannot be judged again by this code."
 
 
 def _lines(unpacked: Unpacked, root: Path) -> Iterator[str]:

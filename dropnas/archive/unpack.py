@@ -15,6 +15,7 @@ from typing import Any
 
 from dropnas.archive.agreement import require_agreement
 from dropnas.archive.archive_file import REMEDY, Archive, opened
+from dropnas.artifacts.looks_file import LooksFile
 from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.config import NAME
@@ -42,6 +43,7 @@ class Unpacked:
         specs: specs of the tables and figures that are not in the store; the code here computes them.
         kept: names of tables and figures that another version of the code made; the store has the archive's version.
         results: the sha256 of each file of results in the archive, by its name.
+        looks: what the looks of a sequential plan had decided; None without looks.
     """
 
     plan: Path
@@ -49,6 +51,7 @@ class Unpacked:
     specs: tuple[dict[str, Any], ...]
     kept: tuple[str, ...]
     results: dict[str, str]
+    looks: LooksFile | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,9 @@ def unpack(file: Path, root: Path) -> Unpacked:
             raise DropnasError(f"{name}: {why}", where=file)
         _settle(staged / folder, root / folder)
         results = {name: value for name, value in archive.sums.items() if name.startswith("results/")}
-    return Unpacked(folder, len(runs), tuple(specs), tuple(kept), results)
+        looks = f"results/{plan.profile}/{LooksFile.FILE}"
+        record = LooksFile.of_text(archive.read(looks).decode(), f"{file}: {looks}") if looks in results else None
+    return Unpacked(folder, len(runs), tuple(specs), tuple(kept), results, record)
 
 
 def _plan(archive: Archive, staged: Path) -> tuple[Path, _Plan]:

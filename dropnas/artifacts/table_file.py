@@ -14,7 +14,7 @@ class TableNumber:
     Attributes:
         row, column: keys of the cell; row_label, column_label: labels in the table.
         quantity: name of the quantity, with its convention or epoch.
-        source: line of the row that has the number, as in `dropnas.report.model.Line`; empty if there is none.
+        source: line of the row that has the number, as in `dropnas.report.table.Line`; empty if there is none.
         ours: our number as shown; ours_mean to ours_values: its statistics; n: number of values behind them.
         paper: the paper's text; paper_mean, paper_std, paper_best: the numbers in it.
         runs: names of the run folders behind it.

@@ -13,13 +13,13 @@ from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.pipeline.experiments import Experiment
 from dropnas.pipeline.plan import Plan
-from dropnas.report.claims import BEST_RATE, EXTREMES, Place, ablations, pairs_of_rates, spaces, words
+from dropnas.report.claims import BEST_RATE, EXTREMES, CellKey, ablations, pairs_of_rates, spaces, words
 from dropnas.report.config import FigureConfig, TableConfig
 from dropnas.report.printed import Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
 
 PAPER_FREEDOM = PAPER_SEEDS - 1
-Cells = Mapping[Place, int]  # experiments by table, row and column
+Cells = Mapping[CellKey, int]  # experiments by table, row and column
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def asked(plan: Plan) -> Asking:
     return Asking(questions, tuple(mine.values()))
 
 
-def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[Place, int]]:
+def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[CellKey, int]]:
     for run in plan.targets.values():
         config = run.config
         for entry in config.entries if isinstance(config, TableConfig) else ():
@@ -60,7 +60,7 @@ def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[Place, int]]:
                 yield (config.table, entry.row, entry.column), next(number for number in found if number is not None)
 
 
-def _printed(plan: Plan) -> Iterator[tuple[Place, Printed]]:
+def _printed(plan: Plan) -> Iterator[tuple[CellKey, Printed]]:
     """The printed number in each cell of the plan's tables."""
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         paper = config.layout or layout(config.table)
@@ -70,7 +70,7 @@ def _printed(plan: Plan) -> Iterator[tuple[Place, Printed]]:
                     yield (config.table, row.key, column.key), cell
 
 
-def _numbers(cells: Cells, printed: Mapping[Place, Printed]) -> Iterator[Number]:
+def _numbers(cells: Cells, printed: Mapping[CellKey, Printed]) -> Iterator[Number]:
     for cell_key, experiment in cells.items():
         cell = printed.get(cell_key)
         if cell is None or cell.mean is None or cell.std is None:
@@ -82,7 +82,7 @@ def _sample_std(population: float) -> float:
     return population * math.sqrt(PAPER_SEEDS / PAPER_FREEDOM)
 
 
-def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[Place, Printed]) -> tuple[Prior, ...]:
+def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
     """The paper's number for each experiment; for others, the mean of DropNAS and the typical deviation."""
     known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
     stds = defaultdict(list)

@@ -16,9 +16,9 @@ from dropnas.analysis.group_sequential import Array, median_unbiased, repeated_i
 from dropnas.analysis.judge_looks import NEVER, Asked, Judged, before, judge_look
 from dropnas.analysis.questions import Claim, Contrast, Number
 from dropnas.analysis.verdict import LEVEL
+from dropnas.artifacts.looks_file import LookedClaim, LookedContrast, LookedNumber
 from dropnas.artifacts.training_files import TrainingResultFile
 from dropnas.pipeline.asked import Asking
-from dropnas.report.looked import LookedClaim, LookedContrast, LookedNumber
 from dropnas.runs.identity import Run
 from dropnas.runs.store import Store
 

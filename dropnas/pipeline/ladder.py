@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 SEQUENTIAL = "sequential"  # the runs of the last step, with further seeds only where they decide a question
-VIEWS = ("table", "peers", "figure")  # stages that only show other runs and are named after their step
+VIEWS = ("table", "published", "figure")  # stages that only show other runs and are named after their step
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from dropnas.artifacts.looks_file import LooksFile
 from dropnas.config import OF_BEST, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline import judging
@@ -21,7 +22,7 @@ from dropnas.pipeline.asked import asked
 from dropnas.pipeline.judging import Judging
 from dropnas.pipeline.look_files import look_file
 from dropnas.pipeline.plan import Plan, make_plan
-from dropnas.report.looked import LOOKS, Looked, read_looked, require_same, write_looked
+from dropnas.report.looked import read_looked, require_same, write_looked
 from dropnas.runs.files import write_text
 from dropnas.runs.identity import canonical_json, resolved
 from dropnas.runs.store import Store
@@ -54,7 +55,7 @@ def standing(settings: Parameters, root: Path) -> Standing:
     results = root / "results" / settings.profile
     record = read_looked(results)
     if record:
-        require_same(record, settings.looks, _checksum(settings), results / LOOKS)
+        require_same(record, settings.looks, _checksum(settings), results / LooksFile.FILE)
     asking = asked(make_plan(settings))
     now, store, known = judging.begin(asking, settings.looks), Store(root), record.judged if record else 0
     while True:
@@ -73,6 +74,17 @@ def standing(settings: Parameters, root: Path) -> Standing:
         now = judging.look(now, errors)
         if now.now.look + 1 > known:
             write_looked(_record(settings, now, trainings_of(plan, asking.questions.experiments)), results)
+
+
+def judge_again(settings: Parameters, root: Path) -> LooksFile | None:
+    """The looks of a store that has no record of them, judged from its finished runs; None if none can be judged.
+
+    Args:
+        settings: of one of the starts.
+        root: of the store; the record is written beside its results.
+    """
+    standing(replace(settings, seeds_at={}, look=0), root)
+    return read_looked(root / "results" / settings.profile)
 
 
 def trainings_of(plan: Plan, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -95,7 +107,7 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
     settings = read_parameters(file)
     results = root / "results" / settings.profile
     if read_looked(results) is None:
-        write_looked(Looked(settings.profile, settings.looks, _checksum(settings)), results)
+        write_looked(LooksFile(settings.profile, settings.looks, _checksum(settings)), results)
     while True:
         now = standing(settings, root)
         own = look_file(settings.profile, now.following.look, root)
@@ -152,8 +164,8 @@ def _checksum(settings: Parameters) -> str:
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
 
 
-def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, ...]]) -> Looked:
-    return Looked(
+def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, ...]]) -> LooksFile:
+    return LooksFile(
         settings.profile,
         settings.looks,
         _checksum(settings),
@@ -164,9 +176,9 @@ def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, 
     )
 
 
-def _require_kept(record: Looked, plan: Plan, root: Path) -> None:
+def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
     """Check that the runs on which a look was based exist and are those of the plan."""
-    remedy = f"pull it, or start again: give the file another profile, or remove {LOOKS} of its results"
+    remedy = f"pull it, or start again: give the file another profile, or remove {LooksFile.FILE} of its results"
     for name, folders in (record.trainings or {}).items():
         planned = plan.experiments.get(name)
         if planned is None:

@@ -1,8 +1,8 @@
 """The plan: from tables and figures to experiments, and from experiments to runs.
 
-The code is pure and fast and does not import torch. `table_experiments`, `peer_experiments` and `figure_experiments`
-define the experiments of each table and figure. This module combines them, and `jobs` makes jobs of them. Snakemake,
-the tables, the cost estimate and `verify` all read the same plan.
+The code is pure and fast and does not import torch. `table_experiments`, `published_experiments` and
+`figure_experiments` define the experiments of each table and figure. This module combines them, and `jobs` makes jobs of
+them. Snakemake, the tables, the cost estimate and `verify` all read the same plan.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from dropnas.config import Parameters
 from dropnas.pipeline.experiments import Experiment, Experiments
 from dropnas.pipeline.figure_experiments import figure
-from dropnas.pipeline.peer_experiments import peers
 from dropnas.pipeline.protocol import require_planned
+from dropnas.pipeline.published_experiments import published_baselines
 from dropnas.pipeline.stages import STAGES
 from dropnas.pipeline.table_experiments import table
 from dropnas.report.config import TARGETS
@@ -20,7 +20,11 @@ from dropnas.runs.identity import Run
 
 ARCHITECTURES = "architectures"
 PAPER = "paper"  # stands for all targets that are built by default
-MAKERS: dict[str, Callable[[Experiments, str], Run]] = {"table": table, "peers": peers, "figure": figure}
+MAKERS: dict[str, Callable[[Experiments, str], Run]] = {
+    "table": table,
+    "published": published_baselines,
+    "figure": figure,
+}
 
 
 @dataclass(frozen=True)

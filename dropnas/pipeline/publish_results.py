@@ -11,10 +11,10 @@ from typing import Any
 
 from dropnas.pipeline.freeze import PLAN, check
 from dropnas.report.checklist import CHECKLIST, checklist_text
+from dropnas.report.claims import BEYOND
 from dropnas.report.config import names
-from dropnas.report.page.device_hours import CostOf
-from dropnas.report.page.page_claims import BEYOND
 from dropnas.report.page.planned import Content, parse_content
+from dropnas.report.page.progress import CostOf
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
 from dropnas.report.publish import refresh, refresh_figures
@@ -73,7 +73,7 @@ def verdict(file: Path) -> str:
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
     """Copy tables, figures and parameters; return the text for the report of `publish`."""
     root = store.root
-    tables = {*names("table", "peers"), COUNTS}
+    tables = {*names("table", "published"), COUNTS}
     folders = {name: root / folder for name, folder in plan["folders"].items() if name in tables}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
     wanted = targets or set(plan["folders"]) - set(plan["on_request"])

@@ -66,7 +66,7 @@ STAGES: dict[str, Stage] = {
     "correlation": Stage("correlation", "dropnas.analysis.correlation", trains=False),
     "architectures": Stage("architectures", "dropnas.evaluate.architectures", trains=False, shared_rule="counts"),
     "table": Stage("table", "dropnas.report.table_stage", trains=False, plural=True),
-    "peers": Stage("peers", "dropnas.report.peers_stage", trains=False, shared_rule="table"),
+    "published": Stage("published", "dropnas.report.published_table", trains=False, shared_rule="table"),
     "figure": Stage("figure", "dropnas.report.figures.figure_stage", trains=False, plural=True),
 }
 

@@ -20,7 +20,7 @@ CONFIGURATIONS = {
     "correlation": "dropnas.analysis.config:CorrelationConfig",
     "architectures": "dropnas.evaluate.config:ArchitecturesConfig",
     "table": "dropnas.report.config:TableConfig",
-    "peers": "dropnas.report.config:PeersConfig",
+    "published": "dropnas.report.config:PublishedConfig",
     "figure": "dropnas.report.config:FigureConfig",
 }
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,17 +67,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def checksums(folder: Path) -> dict[str, str]:
+def checksums(folder: Path, below: float = math.inf) -> dict[str, str]:
     """The sha256 of every regular file below a folder, by its relative path, sorted.
+
+    Files of `below` bytes and more are not read; their text is empty.
 
     Raises:
         DropnasError: something in the folder is a link, which could lead out of it, or is not a regular file.
         OSError: a folder or file cannot be read.
     """
-    return dict(sorted(_checksums(str(folder), "")))
+    return dict(sorted(_checksums(str(folder), "", below)))
 
 
-def _checksums(folder: str, before: str) -> Iterator[tuple[str, str]]:
+def _checksums(folder: str, before: str, below: float) -> Iterator[tuple[str, str]]:
     """Walk by `os.scandir`, because `Path.rglob` skips folders that it cannot read, and is slow."""
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -85,8 +88,8 @@ def _checksums(folder: str, before: str) -> Iterator[tuple[str, str]]:
                     "is a link in a run's folder", where=entry.path, remedy="replace it by the file itself"
                 )
             if entry.is_dir():
-                yield from _checksums(entry.path, f"{before}{entry.name}/")
+                yield from _checksums(entry.path, f"{before}{entry.name}/", below)
             elif entry.is_file():
-                yield f"{before}{entry.name}", sha256(Path(entry.path))
+                yield f"{before}{entry.name}", sha256(Path(entry.path)) if entry.stat().st_size < below else ""
             else:
                 raise DropnasError("is neither a file nor a folder", where=entry.path, remedy="remove it")

@@ -19,7 +19,7 @@ from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 
 RUN_PARTS = ("runs", "stage", "run")  # parts of a run's path in the store
-SHOWN = ("table", "peers", "figure")  # stages whose results are shown to a reader
+SHOWN = ("table", "published", "figure")  # stages whose results are shown to a reader
 
 
 @dataclass(frozen=True)

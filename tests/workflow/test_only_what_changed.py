@@ -67,8 +67,8 @@ def test_code_of_the_drawings_redraws_figures_alone(bench):
     assert bench.would_run() == {"figure"}
 
 
-def test_peers_are_run_only_on_request(bench):
-    assert bench.would_run("table1_peers") == {"genotype", "retrain", "table"}
+def test_published_baselines_are_run_only_on_request(bench):
+    assert bench.would_run("table1_published") == {"genotype", "retrain", "table"}
     assert bench.would_run("baselines") >= {"genotype", "search", "retrain", "table"}
 
 

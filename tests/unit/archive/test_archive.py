@@ -16,12 +16,13 @@ from dropnas.archive.rebuild import rebuild
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.costs import page_cost
+from dropnas.pipeline.looks import run_looks
 from dropnas.pipeline.plan import make_plan
 from dropnas.runs.files import read_json
 from dropnas.runs.parts import is_heavy
 from dropnas.runs.verify import published, verify
-from tests.page.made_store import publish, remove
-from tests.unit.archive.conftest import content_of
+from tests.page.made_store import publish, publish_plan, remove
+from tests.unit.archive.conftest import content_of, edited
 
 
 def silent(line: str) -> None:
@@ -90,6 +91,49 @@ def test_results_are_made_again_in_an_empty_store(archived: Path, made: Path, tm
     assert hosts["search"] == "node-1" and "node-1" not in (hosts["table"], hosts["figure"])  # these were computed here
     again = rebuild(archived, root, page_cost, silent)
     assert "byte for byte" in again and not list((root / "scratch").iterdir())
+
+
+SEQUENTIAL = """
+profile: seq
+description: Seeds only where they decide.
+reproduction: true
+datasets:
+  cifar10: {name: cifar10, source: torchvision}
+  cifar100: {name: cifar100, source: torchvision}
+tables: [table4]
+paper_spaces: [original]
+seeds: {looks: [2], most: 3}
+"""
+
+
+def test_the_looks_of_a_sequential_plan_are_judged_again(tmp_path: Path) -> None:
+    """They stand in the rebuilt results and on the rebuilt page: what was stopped, when and why."""
+    file, root, other = tmp_path / "seq.yaml", tmp_path / "store", tmp_path / "other"
+    file.write_text(SEQUENTIAL)
+    root.mkdir()
+
+    def start(own: Path) -> int:
+        plan = make_plan(read_parameters(own)).by_default()
+        publish_plan(plan, root, lambda run: not (root / run.folder).exists())
+        return 0
+
+    assert run_looks(file, root, start, silent) == 0
+    archived = pack(file, root, tmp_path / "seq.zip", page_cost).file
+    told = rebuild(archived, other, page_cost, silent)
+    assert "Looks: 2, judged again with the same result." in told and "byte for byte" in told
+    assert {"seq/looks.json", "seq/looks.md"} <= results(other).keys() and results(other) == results(root)
+    page = (other / "results/seq/report.html").read_text(encoding="utf-8")
+    assert "Looks at 2, 3 seeds" in page and "median-unbiased" in page and "(2 seeds)" in page
+    edited(archived, tmp_path / "edited.zip", lambda content: content.update({LOOKS: other_looks(content[LOOKS])}))
+    assert "they cannot be judged again" in rebuild(tmp_path / "edited.zip", tmp_path / "third", page_cost, silent)
+
+
+LOOKS = "results/seq/looks.json"
+
+
+def other_looks(content: bytes) -> bytes:
+    """A record that the runs do not lead to."""
+    return json.dumps({**json.loads(content), "judged": 1}).encode()
 
 
 def test_tables_by_other_code_are_taken_as_they_are(

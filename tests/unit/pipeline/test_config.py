@@ -154,9 +154,9 @@ def test_a_genotype_beside_the_parameter_file_is_read_and_kept_as_json(tmp_path)
     file.write_text(SMOKE.replace("seeds: 1", "seeds: 1\narchitectures: [{label: Mine, genotype: mine.txt}]", 1))
     (mine,) = read_parameters(file).architectures
     assert Genotype.of_text(mine.genotype, "here") == genotype
-    peers = make_plan(read_parameters(file)).targets["table1_peers"]
-    (entry,) = [entry for entry in peers.config.entries if entry.label]
-    trained = [peers.inputs[at] for at in entry.trainings]
+    baselines = make_plan(read_parameters(file)).targets["table1_published"]
+    (entry,) = [entry for entry in baselines.config.entries if entry.label]
+    trained = [baselines.inputs[at] for at in entry.trainings]
     assert entry.label == "Mine" and {run.stage for run in trained} == {"retrain"}
     assert [run.inputs[1].config.genotype for run in trained] == [genotype.values()] * len(trained)
 

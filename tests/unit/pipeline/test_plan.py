@@ -36,22 +36,24 @@ def test_the_paper_is_320_searches_and_336_retrainings():
     assert counts["clusters"] == 32  # two methods, two data sets, eight seeds
 
 
-def test_peers_and_baselines_are_there_for_who_asks():
-    assert WHOLE.on_request == {"baselines", "table1_peers", "table2_peers", "table3_peers"}
+def test_published_and_other_baselines_are_there_for_who_asks():
+    assert WHOLE.on_request == {"baselines", "table1_published", "table2_published", "table3_published"}
     assert WHOLE.runs.keys() > PAPER.runs.keys()
     more = {id_: run for id_, run in WHOLE.runs.items() if id_ not in PAPER.runs}
     counts = Counter(run.stage for run in more.values())
     assert counts["sample"] == 8 and counts["search"] == 2 * 2 * 8  # random search; DARTS' two orders
-    assert counts["transfer"] == len([run for run in WHOLE.targets["table3_peers"].inputs if run.stage == "transfer"])
+    assert counts["transfer"] == len(
+        [run for run in WHOLE.targets["table3_published"].inputs if run.stage == "transfer"]
+    )
     users = WHOLE.used_by()
     for job in jobs(WHOLE):
         assert len({() if run.id in PAPER.runs else tuple(users[run.id]) for run in job.runs}) == 1
 
 
-def test_a_peer_is_retrained_once_for_each_seed():
-    trained = Counter(run.inputs[1].config.architecture for run in runs_of(WHOLE, "table1_peers", "retrain"))
+def test_a_published_baseline_is_retrained_once_for_each_seed():
+    trained = Counter(run.inputs[1].config.architecture for run in runs_of(WHOLE, "table1_published", "retrain"))
     assert trained["pcdarts_c10"] == 8 and set(trained.values()) == {8}
-    names = {run.name for run in runs_of(WHOLE, "table1_peers", "retrain")}
+    names = {run.name for run in runs_of(WHOLE, "table1_published", "retrain")}
     assert "cifar10-pcdarts-c10-train0" in names and all(name.startswith("cifar10-") for name in names)
 
 
@@ -168,7 +170,7 @@ def test_a_start_for_one_target_makes_no_run_of_another_and_a_later_one_makes_no
     """Ten runs a process: the jobs of a target hold its own runs and no others, in batches as large as they can be."""
     settings = replace(PAPER.parameters, machine=Machine(runs_per_job={"search": 10, "retrain": 10}))
     plan = make_plan(settings)
-    for target in ("table1", "table6", "figure5", "table1_peers"):
+    for target in ("table1", "table6", "figure5", "table1_published"):
         behind = {run.id for run in ancestors([plan.targets[target]])}
         own = [job for job in jobs(plan, [target]) if behind & {run.id for run in job.runs}]
         assert {run.id for job in own for run in job.runs} == behind
