@@ -1,8 +1,8 @@
 """The plan: from tables and figures to experiments, and from experiments to runs.
 
 The code is pure and fast and does not import torch. `table_experiments`, `published_experiments` and
-`figure_experiments` define the experiments of each table and figure. This module combines them, and `jobs` makes jobs of
-them. Snakemake, the tables, the cost estimate and `verify` all read the same plan.
+`figure_experiments` define the experiments of each table and figure. This module combines them, and `jobs` makes jobs
+of them. Snakemake, the tables, the cost estimate and `verify` all read the same plan.
 """
 
 from collections.abc import Callable, Iterable, Mapping
