@@ -14,6 +14,7 @@ from dropnas.pipeline.execute import FOLDER
 from dropnas.pipeline.jobs import jobs
 from dropnas.pipeline.plan import ancestors, depths, make_plan, waiting
 from dropnas.pipeline.stages import STAGES
+from tests.in_process import verb
 
 REPOSITORY = Path(__file__).parents[3]
 WHOLE = make_plan(read_parameters(REPOSITORY / "params/paper.yaml"))
@@ -236,8 +237,7 @@ def test_planning_the_paper_imports_no_torch():
 
 
 def test_the_plan_as_json(tmp_path):
-    command = [sys.executable, "-m", "dropnas", "plan", "params/smoke.yaml", "--json", "--root", str(tmp_path)]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True).stdout)
+    found = json.loads(verb("plan", REPOSITORY / "params/smoke.yaml", "--json", root=tmp_path).out)
     assert {run["id"] for run in found} == set(SMOKE.runs)
     for run in found:
         assert {"id", "stage", "name", "inputs", "used_by", "state", "config"} <= run.keys()
