@@ -39,7 +39,7 @@ def killed(undisturbed: Bench) -> Iterator[Bench]:
 
 def with_first_look_alone(finished: Bench, bench: Bench) -> None:
     """Copy a bench as if no run of a later look, no table and no plan had been made."""
-    shutil.copytree(finished.folder, bench.folder)
+    shutil.copytree(finished.folder, bench.folder, symlinks=True)
     later = ("runs/*/*-seed[12]-*", "runs/table/*", "runs/figure/*", "plans", "results", "logs", ".snakemake")
     bench.remove(*later)
     for name in ("computed", "published"):
