@@ -25,12 +25,14 @@ else:
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+def once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Callable[[Path], object]], Path]:
     """Gives a folder by its name, filled by the first worker that asks for it; it is read, or copied, by all."""
     from filelock import FileLock  # comes with torch
 
     own = tmp_path_factory.getbasetemp()
-    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    root = own.parent if hasattr(request.config, "workerinput") else own  # xdist's workers lie in one folder
 
     def made(name: str, make: Callable[[Path], object]) -> Path:
         folder, mark = root / name, root / f"{name}.made"

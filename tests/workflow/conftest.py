@@ -26,7 +26,7 @@ PROJECT = Path(__file__).parents[2]
 PARTS = ("dropnas", "workflow", "profiles", "Snakefile")
 MICRO = yaml.safe_load((Path(__file__).parent / "micro.yaml").read_text())
 JOB = re.compile(r"^Job \d+: (\w+) (\S+) \(", re.MULTILINE)
-WAIT = 900.0  # seconds; far more than any trial takes, also on a busy machine
+WAIT = 3600.0  # seconds; far more than any trial takes, also on a busy machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
