@@ -15,8 +15,9 @@ import yaml
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.plan import make_plan
-from tests.hostile.bench import STUDY, Bench, edit, verb
+from tests.hostile.bench import STUDY, Bench, edit
 from tests.hostile.cases import SMALL
+from tests.in_process import verb
 
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
 Verb = Callable[[Bench], tuple[object, ...]]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.bench import Bench, verb
+from tests.hostile.bench import Bench
+from tests.in_process import verb
 
 
 def file_for_runs(root: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.bench import Bench, Ended, verb
+from tests.hostile.bench import Bench
+from tests.in_process import Ended, verb
 
 GROUP, USERS = 54321, (54322, 54323)
 FORK = multiprocessing.get_context("fork")

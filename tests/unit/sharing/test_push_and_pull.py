@@ -20,6 +20,7 @@ from dropnas.runs.store import Store
 from dropnas.runs.verify import verify
 from dropnas.sharing.pull import Pulled, pull, require_heavy
 from dropnas.sharing.push import push
+from tests.in_process import verb
 from tests.page.made_store import publish
 from tests.unit.sharing.conftest import Site
 
@@ -266,9 +267,8 @@ def test_files_follow_the_umask(here: Site, there: Site, remote: Path, umask: in
         file.chmod(0o600)
     before = os.umask(umask)
     try:
-        for verb, site in (("push", here), ("pull", there)):
-            words = [sys.executable, "-m", "dropnas", verb, "--root", str(site.root), *["--heavy"] * (verb == "pull")]
-            subprocess.run(words, check=True, capture_output=True)
+        assert verb("push", root=here.root).status == 0
+        assert verb("pull", "--heavy", root=there.root).status == 0
     finally:
         os.umask(before)
     for top in (remote / "runs", there.root / "runs", there.root / "data"):
@@ -312,17 +312,21 @@ def test_without_a_remote_one_line_says_what_to_type(here: Site, there: Site) ->
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("verb", ["push", "pull"])
-def test_a_kill_leaves_nothing_half_done(here: Site, there: Site, remote: Path, verb: str) -> None:
+@pytest.mark.parametrize("way", ["push", "pull"])
+def test_a_kill_leaves_nothing_half_done(here: Site, there: Site, remote: Path, way: str) -> None:
     """Killed after ever more files, then repeated: what is there at any moment is whole."""
-    if verb == "pull":
+    if way == "pull":
         push_all(here)
-    site = here if verb == "push" else there
-    for after in (1, 40, 90, 200):
-        killed = subprocess.run([sys.executable, "-c", KILLED, verb, str(site.root), str(after)], check=False)
-        assert killed.returncode == -9
-        complete_or_absent(there if verb == "pull" else None, remote)
-    done = push_all(here) if verb == "push" else pull_all(there, heavy=True)
+    site = here if way == "push" else there
+    command = [sys.executable, "-c", KILLED, way, str(site.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin and server.stdout
+        for after in (1, 40, 90, 200):
+            print(after, file=server.stdin, flush=True)
+            assert server.stdout.readline() == "-9\n"
+            complete_or_absent(there if way == "pull" else None, remote)
+        server.stdin.close()
+    done = push_all(here) if way == "push" else pull_all(there, heavy=True)
     assert done.problems == ()
     pull_all(there, heavy=True)
     assert there.files() == here.files()
@@ -339,11 +343,12 @@ def complete_or_absent(store: Site | None, remote: Path) -> None:
         assert verify(store.root).problems == []
 
 
+# For each number on its input it makes a process that is killed after so many files; DVC is imported once.
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-verb, root, after = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-calls = [0]
+way, root = sys.argv[1], Path(sys.argv[2])
+calls, after = [0], sys.maxsize
 
 def counted(real):
     def call(*arguments):
@@ -354,9 +359,19 @@ def counted(real):
     return call
 
 os.replace, shutil.copyfile = counted(os.replace), counted(shutil.copyfile)
+import dvc.config, dvc.fs
 from dropnas.sharing.pull import pull
 from dropnas.sharing.push import push
-push(root, None, "", print) if verb == "push" else pull(root, None, "", print, heavy=True)
+
+def silent(line):
+    pass
+
+for after in map(int, sys.stdin):
+    child, calls[0] = os.fork(), 0
+    if not child:
+        push(root, None, "", silent) if way == "push" else pull(root, None, "", silent, heavy=True)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
