@@ -10,7 +10,6 @@ import stat
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +29,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         from dropnas.pipeline.shipped import PACKAGE
         from dropnas.runs.environment import git_state
 

@@ -16,11 +16,9 @@ from rich.text import Text
 
 from dropnas.config import Parameters, read_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor.budget import fit
 from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs, total_cost
 from dropnas.monitor.estimate import Known, read_known
 from dropnas.monitor.timings import add_measured, trusted
-from dropnas.monitor.why import why_missing
 from dropnas.pipeline.disk import needed
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
@@ -67,6 +65,8 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
     settings = read_parameters(asked.file)
     plan = make_plan(settings)
     if asked.why:
+        from dropnas.monitor.why import why_missing
+
         for line in why_missing(plan, asked.why, asked.root):
             show(line)
         return
@@ -94,6 +94,7 @@ def answer(asked: Question, show: Callable[[str], None]) -> None:
 
 def _ladder_or_budget(asked: Question, settings: Parameters, known: Known) -> Iterator[str]:
     # They import statistics, which most plans do not need.
+    from dropnas.monitor.budget import fit
     from dropnas.monitor.ladder_view import fitting_lines, has_ladder, ladder_lines
 
     if asked.budget is None:

@@ -14,7 +14,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
@@ -114,8 +114,9 @@ def _imports(module: str, roots: tuple[str, ...]) -> tuple[str, ...]:
 
     Package `__init__` files of this package are empty: not walked.
     """
-    _refuse_dynamic_code(module)
-    names = {name for node in _code(module).nodes for name in _imported_names(node, module) if _under(name, roots)}
+    found = [(node, name) for node in _code(module).nodes for name in _imported_names(node, module)]
+    _refuse_dynamic_code(module, found)
+    names = {name for _, name in found if _under(name, roots)}
     modules = {name if module_file(name) else name.rpartition(".")[0] for name in names}
     return (*sorted(name for name in modules if not _is_own_package(name)), *sorted(_parts(module)))
 
@@ -181,18 +182,16 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
         yield from () if is_ours else (node.value.partition(":")[0],)  # a user's space that names a user's operation
 
 
-def _refuse_dynamic_code(module: str) -> None:
-    if module == EXTENSION:
-        return
-    for node in _code(module).nodes:
-        imported = [name.partition(".")[0] for name in _imported_names(node, module)]
-        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-        if "importlib" in imported or called in DYNAMIC:
-            raise DropnasError(
-                f"line {getattr(node, 'lineno', 0)} runs code that a fingerprint cannot see",
-                where=module_file(module),
-                remedy="import it by an ordinary import statement",
-            )
+def _refuse_dynamic_code(module: str, imported: Iterable[tuple[ast.AST, str]]) -> None:
+    calls = [node for node in _code(module).nodes if isinstance(node, ast.Call)]
+    dynamic = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id in DYNAMIC]
+    dynamic += [node for node, name in imported if name.partition(".")[0] == "importlib"]
+    if dynamic and module != EXTENSION:
+        raise DropnasError(
+            f"line {min(node.lineno for node in dynamic)} runs code that a fingerprint cannot see",
+            where=module_file(module),
+            remedy="import it by an ordinary import statement",
+        )
 
 
 def _check_reference(reference: str) -> None:
