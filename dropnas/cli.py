@@ -329,7 +329,7 @@ def plan(
     """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder))
 
 
 @app.command(rich_help_panel="Questions")

@@ -67,11 +67,8 @@ def canonical(node: Any) -> Any:
     Empty fields are left out: Python 3.12 added `type_params`, empty in code that 3.11 can read.
     """
     if isinstance(node, ast.AST):
-        kept: list[Any] = [type(node).__name__]
-        for name in node._fields:
-            if name not in IGNORED_FIELDS and (value := getattr(node, name, None)) is not None and value != []:
-                kept.append([name, canonical(value)])
-        return kept
+        values = [(name, getattr(node, name, None)) for name in node._fields if name not in IGNORED_FIELDS]
+        return [type(node).__name__, *([name, canonical(one)] for name, one in values if one is not None and one != [])]
     return [canonical(item) for item in node] if isinstance(node, list) else repr(node)
 
 
