@@ -317,9 +317,10 @@ def plan(
     everything: Annotated[bool, typer.Option("--all", help="Also what is built only on request.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="First time this machine, in about a minute.")] = False,
     gpu_hours: Annotated[
-        float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
+        float | None,
+        typer.Option("--gpu-hours", min=0, help="What fits into so many device-hours, and what stays open."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes it as a parameter file.")] = None,
     ladder: Annotated[
         bool, typer.Option("--ladder", help="The steps of the ladder: hours, looks, power; with --gpu-hours what fits.")
     ] = False,

@@ -39,6 +39,35 @@ ONE_SEED = "One seed has no deviation, so nothing is tested: its errors only sta
 
 
 @dataclass(frozen=True)
+class Measure:
+    """What hours are counted in, alike for all plans that are compared: those known for the device, or the authors'."""
+
+    known: Known
+    unit: str
+
+    @classmethod
+    def of(cls, plans: Sequence[Plan], known: Known) -> "Measure":
+        """The device's hours if all are known."""
+        found = [one.hours for plan in plans for one in known.estimates(plan_content(plan)["runs"]).values()]
+        own = known.device and None not in found
+        return cls(known, f"{known.device.unit} on {known.device.label}" if own and known.device else AUTHORS)
+
+    def prices(self, plan: Plan) -> dict[str, float]:
+        """Hours of each run of a plan, by its id."""
+        runs = plan_content(plan)["runs"]
+        if self.unit == AUTHORS:
+            days = authors_days(runs)
+            return {run["id"]: DAY * days.get(run["id"], 0.0) for run in runs}
+        return {id_: one.hours or 0.0 for id_, one in self.known.estimates(runs).items()}
+
+    def hours(self, part: Parameters) -> float:
+        """Hours of all that a parameter file builds by default."""
+        plan = make_plan(part)
+        prices = self.prices(plan)
+        return sum(prices[id_] for id_ in plan.by_default().runs)
+
+
+@dataclass(frozen=True)
 class Priced:
     """A parameter file with its plan, the hours of its runs, and those of what it and the steps before it build."""
 
@@ -51,10 +80,6 @@ class Priced:
         """Its name."""
         return self.plan.parameters.profile
 
-    def of(self, part: Parameters) -> float:
-        """Hours of a part of it."""
-        return sum(self.prices.get(id_, 0.0) for id_ in make_plan(part).by_default().runs)
-
 
 @dataclass(frozen=True)
 class Ladder:
@@ -62,7 +87,7 @@ class Ladder:
 
     steps: tuple[Priced, ...]
     sequential: Priced | None
-    unit: str
+    measure: Measure
 
 
 @dataclass(frozen=True)
@@ -82,8 +107,10 @@ def ladder(file: Path, known: Known) -> Ladder:
     plans = [make_plan(read_parameters(one)) for one in named if one.is_file()]
     beside = file.with_name(f"{SEQUENTIAL}.yaml")
     own = settings if settings.looks else read_parameters(beside) if beside.is_file() else None
-    priced, unit = priced_alike([*plans, *([make_plan(own)] if own else [])], known)
-    return Ladder(tuple(priced[: len(plans)]), priced[-1] if own else None, unit)
+    plans += [make_plan(own)] if own else []
+    measure = Measure.of(plans, known)
+    priced = tuple(priced_alike(plans, measure))
+    return Ladder(priced[:-1] if own else priced, priced[-1] if own else None, measure)
 
 
 def has_ladder(file: Path) -> bool:
@@ -92,21 +119,13 @@ def has_ladder(file: Path) -> bool:
     return file.name in names and all(file.with_name(name).is_file() for name in names)
 
 
-def priced_alike(plans: Sequence[Plan], known: Known) -> tuple[list[Priced], str]:
-    """Plans with their hours, all by the same measure so that they can be compared, and what that is."""
-    contents = [plan_content(plan)["runs"] for plan in plans]
-    hours = [{id_: one.hours for id_, one in known.estimates(runs).items()} for runs in contents]
-    unit = f"{known.device.unit} on {known.device.label}" if known.device else AUTHORS
-    if not known.device or any(None in some.values() for some in hours):
-        days, unit = [authors_days(runs) for runs in contents], AUTHORS
-        hours = [{id_: DAY * own.get(id_, 0.0) for id_ in some} for some, own in zip(hours, days, strict=True)]
-    found: list[Priced] = []
-    sum_of: dict[str, float] = {}
-    for plan, some in zip(plans, hours, strict=True):
-        prices = {id_: one or 0.0 for id_, one in some.items()}
-        sum_of |= {id_: prices[id_] for id_ in plan.by_default().runs}
-        found.append(Priced(plan, prices, sum(sum_of.values())))
-    return found, unit
+def priced_alike(plans: Sequence[Plan], measure: Measure) -> Iterator[Priced]:
+    """Plans with their hours; each with those of the plans before it."""
+    total: dict[str, float] = {}
+    for plan in plans:
+        prices = measure.prices(plan)
+        total |= {id_: prices[id_] for id_ in plan.by_default().runs}
+        yield Priced(plan, prices, sum(total.values()))
 
 
 def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
@@ -121,7 +140,7 @@ def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
         hours = f"{number(cost.least)} to {number(cost.most)}"
         rows.add_row(found.sequential.profile, hours, f"The same, seeds only where they decide: expected {expected}.")
     yield rows
-    yield f"Hours: {found.unit}. Those of a step include the steps before it."
+    yield f"Hours: {found.measure.unit}. Those of a step include the steps before it."
     if found.sequential:
         yield from looks_lines(found.sequential, cost)
         yield from power_lines((found.steps or (found.sequential,))[-1].plan, known.root)
@@ -153,10 +172,10 @@ def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = No
         DropnasError: nothing fits that could be written, or another file is there.
     """
     found = ladder(file, known)
-    yield f"Hours: {found.unit}."
+    yield f"Hours: {found.measure.unit}."
     if found.steps:
-        part = fitting(found.steps, budget)
-        yield from _part_lines(part, found.steps, budget) if part else [_nothing(found.steps[0], budget)]
+        part = fitting(found, budget)
+        yield from _part_lines(part, found.steps, budget) if part else [_nothing(found, budget)]
         if out:
             yield _written(part, budget, out)
         elif part and part.lacks:
@@ -165,48 +184,47 @@ def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = No
         yield from _looks_that_fit(found.sequential, budget)
 
 
-def fitting(steps: Sequence[Priced], budget: float) -> Part | None:
+def fitting(found: Ladder, budget: float) -> Part | None:
     """The largest honest part of the ladder that fits; None if not even one training does."""
-    for step in reversed(steps):
+    for step in reversed(found.steps):
+        whole = step.plan.parameters
         if step.hours <= budget:
-            return Part(step, step.plan.parameters, step.hours)
-        if reduced := _with_fewer_seeds(step, step.plan.parameters, (), budget, FEWEST_SEEDS):
-            return reduced
-    first = steps[0]
+            return Part(step, whole, step.hours)
+        if part := _with_fewer_seeds(Part(step, whole, step.hours), found.measure, budget, FEWEST_SEEDS):
+            return part
     for fewest in (2, 1):
-        parts = [_with_fewer_seeds(first, kept, lacks, budget, fewest) for kept, lacks in _smaller(first)]
+        parts = [_with_fewer_seeds(part, found.measure, budget, fewest) for part in _smaller(found)]
         if fits := [part for part in parts if part]:
             return max(fits, key=lambda part: part.hours)
     return None
 
 
-def _with_fewer_seeds(
-    step: Priced, kept: Parameters, lacks: tuple[str, ...], budget: float, fewest: int
-) -> Part | None:
-    """The part with the most seeds that fits."""
-    most = most_seeds(kept)
-    if step.of(with_seeds(kept, fewest)) > budget:
+def _with_fewer_seeds(part: Part, measure: Measure, budget: float, fewest: int) -> Part | None:
+    """A part with the most seeds that fits, or None; `fewest` first, as they seldom do."""
+    most = most_seeds(part.parameters)
+    if measure.hours(with_seeds(part.parameters, fewest)) > budget:
         return None
-    for seeds in range(most if lacks else most - 1, fewest - 1, -1):
-        part = with_seeds(kept, seeds)
-        if (hours := step.of(part)) <= budget:
+    for seeds in range(most, fewest - 1, -1):
+        kept = with_seeds(part.parameters, seeds)
+        if (hours := measure.hours(kept)) <= budget:
             fewer = (f"{seeds} instead of {most} seeds",) if seeds < most else ()
-            return Part(step, part, hours, (*fewer, *lacks))
+            return Part(part.step, kept, hours, (*fewer, *part.lacks))
     return None
 
 
-def _smaller(first: Priced) -> Iterator[tuple[Parameters, tuple[str, ...]]]:
-    """The first step, without other methods' cells, on one data set, and both."""
+def _smaller(found: Ladder) -> Iterator[Part]:
+    """The first step, without other methods' cells, on one data set, and both; before fewer seeds."""
+    first = found.steps[0]
     whole = first.plan.parameters
     own = replace(whole, peers=tuple(name for name in whole.peers if name.startswith(OWN)))
     others = ", ".join(name for name in whole.peers if name not in own.peers)
-    both = ((whole, ()), (own, (f"without the cell of {others}",)))
-    yield from both
     role = next(iter(whole.datasets))
     tables = tuple(name for name in whole.tables if set(TARGETS[name].needs) <= {role})
-    for kept, lacks in both:
-        alone = replace(kept, datasets={role: kept.datasets[role]}, tables=tables)
-        yield alone, (*lacks, f"on {ROLES[role].printed} alone")
+    for alone in (False, True):
+        for kept, lacks in ((whole, ()), (own, (f"without the cell of {others}",))):
+            on = (f"on {ROLES[role].printed} alone",) if alone else ()
+            part = replace(kept, datasets={role: kept.datasets[role]}, tables=tables) if alone else kept
+            yield Part(first, part, found.measure.hours(part), (*lacks, *on))
 
 
 def _part_lines(part: Part, steps: Sequence[Priced], budget: float) -> Iterator[str]:
@@ -225,8 +243,8 @@ def _part_lines(part: Part, steps: Sequence[Priced], budget: float) -> Iterator[
         yield f"Open: {ANSWERS[one.profile]} ({one.profile}, {number(one.hours)} h)"
 
 
-def _nothing(first: Priced, budget: float) -> str:
-    least = min(first.of(with_seeds(kept, 1)) for kept, _ in _smaller(first))
+def _nothing(found: Ladder, budget: float) -> str:
+    least = min(found.measure.hours(with_seeds(part.parameters, 1)) for part in _smaller(found))
     return f"Nothing of the ladder fits {budget:g} hours: one seed of the authors' cell takes {number(least)}."
 
 

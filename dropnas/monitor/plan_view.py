@@ -109,12 +109,13 @@ def _ladder_or_budget(asked: Question, known: Known) -> Iterator[RenderableType]
 
 
 def _looks(plan: Plan, known: Known) -> Iterator[RenderableType]:
-    from dropnas.monitor.ladder_view import looks_lines, priced_alike
+    from dropnas.monitor.ladder_view import Measure, looks_lines, priced_alike
     from dropnas.report.looked import read_looked, text
 
-    (own,), unit = priced_alike([plan], known)
+    measure = Measure.of([plan], known)
+    (own,) = priced_alike([plan], measure)
     yield from looks_lines(own)
-    yield f"Hours: {unit}."
+    yield f"Hours: {measure.unit}."
     looked = read_looked(known.root / "results" / own.profile)
     if looked and looked.judged:
         yield text(looked)

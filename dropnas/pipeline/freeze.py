@@ -173,10 +173,10 @@ def _location(run: Run) -> str:
 def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """A plan as plan.json holds it: what the workflow, the results and the report page read.
 
-    `rules` say what the jobs of each rule ask for; `jobs` are made for the targets that are asked for; `targets` are the
-    markers of the last jobs by target, and `paper` all that are built by default; `folders` the folder of each target;
-    `looks` the seeds at each look, empty where their number is fixed; `on_request` the names of those that are not built
-    by default; `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
+    `rules` say what the jobs of each rule ask for; `jobs` are made for the targets that are asked for; `targets` are
+    the markers of the last jobs by target, and `paper` all that are built by default; `folders` the folder of each
+    target; `looks` the seeds at each look, empty where their number is fixed; `on_request` the names of those that are
+    not built by default; `runs` every run with id, stage, name, folder, inputs (ids), used_by, config.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
