@@ -122,12 +122,12 @@ def _stages(snapshot: Snapshot) -> Table:
     for heading in (*STATES, "hours left"):
         table.add_column(heading, justify="right")
     states: dict[str, Counter[str]] = defaultdict(Counter)
-    hours: Counter[str] = Counter()
+    hours: dict[str, float] = defaultdict(float)
     left = snapshot.left
     for one in snapshot.work:
         rule = STAGES[one.run["stage"]].rule
         states[rule][one.state] += 1
-        hours[rule] += left.get(one.run["id"], 0.0)  # type: ignore[assignment]
+        hours[rule] += left.get(one.run["id"], 0.0)
     for rule, counts in states.items():
         numbers = (str(counts[state] or "-") for state in STATES)
         to_go = number(hours[rule]) if hours[rule] else ""

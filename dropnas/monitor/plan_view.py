@@ -30,7 +30,7 @@ AUTHORS = (
     "networks report, one a retraining of 600 epochs. The paper does not say what ImageNet cost."
 )
 Runs = Sequence[dict[str, Any]]
-Show = Callable[[RenderableType], object]
+Show = Callable[[RenderableType], None]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ def show(part: RenderableType) -> None:
     output.print(part, soft_wrap=isinstance(part, str) and not output.is_terminal)
 
 
-def table(*heads: str, left: tuple[str, ...] = (), **options: object) -> Table:
+def table(*heads: str, left: tuple[str, ...] = ()) -> Table:
     """A table whose columns are for numbers, except the first and those in `left`."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, **options)  # type: ignore[arg-type]
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for at, head in enumerate(heads):
         words = at == 0 or head in left
         made.add_column(head, justify="left" if words else "right", no_wrap=not words)

@@ -184,11 +184,11 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
 
 def _refuse_dynamic_code(module: str, imported: Iterable[tuple[ast.AST, str]]) -> None:
     calls = [node for node in _code(module).nodes if isinstance(node, ast.Call)]
-    dynamic = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id in DYNAMIC]
-    dynamic += [node for node, name in imported if name.partition(".")[0] == "importlib"]
-    if dynamic and module != EXTENSION:
+    lines = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id in DYNAMIC]
+    lines += [getattr(node, "lineno", 0) for node, name in imported if name.partition(".")[0] == "importlib"]
+    if lines and module != EXTENSION:
         raise DropnasError(
-            f"line {min(node.lineno for node in dynamic)} runs code that a fingerprint cannot see",
+            f"line {min(lines)} runs code that a fingerprint cannot see",
             where=module_file(module),
             remedy="import it by an ordinary import statement",
         )
