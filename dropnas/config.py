@@ -320,9 +320,9 @@ def read_parameters(file: Path) -> Parameters:
         ) from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise DropnasError(f"is no YAML that can be read ({error})", where=file) from error
-    for place, number in _numbers(content):
+    for key_path, number in _numbers(content):
         if not math.isfinite(number):
-            raise DropnasError(f"{place}: is not finite", where=file, remedy="write a number")
+            raise DropnasError(f"{key_path}: is not finite", where=file, remedy="write a number")
     parameters: Parameters = parse(Parameters, content, file)
     _check(parameters, file)
     return replace(parameters, architectures=tuple(_read_in(one, file) for one in parameters.architectures))
@@ -343,13 +343,13 @@ def _read_in(architecture: Architecture, file: Path) -> Architecture:
     return replace(architecture, genotype=json.dumps(genotype.values()))
 
 
-def _numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:
+def _numbers(content: Any, key_path: str = "") -> Iterator[tuple[str, float]]:
     """Every fraction in nested values, with the keys that lead to it."""
     if isinstance(content, float):
-        yield place, content
+        yield key_path, content
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, item in items:
-        yield from _numbers(item, f"{place}.{key}" if place else str(key))
+        yield from _numbers(item, f"{key_path}.{key}" if key_path else str(key))
 
 
 def _check(parameters: Parameters, file: Path) -> None:

@@ -22,7 +22,7 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.names import SKIP
 
 KINDS = ("normal", "reduce")
-Place = tuple[int, str, int]  # an edge as (node, operation, predecessor)
+NodeEdge = tuple[int, str, int]  # an edge as (node, operation, predecessor)
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ def _filled(alphas: Partial) -> Matrix:
     return [[-inf if alpha is None else alpha for alpha in row] for row in alphas]
 
 
-def _changes(before: set[Place] | None, after: set[Place] | None) -> int | None:
+def _changes(before: set[NodeEdge] | None, after: set[NodeEdge] | None) -> int | None:
     return None if before is None or after is None else len(after - before)
 
 
-def _edges(found: GenotypeFile, kind: str) -> set[Place]:
+def _edges(found: GenotypeFile, kind: str) -> set[NodeEdge]:
     """The edges of a cell: a node's two have no order."""
     cell: tuple[Edge, ...] = getattr(found, kind)
-    return {(place // EDGES_PER_NODE, *edge) for place, edge in enumerate(cell)}
+    return {(index // EDGES_PER_NODE, *edge) for index, edge in enumerate(cell)}

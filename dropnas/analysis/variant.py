@@ -43,7 +43,7 @@ def with_operation(genotype: Genotype, node: int, predecessor: int, operation: s
     if not 0 <= first < len(genotype.normal):
         raise DropnasError(f"the normal cell has no node {node}", where="variant", remedy="nodes count from 2")
     edges = list(genotype.normal)
-    places = [place for place in range(first, first + EDGES_PER_NODE) if edges[place][1] == predecessor]
-    place = places[0] if places else first + EDGES_PER_NODE - 1
-    edges[place] = (operation, predecessor)
-    return replace(genotype, normal=tuple(edges)), bool(places)
+    matches = [index for index in range(first, first + EDGES_PER_NODE) if edges[index][1] == predecessor]
+    index = matches[0] if matches else first + EDGES_PER_NODE - 1
+    edges[index] = (operation, predecessor)
+    return replace(genotype, normal=tuple(edges)), bool(matches)

@@ -106,5 +106,5 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 def _hole(length: int, side: int, centres: Tensor) -> Tensor:
     """Bool (B, length): `side` positions around each centre; for an even side, one more before it than after."""
     start = (centres - side // 2)[:, None]
-    places = torch.arange(length, device=centres.device)
-    return (places >= start) & (places < start + side)
+    positions = torch.arange(length, device=centres.device)
+    return (positions >= start) & (positions < start + side)

@@ -87,9 +87,9 @@ def draw(policy: Policy, count: int, generator: torch.Generator) -> Tensor:
     policies = torch.randint(len(policy), (count, 1), generator=generator, device=device)
     chances = torch.rand((count, 2), generator=generator, device=device)
     signs = torch.randint(2, (count, 2), generator=generator, device=device)
-    places = torch.arange(2, device=device)
-    numbers = listed.numbers.to(device)[policies, places, signs]
-    return numbers.where(chances < listed.probabilities.to(device)[policies, places], 0)
+    slots = torch.arange(2, device=device)
+    numbers = listed.numbers.to(device)[policies, slots, signs]
+    return numbers.where(chances < listed.probabilities.to(device)[policies, slots], 0)
 
 
 def make_tables(policy: Policy, height: int, width: int, device: str) -> None:

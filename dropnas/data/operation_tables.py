@@ -38,8 +38,8 @@ class Tables:
         operations: the list.
         named: for each name in the list, which operations have it, bool (operations,).
         moves, looks_up: which operations move pixels, and which change each value independently.
-        places: int64 (rows, H * W), the source index of each pixel; H * W stands for grey.
-        place_row: int64 (operations,), an operation's row of `places`.
+        sources: int64 (rows, H * W), the source index of each pixel; H * W stands for grey.
+        source_row: int64 (operations,), an operation's row of `sources`.
         values: uint8 (operations, 256), the new value for each value, unless it depends on the image.
         mixes: uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o.
         mix_row: int32 (operations,), an operation's row of `mixes`.
@@ -50,8 +50,8 @@ class Tables:
     named: dict[str, Tensor]
     moves: Tensor
     looks_up: Tensor
-    places: Tensor
-    place_row: Tensor
+    sources: Tensor
+    source_row: Tensor
     values: Tensor
     mixes: Tensor
     mix_row: Tensor
@@ -94,13 +94,13 @@ class Tables:
         count, channels = images.shape[:2]
         grey = images.new_full((count, channels, 1), GREY)
         pixels = torch.cat([images.flatten(2), grey], dim=2)  # (B, 3, H * W + 1)
-        places = self.places[self.place_row[numbers]].view(-1, 1, pixels.shape[2] - 1)
-        return pixels.gather(2, places.expand(-1, channels, -1)).view(images.shape)
+        sources = self.sources[self.source_row[numbers]].view(-1, 1, pixels.shape[2] - 1)
+        return pixels.gather(2, sources.expand(-1, channels, -1)).view(images.shape)
 
     def _mixed(self, other: Callable[[Tensor], Tensor], images: Tensor, numbers: Tensor | int) -> Tensor:
         row = self.mix_row[numbers].view(-1, 1, 1, 1)
-        places = images + (VALUES * other(images).int() + VALUES**2 * row)
-        return self.mixes.flatten().index_select(0, places.flatten()).view(images.shape)
+        indices = images + (VALUES * other(images).int() + VALUES**2 * row)
+        return self.mixes.flatten().index_select(0, indices.flatten()).view(images.shape)
 
 
 @cache
@@ -124,8 +124,8 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
         named={name: which([name]) for name in names},
         moves=which(MOVING),
         looks_up=which({*names} - MOVING - MIXED.keys() - {NONE[0]}),
-        places=torch.stack([_places(operation, height, width) for operation in moving]).to(device),
-        place_row=torch.tensor(rows(moving), device=device),
+        sources=torch.stack([_sources(operation, height, width) for operation in moving]).to(device),
+        source_row=torch.tensor(rows(moving), device=device),
         values=torch.stack([_values(operation) for operation in operations]).to(device),
         mixes=torch.stack([_mixes(operation) for operation in mixing]).to(device),
         mix_row=torch.tensor(rows(mixing), dtype=torch.int32, device=device),
@@ -134,12 +134,12 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
     )
 
 
-def _places(operation: Operation, height: int, width: int) -> Tensor:
+def _sources(operation: Operation, height: int, width: int) -> Tensor:
     """The source index of each pixel, int64 (H * W,), read from an image of indices, offset so that none is grey."""
-    places = torch.arange(height * width)
+    sources = torch.arange(height * width)
     if operation == NONE:
-        return places
-    image = (places + VALUES).float().view(1, 1, height, width).expand(-1, 3, -1, -1)
+        return sources
+    image = (sources + VALUES).float().view(1, 1, height, width).expand(-1, 3, -1, -1)
     moved = _torchvisions(image, operation)[0, 0].flatten().long() - VALUES
     return moved.where(moved >= 0, height * width)
 

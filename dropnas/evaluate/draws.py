@@ -37,9 +37,9 @@ class Draws:
     operations: Tensor
     kept: Tensor
 
-    def rows(self, places: Tensor) -> "Draws":
+    def rows(self, indices: Tensor) -> "Draws":
         """The rows for these positions (B,) in the epoch."""
-        return Draws(**{name: values[places] for name, values in vars(self).items()})
+        return Draws(**{name: values[indices] for name, values in vars(self).items()})
 
     def to(self, device: str) -> "Draws":
         return Draws(**{name: values.to(device) for name, values in vars(self).items()})

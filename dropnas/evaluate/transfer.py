@@ -108,7 +108,7 @@ class Transfer:
         self.combiner.start_step()
         sums = torch.zeros(2, device=self.device)  # loss and top-1 hits in this process
         for micro_batch in range(self.first, self.first + self.own):
-            sums += self._accumulate(*next(self.batches), place=(epoch, step, micro_batch))
+            sums += self._accumulate(*next(self.batches), position=(epoch, step, micro_batch))
         self.combiner.finish_step(sums)
         self.learner.descend()
         loss = sums[0] / self.accumulated
@@ -127,17 +127,17 @@ class Transfer:
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         self.learner.load_state_dict(states[0]["learner"])
 
-    def _accumulate(self, images: Tensor, labels: Tensor, place: tuple[int, int, int]) -> Tensor:
+    def _accumulate(self, images: Tensor, labels: Tensor, position: tuple[int, int, int]) -> Tensor:
         """Add the gradient of one micro-batch; return its mean loss and top-1 hits, (2,)."""
         config = self.config
-        images, labels = self._augmented(images, place), labels.to(self.device, non_blocking=True)
+        images, labels = self._augmented(images, position), labels.to(self.device, non_blocking=True)
         targets = [(1.0, labels)]
         if config.mixup:
-            share, others = _mixup(config, place, len(labels))
+            share, others = _mixup(config, position, len(labels))
             others = others.to(self.device, non_blocking=True)
             images = share * images + (1 - share) * images[others]
             targets = [(share, labels), (1 - share, labels[others])]
-        masks = self._masks(len(labels), place)
+        masks = self._masks(len(labels), position)
         with self.learner.computing():
             outputs = self.learner.outputs(images, masks)
             loss = torch.zeros((), device=self.device)
@@ -148,18 +148,18 @@ class Transfer:
         (loss / self.accumulated).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.detach(), hits])
 
-    def _masks(self, images: int, place: tuple[int, int, int]) -> Tensor | None:
+    def _masks(self, images: int, position: tuple[int, int, int]) -> Tensor | None:
         """The drop-path masks of a micro-batch, drawn on the CPU for any device; None is off."""
         if not self.drop_path:
             return None
-        random = generator(self.config.seed, "drop-path", *place)
+        random = generator(self.config.seed, "drop-path", *position)
         kept = draw_paths(self.learner.network.stack.edges, images, self.drop_path, random)
         return drop_path_masks(kept.to(self.device, non_blocking=True), 1 / (1 - self.drop_path))
 
-    def _augmented(self, images: Tensor, place: tuple[int, int, int]) -> Tensor:
+    def _augmented(self, images: Tensor, position: tuple[int, int, int]) -> Tensor:
         """`_prepare`, after AutoAugment if that is applied on the device."""
         if self.augmenting == "device":
-            drawn = _operations(len(images), self.config.seed, place).to(self.device, non_blocking=True)
+            drawn = _operations(len(images), self.config.seed, position).to(self.device, non_blocking=True)
             images = autoaugment.augment(images.to(self.device, non_blocking=True), autoaugment.IMAGENET, drawn)
         return self._prepare(images)
 
@@ -218,13 +218,13 @@ class _Autoaugmenting:
     first: int
 
     def __call__(self, images: list[Tensor], number: int) -> list[Tensor]:
-        place = (self.epoch, number // self.own, self.first + number % self.own)
-        return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), self.seed, place))
+        position = (self.epoch, number // self.own, self.first + number % self.own)
+        return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), self.seed, position))
 
 
-def _operations(count: int, seed: int, place: tuple[int, int, int]) -> Tensor:
+def _operations(count: int, seed: int, position: tuple[int, int, int]) -> Tensor:
     """AutoAugment's operations of a micro-batch, drawn on the CPU; they depend on its position only."""
-    return autoaugment.draw(autoaugment.IMAGENET, count, generator(seed, "autoaugment", *place))
+    return autoaugment.draw(autoaugment.IMAGENET, count, generator(seed, "autoaugment", *position))
 
 
 def learning_rate(config: TransferConfig, epoch: int) -> float:
@@ -262,12 +262,12 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     return {"images_per_second": trainee.images_seen / seconds}
 
 
-def _mixup(config: TransferConfig, place: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
+def _mixup(config: TransferConfig, position: tuple[int, int, int], count: int) -> tuple[float, Tensor]:
     """The weight of each image in mixup, from Beta(mixup, mixup), and the image that it is mixed with, (count,).
 
     Both are drawn for each micro-batch (Zhang et al., ICLR 2018).
     """
-    random = np.random.default_rng(derive(config.seed, "mixup", *place))
+    random = np.random.default_rng(derive(config.seed, "mixup", *position))
     return float(random.beta(config.mixup, config.mixup)), torch.from_numpy(random.permutation(count))
 
 

@@ -71,11 +71,11 @@ def _printed(plan: Plan) -> Iterator[tuple[Place, Printed]]:
 
 
 def _numbers(cells: Cells, printed: Mapping[Place, Printed]) -> Iterator[Number]:
-    for place, experiment in cells.items():
-        cell = printed.get(place)
+    for key, experiment in cells.items():
+        cell = printed.get(key)
         if cell is None or cell.mean is None or cell.std is None:
             continue
-        yield Number(*place, experiment, cell.mean, _sample_std(cell.std), PAPER_SEEDS, margin(*place[:2]))
+        yield Number(*key, experiment, cell.mean, _sample_std(cell.std), PAPER_SEEDS, margin(*key[:2]))
 
 
 def _sample_std(population: float) -> float:
@@ -84,7 +84,7 @@ def _sample_std(population: float) -> float:
 
 def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[Place, Printed]) -> tuple[Prior, ...]:
     """What the paper prints of each experiment; of others the mean of DropNAS and the usual deviation."""
-    known = {at: cell for place, at in cells.items() if (cell := printed.get(place)) and cell.std is not None}
+    known = {at: cell for key, at in cells.items() if (cell := printed.get(key)) and cell.std is not None}
     stds = defaultdict(list)
     for role in SEARCHED:
         rows = [row for name in ("table4", "table6") for row in layout(name).rows if row.key.partition("/")[0] == role]
@@ -103,9 +103,9 @@ def _claims(cells: Cells, plan: Plan, index: Mapping[str, int]) -> Iterator[Clai
     """The claims all of whose experiments are in the plan, in the order of the paper."""
     sweep = dict(_sweep(plan, index))
     yield from _of_sweep(sweep)
-    for name, places in (("spaces", spaces()), ("best-pair", pairs_of_rates()), ("ablations", ablations())):
-        if all(place in cells for _, *pair in places for place in pair):
-            pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in places)
+    for name, comparisons in (("spaces", spaces()), ("best-pair", pairs_of_rates()), ("ablations", ablations())):
+        if all(key in cells for _, *pair in comparisons for key in pair):
+            pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in comparisons)
             yield Claim(name, words()[name]["claim"], pairs)
     yield from _equal_rates(cells)
     yield from _baselines(cells, plan)

@@ -99,7 +99,7 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
         own = look_file(settings.profile, at.following.look, root)
         own.parent.mkdir(parents=True, exist_ok=True)
         write_text(own, yaml.safe_dump(resolved(at.following), sort_keys=False))
-        for line in told(at):
+        for line in announcement(at):
             show(line)
         status = start(own)
         ended = at.last or status != 0
@@ -107,7 +107,7 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
             return status
 
 
-def told(at: Standing) -> Iterator[str]:
+def announcement(at: Standing) -> Iterator[str]:
     """What is to come, in a line or two."""
     schedule, number = at.judging.asked.schedule, at.judging.now.look + 1
     if number:

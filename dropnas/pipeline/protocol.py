@@ -71,8 +71,8 @@ def require_followed(folders: Iterable[Path]) -> None:
         record = ManifestFile.read(folder).run
         found = deviation(parse(configuration(record["stage"]), record["config"], folder))
         for name in record["inputs"]:
-            for place in folder.parents[2].glob(f"data/*/{name}/{MANIFEST}"):
-                found = found or _of_prepared(place.parent)
+            for manifest in folder.parents[2].glob(f"data/*/{name}/{MANIFEST}"):
+                found = found or _of_prepared(manifest.parent)
         if found:
             raise DropnasError(f"is no reproduction of the paper: {found}", where=folder, remedy=HINT)
 

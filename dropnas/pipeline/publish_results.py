@@ -46,12 +46,12 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
     check(plan_folder)
     plan = read_json(plan_folder / PLAN)
     try:
-        told = copy_finished(plan, plan_folder, Store(root), set(targets) & plan["folders"].keys())
+        summary_text = copy_finished(plan, plan_folder, Store(root), set(targets) & plan["folders"].keys())
     finally:
         page, written = write_page(plan, root, None, plan_folder, cost_of)
         if written or not page.with_name(CHECKLIST).is_file():
             _write_checklist(parse_content(plan, plan_folder), root, page.with_name(CHECKLIST))
-    return f"{told}\nThe page: {page}\n{verdict(page.with_name(VERDICTS))}"
+    return f"{summary_text}\nThe page: {page}\n{verdict(page.with_name(VERDICTS))}"
 
 
 def _write_checklist(content: Content, root: Path, file: Path) -> None:
@@ -82,8 +82,8 @@ def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets
     refresh(finished, destination)
     missing += [name for name in _figures(plan, store, destination) if name in wanted]
     write_text(destination / "parameters.yaml", (plan_folder / "parameters.yaml").read_text(encoding="utf-8"))
-    told = targets or set(folders)
-    shown = [folder for name, folder in folders.items() if folder in finished and name in told - {COUNTS}]
+    reported = targets or set(folders)
+    shown = [folder for name, folder in folders.items() if folder in finished and name in reported - {COUNTS}]
     lines = [summary(shown)] if shown else []
     lines += [f"Not finished: {', '.join(missing)}"] if missing else [f"All tables: {destination / 'tables'}"]
     return "\n".join(lines)

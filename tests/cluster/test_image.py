@@ -51,9 +51,9 @@ def inside(image, memory):
 
     def run(*command, store=None, variables=()):
         places = ["--bind", str(store), "--pwd", str(store)] if store else ["--pwd", "/tmp"]
-        told = [word for pair in variables for word in ("--env", pair)]
+        given = [word for pair in variables for word in ("--env", pair)]
         become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
-        options = ["--userns", "--containall", "--cleanenv", "--no-home", "--workdir", str(memory), *places, *told]
+        options = ["--userns", "--containall", "--cleanenv", "--no-home", "--workdir", str(memory), *places, *given]
         done = subprocess.run(
             [*become, "apptainer", "exec", *options, str(image), *command],
             capture_output=True,
@@ -73,10 +73,10 @@ def test_the_dependencies_agree(inside):
 
 
 def test_torch_is_built_for_cuda_and_two_generations_of_gpus(inside):
-    told = inside(
+    message = inside(
         "python", "-c", "import json, torch; print(json.dumps([torch.version.cuda, torch.cuda.get_arch_list()]))"
     )
-    cuda, architectures = json.loads(told)
+    cuda, architectures = json.loads(message)
     assert cuda and {"sm_80", "sm_90"} <= set(architectures)
 
 
@@ -109,8 +109,8 @@ def test_the_chain_runs_in_it_as_another_user(inside, project, tmp_path):
         for path in [shared, *shared.rglob("*")]:
             os.chown(path, UID, UID)
         start = ["python", "-m", "dropnas", "run", str(bench.parameters), "--root", str(bench.store), "--cores", "2"]
-        told = inside(*start, store=shared, variables=[f"PYTHONPATH={bench.checkout}"])
-        assert "All tables" in told
+        message = inside(*start, store=shared, variables=[f"PYTHONPATH={bench.checkout}"])
+        assert "All tables" in message
         receipt = json.loads(next(bench.store.glob("runs/table/table1-*/run.json")).read_text())
         assert receipt["image"].startswith("dropnas:")
     finally:

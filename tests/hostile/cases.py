@@ -48,8 +48,8 @@ def judge(done: Ended, harmless: Callable[[], bool], *, lines: int = 1) -> str:
     if done.fault:
         return f"{done.fault}\n{done.err[-1500:]}"
     if done.status:
-        told = done.err.strip().count("\n") + 1
-        return REFUSED if told <= lines else f"refused in {told} lines: {done.err[:300]}"
+        count = done.err.strip().count("\n") + 1
+        return REFUSED if count <= lines else f"refused in {count} lines: {done.err[:300]}"
     return UNHARMED if harmless() else f"another number, or no word of it, with status 0: {done.out[:300]}"
 
 

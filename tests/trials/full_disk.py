@@ -114,10 +114,10 @@ def filled(run: Run, root: Path, interval: float, draw: random.Random, found: Co
     if status == 0:
         found.enough += 1
         return [f"{name} differs" for name in bench.differences()]
-    told = [match for line in lines if (match := FULL.match(line))]
-    clear = status == 1 and len(told) == 1 and told[0].string == lines[-1]
+    full = [match for line in lines if (match := FULL.match(line))]
+    clear = status == 1 and len(full) == 1 and full[0].string == lines[-1]
     faults = [] if clear else [f"status {status}: {lines[-4:]}"]
-    found.full[place(told[0][1] or "" if told else "?", bench)] += 1
+    found.full[place(full[0][1] or "" if full else "?", bench)] += 1
     faults += half_written(bench)
     filler.unlink()
     status = forked(bench.arguments, output)

@@ -190,7 +190,7 @@ def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _check_out(commit: str, place: Path) -> None:
+def _check_out(commit: str, folder: Path) -> None:
     """The package as it was at a commit of the checkout that contains this code."""
     checkout = Path(__file__).parents[3]
     archive = subprocess.run(
@@ -198,7 +198,7 @@ def _check_out(commit: str, place: Path) -> None:
     )
     if archive.returncode:
         raise DropnasError("the commit that made the runs is not here", where=commit, remedy="git fetch")
-    subprocess.run(["tar", "-x", "-C", str(place)], input=archive.stdout, check=True)
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
 
 
 def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool:

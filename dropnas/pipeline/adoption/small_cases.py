@@ -43,17 +43,17 @@ class Case:
     Attributes:
         config: the stage's, made small.
         data: a key of DATA.
-        beside: what the stage reads beside the data: a folder with a genotype, or a search's small configuration.
+        companion: what else the stage reads: a folder with a genotype, or a search's small configuration.
     """
 
     config: dict[str, Any]
     data: str
-    beside: Path | dict[str, Any] | None = None
+    companion: Path | dict[str, Any] | None = None
 
     @property
     def key(self) -> str:
         """Equal for equal cases."""
-        return canonical_json([self.config, self.data, str(self.beside)])
+        return canonical_json([self.config, self.data, str(self.companion)])
 
 
 def cases(runs: Iterable[Run], root: Path) -> list[Case]:
@@ -63,8 +63,8 @@ def cases(runs: Iterable[Run], root: Path) -> list[Case]:
     for run in runs:
         config = small(run.stage, run.config)
         if run.stage not in ("retrain", "transfer"):
-            beside = small("search", run.inputs[1].config) if run.stage == "clusters" else None
-            one = Case(config, "digits", beside)
+            companion = small("search", run.inputs[1].config) if run.stage == "clusters" else None
+            one = Case(config, "digits", companion)
             found.setdefault(one.key, one)
             continue
         known, new = operations.setdefault(canonical_json(config), set()), set(_operations(root / run.inputs[1].folder))

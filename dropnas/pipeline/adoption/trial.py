@@ -37,16 +37,16 @@ def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
         DropnasError: a code is not the one that it should be, or fails on a case.
     """
     with tempfile.TemporaryDirectory(prefix="dropnas-adopt-") as temporary:
-        place = Path(temporary)
-        inputs = _inputs(cases, new.source, place / "inputs")
+        folder = Path(temporary)
+        inputs = _inputs(cases, new.source, folder / "inputs")
         for name, code in (("old", old), ("new", new)):
             listed = [
-                {"config": case.config, "inputs": inputs[case.key], "out": str(place / name / str(at) / "out")}
+                {"config": case.config, "inputs": inputs[case.key], "out": str(folder / name / str(at) / "out")}
                 for at, case in enumerate(cases)
             ]
-            _compute(stage, listed, code, place / f"{name}.json")
+            _compute(stage, listed, code, folder / f"{name}.json")
         for at, case in enumerate(cases):
-            found = [checksums(place / name / str(at) / "out") for name in ("old", "new")]
+            found = [checksums(folder / name / str(at) / "out") for name in ("old", "new")]
             if found[0] != found[1]:
                 names = sorted(
                     name for name in found[0].keys() | found[1].keys() if found[0].get(name) != found[1].get(name)
@@ -55,30 +55,30 @@ def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
     return ""
 
 
-def _inputs(cases: Sequence[Case], source: Path, place: Path) -> dict[str, list[str]]:
+def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list[str]]:
     """Folders that the cases read, by their keys: small data, a genotype, or a small search."""
     code = Code(source, "")
     for data in {case.data for case in cases}:
         _compute(
             "data",
-            [{"config": DATA[data], "inputs": [], "out": str(place / data / "out")}],
+            [{"config": DATA[data], "inputs": [], "out": str(folder / data / "out")}],
             code,
-            place / f"{data}.json",
+            folder / f"{data}.json",
         )
     folders = {}
     for at, case in enumerate(cases):
-        data = str(place / case.data / "out")
-        beside = [str(case.beside)] if isinstance(case.beside, Path) else []
-        if isinstance(case.beside, dict):
-            beside = [_search(case.beside, data, code, place / f"search{at}")]
-        folders[case.key] = [data, *beside]
+        data = str(folder / case.data / "out")
+        companion = [str(case.companion)] if isinstance(case.companion, Path) else []
+        if isinstance(case.companion, dict):
+            companion = [_search(case.companion, data, code, folder / f"search{at}")]
+        folders[case.key] = [data, *companion]
     return folders
 
 
-def _search(config: Mapping[str, Any], data: str, code: Code, place: Path) -> str:
+def _search(config: Mapping[str, Any], data: str, code: Code, folder: Path) -> str:
     """A small search, with the receipt that readers of its supernet need."""
-    out = place / "out"
-    _compute("search", [{"config": config, "inputs": [data], "out": str(out)}], code, place.with_suffix(".json"))
+    out = folder / "out"
+    _compute("search", [{"config": config, "inputs": [data], "out": str(out)}], code, folder.with_suffix(".json"))
     ReceiptFile("search", "cpu", 0.0, (), dict(config)).write(out)
     return str(out)
 

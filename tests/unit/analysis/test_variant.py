@@ -84,8 +84,8 @@ def test_the_stage_tells_whether_the_edge_was_there(
     assert variant.run(config, [chosen], out, Workspace(tmp_path / "scratch", "id")) == {}
     expected = variant.with_operation(GENOTYPE, node, predecessor, "dil_conv_3x3")
     assert Genotype.read(out) == expected[0]
-    told = json.loads((out / "variant.json").read_text())
-    assert told == {"from": "best-of-8-0123456789", "edge_was_there": was_there}
+    written = json.loads((out / "variant.json").read_text())
+    assert written == {"from": "best-of-8-0123456789", "edge_was_there": was_there}
 
 
 def test_a_run_without_a_genotype_is_named(tmp_path: Path) -> None:

@@ -81,8 +81,8 @@ def test_its_checksums_and_its_metadata_are_those_of_its_files(archived: Path) -
 
 def test_results_are_made_again_in_an_empty_store(archived: Path, made: Path, tmp_path: Path) -> None:
     root = tmp_path / "elsewhere"
-    told = rebuild(archived, root, page_cost, silent)
-    assert "Rebuilt: 2 tables and figures." in told and "those of the archive, byte for byte" in told
+    message = rebuild(archived, root, page_cost, silent)
+    assert "Rebuilt: 2 tables and figures." in message and "those of the archive, byte for byte" in message
     assert results(root) == results(made)
     assert (root / "results/study/report.html").is_file()
     assert verify(root).problems == [] and verify(root).runs == len(published(made))
@@ -99,8 +99,8 @@ def test_tables_by_other_code_are_taken_as_they_are(
         raise DropnasError("the code is not that which the spec was written for")
 
     monkeypatch.setattr(unpack_module, "read_spec", refuse)
-    told = rebuild(archived, tmp_path, page_cost, silent)
-    assert "Made by other code than this, so taken from the archive: table6-study, figure3-study." in told
+    message = rebuild(archived, tmp_path, page_cost, silent)
+    assert "Made by other code than this, so taken from the archive: table6-study, figure3-study." in message
     assert results(tmp_path) == results(made)
 
 

@@ -142,7 +142,7 @@ def test_a_program_reads_the_same(stores: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [
         ("three", "three: no verdicts.json is found there"),
         (".", "has results of several profiles; name one of"),
@@ -153,7 +153,7 @@ def test_a_program_reads_the_same(stores: Path) -> None:
         ("yaml", "parameters.yaml: cannot be read as YAML"),
     ],
 )
-def test_bad_input_is_one_line(stores: Path, word: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_input_is_one_line(stores: Path, word: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(stores)
     good = (stores / "results" / "one" / "verdicts.json").read_text()
     for name, text in (("broken.json", "{"), ("text.zip", "no zip"), ("wrong.json", good.replace("2.5", "NaN"))):
@@ -164,4 +164,4 @@ def test_bad_input_is_one_line(stores: Path, word: str, told: str, monkeypatch: 
     (stores / "yaml" / "parameters.yaml").write_text("a: [")
     with pytest.raises(DropnasError) as caught:
         comparison("one", word, stores, as_json=False)
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)

@@ -93,7 +93,7 @@ def rename_the_plan(content: Content) -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "message"),
     [
         (change_a_number, "result.json is not what its manifest says"),
         (change_a_number_and_its_manifest, "was made from another"),
@@ -110,14 +110,14 @@ def rename_the_plan(content: Content) -> None:
         (rename_the_plan, "is another plan than its name says"),
     ],
 )
-def test_an_edit_with_new_checksums_is_refused(archived: Path, tmp_path: Path, edit: Edit, told: str) -> None:
-    refused(edited(archived, tmp_path / "edited.zip", edit), tmp_path / "store", told)
+def test_an_edit_with_new_checksums_is_refused(archived: Path, tmp_path: Path, edit: Edit, message: str) -> None:
+    refused(edited(archived, tmp_path / "edited.zip", edit), tmp_path / "store", message)
 
 
-def refused(file: Path, root: Path, told: str) -> None:
+def refused(file: Path, root: Path, message: str) -> None:
     with pytest.raises(DropnasError) as caught:
         unpack(file, root)
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
     left = [path for path in root.rglob("*") if path != root / "scratch"] if root.exists() else []
     assert left == []
 

@@ -32,7 +32,7 @@ def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["nothing"], "nothing: no such benchmark"),
         (["plan", "--device", "abacus"], "unknown device 'abacus'"),
@@ -43,10 +43,10 @@ def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
         (["search-step", "--only", "half"], "no part 'half'; one of one, seeds, precisions"),
     ],
 )
-def test_a_wrong_wish_is_told_in_a_line(words: list[str], told: str, tmp_path: Path) -> None:
+def test_a_wrong_wish_is_told_in_a_line(words: list[str], message: str, tmp_path: Path) -> None:
     found = asked(*words, "--json", str(tmp_path / "results.json"))
     assert found.returncode == 1 and not list(tmp_path.iterdir())
-    assert len(found.stderr.splitlines()) == 1 and told in found.stderr
+    assert len(found.stderr.splitlines()) == 1 and message in found.stderr
 
 
 def test_what_is_written_is_what_is_printed(tmp_path: Path) -> None:

@@ -42,9 +42,14 @@ def test_auto_is_an_error_where_a_gpu_was_given(
     with pytest.raises(DropnasError) as error, devices.claimed("auto"):
         pass
     name, value = next(iter(environment.items()))
-    told = str(error.value)
-    assert f"{name}={value}" in told and "Found no NVIDIA driver" in told and "--nv" in told and "device: cpu" in told
-    assert "\n" not in told
+    message = str(error.value)
+    assert (
+        f"{name}={value}" in message
+        and "Found no NVIDIA driver" in message
+        and "--nv" in message
+        and "device: cpu" in message
+    )
+    assert "\n" not in message
     with devices.claimed("cpu") as device:
         assert device == "cpu"
 

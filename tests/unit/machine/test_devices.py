@@ -1,4 +1,4 @@
-"""Devices, shared out by locks, and exhausted resources told in one line. GPUs are stood in for by their count."""
+"""Devices, shared out by locks, and exhausted resources reported in one line. GPUs are stood in for by their count."""
 
 import errno
 import multiprocessing
@@ -126,9 +126,9 @@ def test_a_gpu_that_a_person_names_is_that_one(gpus: pytest.MonkeyPatch, tmp_pat
     ],
 )
 def test_exhausted_resources_are_told_in_one_line(error: Exception, words: str) -> None:
-    with pytest.raises(DropnasError, match=words) as told, faults.reported("run"):
+    with pytest.raises(DropnasError, match=words) as message, faults.reported("run"):
         raise error
-    assert told.value.remedy and "\n" not in str(told.value)
+    assert message.value.remedy and "\n" not in str(message.value)
 
 
 def test_a_real_allocation_that_is_too_large_is_told() -> None:

@@ -38,8 +38,8 @@ def test_a_driver_of_an_older_cuda_is_refused(
 ) -> None:
     give(monkeypatch, [Gpu()], driver=driver, cuda=cuda)
     for wanted in ("auto", "cuda", "cuda:0"):
-        told = str(refused(wanted))
-        assert all(word in told for word in [*words, torch.__version__, "update the driver"])
+        message = str(refused(wanted))
+        assert all(word in message for word in [*words, torch.__version__, "update the driver"])
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_a_gpu_that_torch_has_no_code_for_is_refused(
     monkeypatch: pytest.MonkeyPatch, gpu: Gpu, code: tuple[str, ...], cuda: str, age: str
 ) -> None:
     give(monkeypatch, [gpu], code=code, cuda=cuda)
-    told = str(refused())
+    message = str(refused())
     number = f"{gpu.capability[0]}.{gpu.capability[1]}"
-    assert all(word in told for word in ("GPU 0", gpu.name, number, *code, f"{age} CUDA", "docs/cluster.md"))
+    assert all(word in message for word in ("GPU 0", gpu.name, number, *code, f"{age} CUDA", "docs/cluster.md"))
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def fails(text: str) -> Callable[..., object]:
 def test_a_counted_gpu_on_which_cuda_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
     give(monkeypatch, [Gpu()])
     monkeypatch.setattr(torch.cuda, entry, fails("CUDA driver error: something new\nmore for the author\n"))
-    told = str(refused())
-    assert "does not start" in told and "(CUDA driver error: something new)" in told and "nvidia-smi" in told
+    message = str(refused())
+    assert "does not start" in message and "(CUDA driver error: something new)" in message and "nvidia-smi" in message
 
 
 def test_a_driver_without_its_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,9 +176,9 @@ CUDA_ERROR = (
     ],
 )
 def test_faults_of_the_machine_that_cuda_reports_later_are_one_line(text: str, words: str) -> None:
-    with pytest.raises(DropnasError, match=words) as told, faults.reported("run"):
+    with pytest.raises(DropnasError, match=words) as message, faults.reported("run"):
         raise RuntimeError(text)
-    assert told.value.where == "run" and told.value.remedy and "\n" not in str(told.value)
+    assert message.value.where == "run" and message.value.remedy and "\n" not in str(message.value)
 
 
 @pytest.mark.parametrize(
@@ -200,12 +200,12 @@ def test_a_gpu_without_memory_is_named_with_what_it_has(monkeypatch: pytest.Monk
         "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 1 has a total capacity of 79.25 GiB of which 1.21 GiB is "
         "free. Including non-PyTorch memory, this process has 78.00 GiB memory in use."
     )
-    with pytest.raises(DropnasError) as told, faults.reported("run"):
+    with pytest.raises(DropnasError) as message, faults.reported("run"):
         raise torch.OutOfMemoryError(text)
-    assert told.value.what == (
+    assert message.value.what == (
         "GPU 1 (NVIDIA A40, 80.0 GiB) has too little memory (2.00 GiB more were wanted, 1.21 GiB were free)"
     )
-    assert "seeds_at_once" in told.value.remedy
+    assert "seeds_at_once" in message.value.remedy
 
 
 def test_a_gpu_whose_context_finds_no_memory_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:

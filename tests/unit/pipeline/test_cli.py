@@ -18,7 +18,7 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["search", "none.json"], "none.json: no such file"),
         (["search", "empty.json"], "empty.json: is no spec of a run"),
@@ -41,12 +41,12 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["inspect", '{"normal": 3}'], "normal: input should be a valid array"),
     ],
 )
-def test_a_mistake_is_one_line(tmp_path, arguments, told):
+def test_a_mistake_is_one_line(tmp_path, arguments, message):
     (tmp_path / "empty.json").write_text("{}")
     done = dropnas(tmp_path, *arguments)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["empty.json"]
 
 
@@ -78,7 +78,7 @@ def spec_of(folder: Path, stage: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"folder": "../escaped-{id}"}, "its folders are not those of runs"),
         ({"folder": "runs/../../escaped-{id}"}, "its folders are not those of runs"),
@@ -89,12 +89,12 @@ def spec_of(folder: Path, stage: str) -> dict:
         ({"more": 1}, "is no spec of a run"),
     ],
 )
-def test_a_forged_spec_is_refused_and_writes_nothing(tmp_path, changes, told):
+def test_a_forged_spec_is_refused_and_writes_nothing(tmp_path, changes, message):
     spec = spec_of(tmp_path, "data")
     changed = {key: v.format(id=spec["id"]) if isinstance(v, str) else v for key, v in changes.items()}
     (tmp_path / "forged.json").write_text(json.dumps({**spec, **changed}))
     done = dropnas(tmp_path, "data", "forged.json")
-    assert done.returncode == 1 and told in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"plans", "forged.json"}
 
 

@@ -56,7 +56,7 @@ def test_paper_values_are_the_papers():
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("epochs: 1", "epoch: 2", r"search.epoch: unknown key.*did you mean 'epochs'"),
         ("epochs: 1", 'epochs: "2"', r"search.epochs: .*integer"),
@@ -122,11 +122,11 @@ def test_paper_values_are_the_papers():
         ("seeds: 1", "seeds: 1\narchitectures: [{label: '!', genotype: darts_v2}]", r"no letter and no digit"),
     ],
 )
-def test_a_mistake_is_named_in_one_line(tmp_path, old, new, told):
+def test_a_mistake_is_named_in_one_line(tmp_path, old, new, message):
     import re
 
     assert old in SMOKE
-    assert re.search(told, refusal(tmp_path, SMOKE.replace(old, new, 1)))
+    assert re.search(message, refusal(tmp_path, SMOKE.replace(old, new, 1)))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "7", "profile", "\x00"])

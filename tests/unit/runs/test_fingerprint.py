@@ -24,7 +24,7 @@ from helper_part import offset
 
 def scale(x, *, by=2.0):
     """Scale x."""
-    # twice, unless told otherwise
+    # twice, unless a test says otherwise
     return [f"{item * by + offset:.3f}" for item in x if item is not None]
 '''
 REFORMATTED = """

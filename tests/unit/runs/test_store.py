@@ -45,7 +45,7 @@ def test_a_removed_receipt_comes_back_the_same(published):
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "message"),
     [
         (lambda folder: (folder / "alphas.json").write_text("[1, 3]"), "alphas.json: changed"),
         (lambda folder: (folder / "part/weights.bin").unlink(), "weights.bin: missing"),
@@ -53,11 +53,11 @@ def test_a_removed_receipt_comes_back_the_same(published):
         (lambda folder: (folder / "run.json").write_text("{}"), "run.json: does not belong"),
     ],
 )
-def test_damage_is_seen_and_named(published, harm, told):
+def test_damage_is_seen_and_named(published, harm, message):
     store, folder = published
     harm(folder)
-    assert any(told in line for line in store.damage(folder))
-    with pytest.raises(DropnasError, match=told.split(":")[0]):
+    assert any(message in line for line in store.damage(folder))
+    with pytest.raises(DropnasError, match=message.split(":")[0]):
         store.require_intact(folder)
 
 

@@ -1,4 +1,4 @@
-"""The matrices of small maps: of the type asked for, whoever asks first."""
+"""The matrices of small maps: of the type asked for, in any order of requests."""
 
 import torch
 

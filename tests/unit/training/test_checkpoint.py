@@ -26,7 +26,7 @@ def saved(folder: Path, *numbers: int, identity: str = "abc") -> Checkpoints:
 
 
 def loaded(folder: Path) -> tuple[int | None, list[str]]:
-    """Number of the state that is found, and the lines that were told."""
+    """Number of the state that is found, and the lines that were reported."""
     lines: list[str] = []
     state = Checkpoints(folder, "abc", lines.append).load()
     return state["number"] if state else None, lines
@@ -121,7 +121,7 @@ def test_no_flipped_bit_goes_unseen(tmp_path: Path, data: st.DataObject) -> None
 def test_what_is_no_file_is_left_out_and_goes(tmp_path: Path, stand: Callable[[Path], None], name: str) -> None:
     saved(tmp_path, 1, 2)
     stand(tmp_path / name)
-    made, lines = Checkpoints(tmp_path, "abc", (told := []).append), told
+    made, lines = Checkpoints(tmp_path, "abc", (message := []).append), message
     state = made.load()
     assert state is not None and state["number"] == 2
     assert [f"{tmp_path / name}: not a regular file" in line for line in lines] == [True] * (name[-2:] == "pt")
