@@ -71,9 +71,9 @@ class Estimate:
         """P-value of the claim that the true value lies within ± margin: two one-sided tests (TOST)."""
         return max(self.p_above(-margin), self.p_below(margin))
 
-    def smallest(self, level: float = 0.05) -> float:
-        """The smallest true value that the one-sided test at a level would find four times in five."""
-        return float(stdtrit(self.freedom, 1 - level) + stdtrit(self.freedom, POWER)) * self.error
+    def smallest(self) -> float:
+        """The smallest true value that the one-sided test at 5 % would find four times in five."""
+        return float(stdtrit(self.freedom, 0.95) + stdtrit(self.freedom, POWER)) * self.error
 
     def interval(self) -> tuple[float, float] | None:
         """The 95 % confidence interval; None where no spread was seen."""

@@ -188,9 +188,12 @@ def detectable(seeds: int, std: float = STD_CIFAR10) -> float:
         seeds: ours, two or more; the paper has eight.
         std: deviation of one seed, ours and the paper's; by default that of DropNAS in Table 1.
     """
-    from dropnas.analysis.comparison import Sample, difference  # imports scipy, which most plans do not need
+    from scipy.special import stdtrit  # imported here, since most plans do without
 
-    return difference(Sample(seeds, 0.0, std), Sample(PAPER_SEEDS, 0.0, std)).smallest(LEVEL / 2)
+    from dropnas.analysis.comparison import POWER, Sample, difference
+
+    one = difference(Sample(seeds, 0.0, std), Sample(PAPER_SEEDS, 0.0, std))
+    return float(stdtrit(one.freedom, 1 - LEVEL / 2) + stdtrit(one.freedom, POWER)) * one.error
 
 
 def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:

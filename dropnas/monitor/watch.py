@@ -194,8 +194,8 @@ class Watch:
     def _renew(self, done: set[str]) -> None:
         """Read what is known again if further runs are done."""
         if done != self._done:
-            self._done = done
             known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
+            self._done = done
             self._estimates = known.estimates(self.runs)
             self._unit = known.device.unit if known.device else "device-hours"
             ended = {one.folder: one.ended for one in known.took.values()}
