@@ -30,6 +30,8 @@ AUTHORS = (
     "networks report, one a retraining of 600 epochs. The paper does not say what ImageNet cost."
 )
 Runs = Sequence[dict[str, Any]]
+LEAST = ("added", "shared", "running")  # columns that a narrow terminal does without
+Row = dict[str, str]  # a line of the table by its headings
 Show = Callable[[RenderableType], None]
 
 
@@ -162,7 +164,7 @@ def _plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Iterator[
     rows.append({"": "total", **_counts(default), **_hours(total)})
     rows += [_line(target, runs, costs[target], list(plan.targets)) for target in more if requested]
     yield Text.assemble((plan.parameters.profile, "bold"), f": {plan.parameters.description}")
-    yield _table(rows, len(usual))
+    yield _table(rows, len(usual), screen.console().width)
     if more and not requested:
         yield f"On request (--all): {', '.join(f'{name} {costs[name].hours} h' for name in more)}."
     yield from basis_lines(known, default, estimates)
@@ -173,11 +175,22 @@ def _plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Iterator[
         yield AUTHORS.format(sum(authors_days(default).values()))
 
 
-def _table(rows: Sequence[dict[str, str]], total: int) -> Table:
-    """The rows, with a line before and after the total, the row of this number. A column that is empty is left out."""
+def _table(rows: Sequence[Row], total: int, width: int) -> Table:
+    """The rows, with a line before and after the total, the row of this number; in full, or what fits the width."""
+    brief = [{**row, "shared": row.get("shared", "").partition(":")[0]} for row in rows]
+    for kept, without in ((rows, ()), (brief, ()), (brief, ("added",)), (brief, LEAST)):
+        table = _of_columns(kept, total, without)
+        if screen.width_of(table) <= width:
+            break
+    return table
+
+
+def _of_columns(rows: Sequence[Row], total: int, without: tuple[str, ...]) -> Table:
+    """A column that is empty is left out, too."""
     always = ("", "done", "hours")
-    heads = [name for name in rows[0] if name in always or any(row.get(name, "") not in ("", "-") for row in rows)]
-    table = screen.table(*heads, left=("shared with",))
+    filled = [name for name in rows[0] if name in always or any(row.get(name, "") not in ("", "-") for row in rows)]
+    heads = [name for name in filled if name not in without]
+    table = screen.table(*heads, left=("shared",))
     for at, row in enumerate(rows):
         if at in (total, total + 1):
             table.add_section()
@@ -185,19 +198,19 @@ def _table(rows: Sequence[dict[str, str]], total: int) -> Table:
     return table
 
 
-def _line(target: str, runs: Runs, cost: Cost, others: Sequence[str]) -> dict[str, str]:
+def _line(target: str, runs: Runs, cost: Cost, others: Sequence[str]) -> Row:
     own = [run for run in runs if target in run["used_by"]]
     sharing = _sharing(own, set(others) - {target})
-    return {"": target, **_counts(own), **_hours(cost), "shared with": sharing}
+    return {"": target, **_counts(own), **_hours(cost), "shared": sharing}
 
 
-def _counts(runs: Runs) -> dict[str, str]:
+def _counts(runs: Runs) -> Row:
     stages, states = Counter(run["stage"] for run in runs), Counter(run["state"] for run in runs)
     counts = {stage: stages[stage] for stage in STAGES_SHOWN} | {one: states[one] for one in STATES}
     return {name: str(count or "-") for name, count in counts.items()}
 
 
-def _hours(cost: Cost) -> dict[str, str]:
+def _hours(cost: Cost) -> Row:
     """Hours; those left only if something is done, since otherwise they are the same."""
     return {"hours": str(cost.hours), "added": str(cost.added), "left": str(cost.left) * (cost.left != cost.hours)}
 

@@ -20,12 +20,16 @@ def show(part: RenderableType) -> None:
 
 
 def table(*heads: str, left: tuple[str, ...] = ()) -> Table:
-    """A table whose columns are for numbers, except the first and those in `left`."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    """A table of numbers. The first column is for names, and those in `left` for words, which may be wrapped."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for at, head in enumerate(heads):
-        words = at == 0 or head in left
-        made.add_column(head, justify="left" if words else "right", no_wrap=not words)
+        made.add_column(head, justify="left" if at == 0 or head in left else "right", no_wrap=head not in left)
     return made
+
+
+def width_of(part: RenderableType) -> int:
+    """Columns that it takes if nothing is wrapped."""
+    return Console(width=1000).measure(part).maximum
 
 
 def text(*parts: RenderableType, width: int = WIDTH) -> str:
