@@ -10,7 +10,6 @@ import stat
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +29,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         from dropnas.pipeline.shipped import PACKAGE
         from dropnas.runs.environment import git_state
 
@@ -326,10 +327,12 @@ def plan(
         typer.Option(
             "--gpu-hours",
             min=0,
-            help="Write a parameter file with the part that fits into this number of device-hours.",
+            help="Show the part that fits into this number of device-hours, and what it leaves open.",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The file that --gpu-hours writes.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write what --gpu-hours finds as this parameter file.")
+    ] = None,
     ladder: Annotated[
         bool,
         typer.Option(
@@ -342,7 +345,7 @@ def plan(
     """Show every table and figure with its runs (shared, done, running, missing) and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder))
 
 
 @app.command(rich_help_panel="Questions")

@@ -20,9 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
-from scipy.stats import chi
 
 from dropnas.analysis.comparison import CONFIDENCE, Comparison, Sample
 
@@ -42,6 +40,8 @@ def _normal_rule(n: int) -> tuple[NDArray[Any], NDArray[Any]]:
 @cache
 def _spread_rule(freedom: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Nodes and weights for the expectation over S; the nodes are dense near 0, which determines far quantiles."""
+    from scipy.stats import chi  # as below: a second to import, which planning does without
+
     nodes, weights = np.polynomial.legendre.leggauss(SPREAD_NODES)
     largest = float(chi.isf(TAIL, freedom))
     root = (nodes + 1) / 2
@@ -67,6 +67,8 @@ def lowest_below(t: float, n: int, m: int) -> float:
 @cache
 def quantile(probability: float, n: int, m: int) -> float:
     """The t for which `lowest_below` has this probability."""
+    from scipy.optimize import brentq
+
     return float(brentq(lambda t: lowest_below(t, n, m) - probability, -FARTHEST, FARTHEST, xtol=1e-10))
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scipy.special import ndtr
-from scipy.stats import binomtest, permutation_test
 
 from dropnas.analysis.comparison import Comparison, Estimate, Sample, difference
 from dropnas.analysis.multiple import holm
@@ -94,6 +93,8 @@ def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
     """Test whether the first counts are higher on average: a permutation test, exact for eight and eight counts."""
     if min(len(first), len(second)) < 2:
         return Decision(Outcome.TOO_FEW, (), ())
+    from scipy.stats import permutation_test  # a second to import, which planning does without
+
     higher, lower = (
         permutation_test(
             (first, second),
@@ -116,6 +117,8 @@ def seldom(cases: Sequence[tuple[int, int]]) -> Decision:
     """
     if not cases or not all(n for _, n in cases):
         return Decision(Outcome.TOO_FEW, (), ())
+    from scipy.stats import binomtest
+
     return _decide(*([float(binomtest(k, n, 0.5, side).pvalue) for k, n in cases] for side in ("less", "greater")))
 
 

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtrit
 
 Array = NDArray[np.float64]
@@ -206,6 +205,8 @@ def median_unbiased(
     """
     if look == 0 or not error:
         return value
+    from scipy.optimize import brentq  # half a second to import, which planning does without
+
     times, z = tuple(fractions[: look + 1]), float(np.clip(-ndtri(p_above), -TAIL, TAIL))
     bounds = [-float(ndtri(nominal)) for nominal in nominal_levels(level / 2, fractions)[:look]]
     unit = error * math.sqrt(times[-1])  # difference for a drift of 1

@@ -16,12 +16,12 @@ import yaml
 
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
-from dropnas.pipeline.jobs import DONE, Job, jobs
+from dropnas.pipeline.jobs import DONE, SHOWN, Job, jobs
 from dropnas.pipeline.look_files import current
 from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
 from dropnas.pipeline.shipped import FOLDER, shipped
-from dropnas.pipeline.stages import STAGES, references
+from dropnas.pipeline.stages import STAGES, Stage, references
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, sha256
 from dropnas.runs.fingerprint import PACKAGE, closure, module_file
@@ -33,6 +33,7 @@ PARTS = {
     "description",
     "reproduction",
     "machine",
+    "rules",
     "jobs",
     "folders",
     "on_request",
@@ -142,8 +143,8 @@ def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
 def _user_packages(plan: Plan) -> set[Path]:
     """The user's top-level packages and modules that the plan's configurations use."""
     found = set()
-    for run in plan.runs.values():
-        for module in closure(STAGES[run.stage].module, references(run.config)):
+    for stage, named in {(run.stage, references(run.config)) for run in plan.runs.values()}:
+        for module in closure(STAGES[stage].module, named):
             if not module.startswith(f"{PACKAGE}."):
                 file = module_file(module.partition(".")[0])
                 assert file is not None  # the closure has read it
@@ -176,10 +177,11 @@ def _location(run: Run) -> str:
 def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """The content of plan.json, which the workflow, the results and the report page read.
 
-    `jobs` are made for the requested targets. `targets` has the markers of the last jobs by target, and under `paper`
-    those of all targets that are built by default. `folders` has the folder of each target. `looks` has the seeds at
-    each look, and is empty if their number is fixed. `on_request` has the names of targets that are not built by
-    default. `runs` has every run with id, stage, name, folder, inputs (ids), used_by and config.
+    `rules` say what the jobs of each rule need. `jobs` are made for the requested targets. `targets` has the markers of
+    the last jobs by target, and under `paper` those of all targets that are built by default. `folders` has the folder
+    of each target. `looks` has the seeds at each look, and is empty if their number is fixed. `on_request` names the
+    targets that are not built by default. `runs` has every run with id, stage, name, folder, inputs (ids), used_by
+    and config.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
@@ -190,6 +192,7 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
         "reproduction": plan.parameters.reproduction,
         "looks": list(plan.parameters.looks),
         "machine": resolved(plan.parameters.machine),
+        "rules": {STAGES[name].rule: _rule(STAGES[name], plan.parameters.machine) for name in STAGES},
         "jobs": [_job(job, plan.parameters, markers, max(behind[run.id] for run in job.runs)) for job in made],
         "targets": {name: [markers[run.id]] for name, run in plan.targets.items()}
         | {PAPER: sorted(markers[run.id] for run in plan.by_default().targets.values())},
@@ -218,9 +221,28 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
     return plan
 
 
+def _processes(stage: str, machine: Machine) -> int:
+    return machine.transfer_processes if stage == "transfer" else 1
+
+
+def _rule(stage: Stage, machine: Machine) -> dict[str, Any]:
+    """What all jobs of a rule have in common; stages that share one ask for the same."""
+    processes = _processes(stage.name, machine)
+    return {
+        "local": not stage.trains,
+        "shown": SHOWN.get(stage.rule, ""),
+        "processes": processes,
+        "threads": processes * machine.threads if stage.trains else 1,
+        "resources": {
+            "gpu": processes * int(stage.trains and machine.device != "cpu"),
+            "mem_mb": processes * machine.memory_mb if stage.trains else 2000,
+            "runtime": machine.runtime_minutes if stage.trains or stage.name == "data" else 30,
+        },
+    }
+
+
 def _job(job: Job, settings: Parameters, markers: Mapping[str, str], priority: int) -> dict[str, Any]:
-    trains = STAGES[job.stage].trains
-    processes = settings.machine.transfer_processes if job.stage == "transfer" else 1
+    processes = _processes(job.stage, settings.machine)
     return {
         "rule": job.rule,
         "name": job.name,
@@ -232,13 +254,6 @@ def _job(job: Job, settings: Parameters, markers: Mapping[str, str], priority: i
         "runs": [run.id for run in job.runs],
         "inputs": list(dict.fromkeys(markers[source.id] for run in job.runs for source in run.inputs)),
         "priority": priority,
-        "processes": processes,
-        "threads": processes * settings.machine.threads if trains else 1,
-        "resources": {
-            "gpu": processes * int(trains and settings.machine.device != "cpu"),
-            "mem_mb": processes * settings.machine.memory_mb if trains else 2000,
-            "runtime": settings.machine.runtime_minutes if trains or job.stage == "data" else 30,
-        },
     }
 
 

@@ -14,7 +14,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
@@ -116,8 +116,9 @@ def _imports(module: str, roots: tuple[str, ...]) -> tuple[str, ...]:
 
     This package's `__init__` files are empty, so they are skipped.
     """
-    _refuse_dynamic_code(module)
-    names = {name for node in _code(module).nodes for name in _imported_names(node, module) if _under(name, roots)}
+    found = [(node, name) for node in _code(module).nodes for name in _imported_names(node, module)]
+    _refuse_dynamic_code(module, found)
+    names = {name for _, name in found if _under(name, roots)}
     modules = {name if module_file(name) else name.rpartition(".")[0] for name in names}
     return (*sorted(name for name in modules if not _is_own_package(name)), *sorted(_parts(module)))
 
@@ -186,18 +187,16 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
         )  # such as a user's space that names a user's operation
 
 
-def _refuse_dynamic_code(module: str) -> None:
-    if module == EXTENSION:
-        return
-    for node in _code(module).nodes:
-        imported = [name.partition(".")[0] for name in _imported_names(node, module)]
-        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-        if "importlib" in imported or called in DYNAMIC:
-            raise DropnasError(
-                f"line {getattr(node, 'lineno', 0)} runs code that a fingerprint cannot see",
-                where=module_file(module),
-                remedy="import it by an ordinary import statement",
-            )
+def _refuse_dynamic_code(module: str, imported: Iterable[tuple[ast.AST, str]]) -> None:
+    calls = [node for node in _code(module).nodes if isinstance(node, ast.Call)]
+    lines = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id in DYNAMIC]
+    lines += [getattr(node, "lineno", 0) for node, name in imported if name.partition(".")[0] == "importlib"]
+    if lines and module != EXTENSION:
+        raise DropnasError(
+            f"line {min(lines)} runs code that a fingerprint cannot see",
+            where=module_file(module),
+            remedy="import it by an ordinary import statement",
+        )
 
 
 def _check_reference(reference: str) -> None:

@@ -261,7 +261,7 @@ def added(file: str) -> dict[str, Edit]:
         pytest.param(added("dropnas/search/triton/kernels.py"), nothing, id="kernels that no run asks for"),
         pytest.param(added("dropnas/evaluate/retrain.py"), of("retrain"), id="retraining"),
         pytest.param(added("dropnas/evaluate/cifar_network.py"), of("retrain", "architectures"), id="network"),
-        pytest.param(added("dropnas/report/grid.py"), of("table", "peers"), id="tables"),
+        pytest.param(added("dropnas/report/table.py"), of("table", "published"), id="tables"),
         pytest.param(added("dropnas/report/figures/cell_layout.py"), figures("figure3"), id="drawings"),
     ],
 )
