@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from dropnas.analysis.claim_tests import Outcome
 from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult
 from dropnas.data.config import ROLES
+from dropnas.report.page.phrases import count, listed
 from dropnas.report.page.tables import anchor
-from dropnas.report.page.words import count, listed
 from dropnas.report.printed import printed_cell
 from dropnas.report.verdicts import BEST_ON_TEST
 

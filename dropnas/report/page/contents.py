@@ -16,9 +16,9 @@ from dropnas.report.compare_results import HEADS, Other, answer, compare, texts
 from dropnas.report.count_texts import frame as counts_frame
 from dropnas.report.page import evidence_tables, figures, progress
 from dropnas.report.page.answer import answer as answered
+from dropnas.report.page.compare_section import pictures
 from dropnas.report.page.complete import FIGURE, TABLE, complete_tables
 from dropnas.report.page.deviations import deviations, drop_rates
-from dropnas.report.page.differences import pictures
 from dropnas.report.page.evidence import evidence
 from dropnas.report.page.planned import Content
 from dropnas.report.page.selections import Selection, selections

@@ -13,9 +13,9 @@ from markupsafe import Markup
 from pandas import DataFrame
 
 from dropnas.artifacts.table_file import TableNumber
+from dropnas.report.page.phrases import SIGNS, count
 from dropnas.report.page.survey import Found
 from dropnas.report.page.tables import LINKED, anchor
-from dropnas.report.page.words import SIGNS, count
 from dropnas.report.printed import title
 from dropnas.report.table import Line, Table
 from dropnas.runs.authenticity import machines

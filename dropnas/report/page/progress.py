@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from dropnas.report.page.phrases import count
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found, State
-from dropnas.report.page.words import count
 
 HOUR = 3600.0
 

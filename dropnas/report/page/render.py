@@ -13,11 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dropnas.artifacts.verdicts_file import Decided
 from dropnas.errors import DropnasError
+from dropnas.report.page.compare_section import KINDS, description
 from dropnas.report.page.contents import Contents
-from dropnas.report.page.differences import KINDS, description
 from dropnas.report.page.evidence_tables import link
+from dropnas.report.page.phrases import SIGNS, count, interval, points
 from dropnas.report.page.tables import anchor
-from dropnas.report.page.words import SIGNS, count, interval, points
 from dropnas.report.page.write import REMEDY
 from dropnas.report.printed import title
 from dropnas.report.verdicts import p_text

@@ -9,7 +9,7 @@ from math import ceil
 from dropnas.artifacts.verdicts_file import CellVerdict
 from dropnas.data.config import ROLES
 from dropnas.report.config import TARGETS
-from dropnas.report.page.words import interval, points
+from dropnas.report.page.phrases import interval, points
 from dropnas.report.table import Table
 from dropnas.report.verdicts import margin
 
