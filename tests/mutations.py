@@ -62,7 +62,7 @@ MUTATIONS = (
     ),
     Mutation("dropnas/analysis/comparison.py", "OPTIMISM = 3", "OPTIMISM = 0", "tests/unit/analysis"),
     Mutation("dropnas/analysis/trajectory.py", "entr(p).sum(axis=-1)", "entr(p).max(axis=-1)", "tests/unit/analysis"),
-    Mutation("dropnas/report/selection.py", "self.on_held_out - self.on_test", "self.on_test", "tests/unit/report"),
+    Mutation("dropnas/report/measure.py", "SECONDS_A_DAY = 86_400", "SECONDS_A_DAY = 86_000", "tests/unit/report"),
     Mutation("dropnas/sharing/pull.py", "if len(index[name]) == 1}", "}", "tests/unit/sharing"),
     Mutation("dropnas/doctor/storage.py", "passed if free >= size else", "passed if free >= 0 else", "tests/foreign"),
     Mutation("dropnas/monitor/estimate.py", "hours.count(None))", "0)", "tests/unit/monitor"),
