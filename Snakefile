@@ -26,7 +26,7 @@ include: "workflow/rules/stages.smk"
 
 
 # The named targets table1 ... table6, figure1 ... figure5 and so on, and `paper`, which has all that is not only made on
-# request (table1_peers ..., baselines) and is what plain `snakemake` makes.
+# request (table1_published ..., baselines) and is what plain `snakemake` makes.
 for target, markers in PLAN["targets"].items():
 
     rule:

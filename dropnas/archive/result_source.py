@@ -1,4 +1,4 @@
-"""Where a comparison takes a store's numbers from: a `verdicts.json`, a folder of results, a store, or an archive."""
+"""The source of a store's numbers for a comparison: a `verdicts.json`, a folder of results, a store, or an archive."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from dropnas.archive.archive_file import Archive, opened
+from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.errors import DropnasError
-from dropnas.report.compare_results import ResultsFile
 
 PARAMETERS = "parameters.yaml"
 RESULTS = "results"
@@ -16,57 +16,60 @@ RESULTS = "results"
 
 @dataclass(frozen=True)
 class ResultSource:
-    """The numbers of a profile, and the resolved parameter file behind them; None where it is not there."""
+    """The numbers of a profile, and its resolved parameter file; None if the latter is missing."""
 
-    results: ResultsFile
+    results: VerdictsFile
     parameters: dict[str, Any] | None
 
 
 def read_source(word: str, root: Path) -> ResultSource:
-    """Read what a person names.
+    """Read the source that the user names.
 
     Args:
-        word: a `verdicts.json`, a folder of results, the root of a store that has one, an archive, or a profile of the
+        word: a `verdicts.json`, a folder of results, the root of a store with results, an archive, or a profile of the
             store at `root`.
-        root: of a store.
+        root: root folder of a store.
 
     Raises:
-        DropnasError: it is none of them, a store has several profiles, or a file cannot be read.
+        DropnasError: it is none of these, a store has several profiles, or a file cannot be read.
     """
     path = Path(word)
     if path.is_file() and path.suffix != ".json":
         with opened(path) as archive:
             return _of_archive(archive)
     file = (
-        path if path.is_file() else _folder(path if path.is_dir() else root / RESULTS / word, word) / ResultsFile.FILE
+        path if path.is_file() else _folder(path if path.is_dir() else root / RESULTS / word, word) / VerdictsFile.FILE
     )
-    beside = file.with_name(PARAMETERS)
-    text = beside.read_text(encoding="utf-8") if beside.is_file() else None
-    return ResultSource(ResultsFile.read(file), _parameters(text, beside))
+    return ResultSource(VerdictsFile.read(file), parameters_at(file.with_name(PARAMETERS)))
+
+
+def parameters_at(file: Path) -> dict[str, Any] | None:
+    """The settings in a resolved parameter file; None where there is none."""
+    return _parameters(file.read_text(encoding="utf-8") if file.is_file() else None, file)
 
 
 def _folder(folder: Path, word: str) -> Path:
-    """The folder that holds the verdicts: this one, or that of the only profile of a store."""
-    if (folder / ResultsFile.FILE).is_file():
+    """The folder with the verdicts: the given one, or that of a store's only profile."""
+    if (folder / VerdictsFile.FILE).is_file():
         return folder
-    profiles = sorted(file.parent for file in (folder / RESULTS).glob(f"*/{ResultsFile.FILE}"))
+    profiles = sorted(file.parent for file in (folder / RESULTS).glob(f"*/{VerdictsFile.FILE}"))
     if len(profiles) > 1:
         names = ", ".join(map(str, profiles))
         raise DropnasError("has results of several profiles", where=folder, remedy=f"name one of {names}")
     if not profiles:
-        hint = f"name a {ResultsFile.FILE}, a folder of results, a store, a profile or an archive"
-        raise DropnasError(f"no {ResultsFile.FILE} is found there", where=word, remedy=hint)
+        hint = f"name a {VerdictsFile.FILE}, a folder of results, a store, a profile or an archive"
+        raise DropnasError(f"no {VerdictsFile.FILE} is found there", where=word, remedy=hint)
     return profiles[0]
 
 
 def _of_archive(archive: Archive) -> ResultSource:
-    found = [name for name in archive.sums if name.startswith(RESULTS) and name.endswith(f"/{ResultsFile.FILE}")]
+    found = [name for name in archive.sums if name.startswith(RESULTS) and name.endswith(f"/{VerdictsFile.FILE}")]
     if len(found) != 1:
-        raise DropnasError(f"holds {len(found)} files {ResultsFile.FILE}, not one", where=archive.file)
-    name = found[0].removesuffix(ResultsFile.FILE) + PARAMETERS
+        raise DropnasError(f"holds {len(found)} files {VerdictsFile.FILE} instead of one", where=archive.file)
+    name = found[0].removesuffix(VerdictsFile.FILE) + PARAMETERS
     where = f"{archive.file}: {name}"
     text = archive.read(name).decode() if name in archive.sums else None
-    results = ResultsFile.of_text(archive.read(found[0]).decode(), f"{archive.file}: {found[0]}")
+    results = VerdictsFile.of_text(archive.read(found[0]).decode(), f"{archive.file}: {found[0]}")
     return ResultSource(results, _parameters(text, where))
 
 

@@ -16,8 +16,8 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.monitor.estimate import Estimate, Hours, Known, read_known
 from dropnas.parsing import parse
-from dropnas.report.page.device_hours import PageCost
 from dropnas.report.page.planned import Content
+from dropnas.report.page.progress import PageCost
 from dropnas.runs.identity import resolved
 from dropnas.search.config import SearchConfig
 

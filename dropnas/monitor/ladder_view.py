@@ -217,8 +217,8 @@ def _smaller(found: Ladder) -> Iterator[Part]:
     """The first step, without other methods' cells, on one data set, and both; before fewer seeds."""
     first = found.steps[0]
     whole = first.plan.parameters
-    own = replace(whole, peers=tuple(name for name in whole.peers if name.startswith(OWN)))
-    others = ", ".join(name for name in whole.peers if name not in own.peers)
+    own = replace(whole, published=tuple(name for name in whole.published if name.startswith(OWN)))
+    others = ", ".join(name for name in whole.published if name not in own.published)
     role = next(iter(whole.datasets))
     tables = tuple(name for name in whole.tables if set(TARGETS[name].needs) <= {role})
     for alone in (False, True):

@@ -21,7 +21,7 @@ from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.freeze import read_plan
 from dropnas.pipeline.start import Start, ask, prepare, until_stopped
 
-RESULTS = ("table", "peers", "figure")  # stages after whose runs the page is renewed
+RESULTS = ("table", "published", "figure")  # stages after whose runs the page is renewed
 SNAKEMAKE = ("-m", "snakemake")
 TAIL = 15  # lines of Snakemake's log that are shown if Snakemake itself fails
 

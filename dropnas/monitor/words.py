@@ -23,7 +23,7 @@ Runs = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
 def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
     """What a run is, in words without its seed, and its seed; None if it has none."""
     config, stage = run["config"], run["stage"]
-    if stage in ("table", "peers"):
+    if stage in ("table", "published"):
         return title(config["table"]), None
     if stage in ("figure", "data", "architectures"):
         return f"{stage} · {DATA_SETS.get(config.get('name', ''), run['name'])}", None

@@ -1,9 +1,10 @@
-"""A sequential plan from look to look: each look is a parameter file and a frozen start of its own.
+"""Runs a sequential plan look by look; each look has its own parameter file and frozen start.
 
-Look 1 gives all experiments the first number of seeds; after each look, experiments that are undecided and not hopeless
-get the next number. The last start is the complete file with the resulting numbers of seeds. Only it makes tables,
-figures and the runs that need the best seed. All decisions follow from the file and the finished runs, so after a kill
-the same command continues; the record beside the results only serves to refuse a design that was changed meanwhile.
+Look 1 gives all experiments the first number of seeds. After each look, undecided experiments get the next number of
+seeds, unless they are hopeless. The last start is the complete file with the resulting numbers of seeds. Only this
+start makes tables, figures and the runs that need the best seed. All decisions follow from the file and the finished
+runs, so the same command continues after a kill. The record in the results only serves to detect a design that was
+changed after the first look.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from dropnas.artifacts.looks_file import LooksFile
 from dropnas.config import OF_BEST, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline import judging
@@ -20,7 +22,7 @@ from dropnas.pipeline.asked import asked
 from dropnas.pipeline.judging import Judging
 from dropnas.pipeline.look_files import look_file
 from dropnas.pipeline.plan import Plan, make_plan
-from dropnas.report.looked import LOOKS, Looked, read_looked, require_same, write_looked
+from dropnas.report.looked import read_looked, require_same, write_looked
 from dropnas.runs.files import write_text
 from dropnas.runs.identity import canonical_json, resolved
 from dropnas.runs.store import Store
@@ -28,7 +30,7 @@ from dropnas.runs.store import Store
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a sequential plan is.
+    """The state of a sequential plan.
 
     Attributes:
         judging: the looks so far.
@@ -44,15 +46,16 @@ class Standing:
 
 
 def standing(settings: Parameters, root: Path) -> Standing:
-    """Judge as many looks as there are finished runs for.
+    """Judge all looks whose runs are finished.
 
     Raises:
-        DropnasError: design or settings were changed after the first look, or a run that a look was judged by is gone.
+        DropnasError: design or settings were changed after the first look, or a run on which a look was based is
+            missing.
     """
     results = root / "results" / settings.profile
     record = read_looked(results)
     if record:
-        require_same(record, settings.looks, _checksum(settings), results / LOOKS)
+        require_same(record, settings.looks, _checksum(settings), results / LooksFile.FILE)
     asking = asked(make_plan(settings))
     now, store, known = judging.begin(asking, settings.looks), Store(root), record.judged if record else 0
     while True:
@@ -73,18 +76,29 @@ def standing(settings: Parameters, root: Path) -> Standing:
             write_looked(_record(settings, now, trainings_of(plan, asking.questions.experiments)), results)
 
 
+def judge_again(settings: Parameters, root: Path) -> LooksFile | None:
+    """The looks of a store that has no record of them, judged from its finished runs; None if none can be judged.
+
+    Args:
+        settings: of one of the starts.
+        root: of the store; the record is written beside its results.
+    """
+    standing(replace(settings, seeds_at={}, look=0), root)
+    return read_looked(root / "results" / settings.profile)
+
+
 def trainings_of(plan: Plan, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """The folders of each experiment's trainings, by seed."""
     return {name: tuple(run.folder.name for run in plan.experiments[name].trainings) for name in names}
 
 
 def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callable[[str], None]) -> int:
-    """Go from look to look until all is decided, given up or at the most seeds.
+    """Run look after look until every question is decided, given up or has the largest number of seeds.
 
     Args:
         file: the parameter file.
-        root: of the store.
-        start: runs a parameter file; gives the exit status.
+        root: root folder of the store.
+        start: runs a parameter file and returns the exit status.
         show: prints a line.
 
     Returns:
@@ -93,42 +107,42 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
     settings = read_parameters(file)
     results = root / "results" / settings.profile
     if read_looked(results) is None:
-        write_looked(Looked(settings.profile, settings.looks, _checksum(settings)), results)
+        write_looked(LooksFile(settings.profile, settings.looks, _checksum(settings)), results)
     while True:
-        at = standing(settings, root)
-        own = look_file(settings.profile, at.following.look, root)
+        now = standing(settings, root)
+        own = look_file(settings.profile, now.following.look, root)
         own.parent.mkdir(parents=True, exist_ok=True)
-        write_text(own, yaml.safe_dump(resolved(at.following), sort_keys=False))
-        for line in announcement(at):
+        write_text(own, yaml.safe_dump(resolved(now.following), sort_keys=False))
+        for line in announcement(now):
             show(line)
         status = start(own)
-        ended = at.last or status != 0
-        if ended or standing(settings, root).following == at.following:  # of a dry run, or of a part of the targets
+        ended = now.last or status != 0
+        if ended or standing(settings, root).following == now.following:  # a dry run, or only some of the targets
             return status
 
 
-def announcement(at: Standing) -> Iterator[str]:
-    """What is to come, in a line or two."""
-    schedule, number = at.judging.asked.schedule, at.judging.now.look + 1
+def announcement(now: Standing) -> Iterator[str]:
+    """Describe the next start in a line or two."""
+    schedule, number = now.judging.asked.schedule, now.judging.now.look + 1
     if number:
-        now = at.judging.now
-        decided = int((now.number_since >= 0).sum() + (now.claim_since >= 0).sum())
-        goes_on = int(now.number_open.sum() + now.claim_open.sum())
-        every = now.number_since.size + now.claim_since.size
+        state = now.judging.now
+        decided = int((state.number_since >= 0).sum() + (state.claim_since >= 0).sum())
+        goes_on = int(state.number_open.sum() + state.claim_open.sum())
+        every = state.number_since.size + state.claim_since.size
         yield (
             f"look {number} ({schedule[number - 1]} seeds): {decided} of {every} questions decided, {goes_on} go on, "
             f"{every - decided - goes_on} stopped"
         )
-    if at.last:
-        yield "last start: tables, figures and what rests on the best of the seeds"
+    if now.last:
+        yield "last start: tables, figures and runs that need the best of the seeds"
     else:
-        going = int(at.judging.now.next.sum())
-        every = len(at.judging.asked.questions.experiments)
-        yield f"look {number + 1}: {schedule[number]} seeds of {going} of {every} experiments"
+        going = int(now.judging.now.next.sum())
+        every = len(now.judging.asked.questions.experiments)
+        yield f"look {number + 1}: {schedule[number]} seeds for {going} of {every} experiments"
 
 
 def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
-    """The parameters of the next start; the last one is numbered beyond all looks."""
+    """The parameters of the next start; the last start has a number after all looks."""
     seeds = {name: count for name, count in now.seeds().items() if count != settings.first_seeds}
     if last:
         return replace(settings, seeds_at=seeds, look=len(settings.looks) + 1)
@@ -143,15 +157,15 @@ def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
 
 
 def _checksum(settings: Parameters) -> str:
-    """Of all that a look's runs and questions follow from: the settings but seeds, words and machine."""
+    """Checksum of the settings that determine a look's runs and questions: all but seeds, description and machine."""
     kept = {
         name: value for name, value in resolved(settings).items() if name not in ("seeds", "description", "machine")
     }
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
 
 
-def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, ...]]) -> Looked:
-    return Looked(
+def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, ...]]) -> LooksFile:
+    return LooksFile(
         settings.profile,
         settings.looks,
         _checksum(settings),
@@ -162,9 +176,9 @@ def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, 
     )
 
 
-def _require_kept(record: Looked, plan: Plan, root: Path) -> None:
-    """The runs that a look was judged by must be there, and be those of the plan."""
-    remedy = f"pull it, or begin anew: give the file another profile, or remove {LOOKS} of its results"
+def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
+    """Check that the runs on which a look was based exist and are those of the plan."""
+    remedy = f"pull it, or start again: give the file another profile, or remove {LooksFile.FILE} of its results"
     for name, folders in (record.trainings or {}).items():
         planned = plan.experiments.get(name)
         if planned is None:
@@ -174,5 +188,5 @@ def _require_kept(record: Looked, plan: Plan, root: Path) -> None:
                 raise DropnasError("its look was judged by other code or settings", where=folder, remedy=remedy)
             if not Store(root).is_published(root / run.folder):
                 raise DropnasError(
-                    "a look was judged by this run, which is gone", where=root / run.folder, remedy=remedy
+                    "a look was based on this run, which is missing", where=root / run.folder, remedy=remedy
                 )

@@ -5,21 +5,39 @@ a row (Tables 1-3) or a column (Tables 4 and 6), and a search space in a row (Ta
 refused, so that no run is lost silently.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from dropnas.analysis.finished_runs import Run, Training, distinct, read_training, require_stage
+from dropnas.analysis.finished_runs import Run, Training, read_training, require_stage
+from dropnas.artifacts.table_file import TableNumber, TrainedArchitecture
 from dropnas.errors import DropnasError
 from dropnas.report.config import Entry, TableConfig
 from dropnas.report.measure import measure, selected
-from dropnas.report.model import Architecture, Cell, Row, Table
-from dropnas.report.notes import notes
-from dropnas.report.printed import Column, Layout, Printed, PrintedRow, layout
+from dropnas.report.printed import Column, Layout, PrintedRow, layout
+from dropnas.report.table import CellKey, Table, tabulate
 
-Place = Literal["rows", "columns"]
+Axis = Literal["rows", "columns"]
 RANDOM = "random"  # the row that relative improvements compare with
 METHOD_COLUMN = "error"  # of an entry in Tables 1-3, whose runs fill the whole row
+SOURCES = (
+    "Source: 'quoted' marks a row that we do not run, with the paper's numbers; 'paper' is what the paper prints for a "
+    "row that we do run, and ours stand below it."
+)
+EPOCHS = (
+    "'final epoch' is the test error after the last epoch; 'best on test' is the lowest of any epoch, chosen on the "
+    "test set, which is what the paper printed."
+)
+DEVIATION = (
+    "Ours: mean ± sample deviation (n-1, shown where n > 1) over n trained networks, at least one for each search "
+    "seed. In the paper's own rows ± is the population deviation over 8 seeds."
+)
+BEST_AND_MEAN = "Several seeds are set as in the paper: best (mean ± deviation)."
+PARAMETERS = (
+    "Our parameters are those of the architecture with the lowest error on test: in 10⁶, auxiliary tower left out"
+)
+AS_RELEASED = "; 'as released' in 2²⁰ with the tower, as the release's logger counted for the paper's Tables 1 and 2"
+SEARCH_COST = "Our search cost is in days of one device, mean of the searches."
 
 
 @dataclass(frozen=True)
@@ -45,83 +63,97 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
     """
     paper = config.layout or layout(config.table)
     filled = _filled(config, paper, runs)
-    columns = _columns(config, paper)
-    return Table(
-        name=config.table,
-        number=paper.number,
-        caption=paper.caption,
-        profile=config.profile,
-        reproduction=config.reproduction,
-        hardware=distinct(run.device for run in runs),
-        data=distinct(run.data for run in runs),
-        heads=paper.heads,
-        columns=columns,
-        rows=tuple(_row(paper, row, columns, filled) for row in _printed_rows(config, paper)),
-        notes=notes(paper),
-        architectures=tuple(_architectures(paper, filled.values())),
-    )
+    shown = _extended(config, paper)
+
+    def of_entry(row: str, column: str) -> Filled | None:
+        return filled.get((row, METHOD_COLUMN if paper.row_is_method else column))
+
+    def measured(blank: TableNumber) -> list[TableNumber]:
+        one, random = of_entry(blank.row, blank.column), filled.get((f"{_group(blank.row)}/{RANDOM}", METHOD_COLUMN))
+        against = random.trainings if random else ()
+        return measure(paper, blank, one.searches, one.trainings, one.chosen, against) if one else []
+
+    keys = {(row.key, column.key) for row in shown.rows for column in shown.columns}
+    ran = {key for key in keys if of_entry(*key)}
+    chosen = {
+        one.entry.row: TrainedArchitecture(one.chosen.run.name, one.chosen.genotype)
+        for one in filled.values()
+        if paper.row_is_method
+    }
+    return tabulate(config, shown, runs, measured, ran, _notes(paper), chosen, {})
 
 
-def _filled(config: TableConfig, paper: Layout, runs: Sequence[Run]) -> dict[tuple[str, str], Filled]:
+def _notes(paper: Layout) -> tuple[str, ...]:
+    """How to read one of the paper's tables, or the baselines, with our numbers in it."""
+    as_released = paper.number is not None and paper.trainings == "retrain"  # the release has no ImageNet
+    parameters = f"{PARAMETERS}{AS_RELEASED if as_released else ''}."
+    method = (parameters, SEARCH_COST) if paper.row_is_method else ()
+    style = (BEST_AND_MEAN,) if paper.style == "best-and-mean" else ()
+    return (SOURCES, EPOCHS, DEVIATION, *style, *method, *paper.notes)
+
+
+def _filled(config: TableConfig, paper: Layout, runs: Sequence[Run]) -> dict[CellKey, Filled]:
     """The entries by row and column."""
-    filled: dict[tuple[str, str], Filled] = {}
+    filled: dict[CellKey, Filled] = {}
     for entry in config.entries:
-        cell = (entry.row, entry.column)
-        if cell in filled:
-            raise DropnasError("two entries for one cell", where=_place(config, entry))
+        if (entry.row, entry.column) in filled:
+            raise DropnasError("two entries for one cell", where=_where(config, entry))
         if not entry.trainings:
-            raise DropnasError("no training behind the cell", where=_place(config, entry))
+            raise DropnasError("no training behind the cell", where=_where(config, entry))
         searches = [require_stage(_input(config, entry, runs, at), "search") for at in entry.searches]
         trainings = [require_stage(_input(config, entry, runs, at), paper.trainings) for at in entry.trainings]
         read = tuple(map(read_training, trainings))
-        filled[cell] = Filled(entry, tuple(searches), read, selected(read, config.criterion))
+        filled[entry.row, entry.column] = Filled(entry, tuple(searches), read, selected(read, config.criterion))
     return filled
 
 
 def _input(config: TableConfig, entry: Entry, runs: Sequence[Run], position: int) -> Run:
     if not 0 <= position < len(runs):
-        raise DropnasError(f"no input {position} among {len(runs)} runs", where=_place(config, entry))
+        raise DropnasError(f"no input {position} among {len(runs)} runs", where=_where(config, entry))
     return runs[position]
 
 
-def _place(config: TableConfig, entry: Entry) -> str:
+def _where(config: TableConfig, entry: Entry) -> str:
     return f"{config.table}, row {entry.row!r}, column {entry.column!r}"
 
 
-def _new_keys(config: TableConfig, paper: Layout, place: Place) -> dict[str, str]:
+def known_keys(paper: Layout, axis: Axis) -> set[str]:
+    """What an entry may call a row or column of the paper's; in Tables 1-3 a method fills all columns of its row."""
+    if axis == "rows":
+        return {row.key for row in paper.rows}
+    return {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
+
+
+def _new_keys(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
     """Rows or columns that the paper does not have, in the order of the entries, with their labels.
 
     Where an entry is new in both, the labels come from the entries that share its row, or its column, with the paper.
     """
-    known = {"rows": {row.key for row in paper.rows}, "columns": _column_keys(paper)}
-    other: Place = "columns" if place == "rows" else "rows"
-    new = [entry for entry in config.entries if _key(entry, place) not in known[place]]
-    labels = {_key(entry, place): entry.label for entry in reversed(new) if _key(entry, other) in known[other]}
-    for entry in new:
-        if paper.open not in (place, "both") or not labels.get(_key(entry, place)):
-            what = f"no such {place.removesuffix('s')} in the paper's table, and none can be added without a label"
-            keys = ", ".join(sorted(known[place]))
-            raise DropnasError(what, where=_place(config, entry), remedy=f"the paper's {place} are {keys}")
-    return {_key(entry, place): labels[_key(entry, place)] for entry in new}
+    known, crossing = known_keys(paper, axis), known_keys(paper, "columns" if axis == "rows" else "rows")
+    keys = [
+        (entry, *((entry.row, entry.column) if axis == "rows" else (entry.column, entry.row)))
+        for entry in config.entries
+    ]
+    new = [(entry, key, other) for entry, key, other in keys if key not in known]
+    labels = {key: entry.label for entry, key, other in reversed(new) if other in crossing}
+    for entry, key, _ in new:
+        if paper.open not in (axis, "both") or not labels.get(key):
+            what = f"no such {axis.removesuffix('s')} in the paper's table, and none can be added without a label"
+            remedy = f"the paper's {axis} are {', '.join(sorted(known))}"
+            raise DropnasError(what, where=_where(config, entry), remedy=remedy)
+    return {key: labels[key] for _, key, _ in new}
 
 
-def _key(entry: Entry, place: Place) -> str:
-    return entry.row if place == "rows" else entry.column
+def _extended(config: TableConfig, paper: Layout) -> Layout:
+    """The paper's layout with what the entries add to it."""
+    shared = paper.columns[-1].header[0]  # which new columns stand under, too
+    own = [Column(key, (shared, label), "top1_error") for key, label in _new_keys(config, paper, "columns").items()]
+    columns = (*paper.columns, *own)
+    rows = [replace(row, cells=(*row.cells, *[None] * (len(columns) - len(row.cells)))) for row in _rows(config, paper)]
+    return replace(paper, columns=columns, rows=tuple(rows))
 
 
-def _column_keys(paper: Layout) -> set[str]:
-    """What an entry may call a column; in Tables 1-3 a method fills all columns of its row."""
-    return {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
-
-
-def _columns(config: TableConfig, paper: Layout) -> tuple[Column, ...]:
-    """The paper's columns, then new ones under the header that the paper's share."""
-    shared = paper.columns[-1].header[0]
-    new = _new_keys(config, paper, "columns").items()
-    return (*paper.columns, *(Column(key, (shared, label), "top1_error") for key, label in new))
-
-
-def _printed_rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
+def _rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
     """The paper's rows and new ones: after the last of the same data set where rows are grouped, else at the end."""
     rows = list(paper.rows)
     if paper.number is None:  # the baselines show what was run; the paper's tables, all of their rows
@@ -141,23 +173,3 @@ def _printed_rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
 def _group(key: str) -> str:
     """The data set of a row of Table 4 or the baselines, whose keys are `data set/space` and `data set/method`."""
     return key.partition("/")[0]
-
-
-def _row(paper: Layout, row: PrintedRow, columns: Sequence[Column], filled: dict[tuple[str, str], Filled]) -> Row:
-    printed: list[Printed | None] = [*row.cells, *[None] * (len(columns) - len(row.cells))]
-    cells = []
-    for column, number in zip(columns, printed, strict=True):
-        key = METHOD_COLUMN if paper.row_is_method else column.key
-        runs = filled.get((row.key, key))
-        random = filled.get((f"{_group(row.key)}/{RANDOM}", METHOD_COLUMN))
-        against = random.trainings if random else ()
-        ours = measure(paper, column, runs.searches, runs.trainings, runs.chosen, against) if runs else []
-        cells.append(Cell(number, runs is not None, tuple(ours)))
-    return Row(row.key, row.heads, tuple(cells), row.rule)
-
-
-def _architectures(paper: Layout, filled: Iterable[Filled]) -> Iterable[Architecture]:
-    if not paper.row_is_method:
-        return
-    for one in filled:
-        yield Architecture(one.entry.row, one.chosen.run.name, one.chosen.genotype)

@@ -17,9 +17,9 @@ import yaml
 from dropnas.analysis.summary import mean
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.parsing import parse
-from dropnas.report.notes import NO_REPRODUCTION
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
+from dropnas.report.table import NO_REPRODUCTION
 from dropnas.runs.identity import canonical_json
 
 CHECKLIST = "checklist.md"

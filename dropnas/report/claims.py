@@ -33,15 +33,17 @@ from dropnas.analysis.comparison import Estimate, Sample, contrast, difference, 
 from dropnas.analysis.drop_rates import SPECIAL, both
 from dropnas.analysis.summary import mean
 from dropnas.analysis.verdict import LEVEL
+from dropnas.artifacts.verdicts_file import ClaimResult, Compared, Decided
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.errors import DropnasError
-from dropnas.report.model import Table
-from dropnas.report.printed import PRINTED_CORRELATIONS, Printed, layout
+from dropnas.report.printed import PRINTED_CORRELATIONS, layout, printed_cell
+from dropnas.report.table import Table
 from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, paper_sample
 
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
 EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
 RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
+BEYOND = "beyond the paper"  # in the `where` of a claim that is not the paper's
 OF_DARTS = 0.2  # the correlation that Section 5.5 quotes for DARTS, without its number of points
 HEADLINES = (
     ("headline-cifar10", "table1", "dropnas", "error"),
@@ -50,8 +52,8 @@ HEADLINES = (
 )
 
 Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None where there are fewer than two
-Place = tuple[str, str, str]  # table, row, column
-Places = Sequence[tuple[str, Place, Place]]  # what is compared; which should be the lower; which the higher
+CellKey = tuple[str, str, str]  # table, row, column
+Pairs = Sequence[tuple[str, CellKey, CellKey]]  # what is compared; which should be the lower; which the higher
 Sweep = Mapping[str, Mapping[str, Sample | None]]
 Correlations = Mapping[str, tuple[float | None, int]]
 
@@ -75,59 +77,6 @@ class Evidence:
     skips: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Compared:
-    """One comparison of a claim.
-
-    Attributes:
-        label: what is compared.
-        effect: how far it points the claim's way, in points of test error; negative is the opposite.
-        interval: its 95 % interval; None where no spread was seen.
-        smallest: the smallest effect that these runs would have shown four times in five.
-        p: p-value in the claim's direction.
-    """
-
-    label: str
-    effect: float
-    interval: tuple[float, float] | None
-    smallest: float
-    p: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """An outcome, the numbers behind it in one line, and its comparisons, where these are of mean errors."""
-
-    outcome: Outcome
-    detail: str
-    comparisons: tuple[Compared, ...] = ()
-
-
-@dataclass(frozen=True)
-class ClaimResult:
-    """A claim of the paper and what becomes of it.
-
-    Attributes:
-        id: a short name that stays.
-        claim, where, test: one line each: what is said, where, and what decides it.
-        outcome, detail, comparisons: by our runs, best epoch on test as the paper printed.
-        comparable: whether our runs may be compared with the paper at all; False for smoke, mini and other data.
-        by_final_epoch: by our runs at the final epoch; None where nothing is known of it.
-        by_paper: by the paper's own printed numbers; None where it prints none.
-    """
-
-    id: str
-    claim: str
-    where: str
-    test: str
-    outcome: Outcome
-    detail: str
-    comparisons: tuple[Compared, ...]
-    comparable: bool
-    by_final_epoch: Found | None = None
-    by_paper: Found | None = None
-
-
 def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
 
@@ -143,7 +92,7 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     in_tables = {"spaces": _lower(spaces()), "equal-rates": _equal_rates}
     in_tables |= {"best-pair": _lower(pairs_of_rates()), "ablations": _lower(ablations())}
     decided: dict[str, Any] = {
-        **{name: (_reached(ours, place), _reached(final, place)) for name, *place in HEADLINES},
+        **{name: (_reached(ours, key), _reached(final, key)) for name, *key in HEADLINES},
         **{name: (decide(ours), decide(final), decide(_printed)) for name, decide in in_tables.items()},
         "many-skips": (_many_skips(evidence.skips),),
         "best-rate": (_against_best_rate({role: _other_rates(swept.get(role, {})) for role in SEARCHED})(ours),),
@@ -177,35 +126,37 @@ def _result(
     comparable: bool,
     name: str,
     words: Mapping[str, str],
-    ours: Found,
-    final: Found | None = None,
-    paper: Found | None = None,
+    ours: Decided,
+    final: Decided | None = None,
+    paper: Decided | None = None,
 ) -> ClaimResult:
     claim, where, test = words["claim"], words["where"], words["test"]
     return ClaimResult(name, claim, where, test, ours.outcome, ours.detail, ours.comparisons, comparable, final, paper)
 
 
-def _reached(source: Source, place: Sequence[str]) -> Found:
+def _reached(source: Source, key: Sequence[str]) -> Decided:
     """Whether the printed best of eight, or the single training of ImageNet, is reached."""
-    table, row, column = place
-    ours, cell = source(table, row, column), _cell(table, row, column)
-    if ours is None or cell is None or cell.mean is None:
-        return Found(Outcome.TOO_FEW, "Fewer than two runs.")
+    table, row, column = key
+    ours, cell = source(table, row, column), printed_cell(table, row, column)
+    if ours is None or cell.mean is None:
+        return Decided(Outcome.TOO_FEW, "Fewer than two runs.")
     printed, m = (cell.best, PAPER_SEEDS) if cell.best else (cell.mean, 1)
     found = compare_lowest(ours, printed, m, margin(table, row), paper_sample(cell))
     between = f", 95 % interval {found.interval[0]:+.2f} to {found.interval[1]:+.2f}" if found.interval else ""
     detail = (
         f"{printed + found.difference:.2f} against {printed:g} (n={ours.n}): {found.difference:+.2f} points{between}."
     )
-    return Found(reached(found).outcome, detail)
+    return Decided(reached(found).outcome, detail)
 
 
-def _many_skips(skips: Mapping[str, Sequence[float]]) -> Found:
+def _many_skips(skips: Mapping[str, Sequence[float]]) -> Decided:
     darts, dropnas = skips.get("one-level-darts", ()), skips.get("dropnas", ())
     decision, n = counts_higher(darts, dropnas), f"(n={len(darts)} and {len(dropnas)})"
     if not decision.p_holds:
-        return Found(decision.outcome, f"Fewer than two searches on a side {n}.")
-    return Found(decision.outcome, f"{mean(darts):.1f} against {mean(dropnas):.1f} {n}; {p_text(decision.p_holds[0])}.")
+        return Decided(decision.outcome, f"Fewer than two searches on a side {n}.")
+    return Decided(
+        decision.outcome, f"{mean(darts):.1f} against {mean(dropnas):.1f} {n}; {p_text(decision.p_holds[0])}."
+    )
 
 
 def _swept(role: str, rates: Mapping[str, Sequence[float]]) -> dict[str, Sample | None]:
@@ -218,7 +169,7 @@ def _swept(role: str, rates: Mapping[str, Sequence[float]]) -> dict[str, Sample 
     return {name: sample(errors) for name, errors in rates.items()}
 
 
-def _against_best_rate(others: Mapping[str, Sequence[str]]) -> Callable[[Source], Found]:
+def _against_best_rate(others: Mapping[str, Sequence[str]]) -> Callable[[Source], Decided]:
     return _lower(
         [
             (f"{ROLES[role].printed} {EXTREMES.get(name, name)}", ("figure2", role, BEST_RATE), ("figure2", role, name))
@@ -236,15 +187,15 @@ def _other_rates(swept: Mapping[str, Sample | None]) -> list[str]:
     return [*others, *missing]
 
 
-def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Found:
+def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Decided:
     cases = {panel: (sum(seeds), len(seeds)) for panel, seeds in lone_points.items()}
     seen = ", ".join(f"{panel} {k} of {n}" for panel, (k, n) in cases.items())
-    return Found(
+    return Decided(
         seldom(list(cases.values())).outcome, f"Seeds with such a cluster: {seen}." if cases else "No clusters yet."
     )
 
 
-def spaces() -> Places:
+def spaces() -> Pairs:
     """Table 4: DropNAS against one-level DARTS in each space."""
     return [
         (" ".join(row.heads), ("table4", row.key, "dropnas"), ("table4", row.key, "one-level-darts"))
@@ -252,14 +203,14 @@ def spaces() -> Places:
     ]
 
 
-def pairs_of_rates() -> Places:
+def pairs_of_rates() -> Pairs:
     """Table 5: 3e-5 for both groups against each other pair."""
     paper, best = layout("table5"), ("3e-5", "3e-5")
     cells = [(row.key, column.key) for row in paper.rows for column in paper.columns]
     return [(f"O_np {at[0]}, O_p {at[1]}", ("table5", *best), ("table5", *at)) for at in cells if at != best]
 
 
-def ablations() -> Places:
+def ablations() -> Pairs:
     """Table 6: DropNAS against each ablation."""
     paper = layout("table6")
     return [
@@ -270,35 +221,35 @@ def ablations() -> Places:
     ]
 
 
-def _above_darts(known: Correlations) -> Found:
+def _above_darts(known: Correlations) -> Decided:
     r, n = known.get("0,2", (None, 0))
     if r is None:
-        return Found(Outcome.TOO_FEW, "The correlation is missing or undefined.")
+        return Decided(Outcome.TOO_FEW, "The correlation is missing or undefined.")
     return _correlated(correlation_higher(r, n, OF_DARTS, None), f"{r:.3f} (n={n}) against {OF_DARTS:g}")
 
 
-def _above_last_edge(known: Correlations) -> Found:
+def _above_last_edge(known: Correlations) -> Decided:
     (first, n), (last, m) = (known.get(edge, (None, 0)) for edge in PRINTED_CORRELATIONS)
     if first is None or last is None:
-        return Found(Outcome.TOO_FEW, "A correlation is missing or undefined.")
+        return Decided(Outcome.TOO_FEW, "A correlation is missing or undefined.")
     return _correlated(correlation_higher(first, n, last, m), f"{first:.3f} (n={n}) against {last:.3f} (n={m})")
 
 
-def _correlated(decision: Decision, numbers: str) -> Found:
-    return Found(decision.outcome, "; ".join([numbers, *map(p_text, decision.p_holds)]) + ".")
+def _correlated(decision: Decision, numbers: str) -> Decided:
+    return Decided(decision.outcome, "; ".join([numbers, *map(p_text, decision.p_holds)]) + ".")
 
 
-def _baselines(table: Table | None, ours: Source, final: Source) -> list[tuple[str, str, Found, Found]]:
+def _baselines(table: Table | None, ours: Source, final: Source) -> list[tuple[str, str, Decided, Decided]]:
     """What the paper does not say and its readers ask: whether DropNAS beats the other methods that were trained."""
-    places: dict[tuple[str, str], list[tuple[str, Place, Place]]] = {}
-    for row in table.rows if table else ():
+    by_method: dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]] = {}
+    for row in table.layout.rows if table else ():
         role, _, method = row.key.partition("/")
         if method != "dropnas":
             pair = (row.heads[0], ("baselines", f"{role}/dropnas", "error"), ("baselines", row.key, "error"))
-            places.setdefault((method, row.heads[1]), []).append(pair)
+            by_method.setdefault((method, row.heads[1]), []).append(pair)
     return [
         (f"baseline-{method}", label, _lower(pairs)(ours), _lower(pairs)(final))
-        for (method, label), pairs in places.items()
+        for (method, label), pairs in by_method.items()
     ]
 
 
@@ -308,36 +259,26 @@ def _ours(tables: Mapping[str, Table], swept: Sweep, epoch: str) -> Source:
     def source(table: str, row: str, column: str) -> Sample | None:
         if table == "figure2":
             return swept.get(row, {}).get(column)
-        for one in tables[table].rows if table in tables else ():
-            for head, cell in zip(tables[table].columns, one.cells, strict=True):
-                for measured in cell.ours if (one.key, head.key) == (row, column) else ():
-                    if measured.quantity == f"top1_error_{epoch}":
-                        return of_summary(independent(measured)[0])
-        return None
+        cell = tables[table].cells.get((row, column), {}) if table in tables else {}
+        measured = cell.get(f"top1_error_{epoch}")
+        return of_summary(independent(measured)[0]) if measured else None
 
     return source
 
 
-def _cell(table: str, row: str, column: str) -> Printed | None:
-    paper = layout(table)
-    at = [one.key for one in paper.columns].index(column)
-    return next(one for one in paper.rows if one.key == row).cells[at]
-
-
 def _printed(table: str, row: str, column: str) -> Sample | None:
     """What the paper prints, its population deviation over eight seeds converted."""
-    cell = _cell(table, row, column)
-    return paper_sample(cell) if cell else None
+    return paper_sample(printed_cell(table, row, column))
 
 
-def _lower(places: Places) -> Callable[[Source], Found]:
+def _lower(pairs: Pairs) -> Callable[[Source], Decided]:
     """Whether in every pair the first is the lower."""
 
-    def decide(source: Source) -> Found:
-        sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in places]
+    def decide(source: Source) -> Decided:
+        sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
         known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
-        if not places or len(known) < len(places):
-            return Found(Outcome.TOO_FEW, f"{len(known)} of {len(places)} comparisons have two runs on both sides.")
+        if not pairs or len(known) < len(pairs):
+            return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs on both sides.")
         decision = all_lower([(lower, higher) for _, lower, higher in known])
         shown = _shown(sum(p <= LEVEL for p in decision.p_holds), len(known))
         converted = " The paper's deviations are converted from n to n - 1." if source is _printed else ""
@@ -345,7 +286,7 @@ def _lower(places: Places) -> Callable[[Source], Found]:
             _compared(label, difference(higher, lower), p)
             for (label, lower, higher), p in zip(known, decision.p_holds, strict=True)
         )
-        return Found(decision.outcome, f"{shown}; {_weakest(known, decision)}.{converted}", tuple(compared))
+        return Decided(decision.outcome, f"{shown}; {_weakest(known, decision)}.{converted}", tuple(compared))
 
     return decide
 
@@ -371,18 +312,18 @@ def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) ->
     return f"{name} {label}, {lower} against {higher} ({p_text(p)})"
 
 
-def _equal_rates(source: Source) -> Found:
+def _equal_rates(source: Source) -> Decided:
     """Table 5: the cells off the diagonal against those on it."""
     paper = layout("table5")
     keys = [(row.key, column.key) for row in paper.rows for column in paper.columns]
     known = [(row == column, one) for row, column in keys if (one := source("table5", row, column))]
     if len(known) < len(keys):
-        return Found(Outcome.TOO_FEW, f"{len(known)} of {len(keys)} cells have two runs or more.")
+        return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(keys)} cells have two runs or more.")
     equal = sum(is_equal for is_equal, _ in known)
     weights = [-1 / equal if is_equal else 1 / (len(known) - equal) for is_equal, _ in known]
     estimate = contrast([one for _, one in known], weights)
     decision = positive(estimate)
     compared = _compared("equal rates against the others", estimate, decision.p_holds[0])
-    return Found(
+    return Decided(
         decision.outcome, f"Equal rates are lower by {estimate.value:.3f} points ({p_text(compared.p)}).", (compared,)
     )

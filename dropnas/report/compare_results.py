@@ -9,19 +9,24 @@ best of eight is no further number, since the mean beside it comes from the same
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 from pandas import DataFrame
 
 from dropnas.analysis.comparison import Estimate, Sample, difference
 from dropnas.analysis.multiple import holm
 from dropnas.analysis.verdict import LEVEL
-from dropnas.artifacts.json_file import JsonFile
-from dropnas.report.verdicts import BEST_ON_TEST
+from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
+from dropnas.report.verdicts import BEST_ON_TEST, p_text
 
 Key = tuple[str, str, str, str]  # table, row, column, quantity
 APART = {"profile", "description", "machine", "tables", "figures"}  # parts of a parameter file that are no protocol
 SHOWN_SETTINGS = 5
+HEADS = ("A: mean (n)", "B: mean (n)", "A - B [95 %]", "p", "")
+COLUMNS = (
+    *("table", "row", "column", "quantity", "row_label", "column_label"),
+    *("mean_a", "std_a", "n_a", "mean_b", "std_b", "n_b", "difference", "low", "high", "p", "outcome"),
+)
 
 
 class Outcome(StrEnum):
@@ -37,49 +42,15 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class ResultNumber:
-    """A number of a store, as `dropnas.report.verdicts.CellVerdict` has it.
+class Other:
+    """Another store beside ours: what it was called, its verdicts, and what differs in how its numbers were made."""
 
-    Raises:
-        ValueError: n, mean and deviation are none of a sample.
-    """
-
-    __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
-
-    table: str
-    row: str
-    column: str
-    row_label: str
-    column_label: str
-    quantity: str
-    kind: str
-    n: int
-    mean: float
-    std: float | None
-    runs: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.n < 1 or (self.std is None) != (self.n == 1) or (self.std or 0) < 0:
-            raise ValueError(f"n = {self.n} with the deviation {self.std}")
-
-    @property
-    def key(self) -> Key:
-        """What the other store calls the same number."""
-        return self.table, self.row, self.column, self.quantity
+    name: str
+    results: VerdictsFile
+    notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ResultsFile(JsonFile):
-    """verdicts.json, as far as a comparison reads it."""
-
-    __pydantic_config__: ClassVar[Any] = ResultNumber.__pydantic_config__
-    FILE: ClassVar[str] = "verdicts.json"
-
-    profile: str
-    numbers: tuple[ResultNumber, ...]
-
-
-def compare(first: ResultsFile, second: ResultsFile) -> DataFrame:
+def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
     """Compare the numbers of two stores.
 
     Returns:
@@ -99,31 +70,52 @@ def compare(first: ResultsFile, second: ResultsFile) -> DataFrame:
     return DataFrame(rows, columns=COLUMNS, dtype=object)
 
 
-COLUMNS = (
-    *("table", "row", "column", "quantity", "row_label", "column_label"),
-    *("mean_a", "std_a", "n_a", "mean_b", "std_b", "n_b", "difference", "low", "high", "p", "outcome"),
-)
+def texts(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    """A row of a comparison as a reader sees it, in the order of HEADS."""
+    between = "" if row["low"] is None else f" [{row['low']:+.2f}, {row['high']:+.2f}]"
+    found = "" if row["difference"] is None else f"{row['difference']:+.2f}{between}"
+    p = "" if row["p"] is None else p_text(row["p"]).removeprefix("p ").removeprefix("= ")
+    return _mean(row, "a"), _mean(row, "b"), found, p, str(row["outcome"])
 
 
-def _by_key(results: ResultsFile) -> dict[Key, ResultNumber]:
-    return {one.key: one for one in results.numbers if one.kind != "best"}
+def _mean(row: Mapping[Any, Any], side: str) -> str:
+    if row[f"mean_{side}"] is None:
+        return ""
+    spread = "" if row[f"std_{side}"] is None else f"±{row[f'std_{side}']:.2f}"
+    return f"{row[f'mean_{side}']:.2f}{spread} ({row[f'n_{side}']})"
 
 
-def _estimate(a: ResultNumber | None, b: ResultNumber | None) -> Estimate | None:
+def answer(frame: DataFrame) -> str:
+    """How many numbers differ, in a sentence."""
+    differ, tested = (frame["outcome"] == Outcome.DIFFERS).sum(), frame["p"].notna().sum()
+    apart = len(frame) - tested
+    rest = f" {apart} more {'is' if apart == 1 else 'are'} not tested." if apart else ""
+    return (
+        f"{differ} of {tested} tested numbers {'differs' if differ == 1 else 'differ'}: Welch's test of the means, "
+        f"5 % in all after Holm's correction.{rest}"
+    )
+
+
+def _by_key(results: VerdictsFile) -> dict[Key, CellVerdict]:
+    found = (one for one in results.numbers if one.kind != "best")
+    return {(one.table, one.row, one.column, one.quantity): one for one in found}
+
+
+def _estimate(a: CellVerdict | None, b: CellVerdict | None) -> Estimate | None:
     """The difference where it can be tested."""
     if not a or not b or a.std is None or b.std is None or _untested(a, b):
         return None
     return difference(Sample(a.n, a.mean, a.std), Sample(b.n, b.mean, b.std))
 
 
-def _untested(a: ResultNumber, b: ResultNumber) -> Outcome | None:
+def _untested(a: CellVerdict, b: CellVerdict) -> Outcome | None:
     """Why two numbers are not tested, whatever they are."""
     if a.runs and (a.runs, a.mean, a.std) == (b.runs, b.mean, b.std):
         return Outcome.SAME_RUNS
     return None if a.quantity.endswith(BEST_ON_TEST) else Outcome.NO_TEST
 
 
-def _row(a: ResultNumber | None, b: ResultNumber | None, estimate: Estimate | None, p: float | None) -> dict[str, Any]:
+def _row(a: CellVerdict | None, b: CellVerdict | None, estimate: Estimate | None, p: float | None) -> dict[str, Any]:
     one = a or b
     assert one is not None  # the key comes from one of them
     row: dict[str, Any] = {name: getattr(one, name) for name in COLUMNS[:6]}
@@ -134,7 +126,7 @@ def _row(a: ResultNumber | None, b: ResultNumber | None, estimate: Estimate | No
     return row | {"difference": found, "low": low, "high": high, "p": p, "outcome": _outcome(a, b, p)}
 
 
-def _outcome(a: ResultNumber | None, b: ResultNumber | None, p: float | None) -> Outcome:
+def _outcome(a: CellVerdict | None, b: CellVerdict | None, p: float | None) -> Outcome:
     if not a or not b:
         return Outcome.ONLY_FIRST if a else Outcome.ONLY_SECOND
     if p is None:

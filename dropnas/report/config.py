@@ -14,11 +14,11 @@ class Target:
     """A table or figure that a parameter file can ask for.
 
     Attributes:
-        stage: what makes it: `table`, `peers` (published architectures, retrained) or `figure`.
+        stage: what makes it: `table`, `published` (published architectures, retrained) or `figure`.
         needs: the paper's data sets that it cannot do without. The errors of a table are measured on the last of them,
             unless its rows name the data set.
         experiments: `module:ATTRIBUTE` of a function of Experiments that gives the cells of a table or the series of a
-            figure, with the runs behind them. A table of peers has the published architectures.
+            figure, with the runs behind them. A table of published baselines has the published architectures.
         drawing: of a figure, `module:ATTRIBUTE` of its Drawing.
         caption: of a figure, one sentence. That of a table is in its layout.
         layout: of a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function of
@@ -27,7 +27,7 @@ class Target:
         priority: which is kept longest if a plan has to shrink.
     """
 
-    stage: Literal["table", "peers", "figure"]
+    stage: Literal["table", "published", "figure"]
     needs: tuple[str, ...]
     experiments: str = ""
     drawing: str = ""
@@ -53,9 +53,9 @@ TARGETS: dict[str, Target] = {
     "baselines": Target(
         "table", CIFAR10, f"{BASELINES}:cells", layout=f"{BASELINES}:layout", on_request=True, priority=3
     ),
-    "table1_peers": Target("peers", CIFAR10, on_request=True, priority=2),
-    "table2_peers": Target("peers", ("cifar100",), on_request=True, priority=1),
-    "table3_peers": Target("peers", ("imagenet",), on_request=True),
+    "table1_published": Target("published", CIFAR10, on_request=True, priority=2),
+    "table2_published": Target("published", ("cifar100",), on_request=True, priority=1),
+    "table3_published": Target("published", ("imagenet",), on_request=True),
     "figure1": Target(
         "figure",
         CIFAR10,
@@ -157,7 +157,7 @@ class TableConfig:
 
 
 @dataclass(frozen=True)
-class PeerEntry:
+class PublishedEntry:
     """A published architecture that was trained here.
 
     Attributes:
@@ -175,7 +175,7 @@ class PeerEntry:
 
 
 @dataclass(frozen=True)
-class PeersConfig:
+class PublishedConfig:
     """The published baselines of Table 1, 2 or 3, retrained here; the first input is the `architectures` run.
 
     Attributes:
@@ -189,7 +189,7 @@ class PeersConfig:
     table: str
     profile: str
     reproduction: bool
-    entries: tuple[PeerEntry, ...]
+    entries: tuple[PublishedEntry, ...]
 
 
 @dataclass(frozen=True)

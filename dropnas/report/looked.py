@@ -1,155 +1,82 @@
-"""What the looks of a sequential plan have decided, as `results/<profile>/looks.json` and `looks.md` hold it.
+"""What the looks of a sequential plan have decided: the record, its text, and the verdicts that follow from it.
 
 The verdicts of such a plan are these: a test at the level of one look would be wrong too often, since the number of
-seeds depends on what was seen.
+seeds depends on what was seen. A number that no look has judged is undecided; the best of the seeds is not tested.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from dropnas.analysis.claim_tests import Outcome
+from dropnas.analysis.verdict import Verdict
+from dropnas.artifacts.looks_file import LookedClaim, LookedContrast, LookedNumber, LooksFile
+from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Compared
 from dropnas.errors import DropnasError
-from dropnas.parsing import parse
-from dropnas.runs.files import read_json, write_text
+from dropnas.runs.files import write_text
 
-LOOKS = "looks.json"
 DESIGN = "Lan-DeMets alpha spending, O'Brien-Fleming-like, two-sided 5 % over all looks"
+NOTE = (
+    "Estimates after early stopping are too extreme on average: beside the plain difference stand the median-unbiased "
+    "one and the 95 % interval that holds over all looks."
+)
+HEADS = ("verdict", "when", "difference", "median-unbiased", "interval over all looks")
+BEST = "not tested: how many seeds there are depends on what was seen, and a best of them with it"
+ONCE = "tested at the last look alone, as if the number of seeds were fixed"
+WAITS = "no look has judged it yet"
+Rows = list[tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class LookedNumber:
-    """A printed mean after the looks so far.
-
-    Attributes:
-        table, row, column: of the number.
-        verdict: agrees, differs or undecided.
-        look, seeds, when: the look that decided or stopped it, or the last one; its seeds; what happened, in words.
-        difference: ours minus the paper's at that look, as it is.
-        unbiased: the same, too high as often as too low in spite of early stopping.
-        interval: repeated 95 % confidence interval, which holds over all looks.
-        p_differs, p_agrees: over all looks, corrected over the table.
-    """
-
-    table: str
-    row: str
-    column: str
-    verdict: str
-    look: int
-    seeds: int
-    when: str
-    difference: float | None
-    unbiased: float | None
-    interval: tuple[float, float] | None
-    p_differs: float
-    p_agrees: float
+def read_looked(folder: Path) -> LooksFile | None:
+    """The record beside the results of a profile; None if it has no looks. Raises a DropnasError if it is damaged."""
+    return LooksFile.read(folder) if (folder / LooksFile.FILE).is_file() else None
 
 
-@dataclass(frozen=True)
-class LookedContrast:
-    """One comparison of a claim; as `LookedNumber`, with the difference that the claim says is negative."""
-
-    label: str
-    seeds: int
-    difference: float | None
-    unbiased: float | None
-    interval: tuple[float, float] | None
-    p: float
-
-
-@dataclass(frozen=True)
-class LookedClaim:
-    """A claim after the looks so far; as `LookedNumber`."""
-
-    id: str
-    claim: str
-    outcome: str
-    look: int
-    seeds: int
-    when: str
-    comparisons: tuple[LookedContrast, ...]
-
-
-@dataclass(frozen=True)
-class Looked:
-    """The looks so far.
-
-    Attributes:
-        profile: whose.
-        looks: seeds at each look, the last one with the most.
-        parameters: checksum of the settings; a design is not changed by what was seen.
-        judged: how many looks have been judged.
-        trainings: what the judged looks rest on, by experiment: the folders' names, in the order of the seeds.
-        numbers, claims: what is decided.
-    """
-
-    profile: str
-    looks: tuple[int, ...]
-    parameters: str
-    judged: int = 0
-    trainings: Mapping[str, tuple[str, ...]] | None = None
-    numbers: tuple[LookedNumber, ...] = ()
-    claims: tuple[LookedClaim, ...] = ()
-
-
-def read_looked(folder: Path) -> Looked | None:
-    """The record beside the results of a profile; None if it has no looks.
-
-    Raises:
-        DropnasError: it is damaged.
-    """
-    file = folder / LOOKS
-    if not file.is_file():
-        return None
-    looked: Looked = parse(Looked, read_json(file), file)
-    return looked
-
-
-def looked_of(profile: str, looks: tuple[int, ...], root: Path) -> Looked | None:
+def looked_of(profile: str, looks: tuple[int, ...], root: Path) -> LooksFile | None:
     """The record of a plan with these looks; one with nothing judged where there is none, None without looks."""
-    return (read_looked(root / "results" / profile) or Looked(profile, looks, "")) if looks else None
+    return (read_looked(root / "results" / profile) or LooksFile(profile, looks, "")) if looks else None
 
 
-def write_looked(looked: Looked, folder: Path) -> None:
+def write_looked(looked: LooksFile, folder: Path) -> None:
     """Write record and text; the same looks give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "looks.md", text(looked))
-    write_text(folder / LOOKS, json.dumps(asdict(looked), indent=2, sort_keys=True) + "\n")
+    write_text(folder / LooksFile.FILE, looked.json())
 
 
-def text(looked: Looked) -> str:
+def text(looked: LooksFile) -> str:
     """All looks, for a person to read."""
-    seeds = ", ".join(map(str, looked.looks))
-    head = f"# Looks (profile: {looked.profile})\n\nLooks at {seeds} seeds; {DESIGN}. Judged: {looked.judged}.\n"
-    note = (
-        "Estimates after early stopping are too extreme on average: beside the plain difference stand the "
-        "median-unbiased one and the 95 % interval that holds over all looks.\n"
+    claims, numbers = (
+        "\n".join("| " + " | ".join(line) + " |" for line in ((what, *HEADS), ("---",) * 6, *rows)) + "\n"
+        for what, rows in (("claim (weakest comparison)", claim_rows(looked)), ("number", number_rows(looked)))
     )
-    claims = [(one.claim, one.outcome, one.when, *weakest(one)) for one in looked.claims]
-    numbers = [
-        (f"{one.table}, {one.row}, {one.column}", one.verdict, one.when, *_numbers_text(one)) for one in looked.numbers
+    return f"# Looks (profile: {looked.profile})\n\n{headline(looked)}\n\n{NOTE}\n\n{claims}\n{numbers}"
+
+
+def headline(looked: LooksFile) -> str:
+    """The design, and how far it is."""
+    return f"Looks at {', '.join(map(str, looked.looks))} seeds; {DESIGN}. Judged: {looked.judged}."
+
+
+def claim_rows(looked: LooksFile) -> Rows:
+    """What is said of each claim, in the order of HEADS."""
+    return [(one.claim, one.outcome, one.when, *_estimates(one.weakest)) for one in looked.claims]
+
+
+def number_rows(looked: LooksFile) -> Rows:
+    """What is said of each number, in the order of HEADS."""
+    return [
+        (f"{one.table}, {one.row}, {one.column}", one.verdict, one.when, *_estimates(one)) for one in looked.numbers
     ]
-    heads = ("verdict", "when", "difference", "median-unbiased", "interval over all looks")
-    return "\n".join(
-        [head, note, _table(("claim (weakest comparison)", *heads), claims), _table(("number", *heads), numbers)]
-    )
 
 
-def weakest(one: LookedClaim) -> tuple[str, str, str]:
-    return _numbers_text(max(one.comparisons, key=lambda part: part.p))
-
-
-def _numbers_text(one: LookedNumber | LookedContrast) -> tuple[str, str, str]:
+def _estimates(one: LookedNumber | LookedContrast) -> tuple[str, str, str]:
     plain, unbiased = ("" if value is None else f"{value:+.2f}" for value in (one.difference, one.unbiased))
     return plain, unbiased, "" if one.interval is None else f"{one.interval[0]:+.2f} to {one.interval[1]:+.2f}"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def require_same(looked: Looked, looks: tuple[int, ...], parameters: str, where: object) -> None:
+def require_same(looked: LooksFile, looks: tuple[int, ...], parameters: str, where: object) -> None:
     """A design is not changed by what was seen.
 
     Raises:
@@ -161,3 +88,60 @@ def require_same(looked: Looked, looks: tuple[int, ...], parameters: str, where:
         raise DropnasError(f"seeds.looks were {was} when the first look ran", where=where, remedy=remedy)
     if looked.parameters != parameters:
         raise DropnasError("settings are not those of the first look", where=where, remedy=remedy)
+
+
+def by_looks(looked: LooksFile | None, found: Sequence[CellVerdict]) -> list[CellVerdict]:
+    """Verdicts on numbers, as the looks have them; as they are without looks."""
+    if looked is None:
+        return list(found)
+    known = {(one.table, one.row, one.column): one for one in looked.numbers}
+    return [_cell(one, known.get((one.table, one.row, one.column))) for one in found]
+
+
+def _cell(one: CellVerdict, looked: LookedNumber | None) -> CellVerdict:
+    if one.verdict in (Verdict.TOO_FEW, Verdict.NOT_COMPARABLE):
+        return one
+    untested: dict[str, Any] = {"p_differs": None, "p_agrees": None, "interval": None}
+    if one.kind != "mean":
+        return replace(one, verdict=Verdict.NOT_COMPARABLE, reason=BEST, **untested)
+    if looked is None:
+        return replace(one, verdict=Verdict.UNDECIDED, reason=WAITS, **untested)
+    unbiased = "" if looked.unbiased is None else f"; median-unbiased difference {looked.unbiased:+.2f}"
+    return replace(
+        one,
+        verdict=Verdict(looked.verdict),
+        reason=f"{looked.when}{unbiased}; the interval holds over all looks",
+        interval=looked.interval,
+        p_differs=looked.p_differs,
+        p_agrees=looked.p_agrees,
+    )
+
+
+def claims_by_looks(looked: LooksFile | None, found: Sequence[ClaimResult]) -> list[ClaimResult]:
+    """Claims about means over seeds, as the looks have them; of the others it is said that no look counts."""
+    if looked is None:
+        return list(found)
+    known = {one.id: one for one in looked.claims}
+    return [_claim(one, known.get(one.id)) for one in found]
+
+
+def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
+    if looked is None and one.outcome == Outcome.TOO_FEW:
+        return one
+    if one.id.startswith("headline"):
+        return replace(one, outcome=Outcome.UNDECIDED, detail=BEST, comparisons=(), by_final_epoch=None)
+    if looked is None:
+        return replace(one, detail=f"{one.detail}; {ONCE}")
+    plain, unbiased, interval = _estimates(looked.weakest)
+    support = f"least support: {looked.weakest.label}, {plain} (median-unbiased {unbiased}; over all looks {interval})"
+    parts = {part.label: part for part in looked.comparisons}
+    comparisons = tuple(_compared(part, parts[part.label]) for part in one.comparisons if part.label in parts)
+    found, detail = Outcome(looked.outcome), f"{looked.when}; {support}"
+    return replace(one, outcome=found, detail=detail, comparisons=comparisons, by_final_epoch=None)
+
+
+def _compared(one: Compared, looked: LookedContrast) -> Compared:
+    """With p-value and interval over all looks; its effect points the claim's way, which is down for errors."""
+    interval = (-looked.interval[1], -looked.interval[0]) if looked.interval else None
+    effect = one.effect if looked.difference is None else -looked.difference
+    return replace(one, effect=effect, interval=interval, p=looked.p)

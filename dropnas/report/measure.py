@@ -1,4 +1,4 @@
-"""From the runs behind one entry to the measurements of one cell.
+"""From the runs behind one entry to the numbers of one cell.
 
 Design choices: both errors of each training, final and best on test, since the paper printed the latter; parameters
 in both conventions, since the paper's are the release's; the search cost is rounded before it is kept, because the
@@ -6,17 +6,18 @@ receipts' seconds differ from one execution to the next and a table of identical
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Literal
 
 from dropnas.analysis.comparison import sample
 from dropnas.analysis.finished_runs import Run, Training
 from dropnas.analysis.relative import improvement
 from dropnas.analysis.summary import Summary, mean, summarise
+from dropnas.artifacts.table_file import TableNumber
 from dropnas.artifacts.training_files import Errors
 from dropnas.errors import DropnasError
-from dropnas.report.model import Line, Measurement
-from dropnas.report.printed import Column, Layout
+from dropnas.report.printed import Layout
+from dropnas.report.table import Line
 from dropnas.space.names import SKIP
 
 SECONDS_A_DAY = 86_400
@@ -30,33 +31,44 @@ MEBI = 2**20  # the release's logger divided by it
 
 def measure(
     layout: Layout,
-    column: Column,
+    blank: TableNumber,
     searches: Sequence[Run],
     trainings: Sequence[Training],
     chosen: Training,
     random: Sequence[Training] = (),
-) -> list[Measurement]:
-    """All measurements of one column; none where the runs do not have the quantity.
+) -> list[TableNumber]:
+    """All numbers of a cell; none where the runs do not have its quantity.
 
     Args:
         layout: the table, for its style.
-        column: what to measure.
+        blank: the cell without numbers of ours; its quantity says what to measure.
         searches: the searches of all seeds.
         trainings: the trainings of all seeds, at least one.
         chosen: the one of them whose architecture is counted.
         random: the trainings of random search, which a relative improvement compares with.
     """
-    if column.quantity == "parameters":
-        return _parameters(chosen, as_released=layout.number is not None and layout.trainings == "retrain")
-    if column.quantity == "search_days":
-        return _search_days(searches)
-    if column.quantity == "skip_connects":
-        return _skip_connects(trainings)
-    if column.quantity == "improvement":
-        return _improvements(trainings, random)
-    if column.quantity == "top1_error":
-        return _errors(layout, column.quantity, [(training.run, training.top1) for training in trainings])
-    return _errors(layout, column.quantity, [(one.run, one.top5) for one in trainings if one.top5 is not None])
+    if blank.quantity == "parameters":
+        return list(_parameters(blank, chosen, as_released=layout.number is not None and layout.trainings == "retrain"))
+    if blank.quantity == "search_days":
+        return list(_search_days(blank, searches))
+    if blank.quantity == "skip_connects":
+        return [_skip_connects(blank, trainings)]
+    if blank.quantity == "improvement":
+        return list(_improvements(blank, trainings, random))
+    if blank.quantity == "top1_error":
+        return list(_errors(blank, layout, [(training.run, training.top1) for training in trainings]))
+    return list(_errors(blank, layout, [(one.run, one.top5) for one in trainings if one.top5 is not None]))
+
+
+def number(
+    blank: TableNumber, quantity: str, line: Line, text: str, summary: Summary, runs: Sequence[str]
+) -> TableNumber:
+    """A number of ours in a cell."""
+    statistics = {f"ours_{name}": value for name, value in asdict(summary).items()}
+    filled: TableNumber = replace(
+        blank, quantity=quantity, source=line, ours=text, n=summary.n, runs=tuple(runs), **statistics
+    )
+    return filled
 
 
 def selected(trainings: Sequence[Training], criterion: Literal["best", "final", "held-out"]) -> Training:
@@ -82,15 +94,11 @@ def _deciding(training: Training, criterion: Literal["best", "final", "held-out"
     return training.held_out.held_out_error
 
 
-def _errors(layout: Layout, quantity: str, measured: Sequence[tuple[Run, Errors]]) -> list[Measurement]:
-    if not measured:
-        return []
-    runs = tuple(run.name for run, _ in measured)
-    summaries = [(kind, line, summarise([take(errors) for _, errors in measured])) for kind, line, take in KINDS]
-    return [
-        Measurement(f"{quantity}_{kind}", line, _error_text(layout, summary), summary, runs)
-        for kind, line, summary in summaries
-    ]
+def _errors(blank: TableNumber, layout: Layout, measured: Sequence[tuple[Run, Errors]]) -> Iterator[TableNumber]:
+    runs = [run.name for run, _ in measured]
+    for kind, line, take in KINDS if runs else ():
+        summary = summarise([take(errors) for _, errors in measured])
+        yield number(blank, f"{blank.quantity}_{kind}", line, _error_text(layout, summary), summary, runs)
 
 
 def _error_text(layout: Layout, summary: Summary) -> str:
@@ -104,16 +112,14 @@ def _error_text(layout: Layout, summary: Summary) -> str:
     return f"{summary.best:.{digits}f} ({spread}; n={summary.n})"
 
 
-def _parameters(training: Training, *, as_released: bool) -> list[Measurement]:
+def _parameters(blank: TableNumber, training: Training, *, as_released: bool) -> Iterator[TableNumber]:
     """The number of parameters, and in Tables 1 and 2 also as the release's logger counted it; it has no ImageNet."""
-    runs = (training.run.name,)
-    plain = training.parameters / MILLION
-    found = [Measurement("parameters_million", Line.BEST, _count_text(plain), summarise([plain]), runs)]
+    runs, plain = [training.run.name], training.parameters / MILLION
+    yield number(blank, "parameters_million", Line.BEST, _count_text(plain), summarise([plain]), runs)
     if as_released:
         released = training.parameters_with_auxiliary / MEBI
         text = f"(as released {_count_text(released)})"
-        found.append(Measurement("parameters_as_released", Line.BEST, text, summarise([released]), runs))
-    return found
+        yield number(blank, "parameters_as_released", Line.BEST, text, summarise([released]), runs)
 
 
 def _count_text(value: float) -> str:
@@ -121,49 +127,42 @@ def _count_text(value: float) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
-def _skip_connects(trainings: Sequence[Training]) -> list[Measurement]:
+def _skip_connects(blank: TableNumber, trainings: Sequence[Training]) -> TableNumber:
     """How many skip-connects a normal cell has."""
     counts = [float(sum(operation == SKIP for operation, _ in one.genotype.normal)) for one in trainings]
     summary = summarise(counts)
     text = f"{summary.mean:.1f}" if summary.std is None else f"{summary.mean:.1f}±{summary.std:.1f}"
-    return [Measurement("skip_connects_normal", Line.BEST, text, summary, tuple(one.run.name for one in trainings))]
+    return number(blank, "skip_connects_normal", Line.BEST, text, summary, [one.run.name for one in trainings])
 
 
-def _improvements(trainings: Sequence[Training], random: Sequence[Training]) -> list[Measurement]:
+def _improvements(
+    blank: TableNumber, trainings: Sequence[Training], random: Sequence[Training]
+) -> Iterator[TableNumber]:
     """(RS - method) / RS in percent, with its interval where both have two trainings or more; of RS itself nothing."""
-    if not random or random == trainings:
-        return []
-    runs = tuple(one.run.name for one in (*trainings, *random))
-    return [
-        measured
-        for kind, line, take in KINDS
-        for measured in _improvement(
-            kind, line, [take(one.top1) for one in trainings], [take(one.top1) for one in random], runs
-        )
-    ]
+    runs = [one.run.name for one in (*trainings, *random)]
+    for kind, line, take in KINDS if random and random != trainings else ():
+        ours, others = ([take(one.top1) for one in side] for side in (trainings, random))
+        for end, value, text in _improvement(ours, others):
+            yield number(blank, f"improvement_{kind}{end}", line, text, summarise([value]), runs)
 
 
-def _improvement(
-    kind: str, line: Line, ours: Sequence[float], random: Sequence[float], runs: tuple[str, ...]
-) -> Iterator[Measurement]:
+def _improvement(ours: Sequence[float], random: Sequence[float]) -> Iterator[tuple[str, float, str]]:
+    """The value and the ends of its interval: what each adds to the name of the quantity, itself, and its text."""
     ours_sample, random_sample = sample(ours), sample(random)
     if ours_sample is None or random_sample is None:
         value = 100 * (1 - mean(ours) / mean(random))
-        yield Measurement(f"improvement_{kind}", line, f"{value:+.1f}", summarise([value]), runs)
+        yield "", value, f"{value:+.1f}"
         return
     value, interval = improvement(ours_sample, random_sample)
-    yield Measurement(f"improvement_{kind}", line, f"{value:+.1f}", summarise([value]), runs)
+    yield "", value, f"{value:+.1f}"
     if interval:
         low, high = interval
-        yield Measurement(f"improvement_{kind}_low", line, f"[{low:+.1f},", summarise([low]), runs)
-        yield Measurement(f"improvement_{kind}_high", line, f"{high:+.1f}]", summarise([high]), runs)
+        yield from (("_low", low, f"[{low:+.1f},"), ("_high", high, f"{high:+.1f}]"))
 
 
-def _search_days(searches: Sequence[Run]) -> list[Measurement]:
+def _search_days(blank: TableNumber, searches: Sequence[Run]) -> Iterator[TableNumber]:
     """The cost of the searches in device-days; each, and their mean, with one decimal."""
-    if not searches:
-        return []
-    each = [run.seconds / SECONDS_A_DAY for run in searches]
-    days = replace(summarise([round(one, 1) for one in each]), mean=round(mean(each), 1))
-    runs = tuple(run.name for run in searches)
-    return [Measurement("search_device_days", Line.BEST, f"{days.mean:.1f}", days, runs)]
+    if searches:
+        each = [run.seconds / SECONDS_A_DAY for run in searches]
+        days = replace(summarise([round(one, 1) for one in each]), mean=round(mean(each), 1))
+        yield number(blank, "search_device_days", Line.BEST, f"{days.mean:.1f}", days, [run.name for run in searches])

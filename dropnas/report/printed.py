@@ -21,6 +21,7 @@ Open = Literal["rows", "columns", "both", "nowhere"]
 
 PRINTED_CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the points of each panel
 NOTHING = "-"
+PUBLISHED = "_published"  # what the name of a table of published baselines adds to that of the paper's
 NUMBER = r"\d+(?:\.\d+)?"
 BEST_AND_MEAN = re.compile(rf"({NUMBER}) \(({NUMBER})±({NUMBER})\)")
 MEAN = re.compile(rf"({NUMBER})(?:±({NUMBER}))?")
@@ -131,12 +132,22 @@ def layout(table: str) -> Layout:
     return layouts()[table]
 
 
+def printed_cell(table: str, row: str, column: str) -> Printed:
+    """What the paper prints in a cell. Raises ValueError where it has no such cell."""
+    paper = layout(table)
+    at = [one.key for one in paper.columns].index(column)
+    for one in paper.rows:
+        if one.key == row and (cell := one.cells[at]):
+            return cell
+    raise ValueError(f"no cell {row}, {column} in {table}")
+
+
 def title(name: str) -> str:
-    """What a table or figure is called: "Table 4", "Peers of Table 1", "Figure 2", "Baselines"."""
+    """What a table or figure is called: "Table 4", "Published baselines of Table 1", "Figure 2", "Baselines"."""
     if name == "architectures":
         return "Published architectures"
-    words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix("_peers")).replace("_", " ").capitalize()
-    return f"Peers of {words}" if name.endswith("_peers") else words
+    words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix(PUBLISHED)).replace("_", " ").capitalize()
+    return f"Published baselines of {words}" if name.endswith(PUBLISHED) else words
 
 
 def _layout(name: Any, entry: dict[str, Any]) -> Layout:
@@ -167,3 +178,32 @@ def _row(
     full = (f"{label} [{citation}]" if citation else label) + marks
     heads = (group, full) if group else (full,)
     return PrintedRow(key, heads, tuple(map(parse_printed, cells)), rule)
+
+
+def quoted_layout(table: str) -> Layout:
+    """The paper's table that these published baselines are quoted in."""
+    return layouts()[table.removesuffix(PUBLISHED)]
+
+
+@cache
+def behind(table: str) -> dict[str, tuple[str, ...] | str]:
+    """For each row of the paper's table, in its order, the ids of published architectures, or why there are none.
+
+    Raises:
+        ValueError: the file has other rows than the table, or an entry that is neither.
+    """
+    name = table.removesuffix(PUBLISHED)
+    entries = yaml.safe_load(Path(__file__).with_name("published_rows.yaml").read_text(encoding="utf-8"))[name]
+    rows = [row.key for row in quoted_layout(table).rows]
+    if list(entries) != rows:
+        expected = f"the paper's are {', '.join(rows)}"
+        raise ValueError(f"published_rows.yaml, {name}: rows are {', '.join(entries)}; {expected}")
+    return {key: _ids(f"published_rows.yaml, {name}, {key}", value) for key, value in entries.items()}
+
+
+def _ids(where: str, value: Any) -> tuple[str, ...] | str:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, list) and value and all(isinstance(id_, str) for id_ in value):
+        return tuple(value)
+    raise ValueError(f"{where}: neither a list of ids nor a reason")

@@ -6,7 +6,7 @@ been built alone.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from dropnas.artifacts.counts_file import CountsFile
 from dropnas.artifacts.figure_file import FigureFile
 from dropnas.artifacts.table_file import TableFile
 from dropnas.errors import DropnasError
-from dropnas.report.result_metrics import lowest_errors, metrics
-from dropnas.runs.files import read_json, write_bytes, write_text
+from dropnas.report.table import Line
+from dropnas.runs.files import read_json, write_bytes
 
+ERROR = "top1_error_final_mean"
+Metrics = dict[str, dict[str, dict[str, dict[str, float]]]]
+STATISTICS = {"mean": "ours_mean", "std": "ours_std", "best": "ours_best", "n": "n"}
 SUFFIXES = (".md", ".csv", ".tex")
 PICTURES = (".svg", ".png", ".pdf")
 
@@ -34,31 +37,56 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
     Raises:
         DropnasError: a folder holds no table, or a file of it is missing.
     """
-    texts = {destination / "tables" / file.name: _text(file) for folder in folders for file in _files(folder)}
-    measured = [folder for folder in folders if not _holds_counts(folder)]
-    merged = _merged(destination / "metrics.json", metrics(measured))
-    texts |= {destination / "metrics.json": _json(merged), destination / "errors.json": _json(lowest_errors(merged))}
-    changed = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text.encode()]
-    for path in changed:
-        write_text(path, texts[path])
-    return changed
+    contents = {destination / "tables" / file.name: _bytes(file) for folder in folders for file in _files(folder)}
+    file = destination / "metrics.json"
+    before = read_json(file) if file.is_file() else {}
+    merged = {**before, **metrics([folder for folder in folders if not _holds_counts(folder)])}
+    contents |= {file: _json(merged), destination / "errors.json": _json(lowest_errors(merged))}
+    return _renew(contents)
 
 
 def refresh_figures(folders: Sequence[Path], destination: Path) -> list[Path]:
-    """Copy figures to `destination/figures/figureN.*`.
+    """Copy figures to `destination/figures/figureN.*`; as `refresh`."""
+    pictures = [folder / f"{FigureFile.read(folder).figure}{suffix}" for folder in folders for suffix in PICTURES]
+    return _renew({destination / "figures" / file.name: _bytes(file) for file in pictures})
+
+
+def metrics(folders: Sequence[Path]) -> Metrics:
+    """Our numbers in some tables.
 
     Args:
-        folders: run folders of figures.
-        destination: `results/<profile>`.
+        folders: run folders of tables.
 
     Returns:
-        The files that were written, because they were missing or differed.
+        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}; a cell that no run of ours
+        fills is left out, and so are the deviation of a single run and the size of a published network.
 
     Raises:
-        DropnasError: a folder holds no figure, or a picture of it is missing.
+        DropnasError: a folder holds no table.
     """
-    pictures = [folder / f"{FigureFile.read(folder).figure}{suffix}" for folder in folders for suffix in PICTURES]
-    contents = {destination / "figures" / file.name: _bytes(file) for file in pictures}
+    return {table.table: _rows(table) for table in map(TableFile.read, folders)}
+
+
+def lowest_errors(found: Metrics) -> dict[str, dict[str, float]]:
+    """One number for each table, so that `dvc metrics show` and `diff` fit on a screen: the lowest mean final error."""
+    errors = {
+        table: [numbers[ERROR] for cells in rows.values() for numbers in cells.values() if ERROR in numbers]
+        for table, rows in found.items()
+    }
+    return {"lowest_error": {table: round(min(values), 2) for table, values in errors.items() if values}}
+
+
+def _rows(table: TableFile) -> dict[str, dict[str, dict[str, float]]]:
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    for one in table.numbers:
+        if one.n and one.source != Line.COUNTED:
+            values = {f"{one.quantity}_{name}": getattr(one, field) for name, field in STATISTICS.items()}
+            known = {name: value for name, value in values.items() if value is not None}
+            rows.setdefault(one.row, {}).setdefault(one.column, {}).update(known)
+    return rows
+
+
+def _renew(contents: Mapping[Path, bytes]) -> list[Path]:
     changed = [path for path, content in contents.items() if not path.is_file() or path.read_bytes() != content]
     for path in changed:
         write_bytes(path, contents[path])
@@ -74,11 +102,6 @@ def _holds_counts(folder: Path) -> bool:
     return CountsFile.file(folder).is_file()
 
 
-def _text(file: Path) -> str:
-    """The text, its line ends as they are."""
-    return _bytes(file).decode()
-
-
 def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
@@ -86,9 +109,5 @@ def _bytes(file: Path) -> bytes:
         raise DropnasError(f"cannot be read ({error.strerror})", where=file) from error
 
 
-def _merged(file: Path, new: dict[str, Any]) -> dict[str, Any]:
-    return {**(read_json(file) if file.is_file() else {}), **new}
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()

@@ -1,4 +1,4 @@
-"""The table and peers stages: one of the paper's tables, the baselines or the published architectures, retrained.
+"""The table stage: one of the paper's tables, or the baselines, and the files of every table.
 
 Design choices: no torch and a fraction of a second, since tables are rebuilt often; one typed table, four files set
 from it; nothing that varies between two executions of the same runs (no time, no host) reaches a file, so that
@@ -11,11 +11,10 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import read_run
 from dropnas.report.build import build
 from dropnas.report.config import TableConfig
-from dropnas.report.grid import frame_of
-from dropnas.report.model import Table
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown
-from dropnas.report.tidy import csv, data, table_file
+from dropnas.report.table import Table
+from dropnas.report.table_forms import csv, data, frame_of
 from dropnas.workspace import Workspace
 
 
@@ -39,7 +38,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
 
 def write(table: Table, out: Path) -> None:
     """Write the four files of a table."""
-    content, frame = table_file(table), frame_of(table)
+    content, frame = table.content, frame_of(table)
     content.write(out)
     for suffix, text in (("md", markdown(frame)), ("csv", csv(data(content))), ("tex", latex(frame))):
-        (out / f"{table.name}.{suffix}").write_text(text, encoding="utf-8")
+        (out / f"{content.table}.{suffix}").write_text(text, encoding="utf-8")

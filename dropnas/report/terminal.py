@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dropnas.artifacts.table_file import TableFile, TableNumber
-from dropnas.report.model import Line
 from dropnas.report.printed import NOTHING, title
+from dropnas.report.table import Line
 
 WIDTH = 100
 NUMBERS = ("Ours, final epoch", "Ours, best on test", "Paper")

@@ -5,20 +5,16 @@ line of the CSV carries profile and reproduction, because lines are what is copi
 about single numbers, are in the JSON and in the Markdown.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import pandas
 
-from dropnas.report.claims import ClaimResult
-from dropnas.report.claims import Found as Decided
+from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Decided, VerdictsFile
 from dropnas.report.frame import Frame, TextLine
-from dropnas.report.notes import NO_REPRODUCTION
 from dropnas.report.render_markdown import markdown
-from dropnas.report.tidy import csv
-from dropnas.report.verdicts import CellVerdict
+from dropnas.report.table import NO_REPRODUCTION
+from dropnas.report.table_forms import csv
 
 CLAIM_HEADS = ("Claim", "Where", "Our runs", "At the final epoch", "The paper's own numbers")
 NUMBER_HEADS = ("Table", "Row", "Column", "Verdict", "Ours", "Paper", "Difference", "95 % interval")
@@ -29,42 +25,12 @@ NUMBERS_CAPTION = (
 )
 
 
-@dataclass(frozen=True)
-class Verdicts:
-    """All that was decided for a profile.
-
-    Attributes:
-        profile: whose runs.
-        reproduction: whether they may be compared with the paper.
-        claims: of the paper, in its order.
-        numbers: a verdict on each printed number, table by table.
-    """
-
-    profile: str
-    reproduction: bool
-    claims: Sequence[ClaimResult]
-    numbers: Sequence[CellVerdict]
-
-
-def verdict_texts(verdicts: Verdicts) -> dict[str, str]:
+def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
     """The content of the files, by their suffix."""
-    return {
-        ".md": _markdown(verdicts),
-        ".csv": csv(numbers_data(verdicts)),
-        ".json": json.dumps(_content(verdicts), indent=2, sort_keys=True) + "\n",
-    }
+    return {".md": _markdown(verdicts), ".csv": csv(numbers_data(verdicts)), ".json": verdicts.json()}
 
 
-def _content(verdicts: Verdicts) -> Mapping[str, Any]:
-    return {
-        "profile": verdicts.profile,
-        "reproduction": verdicts.reproduction,
-        "claims": [asdict(one) for one in verdicts.claims],
-        "numbers": [asdict(one) for one in verdicts.numbers],
-    }
-
-
-def numbers_data(verdicts: Verdicts) -> pandas.DataFrame:
+def numbers_data(verdicts: VerdictsFile) -> pandas.DataFrame:
     """The verdict on each number, with profile and reproduction in every line, because lines are what is copied."""
     lines = [
         asdict(one) | {"interval": _joined(one.interval or ()), "runs": _joined(one.runs)} for one in verdicts.numbers
@@ -79,7 +45,7 @@ def _joined(values: Sequence[object]) -> str:
     return " ".join(map(str, values))
 
 
-def _markdown(verdicts: Verdicts) -> str:
+def _markdown(verdicts: VerdictsFile) -> str:
     claims = _frame(verdicts, "the claims", CLAIMS_CAPTION, CLAIM_HEADS, 2, [_claim(one) for one in verdicts.claims])
     numbers = _frame(
         verdicts, "number by number", NUMBERS_CAPTION, NUMBER_HEADS, 3, [_number(one) for one in verdicts.numbers]
@@ -88,7 +54,7 @@ def _markdown(verdicts: Verdicts) -> str:
 
 
 def _frame(
-    verdicts: Verdicts, what: str, caption: str, heads: Sequence[str], labels: int, lines: Sequence[tuple[str, ...]]
+    verdicts: VerdictsFile, what: str, caption: str, heads: Sequence[str], labels: int, lines: Sequence[tuple[str, ...]]
 ) -> Frame:
     return Frame(
         title=f"Verdicts, {what} (profile: {verdicts.profile})",

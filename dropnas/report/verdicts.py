@@ -12,18 +12,17 @@ table are one family for Holm's correction, and tables are judged one by one, al
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from dropnas.analysis.best_of import ALIKE, compare_lowest, expected_lowest
 from dropnas.analysis.comparison import Comparison, Sample, compare_means, of_summary, printed_sample
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.analysis.verdict import LEVEL, Judged, Verdict, judge
+from dropnas.artifacts.table_file import TableNumber
+from dropnas.artifacts.verdicts_file import CellVerdict, Kind
 from dropnas.data.config import ROLES
 from dropnas.report.config import TARGETS
-from dropnas.report.model import Measurement, Row, Table
-from dropnas.report.printed import Column, Printed
-
-Kind = Literal["mean", "best", "single"]
+from dropnas.report.printed import Printed
+from dropnas.report.table import Table, summary_of
 
 PAPER_SEEDS = 8
 OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # of Tables 1-3
@@ -38,64 +37,21 @@ RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # what a run's name adds to
 
 
 @dataclass(frozen=True)
-class CellVerdict:
-    """The verdict on one printed number.
-
-    Attributes:
-        table, row, column: keys of the cell, as in `printed.yaml`.
-        row_label, column_label: as the table shows them.
-        quantity: what of ours was compared.
-        kind: a `mean` over seeds, the `best` of eight, or a `single` training.
-        ours_text, paper_text: what was compared, in the table's digits.
-        n, n_paper: trainings behind either; None for a row that the paper quotes.
-        mean, std: of ours, in full precision; the deviation with n - 1, None of a single run.
-        difference: ours minus the paper's in percentage points; None where no difference means anything.
-        interval: its 95 % confidence interval.
-        p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table.
-        verdict, reason: what follows, and why in one sentence.
-        runs: names of the runs behind ours.
-    """
-
-    table: str
-    row: str
-    column: str
-    row_label: str
-    column_label: str
-    quantity: str
-    kind: Kind
-    ours_text: str
-    paper_text: str
-    n: int
-    n_paper: int | None
-    mean: float
-    std: float | None
-    difference: float | None
-    interval: tuple[float, float] | None
-    p_differs: float | None
-    p_agrees: float | None
-    verdict: Verdict
-    reason: str
-    runs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _Number:
-    """One printed number, and the runs of ours beside it."""
+    """One printed number, and what runs of ours measured beside it; `column` is what the column holds."""
 
     table: Table
-    row: Row
-    column: Column
+    column: str
     kind: Kind
     printed: Printed
-    measured: Measurement
+    measured: TableNumber
     ours: Summary
     runs: tuple[str, ...]
 
     @property
     def quoted(self) -> bool:
         """Whether the paper took the number from another paper."""
-        by_method = any(column.quantity == "parameters" for column in self.table.columns)
-        return by_method and self.row.key not in OWN_ROWS
+        return self.table.layout.row_is_method and self.measured.row not in OWN_ROWS
 
     @property
     def of(self) -> int:
@@ -113,7 +69,7 @@ class _Number:
     @property
     def margin(self) -> float:
         """What counts as no difference, in points."""
-        return margin(self.table.name, self.row.key)
+        return margin(self.table.content.table, self.measured.row)
 
     def set(self, value: float, sign: str = "") -> str:
         """A number with as many decimals as the paper prints here."""
@@ -143,29 +99,29 @@ def verdicts(table: Table) -> list[CellVerdict]:
     ]
 
 
-def independent(measured: Measurement) -> tuple[Summary, tuple[str, ...]]:
+def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
     """The first training of each architecture, with the names of those runs: retrainings are no further searches."""
     first: dict[str, tuple[float, str]] = {}
-    for value, run in zip(measured.summary.values, measured.runs, strict=True):
+    for value, run in zip(measured.ours_values, measured.runs, strict=True):
         first.setdefault(RETRAINING.sub("", run), (value, run))
     values, runs = zip(*first.values(), strict=True)
     return summarise(values), runs
 
 
 def _numbers(table: Table) -> Iterator[_Number]:
-    for row in table.rows:
-        for column, cell in zip(table.columns, row.cells, strict=True):
-            by_quantity = {one.quantity: one for one in cell.ours}
-            named = OUR_QUANTITY.get(column.quantity, ())
-            measured = next((by_quantity[name] for name in named if name in by_quantity), None)
-            if cell.paper is None or cell.paper.mean is None or measured is None:
-                continue
-            error = measured.quantity.endswith(BEST_ON_TEST)
-            ours, runs = independent(measured) if error else (measured.summary, measured.runs)
-            for kind in _kinds(cell.paper):
-                number = _Number(table, row, column, kind, cell.paper, measured, ours, runs)
-                if error or not number.quoted:  # counts of published architectures have remarks of their own
-                    yield number
+    quantities = {column.key: column.quantity for column in table.layout.columns}
+    for (_, column), ours in table.cells.items():
+        named = OUR_QUANTITY.get(quantities[column], ())
+        measured = next((ours[name] for name in named if name in ours), None)
+        if measured is None or measured.paper_mean is None:
+            continue
+        printed = Printed(measured.paper, measured.paper_mean, measured.paper_std, measured.paper_best)
+        error = measured.quantity.endswith(BEST_ON_TEST)
+        summary, runs = independent(measured) if error else (summary_of(measured), measured.runs)
+        for kind in _kinds(printed):
+            number = _Number(table, quantities[column], kind, printed, measured, summary, runs)
+            if error or not number.quoted:  # counts of published architectures have remarks of their own
+                yield number
 
 
 def _kinds(printed: Printed) -> Sequence[Kind]:
@@ -176,15 +132,17 @@ def _kinds(printed: Printed) -> Sequence[Kind]:
 
 def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
     """Why nothing can be tested, if so."""
-    if not number.table.reproduction:
-        reason = f"Not tested: profile '{number.table.profile}' runs on other data or in other sizes than the paper"
+    if not number.table.content.reproduction:
+        reason = (
+            f"Not tested: profile '{number.table.content.profile}' runs on other data or in other sizes than the paper"
+        )
         return Verdict.NOT_COMPARABLE, reason
     if number.quoted:
         reason = "Not tested: the printed number comes from another paper and its protocol"
         return Verdict.NOT_COMPARABLE, reason
-    if number.column.quantity == "parameters":
+    if number.column == "parameters":
         return Verdict.NOT_COMPARABLE, "Not tested: size depends on which seed won"
-    if number.column.quantity == "search_days":
+    if number.column == "search_days":
         return Verdict.NOT_COMPARABLE, "Not tested: other hardware"
     if number.ours.n < 2:
         return Verdict.TOO_FEW, "Only one run, so no error bar"
@@ -232,13 +190,14 @@ def _decided(number: _Number, judged: Judged) -> CellVerdict:
 def _verdict(
     number: _Number, ours: str, difference: float | None, judged: Judged | None, verdict: Verdict, reason: str
 ) -> CellVerdict:
+    measured = number.measured
     return CellVerdict(
-        table=number.table.name,
-        row=number.row.key,
-        column=number.column.key,
-        row_label=" ".join(filter(None, number.row.heads)),
-        column_label=" ".join(filter(None, number.column.header)),
-        quantity=number.measured.quantity,
+        table=number.table.content.table,
+        row=measured.row,
+        column=measured.column,
+        row_label=measured.row_label,
+        column_label=measured.column_label,
+        quantity=measured.quantity,
         kind=number.kind,
         ours_text=ours,
         paper_text=_printed_text(number),
@@ -265,7 +224,7 @@ def _printed_text(number: _Number) -> str:
 def _plain_text(number: _Number) -> str:
     ours = number.ours
     if not number.measured.quantity.endswith(BEST_ON_TEST):
-        return number.measured.text.strip("()")
+        return number.measured.ours.strip("()")
     if number.kind == "best":
         return f"{number.set(ours.best)} (lowest of n={ours.n})"
     spread = "" if ours.std is None else f"±{number.set(ours.std)}"

@@ -1,4 +1,4 @@
-"""The type of each stage's configuration, by name: it is declared with its stage, in a room above this one."""
+"""The configuration class of each stage, by name. The class is declared with its stage, in a room above this one."""
 
 from functools import cache
 from importlib import import_module
@@ -20,14 +20,14 @@ CONFIGURATIONS = {
     "correlation": "dropnas.analysis.config:CorrelationConfig",
     "architectures": "dropnas.evaluate.config:ArchitecturesConfig",
     "table": "dropnas.report.config:TableConfig",
-    "peers": "dropnas.report.config:PeersConfig",
+    "published": "dropnas.report.config:PublishedConfig",
     "figure": "dropnas.report.config:FigureConfig",
 }
 
 
 @cache
 def configuration(stage: str) -> Any:
-    """The type of a stage's configuration.
+    """Import the configuration class of a stage.
 
     Raises:
         DropnasError: there is no such stage.

@@ -79,7 +79,7 @@ def test_a_number_leads_to_its_runs_and_a_run_to_the_top_of_the_window(opened: A
     opened.wait_for_function(TOP, arg=place)
 
 
-@pytest.mark.parametrize("place", ["claim-spaces", "table4", "figure2", "plan", "from-table1-11-0-best"])
+@pytest.mark.parametrize("place", ["claim-spaces", "table4", "figure2", "plan", "from-table1-dropnas-error-best"])
 def test_a_permalink_opens_at_its_place(opened: Any, small_page: Path, place: str) -> None:
     opened.goto(f"{small_page.as_uri()}#{place}")
     opened.wait_for_function("document.documentElement.dataset.ready")

@@ -74,8 +74,8 @@ def _panel(figure: Figure, corner: tuple[float, float], title: str, layout: Layo
     """One cell, its upper left corner at a position on the sheet, in inches."""
     width, height = figure.get_size_inches()
     left, top = corner
-    place = (left / width, (top - layout.height) / height, layout.width / width, layout.height / height)
-    axes = figure.add_axes(place)
+    bounds = (left / width, (top - layout.height) / height, layout.width / width, layout.height / height)
+    axes = figure.add_axes(bounds)
     axes.set_xlim(0, layout.width)
     axes.set_ylim(0, layout.height)
     axes.axis("off")

@@ -59,44 +59,44 @@ def lay_out(cell: Sequence[Edge], concat: Sequence[int]) -> Layout:
     """
     names = ["$c_{k-2}$", "$c_{k-1}$", *(str(node) for node in range(len(cell) // EDGES_PER_NODE)), "$c_k$"]
     links = [
-        (predecessor, INPUTS + place // EDGES_PER_NODE, short(operation))
-        for place, (operation, predecessor) in enumerate(cell)
+        (predecessor, INPUTS + index // EDGES_PER_NODE, short(operation))
+        for index, (operation, predecessor) in enumerate(cell)
     ]
     links += [(node, len(names) - 1, "") for node in concat]
-    heights = [_height(links, place) for place in range(len(links))]
+    heights = [_height(links, index) for index in range(len(links))]
     above, below = STEP * max(heights) * APEX + 0.2, STEP * (len(names) - 1) / 2 * APEX
     nodes = [Node(name, (0.4 + COLUMN * index, below + BOX[1] / 2), *BOX) for index, name in enumerate(names)]
-    arrows = [_arc(nodes, links, heights, place) for place in range(len(links))]
+    arrows = [_arc(nodes, links, heights, index) for index in range(len(links))]
     return Layout(tuple(nodes), tuple(arrows), COLUMN * (len(names) - 1) + 0.8, below + BOX[1] + above)
 
 
-def _height(links: Sequence[Link], place: int) -> float:
+def _height(links: Sequence[Link], index: int) -> float:
     """How high an arc is, in steps; below the line where it goes to the output.
 
     As high as it is long, and parallel ones differ by half a step, so that no two labels meet and no edge passes
     through a node.
     """
-    tail, head, text = links[place]
+    tail, head, text = links[index]
     if not text:
         return -(head - tail) / 2
-    parallel = [other[:2] for other in links[:place]].count((tail, head))
+    parallel = [other[:2] for other in links[:index]].count((tail, head))
     return head - tail + parallel / 2
 
 
-def _arc(nodes: Sequence[Node], links: Sequence[Link], heights: Sequence[float], place: int) -> Arrow:
+def _arc(nodes: Sequence[Node], links: Sequence[Link], heights: Sequence[float], index: int) -> Arrow:
     """From the right half of a node's side to the left half of the other's."""
-    tail, head, text = links[place]
-    side = math.copysign(BOX[1] / 2, heights[place])
-    start = nodes[tail].centre[0] + BOX[0] / 2 * _port(links, heights, place, 0)
-    end = nodes[head].centre[0] - BOX[0] / 2 * _port(links, heights, place, 1)
+    tail, head, text = links[index]
+    side = math.copysign(BOX[1] / 2, heights[index])
+    start = nodes[tail].centre[0] + BOX[0] / 2 * _port(links, heights, index, 0)
+    end = nodes[head].centre[0] - BOX[0] / 2 * _port(links, heights, index, 1)
     foot = nodes[tail].centre[1] + side
-    apex = foot + STEP * heights[place]
+    apex = foot + STEP * heights[index]
     curve = ((start, foot), (start, apex), (end, apex), (end, foot))
-    return Arrow(curve, text, ((start + end) / 2, foot + APEX * STEP * heights[place]))
+    return Arrow(curve, text, ((start + end) / 2, foot + APEX * STEP * heights[index]))
 
 
-def _port(links: Sequence[Link], heights: Sequence[float], place: int, at: int) -> float:
+def _port(links: Sequence[Link], heights: Sequence[float], index: int, at: int) -> float:
     """Where an arc meets its tail (at = 0) or head (1), in parts of half a box: a higher one nearer to the middle."""
-    own = heights[place]
-    rivals = [h for link, h in zip(links, heights, strict=True) if link[at] == links[place][at] and h * own > 0]
+    own = heights[index]
+    rivals = [h for link, h in zip(links, heights, strict=True) if link[at] == links[index][at] and h * own > 0]
     return sum(abs(h) >= abs(own) for h in rivals) / (len(rivals) + 1)

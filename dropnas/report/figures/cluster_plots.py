@@ -21,7 +21,7 @@ from dropnas.report.figures.labels import label_points, shorter
 from dropnas.report.figures.series import Drawn
 from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, settle, sheet
 
-PLACES = ("first", "last")
+POSITIONS = ("first", "last")
 MARKERS = "os^Dvp"
 WIDTH, ROW = 7.2, 3.55  # inches
 
@@ -34,16 +34,16 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """A row for each data set, its first cell left and its last cell right."""
     figure = sheet(WIDTH, ROW * len(content))
-    grid = figure.subplots(len(content), len(PLACES), squeeze=False)
-    shown = [(titles[role], panel, place) for role, panel in content.items() for place in PLACES]
-    for axes, letter, (title, panel, place) in zip(grid.flat, LETTERS, shown, strict=False):
-        cell = panel["cells"][place]
-        axes.set_title(f"({letter}) {title}\n{place} cell ({cell['kind']})")
-        _points(axes, cell, _sentence(panel["statistics"][place]))
-    _legend(figure, max(label for _, panel, place in shown for label in panel["cells"][place]["labels"]))
+    grid = figure.subplots(len(content), len(POSITIONS), squeeze=False)
+    shown = [(titles[role], panel, position) for role, panel in content.items() for position in POSITIONS]
+    for axes, letter, (title, panel, position) in zip(grid.flat, LETTERS, shown, strict=False):
+        cell = panel["cells"][position]
+        axes.set_title(f"({letter}) {title}\n{position} cell ({cell['kind']})")
+        _points(axes, cell, _sentence(panel["statistics"][position]))
+    _legend(figure, max(label for _, panel, position in shown for label in panel["cells"][position]["labels"]))
     settle(figure)
-    for axes, (_, panel, place) in zip(grid.flat, shown, strict=True):
-        cell = panel["cells"][place]
+    for axes, (_, panel, position) in zip(grid.flat, shown, strict=True):
+        cell = panel["cells"][position]
         label_points(axes, cell["points"], [shorter(name) for name in cell["operations"]])
     return figure
 
@@ -53,7 +53,7 @@ def _panel(series: Drawn) -> dict[str, Any]:
     return {
         "shown": series.runs[0].name,
         "cells": asdict(read[0]),
-        "statistics": {place: statistics([getattr(cells, place) for cells in read]) for place in PLACES},
+        "statistics": {position: statistics([getattr(cells, position) for cells in read]) for position in POSITIONS},
         "runs": series.run_names,
     }
 
@@ -119,9 +119,9 @@ def _legend(figure: Figure, last: int) -> None:
 
 def _facts(content: Panels) -> Facts:
     for panel, shown in content.items():
-        for place, one in shown["statistics"].items():
+        for position, one in shown["statistics"].items():
             values = ("silhouette_parameterised_mean", "silhouette_parameterised_std", "single_member_share")
-            yield panel, f"{place} cell", *(number(one[name]) for name in values), f"{one['n']}"
+            yield panel, f"{position} cell", *(number(one[name]) for name in values), f"{one['n']}"
 
 
 CLUSTERS = Drawing(

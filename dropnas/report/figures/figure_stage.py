@@ -14,9 +14,8 @@ from dropnas.artifacts.figure_file import FigureFacts, FigureFile
 from dropnas.extension import load
 from dropnas.report.config import FigureConfig
 from dropnas.report.figures.drawing import Drawing
-from dropnas.report.figures.series import Drawn, drawn, titles
+from dropnas.report.figures.series import Drawn, drawn, titles, trainings_behind
 from dropnas.report.figures.sheet import SUFFIXES, footer, save, style
-from dropnas.report.figures.trainings_behind import trainings_behind
 from dropnas.workspace import Workspace
 
 NO_REPRODUCTION = (

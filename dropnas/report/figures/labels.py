@@ -66,7 +66,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Seque
     axes.apply_aspect()
     figure: Any = axes.figure
     scale = POINTS_AN_INCH / figure.dpi
-    at = [tuple(scale * place) for place in axes.transData.transform(points)]
+    at = [tuple(scale * point) for point in axes.transData.transform(points)]
     frame = Box(*(scale * bound for bound in axes.get_window_extent().extents))
     taken = [Box(x - MARKER, y - MARKER, x + MARKER, y + MARKER) for x, y in at]
     for (x, y), point, text in zip(at, points, texts, strict=True):
@@ -92,5 +92,5 @@ def _place(
             cost = radius + 10 * sum(box.overlap(other) for other in taken) + 10 * outside
             if best is None or cost < best[0]:
                 best = cost, box, (dx, dy), radius
-    assert best is not None  # there are places
+    assert best is not None  # there are positions
     return best[1:]

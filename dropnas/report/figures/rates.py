@@ -1,8 +1,8 @@
 """Figure 2: accuracy against the drop path rate r, and beside it at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
 Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; that of
-the final epoch is drawn fainter. These three have a section of their own, since p_d = 0 has no place on a logarithmic
-axis. The paper's curve is not printed as numbers, but some of its points are in Tables 4 and 5; these are drawn.
+the final epoch is drawn fainter. These three have a section of their own, since a logarithmic axis has no p_d = 0. The
+paper's curve is not printed as numbers, but some of its points are in Tables 4 and 5; these are drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from dropnas.analysis.summary import mean, sample_deviation
 from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, sheet
-from dropnas.report.printed import layout
+from dropnas.report.printed import printed_cell
 
 NAMES = {"one-level-darts": "one-level DARTS", "drop-rate-0.75": "as ProxylessNAS", "drop-rate-0.875": "as SNAS"}
 WIDTH, HEIGHT = 9.6, 3.8  # inches; of one panel half as wide
@@ -74,10 +74,8 @@ def _printed(role: str, name: str) -> dict[str, float] | None:
     table, key, column = PRINTED.get(name, ("", "", ""))
     if not table or (table == "table5" and role != "cifar10"):
         return None
-    paper = layout(table)
-    at = [one.key for one in paper.columns].index(column)
-    cell = next(row.cells[at] for row in paper.rows if row.key == key.format(role))
-    assert cell and cell.mean is not None and cell.std is not None  # these have both
+    cell = printed_cell(table, key.format(role), column)
+    assert cell.mean is not None and cell.std is not None  # these have both
     known = printed_sample(cell.mean, cell.std, 8)
     return {"mean": known.mean, "std": known.std}
 
@@ -107,13 +105,13 @@ def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
     """A part of the axis without a scale: a position for each method, separate from the curve."""
-    places = range(len(points))
+    positions = range(len(points))
     for kind in KINDS:
-        _marks(axes, [place + kind[6] for place in places], points, kind, joined=False)
+        _marks(axes, [position + kind[6] for position in positions], points, kind, joined=False)
     axes.set_xticks(
-        places, [NAMES.get(one["name"], one["label"]) for one in points], fontsize=7, rotation=30, ha="right"
+        positions, [NAMES.get(one["name"], one["label"]) for one in points], fontsize=7, rotation=30, ha="right"
     )
-    _above(axes, places, [_nominal(SPECIAL.get(point["name"], 0.0)) for point in points])
+    _above(axes, positions, [_nominal(SPECIAL.get(point["name"], 0.0)) for point in points])
     axes.set_xlim(-0.6, len(points) - 0.4)
     axes.tick_params(axis="y", left=False, labelleft=False)
     axes.spines["left"].set_linestyle((0, (2, 3)))
@@ -124,10 +122,10 @@ def _nominal(p_d: float) -> str:
     return f"{p_d:g}\n({effective(p_d):.2f})" if p_d else "0\n"
 
 
-def _above(axes: Axes, places: Sequence[float], texts: Sequence[str]) -> None:
+def _above(axes: Axes, positions: Sequence[float], texts: Sequence[str]) -> None:
     """p_d above the axes."""
     above = axes.secondary_xaxis("top")
-    above.set_xticks(places, texts, fontsize=6.5, color=GREY)
+    above.set_xticks(positions, texts, fontsize=6.5, color=GREY)
     above.xaxis.set_minor_locator(NullLocator())
     above.tick_params(length=2, color=GREY)
     above.set_xlabel("p$_d$" if "(" not in "".join(texts) else "p$_d$ (effective)", fontsize=6.5, color=GREY)
@@ -140,11 +138,11 @@ def _power(rate: float) -> str:
 
 
 def _marks(
-    axes: Axes, places: Sequence[float], points: Sequence[Mapping[str, Any]], kind: tuple[Any, ...], joined: bool
+    axes: Axes, positions: Sequence[float], points: Sequence[Mapping[str, Any]], kind: tuple[Any, ...], joined: bool
 ) -> None:
     """Mean and deviation of one accuracy."""
     key, label, form, colour, line, *_ = kind
-    known = [(place, *_moments(point[key])) for place, point in zip(places, points, strict=True) if point[key]]
+    known = [(position, *_moments(point[key])) for position, point in zip(positions, points, strict=True) if point[key]]
     if not known:
         return
     at, means, spreads = zip(*known, strict=True)

@@ -1,13 +1,19 @@
-"""The runs that are drawn together, and what a panel is called."""
+"""The runs that are drawn together, what a panel is called, and the trainings behind them.
 
-from collections.abc import Iterable, Sequence
+Runs that choose or compute on numbers alone say nothing of the hardware; the hardware and data of a figure are those of
+the trainings behind it, which their receipts lead to.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dropnas.analysis.finished_runs import Run, distinct
+from dropnas.analysis.finished_runs import Run, distinct, read_run
+from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.report.config import FigureConfig
-from dropnas.report.figures.trainings_behind import trainings_behind
+
+TRAINED = ("search", "retrain", "transfer", "clusters")
 
 
 @dataclass(frozen=True)
@@ -70,3 +76,21 @@ def _title(panel: str, series: Iterable[Drawn]) -> str:
     paper = ROLES[panel].printed
     data = distinct(run.data for run in trainings_behind(run for one in series for run in one.runs))
     return paper if data in ((panel,), ()) else f"{', '.join(data)} as {paper}"
+
+
+def trainings_behind(runs: Iterable[Run]) -> list[Run]:
+    """The runs that trained or analysed a network: among the given runs, or else among their inputs, and so on.
+
+    Inputs that are no longer on disk are left out.
+    """
+    return list({run.folder: run for one in runs for run in _behind(one)}.values())
+
+
+def _behind(run: Run) -> Iterator[Run]:
+    if run.stage in TRAINED:
+        yield run
+        return
+    for name in ReceiptFile.read(run.folder).inputs:
+        for folder in run.folder.parent.parent.glob(f"*/{name}"):
+            if ReceiptFile.file(folder).is_file():
+                yield from _behind(read_run(folder))

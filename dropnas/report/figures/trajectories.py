@@ -169,11 +169,11 @@ def _lines(axes: Axes, epochs: Sequence[int], p: Mapping[str, Sequence[float]]) 
 
 def _names(axes: Axes, last: int, p: Mapping[str, Sequence[float]]) -> None:
     """The operations' names at the ends of their lines."""
-    for place, (name, line) in zip(apart(axes, [line[-1] for line in p.values()]), p.items(), strict=True):
+    for height, (name, line) in zip(apart(axes, [line[-1] for line in p.values()]), p.items(), strict=True):
         axes.annotate(
             short(name),
             (last, line[-1]),
-            (1.04, place),
+            (1.04, height),
             textcoords=axes.transAxes,
             fontsize=6.5,
             va="center",

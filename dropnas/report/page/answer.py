@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dropnas.analysis.claim_tests import Outcome
+from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult
 from dropnas.data.config import ROLES
-from dropnas.report.claims import ClaimResult
-from dropnas.report.model import Cell, Table
-from dropnas.report.page.page_tables import anchor_of
-from dropnas.report.page.phrases import count, listed
-from dropnas.report.verdicts import BEST_ON_TEST, CellVerdict
+from dropnas.report.page.tables import anchor
+from dropnas.report.page.words import count, listed
+from dropnas.report.printed import printed_cell
+from dropnas.report.verdicts import BEST_ON_TEST
 
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."
 NOT_SHOWN = "Not confirmed, not refuted: none of the paper's {claims} is shown to hold, none is contradicted."
@@ -51,27 +51,24 @@ class Answer:
     headlines: tuple[Headline, ...]
 
 
-def answer(
-    claims: Sequence[ClaimResult], tables: Mapping[str, Table], verdicts: Sequence[CellVerdict], reproduction: bool
-) -> Answer:
+def answer(claims: Sequence[ClaimResult], verdicts: Sequence[CellVerdict], reproduction: bool) -> Answer:
     """The answer of a profile.
 
     Args:
         claims: of the paper, without those that go beyond it.
-        tables: from the runs that count, by name.
-        verdicts: on the numbers of all of them.
+        verdicts: on the numbers of all tables.
         reproduction: whether the numbers may be compared with the paper's.
     """
-    outcomes = Counter(one.outcome for one in claims)
+    outcomes = Counter(str(one.outcome) for one in claims)
     return Answer(
         sentence=_sentence(outcomes) if reproduction else TEST_RUN,
         numbers=_numbers(verdicts) if reproduction else "",
         tally=tuple((str(word), outcomes[word]) for word in Outcome),
-        headlines=tuple(_headline(data, tables, verdicts, reproduction) for data in DROPNAS),
+        headlines=tuple(_headline(data, verdicts, reproduction) for data in DROPNAS),
     )
 
 
-def _sentence(outcomes: Mapping[Outcome, int]) -> str:
+def _sentence(outcomes: Mapping[str, int]) -> str:
     """ "Of the paper's 9 claims 4 hold, 1 is contradicted and 4 are undecided." """
     total, waiting = sum(outcomes.values()), outcomes[Outcome.TOO_FEW]
     if total and waiting == total:
@@ -107,31 +104,17 @@ _VERBS = (
 )
 
 
-def _headline(data: str, tables: Mapping[str, Table], verdicts: Sequence[CellVerdict], reproduction: bool) -> Headline:
-    for table, row, column in DROPNAS[data]:
-        if table not in tables:
-            continue
-        cell = _cell(tables[table], row, column)
-        measured = next((one for one in cell.ours if one.quantity.endswith(BEST_ON_TEST)), None)
-        if measured is None:
-            continue
-        judged = [one for one in verdicts if (one.table, one.row, one.column) == (table, row, column)]
-        own = next(one for one in judged if one.kind != "best")
-        place = ROLES[data].printed if reproduction else f"In place of {ROLES[data].printed}"
-        paper, verdict = (own.paper_text, str(own.verdict)) if reproduction else ("", "")
-        text = own.ours_text.partition(" (n=")[0]
-        return Headline(place, text, own.n, paper, verdict, anchor_of(tables[table], own))
-    printed = _printed(data, tables) if reproduction else ""
-    return Headline(ROLES[data].printed, "", 0, printed, "", "")
-
-
-def _printed(data: str, tables: Mapping[str, Table]) -> str:
-    table, row, column = DROPNAS[data][0]
-    cell = _cell(tables[table], row, column) if table in tables else None
-    text = cell.paper.text if cell and cell.paper else ""
-    return text.partition(" (")[2].rstrip(")") or text
-
-
-def _cell(table: Table, row: str, column: str) -> Cell:
-    at = [one.key for one in table.columns].index(column)
-    return next(one for one in table.rows if one.key == row).cells[at]
+def _headline(data: str, verdicts: Sequence[CellVerdict], reproduction: bool) -> Headline:
+    own = {
+        (one.table, one.row, one.column): one
+        for one in verdicts
+        if one.kind != "best" and one.quantity.endswith(BEST_ON_TEST)
+    }
+    name = ROLES[data].printed
+    for key in DROPNAS[data]:
+        if one := own.get(key):
+            called = name if reproduction else f"In place of {name}"
+            paper, verdict = (one.paper_text, str(one.verdict)) if reproduction else ("", "")
+            return Headline(called, one.ours_text.partition(" (n=")[0], one.n, paper, verdict, anchor(*key))
+    printed = printed_cell(*DROPNAS[data][0]).text if reproduction else ""
+    return Headline(name, "", 0, printed.partition(" (")[2].rstrip(")") or printed, "", "")

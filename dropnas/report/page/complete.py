@@ -11,15 +11,15 @@ from pathlib import Path
 
 from dropnas.analysis.finished_runs import read_run
 from dropnas.parsing import parse
-from dropnas.report.build import METHOD_COLUMN, build
-from dropnas.report.config import Entry, PeersConfig, TableConfig
-from dropnas.report.model import Table
+from dropnas.report.build import build, known_keys
+from dropnas.report.config import Entry, PublishedConfig, TableConfig
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
-from dropnas.report.peers_table import build_peers
 from dropnas.report.printed import Layout, layout
+from dropnas.report.published_table import build_published
+from dropnas.report.table import CellKey, Table
 
-TABLE, PEERS, FIGURE = "table", "peers", "figure"
+TABLE, PUBLISHED, FIGURE = "table", "published", "figure"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Complete:
     """
 
     table: Table
-    trainings: dict[tuple[str, str], tuple[Path, ...]]
+    trainings: dict[CellKey, tuple[Path, ...]]
     shortfalls: tuple[Shortfall, ...]
 
 
@@ -62,13 +62,13 @@ def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, C
     Raises:
         DropnasError: the plan's table is none that this code can build.
     """
-    make = {TABLE: _complete, PEERS: _complete_peers}
+    make = {TABLE: _complete, PUBLISHED: _complete_published}
     targets = {name: content.target(name) for name in content.folders}
     return {
         name: make[target.stage](target, [found[id_] for id_ in target.inputs])
         for name, target in targets.items()
         if target.stage in make and asked_for(name, content, found)
-        if target.stage == TABLE or found[target.inputs[0]].counts  # a table of peers needs the counts
+        if target.stage == TABLE or found[target.inputs[0]].counts  # one of published baselines needs the counts
     }
 
 
@@ -93,24 +93,23 @@ def _complete(target: Planned, inputs: Sequence[Found]) -> Complete:
     return Complete(table, trainings, tuple(one for one in lacks if one.counted < one.planned or one.absent))
 
 
-def _complete_peers(target: Planned, inputs: Sequence[Found]) -> Complete:
-    config: PeersConfig = parse(PeersConfig, target.config, target.folder)
+def _complete_published(target: Planned, inputs: Sequence[Found]) -> Complete:
+    config: PublishedConfig = parse(PublishedConfig, target.config, target.folder)
     kept, position = _kept(inputs)
     entries = [replace(one, trainings=_at(one.trainings, position)) for one in config.entries]
-    filled = replace(config, entries=tuple(one for one in entries if one.trainings))
-    lacks = []
-    for entry in config.entries:
-        absent = tuple(inputs[at] for at in entry.trainings if not inputs[at].counts)
-        planned = len(entry.trainings)
-        lacks.append(Shortfall(config.table, entry.architecture, "", planned, planned - len(absent), absent))
-    table = build_peers(filled, [one.folder for one in kept])
-    return Complete(table, {}, tuple(one for one in lacks if one.absent))
+    table = build_published(replace(config, entries=tuple(entries)), [one.folder for one in kept])
+    lacks = (
+        Shortfall(config.table, one.architecture, "", len(one.trainings), len(one.trainings) - len(absent), absent)
+        for one in config.entries
+        if (absent := tuple(inputs[at] for at in one.trainings if not inputs[at].counts))
+    )
+    return Complete(table, {}, tuple(lacks))
 
 
 def _kept(inputs: Sequence[Found]) -> tuple[list[Found], dict[int, int]]:
     """The inputs that count, and for the index of each among all inputs its index among those that count."""
     kept = [at for at, one in enumerate(inputs) if one.counts]
-    return [inputs[at] for at in kept], {at: place for place, at in enumerate(kept)}
+    return [inputs[at] for at in kept], {at: index for index, at in enumerate(kept)}
 
 
 def _at(runs: Sequence[int], position: Mapping[int, int]) -> tuple[int, ...]:
@@ -119,8 +118,7 @@ def _at(runs: Sequence[int], position: Mapping[int, int]) -> tuple[int, ...]:
 
 def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
     """The entries whose row and column have a label: the paper's, or that of a neighbour in a row or column of it."""
-    rows = {row.key for row in paper.rows}
-    columns = {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
+    rows, columns = known_keys(paper, "rows"), known_keys(paper, "columns")
     named_rows = rows | {entry.row for entry in entries if entry.column in columns}
     named_columns = columns | {entry.column for entry in entries if entry.row in rows}
     return [entry for entry in entries if entry.row in named_rows and entry.column in named_columns]

@@ -5,12 +5,12 @@ changes what a number means; which of them is shown follows from the configurati
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pandas import DataFrame
 
 from dropnas.analysis.drop_rates import GROUP, SPECIAL, effective
 from dropnas.data.config import ROLES
@@ -19,53 +19,35 @@ from dropnas.space.spaces import find_space
 
 RATE = 3e-5  # of DropNAS, where a search names none
 RATES = ("rate_parameterised", "rate_non_parameterised")
+Deviation = tuple[str, str, str]  # the question, what the paper says, and what was done here
 
 
-@dataclass(frozen=True)
-class Deviation:
-    """A question, what the paper says, and what was done here."""
-
-    question: str
-    paper: str
-    here: str
-
-
-@dataclass(frozen=True)
-class DropRate:
-    """A nominal drop probability p_d, and what is left of it, since at least one operation of a group is kept.
-
-    Attributes:
-        nominal: p_d.
-        group: operations of the group.
-        effective: the share of its operations that is dropped.
-        kept: how many operations of an edge with two such groups are kept.
-    """
-
-    nominal: float
-    group: int
-    effective: float
-    kept: float
-
-
-def deviations(runs: Sequence[Planned]) -> list[Deviation]:
+def deviations(runs: Sequence[Planned]) -> DataFrame:
     """The questions that concern the runs of a plan."""
     margins = ", ".join(f"±{known.margin:g} points on {known.printed}" for known in ROLES.values())
-    return [
-        Deviation("What counts as equal", "Not said.", f"A difference that is shown to lie within {margins}."),
-        *(one for entry in _entries() for one in _deviation(entry, runs)),
-    ]
+    equal = ("What counts as equal", "Not said.", f"A difference that is shown to lie within {margins}.")
+    found = [equal, *(one for entry in entries() for one in _deviation(entry, runs))]
+    return DataFrame(found, columns=["What", "The paper", "Here"])
 
 
-def drop_rates(runs: Sequence[Planned]) -> list[DropRate]:
-    """The drop probabilities of the searches of a plan, from the lowest."""
-    found = {pair for run in runs if run.stage == "search" for pair in _nominal(run)}
-    return [_rate(nominal, group) for nominal, group in sorted(found)]
+def drop_rates(runs: Sequence[Planned]) -> DataFrame:
+    """The drop probabilities of the searches of a plan, from the lowest, and what is left of them.
 
-
-def _rate(nominal: float, group: int) -> DropRate:
-    """At least one of a group is kept: it is drawn again until one is."""
-    dropped = effective(nominal, group)
-    return DropRate(nominal, group, dropped, 2 * group * (1 - dropped))
+    At least one operation of a group is kept: it is drawn again until one is.
+    """
+    found = sorted({pair for run in runs if run.stage == "search" for pair in _nominal(run)})
+    dropped = [effective(*pair) for pair in found]
+    kept = (2 * group * (1 - share) for (_, group), share in zip(found, dropped, strict=True))
+    return DataFrame(
+        {
+            "Nominal p_d": [f"{nominal:.3f}" for nominal, _ in found],
+            "Operations of the group": [group for _, group in found],
+            "Dropped in effect": [f"{share:.3f}" for share in dropped],
+            "Kept on an edge of two such groups": [
+                f"{number:.2f} of {2 * group}" for number, (_, group) in zip(kept, found, strict=True)
+            ],
+        }
+    )
 
 
 def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
@@ -86,7 +68,7 @@ def _deviation(entry: Mapping[str, Any], runs: Sequence[Planned]) -> Iterator[De
     for value in dict.fromkeys(map(_text, values)):
         here = entry["here"].get(value, "")
         if here or value != _text(entry["default"]):
-            yield Deviation(entry["question"], entry["paper"], here or f"{entry['option']} = {value}.")
+            yield entry["question"], entry["paper"], here or f"{entry['option']} = {value}."
 
 
 def _own(run: Planned) -> bool:
@@ -108,8 +90,7 @@ def _text(value: object) -> str:
 
 
 @cache
-def _entries() -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = yaml.safe_load(
-        Path(__file__).with_name("deviations.yaml").read_text(encoding="utf-8")
-    )
-    return entries
+def entries() -> list[dict[str, Any]]:
+    """The options that are asked for, in their order."""
+    found: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("deviations.yaml").read_text("utf-8"))
+    return found

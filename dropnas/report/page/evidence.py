@@ -49,9 +49,9 @@ def _lone_points(content: Content, found: Mapping[str, Found]) -> dict[str, list
         s.panel: [ClustersFile.read(one.folder).cells for one in runs] for s, runs in _series("figure4", content, found)
     }
     return {
-        f"{ROLES[role].printed}, {place} cell": [bool(getattr(cells, place).single_member) for cells in each]
+        f"{ROLES[role].printed}, {position} cell": [bool(getattr(cells, position).single_member) for cells in each]
         for role, each in read.items()
-        for place in ("first", "last")
+        for position in ("first", "last")
     }
 
 

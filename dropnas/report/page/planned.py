@@ -65,20 +65,6 @@ class Content:
         return next(run for run in self.runs.values() if run.folder == self.folders[name])
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The parts of plan.json that the page reads."""
-
-    profile: str
-    description: str
-    reproduction: bool
-    machine: dict[str, Any]
-    folders: dict[str, str]
-    on_request: tuple[str, ...]
-    runs: tuple[Planned, ...]
-    looks: tuple[int, ...] = ()
-
-
 def parse_content(content: Mapping[str, Any], where: object) -> Content:
     """A plan's content, typed.
 
@@ -86,17 +72,16 @@ def parse_content(content: Mapping[str, Any], where: object) -> Content:
         DropnasError: a part is missing or of another form.
     """
     try:
-        plan: _Plan = parse(_Plan, content, where)
-    except DropnasError as error:
+        folders = {name: content["folders"][name] for name in sorted(content["folders"], key=_place)}
+        runs = {run["id"]: run for run in content["runs"]}
+        plan: Content = parse(Content, {**content, "folders": folders, "runs": runs}, where)
+    except (DropnasError, KeyError, TypeError) as error:
+        what = error.what if isinstance(error, DropnasError) else f"{error} is missing or of another form"
         hint = "make the page from the parameter file, or freeze the plan again"
-        raise DropnasError(f"is no plan that the page can read ({error.what})", where=where, remedy=hint) from error
-    runs = {run.id: run for run in plan.runs}
-    if lost := sorted(set(plan.folders.values()) - {run.folder for run in plan.runs}):
+        raise DropnasError(f"is no plan that the page can read ({what})", where=where, remedy=hint) from error
+    if lost := sorted(set(plan.folders.values()) - {run.folder for run in plan.runs.values()}):
         raise DropnasError(f"no run {lost[0]} in the plan", where=where)
-    folders = {name: plan.folders[name] for name in sorted(plan.folders, key=_place)}
-    return Content(
-        plan.profile, plan.description, plan.reproduction, plan.machine, folders, plan.on_request, runs, plan.looks
-    )
+    return plan
 
 
 def _place(name: str) -> int:

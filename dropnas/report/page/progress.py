@@ -1,39 +1,61 @@
-"""How far each table and figure is, what is still to be done, and when it will be finished."""
+"""How far each table and figure is, what is still to be done, what it costs, and when it will be finished."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
 
-from dropnas.report.page.device_hours import PageCost
-from dropnas.report.page.phrases import count
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found, State
-from dropnas.report.printed import title
+from dropnas.report.page.words import count
 
 HOUR = 3600.0
 
 
+class Hours(Protocol):
+    """Device-hours: the number of those that are known; their text says whether some are unknown."""
+
+    @property
+    def known(self) -> float: ...
+
+
+class Cost(Protocol):
+    """What a target takes: all of its runs, and those that are not done."""
+
+    @property
+    def hours(self) -> Hours: ...
+    @property
+    def left(self) -> Hours: ...
+
+
+@dataclass(frozen=True)
+class PageCost:
+    """What the targets and the total take, in which unit, and what that rests on; given by what makes plans."""
+
+    targets: Mapping[str, Cost]
+    whole: Cost | None
+    note: str
+    unit: str = "device-hours"
+
+
+CostOf = Callable[[Content, Path], PageCost]  # of a plan, with the root of its store
+
+
 @dataclass(frozen=True)
 class Target:
-    """A table or figure: how many of its runs are in which state.
-
-    Attributes:
-        name, title: what it is called in the plan and on the page.
-        on_request: whether it is built only where somebody asks for it.
-        runs: how many runs it needs.
-        counts: how many are done, running, missing, excluded, in this order.
-        state: of its own last run.
-        percent: how many of them are done, rounded down.
-    """
+    """A table or figure: whether it is built only on request, its runs in each state, the state of its last run."""
 
     name: str
-    title: str
     on_request: bool
-    runs: int
-    counts: tuple[int, ...]
+    counts: dict[State, int]
     state: str
-    percent: int
+
+    @property
+    def runs(self) -> int:
+        """How many it needs."""
+        return sum(self.counts.values())
 
 
 @dataclass(frozen=True)
@@ -48,7 +70,15 @@ class Progress:
 
 def targets(content: Content, found: Mapping[str, Found]) -> list[Target]:
     """Every table and figure of the plan."""
-    return [_target(name, content, found) for name in content.folders]
+    return [
+        Target(
+            name,
+            name in content.on_request,
+            in_states([one for one in found.values() if name in one.run.used_by]),
+            str(found[content.target(name).id].state),
+        )
+        for name in content.folders
+    ]
 
 
 def progress(default: Sequence[Found], cost: PageCost) -> Progress:
@@ -67,11 +97,6 @@ def in_states(found: Sequence[Found]) -> dict[State, int]:
     return {state: counted[state] for state in State}
 
 
-def default_runs(content: Content, found: Mapping[str, Found]) -> list[Found]:
-    """The runs that are made without being asked for by name."""
-    return [one for one in found.values() if content.by_default(one.run)]
-
-
 def by_stage(found: Sequence[Found], state: State) -> dict[str, list[Found]]:
     """The runs in a state, by stage in the order of the plan."""
     chosen: dict[str, list[Found]] = {}
@@ -79,14 +104,6 @@ def by_stage(found: Sequence[Found], state: State) -> dict[str, list[Found]]:
         if one.state is state:
             chosen.setdefault(one.run.stage, []).append(one)
     return chosen
-
-
-def _target(name: str, content: Content, found: Mapping[str, Found]) -> Target:
-    own = [one for one in found.values() if name in one.run.used_by]
-    counted = in_states(own)
-    state = str(found[content.target(name).id].state)
-    percent = 100 * counted[State.DONE] // len(own)
-    return Target(name, title(name), name in content.on_request, len(own), tuple(counted.values()), state, percent)
 
 
 def _cost(cost: PageCost, finished: bool) -> str:
@@ -101,14 +118,10 @@ def _until(default: Sequence[Found], cost: PageCost) -> str:
     timed = [one.record for one in default if one.counts and one.record.get("started") and one.record.get("ended")]
     if not timed or cost.whole is None or not cost.whole.left.known:
         return ""
-    first, newest = (pick(_time(record[name]) for record in timed) for pick, name in ((min, "started"), (max, "ended")))
-    elapsed = (newest - first).total_seconds() / HOUR
-    done = cost.whole.hours.known - cost.whole.left.known
+    first = min(datetime.fromisoformat(record["started"]) for record in timed)
+    newest = max(datetime.fromisoformat(record["ended"]) for record in timed)
+    elapsed, done = (newest - first).total_seconds() / HOUR, cost.whole.hours.known - cost.whole.left.known
     if elapsed <= 0 or done <= 0:
         return ""
     end = newest + timedelta(hours=cost.whole.left.known * elapsed / done)
     return f"At the pace so far it will be finished around {end:%Y-%m-%d}."
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

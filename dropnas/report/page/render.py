@@ -9,17 +9,20 @@ import base64
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from dropnas.artifacts.verdicts_file import Decided
 from dropnas.errors import DropnasError
 from dropnas.report.page.contents import Contents
-from dropnas.report.page.evidence_tables import html_table
-from dropnas.report.page.page_claims import direction
-from dropnas.report.page.phrases import SIGNS, count, interval, points
+from dropnas.report.page.differences import KINDS, description
+from dropnas.report.page.evidence_tables import link
+from dropnas.report.page.tables import anchor
+from dropnas.report.page.words import SIGNS, count, interval, points
+from dropnas.report.page.write import REMEDY
 from dropnas.report.printed import title
-from dropnas.report.verdict_files import verdict_texts
 from dropnas.report.verdicts import p_text
 
 TEMPLATES = Path(__file__).with_name("templates")
-REMEDY = "make setup, or pip install 'dropnas[report]'"
 
 
 def render(contents: Contents, fingerprint: str) -> str:
@@ -30,12 +33,8 @@ def render(contents: Contents, fingerprint: str) -> str:
         fingerprint: of what it was made from; kept in the page, so that an unchanged one is not made again.
 
     Raises:
-        DropnasError: jinja2 or itables is not installed.
+        DropnasError: itables is not installed.
     """
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise DropnasError("jinja2 is not installed", remedy=REMEDY) from error
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -43,8 +42,9 @@ def render(contents: Contents, fingerprint: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = {one.__name__: one for one in (points, interval, count, direction, html_table, p_text, title)}
-    environment.globals |= {"signs": SIGNS, "version": version("dropnas"), **shown}
+    functions = (points, interval, count, direction, description, anchor, link, p_text, title)
+    environment.globals |= {"signs": SIGNS, "kinds": KINDS, "version": version("dropnas")}
+    environment.globals |= {one.__name__: one for one in functions}
     itables, datatables = _datatables()
     style, script = ((TEMPLATES / f"page.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js"))
     return environment.get_template("page.html.j2").render(
@@ -53,10 +53,22 @@ def render(contents: Contents, fingerprint: str) -> str:
         style=style,
         script=script,
         numbers=_inside(contents.data.to_json(orient="split", index=False, double_precision=15)),
-        verdicts=_inside(verdict_texts(contents.verdicts)[".json"]),
+        verdicts=_inside(contents.verdicts.json()),
         copies={table.name: table.copies for table in (*contents.tables, *contents.others)},
         datatables=datatables,
         itables=itables,
+    )
+
+
+def direction(found: Decided) -> str:
+    """How many comparisons point the paper's way, and the smallest difference that could have been found."""
+    if not found.comparisons:
+        return ""
+    same, smallest = sum(one.effect > 0 for one in found.comparisons), [one.smallest for one in found.comparisons]
+    ends = f"{min(smallest):.2f}" if len(smallest) == 1 else f"{min(smallest):.2f} to {max(smallest):.2f}"
+    return (
+        f"{same} of {count(len(smallest), 'comparison')} point the paper's way. With these n, a true difference of "
+        f"{ends} points would be found in four of five repetitions."
     )
 
 

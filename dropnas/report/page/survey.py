@@ -8,19 +8,24 @@ that read it must agree. That nobody can look at the input itself is said beside
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from dropnas.analysis.finished_runs import read_run, read_training
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
-from dropnas.report.page.integrity import first_fault
 from dropnas.report.page.planned import Content, Planned
+from dropnas.runs.authenticity import identity_faults, input_faults
 from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
+
+LIGHT = 2**20  # bytes; what is smaller is hashed
+TRAININGS = ("retrain", "transfer")
 
 
 class State(StrEnum):
@@ -82,12 +87,33 @@ def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str,
         return Found(run, folder, State.EXCLUDED if partial else State(before), reason)
     manifests[folder.name] = sha256(folder / MANIFEST)
     there = {one.folder.name: manifests[one.folder.name] for one in inputs if one.folder.name in manifests}
-    reason = first_fault(run, folder, there) or _taint(inputs)
+    reason = _fault(run, folder, store, there) or _taint(inputs)
     if reason:
         return Found(run, folder, State.EXCLUDED, reason)
     record = ManifestFile.read(folder).run
     unchecked = tuple(one.folder.name for one in inputs if not one.counts)
     return Found(run, folder, State.DONE, "", unchecked, is_light(folder), record)
+
+
+def _fault(run: Planned, folder: Path, store: Store, inputs: Mapping[str, str]) -> str:
+    """Why a finished run must not enter a number; empty if nothing speaks against it.
+
+    Args:
+        run, folder, store: the run as it was planned, its folder, and whose it is.
+        inputs: the sha256 of the manifest of each input that is there, by the name of its folder.
+    """
+    try:
+        record = ManifestFile.read(folder).run
+        faults = identity_faults(folder, record)
+        faults += [] if (folder / RECEIPT).is_file() else [f"{RECEIPT}: missing; the next start writes it again"]
+        faults += store.damage(folder, LIGHT) + input_faults(record, inputs)
+        if not faults and run.stage in TRAININGS:
+            read_training(read_run(folder))  # a number that is none is found here, and named
+    except DropnasError as error:
+        faults = [str(error)]
+    except OSError as error:
+        faults = [f"{Path(str(error.filename)).name}: {error.strerror}"]
+    return faults[0].replace(f"{folder}/", "") if faults else ""
 
 
 def _taint(inputs: Iterable[Found]) -> str:

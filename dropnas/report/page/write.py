@@ -7,16 +7,22 @@ for it. The page carries the fingerprint of what it was made from; looking costs
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dropnas.errors import DropnasError
 from dropnas.report.looked import looked_of
-from dropnas.report.page.device_hours import CostOf
 from dropnas.report.page.planned import parse_content
+from dropnas.report.page.progress import CostOf
 from dropnas.report.page.survey import fingerprint
 from dropnas.runs.files import write_text
 
+if TYPE_CHECKING:
+    from dropnas.report.compare_results import Other
+
 PAGE = "report.html"
+REMEDY = "make setup, or pip install 'dropnas[report]'"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
 HEAD = 4096  # characters in which the mark stands
 VERDICTS = ("verdicts.md", "verdicts.csv", "verdicts.json")
@@ -24,7 +30,12 @@ CODE = (".py", ".yaml", ".j2", ".css", ".js")
 
 
 def write_page(
-    content: Mapping[str, Any], root: Path, out: Path | None, where: object, cost_of: CostOf
+    content: Mapping[str, Any],
+    root: Path,
+    out: Path | None,
+    where: object,
+    cost_of: CostOf,
+    other: "Other | None" = None,
 ) -> tuple[Path, bool]:
     """Make the page of a plan, unless the one that is there shows the same already.
 
@@ -35,6 +46,7 @@ def write_page(
             `.csv` and `.json` beside.
         where: what the plan is called in errors.
         cost_of: gives the device-hours of a plan.
+        other: another store, whose numbers the page compares with these.
 
     Returns:
         The file, and whether it was written.
@@ -44,16 +56,19 @@ def write_page(
     """
     plan = parse_content(content, where)
     looked = looked_of(plan.profile, plan.looks, root)
-    mark = fingerprint([content, asdict(looked) if looked else None, _code()], plan, root)
+    beside_it = [asdict(one) if one else None for one in (looked, other)]
+    mark = fingerprint([content, *beside_it, _code()], plan, root)
     file = (out / PAGE if out and out.is_dir() else out) or root / "results" / plan.profile / PAGE
     beside = [] if out else [file.with_name(name) for name in VERDICTS]
     if _shows(file, mark) and all(one.is_file() for one in beside):
         return file, False
+    if find_spec("jinja2") is None:
+        raise DropnasError("jinja2 is not installed", remedy=REMEDY)
     from dropnas.report.page.contents import gather  # statistics and templates: only when a page is made
     from dropnas.report.page.render import render
     from dropnas.report.verdict_files import verdict_texts
 
-    contents = gather(plan, root, cost_of)
+    contents = gather(plan, root, cost_of, other)
     texts = verdict_texts(contents.verdicts)
     for one in beside:  # before the page, whose mark says that they are there
         write_text(one, texts[one.suffix])

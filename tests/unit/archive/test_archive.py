@@ -16,12 +16,13 @@ from dropnas.archive.rebuild import rebuild
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.costs import page_cost
+from dropnas.pipeline.looks import run_looks
 from dropnas.pipeline.plan import make_plan
 from dropnas.runs.files import read_json
 from dropnas.runs.parts import is_heavy
 from dropnas.runs.verify import published, verify
-from tests.page.made_store import publish, remove
-from tests.unit.archive.conftest import content_of
+from tests.page.made_store import publish, publish_plan, remove
+from tests.unit.archive.conftest import content_of, edited
 
 
 def silent(line: str) -> None:
@@ -76,7 +77,7 @@ def test_its_checksums_and_its_metadata_are_those_of_its_files(archived: Path) -
     deposit = json.loads(content[".zenodo.json"])
     assert deposit["creators"] == [{"name": "The DropNAS Reproduced authors"}] and deposit["license"] == "mit"
     assert deposit["publication_date"] == "2026-01-03" and "10.24963/ijcai.2020/322" in str(deposit)
-    assert "no reproduction of the paper" in deposit["description"]
+    assert "not a reproduction of the paper" in deposit["description"]
 
 
 def test_results_are_made_again_in_an_empty_store(archived: Path, made: Path, tmp_path: Path) -> None:
@@ -92,15 +93,58 @@ def test_results_are_made_again_in_an_empty_store(archived: Path, made: Path, tm
     assert "byte for byte" in again and not list((root / "scratch").iterdir())
 
 
+SEQUENTIAL = """
+profile: seq
+description: Seeds only where they decide.
+reproduction: true
+datasets:
+  cifar10: {name: cifar10, source: torchvision}
+  cifar100: {name: cifar100, source: torchvision}
+tables: [table4]
+paper_spaces: [original]
+seeds: {looks: [2], most: 3}
+"""
+
+
+def test_the_looks_of_a_sequential_plan_are_judged_again(tmp_path: Path) -> None:
+    """They stand in the rebuilt results and on the rebuilt page: what was stopped, when and why."""
+    file, root, other = tmp_path / "seq.yaml", tmp_path / "store", tmp_path / "other"
+    file.write_text(SEQUENTIAL)
+    root.mkdir()
+
+    def start(own: Path) -> int:
+        plan = make_plan(read_parameters(own)).by_default()
+        publish_plan(plan, root, lambda run: not (root / run.folder).exists())
+        return 0
+
+    assert run_looks(file, root, start, silent) == 0
+    archived = pack(file, root, tmp_path / "seq.zip", page_cost).file
+    told = rebuild(archived, other, page_cost, silent)
+    assert "Looks: 2, judged again with the same result." in told and "byte for byte" in told
+    assert {"seq/looks.json", "seq/looks.md"} <= results(other).keys() and results(other) == results(root)
+    page = (other / "results/seq/report.html").read_text(encoding="utf-8")
+    assert "Looks at 2, 3 seeds" in page and "median-unbiased" in page and "(2 seeds)" in page
+    edited(archived, tmp_path / "edited.zip", lambda content: content.update({LOOKS: other_looks(content[LOOKS])}))
+    assert "they cannot be judged again" in rebuild(tmp_path / "edited.zip", tmp_path / "third", page_cost, silent)
+
+
+LOOKS = "results/seq/looks.json"
+
+
+def other_looks(content: bytes) -> bytes:
+    """A record that the runs do not lead to."""
+    return json.dumps({**json.loads(content), "judged": 1}).encode()
+
+
 def test_tables_by_other_code_are_taken_as_they_are(
     archived: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path, stage: str) -> None:
-        raise DropnasError("the code is not that which the spec was written for")
+        raise DropnasError("the code differs from that for which the spec was written")
 
     monkeypatch.setattr(unpack_module, "read_spec", refuse)
     message = rebuild(archived, tmp_path, page_cost, silent)
-    assert "Made by other code than this, so taken from the archive: table6-study, figure3-study." in message
+    assert "Made by another version of the code, so taken from the archive: table6-study, figure3-study." in message
     assert results(tmp_path) == results(made)
 
 
@@ -108,7 +152,7 @@ def test_another_result_than_in_the_archive_is_said(
     archived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dropnas.report.verdict_files.NUMBERS_CAPTION", "Other words.")
-    assert "Other than in the archive: results/study/verdicts.md." in rebuild(archived, tmp_path, page_cost, silent)
+    assert "Different from the archive: results/study/verdicts.md." in rebuild(archived, tmp_path, page_cost, silent)
 
 
 def test_a_store_with_another_computation_of_a_run_is_left_alone(archived: Path, made: Path, tmp_path: Path) -> None:
@@ -118,7 +162,7 @@ def test_a_store_with_another_computation_of_a_run_is_left_alone(archived: Path,
     manifest["run"]["seconds"] += 1
     (tmp_path / run / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(
-        DropnasError, match="another computation of a run of the archive lies here; give an empty folder"
+        DropnasError, match="the store has another computation of a run of the archive; give an empty folder"
     ):
         rebuild(archived, tmp_path, page_cost, silent)
     assert published(tmp_path) == [tmp_path / run] and not (tmp_path / "plans").exists()
@@ -146,7 +190,7 @@ def test_two_computations_of_a_run_are_not_archived_together(made: Path, paramet
     search = next(run for run in plan.runs.values() if run.stage == "search")
     remove(search, root)
     publish(search, root, git={"commit": "f" * 40, "dirty": False})
-    with pytest.raises(DropnasError, match=f"was made from another {search.folder.name}; run verify"):
+    with pytest.raises(DropnasError, match=f"was made from another computation of {search.folder.name}; run verify"):
         pack(parameters, root, tmp_path / "out.zip", page_cost)
     assert not (tmp_path / "out.zip").exists()
 

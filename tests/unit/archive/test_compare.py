@@ -10,23 +10,25 @@ import yaml
 from scipy.stats import ttest_ind_from_stats
 
 from dropnas.archive.compare_view import WIDTH, comparison
+from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.errors import DropnasError
-from dropnas.report.compare_results import ResultNumber, ResultsFile, compare, protocol_lines
+from dropnas.report.compare_results import compare, protocol_lines
 
 ERROR = "top1_error_best_on_test"
 
 
-def number(column: str = "dropnas", *, table: str = "table6", quantity: str = ERROR, **changes: Any) -> ResultNumber:
+def number(column: str = "dropnas", *, table: str = "table6", quantity: str = ERROR, **changes: Any) -> CellVerdict:
     fields = {"row": "cifar10", "row_label": "CIFAR-10", "column_label": column, "kind": "mean"}
-    fields |= {"n": 8, "mean": 2.58, "std": 0.15, "runs": ()}
-    return ResultNumber(table=table, column=column, quantity=quantity, **{**fields, **changes})
+    fields |= {"n": 8, "mean": 2.58, "std": 0.15, "runs": (), "ours_text": "", "paper_text": "", "n_paper": None}
+    fields |= dict.fromkeys(("difference", "interval", "p_differs", "p_agrees")) | {"verdict": "", "reason": ""}
+    return CellVerdict(table=table, column=column, quantity=quantity, **{**fields, **changes})
 
 
-def results(*numbers: ResultNumber, profile: str = "paper") -> ResultsFile:
-    return ResultsFile(profile, numbers)
+def results(*numbers: CellVerdict, profile: str = "paper") -> VerdictsFile:
+    return VerdictsFile(profile, True, (), numbers)
 
 
-def outcomes(first: ResultsFile, second: ResultsFile) -> list[str]:
+def outcomes(first: VerdictsFile, second: VerdictsFile) -> list[str]:
     return list(compare(first, second)["outcome"])
 
 
@@ -54,7 +56,7 @@ def test_large_samples_give_the_p_values_of_scipy_corrected_over_all_tables() ->
 def test_a_false_difference_stands_in_one_of_twenty_lists() -> None:
     draws, wrong = numpy.random.default_rng(3), 0
 
-    def drawn() -> ResultsFile:
+    def drawn() -> VerdictsFile:
         values = draws.normal(size=(12, 3))
         return results(*(number(str(i), mean=v.mean(), std=v.std(ddof=1), n=3) for i, v in enumerate(values)))
 
@@ -75,7 +77,7 @@ def test_a_false_difference_stands_in_one_of_twenty_lists() -> None:
         (number(std=0.0), number(std=0.0, mean=9.0), "not shown"),
     ],
 )
-def test_what_is_said_of_a_number(ours: ResultNumber, theirs: ResultNumber, outcome: str) -> None:
+def test_what_is_said_of_a_number(ours: CellVerdict, theirs: CellVerdict, outcome: str) -> None:
     assert outcomes(results(ours), results(theirs)) == [outcome]
 
 

@@ -13,7 +13,7 @@ from dropnas.evaluate.architectures import NETWORKS, count_one, run
 from dropnas.evaluate.config import ArchitecturesConfig
 from dropnas.evaluate.differences import REASONS, remark
 from dropnas.report.count_texts import count_texts
-from dropnas.report.counts import read_counts
+from dropnas.report.published_table import read_counts
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
 

@@ -92,12 +92,12 @@ def test_paper_values_are_the_papers():
         ("retrain:\n", "reproduction: true\nretrain:\n  held_out: 9\n", r"retrain.held_out: the paper held no images"),
         ("seeds: 1", "seeds: 1\nmethods: [{label: X, strategy: nosuch}]", r"no strategy 'nosuch'.*known: dropnas"),
         ("seeds: 1", "seeds: 1\nspaces: [{label: X, space: nosuch}]", r"no space 'nosuch'.*known: original"),
-        ("seeds: 1", "seeds: [", r"is no YAML"),
+        ("seeds: 1", "seeds: [", r"is not valid YAML"),
         ("seeds: 1", "seeds: 10000000", r"seeds: .*less than or equal to 1000"),
         ("epochs: 1", "epochs: 1\n  learning_rate: .inf", r"search.learning_rate: is not finite"),
         ("epochs: 1", "epochs: 1\n  learning_rate: .nan", r"search.learning_rate: is not finite"),
-        ("epochs: 1", "epochs: 1\n  ? [a]\n  : b", r"is no YAML"),
-        ("profile: smoke", "profile: 2026-99-99", r"is no YAML"),
+        ("epochs: 1", "epochs: 1\n  ? [a]\n  : b", r"is not valid YAML"),
+        ("profile: smoke", "profile: 2026-99-99", r"is not valid YAML"),
         ("seeds_of: {table1: 2", "seeds_of: {table1: 0", r"seeds_of.table1: must be from 1"),
         ("seeds: 1", "seeds: 1\nmethods: [{label: DropNAS, strategy: dropnas}]", r"label dropnas is taken"),
         ("seeds: 1", "seeds: 1\nbaselines: [randon]", r"baselines.0: unknown name 'randon'; did you mean 'random'"),
@@ -154,9 +154,9 @@ def test_a_genotype_beside_the_parameter_file_is_read_and_kept_as_json(tmp_path)
     file.write_text(SMOKE.replace("seeds: 1", "seeds: 1\narchitectures: [{label: Mine, genotype: mine.txt}]", 1))
     (mine,) = read_parameters(file).architectures
     assert Genotype.of_text(mine.genotype, "here") == genotype
-    peers = make_plan(read_parameters(file)).targets["table1_peers"]
-    (entry,) = [entry for entry in peers.config.entries if entry.label]
-    trained = [peers.inputs[at] for at in entry.trainings]
+    baselines = make_plan(read_parameters(file)).targets["table1_published"]
+    (entry,) = [entry for entry in baselines.config.entries if entry.label]
+    trained = [baselines.inputs[at] for at in entry.trainings]
     assert entry.label == "Mine" and {run.stage for run in trained} == {"retrain"}
     assert [run.inputs[1].config.genotype for run in trained] == [genotype.values()] * len(trained)
 

@@ -52,16 +52,16 @@ def test_the_steps_ask_what_they_promise(plans: dict[str, Plan]) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("seeds: {looks: [3, 3], most: 8}", "do not grow"),
-        ("seeds: {looks: [5, 3], most: 8}", "do not grow"),
-        ("seeds: {looks: [0, 3], most: 8}", "do not grow"),
-        ("seeds: {looks: [3, 9], most: 8}", "beyond most"),
+        ("seeds: {looks: [3, 3], most: 8}", "do not increase"),
+        ("seeds: {looks: [5, 3], most: 8}", "do not increase"),
+        ("seeds: {looks: [0, 3], most: 8}", "do not increase"),
+        ("seeds: {looks: [3, 9], most: 8}", "above most"),
         ("seeds: {looks: [], most: 8}", "seeds"),
         ("seeds: {looks: [3]}", "seeds"),
         ("seeds: {looks: [3], most: 8}\nseeds_of: {table1: 2}", "cannot be used with looks"),
         ("best_of_seeds: false\nfigures: [figure5]", "best of the seeds"),
-        ("peers: [darts_v1, darts_v1]", "appears twice"),
-        ("peers: [no_such_cell]", "peers"),
+        ("published: [darts_v1, darts_v1]", "appears twice"),
+        ("published: [no_such_cell]", "published"),
     ],
 )
 def test_bad_seeds_are_one_line(tmp_path: Path, line: str, said: str) -> None:

@@ -1,11 +1,15 @@
 """Tables of the paper's layout with made-up measurements, without run folders."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dropnas.analysis.summary import summarise
+from dropnas.artifacts.table_file import TableNumber
 from dropnas.pipeline.baselines import layout_of
-from dropnas.report.model import Cell, Line, Measurement, Row, Table
-from dropnas.report.printed import Column, layout
+from dropnas.report.config import TableConfig
+from dropnas.report.measure import number
+from dropnas.report.printed import layout
+from dropnas.report.table import Line, Table, tabulate
 
 OURS = {
     "top1_error": "top1_error_best_on_test",
@@ -21,32 +25,22 @@ def made_table(
 ) -> Table:
     """A table with these best-on-test errors; those of the final epoch are higher by `later`."""
     paper = layout_of(("cifar10", "cifar100"), ()) if name == "baselines" else layout(name)
-    rows = tuple(
-        Row(
-            row.key,
-            row.heads,
-            tuple(
-                _cell(errors.get((row.key, column.key)), printed, column, later, runs)
-                for column, printed in zip(paper.columns, row.cells, strict=True)
-            ),
-            row.rule,
-        )
-        for row in paper.rows
-        if paper.number or any(place == row.key for place, _ in errors)  # the baselines show what was run
-    )
-    profile = "paper" if reproduction else "smoke"
-    return Table(
-        name, paper.number, paper.caption, profile, reproduction, (), (), paper.heads, paper.columns, rows, (), ()
-    )
+    if not paper.number:  # the baselines show what was run
+        paper = replace(paper, rows=tuple(row for row in paper.rows if any(place == row.key for place, _ in errors)))
 
+    def measured(blank: TableNumber) -> list[TableNumber]:
+        values = errors.get((blank.row, blank.column))
+        if values is None:
+            return []
+        names = tuple(runs) or tuple(f"seed{seed}-train{seed}-{seed:010x}" for seed in range(len(values)))
+        late = summarise([value + later for value in values])
+        return [
+            number(blank, "top1_error_final", Line.FINAL, "", late, names),
+            number(blank, OURS[blank.quantity], Line.BEST, "(as released 4.1)", summarise(values), names),
+        ]
 
-def _cell(values: Sequence[float] | None, printed: object, column: Column, later: float, runs: Sequence[str]) -> Cell:
-    if values is None:
-        return Cell(printed, False, ())  # type: ignore[arg-type]
-    names = tuple(runs) or tuple(f"seed{seed}-train{seed}-{seed:010x}" for seed in range(len(values)))
-    best = Measurement(OURS[column.quantity], Line.BEST, "(as released 4.1)", summarise(values), names)
-    final = Measurement("top1_error_final", Line.FINAL, "", summarise([value + later for value in values]), names)
-    return Cell(printed, True, (final, best))  # type: ignore[arg-type]
+    config = TableConfig(name, "paper" if reproduction else "smoke", reproduction)
+    return tabulate(config, paper, [], measured, set(errors), (), {}, {})
 
 
 def with_spread(mean: float, std: float, n: int) -> list[float]:

@@ -171,10 +171,10 @@ def test_it_is_called_baselines_and_has_no_number(folder: Path) -> None:
     assert (folder / "baselines.md").read_text(encoding="utf-8").startswith("# Baselines (profile tiny)\n")
     assert r"\label{tab:baselines-tiny}" in (folder / "baselines.tex").read_text(encoding="utf-8")
     assert summary([folder]).startswith("Baselines: Search methods under one protocol")
-    assert [title(name) for name in ("table4", "baselines", "table3_peers")] == [
+    assert [title(name) for name in ("table4", "baselines", "table3_published")] == [
         "Table 4",
         "Baselines",
-        "Peers of Table 3",
+        "Published baselines of Table 3",
     ]
 
 
@@ -217,8 +217,8 @@ def test_what_was_only_offered_is_not_missed_and_what_is_finished_is_copied(
     baselines = tmp_path / "runs" / "table" / folder.name
     Store(tmp_path).publish(folder, baselines, {"id": "0123456789", "stage": "table"})
     nowhere = tmp_path / "runs" / "table" / "none-0123456789"
-    folders = {"baselines": baselines, "architectures": published_counts(tmp_path), "table1_peers": nowhere}
-    text = copied_from(frozen(tmp_path, folders, ["baselines", "table1_peers"]), tmp_path)
+    folders = {"baselines": baselines, "architectures": published_counts(tmp_path), "table1_published": nowhere}
+    text = copied_from(frozen(tmp_path, folders, ["baselines", "table1_published"]), tmp_path)
     copied = sorted(path.name for path in (tmp_path / "results" / "tiny" / "tables").iterdir())
     assert copied == sorted(f"{n}.{suffix}" for n in ("architectures", "baselines") for suffix in ("md", "csv", "tex"))
     assert text.startswith("Baselines: ") and "Not finished" not in text and "All tables: " in text
@@ -226,6 +226,6 @@ def test_what_was_only_offered_is_not_missed_and_what_is_finished_is_copied(
 
 def test_what_was_asked_for_and_is_not_finished_is_told(tmp_path: Path) -> None:
     nowhere = tmp_path / "runs" / "table" / "none-0123456789"
-    folders = dict.fromkeys(("table1", "table2_peers", "baselines", "figure1"), nowhere)
+    folders = dict.fromkeys(("table1", "table2_published", "baselines", "figure1"), nowhere)
     text = copied_from(frozen(tmp_path, folders, ["baselines"]), tmp_path)
-    assert text == "Not finished: table1, table2_peers, figure1"
+    assert text == "Not finished: table1, table2_published, figure1"

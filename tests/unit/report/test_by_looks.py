@@ -7,20 +7,20 @@ import pytest
 
 from dropnas.analysis.claim_tests import Outcome
 from dropnas.analysis.verdict import Verdict
+from dropnas.artifacts.looks_file import LookedClaim, LookedContrast, LookedNumber, LooksFile
+from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Compared, Kind
 from dropnas.errors import DropnasError
-from dropnas.report.by_looks import BEST, ONCE, WAITS, by_looks, claims_by_looks
-from dropnas.report.claims import ClaimResult, Compared
 from dropnas.report.looked import (
-    Looked,
-    LookedClaim,
-    LookedContrast,
-    LookedNumber,
+    BEST,
+    ONCE,
+    WAITS,
+    by_looks,
+    claims_by_looks,
     looked_of,
     read_looked,
     text,
     write_looked,
 )
-from dropnas.report.verdicts import CellVerdict, Kind
 
 NUMBER = LookedNumber(
     "table1", "dropnas", "error", "differs", 2, 5, "decided at look 2 (5 seeds)", -0.5, -0.48, (-0.9, -0.1), 0.01, 0.9
@@ -30,7 +30,7 @@ PARTS = (
     LookedContrast("second", 5, -0.2, -0.19, (-0.5, 0.1), 0.03),
 )
 CLAIM = LookedClaim("best", "It is best.", "holds", 2, 5, "decided at look 2 (5 seeds)", PARTS)
-LOOKED = Looked("seq", (3, 5, 8), "abc", 2, {"one": ("a", "b")}, (NUMBER,), (CLAIM,))
+LOOKED = LooksFile("seq", (3, 5, 8), "abc", 2, {"one": ("a", "b")}, (NUMBER,), (CLAIM,))
 
 
 def cell(kind: Kind = "mean", verdict: Verdict = Verdict.AGREES, row: str = "dropnas") -> CellVerdict:
@@ -78,7 +78,7 @@ def test_a_number_takes_the_verdict_of_its_look() -> None:
 def test_what_no_look_has_judged_is_undecided() -> None:
     (found,) = by_looks(LOOKED, [cell(row="another")])
     assert (found.verdict, found.reason, found.interval) == (Verdict.UNDECIDED, WAITS, None)
-    nothing = Looked("seq", (3, 5, 8), "")
+    nothing = LooksFile("seq", (3, 5, 8), "")
     assert by_looks(nothing, [cell()])[0].verdict is Verdict.UNDECIDED
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from dropnas.analysis.claim_tests import Outcome
+from dropnas.artifacts.verdicts_file import ClaimResult
 from dropnas.errors import DropnasError
-from dropnas.report.claims import ClaimResult, Evidence, claims
+from dropnas.report.claims import Evidence, claims
 from dropnas.report.printed import layout
 from tests.unit.report.made_tables import made_table, with_spread
 

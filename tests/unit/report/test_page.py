@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from dropnas.pipeline import freeze
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.publish_results import publish as publish_results
+from dropnas.report.compare_results import Other
 from dropnas.report.page.complete import complete_tables
 from dropnas.report.page.contents import Contents, gather
 from dropnas.report.page.evidence import evidence
@@ -88,10 +89,11 @@ def excluded(contents: Contents) -> dict[str, str]:
 def cell(contents: Contents, row: str, column: str) -> str:
     """What Table 6 says of a cell at its best epoch."""
     table = next(one for one in contents.tables if one.name == "table6")
-    place = [bottom for _, bottom in table.columns].index(column)
-    lines = (line for one in table.rows if one.heads == (row,) for line in one.lines)
-    texts = [cells[place].text for source, cells in lines if source.endswith("test")]
-    return texts[0] if texts else ""
+    place = [bottom for _, bottom in table.frame.header].index(column)
+    starts = [at for at, line in enumerate(table.frame.lines) if line.texts[0] == row]
+    lines = table.frame.lines[starts[0] : starts[0] + 3] if starts else ()
+    texts = [line.texts[place] for line in lines if line.texts[1].endswith("test")]
+    return str(texts[0]) if texts else ""
 
 
 def test_a_finished_plan_has_every_number_and_excludes_nothing(study: Study) -> None:
@@ -185,7 +187,7 @@ def test_a_reader_that_does_not_say_what_it_read_is_kept_out(study: Study) -> No
     derived = study.find("derive", search.name)
     rewrite_record(study.folder(derived), lambda record: record["input_manifests"].clear())
     remove(search, study.root)
-    assert "its inputs are not those of its identity" in excluded(study.gather())[f"derive {search.name}"]
+    assert "its inputs do not match its identity" in excluded(study.gather())[f"derive {search.name}"]
 
 
 def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:
@@ -205,7 +207,7 @@ def test_a_lightly_pulled_run_that_lost_another_file_is_damaged(study: Study) ->
     run = study.find("retrain", "cifar100-original-no-grouping-seed0")
     (study.folder(run) / MARK).write_text(MARK_TEXT)
     (study.folder(run) / "result.json").unlink()
-    assert excluded(study.gather())[f"retrain {run.name}"] == "result.json is missing"
+    assert excluded(study.gather())[f"retrain {run.name}"] == "result.json: missing"
 
 
 def test_a_run_that_is_a_link_is_kept_out(study: Study) -> None:
@@ -244,12 +246,12 @@ def forge(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (damage_text("result.json"), "result.json was changed since it was published"),
-        (damage_text("network.safetensors"), "network.safetensors was changed since it was published"),
-        (lose("genotype.json"), "genotype.json is missing"),
-        (lose("run.json"), "run.json is missing; the next start writes it again"),
+        (damage_text("result.json"), "result.json: changed since it was published"),
+        (damage_text("network.safetensors"), "network.safetensors: changed since it was published"),
+        (lose("genotype.json"), "genotype.json: missing"),
+        (lose("run.json"), "run.json: missing; the next start writes it again"),
         (lose("manifest.json"), "partial: the folder has no manifest.json"),
-        (lambda folder: (folder / "note.txt").write_text("x"), "note.txt is not in the manifest"),
+        (lambda folder: (folder / "note.txt").write_text("x"), "note.txt: not in the manifest"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: cannot be read as JSON"),
         (forge, "holds another run than its name says: retrain "),
     ],
@@ -268,7 +270,7 @@ def test_what_depends_on_a_damaged_run_is_kept_out_with_it(study: Study) -> None
     search = study.find("search", "cifar10-original-dropnas-seed0")
     damage_text("alphas.json")(study.folder(search))
     found = excluded(study.gather())
-    assert found[f"search {search.name}"] == "alphas.json was changed since it was published"
+    assert found[f"search {search.name}"] == "alphas.json: changed since it was published"
     assert found[f"derive {search.name}"] == f"depends on {search.folder.name}, which is excluded"
     assert {"table table1-study", "table table6-study", "select cifar10-original-dropnas-best-of-2"} <= set(found)
 
@@ -278,11 +280,8 @@ def test_a_run_that_read_another_input_is_kept_out(study: Study) -> None:
     remove(search, study.root)
     publish(search, study.root, git={"commit": "f" * 40, "dirty": True})
     contents = study.gather()
-    assert (
-        excluded(contents)[f"derive {search.name}"]
-        == f"it read another {search.folder.name} than the one that is there now"
-    )
-    assert ("f" * 10, True) in {(commit, dirty) for commit, dirty, _ in contents.bar.commits}
+    assert excluded(contents)[f"derive {search.name}"] == f"its input {search.folder.name} is another one now"
+    assert ("f" * 10, "changed since that commit") in {(one["Commit"], one["Checkout"]) for one in contents.bar.commits}
 
 
 def test_a_number_that_is_none_is_found_and_named(study: Study) -> None:
@@ -349,6 +348,23 @@ def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
     assert contents.answer.headlines[0].data == "In place of CIFAR-10"
 
 
+def test_another_store_stands_beside_ours(study: Study) -> None:
+    """With `report --compare`: which numbers differ, by how much, with a test, and how they were made."""
+    ours = study.gather().verdicts
+    shifted = tuple(replace(one, mean=one.mean + 5, runs=()) for one in ours.numbers)
+    other = Other("their store", replace(ours, numbers=shifted), ("The protocols differ: seeds 2 (A), 8 (B).",))
+    contents = gather(parse_content(study.content, "plan"), study.root, page_cost, other)
+    assert set(contents.other.numbers["Found"]) <= {"differs", "not shown", "not tested", "only one run"}
+    assert any(text.startswith("-5.00 [") for text in contents.other.numbers["A - B [95 %]"])
+    file, written = write_page(study.content, study.root, None, "plan", page_cost, other)
+    text = file.read_text(encoding="utf-8")
+    assert (
+        written and "Compared with their store" in text and "seeds 2 (A), 8 (B)" in text and 'href="#compare"' in text
+    )
+    assert write_page(study.content, study.root, None, "plan", page_cost) == (file, True)
+    assert 'href="#compare"' not in file.read_text(encoding="utf-8")
+
+
 def test_targets_stand_in_the_papers_order_whatever_the_plans(study: Study) -> None:
     whole = dict(reversed(study.content["folders"].items()))
     folders = list(parse_content({**study.content, "folders": whole}, "plan").folders)
@@ -361,15 +377,15 @@ def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
         write_page(old, study.root, None, "plans/old", page_cost)
 
 
-def test_peers_stand_on_the_page_once_somebody_asked_for_one(study: Study) -> None:
-    assert "table1_peers" not in {one.name for one in study.gather().others}
-    peer = study.find("retrain", "darts-v1")
-    for run in (*peer.inputs, peer):
+def test_published_baselines_stand_on_the_page_once_somebody_asked_for_one(study: Study) -> None:
+    assert "table1_published" not in {one.name for one in study.gather().others}
+    baseline = study.find("retrain", "darts-v1")
+    for run in (*baseline.inputs, baseline):
         if not Store(study.root).is_published(study.folder(run)):
             publish(run, study.root)
     contents = study.gather()
-    assert "table1_peers" in {one.name for one in contents.others}
-    assert peer.id in sources(contents)
+    assert "table1_published" in {one.name for one in contents.others}
+    assert baseline.id in sources(contents)
     study.page()
 
 
@@ -382,7 +398,7 @@ def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> No
     damage_text("table6.md")(study.folder(study.find("table", "table6")))
     with pytest.raises(DropnasError, match="changed since it was published"):
         publish_results(plan, study.root, page_cost)
-    assert "table6.md was changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")
+    assert "table6.md: changed" in (study.root / "results" / "study" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_that_moved_to_another_machine_is_marked(study: Study) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import asdict
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropnas.analysis.claim_tests import Outcome
+from dropnas.analysis.config import ClustersConfig
+from dropnas.artifacts.verdicts_file import ClaimResult
 from dropnas.data.config import ROLES
 from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
-from dropnas.report.claims import ClaimResult
 from dropnas.report.page.answer import TEST_RUN, answer
-from dropnas.report.page.deviations import _entries, deviations, drop_rates
-from dropnas.report.page.device_hours import PageCost
+from dropnas.report.page.deviations import deviations, drop_rates, entries
 from dropnas.report.page.planned import Planned
-from dropnas.report.page.progress import progress
+from dropnas.report.page.progress import PageCost, progress
 from dropnas.report.page.survey import Found, State
 from dropnas.search.config import DeriveConfig, DropoutOptions, SearchConfig
 
@@ -27,7 +26,7 @@ def claim(outcome: Outcome) -> ClaimResult:
 
 
 def sentence(*outcomes: Outcome) -> str:
-    return answer([claim(one) for one in outcomes], {}, [], True).sentence
+    return answer([claim(one) for one in outcomes], [], True).sentence
 
 
 def test_the_answer_counts_the_claims() -> None:
@@ -43,13 +42,13 @@ def test_the_answer_counts_the_claims() -> None:
 
 @given(st.lists(st.sampled_from(list(Outcome)), min_size=1))
 def test_every_claim_is_in_the_tally(outcomes: list[Outcome]) -> None:
-    found = answer([claim(one) for one in outcomes], {}, [], True)
+    found = answer([claim(one) for one in outcomes], [], True)
     assert dict(found.tally) == {str(word): outcomes.count(word) for word in Outcome}
     assert found.sentence.endswith(".") and not re.search(r"\b1 (hold|are)\b|\b(0|[2-9]) (holds|is)\b", found.sentence)
 
 
 def test_a_test_run_is_compared_with_nothing() -> None:
-    found = answer([claim(Outcome.HOLDS)], {}, [], False)
+    found = answer([claim(Outcome.HOLDS)], [], False)
     assert (found.sentence, found.numbers) == (TEST_RUN, "")
     assert {one.paper for one in found.headlines} == {""}
 
@@ -95,13 +94,14 @@ def test_it_says_when_it_will_be_finished_at_the_pace_so_far() -> None:
 CONFIGS: dict[str, Any] = {
     "search": SearchConfig(),
     "derive": DeriveConfig(),
+    "clusters": ClustersConfig(),
     "retrain": RetrainConfig(),
     "select": SelectConfig(),
     "transfer": TransferConfig(),
 }
 
 
-@pytest.mark.parametrize("entry", _entries(), ids=lambda entry: entry["option"])
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry["option"])
 def test_each_difference_names_an_option_with_its_default(entry: dict[str, Any]) -> None:
     stage, *keys = entry["option"].split(".")
     values = asdict(DropoutOptions()) if keys[0] == "options" else asdict(CONFIGS[stage])
@@ -115,7 +115,7 @@ def test_differences_follow_the_options_in_use() -> None:
         run("b", "search", strategy="one-level-darts", options={"masks": "per-cell"}, space="original"),
         run("c", "select", criterion="held-out"),
     ]
-    here = {one.question: one.here for one in deviations(plan)}
+    here = dict(deviations(plan)[["What", "Here"]].itertuples(index=False))
     assert here["Drop probability"].startswith("r^(1/4) for every group")
     assert here["Masks"].startswith("One mask for each edge")  # the other method's options are its own
     assert here["Which seed is the best"] == "The lowest error on held-out training images."
@@ -129,9 +129,7 @@ def test_drop_rates_are_shown_with_what_is_left_of_them() -> None:
         run("b", "search", strategy="dropnas", options={}, space="1-skip"),
     ]
     rates = drop_rates(plan)
-    assert all(one.nominal < other.nominal for one, other in pairwise(rates))
-    last = rates[-1]
-    assert (last.nominal, last.group) == (0.875, 4)
+    assert list(rates["Nominal p_d"]) == sorted(rates["Nominal p_d"])
     kept = 4 * 0.125 / (1 - 0.875**4)
-    assert last.kept == pytest.approx(2 * kept) and last.effective == pytest.approx(1 - kept / 4)
-    assert {one.group for one in rates} == {2, 4}
+    assert tuple(rates.iloc[-1]) == ("0.875", 4, f"{1 - kept / 4:.3f}", f"{2 * kept:.2f} of 8")
+    assert set(rates["Operations of the group"]) == {2, 4}

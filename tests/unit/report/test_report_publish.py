@@ -8,8 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from dropnas.errors import DropnasError
-from dropnas.report.publish import refresh
-from dropnas.report.result_metrics import metrics
+from dropnas.report.publish import metrics, refresh
 from dropnas.report.terminal import summary
 
 Cases = dict[str, Any]

@@ -9,7 +9,7 @@ import pytest
 from dropnas.analysis.finished_runs import Training, read_run, read_training
 from dropnas.artifacts.training_files import HeldOut
 from dropnas.errors import DropnasError
-from dropnas.report.selection import selection
+from dropnas.report.page.selections import selection
 from tests.unit.report.conftest import Runs
 
 SEEDS = ((2.80, 2.60, 9.0, 2.70), (2.90, 2.50, 9.5, 2.85), (2.70, 2.65, 8.5, 2.66))  # final, best, held out, test there
@@ -33,26 +33,23 @@ def with_held_out(runs: Runs) -> list[Training]:
 def test_the_epoch(runs: Runs) -> None:
     found = selection([trained(runs, f"seed{seed}", *errors[:2]) for seed, errors in enumerate(SEEDS)])
     assert found.epoch.values == pytest.approx((0.2, 0.4, 0.05))
-    assert (found.held_out_epoch, found.best_of) == (None, None)
+    assert (found.held_out_epoch, found.best_seed) == (None, None)
 
 
 def test_epoch_and_best_of_several_chosen_on_held_out_images(runs: Runs) -> None:
     found = selection(with_held_out(runs))
     assert found.held_out_epoch and found.held_out_epoch.values == pytest.approx((0.1, 0.35, 0.01))
-    best = found.best_of
-    assert best and (best.on_test, best.on_test_run) == (2.5, "seed1")
-    assert (best.on_held_out, best.on_held_out_run) == (2.66, "seed2")
-    assert best.worth == pytest.approx(0.16)
+    assert found.best_seed == pytest.approx(2.66 - 2.5)  # of the third and of the second
 
 
 def test_a_single_training_has_no_interval_and_no_best(runs: Runs) -> None:
     found = selection(with_held_out(runs)[:1])
-    assert (found.best_of, found.epoch.std, found.epoch.mean) == (None, None, pytest.approx(0.2))
+    assert (found.best_seed, found.epoch.std, found.epoch.mean) == (None, None, pytest.approx(0.2))
 
 
 def test_held_out_errors_of_some_trainings_only_are_left_out(runs: Runs) -> None:
     found = selection([*with_held_out(runs), trained(runs, "another", 2.9, 2.8)])
-    assert (found.epoch.n, found.held_out_epoch, found.best_of) == (4, None, None)
+    assert (found.epoch.n, found.held_out_epoch, found.best_seed) == (4, None, None)
 
 
 def test_no_trainings_are_an_error() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas
 import pytest
 
+from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.config import read_parameters
 from dropnas.monitor.costs import page_cost
 from dropnas.pipeline.freeze import plan_content
@@ -14,7 +15,7 @@ from dropnas.pipeline.plan import make_plan
 from dropnas.report.page.contents import gather
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.write import VERDICTS, write_page
-from dropnas.report.verdict_files import Verdicts, verdict_texts
+from dropnas.report.verdict_files import verdict_texts
 from tests.page.made_store import publish_plan
 
 PARAMETERS = """
@@ -44,11 +45,12 @@ def content(root: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def verdicts(root: Path, content: dict[str, object]) -> Verdicts:
-    return gather(parse_content(content, "plan"), root, page_cost).verdicts
+def verdicts(root: Path, content: dict[str, object]) -> VerdictsFile:
+    found: VerdictsFile = gather(parse_content(content, "plan"), root, page_cost).verdicts
+    return found
 
 
-def test_csv_and_json_hold_every_number_in_full(verdicts: Verdicts) -> None:
+def test_csv_and_json_hold_every_number_in_full(verdicts: VerdictsFile) -> None:
     texts = verdict_texts(verdicts)
     table = pandas.read_csv(io.StringIO(texts[".csv"]), keep_default_na=False)
     parsed = json.loads(texts[".json"])
@@ -60,7 +62,7 @@ def test_csv_and_json_hold_every_number_in_full(verdicts: Verdicts) -> None:
     assert set(table["reproduction"].astype(str).str.lower()) == {"true"}
 
 
-def test_claims_stand_in_json_and_markdown(verdicts: Verdicts) -> None:
+def test_claims_stand_in_json_and_markdown(verdicts: VerdictsFile) -> None:
     texts = verdict_texts(verdicts)
     assert [one["claim"] for one in json.loads(texts[".json"])["claims"]] == [one.claim for one in verdicts.claims]
     for one in verdicts.claims:
@@ -68,15 +70,15 @@ def test_claims_stand_in_json_and_markdown(verdicts: Verdicts) -> None:
         assert f"{one.outcome}: " in line
 
 
-def test_markdown_has_a_line_for_each_number(verdicts: Verdicts) -> None:
+def test_markdown_has_a_line_for_each_number(verdicts: VerdictsFile) -> None:
     lines = [line for line in verdict_texts(verdicts)[".md"].splitlines() if line.startswith("| table")]
     assert len(lines) == len(verdicts.numbers)
     for line, one in zip(lines, verdicts.numbers, strict=True):
         assert f" {one.verdict} " in line and one.paper_text in line and one.ours_text in line
 
 
-def test_a_profile_that_reproduces_nothing_says_so_in_each_format(verdicts: Verdicts) -> None:
-    texts = verdict_texts(Verdicts("smoke", False, verdicts.claims, verdicts.numbers))
+def test_a_profile_that_reproduces_nothing_says_so_in_each_format(verdicts: VerdictsFile) -> None:
+    texts = verdict_texts(VerdictsFile("smoke", False, verdicts.claims, verdicts.numbers))
     assert "No reproduction of the paper: profile 'smoke'" in texts[".md"].replace("\n", " ")
     assert json.loads(texts[".json"])["reproduction"] is False
     assert all(line.startswith("smoke,false,") for line in texts[".csv"].splitlines()[1:])

@@ -8,8 +8,9 @@ from dropnas.analysis.best_of import expected_lowest
 from dropnas.analysis.comparison import Sample
 from dropnas.analysis.finished_runs import read_run
 from dropnas.analysis.verdict import Verdict
+from dropnas.artifacts.verdicts_file import CellVerdict
 from dropnas.report.build import build
-from dropnas.report.verdicts import CellVerdict, p_text, verdicts
+from dropnas.report.verdicts import p_text, verdicts
 from tests.unit.report.conftest import Case
 from tests.unit.report.made_tables import made_table, with_spread
 
@@ -88,15 +89,15 @@ def test_what_is_no_reproduction_is_not_compared() -> None:
         assert "profile 'smoke'" in found.reason
 
 
-def test_peers_and_counts_are_not_compared() -> None:
+def test_published_baselines_and_counts_are_not_compared() -> None:
     rows = {
         ("pc-darts", "error"): with_spread(2.6, 0.1, 4),
         ("pc-darts", "params"): [3.6],
         ("dropnas", "params"): [4.1],
     }
-    peer, count = verdicts(made_table("table1", rows))
-    assert (peer.row, peer.n_paper, peer.verdict) == ("pc-darts", None, Verdict.NOT_COMPARABLE)
-    assert "another paper" in peer.reason
+    baseline, count = verdicts(made_table("table1", rows))
+    assert (baseline.row, baseline.n_paper, baseline.verdict) == ("pc-darts", None, Verdict.NOT_COMPARABLE)
+    assert "another paper" in baseline.reason
     assert (count.row, count.column, count.verdict) == ("dropnas", "params", Verdict.NOT_COMPARABLE)
     assert count.ours_text == "as released 4.1"
 

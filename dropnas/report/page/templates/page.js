@@ -17,7 +17,7 @@ async function sortable(within) {
 }
 
 async function show(id) {
-  const place = id && document.getElementById(id);
+  const place = id && document.getElementById(decodeURIComponent(id));
   if (!place) return;
   for (let up = place.closest("details"); up; up = up.parentElement.closest("details")) {
     up.open = true;

@@ -1,27 +1,27 @@
 """The published baselines of Tables 1 to 3, retrained under this protocol on request."""
 
 from dropnas.pipeline.experiments import Experiments
-from dropnas.report.config import TARGETS, PeerEntry, PeersConfig
-from dropnas.report.quoted import quoted_layout
+from dropnas.report.config import TARGETS, PublishedConfig, PublishedEntry
+from dropnas.report.printed import quoted_layout
 from dropnas.runs.identity import Run
 from dropnas.space.published import Published, published
 
 
-def peers(experiments: Experiments, name: str) -> Run:
-    """A table of peers; its first input is the run that counts their parameters."""
+def published_baselines(experiments: Experiments, name: str) -> Run:
+    """A table of published baselines; its first input is the run that counts their parameters."""
     inputs = [experiments.architectures()]
     entries = []
     own = experiments.own_architectures
-    named = experiments.parameters.peers
+    named = experiments.parameters.published
     for architecture in (*(one for one in quoted(name) if not named or one.id in named), *own):
         trainings = _trainings(experiments, name, architecture)
         places = tuple(range(len(inputs), len(inputs) + len(trainings)))
         of_user = (architecture.name, architecture.genotype.values()) if architecture in own else ()
-        entries.append(PeerEntry(architecture.id, places, *of_user))
+        entries.append(PublishedEntry(architecture.id, places, *of_user))
         inputs += trainings
     settings = experiments.parameters
-    config = PeersConfig(name, settings.profile, settings.reproduction, tuple(entries))
-    return experiments.report("peers", name.replace("_", "-"), config, inputs)
+    config = PublishedConfig(name, settings.profile, settings.reproduction, tuple(entries))
+    return experiments.report("published", name.replace("_", "-"), config, inputs)
 
 
 def quoted(name: str) -> list[Published]:

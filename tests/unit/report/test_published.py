@@ -1,4 +1,4 @@
-"""The tables of peers: which published cell stands behind which row, ours beside the quoted figures, and bad input."""
+"""The published baselines: which cell stands behind which row, ours beside the quoted figures, and bad input."""
 
 import csv
 import json
@@ -14,20 +14,18 @@ import pytest
 from dropnas.artifacts.counts_file import Counted
 from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
-from dropnas.pipeline.peer_experiments import quoted
-from dropnas.report.config import PeerEntry, PeersConfig, names
+from dropnas.pipeline.published_experiments import quoted
+from dropnas.report.config import PublishedConfig, PublishedEntry, names
 from dropnas.report.frame import numbered
-from dropnas.report.peers_stage import run
-from dropnas.report.printed import Layout
-from dropnas.report.publish import refresh
-from dropnas.report.quoted import behind, quoted_layout
+from dropnas.report.printed import Layout, behind, quoted_layout
+from dropnas.report.publish import metrics, refresh
+from dropnas.report.published_table import run
 from dropnas.report.render_latex import escaped
-from dropnas.report.result_metrics import metrics
 from dropnas.report.terminal import summary
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
 
-NAMES = names("peers")
+NAMES = names("published")
 FINALS, BESTS = (2.75, 2.5, 2.675), (2.61, 2.48, 2.44)
 
 
@@ -37,7 +35,7 @@ def ids(table: str) -> list[str]:
 
 @dataclass
 class Maker:
-    """Writes the runs behind a table of peers, with made-up numbers."""
+    """Writes the runs behind a table of published baselines, with made-up numbers."""
 
     runs: Any
     root: Path
@@ -59,10 +57,10 @@ class Maker:
         (folder / "genotype.json").write_text(json.dumps(published()[id_].genotype.values()))
         return folder
 
-    def config(self, table: str, *entries: tuple[str, tuple[int, ...]]) -> PeersConfig:
-        return PeersConfig(table, "tiny", False, tuple(PeerEntry(*entry) for entry in entries))
+    def config(self, table: str, *entries: tuple[str, tuple[int, ...]]) -> PublishedConfig:
+        return PublishedConfig(table, "tiny", False, tuple(PublishedEntry(*entry) for entry in entries))
 
-    def build(self, config: PeersConfig, inputs: Sequence[Path]) -> Path:
+    def build(self, config: PublishedConfig, inputs: Sequence[Path]) -> Path:
         out = self.root / f"out-{len(list(self.root.iterdir()))}" / f"{config.table}-tiny-0123456789"
         out.mkdir(parents=True)
         run(config, inputs, out, Workspace(out, "identity"))
@@ -78,7 +76,7 @@ def maker(runs: Any, tmp_path: Path) -> Maker:
 def table1(maker: Maker) -> Path:
     """Two cells of Table 1 trained, three times and once."""
     trainings = [maker.training("enas_figure", seed) for seed in range(3)] + [maker.training("dropnas_c10")]
-    config = maker.config("table1_peers", ("enas_figure", (1, 2, 3)), ("dropnas_c10", (4,)))
+    config = maker.config("table1_published", ("enas_figure", (1, 2, 3)), ("dropnas_c10", (4,)))
     return maker.build(config, [maker.counts("differs"), *trainings])
 
 
@@ -88,7 +86,7 @@ def lines_of(folder: Path, table: str) -> list[dict[str, str]]:
 
 
 def one_line(folder: Path, row: str, quantity: str) -> dict[str, str]:
-    (found,) = [one for one in lines_of(folder, "table1_peers") if (one["row"], one["quantity"]) == (row, quantity)]
+    (found,) = [one for one in lines_of(folder, "table1_published") if (one["row"], one["quantity"]) == (row, quantity)]
     return found
 
 
@@ -159,12 +157,12 @@ def quoted_errors(paper: Layout, cells: Sequence[Any]) -> list[str]:
 def test_ours_stand_below_the_quoted_error_and_counts_below_them(table1: Path) -> None:
     mean, deviation = statistics.mean(FINALS), statistics.stdev(FINALS)
     final, best = f"{mean:.2f}±{deviation:.2f}", f"{statistics.mean(BESTS):.2f}±{statistics.stdev(BESTS):.2f}"
-    lines = block(table1, "table1_peers", "enas_figure")
+    lines = block(table1, "table1_published", "enas_figure")
     assert lines[0].startswith("| ENAS [Pham et al., 2018] | enas_figure | paper | 2.89 | 4.6 | - |")
     assert lines[1].startswith(f"| | | ours, final epoch | {final} (n=3) |")
     assert lines[2].startswith(f"| | | ours, best on test | {best} (n=3) |")
     assert lines[3].startswith("| | | counted | | 3.842 | 603.5 |")
-    single = block(table1, "table1_peers", "dropnas_c10")
+    single = block(table1, "table1_published", "dropnas_c10")
     for line, text in zip(single, ("2.26 (2.58±0.14)", "2.75 (n=1)", "2.61 (n=1)"), strict=False):
         assert f"| {text} |" in line
 
@@ -188,23 +186,23 @@ def test_numbers_and_runs_are_kept_in_full(table1: Path) -> None:
 
 
 def test_remarks_say_why_a_row_was_not_run_and_where_a_cell_is_from(table1: Path) -> None:
-    remarks = {line["row"]: line["remarks"] for line in lines_of(table1, "table1_peers")}
+    remarks = {line["row"]: line["remarks"] for line in lines_of(table1, "table1_published")}
     assert "another search space" in remarks["proxylessnas"]
     assert remarks["darts_v1"] == "not run: no training of it was asked for; differs"
     assert remarks["enas_figure"].startswith("differs; source of the cell: third-party transcription")
     assert "specification" in remarks["amoebanet-b"] and "Table 1" in remarks["dropnas-augmented"]
-    text = " ".join((table1 / "table1_peers.md").read_text(encoding="utf-8").split())
+    text = " ".join((table1 / "table1_published.md").read_text(encoding="utf-8").split())
     assert len(re.findall(r"- Remark \d+: differs\.", text)) == 1
 
 
 def test_a_table_says_what_it_is_and_is_not(maker: Maker, table1: Path) -> None:
     for suffix in ("md", "tex"):
-        text = " ".join((table1 / f"table1_peers.{suffix}").read_text(encoding="utf-8").split())
+        text = " ".join((table1 / f"table1_published.{suffix}").read_text(encoding="utf-8").split())
         assert "No reproduction of the paper: profile" in text
         assert "Profile: tiny. Data: digits-300-100. Hardware: Imaginary GPU." in text
-    config = PeersConfig("table2_peers", "paper", True, ())
-    text = (maker.build(config, [maker.counts()]) / "table2_peers.md").read_text(encoding="utf-8")
-    assert text.startswith("# Peers of Table 2 (profile paper)\n") and "No reproduction" not in text
+    config = PublishedConfig("table2_published", "paper", True, ())
+    text = (maker.build(config, [maker.counts()]) / "table2_published.md").read_text(encoding="utf-8")
+    assert text.startswith("# Published baselines of Table 2 (profile paper)\n") and "No reproduction" not in text
     assert "No runs of ours." in text
 
 
@@ -214,16 +212,16 @@ def test_table_3_has_both_errors_and_a_dash_where_there_are_too_few_classes(make
         maker.training("xnas", stage="transfer", top5=(7.26, 7.14)),
         maker.training("pdarts_c10", stage="transfer"),
     ]
-    out = maker.build(maker.config("table3_peers", ("xnas", (1,)), ("pdarts_c10", (2,))), inputs)
-    xnas, pdarts = (block(out, "table3_peers", id_) for id_ in ("xnas", "pdarts_c10"))
+    out = maker.build(maker.config("table3_published", ("xnas", (1,)), ("pdarts_c10", (2,))), inputs)
+    xnas, pdarts = (block(out, "table3_published", id_) for id_ in ("xnas", "pdarts_c10"))
     assert "| xnas | paper | 24.0 | - | 5.2 |" in xnas[0] and "| 2.8 (n=1) | 7.3 (n=1) |" in xnas[1]
     assert "| pdarts_c10 | paper | 24.4 | 7.4 | 4.9 |" in pdarts[0] and "| 2.8 (n=1) | - |" in pdarts[1]
-    assert "Squeeze-and-excitation is counted for DropNAS" in (out / "table3_peers.md").read_text(encoding="utf-8")
+    assert "Squeeze-and-excitation is counted for DropNAS" in (out / "table3_published.md").read_text(encoding="utf-8")
 
 
 def test_table_json_has_the_form_of_the_other_tables(table1: Path) -> None:
     content = json.loads((table1 / "table.json").read_text())
-    assert (content["table"], content["number"], content["profile"]) == ("table1_peers", 1, "tiny")
+    assert (content["table"], content["number"], content["profile"]) == ("table1_published", 1, "tiny")
     own = [one for one in content["numbers"] if one["row"] == "enas_figure"]
     assert [one["source"] for one in own] == ["ours, final epoch", "ours, best on test", "counted", "counted"]
     assert own[0]["paper"] == "2.89" and own[2]["runs"] == ["published-0123456789"]
@@ -232,11 +230,11 @@ def test_table_json_has_the_form_of_the_other_tables(table1: Path) -> None:
 
 
 def test_metrics_and_terminal_have_what_was_trained_and_no_counts(table1: Path) -> None:
-    found = metrics([table1])["table1_peers"]
+    found = metrics([table1])["table1_published"]
     assert list(found) == ["enas_figure", "dropnas_c10"] and list(found["enas_figure"]) == ["error"]
     assert found["enas_figure"]["error"]["top1_error_best_on_test_best"] == 2.44
     text = " ".join(summary([table1]).split())
-    assert text.startswith("Peers of Table 1: ")
+    assert text.startswith("Published baselines of Table 1: ")
     assert "Test Error (%) 2.64±0.13 (n=3) 2.51±0.09 (n=3) 2.89" in text and "Param" not in text
 
 
@@ -247,13 +245,13 @@ def test_files_are_copied_beside_the_tables(table1: Path, maker: Maker, tmp_path
     refresh([table1, counts], tmp_path / "results")
     copied = sorted(path.name for path in (tmp_path / "results" / "tables").iterdir())
     assert copied == sorted(
-        f"{name}.{suffix}" for name in ("architectures", "table1_peers") for suffix in ("md", "csv", "tex")
+        f"{name}.{suffix}" for name in ("architectures", "table1_published") for suffix in ("md", "csv", "tex")
     )
-    assert list(json.loads((tmp_path / "results" / "metrics.json").read_text())) == ["table1_peers"]
+    assert list(json.loads((tmp_path / "results" / "metrics.json").read_text())) == ["table1_published"]
 
 
 def test_equal_runs_give_equal_bytes_whatever_the_seconds(table1: Path, maker: Maker) -> None:
-    config = maker.config("table1_peers", ("enas_figure", (1, 2, 3)), ("dropnas_c10", (4,)))
+    config = maker.config("table1_published", ("enas_figure", (1, 2, 3)), ("dropnas_c10", (4,)))
     for folder in maker.runs.folders:
         receipt = json.loads((folder / "run.json").read_text())
         (folder / "run.json").write_text(json.dumps({**receipt, "seconds": 5.0}))
@@ -288,7 +286,7 @@ def _count(maker: Maker, folder: Path) -> None:
     [
         (_genotype, "trained another cell than 'enas_micro'"),
         (_nan, "top1_error.best: input should be a finite number, not NaN"),
-        (_stage, "is a transfer run where a retrain run is needed"),
+        (_stage, "is a transfer run, but a retrain run is needed"),
         (_count, "no count of 'darts_v1' in the network of table1"),
         (lambda maker, folder: (folder / "result.json").unlink(), "no such file"),
     ],
@@ -299,7 +297,7 @@ def test_a_run_that_is_not_what_it_should_be_is_refused(
     counts, folder = maker.counts(), maker.training("enas_micro")
     damage(maker, folder)
     with pytest.raises(DropnasError, match=message):
-        maker.build(maker.config("table1_peers", ("enas_micro", (1,))), [counts, folder])
+        maker.build(maker.config("table1_published", ("enas_micro", (1,))), [counts, folder])
 
 
 @pytest.mark.parametrize(
@@ -315,14 +313,14 @@ def test_a_run_that_is_not_what_it_should_be_is_refused(
 def test_an_entry_that_fits_nowhere_is_refused(maker: Maker, entries: Any, message: str) -> None:
     inputs = [maker.counts(), maker.training("enas_micro")]
     with pytest.raises(DropnasError, match=message):
-        maker.build(maker.config("table1_peers", *entries), inputs)
+        maker.build(maker.config("table1_published", *entries), inputs)
 
 
 def test_inputs_without_counts_are_refused(maker: Maker) -> None:
     with pytest.raises(DropnasError, match="no counts of the architectures"):
-        maker.build(maker.config("table1_peers"), [])
+        maker.build(maker.config("table1_published"), [])
     with pytest.raises(DropnasError, match="is no receipt of an architectures run"):
-        maker.build(maker.config("table1_peers"), [maker.training("enas_micro")])
+        maker.build(maker.config("table1_published"), [maker.training("enas_micro")])
 
 
 def test_remarks_are_numbered_once_each() -> None:

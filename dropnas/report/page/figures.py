@@ -1,13 +1,14 @@
 """Finished figures inside the page: the picture, and the numbers behind it as text.
 
 Design choices: a picture is a data URI, so that the page is one file, and an SVG that way can neither run scripts nor
-clash with the page's names; one that is larger than its bound gives way to the PNG beside it. The numbers of
-figure.json are below as a table, for readers who cannot see the picture.
+clash with the page's names; one that is larger than its bound gives way to the PNG beside it.
 """
 
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pandas import DataFrame
 
 from dropnas.artifacts.figure_file import FigureFile
 from dropnas.report.page.complete import FIGURE
@@ -20,17 +21,15 @@ SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 5 MB
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure: its picture as a data URI, what it shows, and the numbers behind it."""
+    """A figure: its picture as a data URI, what it shows, the run that drew it, and the numbers behind it."""
 
     name: str
     title: str
     source: str
     caption: str
-    alt: str
     run: str
     foot: str
-    head: tuple[str, ...]
-    facts: tuple[tuple[str, ...], ...]
+    facts: DataFrame
 
 
 def page_figures(content: Content, found: Mapping[str, Found]) -> list[PageFigure]:
@@ -41,13 +40,11 @@ def page_figures(content: Content, found: Mapping[str, Found]) -> list[PageFigur
 
 def _figure(name: str, one: Found) -> PageFigure:
     data = FigureFile.read(one.folder)
-    (low, high), facts = data.n, data.facts
-    foot = f"Profile {data.profile}; n = {low if low == high else f'{low} to {high}'}; " + "; ".join(
-        (", ".join(data.data), ", ".join(data.hardware))
-    )
-    alt = f"{data.caption} Its numbers are in the table below the picture."
-    picture = _source(one, name)
-    return PageFigure(name, title(name), picture, data.caption, alt, one.run.id, foot, facts.head, facts.rows)
+    low, high = data.n
+    n = low if low == high else f"{low} to {high}"
+    foot = f"Profile {data.profile}; n = {n}; {', '.join(data.data)}; {', '.join(data.hardware)}"
+    facts = DataFrame(data.facts.rows, columns=list(data.facts.head))
+    return PageFigure(name, title(name), _source(one, name), data.caption, one.run.id, foot, facts)
 
 
 def _source(one: Found, name: str) -> str:

@@ -15,12 +15,11 @@ SIGNS = {
     "missing": "○",
     "excluded": "✕",
 }
-MINUS = "\N{MINUS SIGN}"
 
 
 def points(value: float | None) -> str:
     """A difference with its sign; empty where there is none."""
-    return "" if value is None else f"{value:+z.2f}".replace("-", MINUS)
+    return "" if value is None else f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(ends: Sequence[float] | None) -> str:

@@ -1,0 +1,130 @@
+"""verdicts.json, beside the results of a profile: what becomes of each printed number and claim."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+from dropnas.artifacts.json_file import JsonFile
+
+Kind = Literal["mean", "best", "single"]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class CellVerdict:
+    """The verdict on one printed number.
+
+    Attributes:
+        table, row, column: keys of the cell, as in `printed.yaml`.
+        row_label, column_label: as the table shows them.
+        quantity: what of ours was compared.
+        kind: a `mean` over seeds, the `best` of eight, or a `single` training.
+        ours_text, paper_text: what was compared, in the table's digits.
+        n, n_paper: trainings behind either; None for a row that the paper quotes.
+        mean, std: of ours, in full precision; the deviation with n - 1, None of a single run.
+        difference: ours minus the paper's in percentage points; None where no difference means anything.
+        interval: its 95 % confidence interval.
+        p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table.
+        verdict, reason: what follows, and why in one sentence.
+        runs: names of the runs behind ours.
+    """
+
+    table: str
+    row: str
+    column: str
+    row_label: str
+    column_label: str
+    quantity: str
+    kind: Kind
+    ours_text: str
+    paper_text: str
+    n: int
+    n_paper: int | None
+    mean: float
+    std: float | None
+    difference: float | None
+    interval: Interval | None
+    p_differs: float | None
+    p_agrees: float | None
+    verdict: str
+    reason: str
+    runs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or (self.std is None) != (self.n == 1) or (self.std or 0) < 0:
+            raise ValueError(f"n = {self.n} with the deviation {self.std}")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison of a claim.
+
+    Attributes:
+        label: what is compared.
+        effect: how far it points the claim's way, in points of test error; negative is the opposite.
+        interval: its 95 % interval; None where no spread was seen.
+        smallest: the smallest effect that these runs would have shown four times in five.
+        p: p-value in the claim's direction.
+    """
+
+    label: str
+    effect: float
+    interval: Interval | None
+    smallest: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Decided:
+    """An outcome, the numbers behind it in one line, and its comparisons, where these are of mean errors."""
+
+    outcome: str
+    detail: str
+    comparisons: tuple[Compared, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """A claim of the paper and what becomes of it.
+
+    Attributes:
+        id: a short name that stays.
+        claim, where, test: one line each: what is said, where, and what decides it.
+        outcome, detail, comparisons: by our runs, best epoch on test as the paper printed.
+        comparable: whether our runs may be compared with the paper at all; False for smoke, mini and other data.
+        by_final_epoch: by our runs at the final epoch; None where nothing is known of it.
+        by_paper: by the paper's own printed numbers; None where it prints none.
+    """
+
+    id: str
+    claim: str
+    where: str
+    test: str
+    outcome: str
+    detail: str
+    comparisons: tuple[Compared, ...]
+    comparable: bool
+    by_final_epoch: Decided | None = None
+    by_paper: Decided | None = None
+
+
+@dataclass(frozen=True)
+class VerdictsFile(JsonFile):
+    """All that was decided for a profile; a file of another version may hold more.
+
+    Attributes:
+        profile, reproduction: whose runs, and whether they may be compared with the paper.
+        claims: of the paper, in its order.
+        numbers: a verdict on each printed number, table by table.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
+    FILE: ClassVar[str] = "verdicts.json"
+
+    profile: str
+    reproduction: bool
+    claims: tuple[ClaimResult, ...]
+    numbers: tuple[CellVerdict, ...]
+
+    def values(self) -> dict[str, Any]:
+        """With null for what does not exist."""
+        return asdict(self)

@@ -1,0 +1,86 @@
+"""A table as the page shows it: each number of ours leads to its runs and carries its verdict."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dropnas.artifacts.verdicts_file import CellVerdict
+from dropnas.report.frame import Frame
+from dropnas.report.printed import title
+from dropnas.report.render_latex import latex
+from dropnas.report.render_markdown import markdown
+from dropnas.report.table import Line, Table
+from dropnas.report.table_forms import REMARKS, SOURCE, frame_of
+from dropnas.report.verdicts import BEST_ON_TEST
+
+LINKED = {Line.FINAL: "final", Line.BEST: "best", Line.COUNTED: "counted"}
+VERDICT_ORDER = ("agrees", "differs", "undecided", "too few runs", "not comparable")
+Spot = tuple[int, int]  # line and column of a frame
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table.
+
+    Attributes:
+        name, frame: which it is, and its texts.
+        anchors: what the texts at some spots lead to.
+        marks: the verdicts that stand at some spots, that on the best before the mean.
+        verdicts: all of the table.
+    """
+
+    name: str
+    frame: Frame
+    anchors: Mapping[Spot, str] = field(default_factory=dict)
+    marks: Mapping[Spot, Sequence[CellVerdict]] = field(default_factory=dict)
+    verdicts: Sequence[CellVerdict] = ()
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return title(self.name)
+
+    @property
+    def words(self) -> list[int]:
+        """The columns that hold no numbers."""
+        return [at for at, one in enumerate(self.frame.header) if at < self.frame.labels or one in (SOURCE, REMARKS)]
+
+    @property
+    def spans(self) -> list[int]:
+        """Of each line how many its labels stand for; 0 where those of a line above do."""
+        starts = [at for at, line in enumerate(self.frame.lines) if line.texts[0]]
+        ends = dict(zip(starts, [*starts[1:], len(self.frame.lines)], strict=True))
+        return [ends[at] - at if at in ends else 0 for at in range(len(self.frame.lines))]
+
+    @property
+    def tally(self) -> list[tuple[str, int]]:
+        """How many verdicts there are of each kind."""
+        counts = Counter(str(one.verdict) for one in self.verdicts)
+        return [(word, counts[word]) for word in VERDICT_ORDER if counts[word]]
+
+    @property
+    def copies(self) -> dict[str, str]:
+        """The texts to copy."""
+        return {"Markdown": markdown(self.frame), "LaTeX": latex(self.frame)}
+
+
+def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
+    """One of the paper's tables, the baselines or a table of published baselines."""
+    anchors, marks = dict[Spot, str](), dict[Spot, list[CellVerdict]]()
+    first = len(table.layout.heads) + 1  # the source stands between
+    of_cell: dict[tuple[str, str], list[CellVerdict]] = {}
+    for one in reversed(verdicts):
+        if BEST_ON_TEST in one.quantity:
+            of_cell.setdefault((one.row, one.column), []).append(one)
+    for at, (row, line) in enumerate(table.lines):
+        for index, column in enumerate(table.layout.columns, first):
+            key = (row.key, column.key)
+            if table.holds(key, line):
+                anchors[at, index] = anchor(table.content.table, *key, line)
+                marks[at, index] = of_cell.get(key, []) if line is Line.BEST else []
+    return PageTable(table.content.table, frame_of(table), anchors, marks, verdicts)
+
+
+def anchor(table: str, row: str, column: str, line: Line = Line.BEST) -> str:
+    """Where on the page the origin of a number is stated; it stays when rows are added."""
+    return f"from-{table}-{row}-{column}-{LINKED[line]}"

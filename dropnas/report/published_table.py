@@ -1,0 +1,205 @@
+"""The published stage: the published baselines of Table 1, 2 or 3, trained under this protocol beside quoted errors.
+
+Design choices: the order is the paper's; a row with several published cells appears once for each of them, and one
+without a trainable cell keeps its quoted figures and gives the reason. What was trained must be what was published,
+cell by cell; otherwise a cell that was corrected later could count as the published one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dropnas.analysis.finished_runs import Training, read_run, read_training, require_stage
+from dropnas.analysis.summary import summarise
+from dropnas.artifacts.counts_file import Counted, CountsFile
+from dropnas.artifacts.genotype_file import GenotypeFile
+from dropnas.artifacts.receipt_file import ReceiptFile
+from dropnas.artifacts.table_file import TableNumber
+from dropnas.errors import DropnasError
+from dropnas.report.build import EPOCHS
+from dropnas.report.config import PublishedConfig, PublishedEntry
+from dropnas.report.measure import MILLION, measure, number
+from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow, behind, parse_printed, quoted_layout
+from dropnas.report.table import Line, Table, tabulate
+from dropnas.report.table_stage import write
+from dropnas.space.published import published
+from dropnas.workspace import Workspace
+
+ARCHITECTURES = "architectures"
+ERRORS = ("top1_error", "top5_error")
+MULTIPLY_ADDS = Column("multiply_adds", ("Multiply-adds", "(M)"), "multiply_adds")
+NOT_ASKED = "not run: no training of it was asked for"
+HEADS = (("Architecture", ""), ("Cell", ""))
+CAPTION = (
+    "The architectures that the paper quotes in its Table {number}: their published cells, trained here under one "
+    "protocol, beside the quoted errors."
+)
+PROTOCOL = (
+    "'quoted' and 'paper' are what the paper prints, from the methods' own papers and protocols; ours is the published "
+    "cell ('Cell' is its id, as 'dropnas inspect' takes it) under the protocol of this profile, as all cells of ours."
+)
+DEVIATION = "Ours: mean ± sample deviation (n-1, shown where n > 1) over n trainings with different seeds."
+COUNTING = (
+    "'counted' are parameters and multiply-adds of the paper's network, whatever the profile trains: in 10⁶, auxiliary "
+    "tower left out, batch norm after pooling as the profile has it."
+)
+EXCITATION = (
+    "Squeeze-and-excitation is counted for DropNAS only, as printed; here all are trained with it, or none, as the "
+    "profile has it."
+)
+MARKS = "The caption of the paper's Table {number}, for its marks: {caption}"
+
+
+Counts = Mapping[tuple[str, str], Counted]  # by architecture and table
+Trained = Mapping[str, tuple[Training, ...]]  # by architecture
+
+
+def run(config: PublishedConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+    """Write table.json, tableN_published.md, .csv and .tex.
+
+    Args:
+        config: which table, and which inputs belong to which architecture.
+        inputs: published runs: the counts of the architectures, then retrainings or transfers.
+        out: the folder to fill.
+        workspace: receives a line of progress.
+
+    Raises:
+        DropnasError: as `build_published`.
+    """
+    write(build_published(config, inputs), out)
+    workspace.progress(f"{config.table}: {len(config.entries)} architectures from {len(inputs) - 1} trainings")
+    return {}
+
+
+def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
+    """Build a table of published baselines.
+
+    Args:
+        config: which table, and which trainings belong to which published architecture.
+        inputs: published runs: first the one that counts the architectures, then retrainings or transfers.
+
+    Raises:
+        DropnasError: an entry names an architecture that the table does not quote, or the same as another; an input is
+            missing, damaged, of the wrong stage, or trained another cell.
+    """
+    if not inputs:
+        raise DropnasError("no counts of the architectures among the inputs", where=config.table)
+    paper, counts = quoted_layout(config.table), read_counts(inputs[0])
+    trained = _trained(config, paper, inputs)
+    shown, cells = _layout(config, paper)
+
+    def measured(blank: TableNumber) -> list[TableNumber]:
+        if blank.row in cells and blank.quantity in ("parameters", "multiply_adds"):
+            return [_count(blank, _counted(counts, blank.row, paper.name, inputs[0]), inputs[0].name)]
+        trainings = trained.get(blank.row, ())
+        return measure(shown, blank, (), trainings, trainings[0]) if trainings else []
+
+    remarks = {
+        row.key: tuple(_remarks(row.key, trained, _counted(counts, row.key, paper.name, inputs[0])))
+        if row.key in cells
+        else (str(behind(config.table)[row.key]),)
+        for row in shown.rows
+    }
+    ran = {(key, column.key) for key in trained for column in shown.columns}
+    runs = [training.run for trainings in trained.values() for training in trainings]
+    return tabulate(config, shown, runs, measured, ran, _notes(paper), {}, remarks)
+
+
+def read_counts(folder: Path) -> Counts:
+    """The counts of an `architectures` run.
+
+    Raises:
+        DropnasError: a run of another stage, a file that is missing or damaged, or something in it that is no count.
+    """
+    if ReceiptFile.read(folder).stage != ARCHITECTURES:
+        raise DropnasError(f"is no receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
+    return {(one.architecture, one.table): one for one in CountsFile.read(folder).counts}
+
+
+def _counted(counts: Counts, architecture: str, table: str, folder: Path) -> Counted:
+    if (architecture, table) not in counts:
+        raise DropnasError(f"no count of {architecture!r} in the network of {table}", where=folder)
+    return counts[architecture, table]
+
+
+def _notes(paper: Layout) -> tuple[str, ...]:
+    """How to read a table of published baselines."""
+    excitation = (EXCITATION,) if paper.trainings == "transfer" else ()
+    marks = MARKS.format(number=paper.number, caption=paper.caption)
+    return PROTOCOL, EPOCHS, DEVIATION, COUNTING, *excitation, marks
+
+
+def _layout(config: PublishedConfig, paper: Layout) -> tuple[Layout, set[str]]:
+    """A row for each published cell, then for the user's own; and the rows that have a cell."""
+    kept = [at for at, column in enumerate(paper.columns) if column.quantity in (*ERRORS, "parameters")]
+    rows, cells = [], set()
+    for printed, ids in [*_quoted(config, paper), *_own(config, paper)]:
+        for index, id_ in enumerate(ids):
+            key, rule = id_ or printed.key, printed.rule and index == 0
+            numbers = (*(printed.cells[at] for at in kept), None)
+            rows.append(PrintedRow(key, (printed.heads[-1], id_ or NOTHING), numbers, rule))
+            cells |= {id_} - {""}
+    columns = (*(paper.columns[at] for at in kept), MULTIPLY_ADDS)
+    caption = CAPTION.format(number=paper.number)
+    shown = replace(paper, caption=caption, style="mean", heads=HEADS, columns=columns, rows=tuple(rows), notes=())
+    return shown, cells
+
+
+def _quoted(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, tuple[str, ...]]]:
+    """The paper's rows with the ids of the published cells behind them; an empty one where there are none."""
+    for row in paper.rows:
+        found = behind(config.table)[row.key]
+        yield row, ("",) if isinstance(found, str) else found
+
+
+def _own(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, tuple[str, ...]]]:
+    """Rows of the user's architectures, for which the paper prints nothing."""
+    for index, entry in enumerate(entry for entry in config.entries if entry.label):
+        nothing = (parse_printed(NOTHING),) * len(paper.columns)
+        yield PrintedRow(entry.architecture, (entry.label,), nothing, rule=index == 0), (entry.architecture,)
+
+
+def _trained(config: PublishedConfig, paper: Layout, inputs: Sequence[Path]) -> Trained:
+    """The trainings of each architecture."""
+    known = {id_ for found in behind(config.table).values() if not isinstance(found, str) for id_ in found}
+    known |= {entry.architecture for entry in config.entries if entry.label}
+    trained: dict[str, tuple[Training, ...]] = {}
+    for entry in config.entries:
+        where = f"{config.table}, architecture {entry.architecture!r}"
+        if entry.architecture not in known:
+            raise DropnasError("is not quoted by the table", where=where, remedy=f"known: {', '.join(sorted(known))}")
+        if entry.architecture in trained:
+            raise DropnasError("two entries for one architecture", where=where)
+        for position in entry.trainings:
+            if not 1 <= position < len(inputs):
+                raise DropnasError(f"no training {position} among {len(inputs)} inputs", where=where)
+        folders = [inputs[position] for position in entry.trainings]
+        trained[entry.architecture] = tuple(_training(folder, paper, entry) for folder in folders)
+    return {id_: trainings for id_, trainings in trained.items() if trainings}
+
+
+def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:
+    training = read_training(require_stage(read_run(folder), paper.trainings))
+    expected = entry.genotype if entry.label else published()[entry.architecture].genotype.values()
+    if training.genotype.values() != expected:
+        raise DropnasError(f"trained another cell than {entry.architecture!r}", where=GenotypeFile.file(folder))
+    return training
+
+
+def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
+    """Parameters or multiply-adds in millions, of the paper's network and not of what a small profile trains."""
+    work = blank.quantity == "multiply_adds"
+    value = (counted.multiply_adds if work else counted.parameters) / MILLION
+    text = f"{value:.1f}" if work else f"{value:.3f}"
+    return number(blank, f"{blank.quantity}_million", Line.COUNTED, text, summarise([value]), [run])
+
+
+def _remarks(id_: str, trained: Trained, counted: Counted) -> Iterator[str]:
+    """Why it was not run, how its parameters differ, and where its cell is from if not from its authors' code."""
+    if id_ not in trained:
+        yield NOT_ASKED
+    if counted.remark:
+        yield counted.remark
+    form = published()[id_].source["form"] if id_ in published() else None
+    if form and form != "code":
+        yield f"source of the cell: {form}"
