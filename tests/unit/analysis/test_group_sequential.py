@@ -91,7 +91,7 @@ def test_ten_designs_by_another_integration(seeds: tuple[int, ...], level: float
 @pytest.mark.parametrize(("seeds", "level"), DESIGNS)
 def test_ten_designs_by_the_plain_recursion(seeds: tuple[int, ...], level: float) -> None:
     times = fractions_of(seeds)
-    assert boundaries([level], times)[0] == pytest.approx(plain.boundaries(level, times), abs=1e-6)
+    assert boundaries([level], times)[0] == pytest.approx(plain.boundaries(level, times), abs=1e-8)
 
 
 @pytest.mark.parametrize(("seeds", "level"), DESIGNS)
