@@ -1,6 +1,6 @@
 """The command line, `python -m dropnas <verb>`: a verb for each stage and each question.
 
-Only argument handling stands here. Rooms are imported inside the verbs, so that a verb starts no slower than it must:
+This module only handles arguments. Other modules are imported inside the verbs, so that each verb starts fast:
 planning, deriving and tabulating never import torch.
 """
 
@@ -10,7 +10,6 @@ import stat
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +29,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         from dropnas.pipeline.shipped import PACKAGE
         from dropnas.runs.environment import git_state
 
@@ -42,14 +43,14 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version, and end.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """DropNAS, reproduced: searches, retrainings, transfer and the paper's tables."""
 
 
 def _share(root: Path) -> Path:
-    """Where the store's folder is its group's to write, so is what this process writes."""
+    """If the group may write the store's folder, files of this process are writable by the group too."""
     if root.is_dir() and root.stat().st_mode & stat.S_IWGRP:
         os.umask(os.umask(0) & ~stat.S_IRWXG)
     return root
@@ -58,11 +59,11 @@ def _share(root: Path) -> Path:
 Root = Annotated[
     Path, typer.Option("--root", help="The folder of data/, runs/, scratch/, plans/ and results/.", callback=_share)
 ]
-Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, as a frozen plan holds them in specs/.")]
+Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, from the folder specs/ of a frozen plan.")]
 
 
 def _shipped(named: Path | None) -> Path | None:
-    """A parameter file that is not here may have come with the package."""
+    """Return a parameter file; if it does not exist, look in the package."""
     from dropnas.pipeline.shipped import parameter_file
 
     return named and parameter_file(named)
@@ -86,7 +87,7 @@ def _stage(stage: str, specs: list[Path], root: Path) -> None:
 
 
 def _train(stage: str, specs: list[Path], root: Path) -> None:
-    """As `_stage`, and a warning by the scheduler ends the process once the state is saved."""
+    """Like `_stage`; a stop signal of the scheduler ends the process once the state is saved."""
     from dropnas.training.signals import obey
 
     warned = obey()
@@ -98,7 +99,7 @@ def _train(stage: str, specs: list[Path], root: Path) -> None:
 
 
 def _check_run(named: str) -> None:
-    """Where something is named by the folder of a run, the run must be as it was published."""
+    """If the argument is the folder of a run, check that the run is unchanged."""
     if os.path.isdir(named):
         from dropnas.runs.authenticity import require_whole
 
@@ -110,8 +111,8 @@ def _finish(failures: int) -> None:
         raise typer.Exit(1)
 
 
-def _tell(problems: Sequence[str]) -> None:
-    """Problems on standard error, a line each, and a status that says so."""
+def _report_problems(problems: Sequence[str]) -> None:
+    """Print problems to standard error, one line each, and exit with status 1 if there are any."""
     for line in problems:
         print(line, file=sys.stderr)
     _finish(len(problems))
@@ -149,14 +150,16 @@ def select(specs: Specs, root: Root = HERE) -> None:
 def transfer(
     specs: Specs,
     root: Root = HERE,
-    processes: Annotated[int, typer.Option(min=1, help="That train one network on this host, one for each GPU.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Number of processes that train one network on this host, one for each GPU.")
+    ] = 1,
 ) -> None:
     """Train genotypes on ImageNet, with --processes on several GPUs."""
     if processes > 1:
         from dropnas.pipeline.execute import read_spec
         from dropnas.training.distributed_launch import launch
 
-        for path in specs:  # a wrong one is reported once, not by each process
+        for path in specs:  # a wrong spec is reported once, not by each process
             read_spec(path, "transfer")
         sys.exit(launch(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
     _train("transfer", specs, root)
@@ -176,7 +179,7 @@ def sample(specs: Specs, root: Root = HERE) -> None:
 
 @app.command(rich_help_panel="Stages")
 def peer(specs: Specs, root: Root = HERE) -> None:
-    """Make published architectures runs, to be retrained."""
+    """Turn published architectures into runs that can be retrained."""
     _stage("peer", specs, root)
 
 
@@ -223,7 +226,9 @@ def data(
         Path | None, typer.Option("--params", help="Parameter file that declares them.  [default: params/paper.yaml]")
     ] = None,
     path: Annotated[str, typer.Option("--path", help="Path of the source, instead of the one in the file.")] = "",
-    checksum: Annotated[Path | None, typer.Option("--checksum", help="Print the checksum of a source and end.")] = None,
+    checksum: Annotated[
+        Path | None, typer.Option("--checksum", help="Print the checksum of a source and exit.")
+    ] = None,
     root: Root = HERE,
 ) -> None:
     """Prepare datasets: `data digits`, or `data cifar10 --params params/cifar-cpu.yaml --path FOLDER`."""
@@ -238,7 +243,7 @@ def data(
     files = [Path(name) for name in names or [] if name.endswith(".json")]
     plain = [name for name in names or [] if not name.endswith(".json")]
     if not names:
-        raise DropnasError("no dataset is named", remedy="say which, as in `data digits`")
+        raise DropnasError("no dataset is given", remedy="give one, for example `data digits`")
     specs = [*(read_spec(file, "data") for file in files), *dataset_specs(plain, parameters, path)]
     _finish(execute(specs, root, _print))
 
@@ -283,9 +288,9 @@ def draw(
 @app.command(rich_help_panel="Questions")
 def convert(
     genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    to: Annotated[Literal["json", "text"], typer.Option("--to", help="text: as DARTS' family prints it.")] = "json",
+    to: Annotated[Literal["json", "text"], typer.Option("--to", help="text: the form that DARTS prints.")] = "json",
 ) -> None:
-    """Print a genotype as JSON, or as the text that repositories of DARTS' family print."""
+    """Print a genotype as JSON, or as the text that DARTS and its descendants print."""
     from dropnas.space.genotype_text import to_genotype_text
     from dropnas.space.published import load_genotype
 
@@ -301,7 +306,7 @@ def trajectory(
         Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")
     ] = None,
 ) -> None:
-    """Draw what the alphas of a search did over its epochs: p, entropy, skip-connects, changes."""
+    """Draw the alphas of a search over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_trajectory
 
     _check_run(str(folder))
@@ -312,33 +317,45 @@ def trajectory(
 def plan(
     parameters: ParameterFile,
     as_json: Annotated[bool, typer.Option("--json", help="A list of runs, for a program to read.")] = False,
-    each: Annotated[bool, typer.Option("--runs", help="A line for each run.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Also what is built only on request.")] = False,
-    measure: Annotated[bool, typer.Option("--measure", help="First time this machine, in about a minute.")] = False,
-    gpu_hours: Annotated[
-        float | None, typer.Option("--gpu-hours", min=0, help="Write the part that fits into so many device-hours.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Where --gpu-hours writes.")] = None,
-    ladder: Annotated[
-        bool, typer.Option("--ladder", help="The steps of the ladder: hours, looks, power; with --gpu-hours what fits.")
+    each: Annotated[bool, typer.Option("--runs", help="Show a line for each run.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include targets that are built only on request.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="First measure the speed of this machine, in about a minute.")
     ] = False,
-    why: Annotated[str, typer.Option("--why", metavar="RUN", help="Say why a run is missing: what changed.")] = "",
+    gpu_hours: Annotated[
+        float | None,
+        typer.Option(
+            "--gpu-hours",
+            min=0,
+            help="Show the part that fits into this number of device-hours, and what it leaves open.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write what --gpu-hours finds as this parameter file.")
+    ] = None,
+    ladder: Annotated[
+        bool,
+        typer.Option(
+            "--ladder", help="Show the steps of the ladder: hours, looks, power; with --gpu-hours, those that fit."
+        ),
+    ] = False,
+    why: Annotated[str, typer.Option("--why", metavar="RUN", help="Show why a run is missing: what changed.")] = "",
     root: Root = HERE,
 ) -> None:
-    """Show every table and figure with its runs: what is shared, done, running, missing, and its device-hours."""
+    """Show every table and figure with its runs (shared, done, running, missing) and its device-hours."""
     from dropnas.monitor.plan_view import Question, answer
 
-    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder), _print)
+    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder))
 
 
 @app.command(rich_help_panel="Questions")
 def watch(
     plan_source: PlanSource,
     targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures.  [default: all]")] = None,
-    once: Annotated[bool, typer.Option("--once", help="Show it once, even if runs are left.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show it once, even if runs are not finished.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Watch a plan's runs until all are done: what runs, what failed, the hours left, the last and the next result."""
+    """Watch a plan's runs until all are done: running and failed runs, remaining hours, last and next result."""
     from dropnas.monitor.display import show
     from dropnas.monitor.watch import Watch
     from dropnas.pipeline.freeze import read_plan
@@ -348,21 +365,24 @@ def watch(
 
 @app.command(rich_help_panel="Questions")
 def verify(root: Root = HERE) -> None:
-    """Check every finished run: its files, its inputs, that all saw the same data; says which tables are tainted."""
+    """Check every finished run: its files, its inputs, its data set; report the tables that a damaged run affects."""
     from dropnas.runs.verify import verify as verify_store
 
     found = verify_store(root)
     if not found.runs and not found.problems:
-        raise DropnasError("no finished run lies here", where=root, remedy="name the folder that holds runs/")
+        raise DropnasError("there is no finished run here", where=root, remedy="give the folder that contains runs/")
     print(f"{found.runs} runs verified, {len(found.problems)} problems")
     if found.light:
         print(f"{found.light} of them are here without weights or images")
     if found.unchecked:
-        print(f"{found.unchecked} times a run read another that is not here to be compared")
+        print(f"{found.unchecked} inputs could not be compared, because they are not here")
     for name, machines in found.moved.items():
-        print(f"{name}: computed on {', then on '.join(machines)}: the bytes are those of neither")
-    _tell(
-        [*found.problems, *(f"{name}: tainted, since it rests on {source}" for name, source in found.tainted.items())]
+        print(f"{name}: computed on {', then on '.join(machines)}: neither alone gives the same bytes")
+    _report_problems(
+        [
+            *found.problems,
+            *(f"{name}: tainted, because it depends on {source}" for name, source in found.tainted.items()),
+        ]
     )
 
 
@@ -377,7 +397,7 @@ def report(
     ] = "",
     root: Root = HERE,
 ) -> None:
-    """Make the report page of a plan from what is in the store now: one HTML file, at any moment."""
+    """Make the report page of a plan, one HTML file, from the current content of the store."""
     from dropnas.archive.compare_view import other_store
     from dropnas.monitor.costs import page_cost
     from dropnas.pipeline.freeze import read_plan
@@ -404,11 +424,11 @@ def compare(
 
 @app.command(rich_help_panel="Shared results")
 def prune(
-    parameters: Annotated[list[Path], typer.Argument(help="Parameter files whose runs stay.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is only shown.")] = False,
+    parameters: Annotated[list[Path], typer.Argument(help="Parameter files whose runs are kept.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without this option they are only shown.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Show the runs, resume states and frozen starts that no plan of these files wants; with --yes remove them."""
+    """Show the runs, resume states and frozen starts that no plan of these files needs; with --yes, remove them."""
     from dropnas.config import read_parameters
     from dropnas.pipeline.look_files import starts
     from dropnas.pipeline.plan import make_plan
@@ -421,7 +441,7 @@ def prune(
     gone = remove(found, root) if yes else found
     kinds = ", ".join(f"{sum(one.kind == kind for one in gone)} {name}" for kind, name in KINDS.items())
     size = f"{sum(one.size for one in gone) / 1e6:,.1f} MB"
-    print(f"removed: {kinds}, {size}" if yes else f"unwanted: {kinds}, {size}; nothing was removed, --yes does")
+    print(f"removed: {kinds}, {size}" if yes else f"not needed: {kinds}, {size}; use --yes to remove them")
 
 
 @app.command(rich_help_panel="Shared results")
@@ -431,8 +451,8 @@ def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
     from dropnas.sharing.push import push as push_runs
 
     done = push_runs(root, wanted(what or (), root), remote, _print)
-    print(f"{done.sent} runs pushed, {done.present} were there, {done.light} have only their light part here")
-    _tell(done.problems)
+    print(f"{done.sent} runs pushed, {done.present} were there, {done.light} are here without their heavy part")
+    _report_problems(done.problems)
 
 
 @app.command(rich_help_panel="Shared results")
@@ -442,14 +462,14 @@ def pull(
     remote: RemoteName = "",
     root: Root = HERE,
 ) -> None:
-    """Fetch finished runs from the DVC remote, without weights and images; stages that read these fetch them."""
+    """Fetch finished runs from the DVC remote, without weights and images, which stages fetch when they need them."""
     from dropnas.pipeline.wanted_runs import wanted
     from dropnas.sharing.pull import pull as pull_runs
 
     done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
-    absent = f", {done.absent} asked for are neither here nor on the remote" if done.absent else ""
+    absent = f", {done.absent} requested runs are neither here nor on the remote" if done.absent else ""
     print(f"{done.new} runs pulled, {done.completed} completed, {done.present} were here{absent}")
-    _tell(done.problems)
+    _report_problems(done.problems)
 
 
 @app.command(rich_help_panel="Shared results")
@@ -470,12 +490,12 @@ def archive(
 
 @app.command(rich_help_panel="Shared results")
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
-    """After a refactoring: carry finished trainings to their new identities, if a trial shows that no byte changed."""
+    """After a refactoring: give finished trainings their new identities, if a trial shows that no byte changed."""
     from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
 
     done = adopt_runs(parameters, root, _print)
     print(f"{done.adopted} runs adopted, {done.computed} computed, {len(done.refused)} refusals")
-    _tell(done.refused)
+    _report_problems(done.refused)
 
 
 @app.command(rich_help_panel="Workflow")
@@ -490,8 +510,10 @@ def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
 def run(
     context: typer.Context,
     parameters: ParameterFile,
-    targets: Annotated[bool, typer.Option("--list", help="List the tables and figures, and end.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show Snakemake's output, not the progress.")] = False,
+    targets: Annotated[bool, typer.Option("--list", help="List the tables and figures, and exit.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show Snakemake's output instead of the progress.")
+    ] = False,
     root: Root = HERE,
 ) -> None:
     """Freeze the plan of a parameter file, run it and show the progress; further options go to Snakemake."""
@@ -509,7 +531,7 @@ def run(
     require_targets(settings, context.args)
     require_ready(parameters, context.args, root, _print)
     if settings.looks and not settings.look:
-        from dropnas.pipeline.looks import run_looks  # statistics, which another start does not need
+        from dropnas.pipeline.looks import run_looks  # imports statistics, which other starts do not need
 
         start = partial(run_plan, options=context.args, root=root, verbose=verbose)
         sys.exit(run_looks(parameters, root, start, _print))
@@ -525,11 +547,11 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For a bug report.")] = False,
     root: Root = HERE,
 ) -> None:
-    """Check this machine, the image and the cluster: a line each, with its remedy; options are those of `run`."""
+    """Check this machine, the image and the cluster: one line for each check, with its remedy. Options as for `run`."""
     from dropnas.doctor.examine import examine, report, situation, stops
 
     options = context.args
-    if parameters and str(parameters).startswith("-"):  # no parameter file, but options for Snakemake
+    if parameters and str(parameters).startswith("-"):  # options for Snakemake without a parameter file
         parameters, options = None, [str(parameters), *options]
     checks = examine(situation(parameters, options, root))
     print(report(checks, as_json=as_json))
@@ -548,17 +570,17 @@ def results(
     ] = None,
     root: Root = HERE,
 ) -> None:
-    """Copy a plan's finished tables to results/<profile>/, make its page, and show the tables in short."""
+    """Copy a plan's finished tables to results/<profile>/, make its page, and show the tables in short form."""
     from dropnas.monitor.costs import page_cost
 
     if archived is not None:
         from dropnas.archive.rebuild import rebuild
 
-        named = [str(plan_source)] if plan_source else []  # an archive has one plan, so every word is a table
+        named = [str(plan_source)] if plan_source else []  # an archive has one plan, so every argument is a table
         print(rebuild(archived, root, page_cost, _print, [*named, *(targets or ())]))
         return
     if plan_source is None:
-        raise DropnasError("no plan is named", remedy="name a parameter file, plans/<id>, or an archive with --from")
+        raise DropnasError("no plan is given", remedy="give a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
     from dropnas.pipeline.look_files import current
     from dropnas.pipeline.publish_results import publish
@@ -576,7 +598,7 @@ def schema() -> None:
 
 
 def _show(facts: dict[str, Any], depth: int = 0) -> None:
-    """Facts for a person: a line each, those within others indented."""
+    """Print facts for a reader, one line each; nested ones are indented."""
     for name, value in facts.items():
         label = " " * 2 * depth + name.replace("_", " ")
         if isinstance(value, dict):
@@ -595,9 +617,9 @@ def _text(value: Any) -> str:
 
 
 def main() -> None:
-    """Run the command line; a mistake that a person can mend is one line and status 1."""
+    """Run the command line; an error that the user can correct gives one line and status 1."""
     if not os.environ.get("PYTHONSAFEPATH"):
-        sys.path.insert(0, os.getcwd())  # a user's package beside the parameter file
+        sys.path.insert(0, os.getcwd())  # a user's package in the working directory
     encoding.replace_missing_signs()
     account.use_name()
     try:

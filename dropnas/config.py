@@ -1,8 +1,9 @@
 """Reads a parameter file into frozen, typed configurations.
 
-A parameter file says what is run and how large; which runs that makes, `dropnas.pipeline.plan` decides. The types lie
-with their stages; here they are joined, read from YAML, and checked by pydantic: unknown keys, wrong types and values
-out of range are rejected with file and field. The JSON Schema in `workflow/schemas/` is made from the same types.
+A parameter file says what to run, and at what size; `dropnas.pipeline.plan` determines the runs. The configuration
+classes are declared with their stages. Here they are joined, read from YAML, and checked by pydantic: unknown keys,
+wrong types and values out of range are rejected with file and field. The JSON Schema in `workflow/schemas/` is made
+from the same classes.
 """
 
 import json
@@ -30,7 +31,9 @@ from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
 DEFAULT_TABLES = tuple(name for name in names("table") if not TARGETS[name].on_request)
-VARIED: dict[str, tuple[str, ...]] = {  # options that make the methods of the tables, and what a whole file may set
+VARIED: dict[
+    str, tuple[str, ...]
+] = {  # options that define the methods of the tables, and the values that an entire file may set
     "rate_parameterised": (),
     "rate_non_parameterised": (),
     "grouping": (),
@@ -46,18 +49,18 @@ RANDOM = "random"  # random search, among the baselines
 PublishedName = Annotated[str, OneOf(published)]
 BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
-OF_BEST = ("table3", "figure3", "figure5")  # whose runs all rest on the best of several seeds
-PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that no entry of `methods` repeats in `search`
-LARGEST = 10_000  # values in a parameter file; far more than any has
+OF_BEST = ("table3", "figure3", "figure5")  # targets whose runs all depend on the best of several seeds
+PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that `methods` cannot have in `search`
+LARGEST = 10_000  # most values in a parameter file, far more than any has
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 @dataclass(frozen=True)
 class Augmented:
-    """The augmented protocol of Tables 1 and 2: as the retraining, with AutoAugment and more epochs.
+    """The augmented protocol of Tables 1 and 2: the protocol of the retraining, with AutoAugment and more epochs.
 
     Attributes:
-        epochs: length of the training.
+        epochs: number of epochs of the training.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -67,11 +70,11 @@ class Augmented:
 
 @dataclass(frozen=True)
 class Looks:
-    """Seeds only where they decide: how many each experiment has when its results are looked at.
+    """A schedule of seeds: after each look at the results, only undecided experiments get more seeds.
 
     Attributes:
-        looks: seeds at each look; they grow.
-        most: seeds of what is still undecided, after the last of the looks.
+        looks: number of seeds at each look, increasing.
+        most: number of seeds of experiments that are still undecided after the last look.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -81,11 +84,11 @@ class Looks:
 
     @property
     def schedule(self) -> tuple[int, ...]:
-        """Seeds at each look, the last one with the most."""
+        """The number of seeds at each look; the last one is the largest number."""
         return self.looks if self.looks[-1] == self.most else (*self.looks, self.most)
 
 
-Seeds = Annotated[  # the tags keep a mistake in one of the two apart from the other
+Seeds = Annotated[  # the tags keep errors of the two forms apart
     Annotated[int, Field(ge=1, le=1000), Tag("[number]")] | Annotated[Looks, Tag("[looks]")],
     Discriminator(lambda value: "[looks]" if isinstance(value, dict | Looks) else "[number]"),
 ]
@@ -93,10 +96,10 @@ Seeds = Annotated[  # the tags keep a mistake in one of the two apart from the o
 
 @dataclass(frozen=True)
 class Method:
-    """A search method of the user's own, which gets its rows and columns in the tables.
+    """A user's own search method, which gets rows and columns in the tables.
 
     Attributes:
-        label: its name in the tables.
+        label: name of the method in the tables.
         strategy: `module:ATTRIBUTE` of its Strategy, or the name of a preset whose options it changes.
         options: keyword options of the strategy.
         search: settings of its searches that differ from those of the file.
@@ -112,11 +115,11 @@ class Method:
 
 @dataclass(frozen=True)
 class Space:
-    """A search space of the user's own, which gets its rows in Table 4.
+    """A user's own search space, which gets rows in Table 4.
 
     Attributes:
-        label: its name in the tables.
-        space: `module:ATTRIBUTE` of its SearchSpace, or the name of one of the paper's.
+        label: name of the space in the tables.
+        space: `module:ATTRIBUTE` of its SearchSpace, or the name of one of the paper's spaces.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -127,11 +130,11 @@ class Space:
 
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture of the user's own, which is retrained, transferred, counted and drawn like a published one.
+    """A user's own architecture, which is retrained, transferred, counted and drawn like a published one.
 
     Attributes:
-        label: its name in the tables.
-        genotype: a file, JSON, or the text that repositories of DARTS' family print.
+        label: name of the architecture in the tables.
+        genotype: a file, JSON, or the text `Genotype(normal=…)` that DARTS and its descendants print.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -142,19 +145,20 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the runs may use. Changes no identity; recorded with each run.
+    """The resources that runs may use. They change no identity and are recorded with each run.
 
     Attributes:
-        device: `auto` takes a free GPU, or the CPU where there is none; it is an error if the job was given a GPU that
-            torch does not see. `cpu`, `cuda` and `cuda:N` accept nothing else.
-        threads: CPU threads of one job; fixed, because they change the rounding of sums.
-        workers: processes that decode ImageNet's images.
-        runs_per_job: how many runs of a stage share one process. Without an entry for `search`, the searches of one
-            group (`search.group_seeds`) share a process.
-        seeds_at_once: most seeds in one group; 0 takes as many as fit into memory.
-        transfer_processes: processes that share one training on ImageNet, each with its GPU, threads and memory.
-        checkpoint_seconds: time between two checkpoints, and the most work that a killed run loses.
-        memory_mb: memory that a training job requests from a cluster; on a CPU it also bounds `seeds_at_once`.
+        device: `auto` takes a free GPU, or the CPU if there is none; it is an error if the job was given a GPU that
+            torch does not see. `cpu`, `cuda` and `cuda:N` require that device.
+        threads: number of CPU threads of one job; it is fixed because it changes the rounding of sums.
+        workers: number of processes that decode ImageNet's images.
+        runs_per_job: number of runs of a stage that share one process. Without an entry for `search`, the searches of
+            one group (`search.group_seeds`) share a process.
+        seeds_at_once: largest number of seeds in one group; 0 takes as many as fit into memory.
+        transfer_processes: number of processes that share one training on ImageNet, each with its own GPU, threads and
+            memory.
+        checkpoint_seconds: time between two checkpoints, which is the most work that a killed run loses.
+        memory_mb: memory that a training job requests from a cluster; on a CPU it also limits `seeds_at_once`.
         runtime_minutes: time that a training job requests from a cluster.
     """
 
@@ -176,37 +180,38 @@ class Parameters:
     """A parameter file.
 
     Attributes:
-        profile: name of the folder of results, shown in every table.
-        description: what this file is for, in a sentence or two.
-        reproduction: whether results may be compared with the paper, because protocol and data are the paper's.
-        datasets: the data set used for each of the paper's three.
-        seeds: how many searches each setting gets, with seeds 0, 1, …; or `{looks: [3, 5], most: 8}`, which gives all
-            the first number and what is undecided the next ones (docs/ladder.md).
-        seeds_of: another number of seeds for single tables and figures.
-        seeds_at: another number of seeds for single experiments, by the folder of their first training.
-        look: which look of `seeds.looks` this file is the start of; `run` writes it, with `seeds_at`.
-        best_of_seeds: whether the best of the seeds is used further: augmented retrainings, ImageNet, Figures 3 and 5.
-        retrainings: how many retrainings each genotype gets. The first has the seed of its search.
-        tables: which tables are built. Tables of published cells and the baselines are also
-            built on request.
-        figures: which figures are built; `trajectories` shows the trajectories of the searches' alphas.
+        profile: name of the results' folder, shown in every table.
+        description: the purpose of this file, in a sentence or two.
+        reproduction: whether protocol and data are the paper's, so that results may be compared with the paper.
+        datasets: the data set that is used for each of the paper's three.
+        seeds: number of searches of each setting, with seeds 0, 1, …; or `{looks: [3, 5], most: 8}`, which gives all
+            settings the first number of seeds and undecided ones the next numbers (docs/ladder.md).
+        seeds_of: number of seeds of single tables and figures, if it differs.
+        seeds_at: number of seeds of single experiments, if it differs; the key is the folder of the first training.
+        look: the look of `seeds.looks` that this file starts; `run` writes it, together with `seeds_at`.
+        best_of_seeds: whether to make the runs that need the best of the seeds: augmented retrainings, ImageNet,
+            Figures 3 and 5.
+        retrainings: number of retrainings of each genotype. The first one has the seed of its search.
+        tables: tables to build. Tables of published cells and of the baselines can also be built on request.
+        figures: figures to build; `trajectories` shows the searches' alphas over the epochs.
         drop_rates: the drop path rates of Figure 2.
         group_rates: the rates of Table 5, for both groups.
         paper_spaces: the paper's search spaces in Table 4.
-        baselines: what the table of baselines compares DropNAS and one-level DARTS with: `random`, and search methods.
-        methods: search methods of the user's own.
-        spaces: search spaces of the user's own.
-        published: which published architectures are retrained as baselines; all of them if none is named.
-        architectures: architectures of the user's own, which are retrained beside the published ones.
-        search: settings of the searches. One that differs from its default holds for all methods; the others are what
-            the authors of each method chose.
-        derive: how genotypes are derived.
+        baselines: methods with which the table of baselines compares DropNAS and one-level DARTS: `random`, and search
+            methods.
+        methods: the user's own search methods.
+        spaces: the user's own search spaces.
+        published: published architectures that are retrained as baselines; empty means all.
+        architectures: the user's own architectures, which are retrained beside the published ones.
+        search: settings of the searches. A setting that differs from its default applies to all methods; for the
+            others, each method uses its authors' choice.
+        derive: settings of the derivation of genotypes.
         retrain: settings of the retrainings on CIFAR.
-        clusters: the feature clusters of Figures 1 and 4.
-        augmented: what differs in the augmented retrainings of Tables 1 and 2.
-        select: how the best of several seeds is chosen.
+        clusters: settings of the feature clusters of Figures 1 and 4.
+        augmented: settings of the augmented retrainings of Tables 1 and 2.
+        select: choice of the best of several seeds.
         transfer: settings of the trainings on ImageNet.
-        machine: what the runs may use.
+        machine: resources that the runs may use.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -242,17 +247,17 @@ class Parameters:
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """Seeds at each look; none where the number of seeds is fixed."""
+        """The number of seeds at each look; empty if the number of seeds is fixed."""
         return self.seeds.schedule if isinstance(self.seeds, Looks) else ()
 
     @property
     def first_seeds(self) -> int:
-        """Seeds that every experiment has at least."""
+        """The number of seeds that every experiment has at least."""
         return self.seeds.looks[0] if isinstance(self.seeds, Looks) else self.seeds
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: `3e-5` is a number, and a duplicate key is an error."""
+    """A YAML loader that reads `3e-5` as a number and rejects duplicate keys."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -265,9 +270,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
-    """As it is read by a person: YAML would take 010 for 8 and 1:30 for 90."""
+    """Read a whole number as decimal; plain YAML would read 010 as 8 and 1:30 as 90."""
     if not re.fullmatch(r"[-+]?(0|[1-9][0-9_]*)", node.value):
-        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is no plain number", node.start_mark)
+        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is not a plain number", node.start_mark)
     return int(node.value.replace("_", ""))
 
 
@@ -275,7 +280,7 @@ def _content(text: str) -> Any:
     """The values in a YAML text.
 
     Raises:
-        ValueError: they are more than any parameter file has, as nested aliases make from a few lines.
+        ValueError: there are more than any parameter file has; nested aliases can make many from a few lines.
     """
     loader = _Loader(text)
     try:
@@ -288,7 +293,7 @@ def _content(text: str) -> Any:
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node holds, an alias counted at each use; a node that contains itself counts as too large."""
+    """The number of values in a node. An alias counts at each use; a node that contains itself counts as too large."""
     if id(node) not in known:
         known[id(node)] = LARGEST + 1
         parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
@@ -308,18 +313,18 @@ def read_parameters(file: Path) -> Parameters:
     """Read and check a parameter file.
 
     Raises:
-        DropnasError: the file is missing, is no YAML, or a key or value is wrong; names file and field.
+        DropnasError: the file is missing or is not YAML, or a key or value is wrong; the error names file and field.
     """
     if file.exists() and not file.is_file():
-        raise DropnasError("is no file", where=file, remedy="name a parameter file such as params/smoke.yaml")
+        raise DropnasError("is not a file", where=file, remedy="give a parameter file such as params/smoke.yaml")
     try:
         content = _content(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DropnasError(
-            "cannot be read", where=file, remedy="name a parameter file such as params/smoke.yaml"
+            "cannot be read", where=file, remedy="give a parameter file such as params/smoke.yaml"
         ) from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise DropnasError(f"is no YAML that can be read ({error})", where=file) from error
+        raise DropnasError(f"is not valid YAML ({error})", where=file) from error
     for key_path, number in _numbers(content):
         if not math.isfinite(number):
             raise DropnasError(f"{key_path}: is not finite", where=file, remedy="write a number")
@@ -329,14 +334,14 @@ def read_parameters(file: Path) -> Parameters:
 
 
 def _read_in(architecture: Architecture, file: Path) -> Architecture:
-    """An architecture with its genotype as JSON instead of the file that holds it, found relative to this one."""
-    beside = file.parent / architecture.genotype
+    """Replace the genotype of an architecture by JSON; a file is found relative to the parameter file."""
+    genotype_file = file.parent / architecture.genotype
     try:
-        exists = beside.exists()
-    except (OSError, ValueError):  # too long for a name, or with a NUL: no file
+        exists = genotype_file.exists()
+    except (OSError, ValueError):  # too long for a file name, or with a NUL character
         exists = False
     try:
-        genotype = load_genotype(str(beside) if exists else architecture.genotype)
+        genotype = load_genotype(str(genotype_file) if exists else architecture.genotype)
     except DropnasError as error:
         where = f"{file}: architectures ({architecture.label}).genotype"
         raise DropnasError(str(error), where=where) from error
@@ -344,7 +349,7 @@ def _read_in(architecture: Architecture, file: Path) -> Architecture:
 
 
 def _numbers(content: Any, key_path: str = "") -> Iterator[tuple[str, float]]:
-    """Every fraction in nested values, with the keys that lead to it."""
+    """Yield every float in nested values, with the keys that lead to it."""
     if isinstance(content, float):
         yield key_path, content
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
@@ -353,7 +358,7 @@ def _numbers(content: Any, key_path: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _check(parameters: Parameters, file: Path) -> None:
-    """What types cannot say."""
+    """Check what the types cannot express."""
 
     def require(condition: bool, fieldname: str, message: str, remedy: str = "") -> None:
         if not condition:
@@ -377,14 +382,16 @@ def _check(parameters: Parameters, file: Path) -> None:
     shared = micro_batches % machine.transfer_processes == 0
     require(shared, "machine.transfer_processes", f"must divide the {micro_batches} micro-batches of a step")
     free = machine.transfer_processes == 1 or ":" not in machine.device
-    require(free, "machine.device", f"{machine.device} is one GPU, transfer_processes are several", "use cuda")
+    require(
+        free, "machine.device", f"{machine.device} is a single GPU, but transfer_processes needs several", "use cuda"
+    )
     for stage in ("search", "retrain"):
         settings = getattr(parameters, stage)
         falls = settings.learning_rate >= settings.learning_rate_min
         require(falls, f"{stage}.learning_rate", f"is below learning_rate_min, {settings.learning_rate_min:g}")
     for name in ("drop_rates", "group_rates"):
         rates = getattr(parameters, name)
-        require(all(0 <= rate < 1 for rate in rates), name, "rates lie in [0, 1)")
+        require(all(0 <= rate < 1 for rate in rates), name, "rates must be in [0, 1)")
         require(len(set(rates)) == len(rates), name, "a rate appears twice")
     counts = [(f"seeds_of.{name}", count) for name, count in parameters.seeds_of.items()]
     counts += [(f"machine.runs_per_job.{stage}", count) for stage, count in parameters.machine.runs_per_job.items()]
@@ -396,15 +403,15 @@ def _check_seeds(parameters: Parameters, require: Callable[..., None]) -> None:
     seeds = parameters.seeds
     if isinstance(seeds, Looks):
         grow = all(before < after for before, after in pairwise((0, *seeds.looks)))
-        require(grow, "seeds.looks", f"{list(seeds.looks)} do not grow", "name more seeds at each look")
-        message = f"has looks beyond most, {seeds.most}"
-        require(seeds.looks[-1] <= seeds.most, "seeds.looks", message, "raise most, or leave them out")
+        require(grow, "seeds.looks", f"{list(seeds.looks)} do not increase", "give more seeds at each look")
+        message = f"has looks above most, {seeds.most}"
+        require(seeds.looks[-1] <= seeds.most, "seeds.looks", message, "increase most, or remove these looks")
         require(not parameters.seeds_of, "seeds_of", "cannot be used with looks", "remove it")
         require(bool(parameters.look) or not parameters.seeds_at, "seeds_at", "cannot be used with looks", "remove it")
     require(not parameters.look or isinstance(seeds, Looks), "look", "has no effect without seeds.looks", "remove it")
     if not parameters.best_of_seeds:
         further = [name for name in OF_BEST if name in (*parameters.tables, *parameters.figures)]
-        require(not further, ", ".join(further), "rest on the best of the seeds", "set best_of_seeds: true")
+        require(not further, ", ".join(further), "need the best of the seeds", "set best_of_seeds: true")
     require(len(set(parameters.published)) == len(parameters.published), "published", "a name appears twice")
 
 
@@ -414,12 +421,12 @@ def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> Non
         message = f"dataset {dataset.name!r} has no source {dataset.source!r}"
         require(dataset.source in sources, f"datasets.{role}.source", message, f"its sources: {', '.join(sources)}")
         require(dataset.train_images != 1, f"datasets.{role}.train_images", "one image is no data set", "0 takes all")
-        require("\0" not in dataset.path, f"datasets.{role}.path", "holds a NUL", "write the path again")
+        require("\0" not in dataset.path, f"datasets.{role}.path", "contains a NUL character", "correct the path")
     targets = [*parameters.tables, *parameters.figures]
     require(len(set(targets)) == len(targets), "tables, figures", "a name appears twice")
     needed = {role for target in targets for role in TARGETS[target].needs}
     missing = sorted(needed - set(parameters.datasets))
-    require(not missing, "datasets", f"no {' and no '.join(missing)}", "name a data set for it")
+    require(not missing, "datasets", f"no {' and no '.join(missing)}", "give a data set for it")
 
 
 def _check_methods(parameters: Parameters, require: Callable[..., None], file: Path) -> None:
@@ -435,7 +442,12 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
     parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
     for name, value in parameters.search.options.items():
         varied = name in VARIED and value not in VARIED[name]
-        require(not varied, f"search.options.{name}", f"{value!r} is what the tables compare", "name it in methods")
+        require(
+            not varied,
+            f"search.options.{name}",
+            f"{value!r} is one of the variants that the tables compare",
+            "use it in methods",
+        )
     for method in parameters.methods:
         where = f"methods ({method.label}).strategy"
         hint = f"known: {', '.join(STRATEGIES)}; or package.module:ATTRIBUTE"
@@ -453,7 +465,7 @@ def _check_methods(parameters: Parameters, require: Callable[..., None], file: P
 
 
 def slug(text: str) -> str:
-    """Letters, digits and a few signs: names become folders, and labels keys of rows and columns."""
+    """Reduce a text to letters, digits and a few signs, for folder names and for keys of rows and columns."""
     return re.sub(r"[^a-z0-9.+]+", "-", text.lower()).strip("-")
 
 

@@ -1,10 +1,10 @@
-"""The one kind of error that is shown to a person as a single line."""
+"""The one kind of error that is shown to the user as a single line."""
 
 
 class DropnasError(Exception):
-    """A mistake that a person can mend: what happened, where, and how to mend it.
+    """An error that the user can correct: what happened, where, and the remedy.
 
-    The command line prints it as one line and exits with status 1; no traceback is shown.
+    The command line prints it as one line and exits with status 1, without a traceback.
     """
 
     def __init__(self, what: str, *, where: object = "", remedy: str = "") -> None:
@@ -14,5 +14,5 @@ class DropnasError(Exception):
 
 
 def not_finite(what: str, where: str) -> DropnasError:
-    """A number of a training that is infinite or none."""
+    """The error for a number of a training that is infinite or NaN."""
     return DropnasError(f"{what} is not finite", where=where, remedy="try a smaller learning rate, or precision fp32")

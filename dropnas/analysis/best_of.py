@@ -1,16 +1,17 @@
-r"""A single printed number, the lowest of m runs, against the runs of ours: a test without the paper's deviation.
+r"""Compares our runs with a single printed number, the lowest error of m runs whose deviation is not printed.
 
-Under one common normal law the pivot T = (printed lowest − our mean) / our deviation depends on nothing but n, the
-number of our runs, and m. With Z normal and S² = χ²(n−1)/(n−1) independent,
+Under one common normal distribution, the pivot T = (printed lowest − our mean) / our deviation depends only on n, the
+number of our runs, and on m. With a normal Z and an independent S² = χ²(n−1)/(n−1),
 
-    P(T ≤ t) = 1 − E[(1 − Φ(Z/√n + t·S))^m],
+    P(T ≤ t) = 1 − E[(1 − Φ(Z/√n + t·S))^m].
 
-so that two-sided test, confidence interval and equivalence are exact for the normal law; m = 1 is the prediction
-t-test of one training.
+The two-sided test, the confidence interval and the equivalence test are therefore exact for normal errors. The case m =
+1 is the prediction t-test of a single training.
 
-Design choices: quadrature (Gauss-Hermite over Z, Gauss-Legendre over S), since it is deterministic and exact to far
-more digits than a verdict needs; the difference is the median-unbiased one, what m of our runs would have as their
-lowest error against what is printed, because our own lowest of n says nothing like for like where n is not m.
+Design choices: the expectation is computed by quadrature (Gauss-Hermite over Z, Gauss-Legendre over S), which is
+deterministic and far more exact than a verdict needs. The reported difference is the median-unbiased one: the expected
+lowest error of m of our runs minus the printed error. The lowest of our n runs would not be comparable if n differs
+from m.
 """
 
 import math
@@ -19,16 +20,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
-from scipy.stats import chi
 
 from dropnas.analysis.comparison import CONFIDENCE, Comparison, Sample
 
 NORMAL_NODES, SPREAD_NODES = 64, 400
-TAIL = 1e-14  # probability left out beyond the largest S
-ALIKE = (0.55, 1.8)  # our deviation over the paper's: within it both errors of the test stay at 5 %, whatever the truth
-FARTHEST = 1e7  # no quantile that is asked for lies farther out, in our deviations
+TAIL = 1e-14  # neglected probability beyond the largest S
+ALIKE = (0.55, 1.8)  # range of our deviation / the paper's in which both errors of the test stay at 5 %
+FARTHEST = 1e7  # bound for all quantiles, in our deviations
 
 
 @cache
@@ -40,7 +39,9 @@ def _normal_rule(n: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 @cache
 def _spread_rule(freedom: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Nodes and weights for the expectation over S; the nodes crowd towards 0, where a far quantile is decided."""
+    """Nodes and weights for the expectation over S; the nodes are dense near 0, which determines far quantiles."""
+    from scipy.stats import chi  # as below: a second to import, which planning does without
+
     nodes, weights = np.polynomial.legendre.leggauss(SPREAD_NODES)
     largest = float(chi.isf(TAIL, freedom))
     root = (nodes + 1) / 2
@@ -49,11 +50,11 @@ def _spread_rule(freedom: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def lowest_below(t: float, n: int, m: int) -> float:
-    """P(the lowest of m new runs ≤ mean + t · deviation of n runs), all of one normal law.
+    """P(the lowest of m new runs ≤ mean + t · deviation of n runs), if all have the same normal distribution.
 
     Args:
         t: the threshold, in deviations (n - 1) of the n runs.
-        n: number of runs that mean and deviation come from, at least 2.
+        n: number of runs behind the mean and the deviation, at least 2.
         m: number of new runs, at least 1.
     """
     if n < 2 or m < 1:
@@ -65,29 +66,31 @@ def lowest_below(t: float, n: int, m: int) -> float:
 
 @cache
 def quantile(probability: float, n: int, m: int) -> float:
-    """The t at which `lowest_below` has this probability."""
+    """The t for which `lowest_below` has this probability."""
+    from scipy.optimize import brentq
+
     return float(brentq(lambda t: lowest_below(t, n, m) - probability, -FARTHEST, FARTHEST, xtol=1e-10))
 
 
 def expected_lowest(ours: Sample, m: int) -> float:
-    """What m runs of our kind would have as their lowest error: the median of its predictive law."""
+    """The expected lowest error of m runs like ours: the median of its predictive distribution."""
     return ours.mean + quantile(0.5, ours.n, m) * ours.std
 
 
 def scatter_alike(ours: Sample, paper: Sample) -> bool:
-    """Whether the deviations are near enough for one law to be common to both."""
+    """Whether the two deviations are close enough for a common distribution."""
     return ALIKE[0] <= ours.std / paper.std <= ALIKE[1] if paper.std else not ours.std
 
 
 def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: Sample | None = None) -> Comparison:
-    """Our runs against the printed lowest of m, as a difference of location, with equivalence within ± margin.
+    """Compare our runs with the printed lowest of m, as a difference of location, with equivalence within ± margin.
 
     Args:
         ours: our runs.
         printed: the lowest error of m runs.
-        m: of how many; 1 for a single training.
+        m: number of those runs; 1 for a single training.
         margin: the largest difference that counts as none, in the unit of the errors.
-        paper: the m runs, where their deviation is printed; if they do not scatter as ours do, nothing is decided.
+        paper: the m runs, if their deviation is printed; if it differs too much from ours, no conclusion is drawn.
     """
     if not ours.std:
         return Comparison(ours.mean - printed, None, 1.0, 1.0)
@@ -95,7 +98,7 @@ def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: S
         return Comparison(expected_lowest(ours, m) - printed, None, 1.0, 1.0)
 
     def below(shift: float) -> float:
-        """P(a lowest as low as the printed one), were the paper's errors lower than ours by the shift."""
+        """P(a lowest error at most the printed one), if the paper's errors were lower than ours by the shift."""
         return lowest_below((printed + shift - ours.mean) / ours.std, ours.n, m)
 
     tail = (1 - CONFIDENCE) / 2

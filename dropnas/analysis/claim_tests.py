@@ -1,12 +1,14 @@
-"""The tests that decide a claim: that one method is better than others, that a contrast is positive, that a correlation
-is higher than another or than a number, that one count is higher than another, that something is seldom, and that a
-printed best is reached.
+"""The tests that decide a claim.
 
-Design choices: every test is one-sided in the direction of the claim, and its mirror image decides whether the claim
-is contradicted; a claim about several comparisons holds only if each of them is shown at the level, uncorrected, since
-for a false claim to hold its one false comparison must be shown (intersection-union test); it is contradicted as soon
-as the opposite of one is shown, with Holm's correction, since any one of them suffices. The same functions take our
-runs and the paper's printed means, so that both are held to one standard.
+There are six kinds of claims: one method is better than others; a contrast is positive; a correlation is higher than
+another one or than a number; one count is higher than another; something is rare; a printed best error is reached.
+
+Design choices: every test is one-sided in the direction of the claim. Its mirror image decides whether the claim is
+contradicted. A claim about several comparisons holds only if each of them is significant at the level, without
+correction. A false claim could hold only if its false comparison were significant, so the level is kept
+(intersection-union test). Such a claim is contradicted if the opposite of one comparison is significant with Holm's
+correction, because any one of them is sufficient. The same functions take our runs and the paper's printed means, so
+the same standard applies to both.
 """
 
 import math
@@ -15,18 +17,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scipy.special import ndtr
-from scipy.stats import binomtest, permutation_test
 
 from dropnas.analysis.comparison import Comparison, Estimate, Sample, difference
 from dropnas.analysis.multiple import holm
 from dropnas.analysis.verdict import LEVEL
 
-PERMUTATIONS = 20_000  # at most; eight and eight counts have 12,870
+PERMUTATIONS = 20_000  # most permutations; eight and eight counts have 12,870
 FEWEST_POINTS = 4  # Fisher's z has the variance 1 / (n - 3)
 
 
 class Outcome(StrEnum):
-    """What becomes of a claim."""
+    """The outcome of a claim."""
 
     HOLDS = "holds"
     CONTRADICTED = "contradicted"
@@ -39,9 +40,9 @@ class Decision:
     """The outcome of a claim's tests.
 
     Attributes:
-        outcome: what becomes of the claim.
+        outcome: the outcome of the claim.
         p_holds: p-value of each comparison in the direction of the claim.
-        p_opposite: of each in the opposite direction, with Holm's correction.
+        p_opposite: p-value of each comparison in the opposite direction, with Holm's correction.
     """
 
     outcome: Outcome
@@ -50,35 +51,35 @@ class Decision:
 
 
 def all_lower(pairs: Sequence[tuple[Sample, Sample]]) -> Decision:
-    """Whether in each pair the first mean is lower than the second: one-sided Welch's tests.
+    """Test whether the first mean of each pair is lower than the second, by one-sided Welch's tests.
 
     Raises:
-        ValueError: no pairs.
+        ValueError: there are no pairs.
     """
     estimates = [difference(lower, higher) for lower, higher in pairs]
     return _decide([one.p_below(0.0) for one in estimates], [one.p_above(0.0) for one in estimates])
 
 
 def positive(estimate: Estimate) -> Decision:
-    """Whether a contrast of means is positive."""
+    """Test whether a contrast of means is positive."""
     return _decide([estimate.p_above(0.0)], [estimate.p_below(0.0)])
 
 
 def correlation_higher(first: float, first_n: int, second: float, second_n: int | None) -> Decision:
-    """Whether the first of two independent correlations is higher than the second: difference of Fisher's z.
+    """Test whether the first of two independent correlations is higher, by the difference of Fisher's z.
 
     Args:
         first, second: Pearson's coefficients, between -1 and 1.
-        first_n, second_n: the numbers of points behind them; None where the second is a given number.
+        first_n, second_n: the numbers of points behind them; None if the second is a given number.
 
     Raises:
-        ValueError: a coefficient outside [-1, 1].
+        ValueError: a coefficient is outside [-1, 1].
     """
     if min(first_n, second_n or first_n) < FEWEST_POINTS:
         return Decision(Outcome.TOO_FEW, (), ())
-    if first == second:  # two perfect correlations have no difference of z
+    if first == second:  # the difference of z is undefined for two perfect correlations
         return _decide([0.5], [0.5])
-    bias = 0.0 if second_n else second / (2 * (first_n - 1))  # of z; that of two correlations cancels
+    bias = 0.0 if second_n else second / (2 * (first_n - 1))  # bias of z; for two correlations it cancels
     z = _fisher(first) - _fisher(second) - bias
     z /= math.sqrt(1 / (first_n - 3) + (1 / (second_n - 3) if second_n else 0.0))
     return _decide([float(ndtr(-z))], [float(ndtr(z))])
@@ -89,9 +90,11 @@ def _fisher(coefficient: float) -> float:
 
 
 def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
-    """Whether the first counts are higher on average than the second: permutation test, exact for eight and eight."""
+    """Test whether the first counts are higher on average: a permutation test, exact for eight and eight counts."""
     if min(len(first), len(second)) < 2:
         return Decision(Outcome.TOO_FEW, (), ())
+    from scipy.stats import permutation_test  # a second to import, which planning does without
+
     higher, lower = (
         permutation_test(
             (first, second),
@@ -107,18 +110,20 @@ def counts_higher(first: Sequence[float], second: Sequence[float]) -> Decision:
 
 
 def seldom(cases: Sequence[tuple[int, int]]) -> Decision:
-    """Whether in each of several cases something is seen in less than half of all seeds: binomial tests.
+    """Test whether, in each of several cases, something occurs in less than half of all seeds: binomial tests.
 
     Args:
-        cases: in how many seeds it was seen, of how many.
+        cases: for each case, the number of seeds in which it occurred, and the number of seeds.
     """
     if not cases or not all(n for _, n in cases):
         return Decision(Outcome.TOO_FEW, (), ())
+    from scipy.stats import binomtest
+
     return _decide(*([float(binomtest(k, n, 0.5, side).pvalue) for k, n in cases] for side in ("less", "greater")))
 
 
 def reached(found: Comparison) -> Decision:
-    """Whether an error of ours is as low as a printed one: equal within the margin, or lower; not if it is higher."""
+    """Test whether our error reaches a printed one: equal within the margin, or lower; contradicted if it is higher."""
     lower, higher = (found.p_differs if side else 1.0 for side in (found.difference < 0, found.difference > 0))
     return _decide([min(found.p_agrees, lower)], [higher])
 

@@ -1,8 +1,8 @@
-"""Which operations of an edge do alike, by inner products of their features (Figures 1 and 4, Sections 2.2 and 5.2).
+"""Finds operations of an edge that behave alike, from inner products of features (Figures 1, 4; Sections 2.2, 5.2).
 
-Design choices: coordinates come from the inner products of the features and keep all distances, so that K-means, PCA
-and silhouette are those of the full features. PCA leaves the sign of an axis open; here the point farthest out on it is
-positive.
+Design choices: the coordinates are computed from the inner products of the features and preserve all distances.
+K-means, PCA and silhouette therefore equal those of the full features. PCA leaves the sign of an axis open; here the
+farthest point on an axis is positive.
 """
 
 import numpy as np
@@ -12,31 +12,31 @@ from sklearn.decomposition import PCA
 
 from dropnas.errors import DropnasError
 
-STARTS = 10  # of K-means
+STARTS = 10  # restarts of K-means
 AXES = 2
-DIGITS = 9  # to which points are distinguished: equal operations differ by rounding
+DIGITS = 9  # points that agree to this precision count as equal, because rounding differs
 Gram = NDArray[np.float64]
 Points = NDArray[np.float64]
 
 
 def coordinates(gram: Gram) -> Points:
-    """Points with the distances that a matrix of inner products stands for, their mean at the origin.
+    """Compute points whose distances match a matrix of inner products, with their mean at the origin.
 
     Args:
-        gram: (n, n).
+        gram: inner products, (n, n).
 
     Returns:
-        (n, n - 1), the directions by falling variance.
+        (n, n - 1), the directions by decreasing variance.
     """
     centring = np.eye(len(gram)) - 1 / len(gram)
     values, vectors = np.linalg.eigh(centring @ gram @ centring)
-    scaled = vectors * np.sqrt(np.clip(values, 0, None))  # rounding leaves the zero among them a little below
-    falling: Points = scaled[:, :0:-1]  # without the first, the zero
+    scaled = vectors * np.sqrt(np.clip(values, 0, None))  # rounding may make the zero eigenvalue negative
+    falling: Points = scaled[:, :0:-1]  # without the first eigenvalue, which is zero
     return falling
 
 
 def clusters(points: Points, count: int, seed: int) -> list[int]:
-    """The cluster of each point by K-means; clusters are numbered as they first appear."""
+    """Assign each point to a cluster by K-means; clusters are numbered in the order of their first points."""
     distinct = np.unique((points / np.abs(points).max()).round(DIGITS), axis=0)
     count = min(count, len(distinct))
     found = KMeans(count, n_init=STARTS, random_state=seed).fit_predict(points)
@@ -45,7 +45,7 @@ def clusters(points: Points, count: int, seed: int) -> list[int]:
 
 
 def plane(points: Points) -> tuple[Points, tuple[float, float]]:
-    """The points on the two axes of greatest variance (PCA), and what share of the variance each axis explains."""
+    """Project the points onto the two axes of greatest variance (PCA), and give each axis's share of the variance."""
     pca = PCA(AXES, svd_solver="full")
     flat: Points = pca.fit_transform(points)
     farthest = flat[np.abs(flat).argmax(axis=0), range(AXES)]
@@ -54,13 +54,13 @@ def plane(points: Points) -> tuple[Points, tuple[float, float]]:
 
 
 def distinct_points(gram: Gram, where: str) -> Points:
-    """The coordinates of features that can be clustered.
+    """Compute the coordinates of features that can be clustered.
 
     Raises:
-        DropnasError: features that are not finite or all alike.
+        DropnasError: the features are not finite, or all equal.
     """
     if not np.isfinite(gram).all():
-        raise DropnasError("features are not finite", where=where, remedy="the search went astray; see its metrics.csv")
+        raise DropnasError("features are not finite", where=where, remedy="the search diverged; see its metrics.csv")
     points = coordinates(gram)
     if np.square(points).max() <= 10.0**-DIGITS * gram.trace():
         raise DropnasError("all operations give the same features", where=where)

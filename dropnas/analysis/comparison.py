@@ -1,13 +1,14 @@
-"""Two means, or a contrast of several, compared from their summaries alone: Welch's test, interval, equivalence.
+"""Compares two means, or a contrast of several, from their summaries: Welch's test, interval, equivalence.
 
-Design choices: the paper prints n, mean and deviation, so nothing here needs the single values; variances are never
-pooled, since methods differ in how much their seeds scatter; one estimate with its standard error and degrees of
-freedom (Welch-Satterthwaite) answers every question, so that test, interval and equivalence never contradict each
-other. Welch's approximation is too optimistic in the far tails that Holm's correction uses. If deviations differ
-threefold, a table of twelve cells without a true difference would show one in 6 % of cases with eight runs on each
-side, in 9 % with five, and in half of them with two. So two means are compared with Welch's degrees of freedom less
-three, but no fewer than those of the smaller sample; below five runs, with those of the smaller sample
-(docs/verdicts.md). Without any spread nothing can be concluded: p-values are 1 and there is no interval.
+Design choices: the paper prints n, mean and deviation, so nothing here needs single values. Variances are never pooled,
+because the seeds of different methods scatter differently. All answers come from one estimate with its standard error
+and degrees of freedom (Welch-Satterthwaite), so the test, the interval and the equivalence test never contradict each
+other. Welch's approximation is too optimistic in the far tails that Holm's correction uses. If deviations differ by a
+factor of three, a table of twelve cells without any true difference would show a difference in 6 % of cases with eight
+runs on each side, in 9 % with five, and in half of the cases with two. Two means are therefore compared with three
+degrees of freedom less than Welch's, but not fewer than those of the smaller sample. Below five runs, the degrees of
+freedom are those of the smaller sample (docs/verdicts.md). If no sample has any spread, nothing can be concluded:
+p-values are 1 and there is no interval.
 """
 
 import math
@@ -18,18 +19,18 @@ from scipy.special import stdtr, stdtrit
 
 from dropnas.analysis.summary import Summary, summarise
 
-CONFIDENCE = 0.95  # of every interval
-POWER = 0.8  # with which the smallest difference that could have been found would be found
-FEW = 5  # runs, below which Welch's degrees of freedom say nothing in the tails
-OPTIMISM = 3  # degrees of freedom by which Welch's are too many in the tails
+CONFIDENCE = 0.95  # level of every interval
+POWER = 0.8  # probability of detecting the smallest difference
+FEW = 5  # runs; with fewer, Welch's degrees of freedom are useless in the tails
+OPTIMISM = 3  # degrees of freedom that Welch's formula has too many in the tails
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What is known of the runs behind one mean: their number, their mean, and their deviation with n - 1.
+    """The summary of the runs behind a mean: their number, their mean, and their deviation (n - 1).
 
     Raises:
-        ValueError: fewer than two runs, a negative deviation, or a number that is not finite.
+        ValueError: there are fewer than two runs, the deviation is negative, or a number is not finite.
     """
 
     n: int
@@ -47,7 +48,7 @@ class Estimate:
 
     Attributes:
         value: the estimate, in the unit of the means.
-        error: its standard error; 0 where no sample has any spread.
+        error: its standard error; 0 if no sample has any spread.
         freedom: degrees of freedom, by Welch and Satterthwaite or fewer.
     """
 
@@ -68,15 +69,15 @@ class Estimate:
         return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
 
     def p_within(self, margin: float) -> float:
-        """P-value of the claim that the true value lies within ± margin: two one-sided tests (TOST)."""
+        """P-value of the claim that the true value is within ± margin: two one-sided tests (TOST)."""
         return max(self.p_above(-margin), self.p_below(margin))
 
     def smallest(self) -> float:
-        """The smallest true value that the one-sided test at 5 % would find four times in five."""
+        """The smallest true value that the one-sided 5 % test detects with a probability of 80 %."""
         return float(stdtrit(self.freedom, 0.95) + stdtrit(self.freedom, POWER)) * self.error
 
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval; None where no spread was seen."""
+        """The 95 % confidence interval; None without any spread."""
         if not self.error:
             return None
         half = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2)) * self.error
@@ -85,11 +86,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ours against a number of the paper.
+    """One of our numbers compared with one of the paper.
 
     Attributes:
         difference: ours minus the paper's, in the unit of both.
-        interval: its 95 % confidence interval, for this comparison alone; None where no spread was seen.
+        interval: the 95 % confidence interval of the difference, not corrected for other comparisons; None without any
+            spread.
         p_differs: two-sided p-value of a difference.
         p_agrees: p-value of equivalence within the margin.
     """
@@ -101,17 +103,17 @@ class Comparison:
 
 
 def sample(values: Sequence[float]) -> Sample | None:
-    """The sample that some values make; None of fewer than two."""
+    """Summarise values as a sample; None for fewer than two."""
     return of_summary(summarise(values)) if len(values) > 1 else None
 
 
 def of_summary(summary: Summary) -> Sample | None:
-    """The sample behind a summary; None of a single value."""
+    """Convert a summary to a sample; None for a single value."""
     return None if summary.std is None else Sample(summary.n, summary.mean, summary.std)
 
 
 def printed_sample(mean: float, population_std: float, n: int) -> Sample:
-    """The sample behind a printed mean and population deviation, its deviation converted to n - 1."""
+    """Make a sample of a printed mean and population deviation; the deviation is converted to n - 1."""
     return Sample(n, mean, population_std * math.sqrt(n / (n - 1)))
 
 
@@ -119,11 +121,11 @@ def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
     """The weighted sum of independent means.
 
     Args:
-        samples: at least one.
+        samples: at least one sample.
         weights: one for each sample; (1, -1) is Welch's comparison of two.
 
     Raises:
-        ValueError: not as many weights as samples.
+        ValueError: the numbers of weights and samples differ.
     """
     pairs = list(zip(samples, weights, strict=True))
     parts = [(weight * one.std) ** 2 / one.n for one, weight in pairs]
@@ -134,13 +136,13 @@ def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
 
 
 def difference(first: Sample, second: Sample) -> Estimate:
-    """The first mean minus the second: Welch's, with degrees of freedom that are never too optimistic."""
+    """The first mean minus the second: Welch's estimate with cautious degrees of freedom."""
     estimate, fewest = contrast((first, second), (1.0, -1.0)), min(first.n, second.n)
     welch = estimate.freedom - OPTIMISM if fewest >= FEW else 0.0
     return replace(estimate, freedom=max(fewest - 1.0, welch))
 
 
 def compare_means(ours: Sample, paper: Sample, margin: float) -> Comparison:
-    """Our mean against the paper's, with equivalence within ± margin."""
+    """Compare our mean with the paper's, with equivalence within ± margin."""
     estimate = difference(ours, paper)
     return Comparison(estimate.value, estimate.interval(), estimate.p_different(), estimate.p_within(margin))

@@ -1,4 +1,4 @@
-"""The configurations of the diagnostics behind Figures 1, 4 and 5. No torch here: the plan reads it."""
+"""The configurations of the diagnostics behind Figures 1, 4 and 5. The plan reads it, so it does not import torch."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,10 +10,11 @@ class ClustersConfig:
 
     Attributes:
         node, predecessor: the edge; the paper's is E(0,2), from state 0 to node 2.
-        images: how many random training images are fed through the trained supernet.
-        features: what is clustered: the feature maps of all images end to end, or their means over the images.
-        clusters: K of K-means.
-        seed: of the choice of images and of K-means. Set by `seeds`.
+        images: number of random training images that pass through the trained supernet.
+        features: features to cluster: `maps` concatenates the feature maps of all images, `means` takes their means
+            over the images.
+        clusters: number of clusters of K-means.
+        seed: seed of the choice of images and of K-means. The key `seeds` of a parameter file sets it.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -28,11 +29,11 @@ class ClustersConfig:
 
 @dataclass(frozen=True)
 class VariantConfig:
-    """The genotype of another run with another operation on one edge of its normal cell (Figure 5).
+    """The genotype of another run, with a different operation on one edge of its normal cell (Figure 5).
 
     Attributes:
         node, predecessor: the edge.
-        operation: what stands there.
+        operation: the operation on the edge.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -44,14 +45,14 @@ class VariantConfig:
 
 @dataclass(frozen=True)
 class CorrelationConfig:
-    """Stand-alone accuracy against p of the operations on one edge of the normal cell (Figure 5).
+    """Stand-alone accuracy of the operations on one edge of the normal cell, against their p (Figure 5).
 
-    The inputs are the select run, then the search behind each of its candidates in their order, then a retraining for
+    The inputs are the select run, then the search behind each of its candidates in their order, then one retraining for
     each operation in the order of `operations`.
 
     Attributes:
         node, predecessor: the edge.
-        operations: all operations of the space but zero.
+        operations: all operations of the space except zero.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

@@ -1,11 +1,11 @@
 """The correlation stage: does p predict how good an operation is on its own (Section 5.5, Figure 5)?
 
-Design choices: the "predicted alpha" of Figure 5 lies between 0.10 and 0.16 around 1/8, so it is p of Eq. 1 over all
-eight operations. The accuracy that is correlated is the best on test, which the paper reports everywhere; that of the
-final epoch stands beside it. Seven points say little, so each coefficient has its 95 % interval: Pearson's by Fisher's
-z, Spearman's by Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000). A coefficient of ±1
-has none: Fisher's z is infinite there, and an interval of width zero would claim certainty. Spearman's p-value is that
-of all orders of the points, up to EXACT of them; the usual one, by t, is for many points.
+Design choices: the "predicted alpha" of Figure 5 is between 0.10 and 0.16, around 1/8, so it is p of Eq. 1 over all
+eight operations. The correlated accuracy is the best on test, which the paper reports everywhere; the accuracy of the
+final epoch is given too. Seven points are few, so each coefficient has its 95 % interval. Pearson's uses Fisher's z.
+Spearman's uses Fisher's z with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and Wright (2000). A coefficient of ±1
+has no interval: Fisher's z is infinite, and an interval of width zero would claim certainty. Spearman's p-value is
+computed over all orders of the points, up to EXACT of them; the usual approximation by t is for many points.
 """
 
 import math
@@ -27,8 +27,8 @@ from dropnas.space.spaces import edges
 from dropnas.workspace import Workspace
 
 CONFIDENCE = 0.95
-FEWEST = 4  # values: Fisher's z has the variance 1 / (n - 3)
-EXACT = 10_000  # orders, which are those of seven points; of eight or more as many are drawn
+FEWEST = 4  # values; Fisher's z has the variance 1 / (n - 3)
+EXACT = 10_000  # most orders; seven points have fewer, for eight or more they are sampled
 UNDEFINED = Coefficient(None, None, None, None)
 
 
@@ -37,12 +37,12 @@ def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace:
 
     Args:
         config: the edge and its operations.
-        inputs: the select run, the search behind each of its candidates, a retraining for each operation.
-        out: gets correlation.json.
+        inputs: the select run, the search behind each of its candidates, and a retraining for each operation.
+        out: folder for correlation.json.
         workspace: not used.
 
     Raises:
-        DropnasError: an input is missing, damaged or does not fit the others; no such edge.
+        DropnasError: an input is missing, damaged or does not fit the others, or the edge does not exist.
     """
     searches, trained = inputs[1 : -len(config.operations)], inputs[-len(config.operations) :]
     search = searches[_chosen(inputs[0], len(searches))]
@@ -64,7 +64,7 @@ def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace:
 
 
 def pearson(x: Sequence[float], y: Sequence[float]) -> Coefficient:
-    """Pearson's r with its 95 % interval by Fisher's z and its p-value; nulls where it is undefined."""
+    """Pearson's r with its 95 % interval (Fisher's z) and its p-value; all None if it is undefined."""
     if not _is_defined(x, y):
         return UNDEFINED
     found = pearsonr(x, y)
@@ -72,14 +72,14 @@ def pearson(x: Sequence[float], y: Sequence[float]) -> Coefficient:
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> Coefficient:
-    """Spearman's rho with its 95 % interval (Bonett and Wright) and its exact p-value; nulls where it is undefined."""
+    """Spearman's rho with its 95 % interval (Bonett and Wright) and exact p-value; all None if it is undefined."""
     if not _is_defined(x, y):
         return UNDEFINED
     rho = float(spearmanr(x, y).statistic)
     ranks, others = rankdata(x), rankdata(y)
     orders = permutation_test(
         (ranks,),
-        lambda order, axis: (order * others).sum(axis=axis),  # rises with rho, and nothing else in rho varies
+        lambda order, axis: (order * others).sum(axis=axis),  # the only term of rho that depends on the order
         permutation_type="pairings",
         vectorized=True,
         n_resamples=EXACT,
@@ -89,7 +89,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> Coefficient:
 
 
 def _coefficient(value: float, variance: float, p_value: float) -> Coefficient:
-    """With the interval by Fisher's z of some variance; none at ±1."""
+    """A coefficient with its interval by Fisher's z; no interval at ±1."""
     value = max(-1.0, min(1.0, float(value)))
     if math.isclose(abs(value), 1.0, abs_tol=1e-12):
         return Coefficient(float(round(value)), None, None, float(p_value))
@@ -99,12 +99,12 @@ def _coefficient(value: float, variance: float, p_value: float) -> Coefficient:
 
 
 def _is_defined(x: Sequence[float], y: Sequence[float]) -> bool:
-    """Enough values, and both vary."""
+    """Whether there are enough values and both sequences vary."""
     return len(x) >= FEWEST and len(set(x)) > 1 and len(set(y)) > 1
 
 
 def _chosen(select: Path, searches: int) -> int:
-    """Which of its candidates a select run chose."""
+    """The index of the candidate that a select run chose."""
     selection = SelectionFile.read(select)
     runs = [candidate.run for candidate in selection.candidates]
     if len(runs) != searches:
@@ -127,7 +127,7 @@ def _weights(config: CorrelationConfig, search: Path) -> list[tuple[float, float
 
 
 def _accuracies(folder: Path) -> tuple[float, float]:
-    """The best and the final accuracy of a retraining in percent."""
+    """The best and the final accuracy of a retraining, in percent."""
     errors = read_training(read_run(folder)).top1
     return 100 - errors.best, 100 - errors.final
 

@@ -1,7 +1,7 @@
-"""What a table needs of finished run folders, read and checked.
+"""Reads and checks the parts of finished runs that a table needs.
 
-Design choices: a table trusts nothing that it reads: a missing file, a run of another stage or a number that is none
-ends it with one line that names the run and the file, since a NaN in a mean would be found much later.
+Design choices: a table trusts nothing that it reads. A missing file, a run of the wrong stage or an invalid number is
+an error in one line, with the run and the file. A NaN in a mean would otherwise be noticed much later.
 """
 
 import re
@@ -22,11 +22,11 @@ class Run:
     """The receipt of a finished run.
 
     Attributes:
-        folder: its folder; the last part is the run's name.
-        stage: which stage made it.
+        folder: the run's folder; the last part is its name.
+        stage: stage of the run.
         device: model of the GPU or CPU.
-        seconds: how long it took, all interrupted parts together.
-        data: readable name of the data set that it was trained on, its first input.
+        seconds: total computing time, including all interrupted attempts.
+        data: readable name of the data set of the training, its first input.
     """
 
     folder: Path
@@ -47,11 +47,11 @@ class Training:
 
     Attributes:
         run: its receipt.
-        top1, top5: test errors; None where there are too few classes for a top-5 error.
-        parameters: number of weights, auxiliary tower left out.
+        top1, top5: test errors; top5 is None if there are too few classes.
+        parameters: number of weights without the auxiliary tower.
         parameters_with_auxiliary: number of weights with the tower.
         genotype: the trained architecture.
-        held_out: the epoch chosen on held-out training images; None where no images were held out.
+        held_out: the epoch chosen on held-out training images; None if no images were held out.
     """
 
     run: Run
@@ -67,19 +67,19 @@ def read_run(folder: Path) -> Run:
     """Read a run's receipt.
 
     Raises:
-        DropnasError: it is missing, damaged or lacks something.
+        DropnasError: the receipt is missing, damaged or incomplete.
     """
     receipt = ReceiptFile.read(folder)
     if not receipt.inputs:
-        raise DropnasError("inputs are empty, where a data set is needed", where=ReceiptFile.file(folder))
+        raise DropnasError("has no inputs, but a data set is needed", where=ReceiptFile.file(folder))
     return Run(folder, receipt.stage, receipt.device, receipt.seconds, IDENTITY.sub("", receipt.inputs[0]))
 
 
 def read_training(run: Run) -> Training:
-    """Read what a retraining or transfer ended with.
+    """Read the result of a retraining or transfer.
 
     Raises:
-        DropnasError: result.json or genotype.json is missing, damaged, lacks something or holds a NaN.
+        DropnasError: result.json or genotype.json is missing, damaged or incomplete, or contains a NaN.
     """
     result = TrainingResultFile.read(run.folder)
     return Training(
@@ -94,9 +94,9 @@ def read_training(run: Run) -> Training:
 
 
 def require_stage(run: Run, stage: str) -> Run:
-    """Return the run if it is of a stage. Raises a DropnasError otherwise."""
+    """Return the run if it is of this stage; otherwise raise a DropnasError."""
     if run.stage != stage:
-        raise DropnasError(f"is a {run.stage} run where a {stage} run is needed", where=ReceiptFile.file(run.folder))
+        raise DropnasError(f"is a {run.stage} run, but a {stage} run is needed", where=ReceiptFile.file(run.folder))
     return run
 
 

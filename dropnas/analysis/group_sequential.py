@@ -1,18 +1,18 @@
-r"""Tests at several looks: alpha spending, boundaries, and p-values, intervals and estimates that hold over all looks.
+r"""Tests at several looks: alpha spending, boundaries, and p-values, intervals and estimates valid over all looks.
 
-The one design: Lan-DeMets spending with O'Brien-Fleming-like boundaries. By the time t, the share of the most seeds, a
-one-sided test of level a may have spent 2 − 2Φ(z_{a/2}/√t), so little at first and all of it at t = 1. The boundaries
-follow from the joint normal law of the z statistics, with correlation √(s/t) between the times s and t, by recursive
-numerical integration (Armitage, McPherson and Rowe). Lower boundaries, futility among them, are left out: to go on
-where one might have stopped keeps the level.
+There is one design: Lan-DeMets spending with O'Brien-Fleming-like boundaries. Time t is the number of seeds so far, as
+a fraction of the largest number. By time t, a one-sided test of level a may have spent 2 − 2Φ(z_{a/2}/√t): little at
+first, and all of the level at t = 1. The boundaries follow from the joint normal distribution of the z statistics,
+whose correlation at times s < t is √(s/t), by recursive numerical integration (Armitage, McPherson and Rowe). There are
+no lower boundaries for futility. The level holds even if sampling continues where it could have stopped.
 
-Few seeds have no normal statistic. So a boundary is used as a nominal level: at each look the p-value of the exact or
-Welch test of that look is compared with the tail of the boundary (Jennison and Turnbull, Section 3.8, "significance
-level approach"). Simulated reproductions check that the level holds (docs/verdicts.md).
+With few seeds, the statistic is not normal. A boundary is therefore used as a nominal level: at each look, the p-value
+of the exact or Welch test is compared with the tail probability of the boundary (Jennison and Turnbull, Section 3.8,
+"significance level approach"). Simulated reproductions confirm that the level holds (docs/verdicts.md).
 
-Design choices: the p-value over all looks (the smallest level at which some look so far rejects) is what everything
-else is made of, since Holm's correction and intersection-union tests take it like any other p-value; numpy arrays,
-because one table of boundaries serves ten thousand simulated reproductions and the real one alike.
+Design choices: everything is based on the p-value over all looks, the smallest level at which some look so far rejects.
+Holm's correction and intersection-union tests take it like any other p-value. The functions work on numpy arrays, so
+one table of boundaries serves ten thousand simulated reproductions and the real one.
 """
 
 import math
@@ -24,33 +24,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtrit
 
 Array = NDArray[np.float64]
-TAIL = 9.0  # deviations beyond which a normal law has nothing that counts
-FEWEST_NODES, MOST_NODES, PER_DEVIATION = 96, 2048, 30.0  # of the integration
-FARTHEST = 38.0  # z of the smallest probability that a float holds
+TAIL = 9.0  # deviations beyond which a normal distribution is negligible
+FEWEST_NODES, MOST_NODES, PER_DEVIATION = 96, 2048, 30.0  # numbers of nodes of the integration
+FARTHEST = 38.0  # z of the smallest probability that a float can represent
 HALVINGS = 52
-LARGEST, SMALLEST = 0.5, 1e-15  # p-values over all looks that are distinguished
+LARGEST, SMALLEST = 0.5, 1e-15  # range in which p-values over all looks are resolved
 STEPS = 240
 
 
 def spent(level: Any, fractions: Any) -> Any:
-    """What a one-sided test of a level may have spent by some times: Lan-DeMets, O'Brien-Fleming-like.
+    """The level that a one-sided test may have spent at some times: Lan-DeMets, O'Brien-Fleming-like.
 
     Args:
-        level: of the whole design, in (0, 1).
-        fractions: in (0, 1].
+        level: level of the entire design, in (0, 1).
+        fractions: times in (0, 1].
     """
     return 2 * ndtr(ndtri(np.asarray(level) / 2) / np.sqrt(fractions))
 
 
 @dataclass(frozen=True)
 class _Inside:
-    """The z statistic at a look, of those that have crossed nothing so far: nodes, and the probability at each.
+    """The distribution of the z statistic at a look, restricted to paths that have crossed no boundary so far.
 
-    Arrays of shape [designs, nodes].
+    It consists of nodes and the probability at each node, arrays of shape [designs, nodes].
     """
 
     time: float
@@ -58,13 +57,13 @@ class _Inside:
     mass: Array
 
     def above(self, z: Array, time: float, drift: float = 0.0) -> Array:
-        """Probability to exceed z at a later time, for each design."""
+        """The probability of exceeding z at a later time, for each design."""
         step = math.sqrt(time - self.time)
         gap = (z[:, None] * math.sqrt(time) - self.nodes * math.sqrt(self.time)) / step - drift * step
         return np.asarray((self.mass * ndtr(-gap)).sum(axis=1))
 
     def next(self, low: Array, high: Array, time: float, count: int, drift: float = 0.0) -> "_Inside":
-        """Those that lie between low and high at a later time."""
+        """The distribution between low and high at a later time."""
         centre, step = drift * math.sqrt(time), math.sqrt(time - self.time)
         low, high = np.maximum(low, centre - TAIL), np.clip(high, centre - TAIL, centre + TAIL)
         at, weights = _rule(count)
@@ -87,27 +86,27 @@ def _start(designs: int) -> _Inside:
 
 
 def _nodes(fractions: Sequence[float]) -> int:
-    """The closer two looks, the narrower the law of the second given the first."""
+    """The number of nodes; looks that are close need more, because the conditional distribution is narrow."""
     steps = [math.sqrt(1 - before / after) for before, after in pairwise(fractions)]
     return int(min(MOST_NODES, max(FEWEST_NODES, PER_DEVIATION / min(steps, default=1.0))))
 
 
 def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> Array:
-    """One-sided boundaries of z, for each level and look; shape [levels, looks].
+    """One-sided boundaries of z for each level and look, of shape [levels, looks].
 
     Raises:
-        ValueError: fractions that do not grow or leave (0, 1], or a level outside (0, 1).
+        ValueError: the fractions do not increase or are outside (0, 1], or a level is outside (0, 1).
     """
     every = np.asarray(levels, dtype=float)
     if not all(0 < a < b <= 1 for a, b in zip((1e-9, *fractions), fractions, strict=False)):
-        raise ValueError(f"no growing fractions: {list(fractions)}")
+        raise ValueError(f"fractions do not increase: {list(fractions)}")
     if not ((every > 0) & (every < 1)).all():
         raise ValueError(f"no levels: {levels}")
     spending = np.diff(spent(every[:, None], np.asarray(fractions)), axis=1, prepend=0.0)
     found, inside, count = np.empty_like(spending), _start(len(every)), _nodes(fractions)
     for look, time in enumerate(fractions):
         low, high = np.full(len(every), -TAIL), np.full(len(every), FARTHEST)
-        for _ in range(HALVINGS):  # scipy finds the root of one function, not of one for each level
+        for _ in range(HALVINGS):  # bisection for all levels at once, which scipy does not offer
             middle = (low + high) / 2
             exceeds = inside.above(middle, time) > spending[:, look]
             low, high = np.where(exceeds, middle, low), np.where(exceeds, high, middle)
@@ -120,12 +119,12 @@ def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> A
 def exits(
     low: Sequence[float], high: Sequence[float], fractions: Sequence[float], drift: float = 0.0
 ) -> tuple[Array, Array]:
-    """Probability to leave below and above at each look, of a z statistic with mean drift · √fraction.
+    """The probabilities of leaving below and above at each look, for a z statistic with mean drift · √fraction.
 
     Args:
-        low, high: boundaries of z; -inf and inf for none.
-        fractions: of the looks.
-        drift: expected z at the fraction 1.
+        low, high: boundaries of z; -inf and inf mean none.
+        fractions: times of the looks.
+        drift: expected z at fraction 1.
     """
     inside, count, below, above = _start(1), _nodes(fractions), [], []
     for bottom, top, time in zip(low, high, fractions, strict=True):
@@ -139,7 +138,7 @@ def exits(
 
 
 def nominal_levels(level: float, fractions: Sequence[float]) -> tuple[float, ...]:
-    """The level of each look's own one-sided test, so that all looks together have this level."""
+    """The level of each look's own one-sided test, such that all looks together have this level."""
     return _nominal(level, tuple(fractions))
 
 
@@ -150,21 +149,21 @@ def _nominal(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
 
 @cache
 def _table(fractions: tuple[float, ...]) -> tuple[Array, Array]:
-    """Levels of whole designs, as z in growing order, and their boundaries."""
+    """Levels of entire designs, as z in increasing order, and their boundaries."""
     levels = np.linspace(-ndtri(LARGEST), -ndtri(SMALLEST), STEPS)
     return levels, boundaries(ndtr(-levels), fractions)
 
 
 def over_looks(p: Any, look: int, fractions: Sequence[float]) -> Array:
-    """The smallest level of a whole design that rejects at a look, from the one-sided p-values of that look.
+    """The smallest level of an entire design that rejects at a look, from the one-sided p-values of that look.
 
-    The smallest of these over all looks so far is a p-value that holds over all looks: it is at most a with a
-    probability of at most a. One above 0.5 is given as 1.
+    The smallest of these over all looks so far is a p-value over all looks: under the null hypothesis, it is at most a
+    with a probability of at most a. Values above 0.5 are returned as 1.
 
     Args:
-        p: of any shape.
-        look: 0 for the first.
-        fractions: of all looks.
+        p: p-values, of any shape.
+        look: index of the look; 0 is the first.
+        fractions: times of all looks.
     """
     levels, bounds = _table(tuple(fractions))
     z = -ndtri(np.asarray(p, dtype=float))
@@ -173,7 +172,7 @@ def over_looks(p: Any, look: int, fractions: Sequence[float]) -> Array:
 
 
 def boundary(level: Any, look: int, fractions: Sequence[float]) -> Array:
-    """The boundary of z at a look, of designs with these levels of any shape, interpolated as in `over_looks`."""
+    """The boundary of z at a look, for levels of any shape, interpolated as in `over_looks`."""
     levels, bounds = _table(tuple(fractions))
     return np.asarray(np.interp(-ndtri(np.asarray(level, dtype=float)), levels, bounds[:, look]))
 
@@ -181,7 +180,7 @@ def boundary(level: Any, look: int, fractions: Sequence[float]) -> Array:
 def repeated_interval(
     value: float, error: float, freedom: float, look: int, fractions: Sequence[float], confidence: float = 0.95
 ) -> tuple[float, float] | None:
-    """An interval that, with those of all other looks, covers the truth with this confidence; None without error."""
+    """The interval of a look; the intervals of all looks together have this confidence. None if the error is 0."""
     if not error:
         return None
     nominal = nominal_levels((1 - confidence) / 2, fractions)[look]
@@ -192,26 +191,28 @@ def repeated_interval(
 def median_unbiased(
     value: float, error: float, p_above: float, look: int, fractions: Sequence[float], level: float = 0.05
 ) -> float:
-    """The estimate that is too high as often as too low, if two-sided boundaries of a level end the looks.
+    """The median-unbiased estimate, if two-sided boundaries of this level end the looks.
 
-    A result is the more extreme the earlier its boundary was crossed and, at one look, the farther out (stage-wise
-    order).
+    It is based on the stage-wise order: a result is more extreme if its boundary was crossed earlier or, at the same
+    look, if it is farther out.
 
     Args:
-        value, error: the difference at the look, and its standard error.
-        p_above: its one-sided p-value of a difference above 0, which stands for z.
-        look: at which it ended, 0 for the first.
-        fractions: of all looks.
-        level: two-sided.
+        value, error: the difference at the last look, and its standard error.
+        p_above: the one-sided p-value of a difference above 0, which determines z.
+        look: index of the last look; 0 is the first.
+        fractions: times of all looks.
+        level: two-sided level.
     """
     if look == 0 or not error:
         return value
+    from scipy.optimize import brentq  # half a second to import, which planning does without
+
     times, z = tuple(fractions[: look + 1]), float(np.clip(-ndtri(p_above), -TAIL, TAIL))
     bounds = [-float(ndtri(nominal)) for nominal in nominal_levels(level / 2, fractions)[:look]]
-    unit = error * math.sqrt(times[-1])  # of a drift of 1
+    unit = error * math.sqrt(times[-1])  # difference for a drift of 1
 
     def more_extreme(drift: float) -> float:
-        """Less one half."""
+        """The probability of a more extreme result, minus one half."""
         above = exits([*(-b for b in bounds), -np.inf], [*bounds, z], times, drift)[1]
         return float(above.sum()) - 0.5
 
@@ -221,13 +222,13 @@ def median_unbiased(
 
 
 def chance(value: Any, now: Any, then: Any, low: Any, high: Any) -> Any:
-    """Probability, as known now, that an estimate will be between two bounds once its standard error has shrunk.
+    """The conditional power: the probability that a later, more precise estimate is between two bounds.
 
-    It assumes that the present trend continues: the later estimate scatters around the present one (conditional power).
+    It assumes that the current trend continues: the later estimate scatters around the current one.
 
     Args:
-        value: the present estimate.
-        now, then: its standard error, present and later.
+        value: the current estimate.
+        now, then: its current and its later standard error.
         low, high: bounds on the later estimate.
     """
     width = then * np.sqrt(np.maximum(1 - (then / now) ** 2, 1e-12))

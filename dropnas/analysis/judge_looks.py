@@ -1,15 +1,16 @@
-"""From means and deviations after a look to what is decided, what goes on, and what is given up.
+"""Decides, from means and deviations at a look, which questions are answered, which continue, and which are given up.
 
-One code judges the real reproduction and ten thousand simulated ones: every array has a first axis of reproductions,
-which is 1 long for the real one. Printed means are decided by Welch's test, by equivalence, and by Holm's correction
-over a table; claims by intersection and union (each contrast at the level itself, since a claim
-that holds needs all of them), and a contradiction by Bonferroni's correction. All p-values hold over all looks
-(`group_sequential`), with the share of the most seeds as time: the paper's runs are the same at every look, which only
-makes looks more alike than the boundaries suppose.
+The same code judges the real reproduction and ten thousand simulated ones. The first axis of every array is therefore
+the reproduction, of length 1 for the real one. Printed means are decided by Welch's test and an equivalence test, with
+Holm's correction over a table. A claim holds only if all its contrasts are significant, each at the level itself
+(intersection-union test). It is contradicted with Bonferroni's correction. All p-values are valid over all looks
+(`group_sequential`), where time is the fraction of the largest number of seeds. The paper's runs are the same at every
+look, so the looks are more alike than the boundaries assume.
 
-What is undecided goes on unless even the most seeds would hardly decide it: if its conditional power, with the present
-trend and a deviation that pools ours with the expected one, is below one in five. This changes no error rate, since no
-boundary counts on it, so a question whose seeds come for another's sake is judged again.
+An undecided question continues, unless even the largest number of seeds would hardly decide it. This is the case if its
+conditional power, with the current trend and a deviation pooled from ours and the expected one, is below one in five.
+This rule changes no error rate, because the boundaries do not depend on it. A question that was given up is therefore
+judged again if its experiments get further seeds for another question.
 """
 
 from dataclasses import dataclass, replace
@@ -26,10 +27,12 @@ from dropnas.analysis.group_sequential import Array, boundary, chance, over_look
 from dropnas.analysis.questions import Questions
 from dropnas.analysis.verdict import LEVEL
 
-HARDLY = 0.2  # conditional power below which seeds are not spent
+HARDLY = 0.2  # conditional power below which a question gets no further seeds
 Flags = NDArray[np.bool_]
 NEVER = -1
-SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]  # of what is asked of a number: above, below, above, below
+SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[
+    :, None, None
+]  # directions of a number's four tests: above, below, above, below
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ class Asked:
     """Questions as arrays.
 
     Attributes:
-        questions: what is asked.
-        schedule: seeds at each look; the last are the most.
-        printed, printed_std: of each number; shape [reproductions or 1, numbers].
+        questions: the questions.
+        schedule: number of seeds at each look; the last one is the largest.
+        printed, printed_std: printed mean and deviation of each number, of shape [reproductions or 1, numbers].
     """
 
     questions: Questions
@@ -49,7 +52,7 @@ class Asked:
 
     @classmethod
     def of(cls, questions: Questions, schedule: tuple[int, ...]) -> "Asked":
-        """With the numbers as they are printed."""
+        """The questions with the numbers as printed."""
         printed, std = (np.array([[getattr(one, name) for one in questions.numbers]]) for name in ("printed", "std"))
         return cls(questions, schedule, printed.reshape(1, -1), std.reshape(1, -1))
 
@@ -60,17 +63,17 @@ class Asked:
 
     @cached_property
     def own(self) -> NDArray[np.intp]:
-        """The experiment of each number."""
+        """The index of each number's experiment."""
         return np.array([one.experiment for one in self.questions.numbers], dtype=np.intp)
 
     @cached_property
     def margins(self) -> Array:
-        """Of the numbers."""
+        """The margin of each number."""
         return np.array([one.margin for one in self.questions.numbers])
 
     @cached_property
     def of_paper(self) -> Array:
-        """Runs of the paper behind each number."""
+        """The number of the paper's runs behind each number."""
         return np.array([float(one.of) for one in self.questions.numbers])
 
     @cached_property
@@ -81,7 +84,7 @@ class Asked:
 
     @cached_property
     def weights(self) -> Array:
-        """Of the experiments in each contrast, the lower ones positive; shape [contrasts, experiments]."""
+        """The weights of the experiments in each contrast, positive for the lower ones: [contrasts, experiments]."""
         contrasts = [contrast for claim in self.questions.claims for contrast in claim.contrasts]
         found = np.zeros((len(contrasts), len(self.questions.experiments)))
         for row, contrast in zip(found, contrasts, strict=True):
@@ -91,7 +94,7 @@ class Asked:
 
     @cached_property
     def pairs(self) -> Flags:
-        """Which contrasts compare two experiments."""
+        """Whether a contrast compares exactly two experiments."""
         return np.asarray((self.weights != 0).sum(axis=1) == 2)
 
     @property
@@ -108,18 +111,18 @@ class Asked:
 
 @dataclass(frozen=True)
 class Judged:
-    """What is known after some looks; all arrays have the reproductions as their first axis.
+    """The state after a look; the first axis of all arrays is the reproduction.
 
     Attributes:
-        look: the last one, 0 for the first.
+        look: index of the last look; 0 is the first.
         present: experiments that have the seeds of this look.
         sides: one-sided p-values over all looks of each number: above 0, below 0, above -margin, below the margin.
-        lower, higher: of each contrast, that it is below and above 0.
-        differs, agrees: of each number, corrected over its table.
-        number_since: the look that decided each number; -1 for none.
-        holds, contradicted: of each claim.
-        claim_since: the look that decided each claim.
-        number_open, claim_open: what goes on.
+        lower, higher: p-values that each contrast is below and above 0.
+        differs, agrees: p-values of each number, corrected over its table.
+        number_since: the look that decided each number; -1 means undecided.
+        holds, contradicted: whether each claim holds or is contradicted.
+        claim_since: the look that decided each claim; -1 means undecided.
+        number_open, claim_open: numbers and claims that continue.
         next: experiments that need the seeds of the next look.
     """
 
@@ -140,7 +143,7 @@ class Judged:
 
 
 def before(asked: Asked, count: int) -> Judged:
-    """Nothing is known, and every experiment is to have the seeds of the first look."""
+    """The state before the first look: nothing is decided, and every experiment needs the seeds of the first look."""
     experiments, numbers = len(asked.questions.experiments), len(asked.questions.numbers)
     contrasts, claims = len(asked.weights), len(asked.questions.claims)
     no, ones = np.zeros((count, claims), dtype=bool), np.ones((count, numbers))
@@ -167,12 +170,12 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
 
     Args:
         asked: the questions.
-        past: after the look before.
-        means, stds: of each experiment over the seeds of this look; those without them may hold anything. Shape
-            [reproductions, experiments].
+        past: the state after the previous look.
+        means, stds: mean and deviation of each experiment over the seeds of this look, [reproductions, experiments].
+            Values of experiments without these seeds are ignored.
     """
     now = replace(past, look=past.look + 1, present=past.next)
-    if asked.schedule[now.look] == 1:  # nothing can be said of one run
+    if asked.schedule[now.look] == 1:  # no test is possible with one run
         return replace(now, next=_needed(asked, now))
     now = _judge_claims(asked, _judge_numbers(asked, now, means, stds), means, stds)
     if now.look + 1 == len(asked.schedule):
@@ -192,7 +195,7 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
 
 
 def _needed(asked: Asked, now: Judged) -> Flags:
-    """The experiments of what goes on; of a claim only those of contrasts that are not shown yet."""
+    """The experiments of questions that continue; for a claim, only those of contrasts that are not yet significant."""
     needed = np.zeros_like(now.present)
     for index, experiment in enumerate(asked.own):
         needed[:, experiment] |= now.number_open[:, index]
@@ -229,12 +232,12 @@ def _tails(asked: Asked, mean: Array, std: Array, n: int) -> Array:
 
 
 def _cautious(freedom: Array, fewest: Any) -> Array:
-    """Welch's degrees of freedom as `comparison.difference` takes them: never too optimistic in the tails."""
+    """Cautious degrees of freedom for the tails, as in `comparison.difference`."""
     return np.asarray(np.where(fewest < FEW, fewest - 1.0, np.maximum(fewest - 1.0, freedom - OPTIMISM)))
 
 
 def contrast_freedom(asked: Asked, stds: Array, n: int) -> Array:
-    """Degrees of freedom of each contrast, from deviations of shape [reproductions, experiments] over n seeds each."""
+    """Degrees of freedom of each contrast, from deviations [reproductions, experiments] over n seeds each."""
     with np.errstate(divide="ignore", invalid="ignore"):
         welch = (n - 1) * (stds**2 @ (asked.weights**2).T) ** 2 / (stds**4 @ (asked.weights**4).T)
     return np.where(asked.pairs, _cautious(welch, n), welch)
@@ -263,7 +266,7 @@ def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judge
 
 
 def _claims_present(asked: Asked, now: Judged) -> Flags:
-    """Claims of which every contrast that is not shown has the seeds of this look."""
+    """Claims whose open contrasts all have the seeds of this look."""
     lacking = _lacking(asked, now) & (now.lower > LEVEL)
     found = np.ones_like(now.claim_open)
     for index, rows in enumerate(asked.of_claims):
@@ -272,18 +275,18 @@ def _claims_present(asked: Asked, now: Judged) -> Flags:
 
 
 def _lacking(asked: Asked, now: Judged) -> Flags:
-    """Contrasts of which an experiment does not have the seeds of this look."""
+    """Contrasts with an experiment that does not have the seeds of this look."""
     return np.asarray((~now.present).astype(float) @ (asked.weights != 0).T > 0)
 
 
 def _pooled(asked: Asked, stds: Array, n: int) -> Array:
-    """Deviations for a look ahead: ours and the expected ones, by their degrees of freedom."""
+    """Expected deviations at a later look: ours and the prior ones, pooled by degrees of freedom."""
     prior, freedom = (np.array([getattr(one, name) for one in asked.questions.priors]) for name in ("std", "freedom"))
     return np.asarray(np.sqrt(((n - 1) * stds**2 + freedom * prior**2) / (n - 1 + freedom)))
 
 
 def _open_in_family(asked: Asked, shown: Flags) -> Array:
-    """By how much Holm's correction divides the level of what is not shown yet."""
+    """The factor by which Holm's correction divides the level for numbers that are not yet significant."""
     found = np.ones(shown.shape)
     for family in asked.families:
         found[:, family] = np.maximum(1, (~shown[:, family]).sum(axis=1))[:, None]
@@ -291,7 +294,7 @@ def _open_in_family(asked: Asked, shown: Flags) -> Array:
 
 
 def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
-    """Conditional power of each number: that the most seeds show a difference, or equality."""
+    """Conditional power of each number: the largest number of seeds shows a difference or equivalence."""
     n, most = asked.schedule[now.look], asked.schedule[-1]
     mean, std = means[:, asked.own], pooled[:, asked.own]
     agree_level = LEVEL / _open_in_family(asked, now.agrees <= LEVEL)
@@ -309,12 +312,12 @@ def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Ar
 
 
 def _last_nominal(levels: Array, asked: Asked) -> Array:
-    """The nominal level at the last look of designs with these levels."""
+    """The nominal level at the last look, for designs with these levels."""
     return np.asarray(ndtr(-boundary(levels, len(asked.schedule) - 1, asked.fractions)))
 
 
 def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Array:
-    """Conditional power of each claim: the least of its contrasts that are not shown, or a contradiction by one."""
+    """Conditional power of each claim: all open contrasts become significant, or one contradicts it."""
     n, most, weights = asked.schedule[now.look], asked.schedule[-1], asked.weights
     value, unit = means @ weights.T, np.sqrt(pooled**2 @ (weights**2).T)
     freedom = contrast_freedom(asked, pooled, most)
@@ -334,7 +337,7 @@ def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Arr
 
 
 def _holm(p_values: Array, families: list[NDArray[np.intp]]) -> Array:
-    """Holm's correction within each family, along the last axis; as `multiple.holm`."""
+    """Holm's correction within each family, along the last axis, as in `multiple.holm`."""
     adjusted = np.ones_like(p_values)
     for family in families:
         own = p_values[:, family]

@@ -1,11 +1,11 @@
-"""Names of the operations of a space, each once: 3-skip has three skip-connects, each with its own alpha."""
+"""Distinct names for the operations of a space: 3-skip has three skip-connects, each with its own alpha."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 
 def numbered(operations: Sequence[str]) -> list[str]:
-    """The names in their order; those that stand several times get a number: `skip_connect 1`, `skip_connect 2`."""
+    """The names in their order; repeated names get a number: `skip_connect 1`, `skip_connect 2`."""
     several = {name for name, count in Counter(operations).items() if count > 1}
     seen: Counter[str] = Counter()
     names = []

@@ -1,4 +1,4 @@
-"""The smallest difference that a claim's test finds in four cases of five."""
+"""The smallest difference that a claim's test detects with a probability of 80 %."""
 
 import numpy as np
 from scipy.special import stdtrit
@@ -12,15 +12,15 @@ POWER = 0.8
 
 
 def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
-    """For each claim and each of its contrasts, the smallest true difference that n seeds find, in points of error.
+    """For each claim and contrast, the smallest true difference that n seeds detect, in points of error.
 
-    A claim of m contrasts holds in four cases of five if each of them is shown with the power 0.8^(1/m), as if they
-    were independent; as they have an experiment in common, it holds more often.
+    A claim with m contrasts holds with a probability of 80 % if each contrast is shown with the power 0.8^(1/m) and the
+    contrasts are independent. They share an experiment, so the claim holds more often.
 
     Args:
         questions: the claims.
-        stds: deviation of one seed, of each experiment.
-        n: seeds on each side, two or more, without looks in between.
+        stds: deviation of a single seed, for each experiment.
+        n: number of seeds on each side, at least two, without intermediate looks.
     """
     asked = Asked.of(questions, (n,))
     error = np.sqrt(stds**2 @ (asked.weights**2).T / n)

@@ -1,9 +1,10 @@
-"""What a reproduction asks, in plain numbers: printed means to be compared with, and claims about several experiments.
+"""The questions of a reproduction, as plain numbers: printed means to compare with, and claims about experiments.
 
-The printed best of eight is no such question: how many seeds we have depends on what was seen, and it has no deviation.
+The paper's best of eight runs is not such a question: the number of our seeds depends on earlier results, and the
+printed best has no deviation.
 
-An experiment is one search method in one setting, with a run for each seed; questions name experiments by their place
-in a list. How questions follow from a plan and the paper's tables, `dropnas.pipeline.asked` says.
+An experiment is one search method in one setting, with one run for each seed. Questions refer to experiments by their
+index in a list. `dropnas.pipeline.asked` makes questions from a plan and the paper's tables.
 """
 
 from dataclasses import dataclass
@@ -11,15 +12,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Number:
-    """A printed mean beside an experiment.
+    """A printed mean to which an experiment is compared.
 
     Attributes:
-        family: the table, within which Holm's correction is made.
-        row, column: of the table.
-        experiment: whose runs are compared.
-        printed: the mean.
-        std: the deviation behind it (n - 1).
-        of: how many runs of the paper are behind it.
+        family: the table; Holm's correction is applied within it.
+        row, column: cell of the table.
+        experiment: index of the experiment whose runs are compared.
+        printed: the printed mean.
+        std: its deviation (n - 1).
+        of: number of the paper's runs behind it.
         margin: the largest difference that counts as none.
     """
 
@@ -35,7 +36,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One comparison of a claim: the mean of some experiments should be lower than that of others."""
+    """One comparison of a claim: the mean of the `lower` experiments should be below that of the `higher` ones."""
 
     label: str
     lower: tuple[int, ...]
@@ -44,12 +45,12 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim: it holds only if every one of its contrasts is shown.
+    """A claim, which holds only if each of its contrasts is significant.
 
     Attributes:
         id: a short name.
-        claim: in a sentence.
-        contrasts: at least one.
+        claim: the claim as a sentence.
+        contrasts: one or more contrasts.
     """
 
     id: str
@@ -59,12 +60,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known of an experiment before it is run.
+    """The expectation for an experiment before it is run.
 
     Attributes:
         mean: expected error.
-        std: expected deviation of one seed (n - 1).
-        freedom: degrees of freedom that the deviation counts as; 0 where nothing is known of it.
+        std: expected deviation of a single seed (n - 1).
+        freedom: degrees of freedom of that deviation; 0 if there is no prior information on it.
     """
 
     mean: float
@@ -77,9 +78,9 @@ class Questions:
     """All questions of a plan.
 
     Attributes:
-        experiments: their names.
-        priors: what is known of each beforehand.
-        numbers, claims: what is asked.
+        experiments: names of the experiments.
+        priors: prior expectation for each experiment.
+        numbers, claims: the questions.
     """
 
     experiments: tuple[str, ...]

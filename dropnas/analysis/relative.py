@@ -1,8 +1,8 @@
-"""The relative improvement of a method over random search, (RS - method) / RS in test error, with its interval.
+"""The relative improvement of a method over random search (RS), (RS - method) / RS in test error, with its interval.
 
-Comparisons between search methods are often made by this number (Yang et al., 2020): it does not reward an easy search
+This number is often used to compare search methods (Yang et al., 2020), because it does not reward an easy search
 space. The interval is Fieller's: all ratios that a t-test of `method - ratio * RS` does not reject, with Welch's
-variances and degrees of freedom. It has no upper or lower end where the mean of RS does not differ from zero.
+variances and degrees of freedom. If the mean of RS does not differ significantly from zero, the interval is unbounded.
 """
 
 import math
@@ -13,7 +13,7 @@ from dropnas.analysis.comparison import CONFIDENCE, Sample, difference
 
 
 def improvement(method: Sample, random: Sample) -> tuple[float, tuple[float, float] | None]:
-    """Improvement in percent, and its 95 % interval; None where there is none or no spread was seen."""
+    """The improvement in percent and its 95 % interval; None if it is unbounded or there is no spread."""
     ratio = method.mean / random.mean
     value = 100 * (1 - ratio)
     if not (ends := _fieller(method, random)):
@@ -22,7 +22,7 @@ def improvement(method: Sample, random: Sample) -> tuple[float, tuple[float, flo
 
 
 def _fieller(above: Sample, below: Sample) -> tuple[float, float] | None:
-    """The interval of the ratio of two independent means."""
+    """Fieller's interval for the ratio of two independent means."""
     estimate = difference(above, below)
     if not estimate.error:
         return None

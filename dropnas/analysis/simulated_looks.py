@@ -1,7 +1,7 @@
-"""Whole reproductions drawn at random and judged look by look, with truths that are known.
+"""Simulated reproductions, drawn with known true values and judged look by look.
 
-Design choices: the code that judges is the one that judges real runs; random numbers are drawn in blocks of a fixed
-size, so that a smaller number of reproductions is a part of a larger one.
+Design choices: the code that judges them is the code that judges real runs. Random numbers are drawn in blocks of a
+fixed size, so a smaller number of reproductions is a subset of a larger one.
 """
 
 from collections.abc import Iterator
@@ -16,18 +16,17 @@ from dropnas.analysis.judge_looks import Asked, Judged, before, judge_look
 from dropnas.analysis.questions import Questions
 
 BLOCK = 1000
-DECIMALS = 2  # of the paper's numbers
+DECIMALS = 2  # decimals of the paper's numbers
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of each experiment: mean and deviation of our errors, and of the paper's.
+    """The true means and deviations of the errors of each experiment, ours and the paper's.
 
     Attributes:
-        means, stds: of our errors.
-        paper: true means of the paper's errors, from which its eight runs are drawn anew; None takes the numbers as
-            they are printed.
-        paper_stds: with `paper`, the true deviations.
+        means, stds: true means and deviations of our errors.
+        paper: true means of the paper's errors, from which its eight runs are drawn; None uses the printed numbers.
+        paper_stds: the true deviations of the paper's errors, if `paper` is given.
     """
 
     means: Array
@@ -38,7 +37,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Reproductions that have ended: how each was judged, and the seeds of each experiment, [reproductions, ...]."""
+    """Finished reproductions: the verdicts, and the number of seeds of each experiment, [reproductions, ...]."""
 
     judged: Judged
     seeds: NDArray[np.int64]
@@ -48,10 +47,10 @@ def simulate(questions: Questions, schedule: tuple[int, ...], truth: Truth, coun
     """Draw and judge reproductions.
 
     Args:
-        questions: what they ask.
-        schedule: seeds at each look.
-        truth: of the errors that are drawn.
-        count, seed: of the reproductions, of the random numbers.
+        questions: the questions.
+        schedule: number of seeds at each look.
+        truth: distribution of the errors.
+        count, seed: number of reproductions, and seed of the random numbers.
     """
     blocks = list(_blocks(questions, schedule, truth, count, seed))
     names = Judged.__dataclass_fields__
@@ -89,7 +88,7 @@ def _block(
 
 
 def _printed(asked: Asked, truth: Truth, random: np.random.Generator, count: int) -> Asked:
-    """The paper's numbers, drawn anew if their truth is given."""
+    """The paper's numbers, drawn again if their true values are given."""
     if truth.paper is None or truth.paper_stds is None or not asked.questions.numbers:
         return asked
     of = asked.questions.numbers[0].of
@@ -104,7 +103,7 @@ def _printed(asked: Asked, truth: Truth, random: np.random.Generator, count: int
 
 
 def shifted(questions: Questions, margins: float) -> Array:
-    """The priors' means, moved by so many margins, up and down in turn; experiments without a number stay."""
+    """The priors' means, shifted by multiples of the margin, alternately up and down; others do not change."""
     means = np.array([prior.mean for prior in questions.priors])
     moved: dict[int, Any] = {}
     for number in questions.numbers:

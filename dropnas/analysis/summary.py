@@ -1,8 +1,8 @@
-"""Statistics of one quantity over several runs: pure functions on plain numbers.
+"""Statistics of one quantity over several runs, as pure functions on plain numbers.
 
-Design choices: there are both deviations, because the paper prints the population deviation and an estimate from a few
-seeds needs the sample deviation. Sums use `math.fsum`, so the order of the runs changes no digit. No result is NaN: a
-statistic that does not exist is an error or None.
+Design choices: both kinds of deviation are given. The paper prints the population deviation, but an estimate from a few
+seeds needs the sample deviation. Sums use `math.fsum`, so the order of the runs does not change any digit. No result is
+NaN: a statistic that does not exist is an error or None.
 """
 
 import math
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """What a table shows of one quantity.
+    """The statistics of one quantity in a table.
 
     Attributes:
         values: the values of the single runs, in their order.
         mean: their mean.
         std: sample deviation (n - 1); None for a single value.
         population_std: population deviation (n), as the paper prints it.
-        best: the lowest value; every quantity that is summarised is an error or a cost.
+        best: the lowest value, because every quantity is an error or a cost.
     """
 
     values: tuple[float, ...]
@@ -59,7 +59,7 @@ def best(values: Sequence[float]) -> float:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """All statistics of some values. Raises ValueError without values."""
+    """All statistics of the values. Raises ValueError without values."""
     return Summary(
         values=tuple(values),
         mean=mean(values),

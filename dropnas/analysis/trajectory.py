@@ -1,8 +1,7 @@
-"""The trajectory of a search: what its alphas did over the epochs, from history.json. Pure, and without torch.
+"""The trajectory of a search: how its alphas changed over the epochs, from history.json. Pure functions without torch.
 
-The paper shows where searches end; how one-level DARTS gets there (its skip-connects, Section 4.2) shows over the
-epochs. Genotypes are those of the method's own rule, where it has one, and else by the raw alpha, as the search itself
-logs them.
+The paper only shows the end of searches. How one-level DARTS gets its skip-connects (Section 4.2) is visible over the
+epochs. Genotypes follow the method's own rule if it has one, otherwise the raw alphas, as in the log of the search.
 """
 
 from collections.abc import Sequence
@@ -22,12 +21,12 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.names import SKIP
 
 KINDS = ("normal", "reduce")
-NodeEdge = tuple[int, str, int]  # an edge as (node, operation, predecessor)
+CellEdge = tuple[int, str, int]  # an edge as (node, operation, predecessor)
 
 
 @dataclass(frozen=True)
 class ByAlpha:
-    """The rule by which genotypes are derived here: by the raw alpha, equal operations one by one."""
+    """The derivation rule used here: by raw alpha, with operations of the same name ranked one by one."""
 
     score: str = "alpha"
     skips: str = "separate"
@@ -35,13 +34,13 @@ class ByAlpha:
 
 @dataclass(frozen=True)
 class CellTrajectory:
-    """One kind of cell over the epochs; all sequences have an entry for each epoch.
+    """One kind of cell over the epochs; every sequence has one entry for each epoch.
 
     Attributes:
-        p: the weights of Eq. 1 over what an edge still has, 0 of what was pruned: (epochs, edges, operations).
-        entropy: of p, in nats, mean over the edges.
-        skips: how many of the genotype's edges are skip-connects; None before there is a genotype.
-        changes: how many of the genotype's edges were not in that of the epoch before; 0 at the start.
+        p: the weights of Eq. 1 over the operations that are left; 0 for pruned ones: (epochs, edges, operations).
+        entropy: entropy of p in nats, averaged over the edges.
+        skips: number of skip-connects among the genotype's edges; None before there is a genotype.
+        changes: number of the genotype's edges that the previous epoch's genotype lacked; 0 at the start.
     """
 
     p: NDArray[np.float64]
@@ -51,7 +50,7 @@ class CellTrajectory:
 
     @property
     def mean_p(self) -> NDArray[np.float64]:
-        """p of each operation, mean over the edges: (epochs, operations)."""
+        """p of each operation, averaged over the edges: (epochs, operations)."""
         mean: NDArray[np.float64] = self.p.mean(axis=1)
         return mean
 
@@ -61,7 +60,7 @@ class Trajectory:
     """A search over its epochs.
 
     Attributes:
-        operations: their names in the order of the space, equal ones numbered.
+        operations: names in the order of the space; repeated names are numbered.
         normal, reduce: the two kinds of cells.
     """
 
@@ -71,11 +70,11 @@ class Trajectory:
 
 
 def trajectory(operations: Sequence[str], epochs: Sequence[Epoch]) -> Trajectory:
-    """The trajectory that a search's alphas took.
+    """Compute the trajectory of a search's alphas.
 
     Args:
         operations: names in the order of the columns.
-        epochs: the history, 0 is the start.
+        epochs: the history; epoch 0 is the start.
     """
     has_own_rule = any(epoch.genotype for epoch in epochs)
     genotypes = [epoch.genotype if has_own_rule else _by_alpha(operations, epoch) for epoch in epochs]
@@ -99,15 +98,15 @@ def _by_alpha(operations: Sequence[str], epoch: Epoch) -> GenotypeFile:
 
 
 def _filled(alphas: Partial) -> Matrix:
-    """Alphas by which what was pruned has no weight."""
+    """The alphas, with minus infinity for pruned operations."""
     return [[-inf if alpha is None else alpha for alpha in row] for row in alphas]
 
 
-def _changes(before: set[NodeEdge] | None, after: set[NodeEdge] | None) -> int | None:
+def _changes(before: set[CellEdge] | None, after: set[CellEdge] | None) -> int | None:
     return None if before is None or after is None else len(after - before)
 
 
-def _edges(found: GenotypeFile, kind: str) -> set[NodeEdge]:
-    """The edges of a cell: a node's two have no order."""
+def _edges(found: GenotypeFile, kind: str) -> set[CellEdge]:
+    """The edges of a cell as a set, because the order of a node's two edges has no meaning."""
     cell: tuple[Edge, ...] = getattr(found, kind)
     return {(index // EDGES_PER_NODE, *edge) for index, edge in enumerate(cell)}

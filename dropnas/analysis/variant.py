@@ -1,8 +1,8 @@
-"""The variant stage: a genotype with another operation on one edge of its normal cell (Section 5.5, Figure 5).
+"""The variant stage: a genotype with a different operation on one edge of its normal cell (Section 5.5, Figure 5).
 
-Design choices: an edge into node 4 or 5 need not be in the genotype, since a node keeps two of its edges. Then the
-weaker of the node's two, which is listed second, makes room for it, for every operation alike, so that the seven
-variants of an edge differ in that operation only.
+Design choices: an edge into node 4 or 5 may be missing in the genotype, because a node keeps only two of its edges. In
+this case it replaces the weaker of the node's two edges, which is listed second. This is the same for every operation,
+so the seven variants of an edge differ in that operation only.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from dropnas.workspace import Workspace
 
 
 def run(config: VariantConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write the genotype.json of the variant, and variant.json, which says whether the edge was there before.
+    """Write the variant's genotype.json, and variant.json, which records whether the genotype had the edge before.
 
     Raises:
-        DropnasError: the input holds no genotype, or its normal cell has no such node.
+        DropnasError: the input has no genotype, or its normal cell has no such node.
     """
     genotype = Genotype.read(inputs[0])
     made, was_there = with_operation(genotype, config.node, config.predecessor, config.operation)
@@ -31,10 +31,10 @@ def run(config: VariantConfig, inputs: Sequence[Path], out: Path, workspace: Wor
 
 
 def with_operation(genotype: Genotype, node: int, predecessor: int, operation: str) -> tuple[Genotype, bool]:
-    """The genotype with `operation` on the edge (predecessor, node) of its normal cell.
+    """Put `operation` on the edge (predecessor, node) of the normal cell.
 
     Returns:
-        the genotype, and whether the edge was among the node's two before.
+        the new genotype, and whether the original one had the edge.
 
     Raises:
         DropnasError: the normal cell has no such node, or the predecessor does not come before it.

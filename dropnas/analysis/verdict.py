@@ -1,10 +1,10 @@
-"""From the comparisons of one table to a verdict on each.
+"""Verdicts on the comparisons of one table.
 
-Design choices: "no significant difference" is not agreement, so agreement has a test of its own (equivalence within a
-margin) and what neither test decides is called undecided; differences and agreements are two families, each with
-Holm's correction, so that a table with nothing wrong in it shows a "differs" at most once in twenty times, and a table
-in which everything is off by the margin an "agrees" at most once in twenty. A difference that is measurable but
-certainly smaller than the margin agrees.
+Design choices: "no significant difference" is not agreement. Agreement therefore has its own test (equivalence within a
+margin), and whatever neither test decides is undecided. Differences and agreements are two families, each with Holm's
+correction. A table without true differences shows a "differs" in at most 5 % of cases. A table in which every number is
+off by the margin shows an "agrees" in at most 5 % of cases. A difference that is significant, but certainly smaller
+than the margin, counts as agreement.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from enum import StrEnum
 from dropnas.analysis.comparison import Comparison
 from dropnas.analysis.multiple import holm
 
-LEVEL = 0.05  # family-wise, of either family
+LEVEL = 0.05  # family-wise level of each family
 
 
 class Verdict(StrEnum):
-    """What can be said of a number of ours beside the paper's."""
+    """The verdict on one of our numbers compared with the paper's."""
 
     AGREES = "agrees"
     DIFFERS = "differs"
@@ -32,7 +32,7 @@ class Judged:
     """A comparison with its verdict.
 
     Attributes:
-        comparison: what was compared.
+        comparison: the comparison.
         p_differs, p_agrees: its p-values, corrected over the table.
         verdict: agrees, differs or undecided.
     """
@@ -44,12 +44,12 @@ class Judged:
 
     @property
     def measurable(self) -> bool:
-        """Whether a difference is shown, within the margin or not."""
+        """Whether a difference is significant, within the margin or not."""
         return self.p_differs <= LEVEL
 
 
 def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
-    """Verdicts on all comparisons of one table, in their order."""
+    """Judge all comparisons of one table, in their order."""
     differs = holm([one.p_differs for one in comparisons])
     agrees = holm([one.p_agrees for one in comparisons])
     return [

@@ -1,4 +1,4 @@
-"""Whether the runs of an archive were made from each other, and not from other computations of the same runs."""
+"""Checks that the runs of an archive were made from each other, and not from other computations of the same runs."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from dropnas.sharing.shared_run import SharedRun
 
 
 def require_agreement(runs: Sequence[SharedRun], where: object, remedy: str) -> None:
-    """Require that what each run read is what the others are.
+    """Check that the inputs of each run are the runs in the archive.
 
     Raises:
         DropnasError: two computations of one run are mixed.
@@ -16,4 +16,6 @@ def require_agreement(runs: Sequence[SharedRun], where: object, remedy: str) -> 
     for run in runs:
         for name, version in run.inputs.items():
             if versions.get(name, version) != version:
-                raise DropnasError(f"{run.folder} was made from another {name}", where=where, remedy=remedy)
+                raise DropnasError(
+                    f"{run.folder} was made from another computation of {name}", where=where, remedy=remedy
+                )

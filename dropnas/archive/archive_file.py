@@ -1,8 +1,8 @@
-"""The file of an archive: a zip whose bytes follow from its content alone, and that is not believed when it is read.
+"""The file format of an archive: a zip whose bytes depend on its content only, and that is not trusted when it is read.
 
-Design choices: sorted names, one fixed time and mode, one compression, so that two runs give one file. `SHA256SUMS`
-lists every other file, for `sha256sum --check` and for the reader here. Nothing is extracted but plain files with
-relative names; a link, an absolute name, `..` or a second file of one name is refused.
+Design choices: names are sorted, and time, mode and compression are fixed, so the same content always gives the same
+file. `SHA256SUMS` lists every other file, for `sha256sum --check` and for the reader here. Only plain files with
+relative names are extracted. Links, absolute names, `..` and duplicate names are rejected.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ from dropnas.runs.files import write_bytes
 SUMS = "SHA256SUMS"
 SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
-FILE, FOLDER, LINK, KIND = 0o100644, 0o040755, 0o120000, 0o170000  # modes, and the bits of them that say what it is
-UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')  # in the name of a file, on some system
-FAULTS = (  # what zipfile raises at a damaged file
+FILE, FOLDER, LINK, KIND = 0o100644, 0o040755, 0o120000, 0o170000  # modes, and the mask of their type bits
+UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')  # characters that some systems do not allow in a name
+FAULTS = (  # zipfile's errors for a damaged file
     *(zipfile.BadZipFile, zlib.error, EOFError, struct.error),
     *(RuntimeError, ValueError, OverflowError, KeyError, IndexError),
 )
@@ -36,7 +36,7 @@ def write_archive(file: Path, content: Mapping[str, bytes]) -> None:
 
     Args:
         file: the archive to write.
-        content: by the name in the archive.
+        content: the content of each file, by its name in the archive.
     """
     sums = "".join(f"{hashlib.sha256(content[name]).hexdigest()}  {name}\n" for name in sorted(content))
     folders = {f"{folder}/": b"" for name in content for folder in PurePosixPath(name).parents if folder.name}
@@ -55,8 +55,9 @@ class Archive:
     """An archive that is being read.
 
     Attributes:
-        file: its path.
-        sums: the sha256 of every file but `SHA256SUMS`, by its name.
+        file: path of the archive.
+        sums: the sha256 of every file except `SHA256SUMS`, by its name.
+        packed: the opened zip.
     """
 
     file: Path
@@ -64,10 +65,10 @@ class Archive:
     packed: zipfile.ZipFile
 
     def read(self, name: str) -> bytes:
-        """The content of a file.
+        """Read a file of the archive.
 
         Raises:
-            DropnasError: the archive has none of this name, or it is not what its checksum says.
+            DropnasError: the archive has no file of this name, or the file does not match its checksum.
         """
         if name not in self.sums:
             raise DropnasError(f"{name} is not in the archive", where=self.file, remedy=REMEDY)
@@ -78,7 +79,7 @@ class Archive:
         return data
 
     def extract(self, folder: Path, top: tuple[str, ...]) -> None:
-        """Write the files below some of its top folders into a folder, each checked."""
+        """Write the files below some of the archive's top folders to a folder, each after a check."""
         for name in self.sums:
             if name.startswith(top):
                 target = folder / name
@@ -91,8 +92,8 @@ def opened(file: Path) -> Iterator[Archive]:
     """Open an archive.
 
     Raises:
-        DropnasError: it is none, is damaged, holds what is no plain file below it, or its list of checksums does not
-            name exactly its files.
+        DropnasError: the file is not an archive or is damaged, it holds something else than plain files, or its
+            checksums do not list exactly its files.
     """
     with ExitStack() as stack:
         with _damage_reported(file):
@@ -103,22 +104,22 @@ def opened(file: Path) -> Iterator[Archive]:
 
 @contextmanager
 def _damage_reported(file: Path) -> Iterator[None]:
-    """Report in a line what zipfile cannot read."""
+    """Report in one line what zipfile cannot read."""
     try:
         yield
     except FAULTS as error:
-        raise DropnasError(f"is no archive, or is damaged ({error})", where=file, remedy=REMEDY) from error
+        raise DropnasError(f"is not an archive, or is damaged ({error})", where=file, remedy=REMEDY) from error
 
 
 def _checked_sums(packed: zipfile.ZipFile, file: Path) -> dict[str, str]:
-    """The list of checksums, which must name exactly the files, each of them once."""
+    """Read the list of checksums, which must name each file exactly once."""
     for entry in packed.infolist():
         _require_plain(entry, file)
     names = [entry.filename for entry in packed.infolist() if not entry.is_dir()]
     if len(names) != len(set(names)):
         raise DropnasError("holds two files of one name", where=file, remedy=REMEDY)
     if SUMS not in names:
-        raise DropnasError(f"is no archive of this program: it has no {SUMS}", where=file)
+        raise DropnasError(f"is not an archive of this program: it has no {SUMS}", where=file)
     lines = [SUM_LINE.fullmatch(line) for line in packed.read(SUMS).decode().splitlines()]
     sums = {line[2]: line[1] for line in lines if line}
     if odd := sorted(sums.keys() ^ (set(names) - {SUMS})):
@@ -129,6 +130,6 @@ def _checked_sums(packed: zipfile.ZipFile, file: Path) -> dict[str, str]:
 def _require_plain(entry: zipfile.ZipInfo, file: Path) -> None:
     name = entry.filename.removesuffix("/")
     if any(part in ("", ".", "..") for part in name.split("/")) or UNSAFE.search(name):
-        raise DropnasError(f"holds {name!r}, which is no name of a file below it", where=file, remedy=REMEDY)
+        raise DropnasError(f"holds {name!r}, which is not a valid file name", where=file, remedy=REMEDY)
     if entry.external_attr >> 16 & KIND == LINK:
         raise DropnasError(f"holds the link {name!r}", where=file, remedy=REMEDY)

@@ -1,4 +1,4 @@
-"""A comparison of two stores for a person, in 80 columns, and for a program, as JSON."""
+"""A comparison of two stores: in 80 columns for the terminal, or as JSON."""
 
 import json
 import textwrap
@@ -16,7 +16,7 @@ FORM = "  {:15} {:15} {:23} {:8} {}"
 
 
 def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
-    """Compare what two words name, as `dropnas.archive.result_source` reads them."""
+    """Compare the two named sources, which `dropnas.archive.result_source` reads."""
     a, b = read_source(first, root), read_source(second, root)
     frame = compare(a.results, b.results)
     notes = protocol_lines((a.results.profile, b.results.profile), a.parameters, b.parameters)
@@ -44,7 +44,7 @@ def _wrapped(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _tables(frame: DataFrame) -> Iterator[str]:
-    """Table by table: the label of each number, and under it a line with what was found."""
+    """Yield each table: the label of each number, and below it a line with the comparison."""
     for name, numbers in frame.groupby("table", sort=False):
         yield from ("", title(str(name)), FORM.format(*HEADS).rstrip(), "-" * WIDTH)
         for row in numbers.to_dict(orient="records"):

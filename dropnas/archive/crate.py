@@ -1,9 +1,9 @@
 """The runs of an archive as a Workflow Run RO-Crate, made from their manifests by the library `rocrate`.
 
-Design choices: the root's main entity is the workflow (the frozen Snakefile). One action stands for the start as a
-whole; each run is an action of its own, whose instrument is the verb of its stage, whose objects are the folders of the
-runs that it read, and whose result is its folder. Who ran it is not recorded, so no action has an agent. The profiles
-are those that tools know: Workflow Run Crate 0.5 on RO-Crate 1.1.
+Design choices: the root's main entity is the workflow (the frozen Snakefile). One action represents the entire start,
+and each run has its own action. The instrument of a run's action is the verb of its stage, its objects are the folders
+of the run's inputs, and its result is the run's folder. The person who ran it is not recorded, so no action has an
+agent. The profiles are those that common tools support: Workflow Run Crate 0.5 on RO-Crate 1.1.
 """
 
 import json
@@ -14,14 +14,14 @@ from dropnas.archive.reproduction import DOI_URL, LICENSE_URL, Reproduction
 from dropnas.errors import DropnasError
 
 CRATE = "ro-crate-metadata.json"
-VERSION = "1.1"  # of RO-Crate
+VERSION = "1.1"  # version of RO-Crate
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 COMPLETED = "http://schema.org/CompletedActionStatus"
-FORMATS = {  # of files by the ends of their names; the others are plain text
+FORMATS = {  # formats of files by suffix; all others are plain text
     **{"html": "text/html", "md": "text/markdown", "csv": "text/csv", "tex": "application/x-tex"},
     **{"json": "application/json", "yaml": "application/yaml", "pdf": "application/pdf"},
     **{"png": "image/png", "svg": "image/svg+xml"},
@@ -29,11 +29,11 @@ FORMATS = {  # of files by the ends of their names; the others are plain text
 
 
 def crate_text(made: Reproduction, names: Sequence[str]) -> str:
-    """ro-crate-metadata.json.
+    """The text of ro-crate-metadata.json.
 
     Args:
-        made: what the archive is made of.
-        names: of its other files.
+        made: the archived reproduction.
+        names: names of the archive's other files.
 
     Raises:
         DropnasError: `rocrate` is not installed.
@@ -58,7 +58,7 @@ def crate_text(made: Reproduction, names: Sequence[str]) -> str:
 
 
 def _describe(crate: Any, made: Reproduction) -> None:
-    """The root: what it is, whose, and which profiles it follows."""
+    """Describe the root: its title, its authors, and the profiles that it follows."""
     citation, root = made.citation, crate.root_dataset
     root["name"], root["description"] = made.title, made.summary
     root["datePublished"] = made.ended
@@ -126,7 +126,7 @@ def _verb(crate: Any, stage: str, made: Reproduction) -> Any:
 
 
 def _action(crate: Any, id_: str, name: str, instrument: Any, times: tuple[str, str], done: Mapping[str, Any]) -> Any:
-    """An action: what it used (its instrument and objects) and what it made; what is empty is left out."""
+    """An action with its instrument, objects and results; empty properties are left out."""
     start, end = (time.replace("Z", "+00:00") for time in times)
     texts = {"name": name, "description": f"Computed {name}", "startTime": start, "endTime": end}
     action = _entity(crate, f"#run-{id_}", "CreateAction", actionStatus=COMPLETED, **texts)
@@ -137,7 +137,7 @@ def _action(crate: Any, id_: str, name: str, instrument: Any, times: tuple[str, 
 
 
 def _one_or_all(entities: Sequence[Any]) -> Any:
-    """RO-Crate has no list of one."""
+    """A single entity itself, because RO-Crate has no list with one element."""
     return entities[0] if len(entities) == 1 else entities
 
 

@@ -1,4 +1,4 @@
-"""What an archive says of itself to a person who opens it, and to a repository of research data (Zenodo)."""
+"""The description of an archive for readers (README.md) and for a data repository (Zenodo)."""
 
 import json
 
@@ -39,7 +39,7 @@ def readme_text(made: Reproduction) -> str:
 
 
 def zenodo_text(made: Reproduction) -> str:
-    """.zenodo.json, the metadata of a deposit, made from CITATION.cff and the runs."""
+    """.zenodo.json: the metadata of a deposit, from CITATION.cff and the runs."""
     citation = made.citation
     deposit = {
         "title": made.title,

@@ -1,7 +1,7 @@
-"""Makes one file of a reproduction, to be published: its runs without weights, results, frozen plan and metadata.
+"""Packs a reproduction into one file for publication: its runs without weights, results, frozen plan and metadata.
 
-Design choices: only runs that are intact and are what their names promise go in; one that is not ends it, since what is
-published should hold. Receipts are made from the manifests. The same store gives the same bytes.
+Design choices: every run is checked against its manifest and its name. One damaged run ends the packing, because
+published data should be intact. Receipts are made from the manifests. The same store gives the same bytes.
 """
 
 import json
@@ -33,7 +33,7 @@ CITATION, LICENSE = "CITATION.cff", "LICENSE"
 
 @dataclass(frozen=True)
 class Packed:
-    """The file that was written, its size in bytes, and how many of the plan's runs are in it."""
+    """The archive that was written, its size in bytes, the number of runs in it, and of runs in the plan."""
 
     file: Path
     size: int
@@ -45,10 +45,10 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     """Refresh the results of a plan and write its archive.
 
     Args:
-        source: a parameter file, which stands for its newest look, or a frozen plan, `plans/<id>` below the root.
-        root: of the store.
-        out: the file to write; None is `<profile>.crate.zip` in the root.
-        cost_of: gives the device-hours of a plan, for the page.
+        source: a parameter file, which stands for its newest look, or a frozen plan (`plans/<id>` below the root).
+        root: root folder of the store.
+        out: the file to write; None means `<profile>.crate.zip` in the root.
+        cost_of: computes the device-hours of a plan, for the page.
 
     Raises:
         DropnasError: no run of the plan is finished, one is damaged, or `CITATION.cff` is missing.
@@ -58,7 +58,7 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     plan = read_json(folder / PLAN)
     finished = [run["folder"] for run in plan["runs"] if Store(root).is_published(root / run["folder"])]
     if not finished:
-        raise DropnasError("no run of this plan is finished", where=source, remedy=f"start it: run {source}")
+        raise DropnasError("no run of this plan is finished", where=source, remedy=f"start it with: run {source}")
     made = _reproduction(plan, f"plans/{folder.name}", finished, root)
     content = dict(_runs(finished, root)) | dict(_copies(made, folder, root))
     file = out or root / f"{made.profile}.crate.zip"
@@ -87,7 +87,7 @@ def _copies(made: Reproduction, folder: Path, root: Path) -> Iterator[tuple[str,
 def project() -> Path:
     """The checkout that holds the package."""
     package = module_file(PACKAGE)
-    assert package is not None  # this very package
+    assert package is not None  # this package is installed
     return package.parent.parent
 
 
@@ -119,7 +119,7 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _metadata(made: Reproduction, names: list[str]) -> dict[str, bytes]:
-    """What says of an archive what it is, for people, for a repository of research data, and for programs."""
+    """The metadata files of an archive: for readers, for a data repository, and for programs."""
     texts = {name: (project() / name).read_bytes() for name in (CITATION, LICENSE) if (project() / name).is_file()}
     texts |= {README: readme_text(made).encode(), ZENODO: zenodo_text(made).encode()}
     return texts | {CRATE: crate_text(made, [*names, *texts]).encode()}

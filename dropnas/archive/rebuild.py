@@ -1,4 +1,4 @@
-"""Rebuilds the tables, figures and page of an archive, and says whether they are those that were published."""
+"""Rebuilds the tables, figures and page of an archive, and reports whether they equal the published ones."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from dropnas.report.page.progress import CostOf
 from dropnas.report.page.write import PAGE
 from dropnas.runs.files import sha256
 
-NAMED = 5  # files that are named where more differ
+NAMED = 5  # most differing files that are listed by name
 
 
 def rebuild(
@@ -25,13 +25,13 @@ def rebuild(
 
     Args:
         file: the archive.
-        root: of the store that it is unpacked into.
-        cost_of: gives the device-hours of a plan, for the page.
-        progress: called with a line for each table or figure.
-        targets: tables and figures that are shown in short; all unless some are given.
+        root: root folder of the store into which it is unpacked.
+        cost_of: computes the device-hours of a plan, for the page.
+        progress: receives a line for each table or figure.
+        targets: tables and figures to summarise; empty means all.
 
     Returns:
-        What `publish` says, and whether the results are those of the archive.
+        The message of `publish`, and whether the results equal those of the archive.
 
     Raises:
         DropnasError: the archive was edited, or a table cannot be computed.
@@ -59,14 +59,14 @@ def _looks(unpacked: Unpacked, root: Path) -> Iterator[str]:
 def _lines(unpacked: Unpacked, root: Path) -> Iterator[str]:
     yield f"From the archive: {unpacked.runs} runs, checked. Rebuilt: {len(unpacked.specs)} tables and figures."
     if unpacked.kept:
-        yield f"Made by other code than this, so taken from the archive: {', '.join(unpacked.kept)}."
+        yield f"Made by another version of the code, so taken from the archive: {', '.join(unpacked.kept)}."
     differ = list(_differing(unpacked.results, root))
     named = ", ".join(differ[:NAMED]) + (f" and {len(differ) - NAMED} more" if len(differ) > NAMED else "")
-    yield f"Other than in the archive: {named}." if differ else "The results are those of the archive, byte for byte."
+    yield f"Different from the archive: {named}." if differ else "The results are those of the archive, byte for byte."
 
 
 def _differing(published: Mapping[str, str], root: Path) -> Iterator[str]:
-    """Files of results that are not as published; the page, which names where and when it was made, is left out."""
+    """Files of results that differ from the published ones; the page is left out, because it names time and machine."""
     for name, checksum in published.items():
         if not name.endswith(f"/{PAGE}") and (not (root / name).is_file() or sha256(root / name) != checksum):
             yield name

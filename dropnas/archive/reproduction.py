@@ -1,4 +1,4 @@
-"""What an archive is made of, as the metadata in it describe it."""
+"""The content of an archive, as its metadata describe it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class _Reference:
 
 @dataclass(frozen=True)
 class Citation:
-    """What is read of CITATION.cff.
+    """The fields of CITATION.cff that are used.
 
     Attributes:
-        title, version, license: of the software; the license by its SPDX identifier.
-        authors: as the file has them, a person or an entity each.
-        references: the first one is the paper.
+        title, version, license: of the software; the license is an SPDX identifier.
+        authors: persons or entities, as in the file.
+        references: cited works; the first one is the paper.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Citation:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Raises a DropnasError where the file is missing, or names no author or paper."""
+        """Read the file. Raises a DropnasError if it is missing, or names no author or no paper."""
         try:
             found: Self = parse(cls, yaml.safe_load(file.read_text(encoding="utf-8")), file)
         except FileNotFoundError as error:
@@ -49,7 +49,7 @@ class Citation:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise DropnasError(f"cannot be read ({error})", where=file) from error
         if not found.authors or not found.references:
-            raise DropnasError("names no author, or not the paper", where=file)
+            raise DropnasError("names no author or no paper", where=file)
         return found
 
     @property
@@ -62,7 +62,7 @@ class Citation:
 
     @property
     def paper(self) -> _Reference:
-        """What is reproduced."""
+        """The reproduced paper."""
         return self.references[0]
 
 
@@ -71,12 +71,12 @@ class Reproduction:
     """A profile whose runs are archived.
 
     Attributes:
-        profile: of the parameter file.
-        plan: folder of the frozen plan, relative to the store's root, as all names here.
-        planned: how many runs the plan has.
-        records: what went into each finished run, by its folder, inputs first.
-        verdict: what became of the paper's claims, in a sentence.
-        citation: who made it, and what it reproduces.
+        profile: profile of the parameter file.
+        plan: folder of the frozen plan; all names here are relative to the store's root.
+        planned: number of runs in the plan.
+        records: the record of each finished run, by its folder, inputs first.
+        verdict: a sentence on the outcome of the paper's claims.
+        citation: the authors, and the reproduced paper.
     """
 
     profile: str
@@ -88,12 +88,12 @@ class Reproduction:
 
     @property
     def title(self) -> str:
-        """What the archive is called."""
+        """The title of the archive."""
         return f"{self.citation.title}: runs and results, profile {self.profile}"
 
     @property
     def summary(self) -> str:
-        """What it holds and what came out, in a few sentences."""
+        """The content and the outcome, in a few sentences."""
         return (
             f'Reproduction of the paper "{self.citation.paper.title}". {len(self.records)} of {self.planned} planned '
             f"runs, without weights and images, with the results and the frozen plan. {self.verdict}"
@@ -101,10 +101,10 @@ class Reproduction:
 
     @property
     def started(self) -> str:
-        """When the first run was started, in ISO 8601."""
+        """Start of the first run, in ISO 8601."""
         return min(str(record["started"]) for record in self.records.values())
 
     @property
     def ended(self) -> str:
-        """When the last run ended, in ISO 8601."""
+        """End of the last run, in ISO 8601."""
         return max(str(record["ended"]) for record in self.records.values())

@@ -1,4 +1,4 @@
-"""Where a comparison takes a store's numbers from: a `verdicts.json`, a folder of results, a store, or an archive."""
+"""The source of a store's numbers for a comparison: a `verdicts.json`, a folder of results, a store, or an archive."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +16,22 @@ RESULTS = "results"
 
 @dataclass(frozen=True)
 class ResultSource:
-    """The numbers of a profile, and the resolved parameter file behind them; None where it is not there."""
+    """The numbers of a profile, and its resolved parameter file; None if the latter is missing."""
 
     results: VerdictsFile
     parameters: dict[str, Any] | None
 
 
 def read_source(word: str, root: Path) -> ResultSource:
-    """Read what a person names.
+    """Read the source that the user names.
 
     Args:
-        word: a `verdicts.json`, a folder of results, the root of a store that has one, an archive, or a profile of the
+        word: a `verdicts.json`, a folder of results, the root of a store with results, an archive, or a profile of the
             store at `root`.
-        root: of a store.
+        root: root folder of a store.
 
     Raises:
-        DropnasError: it is none of them, a store has several profiles, or a file cannot be read.
+        DropnasError: it is none of these, a store has several profiles, or a file cannot be read.
     """
     path = Path(word)
     if path.is_file() and path.suffix != ".json":
@@ -49,7 +49,7 @@ def parameters_at(file: Path) -> dict[str, Any] | None:
 
 
 def _folder(folder: Path, word: str) -> Path:
-    """The folder that holds the verdicts: this one, or that of the only profile of a store."""
+    """The folder with the verdicts: the given one, or that of a store's only profile."""
     if (folder / VerdictsFile.FILE).is_file():
         return folder
     profiles = sorted(file.parent for file in (folder / RESULTS).glob(f"*/{VerdictsFile.FILE}"))
@@ -65,7 +65,7 @@ def _folder(folder: Path, word: str) -> Path:
 def _of_archive(archive: Archive) -> ResultSource:
     found = [name for name in archive.sums if name.startswith(RESULTS) and name.endswith(f"/{VerdictsFile.FILE}")]
     if len(found) != 1:
-        raise DropnasError(f"holds {len(found)} files {VerdictsFile.FILE}, not one", where=archive.file)
+        raise DropnasError(f"holds {len(found)} files {VerdictsFile.FILE} instead of one", where=archive.file)
     name = found[0].removesuffix(VerdictsFile.FILE) + PARAMETERS
     where = f"{archive.file}: {name}"
     text = archive.read(name).decode() if name in archive.sums else None

@@ -1,9 +1,9 @@
-"""Lets the runs and the frozen plan of an archive into a store.
+"""Moves the runs and the frozen plan of an archive into a store.
 
-Design choices: an archive comes from somebody else, so nothing in it is trusted. Every file is checked against the list
-of checksums, every run against its manifest, every manifest against the run's name, and what a run read against the
-manifests beside it, before the first folder gets its name. Nothing of the archive is executed: its source is kept for
-reading. What may be computed again here, tables and figures by the same code, is left out of the store on request.
+Design choices: an archive comes from another person, so nothing in it is trusted. Before any folder gets its final
+name, every file is checked against the list of checksums, every run against its manifest, every manifest against the
+run's name, and the inputs of a run against the other manifests. Nothing of the archive is executed; its source is kept
+for reading only. Tables and figures that the code here can compute again are not taken from the archive.
 """
 
 import os
@@ -39,9 +39,9 @@ class Unpacked:
 
     Attributes:
         plan: folder of the frozen plan, relative to the root.
-        runs: how many runs the archive holds.
-        specs: of the tables and figures that are not in the store, to be computed by the code that is here.
-        kept: names of tables and figures that other code made; they are in the store as the archive has them.
+        runs: number of runs in the archive.
+        specs: specs of the tables and figures that are not in the store; the code here computes them.
+        kept: names of tables and figures that another version of the code made; the store has the archive's version.
         results: the sha256 of each file of results in the archive, by its name.
         looks: what the looks of a sequential plan had decided; None without looks.
     """
@@ -56,7 +56,7 @@ class Unpacked:
 
 @dataclass(frozen=True)
 class _PlannedRun:
-    """What is read of a run in plan.json."""
+    """The fields of a run in plan.json that are used."""
 
     __pydantic_config__ = {"extra": "ignore"}
 
@@ -68,7 +68,7 @@ class _PlannedRun:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The parts of plan.json that lead to files."""
+    """The fields of plan.json that lead to files."""
 
     __pydantic_config__ = {"extra": "ignore"}
 
@@ -78,11 +78,11 @@ class _Plan:
 
 
 def unpack(file: Path, root: Path) -> Unpacked:
-    """Let an archive into a store.
+    """Move the content of an archive into a store.
 
     Args:
         file: the archive.
-        root: of the store, which may be new. Runs that are here stay.
+        root: root folder of the store, which may be new. Runs that are already there do not change.
 
     Raises:
         DropnasError: the archive is damaged or was edited, or the store has another computation of one of its runs.
@@ -107,36 +107,36 @@ def unpack(file: Path, root: Path) -> Unpacked:
 
 
 def _plan(archive: Archive, staged: Path) -> tuple[Path, _Plan]:
-    """The frozen plan, whose content must be that which its folder is named after."""
+    """Read the frozen plan, whose content must match the name of its folder."""
     names = {"/".join(name.split("/")[:2]) for name in archive.sums if name.startswith("plans/")}
     folder = next(iter(names), "")
     if len(names) != 1 or not PLANS.fullmatch(folder):
         raise DropnasError("holds no frozen plan, or more than one", where=archive.file, remedy=REMEDY)
-    unchecked = (f"{folder}/{DONE}/", "__pycache__")  # which do not count in a frozen plan's name
+    unchecked = (f"{folder}/{DONE}/", "__pycache__")  # not part of the hash in a frozen plan's name
     if odd := [
         name for name in archive.sums if name.startswith(f"{folder}/") and any(one in name for one in unchecked)
     ]:
         raise DropnasError(f"{odd[0]} does not belong there", where=archive.file, remedy=REMEDY)
     check(staged / folder)
     if read_json(staged / folder / FROZEN)["id"] != Path(folder).name:
-        raise DropnasError(f"{folder} is another plan than its name says", where=archive.file, remedy=REMEDY)
+        raise DropnasError(f"{folder} holds another plan than its name says", where=archive.file, remedy=REMEDY)
     plan: _Plan = parse(_Plan, read_json(staged / folder / PLAN), f"{archive.file}: {folder}/{PLAN}")
     leading = [*(run.folder for run in plan.runs), *plan.folders.values()]
     if not re.fullmatch(NAME, plan.profile) or not all(map(FOLDER.fullmatch, leading)):
-        raise DropnasError(f"{folder}/{PLAN} names a folder that is none of a run", where=archive.file)
+        raise DropnasError(f"{folder}/{PLAN} names a folder that does not belong to a run", where=archive.file)
     return Path(folder), plan
 
 
 def _folders(archive: Archive, plan: _Plan) -> list[str]:
-    """The folders of the runs in the archive, in the plan's order; all must be the plan's."""
+    """The folders of the runs in the archive, in the plan's order; all must belong to the plan."""
     found = {"/".join(name.split("/")[:3]) for name in archive.sums if name.startswith(("data/", "runs/"))}
     if strange := sorted(found - {run.folder for run in plan.runs}):
-        raise DropnasError(f"{strange[0]} is no run of its plan", where=archive.file, remedy=REMEDY)
+        raise DropnasError(f"{strange[0]} is not a run of its plan", where=archive.file, remedy=REMEDY)
     return [run.folder for run in plan.runs if run.folder in found]
 
 
 def _run(archive: Archive, staged: Path, folder: str) -> SharedRun:
-    """A run of the archive, whose light files must be there and as its manifest says."""
+    """Read a run of the archive, whose light files must be present and match its manifest."""
     try:
         run = read_run(staged, folder)
     except DropnasError as error:
@@ -148,24 +148,24 @@ def _run(archive: Archive, staged: Path, folder: str) -> SharedRun:
         raise DropnasError(f"{folder}: {odd[0]} {what}", where=archive.file, remedy=REMEDY)
     for name in light:
         if archive.sums[f"{folder}/{name}"] != run.files[name]:
-            raise DropnasError(f"{folder}: {name} is not what its manifest says", where=archive.file, remedy=REMEDY)
+            raise DropnasError(f"{folder}: {name} does not match its manifest", where=archive.file, remedy=REMEDY)
     return run
 
 
 def _require_none_other(runs: Sequence[SharedRun], root: Path) -> None:
-    """Require that runs which the store already has are the same computation, unless they may be computed again."""
+    """Check that runs in the store are the same computation, unless they may be computed again."""
     for run in runs:
         here, shown = root / run.folder, run.folder.split("/")[1] in SHOWN
         if Store(root).is_published(here) and sha256(here / MANIFEST) != run.version and not shown:
             hint = "give an empty folder with --root"
-            raise DropnasError("another computation of a run of the archive lies here", where=here, remedy=hint)
+            raise DropnasError("the store has another computation of a run of the archive", where=here, remedy=hint)
 
 
 def _shown(folder: Path, plan: _Plan, there: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Tables and figures of the archive: the specs of those that the code here would compute, the names of the others.
+    """Split the archive's tables and figures: specs of those that the code here can compute, and names of the others.
 
-    A spec is refused where the code, or what it asks for, is not what its name promises; then the archive's own run,
-    which was checked like the others, stands for it.
+    A spec is rejected if the code, or its content, does not match its name. The archive's own run, which was checked
+    like the others, is then used.
     """
     specs, kept = [], []
     for run in plan.runs:
@@ -178,7 +178,7 @@ def _shown(folder: Path, plan: _Plan, there: Iterable[str]) -> tuple[list[dict[s
 
 
 def _settle(staged: Path, folder: Path) -> None:
-    """Give a frozen plan its place; one that is there has the same content, since it is named after that."""
+    """Move a frozen plan to its place. A plan of that name has the same content, because the name is its hash."""
     if folder.exists():
         check(folder)
         return

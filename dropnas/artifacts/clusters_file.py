@@ -11,14 +11,14 @@ class ClustersCell:
     """The clusters of one cell.
 
     Attributes:
-        cell, kind: which cell of the supernet.
-        operations: all but zero.
+        cell, kind: index and kind of the cell.
+        operations: all operations except zero.
         parameterised: those of the group O_p.
-        points: on the two axes of PCA.
-        labels: the K-means cluster of each.
+        points: coordinates of the operations on the two axes of PCA.
+        labels: the K-means cluster of each operation.
         explained: share of the variance on each axis.
-        silhouette: of each operation within its group.
-        single_member: operations that are alone in their cluster.
+        silhouette: silhouette of each operation within its group.
+        single_member: operations that form a cluster of their own.
     """
 
     cell: int
@@ -49,7 +49,7 @@ class ClustersCells:
 
 @dataclass(frozen=True)
 class ClustersFile(JsonFile):
-    """The edge (predecessor, node), how many images, the cells."""
+    """The edge (predecessor, node), the number of images, and the clusters of two cells."""
 
     FILE: ClassVar[str] = "clusters.json"
 

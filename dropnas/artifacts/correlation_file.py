@@ -8,7 +8,7 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class Coefficient:
-    """A correlation coefficient, its 95 % interval (None at ±1), its p-value; all None where it is undefined."""
+    """A correlation coefficient, its 95 % interval (None at ±1) and its p-value; all None if it is undefined."""
 
     value: float | None
     low: float | None
@@ -22,7 +22,7 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class StandAlone:
-    """One operation on the edge: alpha and p of the search, accuracies in percent of its retraining."""
+    """One operation on the edge: its alpha and p in the search, and the accuracies of its retraining in percent."""
 
     operation: str
     alpha: float
@@ -40,8 +40,8 @@ class CorrelationFile(JsonFile):
         edge: (predecessor, node).
         search: the name of the search's folder.
         edge_was_there: whether the chosen normal cell has the edge.
-        n: how many operations.
-        operations: what was correlated.
+        n: number of operations.
+        operations: the correlated values.
         pearson, spearman: the coefficients.
     """
 

@@ -1,4 +1,4 @@
-"""architectures.json: what the published architectures cost, a count for each architecture and table."""
+"""architectures.json: the size of the published architectures, counted for each architecture and table."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,15 +11,18 @@ class Counted:
     """One published architecture in the network of one table.
 
     Attributes:
-        architecture, name: its id and what it is called.
-        table, network: which table prints it, and the network of that table: `cifar10`, `cifar100` or `imagenet`.
+        architecture, name: its id and its name.
+        table, network: the table that prints it, and the network of that table: `cifar10`, `cifar100` or `imagenet`.
         printed: the figures that the paper prints, as in published.yaml; `params_m` is in 10^6.
-        parameters: auxiliary tower and squeeze-and-excitation left out, unless `squeeze_excitation`.
-        as_released: as the release's logger counted: with the tower, in units of 2^20.
-        multiply_adds: for one image, of what `parameters` counts.
-        squeeze_excitation: whether the three counts are with it: in the paper's own rows of Table 3.
-        excitation_parameters: how many it has, or would add; 0 in the CIFAR networks.
-        remark: by how much the printed parameters differ, and why; empty where they agree to rounding.
+        parameters: number of weights without the auxiliary tower and, unless `squeeze_excitation` is set, without
+            squeeze-and-excitation.
+        as_released: the count of the release's logger: with the tower, in units of 2^20.
+        multiply_adds: multiply-adds for one image, of the network that `parameters` counts.
+        squeeze_excitation: whether the three counts include squeeze-and-excitation, as in the paper's own rows of Table
+            3.
+        excitation_parameters: number of weights of squeeze-and-excitation, whether counted or not; 0 in the CIFAR
+            networks.
+        remark: difference from the printed parameters and its reason; empty if they agree up to rounding.
     """
 
     architecture: str
@@ -49,9 +52,9 @@ class CountsFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> dict[str, Any]:
-        """The whole list is the one field."""
+        """Put the list into the only field."""
         return {"counts": values}
 
     def values(self) -> Any:
-        """The list itself."""
+        """The list of counts."""
         return plain(self.counts)

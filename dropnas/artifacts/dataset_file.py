@@ -14,12 +14,13 @@ class Dataset(JsonFile):
     """A prepared dataset.
 
     Attributes:
-        name: as in DatasetConfig.
-        kind: `arrays` (images as .npy in the same folder) or `files` (a manifest of images in another place).
+        name: name as in DatasetConfig.
+        kind: `arrays` (images as .npy in the same folder) or `files` (a manifest of images in another folder).
         classes: number of classes; labels are 0 .. classes - 1.
-        channels, height, width: of the stored images; height and width are 0 if they vary (`files`).
-        mean, std: of the training images scaled to 0..1, for each channel (a single channel is repeated three times).
-        train, test: number of images.
+        channels, height, width: size of the stored images; height and width are 0 if they vary (`files`).
+        mean, std: statistics of the training images scaled to 0..1, for each channel (a single channel is repeated
+            three times).
+        train, test: numbers of images of the two splits.
         location: `files` only: absolute path of the folder or tar that contains the images.
         test_is_train: `files` only: the source had one split, so both splits have the same images.
     """
@@ -52,7 +53,7 @@ class Dataset(JsonFile):
         return self.train if split == "train" else self.test
 
     def values(self) -> dict[str, Any]:
-        """Without what is for files only, in a dataset of arrays."""
+        """Leave out the fields for `files` if the dataset has arrays."""
         values: dict[str, Any] = super().values()
         if self.kind == "arrays":
             del values["location"], values["test_is_train"]

@@ -1,4 +1,4 @@
-"""derivation.json: how a genotype was derived, and what the other score would have given."""
+"""derivation.json: how a genotype was derived, and the genotype by the other score."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -12,10 +12,10 @@ class DerivationFile(JsonFile):
     """How a genotype was derived.
 
     Attributes:
-        rule: `strategy` where the search method derived it itself, else `alphas`.
-        score, skips: the options of the rule by alphas.
-        alpha, probability: the genotype by either score of the alphas.
-        equal: whether these two are one architecture.
+        rule: `strategy` if the search method derived it by its own rule, otherwise `alphas`.
+        score, skips: options of the rule `alphas`.
+        alpha, probability: the genotypes by raw alpha and by probability.
+        equal: whether these two are the same architecture.
     """
 
     FILE: ClassVar[str] = "derivation.json"

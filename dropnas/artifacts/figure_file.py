@@ -1,4 +1,4 @@
-"""figure.json: the numbers that a figure is drawn from, with the runs that they come from."""
+"""figure.json: the numbers of a figure, with the runs that they come from."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,12 +19,12 @@ class FigureFile(JsonFile):
     """A figure.
 
     Attributes:
-        figure, caption: its name, and what it shows.
-        profile, reproduction: whose numbers they are, and whether they may be compared with the paper's.
-        hardware, data: distinct device models and data sets of the trainings behind it.
-        n: the fewest and the most runs of a series.
-        panels: what is drawn, by the name of the panel; each kind of figure, a user's too, has values of its own.
-        facts: the numbers for readers who cannot see the picture.
+        figure, caption: its name and its caption.
+        profile, reproduction: profile of the numbers, and whether they may be compared with the paper's.
+        hardware, data: distinct device models and data sets of its trainings.
+        n: smallest and largest number of runs of a series.
+        panels: the plotted values by panel; their form depends on the kind of figure, which may be a user's.
+        facts: the numbers as text, for readers who cannot see the picture.
     """
 
     FILE: ClassVar[str] = "figure.json"

@@ -1,6 +1,6 @@
 """genotype.json: the two cells that a search finds.
 
-Only their form is known here; `dropnas.space.genotype.Genotype` says what a valid cell is.
+This class checks the form only; `dropnas.space.genotype.Genotype` checks that the cells are valid.
 """
 
 from dataclasses import dataclass

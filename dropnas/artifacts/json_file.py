@@ -1,9 +1,9 @@
-"""The base of every JSON file that a run writes: a frozen dataclass with its reader and its writer.
+"""The base class of every JSON file that a run writes: a frozen dataclass with its reader and writer.
 
-Design choices: writing needs the standard library alone, since a search must run where there is only torch, numpy and
-safetensors. Reading holds a file against the types of the dataclass by pydantic, strictly: unknown and missing keys,
-values of another type and numbers that are not finite are one line with the file and the field. JSON has sorted keys
-and indents, so that equal runs give equal bytes.
+Design choices: writing needs only the standard library, because a search must run with torch, numpy and safetensors
+alone. Reading checks a file strictly against the types of the dataclass, by pydantic. Unknown and missing keys, values
+of another type and numbers that are not finite are reported in one line with the file and the field. The JSON has
+sorted keys and indentation, so equal runs give equal bytes.
 """
 
 import json
@@ -16,19 +16,19 @@ from typing import Any, ClassVar, Self
 from dropnas.errors import DropnasError
 
 NOT_FINITE = "finite_number"
-UNKNOWN = "unexpected_keyword_argument"  # what pydantic calls the error of a key that is no field
-FURTHER = "further"  # the field that takes the keys of an open object
+UNKNOWN = "unexpected_keyword_argument"  # pydantic's error for a key that is not a field
+FURTHER = "further"  # the field for all unknown keys
 
 
 class JsonFile:
     """A file of a run. Subclasses are frozen dataclasses whose fields are the keys of the file.
 
-    A field whose default is None is left out of the file where it is None. A field `further` stands for keys that the
-    class does not know; a class that has one reads itself with `gathered`.
+    A field with the default None is left out of the file if it is None. A field `further` takes keys that the class
+    does not know; such a class reads itself with `gathered`.
 
     Attributes:
-        FILE: its name in the folder of the run.
-        ASCII: whether other characters are escaped.
+        FILE: name of the file in the folder of a run.
+        ASCII: whether non-ASCII characters are escaped.
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -37,24 +37,24 @@ class JsonFile:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The content of a file, or of the file of this name in the folder of a run.
+        """Read a file, or the file of this name in the folder of a run.
 
         Raises:
-            DropnasError: it is missing, damaged, or holds something else; names the first wrong field.
+            DropnasError: the file is missing or damaged, or has other content; the error names the first wrong field.
         """
         return cls.of_text(cls.text(path), cls.file(path))
 
     @classmethod
     def file(cls, path: Path) -> Path:
-        """A file itself, or the file of this name in a folder."""
+        """The path itself or, if it is a folder, the file of this name in it."""
         return path / cls.FILE if path.is_dir() else path
 
     @classmethod
     def text(cls, path: Path) -> str:
-        """The text of a file. Raises a DropnasError where it is missing or cannot be read."""
+        """Read the text of a file. Raises a DropnasError if it is missing or cannot be read."""
         file = cls.file(path)
-        if file != path and file.exists() and not file.is_file():  # in a run's folder a pipe would be waited for
-            raise DropnasError("is no file", where=file)
+        if file != path and file.exists() and not file.is_file():  # reading a pipe would block
+            raise DropnasError("is not a file", where=file)
         try:
             return file.read_text(encoding="utf-8")
         except FileNotFoundError as error:
@@ -64,7 +64,7 @@ class JsonFile:
 
     @classmethod
     def of_text(cls, text: str, where: object) -> Self:
-        """As `of_values`, from JSON text."""
+        """Like `of_values`, for JSON text."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -73,25 +73,25 @@ class JsonFile:
 
     @classmethod
     def of_values(cls, values: Any, where: object) -> Self:
-        """Check plain values, as JSON holds them; `where` names their origin.
+        """Check plain values in the form of JSON; `where` names their origin.
 
         Raises:
-            DropnasError: names the first wrong field.
+            DropnasError: a field is wrong; the error names the first one.
         """
-        from pydantic import ValidationError  # late: what only writes runs where it is not installed
+        from pydantic import ValidationError  # imported late: writing works without pydantic
 
         try:
             found: Self = _adapter(cls).validate_json(json.dumps(cls.as_fields(values)))  # type: ignore[arg-type]
         except ValidationError as error:
             raise DropnasError(_first(error.errors()), where=where) from error
         except DropnasError as error:
-            place = f"{where}: {error.where}" if error.where else where
-            raise DropnasError(error.what, where=place, remedy=error.remedy) from error
+            origin = f"{where}: {error.where}" if error.where else where
+            raise DropnasError(error.what, where=origin, remedy=error.remedy) from error
         return found
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """The values of the fields from those of the file."""
+        """Convert the values of the file to the values of the fields."""
         return values
 
     def values(self) -> Any:
@@ -99,20 +99,20 @@ class JsonFile:
         return plain(self)
 
     def json(self) -> str:
-        """The text of the file. Raises ValueError on a number that is not finite, since JSON has none."""
+        """The text of the file. Raises ValueError for a number that is not finite, because JSON has none."""
         text = json.dumps(self.values(), sort_keys=True, indent=2, allow_nan=False, ensure_ascii=self.ASCII)
         return text + "\n"
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder of a run."""
+        """Write the file into the folder of a run."""
         (folder / self.FILE).write_text(self.json(), encoding="utf-8")
 
 
 def _first(errors: Sequence[Mapping[str, Any]]) -> str:
-    """What is wrong with the first wrong field.
+    """Describe the first wrong field.
 
-    A number that is not finite comes first: it shows which of two forms of a row was meant. Then comes an unknown key,
-    which a missing one may follow from.
+    A number that is not finite comes first, because it shows which of two forms of a row was meant. An unknown key
+    comes second, because it may be the cause of a missing one.
     """
     first = next((one for kind in (NOT_FINITE, UNKNOWN) for one in errors if one["type"] == kind), errors[0])
     field = ".".join(map(str, first["loc"])) or "the file"
@@ -124,7 +124,7 @@ def _first(errors: Sequence[Mapping[str, Any]]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: dataclasses as objects, sequences as lists."""
+    """Convert a value to JSON types: dataclasses to objects, sequences to lists."""
     if is_dataclass(value):
         found = {field.name: getattr(value, field.name) for field in fields(value)}
         defaults = {field.name: field.default for field in fields(value)}
@@ -138,7 +138,7 @@ def plain(value: Any) -> Any:
 
 
 def gathered(kind: type, values: Any) -> Any:
-    """Values of an object whose keys beyond the fields of `kind` are gathered under `further`."""
+    """Move the keys of an object that are not fields of `kind` to the key `further`."""
     if not isinstance(values, dict):
         return values
     known = {field.name for field in fields(kind)} - {FURTHER}

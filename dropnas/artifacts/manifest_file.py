@@ -1,4 +1,4 @@
-"""manifest.json: the truth about a finished run."""
+"""manifest.json: the authoritative record of a finished run."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class ManifestFile(JsonFile):
-    """All that went into a run, its `id` among it, and the sha256 of every file by its path in the folder."""
+    """Everything that determined a run, including its `id`, and the sha256 of every file by its path in the folder."""
 
     FILE: ClassVar[str] = MANIFEST
 
@@ -19,4 +19,4 @@ class ManifestFile(JsonFile):
 
     def __post_init__(self) -> None:
         if not isinstance(self.run.get("id"), str):
-            raise ValueError("is no manifest of a run")
+            raise ValueError("is not the manifest of a run")

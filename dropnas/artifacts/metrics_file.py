@@ -1,7 +1,7 @@
-"""metrics.csv: the metrics of a training, one row an epoch.
+"""metrics.csv: the metrics of a training, with one row for each epoch.
 
-Design: a header row, numbers by `repr` (the shortest text that reads back as the same number), so that equal runs give
-equal bytes. An absent number (None) is an empty cell. No torch here.
+Design: the file has a header row. Numbers are written by `repr`, the shortest text that reads back as the same number,
+so equal runs give equal bytes. A missing number (None) is an empty cell.
 """
 
 import csv
@@ -25,10 +25,10 @@ class MetricsFile:
     rows: Sequence[Mapping[str, Number]]
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder of a run.
+        """Write the file into the folder of a run.
 
         Raises:
-            ValueError: a row has other columns than the first.
+            ValueError: a row has other columns than the first row.
         """
         columns = list(self.rows[0]) if self.rows else []
         with (folder / METRICS).open("w", newline="", encoding="utf-8") as file:
@@ -36,7 +36,7 @@ class MetricsFile:
             writer.writerow(columns)
             for row in self.rows:
                 if list(row) != columns:
-                    raise ValueError(f"columns {list(row)} beside {columns}")
+                    raise ValueError(f"columns {list(row)} differ from {columns}")
                 writer.writerow("" if value is None else repr(value) for value in row.values())
 
     @classmethod
@@ -44,7 +44,7 @@ class MetricsFile:
         """The metrics of a run.
 
         Raises:
-            DropnasError: the file is missing, a row has other columns, or a cell is no finite number.
+            DropnasError: the file is missing, a row has other columns, or a cell is not a finite number.
         """
         path = folder / METRICS
         try:
@@ -59,5 +59,5 @@ def _number(text: str) -> Number:
     if not text or text.removeprefix("-").isdecimal():
         return int(text) if text else None
     if not math.isfinite(value := float(text)):
-        raise ValueError(f"{text!r} is no finite number")
+        raise ValueError(f"{text!r} is not a finite number")
     return value

@@ -10,13 +10,13 @@ RECEIPT = "run.json"
 
 @dataclass(frozen=True)
 class ReceiptFile(JsonFile):
-    """What is read of a receipt; the store writes it from the manifest, with more in it.
+    """The fields of a receipt that are read. The store writes it from the manifest, with more fields.
 
     Attributes:
-        stage: which stage made the run.
+        stage: stage of the run.
         device: model of the GPU or CPU.
-        seconds: how long it took, all interrupted parts together.
-        inputs: the names of the folders that it read.
+        seconds: total computing time, including all interrupted attempts.
+        inputs: names of the folders of the runs that it read.
         config: the configuration of its stage.
     """
 

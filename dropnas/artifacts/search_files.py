@@ -1,4 +1,4 @@
-"""What a search writes beside its weights and its metrics: alphas.json, history.json and result.json."""
+"""Files that a search writes besides its weights and metrics: alphas.json, history.json and result.json."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.json_file import JsonFile, gathered
 
-EDGES = 14  # of a cell: 2 + 3 + 4 + 5, rows of alphas
+EDGES = 14  # edges of a cell: 2 + 3 + 4 + 5, one row of alphas each
 Matrix = tuple[tuple[float, ...], ...]
-Partial = tuple[tuple[float | None, ...], ...]  # None stands for what was pruned
+Partial = tuple[tuple[float | None, ...], ...]  # None stands for a pruned operation
 Numbers = float | tuple[float, ...] | Matrix
 
 
 @dataclass(frozen=True)
 class AlphasFile(JsonFile):
-    """The alphas that a search ended with.
+    """The alphas at the end of a search.
 
     Attributes:
         operations: names in the order of the columns.
@@ -35,18 +35,18 @@ class AlphasFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """The keys that are no fields are the strategy's."""
+        """Unknown keys belong to the strategy."""
         return gathered(cls, values)
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Where a search stands after an epoch; epoch 0 is the start.
+    """The state of a search after an epoch; epoch 0 is the start.
 
     Attributes:
-        normal, reduce: the alphas, as in AlphasFile; None for an operation that its edge no longer has.
-        further: as in AlphasFile.
-        genotype: what the method's own rule derives; None where it has no such rule, or none is chosen yet.
+        normal, reduce: the alphas, as in AlphasFile; None for pruned operations.
+        further: the strategy's own parameters, as in AlphasFile.
+        genotype: the genotype by the method's own rule; None if it has no such rule, or no genotype yet.
     """
 
     epoch: int
@@ -71,7 +71,7 @@ class HistoryFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """In each epoch, the keys that are no fields are the strategy's."""
+        """In each epoch, unknown keys belong to the strategy."""
         if not isinstance(values, dict) or not isinstance(values.get("epochs"), list):
             return values
         return {**values, "epochs": [gathered(Epoch, epoch) for epoch in values["epochs"]]}
@@ -79,14 +79,14 @@ class HistoryFile(JsonFile):
 
 @dataclass(frozen=True)
 class SearchResultFile(JsonFile):
-    """What a search ended with.
+    """The result of a search.
 
     Attributes:
-        train_loss, train_accuracy: of the last epoch; None where the strategy does not measure it.
-        epochs: how many were trained.
-        alpha_spread_start, alpha_spread_end: standard deviation over all alphas.
-        parameters: weights of the supernet.
-        further: what the strategy itself reports.
+        train_loss, train_accuracy: training metrics of the last epoch; None if the strategy does not measure them.
+        epochs: number of trained epochs.
+        alpha_spread_start, alpha_spread_end: standard deviation of all alphas at the start and at the end.
+        parameters: number of weights of the supernet.
+        further: further results of the strategy.
     """
 
     FILE: ClassVar[str] = "result.json"
@@ -101,7 +101,7 @@ class SearchResultFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """The keys that are no fields are the strategy's."""
+        """Unknown keys belong to the strategy."""
         return gathered(cls, values)
 
 

@@ -1,4 +1,4 @@
-"""selection.json: which of several retrainings was chosen as the best, and by what."""
+"""selection.json: the retraining that was chosen as the best of several, and the criterion."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -11,9 +11,9 @@ class Candidate:
     """A retraining to choose from.
 
     Attributes:
-        run: the name of its folder.
-        top1_error_final, top1_error_best: test errors in percent, after the last epoch and the lowest of any.
-        held_out_error: the lowest error on held-out training images; None where none were held out.
+        run: name of its folder.
+        top1_error_final, top1_error_best: test errors in percent: after the last epoch, and the lowest of any epoch.
+        held_out_error: the lowest error on held-out training images; None if no images were held out.
     """
 
     run: str
@@ -24,7 +24,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SelectionFile(JsonFile):
-    """The candidates in the order of the inputs, and the name of the one that was chosen."""
+    """The candidates in the order of the inputs, and the name of the chosen one."""
 
     FILE: ClassVar[str] = "selection.json"
 
@@ -34,4 +34,4 @@ class SelectionFile(JsonFile):
 
     def __post_init__(self) -> None:
         if self.run not in [candidate.run for candidate in self.candidates]:
-            raise ValueError(f"{self.run!r} is none of the candidates")
+            raise ValueError(f"{self.run!r} is not a candidate")

@@ -1,4 +1,4 @@
-"""table.json: a table as tidy data, one entry for each number, each of ours with the runs that it comes from."""
+"""table.json: a table as tidy data: one entry for each number; our numbers also list the runs behind them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,16 +9,16 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class TableNumber:
-    """One number: a quantity of ours in a cell with what the paper prints there, or a printed number alone.
+    """One number: our quantity in a cell with the paper's number there, or only the latter.
 
     Attributes:
-        row, column: keys of the cell; row_label, column_label: as the table shows them.
-        quantity: what it is, with its convention or epoch.
-        source: the line of its row in which it stands, as `dropnas.report.table.Line`; empty where there is nothing.
-        ours: as it is shown; ours_mean to ours_values: its statistics; n: how many values they come from.
-        paper: what the paper prints; paper_mean, paper_std, paper_best: the numbers in it.
-        runs: names of the run folders that it comes from.
-        remarks: what there is to say of its row.
+        row, column: keys of the cell; row_label, column_label: labels in the table.
+        quantity: name of the quantity, with its convention or epoch.
+        source: line of the row that has the number, as in `dropnas.report.table.Line`; empty if there is none.
+        ours: our number as shown; ours_mean to ours_values: its statistics; n: number of values behind them.
+        paper: the paper's text; paper_mean, paper_std, paper_best: the numbers in it.
+        runs: names of the run folders behind it.
+        remarks: remarks on its row.
     """
 
     row: str
@@ -44,7 +44,7 @@ class TableNumber:
 
 @dataclass(frozen=True)
 class TrainedArchitecture:
-    """The training whose parameters a row shows, and its cells."""
+    """The training whose parameter count a row shows, and its genotype."""
 
     run: str
     genotype: GenotypeFile
@@ -55,13 +55,14 @@ class TableFile(JsonFile):
     """A table.
 
     Attributes:
-        table, number, caption: which table of the paper it is.
-        profile, reproduction, warning: the profile of our numbers, and whether they may be compared with the paper's.
+        table, number, caption: name, number in the paper, and caption.
+        profile, reproduction, warning: profile of our numbers, whether they may be compared with the paper's, and a
+            warning if not.
         data, hardware: distinct data sets and device models.
-        notes: how to read it.
+        notes: notes on how to read the table.
         row_header: the header above the labels of its rows.
-        numbers: the table itself, row by row.
-        architectures: of the rows that show parameters, by row.
+        numbers: the numbers, row by row.
+        architectures: architectures of the rows that show parameters, by row.
     """
 
     FILE: ClassVar[str] = "table.json"

@@ -1,4 +1,4 @@
-"""What a retraining or transfer writes beside genotype, weights and metrics: network.json and result.json."""
+"""Files that a retraining or transfer writes besides genotype, weights and metrics: network.json and result.json."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,18 +9,18 @@ from dropnas.errors import DropnasError
 
 @dataclass(frozen=True)
 class NetworkFile(JsonFile):
-    """The shape of an evaluation network: with the genotype, enough to build it again.
+    """The shape of an evaluation network. Together with the genotype, it is sufficient to build the network again.
 
     Attributes:
-        network: which of the two.
+        network: `cifar` or `imagenet`.
         cells, channels, classes: depth, initial width C, classes.
         auxiliary: whether there is an auxiliary tower.
-        pool_norm, squeeze_excitation: whether batch norm follows pooling, and squeeze-and-excitation (ImageNet only)
-            each cell.
+        pool_norm, squeeze_excitation: whether batch norm follows pooling, and whether squeeze-and-excitation follows
+            each cell (ImageNet only).
         image_size: height and width of the images that it was trained for.
 
     Raises:
-        DropnasError: a value that does not describe a network.
+        DropnasError: a value is not possible for a network.
     """
 
     FILE: ClassVar[str] = "network.json"
@@ -45,7 +45,7 @@ class NetworkFile(JsonFile):
             ("image_size", min(self.image_size), 1),
         ):
             if value < least:
-                raise DropnasError(f"{name} is {value}, the least is {least}", where=f"{self.network} network")
+                raise DropnasError(f"{name} is {value}, but must be at least {least}", where=f"{self.network} network")
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Errors:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The epoch chosen without the test split: the first with the lowest error on held-out training images.
+    """The epoch chosen without the test split: the first one with the lowest error on held-out training images.
 
     Attributes:
-        epoch: which it is.
-        held_out_error: the error there on the held-out images, in percent.
-        test_error: the test error there, in percent.
+        epoch: number of the epoch.
+        held_out_error: error on the held-out images in that epoch, in percent.
+        test_error: test error in that epoch, in percent.
     """
 
     epoch: int
@@ -74,15 +74,15 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class TrainingResultFile(JsonFile):
-    """What a training ended with.
+    """The result of a training.
 
     Attributes:
-        top1_error, top5_error: test errors; None where there are too few classes for a top-5 error.
-        epochs, classes, test_images: how many there were.
-        parameters: number of weights, auxiliary tower left out.
+        top1_error, top5_error: test errors; top5_error is None if there are too few classes.
+        epochs, classes, test_images: their numbers.
+        parameters: number of weights without the auxiliary tower.
         parameters_with_auxiliary: number of weights with the tower.
-        multiply_adds: for one image.
-        held_out: the epoch chosen on held-out training images; None where no images were held out.
+        multiply_adds: multiply-adds for one image.
+        held_out: the epoch chosen on held-out training images; None if no images were held out.
     """
 
     FILE: ClassVar[str] = "result.json"

@@ -1,16 +1,16 @@
-"""variant.json: which genotype a variant was made from."""
+"""variant.json: the genotype from which a variant was made."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dropnas.artifacts.json_file import JsonFile
 
-ORIGIN = "from"  # the key of `origin`; a word of Python
+ORIGIN = "from"  # the key of the field `origin`, because `from` is a Python keyword
 
 
 @dataclass(frozen=True)
 class VariantFile(JsonFile):
-    """The name of the folder with the original genotype, and whether that had the edge."""
+    """The name of the folder with the original genotype, and whether this genotype had the edge."""
 
     FILE: ClassVar[str] = "variant.json"
 
@@ -19,11 +19,11 @@ class VariantFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """With the name of the field for the key."""
+        """Rename the key to the name of the field."""
         if not isinstance(values, dict):
             return values
         return {"origin" if key == ORIGIN else key: value for key, value in values.items()}
 
     def values(self) -> dict[str, Any]:
-        """With the key for the name of the field."""
+        """Rename the field to the key."""
         return {ORIGIN: self.origin, "edge_was_there": self.edge_was_there}

@@ -1,8 +1,9 @@
 """Prepared images of the `arrays` kind, ready for a training loop.
 
-Design: the .npy files are mapped into memory, so that loading is instant on the CPU and processes share one copy. For a
-GPU the dataset is copied there once. Images stay uint8 in the layout of the file, NHWC. A batch is gathered, permuted
-to NCHW, expanded from one channel to three and made contiguous, so that its memory format never depends on the source.
+Design: the .npy files are mapped into memory. On a CPU, loading is therefore instant and processes share one copy. For
+a GPU, the dataset is copied to it once. Images stay uint8 in the layout of the file, NHWC. A batch is gathered,
+permuted to NCHW, expanded from one channel to three and made contiguous, so that its memory format never depends on the
+source.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class ImageArrays:
         images: uint8 (N, C, H, W), C = 1 or 3; a view of memory in the layout NHWC.
         labels: int64 (N,).
         classes: number of classes.
-        mean, std: float32 (3,), of the training images scaled to 0..1, on the same device.
+        mean, std: float32 (3,), mean and standard deviation of the training images scaled to 0..1, on the same device.
     """
 
     images: Tensor
@@ -79,7 +80,7 @@ def map_array(path: Path, dtype: type[np.generic] | None, shape: tuple[int, ...]
     """Map a .npy file into memory (copy on write, as torch requires) and check its shape and, if given, its type.
 
     Raises:
-        DropnasError: it is missing, truncated, or not the expected array.
+        DropnasError: the file is missing, truncated, or not the expected array.
     """
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)

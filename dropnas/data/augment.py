@@ -1,6 +1,6 @@
 """Augmentation of batches on their device (Section 4.2; crop, flip and Cutout as in DARTS).
 
-Design: each image has its own random numbers, but a batch is augmented by one gather, without a loop over images or a
+Design: each image has its own random numbers. A batch is still augmented by one gather, without a loop over images or a
 synchronisation with the host. `draw_…` can draw the numbers of an epoch in advance, on the CPU for any device;
 `random_…` draws them for one batch. If the generator is on the CPU and the images are on a GPU, the numbers are copied.
 Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images, where its
@@ -37,7 +37,7 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
 
 
 def draw_flips(count: int, generator: torch.Generator) -> Tensor:
-    """Which images to mirror, each with probability one half, bool (count,)."""
+    """Choose the images to mirror, each with probability one half: bool (count,)."""
     return torch.randint(2, (count,), generator=generator, device=generator.device).bool()
 
 
@@ -104,7 +104,7 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def _hole(length: int, side: int, centres: Tensor) -> Tensor:
-    """Bool (B, length): `side` positions around each centre; for an even side, one more before it than after."""
+    """Bool (B, length): `side` positions around each centre; an even side has one more before the centre than after."""
     start = (centres - side // 2)[:, None]
     positions = torch.arange(length, device=centres.device)
     return (positions >= start) & (positions < start + side)

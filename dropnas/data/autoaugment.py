@@ -1,10 +1,10 @@
 """AutoAugment (Cubuk et al., CVPR 2019): the policies found on CIFAR-10 (used for CIFAR-100 too) and on ImageNet.
 
-Design: each image draws one of 25 sub-policies, and applies each of its two operations with the operation's
-probability. All operations are drawn first, as numbers, possibly for an entire epoch. `dropnas.data.operation_tables`
-then applies them, either to a batch (all first operations, then all second ones) or image by image; the pixels are the
-same. Levels are the paper's ten uniform steps in the form of PyTorch's implementations: geometric operations and
-enhancements have a random sign, and each level changes an enhancement's factor by 0.1 (range 0.1..1.9).
+Design: each image draws one of 25 sub-policies. Each of its two operations is applied with the operation's probability.
+All operations are drawn first, as numbers, possibly for an entire epoch. `dropnas.data.operation_tables` then applies
+them, either to a batch (all first operations, then all second ones) or image by image. Both give the same pixels.
+Levels are the paper's ten uniform steps, as in PyTorch's implementations: geometric operations and enhancements have a
+random sign, and each level changes an enhancement's factor by 0.1 (range 0.1..1.9).
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ def draw(policy: Policy, count: int, generator: torch.Generator) -> Tensor:
 
 
 def make_tables(policy: Policy, height: int, width: int, device: str) -> None:
-    """Make the tables for images of a size in advance, so that worker processes need not make their own."""
+    """Make the tables for images of this size in advance, so that worker processes need not make their own."""
     tables(_listed(policy).operations, height, width, torch.device(device))
 
 
@@ -106,7 +106,7 @@ def augment(images: Tensor, policy: Policy, drawn: Tensor) -> Tensor:
 
 
 def augment_each(images: Sequence[Tensor], policy: Policy, drawn: Tensor) -> list[Tensor]:
-    """The same for images (3, H, W) on the CPU, one by one, which is faster there for large images."""
+    """Like `augment` for images (3, H, W) on the CPU, one by one, which is faster there for large images."""
     found = _tables(policy, images[0])
     return [found.applied_to_one(image, numbers) for image, numbers in zip(images, drawn.tolist(), strict=True)]
 
@@ -117,12 +117,13 @@ def _tables(policy: Policy, images: Tensor) -> Tables:
 
 @dataclass(frozen=True)
 class _Listed:
-    """The distinct operations of a policy, and the use that its sub-policies make of them.
+    """The distinct operations of a policy, and how its sub-policies use them.
 
     Attributes:
         operations: the distinct operations; the first one does nothing.
-        numbers: int64 (25, 2, 2): the number of the first and of the second operation, with sign + and with sign -.
-        probabilities: float32 (25, 2), of the first and of the second operation.
+        numbers: int64 (25, 2, 2): for each sub-policy, the numbers of its first and second operation, with sign + and
+            with sign -.
+        probabilities: float32 (25, 2), the probabilities of the first and of the second operation.
     """
 
     operations: tuple[Operation, ...]

@@ -23,7 +23,7 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
         DropnasError: there are fewer than two images.
     """
     if count < 2:
-        raise DropnasError(f"{count} images are too few to train on", remedy="take at least 2")
+        raise DropnasError(f"{count} images are too few to train on", remedy="use at least 2")
     full, rest = divmod(count, batch_size)
     return full + (rest >= 2)
 

@@ -1,8 +1,9 @@
 """The checksum of a source, as declared in a parameter file.
 
-Design: for a file it is what `sha256sum FILE` prints. For a folder it is the SHA-256 of the text that `sha256sum` would
-print for its files: a line `<sha256>  <path relative to the folder>` for each file, sorted by path (bytewise), without
-hidden files and folders. So it depends on names and contents, but not on times or on the location of the folder.
+Design: the checksum of a file is what `sha256sum FILE` prints. The checksum of a folder is the SHA-256 of the text that
+`sha256sum` would print for its files: a line `<sha256>  <path relative to the folder>` for each file, sorted by path
+(bytewise), without hidden files and folders. It depends on names and contents, but not on times or on the location of
+the folder.
 """
 
 import hashlib
@@ -19,10 +20,10 @@ def file_digest(path: Path, algorithm: str) -> str:
     """Hexadecimal digest of a file's bytes, read in chunks.
 
     Raises:
-        DropnasError: it is a pipe or a device, on which a reader might wait for ever.
+        DropnasError: the file is a pipe or a device, which could block a reader for ever.
     """
     if path.exists() and not path.is_file():
-        raise DropnasError("is no regular file", where=path, remedy="put the file itself there")
+        raise DropnasError("is not a regular file", where=path, remedy="put the file itself there")
     digest = hashlib.new(algorithm)
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
@@ -50,7 +51,7 @@ def source_checksum(path: Path) -> str:
 def require_source(path: Path) -> None:
     """Raise a DropnasError unless the file or folder exists."""
     if not path.exists():
-        raise DropnasError("no such file or folder", where=path, remedy="set `path` of the dataset to where it lies")
+        raise DropnasError("no such file or folder", where=path, remedy="set `path` of the dataset to its location")
 
 
 def walk_files(folder: Path) -> Iterator[str]:

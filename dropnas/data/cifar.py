@@ -1,9 +1,9 @@
-"""CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles, or the folder that it unpacks to.
+"""CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles, or its unpacked folder.
 
-Design: the MD5 of the archive, or of each file of the folder (those that torchvision uses), is checked before anything
-in it is read. The pickles are then read by an unpickler that accepts only numpy arrays and plain containers, so that no
-archive can run code. A download is written to a `.part` file, which is continued after an interruption and gets its
-final name only if its MD5 is correct.
+Design: before anything is read, the MD5 of the archive, or of each file of the folder, is checked against the values
+that torchvision uses. The pickles are then read by an unpickler that accepts only numpy arrays and plain containers, so
+no archive can run code. A download is written to a `.part` file. It continues after an interruption, and the file gets
+its final name only if its MD5 is correct.
 """
 
 import http.client
@@ -35,7 +35,7 @@ SIDE, PIXELS = 32, 3 * 32 * 32
 
 @dataclass(frozen=True)
 class Archive:
-    """A published archive: its file name, its MD5, and the pickles in it with theirs. Called, it reads both splits."""
+    """A published archive: its file name, its MD5, and its pickles with their MD5. Calling it reads both splits."""
 
     filename: str
     md5: str
@@ -45,10 +45,10 @@ class Archive:
     label_key: str
 
     def __call__(self, config: DatasetConfig, workspace: Workspace) -> Arrays:
-        """Both splits of the archive, downloaded unless a local one is named.
+        """Read both splits of the archive; it is downloaded unless a local one is named.
 
         Raises:
-            DropnasError: it is missing, cannot be downloaded, is damaged, or has another checksum.
+            DropnasError: the archive is missing, cannot be downloaded, is damaged, or has another checksum.
         """
         local, mirror = workspace.location or config.path, config.mirror or BASE_URL
         path = find(Path(local), self) if local else download(self, workspace.scratch, workspace.progress, mirror)
@@ -98,7 +98,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def find(path: Path, archive: Archive) -> Path:
-    """The archive, or the folder that it unpacks to: `path` itself, or what has its published name in it."""
+    """Find the archive or its unpacked folder: `path` itself, or the file or folder of the published name in it."""
     for found in (path / archive.filename, path / archive.folder, path):
         if found.is_file() or (found / next(iter(archive.test))).is_file():
             return found
@@ -126,10 +126,10 @@ def read(path: Path, archive: Archive, classes: int) -> Arrays:
 
 
 def read_folder(path: Path, archive: Archive, classes: int) -> Arrays:
-    """The same from the folder that the archive unpacks to, each file's MD5 checked.
+    """Read both splits from the unpacked folder, after a check of each file's MD5.
 
     Raises:
-        DropnasError: a file is missing or another one.
+        DropnasError: a file is missing or has another MD5.
     """
     for name, md5 in (archive.train | archive.test).items():
         if not (path / name).is_file():
@@ -143,18 +143,18 @@ def read_folder(path: Path, archive: Archive, classes: int) -> Arrays:
 
 
 def require_md5(path: Path, md5: str, name: str) -> None:
-    """Raise a DropnasError unless the file has the MD5 that the published one has."""
+    """Raise a DropnasError unless the file has the MD5 of the published one."""
     found = file_digest(path, "md5")
     if found != md5:
         raise DropnasError(
-            f"md5 is {found}, that of {name} is {md5}",
+            f"md5 is {found}, but that of {name} is {md5}",
             where=path,
-            remedy="it is incomplete or another one: fetch it again",
+            remedy="it is incomplete or a different file: fetch it again",
         )
 
 
 def _read_batch(tar: tarfile.TarFile, archive: Archive, name: str) -> Labelled:
-    """One pickle of the archive."""
+    """Read one pickle of the archive."""
     member_name = f"{archive.folder}/{name}"
     where = f"{archive.filename}: {member_name}"
     try:
@@ -163,12 +163,12 @@ def _read_batch(tar: tarfile.TarFile, archive: Archive, name: str) -> Labelled:
         raise DropnasError("not in the archive", where=where, remedy="is it the right archive?") from error
     stream = tar.extractfile(member) if member.isfile() else None
     if stream is None:
-        raise DropnasError("a link or no regular file", where=where, remedy="is it the right archive?")
+        raise DropnasError("is not a regular file", where=where, remedy="is it the right archive?")
     return _batch(stream, archive, where)
 
 
 def _batch(stream: IO[bytes], archive: Archive, where: str) -> Labelled:
-    """A pickle: a dict with `data` (N, 3072) in planes and a list of labels."""
+    """Read a pickle: a dict with `data` (N, 3072), plane by plane, and a list of labels."""
     try:
         with stream:
             batch = _ArrayUnpickler(stream, encoding="latin1").load()
@@ -207,16 +207,16 @@ def download(archive: Archive, folder: Path, progress: Callable[[str], None], ba
     progress(f"downloading {url}")
     try:
         _fetch(url, partial)
-    except (OSError, ValueError, http.client.HTTPException) as error:  # no connection, a refusal, a full disk, no URL
+    except (OSError, ValueError, http.client.HTTPException) as error:  # no connection, refused, disk full, or not a URL
         raise DropnasError(
             f"download failed ({error})",
             where=url,
-            remedy="try again, or set `path` to a local archive, or `mirror` to where another copy lies",
+            remedy="try again, set `path` to a local archive, or set `mirror` to the folder of another copy",
         ) from error
     try:
         require_md5(partial, archive.md5, archive.filename)
     except DropnasError:
-        partial.unlink()  # it is wrong, so there is nothing to continue
+        partial.unlink()  # a wrong file cannot be continued
         raise
     os.replace(partial, target)
     return target

@@ -1,12 +1,12 @@
-"""The data sets that this package reads, and the configuration of the data stage. No torch here: the plan reads it."""
+"""The data sets that this package reads, and the configuration of the data stage. The plan reads it: no torch here."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from dropnas.choice import OneOf
 
-# Takes the place of the code fingerprint in a dataset's identity, because an edit of the code that reads data must not
-# repeat every training. Increase it when the prepared bytes change.
+# Replaces the code fingerprint in a dataset's identity, so that editing the code that reads data does not repeat every
+# training. Increase it when the prepared bytes change.
 PREPARATION = 1
 
 
@@ -15,10 +15,10 @@ class KnownDataset:
     """A data set that this package reads.
 
     Attributes:
-        sources: for each source that it may come from, `module:ATTRIBUTE` of what reads it: a function of DatasetConfig
-            and Workspace that returns Arrays, or ImageFiles, which stay where they are. The first is the default.
-        train, test: images of its two splits.
-        height, width: of its images in pixels; 0 where they vary.
+        sources: the reader of each possible source, as `module:ATTRIBUTE`. A reader takes DatasetConfig and Workspace
+            and returns Arrays, or ImageFiles, which are not copied. The first source is the default.
+        train, test: numbers of images of the two splits.
+        height, width: size of the images in pixels; 0 if it varies.
     """
 
     sources: dict[str, str]
@@ -30,15 +30,16 @@ class KnownDataset:
 
 @dataclass(frozen=True)
 class PaperDataset(KnownDataset):
-    """A data set of the paper. In a parameter file its name is a role, in which another data set may stand for it.
+    """A data set of the paper. In a parameter file, its name is a role, which another data set may play.
 
     Attributes:
         classes: number of classes.
         printed: its name in the paper.
         network: the evaluation network that the paper trains on it.
-        table: the paper's table of the errors on it.
-        margin: points of test error that count as no difference; docs/verdicts.md says why.
-        search_days: what a search on it took the authors, in days of a V100; 0 where they report none.
+        table: the paper's table of errors on this data set.
+        margin: largest difference of test errors, in points, that counts as no difference; docs/verdicts.md gives the
+            reasons.
+        search_days: cost of the authors' search on it, in days of a V100; 0 if they report none.
     """
 
     classes: int
@@ -106,11 +107,11 @@ class DatasetConfig:
         source: `bundled` (scikit-learn's digits), `torchvision` (the archive of CIFAR or its folder, downloaded unless
             `path` names a local one), `parquet` (a Hugging Face folder) or `images` (an image folder or tar).
         checksum: SHA-256 of the source, as `python -m dropnas data --checksum PATH` prints it; checked if given.
-        train_images: how many images to take from the beginning of the training split; 0 takes all.
-        test_images: how many images to take from the beginning of the test split; 0 takes all.
-        path: where a local source is, relative to the working directory. Not part of the identity.
-        mirror: URL of the folder from which CIFAR's archive is downloaded, instead of its authors'. Not part of the
-            identity: the archive's MD5 is checked.
+        train_images: number of images to take from the beginning of the training split; 0 takes all.
+        test_images: number of images to take from the beginning of the test split; 0 takes all.
+        path: location of a local source, relative to the working directory. It is not part of the identity.
+        mirror: URL of a folder from which CIFAR's archive is downloaded instead of the authors' one. It is not part of
+            the identity, because the archive's MD5 is checked.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

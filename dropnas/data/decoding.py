@@ -1,13 +1,13 @@
 """Decoding and resizing of images.
 
-Design: torchvision's binding of libjpeg-turbo decodes a JPEG directly into a tensor, faster than Pillow and to the same
-pixels. Pillow decodes everything else: ImageNet contains a PNG and about twenty CMYK images with the suffix .JPEG.
-Images are resized by torch's antialiased bilinear filter in integer arithmetic. It is faster than Pillow, gives the
-same result on every instruction set, and occasionally differs from Pillow by one of 256 levels. torchvision's `resize`
-is not used, because it computes in integers or floats depending on the processor. torchvision's decoder is going to
-move to torchcodec; without it, Pillow decodes, to the same pixels. No image is decoded at a reduced size: libjpeg
-reduces by a factor of two at least, which would need crops of 448 pixels, and the shorter side of ImageNet's images
-usually has 375.
+Design: torchvision's binding of libjpeg-turbo decodes a JPEG directly into a tensor. It is faster than Pillow and gives
+the same pixels. Pillow decodes everything else: ImageNet contains a PNG and about twenty CMYK images with the suffix
+.JPEG. Images are resized by torch's antialiased bilinear filter in integer arithmetic. It is faster than Pillow, gives
+the same result on every instruction set, and occasionally differs from Pillow by one of 256 levels. torchvision's
+`resize` is not used, because it computes in integers or floats depending on the processor. torchvision's decoder will
+move to torchcodec; if it is missing, Pillow decodes to the same pixels. No image is decoded at a reduced size. libjpeg
+reduces by a factor of at least two, so crops would need 448 pixels, but the shorter side of ImageNet's images usually
+has 375.
 """
 
 import io
@@ -27,7 +27,7 @@ def decode(data: bytes) -> Tensor:
     """Decode an image file to uint8 (3, H, W), in its original size.
 
     Raises:
-        OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError: raised by Pillow for undecodable bytes.
+        OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError: Pillow cannot decode the bytes.
     """
     decode_jpeg = jpeg_decoder()
     if decode_jpeg is None or not data:
@@ -56,5 +56,5 @@ def _by_pillow(data: bytes) -> Tensor:
 
 
 def resize(pixels: Tensor, height: int, width: int) -> Tensor:
-    """Resize uint8 (3, H, W), antialiased, to at least two pixels a side, since torch fails for one."""
+    """Resize uint8 (3, H, W), antialiased. Each side gets at least two pixels, because torch fails for one."""
     return functional.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0]

@@ -1,8 +1,8 @@
 """Three datasets from the handwritten digits that scikit-learn bundles: real images that need no network.
 
 Design: everything is integer arithmetic in a fixed order, so that the arrays are the same on every machine. Of the
-1,797 digits, the first 174 of each class are used (the smallest class has 174), and every fifth of these is a test
-image. So the training and test splits are disjoint and balanced (140 and 34 images a class). They interleave the
+1,797 digits, the first 174 of each class are used (the smallest class has 174). Every fifth of these is a test image.
+The training and test splits are therefore disjoint and balanced (140 and 34 images of each class). Both interleave the
 classes, so that any prefix is balanced as well. `digit-pairs` combines training digits with training digits and test
 digits with test digits.
 """
@@ -21,7 +21,7 @@ from dropnas.errors import DropnasError
 PER_CLASS = 174
 EVERY = 5  # one in five of a class is a test image
 SCALE = 28  # 8 * 28 = 224
-TRAIN_PAIRS, TEST_PAIRS = 60, 20  # of each of the 100 classes
+TRAIN_PAIRS, TEST_PAIRS = 60, 20  # for each of the 100 classes
 SOURCE = "sklearn/datasets/data/digits.csv.gz"  # read as a file, since importing scikit-learn takes two seconds
 SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"
 
@@ -43,7 +43,7 @@ def digit_pairs(*_: object) -> Arrays:
 def digits_224(config: DatasetConfig, *_: object) -> Arrays:
     """`digits-224`: `digits`, enlarged bilinearly to 224x224x1. A limit keeps the first images of a split; 0 keeps all.
 
-    The limits are applied before enlarging, since that multiplies the bytes by 784.
+    The limits are applied before the images are enlarged, because enlarging multiplies the bytes by 784.
     """
     small = digits()
     return Arrays(small.classes, _enlarged(small.train, config.train_images), _enlarged(small.test, config.test_images))
@@ -53,7 +53,7 @@ def _by_class() -> tuple[list[Grid], list[Grid]]:
     """Training and test digits: an array (images, 8, 8) for each class."""
     values, labels = _bundled()
     if hashlib.sha256(values.tobytes() + labels.tobytes()).hexdigest() != SHA256:
-        raise DropnasError("scikit-learn's digits are not the ones known here", remedy="install scikit-learn 1.x")
+        raise DropnasError("scikit-learn's digits are not the expected ones", remedy="install scikit-learn 1.x")
     pixels = ((values.astype(np.int64) * 255 + 8) // 16).astype(np.uint8)  # 0..16 -> 0..255, rounded
     classes = [pixels[labels == digit][:PER_CLASS] for digit in range(10)]
     test = np.arange(PER_CLASS) % EVERY == EVERY - 1
@@ -70,11 +70,11 @@ def _bundled() -> tuple[Grid, NDArray[np.int64]]:
 
 
 def _pairs(singles: list[Grid], count: int) -> list[Grid]:
-    """Images (count, 8, 16) for each ordered pair of digits, which are placed side by side.
+    """Images (count, 8, 16) for each ordered pair of digits, side by side.
 
-    Pair k of (a, b) is digit k + 13b of class a, then digit 3k + 29a + 1 of class b, modulo the n digits of a class. So
-    the left digits of a class of pairs are distinct. Since n is even, k + 13a and 3k + 29a + 1 differ in parity, so
-    that no image has the same digit twice.
+    Pair k of (a, b) is digit k + 13b of class a, then digit 3k + 29a + 1 of class b, modulo the n digits of a class.
+    The left digits of a class of pairs are therefore distinct. Because n is even, k + 13a and 3k + 29a + 1 differ in
+    parity, so no image shows the same digit twice.
     """
     size, k = len(singles[0]), np.arange(count)
     result = []

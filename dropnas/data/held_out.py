@@ -1,7 +1,7 @@
 """Held-out training images: for the alphas of a two-level search, or to choose the epoch and the seed.
 
 Design choices: the split stays the same during a run and is drawn from a separate generator. With the same generator, a
-larger held-out part contains a smaller one. With nothing held out, the images keep their order.
+larger held-out part contains a smaller one. If nothing is held out, the images keep their order.
 """
 
 import torch
@@ -11,12 +11,12 @@ from dropnas.errors import DropnasError
 
 
 def apart(count: int, held_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Indices of the images to train on and of the held-out ones, int64, each in ascending order.
+    """Split the indices into images to train on and held-out images, int64, each in ascending order.
 
     Args:
-        count: how many training images there are.
-        held_out: how many of them are held out.
-        generator: on the CPU, used once.
+        count: number of training images.
+        held_out: number of these that are held out.
+        generator: random generator on the CPU, used once.
 
     Raises:
         DropnasError: fewer than two images would be left to train on.

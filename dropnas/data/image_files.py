@@ -1,4 +1,4 @@
-"""The source `images`: a folder or tar of images, which stay where they are."""
+"""The source `images`: a folder or tar of images, which are not copied."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,6 @@ class ImageFiles:
 
 
 def read(config: DatasetConfig, workspace: Workspace) -> ImageFiles:
-    """The images of the source that the configuration names. Raises a DropnasError as `list_images` does."""
+    """List the images of the source that the configuration names. Raises a DropnasError like `list_images`."""
     location = locate(config, workspace)
     return ImageFiles(location, list_images(location))

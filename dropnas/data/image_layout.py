@@ -1,11 +1,11 @@
-"""How a folder or tar of images is sorted into splits and classes.
+"""How the images of a folder or tar are sorted into splits and classes.
 
-Design: `train/<class>/<image>` and `val/<class>/<image>`, below any number of common folders; `training/` and
-`validation/` mean the same. ImageNet is distributed with a flat `val/`, whose labels `dropnas.data.validation_labels`
-finds, and a flat `test/` without labels, which is left alone; a `test/` with classes is taken where there is no `val/`.
-A source with none of these has one split, `<class>/<image>`: all its images are used for training and for testing, and
-dataset.json says so (`test_is_train`). Classes are numbered in the order of their sorted names, as is usual for WordNet
-ids.
+Design: the expected layout is `train/<class>/<image>` and `val/<class>/<image>`, below any number of common folders;
+`training/` and `validation/` are accepted too. ImageNet is distributed with a flat `val/`, whose labels
+`dropnas.data.validation_labels` finds, and with a flat `test/` without labels, which is ignored. A `test/` with classes
+is used if there is no `val/`. A source without any of these folders has one split, `<class>/<image>`. All its images
+are then used for training and for testing, and dataset.json records this (`test_is_train`). Classes are numbered in the
+order of their sorted names, as is usual for WordNet ids.
 """
 
 from collections import Counter, defaultdict
@@ -37,7 +37,8 @@ def list_images(location: Path) -> Listing:
     """Find the images of a folder or tar and sort them into splits and classes.
 
     Raises:
-        DropnasError: no image, a layout that is none of those above, no labels for a flat val/, or a damaged tar.
+        DropnasError: there is no image, the layout is none of those above, a flat val/ has no labels, or the tar is
+            damaged.
     """
     entries = entries_of(location)
     images = [entry for entry in entries if PurePosixPath(entry.path).suffix.lower() in SUFFIXES]
@@ -56,7 +57,7 @@ def list_images(location: Path) -> Listing:
 
 @dataclass(frozen=True)
 class _Placed:
-    """An image in a split: the folders above that, the split's folder, and the class; empty in a flat split."""
+    """An image in a split: the folders above the split, the split's folder, and the class (empty in a flat split)."""
 
     entry: Entry
     root: Folders
@@ -81,7 +82,7 @@ def _splits(entries: list[Entry], images: list[Entry], location: Path) -> tuple[
         last = [found for entry in images if (found := _placed(entry, LAST)) and found.root == root and found.name]
         test = [one for one in last if one.name in known]
     if not (train and test):
-        raise DropnasError("has one of train/ and val/, not both", where=location, remedy="add the other split")
+        raise DropnasError("has only one of train/ and val/", where=location, remedy="add the other split")
     return known, _by_class(test, location)
 
 
@@ -98,7 +99,7 @@ def _by_class(split: list[_Placed], location: Path) -> Classes:
     classes: Classes = defaultdict(list)
     for one in split:
         if not one.name:
-            raise DropnasError(f"{one.entry.path} lies in no class folder", where=location, remedy=SORT)
+            raise DropnasError(f"{one.entry.path} is not in a class folder", where=location, remedy=SORT)
         classes[one.name].append(one.entry)
     if len(folders := sorted({one.split for one in split})) > 1:
         raise DropnasError(f"has both {' and '.join(folders)}", where=location, remedy="remove one of them")
@@ -111,7 +112,7 @@ def _single(images: list[Entry], location: Path) -> Classes:
     for entry in images:
         folders = PurePosixPath(entry.path).parts[:-1]
         if not folders or folders[-1] in TRAIN | TEST | LAST:
-            raise DropnasError(f"{entry.path} lies in no class folder", where=location, remedy=SORT)
+            raise DropnasError(f"{entry.path} is not in a class folder", where=location, remedy=SORT)
         classes[folders[-1]].append(entry)
     root = _one_root({PurePosixPath(entry.path).parts[:-2] for entry in images}, location)
     if root[-1:] and root[-1] in LAST:

@@ -2,9 +2,9 @@
 
 Design: a batch is a pure function of the source, the transform and the indices in it. Each image's random numbers
 depend on (seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a
-pixel. A worker makes complete micro-batches in shared memory. They stay bytes until they are on the device, which
-normalises them. Every image that is read from a folder or tar is checked against the SHA-256 in its manifest, which
-costs a few percent of decoding it. Prepared arrays (`digits-224`) are read through the same class.
+pixel. A worker makes complete micro-batches in shared memory. Images stay uint8 until they are on the device, which
+normalises them. Every image from a folder or tar is checked against the SHA-256 in its manifest. The check costs a few
+percent of the decoding time. Prepared arrays (`digits-224`) are read through the same class.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from dropnas.training import signals
 from dropnas.training.seeding import generator
 
 SCALE = (0.08, 1.0)  # area of a training crop as a fraction of the image
-RATIO = (3 / 4, 4 / 3)  # its width over its height
+RATIO = (3 / 4, 4 / 3)  # width / height of a training crop
 TRIES = 10
 MARGIN = 256 / 224  # shorter side of a test image before its centre is cropped, relative to the network's input
 
@@ -52,10 +52,11 @@ class ImageSource:
     Args:
         folder: the prepared dataset.
         split: `train` or `test`.
-        location: where images of the `files` kind are now; if empty, where they were when they were prepared.
+        location: current location of images of the `files` kind; if empty, their location when they were prepared.
 
     Raises:
-        DropnasError: a file is missing, damaged, or inconsistent with dataset.json; the images are not there.
+        DropnasError: a file is missing, damaged, or inconsistent with dataset.json, or the images are not at their
+            location.
     """
 
     def __init__(self, folder: Path, split: Split, location: str = "") -> None:
@@ -92,7 +93,7 @@ class _FileReader:
         self.rows = map_array(path, None, (dataset.count(split),))
         paths = self.rows.dtype.fields["path"][0] if self.rows.dtype.fields else self.rows.dtype
         if self.rows.dtype != manifest_type(paths.itemsize):
-            raise DropnasError("is no manifest", where=path, remedy="prepare the dataset again")
+            raise DropnasError("is not a manifest", where=path, remedy="prepare the dataset again")
         self.labels = np.ascontiguousarray(self.rows["label"])
         check_labels(self.labels, dataset.classes, str(path))
         self.location, self.source = location, BytesAt(location)
@@ -153,8 +154,8 @@ class TestTransform:
 def random_box(width: int, height: int, random: torch.Generator) -> tuple[int, int, int, int]:
     """A random crop of an image as (left, top, right, bottom), as in Inception's augmentation.
 
-    The area is uniform in 8% .. 100%, the aspect ratio log-uniform in 3/4 .. 4/3. After ten failed attempts it is the
-    largest central crop with an allowed aspect ratio.
+    The area is uniform in 8% .. 100%, the aspect ratio log-uniform in 3/4 .. 4/3. After ten failed attempts, the result
+    is the largest central crop with an allowed aspect ratio.
     """
     draws = torch.rand((TRIES, 4), generator=random, dtype=torch.float64).tolist()
     for area_draw, ratio_draw, left_draw, top_draw in draws:
@@ -190,15 +191,15 @@ def batches(
         order: indices into the source, int64 (N,).
         batch_size: images of a micro-batch.
         start: first micro-batch of the epoch, counted over all processes, that has not been used yet.
-        rank, world: the number of this process, and of processes.
-        workers: processes that decode; with 0, this process does.
-        finish: applied to the images of a micro-batch by the process that decoded them.
+        rank, world: the index of this process, and the number of processes.
+        workers: number of processes that decode; with 0, this process decodes.
+        finish: function that the decoding process applies to the images of a micro-batch.
 
     Yields:
         images uint8 (B, 3, S, S) and labels int64 (B,), on the CPU (pinned if there is a GPU).
 
     Raises:
-        DropnasError: an image is missing, changed or cannot be decoded; a worker died.
+        DropnasError: an image is missing, was changed or cannot be decoded, or a worker died.
     """
     count = steps_per_epoch(len(order), batch_size)
     mine = [m for m in range(start, count) if m % world == rank]
@@ -208,7 +209,7 @@ def batches(
         sampler=mine,
         num_workers=workers,
         multiprocessing_context="fork" if workers else None,  # workers inherit the open source and use no GPU
-        worker_init_fn=signals.ignore,  # a warned training needs its workers until it has saved
+        worker_init_fn=signals.ignore,  # a training that is asked to stop needs its workers until it has saved
         pin_memory=torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]  # a run on the CPU must not initialise CUDA
         generator=torch.Generator(),  # the loader draws an unused number, which must not come from the global one
     )
@@ -226,7 +227,7 @@ def batches(
 
 
 class _MicroBatches(TorchDataset[Batch | DropnasError]):
-    """Makes the micro-batch of a number. An error is returned as a value, so that it can be reported in one line."""
+    """Makes the micro-batch of an index. An error is returned as a value, so that it can be reported in one line."""
 
     def __init__(
         self, source: ImageSource, transform: Transform, indices: Sequence[Tensor], finish: Finish | None

@@ -1,11 +1,11 @@
 """ImageNet as a manifest: the images of a folder or tar, and the exact bytes of each.
 
-Design: images stay where they are. For each split a structured array is written (`train_manifest.npy`,
-`test_manifest.npy`), which can be mapped into memory: path, offset and length of the bytes (offset 0 in a folder),
-height and width, label, SHA-256. Rows interleave the classes (the first image of each, then the second), so that any
-prefix is balanced. Images in a tar are read by offset, so it must be uncompressed; nothing is ever extracted.
+Design: images are not copied. For each split a structured array is written (`train_manifest.npy`, `test_manifest.npy`),
+which can be mapped into memory. Each row has the path, the offset and the length of the bytes (offset 0 in a folder),
+height and width, label, and SHA-256. Rows interleave the classes (the first image of each, then the second), so that
+any prefix is balanced. A tar must be uncompressed, because its images are read by offset; nothing is ever extracted.
 
-How a source is sorted into splits and classes, `dropnas.data.image_layout` says.
+`dropnas.data.image_layout` describes how a source is sorted into splits and classes.
 """
 
 import hashlib
@@ -25,8 +25,13 @@ from dropnas.data.checksum import walk_files
 from dropnas.data.splits import require_enough
 from dropnas.errors import DropnasError
 
-EVERY = 10_000  # images between two progress lines
-IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for bad bytes
+EVERY = 10_000  # number of images between two progress lines
+IMAGE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    Image.DecompressionBombError,
+)  # Pillow's errors for bytes that are not an image
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,10 @@ class Entry:
 
 
 def entries_of(location: Path) -> list[Entry]:
-    """All files of a folder or tar, but for hidden ones in a folder.
+    """All files of a folder or tar; hidden files of a folder are left out.
 
     Raises:
-        DropnasError: something in it is neither a file nor a folder; a damaged or unsafe tar.
+        DropnasError: it contains something that is neither a file nor a folder, or the tar is damaged or unsafe.
     """
     return list(_tar_entries(location) if location.is_file() else _folder_entries(location))
 
@@ -51,7 +56,7 @@ def _folder_entries(folder: Path) -> Iterator[Entry]:
     for name in walk_files(folder):
         status = (folder / name).stat()
         if not stat.S_ISREG(status.st_mode):
-            raise DropnasError("is no file", where=folder / name, remedy="remove it")
+            raise DropnasError("is not a file", where=folder / name, remedy="remove it")
         yield Entry(name, 0, status.st_size)
 
 
@@ -71,7 +76,7 @@ def _tar_entries(path: Path) -> Iterator[Entry]:
         ) from error
     with path.open("rb") as stream:
         stream.seek(end)
-        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # tarfile accepts any other end, too
+        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # tarfile accepts other ends, too
             raise DropnasError("damaged or truncated tar: no end mark", where=path, remedy="fetch it again")
 
 
@@ -88,13 +93,13 @@ def _require_safe(member: tarfile.TarInfo, path: Path) -> None:
 def manifest(
     rows: list[tuple[Entry, int]], location: Path, limit: int, split: str, progress: Callable[[str], None]
 ) -> NDArray[np.void]:
-    """Read the first `limit` images (0: all) once: check that each is an image, and record its size and SHA-256.
+    """Read the first `limit` images (0: all) once; check that each is an image, and record its size and SHA-256.
 
     Returns:
         The structured array described above, with a row for each image.
 
     Raises:
-        DropnasError: too few images, or one that cannot be read or is not an image.
+        DropnasError: there are too few images, or a file cannot be read or is not an image.
     """
     require_enough(len(rows), limit, f"{location}: {split}")
     rows = rows[: limit or None]
@@ -136,7 +141,7 @@ def _size(data: bytes, where: str) -> tuple[int, int]:
 
 
 class BytesAt:
-    """Reads the bytes of images from a folder or a tar, by positioned reads, so that forked processes can share it."""
+    """Reads the bytes of images from a folder or tar. Positioned reads allow forked processes to share it."""
 
     def __init__(self, location: Path) -> None:
         self.location = location
@@ -148,14 +153,14 @@ class BytesAt:
             raise DropnasError(
                 f"the images cannot be reached ({error})",
                 where=location,
-                remedy="set `path` of the dataset to where they lie now",
+                remedy="set `path` of the dataset to their location",
             ) from error
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """The bytes of one image.
 
         Raises:
-            DropnasError: it does not exist, or its length is not the recorded one.
+            DropnasError: the image does not exist, or its length is not the recorded one.
         """
         try:
             data = (self.location / path).read_bytes() if self._tar is None else os.pread(self._tar, length, offset)

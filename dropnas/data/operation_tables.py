@@ -1,14 +1,14 @@
 """The operations of AutoAugment as tables, applied to a batch (each image with its own operation) or to one image.
 
-Design choices: for an operation that moves pixels, the table has the source index of each pixel; for one that changes
-each value independently, it has 256 values. torchvision's functions make both once, from an image of indices and one of
-values, so that they agree with torchvision to the pixel. Equalize, AutoContrast and Contrast depend on the image and
+Design choices: if an operation moves pixels, its table has the source index of each pixel. If it changes each value
+independently, its table has 256 values. torchvision's functions make both tables once, from an image of indices and an
+image of values, so every pixel agrees with torchvision. Equalize, AutoContrast and Contrast depend on the image. They
 have a table for each image and channel, so that a batch needs a single look-up. Color and Sharpness blend an image with
-its grey or blurred version by a table of 256x256 values, with the single rounding of torchvision's multiply-add.
-On a GPU, every operation is computed for every image and the result is then selected, so that shapes are fixed and the
-host need not wait. On a CPU, each is computed only for the images that need it. There, large images are faster one by
-one, because each fits into the cache. Both ways share all tables and functions, and no sum depends on its order, so the
-pixels are the same.
+its grey or blurred version by a table of 256x256 values, which rounds once, like torchvision's multiply-add. On a GPU,
+every operation is computed for every image, and the right result is then selected. Shapes are therefore fixed, and the
+host need not wait. On a CPU, each operation is computed only for the images that need it. There, large images are
+faster one by one, because each fits into the cache. Both versions share all tables and functions, and no sum depends on
+its order, so the pixels are the same.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -35,15 +35,16 @@ class Tables:
     """The tables of a list of operations, for images of one size on one device.
 
     Attributes:
-        operations: the list.
-        named: for each name in the list, which operations have it, bool (operations,).
-        moves, looks_up: which operations move pixels, and which change each value independently.
+        operations: the list of operations.
+        named: for each name in the list, the operations of that name, bool (operations,).
+        moves, looks_up: bool (operations,): whether an operation moves pixels, and whether it changes each value
+            independently.
         sources: int64 (rows, H * W), the source index of each pixel; H * W stands for grey.
         source_row: int64 (operations,), an operation's row of `sources`.
         values: uint8 (operations, 256), the new value for each value, unless it depends on the image.
         mixes: uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o.
         mix_row: int32 (operations,), an operation's row of `mixes`.
-        kept, added: float32 (operations,), the weight of the image, and of the image that is blended with it.
+        kept, added: float32 (operations,), the weights of the image and of the image that is blended with it.
     """
 
     operations: tuple[Operation, ...]
@@ -59,7 +60,7 @@ class Tables:
     added: Tensor
 
     def applied(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Apply to each image of a uint8 batch (B, 3, H, W) the operation with its number, int64 (B,)."""
+        """Apply one operation to each image of a uint8 batch (B, 3, H, W), by its number, int64 (B,)."""
         images = _where(self.moves[numbers], self._moved, images, numbers)
         shares = self.kept[numbers], self.added[numbers]
         values = self.values[numbers][:, None].expand(-1, images.shape[1], -1)  # (B, 3, 256)
@@ -105,7 +106,7 @@ class Tables:
 
 @cache
 def tables(operations: tuple[Operation, ...], height: int, width: int, device: torch.device) -> Tables:
-    """Make the tables of some operations, on the CPU, so that they are the same everywhere."""
+    """Make the tables of some operations. They are made on the CPU, so that they are the same on every device."""
     from dropnas.data.image_operations import enhancement  # late: most trainings do not need torchvision
 
     names = [name for name, _, _ in operations]
@@ -135,7 +136,7 @@ def tables(operations: tuple[Operation, ...], height: int, width: int, device: t
 
 
 def _sources(operation: Operation, height: int, width: int) -> Tensor:
-    """The source index of each pixel, int64 (H * W,), read from an image of indices, offset so that none is grey."""
+    """The source index of each pixel, int64 (H * W,), from an image of indices; an offset separates them from grey."""
     sources = torch.arange(height * width)
     if operation == NONE:
         return sources
@@ -145,7 +146,7 @@ def _sources(operation: Operation, height: int, width: int) -> Tensor:
 
 
 def _values(operation: Operation) -> Tensor:
-    """The new value for each value, uint8 (256,)."""
+    """The new value of each of the 256 values, uint8 (256,)."""
     values = torch.arange(VALUES, dtype=torch.uint8)
     if operation[0] in MOVING | MIXED.keys() | FITTED.keys() | {NONE[0]}:
         return values
@@ -172,7 +173,7 @@ def _torchvisions(images: Tensor, operation: Operation) -> Tensor:
 
 
 def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """`old` (B, ...) with the selected images, bool (B,), changed; `others` are further arguments, a row an image."""
+    """Change the selected images, bool (B,), of `old` (B, ...); `others` are further arguments, one row an image."""
     if old.device.type == "cpu":
         chosen = wanted.nonzero()[:, 0]
         if not len(chosen):
@@ -182,7 +183,7 @@ def _where(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: 
 
 
 def _chosen(wanted: Tensor, change: Callable[..., Tensor], old: Tensor, *others: Tensor) -> Tensor:
-    """The same, but all images are changed, and the selected ones then taken."""
+    """Like `_where`, but all images are changed and the selected ones are then taken."""
     return torch.where(wanted.view(-1, *[1] * (old.dim() - 1)), change(old, *others), old)
 
 
@@ -190,7 +191,7 @@ def _looked_up(images: Tensor, values: Tensor) -> Tensor:
     if images.device.type != "cpu":
         return values.gather(2, images.flatten(2).long()).view(images.shape)
     channels = zip(images.flatten(2).flatten(0, 1).numpy(), values.flatten(0, 1).numpy(), strict=True)
-    # Python's look-up of bytes; torch's needs an index of eight bytes for each value
+    # Python's look-up of bytes; torch's would need an eight-byte index for each value
     changed = bytearray().join(channel.tobytes().translate(table.tobytes()) for channel, table in channels)
     return torch.frombuffer(changed, dtype=torch.uint8).view(images.shape)
 
@@ -207,7 +208,7 @@ def _equalised(values: Tensor, images: Tensor, *_: Tensor) -> Tensor:
 
 
 def _counts(pixels: Tensor) -> Tensor:
-    """How often each value occurs in each channel, (B, 3, 256), of uint8 (B, 3, H * W)."""
+    """The number of occurrences of each value in each channel, (B, 3, 256), for uint8 (B, 3, H * W)."""
     shape = (*pixels.shape[:2], VALUES)
     if pixels.device.type == "cpu":  # faster; on a GPU it would make the host wait
         counts = [torch.bincount(channel, minlength=VALUES) for channel in pixels.flatten(0, 1)]
@@ -242,7 +243,7 @@ def _blurred(images: Tensor) -> Tensor:
     result = images.clone()
     result[:, :, 1:-1, 1:-1] = (
         sums.float().div(BLUR).round()
-    )  # never half-way, so that rounding does not depend on how it is computed
+    )  # never exactly half, so rounding does not depend on the method
     return result
 
 
@@ -253,7 +254,7 @@ def _greyscale(images: Tensor) -> Tensor:
 
 
 def _blended(image: Tensor, other: Tensor, kept: Tensor, added: Tensor) -> Tensor:
-    """image * kept + other * added as uint8, where the second product and the sum are rounded once."""
+    """image * kept + other * added as uint8; the second product and the sum are rounded together, once."""
     together = image.mul(kept).double().add_(other.double() * added.double())
     return _rounded_down(together.float())
 

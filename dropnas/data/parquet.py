@@ -1,8 +1,8 @@
 """CIFAR from a Hugging Face folder: `train-*.parquet` and `test-*.parquet` with encoded images.
 
-Design: columns `img` {bytes, path} and `label` (CIFAR-10) or `fine_label` (CIFAR-100), read in batches of rows so that
-memory use stays small, in the order of the shards' names. Pixels are those of the encoded images: a re-encoded copy is
-not the original CIFAR.
+Design: the columns are `img` {bytes, path} and `label` (CIFAR-10) or `fine_label` (CIFAR-100). Rows are read in
+batches, so that memory use stays small, and in the order of the shards' names. The pixels are those of the encoded
+images: a lossy copy is not the original CIFAR.
 """
 
 import io
@@ -28,18 +28,23 @@ from dropnas.errors import DropnasError
 from dropnas.workspace import Workspace
 
 SIDE = 32
-ROWS = 1000  # rows in a batch
-IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for bad bytes
+ROWS = 1000  # rows read at a time
+IMAGE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    Image.DecompressionBombError,
+)  # Pillow's errors for bytes that are not an image
 
 
 @dataclass(frozen=True)
 class Shards:
-    """A folder of shards, by the column of its labels. Called, it reads both splits."""
+    """A folder of shards, with the name of its label column. Calling it reads both splits."""
 
     label: str
 
     def __call__(self, config: DatasetConfig, workspace: Workspace) -> Arrays:
-        """Both splits of the folder that the configuration names. Raises a DropnasError as `read` does."""
+        """Read both splits of the folder that the configuration names. Raises a DropnasError like `read`."""
         path, classes = locate(config, workspace), ROLES[config.name].classes
         return read(self.label, classes, path, config.train_images, config.test_images)
 
@@ -51,7 +56,8 @@ def read(label: str, classes: int, folder: Path, train_images: int, test_images:
     """Read both splits, or the first images of each up to a limit (0: all); `label` is the column of the labels.
 
     Raises:
-        DropnasError: pyarrow is not installed; a shard is missing, truncated or lacks columns; an image is not 32x32.
+        DropnasError: pyarrow is not installed, a shard is missing, truncated or lacks columns, or an image is not
+            32x32.
     """
     if pyarrow is None:
         raise DropnasError("reading parquet needs pyarrow", where=folder, remedy="pip install pyarrow")
@@ -77,12 +83,10 @@ def _shards(folder: Path, split: str) -> list[Path]:
     if not shards:
         raise DropnasError(f"no {split}-*.parquet in it", where=folder, remedy="set `path` to the dataset's folder")
     if odd := next((shard for shard in shards if not shard.is_file()), None):
-        raise DropnasError("is no file", where=odd, remedy="fetch the data set again")
+        raise DropnasError("is not a file", where=odd, remedy="fetch the data set again")
     numbered = re.search(r"-of-(\d+)\.parquet$", shards[0].name)
     if numbered and len(shards) != int(numbered[1]):
-        raise DropnasError(
-            f"{len(shards)} shards of {split}, not the {int(numbered[1])} that their names promise", where=folder
-        )
+        raise DropnasError(f"{len(shards)} shards of {split}, but their names say {int(numbered[1])}", where=folder)
     return shards
 
 
@@ -112,7 +116,7 @@ def _batches(shard: Path, label: str) -> Iterator[list[dict[str, Any]]]:
 
 def _decode(image: Any, where: str) -> np.ndarray:
     if not isinstance(image, dict) or not isinstance(image.get("bytes"), bytes):
-        raise DropnasError("`img` holds no encoded image", where=where)
+        raise DropnasError("`img` is not an encoded image", where=where)
     try:
         with Image.open(io.BytesIO(image["bytes"])) as opened:
             pixels = np.asarray(opened.convert("RGB"))
@@ -125,5 +129,5 @@ def _decode(image: Any, where: str) -> np.ndarray:
 
 def _label(value: Any, where: str) -> int:
     if type(value) is not int:
-        raise DropnasError(f"label {value!r} is no integer", where=where)
+        raise DropnasError(f"label {value!r} is not an integer", where=where)
     return value

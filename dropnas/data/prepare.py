@@ -1,9 +1,9 @@
 """The data stage: from a source to the prepared format that all other stages read.
 
-Design: uint8 arrays (NHWC, C = 1 or 3) that are neither normalised nor augmented, so that a loader only has to map them
-into memory. ImageNet stays where it is and gets a manifest. Everything is checked once, here: shapes, labels,
-checksums, and that every image can be read. The statistics are computed from exact integer counts of the 256 values,
-so that they do not depend on the order of a sum. No torch.
+Design: the prepared format is uint8 arrays (NHWC, C = 1 or 3), neither normalised nor augmented, so a loader only maps
+them into memory. ImageNet is not copied; it gets a manifest. Shapes, labels, checksums and the readability of every
+image are checked once, here. The statistics are computed from exact integer counts of the 256 values, so they do not
+depend on the order of a sum. The stage does not import torch.
 """
 
 import math
@@ -37,7 +37,8 @@ def run(config: DatasetConfig, inputs: Sequence[Path], out: Path, workspace: Wor
             `<split>_labels.npy` int64 (N,), or `<split>_manifest.npy` for ImageNet.
 
     Raises:
-        DropnasError: unknown dataset; missing or damaged source; too few images; labels outside the classes.
+        DropnasError: the dataset is unknown, the source is missing or damaged, there are too few images, or a label is
+            outside the classes.
     """
     check_source(config)
     found = load(DATASETS[config.name].sources[config.source])(config, workspace)
@@ -76,7 +77,7 @@ def _prepare_arrays(config: DatasetConfig, arrays: Arrays, out: Path, workspace:
 def _prepare_files(config: DatasetConfig, files: ImageFiles, out: Path, workspace: Workspace) -> None:
     location, listing = files.location, files.listing
     if listing.test_is_train:
-        workspace.progress(f"{location}: no train/ and val/: the same images serve for training and for testing")
+        workspace.progress(f"{location}: no train/ and val/: the same images are used for training and for testing")
     _require_classes(len(listing.classes), str(location))
     limits = {"train": config.train_images, "test": config.test_images}
     counts = {}
@@ -103,11 +104,11 @@ def _prepare_files(config: DatasetConfig, files: ImageFiles, out: Path, workspac
 
 def _require_classes(count: int, where: str) -> None:
     if count < 2:
-        raise DropnasError("all training images are of one class", where=where, remedy="take more of them")
+        raise DropnasError("all training images are of one class", where=where, remedy="use more images")
 
 
 def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:
-    """Mean and population standard deviation of each channel, of pixels in 0..1; a single channel is repeated.
+    """Mean and population standard deviation of each channel, for pixels in 0..1; a single channel is repeated.
 
     Raises:
         DropnasError: a channel is constant, so that it cannot be normalised.
@@ -119,18 +120,18 @@ def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:
         total = sum(counts)
         first_moment = sum(value * count for value, count in enumerate(counts))  # exact: Python integers
         second_moment = sum(value * value * count for value, count in enumerate(counts))
-        spread = total * second_moment - first_moment * first_moment  # total^2 times the variance
-        if spread == 0:
+        scaled_variance = total * second_moment - first_moment * first_moment  # total^2 * variance
+        if scaled_variance == 0:
             raise DropnasError(f"channel {channel} of the training images is constant", where=where)
         means.append(first_moment / total / 255)
-        deviations.append(math.sqrt(spread) / total / 255)
+        deviations.append(math.sqrt(scaled_variance) / total / 255)
     repeat = 3 // channels
     mean, std = means * repeat, deviations * repeat
     return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 
 
 def _value_counts(images: NDArray[np.uint8]) -> list[int]:
-    """How often each of the values 0..255 occurs."""
+    """The number of occurrences of each value 0..255."""
     counts = np.zeros(256, dtype=np.int64)
     for start in range(0, len(images), CHUNK):
         counts += np.bincount(images[start : start + CHUNK].ravel(), minlength=256)
@@ -142,4 +143,4 @@ def _save(path: Path, array: NDArray[np.generic]) -> None:
     try:
         np.save(path, np.ascontiguousarray(array), allow_pickle=False)
     except OSError as error:
-        raise DropnasError(f"cannot be written ({error})", where=path, remedy="make room on the disk") from error
+        raise DropnasError(f"cannot be written ({error})", where=path, remedy="free some space on the disk") from error

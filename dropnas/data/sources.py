@@ -1,6 +1,6 @@
 """The source of a data set: whether it is known, and its path.
 
-Which sources a data set has, and what reads each, is registered in `dropnas.data.config`.
+`dropnas.data.config` registers the sources of each data set and their readers.
 """
 
 import os
@@ -16,10 +16,10 @@ def check_source(config: DatasetConfig) -> None:
     """Check that a dataset is known and available from the source.
 
     Raises:
-        DropnasError: it is not, or a checksum is declared for digits, which come with a package.
+        DropnasError: the dataset is not available, or a checksum is declared for digits, which come with a package.
     """
     if config.name not in DATASETS:
-        raise DropnasError(f"unknown dataset {config.name!r}", remedy=f"there are {', '.join(DATASETS)}")
+        raise DropnasError(f"unknown dataset {config.name!r}", remedy=f"known: {', '.join(DATASETS)}")
     sources = DATASETS[config.name].sources
     if config.source not in sources:
         raise DropnasError(
@@ -30,22 +30,22 @@ def check_source(config: DatasetConfig) -> None:
 
 
 def locate(config: DatasetConfig, workspace: Workspace) -> Path:
-    """Path of a local source, after a check of its declared checksum.
+    """Return the path of a local source, after checking its declared checksum.
 
     Raises:
-        DropnasError: it is missing or has another checksum.
+        DropnasError: the source is missing or has another checksum.
     """
     path = workspace.location or config.path
     if not path:
         raise DropnasError(f"dataset {config.name!r} needs a `path` to its source")
-    found = Path(os.path.realpath(path))  # `resolve` raises on a circle of links
+    found = Path(os.path.realpath(path))  # `resolve` would raise for a cycle of links
     require_source(found)
     require_checksum(config, found)
     return found
 
 
 def require_checksum(config: DatasetConfig, path: Path) -> None:
-    """Raise a DropnasError unless a source has the checksum that the configuration declares, if it declares one."""
+    """Raise a DropnasError if the configuration declares a checksum and the source has another one."""
     if not config.checksum:
         return
     found = source_checksum(path)
@@ -53,5 +53,5 @@ def require_checksum(config: DatasetConfig, path: Path) -> None:
         raise DropnasError(
             f"checksum is {found}, but {config.checksum} is declared",
             where=path,
-            remedy="get the declared data, or declare the checksum of these",
+            remedy="get the declared data, or declare the checksum of this source",
         )

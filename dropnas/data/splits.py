@@ -1,7 +1,7 @@
 """Images and labels in memory, between a source and a prepared dataset.
 
-Design: every source of the `arrays` kind is read into the same two splits, which all pass the same check of shapes,
-types and labels. No torch here.
+Design: every source of the `arrays` kind is read into the same two splits. All splits pass the same check of shapes,
+types and labels. The module does not import torch.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def first(split: Labelled, limit: int, where: str) -> Labelled:
 def require_enough(count: int, limit: int, where: str) -> None:
     """Raise a DropnasError unless a split has at least two images, and as many as requested."""
     if count < max(limit, 2):
-        raise DropnasError(f"has {count} images, {max(limit, 2)} are needed", where=where)
+        raise DropnasError(f"has {count} images, but {max(limit, 2)} are needed", where=where)
 
 
 def check(split: Labelled, classes: int, where: str) -> None:

@@ -1,10 +1,10 @@
-"""The labels of ImageNet's validation images, which are distributed in one folder with a list beside them.
+"""The labels of ImageNet's validation images, which are distributed in one folder, with a separate list of labels.
 
-Design: three such lists are known, by what they contain rather than by their path in the source:
+Design: three such lists are known. They are found by their file name, anywhere in the source:
 
 - `LOC_val_solution.csv` of Kaggle: `ILSVRC2012_val_00000001,n01751748 111 108 230 366`, in any order.
 - `ILSVRC2012_validation_ground_truth.txt` of the development kit: a number for each image in the order of their names;
-  `meta.mat` beside it has the class of each number.
+  `meta.mat` in the same source has the class of each number.
 - `imagenet_2012_validation_synset_labels.txt`: a class for each image in the order of their names.
 """
 
@@ -25,24 +25,24 @@ def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
     """The class of each validation image.
 
     Args:
-        images: of the flat folder.
-        entries: all files of the source, the list among them.
+        images: the images of the flat folder.
+        entries: all files of the source, including the list.
 
     Raises:
-        DropnasError: there is no list, or it does not fit the images.
+        DropnasError: there is no list, or it does not match the images.
     """
     lists = {PurePosixPath(entry.path).name: entry for entry in entries}
     known = next((name for name in LISTS if name in lists), None)
     if known is None:
         raise DropnasError(
-            f"{images[0].path} lies in no class folder, and no list of labels is there",
+            f"{images[0].path} is not in a class folder, and there is no list of labels",
             where=location,
             remedy=f"put one of {', '.join(LISTS)} into the source, or sort the images into one folder for each class",
         )
 
     def read(name: str) -> bytes:
         if name not in lists:
-            raise DropnasError(f"{known} needs {name}", where=location, remedy="put it beside that list")
+            raise DropnasError(f"{known} needs {name}", where=location, remedy="put it into the source, too")
         entry = lists[name]
         with BytesAt(location) as source:
             return source.read(entry.path, entry.offset, entry.length)
@@ -52,7 +52,7 @@ def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
         labels = LISTS[known](read, [entry.path for entry in ordered])
     except (ValueError, LookupError, TypeError, csv.Error) as error:
         raise DropnasError(
-            f"{known} is no list of labels ({error})", where=location, remedy="fetch it again"
+            f"{known} is not a list of labels ({error})", where=location, remedy="fetch it again"
         ) from error
     if missing := [entry.path for entry in ordered if not labels.get(entry.path)]:
         raise DropnasError(f"{known} has no label for {missing[0]}", where=location, remedy="fetch it again")
@@ -82,7 +82,7 @@ def _in_order(classes: list[str], paths: list[str]) -> Labels:
 
 def _classes(meta: bytes) -> dict[int, str]:
     """The class (WordNet id) of each number of the development kit; `synsets` begins with number and WordNet id."""
-    from scipy.io import loadmat  # half a second, and only where it is needed
+    from scipy.io import loadmat  # the import takes half a second and is rarely needed
     from scipy.io.matlab import MatReadError
 
     try:

@@ -1,4 +1,4 @@
-"""One check of a machine: what was looked at, whether it will do, and what to do if not."""
+"""One check of a machine: the item that was checked, whether it is adequate, and the remedy if not."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from dropnas.runs.identity import Run
 
 
 class Outcome(StrEnum):
-    """What a check found."""
+    """The outcome of a check."""
 
     PASSED = "ok"
     WARNING = "warning"
@@ -23,10 +23,10 @@ class Check:
     """A check and its outcome.
 
     Attributes:
-        name: what was looked at, in a word or two; the same whatever the outcome.
-        outcome: a warning stops no run.
-        found: what is there.
-        remedy: what to do; empty where nothing need be done.
+        name: the checked item, in a word or two; it does not depend on the outcome.
+        outcome: the outcome; a warning stops no run.
+        found: what the check found.
+        remedy: what to do; empty if nothing needs to be done.
     """
 
     name: str
@@ -37,13 +37,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Situation:
-    """What a run will be made with.
+    """The conditions of a run that the checks examine.
 
     Attributes:
-        root: of the store.
+        root: root folder of the store.
         site: where and how jobs run.
-        runs: what is to be computed; none where no parameter file was named.
-        machine: what these may use.
+        runs: the runs to compute; empty if no parameter file was given.
+        machine: the resources that the runs may use.
     """
 
     root: Path
@@ -57,15 +57,15 @@ Examine = Callable[[Situation], Checks]
 
 
 def passed(name: str, found: str) -> Check:
-    """All is well."""
+    """A check without a problem."""
     return Check(name, Outcome.PASSED, found)
 
 
 def warning(name: str, found: str, remedy: str) -> Check:
-    """The run works, but not as well as it might."""
+    """A check with a problem that does not stop the run."""
     return Check(name, Outcome.WARNING, found, remedy)
 
 
 def failed(name: str, found: str, remedy: str) -> Check:
-    """The run would be stopped by it."""
+    """A check with a problem that would stop the run."""
     return Check(name, Outcome.FAILED, found, remedy)

@@ -1,4 +1,4 @@
-"""All checks of a machine, in the order in which a person would mend what is wrong."""
+"""All checks of a machine, in the order in which a user would fix the problems."""
 
 import json
 import sys
@@ -36,7 +36,7 @@ LOOKS |= {
 
 
 def situation(parameters: Path | None, options: Sequence[str], root: Path) -> Situation:
-    """What a run of a parameter file with some options for Snakemake, targets among them, will be made with.
+    """The conditions of a run, from a parameter file and options for Snakemake, including targets.
 
     Raises:
         DropnasError: the parameter file or a profile is wrong.
@@ -51,33 +51,33 @@ def situation(parameters: Path | None, options: Sequence[str], root: Path) -> Si
 
 
 def examine(found: Situation) -> list[Check]:
-    """All checks."""
+    """Run all checks."""
     return [check for one in ALL for check in one(found)]
 
 
 def report(checks: Iterable[Check], *, as_json: bool = False) -> str:
-    """A line for each check, or a list for a bug report."""
+    """Write a line for each check, or a list for a bug report."""
     if as_json:
         return json.dumps([asdict(check) for check in checks], indent=2)
     return "\n".join(line(check) for check in checks)
 
 
 def line(check: Check) -> str:
-    """A check in a line, with its remedy."""
+    """Write a check in one line, with its remedy."""
     remedy = f"; {check.remedy}" if check.remedy else ""
     return f"{check.outcome:8} {check.name}: {check.found}{remedy}"
 
 
 def stops(checks: Iterable[Check]) -> bool:
-    """Whether something would stop the run."""
+    """Whether a check would stop the run."""
     return any(check.outcome is Outcome.FAILED for check in checks)
 
 
 def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Callable[[str], object]) -> None:
-    """At the start of a run: show what is not as it should be, and go no further if it would stop the run.
+    """Show all problems when a run starts, and end if one of them would stop the run.
 
     Raises:
-        DropnasError: it would.
+        DropnasError: a problem would stop the run.
     """
     if LOOKS & {option.partition("=")[0] for option in options}:
         return
@@ -91,9 +91,9 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
 
 
 def show_node(root: Path) -> None:
-    """At the start of a job: say what its node lacks, beside the GPU that the training checks itself.
+    """Show what the node of a job lacks, apart from the GPU, which the training checks itself.
 
-    It goes on: the rest of a training may need less room, and where a disk is full the training says so itself.
+    The job goes on: the rest of a training may need less space, and a training reports a full disk itself.
     """
     for check in (*scheduler.in_job(), *storage.room(root, Disk(storage.RESERVE, 100))):
         if check.outcome is not Outcome.PASSED:

@@ -1,4 +1,4 @@
-"""The GPUs of this machine, as a training would find them. Without any, torch is not imported."""
+"""Checks the GPUs of this machine. torch is imported only if there is a GPU."""
 
 import shutil
 
@@ -11,14 +11,14 @@ TRAINED = ("search", "retrain", "transfer", "clusters")
 
 
 def examine(situation: Situation) -> Checks:
-    """Whether a GPU that was asked for is visible, its driver, its architecture, and how many there are."""
+    """Check that a requested GPU is visible, the driver, the architecture, and the number of GPUs."""
     machine = situation.machine
     if machine.device == "cpu":
-        yield passed("GPU", "none is asked for (machine.device: cpu)")
+        yield passed("GPU", "none is requested (machine.device: cpu)")
     elif situation.site.executor != "local":
-        yield passed("GPU", "asked of the scheduler; each job checks its own")
+        yield passed("GPU", "requested from the scheduler; each job checks its own")
     elif machine.device == "auto" and not allocation.evidence() and not listed():
-        yield warning("GPU", "none is here: trainings run on the CPU", "machine.device: cpu says so on purpose")
+        yield warning("GPU", "none found: trainings run on the CPU", "set machine.device: cpu if that is intended")
     else:
         yield from _with(situation)
 

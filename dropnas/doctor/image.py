@@ -1,4 +1,4 @@
-"""The image, where jobs run in one: what starts it on this node, whether it is there, opens, and has torch."""
+"""Checks the image, if jobs run in one: its runtime on this node, that it exists and opens, and that it has torch."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ TORCH = "from importlib.metadata import version; print(version('torch'))"
 
 
 def examine(situation: Situation) -> Checks:
-    """Apptainer or SingularityCE on this node, and the image."""
+    """Check for Apptainer or SingularityCE on this node, and the image."""
     if not situation.site.in_image:
         return
     program = runtime()
@@ -22,7 +22,7 @@ def examine(situation: Situation) -> Checks:
     else:
         works, said = ask(program, "--version")
         check = passed if works else failed
-        yield check("container runtime", said.strip(), *([] if works else [f"mend {program} on this node"]))
+        yield check("container runtime", said.strip(), *([] if works else [f"repair {program} on this node"]))
         program = program if works else ""
     yield from _image(situation, program)
 
@@ -32,15 +32,17 @@ def _image(situation: Situation, program: str) -> Checks:
     remote = "://" in named
     path = Path(named) if remote else situation.root / named
     if any(letter.isspace() for letter in named):
-        yield failed("image", f"{named!r} has a blank in its name", "rename it; Snakemake refuses such an image")
+        yield failed(
+            "image", f"{named!r} has a blank in its name", "rename it: Snakemake does not accept such an image"
+        )
     elif remote:
         yield passed("image", f"{named} is fetched by {program or 'the runtime'}")
     elif not path.is_file():
-        yield failed("image", f"{path} is not there", "make image && make sif, or name another one in DROPNAS_SIF")
+        yield failed("image", f"{path} does not exist", "make image && make sif, or set DROPNAS_SIF to another image")
     elif program:
         works, said = ask(program, "exec", "--cleanenv", str(path), "python", "-c", TORCH)
         if works:
             yield passed("image", f"{named} opens and has torch {said.strip()}")
         else:
-            hint = "try the same by hand; make sif builds the image anew"
+            hint = "try to open it by hand; make sif builds the image again"
             yield failed("image", f"{named} does not open, or has no torch ({said})", hint)

@@ -1,4 +1,4 @@
-"""What is installed besides torch: Snakemake, the libraries of the page, git, and a folder for caches."""
+"""Checks what is installed besides torch: Snakemake, the libraries of the page, git, and the folder for caches."""
 
 import importlib.util
 import os
@@ -16,7 +16,7 @@ PAGE = ("jinja2", "itables")
 
 
 def examine(situation: Situation) -> Checks:
-    """A line for each."""
+    """Check each of them."""
     yield _snakemake(situation)
     yield _page()
     yield _git()
@@ -33,12 +33,12 @@ def _snakemake(situation: Situation) -> Check:
             return failed("Snakemake", f"{package} is not installed", hint)
         if _numbers(found) < (oldest := _oldest(package)):
             wanted = ".".join(map(str, oldest))
-            return failed("Snakemake", f"{package} {found} is too old, {wanted} is the oldest that works", hint)
+            return failed("Snakemake", f"{package} {found} is too old: {wanted} or newer is needed", hint)
     return passed("Snakemake", version("snakemake"))
 
 
 def _oldest(package: str) -> tuple[int, ...]:
-    """The version that this project asks for; none where it is used without having been installed."""
+    """The oldest accepted version, as this project declares it; empty if the project is not installed."""
     try:
         asked = requires("dropnas") or []
     except PackageNotFoundError:
@@ -61,22 +61,22 @@ def _page() -> Check:
 def _git() -> Check:
     folder = shipped()
     if not (folder / ".git").exists():
-        return warning("git", "this is no checkout, so runs record no commit", "git clone the project instead")
+        return warning("git", "this is not a checkout, so runs record no commit", "use a git clone of the project")
     if not shutil.which("git"):
-        return warning("git", "is not here, so runs record no commit", "install it")
+        return warning("git", "is not installed, so runs record no commit", "install it")
     works, said = ask("git", "-C", str(folder), "rev-parse", "HEAD")
     if works:
         return passed("git", f"commit {said[:10]}")
     if "dubious ownership" in said or "safe.directory" in said:
         hint = f"git config --global --add safe.directory {folder}"
         return warning("git", "the checkout belongs to another user, so runs record no commit", hint)
-    return warning("git", f"tells no commit ({said})", f"try git -C {folder} status")
+    return warning("git", f"reports no commit ({said})", f"try git -C {folder} status")
 
 
 def _cache() -> Check:
     folder, home = caches.usual(), os.path.expanduser("~/.cache")
     if not caches.is_writable(folder):
-        return failed("caches", f"{folder} cannot be written", "set XDG_CACHE_HOME to a folder that can")
+        return failed("caches", f"{folder} cannot be written", "set XDG_CACHE_HOME to a writable folder")
     if not caches.is_writable(Path(home)):
-        return warning("caches", f"lie in {folder}, since {home} cannot be written", "set HOME to a folder that can")
-    return passed("caches", f"lie in {folder}")
+        return warning("caches", f"are in {folder}, because {home} cannot be written", "set HOME to a writable folder")
+    return passed("caches", f"are in {folder}")

@@ -1,13 +1,13 @@
-"""Calls of other programs with a short time limit: one that does not respond must not keep the user waiting."""
+"""Runs other programs with a short time limit, so that a program that hangs does not keep the user waiting."""
 
 import subprocess
 from collections.abc import Mapping
 
-PATIENCE = 20.0  # seconds; a program that is there answers in less, also on a busy machine
+PATIENCE = 20.0  # seconds; more than a working program needs, even on a busy machine
 
 
 def ask(*command: str, text: str = "", environment: Mapping[str, str] | None = None) -> tuple[bool, str]:
-    """Whether a program ended well, and what it printed; where it did not, the last line of what it complained of."""
+    """Return whether a program succeeded, and its output; if it failed, the last line of its error output."""
     try:
         done = subprocess.run(
             command,
@@ -20,7 +20,7 @@ def ask(*command: str, text: str = "", environment: Mapping[str, str] | None = N
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return False, f"{command[0]} does not answer"
+        return False, f"{command[0]} does not respond"
     except OSError as error:
         return False, f"{command[0]}: {error.strerror}"
     if done.returncode:

@@ -1,4 +1,4 @@
-"""SLURM: whether it would take the jobs of the plan, and whether a start can follow them."""
+"""Checks SLURM: whether it would accept the jobs of the plan, and whether a start can monitor them."""
 
 import os
 import re
@@ -7,21 +7,21 @@ import shutil
 from dropnas.doctor.check import Check, Checks, Situation, failed, passed, warning
 from dropnas.doctor.program import ask
 
-UNITS = {"": 1, "K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}  # of memory, in MB
+UNITS = {"": 1, "K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}  # units of memory in MB
 
 
 def examine(situation: Situation) -> Checks:
-    """Its programs here, the partition with its limits, and what a job needs to requeue itself."""
+    """Check SLURM's programs on this node, the partition with its limits, and what a job needs to requeue itself."""
     if situation.site.executor != "slurm":
         return
     if not shutil.which("sbatch"):
         hint = "start on a login node of the cluster, or leave out the SLURM profile"
-        yield failed("SLURM", "no sbatch on this node", hint)
+        yield failed("SLURM", "sbatch is not on this node", hint)
         return
-    yield passed("SLURM", "sbatch is here")
+    yield passed("SLURM", "sbatch is available")
     tool = next((name for name in ("sacct", "squeue") if shutil.which(name)), "")
     if tool:
-        yield passed("job status", f"is asked of {tool}")
+        yield passed("job status", f"comes from {tool}")
     else:
         yield failed("job status", "neither sacct nor squeue is on this node", "put SLURM's programs on PATH")
     yield _scontrol()
@@ -31,8 +31,8 @@ def examine(situation: Situation) -> Checks:
 
 def _scontrol() -> Check:
     if shutil.which("scontrol"):
-        return passed("scontrol", "is here; nodes need it too, for a job that is stopped to requeue itself")
-    hint = "put SLURM's programs on PATH; else start with --retries 20, which submits stopped jobs again"
+        return passed("scontrol", "is available; compute nodes need it too, so that a stopped job can requeue itself")
+    hint = "put SLURM's programs on PATH, or start with --retries 20, which submits stopped jobs again"
     return warning("scontrol", "is not on this node, so a stopped job cannot requeue itself", hint)
 
 
@@ -43,11 +43,11 @@ def _partition(situation: Situation) -> Checks:
     found = next((one for one in facts if name or one.get("Default") == "YES"), None) if works else None
     if found is None:
         hint = "set slurm_partition in the profile's default-resources to one that `sinfo` lists"
-        yield failed("partition", f"{name or 'the default one'}: {said if not works else 'not there'}", hint)
+        yield failed("partition", f"{name or 'the default one'}: {said if not works else 'does not exist'}", hint)
         return
     name = found.get("PartitionName", name)
     if found.get("State") != "UP":
-        yield failed("partition", f"{name} is {found.get('State')}", "wait until it is up, or name another one")
+        yield failed("partition", f"{name} is {found.get('State')}", "wait until it is up, or choose another one")
     else:
         yield passed("partition", f"{name} is up")
     yield _time(situation, name, found)
@@ -57,15 +57,15 @@ def _partition(situation: Situation) -> Checks:
         hint = "leave this command running: it requeues them"
         yield warning("preemption", f"{name} ends preempted jobs (PreemptMode=CANCEL)", hint)
     else:
-        yield passed("preemption", f"PreemptMode={found.get('PreemptMode', 'not said')}")
+        yield passed("preemption", f"PreemptMode={found.get('PreemptMode', 'unknown')}")
 
 
 def _time(situation: Situation, name: str, found: dict[str, str]) -> Check:
     limit, wanted = _minutes(found.get("MaxTime", "UNLIMITED")), situation.machine.runtime_minutes
     if limit is not None and wanted > limit:
-        hint = f"set machine.runtime_minutes to {limit} at most; a run may take longer, it comes back"
-        return failed("time limit", f"{wanted} min are asked for, {name} allows {limit}", hint)
-    return passed("time limit", f"{wanted} min are asked for, {name} allows {limit or 'any time'}")
+        hint = f"set machine.runtime_minutes to {limit} or less; a longer run is requeued and continues"
+        return failed("time limit", f"{wanted} min are requested, but {name} allows {limit}", hint)
+    return passed("time limit", f"{wanted} min are requested, {name} allows {limit or 'any time'}")
 
 
 def _memory(situation: Situation, name: str, found: dict[str, str]) -> Check:
@@ -77,9 +77,9 @@ def _memory(situation: Situation, name: str, found: dict[str, str]) -> Check:
     limits += [max((_megabytes(word.rstrip("+")) for word in said.split()), default=wanted)] if works else []
     largest = min(limits, default=wanted)
     if wanted > largest:
-        hint = "lower machine.memory_mb or machine.transfer_processes, or name another partition"
-        return failed("memory", f"{wanted} MB are asked for, no node of {name} has more than {largest}", hint)
-    return passed("memory", f"{wanted} MB are asked for, nodes of {name} have up to {largest}")
+        hint = "lower machine.memory_mb or machine.transfer_processes, or choose another partition"
+        return failed("memory", f"{wanted} MB are requested, but no node of {name} has more than {largest}", hint)
+    return passed("memory", f"{wanted} MB are requested, nodes of {name} have up to {largest}")
 
 
 def _gpus(situation: Situation, name: str) -> Checks:
@@ -87,14 +87,14 @@ def _gpus(situation: Situation, name: str) -> Checks:
         return
     works, said = ask("sinfo", "--noheader", "--partition", name, "--format=%G")
     if works and "gpu" not in said:
-        hint = "name a partition with GPUs, or set machine.device: cpu"
-        yield failed("GPUs of the partition", f"no node of {name} has one", hint)
+        hint = "choose a partition with GPUs, or set machine.device: cpu"
+        yield failed("GPUs of the partition", f"no node of {name} has a GPU", hint)
     elif works:
         yield passed("GPUs of the partition", " ".join(sorted(set(said.split()))))
 
 
 def _minutes(text: str) -> int | None:
-    """A limit such as `2-00:00:00`, `12:00:00` or `30:00`; None where there is none."""
+    """Convert a limit such as `2-00:00:00`, `12:00:00` or `30:00` to minutes; None if there is no limit."""
     days, _, rest = text.rpartition("-")
     parts = [int(part) for part in rest.split(":") if part.isdigit()]
     if not parts:
@@ -109,6 +109,6 @@ def _megabytes(text: str) -> int:
 
 
 def in_job() -> Checks:
-    """Of the node of a job that SLURM started, outside of an image."""
+    """Check the node of a job that SLURM started, outside of an image."""
     if "SLURM_JOB_ID" in os.environ and "DROPNAS_IMAGE" not in os.environ:
         yield _scontrol()

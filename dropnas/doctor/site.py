@@ -1,4 +1,4 @@
-"""Where and how jobs run, as the options for Snakemake and its profile say."""
+"""Where and how jobs run, according to the options for Snakemake and its profile."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ IMAGES = {"apptainer", "singularity"}
 
 @dataclass(frozen=True)
 class Site:
-    """A start's choice of scheduler and image.
+    """The scheduler and the image of a start.
 
     Attributes:
-        executor: Snakemake's, `local` or `slurm`.
+        executor: Snakemake's executor, `local` or `slurm`.
         in_image: whether jobs run in the image.
-        resources: what each job asks for unless it says otherwise.
-        jobs: how many run at once at most.
+        resources: resources that each job requests by default.
+        jobs: largest number of jobs at the same time.
     """
 
     executor: str = "local"
@@ -31,10 +31,10 @@ class Site:
 
 
 def site(options: Sequence[str]) -> Site:
-    """The choice of some options for Snakemake.
+    """Read the scheduler and the image from options for Snakemake.
 
     Raises:
-        DropnasError: a profile that they name cannot be read.
+        DropnasError: a profile that the options name cannot be read.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--profile", "--workflow-profile")
@@ -63,12 +63,12 @@ def _profile(name: str) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DropnasError(
-            f"is no profile that can be read ({reason})", where=file, remedy="name a folder such as profiles/slurm"
+            f"is not a readable profile ({reason})", where=file, remedy="give a folder such as profiles/slurm"
         ) from error
     return found if isinstance(found, dict) else {}
 
 
 def _resources(given: Any) -> dict[str, Any]:
-    """As a mapping, or as a list of `name=value`; texts without the quotes that a profile needs."""
+    """Convert resources to a mapping; they may be a list of `name=value`, whose texts have quotes in a profile."""
     pairs = given if isinstance(given, dict) else dict(str(one).partition("=")[::2] for one in given or [])
     return {str(name): str(value).strip("'\"") for name, value in pairs.items()}

@@ -1,4 +1,4 @@
-"""The sources of the data sets that are still to be prepared."""
+"""Checks the sources of the data sets that are not prepared yet."""
 
 import importlib.util
 import socket
@@ -12,11 +12,11 @@ from dropnas.data.config import DatasetConfig
 from dropnas.doctor.check import Check, Checks, Situation, failed, passed
 from dropnas.runs.store import Store
 
-PATIENCE = 2.0  # seconds for a server to answer
+PATIENCE = 2.0  # seconds that a server has to respond
 
 
 def examine(situation: Situation) -> Checks:
-    """A line for each data set."""
+    """Check each data set."""
     store = Store(situation.root)
     for run in situation.runs:
         if run.stage == "data":
@@ -27,15 +27,15 @@ def examine(situation: Situation) -> Checks:
 
 def _source(name: str, config: DatasetConfig) -> Check:
     if config.source == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        return failed(name, "pyarrow is not installed", "pip install 'dropnas[parquet]', or take another source")
+        return failed(name, "pyarrow is not installed", "pip install 'dropnas[parquet]', or use another source")
     if config.source == "bundled":
         return passed(name, "comes with scikit-learn")
     if config.path:
         there = Path(config.path).exists()
-        hint = f"put it there, or set datasets.….path (data/README.md says how {config.name} may lie)"
-        return passed(name, config.path) if there else failed(name, f"{config.path} is not there", hint)
+        hint = f"put it there, or set datasets.….path (data/README.md describes the layouts of {config.name})"
+        return passed(name, config.path) if there else failed(name, f"{config.path} does not exist", hint)
     if config.source != "torchvision":
-        return failed(name, "has no `path`", "set `path` to where its source lies")
+        return failed(name, "has no `path`", "set `path` to the location of its source")
     return _server(name, config.mirror or BASE_URL)
 
 
@@ -52,8 +52,8 @@ def _server(name: str, url: str) -> Check:
 
 @cache
 def _unreachable(host: str, port: int) -> str:
-    """Why a server cannot be reached; empty if it can. Looking up a name may take longer than any patience."""
-    fault = ["no answer"]
+    """Why a server cannot be reached; empty if it can. A name look-up may take longer than the time limit."""
+    fault = ["no response"]
 
     def connect() -> None:
         try:

@@ -2,8 +2,8 @@
 
 Design choices: the networks are those of Section 4.2. Batch norms are counted and then removed, since they take half of
 a forward pass and have no multiply-adds. Squeeze-and-excitation, which the paper uses in its own rows of Table 3 and
-the quoted papers do not, is counted separately. A remark says by how much a printed number differs, and why, if a
-publication gives the reason.
+the quoted papers do not, is counted separately. A remark gives the difference between the printed and the computed
+number, and its reason if one was published.
 """
 
 from collections.abc import Sequence
@@ -38,14 +38,14 @@ def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspac
 
 
 def _of_user(config: PeerConfig) -> Published:
-    """An architecture of the user's own in the form of a published one: in all three tables, with nothing printed."""
+    """Convert a user's architecture to the form of a published one: in all three tables, without printed numbers."""
     genotype = Genotype.of_values(config.genotype, config.architecture)
     rows = {table: {"params_m": None} for table in NETWORKS}
     return Published(config.architecture, config.architecture, {"form": None}, "", genotype, rows, "")
 
 
 def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
-    """Every published architecture in each table that quotes it, in the order of published.yaml, then the own ones."""
+    """Count every published architecture in each table that quotes it (order: published.yaml), then the user's own."""
     return [
         count_one(architecture, table, pool_norm)
         for table in NETWORKS
@@ -55,7 +55,7 @@ def count(pool_norm: bool, own: Sequence[Published] = ()) -> list[Counted]:
 
 
 def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
-    """A published architecture in the network of a table that quotes it."""
+    """Count a published architecture in the network of a table that quotes it."""
     network, large = _network(architecture, table, pool_norm), _large(table)
     own = large and architecture.id.startswith("dropnas")
     excitation = sum(weight.numel() for name, weight in network.named_parameters() if EXCITATION in name)

@@ -85,9 +85,9 @@ class Cell(nn.Module):
         """The cell's output (B, channels_out, H, W); a reduction cell halves H and W.
 
         Args:
-            before_last, last: the two inputs, after ReLU, which is shared since two cells read each input.
-            masks: (edges, B, 1, 1, 1) of the inputs' type; drop-path's factors of the operations other than identity.
-                None is off.
+            before_last, last: the two inputs after ReLU; two cells read each input, so they share the ReLU.
+            masks: (edges, B, 1, 1, 1) of the inputs' type; drop-path's factors for all operations except identity. None
+                switches drop-path off.
         """
         states = [self.preprocess_before_last.rectified(before_last), self.preprocess_last.rectified(last)]
         rectified: dict[int, Tensor] = {}  # states after ReLU, for all operations that begin with a ReLU
@@ -126,7 +126,7 @@ def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator)
 
 
 def drop_path_masks(kept: Tensor, scale: float | Tensor) -> Tensor:
-    """The factors of the outputs, (edges, B, 1, 1, 1): the scale for those that are kept, else 0.
+    """The factors of the outputs, (edges, B, 1, 1, 1): the scale for kept outputs, 0 for dropped ones.
 
     Args:
         kept: bool (B, edges), from `draw_paths`.

@@ -1,6 +1,7 @@
-"""The configurations of the retrain, select and transfer stages. No torch here: the plan reads it.
+"""The configurations of the retrain, select and transfer stages. The plan reads it, so it does not import torch.
 
-Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md says why.
+Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md gives the
+reasons.
 """
 
 from dataclasses import dataclass, field
@@ -18,11 +19,11 @@ class RetrainConfig:
     Attributes:
         cells: depth of the evaluation network.
         channels: initial width C of the evaluation network.
-        epochs: length of the training.
-        batch_size: images in a step.
-        seed: seed of everything random in the training. Set by `seeds`.
+        epochs: number of epochs of the training.
+        batch_size: number of images in a step.
+        seed: seed of all random numbers of the training. The key `seeds` of a parameter file sets it.
         learning_rate: learning rate of SGD in the first epoch.
-        learning_rate_min: where the cosine schedule of the learning rate ends; one value for each epoch.
+        learning_rate_min: final learning rate of the cosine schedule, which has one value for each epoch.
         momentum: momentum of SGD.
         weight_decay: L2 weight decay of SGD.
         gradient_clip: largest norm of the gradient.
@@ -32,16 +33,16 @@ class RetrainConfig:
         autoaugment: whether the policy of AutoAugment is applied.
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
-        pool_norm: whether batch norm follows pooling, as in the release; DARTS' own network has none there.
-        norm_weight: what the weights of batch norm start at: 1, or `uniform` in (0, 1) as in PyTorch before 1.2.
-        held_out: how many training images are held out to choose the epoch, and the best of several seeds; 0 is none,
-            as in the paper, which chose both on the test set.
-        precision: how the numbers are computed; `fp32` is the reference.
-        deterministic: whether a GPU's results repeat to the bit; `false` lets cuDNN choose its kernels by timing, among
-            them kernels that sum in no fixed order.
-        memory_format: the layout of images and weights in a GPU's memory; `channels_last` chooses other kernels, which
-            round otherwise. Meant to save time, which has not been measured; refused on a CPU, where torch's kernels
-            for it write outside their memory.
+        pool_norm: whether batch norm follows pooling, as in the release; DARTS' own evaluation network has none there.
+        norm_weight: initial weights of batch norm: `ones`, or `uniform` in (0, 1) as in PyTorch before 1.2.
+        held_out: number of training images that are held out to choose the epoch and the best of several seeds; 0 holds
+            out none, as in the paper, which chose both on the test set.
+        precision: precision of the computation; `fp32` is the reference.
+        deterministic: whether repeated runs on a GPU give the same bits; `false` lets cuDNN choose its kernels by
+            timing, including kernels that sum in no fixed order.
+        memory_format: layout of images and weights in a GPU's memory; `channels_last` selects other kernels, which
+            round differently. The purpose is to save time; the effect has not been measured. It is rejected on a CPU,
+            where torch's kernels for it write outside their memory.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -71,7 +72,7 @@ class RetrainConfig:
 
     @property
     def numerics(self) -> str:
-        """What changes rounding on purpose; a part of the run's identity."""
+        """The settings that change rounding on purpose; a part of the run's identity."""
         return _numerics(self.precision, self.memory_format)
 
 
@@ -83,26 +84,27 @@ class TransferConfig:
         cells: depth of the ImageNet network.
         channels: initial width C of the ImageNet network.
         image_size: side of the square input in pixels.
-        epochs: length of the training.
-        seed: seed of everything random in the training. Set by `seeds`.
-        batch_size: images in a step over all GPUs together; the number of GPUs does not change it.
-        micro_batch: images in a forward pass; a step adds up the gradients of batch_size / micro_batch passes. Batch
-            norm sees this many images. 256 is the authors' 2,048 on 8 GPUs.
+        epochs: number of epochs of the training.
+        seed: seed of all random numbers of the training. The key `seeds` of a parameter file sets it.
+        batch_size: number of images in a step, over all GPUs together; the number of GPUs does not change it.
+        micro_batch: number of images in a forward pass, over which batch norm takes its statistics; a step adds up the
+            gradients of batch_size / micro_batch passes. The default of 256 corresponds to the authors' 2,048 on 8
+            GPUs.
         learning_rate: learning rate of SGD after the warm-up.
         warmup_epochs: epochs in which the learning rate grows linearly.
-        schedule: how the learning rate then falls to zero; one value for each epoch.
+        schedule: shape of the learning rate's fall to zero after the warm-up; one value for each epoch.
         momentum: momentum of SGD.
         weight_decay: L2 weight decay of SGD.
         gradient_clip: largest norm of the gradient.
         label_smoothing: epsilon of label smoothing; 0 is off.
         mixup: parameter of mixup's Beta distribution; 0 is off.
         autoaugment: whether the ImageNet policy of AutoAugment is applied.
-        squeeze_excitation: whether each cell's output passes a squeeze-and-excitation module.
+        squeeze_excitation: whether each cell's output goes through a squeeze-and-excitation module.
         auxiliary_weight: weight of the auxiliary tower's loss; 0 builds no tower.
         drop_path: final rate of drop-path, reached linearly over the epochs; 0 is off.
         pool_norm: whether batch norm follows pooling.
         norm_weight: as in RetrainConfig.
-        precision: how the numbers are computed; `fp32` is the reference.
+        precision: precision of the computation; `fp32` is the reference.
         memory_format: the layout of images and weights in a GPU's memory, as in RetrainConfig.
     """
 
@@ -134,18 +136,18 @@ class TransferConfig:
 
     @property
     def numerics(self) -> str:
-        """What changes rounding on purpose; a part of the run's identity."""
+        """The settings that change rounding on purpose; a part of the run's identity."""
         return _numerics(self.precision, self.memory_format)
 
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """The choice of the best of several seeds, which Tables 1-3 build on.
+    """The choice of the best of several seeds, on which Tables 1-3 are based.
 
     Attributes:
         criterion: `best` takes the lowest test error of any epoch, as the paper did; `final` the test error of the last
-            epoch; `held-out` the lowest error of any epoch on images held out of the training set, without a look at
-            the test set.
+            epoch; `held-out` the lowest error of any epoch on images held out of the training set, without using the
+            test set.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -158,7 +160,7 @@ class PeerConfig:
     """A published architecture.
 
     Attributes:
-        architecture: its id.
+        architecture: id of the architecture.
         genotype: its two cells, in the format of genotype.json.
     """
 
@@ -174,7 +176,7 @@ class ArchitecturesConfig:
 
     Attributes:
         pool_norm: whether batch norm follows pooling, as in RetrainConfig.
-        own: architectures of the user's own, counted in the networks of all three tables.
+        own: the user's own architectures, counted in the networks of all three tables.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

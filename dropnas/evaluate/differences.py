@@ -1,6 +1,6 @@
 """Differences between printed and computed numbers of parameters, with the reason if it is known.
 
-Design choice: a reason is given only if it was published, or can be computed here. Of other differences only the size
+Design choice: a reason is given only if it was published, or can be computed here. For other differences, only the size
 is reported.
 """
 

@@ -1,8 +1,9 @@
 """All random numbers of an epoch of a retraining, drawn before its first step.
 
-Design choices: they depend only on (seed, epoch) and are drawn on the CPU, so that a resumed epoch has the same ones,
-at any step and on any device. They take a few bytes for each image. On the device they are in tensors that keep their
-addresses, and a step reads the rows of its batch: no step draws anything, so that it can be captured in a CUDA graph.
+Design choices: the numbers depend only on (seed, epoch) and are drawn on the CPU. A resumed epoch therefore has the
+same numbers, at any step and on any device. They take a few bytes for each image. On the device they are in tensors
+that keep their addresses, and each step reads the rows of its batch. No step draws random numbers, so it can be
+captured in a CUDA graph.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Draws:
     """The random numbers of some images, in the order in which the epoch visits them.
 
     Attributes:
-        order: int64 (N,), index of each among the images to train on.
+        order: int64 (N,), the index of each image in the training split.
         crops, holes: int64 (N, 2), the transposed arguments of `augment.crop` and `augment.cutout`.
         mirrored: bool (N,).
         operations: int64 (N, 2), for `autoaugment.augment`.
@@ -37,24 +38,24 @@ class Draws:
     operations: Tensor
     kept: Tensor
 
-    def rows(self, indices: Tensor) -> "Draws":
+    def rows(self, positions: Tensor) -> "Draws":
         """The rows for these positions (B,) in the epoch."""
-        return Draws(**{name: values[indices] for name, values in vars(self).items()})
+        return Draws(**{name: values[positions] for name, values in vars(self).items()})
 
     def to(self, device: str) -> "Draws":
         return Draws(**{name: values.to(device) for name, values in vars(self).items()})
 
     def take_over(self, others: "Draws") -> None:
-        """Copy the numbers of as many other images into these tensors."""
+        """Copy the numbers of equally many other images into these tensors."""
         for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
             mine.copy_(theirs, non_blocking=True)
 
 
 def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int], edges: int, drop_path: float) -> Draws:
-    """Draw the numbers of an epoch, on the CPU; an augmentation that is off uses none.
+    """Draw the numbers of an epoch, on the CPU; an augmentation that is switched off draws none.
 
     Args:
-        images: how many images to train on.
+        images: number of images to train on.
         sides: height and width of an image.
         edges: number of edges in the network; 0 without drop-path.
         drop_path: rate of this epoch.
@@ -72,7 +73,7 @@ def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int],
 
 
 def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: Draws) -> Tensor:
-    """Crop, flip, AutoAugment, normalise and Cutout, in this order, as in DARTS, as far as they are on.
+    """Crop, flip, AutoAugment, normalise and Cutout, in this order as in DARTS; each only if it is switched on.
 
     Args:
         images: uint8 (B, 3, H, W).

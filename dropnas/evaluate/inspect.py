@@ -27,13 +27,13 @@ def describe(
 
     Args:
         genotype: the two cells.
-        network: the paper's data set that it is for, a key of ROLES.
+        network: the paper's data set of the network, a key of ROLES.
         pool_norm: whether batch norm follows pooling.
         squeeze_excitation: whether a squeeze-and-excitation module follows each cell; ImageNet only.
         channels, cells: initial width and depth; None means the paper's (36 and 20, or 48 and 14).
 
     Raises:
-        DropnasError: an unknown network, or a size that no network has.
+        DropnasError: the network is unknown, or the size is not possible.
     """
     shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
     module = build(shape, genotype)
@@ -58,15 +58,17 @@ def paper_shape(
     channels: int | None = None,
     cells: int | None = None,
 ) -> NetworkFile:
-    """The paper's network for a dataset (Section 4.2), unless another width or depth is given.
+    """The shape of the paper's network for a dataset (Section 4.2); width and depth may be changed.
 
     Raises:
-        DropnasError: an unknown network, or a size that no network has.
+        DropnasError: the network is unknown, or the size is not possible.
     """
     if network not in ROLES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
     large = ROLES[network].network == "imagenet"
-    paper_cells = TransferConfig.cells if large else RetrainConfig.cells  # by name, since others are of no account here
+    paper_cells = (
+        TransferConfig.cells if large else RetrainConfig.cells
+    )  # read from the class, because no other field is needed
     paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32
     return NetworkFile(
@@ -82,12 +84,12 @@ def paper_shape(
 
 
 def _kinds(edges: tuple[Edge, ...]) -> dict[str, int]:
-    """How often each operation occurs in a cell, by name."""
+    """The number of uses of each operation in a cell, by name."""
     return dict(sorted(Counter(operation for operation, _ in edges).items()))
 
 
 def _published(genotype: Genotype) -> list[dict[str, Any]]:
-    """The published architectures that equal this genotype, with the numbers that the paper prints for them."""
+    """The published architectures that equal this genotype, with the paper's numbers for them."""
     return [
         {"id": known.id, "name": known.name, "paper_rows": known.paper_rows, "notes": known.notes}
         for known in published().values()

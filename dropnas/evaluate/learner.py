@@ -1,8 +1,8 @@
 """The part that retraining and transfer share: an evaluation network, its optimiser, and the sums of an epoch.
 
-Design: SGD with momentum and a clipped gradient, as in Section 4.2 for both. The sums stay on the device as float64, so
-that no step waits for them. They are part of the state, so that an epoch can be interrupted. All tensors that a step
-changes keep their addresses, so that a step can be captured in a CUDA graph.
+Design: both use SGD with momentum and a clipped gradient (Section 4.2). The sums stay on the device as float64, so that
+no step waits for them. They are part of the state, so that an epoch can be interrupted. All tensors that a step changes
+keep their addresses, so that a step can be captured in a CUDA graph.
 """
 
 from collections.abc import Iterable
@@ -59,7 +59,7 @@ class Learner:
         forward: a faster implementation of the network's forward pass, if there is one.
 
     Raises:
-        DropnasError: channels last on a CPU.
+        DropnasError: the memory format is channels last on a CPU.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Learner:
         forward: Forward | None = None,
     ) -> None:
         self.layout = layout(config.memory_format, device)
-        # before the optimiser makes its averages, which lie as the parameters do
+        # before the optimiser creates its averages, which copy the parameters' memory format
         self.network: EvaluationNetwork = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
         self.forward: Forward = forward or self.network
         self.config, self.classes, self.device = config, classes, device
@@ -79,7 +79,9 @@ class Learner:
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
         self.layers = ForeachLayers(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
-        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # of a test: top-1 hits, top-5 hits, images
+        self.tested = torch.zeros(
+            3, dtype=torch.int64, device=device
+        )  # counts of a test: top-1 hits, top-5 hits, images
 
     def changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
@@ -96,11 +98,11 @@ class Learner:
         return self.layers.computing()
 
     def outputs(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
-        """The network's outputs for normalised images (B, 3, H, W), which are first laid out as configured."""
+        """The network's outputs for normalised images (B, 3, H, W), converted to the configured memory format."""
         return self.forward(images.contiguous(memory_format=self.layout), masks)
 
     def descend(self) -> None:
-        """One step of SGD with the present gradient, whose norm is clipped first; then the gradient is deleted."""
+        """Take a step of SGD with the current gradient after clipping its norm, then delete the gradient."""
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip, foreach=True)
         self.optimiser.step([parameter.grad for parameter in self.parameters])
         for parameter in self.parameters:
@@ -111,7 +113,7 @@ class Learner:
 
         Args:
             loss: its mean loss, detached.
-            hits: number of images whose highest logit is right.
+            hits: number of correctly classified images.
         """
         self.sums[0].add_(loss, alpha=images)
         self.sums[1].add_(hits)
@@ -173,11 +175,11 @@ class Learner:
 
 
 def layout(name: MemoryFormat, device: str) -> torch.memory_format:
-    """A memory format as torch has it.
+    """Return torch's memory format of that name.
 
     Raises:
-        DropnasError: channels last by oneDNN on a CPU. With torch 2.14.1 its backward pass of a 1x1 convolution of
-            stride 2 writes outside its memory; docs/decisions.md, "Layout of images on the CPU".
+        DropnasError: the format is channels last on a CPU with oneDNN. In torch 2.14.1, the backward pass of a 1x1
+            convolution of stride 2 writes outside its memory; docs/decisions.md, "Layout of images on the CPU".
     """
     if name == "channels_last" and device == "cpu" and torch.backends.mkldnn.enabled:
         raise DropnasError(
@@ -188,7 +190,7 @@ def layout(name: MemoryFormat, device: str) -> torch.memory_format:
 
 
 def top_hits(logits: Tensor, labels: Tensor, guesses: int) -> Tensor:
-    """How many labels (B,) are among the highest logits (B, classes)."""
+    """The number of labels (B,) that are among the highest logits (B, classes)."""
     if guesses == 1:
         return (logits.argmax(dim=1) == labels).sum()
     first = logits.topk(min(guesses, logits.shape[1]), dim=1).indices  # (B, guesses)

@@ -1,8 +1,8 @@
 """A finished retraining or transfer as a network with its weights, ready for use.
 
 Design choice: the network is rebuilt from network.json and genotype.json, and the weights are read from safetensors.
-Nothing in a run folder is unpickled or evaluated, so that a folder from somebody else cannot run code. (If a genotype
-names an operation of a user's package, that package is imported, as it was for training.)
+Nothing in a run folder is unpickled or evaluated, so a folder from another person cannot run code. (If a genotype names
+an operation of a user's package, that package is imported, as it was for training.)
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,9 @@ class LoadedRun:
     """A finished run's network.
 
     Attributes:
-        network: with its final weights, in evaluation mode, on the CPU; call it with normalised images (B, 3, H, W).
-        genotype: its two cells.
+        network: the network with its final weights, in evaluation mode, on the CPU; call it with normalised images (B,
+            3, H, W).
+        genotype: the network's two cells.
         shape: depth, width and the other fields of network.json.
         config: the run's configuration.
     """
@@ -38,10 +39,11 @@ class LoadedRun:
 
 
 def load(run_folder: str | Path) -> LoadedRun:
-    """The network of a published retrain or transfer run.
+    """Load the network of a published retrain or transfer run.
 
     Raises:
-        DropnasError: another run is there, a file is missing or was changed, or the weights do not fit the network.
+        DropnasError: the folder holds another kind of run, a file is missing or was changed, or the weights do not fit
+            the network.
     """
     folder = Path(run_folder).absolute()
     if not folder.is_dir():
@@ -51,7 +53,7 @@ def load(run_folder: str | Path) -> LoadedRun:
 
 
 def read_network(folder: Path, config: dict[str, Any]) -> LoadedRun:
-    """The network in a folder that a retraining or transfer has filled, not checked against a manifest.
+    """Load the network from the files of a retraining or transfer, without a check against the manifest.
 
     Raises:
         DropnasError: a file is missing or corrupt, or the weights do not fit the network.

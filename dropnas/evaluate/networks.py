@@ -1,4 +1,4 @@
-"""The network that a network.json describes."""
+"""Builds the network that a network.json describes."""
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.cifar_network import CifarNetwork

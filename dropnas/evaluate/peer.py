@@ -1,7 +1,7 @@
-"""The peer stage: makes a published architecture a run, so that it can be retrained like any other.
+"""The peer stage: turns a published architecture into a run, so that it can be retrained like any other.
 
-The configuration contains the genotype, not only its id. So after a correction of one published cell, only that cell is
-retrained.
+The configuration contains the genotype, not only its id. After a correction of one published cell, only that cell is
+therefore retrained.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """The files of a finished retraining or transfer: genotype, metrics, result and weights.
 
-Design: every file depends only on the run (no times, no hosts), so that equal runs have equal bytes. The weights are
-those after the last epoch, without the auxiliary tower, which is only used in training. network.json and genotype.json
+Design: every file depends only on the run, not on times or hosts, so equal runs have equal bytes. The weights are those
+after the last epoch, without the auxiliary tower, which is only used in training. network.json and genotype.json
 describe the network for these weights.
 """
 
@@ -26,14 +26,14 @@ def archive(
     rows: Sequence[Row],
     test_images: int,
 ) -> None:
-    """Fill a run's folder: genotype.json, network.json, metrics.csv, result.json, network.safetensors.
+    """Write a run's files: genotype.json, network.json, metrics.csv, result.json, network.safetensors.
 
     Args:
-        shape: of the network, without its auxiliary tower.
+        shape: shape of the network without its auxiliary tower.
         network: the trained network, moved to the CPU here.
-        rows: one for each epoch, with `top1_error` and `top5_error`, and HELD_OUT_ERROR if it was measured.
+        rows: one row for each epoch, with `top1_error`, `top5_error` and, if measured, HELD_OUT_ERROR.
     """
-    from safetensors.torch import save_file  # late: benchmarks also train where it is not installed
+    from safetensors.torch import save_file  # imported late: benchmarks also run without it
 
     network.cpu().eval()
     genotype.write(out)

@@ -1,9 +1,9 @@
 """The retrain stage: a genotype trained from scratch on CIFAR (Section 4.2, "Architecture Evaluation").
 
 Design: the dataset and all random numbers of an epoch are on the device. A step gathers a batch there, augments it and
-updates the weights, without a synchronisation with the host, so that a GPU can capture it in a CUDA graph; so can a
-batch of the evaluation. The test split is evaluated after every epoch: the final error is our result, and the best one
-is reported separately. Held-out training images are the same for all seeds, so that seeds are compared on equal images.
+updates the weights without a synchronisation with the host. Steps and test batches can therefore be captured in CUDA
+graphs. The test split is evaluated after every epoch: the final error is the result, and the lowest error is reported
+separately. All seeds hold out the same training images, so that they are compared on equal images.
 """
 
 import time
@@ -38,7 +38,7 @@ from dropnas.training.seeding import generator
 from dropnas.workspace import Workspace
 
 TEST_BATCH = 500  # images; affects results by rounding only
-ANY_SEED = 0  # of the held-out images
+ANY_SEED = 0  # seed of the held-out images, the same for all runs
 Split = Literal["test", "held out"]
 SPLITS: tuple[Split, ...] = ("test", "held out")
 
@@ -48,13 +48,13 @@ class Retraining:
 
     Args:
         config: settings of the training.
-        genotype: of the network's cells.
+        genotype: genotype of the network.
         training, testing: the two splits, on the device.
         device: torch device string.
-        recorder: records the steps and the evaluation as CUDA graphs; None runs them without.
+        recorder: records the steps and the evaluation as CUDA graphs; None runs them directly.
 
     Raises:
-        DropnasError: more images would be held out than there are to train on.
+        DropnasError: too few images would be left to train on.
     """
 
     stopped = False
@@ -87,8 +87,8 @@ class Retraining:
         self.drop_path = 0.0
         self.path_scale = torch.ones((), device=device)  # drop-path's factor of the outputs that it keeps
         self.draws = self._draw(0).to(device)
-        self.place = torch.zeros((), dtype=torch.int64, device=device)  # position of a batch's first image in its split
-        self.losses = torch.zeros(self.steps_per_epoch, device=device)  # of the steps of the epoch
+        self.position = torch.zeros((), dtype=torch.int64, device=device)  # of a batch's first image in its split
+        self.losses = torch.zeros(self.steps_per_epoch, device=device)  # one for each step of the epoch
         self.steps = torch.arange(self.steps_per_epoch, device=device)
         self.tests = torch.arange(len(testing), device=device)  # indices of all test images
         self.programs = GraphedPrograms(
@@ -119,10 +119,10 @@ class Retraining:
         return self.losses[step : step + 1]
 
     def train_batch(self, size: int) -> None:
-        """One step on the images from `place` on; everything that it reads and changes is on the device."""
+        """Train one step on the images from `position` on; everything that it reads and changes is on the device."""
         config, learner, data = self.config, self.learner, self.training
         learner.network.train()
-        drawn = self.draws.rows(self.place + torch.arange(size, device=self.device))
+        drawn = self.draws.rows(self.position + torch.arange(size, device=self.device))
         indices = self.trained[drawn.order]
         images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
         masks = drop_path_masks(drawn.kept, self.path_scale) if config.drop_path else None
@@ -133,7 +133,9 @@ class Retraining:
         learner.descend()
         loss = loss.detach()
         learner.count(loss, top_hits(outputs[0].detach(), labels, 1), size)
-        here = self.steps == self.place // config.batch_size  # an indexed write may sort, and wait for the host
+        here = (
+            self.steps == self.position // config.batch_size
+        )  # a mask, because an indexed write may sort and wait for the host
         self.losses.copy_(torch.where(here, loss, self.losses))
 
     def finish_epoch(self, epoch: int) -> list[Row]:
@@ -151,8 +153,8 @@ class Retraining:
         return self.learner.errors()
 
     def test_batch(self, images: arrays.ImageArrays, indices: Tensor, size: int) -> None:
-        """Test on the images whose indices start at `place`."""
-        chosen = indices[self.place + torch.arange(size, device=self.device)]
+        """Test on the images whose indices start at `position`."""
+        chosen = indices[self.position + torch.arange(size, device=self.device)]
         normalised = augment.normalise(images.batch(chosen), self.training.mean, self.training.std)
         self.learner.test(normalised, images.labels[chosen])
 
@@ -163,12 +165,12 @@ class Retraining:
         self.learner.load_state_dict(states[0]["learner"])
 
     def _run(self, key: Hashable, first: int) -> None:
-        """Run a program on the batch that begins at this image."""
+        """Run a program on the batch whose first image is at this position."""
         if not self.prepared:
-            self.place.zero_()  # a valid position in every split
+            self.position.zero_()  # a valid position in every split
             self.programs.prepare()
             self.prepared = True
-        self.place.fill_(first)
+        self.position.fill_(first)
         self.programs.run(key)
 
     def _training_programs(self) -> dict[Hashable, Program]:
@@ -187,7 +189,7 @@ class Retraining:
         return found
 
     def _split(self, split: Split) -> tuple[arrays.ImageArrays, Tensor]:
-        """The images that contain a split, and the indices of the split in them."""
+        """The images that contain a split, and the indices of the split's images."""
         return (self.testing, self.tests) if split == "test" else (self.training, self.held_out)
 
     def _draw(self, epoch: int) -> Draws:
@@ -207,7 +209,7 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
         images_per_second of this process, evaluation included.
 
     Raises:
-        DropnasError: a damaged input, more images to hold out than there are, or a loss that is not finite.
+        DropnasError: an input is damaged, too many images are held out, or a loss is not finite.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads, deterministic=config.deterministic)
     precision.apply(config.precision)

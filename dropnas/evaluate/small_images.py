@@ -1,9 +1,9 @@
-"""The forward pass of a CIFAR network on small images on a CPU: the same sums in less time.
+"""A faster forward pass of a CIFAR network for small images on a CPU; it computes the same sums.
 
-Design choices: maps are (C, B, H, W), so that a 1x1 convolution is one matrix product for the batch, a depthwise one is
-a product of small matrices for each channel, batch norm works along rows, and channels are concatenated in memory. The
-network's own modules are used, with their parameters, running statistics and mode. A layer that is not known here gets
-its maps in the usual layout. Larger maps would gain nothing, since torch's convolutions are faster for them.
+Design choices: maps are (C, B, H, W). A 1x1 convolution is then one matrix product for the batch, and a depthwise
+convolution is a product of small matrices for each channel. Batch norm works along rows, and concatenated channels are
+adjacent in memory. The network's own modules are used, with their parameters, running statistics and mode. Unknown
+layers get their maps in the usual layout. For larger maps torch's own convolutions are faster.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,19 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices
 
-LARGEST = 256  # pixels of an image, 16x16; by measurement
-LARGEST_AS_MATRIX = 128  # pixels of a map for a depthwise convolution as a product; by measurement
+LARGEST = 256  # most pixels of an image (16x16) for which this is faster; measured
+LARGEST_AS_MATRIX = 128  # most pixels of a map for a depthwise convolution as a product; measured
 
 
 def fastest(network: CifarNetwork, pixels: int, device: str) -> Forward:
-    """The faster forward pass for images of this many pixels: the network's own, or the one of this module."""
+    """Choose the faster forward pass for images of this size: the network's own, or that of this module."""
     if device == "cpu" and pixels <= LARGEST:
         return lambda images, masks: forward(network, images, masks)
     return network
 
 
 def forward(network: CifarNetwork, images: Tensor, masks: Tensor | None = None) -> Outputs:
-    """Like the network's own: the logits of images (B, 3, H, W) and those of the tower, with drop-path's masks."""
+    """Like the network's own forward pass: logits of images (B, 3, H, W) and of the tower, with drop-path's masks."""
     states, _ = network.stem(images)
     masks = None if masks is None or not network.training else masks.transpose(1, 2)  # (edges, 1, B, 1, 1)
     last, auxiliary = _stacked(network.stack, states.transpose(0, 1).contiguous(), masks)
@@ -89,7 +89,7 @@ def _through(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def _same(layer: nn.Module, maps: Tensor) -> Tensor:
-    """Apply a layer that treats all maps alike, whatever the first two axes mean."""
+    """Apply a layer that treats all maps alike, so that the order of the first two axes does not matter."""
     answer: Tensor = layer(maps)
     return answer
 
@@ -127,7 +127,7 @@ def _as_usual(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def _norm(layer: nn.BatchNorm2d, maps: Tensor) -> Tensor:
-    """Batch norm of each channel's row, which is passed to torch as one image as long as the batch."""
+    """Batch norm of each channel's row; torch gets the row of the entire batch as one long image."""
     normed: Tensor = layer(maps.reshape(1, len(maps), 1, -1))
     return normed.view(maps.shape)
 

@@ -1,8 +1,8 @@
 """The parts that both evaluation networks share: the stack of cells, the auxiliary tower, and the forward pass.
 
 Design choices: the drop-path masks of all cells are drawn in advance and passed as one tensor, so that a network draws
-no random numbers. ReLU is applied once to a state that two cells read: on a GPU, passes over the largest maps take most
-of a step's time.
+no random numbers. If two cells read a state, ReLU is applied to it only once, because on a GPU the passes over the
+largest maps take most of a step's time.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ Forward = Callable[[Tensor, Tensor | None], Outputs]  # takes images and drop-pa
 class AuxiliaryTower(nn.Module):
     """The auxiliary classifier at two thirds of the depth, as in DARTS: `stride` 3 on CIFAR, 2 on ImageNet.
 
-    Its 2x2 convolution needs a 2x2 map. DARTS' 5x5 average pooling produces one from the standard maps (8x8 for 32x32
-    images with stride 3, 7x7 for 224x224 images with stride 2), and is used whenever it does. For any other map, on
-    which DARTS' own tower would fail, adaptive average pooling to 2x2 replaces it.
+    Its 2x2 convolution needs a 2x2 map. DARTS' 5x5 average pooling produces one from the standard maps: 8x8 for 32x32
+    images (stride 3), and 7x7 for 224x224 images (stride 2). For all other sizes DARTS' own tower would fail, and
+    adaptive average pooling to 2x2 replaces the pooling.
     """
 
     def __init__(self, channels: int, classes: int, stride: int, last_norm: bool) -> None:
@@ -58,7 +58,7 @@ class CellStack(nn.Module):
         genotype: the genotype of all cells.
         stem_channels: channels of each of the two inputs of the first cell.
         channels: width C of the first cell's nodes.
-        cells: how many; those at the indices cells // 3 and 2 * cells // 3 are reduction cells.
+        cells: number of cells; those at the indices cells // 3 and 2 * cells // 3 are reduction cells.
         reduction_before: whether the first cell follows a reduction, as it does in the ImageNet stem.
         pool_norm, squeeze_excitation: whether batch norm follows pooling, and a SqueezeExcitation each cell.
     """

@@ -1,11 +1,10 @@
 """The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
 Design: a step's gradient is the mean over one global batch, which is split into micro-batches over processes and time.
-All random numbers depend on a position in the global batch (epoch, step, micro-batch, image), and the processes combine
-their gradients and sums after each step, so that their number changes the result by rounding only. Batch norm and mixup
-work on a micro-batch. The last images of an epoch that do not fill a global batch are left out of that epoch.
-AutoAugment is applied by the GPU or, if the device is a CPU, by the processes that decode: with the same random numbers
-and pixels.
+All random numbers depend on a position in the global batch (epoch, step, micro-batch, image). The processes combine
+their gradients and sums after each step. The number of processes therefore changes the result by rounding only. Batch
+norm and mixup work on a micro-batch. The last images of an epoch that do not fill a global batch are left out of that
+epoch. AutoAugment runs on the GPU or, if the device is a CPU, in the processes that decode. Both give the same pixels.
 """
 
 import time
@@ -41,13 +40,13 @@ TEST_BATCH = 200  # images; affects results by rounding only
 
 
 class Transfer:
-    """The part of this process in the training of one network.
+    """The training of one network, as this process takes part in it.
 
     Args:
         config: settings of the training.
         genotype: the genotype of the network's cells.
         training, testing: the two splits.
-        workspace: device and decoding processes.
+        workspace: gives the device and the number of decoding processes.
         ranks: the processes that share the training.
 
     Raises:
@@ -121,7 +120,7 @@ class Transfer:
         return [{**row, "drop_path": self.drop_path, **self.learner.evaluate(self._test_batches(), self.ranks)}]
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """The state, which is the same in all processes between two steps; generators are derived from positions."""
+        """The state, which is the same in all processes between two steps; it needs no generators."""
         return [{"learner": self.learner.state_dict()}]
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
@@ -168,7 +167,7 @@ class Transfer:
         return self.normalise(images.to(self.device, non_blocking=True))
 
     def _batches(self, epoch: int, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The micro-batches of this process in an epoch, from a step on."""
+        """The micro-batches of this process in an epoch, starting at a step."""
         config = self.config
         order = epoch_order(len(self.training), config.seed, epoch)[: self.steps_per_epoch * config.batch_size]
         shares = order.view(self.steps_per_epoch, self.ranks.world, -1)  # (steps, processes, images)
@@ -185,7 +184,7 @@ class Transfer:
         )
 
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The test batches of this process; each image of the split is in a batch of some process."""
+        """The test batches of this process; together, the processes test each image of the split once."""
         count = len(self.testing)
         size = next(size for size in range(TEST_BATCH, 1, -1) if count % size != 1)  # leaves no single image at the end
         tests = batches(
@@ -205,7 +204,8 @@ class Transfer:
 class _Autoaugmenting:
     """AutoAugment in the processes that decode.
 
-    It holds positions and no reference to the Transfer, because the decoding processes end when that is deleted.
+    It holds positions instead of a reference to the Transfer, because deleting the Transfer ends the decoding
+    processes.
 
     Attributes:
         seed, epoch: seed and epoch of the training.
@@ -240,7 +240,8 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
     Args:
         inputs: the prepared dataset (files or arrays), then the run with genotype.json.
-        out: the first process writes genotype.json, network.json, metrics.csv, result.json, network.safetensors.
+        out: folder in which the first process writes genotype.json, network.json, metrics.csv, result.json,
+            network.safetensors.
 
     Returns:
         images_per_second of all processes, evaluation included.

@@ -1,11 +1,11 @@
-"""A name for a user that no database of users knows, as in a container that was started with any uid."""
+"""A name for a user that the system's user database lacks, for example in a container that runs with any uid."""
 
 import getpass
 import os
 
 
 def use_name() -> None:
-    """Have libraries find a name of this user; Snakemake and torch ask for one and end in a traceback without."""
+    """Make the user's name available to libraries: Snakemake and torch ask for it and fail without one."""
     try:
         getpass.getuser()
     except (KeyError, OSError):

@@ -1,28 +1,30 @@
-"""Whether a scheduler, a container or the machine gave this process a GPU.
+"""Evidence that a scheduler, a container or the machine gave this process a GPU.
 
-Design: `device: auto` may choose the CPU only where nothing says that a GPU was given; otherwise weeks of work would go
-on the CPU in silence. Decisions against false alarms:
+Design choices: `device: auto` may choose the CPU only if there is no sign of a GPU. Otherwise weeks of work could run
+on the CPU unnoticed. These rules avoid false alarms:
 
-- SLURM's variables count always: SLURM sets them only for jobs and steps with GPUs. SLURM_GPUS, how many were wanted,
-  is all that the shell of `salloc` has, and with it a run that was started on the login node by mistake.
-- CUDA_VISIBLE_DEVICES counts where its first entry names a device. Where it is set and names none (empty, `-1`,
-  `NoDevFiles`), the GPUs are hidden on purpose, and nothing below counts.
-- NVIDIA_VISIBLE_DEVICES counts where it names devices. `all` says nothing: base images, ours too, set it whether or not
-  the machine has a GPU; `none` and `void` say that there is none.
-- A device file counts where it can be opened. Merely being there is not enough: on a node with GPUs SLURM leaves the
-  files visible to jobs without one and denies their opening. Apptainer without `--nv` shows them, and they open.
+- SLURM's variables always count: SLURM sets them only for jobs and steps with GPUs. SLURM_GPUS holds the requested
+  number. It is the only such variable in the shell of `salloc`, and it detects a run that was started on the login node
+  by mistake.
+- CUDA_VISIBLE_DEVICES counts if its first entry names a device. If it is set and names none (empty, `-1`,
+  `NoDevFiles`), the GPUs are hidden on purpose, and the rules below do not apply.
+- NVIDIA_VISIBLE_DEVICES counts if it names devices. `all` is no evidence: base images, including ours, set it on every
+  machine. `none` and `void` mean that there is no GPU.
+- A device file counts if it can be opened. Its existence is not enough: on a node with GPUs, SLURM shows the files to
+  jobs without a GPU but does not let these jobs open them. In Apptainer without `--nv` the files can be opened, so they
+  count there.
 """
 
 import os
 import re
 from pathlib import Path
 
-NAMED = re.compile(r"\d|GPU-|MIG-")  # how a list that names a device begins
+NAMED = re.compile(r"\d|GPU-|MIG-")  # beginning of a list that names a device
 DEVICES = Path("/dev")
 
 
 def evidence() -> str:
-    """What says that this process was given a GPU, for a message; empty where nothing does."""
+    """Describe, for a message, the evidence that this process was given a GPU; empty if there is none."""
     for name in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
         if value := os.environ.get(name, ""):
             return f"{name}={value}"

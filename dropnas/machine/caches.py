@@ -1,9 +1,9 @@
-"""Where libraries keep what they compile: a folder of this user's own, where the home folder will not do.
+"""Folders for the caches of libraries (such as compiled kernels): the user's own, if the home folder is not usable.
 
-Design: in the container image HOME may be missing, read-only or shared, so caches lie in the temporary folder, and so
-they do wherever the home folder takes no files. Apptainer binds the host's /tmp, where one folder for all would belong
-to the node's first user. An image's ENV cannot hold the user's id, so the program sets the paths as it starts. Compiled
-kernels are loaded as code, so a folder of another user is refused.
+Design choices: in the container image, HOME may be missing, read-only or shared, so caches are in the temporary folder.
+The same applies if the home folder cannot be written. Apptainer binds the host's /tmp, where a common folder would
+belong to the first user of the node. The path therefore contains the user's id. An image's ENV cannot contain it, so
+the program sets the paths when it starts. Compiled kernels are loaded as code, so a folder of another user is rejected.
 """
 
 import os
@@ -22,12 +22,12 @@ FOLDERS = {
 
 
 def use_own() -> None:
-    """In the image, and where the usual folder cannot be written, have libraries use this user's own caches.
+    """Make libraries use this user's own caches, in the image and if the usual folder cannot be written.
 
-    Variables that are already set stay.
+    Variables that are already set do not change.
 
     Raises:
-        DropnasError: somebody else's folder is in the way, or there is no temporary folder.
+        DropnasError: the folder belongs to another user, or there is no temporary folder.
     """
     if not set(FOLDERS) - set(os.environ) or ("DROPNAS_IMAGE" not in os.environ and is_writable(usual())):
         return
@@ -41,12 +41,12 @@ def use_own() -> None:
 
 
 def usual() -> Path:
-    """Where libraries keep their caches if nobody says otherwise."""
+    """The folder of the caches by default."""
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether files can be put into a folder, which is made where it is missing."""
+    """Whether files can be written to a folder; it is created if it is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -59,5 +59,5 @@ def _temporary() -> Path:
         return Path(tempfile.gettempdir())
     except FileNotFoundError as error:
         raise DropnasError(
-            "no folder for temporary files can be written", remedy="set TMPDIR to one that can"
+            "no folder for temporary files can be written", remedy="set TMPDIR to a writable folder"
         ) from error

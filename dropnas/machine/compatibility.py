@@ -1,9 +1,10 @@
-"""Whether this build of torch can use the GPU of this machine, checked before anything is trained.
+"""Check, before any training, that this build of torch can use the GPU of this machine.
 
-Design: NVIDIA's two rules, by what driver and torch report of themselves. A driver runs programs of its own major
-version of CUDA and of older ones; libcuda answers for it, so a forward compatibility package is taken into account.
-Machine code runs on GPUs of the same major compute capability and the same or a higher minor one, PTX on all from its
-own on. torch counts GPUs by NVML, which answers also where CUDA cannot start, so a count is no proof.
+Design choices: two rules of NVIDIA are applied to the versions that the driver and torch report. First, a driver runs
+programs of its own major version of CUDA and of older ones. The version is asked of libcuda, so a forward compatibility
+package is taken into account. Second, machine code runs on GPUs of the same major compute capability with the same or a
+higher minor one; PTX runs on all GPUs of the same or a higher capability. torch counts GPUs by NVML, which responds
+even if CUDA cannot start, so a count is not sufficient.
 """
 
 import ctypes
@@ -18,25 +19,25 @@ import torch
 from dropnas.errors import DropnasError
 from dropnas.machine import faults
 
-FIRST_DRIVERS = {11: 450, 12: 525, 13: 580}  # of each major version of CUDA, on Linux
-CODE = re.compile(r"(sm|compute)_(\d+)(\d)")  # an architecture of torch's list: kind, major, minor
-BF16 = (8, 0)  # the first compute capability that computes in bfloat16
-LOADED = Path("/proc/driver/nvidia/version")  # of the driver's kernel module
+FIRST_DRIVERS = {11: 450, 12: 525, 13: 580}  # oldest driver for each major version of CUDA, on Linux
+CODE = re.compile(r"(sm|compute)_(\d+)(\d)")  # an entry of torch's list of architectures: kind, major, minor
+BF16 = (8, 0)  # lowest compute capability with bfloat16
+LOADED = Path("/proc/driver/nvidia/version")  # version of the driver's kernel module
 CUDA_ERRORS = (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError)
 Capability = tuple[int, int]
 
 
 def gpus() -> int:
-    """How many GPUs this process sees."""
+    """The number of GPUs that this process sees."""
     with _quiet():
         return torch.cuda.device_count()
 
 
 def require_driver() -> None:
-    """Check that the driver is new enough for torch's CUDA; passes where there is no driver, or torch has no CUDA.
+    """Check that the driver is new enough for torch's CUDA; passes if there is no driver, or torch has no CUDA.
 
     Raises:
-        DropnasError: it is not.
+        DropnasError: the driver is too old.
     """
     built, driver = int((torch.version.cuda or "0").partition(".")[0]), driver_cuda()
     if not built or driver is None or driver[0] >= built:
@@ -50,7 +51,7 @@ def require_driver() -> None:
 
 
 def driver_cuda() -> tuple[int, int] | None:
-    """The newest CUDA (major, minor) that the installed driver runs; None where there is no driver."""
+    """The newest CUDA version (major, minor) that the driver runs; None if there is no driver."""
     try:
         library = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -65,7 +66,7 @@ def require_cuda() -> None:
     """Check that CUDA starts.
 
     Raises:
-        DropnasError: it does not, or the driver is too old for it.
+        DropnasError: CUDA does not start, or the driver is too old for it.
     """
     require_driver()
     with _answering("CUDA does not start"):
@@ -73,20 +74,20 @@ def require_cuda() -> None:
 
 
 def start(index: int) -> str:
-    """Take a GPU for this process, and give its device string.
+    """Select a GPU for this process, and return its device string.
 
     Raises:
-        DropnasError: the GPU does not answer, or torch has no code for it.
+        DropnasError: the GPU does not respond, or torch has no code for it.
     """
     with _answering(f"CUDA does not start on GPU {index}"):
-        torch.cuda.set_device(index)  # else threads, such as a loader's, open a context on GPU 0
+        torch.cuda.set_device(index)  # otherwise threads, such as a loader's, would open a context on GPU 0
         capability, name = torch.cuda.get_device_capability(index), torch.cuda.get_device_name(index)
     _require_code(f"GPU {index} ({name})", capability)
     return f"cuda:{index}"
 
 
 def refusal() -> str:
-    """Why CUDA does not start, in torch's words."""
+    """The reason why CUDA does not start, in torch's words."""
     try:
         with _quiet():
             torch.cuda.init()  # type: ignore[no-untyped-call]
@@ -96,24 +97,24 @@ def refusal() -> str:
 
 
 def require_precision(device: str, precision: str) -> None:
-    """Check that a device computes in a precision.
+    """Check that a device supports a precision.
 
     Raises:
-        DropnasError: it is a GPU without bfloat16, and that is wanted.
+        DropnasError: the precision is bf16 and the GPU has no bfloat16.
     """
     if precision != "bf16" or not device.startswith("cuda"):
         return
     capability = torch.cuda.get_device_capability(device)
     if capability < BF16:
         raise DropnasError(
-            f"precision bf16 needs a GPU of compute capability 8.0 or higher, {torch.cuda.get_device_name(device)} has"
+            f"precision bf16 needs a GPU of compute capability 8.0 or higher; {torch.cuda.get_device_name(device)} has"
             f" {_text(capability)}",
             remedy="set precision: fp32, or use another GPU",
         )
 
 
 def runs_on(architectures: list[str], capability: Capability) -> bool:
-    """Whether code for some architectures (`sm_86`, `compute_90`) runs on a GPU of a compute capability."""
+    """Whether code for these architectures (`sm_86`, `compute_90`) runs on a GPU of this compute capability."""
     for kind, major, minor in _codes(architectures):
         same = capability[0] == major and capability[1] >= minor
         if same or (kind == "compute" and capability >= (major, minor)):
@@ -150,7 +151,7 @@ def _driver_number() -> str:
 
 @contextmanager
 def _answering(what: str) -> Iterator[None]:
-    """Report any error of CUDA inside as a fault of the machine."""
+    """Report any CUDA error inside the context as a fault of the machine."""
     try:
         with _quiet():
             yield
@@ -161,7 +162,7 @@ def _answering(what: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's warnings of several lines about what is reported here in one."""
+    """Suppress torch's long warnings about faults that are reported here in one line."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

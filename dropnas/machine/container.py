@@ -1,6 +1,6 @@
-"""How a value of the environment gets into an image that starts with an empty one (`--cleanenv`).
+"""Passes environment variables into an image that starts with an empty environment (`--cleanenv`).
 
-Design: Apptainer and SingularityCE each read a prefix of their own. Snakemake takes Apptainer where both are there.
+Design choices: Apptainer and SingularityCE each read their own prefix. If both are installed, Snakemake uses Apptainer.
 """
 
 import os
@@ -11,11 +11,11 @@ PREFIXES = {"apptainer": "APPTAINERENV_", "singularity": "SINGULARITYENV_"}
 
 
 def runtime() -> str:
-    """The program that Snakemake starts images with on this node; empty where there is none."""
+    """The program with which Snakemake starts images on this node; empty if there is none."""
     return next((name for name in PREFIXES if shutil.which(name)), "")
 
 
 def pass_on(values: Mapping[str, str]) -> None:
-    """Have variables set in images that are started from here."""
+    """Set variables in all images that this process starts."""
     prefix = PREFIXES[runtime() or "apptainer"]
     os.environ.update({f"{prefix}{name}": value for name, value in values.items()})

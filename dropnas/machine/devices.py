@@ -1,11 +1,12 @@
-"""Which device a run works on; the GPUs of one host are shared out by locks.
+"""Selects the device of a run; the GPUs of one host are shared by locks.
 
-Design: where several GPUs are visible, a run, or each process of one that has several, takes a free one by an advisory
-lock on a file in the system's temporary folder, which the kernel releases when the process dies, however it dies. So it
-is under a scheduler too: it has chosen GPUs for a whole allocation, not for each run in it. A GPU is named by its UUID,
-so that CUDA_VISIBLE_DEVICES does not confuse two jobs. A single GPU needs no lock: it is what the scheduler chose, or
-the workflow's `gpu` resource counts its jobs, which also keeps two trainings of several processes from waiting for each
-other's GPUs. A GPU that torch cannot use is an error here, before anything is trained.
+Design choices: if several GPUs are visible, a run takes a free one; a run with several processes takes one for each.
+The lock is an advisory lock on a file in the system's temporary folder, which the kernel releases whenever the process
+ends. The same holds under a scheduler, which assigns GPUs to an allocation, not to the single runs in it. A GPU is
+identified by its UUID, so that CUDA_VISIBLE_DEVICES does not confuse two jobs. A single visible GPU needs no lock:
+either the scheduler assigned it, or the workflow's `gpu` resource limits its jobs. That limit also prevents two
+trainings with several processes from waiting for each other's GPUs. A GPU that torch cannot use is an error here,
+before any training.
 """
 
 import fcntl
@@ -23,22 +24,22 @@ from dropnas.errors import DropnasError
 from dropnas.machine import allocation, compatibility, faults
 from dropnas.workspace import silent
 
-PATIENCE = 1.0  # seconds between two looks for a free GPU
+PATIENCE = 1.0  # seconds between two checks for a free GPU
 PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @contextmanager
 def claimed(wanted: str, progress: Callable[[str], None] = silent, locks: Path | None = None) -> Iterator[str]:
-    """Give the device string of a run (`cpu`, `cuda:0`) and hold its GPU, if one was chosen here, until the end.
+    """Give the device string of a run (`cpu`, `cuda:0`), and hold the GPU that was chosen here until the end.
 
     Args:
-        wanted: `auto` (a GPU where there is one), `cpu`, `cuda` (any GPU) or `cuda:N` (that one, locked or not).
-        progress: receives a line, once, when all GPUs are taken and the run waits.
-        locks: folder of the lock files; the system's temporary folder unless given.
+        wanted: `auto` (a GPU if there is one), `cpu`, `cuda` (any GPU) or `cuda:N` (GPU N, even if it is locked).
+        progress: receives one line when all GPUs are taken and the run waits.
+        locks: folder of the lock files; by default the system's temporary folder.
 
     Raises:
-        DropnasError: no such device on this machine, no such name, torch cannot use the GPU, or `auto` finds none where
-            one was given.
+        DropnasError: the name is unknown, the machine has no such device, torch cannot use the GPU, or `auto` finds no
+            GPU although one was given.
     """
     count = _gpus(wanted)
     if not count:
@@ -54,7 +55,7 @@ def claimed(wanted: str, progress: Callable[[str], None] = silent, locks: Path |
 
 
 def _gpus(wanted: str) -> int:
-    """Number of GPUs that a wish may choose among; 0 is the CPU."""
+    """The number of GPUs to choose from; 0 means the CPU."""
     if not PATTERN.fullmatch(wanted):
         raise DropnasError(f"unknown device {wanted!r}", remedy="one of auto, cpu, cuda, cuda:N")
     if wanted == "cpu":
@@ -63,7 +64,9 @@ def _gpus(wanted: str) -> int:
     if not count:
         _require_none_given(wanted)
     elif int(wanted.partition(":")[2] or 0) >= count:
-        raise DropnasError(f"device {wanted!r} is not there, torch sees {count} GPUs", remedy="use device auto or cpu")
+        raise DropnasError(
+            f"device {wanted!r} does not exist: torch sees {count} GPUs", remedy="use device auto or cpu"
+        )
     else:
         compatibility.require_cuda()
         _require_one_each(count)
@@ -71,29 +74,31 @@ def _gpus(wanted: str) -> int:
 
 
 def _require_none_given(wanted: str) -> None:
-    """Refuse the CPU where a GPU was asked for, or where something says that this process was given one."""
+    """Reject the CPU if a GPU was requested, or if there is evidence that this process was given one."""
     given = allocation.evidence()
     if wanted == "auto" and not given:
         return
     compatibility.require_driver()
-    missing = f"this process was given a GPU ({given}), but" if wanted == "auto" else f"device {wanted!r} is not there,"
+    missing = (
+        f"this process was given a GPU ({given}), but" if wanted == "auto" else f"device {wanted!r} was requested, but"
+    )
     raise DropnasError(
-        f"{missing} torch sees none: {compatibility.refusal()}",
+        f"{missing} torch sees no GPU: {compatibility.refusal()}",
         remedy=f"{faults.SEE_DRIVER}; machine.device: cpu trains on the CPU",
     )
 
 
 def _require_one_each(count: int) -> None:
-    """Refuse more processes of torchrun than there are GPUs: one would wait for ever."""
+    """Reject more processes of torchrun than GPUs, because one would wait for ever."""
     index = int(os.environ.get("LOCAL_RANK", "0"))
     if index >= count:
         raise DropnasError(
-            f"process {index} of this host has no device, torch sees {count} GPUs", remedy="start fewer processes"
+            f"process {index} of this host has no device: torch sees {count} GPUs", remedy="start fewer processes"
         )
 
 
 def _take_free(count: int, locks: Path, progress: Callable[[str], None]) -> tuple[int, int]:
-    """Wait for a free GPU; gives its index and the open lock."""
+    """Wait for a free GPU; return its index and the open lock."""
     paths = [locks / f"dropnas-gpu-{_name(index)}.lock" for index in range(count)]
     reported = False
     while True:
@@ -101,7 +106,7 @@ def _take_free(count: int, locks: Path, progress: Callable[[str], None]) -> tupl
             if (lock := _try_lock(path)) is not None:
                 return index, lock
         if not reported:
-            progress(f"all {count} GPUs are taken, waiting for a free one")
+            progress(f"all {count} GPUs are in use, waiting for a free one")
             reported = True
         time.sleep(PATIENCE)
 
@@ -111,7 +116,7 @@ def _name(index: int) -> str:
 
 
 def _try_lock(path: Path) -> int | None:
-    """An open descriptor that holds the lock, or None where another process has it."""
+    """Return an open descriptor that holds the lock, or None if another process has it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # another user's file can be locked, not written
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Output on a terminal that lacks a sign: another sign is shown instead, here and in what is started from here."""
+"""Replaces characters that a terminal cannot show, in the output of this program and of programs that it starts."""
 
 import io
 import locale
@@ -7,9 +7,9 @@ import sys
 
 
 def replace_missing_signs() -> None:
-    """Let no character that standard output or error cannot show be an error.
+    """Replace characters that standard output or error cannot show, instead of raising an error.
 
-    Files are UTF-8 whatever the terminal shows, those of Snakemake's logs too.
+    Files are UTF-8 whatever the terminal shows, including those of Snakemake's logs.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,9 +1,9 @@
-"""A machine's own faults, each reported in one line: memory or disk that does not suffice, a GPU that torch cannot use.
+"""Faults of the machine, each reported in one line: not enough memory or disk, or a GPU that torch cannot use.
 
-Design: torch, the allocators and the file writers each have their own exceptions for them; here they become the one
-kind of error that is shown to a person. Everything else passes unchanged: a mistake in the program keeps its traceback,
-also one that CUDA reports (an illegal address, a device-side assert). Torch's exceptions are RuntimeErrors, known by
-their text, so that stages without torch need not import it.
+Design choices: torch, the allocators and the file writers each have their own exceptions for such faults. Here they
+become DropnasError, the one kind of error that is shown to the user. Everything else passes unchanged: a bug keeps its
+traceback, even if CUDA reports it (an illegal address, a device-side assert). Torch's exceptions are RuntimeErrors.
+They are recognised by their text, so that stages without torch need not import it.
 """
 
 import errno
@@ -20,20 +20,20 @@ NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|os error (28
 
 SEE_DRIVER = "`nvidia-smi` must list the GPU; a container needs --nv (Apptainer) or --gpus all (Docker)"
 OTHER_BUILD = "update the driver, or install a build of torch for another CUDA (docs/cluster.md)"
-CUDA_FAULTS = (  # what errors of CUDA say, whole or in part; the fault; what to do
+CUDA_FAULTS = (  # part of the text of a CUDA error; the fault; the remedy
     ("driver on your system is too old|driver version is insufficient", "the NVIDIA driver is too old", OTHER_BUILD),
     ("no kernel image is available|unsupported toolchain", "this build of torch has no code for the GPU", OTHER_BUILD),
     (
         r"Driver/library version mismatch|unsupported display driver|\bnvml",
-        "the NVIDIA driver in the kernel is not the one that is installed",
+        "the loaded NVIDIA driver is not the installed one",
         "restart the machine, which loads the new driver",
     ),
     (
         "busy or unavailable",
-        "another process holds the GPU for itself",
+        "another process uses the GPU exclusively",
         "wait for it, or use another GPU (`nvidia-smi` shows who uses which)",
     ),
-    ("uncorrectable ECC", "the GPU's memory is damaged", "use another GPU; the run goes on from its last checkpoint"),
+    ("uncorrectable ECC", "the GPU's memory is damaged", "use another GPU; the run continues from its last checkpoint"),
     (
         "Found no NVIDIA driver|No CUDA GPUs are available|no CUDA-capable device|CUDA unknown error|"
         "Unexpected error from cuda|system not yet initialized|not compiled with CUDA",
@@ -45,7 +45,7 @@ CUDA_FAULTS = (  # what errors of CUDA say, whole or in part; the fault; what to
 
 @contextmanager
 def reported(where: object = "") -> Iterator[None]:
-    """Turn a fault of the machine inside the context into a DropnasError that names `where`."""
+    """Convert a fault of the machine inside the context to a DropnasError that names `where`."""
     try:
         yield
     except MemoryError as error:
@@ -61,7 +61,7 @@ def reported(where: object = "") -> Iterator[None]:
     except ValueError as error:
         if "embedded null" not in str(error):
             raise
-        raise DropnasError("a path holds a NUL", where=where, remedy="write the path again") from error
+        raise DropnasError("a path contains a NUL character", where=where, remedy="correct the path") from error
     except Exception as error:  # safetensors has an exception class of its own
         if NO_SPACE.search(str(error)):
             raise DropnasError("the disk is full", where=where, remedy="free some space") from error
@@ -69,7 +69,7 @@ def reported(where: object = "") -> Iterator[None]:
 
 
 def of_cuda(error: Exception, where: object = "") -> DropnasError | None:
-    """What an error of CUDA says of the machine; None where it says nothing of it."""
+    """Convert a CUDA error that is the machine's fault; None for other errors."""
     text = str(error)
     if NO_MEMORY.search(text) and OF_GPU.search(text):
         return _gpu_memory(text, where)
@@ -80,7 +80,7 @@ def of_cuda(error: Exception, where: object = "") -> DropnasError | None:
 
 
 def first_line(error: Exception) -> str:
-    """The first sentence of an error, without what torch adds for the program's author."""
+    """The first sentence of an error, without torch's advice for developers."""
     line = str(error).strip().partition("\n")[0]
     return re.split(r"(?<=[\w)])\. (?=[A-Z])", line)[0].rstrip(".")
 
@@ -92,7 +92,7 @@ def _of_torch(error: RuntimeError, where: object) -> DropnasError | None:
 def _gpu_memory(text: str, where: object) -> DropnasError:
     asked = re.search(r"Tried to allocate ([\d.]+ \w+)", text)
     free = re.search(r"of which ([\d.]+ \w+) is free", text)
-    amounts = [f"{asked[1]} more were wanted"] if asked else []
+    amounts = [f"{asked[1]} more were needed"] if asked else []
     amounts += [f"{free[1]} were free"] if free else []
     return DropnasError(
         f"{_gpu(text)} has too little memory" + (f" ({', '.join(amounts)})" if amounts else ""),
@@ -116,7 +116,7 @@ def _gpu(text: str) -> str:
 
 def _memory(where: object) -> DropnasError:
     return DropnasError(
-        "memory does not suffice", where=where, remedy="use a smaller batch_size, fewer channels, or another device"
+        "not enough memory", where=where, remedy="use a smaller batch_size, fewer channels, or another device"
     )
 
 

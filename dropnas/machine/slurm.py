@@ -1,9 +1,9 @@
-"""How a job comes back after SLURM stopped it: from within the job, or, where SLURM has ended it, from the start.
+"""Requeues jobs that SLURM stopped: the job does it itself or, if it has ended, the process that runs the workflow.
 
-Design: a job that was warned requeues itself, outside of the image, where SLURM's commands are. A job that was
-preempted is requeued by SLURM, but for `PreemptMode=CANCEL`, which ends it for good; Snakemake's executor takes that
-for a job that still runs. So the start looks for such jobs and requeues them: under the same number, so that the
-executor finds them again.
+Design choices: a job whose training was stopped by a signal requeues itself, outside of the image, where SLURM's
+commands are available. SLURM requeues preempted jobs, except with `PreemptMode=CANCEL`, which ends them for good.
+Snakemake's executor then believes that they still run. The process that runs the workflow therefore looks for such jobs
+and requeues them under the same number, so that the executor finds them again.
 """
 
 import os
@@ -16,15 +16,15 @@ from pathlib import Path
 
 from dropnas.errors import DropnasError
 
-INTERVAL = 60.0  # seconds between two looks; SLURM keeps a finished job for MinJobAge, 300 seconds unless set
-USUAL = "/usr/bin:/usr/local/bin:/opt/slurm/bin:/usr/local/slurm/bin"  # where a node's PATH may not lead
+INTERVAL = 60.0  # seconds between two checks; SLURM keeps a finished job for MinJobAge, by default 300 seconds
+USUAL = "/usr/bin:/usr/local/bin:/opt/slurm/bin:/usr/local/slurm/bin"  # folders that a node's PATH may lack
 
 
 def program(name: str) -> str:
-    """One of SLURM's programs.
+    """Return the path of one of SLURM's programs.
 
     Raises:
-        DropnasError: it is not on this node.
+        DropnasError: the program is not on this node.
     """
     found = shutil.which(name) or shutil.which(name, path=USUAL)
     if not found:
@@ -36,10 +36,10 @@ def program(name: str) -> str:
 
 
 def come_back(stopped: Path) -> None:
-    """Requeue this job if its training was stopped, unless SLURM is ending it: by `scancel`, or for another job.
+    """Requeue this job if its training was stopped, unless SLURM is ending the job (by `scancel`, or for another job).
 
     Args:
-        stopped: the file that says that a training of it was.
+        stopped: the file that exists if a training of the job was stopped.
     """
     if not stopped.exists():
         return
@@ -56,7 +56,7 @@ def come_back(stopped: Path) -> None:
 
 
 def requeue_preempted(store: Path) -> list[str]:
-    """Requeue the jobs of this user in a store that SLURM has ended for another's job; gives their numbers."""
+    """Requeue this user's jobs of a store that SLURM ended for another job; return their numbers."""
     lines = _output("squeue", "--me", "--states=PREEMPTED", "--noheader", "--format=%A %Z").splitlines()
     jobs = [line.partition(" ")[0] for line in lines if line.partition(" ")[2] == str(store)]
     for job in jobs:
@@ -66,10 +66,10 @@ def requeue_preempted(store: Path) -> list[str]:
 
 
 def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = INTERVAL) -> None:
-    """Look for such jobs now and then, for ever, where SLURM is here; for a thread that ends with its process.
+    """Look for such jobs again and again, if SLURM is available; meant for a thread that ends with its process.
 
     Args:
-        submits: whether this process submits jobs to SLURM; asked at each look, as Snakemake decides it late.
+        submits: whether this process submits jobs to SLURM; asked each time, because Snakemake decides it late.
     """
     while shutil.which("squeue") and shutil.which("scontrol"):
         time.sleep(interval)
@@ -78,5 +78,5 @@ def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = 
 
 
 def _output(*command: str) -> str:
-    """What a command prints; SLURM's controller may be away for a while, so that it failed is no error."""
+    """The output of a command. SLURM's controller may be unavailable for a while, so a failure is no error."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout

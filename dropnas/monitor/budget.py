@@ -25,7 +25,7 @@ from dropnas.report.config import TARGETS
 from dropnas.runs.files import write_text
 
 FEWEST_SEEDS = 3
-PAPER_SEEDS, POWER, LEVEL = 8, 0.8, 0.05
+PAPER_SEEDS, LEVEL = 8, 0.05
 STD_CIFAR10 = 0.14 * math.sqrt(8 / 7)  # Table 1, "2.58±0.14": a population deviation, as one over n - 1
 Price = Callable[[Parameters], Hours]
 
@@ -79,10 +79,10 @@ def reduced(parameters: Parameters, budget: float, price: Price) -> Reduction:
     for step in reversed(taken):
         fewer = [other for other in taken if other is not step]
         taken = fewer if least(fewer) <= budget else taken
-    kept, most = _without(parameters, taken), _most(parameters)
-    parts = (with_seeds(kept, seeds) for seeds in range(max(_most(kept), FEWEST_SEEDS), FEWEST_SEEDS - 1, -1))
+    kept, most = _without(parameters, taken), most_seeds(parameters)
+    parts = (with_seeds(kept, seeds) for seeds in range(max(most_seeds(kept), FEWEST_SEEDS), FEWEST_SEEDS - 1, -1))
     best, hours = next((part, hours) for part in parts if (hours := _known(price(part))) <= budget)
-    changed = (most, _most(best)) if _most(best) != most else None
+    changed = (most, most_seeds(best)) if most_seeds(best) != most else None
     return Reduction(best, hours, total, changed, tuple(step.loses for step in taken))
 
 
@@ -128,7 +128,8 @@ def with_seeds(parameters: Parameters, most: int) -> Parameters:
     return replace(parameters, seeds=seeds, seeds_of={target: n for target, n in capped.items() if n != seeds})
 
 
-def _most(parameters: Parameters) -> int:
+def most_seeds(parameters: Parameters) -> int:
+    """The most seeds of anything."""
     return max(parameters.first_seeds, *parameters.seeds_of.values(), 1)
 
 
@@ -181,18 +182,18 @@ def _lost(before: Parameters, found: Reduction) -> Iterator[str]:
 
 
 def detectable(seeds: int, std: float = STD_CIFAR10) -> float:
-    """The smallest difference from the paper's mean, in points of error, that Welch's test finds four times in five.
+    """The smallest difference from the paper's mean, in points of error, that its verdict finds four times in five.
 
     Args:
         seeds: ours, two or more; the paper has eight.
         std: deviation of one seed, ours and the paper's; by default that of DropNAS in Table 1.
     """
-    from scipy import optimize, stats  # a second to import
+    from scipy.special import stdtrit  # imported here, since most plans do without
 
-    error = std * math.sqrt(1 / seeds + 1 / PAPER_SEEDS)
-    freedom = (1 / seeds + 1 / PAPER_SEEDS) ** 2 / (1 / (seeds**2 * (seeds - 1)) + 1 / (PAPER_SEEDS**2 * 7))
-    limit = stats.t.ppf(1 - LEVEL / 2, freedom)
-    return float(optimize.brentq(lambda gap: stats.nct.sf(limit, freedom, gap / error) - POWER, 0.0, 100 * std))
+    from dropnas.analysis.comparison import POWER, Sample, difference
+
+    one = difference(Sample(seeds, 0.0, std), Sample(PAPER_SEEDS, 0.0, std))
+    return float(stdtrit(one.freedom, 1 - LEVEL / 2) + stdtrit(one.freedom, POWER)) * one.error
 
 
 def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:

@@ -2,19 +2,20 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from dropnas.monitor.estimate import number
+from dropnas.monitor.screen import console
 from dropnas.monitor.timings import HOUR
-from dropnas.monitor.watch import Running, Snapshot, Watch
-from dropnas.monitor.words import described, seeds_text
+from dropnas.monitor.watch import Snapshot, Watch, Watched
+from dropnas.monitor.words import Runs, described, seeds_text
 from dropnas.pipeline.stages import STAGES
 
 PERIOD = 2.0  # seconds between two looks
@@ -46,13 +47,18 @@ def show(
     Returns:
         the last look at the plan.
     """
-    console = Console()
+    output = console(WIDTH)
     if once:
         snapshot = watch.look()
-        (console if console.is_terminal else Console(width=WIDTH)).print(rendered(snapshot))
+        output.print(rendered(snapshot))
         return snapshot
-    looks = _looks(watch, PERIOD if console.is_terminal else LINE_PERIOD, over)
-    return _live(looks, console, seen) if console.is_terminal else _lines(looks, seen)
+    if not output.is_terminal:
+        return _lines(_looks(watch, LINE_PERIOD, over), seen)
+    with Live(console=output, auto_refresh=False) as live:
+        for snapshot in _looks(watch, PERIOD, over):
+            live.update(rendered(snapshot), refresh=True)
+            seen(snapshot)
+    return snapshot
 
 
 def _looks(watch: Watch, period: float, over: Callable[[float], bool]) -> Iterator[Snapshot]:
@@ -64,14 +70,6 @@ def _looks(watch: Watch, period: float, over: Callable[[float], bool]) -> Iterat
         if ended or snapshot.complete:
             return
         ended = over(period)
-
-
-def _live(looks: Iterator[Snapshot], console: Console, seen: Callable[[Snapshot], object]) -> Snapshot:
-    with Live(console=console, auto_refresh=False) as live:
-        for snapshot in looks:
-            live.update(rendered(snapshot), refresh=True)
-            seen(snapshot)
-    return snapshot
 
 
 def _lines(looks: Iterator[Snapshot], seen: Callable[[Snapshot], object]) -> Snapshot:
@@ -87,48 +85,35 @@ def _lines(looks: Iterator[Snapshot], seen: Callable[[Snapshot], object]) -> Sna
 
 def plain(snapshot: Snapshot) -> str:
     """A snapshot in one line of a log."""
-    states = sum(_states(snapshot).values(), Counter())
+    states = Counter(one.state for one in snapshot.work)
     counts = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
     last = f"last: {snapshot.last}" if snapshot.last else ""
-    return "; ".join(filter(None, (percent(snapshot.part), counts, _hours(snapshot), _end(snapshot), last)))
+    return "; ".join(filter(None, (_percent(snapshot), counts, _hours(snapshot), _end(snapshot), last)))
 
 
 def rendered(snapshot: Snapshot) -> RenderableType:
     """A snapshot as rich shows it."""
     bar = Table.grid(padding=(0, 1), expand=True)
     bar.add_column(ratio=1)
-    bar.add_row(ProgressBar(1.0, snapshot.part, finished_style="bar.complete"), percent(snapshot.part))
-    facts = Table.grid(padding=(0, 2))
-    for name, text in (
-        ("hours", _hours(snapshot)),
-        ("end", _end(snapshot)),
-        ("last", snapshot.last),
-        ("next", snapshot.next),
-    ):
+    bar.add_row(ProgressBar(1.0, snapshot.part, finished_style="bar.complete"), _percent(snapshot))
+    facts = {"hours": _hours(snapshot), "end": _end(snapshot), "last": snapshot.last, "next": snapshot.next}
+    grid = Table.grid(padding=(0, 2))
+    for name, text in facts.items():
         if text:
-            facts.add_row(Text(name, style="dim"), Text(text))
-    parts: list[RenderableType] = [Text(snapshot.title, style="bold"), bar, facts, Text(), _stages(snapshot)]
+            grid.add_row(Text(name, style="dim"), Text(text))
+    parts: list[RenderableType] = [Text(snapshot.title, style="bold"), bar, grid, Text(), _stages(snapshot)]
     if snapshot.running:
         parts += [Text(), _running(snapshot)]
-    if snapshot.failed:
-        heading = "failed" if any(one.log for one in snapshot.failed) else "stopped"
-        parts += [Text(), Text(heading, style="dim"), *(Text(line, style="red") for line in failures(snapshot))]
+    if failed := snapshot.failed:
+        heading = "failed" if any(one.log for one in failed) else "stopped"
+        lines = failures(failed, snapshot.runs)
+        parts += [Text(), Text(heading, style="dim"), *(Text(line, style="red") for line in lines)]
     return Group(*parts)
 
 
-def percent(part: float) -> str:
-    """A part in words, rounded down: 100 % is said of nothing that goes on."""
-    return f"{int(100 * part)} %"
-
-
-def _states(snapshot: Snapshot) -> dict[str, Counter[str]]:
-    """For each rule of the workflow the number of runs in each state."""
-    states = {one.run["id"]: "running" for one in snapshot.running}
-    states |= {one.run["id"]: "failed" for one in snapshot.failed if one.log} | dict.fromkeys(snapshot.done, "done")
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for run in snapshot.runs:
-        found[STAGES[run["stage"]].rule][states.get(run["id"], "waiting")] += 1
-    return found
+def _percent(snapshot: Snapshot) -> str:
+    """How much is done, rounded down: 100 % is said of nothing that goes on."""
+    return f"{int(100 * snapshot.part)} %"
 
 
 def _stages(snapshot: Snapshot) -> Table:
@@ -136,16 +121,23 @@ def _stages(snapshot: Snapshot) -> Table:
     table = Table("", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in (*STATES, "hours left"):
         table.add_column(heading, justify="right")
-    for rule, counts in _states(snapshot).items():
-        hours = sum(snapshot.left.get(run["id"], 0.0) for run in snapshot.runs if STAGES[run["stage"]].rule == rule)
+    states: dict[str, Counter[str]] = defaultdict(Counter)
+    hours: dict[str, float] = defaultdict(float)
+    left = snapshot.left
+    for one in snapshot.work:
+        rule = STAGES[one.run["stage"]].rule
+        states[rule][one.state] += 1
+        hours[rule] += left.get(one.run["id"], 0.0)
+    for rule, counts in states.items():
         numbers = (str(counts[state] or "-") for state in STATES)
-        table.add_row(rule, *numbers, number(hours) if hours else "", style="dim" if not counts["running"] else "")
+        to_go = number(hours[rule]) if hours[rule] else ""
+        table.add_row(rule, *numbers, to_go, style="dim" if not counts["running"] else "")
     return table
 
 
 def _running(snapshot: Snapshot) -> Table:
     """What runs now, those that began first at the top; runs that differ in their seed alone share a line."""
-    runs, groups = {run["id"]: run for run in snapshot.runs}, defaultdict[tuple[str, str], list[Running]](list)
+    runs, groups = snapshot.runs, defaultdict[tuple[str, str], list[Watched]](list)
     for one in sorted(snapshot.running, key=lambda one: one.started or snapshot.time):
         groups[described(one.run, runs)[0], one.epoch].append(one)
     table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
@@ -154,23 +146,22 @@ def _running(snapshot: Snapshot) -> Table:
     for (words, epoch), own in list(groups.items())[:MOST_LINES]:
         seeds = seeds_text([seed for one in own if (seed := described(one.run, runs)[1]) is not None])
         hours, minutes = divmod(int(snapshot.time - min(one.started or snapshot.time for one in own)) // 60, 60)
-        table.add_row(" · ".join(filter(None, (words, seeds, epoch))), f"{hours}:{minutes:02} h")
+        table.add_row(Text(" · ".join(filter(None, (words, seeds, epoch)))), f"{hours}:{minutes:02} h")
     if len(groups) > MOST_LINES:
         table.add_row(f"and {len(groups) - MOST_LINES} more", "")
     return table
 
 
-def failures(snapshot: Snapshot) -> Iterator[str]:
+def failures(failed: Sequence[Watched], runs: Runs) -> Iterator[str]:
     """Each failed run with its reason, and the log in which more stands."""
-    runs = {run["id"]: run for run in snapshot.runs}
-    for one in snapshot.failed[:MOST_LINES]:
+    for one in failed[:MOST_LINES]:
         words, seed = described(one.run, runs)
         name = " · ".join(filter(None, (words, seeds_text([] if seed is None else [seed]))))
         yield f"{name}: {one.reason}" if one.log else name
         if one.log:
             yield f"  {one.log}"
-    if len(snapshot.failed) > MOST_LINES:
-        yield f"and {len(snapshot.failed) - MOST_LINES} more"
+    if len(failed) > MOST_LINES:
+        yield f"and {len(failed) - MOST_LINES} more"
 
 
 def _hours(snapshot: Snapshot) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -109,7 +109,7 @@ class Renewal:
         if self._shown is None:  # what was done before the start is shown already, or will be at its end
             self._shown, self._time = snapshot.done, snapshot.time
         new = snapshot.done - self._shown
-        finished = any(run["id"] in new and run["stage"] in RESULTS for run in snapshot.runs)
+        finished = any(id_ in new and run["stage"] in RESULTS for id_, run in snapshot.runs.items())
         busy = self._process is not None and self._process.poll() is None
         if new and not busy and (finished or snapshot.time >= self._time + HOUR):
             self._shown, self._time, self._process = snapshot.done, snapshot.time, self.begin()
@@ -132,7 +132,7 @@ def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
     found, done = [], ""
     with suppress(DropnasError, OSError):
         snapshot = watch.look()
-        found = list(failures(replace(snapshot, failed=[*snapshot.failed, *watch.refused()])))
+        found = list(failures([*snapshot.failed, *watch.refused()], snapshot.runs))
         done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done, and no finished one is repeated. "
     if not found:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []

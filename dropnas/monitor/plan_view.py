@@ -9,36 +9,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dropnas.config import Parameters, read_parameters
-from dropnas.errors import DropnasError
-from dropnas.monitor.budget import fit
+from dropnas.config import read_parameters
+from dropnas.monitor import screen
 from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs, total_cost
 from dropnas.monitor.estimate import Known, read_known
 from dropnas.monitor.timings import add_measured, trusted
-from dropnas.monitor.why import why_missing
 from dropnas.pipeline.disk import needed
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.store import Store
 
-STAGES_SHOWN = {"search": "searches", "retrain": "retrainings", "transfer": "transfers"}
+STAGES_SHOWN = ("search", "retrain", "transfer")
 STATES = ("done", "running", "missing")
-SHARED = "shared with others"
-SHARERS = ((136, 3), (112, 1), (0, 0))  # the width from which so many names of others fit
-WIDTH = 120  # columns, if the output is no terminal
-TOTAL, ON_REQUEST = "total", "on request"
-STYLES = {TOTAL: "bold", ON_REQUEST: "italic"}
 AUTHORS = (
     "At the authors' speed the total takes {:,.0f} V100-days: 0.6 or 0.7 a search (Tables 1, 2) and, as users of such "
     "networks report, one a retraining of 600 epochs. The paper does not say what ImageNet cost."
 )
-Row = dict[str, str]  # a line of the table by its headings
 Runs = Sequence[dict[str, Any]]
+LEAST = ("added", "shared", "running")  # columns that a narrow terminal does without
+Row = dict[str, str]  # a line of the table by its headings
+Show = Callable[[RenderableType], None]
 
 
 @dataclass(frozen=True)
@@ -57,68 +51,73 @@ class Question:
     ladder: bool = False
 
 
-def answer(asked: Question, show: Callable[[str], None]) -> None:
+def answer(asked: Question, show: Show | None = None) -> None:
     """Print the answer to standard output; with --json nothing else is printed there.
+
+    Args:
+        show: prints a part of it; by default on the terminal.
 
     Raises:
         DropnasError: wrong parameters, a damaged manifest, an unknown run, a measurement that cannot be
             trusted, or a budget that nothing fits into.
     """
+    show = show or screen.show
+    for part in _parts(asked, show):
+        if isinstance(part, str) and (asked.as_json or asked.each):
+            print(part)  # for a program to read: never wrapped
+        else:
+            show(part)
+
+
+def _parts(asked: Question, show: Show) -> Iterator[RenderableType]:
     settings = read_parameters(asked.file)
+    if asked.ladder or asked.budget is not None:
+        yield from _ladder_or_budget(asked, read_known(asked.root, settings.machine))
+        return
     plan = make_plan(settings)
     if asked.why:
-        for line in why_missing(plan, asked.why, asked.root):
-            show(line)
+        from dropnas.monitor.why import why_missing
+
+        yield from why_missing(plan, asked.why, asked.root)
         return
-    runs = described(plan, asked.root)
-    known = read_known(asked.root, settings.machine)
+    runs, known = described(plan, asked.root), read_known(asked.root, settings.machine)
     if asked.measure:
         _measure(known, runs, plan, partial(print, file=sys.stderr) if asked.as_json else show)
         known = read_known(asked.root, settings.machine)
     shown = runs if asked.everything else _by_default(runs, plan)
     if asked.as_json:
         estimates = known.estimates(runs)
-        show(json.dumps([{**run, "hours": estimates[run["id"]].hours} for run in shown], indent=1))
+        yield json.dumps([{**run, "hours": estimates[run["id"]].hours} for run in shown], indent=1)
     elif asked.each:
-        for run in shown:
-            show(f"{run['state']:8} {run['folder']}  ({', '.join(run['used_by'])})")
-    elif asked.ladder or asked.budget is not None:
-        for line in _ladder_or_budget(asked, settings, known):
-            show(line)
+        yield from (f"{run['state']:8} {run['folder']}  ({', '.join(run['used_by'])})" for run in shown)
     else:
-        _print_plan(plan, runs, known, requested=asked.everything)
+        yield from _plan(plan, runs, known, requested=asked.everything)
         if settings.looks and not settings.look:
-            for line in _looks(plan, known):
-                show(line)
+            yield from _looks(plan, known)
 
 
-def _ladder_or_budget(asked: Question, settings: Parameters, known: Known) -> Iterator[str]:
+def _ladder_or_budget(asked: Question, known: Known) -> Iterator[RenderableType]:
     # They import statistics, which most plans do not need.
+    from dropnas.monitor.budget import fit
     from dropnas.monitor.ladder_view import fitting_lines, has_ladder, ladder_lines
 
+    settings = read_parameters(asked.file)
     if asked.budget is None:
         yield from ladder_lines(asked.file, known)
-        return
-    by_steps = asked.ladder or bool(settings.looks) or has_ladder(asked.file)
-    if by_steps:
-        yield from fitting_lines(asked.file, known, asked.budget)
-    if asked.ladder or settings.looks:
-        return
-    try:
+    elif asked.ladder or settings.looks or has_ladder(asked.file):
+        yield from fitting_lines(asked.file, known, asked.budget, asked.out)
+    else:
         yield from fit(known, settings, asked.file, asked.budget, asked.out)
-    except DropnasError as error:
-        if asked.out or not by_steps:
-            raise
-        yield f"This file with fewer seeds: {error}."
 
 
-def _looks(plan: Plan, known: Known) -> Iterator[str]:
-    from dropnas.monitor.ladder_view import looks_lines, priced_alike
+def _looks(plan: Plan, known: Known) -> Iterator[RenderableType]:
+    from dropnas.monitor.ladder_view import Measure, looks_lines, priced_alike
     from dropnas.report.looked import read_looked, text
 
-    (own,), unit = priced_alike([plan], known)
+    measure = Measure.of([plan], known)
+    (own,) = priced_alike([plan], measure)
     yield from looks_lines(own)
-    yield f"Hours: {unit}."
+    yield f"Hours: {measure.unit}."
     looked = read_looked(known.root / "results" / own.profile)
     if looked and looked.judged:
         yield text(looked)
@@ -137,17 +136,14 @@ def targets_text(file: Path, root: Path) -> str:
     for target in plan.targets:
         own = [run["state"] for run in runs if target in run["used_by"]]
         grid.add_row(target, f"{own.count('done')} of {len(own)} runs done", "on request" * (target in plan.on_request))
-    console = Console(width=WIDTH)
-    with console.capture() as captured:
-        console.print(grid)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    return screen.text(grid)
 
 
 def _by_default(runs: Runs, plan: Plan) -> Runs:
     return [run for run in runs if set(run["used_by"]) - plan.on_request]
 
 
-def _measure(known: Known, runs: Runs, plan: Plan, show: Callable[[str], None]) -> None:
+def _measure(known: Known, runs: Runs, plan: Plan, show: Show) -> None:
     """Time each kind of work on this machine and keep what can be trusted."""
     from dropnas.monitor.speed_probe import measure  # imports torch, which planning does not need
 
@@ -158,58 +154,59 @@ def _measure(known: Known, runs: Runs, plan: Plan, show: Callable[[str], None]) 
         show(refused)
 
 
-def _print_plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> None:
-    """Show each target in a line; those on request, with `requested`, in a section of their own."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
+def _plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Iterator[RenderableType]:
+    """Each target in a line; those on request, with `requested`, in a section of their own."""
     default, estimates = _by_default(runs, plan), known.estimates(runs)
     costs, total = target_costs(runs, estimates, plan.targets), total_cost(default, estimates)
     usual = [target for target in plan.targets if target not in plan.on_request]
-    asked = [target for target in plan.targets if target in plan.on_request]
-    names = next(count for least, count in SHARERS if console.width >= least)
-    rows = [_line(target, default, costs[target], usual, names) for target in usual]
-    rows.append({"": TOTAL, **_counts(default), **_hours(total)})
-    if requested and asked:
-        rows += [{"": ON_REQUEST}, *(_line(one, runs, costs[one], list(plan.targets), names) for one in asked)]
-    console.print(_table(plan, rows))
-    lines = [*basis_lines(known, default, estimates), *_disk_lines(plan, known.root)]
-    if asked and not requested:
-        hours = ", ".join(f"{name} {costs[name].hours} h" for name in asked)
-        lines.insert(0, f"On request (--all shows them): {hours}.")
+    more = [target for target in plan.targets if target in plan.on_request]
+    rows = [_line(target, default, costs[target], usual) for target in usual]
+    rows.append({"": "total", **_counts(default), **_hours(total)})
+    rows += [_line(target, runs, costs[target], list(plan.targets)) for target in more if requested]
+    yield Text.assemble((plan.parameters.profile, "bold"), f": {plan.parameters.description}")
+    yield _table(rows, len(usual), screen.console().width)
+    if more and not requested:
+        yield f"On request (--all): {', '.join(f'{name} {costs[name].hours} h' for name in more)}."
+    yield from basis_lines(known, default, estimates)
+    disk = needed(plan.by_default().runs.values(), known.root)
+    if disk.files:
+        yield f"Disk: about {disk.size / 1e9:,.1f} GB in {disk.files:,} files and folders."
     if plan.parameters.reproduction:
-        lines.append(AUTHORS.format(sum(authors_days(default).values())))
-    for line in lines:
-        console.print(line, highlight=False)
+        yield AUTHORS.format(sum(authors_days(default).values()))
 
 
-def _disk_lines(plan: Plan, root: Path) -> list[str]:
-    disk = needed(plan.by_default().runs.values(), root)
-    return [f"Disk: about {disk.size / 1e9:,.1f} GB in {disk.files:,} files and folders."] if disk.files else []
-
-
-def _table(plan: Plan, rows: Sequence[Row]) -> Table:
-    """The rows, with a line before the total and before those on request. A column that is empty is left out."""
-    title = Text.assemble((plan.parameters.profile, "bold"), f": {plan.parameters.description}")
-    table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
-    always = ("", "done", "hours")
-    headings = [name for name in rows[0] if name in always or any(row.get(name, "") not in ("", "-") for row in rows)]
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("", SHARED) else "right", no_wrap=True)
-    for row in rows:
-        if row[""] in STYLES:
-            table.add_section()
-        table.add_row(*(row.get(name, "") for name in headings), style=STYLES.get(row[""], ""))
+def _table(rows: Sequence[Row], total: int, width: int) -> Table:
+    """The rows, with a line before and after the total, the row of this number; in full, or what fits the width."""
+    brief = [{**row, "shared": row.get("shared", "").partition(":")[0]} for row in rows]
+    for kept, without in ((rows, ()), (brief, ()), (brief, ("added",)), (brief, LEAST)):
+        table = _of_columns(kept, total, without)
+        if screen.width_of(table) <= width:
+            break
     return table
 
 
-def _line(target: str, runs: Runs, cost: Cost, others: Sequence[str], names: int) -> Row:
+def _of_columns(rows: Sequence[Row], total: int, without: tuple[str, ...]) -> Table:
+    """A column that is empty is left out, too."""
+    always = ("", "done", "hours")
+    filled = [name for name in rows[0] if name in always or any(row.get(name, "") not in ("", "-") for row in rows)]
+    heads = [name for name in filled if name not in without]
+    table = screen.table(*heads, left=("shared",))
+    for at, row in enumerate(rows):
+        if at in (total, total + 1):
+            table.add_section()
+        table.add_row(*(row.get(name, "") for name in heads), style="bold" if at == total else "")
+    return table
+
+
+def _line(target: str, runs: Runs, cost: Cost, others: Sequence[str]) -> Row:
     own = [run for run in runs if target in run["used_by"]]
-    return {"": target, **_counts(own), **_hours(cost), SHARED: _sharing(own, set(others) - {target}, names)}
+    sharing = _sharing(own, set(others) - {target})
+    return {"": target, **_counts(own), **_hours(cost), "shared": sharing}
 
 
 def _counts(runs: Runs) -> Row:
     stages, states = Counter(run["stage"] for run in runs), Counter(run["state"] for run in runs)
-    counts = {heading: stages[stage] for stage, heading in STAGES_SHOWN.items()} | {one: states[one] for one in STATES}
+    counts = {stage: stages[stage] for stage in STAGES_SHOWN} | {one: states[one] for one in STATES}
     return {name: str(count or "-") for name, count in counts.items()}
 
 
@@ -218,11 +215,9 @@ def _hours(cost: Cost) -> Row:
     return {"hours": str(cost.hours), "added": str(cost.added), "left": str(cost.left) * (cost.left != cost.hours)}
 
 
-def _sharing(runs: Runs, others: set[str], names: int) -> str:
-    """How many trainings others use as well, and these others, the most closely related first."""
+def _sharing(runs: Runs, others: set[str]) -> str:
+    """How many trainings others use as well, and the most closely related of these others."""
     users = [sorted(others & set(run["used_by"])) for run in runs if run["stage"] in STAGES_SHOWN]
     found = [name for name, _ in Counter(name for sharing in users for name in sharing).most_common()]
-    if not found:
-        return ""
-    more = f" +{len(found) - names}" if len(found) > names else ""
-    return f"{sum(map(bool, users))} of {len(users)}" + (f": {', '.join(found[:names])}{more}" if names else "")
+    more = f" +{len(found) - 1}" if len(found) > 1 else ""
+    return f"{sum(map(bool, users))} of {len(users)}: {found[0]}{more}" if found else ""

@@ -8,14 +8,14 @@ process that sees the store, and disturbs nothing.
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
-from dropnas.monitor.estimate import Estimate, Known, read_known
+from dropnas.monitor.estimate import Estimate, read_known
 from dropnas.monitor.timings import HOUR
 from dropnas.monitor.words import cells
 from dropnas.monitor.work import COSTLY
@@ -30,21 +30,29 @@ NEARLY = 0.99  # the part of a run that is done if it takes longer than expected
 
 
 @dataclass(frozen=True)
-class Running:
-    """A run at work.
+class Watched:
+    """A run at a moment.
 
     Attributes:
-        started: seconds since the epoch; None in its first moment.
-        line: its last line.
+        run: as plan.json describes it.
+        state: done, running, waiting or failed.
+        hours: device-hours of a training, None if unknown; of all else 0.
         part: how much of it is done, from 0 to 1.
+        started: if it is at work, seconds since the epoch; None in its first moment.
+        line: its last line.
         group: how many runs share its time.
+        reason, log: why it failed, and where more is said; `stopped` and None if somebody stopped it.
     """
 
     run: dict[str, Any]
-    started: float | None
-    line: str
-    part: float
-    group: int
+    state: str
+    hours: float | None = 0.0
+    part: float = 0.0
+    started: float | None = None
+    line: str = ""
+    group: int = 1
+    reason: str = ""
+    log: Path | None = None
 
     @property
     def epoch(self) -> str:
@@ -54,57 +62,88 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A run that was begun and that nobody works on: why, and in which log; None if it was stopped."""
-
-    run: dict[str, Any]
-    reason: str
-    log: Path | None
-
-
-@dataclass(frozen=True)
 class Snapshot:
     """A plan at a moment.
 
     Attributes:
         title: profile and description.
-        runs: that are watched, in the plan's order.
-        done: their ids.
-        running, failed: of them.
-        spent: device-hours of what is done.
-        left: device-hours of the trainings that are not done, if known.
-        unknown: how many trainings have unknown hours.
-        part: how much is done by expected hours, from 0 to 1.
+        work: the runs that are watched, in the plan's order.
         unit: GPU-hours or CPU-hours.
-        jobs: how many trainings run at a time; a group counts as one.
-        hours: until all is done, if as many jobs run as now.
         last, next: the last result and the next one, in words; empty if there is none.
         time: seconds since the epoch.
     """
 
     title: str
-    runs: Sequence[dict[str, Any]]
-    done: frozenset[str]
-    running: Sequence[Running]
-    failed: Sequence[Failed]
-    spent: float
-    left: dict[str, float]
-    unknown: int
-    part: float
+    work: tuple[Watched, ...]
     unit: str
-    jobs: int
-    hours: float
     last: str
     next: str
     time: float
 
     @property
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """By their ids."""
+        return {one.run["id"]: one.run for one in self.work}
+
+    @property
+    def done(self) -> frozenset[str]:
+        """The ids of those that are done."""
+        return frozenset(one.run["id"] for one in self.work if one.state == "done")
+
+    @property
+    def running(self) -> list[Watched]:
+        """Those at work."""
+        return [one for one in self.work if one.state == "running"]
+
+    @property
+    def failed(self) -> list[Watched]:
+        """Those that were begun and that nobody works on."""
+        return [one for one in self.work if one.reason]
+
+    @property
     def complete(self) -> bool:
         """Whether all is done."""
-        return len(self.done) == len(self.runs)
+        return all(one.state == "done" for one in self.work)
+
+    @property
+    def spent(self) -> float:
+        """Device-hours of what is done."""
+        return sum((one.hours or 0.0) * one.part for one in self.work)
+
+    @property
+    def left(self) -> dict[str, float]:
+        """Device-hours of the trainings that are not done, if known, by id."""
+        waiting = [one for one in self.work if one.state != "done" and one.run["stage"] in COSTLY]
+        return {one.run["id"]: one.hours * (1 - one.part) for one in waiting if one.hours is not None}
+
+    @property
+    def unknown(self) -> int:
+        """How many trainings have unknown hours."""
+        return sum(one.hours is None for one in self.work)
+
+    @property
+    def jobs(self) -> int:
+        """How many trainings run at a time; a group counts as one."""
+        return round(sum(1 / one.group for one in self.running if one.run["stage"] in COSTLY))
+
+    @property
+    def hours(self) -> float:
+        """Hours until all is done, if as many jobs run as now."""
+        return hours_left(list(self.runs.values()), self.left, self.jobs)
+
+    @property
+    def part(self) -> float:
+        """How much is done by expected hours, from 0 to 1; unknown hours of a training count as the mean of others."""
+        trainings = [one for one in self.work if one.run["stage"] in COSTLY]
+        known = [one.hours for one in trainings if one.hours is not None]
+        usual = fmean(known) if known else 1.0
+        parts = [(usual if one.hours is None else one.hours, one.part) for one in trainings]
+        if not sum(hours for hours, _ in parts):
+            parts = [(1.0, one.part) for one in self.work]
+        done = sum(hours * part for hours, part in parts) / sum(hours for hours, _ in parts)
+        return 1.0 if self.complete else min(done, NEARLY)
 
 
-@dataclass
 class Watch:
     """Reads the state of a plan's runs; what is done is not read twice.
 
@@ -112,137 +151,97 @@ class Watch:
         plan: as plan.json holds it.
         root: of the store.
         targets: names of tables and figures; by default all that are built by default.
+
+    Raises:
+        DropnasError: a target that the plan lacks.
     """
 
-    plan: dict[str, Any]
-    root: Path
-    targets: Sequence[str] = ()
-    _done: set[str] = field(default_factory=set)
-    _known: Known | None = None
-    _estimates: dict[str, Estimate] = field(default_factory=dict)
-    _last: str = ""
-
-    def __post_init__(self) -> None:
-        """Find the runs that are watched.
-
-        Raises:
-            DropnasError: a target that the plan lacks.
-        """
-        every = {name for run in self.plan["runs"] for name in run["used_by"]}
-        unknown = sorted(set(self.targets) - every)
-        if unknown:
+    def __init__(self, plan: dict[str, Any], root: Path, targets: Sequence[str] = ()) -> None:
+        every = {name for run in plan["runs"] for name in run["used_by"]}
+        if unknown := sorted(set(targets) - every):
             raise DropnasError(f"no target {unknown[0]!r}", remedy=f"known: {', '.join(sorted(every))}")
-        wanted = set(self.targets) or every - set(self.plan["on_request"])
-        self.runs = [run for run in self.plan["runs"] if wanted & set(run["used_by"])]
+        wanted = set(targets) or every - set(plan["on_request"])
+        self.plan, self.root, self.store = plan, root, Store(root)
+        self.runs = [run for run in plan["runs"] if wanted & set(run["used_by"])]
         self.by_id = {run["id"]: run for run in self.runs}
-        self._last_runs = set(self.by_id) - {source for run in self.runs for source in run["inputs"]}
         self.cells = list(cells(self.by_id))
-        self.store = Store(self.root)
-        self._jobs = {id_: job for job in self.plan["jobs"] for id_ in job["runs"]}
+        self._last_runs = set(self.by_id) - {source for run in self.runs for source in run["inputs"]}
+        self._jobs = {id_: job for job in plan["jobs"] for id_ in job["runs"]}
+        self._done: set[str] | None = None
+        self._estimates: dict[str, Estimate] = {}
+        self._unit = self._last = ""
 
     def look(self) -> Snapshot:
         """The plan now."""
-        now = time.time()
-        states = {id_: "done" if id_ in self._done else self._state(run) for id_, run in self.by_id.items()}
-        known = self._renewed({id_ for id_, state in states.items() if state == "done"})
-        runs = list(self._needed())
-        running = [self._running(run, now) for run in runs if states[run["id"]] == "running"]
-        parts = dict.fromkeys(self._done, 1.0) | {one.run["id"]: one.part for one in running}
-        trainings = {run["id"]: self._estimates[run["id"]].hours for run in runs if run["stage"] in COSTLY}
-        hours = {id_: expected for id_, expected in trainings.items() if expected is not None}
-        left = {id_: expected * (1 - parts.get(id_, 0)) for id_, expected in hours.items() if id_ not in self._done}
-        shares = [1 / one.group for one in running if one.run["id"] in trainings]
-        return Snapshot(
-            title=f"{self.plan['profile']}: {self.plan['description']}",
-            runs=runs,
-            done=frozenset(self._done),
-            running=running,
-            failed=list(self._failed([run for run in runs if states[run["id"]] == "missing"])),
-            spent=sum(expected * parts.get(id_, 0) for id_, expected in hours.items()),
-            left=left,
-            unknown=len(trainings) - len(hours),
-            part=self._part(runs, hours, parts),
-            unit=known.device.unit if known.device else "device-hours",
-            jobs=round(sum(shares)),
-            hours=hours_left(runs, left, round(sum(shares))),
-            last=self._last,
-            next=self._next(running, left),
-            time=now,
-        )
+        now, known = time.time(), self._done or set()
+        states = {id_: "done" if id_ in known else self._state(run) for id_, run in self.by_id.items()}
+        self._renew({id_ for id_, state in states.items() if state == "done"})
+        work = tuple(self._watched(run, states[run["id"]], now) for run in self._needed())
+        title = f"{self.plan['profile']}: {self.plan['description']}"
+        return Snapshot(title, work, self._unit, self._last, self._next(work), now)
 
     def _needed(self) -> Iterator[dict[str, Any]]:
         """The runs that are done, and those that a target which is not done waits for; others may have been pruned."""
-        wanted = set(self._last_runs)
+        wanted, done = set(self._last_runs), self._done or set()
         for run in reversed(self.runs):  # what reads a run comes after it
-            if run["id"] in wanted - self._done:
+            if run["id"] in wanted - done:
                 wanted |= set(run["inputs"])
-        return (run for run in self.runs if run["id"] in wanted | self._done)
+        return (run for run in self.runs if run["id"] in wanted | done)
 
     def _state(self, run: dict[str, Any]) -> str:
         return self.store.state(run["id"], self.root / run["folder"])
 
-    def _renewed(self, done: set[str]) -> Known:
-        """What is known, read again if further runs are done."""
-        if self._known is None or done != self._done:
+    def _renew(self, done: set[str]) -> None:
+        """Read what is known again if further runs are done."""
+        if done != self._done:
+            known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
             self._done = done
-            self._known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
-            self._estimates = self._known.estimates(self.runs)
-            self._last = self._last_result(self._known)
-        return self._known
+            self._estimates = known.estimates(self.runs)
+            self._unit = known.device.unit if known.device else "device-hours"
+            ended = {one.folder: one.ended for one in known.took.values()}
+            results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
+            last = max(results, key=lambda one: one[0], default=None)  # the first cell with the last training
+            self._last = last[1].result(done, self.root) if last else ""
 
-    def _last_result(self, known: Known) -> str:
-        """The first cell with the training that ended last."""
-        ended = {one.folder: one.ended for one in known.took.values()}
-        results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
-        return max(results, key=lambda one: one[0])[1].result(self._done, self.root) if results else ""
-
-    def _next(self, running: Sequence[Running], left: Mapping[str, float]) -> str:
+    def _next(self, work: Sequence[Watched]) -> str:
         """The cell whose next training ends first, or else the first cell that is not done."""
-        soon = {one.run["id"]: left[one.run["id"]] * one.group for one in running if one.run["id"] in left}
-        waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in self._done]
+        soon = {one.run["id"]: one for one in work if one.state == "running" and one.hours is not None}
+        hours = {id_: (one.hours or 0.0) * (1 - one.part) * one.group for id_, one in soon.items()}
+        done = self._done or set()
+        waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in done]
         if not waiting:
             return ""
-        cell, id_ = min(waiting, key=lambda one: soon.get(one[1], float("inf")))
-        done = sum(training in self._done for training in cell.trainings)
-        when = f" in about {duration(soon[id_] * HOUR)}" if id_ in soon else ""
-        return cell.name + cell.count(done + 1, ", ") + when
+        cell, id_ = min(waiting, key=lambda one: hours.get(one[1], float("inf")))
+        when = f" in about {duration(hours[id_] * HOUR)}" if id_ in hours else ""
+        return cell.name + cell.count(sum(training in done for training in cell.trainings) + 1, ", ") + when
 
-    def _part(self, runs: Sequence[Mapping[str, Any]], hours: Mapping[str, float], parts: Mapping[str, float]) -> float:
-        """How much is done. A training with unknown hours counts as the mean of the others."""
-        typical = fmean(hours.values()) if hours else 1.0
-        weights = {run["id"]: hours.get(run["id"], typical) for run in runs if run["stage"] in COSTLY}
-        if not sum(weights.values()):
-            weights = {run["id"]: 1.0 for run in runs}
-        done = sum(weight * parts.get(id_, 0) for id_, weight in weights.items()) / sum(weights.values())
-        return 1.0 if len(self._done) == len(runs) else min(done, NEARLY)
+    def _watched(self, run: dict[str, Any], state: str, now: float) -> Watched:
+        hours, scratch = self._estimates[run["id"]].hours, self.store.scratch(run["id"])
+        if state == "done":
+            return Watched(run, state, hours, 1.0)
+        if state == "running":
+            return self._running(run, hours, scratch, now)
+        log = self._log(run)
+        if reason := failure(_text(log), run):
+            return Watched(run, "failed", hours, reason=reason, log=log)
+        stopped = scratch.is_dir() and read_attempts(scratch)
+        return Watched(run, "waiting", hours, reason="stopped" if stopped else "")
 
-    def _running(self, run: dict[str, Any], now: float) -> Running:
-        scratch = self.store.scratch(run["id"])
-        attempts = read_attempts(scratch)
+    def _running(self, run: dict[str, Any], hours: float | None, scratch: Path, now: float) -> Watched:
+        attempts, part = read_attempts(scratch), 0.0
         started, group = (attempts[-1].started, attempts[-1].group) if attempts else (None, 1)
         line = _text(scratch / PROGRESS).strip().removeprefix(f"{run['name']}: ")
-        hours, part = self._estimates[run["id"]].hours, 0.0
         if epochs := EPOCH.search(line):
             part = int(epochs[1]) / max(int(epochs[2]), 1)
         elif started and hours:
             part = min((now - started) / HOUR / hours / group, NEARLY)
-        return Running(run, started, line, part, group)
+        return Watched(run, "running", hours, part, started, line, group)
 
-    def _failed(self, missing: Sequence[dict[str, Any]]) -> Iterator[Failed]:
-        """Of the runs that nobody works on, those that failed, by their logs, and those that were stopped."""
-        for run in missing:
-            log = self._log(run)
-            if reason := failure(_text(log), run):
-                yield Failed(run, reason, log)
-            elif (scratch := self.store.scratch(run["id"])).is_dir() and read_attempts(scratch):
-                yield Failed(run, "stopped", None)
-
-    def refused(self) -> Iterator[Failed]:
+    def refused(self) -> list[Watched]:
         """Published runs that their jobs do not accept, such as damaged ones, by their logs."""
-        for run in self.runs:
-            log = self._log(run)
-            if run["id"] in self._done and (reason := failure(_text(log), run)):
-                yield Failed(run, reason, log)
+        done = [(run, self._log(run)) for run in self.runs if run["id"] in (self._done or set())]
+        found = [(run, log, failure(_text(log), run)) for run, log in done]
+        return [Watched(run, "failed", reason=reason, log=log) for run, log, reason in found if reason]
 
     def _log(self, run: Mapping[str, Any]) -> Path:
         job = self._jobs[run["id"]]

@@ -1,7 +1,7 @@
-"""The questions that a plan asks: its printed numbers and the paper's claims, with the experiments behind them.
+"""The questions of a plan: its printed numbers and the paper's claims, with the experiments behind them.
 
-Only experiments with a run for each seed are in it: the augmented trainings, ImageNet and Figure 5 rest on one
-architecture each. The claims are those of `report.claims`, found in the same cells of the tables.
+Only experiments with one run for each seed are included. The augmented trainings, ImageNet and Figure 5 each depend on
+a single architecture. The claims are those of `report.claims`, read from the same cells of the tables.
 """
 
 import math
@@ -27,8 +27,8 @@ class Asking:
     """The questions of a plan, and its experiments in their order.
 
     Attributes:
-        questions: what is asked; experiments are called by the folders of their first trainings.
-        experiments: the runs behind them.
+        questions: the questions; an experiment's name is the folder of its first training.
+        experiments: the runs of the experiments.
     """
 
     questions: Questions
@@ -36,10 +36,10 @@ class Asking:
 
 
 def asked(plan: Plan) -> Asking:
-    """The questions that the tables and figures of a plan ask, without those on request."""
+    """The questions that a plan's tables and figures ask; targets on request are left out."""
     default = plan.by_default()
     mine = {name: one for name, one in plan.experiments.items() if one.trainings[0].id in default.runs}
-    index = {run.id: at for at, one in enumerate(mine.values()) for run in one.trainings}
+    index = {run.id: number for number, one in enumerate(mine.values()) for run in one.trainings}
     cells = dict(_cells(default, index))
     printed = dict(_printed(default))
     numbers = tuple(_numbers(cells, printed)) if plan.parameters.reproduction else ()
@@ -55,13 +55,13 @@ def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[CellKey, int]
     for run in plan.targets.values():
         config = run.config
         for entry in config.entries if isinstance(config, TableConfig) else ():
-            found = {index.get(run.inputs[at].id) for at in entry.trainings}
+            found = {index.get(run.inputs[number].id) for number in entry.trainings}
             if found and len(found - {None}) == 1:
-                yield (config.table, entry.row, entry.column), next(at for at in found if at is not None)
+                yield (config.table, entry.row, entry.column), next(number for number in found if number is not None)
 
 
 def _printed(plan: Plan) -> Iterator[tuple[CellKey, Printed]]:
-    """What is printed in each cell of the plan's tables."""
+    """The printed number in each cell of the plan's tables."""
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         paper = config.layout or layout(config.table)
         for row in paper.rows:
@@ -71,11 +71,11 @@ def _printed(plan: Plan) -> Iterator[tuple[CellKey, Printed]]:
 
 
 def _numbers(cells: Cells, printed: Mapping[CellKey, Printed]) -> Iterator[Number]:
-    for key, experiment in cells.items():
-        cell = printed.get(key)
+    for cell_key, experiment in cells.items():
+        cell = printed.get(cell_key)
         if cell is None or cell.mean is None or cell.std is None:
             continue
-        yield Number(*key, experiment, cell.mean, _sample_std(cell.std), PAPER_SEEDS, margin(*key[:2]))
+        yield Number(*cell_key, experiment, cell.mean, _sample_std(cell.std), PAPER_SEEDS, margin(*cell_key[:2]))
 
 
 def _sample_std(population: float) -> float:
@@ -83,29 +83,29 @@ def _sample_std(population: float) -> float:
 
 
 def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
-    """What the paper prints of each experiment; of others the mean of DropNAS and the usual deviation."""
-    known = {at: cell for key, at in cells.items() if (cell := printed.get(key)) and cell.std is not None}
+    """The paper's number for each experiment; for others, the mean of DropNAS and the typical deviation."""
+    known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
     stds = defaultdict(list)
     for role in SEARCHED:
         rows = [row for name in ("table4", "table6") for row in layout(name).rows if row.key.partition("/")[0] == role]
         stds[role] = [cell.std for row in rows for cell in row.cells if cell and cell.std is not None]
     found = []
-    for at, role in enumerate(roles):
+    for number, role in enumerate(roles):
         base = next(row.cells[0] for row in layout(ROLES[role].table).rows if row.key == "dropnas")
-        cell = known.get(at, base)
+        cell = known.get(number, base)
         usual = math.sqrt(math.fsum(std**2 for std in stds[role]) / len(stds[role]))
-        std = cell.std if at in known and cell and cell.std is not None else usual
+        std = cell.std if number in known and cell and cell.std is not None else usual
         found.append(Prior(cell.mean if cell and cell.mean is not None else 0.0, _sample_std(std), PAPER_FREEDOM))
     return tuple(found)
 
 
 def _claims(cells: Cells, plan: Plan, index: Mapping[str, int]) -> Iterator[Claim]:
-    """The claims all of whose experiments are in the plan, in the order of the paper."""
+    """The claims whose experiments are all in the plan, in the order of the paper."""
     sweep = dict(_sweep(plan, index))
     yield from _of_sweep(sweep)
-    for name, comparisons in (("spaces", spaces()), ("best-pair", pairs_of_rates()), ("ablations", ablations())):
-        if all(key in cells for _, *pair in comparisons for key in pair):
-            pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in comparisons)
+    for name, pairs_of_cells in (("spaces", spaces()), ("best-pair", pairs_of_rates()), ("ablations", ablations())):
+        if all(key in cells for _, *pair in pairs_of_cells for key in pair):
+            pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in pairs_of_cells)
             yield Claim(name, words()[name]["claim"], pairs)
     yield from _equal_rates(cells)
     yield from _baselines(cells, plan)
@@ -130,7 +130,7 @@ def _sweep(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[tuple[str, st
 
 
 def _of_sweep(sweep: Mapping[tuple[str, str], int]) -> Iterator[Claim]:
-    best = {role: at for (role, name), at in sweep.items() if name == BEST_RATE}
+    best = {role: number for (role, name), number in sweep.items() if name == BEST_RATE}
     others = [(role, name) for role, name in sweep if name not in (BEST_RATE, *EXTREMES) and role in best]
     sides = {(role, float(name) < float(BEST_RATE)) for role, name in others}
     if sides >= {(role, lower) for role in SEARCHED for lower in (True, False)}:
@@ -148,18 +148,18 @@ def _of_sweep(sweep: Mapping[tuple[str, str], int]) -> Iterator[Claim]:
 
 
 def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
-    """Whether DropNAS beats each of the baselines, over the data sets on which it was trained."""
+    """Claims that DropNAS beats each baseline, over the data sets on which it was trained."""
     labels: dict[str, str] = {}
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         if config.table == "baselines" and config.layout:
             labels |= {row.key: row.heads[1] for row in config.layout.rows}
             labels |= {entry.row: entry.label for entry in config.entries if entry.label}
     found: dict[str, list[Contrast]] = {}
-    for (table, row, _), at in cells.items():
+    for (table, row, _), number in cells.items():
         role = row.partition("/")[0]
         own = cells.get((table, f"{role}/dropnas", "error"))
-        if table == "baselines" and own is not None and own != at:
-            found.setdefault(row.partition("/")[2], []).append(Contrast(ROLES[role].printed, (own,), (at,)))
+        if table == "baselines" and own is not None and own != number:
+            found.setdefault(row.partition("/")[2], []).append(Contrast(ROLES[role].printed, (own,), (number,)))
     for method, contrasts in found.items():
         label = labels[f"{_role_of(method, cells)}/{method}"]
         yield Claim(f"baseline-{method}", words()["baseline"]["claim"].format(label), tuple(contrasts))

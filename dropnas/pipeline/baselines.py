@@ -1,8 +1,7 @@
-"""The table of baselines, which the paper lacks: a row for each search method on each data set.
+"""The table of baselines, which the paper does not have: a row for each search method on each data set.
 
-Design choices: its layout has the rows of the methods that a plan compares and no others, so that a new method changes
-no table that is there. What the paper prints for a method is looked up in its Tables 1, 2 and 4, so that no number is
-transcribed twice.
+Design choices: the layout has only the rows of the methods that a plan compares, so a new method changes no existing
+table. The paper's numbers are looked up in its Tables 1, 2 and 4, so that no number is transcribed twice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +35,7 @@ ORIGINAL = Space("original", "original")
 
 
 def cells(experiments: Experiments) -> list[Cell]:
-    """In the original space all methods; in the user's own spaces DropNAS, one-level DARTS and the user's methods."""
+    """All methods in the original space; in the user's spaces DropNAS, one-level DARTS and the user's methods."""
     spaces = (ORIGINAL, *experiments.parameters.spaces)
     return [cell for role in experiments.roles for space in spaces for cell in _cells(experiments, role, space)]
 
@@ -56,12 +55,12 @@ def _cells(experiments: Experiments, role: str, space: Space) -> Iterator[Cell]:
 
 
 def layout(experiments: Experiments) -> Layout:
-    """Of the methods that a plan compares."""
+    """The layout for the methods that a plan compares."""
     return layout_of(experiments.roles, [method.strategy for method in asked(experiments.parameters)])
 
 
 def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
-    """Random search, DropNAS, one-level DARTS and these methods, in the order of METHODS, on each data set."""
+    """The layout: for each data set random search, DropNAS, one-level DARTS and these methods, in METHODS' order."""
     compared = {DROPNAS.strategy, ONE_LEVEL_DARTS.strategy, *methods}
     names = [name for name in METHODS if name in compared]
     elsewhere = ", ".join(METHODS[name].label for name in names if METHODS[name].printed)
@@ -81,12 +80,12 @@ def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
 
 
 def asked(parameters: Parameters) -> list[Method]:
-    """The methods of ours that a parameter file names."""
+    """Our methods that a parameter file names."""
     return [Method(METHODS[name].label, name) for name in parameters.baselines if name != RANDOM]
 
 
 def _rows(role: str, methods: list[str]) -> Iterator[PrintedRow]:
-    """Of a data set; a line is drawn above the first."""
+    """The rows of a data set; a line is drawn above the first one."""
     yield _row(role, RANDOM, RANDOM_LABEL, {}, rule=True)
     for name in methods:
         yield _row(role, name, METHODS[name].label, _printed(role, METHODS[name]))
@@ -98,7 +97,7 @@ def _row(role: str, name: str, label: str, printed: dict[str, Printed | None], r
 
 
 def _printed(role: str, method: SearchMethod) -> dict[str, Printed | None]:
-    """What is printed for a method, by the columns of this table."""
+    """The printed numbers of a method, by the columns of this table."""
     if method.column:
         return {"error": _printed_row("table4", f"{role}/original").get(method.column)}
     own: dict[str, Printed | None] = {
@@ -108,7 +107,7 @@ def _printed(role: str, method: SearchMethod) -> dict[str, Printed | None]:
 
 
 def _printed_row(table: str, key: str) -> dict[str, Printed | None]:
-    """The cells of one of the paper's rows by their columns; empty if there is no such row."""
+    """The cells of one of the paper's rows by column; empty if there is no such row."""
     of_table = layouts()[table]
     keys = [column.key for column in of_table.columns]
     return {name: cell for row in of_table.rows if row.key == key for name, cell in zip(keys, row.cells, strict=True)}

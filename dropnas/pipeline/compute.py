@@ -1,8 +1,8 @@
-"""One attempt at a run, or at a group of runs that train together: the stage fills their folders, each is published.
+"""One attempt at a run, or at a group of runs that train together: the stage fills their folders; each is published.
 
 Design choices: a single run is a group of one. Each run of a group has its own lease, scratch folder, log of attempts
-and record; device and inputs are taken once. A run that fails does not end the others. The seconds that a run is
-recorded with are its share of the time that the group took.
+and record; device and inputs are taken once. A failed run does not end the others. The recorded seconds of a run are
+its share of the group's time.
 """
 
 import os
@@ -43,9 +43,9 @@ class LeasedRun:
     """A run of a group.
 
     Attributes:
-        spec: as `dropnas.pipeline.execute.read_spec` gives it.
-        attempts: at it; the last one is this one.
-        release: of its lease, before the group is done.
+        spec: the run's spec, as `dropnas.pipeline.execute.read_spec` returns it.
+        attempts: the attempts at the run; the last one is this one.
+        release: releases the lease before the group is finished.
     """
 
     spec: Spec
@@ -54,11 +54,13 @@ class LeasedRun:
 
 
 class RunGroup:
-    """Runs that have all but the seed in common, whose leases are held; most often just one.
+    """Runs that differ only in the seed and whose leases are held; usually a single run.
 
     Args:
-        members: none of them published.
-        failures: where a run that fails is noted.
+        members: the runs, none of which is published.
+        store: the store of the runs.
+        progress: receives lines about the progress.
+        failures: collects the failures of runs.
     """
 
     def __init__(self, members: Sequence[LeasedRun], store: Store, progress: Progress, failures: Failures) -> None:
@@ -66,15 +68,15 @@ class RunGroup:
         self._members, self.device = list(members), "cpu"
 
     def attempt(self) -> set[str]:
-        """Compute and publish them, from where earlier attempts left them, or those that the stage wants first.
+        """Compute and publish the runs, or those that the stage trains first, continuing earlier attempts.
 
-        The leases of the others are given back.
+        The leases of the others are released.
 
         Returns:
-            the ids of those that were published.
+            the ids of the published runs.
 
         Raises:
-            SystemExit: with `signals.EXIT_STOPPED`, where the process was asked to stop.
+            SystemExit: with `signals.EXIT_STOPPED`, if the process was asked to stop.
         """
         records: dict[str, Any] = {}
         try:
@@ -95,14 +97,14 @@ class RunGroup:
                 member.attempts.begin()
 
     def _each_fails_by(self, work: Callable[[], None]) -> None:
-        """Work that all runs need."""
+        """A context for work that all runs need: an error is a failure of each of them."""
         if specs := [member.spec for member in self.members]:
             with self.failures.of(*specs):
                 work()
 
     @property
     def members(self) -> list[LeasedRun]:
-        """Those that did not fail."""
+        """The runs that have not failed."""
         return [member for member in self._members if member.spec["id"] not in self.failures.ids]
 
     def _prepare(self, stack: ExitStack) -> None:
@@ -119,14 +121,14 @@ class RunGroup:
             self._note_machine()
 
     def _note_machine(self) -> None:
-        """Report a run that continues on another machine, which rounds differently: its bytes are those of neither."""
+        """Report a run that continues on another machine, because rounding differs between machines."""
         machine = machine_name(self.device)
         for member in self.members:
             member.attempts.work_on(machine)
             *_, last = member.attempts.own.before or (machine,)
             if last != machine:
                 self.progress(
-                    f"{member.spec['name']}: begun on {last}, goes on on {machine}: the same to rounding only"
+                    f"{member.spec['name']}: started on {last}, continues on {machine}: equal up to rounding only"
                 )
 
     def _keep(self, chosen: Sequence[int]) -> None:
@@ -140,7 +142,7 @@ class RunGroup:
         self._members = kept
 
     def _compute(self) -> dict[str, Any]:
-        """What is recorded of each member, by its id; of those that failed nothing."""
+        """The record of each run by its id; failed runs are left out."""
         members = self.members
         outs = [_emptied(self.store.scratch(member.spec["id"]) / "staged") for member in members]
         started = datetime.now(UTC)
@@ -171,7 +173,7 @@ class RunGroup:
     def _publish(self, member: LeasedRun, records: dict[str, Any]) -> bool:
         spec = member.spec
         with self.failures.of(spec):
-            require_asked(spec, spec["name"])  # the code may have been edited meanwhile
+            require_asked(spec, spec["name"])  # the code may have been edited in the meantime
             staged = self.store.scratch(spec["id"]) / "staged"
             self.store.publish(staged, self.store.root / spec["folder"], records[spec["id"]])
             self.progress(f"{spec['folder']}: published")
@@ -180,7 +182,7 @@ class RunGroup:
 
 
 def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
-    """Compute a run as one of the processes of torchrun that do not publish it."""
+    """Compute a run in one of torchrun's processes that do not publish it."""
     staged = _emptied(store.scratch(spec["id"]) / f"rank{os.environ['RANK']}")
     with ExitStack() as stack:
         device = _device(spec, stack, progress)
@@ -188,7 +190,7 @@ def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
 
 
 def compute(specs: Sequence[Spec], outs: Sequence[Path], workspaces: Sequence[Workspace], store: Store) -> list[Any]:
-    """Let the stage fill empty folders; gives the statistics of each run, or what it failed by."""
+    """Let the stage fill empty folders; return the statistics of each run, or its error."""
     stage, inputs = specs[0]["stage"], _inputs(specs[0], store)
     configs = [_config(spec) for spec in specs]
     if len(specs) == 1:
@@ -198,7 +200,7 @@ def compute(specs: Sequence[Spec], outs: Sequence[Path], workspaces: Sequence[Wo
 
 
 def workspace(spec: Spec, store: Store, device: str, progress: Progress, stopping: Callable[[], None]) -> Workspace:
-    """Where and on what a run is computed."""
+    """The workspace of a run: its folders, device and limits."""
     scratch, machine = store.scratch(spec["id"]), spec["machine"]
     return Workspace(
         scratch=scratch,
@@ -218,7 +220,7 @@ def workspace(spec: Spec, store: Store, device: str, progress: Progress, stoppin
 def recorded(
     spec: Spec, store: Store, started: datetime, ended: datetime, statistics: dict[str, float], device: str
 ) -> dict[str, Any]:
-    """What a run's manifest says of it but for its seconds: its identity, its inputs, the code's commit, its means."""
+    """A run's record in its manifest, except its seconds: identity, inputs, commit of the code, environment."""
     plan = os.environ.get("DROPNAS_PLAN")
     sources = [store.root / name for name in spec["inputs"]]
     return {
@@ -229,34 +231,34 @@ def recorded(
         **environment(device, spec["machine"]["threads"]),
         "started": f"{started:%FT%TZ}",
         "ended": f"{ended:%FT%TZ}",
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),  # that torchrun started, each with a device of its own
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),  # processes of torchrun, each with its own device
         "statistics": statistics,
     }
 
 
 def require_asked(spec: Spec, where: object) -> None:
-    """Require that a spec asks for the run that it names: by its configuration, its inputs, and the code that is here.
+    """Check that a spec's configuration, inputs and the current code give the run that it names.
 
     Raises:
-        DropnasError: it does not, or the code was edited since the spec was written.
+        DropnasError: they do not, or the code was edited after the spec was written.
     """
     config = _config(spec)
     found = identity(spec["stage"], config, [id_in(name) for name in spec["inputs"]])
     other = [part for part in found if found[part] != spec["identity"].get(part)]
     if other == ["code"]:
         hint = "restore it, or freeze the parameters again"
-        raise DropnasError("the code is not that which the spec was written for", where=where, remedy=hint)
+        raise DropnasError("the code differs from that for which the spec was written", where=where, remedy=hint)
     name = f"{spec['name']}-{id_of(found)}"
     folder = f"data/{config.name}/{name}" if spec["stage"] == "data" else f"runs/{spec['stage']}/{name}"
     if other or found != spec["identity"] or (spec["id"], spec["folder"]) != (id_of(found), folder):
         part = other[0] if other else "id or folder"
         raise DropnasError(
-            f"its {part} is not that of the run that it names", where=where, remedy="take one of plans/<id>/specs/"
+            f"its {part} does not match the run that it names", where=where, remedy="use a spec from plans/<id>/specs/"
         )
 
 
 def common_part(spec: Spec) -> Any:
-    """What runs of one group have in common; None for a run that trains alone."""
+    """The common part of the runs of a group; None for a run that trains alone."""
     shared = common(_config(spec))
     return shared and [spec[key] for key in ("stage", "inputs", "machine", "location")] + [shared]
 
@@ -274,18 +276,18 @@ def _inputs(spec: Spec, store: Store) -> list[Path]:
 
 
 def _require_agreement(inputs: Sequence[Path]) -> None:
-    """Require that inputs which read each other read the files that are there now."""
+    """Check, if one input was made from another one, that it was made from the version in the store."""
     manifests = {source.name: sha256(source / MANIFEST) for source in inputs}
     for source in inputs:
         for fault in input_faults(ManifestFile.read(source).run, manifests):
-            raise DropnasError(fault, where=source, remedy="restore that one, or remove both and compute them again")
+            raise DropnasError(fault, where=source, remedy="restore that input, or remove both and compute them again")
 
 
 @cache
 def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
-    """Inputs must be finished, the runs that their names promise, unchanged, and whole where that is needed.
+    """Check that an input is finished, unchanged, the run that its name says and, if needed, has its heavy part.
 
-    Each process reads each of them once.
+    Each process reads each input once.
     """
     if not store.is_published(folder):
         raise DropnasError("an input is not finished", where=folder, remedy="compute it first")
@@ -312,10 +314,10 @@ def _emptied(folder: Path) -> Path:
 
 
 def _kept(scratch: Path, progress: Progress) -> Progress:
-    """Progress whose last line is also kept in the scratch folder, for `watch`, until the run is published."""
+    """Progress whose last line is also written to the scratch folder, for `watch`, until the run is published."""
 
-    def tell(line: str) -> None:
+    def keep(line: str) -> None:
         write_text(scratch / PROGRESS, line + "\n")
         progress(line)
 
-    return tell
+    return keep

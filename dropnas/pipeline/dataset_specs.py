@@ -1,4 +1,4 @@
-"""Datasets by name: `python -m dropnas data cifar10` makes the very run that a parameter file's plan will look for."""
+"""Specs of datasets by name: `python -m dropnas data cifar10` makes the same run that a parameter file's plan needs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +16,15 @@ DEFAULT = Path("params/paper.yaml")
 
 
 def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[dict[str, Any]]:
-    """Specs of data runs, for the names (or roles) of datasets in a parameter file, or of those known without one.
+    """The specs of data runs, by the names (or roles) of datasets in a parameter file, or by known names without one.
 
     Args:
-        parameters: the file; without one `params/paper.yaml`, if it is there.
-        path: that of the source, instead of the one in the parameter file.
+        names: names of datasets.
+        parameters: the parameter file; None uses `params/paper.yaml` if it exists.
+        path: path of the source, instead of the one in the parameter file.
 
     Raises:
-        DropnasError: a name that neither the file nor this package knows.
+        DropnasError: neither the file nor this package knows a name.
     """
     known = _known(parameters)
     specs = []

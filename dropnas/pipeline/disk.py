@@ -1,8 +1,9 @@
-"""What runs still need of a disk: bytes and files of those that are missing, with their checkpoints.
+"""The disk space that runs still need: bytes and files of the missing runs, with their checkpoints.
 
-Design: sizes follow from few facts, so that nothing need be built to know them. A network's weights grow with its cells
-and the square of its channels; the two checkpoints of the paper's size were measured (docs/reliability.md). The number
-of files of each stage is that of the runs of the smoke profile. An estimate, to be compared with what is free.
+Design choices: sizes are computed from a few facts, so no network needs to be built. The number of weights grows with
+the number of cells and the square of the channels. The two checkpoints of the paper's size were measured
+(docs/reliability.md). The number of files of each stage is that of the smoke profile. The result is an estimate, to be
+compared with the free space.
 """
 
 from collections.abc import Iterable
@@ -14,28 +15,28 @@ from dropnas.data.config import DATASETS
 from dropnas.runs.identity import Run
 from dropnas.runs.store import Store
 
-SEARCH = 29.7e6 / (8 * 16**2)  # bytes of a checkpoint for each cell and squared channel
+SEARCH = 29.7e6 / (8 * 16**2)  # bytes of a checkpoint, divided by cells * channels^2
 NETWORK = 35.7e6 / (20 * 36**2)
-CHECKPOINTS = 3  # at once: the two that are kept, and the one that is written
-PUBLISHED = 0.5  # of a checkpoint: the weights without momentum
+CHECKPOINTS = 3  # at the same time: two that are kept and one that is being written
+PUBLISHED = 0.5  # size relative to a checkpoint: weights without momentum
 FILES = {"data": 6, "search": 7, "retrain": 7, "transfer": 7, "table": 6, "figure": 6, "clusters": 3, "correlation": 3}
-OTHER_FILES, OTHER_BYTES = 5, 100_000  # of a run of another stage
+OTHER_FILES, OTHER_BYTES = 5, 100_000  # for a run of another stage
 FIGURE, ROW, START = 600_000, 120, 5_000_000  # bytes of a figure, of an image in a manifest, of a frozen start
 
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes, and files with folders."""
+    """Numbers of bytes and of files (folders included)."""
 
     size: int
     files: int
 
 
 def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
-    """What those of some runs that are missing will take.
+    """The disk space for the missing ones of these runs.
 
     Args:
-        at_once: trainings that run at the same time, each with its checkpoints.
+        at_once: number of trainings that run at the same time, each with its checkpoints.
     """
     store = Store(root)
     missing = [run for run in runs if not store.is_published(root / run.folder)]
@@ -43,8 +44,8 @@ def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
         return Disk(0, 0)
     checkpoints = sorted((_checkpoint(run) for run in missing), reverse=True)[:at_once]
     size = sum(_size(run) for run in missing) + CHECKPOINTS * sum(checkpoints) + START
-    files = sum(FILES.get(run.stage, OTHER_FILES) + 2 for run in missing)  # its folder, its spec
-    return Disk(round(size), files + 400)  # and the sources of a frozen start
+    files = sum(FILES.get(run.stage, OTHER_FILES) + 2 for run in missing)  # plus its folder and its spec
+    return Disk(round(size), files + 400)  # plus the source files of a frozen start
 
 
 def _size(run: Run) -> float:
@@ -61,7 +62,7 @@ def _checkpoint(run: Run) -> float:
 
 
 def _data(config: Any) -> float:
-    """Of prepared arrays and of the archive that they come from, or of a manifest."""
+    """Bytes of prepared arrays and of their source archive, or of a manifest."""
     known = DATASETS[config.name]
     images = (config.train_images or known.train) + (config.test_images or known.test)
     pixels = known.height * known.width * 3

@@ -1,8 +1,8 @@
-"""Which settings reach a run: those that can change it, and no others.
+"""Determines the settings of a run: those that can change its result, and no others.
 
-A parameter file sets options for all methods together, and methods differ in options of their own. What a method sets
-on purpose wins: "No alpha-adjust" stays without it whichever form of alpha-adjust the file asks for. What cannot change
-a run is left out, so that it has the same identity with and without.
+A parameter file sets options for all methods together, but a method may have its own options. An option that defines a
+method takes precedence: "No alpha-adjust" stays without it, whichever form of alpha-adjust the file sets. Settings that
+cannot change a run are left out, so its identity does not depend on them.
 """
 
 from dataclasses import is_dataclass, replace
@@ -13,18 +13,18 @@ from dropnas.search.config import PRESETS, DeriveConfig, DropoutOptions, Scalar,
 from dropnas.search.methods import METHODS, authors_settings
 from dropnas.space.spaces import SPACES, find_space
 
-PAPER_GROUP = 4  # the size of group for which r^(1/|group|) and the release's r^(1/4) agree
+PAPER_GROUP = 4  # group size for which r^(1/|group|) equals the release's r^(1/4)
 ONLY_OF_DROPPED = ("drop_probability", "grouping", "masks", "alpha_adjust", "decay_scope", "dropped")
 
 
 def preset_options(strategy: str, common: dict[str, Scalar], own: dict[str, Scalar], space: str) -> dict[str, Scalar]:
-    """The options by which a search differs from its preset.
+    """The options in which a search differs from its preset.
 
     Args:
         strategy: a key of PRESETS.
         common: options of the parameter file for all methods.
         own: options of this method.
-        space: its search space.
+        space: the search space.
     """
     preset, default = vars(PRESETS[strategy]), vars(DropoutOptions())
     purpose = {name for name in preset if preset[name] != default[name]}
@@ -35,7 +35,7 @@ def preset_options(strategy: str, common: dict[str, Scalar], own: dict[str, Scal
 
 
 def _idle(options: dict[str, Scalar], space: str) -> set[str]:
-    """Options that change nothing beside the others."""
+    """Options that have no effect together with the others."""
     if options["rate_parameterised"] == options["rate_non_parameterised"] == 0:
         return set(ONLY_OF_DROPPED)
     groups = SPACES[space].groups if space in SPACES else ()
@@ -44,9 +44,12 @@ def _idle(options: dict[str, Scalar], space: str) -> set[str]:
 
 
 def search_config(common: SearchConfig, method: Method, space: str, seed: int) -> SearchConfig:
-    """The settings of one search: the method's own, else the file's where it departs from the defaults, else those
-    that the method's authors chose."""
-    default = {**vars(SearchConfig()), "options": common.options}  # the file's options are those of grouped dropout
+    """The settings of one search.
+
+    Each setting comes from the method if it sets it, otherwise from the file if it differs from the default, otherwise
+    from the method's authors.
+    """
+    default = {**vars(SearchConfig()), "options": common.options}  # the file's options apply to grouped dropout only
     chosen = {name: value for name, value in vars(common).items() if value != default[name]}
     chosen |= {"space": space, "strategy": method.strategy, "seed": seed, **method.search}
     settings = authors_settings(method.strategy) | chosen
@@ -62,12 +65,12 @@ def _different(config: SearchConfig) -> dict[str, Scalar]:
     """The options of a search method that differ from its defaults.
 
     Raises:
-        DropnasError: an option that the method does not have, or a value that it does not take.
+        DropnasError: the method does not have an option, or does not accept its value.
     """
-    from dropnas.search.strategy import make_strategy  # torch, which a plan needs here only
+    from dropnas.search.strategy import make_strategy  # imports torch, which a plan needs only here
 
     options: Any = getattr(make_strategy(config, find_space(config.space)), "options", None)
-    if not is_dataclass(options):  # a method that reads its options in another way
+    if not is_dataclass(options):  # this method handles its options differently
         return config.options
     kind: Any = type(options)
     default = kind()
@@ -75,7 +78,7 @@ def _different(config: SearchConfig) -> dict[str, Scalar]:
 
 
 def derive_config(config: DeriveConfig, space: str) -> DeriveConfig:
-    """The derivation's settings; how equal operations are counted matters only where a space has some."""
+    """The settings of the derivation; `skips` matters only if a space has several operations of one name."""
     operations = SPACES[space].operations if space in SPACES else None
     distinct = operations is not None and len(set(operations)) == len(operations)
     return replace(config, skips=DeriveConfig().skips) if distinct else config

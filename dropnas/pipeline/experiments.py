@@ -1,7 +1,7 @@
-"""Experiments: a method in a space on a data set, over seeds, as runs.
+"""Experiments: a method in a search space on a data set, over several seeds, as runs.
 
-Tables and figures name experiments; experiments that agree are the same runs, since a run's identity is what goes into
-it. Pure, and without torch.
+Tables and figures name experiments. Equal experiments share their runs, because a run is defined by its identity. The
+functions are pure and do not import torch.
 """
 
 from dataclasses import dataclass, field, replace
@@ -28,9 +28,9 @@ def _preset(name: str) -> Method:
 
 DROPNAS, ONE_LEVEL_DARTS = _preset("dropnas"), _preset("one-level-darts")
 ABLATIONS = tuple(map(_preset, ("no-alpha-adjust", "no-partial-decay", "no-grouping")))
-# p_d = 0, 0.75, 0.875: of the last two methods the drop rate alone (Section 2.3)
+# p_d = 0, 0.75 and 0.875; the last two have only the drop rate of ProxylessNAS and SNAS (Section 2.3)
 EXTREMES = (ONE_LEVEL_DARTS, _preset("drop-rate-0.75"), _preset("drop-rate-0.875"))
-MORE_RETRAININGS = 1000  # the k-th retraining of a genotype adds k times this to its search's seed
+MORE_RETRAININGS = 1000  # the seed of the k-th retraining is the search's seed plus k times this
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Experiment:
     """One method in one setting, over its seeds.
 
     Attributes:
-        searches: the runs of each seed before its retrainings (search, or drawing at random).
-        trainings: the first retraining of each seed, which is what the tables' numbers are compared by.
+        searches: for each seed, the run before its retrainings (a search, or a random draw).
+        trainings: the first retraining of each seed, whose errors are compared.
         role: the paper's data set.
     """
 
@@ -53,8 +53,8 @@ class Experiments:
     """Makes runs, each once: the same configuration and inputs give the same object.
 
     Attributes:
-        parameters: what is asked for.
-        met: the experiments that were asked for so far, as `seeds_at` calls them.
+        parameters: the parameter file.
+        met: the experiments that were requested so far, by their names in `seeds_at`.
     """
 
     parameters: Parameters
@@ -63,11 +63,11 @@ class Experiments:
 
     @property
     def roles(self) -> list[str]:
-        """Which of the paper's two CIFAR data sets the file has something for."""
+        """The CIFAR data sets of the paper for which the file has a data set."""
         return [role for role in SEARCHED if role in self.parameters.datasets]
 
     def seeds(self, target: str, first: Run | None = None) -> range:
-        """Search seeds of a table or figure, or of the experiment whose first training this is."""
+        """The search seeds of a table or figure, or of the experiment with this first training."""
         counts: dict[str, int] = {str(name): count for name, count in self.parameters.seeds_of.items()}
         usual = counts.get(target, self.parameters.first_seeds)
         return range(self.parameters.seeds_at.get(folder_key(first), usual) if first else usual)
@@ -77,7 +77,7 @@ class Experiments:
         return self._runs.setdefault(run.id, run)
 
     def data(self, role: str) -> Run:
-        """The prepared data set that is used for one of the paper's."""
+        """The prepared data set that plays the role of one of the paper's."""
         config = next(config for name, config in self.parameters.datasets.items() if name == role)
         return self._run("data", dataset_name(config), config)
 
@@ -97,15 +97,17 @@ class Experiments:
         return self._retrain(self.genotype(search), search.inputs[0], search.config.seed, self.parameters.retrainings)
 
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
-        """Retrainings of the genotype that a run holds; the first has the seed."""
+        """Retrainings of a run's genotype; the first one has the given seed."""
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
-        prefix = f"{data.name}-" if genotype.stage in ("sample", "peer") else ""  # the others' names begin with it
+        prefix = (
+            f"{data.name}-" if genotype.stage in ("sample", "peer") else ""
+        )  # names of other runs already begin with it
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(
         self, target: str, role: str, method: Method, space: str = "original"
     ) -> tuple[list[Run], list[Run]]:
-        """The searches and the retrainings of one method, over the seeds of a table or figure."""
+        """The searches and retrainings of one method, over the seeds of a table or figure."""
         seeds = self.seeds(target, self.retrainings(self.search(role, space, method, 0))[0])
         searches = [self.search(role, space, method, seed) for seed in seeds]
         trainings = [self.retrainings(search) for search in searches]
@@ -118,7 +120,7 @@ class Experiments:
             self.met[name] = Experiment(tuple(searches), tuple(some[0] for some in trainings), role)
 
     def best(self, role: str, method: Method) -> Run:
-        """The choice of the best genotype of a method, in the paper's table of a data set."""
+        """The choice of a method's best genotype, in the paper's table of a data set."""
         searches, retrainings = self.experiment(ROLES[role].table, role, method)
         name = f"{searches[0].name.removesuffix('-seed0')}-best-of-{len(retrainings)}"
         return self._run("select", name, self.parameters.select, *retrainings)
@@ -136,7 +138,7 @@ class Experiments:
         return self._run("transfer", f"{data.name}-from-{best.name}", self.parameters.transfer, data, best)
 
     def sampled(self, target: str, role: str, space: str) -> list[Run]:
-        """Random search: an architecture for each seed, retrained as often as a search's."""
+        """Random search: one architecture for each seed, retrained as often as that of a search."""
         data, count = self.data(role), self.parameters.retrainings
         seeds = self.seeds(target, self._retrain(self._sample(space, 0), data, 0, 1)[0])
         drawn = [self._sample(space, seed) for seed in seeds]
@@ -153,7 +155,7 @@ class Experiments:
         return self._run("peer", slug(architecture.id), _peer_config(architecture))
 
     def peer_retrainings(self, target: str, role: str, architecture: Published) -> list[Run]:
-        """A published architecture under this protocol, with a retraining for each seed."""
+        """A published architecture under this protocol, with one retraining for each seed."""
         genotype, data = self.peer(architecture), self.data(role)
         return [run for seed in self.seeds(target) for run in self._retrain(genotype, data, seed, 1)]
 
@@ -169,14 +171,14 @@ class Experiments:
 
     @property
     def own_architectures(self) -> list[Published]:
-        """Those of the user, in the form of published ones."""
+        """The user's own architectures, in the form of published ones."""
         return [
             Published(slug(one.label), one.label, {"form": None}, "", Genotype.of_text(one.genotype, one.label), {}, "")
             for one in self.parameters.architectures
         ]
 
     def clusters(self, search: Run) -> Run:
-        """Feature clusters in a search's supernet, of images chosen by its seed."""
+        """Feature clusters in a search's supernet, for images chosen by its seed."""
         config = replace(self.parameters.clusters, seed=search.config.seed)
         return self._run("clusters", search.name, config, search.inputs[0], search)
 
@@ -198,12 +200,12 @@ class Experiments:
         return self._run("variant", name, VariantConfig(node, predecessor, operation), best)
 
     def report(self, stage: str, name: str, config: Any, inputs: list[Run]) -> Run:
-        """A table or figure; its inputs are the runs behind it, each once."""
+        """A table or figure; its inputs are the runs behind it, each listed once."""
         return self._run(stage, f"{name}-{self.parameters.profile}", config, *inputs)
 
 
 def folder_key(first: Run) -> str:
-    """What `seeds_at` calls the experiment with this first training."""
+    """The name in `seeds_at` of the experiment with this first training."""
     return first.folder.name
 
 
@@ -212,7 +214,7 @@ def _peer_config(architecture: Published) -> PeerConfig:
 
 
 def dataset_name(config: DatasetConfig) -> str:
-    """Readable name of a prepared data set: its own and, of a part, the size."""
+    """Readable name of a prepared data set; for a part, it includes the size."""
     size = f"-{config.train_images or 'all'}-{config.test_images or 'all'}"
     return config.name + (size if config.train_images or config.test_images else "")
 

@@ -1,7 +1,7 @@
-"""Failures of runs, each reported in a line: a run that fails does not end the others of its process.
+"""Failures of runs, each reported in one line. A failed run does not end the other runs of its process.
 
-Design choice: what a person can correct has no traceback. A mistake in the program, or in a user's own package, has one
-above its line: the last lines of a log are what is shown first.
+Design choices: an error that the user can correct has no traceback. A bug in the program or in a user's package has a
+traceback above its line, because the last lines of a log are shown first.
 """
 
 import sys
@@ -19,11 +19,11 @@ from dropnas.machine.faults import reported
 
 @dataclass(frozen=True)
 class Failures:
-    """The runs of a process that failed.
+    """The failed runs of a process.
 
     Attributes:
-        root: of the store.
-        ids: of these runs.
+        root: root folder of the store.
+        ids: ids of these runs.
     """
 
     root: Path
@@ -31,7 +31,7 @@ class Failures:
 
     @contextmanager
     def of(self, *specs: dict[str, Any]) -> Iterator[None]:
-        """Report what fails inside as a failure of these runs, and go on after it."""
+        """Report an error inside the context as a failure of these runs, and continue after it."""
         try:
             with reported():
                 yield
@@ -45,15 +45,15 @@ class Failures:
                 print(f"error: {spec['stage']} {spec['name']}: {reason}", file=sys.stderr)
 
     def _reason(self, error: Exception) -> str:
-        """What a person can correct; empty where it is a mistake in a program."""
+        """The message of an error that the user can correct; empty for a bug."""
         if isinstance(error, DropnasError):
             return str(error)
         if isinstance(error, OSError) and error.filename is not None:
-            return f"{error.filename}: {error.strerror}"  # what lies there is at fault
+            return f"{error.filename}: {error.strerror}"  # the file or folder of that name is the cause
         return ""
 
 
 def _mistake(error: Exception) -> str:
-    """A mistake in a program in a line: whose it is, and what was raised."""
+    """A bug in one line: the package that has it, and the error."""
     raised = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"{blamed(error) or 'a mistake in the program'}: {raised}"

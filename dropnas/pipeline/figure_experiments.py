@@ -1,4 +1,4 @@
-"""The figures of the paper, each with the experiments behind it, and the trajectories of the searches."""
+"""The paper's figures, and the trajectories of the searches, with the experiments behind them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from dropnas.pipeline.experiments import DROPNAS, EXTREMES, ONE_LEVEL_DARTS, Exp
 from dropnas.report.config import TARGETS, FigureConfig, Series
 from dropnas.runs.identity import Run
 
-EDGES = ((0, 2), (4, 5))  # of Figure 5: (predecessor, node), the first and the last edge of a cell
+EDGES = ((0, 2), (4, 5))  # edges of Figure 5 as (predecessor, node): the first and the last edge of a cell
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Runs that are drawn together, as in `dropnas.report.config.Series`."""
+    """Runs that form one series of a figure, as in `dropnas.report.config.Series`."""
 
     panel: str
     name: str
@@ -24,7 +24,7 @@ class Drawn:
 
 
 def figure(experiments: Experiments, name: str) -> Run:
-    """A figure: its series, each with its runs."""
+    """A figure: its series with their runs."""
     target = TARGETS[name]
     drawn: list[Drawn] = list(load(target.experiments)(experiments))
     inputs = list({run.id: run for one in drawn for run in one.runs}.values())
@@ -52,7 +52,7 @@ figure1, figure4 = _clusters("figure1", ONE_LEVEL_DARTS), _clusters("figure4", D
 
 
 def figure2(experiments: Experiments) -> Iterator[Drawn]:
-    """The sweep of the drop path rate, and p_d = 0, 0.75, 0.875, which Section 5.1 speaks of."""
+    """The sweep of the drop path rate, and p_d = 0, 0.75, 0.875, which Section 5.1 mentions."""
     for role in experiments.roles:
         for rate in experiments.parameters.drop_rates:
             _, retrainings = experiments.experiment("figure2", role, at_rates(rate, rate))
@@ -62,7 +62,7 @@ def figure2(experiments: Experiments) -> Iterator[Drawn]:
 
 
 def figure3(experiments: Experiments) -> Iterator[Drawn]:
-    """The best cells found."""
+    """The best cells."""
     for role in experiments.roles:
         yield Drawn(role, "", "", [experiments.best(role, DROPNAS)])
 
@@ -74,7 +74,7 @@ def figure5(experiments: Experiments) -> Iterator[Drawn]:
 
 
 def trajectories(experiments: Experiments) -> Iterator[Drawn]:
-    """The alphas during a search: of DropNAS, one-level DARTS, the user's methods and, if built, the baselines."""
+    """The alphas during searches with DropNAS, one-level DARTS, the user's methods and, if built, the baselines."""
     own = experiments.parameters
     compared = asked(own) if "baselines" in own.tables else []
     for role in experiments.roles:

@@ -1,7 +1,7 @@
 """A frozen start: plan, resolved parameters and source, written once under `plans/<id>/`, from which all jobs work.
 
-Each job of a cluster reads the Snakefile again, days after the start; whatever was edited in the checkout meanwhile
-must not reach it. The folder's name is the checksum of what it holds, and each job checks it.
+Each cluster job reads the Snakefile again, days after the start. Edits in the checkout must not reach these jobs. The
+folder's name is the checksum of its content, and each job checks it.
 """
 
 import hashlib
@@ -16,19 +16,29 @@ import yaml
 
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
-from dropnas.pipeline.jobs import DONE, Job, jobs
+from dropnas.pipeline.jobs import DONE, SHOWN, Job, jobs
 from dropnas.pipeline.look_files import current
 from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
 from dropnas.pipeline.shipped import FOLDER, shipped
-from dropnas.pipeline.stages import STAGES, references
+from dropnas.pipeline.stages import STAGES, Stage, references
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, sha256
 from dropnas.runs.fingerprint import PACKAGE, closure, module_file
 from dropnas.runs.identity import ID_DIGITS, Run, canonical_json, resolved
 
 FROZEN, PLAN = "frozen.json", "plan.json"
-PARTS = {"profile", "description", "reproduction", "machine", "jobs", "folders", "on_request", "runs"}  # that are read
+PARTS = {
+    "profile",
+    "description",
+    "reproduction",
+    "machine",
+    "rules",
+    "jobs",
+    "folders",
+    "on_request",
+    "runs",
+}  # keys of plan.json that are read
 WORKFLOW = ("Snakefile", "workflow", "profiles")
 
 
@@ -36,7 +46,9 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
     """Write the frozen start of a parameter file; the same content gives the same folder.
 
     Args:
-        targets: that are asked for; jobs hold no runs but theirs, as far as the targets need them.
+        parameters: the parameter file.
+        root: root folder of the store.
+        targets: requested targets; jobs contain only the runs that the targets need.
 
     Returns:
         The folder `plans/<id>`, relative to `root`.
@@ -44,7 +56,7 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
     settings = read_parameters(parameters)
     if settings.looks and not settings.look:
         remedy = f"python -m dropnas run {parameters}"
-        raise DropnasError("has looks, which a single start does not go through", where=parameters, remedy=remedy)
+        raise DropnasError("has looks, which need several starts", where=parameters, remedy=remedy)
     plan = make_plan(settings)
     require_methods(plan)
     content = dict(_content(plan, targets))
@@ -68,26 +80,28 @@ def _content(plan: Plan, targets: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, sort_keys=True) + "\n").encode()  # indented, a thousand files take half a second
+    return (
+        json.dumps(value, sort_keys=True) + "\n"
+    ).encode()  # without indentation, which would take half a second for a thousand files
 
 
 def _write(content: Mapping[str, bytes], folder: Path) -> None:
-    """Fill a folder beside its place, then move it there."""
+    """Write the folder under a temporary name, then move it to its place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".freezing-") as temporary:
         staged = Path(temporary, "plan")
         for name, data in content.items():
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).write_bytes(data)
-        with suppress(OSError):  # another start was faster: what it wrote is the same, and is checked
+        with suppress(OSError):  # another start was faster; its folder is the same, and is checked
             staged.rename(folder)
 
 
 def check(folder: Path) -> None:
-    """Require that a frozen start is what it was when it was written.
+    """Check that a frozen start is unchanged.
 
     Raises:
-        DropnasError: a file of it was changed, added or removed.
+        DropnasError: one of its files was changed, added or removed.
     """
     frozen = read_json(folder / FROZEN)
     if not isinstance(frozen, dict) or _content_id(folder) != frozen.get("id"):
@@ -95,7 +109,7 @@ def check(folder: Path) -> None:
 
 
 def _content_id(folder: Path) -> str:
-    """The id of the content of a frozen start, without the markers of finished jobs, which come and go."""
+    """The id of a frozen start's content, without the markers of finished jobs, which come and go."""
     found: dict[str, str] = {}
     for part in folder.iterdir():
         if part.is_dir() and part.name != DONE:
@@ -112,7 +126,7 @@ def _id(digests: Mapping[str, str]) -> str:
 def _project() -> Path:
     """The folder that holds the package: the checkout."""
     package = module_file(PACKAGE)
-    assert package is not None  # this very package
+    assert package is not None  # this package is installed
     return package.parent.parent
 
 
@@ -127,19 +141,19 @@ def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
 
 
 def _user_packages(plan: Plan) -> set[Path]:
-    """The top-level packages and modules of the user's that runs of the plan name."""
+    """The user's top-level packages and modules that the plan's configurations use."""
     found = set()
-    for run in plan.runs.values():
-        for module in closure(STAGES[run.stage].module, references(run.config)):
+    for stage, named in {(run.stage, references(run.config)) for run in plan.runs.values()}:
+        for module in closure(STAGES[stage].module, named):
             if not module.startswith(f"{PACKAGE}."):
                 file = module_file(module.partition(".")[0])
-                assert file is not None  # the walk has read it
+                assert file is not None  # the closure has read it
                 found.add(file.parent if file.name == "__init__.py" else file)
     return found
 
 
 def spec(run: Run, profile: str, machine: Machine) -> dict[str, Any]:
-    """All that a stage's verb needs to compute a run."""
+    """Everything that a stage's verb needs to compute a run."""
     return {
         "id": run.id,
         "stage": run.stage,
@@ -155,18 +169,19 @@ def spec(run: Run, profile: str, machine: Machine) -> dict[str, Any]:
 
 
 def _location(run: Run) -> str:
-    """The path of the source of the run's data set; trainings read ImageNet's images from there, too."""
+    """The path of the source of a run's data set; trainings read ImageNet's images from it, too."""
     datasets = [source.config for source in (run, *run.inputs) if source.stage == "data"]
     return str(datasets[0].path) if datasets else ""
 
 
 def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
-    """A plan as plan.json holds it: what the workflow, the results and the report page read.
+    """The content of plan.json, which the workflow, the results and the report page read.
 
-    Its `jobs` are made for the targets that are asked for; `targets` are the markers of the last jobs by target, and
-    `paper` all that are built by default; `folders` the folder of each target; `looks` the seeds at each look, empty
-    where their number is fixed; `on_request` the names of those that are not built by default; `runs` every run with
-    id, stage, name, folder, inputs (ids), used_by, config.
+    `rules` say what the jobs of each rule need. `jobs` are made for the requested targets. `targets` has the markers of
+    the last jobs by target, and under `paper` those of all targets that are built by default. `folders` has the folder
+    of each target. `looks` has the seeds at each look, and is empty if their number is fixed. `on_request` names the
+    targets that are not built by default. `runs` has every run with id, stage, name, folder, inputs (ids), used_by
+    and config.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
@@ -177,6 +192,7 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
         "reproduction": plan.parameters.reproduction,
         "looks": list(plan.parameters.looks),
         "machine": resolved(plan.parameters.machine),
+        "rules": {STAGES[name].rule: _rule(STAGES[name], plan.parameters.machine) for name in STAGES},
         "jobs": [_job(job, plan.parameters, markers, max(behind[run.id] for run in job.runs)) for job in made],
         "targets": {name: [markers[run.id]] for name, run in plan.targets.items()}
         | {PAPER: sorted(markers[run.id] for run in plan.by_default().targets.values())},
@@ -187,10 +203,11 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def read_plan(source: Path, root: Path) -> dict[str, Any]:
-    """A plan as plan.json holds it.
+    """Read or make the content of plan.json.
 
     Args:
         source: a frozen start, as a path or as `plans/<id>` below `root`, or a parameter file.
+        root: root folder of the store.
 
     Raises:
         DropnasError: it is neither.
@@ -200,13 +217,32 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
         return plan_content(make_plan(read_parameters(current(source, root))))
     plan = read_json(folder / PLAN)
     if not isinstance(plan, dict) or not plan.keys() >= PARTS:
-        raise DropnasError("is no plan that this code can read", where=folder / PLAN, remedy="freeze it again")
+        raise DropnasError("is not a plan that this code can read", where=folder / PLAN, remedy="freeze it again")
     return plan
 
 
+def _processes(stage: str, machine: Machine) -> int:
+    return machine.transfer_processes if stage == "transfer" else 1
+
+
+def _rule(stage: Stage, machine: Machine) -> dict[str, Any]:
+    """What all jobs of a rule have in common; stages that share one ask for the same."""
+    processes = _processes(stage.name, machine)
+    return {
+        "local": not stage.trains,
+        "shown": SHOWN.get(stage.rule, ""),
+        "processes": processes,
+        "threads": processes * machine.threads if stage.trains else 1,
+        "resources": {
+            "gpu": processes * int(stage.trains and machine.device != "cpu"),
+            "mem_mb": processes * machine.memory_mb if stage.trains else 2000,
+            "runtime": machine.runtime_minutes if stage.trains or stage.name == "data" else 30,
+        },
+    }
+
+
 def _job(job: Job, settings: Parameters, markers: Mapping[str, str], priority: int) -> dict[str, Any]:
-    trains = STAGES[job.stage].trains
-    processes = settings.machine.transfer_processes if job.stage == "transfer" else 1
+    processes = _processes(job.stage, settings.machine)
     return {
         "rule": job.rule,
         "name": job.name,
@@ -218,13 +254,6 @@ def _job(job: Job, settings: Parameters, markers: Mapping[str, str], priority: i
         "runs": [run.id for run in job.runs],
         "inputs": list(dict.fromkeys(markers[source.id] for run in job.runs for source in run.inputs)),
         "priority": priority,
-        "processes": processes,
-        "threads": processes * settings.machine.threads if trains else 1,
-        "resources": {
-            "gpu": processes * int(trains and settings.machine.device != "cpu"),
-            "mem_mb": processes * settings.machine.memory_mb if trains else 2000,
-            "runtime": settings.machine.runtime_minutes if trains or job.stage == "data" else 30,
-        },
     }
 
 

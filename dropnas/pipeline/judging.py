@@ -1,7 +1,7 @@
-"""What the finished runs of a sequential plan say, look by look: a function of the store and the parameter file alone.
+"""Judges the finished runs of a sequential plan, look by look, from the store and the parameter file only.
 
-Each look is judged by the first seeds of each experiment, as many as the look has, so that judging again gives the same
-whatever else is in the store.
+Each look is judged by the first seeds of each experiment, as many as the look has. Judging again therefore gives the
+same result, whatever else is in the store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from dropnas.pipeline.asked import Asking
 from dropnas.runs.identity import Run
 from dropnas.runs.store import Store
 
-Errors = Mapping[str, Sequence[float]]  # of each experiment, by seed
+Errors = Mapping[str, Sequence[float]]  # errors of each experiment, by seed
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Judging:
 
     Attributes:
         asked: the questions, with the schedule.
-        past: what was known before the first look and after each.
-        errors: by experiment, in the order of the questions; as many as were needed.
+        past: the state before the first look and after each look.
+        errors: errors of each experiment, in the order of the questions; as many as were needed.
     """
 
     asked: Asked
@@ -41,11 +41,11 @@ class Judging:
 
     @property
     def now(self) -> Judged:
-        """After the last look."""
+        """The state after the last look."""
         return self.past[-1]
 
     def seeds(self) -> dict[str, int]:
-        """Seeds that each experiment is to have: those of the next look if it continues, otherwise what it has."""
+        """The seeds that each experiment should have: those of the next look if it continues, else the current ones."""
         schedule, names = self.asked.schedule, self.asked.questions.experiments
         found = dict.fromkeys(names, schedule[0])
         for n, (_, after) in zip(schedule, pairwise(self.past), strict=False):
@@ -55,20 +55,20 @@ class Judging:
 
 
 def begin(asking: Asking, schedule: tuple[int, ...]) -> Judging:
-    """Nothing has been looked at."""
+    """The state before any look."""
     asked = Asked.of(asking.questions, schedule)
     return Judging(asked, (before(asked, 1),), ())
 
 
 def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
-    """The test errors of finished trainings in percent, at their best epochs, as the paper printed."""
+    """Test errors of finished trainings in percent, at their best epochs, as in the paper."""
     return tuple(TrainingResultFile.read(root / run.folder).top1_error.best for run in trainings)
 
 
 def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
-    """Deviation of a seed of each experiment, as expected and as finished trainings have it, and how many of these.
+    """The deviation of a seed for each experiment, and the number of experiments with at least two finished trainings.
 
-    Both are pooled by their degrees of freedom; 0 where nothing is known.
+    Expected deviations and those of finished trainings are pooled by their degrees of freedom; 0 means unknown.
     """
     store, found, ours = Store(root), [], 0
     for prior, experiment in zip(asking.questions.priors, asking.experiments, strict=True):
@@ -87,34 +87,34 @@ def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
 
     Args:
         judging: the looks so far.
-        errors: of each experiment, at least those of this look's seeds if it continues.
+        errors: errors of each experiment; an experiment that continues has at least those of this look's seeds.
     """
     n = judging.asked.schedule[judging.now.look + 1]
     means, stds = np.zeros((1, len(errors))), np.zeros((1, len(errors)))
-    for at, values in enumerate(errors):
+    for index, values in enumerate(errors):
         one = sample(values[:n]) if len(values) >= n else None
         if one:
-            means[0, at], stds[0, at] = one.mean, one.std
+            means[0, index], stds[0, index] = one.mean, one.std
     return Judging(judging.asked, (*judging.past, judge_look(judging.asked, judging.now, means, stds)), tuple(errors))
 
 
 def numbers(judging: Judging) -> list[LookedNumber]:
-    """What the looks say of each printed mean."""
-    return [_number(judging, at, one) for at, one in enumerate(judging.asked.questions.numbers)]
+    """The findings of the looks for each printed mean."""
+    return [_number(judging, index, one) for index, one in enumerate(judging.asked.questions.numbers)]
 
 
 def claims(judging: Judging) -> list[LookedClaim]:
-    """What the looks say of each claim."""
-    return [_claim(judging, at, one) for at, one in enumerate(judging.asked.questions.claims)]
+    """The findings of the looks for each claim."""
+    return [_claim(judging, index, one) for index, one in enumerate(judging.asked.questions.claims)]
 
 
-def _number(judging: Judging, at: int, one: Number) -> LookedNumber:
-    now, since = judging.now, int(judging.now.number_since[0, at])
+def _number(judging: Judging, index: int, one: Number) -> LookedNumber:
+    now, since = judging.now, int(judging.now.number_since[0, index])
     evaluated = _last_with(judging, (one.experiment,))
     look_at = evaluated if since == NEVER else since
     verdict = "undecided"
     if since != NEVER:
-        verdict = "agrees" if now.agrees[0, at] <= LEVEL else "differs"
+        verdict = "agrees" if now.agrees[0, index] <= LEVEL else "differs"
     ours, paper = _sample(judging, one.experiment, look_at), Sample(one.of, one.printed, one.std)
     estimate = difference(ours, paper) if ours else None
     return LookedNumber(
@@ -122,28 +122,30 @@ def _number(judging: Judging, at: int, one: Number) -> LookedNumber:
         one.row,
         one.column,
         verdict,
-        *_when(judging, look_at, since, bool(now.number_open[0, at])),
+        *_when(judging, look_at, since, bool(now.number_open[0, index])),
         *_estimates(judging, estimate, look_at),
-        float(now.differs[0, at]),
-        float(now.agrees[0, at]),
+        float(now.differs[0, index]),
+        float(now.agrees[0, index]),
     )
 
 
-def _claim(judging: Judging, at: int, one: Claim) -> LookedClaim:
-    now, since = judging.now, int(judging.now.claim_since[0, at])
-    rows = judging.asked.of_claims[at]
+def _claim(judging: Judging, index: int, one: Claim) -> LookedClaim:
+    now, since = judging.now, int(judging.now.claim_since[0, index])
+    rows = judging.asked.of_claims[index]
     looks = [_last_with(judging, (*part.lower, *part.higher)) for part in one.contrasts]
     look_at = min(looks) if since == NEVER else since
-    outcome = "holds" if now.holds[0, at] else "contradicted" if now.contradicted[0, at] else "undecided"
+    outcome = "holds" if now.holds[0, index] else "contradicted" if now.contradicted[0, index] else "undecided"
     parts = tuple(
         _contrast(judging, part, min(last, look_at) if since != NEVER else last, float(now.lower[0, row]))
         for part, last, row in zip(one.contrasts, looks, rows, strict=True)
     )
-    return LookedClaim(one.id, one.claim, outcome, *_when(judging, look_at, since, bool(now.claim_open[0, at])), parts)
+    return LookedClaim(
+        one.id, one.claim, outcome, *_when(judging, look_at, since, bool(now.claim_open[0, index])), parts
+    )
 
 
 def _contrast(judging: Judging, part: Contrast, last: int, p: float) -> LookedContrast:
-    low, high = ([_sample(judging, at, last) for at in side] for side in (part.lower, part.higher))
+    low, high = ([_sample(judging, index, last) for index in side] for side in (part.lower, part.higher))
     known = [one for one in (*low, *high) if one]
     estimate = None
     if len(known) == len(low) + len(high):
@@ -154,7 +156,7 @@ def _contrast(judging: Judging, part: Contrast, last: int, p: float) -> LookedCo
 
 
 def _when(judging: Judging, look_at: int, since: int, goes_on: bool) -> tuple[int, int, str]:
-    """Number of the look, its seeds, and what happened there."""
+    """The number of the look, its seeds, and what happened at it."""
     schedule = judging.asked.schedule
     if look_at == NEVER:
         return 0, 0, "not looked at yet"
@@ -172,7 +174,7 @@ def _when(judging: Judging, look_at: int, since: int, goes_on: bool) -> tuple[in
 def _estimates(
     judging: Judging, estimate: Estimate | None, look_at: int
 ) -> tuple[float | None, float | None, tuple[float, float] | None]:
-    """Plain difference, the median-unbiased one, and the interval that holds over all looks."""
+    """The plain difference, the median-unbiased difference, and the interval that is valid over all looks."""
     if estimate is None or look_at == NEVER:
         return None, None, None
     fractions = judging.asked.fractions
@@ -182,7 +184,7 @@ def _estimates(
 
 
 def _last_with(judging: Judging, experiments: Sequence[int]) -> int:
-    """The last look at which all these experiments had its seeds."""
+    """The last look for which all these experiments had its seeds."""
     looks = [one.look for one in judging.past[1:] if one.present[0, list(experiments)].all()]
     return max(looks, default=NEVER)
 

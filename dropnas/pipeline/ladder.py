@@ -1,14 +1,14 @@
-"""The ladder of reproductions: parameter files, each with a part of the runs of the next one, and their questions."""
+"""The ladder of reproductions: parameter files, each with a subset of the next one's runs, and their questions."""
 
 from dataclasses import dataclass
 
-SEQUENTIAL = "sequential"  # the parameter file with the runs of the last step, and seeds only where they decide
-VIEWS = ("table", "published", "figure")  # stages that only show other runs, and carry the name of their step
+SEQUENTIAL = "sequential"  # the runs of the last step, with further seeds only where they decide a question
+VIEWS = ("table", "published", "figure")  # stages that only show other runs and are named after their step
 
 
 @dataclass(frozen=True)
 class Step:
-    """A parameter file of the ladder, by its profile, and what it answers."""
+    """A parameter file of the ladder, by its profile, and the question that it answers."""
 
     profile: str
     answers: str

@@ -1,4 +1,4 @@
-"""The parameter files of a sequential plan's starts, one for each look and a last one, as `run` has written them."""
+"""The parameter files of a sequential plan's starts: one for each look and one for the last start, written by `run`."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ from dropnas.config import read_parameters
 
 
 def look_file(profile: str, look: int, root: Path) -> Path:
-    """The file with the parameters of a look's start."""
+    """The parameter file of a look's start."""
     return root / "plans" / f"looks-{profile}" / f"look-{look}.yaml"
 
 
 def starts(file: Path, root: Path) -> list[Path]:
-    """The parameter files that a file leads to: those of its looks so far, in their order, or itself.
+    """The parameter files of a file's starts so far, in their order; the file itself if there are none.
 
     Raises:
-        DropnasError: it is no parameter file.
+        DropnasError: it is not a parameter file.
     """
     settings = read_parameters(file)
     if not settings.looks or settings.look:
@@ -25,5 +25,5 @@ def starts(file: Path, root: Path) -> list[Path]:
 
 
 def current(file: Path, root: Path) -> Path:
-    """The newest of these."""
+    """The newest of these files."""
     return starts(file, root)[-1]

@@ -1,9 +1,10 @@
-"""A sequential plan from look to look: each look is a parameter file and a frozen start of its own.
+"""Runs a sequential plan look by look; each look has its own parameter file and frozen start.
 
-Look 1 gives all experiments the first number of seeds; after each look, experiments that are undecided and not hopeless
-get the next number. The last start is the complete file with the resulting numbers of seeds. Only it makes tables,
-figures and the runs that need the best seed. All decisions follow from the file and the finished runs, so after a kill
-the same command continues; the record beside the results only serves to refuse a design that was changed meanwhile.
+Look 1 gives all experiments the first number of seeds. After each look, undecided experiments get the next number of
+seeds, unless they are hopeless. The last start is the complete file with the resulting numbers of seeds. Only this
+start makes tables, figures and the runs that need the best seed. All decisions follow from the file and the finished
+runs, so the same command continues after a kill. The record in the results only serves to detect a design that was
+changed after the first look.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from dropnas.runs.store import Store
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a sequential plan is.
+    """The state of a sequential plan.
 
     Attributes:
         judging: the looks so far.
@@ -45,10 +46,11 @@ class Standing:
 
 
 def standing(settings: Parameters, root: Path) -> Standing:
-    """Judge as many looks as there are finished runs for.
+    """Judge all looks whose runs are finished.
 
     Raises:
-        DropnasError: design or settings were changed after the first look, or a run that a look was judged by is gone.
+        DropnasError: design or settings were changed after the first look, or a run on which a look was based is
+            missing.
     """
     results = root / "results" / settings.profile
     record = read_looked(results)
@@ -91,12 +93,12 @@ def trainings_of(plan: Plan, names: tuple[str, ...]) -> dict[str, tuple[str, ...
 
 
 def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callable[[str], None]) -> int:
-    """Go from look to look until all is decided, given up or at the most seeds.
+    """Run look after look until every question is decided, given up or has the largest number of seeds.
 
     Args:
         file: the parameter file.
-        root: of the store.
-        start: runs a parameter file; gives the exit status.
+        root: root folder of the store.
+        start: runs a parameter file and returns the exit status.
         show: prints a line.
 
     Returns:
@@ -107,40 +109,40 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
     if read_looked(results) is None:
         write_looked(LooksFile(settings.profile, settings.looks, _checksum(settings)), results)
     while True:
-        at = standing(settings, root)
-        own = look_file(settings.profile, at.following.look, root)
+        now = standing(settings, root)
+        own = look_file(settings.profile, now.following.look, root)
         own.parent.mkdir(parents=True, exist_ok=True)
-        write_text(own, yaml.safe_dump(resolved(at.following), sort_keys=False))
-        for line in announcement(at):
+        write_text(own, yaml.safe_dump(resolved(now.following), sort_keys=False))
+        for line in announcement(now):
             show(line)
         status = start(own)
-        ended = at.last or status != 0
-        if ended or standing(settings, root).following == at.following:  # of a dry run, or of a part of the targets
+        ended = now.last or status != 0
+        if ended or standing(settings, root).following == now.following:  # a dry run, or only some of the targets
             return status
 
 
-def announcement(at: Standing) -> Iterator[str]:
-    """What is to come, in a line or two."""
-    schedule, number = at.judging.asked.schedule, at.judging.now.look + 1
+def announcement(now: Standing) -> Iterator[str]:
+    """Describe the next start in a line or two."""
+    schedule, number = now.judging.asked.schedule, now.judging.now.look + 1
     if number:
-        now = at.judging.now
-        decided = int((now.number_since >= 0).sum() + (now.claim_since >= 0).sum())
-        goes_on = int(now.number_open.sum() + now.claim_open.sum())
-        every = now.number_since.size + now.claim_since.size
+        state = now.judging.now
+        decided = int((state.number_since >= 0).sum() + (state.claim_since >= 0).sum())
+        goes_on = int(state.number_open.sum() + state.claim_open.sum())
+        every = state.number_since.size + state.claim_since.size
         yield (
             f"look {number} ({schedule[number - 1]} seeds): {decided} of {every} questions decided, {goes_on} go on, "
             f"{every - decided - goes_on} stopped"
         )
-    if at.last:
-        yield "last start: tables, figures and what rests on the best of the seeds"
+    if now.last:
+        yield "last start: tables, figures and runs that need the best of the seeds"
     else:
-        going = int(at.judging.now.next.sum())
-        every = len(at.judging.asked.questions.experiments)
-        yield f"look {number + 1}: {schedule[number]} seeds of {going} of {every} experiments"
+        going = int(now.judging.now.next.sum())
+        every = len(now.judging.asked.questions.experiments)
+        yield f"look {number + 1}: {schedule[number]} seeds for {going} of {every} experiments"
 
 
 def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
-    """The parameters of the next start; the last one is numbered beyond all looks."""
+    """The parameters of the next start; the last start has a number after all looks."""
     seeds = {name: count for name, count in now.seeds().items() if count != settings.first_seeds}
     if last:
         return replace(settings, seeds_at=seeds, look=len(settings.looks) + 1)
@@ -155,7 +157,7 @@ def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
 
 
 def _checksum(settings: Parameters) -> str:
-    """Of all that a look's runs and questions follow from: the settings but seeds, words and machine."""
+    """Checksum of the settings that determine a look's runs and questions: all but seeds, description and machine."""
     kept = {
         name: value for name, value in resolved(settings).items() if name not in ("seeds", "description", "machine")
     }
@@ -175,8 +177,8 @@ def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, 
 
 
 def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
-    """The runs that a look was judged by must be there, and be those of the plan."""
-    remedy = f"pull it, or begin anew: give the file another profile, or remove {LooksFile.FILE} of its results"
+    """Check that the runs on which a look was based exist and are those of the plan."""
+    remedy = f"pull it, or start again: give the file another profile, or remove {LooksFile.FILE} of its results"
     for name, folders in (record.trainings or {}).items():
         planned = plan.experiments.get(name)
         if planned is None:
@@ -186,5 +188,5 @@ def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
                 raise DropnasError("its look was judged by other code or settings", where=folder, remedy=remedy)
             if not Store(root).is_published(root / run.folder):
                 raise DropnasError(
-                    "a look was judged by this run, which is gone", where=root / run.folder, remedy=remedy
+                    "a look was based on this run, which is missing", where=root / run.folder, remedy=remedy
                 )

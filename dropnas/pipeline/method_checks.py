@@ -1,4 +1,4 @@
-"""Makes each search method of a plan once before anything runs, so that a mistake in its options costs no GPU-hour."""
+"""Creates each search method of a plan before anything runs, so that a wrong option costs no GPU-hours."""
 
 from dataclasses import replace
 
@@ -11,13 +11,16 @@ CHECKED_BY_TYPE = {*PRESETS, FIRST_ORDER, SECOND_ORDER}  # their options were ch
 
 
 def require_methods(plan: Plan) -> None:
-    """Raise a DropnasError if a method cannot be made: its options contradict each other, the space, the settings, or
-    the number of images."""
+    """Check that every method of the plan can be created.
+
+    Raises:
+        DropnasError: a method's options contradict each other, the space, the settings, or the number of images.
+    """
     searches = [run for run in plan.by_default().runs.values() if run.stage == "search"]
     made = {(str(one), run.inputs[0].id): (one, run) for run in searches for one in [replace(run.config, seed=0)]}
     for config, run in made.values():
         if config.strategy not in CHECKED_BY_TYPE:
-            from dropnas.search.seed_group import held_out_images  # torch, which a plan needs here only
+            from dropnas.search.seed_group import held_out_images  # imports torch, which a plan needs only here
             from dropnas.search.strategy import make_strategy
 
             data = run.inputs[0].config

@@ -1,8 +1,8 @@
-"""The paper as runs: tables and figures -> experiments -> runs.
+"""The plan: from tables and figures to experiments, and from experiments to runs.
 
-Pure and fast, and without torch. Which experiments a table or figure uses is said in `table_experiments`,
-`published_experiments` and `figure_experiments`; here they are put together, and in `jobs` into jobs. Snakemake, the
-tables, the cost and `verify` all read the same plan.
+The code is pure and fast and does not import torch. `table_experiments`, `published_experiments` and
+`figure_experiments` define the experiments of each table and figure. This module combines them, and `jobs` makes jobs
+of them. Snakemake, the tables, the cost estimate and `verify` all read the same plan.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ from dropnas.report.config import TARGETS
 from dropnas.runs.identity import Run
 
 ARCHITECTURES = "architectures"
-PAPER = "paper"  # names all targets that are built by default
+PAPER = "paper"  # stands for all targets that are built by default
 MAKERS: dict[str, Callable[[Experiments, str], Run]] = {
     "table": table,
     "published": published_baselines,
@@ -32,11 +32,11 @@ class Plan:
     """All runs of a parameter file.
 
     Attributes:
-        parameters: what it was made from.
-        runs: every run by its id; inputs come before what reads them.
+        parameters: the parameter file.
+        runs: every run by its id; inputs come before the runs that read them.
         targets: the last run of each table and figure, by its name.
-        on_request: names of the targets that are built only where somebody asks for them by name.
-        experiments: what has a run for each seed, as `seeds_at` calls it.
+        on_request: names of the targets that are built only if requested by name.
+        experiments: the experiments with one run for each seed, by their names in `seeds_at`.
     """
 
     parameters: Parameters
@@ -46,7 +46,7 @@ class Plan:
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
 
     def used_by(self) -> dict[str, list[str]]:
-        """For each run's id the tables and figures that depend on it."""
+        """For each run's id, the tables and figures that depend on it."""
         users: dict[str, list[str]] = {id_: [] for id_ in self.runs}
         for target, last in self.targets.items():
             for run in ancestors([last]):
@@ -54,19 +54,19 @@ class Plan:
         return users
 
     def by_default(self) -> "Plan":
-        """The plan without what is built only on request."""
+        """The plan without the targets that are built only on request."""
         targets = {name: run for name, run in self.targets.items() if name not in self.on_request}
         return replace(self, targets=targets, runs=_runs(targets), on_request=frozenset())
 
     def needed(self, targets: Iterable[str]) -> dict[str, Run]:
-        """The runs behind some targets, by their ids; of no target or `paper`, those behind all built by default."""
+        """The runs behind some targets, by id; no target or `paper` means all targets that are built by default."""
         named = {name: self.targets[name] for name in targets if name in self.targets}
         default = self.by_default().targets if not named or PAPER in targets else {}
         return _runs({**named, **default})
 
 
 def ancestors(runs: Iterable[Run]) -> list[Run]:
-    """Runs and everything that they depend on, inputs first, each once."""
+    """Runs and everything that they depend on, inputs first, each listed once."""
     found: dict[str, Run] = {}
 
     def visit(run: Run) -> None:
@@ -81,11 +81,11 @@ def ancestors(runs: Iterable[Run]) -> list[Run]:
 
 
 def make_plan(parameters: Parameters) -> Plan:
-    """The runs of a parameter file; of one with looks, those of the first.
+    """Make the runs of a parameter file; for a file with looks, those of the first look.
 
     Raises:
-        DropnasError: code of the user's that the file names is missing, or imports by name; or the file claims to
-            reproduce the paper and does not.
+        DropnasError: the user's code that the file names is missing or imports by name, or the file claims to reproduce
+            the paper but does not.
     """
     experiments = Experiments(parameters)
     wanted = [*parameters.tables, *parameters.figures]
@@ -112,7 +112,7 @@ def _runs(targets: dict[str, Run]) -> dict[str, Run]:
 
 
 def depths(plan: Plan) -> dict[str, int]:
-    """For each run the length of the longest chain of inputs behind it."""
+    """For each run, the length of the longest chain of inputs before it."""
     found: dict[str, int] = {}
     for id_, run in plan.runs.items():  # inputs come first
         found[id_] = 1 + max((found[source.id] for source in run.inputs), default=-1)
@@ -120,9 +120,9 @@ def depths(plan: Plan) -> dict[str, int]:
 
 
 def waiting(plan: Plan) -> dict[str, int]:
-    """For each run how many trainings, at most, wait in a row for it: what holds up most is to run first."""
+    """For each run, the longest chain of trainings that wait for it; runs with long chains should start first."""
     found = dict.fromkeys(plan.runs, 0)
-    for run in reversed(plan.runs.values()):  # what reads a run comes after it
+    for run in reversed(plan.runs.values()):  # readers of a run come after it
         behind = found[run.id] + STAGES[run.stage].trains
         for source in run.inputs:
             found[source.id] = max(found[source.id], behind)

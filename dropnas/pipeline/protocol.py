@@ -1,7 +1,8 @@
-"""Whether runs follow the paper's protocol: its data sets, whole, and its settings.
+"""Whether runs follow the paper's protocol: its complete data sets, and its settings.
 
-It is decided by what the runs are. `reproduction` in a parameter file or a table's configuration may deny it and never
-claim it. Options by which the paper's text is read, and those that change how numbers are rounded, may have any value.
+The answer depends on the runs themselves. `reproduction` in a parameter file or in a table's configuration can deny
+that the protocol was followed, but cannot assert it. Options for the interpretation of the paper's text, and options
+that only change rounding, may have any value.
 """
 
 import dataclasses
@@ -29,7 +30,7 @@ HINT = "set reproduction: false"
 
 
 def deviation(config: Any) -> str:
-    """In what a run's configuration is not the paper's; empty where it is, or where the paper has nothing like it."""
+    """How a run's configuration deviates from the paper's; empty if it does not, or if the paper has no such stage."""
     if isinstance(config, DatasetConfig):
         return _of_dataset(config)
     if not isinstance(config, SearchConfig | RetrainConfig | TransferConfig):
@@ -41,20 +42,20 @@ def deviation(config: Any) -> str:
         paper = RetrainConfig(autoaugment=True, epochs=Augmented().epochs)
     names = [field.name for field in dataclasses.fields(paper) if field.name not in OPEN]
     other = [name for name in names if getattr(config, name) != getattr(paper, name)]
-    return f"{other[0]} is {getattr(config, other[0])}, the paper's {getattr(paper, other[0])}" if other else ""
+    return f"{other[0]} is {getattr(config, other[0])}, but the paper's is {getattr(paper, other[0])}" if other else ""
 
 
 def _of_dataset(config: DatasetConfig) -> str:
     if not isinstance(DATASETS.get(config.name), PaperDataset):
-        return f"{config.name} is no data set of the paper"
+        return f"{config.name} is not a data set of the paper"
     return f"a part of {config.name}" if config.train_images or config.test_images else ""
 
 
 def require_planned(runs: Iterable[Run], where: object) -> None:
-    """Require that all runs of a plan follow the paper's protocol.
+    """Check that all runs of a plan follow the paper's protocol.
 
     Raises:
-        DropnasError: names the first that does not.
+        DropnasError: a run does not; the error names the first one.
     """
     for run in runs:
         if found := deviation(run.config):
@@ -62,10 +63,10 @@ def require_planned(runs: Iterable[Run], where: object) -> None:
 
 
 def require_followed(folders: Iterable[Path]) -> None:
-    """Require that finished runs, and the data sets that they were trained on, follow the paper's protocol.
+    """Check that finished runs, and their data sets, follow the paper's protocol.
 
     Raises:
-        DropnasError: names the first that does not.
+        DropnasError: a run does not; the error names the first one.
     """
     for folder in folders:
         record = ManifestFile.read(folder).run
@@ -74,11 +75,11 @@ def require_followed(folders: Iterable[Path]) -> None:
             for manifest in folder.parents[2].glob(f"data/*/{name}/{MANIFEST}"):
                 found = found or _of_prepared(manifest.parent)
         if found:
-            raise DropnasError(f"is no reproduction of the paper: {found}", where=folder, remedy=HINT)
+            raise DropnasError(f"is not a reproduction of the paper: {found}", where=folder, remedy=HINT)
 
 
 def _of_prepared(folder: Path) -> str:
-    """In what a prepared data set is not the paper's, whatever its name says."""
+    """How a prepared data set deviates from the paper's, whatever its name says."""
     record = ManifestFile.read(folder).run
     found = deviation(parse(DatasetConfig, record["config"], folder))
     if found or not Dataset.file(folder).is_file():

@@ -1,6 +1,7 @@
-"""The results of a plan for people: tables, figures, metrics and resolved parameters under `results/<profile>/`.
+"""The results of a plan for readers: tables, figures, metrics and resolved parameters under `results/<profile>/`.
 
-A copy that is refreshed after each start, never a target: what is up to date is decided by the runs themselves.
+The folder is a copy that is refreshed after each start, never a workflow target. The runs themselves decide what is up
+to date.
 """
 
 from collections import Counter
@@ -23,8 +24,8 @@ from dropnas.runs.files import read_json, write_text
 from dropnas.runs.store import Store
 
 COUNTS = "architectures"
-VERDICTS = "verdicts.json"  # beside the page
-SAID = {"holds": "hold", "too few runs": "with too few runs"}  # of several claims; other outcomes as they are
+VERDICTS = "verdicts.json"  # in the folder of the page
+SAID = {"holds": "hold", "too few runs": "with too few runs"}  # plural forms; other outcomes have none
 
 
 def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[str] = ()) -> str:
@@ -32,16 +33,17 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
 
     Args:
         plan_folder: `plans/<id>`.
-        root: of the store.
-        cost_of: gives the device-hours of a plan, for the page.
-        targets: tables and figures to report; all of the plan unless some are given.
+        root: root folder of the store.
+        cost_of: computes the device-hours of a plan, for the page.
+        targets: tables and figures to report; empty means all of the plan.
 
     Returns:
-        The tables in short, where they are, which are not finished, where the page is and what it says of the claims.
+        A summary: the tables in short form, their location, the unfinished ones, the page, and the outcome of the
+            claims.
 
     Raises:
-        DropnasError: the folder is no frozen plan, or was changed since it was frozen; or a table's run is damaged, and
-            the page, which says so too, is made nevertheless.
+        DropnasError: the folder is not a frozen plan or was changed after it was frozen, or a table's run is damaged.
+            In the last case the page is still made, and reports the damage.
     """
     check(plan_folder)
     plan = read_json(plan_folder / PLAN)
@@ -59,17 +61,17 @@ def _write_checklist(content: Content, root: Path, file: Path) -> None:
 
 
 def verdict(file: Path) -> str:
-    """What the page says of the paper's claims, in a sentence."""
+    """The outcome of the paper's claims in one sentence."""
     found = read_json(file)
     claims = [claim for claim in found["claims"] if BEYOND not in claim["where"]]
     counts = Counter(claim["outcome"] for claim in claims)
     outcomes = ", ".join(f"{count} {SAID.get(outcome, outcome)}" for outcome, count in counts.most_common())
-    warning = "" if found["reproduction"] else " These runs are no reproduction of the paper."
+    warning = "" if found["reproduction"] else " These runs are not a reproduction of the paper."
     return f"The paper's {len(claims)} claims: {outcomes}.{warning}"
 
 
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
-    """Copy tables, figures and parameters; returns the text that `publish` reports of them."""
+    """Copy tables, figures and parameters; return the text for the report of `publish`."""
     root = store.root
     tables = {*names("table", "published"), COUNTS}
     folders = {name: root / folder for name, folder in plan["folders"].items() if name in tables}
@@ -90,7 +92,7 @@ def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets
 
 
 def _figures(plan: dict[str, Any], store: Store, destination: Path) -> list[str]:
-    """Copy the finished figures; gives the names of the others."""
+    """Copy the finished figures; return the names of the others."""
     folders = {name: store.root / folder for name, folder in plan["folders"].items() if name in names("figure")}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
     for folder in finished:

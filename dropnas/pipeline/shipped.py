@@ -1,4 +1,4 @@
-"""Where the workflow lies: beside the package in a checkout, in it where it was installed (by setup.py)."""
+"""The location of the workflow: next to the package in a checkout, inside the package if it is installed (setup.py)."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def shipped() -> Path:
-    """The folder that holds Snakefile, workflow/, profiles/ and params/."""
-    beside = PACKAGE.parent
-    return beside if (beside / "Snakefile").is_file() else PACKAGE / FOLDER
+    """The folder that contains Snakefile, workflow/, profiles/ and params/."""
+    checkout = PACKAGE.parent
+    return checkout if (checkout / "Snakefile").is_file() else PACKAGE / FOLDER
 
 
 def parameter_file(named: Path) -> Path:
-    """A parameter file: where it is named, or the one of that name that came with the package."""
+    """The named parameter file or, if it does not exist, the one of that name in the package."""
     own = shipped() / named
     return own if not named.exists() and own.is_file() else named

@@ -1,4 +1,4 @@
-"""The stages: which module computes each, and the type of its configuration. No torch here: the plan reads it."""
+"""The stages: the module and the configuration class of each. The plan reads it, so it does not import torch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ class Stage:
     """One kind of run.
 
     Attributes:
-        name: of the stage.
+        name: name of the stage.
         module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
-        grouped: whether runs that differ only in the seed may train as one group, where the configuration has
-            `group_seeds`. Its module then also has `first(configs, inputs, workspaces)`, which of some runs to train
-            now, and `run_group(configs, inputs, outs, workspaces)`.
-        trains: whether it needs torch and a device; the others run where the workflow runs.
-        reads_heavy: of which stages' runs it reads weights or images; of its other inputs it needs the light part.
-        shared_rule: the rule of the workflow that makes it, where that is not called like the stage.
-        plural: whether its verb of the command line is its name in the plural.
+        trains: whether it needs torch and a device; other stages run where the workflow runs.
+        reads_heavy: stages of the inputs whose weights or images it reads; of other inputs it reads the light part.
+        grouped: whether runs that differ only in the seed may train as one group, if the configuration sets
+            `group_seeds`. The module then also has `first(configs, inputs, workspaces)`, which chooses the runs to
+            train now, and `run_group(configs, inputs, outs, workspaces)`.
+        shared_rule: the workflow's rule for it, if the rule does not have the name of the stage.
+        plural: whether its verb on the command line is the plural of its name.
     """
 
     name: str
@@ -38,17 +38,17 @@ class Stage:
 
     @property
     def rule(self) -> str:
-        """The rule of the workflow that makes it."""
+        """The workflow's rule for the stage."""
         return self.shared_rule or self.name
 
     @property
     def verb(self) -> str:
-        """The verb of the command line that computes it."""
+        """The verb on the command line that computes the stage."""
         return f"{self.name}s" if self.plural else self.name
 
     @property
     def config(self) -> Any:
-        """The type of its configuration."""
+        """The configuration class of the stage."""
         return configuration(self.name)
 
 
@@ -72,31 +72,31 @@ STAGES: dict[str, Stage] = {
 
 
 def references(config: Any) -> tuple[str, ...]:
-    """The `module:ATTRIBUTE` names of code that a configuration chooses: methods, backends, and a user's own."""
+    """The `module:ATTRIBUTE` names of code that a configuration selects: methods, backends, and the user's code."""
     named = (vars(config), getattr(config, "options", {}), getattr(config, "code", {}))
     values = {value for each in named for value in each.values() if isinstance(value, str) and is_reference(value)}
     return tuple(sorted(values))
 
 
 def code_of(stage: str, config: Any) -> str:
-    """The code fingerprint of a run; of a dataset the version of its preparation."""
+    """The code fingerprint of a run; for a dataset, the version of its preparation."""
     if stage == "data":
         return f"preparation-{PREPARATION}"
     return fingerprint(STAGES[stage].module, references(config))
 
 
 def identity(stage: str, config: Any, inputs: Sequence[str]) -> dict[str, Any]:
-    """What a run would be that is computed now: by this code, from this configuration and the runs with these ids."""
+    """The identity of a run with the current code, this configuration and the inputs with these ids."""
     refresh()
     return identity_of(stage, config, inputs, code_of(stage, config))
 
 
 def common(config: Any) -> Any:
-    """What runs of one group have in common: all but the seed. None for a run that trains alone."""
+    """The common part of the runs of a group: everything but the seed. None for a run that trains alone."""
     return replace(config, seed=0) if getattr(config, "group_seeds", False) else None
 
 
 def entry(stage: str, function: str = "run") -> Callable[..., Any]:
-    """A function of a stage's module, imported only now: deriving and tabulating start without torch."""
+    """A function of a stage's module, imported late, so that stages without torch start fast."""
     found: Callable[..., Any] = getattr(import_module(STAGES[stage].module), function)
     return found

@@ -1,4 +1,4 @@
-"""The cells of the paper's tables, each with the experiments behind it."""
+"""The cells of the paper's tables, with the experiments behind them."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Cell:
 
 
 def table(experiments: Experiments, name: str) -> Run:
-    """A table: its cells, each with its runs."""
+    """A table: its cells with their runs."""
     target = TARGETS[name]
     cells: list[Cell] = load(target.experiments)(experiments)
     inputs = list({run.id: run for cell in cells for run in (*cell.searches, *cell.trainings)}.values())
@@ -45,7 +45,7 @@ def table(experiments: Experiments, name: str) -> Run:
 
 
 def _best_rows(experiments: Experiments, role: str) -> list[Cell]:
-    """Tables 1 and 2: a method's seeds, and the best of them under the augmented protocol."""
+    """Tables 1 and 2: the seeds of a method, and the best of them under the augmented protocol."""
     cells = []
     for method in (DROPNAS, *experiments.parameters.methods):
         row, label = ("dropnas", "") if method is DROPNAS else (slug(method.label), method.label)
@@ -107,7 +107,7 @@ def table5(experiments: Experiments) -> list[Cell]:
 
 
 def table6(experiments: Experiments) -> list[Cell]:
-    """The ablations, and the user's methods beside them."""
+    """The ablations, and the user's methods."""
     own = experiments.parameters.methods
     return [
         Cell(
@@ -122,5 +122,5 @@ def table6(experiments: Experiments) -> list[Cell]:
 
 
 def paper_spaces(parameters: Parameters) -> list[Space]:
-    """Those of the paper's search spaces that a parameter file asks for."""
+    """The paper's search spaces that a parameter file requests."""
     return [Space(name, name) for name in parameters.paper_spaces]

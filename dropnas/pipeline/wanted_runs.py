@@ -1,4 +1,4 @@
-"""Which runs a person means: those of parameter files, or single run folders."""
+"""The runs that the user names by parameter files or run folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +11,11 @@ from dropnas.sharing.shared_run import FOLDER
 
 
 def wanted(words: Sequence[str], root: Path) -> set[str] | None:
-    """The folders of the runs that are meant, relative to the store; None for all that there are.
+    """The folders of the named runs, relative to the store; None means all.
 
     Args:
         words: parameter files, and folders of runs.
+        root: root folder of the store.
 
     Raises:
         DropnasError: a word is neither.
@@ -35,7 +36,7 @@ def _meant(word: str, root: Path) -> set[str]:
 
 
 def _folder(word: str, root: Path) -> str:
-    """The folder of a run as the store knows it; empty if the word names none."""
+    """The folder of a run relative to the store; empty if the word is not a run's folder."""
     path = Path(word.rstrip("/"))
     if path.is_absolute() and path.is_relative_to(root.absolute()):
         path = path.relative_to(root.absolute())

@@ -1,9 +1,9 @@
-"""The attempts at a run, kept in its scratch folder: how long they worked, on what, and whether they get anywhere.
+"""The attempts at a run, recorded in its scratch folder: their times, their machines, and whether they make progress.
 
-Design: an attempt that saved a checkpoint made progress; so the number of the newest checkpoint shows how far an
-attempt got, whatever kind of training it is. Only warned attempts count as stopped without progress, because a job that
-is resubmitted after each warning would otherwise go on for ever. An attempt that was killed without a warning is
-started again by a person. A damaged log counts as an empty one, since it holds no results.
+Design choices: an attempt that saved a checkpoint made progress. The number of the newest checkpoint therefore shows
+the progress of any kind of training. Only attempts that received a stop signal count as stopped without progress;
+otherwise a job that is resubmitted after each signal would go on for ever. If an attempt was killed without a signal, a
+person starts it again. A damaged log counts as an empty one, because it holds no results.
 """
 
 import time
@@ -25,13 +25,14 @@ class Attempt:
     """One attempt.
 
     Attributes:
-        started: seconds since the epoch.
-        seconds: that it worked; 0 until the next one begins.
-        newest: name of the newest checkpoint when it began; empty where there was none.
-        warned: whether it was asked to stop.
-        group: how many runs shared its time, this one included.
-        machine: what rounded its sums, as `environment.machine_name` calls it; empty before that is known.
-        before: those that computed the newest checkpoint when it began, in their order.
+        started: start time, in seconds since the epoch.
+        seconds: working time; 0 until the next attempt begins.
+        newest: name of the newest checkpoint when the attempt began; empty if there was none.
+        warned: whether the attempt received a stop signal.
+        group: number of runs that shared its time, including this one.
+        machine: the machine that determined the rounding, as `environment.machine_name` returns it; empty until it is
+            known.
+        before: the machines that computed the newest checkpoint when the attempt began, in order.
     """
 
     started: float
@@ -44,7 +45,7 @@ class Attempt:
 
 
 class Attempts:
-    """The attempts at a run, of which the last one is this process's."""
+    """The attempts at a run; the last one is the attempt of this process."""
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
@@ -56,51 +57,51 @@ class Attempts:
         self.own = Attempt(time.time(), newest=newest, before=_machines(earlier, newest))
 
     def begin(self) -> None:
-        """Note that the attempt begins; from now on `stopped` must be called if a warning ends it.
+        """Record the start of this attempt; after this, call `stopped` if a signal ends it.
 
         Raises:
-            DropnasError: the last two were warned and left no checkpoint.
+            DropnasError: the last two attempts received a signal and left no new checkpoint.
         """
         self._write()
         self._require_progress(self.earlier)
 
     @property
     def seconds(self) -> float:
-        """That the earlier attempts worked, up to their last sign of life in the scratch folder; the run's share."""
+        """The run's share of the working time of the earlier attempts, up to their last sign of life."""
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
     def share(self, group: int) -> None:
-        """Note that so many runs, this one included, train as one group."""
+        """Record that `group` runs, including this one, train as one group."""
         self.own = replace(self.own, group=group)
         self._write()
 
     def work_on(self, machine: str) -> None:
-        """Note which machine this attempt works on."""
+        """Record the machine of this attempt."""
         self.own = replace(self.own, machine=machine)
         self._write()
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """All that computed the run, in their order; more than one where it moved in its midst."""
+        """All machines that computed the run, in order; more than one if the run moved."""
         return _joined(self.own.before, self.own.machine)
 
     def cancel(self) -> None:
-        """Note that nothing was attempted: other runs are computed first."""
+        """Remove this attempt, because other runs are computed first."""
         if self.earlier:
             write_json(self.scratch / LOG, [asdict(attempt) for attempt in self.earlier])
         else:
             (self.scratch / LOG).unlink(missing_ok=True)
 
     def warned(self) -> None:
-        """Note that this attempt is asked to stop; to be called before it saves."""
+        """Record that this attempt received a stop signal; call it before the attempt saves."""
         self.own = replace(self.own, warned=True)
         self._write()
 
     def stopped(self) -> None:
-        """Note that this attempt ends because it was asked to.
+        """Record that this attempt ends because of a stop signal.
 
         Raises:
-            DropnasError: like the one before, it saved nothing.
+            DropnasError: neither this attempt nor the previous one saved anything new.
         """
         self.warned()
         if _newest(self.scratch) == self.own.newest:
@@ -123,7 +124,7 @@ class Attempts:
 
 
 def read(scratch: Path) -> list[Attempt]:
-    """The attempts so far; none where the log is missing or damaged."""
+    """The attempts so far; empty if the log is missing or damaged."""
     try:
         return TypeAdapter(list[Attempt]).validate_json((scratch / LOG).read_bytes())
     except (FileNotFoundError, ValidationError):
@@ -131,13 +132,13 @@ def read(scratch: Path) -> list[Attempt]:
 
 
 def _worked(attempt: Attempt, scratch: Path) -> float:
-    """Seconds from an attempt's start to its last sign of life; the lease is ours by now."""
+    """Seconds from an attempt's start to its last sign of life; this process already holds the lease."""
     signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]
     return max([0.0, *(path.stat().st_mtime - attempt.started for path in signs)])
 
 
 def _machines(earlier: list[Attempt], newest: str) -> tuple[str, ...]:
-    """What computed the newest checkpoint: the attempts that each left a newer one than they began with."""
+    """The machines that computed the newest checkpoint: those of attempts that left a newer one than they found."""
     if not newest:
         return ()
     if not earlier:

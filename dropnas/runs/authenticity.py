@@ -1,8 +1,8 @@
-"""What a run is: it follows from its manifest, never from its folder's name, a spec's claim or a receipt.
+"""The identity of a run follows from its manifest, never from its folder's name, a spec or a receipt.
 
-Who reads a run recomputes its identity from the manifest (configuration, inputs, code) and compares it with the folder
-that was asked for; who publishes one computes it from what was in fact run. The manifests are small, so a store of a
-thousand runs is checked in less than a second; what is in the other files, `Store.damage` says.
+Code that reads a run recomputes its identity from the manifest (configuration, inputs, code) and compares it with the
+name of the folder. Code that publishes a run computes the identity from what actually ran. The manifests are small, so
+a store with a thousand runs is checked in less than a second. `Store.damage` checks the other files.
 """
 
 import dataclasses
@@ -27,16 +27,16 @@ SHAPE = {
 
 
 def id_in(name: str) -> str:
-    """The identity that a folder's name promises; empty where the name is none of a run."""
+    """The identity in a folder's name; empty if it is not the name of a run."""
     match = RUN.fullmatch(name.rpartition("/")[2])
     return match[1] if match else ""
 
 
 def require_own(folder: Path) -> Record:
-    """The record of a run, which must be the one that its folder's name promises.
+    """Return the record of a run, which must match the name of its folder.
 
     Raises:
-        DropnasError: another run is there, or the manifest contradicts itself.
+        DropnasError: the folder holds another run, or the manifest contradicts itself.
     """
     record: Record = ManifestFile.read(folder).run
     for fault in identity_faults(folder, record):
@@ -45,10 +45,10 @@ def require_own(folder: Path) -> Record:
 
 
 def require_whole(folder: Path) -> Record:
-    """The record of a run that is as it was published: the one that its folder's name promises, each file unchanged.
+    """Return the record of a run, which must match the name of its folder and have unchanged files.
 
     Raises:
-        DropnasError: it is not.
+        DropnasError: the record does not match, or a file is damaged.
     """
     record = require_own(folder)
     Store(folder.parents[2]).require_intact(folder)
@@ -56,14 +56,18 @@ def require_whole(folder: Path) -> Record:
 
 
 def identity_faults(folder: Path, record: Record) -> list[str]:
-    """What contradicts that the run with this record is the one that its folder's name promises; one line at most."""
+    """Describe why this record does not belong to the run that its folder's name says; at most one line."""
     return list(_faults(folder, record))[:1]
 
 
 def input_faults(record: Record, manifests: Mapping[str, str]) -> list[str]:
-    """A run's inputs, where they are still there, must be those that it read."""
+    """List the inputs that are still in the store but differ from those that the run read."""
     read = read_inputs(record)
-    return [f"its input {name} is another one now" for name in read if manifests.get(name, read[name]) != read[name]]
+    return [
+        f"its input {name} was replaced by another computation"
+        for name in read
+        if manifests.get(name, read[name]) != read[name]
+    ]
 
 
 def read_inputs(record: Record) -> dict[str, str]:
@@ -73,14 +77,14 @@ def read_inputs(record: Record) -> dict[str, str]:
 
 
 def machines(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """What computed a run, in their order; several where it was stopped on one and went on on another."""
+    """The machines that computed a run, in order; more than one if the run was stopped and continued elsewhere."""
     found = record.get("machines")
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _faults(folder: Path, record: Record) -> Iterator[str]:
     if odd := next((name for name, kind in SHAPE.items() if not isinstance(record.get(name), kind)), ""):
-        yield f"its manifest has no proper {odd!r}"
+        yield f"its manifest has no valid {odd!r}"
         return
     found, said = _id(record["identity"]), record["identity"]
     if found != record["id"] or folder.name != f"{record['name']}-{found}":
@@ -92,7 +96,7 @@ def _faults(folder: Path, record: Record) -> Iterator[str]:
     names = [str(name) for name in record["inputs"]]
     ids = [id_in(name) for name in names]
     if ids != said.get("inputs") or "" in ids or set(names) != record["input_manifests"].keys():
-        yield "its inputs are not those of its identity"
+        yield "its inputs do not match its identity"
     yield from _config_faults(record["stage"], record["config"], said.get("config"))
     if record["stage"] == "data" and folder.parent.name != record["config"].get("name"):
         yield f"is not of the data set {folder.parent.name}"
@@ -110,10 +114,10 @@ def _stage_of(folder: Path) -> str:
 
 
 def _config_faults(stage: str, config: dict[str, Any], said: Any) -> Iterator[str]:
-    """Each option of the configuration must be what the identity says, or what an identity leaves out.
+    """Check that each option of the configuration has the value in the identity, or the one that identities leave out.
 
-    Options that this version of the code no longer has are compared as they stand. What properties find is no claim of
-    the configuration, and another version of the code may find something else.
+    Options that this version of the code no longer has are compared directly. Properties are not compared: they are not
+    part of the configuration, and another version of the code may compute other values.
     """
     try:
         kind = configuration(stage)
@@ -131,4 +135,4 @@ def _config_faults(stage: str, config: dict[str, Any], said: Any) -> Iterator[st
     unsaid = left_out(kind)
     for name in sorted(found):
         if found[name] != said.get(name, unsaid.get(name)):
-            yield f"its configuration is not that of its identity ({name})"
+            yield f"its configuration does not match its identity ({name})"

@@ -1,4 +1,4 @@
-"""The type of each stage's configuration, by name: it is declared with its stage, in a room above this one."""
+"""The configuration class of each stage, by name. The class is declared with its stage, in a room above this one."""
 
 from functools import cache
 from importlib import import_module
@@ -27,7 +27,7 @@ CONFIGURATIONS = {
 
 @cache
 def configuration(stage: str) -> Any:
-    """The type of a stage's configuration.
+    """Import the configuration class of a stage.
 
     Raises:
         DropnasError: there is no such stage.

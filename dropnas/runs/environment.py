@@ -1,4 +1,4 @@
-"""What a run was computed with: recorded in its manifest, not part of its identity."""
+"""The software and hardware of a run. They are recorded in its manifest, but are not part of its identity."""
 
 import os
 import platform
@@ -14,14 +14,14 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "safetensors")
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """Commit of a checkout, and whether anything in it differs from that; empty outside a checkout."""
+    """The commit of a checkout, and whether anything in it differs from the commit; empty outside a checkout."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        if git("rev-parse", "--show-prefix"):  # a repository around it, such as that of who installed this there
+        if git("rev-parse", "--show-prefix"):  # the folder is inside another repository
             return {"commit": "", "dirty": True}
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
@@ -59,7 +59,7 @@ def device_name(device: str) -> str:
 
 
 def machine_name(device: str) -> str:
-    """What decides how sums are rounded: the model of the GPU, or of the CPU with the vectors that torch uses on it."""
+    """The hardware that determines rounding: the model of the GPU, or of the CPU with its vector instructions."""
     torch = sys.modules.get("torch")
     if device.startswith("cuda") or torch is None:
         return device_name(device)
@@ -67,7 +67,7 @@ def machine_name(device: str) -> str:
 
 
 def _cpu_model() -> str:
-    """What Linux calls the CPU; empty elsewhere, and on processors to which it gives no name."""
+    """The name of the CPU on Linux; empty on other systems and for processors without a name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:
@@ -76,7 +76,7 @@ def _cpu_model() -> str:
 
 
 def peak_memory(device: str) -> dict[str, int]:
-    """Most memory in bytes that this process held so far, of the host and of the GPU."""
+    """The peak memory of this process so far, in bytes, on the host and on the GPU."""
     unit = 1 if sys.platform == "darwin" else 1024
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     torch = sys.modules.get("torch")

@@ -1,4 +1,4 @@
-"""Writing that a reader never sees half done, and the checksums of what was written."""
+"""Writes files so that no reader sees them half-written, and computes checksums."""
 
 import hashlib
 import json
@@ -12,12 +12,18 @@ from dropnas.errors import DropnasError
 
 
 def write_text(path: Path, text: str, *, flush: bool = True) -> None:
-    """Write beside and rename; flushed to disk before the rename, unless nobody would miss it after a power cut."""
+    """Write to a temporary file, then rename it.
+
+    With `flush`, the file is flushed to disk before the rename; without it, a power cut may lose the file.
+    """
     write_bytes(path, text.encode(), flush=flush)
 
 
 def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
-    """Write beside and rename; flushed to disk before the rename, unless nobody would miss it after a power cut."""
+    """Write to a temporary file, then rename it.
+
+    With `flush`, the file is flushed to disk before the rename; without it, a power cut may lose the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -28,26 +34,26 @@ def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
                 os.fsync(stream.fileno())
         os.replace(beside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # the error of a full disk names no file
+        error.filename = error.filename or str(path)  # the error of a full disk does not name the file
         raise
     finally:
         beside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
-    """JSON that a person can read and that is the same for equal values."""
+    """Write readable JSON that is the same for equal values."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n", flush=flush)
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file.
+    """Read the value in a JSON file.
 
     Raises:
-        DropnasError: the file is missing or is no JSON.
+        DropnasError: the file is missing or is not JSON.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise DropnasError("is no file", where=path)
+        if path.exists() and not path.is_file():  # reading a pipe would block
+            raise DropnasError("is not a file", where=path)
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DropnasError("no such file", where=path) from error
@@ -56,29 +62,31 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file, read in pieces."""
+    """The sha256 of a file, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def checksums(folder: Path, below: float = math.inf) -> dict[str, str]:
-    """The sha256 of every regular file below a folder, by its path relative to it, sorted.
+    """The sha256 of every regular file below a folder, by its relative path, sorted.
 
     Files of `below` bytes and more are not read; their text is empty.
 
     Raises:
-        DropnasError: something in the folder is a link, which could lead out of it, or no regular file.
+        DropnasError: something in the folder is a link, which could lead out of it, or is not a regular file.
         OSError: a folder or file cannot be read.
     """
     return dict(sorted(_checksums(str(folder), "", below)))
 
 
 def _checksums(folder: str, before: str, below: float) -> Iterator[tuple[str, str]]:
-    """`os.scandir`, since `Path.rglob` passes over folders that it cannot read, and is slow."""
+    """Walk by `os.scandir`, because `Path.rglob` skips folders that it cannot read, and is slow."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
-                raise DropnasError("a link in a run's folder", where=entry.path, remedy="replace it by the file itself")
+                raise DropnasError(
+                    "is a link in a run's folder", where=entry.path, remedy="replace it by the file itself"
+                )
             if entry.is_dir():
                 yield from _checksums(entry.path, f"{before}{entry.name}/", below)
             elif entry.is_file():

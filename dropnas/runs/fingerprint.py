@@ -1,12 +1,12 @@
-"""Code fingerprints: what code can change a stage's result.
+"""Code fingerprints: a hash over the code that can change a stage's result.
 
-A stage's code is the static import closure of its entry module, inside this package and inside the packages of the
-user's that its configuration names. Of each file the code counts as `dropnas.runs.code` reads it. A data file
-counts when a string in the code is the name of a file that lies beside it. Code that imports by name would escape the
-walk and is refused; `dropnas.extension`, whose names stand in the configuration, is the exception.
+The code of a stage is the static import closure of its entry module, inside this package and inside the user's packages
+that its configuration names. `dropnas.runs.code` decides which code of each file counts. A data file counts if a string
+in the code is the name of a file in the same folder. Code that imports by name would escape the analysis and is
+rejected. The exception is `dropnas.extension`, because the names that it imports are in the configuration.
 
-Modules of configuration are not code. What the code takes from one by name counts by its value; of a class of options
-that are the defaults that are no longer those on record, so that a new option changes nothing.
+Configuration modules are not code. A name that the code takes from such a module counts by its value. A class of
+options counts only by those defaults that differ from the recorded ones, so a new option changes nothing.
 """
 
 import ast
@@ -14,7 +14,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
@@ -35,11 +35,11 @@ DATA_SUFFIXES = (".yaml", ".json", ".csv")
 DYNAMIC = {"__import__", "exec", "eval", "compile"}
 
 
-_read: dict[Path, tuple[int, int]] = {}  # time and size of each file that a hash rests on
+_read: dict[Path, tuple[int, int]] = {}  # time and size of each file on which a hash depends
 
 
 def refresh() -> None:
-    """Forget all hashes if a file that they rest on has changed since it was read."""
+    """Discard all hashes if a file on which they depend has changed since it was read."""
     if any(_stamp(file) != stamp for file, stamp in _read.items()):
         for cached in (fingerprint, module_file, _code, _imports, _file_hash):
             cached.cache_clear()
@@ -48,10 +48,10 @@ def refresh() -> None:
 
 @cache
 def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
-    """Hash of all code that a stage runs.
+    """Hash all code that a stage runs.
 
     Args:
-        entry: the stage's entry module, as `dropnas.search.stage`.
+        entry: the stage's entry module, such as `dropnas.search.stage`.
         references: `package.module:ATTRIBUTE` names in the stage's configuration.
 
     Raises:
@@ -66,7 +66,7 @@ def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
 
 
 def closure(entry: str, references: tuple[str, ...] = ()) -> list[str]:
-    """What a stage imports, directly or not, sorted: names of modules, and `module:NAME` of parts of configurations."""
+    """List all direct and indirect imports of a stage: modules, and `module:NAME` for parts of configurations."""
     for reference in references:
         _check_reference(reference)
     modules = [entry, *(reference.partition(":")[0] for reference in references)]
@@ -86,7 +86,7 @@ def module_file(module: str) -> Path | None:
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None  # also what is built in or compiled: its code cannot be read
+        return None  # built-in or compiled modules have no readable code
     origin = Path(spec.origin)
     if not rest:
         return origin
@@ -99,7 +99,9 @@ def _code(module: str) -> Code:
     file = module_file(module)
     if file is None:
         raise DropnasError(
-            "no Python module of that name", where=module, remedy="check it, or start beside the package"
+            "no Python module of that name",
+            where=module,
+            remedy="check the name, or start in the folder of the package",
         )
     _read[file] = _stamp(file)
     try:
@@ -110,27 +112,29 @@ def _code(module: str) -> Code:
 
 @cache
 def _imports(module: str, roots: tuple[str, ...]) -> tuple[str, ...]:
-    """Modules under `roots` that one module imports, and the parts of configurations that it uses.
+    """The modules under `roots` that a module imports, and the parts of configurations that it uses.
 
-    Package `__init__` files of this package are empty: not walked.
+    This package's `__init__` files are empty, so they are skipped.
     """
-    _refuse_dynamic_code(module)
-    names = {name for node in _code(module).nodes for name in _imported_names(node, module) if _under(name, roots)}
+    found = [(node, name) for node in _code(module).nodes for name in _imported_names(node, module)]
+    _refuse_dynamic_code(module, found)
+    names = {name for _, name in found if _under(name, roots)}
     modules = {name if module_file(name) else name.rpartition(".")[0] for name in names}
     return (*sorted(name for name in modules if not _is_own_package(name)), *sorted(_parts(module)))
 
 
 def _is_by_name(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
-    """Whether it imports from a module of configuration name by name."""
+    """Whether the statement imports single names from a configuration module."""
     if not isinstance(node, ast.ImportFrom) or CONFIGURATION.fullmatch(node.module or "") is None:
         return False
     return all(alias.name != "*" for alias in node.names)
 
 
 def _parts(module: str) -> Iterator[str]:
-    """What the code of a module, not its annotations, uses of configurations.
+    """The parts of configurations that a module's code uses; annotations do not count.
 
-    It is `module:NAME`, `module:NAME.option`, or `module:NAME(option, …)` for all but the options that a call gives.
+    A part is `module:NAME` or `module:NAME.option`. A call that sets some options uses `module:NAME(option, …)`: all
+    other options of the class.
     """
     for node in filter(_is_by_name, _code(module).nodes):
         for alias in node.names:
@@ -141,7 +145,7 @@ def _parts(module: str) -> Iterator[str]:
 
 
 def _value_hash(part: str) -> str:
-    """Hash of the value of a part of a configuration; of a class of options, of its changed defaults."""
+    """Hash the value of a part of a configuration; for a class of options, its changed defaults."""
     module, name, option, given = re.fullmatch(r"(.+):(\w+)(?:\.(\w+))?(?:\((.*)\))?", part).groups("")  # type: ignore[union-attr]
     found = getattr(importlib.import_module(module), name, None)
     value = hashed(found)
@@ -149,7 +153,7 @@ def _value_hash(part: str) -> str:
         changed = changed_defaults(found)
         value = {key: changed[key] for key in changed if option in ("", key) and key not in given.split(", ")}
     elif isinstance(found, type | FunctionType):
-        raise DropnasError("is code in a module of configuration", where=part, remedy="move it to another module")
+        raise DropnasError("is code in a configuration module", where=part, remedy="move it to another module")
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()
 
 
@@ -163,9 +167,9 @@ def _is_own_package(name: str) -> bool:
 
 
 def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
-    """Dotted names that a statement may import; of `from a import b` both `a` and `a.b` when b is a module."""
+    """Dotted names that a statement may import; for `from a import b`, both `a` and `a.b` if b is a module."""
     if _is_by_name(node):
-        return  # what it uses of them is counted one by one
+        return  # the names that it uses are counted one by one
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -177,26 +181,26 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
         yield from (f"{base}.{alias.name}" for alias in node.names)
         yield base
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):
-        is_ours = _under(module, (PACKAGE,))  # its lists of methods and backends name more than a run uses
-        yield from () if is_ours else (node.value.partition(":")[0],)  # a user's space that names a user's operation
+        is_ours = _under(module, (PACKAGE,))  # our lists of methods and backends name more than a run uses
+        yield from (
+            () if is_ours else (node.value.partition(":")[0],)
+        )  # such as a user's space that names a user's operation
 
 
-def _refuse_dynamic_code(module: str) -> None:
-    if module == EXTENSION:
-        return
-    for node in _code(module).nodes:
-        imported = [name.partition(".")[0] for name in _imported_names(node, module)]
-        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-        if "importlib" in imported or called in DYNAMIC:
-            raise DropnasError(
-                f"line {getattr(node, 'lineno', 0)} runs code that a fingerprint cannot see",
-                where=module_file(module),
-                remedy="import it by an ordinary import statement",
-            )
+def _refuse_dynamic_code(module: str, imported: Iterable[tuple[ast.AST, str]]) -> None:
+    calls = [node for node in _code(module).nodes if isinstance(node, ast.Call)]
+    lines = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id in DYNAMIC]
+    lines += [getattr(node, "lineno", 0) for node, name in imported if name.partition(".")[0] == "importlib"]
+    if lines and module != EXTENSION:
+        raise DropnasError(
+            f"line {min(lines)} runs code that a fingerprint cannot see",
+            where=module_file(module),
+            remedy="import it by an ordinary import statement",
+        )
 
 
 def _check_reference(reference: str) -> None:
-    """Require that a module defines the attribute that the configuration names, without importing it."""
+    """Check, without an import, that a module defines the attribute that the configuration names."""
     module, _, attribute = reference.partition(":")
     defined = {name for node in _code(module).tree.body for name in _defined_names(node)}
     if attribute not in defined:
@@ -223,14 +227,14 @@ def _file_hash(module: str) -> str:
 
 def _data_files(module: str) -> list[Path]:
     file = module_file(module)
-    assert file is not None  # it has been read
+    assert file is not None  # the module was read before
     strings = {node.value for node in _code(module).nodes if isinstance(node, ast.Constant)}
     names = sorted(name for name in strings if isinstance(name, str) and name.endswith(DATA_SUFFIXES))
     return [file.parent / name for name in names if "/" not in name and (file.parent / name).is_file()]
 
 
 def _data_hash(file: Path) -> str:
-    """Hash of a data file's content; of YAML and JSON that of the values, so that a comment changes nothing."""
+    """Hash a data file's content. For YAML and JSON the values are hashed, so comments do not count."""
     _read[file] = _stamp(file)
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".yaml":
@@ -241,7 +245,7 @@ def _data_hash(file: Path) -> str:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    """Time and size of a file; of one that is gone or out of reach such as none has."""
+    """Time and size of a file; a missing or unreachable file gets a stamp that no file has."""
     try:
         status = file.stat()
     except OSError:

@@ -1,9 +1,9 @@
-"""A run's name is its identity: a hash over exactly what can change its result.
+"""The identity of a run, from which its name is made: a hash over exactly what can change its result.
 
-The configuration enters without the options whose value is the default on record (`defaults.yaml`), so that a new
-option changes no old identity and a changed default changes those of all runs that rely on it; without those marked as
-not hashed (where a source lies); and with the values that its properties find for it, such as the options behind a
-preset's name. Versions, device and image are recorded, not hashed.
+The configuration is hashed without options that have their recorded default (`defaults.yaml`). A new option therefore
+changes no old identity, whereas a changed default changes the identity of every run that relies on it. Options marked
+as not hashed (such as the location of a source) are left out too. The values of the configuration's properties are
+included, for example the options behind a preset's name. Versions, device and image are recorded, but not hashed.
 """
 
 import dataclasses
@@ -31,17 +31,17 @@ def canonical_json(value: Any) -> str:
 
 
 def id_of(identity: dict[str, Any]) -> str:
-    """The first hex digits of an identity's sha256."""
+    """The first hex digits of the sha256 of an identity."""
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:ID_DIGITS]
 
 
 def identity_of(stage: str, config: Any, inputs: Sequence[str], code: str) -> dict[str, Any]:
-    """Exactly what can change the result of a run.
+    """Collect exactly what can change the result of a run.
 
     Args:
-        stage: its name.
+        stage: name of the stage.
         config: the stage's typed configuration.
-        inputs: the ids of the runs that it reads, in order.
+        inputs: ids of the runs that it reads, in order.
         code: the code fingerprint of the stage.
     """
     numerics = getattr(config, "numerics", getattr(config, "precision", "exact"))
@@ -49,7 +49,7 @@ def identity_of(stage: str, config: Any, inputs: Sequence[str], code: str) -> di
 
 
 def resolved(value: Any) -> Any:
-    """A value as JSON has it; of a configuration all options."""
+    """Convert a value to JSON; a configuration with all its options."""
     if dataclasses.is_dataclass(value):
         return {field.name: resolved(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, list | tuple):
@@ -60,7 +60,7 @@ def resolved(value: Any) -> Any:
 
 
 def hashed(value: Any) -> Any:
-    """A value as it enters an identity; of a configuration what differs from the defaults on record."""
+    """Convert a value to the JSON in an identity; a configuration without options that have the recorded default."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         options, properties = hashed_names(type(value))
         unsaid, found = left_out(type(value)), {name: hashed(getattr(value, name)) for name in options}
@@ -75,25 +75,24 @@ def hashed(value: Any) -> Any:
 
 @cache
 def hashed_names(kind: type) -> tuple[list[str], list[str]]:
-    """Options and properties of a class of configuration that enter an identity.
+    """The options and properties of a configuration class that are part of an identity.
 
     Raises:
-        DropnasError: it has a method, which is code that no fingerprint sees; a property counts by its value.
+        DropnasError: the class has a method. Methods are code outside of the fingerprint; properties count by their
+            value.
     """
     members = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("__")}
     for name, member in members.items():
         if isinstance(member, FunctionType | MethodType):
             remedy = "make it a property, or a function of another module"
-            raise DropnasError(
-                "is a method of a class of configuration", where=f"{kind.__name__}.{name}", remedy=remedy
-            )
+            raise DropnasError("is a method of a configuration class", where=f"{kind.__name__}.{name}", remedy=remedy)
     marks = {field.name: field.metadata.get("json_schema_extra", {}) for field in dataclasses.fields(kind)}
     properties = [name for name, member in members.items() if isinstance(member, property) and name not in APART]
     return [name for name in marks if marks[name].get("hashed", True)], properties
 
 
 def defaults(kind: type) -> dict[str, Any]:
-    """The defaults of a class of configuration, as JSON has them."""
+    """The defaults of a configuration class, as JSON."""
     made = {
         field.name: field.default if field.default_factory is MISSING else field.default_factory()
         for field in dataclasses.fields(kind)
@@ -103,30 +102,30 @@ def defaults(kind: type) -> dict[str, Any]:
 
 @cache
 def left_out(kind: type) -> dict[str, Any]:
-    """The value of each option that an identity leaves out: the default on record; of a new option its own."""
+    """The value of each option that an identity leaves out: the recorded default or, for a new option, its default."""
     return {**defaults(kind), **recorded().get(kind.__name__, {})}
 
 
 def changed_defaults(kind: type) -> dict[str, Any]:
-    """The defaults of a class of configuration that are not those on record."""
+    """The defaults of a configuration class that differ from the recorded ones."""
     unsaid = left_out(kind)
     return {name: value for name, value in defaults(kind).items() if value != unsaid[name]}
 
 
 @cache
 def recorded() -> dict[str, dict[str, Any]]:
-    """The defaults on record, by class and option."""
+    """The recorded defaults, by class and option."""
     found: dict[str, dict[str, Any]] = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     return found
 
 
 @dataclass(frozen=True)
 class Run:
-    """Something that is computed once: a stage with its configuration, its inputs and its code.
+    """A computation that is made once: a stage with its configuration, its inputs and its code.
 
     Attributes:
-        stage: data, search, derive, retrain, select, transfer or table.
-        name: readable, a function of configuration and inputs alone.
+        stage: name of the stage, such as data, search, derive, retrain, select, transfer or table.
+        name: readable name, which depends on configuration and inputs only.
         config: the stage's typed configuration.
         inputs: the runs that it reads, in order.
         code: the code fingerprint of the stage.
@@ -150,6 +149,6 @@ class Run:
 
     @cached_property
     def folder(self) -> PurePosixPath:
-        """Where the run lies, relative to the store's root. A dataset lies under `data/`, tracked apart from runs."""
+        """The run's folder, relative to the store's root. Datasets are in `data/`, where DVC tracks them separately."""
         parent = PurePosixPath("data", self.config.name) if self.stage == "data" else PurePosixPath("runs", self.stage)
         return parent / f"{self.name}-{self.id}"

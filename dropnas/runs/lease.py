@@ -1,16 +1,16 @@
-"""Leases: who works on a run now. A second job for the same run waits, and takes over when the first is dead.
+"""Leases: a lease marks the process that works on a run. A second job waits, and takes over if the first is dead.
 
-A lease is a file in the run's scratch folder that names its holder and whose file time is renewed while that one lives.
+A lease is a file in the run's scratch folder. It names its holder, which renews the file's time as long as it lives.
 Design choices:
-- Where the holder's process can be looked up (same boot of the same machine, same process numbers), a dead one is
-  recognised immediately, by its number and start time. So is an earlier attempt of a job that the scheduler started
-  again.
-- Elsewhere silence decides: that the file did not change for a while *on the observer's own clock*. Clocks of hosts and
-  file servers differ by minutes, so file times are only ever compared with earlier ones of the same file.
-- A holder that cannot renew its lease, or finds it taken over after it stood still, ends immediately: two processes
-  must never write one run's resume state.
-- Changes of the file are made under an advisory lock, which the kernel gives back when a process dies. Renewing needs
-  no space on the disk.
+- If the holder's process can be looked up (same boot of the same machine, same process numbers), a dead holder is
+  recognised at once, by process number and start time. The same applies to an earlier attempt of a job that the
+  scheduler restarted.
+- Otherwise a holder counts as dead if the file does not change for some time *on the observer's own clock*. Clocks of
+  hosts and file servers differ by minutes, so file times are only compared with earlier times of the same file.
+- A holder ends immediately if it cannot renew its lease, or finds that another process took the lease over. Two
+  processes must never write the resume state of one run.
+- The file is changed under an advisory lock, which the kernel releases when a process ends. Renewing needs no space on
+  the disk.
 """
 
 import fcntl
@@ -30,19 +30,20 @@ from dropnas.errors import DropnasError
 from dropnas.runs.files import write_json
 
 RENEWAL = 20.0  # seconds between two signs of life
-EXPIRY = 300.0  # seconds without one after which a holder that cannot be looked up counts as dead
+EXPIRY = 300.0  # seconds without a sign of life after which a holder that cannot be looked up counts as dead
 FENCE = EXPIRY / 2  # seconds without a renewal after which a holder ends itself
 LOST = 76  # exit status of a process that lost its lease
 
 Owner = dict[str, Any]
-_Sign = tuple[int, str]  # file time and holder, which change with every sign of life
-_seen: dict[Path, tuple[_Sign, float]] = {}  # for each lease its last sign, and when this process first saw that
+_Sign = tuple[int, str]  # file time and holder; every sign of life changes them
+_seen: dict[Path, tuple[_Sign, float]] = {}  # for each lease: its last sign, and when this process first saw it
 
 
 def holder(scratch: Path) -> str:
-    """Who holds the lease of a run, as `host:process`; empty if nobody alive does.
+    """The holder of a run's lease, as `host:process`; empty if no living process holds it.
 
-    A holder that cannot be looked up is believed until this process has seen it silent for EXPIRY seconds.
+    If the holder cannot be looked up, it counts as alive until this process has seen no sign of life for EXPIRY
+    seconds.
     """
     owner = _read(scratch)
     if owner is None or _is_dead(owner, scratch):
@@ -52,7 +53,7 @@ def holder(scratch: Path) -> str:
 
 @contextmanager
 def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
-    """Hold the lease of a run; waits, looking again every `patience` seconds, while another process holds it.
+    """Hold the lease of a run; while another process holds it, wait and check every `patience` seconds.
 
     Raises:
         DropnasError: the scratch folder is a link, or its file system has no file locks.
@@ -65,10 +66,10 @@ def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
 
 @contextmanager
 def lease_now(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run, if nobody else does; yields whether it is held. Never waits.
+    """Hold the lease of a run if no other process does; yield whether it is held. It never waits.
 
     Raises:
-        DropnasError: as `lease`.
+        DropnasError: as for `lease`.
     """
     if token := _take(scratch):
         with _renewed(scratch, token):
@@ -92,7 +93,7 @@ def _renewed(scratch: Path, token: str) -> Iterator[None]:
 
 @contextmanager
 def lease_if_free(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run briefly, if nobody else does; yields whether it is held. It is not renewed."""
+    """Hold the lease of a run briefly if no other process does; yield whether it is held. It is not renewed."""
     token = _take(scratch)
     try:
         yield bool(token)
@@ -102,7 +103,7 @@ def lease_if_free(scratch: Path) -> Iterator[bool]:
 
 
 def _here() -> dict[str, str]:
-    """This boot of this machine, and the numbering of processes in use; hosts' names alone may be equal."""
+    """This boot of this machine and the process namespace; names of hosts are not unique."""
     boot, names = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     with suppress(OSError):
         return {"boot": boot.read_text().strip(), "processes": os.readlink(names)}
@@ -110,13 +111,13 @@ def _here() -> dict[str, str]:
 
 
 def _scheduled() -> dict[str, str]:
-    """The scheduler's job, and which of its attempts this process belongs to."""
+    """The scheduler's job, and the attempt of the job to which this process belongs."""
     job = os.environ.get("SLURM_JOB_ID", "")
     return {"job": job, "attempt": os.environ.get("SLURM_RESTART_COUNT", "0")} if job else {}
 
 
 def _start_time(process: int) -> str:
-    """Start of a process in clock ticks since boot; distinguishes a process from a later one of the same number."""
+    """Start of a process in clock ticks since boot; tells it apart from a later process with the same number."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -141,11 +142,11 @@ def _is_dead(owner: Owner, scratch: Path) -> bool:
 
 
 def _silence(owner: Owner, scratch: Path) -> float:
-    """For how many seconds of its own clock this process has seen no sign of life; 0 at first sight."""
+    """The seconds, on its own clock, in which this process has seen no sign of life; 0 at first."""
     try:
         sign = ((scratch / "lease.json").stat().st_mtime_ns, json.dumps(owner, sort_keys=True))
     except OSError:
-        return 0.0  # just given back
+        return 0.0  # just released
     if _seen.get(scratch, (None,))[0] != sign:
         _seen[scratch] = (sign, time.monotonic())
     return time.monotonic() - _seen[scratch][1]
@@ -160,7 +161,7 @@ def _locked(scratch: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
-            hint = "mount it with locks (Lustre: -o flock), or put the store on another one"
+            hint = "mount it with locks (Lustre: -o flock), or put the store on another file system"
             raise DropnasError(
                 f"the file system has no file locks ({error.strerror})", where=scratch, remedy=hint
             ) from error
@@ -168,7 +169,7 @@ def _locked(scratch: Path) -> Iterator[None]:
 
 
 def _take(scratch: Path) -> str:
-    """Take the lease if nobody alive holds it; gives the token that proves it, or nothing."""
+    """Take the lease if no living process holds it; return the token that proves it, or an empty text."""
     with _locked(scratch):
         if holder(scratch):
             return ""
@@ -180,20 +181,20 @@ def _take(scratch: Path) -> str:
 
 def _give_back(scratch: Path, token: str) -> None:
     if not scratch.is_dir():
-        return  # moved away by who held the lease
+        return  # the holder of the lease moved it away
     with suppress(FileNotFoundError), _locked(scratch):
         if (_read(scratch) or {}).get("token") == token:
             (scratch / "lease.json").unlink()
 
 
 def _renew(scratch: Path, token: str, stop: threading.Event) -> None:
-    """Show signs of life until asked to stop; ends the process if the lease is lost."""
+    """Renew the lease until asked to stop; end the process if the lease is lost."""
     renewed = time.monotonic()
     while not stop.wait(RENEWAL):
         owner = _read(scratch)
         if owner is not None and owner.get("token") != token:
-            _end(scratch, "another process took this run over while this one stood still")
-        with suppress(OSError):  # the file server may be away for a moment; how long is limited below
+            _end(scratch, "another process took over this run while this process was suspended")
+        with suppress(OSError):  # the file server may be unavailable for a while; FENCE limits how long
             os.utime(scratch / "lease.json")
             renewed = time.monotonic()
         if time.monotonic() - renewed > FENCE:
@@ -201,6 +202,6 @@ def _renew(scratch: Path, token: str, stop: threading.Event) -> None:
 
 
 def _end(scratch: Path, why: str) -> None:
-    """End as if killed, which every run survives; nothing of this process may write any more."""
+    """End as if killed, which every run survives; this process must not write any more."""
     print(f"error: {scratch.name}: {why}", file=sys.stderr, flush=True)
     os._exit(LOST)

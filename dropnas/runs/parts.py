@@ -1,8 +1,8 @@
-"""The two parts of a run: the light one, which tables and figures read, and the heavy one, weights and images.
+"""The two parts of a run: the light part, which tables and figures read, and the heavy part (weights and images).
 
-Design choices: a run is pulled lightly first, its heavy part only for a stage that reads it. A folder that lacks its
-heavy part on purpose has a mark; without it, a missing file counts as damage. The mark is a `.dvcignore`: DVC refuses
-to record a folder that contains one, so a light run can never be committed as a complete one.
+Design choices: only the light part of a run is pulled at first, and the heavy part when a stage reads it. A folder that
+lacks its heavy part on purpose has a mark. Without the mark, a missing file counts as damage. The mark is a
+`.dvcignore`: DVC refuses to record a folder that contains one, so a light run can never be committed as a complete one.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def is_heavy(name: str) -> bool:
 
 
 def stage_of(folder: str) -> str:
-    """The stage of a run by its folder, relative to the store's root."""
+    """The stage of a run, from its folder relative to the store's root."""
     parent, stage, *_ = folder.split("/")
     return "data" if parent == "data" else stage
 
@@ -32,5 +32,5 @@ def is_light(folder: Path) -> bool:
 
 
 def left_out(folder: Path, names: Iterable[str]) -> set[str]:
-    """Of the files that a run's manifest names, those that are not there on purpose."""
+    """The files of a run's manifest that are missing on purpose."""
     return {name for name in names if is_heavy(name) and not (folder / name).exists()} if is_light(folder) else set()

@@ -1,12 +1,12 @@
-"""What no plan wants any more: runs, resume states, frozen starts. Shown first, removed only when asked to.
+"""Finds and removes what no plan needs any more: runs, resume states and frozen starts.
 
 Design choices:
-- A run is wanted if one of the given plans has it, on request or not. A resume state is wanted
-  while its run is and is not finished. A frozen start is wanted while its runs are those of one of the plans.
-- What somebody works on is never touched: each thing is moved away under its lease, then deleted. A prune that is
-  killed leaves no half of a run under its name.
-- Only folders below runs/, scratch/ and plans/ with a name that this program gives; links on the way are refused.
-  Data sets are below data/ and stay.
+- A run is needed if one of the given plans contains it, whether requested or not. A resume state is needed if its run
+  is needed and not finished. A frozen start is needed if its runs are those of one of the plans.
+- Nothing that a process works on is touched: each folder is moved away under its lease and then deleted. If a prune is
+  killed, no half-deleted run remains under its name.
+- Only folders below runs/, scratch/ and plans/ whose names this program makes are removed. Links on the way are
+  rejected. Data sets are in data/ and are never removed.
 """
 
 import os
@@ -25,19 +25,19 @@ from dropnas.runs.store import Store
 
 RUN = re.compile(r"[A-Za-z0-9][\w.+-]*-([0-9a-f]{10})")
 IDENTITY = re.compile(r"[0-9a-f]{10}")
-PASSING = re.compile(r"(pull|pruned)-\w+")  # folders of a pull or prune, which take them away unless they are killed
+PASSING = re.compile(r"(pull|pruned)-\w+")  # temporary folders, which remain if a pull or prune is killed
 KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
 
 
 @dataclass(frozen=True)
 class Unwanted:
-    """Something that no plan wants.
+    """Something that no plan needs.
 
     Attributes:
         kind: a key of KINDS.
         folder: its folder.
-        size: bytes of its files.
-        scratch: the folder whose lease guards it.
+        size: total size of its files in bytes.
+        scratch: the folder with the lease that protects it.
     """
 
     kind: str
@@ -47,14 +47,14 @@ class Unwanted:
 
 
 def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
-    """What of a store some plans do not want; without what somebody works on.
+    """Find what the given plans do not need in a store, except what a process works on.
 
     Args:
-        root: of the store.
-        plans: the runs of each by their ids.
+        root: root folder of the store.
+        plans: the runs of each plan, by their ids.
 
     Raises:
-        DropnasError: the way to something is a link.
+        DropnasError: a folder on the way is a link.
     """
     runs = {id_: run for plan in plans for id_, run in plan.items()}
     found = [*_scratch(Store(root), runs), *_runs(root, runs), *_plans(root, [set(plan) for plan in plans])]
@@ -62,7 +62,7 @@ def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
 
 
 def remove(found: Sequence[Unwanted], root: Path) -> list[Unwanted]:
-    """Remove what is unwanted; gives what was removed. What somebody has begun to work on meanwhile stays."""
+    """Remove what is not needed, except what a process has started to work on; return what was removed."""
     removed = []
     for one in found:
         _refuse_links(one.folder, root)
@@ -92,7 +92,7 @@ def _scratch(store: Store, wanted: dict[str, Run]) -> Iterator[Unwanted]:
 
 
 def _plans(root: Path, wanted: Sequence[set[str]]) -> Iterator[Unwanted]:
-    """Frozen starts of other runs, none of which is in work."""
+    """Frozen starts with other runs, none of which is in progress."""
     store = Store(root)
     for folder in _folders(root, "plans/*"):
         if IDENTITY.fullmatch(folder.name) and (folder / "plan.json").is_file():

@@ -1,7 +1,7 @@
 """The store of runs: folders that are written once and published by one rename.
 
-`manifest.json` is the truth: all that went into the run and the sha256 of every file. `run.json`, the receipt, says the
-same without the files. It may be missing, and is then written again from the manifest.
+`manifest.json` is authoritative: it has everything that determined the run, and the sha256 of every file. `run.json`,
+the receipt, has the same without the files. If the receipt is missing, it is written again from the manifest.
 """
 
 import math
@@ -21,16 +21,16 @@ from dropnas.runs.parts import MARK, left_out
 
 @dataclass(frozen=True)
 class Store:
-    """All runs below one root: `data/`, `runs/`, and `scratch/` for what is not finished."""
+    """All runs below one root folder: `data/`, `runs/`, and `scratch/` for unfinished runs."""
 
     root: Path
 
     def scratch(self, identity: str) -> Path:
-        """Where a run keeps its resume state and its lease."""
+        """The folder of a run's resume state and lease."""
         return self.root / "scratch" / identity
 
     def is_published(self, folder: Path) -> bool:
-        """Whether a run is finished. A manifest arrives with the whole folder, so its existence is enough.
+        """Whether a run is finished. A manifest appears together with the folder, so its existence is sufficient.
 
         Raises:
             DropnasError: the folder is a file, or a link, which could lead out of the store.
@@ -39,46 +39,47 @@ class Store:
         return (folder / MANIFEST).is_file()
 
     def state(self, identity: str, folder: Path) -> str:
-        """How far a run is: `done`, `running` or `missing`."""
+        """The state of a run: `done`, `running` or `missing`."""
         if self.is_published(folder):
             return "done"
         return "running" if holder(self.scratch(identity)) else "missing"
 
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
-        """Give a finished folder its final name: checksums first, then one rename, then the receipt."""
+        """Publish a finished folder under its final name: first the checksums, then one rename, then the receipt."""
         ManifestFile(record, checksums(staged)).write(staged)
         self.settle(staged, folder)
 
     def settle(self, staged: Path, folder: Path) -> None:
-        """Give a folder that has its manifest its final name, so that a power cut leaves all of it or nothing."""
-        for path in (*staged.rglob("*"), staged):  # a manifest must not outlive what it vouches for
+        """Publish a folder that has its manifest, so that after a power cut either all of it exists or nothing."""
+        for path in (*staged.rglob("*"), staged):  # files must reach the disk before the manifest
             _flush(path)
         self.admit(staged, folder)
-        for path in (folder.parent, folder.parent.parent):  # the upper one may just have got the lower one
+        for path in (folder.parent, folder.parent.parent):  # the lower folder may be new in the upper one
             _flush(path)
         self.write_receipt(folder)
 
     def admit(self, staged: Path, folder: Path) -> None:
-        """Give a folder that has its manifest its final name, by one rename; what is in it must be on disk."""
+        """Publish a folder that has its manifest, by one rename; its content must already be on disk."""
         self._clear_remains(folder)
         _make_readable(staged)
         folder.parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged, folder)
 
     def _clear_remains(self, folder: Path) -> None:
-        """A folder without a manifest holds at most an old receipt."""
+        """Remove a folder without a manifest; it holds at most an old receipt."""
         if self.is_published(folder):
-            raise DropnasError("stands in the place of a run: finished before", where=folder, remedy="keep that one")
+            raise DropnasError("a finished run is already there", where=folder, remedy="keep it")
         if not folder.exists():
             return
         (folder / RECEIPT).unlink(missing_ok=True)
         if any(folder.iterdir()):
-            raise DropnasError("stands in the place of a run but is none", where=folder, remedy="move it away")
+            raise DropnasError("is not a run, but has the name of one", where=folder, remedy="move it away")
 
     def write_receipt(self, folder: Path) -> None:
-        """Write `run.json` again from the manifest, unless it stands there already; for who holds the run's lease.
+        """Write `run.json` from the manifest, unless it is correct; the caller must hold the run's lease.
 
-        It is written in the scratch folder: half a file in the run's own, left by a kill, would be damage.
+        It is first written in the scratch folder, because a half-written file in the run's folder would count as
+        damage.
         """
         receipt = receipt_of(folder)
         if not (folder / RECEIPT).is_file() or read_json(folder / RECEIPT) != receipt:
@@ -87,9 +88,9 @@ class Store:
             os.replace(staged, folder / RECEIPT)
 
     def damage(self, folder: Path, below: float = math.inf) -> list[str]:
-        """What is wrong with a published run, one line a file; empty if all that is here is as it was written.
+        """List what is wrong with a published run, one line for each file; empty if all its files are unchanged.
 
-        Files of `below` bytes and more are held against the length alone that their own header promises.
+        Files of `below` bytes and more are not read. Only their length is checked, against their own header.
         """
         _refuse_link(folder)
         manifest = ManifestFile.read(folder)
@@ -111,43 +112,41 @@ class Store:
             raise DropnasError(damage[0], remedy=f"restore or remove {folder}")
 
     def discard_scratch(self, identity: str) -> None:
-        """Remove the resume state of a run that is published."""
+        """Remove the resume state of a published run."""
         shutil.rmtree(self.scratch(identity), ignore_errors=True)
 
 
 def _make_readable(folder: Path) -> None:
-    """Give each file the mode that a new one has; some libraries write files that nobody else may read."""
+    """Give each file the mode of a new file; some libraries write files that other users cannot read."""
     mask = os.umask(0)
     os.umask(mask)
     for path in folder.rglob("*"):
-        if path.is_file() and path.stat().st_nlink == 1:  # an adopted file is also another run's
+        if path.is_file() and path.stat().st_nlink == 1:  # an adopted file also belongs to another run
             path.chmod(0o666 & ~mask)
 
 
 def _refuse_link(folder: Path) -> None:
-    """A run is in the store itself: neither it nor the folder of its stage may be a link or a file."""
+    """Check that a run is inside the store: neither it nor its stage's folder may be a link or a file."""
     if folder.is_file():
-        raise DropnasError("is a file where a run should lie", where=folder, remedy="move it away")
+        raise DropnasError("is a file where a run should be", where=folder, remedy="move it away")
     for place in (folder, folder.parent):
         if place.is_symlink():
-            raise DropnasError(
-                "is a link where a run should lie", where=place, remedy="replace it by the folder itself"
-            )
+            raise DropnasError("is a link where a run should be", where=place, remedy="replace it by the folder itself")
 
 
 def receipt_of(folder: Path) -> dict[str, Any]:
-    """What a run's receipt says: all that went into it, and the sha256 of the manifest that proves it."""
+    """The content of a run's receipt: what determined the run, and the sha256 of its manifest."""
     return {**ManifestFile.read(folder).run, "manifest_sha256": sha256(folder / MANIFEST)}
 
 
 def _receipt_damage(folder: Path, manifest: ManifestFile) -> list[str]:
     receipt = folder / RECEIPT
     if not receipt.exists():
-        return []  # it is written again
+        return []  # it will be written again
     if not receipt.is_file():
-        return [f"{receipt}: is no file"]
+        return [f"{receipt}: is not a file"]
     intact = read_json(receipt) == {**manifest.run, "manifest_sha256": sha256(folder / MANIFEST)}
-    return [] if intact else [f"{receipt}: does not belong to the manifest beside it"]
+    return [] if intact else [f"{receipt}: does not belong to this run's manifest"]
 
 
 def _cut_short(file: Path) -> list[str]:
@@ -167,7 +166,7 @@ def _cut_short(file: Path) -> list[str]:
 
 
 def _flush(path: Path) -> None:
-    """Have the system write a file, or the names in a folder, to the disk."""
+    """Flush a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Checks every finished run of a store: its files, its inputs, and that all runs of a dataset saw the same bytes.
+"""Checks every finished run of a store: its files, its inputs, and that all runs of a dataset read the same bytes.
 
-If a run is not as it was written, the runs that depend on it are reported with it, tables and figures last: they are
-tainted, even if their own files are intact.
+If a run was changed, the runs that depend on it are reported too, up to tables and figures. They are tainted even if
+their own files are intact.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,20 +18,21 @@ from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 
-RUN_PARTS = ("runs", "stage", "run")  # of a run's place in the store
-SHOWN = ("table", "published", "figure")  # stages whose runs a reader sees
+RUN_PARTS = ("runs", "stage", "run")  # parts of a run's path in the store
+SHOWN = ("table", "published", "figure")  # stages whose results are shown to a reader
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found in a store.
+    """The findings of a check.
 
     Attributes:
-        runs: how many finished ones there are, and how many of them without their heavy part.
-        problems: a line each.
-        tainted: the tables and figures that rest on a run with a problem, and on which, by their folders.
-        unchecked: how many inputs were read that are not here to be compared.
-        moved: the machines of each run that more than one computed: its bytes are those of neither.
+        runs: number of finished runs.
+        light: number of those without their heavy part.
+        problems: one line for each problem.
+        tainted: the tables and figures that depend on a run with a problem, and that run, by their folders.
+        unchecked: number of inputs that could not be compared because they are not in this store.
+        moved: the machines of each run that several machines computed; a single machine would give other bytes.
     """
 
     runs: int
@@ -52,7 +53,7 @@ def published(root: Path) -> list[Path]:
 
 
 def verify(root: Path) -> Verified:
-    """Check all finished runs; reads every byte of them."""
+    """Check all finished runs; this reads every byte of them."""
     problems: dict[Path, list[str]] = {}
     folders, manifests, light = [], {}, 0
     records: dict[Path, dict[str, Any]] = {}
@@ -80,11 +81,11 @@ def verify(root: Path) -> Verified:
 
 
 def _folders(root: Path, problems: dict[Path, list[str]] | None = None) -> Iterator[Path]:
-    """What stands where runs lie, datasets first: `data/NAME/RUN` and `runs/STAGE/RUN`, not what has other names.
+    """Yield the folders where runs should be, datasets first: `data/NAME/RUN` and `runs/STAGE/RUN`.
 
     Args:
-        root: of the store.
-        problems: where it is noted what cannot be read; without it, that is an error.
+        root: root folder of the store.
+        problems: collects what cannot be read; if it is None, that is an error.
     """
     for top in (root / "data", root / "runs"):
         for parent in _entries(top, problems) if top.exists() else ():
@@ -100,7 +101,7 @@ def _entries(folder: Path, problems: dict[Path, list[str]] | None) -> list[Path]
     except OSError as error:
         if problems is None:
             raise
-        problems[folder] = [f"{folder}: cannot be looked into ({error.strerror})"]
+        problems[folder] = [f"{folder}: cannot be read ({error.strerror})"]
         return []
 
 
@@ -109,9 +110,9 @@ def _has_records(path: Path) -> bool:
 
 
 def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
-    """Whether a finished run is there; notes anything else, except an unfinished run."""
+    """Whether a finished run is there; anything else is reported, except an unfinished run."""
     if not folder.is_dir():
-        lines.append(f"{folder}: is a file where a run should lie")
+        lines.append(f"{folder}: is a file where a run should be")
     elif store.is_published(folder):
         return True
     elif (folder / RECEIPT).is_file():
@@ -119,13 +120,13 @@ def _is_run(folder: Path, store: Store, lines: list[str]) -> bool:
     elif any(folder.iterdir()):
         lines.append(f"{folder}: has no manifest")
     elif not store.scratch(id_in(folder.name)).is_dir():
-        lines.append(f"{folder}: is empty where a run should lie")
+        lines.append(f"{folder}: is an empty folder where a run should be")
     return False
 
 
 @contextmanager
 def _noted(lines: list[str]) -> Iterator[None]:
-    """Note what keeps from looking at a run as its problem."""
+    """Report what prevents the check of a run as the run's problem."""
     try:
         yield
     except DropnasError as error:
@@ -135,7 +136,7 @@ def _noted(lines: list[str]) -> Iterator[None]:
 
 
 def _tainted(bad: Iterable[Path], records: Mapping[Path, dict[str, Any]], root: Path) -> dict[str, str]:
-    """Tables and figures that rest on bad runs, through however many others."""
+    """Tables and figures that depend on bad runs, directly or through other runs."""
     users: dict[str, list[Path]] = {}
     for folder, record in records.items():
         for name in read_inputs(record):

@@ -1,9 +1,10 @@
 """The architecture parameters alpha: how they mix operations (Eq. 1) and how alpha-adjust corrects them (Eq. 2, 3).
 
-Design choices: one matrix for normal and one for reduction cells, shared by all cells of a kind, a row for each edge
-(node, predecessor) and a column for each operation of the space. The softmax is over the operations that were kept, as
-in the release, so that the gradient of a dropped alpha is exactly zero. Functions are pure and work on any number of
-leading dimensions; alpha-adjust computes in double precision, since its logarithms are a thousand times the alphas.
+Design choices: there is one matrix for normal cells and one for reduction cells, shared by all cells of the kind. It
+has a row for each edge (node, predecessor) and a column for each operation of the space. The softmax is over the kept
+operations, as in the release, so the gradient of a dropped alpha is exactly zero. The functions are pure and accept any
+number of leading dimensions. Alpha-adjust computes in double precision because its logarithms are a thousand times as
+large as the alphas.
 """
 
 import math
@@ -14,9 +15,9 @@ from torch import Tensor
 
 from dropnas.space.spaces import EDGES, SearchSpace
 
-ALPHAS = "alphas"  # their name among the architecture parameters of a search
+ALPHAS = "alphas"  # their key among the architecture parameters of a search
 Adjust = Literal["released", "equation-3", "off"]
-Mixture = list[list[tuple[int, Tensor]]]  # of a cell: for each edge the kept operations and their weights p
+Mixture = list[list[tuple[int, Tensor]]]  # of one cell: for each edge, the kept operations with their weights p
 
 
 class Alphas(NamedTuple):
@@ -33,11 +34,11 @@ def initial_alphas(space: SearchSpace, scale: float, generator: torch.Generator)
 
 
 def kept_softmax(alphas: Tensor, kept: Tensor) -> Tensor:
-    """The weights p of Eq. 1 over the kept operations only; 0 for the dropped ones.
+    """The weights p of Eq. 1, computed over the kept operations only; dropped operations get 0.
 
     Args:
         alphas: (..., operations).
-        kept: bool, same shape; at least one kept operation in each row.
+        kept: bool, same shape; each row keeps at least one operation.
     """
     return alphas.masked_fill(~kept, -math.inf).softmax(dim=-1)
 
@@ -46,21 +47,21 @@ def kept_rows(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> Tensor:
     """The weights p of all cells: (cells, edges, operations).
 
     Args:
-        alphas: of both kinds.
-        kept: bool, of that shape.
-        kinds: of each cell, 0 normal or 1 reduce.
+        alphas: alphas of both kinds of cells.
+        kept: bool (cells, edges, operations).
+        kinds: the kind of each cell, 0 for normal or 1 for reduction.
     """
     rows = torch.stack([alphas[kind] for kind in kinds])
     return kept_softmax(rows, kept.to(rows.device, non_blocking=True))
 
 
 def mixtures(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> list[Mixture]:
-    """For each cell and edge the kept operations with their weights.
+    """For each cell and edge, list the kept operations with their weights.
 
     Args:
-        alphas: of both kinds.
-        kept: bool (cells, edges, operations), on the CPU, so that choosing operations waits for no device.
-        kinds: of each cell, 0 normal or 1 reduce.
+        alphas: alphas of both kinds of cells.
+        kept: bool (cells, edges, operations). It is on the CPU, so the choice of operations does not wait for a device.
+        kinds: the kind of each cell, 0 for normal or 1 for reduction.
     """
     weights = kept_rows(alphas, kept, kinds).flatten().unbind()
     operations = range(kept.shape[-1])
@@ -72,13 +73,14 @@ def mixtures(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> list[Mixtu
 
 
 def alpha_adjust(old: Tensor, new: Tensor, kept: Tensor, mode: Adjust) -> Tensor:
-    """The alphas after alpha-adjust ("Prevent Passive Update", Section 2.3).
+    """Apply alpha-adjust ("Prevent Passive Update", Section 2.3) and return the new alphas.
 
-    With `released`, x solves Eq. 2 for the dropped alphas as they are now; with `equation-3`, it takes them to be
-    where they were. Either way x is added to the kept alphas of an edge. Edges that dropped nothing stay as they are.
+    Both modes add a number x to the kept alphas of an edge, so that the dropped operations keep their probability mass.
+    With `released`, x solves Eq. 2 with the current values of the dropped alphas. With `equation-3`, x assumes that the
+    dropped alphas did not move. Edges without dropped operations do not change.
 
     Args:
-        old, new: (..., operations), before and after the batch.
+        old, new: alphas (..., operations), before and after the batch.
         kept: bool, same shape.
     """
     if mode == "off":
@@ -97,12 +99,12 @@ def _log_mass(alphas: Tensor, chosen: Tensor) -> Tensor:
 
 
 def entropy(alphas: Tensor) -> float:
-    """Mean over the edges of the entropy of p, in nats; an alpha of minus infinity is no operation."""
+    """Mean entropy of p over the edges, in nats; operations with an alpha of minus infinity are left out."""
     log_p = alphas.detach().double().log_softmax(dim=-1)
     terms = (log_p.exp() * log_p).masked_fill(log_p == -math.inf, 0)
     return -terms.sum(dim=-1).mean().item()
 
 
 def alpha_std(alphas: Alphas) -> float:
-    """Standard deviation over all alphas of both kinds."""
+    """Standard deviation of all alphas of both kinds."""
     return torch.cat([matrix.detach().double().flatten() for matrix in alphas]).std(correction=0).item()

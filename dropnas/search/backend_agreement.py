@@ -1,7 +1,8 @@
-"""Whether a backend's kernels give torch's numbers on the device at hand: looked at before a search uses them.
+"""Check, before a search uses a backend, that its kernels give torch's numbers on this device.
 
-Design choices: both compute the loss of a few images and its gradients. What is right is torch's pass in single
-precision; a backend may be as far from it as torch itself is in the precision of the search, and a little more.
+Design choices: both compute the loss and the gradients for a few images. The reference is torch's pass in single
+precision. A backend may differ from it by a small multiple of the difference that torch itself shows in the precision
+of the search.
 """
 
 from copy import copy
@@ -19,16 +20,16 @@ from dropnas.training import precision
 from dropnas.training.config import Precision
 from dropnas.training.precision import autocast
 
-IMAGES = 8  # of each seed
-ALLOWED = 1e-3  # of the norm, above what torch's own rounding costs
-FACTOR = 3.0  # of what torch's own rounding costs
+IMAGES = 8  # for each seed
+ALLOWED = 1e-3  # relative to the norm, in addition to torch's own rounding error
+FACTOR = 3.0  # multiple of torch's own rounding error
 
 
 def require_agreement(engine: Engine, images: ImageArrays, config: SearchConfig) -> None:
-    """Compare a pass of an engine with the same pass by torch's kernels; nothing is changed by it.
+    """Compare a pass of an engine with the same pass by torch's kernels; the engine is not changed.
 
     Raises:
-        DropnasError: they differ by more than rounding explains.
+        DropnasError: the results differ by more than rounding explains.
     """
     plain = copy(engine)
     plain.backend = None
@@ -41,7 +42,7 @@ def require_agreement(engine: Engine, images: ImageArrays, config: SearchConfig)
     ):
         limit = ALLOWED + FACTOR * _distance(torchs, right)
         difference = _distance(found, right)
-        if not difference <= limit:  # a difference that is not a number is one, too
+        if not difference <= limit:  # NaN counts as a difference, too
             raise DropnasError(
                 f"kernels {config.kernels!r} differ from torch's: {name} by {difference:.2g} of its norm, "
                 f"allowed are {limit:.2g}",
@@ -51,7 +52,7 @@ def require_agreement(engine: Engine, images: ImageArrays, config: SearchConfig)
 
 
 def _pass(engine: Engine, images: ImageArrays, kind: Precision) -> list[Tensor]:
-    """Logits and gradients of a batch of the first images, with equal mixing weights."""
+    """Return logits and gradients for a batch of the first images, with equal mixing weights."""
     precision.apply(kind)
     first, seeds = engine.supernets[0], len(engine.supernets)
     count = min(IMAGES, len(images))

@@ -1,6 +1,7 @@
-"""The configurations of the search and derive stages. No torch here: the plan reads it.
+"""The configurations of the search and derive stages. The plan reads this module, so it does not import torch.
 
-Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md says why.
+Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md gives the
+reasons.
 """
 
 from dataclasses import dataclass, field
@@ -14,20 +15,22 @@ Scalar = bool | int | float | str
 
 @dataclass(frozen=True)
 class DropoutOptions:
-    """The options of grouped operation dropout (Section 2.3); the strategies of the paper are presets of it.
+    """The options of grouped operation dropout (Section 2.3). The strategies of the paper are presets of these options.
 
     Attributes:
         rate_parameterised: drop path rate r of the parameterised group O_p; 0 drops nothing.
-        rate_non_parameterised: drop path rate r of the non-parameterised group O_np (Table 5 varies both).
+        rate_non_parameterised: drop path rate r of the non-parameterised group O_np (Table 5 varies both rates).
         drop_probability: `paper` is p_d = r^(1/|group|); `released` is r^(1/4) for a group of any size.
-        grouping: `groups` as in the paper; `one-group` drops from all operations together at the p_d of a group of
-            four, with at least one kept; `one-group-own-rate` at p_d = r^(1/|operations|).
+        grouping: `groups` drops operations in two groups, as in the paper; `one-group` drops from all operations
+            together, with the p_d of a group of four and at least one operation kept; `one-group-own-rate` does the
+            same with p_d = r^(1/|operations|).
         masks: `shared` draws one mask for each kind of cell, `per-cell` one for each cell.
-        alpha_adjust: `released` solves Eq. 2 with the dropped alphas as they moved; `equation-3` assumes that they
-            did not move; `off` is the ablation.
-        decay: `released` takes a second step on lambda * ||.||^2; `l2` adds lambda * w to the one gradient.
+        alpha_adjust: `released` solves Eq. 2 with the current values of the dropped alphas; `equation-3` assumes that
+            the dropped alphas did not move; `off` is the ablation.
+        decay: `released` takes a second step on lambda * ||.||^2; `l2` adds lambda * w to the gradient of the single
+            step.
         decay_scope: `kept` is partial decay; `all` is its ablation, where dropped parameters decay too.
-        dropped: `moved` lets momentum move what was dropped, as in the release; `frozen` leaves it where it was.
+        dropped: `moved` lets momentum move dropped parameters, as in the release; `frozen` keeps them unchanged.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -44,7 +47,7 @@ class DropoutOptions:
 
 
 RATE_AS_SNAS = 0.875**4  # p_d = 0.875 in groups of four (Section 2.3)
-RATE_AS_PROXYLESSNAS = 0.75**4  # p_d = 0.75
+RATE_AS_PROXYLESSNAS = 0.75**4  # likewise p_d = 0.75
 
 PRESETS: dict[str, DropoutOptions] = {
     "dropnas": DropoutOptions(),
@@ -74,30 +77,32 @@ class SearchConfig:
             set it; a parameter file names further spaces under `spaces`.
         strategy: a name from STRATEGIES, or `module:ATTRIBUTE` of a Strategy in the user's package. The tables set it;
             a parameter file names further strategies under `methods`.
-        options: keyword options of the strategy; for a preset, the options of grouped dropout that differ.
+        options: keyword options of the strategy; for a preset, the options of grouped dropout that differ from the
+            preset.
         cells: depth of the supernet.
         channels: initial width C of the supernet.
-        epochs: length of the search.
-        batch_size: images in a step.
-        seed: seed of everything random in the search. Set by `seeds`.
+        epochs: number of epochs of the search.
+        batch_size: number of images in a step.
+        seed: seed of all random numbers of the search. The key `seeds` of a parameter file sets it.
         learning_rate: learning rate of SGD on the weights w in the first epoch.
-        learning_rate_min: where the cosine schedule of the learning rate ends; one value for each epoch.
+        learning_rate_min: final learning rate of the cosine schedule, which has one value for each epoch.
         momentum: momentum of SGD on w.
         weight_decay: L2 weight decay of w.
         gradient_clip: largest norm of the gradient over all w.
         alpha_learning_rate: learning rate of Adam on the alphas.
         alpha_beta1: Adam's decay rate of the mean of the alphas' gradients.
-        alpha_beta2: Adam's decay rate of the mean of their squares.
+        alpha_beta2: Adam's decay rate of the mean of the squared gradients.
         alpha_weight_decay: L2 weight decay of the alphas.
         alpha_scale: standard deviation of the normal distribution from which the initial alphas are drawn.
-        norm_weight: what the weights of batch norm (in the supernet, the stem's) start at: 1, or `uniform` in (0, 1) as
+        norm_weight: initial weights of batch norm (in the supernet, only the stem's): `ones`, or `uniform` in (0, 1) as
             in PyTorch before 1.2.
         crop_padding: pixels of padding around an image before it is cropped at random.
         flip: whether images are flipped horizontally at random.
-        precision: how the numbers are computed; `fp32` is the reference.
-        kernels: what a GPU computes the supernet's convolutions with: `torch`'s kernels, or this project's in `triton`.
-        group_seeds: whether searches that differ only in their seed train as groups in one network. Rounding then
-            differs. It is meant to load a GPU better, which has not been measured.
+        precision: precision of the computation; `fp32` is the reference.
+        kernels: kernels that compute the supernet's convolutions on a GPU: `torch` for torch's own, `triton` for this
+            project's.
+        group_seeds: whether searches that differ only in their seed train as groups in one network, which changes
+            rounding. The purpose is a better load of the GPU; the effect has not been measured.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -129,29 +134,29 @@ class SearchConfig:
 
     @property
     def preset(self) -> DropoutOptions | None:
-        """The options of grouped dropout that the strategy begins with; None for a method of ours without them."""
+        """The options of grouped dropout that the strategy starts from; None if it uses no grouped dropout."""
         return PRESETS.get(self.strategy, None if self.strategy in STRATEGIES else DropoutOptions())
 
     @property
     def code(self) -> dict[str, str]:
-        """`module:ATTRIBUTE` of the strategy, and of the kernels unless they are torch's, by the name of the option."""
+        """The `module:ATTRIBUTE` of the strategy, and of the kernels unless they are torch's, by option."""
         kernels = {"kernels": BACKENDS[self.kernels]} if self.kernels in BACKENDS else {}
         return {"strategy": STRATEGIES.get(self.strategy, self.strategy), **kernels}
 
     @property
     def numerics(self) -> str:
-        """What changes rounding on purpose; a part of the run's identity."""
+        """The settings that change rounding on purpose; a part of the run's identity."""
         return f"{self.precision}, grouped seeds" if self.group_seeds else self.precision
 
 
 @dataclass(frozen=True)
 class DeriveConfig:
-    """From alphas to a genotype (Section 2.1).
+    """The options of the derivation of a genotype from alphas (Section 2.1).
 
     Attributes:
         score: `alpha` ranks operations and edges by the raw alpha, as the release does; `probability` by p, as in the
             text.
-        skips: `separate` ranks equal operations of a space (3-skip) one by one; `summed` adds their probabilities.
+        skips: `separate` ranks operations of the same name (3-skip) one by one; `summed` adds their probabilities.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -162,11 +167,11 @@ class DeriveConfig:
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """An architecture drawn at random.
+    """The options of an architecture drawn at random.
 
     Attributes:
         space: a key of SPACES, or `module:ATTRIBUTE` of a SearchSpace.
-        seed: of the draw.
+        seed: seed of the draw.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

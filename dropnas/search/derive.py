@@ -1,6 +1,6 @@
-"""The derive stage: the genotype of a search, by either score (Section 2.1; `dropnas.space.derivation` says how).
+"""The derive stage: the genotype of a search, by raw alpha or by p (Section 2.1; see `dropnas.space.derivation`).
 
-A search method with a rule of its own has written its genotype at the end of the search, and that one is taken.
+A search method with its own rule writes its genotype at the end of the search; the stage then takes that genotype.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from dropnas.workspace import Workspace
 def run(config: DeriveConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Derive the genotype of the search `inputs[0]`.
 
-    Writes genotype.json, and derivation.json: which rule it is by, the genotype by either score of the alphas, and
-    whether these two are equal.
+    Writes genotype.json and derivation.json. The latter holds the rule that was used, the genotype by either score of
+    the alphas, and whether these two genotypes are equal.
 
     Raises:
-        DropnasError: alphas.json is missing or holds no alphas of this shape; genotype.json is damaged.
+        DropnasError: alphas.json is missing or its alphas have another shape, or genotype.json is damaged.
     """
     alphas = AlphasFile.read(inputs[0])
     found = {

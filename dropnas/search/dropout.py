@@ -1,8 +1,9 @@
-"""Grouped operation dropout (Section 2.3): how likely an operation is dropped, and the masks of a batch.
+"""Grouped operation dropout (Section 2.3): the drop probabilities of operations, and the masks of a batch.
 
-Design choices: masks are drawn on the CPU from an explicit generator, so that which operations run is known without
-waiting for a device, and is the same on every device. What is resampled is the group that lost everything, not the
-whole edge: the groups are independent, so the distribution is the same. "Kept" is True.
+Design choices: masks are drawn on the CPU from an explicit generator. The host then knows which operations run without
+waiting for a device, and the masks are the same on every device. If a group loses all its operations, only this group
+is drawn again, not the whole edge. The groups are independent, so the distribution is the same. In a mask, True means
+kept.
 """
 
 from collections.abc import Sequence
@@ -18,19 +19,19 @@ from dropnas.space.spaces import EDGES, SearchSpace
 
 PAPER_GROUP = 4  # |O_p| = |O_np| in the paper's space
 KINDS = 2  # normal, reduce
-MOST_EMPTIED = 0.999  # of draws, after which a group is drawn again
+MOST_EMPTIED = 0.999  # highest accepted share of draws that must be repeated
 Groups = Sequence[Sequence[int]]
 Masks = Literal["shared", "per-cell"]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a batch keeps.
+    """The operations and alphas that a batch keeps.
 
     Attributes:
         cells: bool (cells, edges, operations): the operations that run.
-        kinds: bool (2, edges, operations), normal and reduce: the alphas that take part, which is where at least one
-            cell of the kind keeps the operation.
+        kinds: bool (2, edges, operations), normal and reduce: the alphas that take part. An alpha takes part if at
+            least one cell of its kind keeps the operation.
     """
 
     cells: Tensor
@@ -38,10 +39,10 @@ class Kept:
 
 
 def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
-    """p_d of each operation of the space, double (operations,).
+    """Return the drop probability p_d of each operation of the space, double (operations,).
 
-    In groups p_d = r^(1/|group|), or r^(1/4) as released; without grouping r^(1/4), the p_d of the paper's groups, or
-    r^(1/|operations|) ("one-group-own-rate").
+    With groups, p_d is r^(1/|group|), or r^(1/4) as released. Without groups, it is r^(1/4), the p_d of the paper's
+    groups, or r^(1/|operations|) for `one-group-own-rate`.
     """
     rates = (options.rate_parameterised, options.rate_non_parameterised)
     probabilities = torch.zeros(len(space.operations), dtype=torch.float64)
@@ -56,24 +57,25 @@ def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
 
 
 def drop_groups(options: DropoutOptions, space: SearchSpace) -> Groups:
-    """The sets of operations of which at least one is kept on each edge."""
+    """The sets of operations that keep at least one operation on each edge."""
     return space.groups if options.grouping == "groups" else (range(len(space.operations)),)
 
 
 def sample_kept(
     masks: Masks, kinds: tuple[int, ...], probabilities: Tensor, groups: Groups, generator: torch.Generator
 ) -> Kept:
-    """Draw what a batch keeps in cells of these kinds, with the same mask for all cells of a kind or one for each."""
+    """Draw what a batch keeps: one mask for each kind of cell, or one for each cell."""
     if masks == "shared":
         return shared_masks(sample_masks(KINDS, probabilities, groups, generator), kinds)
     return cell_masks(sample_masks(len(kinds), probabilities, groups, generator), kinds)
 
 
 def check_probabilities(probabilities: Tensor, groups: Groups, operations: int, where: str) -> None:
-    """Refuse what cannot be drawn from.
+    """Check that masks can be drawn with these drop probabilities.
 
     Raises:
-        DropnasError: not a probability below 1 for each operation, or a group that hardly ever keeps something.
+        DropnasError: there is not one probability below 1 for each operation, or a group loses all its operations in
+            almost every draw.
     """
     if not isinstance(probabilities, Tensor) or probabilities.shape != (operations,):
         found = tuple(probabilities.shape) if isinstance(probabilities, Tensor) else type(probabilities).__name__
@@ -94,10 +96,10 @@ def check_probabilities(probabilities: Tensor, groups: Groups, operations: int, 
 
 
 def sample_masks(count: int, probabilities: Tensor, groups: Groups, generator: torch.Generator) -> Tensor:
-    """Independent masks of `count` cells or kinds of cells: bool (count, edges, operations).
+    """Draw independent masks for `count` cells or kinds of cells: bool (count, edges, operations).
 
-    Each operation is dropped with its own probability; a group that lost all its operations on an edge is drawn again
-    until something remains.
+    Each operation is dropped with its own probability. A group that loses all its operations on an edge is drawn again
+    until it keeps one.
     """
     rows = count * EDGES
     kept = _draw(rows, probabilities, generator)  # (rows, operations)
@@ -112,14 +114,14 @@ def _draw(rows: int, probabilities: Tensor, generator: torch.Generator) -> Tenso
 
 
 def shared_masks(masks: Tensor, kinds: tuple[int, ...]) -> Kept:
-    """One mask for each kind of cell, (2, edges, operations), used by all its cells."""
+    """Use one mask for each kind of cell, (2, edges, operations), in all cells of the kind."""
     return Kept(masks[list(kinds)], masks)
 
 
 def cell_masks(masks: Tensor, kinds: tuple[int, ...]) -> Kept:
-    """A mask for each cell, (cells, edges, operations).
+    """Use one mask for each cell, (cells, edges, operations).
 
-    A kind that no cell has takes part in nothing, so all its alphas count as dropped.
+    If the supernet has no cell of a kind, all alphas of that kind count as dropped.
     """
     of_kind = torch.tensor(kinds)
     return Kept(masks, torch.stack([masks[of_kind == kind].any(dim=0) for kind in range(KINDS)]))

@@ -1,7 +1,8 @@
 """Everything random in an epoch of a search, drawn on the host before its first step.
 
-Design choices: all of it follows from (seed, epoch), so an epoch draws the same in any group of seeds, on any device
-and wherever it resumes. What belongs to a smaller last batch is padded to the size of the others; nobody reads that.
+Design choices: all draws follow from seed and epoch. An epoch therefore draws the same numbers in any group of seeds,
+on any device, and after any resume. The draws of a smaller last batch are padded to the size of the others; the padding
+is never read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,21 +19,21 @@ from dropnas.search.strategy import Strategy
 from dropnas.space.spaces import EDGES
 from dropnas.training.seeding import generator
 
-HELD_OUT = "held_out_"  # what is drawn for the held-out batch has this before its name
-OWN = "strategy_"  # and what the strategy draws has this
+HELD_OUT = "held_out_"  # prefix of the names of draws for the held-out batch
+OWN = "strategy_"  # prefix of the names of the strategy's draws
 
 
 def draw_epoch(
     config: SearchConfig, strategy: Strategy, trained: Tensor, held_out: Tensor, epoch: int, cells: int
 ) -> Tensors:
-    """What one seed draws for an epoch, on the CPU: tensors (steps, ...).
+    """Draw the random numbers of one seed for an epoch, on the CPU: tensors (steps, ...).
 
     Args:
         trained, held_out: indices of the images that train w, and of the others.
-        cells: of the supernet in this epoch.
+        cells: number of cells of the supernet in this epoch.
 
     Raises:
-        DropnasError: the strategy draws masks that do not fit.
+        DropnasError: the strategy draws masks of the wrong shape, or masks that leave an edge empty.
     """
     sizes = batches.sizes(len(trained), config.batch_size)
     order = trained[batches.epoch_order(len(trained), config.seed, epoch)][: sum(sizes)]
@@ -48,12 +49,12 @@ def draw_epoch(
 
 
 def part(drawn: Mapping[str, Tensor], prefix: str) -> Tensors:
-    """The draws whose names have a prefix, under their names without it."""
+    """The draws whose names start with a prefix; the prefix is removed from the names."""
     return {name.removeprefix(prefix): values for name, values in drawn.items() if name.startswith(prefix)}
 
 
 def _held_out(config: SearchConfig, held_out: Tensor, epoch: int, step: int) -> Tensors:
-    """A random batch of the images that do not train w."""
+    """Draw a random batch of the images that do not train w."""
     order = torch.randperm(len(held_out), generator=generator(config.seed, "held-out", epoch, step))
     chosen = held_out[order[: config.batch_size]]
     random = generator(config.seed, "held-out augmentation", epoch, step)
@@ -61,13 +62,13 @@ def _held_out(config: SearchConfig, held_out: Tensor, epoch: int, step: int) -> 
 
 
 def augmentation(config: SearchConfig, size: int, random: torch.Generator) -> Tensors:
-    """Corners (2, B) and flips (B,) of a batch."""
+    """Draw the corners (2, B) and the flips (B,) of a batch."""
     corners = augment.draw_crops(size, config.crop_padding, random)
     return {"corners": corners, "flips": augment.draw_flips(size, random) if config.flip else torch.zeros(size).bool()}
 
 
 def _stacked(of_steps: Sequence[Tensors]) -> Tensors:
-    """The draws of all steps, padded to the size of the first."""
+    """Stack the draws of all steps, padded to the size of the first step."""
     size = len(of_steps[0]["order"])
     padded = {name: [_padded(each[name], size) for each in of_steps] for name in of_steps[0]}
     return {name: torch.stack(values) for name, values in padded.items()}
@@ -78,7 +79,7 @@ def _padded(values: Tensor, size: int) -> Tensor:
 
 
 def _check(own: Tensors, steps: int, cells: int, operations: int, strategy: str) -> None:
-    """What a strategy draws must be tensors on the CPU, and its masks must keep something on each edge."""
+    """Check that a strategy's draws are tensors on the CPU, and that its masks keep an operation on each edge."""
     if not isinstance(own, dict):
         raise DropnasError(f"draw returns {type(own).__name__}", where=strategy, remedy="a dict of tensors is needed")
     for name, values in own.items():

@@ -1,7 +1,7 @@
-"""The clusters stage: which operations do alike on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
+"""The clusters stage: which operations behave alike on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
 
-Design choices: beside the picture stand two numbers that the paper lacks: the silhouette of each operation within its
-group, O_p or O_np, and which operations are alone in a cluster.
+Design choices: the stage adds two quantities that the paper does not have: the silhouette of each operation within its
+group, O_p or O_np, and the operations that form a cluster of their own.
 """
 
 from collections import Counter
@@ -22,21 +22,21 @@ from dropnas.space.spaces import edges
 from dropnas.training import determinism, precision
 from dropnas.workspace import Workspace
 
-FEWEST = 3  # operations: fewer have no silhouette
+FEWEST = 3  # operations; fewer have no silhouette
 
 
 def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Cluster the operations of an edge in the first and the last cell of a search's supernet.
 
     Args:
-        config: the edge, the number of images and of clusters, the seed.
+        config: the edge, the numbers of images and of clusters, and the seed.
         inputs: the prepared dataset and the published search.
-        out: gets clusters.json.
-        workspace: the device.
+        out: folder for clusters.json.
+        workspace: gives the device.
 
     Raises:
-        DropnasError: the search is damaged; no such edge; a space with fewer than three operations but zero or with
-            nothing but zero in a group; features that are not finite or all alike.
+        DropnasError: the search is damaged; the edge does not exist; the space has fewer than three operations besides
+            zero, or a group with no operation besides zero; or the features are not finite or all equal.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads)
     precision.apply("fp32")
@@ -52,7 +52,7 @@ def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
 
 def _cell(config: ClustersConfig, supernet: TrainedSupernet, cell: int, gram: Gram) -> ClustersCell:
-    """What clusters.json holds of one cell."""
+    """The entry of one cell in clusters.json."""
     kept = supernet.operations()
     every = numbered(supernet.space.operations)
     names = [every[index] for index in kept]
@@ -88,5 +88,5 @@ def _require_groups(supernet: TrainedSupernet, where: Path) -> None:
         raise DropnasError(
             "its space has too few operations to cluster",
             where=where,
-            remedy="three beside zero are needed, and one in each group",
+            remedy="besides zero, three operations are needed, and one in each group",
         )

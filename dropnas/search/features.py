@@ -1,10 +1,10 @@
-"""Features of the operations on one edge of a trained supernet, behind Figures 1 and 4 (Sections 2.2 and 5.2).
+"""Features of the operations on one edge of a trained supernet, for Figures 1 and 4 (Sections 2.2 and 5.2).
 
-Design choices: an operation is one point, its feature maps of all images end to end, or the mean of these maps over the
-images (docs/decisions.md has the evidence for either). Points of the first kind have millions of dimensions, but there
-are seven of them, so that their inner products hold all that clustering needs. They are summed in double precision over
-batches, and no more than one batch of features is ever held. The network is in evaluation mode, every operation is
-mixed in by p (Eq. 1), and nothing is dropped or augmented.
+Design choices: each operation is one point. Its coordinates are the operation's feature maps of all images,
+concatenated, or the mean of these maps over the images (docs/decisions.md gives the evidence for either). Concatenated
+maps have millions of dimensions, but there are only seven points, so their inner products are sufficient for the
+clustering. The inner products are summed in double precision over batches, so only one batch of features is in memory.
+The network is in evaluation mode. Every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
 """
 
 from collections import defaultdict
@@ -36,12 +36,12 @@ BATCH = 100  # images; on the first cell of the paper's supernet their features 
 
 @dataclass(frozen=True)
 class TrainedSupernet:
-    """The supernet that a search ended with.
+    """The supernet at the end of a search.
 
     Attributes:
-        space: what was searched.
-        network: in evaluation mode.
-        alphas: of the last epoch.
+        space: the search space.
+        network: the supernet, in evaluation mode.
+        alphas: the alphas of the last epoch.
     """
 
     space: SearchSpace
@@ -49,22 +49,22 @@ class TrainedSupernet:
     alphas: Alphas
 
     def operations(self) -> list[int]:
-        """The positions of all operations of an edge but zero."""
+        """The indices of an edge's operations, zero excluded."""
         return [index for index, name in enumerate(self.space.operations) if name != ZERO]
 
 
 def load_supernet(folder: Path, classes: int, device: str) -> TrainedSupernet:
-    """The supernet of a published search.
+    """Load the supernet of a published search.
 
     Raises:
-        DropnasError: a part is missing or damaged, or the weights do not fit the supernet that the receipt describes.
+        DropnasError: a file is missing or damaged, or the weights do not fit the supernet that the receipt describes.
     """
     config = _config(folder)
     space = find_space(config.space)
     found = AlphasFile.read(folder)
     if found.operations != space.operations:
         raise DropnasError(f"the operations are not those of {config.space!r}", where=AlphasFile.file(folder))
-    with torch.random.fork_rng(devices=[]):  # the initial weights are drawn and at once replaced
+    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced below
         network = Supernet(space, config.channels, config.cells, classes)
     _load_weights(network, folder / "supernet.safetensors")
     alphas = Alphas(*(torch.tensor(matrix, device=device) for matrix in (found.normal, found.reduce)))
@@ -72,7 +72,7 @@ def load_supernet(folder: Path, classes: int, device: str) -> TrainedSupernet:
 
 
 def choose_images(available: int, wanted: int, seed: int) -> Tensor:
-    """Which images: `wanted` different ones at random, or all where there are fewer; int64, ascending."""
+    """Choose `wanted` different images at random, or all if there are fewer; int64 indices, ascending."""
     return torch.randperm(available, generator=generator(seed, "images"))[:wanted].sort().values
 
 
@@ -85,17 +85,17 @@ def grams(
     edge: int,
     features: Literal["maps", "means"] = "maps",
 ) -> dict[int, Gram]:
-    """The inner products of the operations' features on one edge, for some cells.
+    """Compute the inner products of the operations' features on one edge, for some cells.
 
     Args:
         supernet: on the device of the images.
-        images: where the images are taken from; they are normalised.
-        chosen: which, int64 (N,).
-        cells, edge: positions of the cells and of the edge in each.
-        features: whether the maps of all images are compared end to end, or their means over the images.
+        images: the images to choose from; they are normalised here.
+        chosen: indices of the images, int64 (N,).
+        cells, edge: indices of the cells, and of the edge in each cell.
+        features: `maps` concatenates the maps of all images, `means` takes their mean over the images.
 
     Returns:
-        For each cell float64 (operations but zero, same), in the order of the space.
+        For each cell, float64 (operations, operations) without zero, in the order of the space.
     """
     kept = torch.ones(len(supernet.network.kinds), *supernet.alphas.normal.shape, dtype=torch.bool)
     mixture = mixtures(supernet.alphas, kept, supernet.network.kinds)
@@ -113,7 +113,7 @@ def grams(
 
 
 def _inner_products(maps: Tensor) -> Gram:
-    """Of (operations, …): (operations, operations)."""
+    """From (operations, …) to (operations, operations)."""
     points = maps.flatten(1)
     products: Gram = (points @ points.T).cpu().numpy()
     return products
@@ -121,7 +121,7 @@ def _inner_products(maps: Tensor) -> Gram:
 
 @contextmanager
 def _captured(supernet: TrainedSupernet, cells: Sequence[int], edge: int) -> Iterator[dict[int, dict[int, Tensor]]]:
-    """The outputs of the edge's operations in the last forward pass, by cell and operation."""
+    """Capture the outputs of the edge's operations in the last forward pass, by cell and operation."""
     found: dict[int, dict[int, Tensor]] = {cell: {} for cell in cells}
     with ExitStack() as stack:
         for cell, outputs in found.items():
@@ -139,12 +139,12 @@ def _keep(outputs: dict[int, Tensor], index: int) -> Any:
 
 
 def _config(folder: Path) -> SearchConfig:
-    """The configuration of a search, from its receipt."""
+    """Read the configuration of a search from its receipt."""
     try:
         return SearchConfig(**ReceiptFile.read(folder).config)
     except TypeError as error:
         where = ReceiptFile.file(folder)
-        raise DropnasError(f"is no receipt of a search ({error})", where=where, remedy="run `verify`") from error
+        raise DropnasError(f"is not the receipt of a search ({error})", where=where, remedy="run `verify`") from error
 
 
 def _load_weights(network: Supernet, file: Path) -> None:

@@ -1,7 +1,8 @@
-"""What is reported of the architecture parameters after each epoch: their values, and the genotype that they give.
+"""The state of the architecture parameters after each epoch: their values, and the genotype that they give.
 
-Design choices: an entry of the history is plain numbers, since checkpoints hold it. Where a method prunes, it has a
-mask of what is left; where a method derives by a rule of its own, it has that genotype, or None before there is one.
+Design choices: an entry of the history consists of plain numbers, because checkpoints hold it. If a method prunes, an
+entry also has the mask of the operations that are left. If a method has its own derivation rule, an entry also has its
+genotype, or None while there is none.
 """
 
 import math
@@ -19,17 +20,17 @@ from dropnas.space import derivation
 from dropnas.space.names import SKIP
 from dropnas.space.spaces import SearchSpace
 
-LEFT, GENOTYPE = "left", "genotype"  # keys of an entry beside the architecture parameters
+LEFT, GENOTYPE = "left", "genotype"  # further keys of an entry
 
 
 def matrices(architecture: Mapping[str, Tensor]) -> Matrices:
-    """Architecture parameters as plain numbers."""
+    """Convert architecture parameters to plain numbers."""
     others = {name: values.tolist() for name, values in architecture.items() if name != ALPHAS}
     return {**dict(zip(Alphas._fields, architecture[ALPHAS].tolist(), strict=True)), **others}
 
 
 def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
-    """An error if a value is not finite after an epoch, which is counted from 0."""
+    """Return an error if a value is not finite after an epoch (counted from 0), otherwise None."""
     for name, tensor in values.items():
         if not bool(tensor.isfinite().all()):
             return not_finite(f"a value of the {name}", f"epoch {epoch + 1}")
@@ -37,11 +38,13 @@ def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
 
 
 def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
-    """Where the alphas stand: entropy of p over what is left, skip-connects of the genotype, whether both scores of
-    the alphas give the same one.
+    """Summarise the alphas of an epoch.
+
+    The row has the entropy of p over the operations that are left, the number of skip-connects of the genotype, and
+    whether both scores give the same genotype.
 
     Args:
-        entry: of the history, after the same epoch.
+        entry: the entry of the history after the same epoch.
     """
     if LEFT in entry:
         pairs = zip(alphas, torch.tensor(entry[LEFT], device=alphas.normal.device), strict=True)

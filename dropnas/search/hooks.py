@@ -1,4 +1,4 @@
-"""What the hooks of a strategy return, checked where it is taken: a wrong kind is one clear line."""
+"""Checks the values that a strategy's hooks return. A wrong type is reported in one clear line."""
 
 from typing import Any, TypeVar
 
@@ -14,10 +14,10 @@ Kind = TypeVar("Kind")
 
 
 def returned(found: Any, kind: type[Kind], hook: str, strategy: str) -> Kind:
-    """What a hook returned, if it is of this kind.
+    """Check the type of a hook's result, and return the result.
 
     Raises:
-        DropnasError: it is not.
+        DropnasError: the result has another type.
     """
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
         raise _wrong(hook, type(found).__name__, strategy, f"{kind.__name__} is needed")
@@ -25,7 +25,7 @@ def returned(found: Any, kind: type[Kind], hook: str, strategy: str) -> Kind:
 
 
 def returned_tensors(found: Any, hook: str, strategy: str) -> Tensors:
-    """The same for a dict of tensors by name."""
+    """Like `returned`, for a dict of tensors by name."""
     tensors: dict[Any, Any] = returned(found, dict, hook, strategy)
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
@@ -34,7 +34,7 @@ def returned_tensors(found: Any, hook: str, strategy: str) -> Tensors:
 
 
 def returned_architecture(found: Any, space: SearchSpace, strategy: str) -> Tensors:
-    """The same for architecture parameters, among which are alphas of the shape that the space has."""
+    """Like `returned`, for architecture parameters; their alphas must have the shape of the space."""
     tensors, wanted = returned_tensors(found, "architecture", strategy), (2, EDGES, len(space.operations))
     alphas = tensors.get(ALPHAS)
     if alphas is None or alphas.shape != wanted:
@@ -45,7 +45,7 @@ def returned_architecture(found: Any, space: SearchSpace, strategy: str) -> Tens
 
 
 def returned_optimisers(found: Any, strategy: str) -> tuple[SGD, Adam]:
-    """The same for two optimisers."""
+    """Like `returned`, for the two optimisers."""
     pair: Any = found if isinstance(found, tuple | list) else (found,)
     if len(pair) != 2 or not all(isinstance(each, Optimiser) for each in pair):
         names = ", ".join(type(each).__name__ for each in pair)

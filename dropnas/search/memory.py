@@ -1,11 +1,11 @@
-"""How many searches train as one group: as many as memory holds, by what a step of them is seen to take.
+"""How many searches train as one group: as many as fit into memory, estimated from measured steps.
 
-Design choices: on a GPU the peak of one search and that of two say what a further one takes. Each peak covers both
-programs of an epoch, for whole batches and for a smaller last one, from their warm-up to their graphs and the
-allocator's reserve. Each phase of a search is probed in its last epoch, in which all parameters move.
-On a CPU a whole step may take a minute, so two images pass through one search, and what autograd keeps of them is
-scaled to a batch; it is compared with the memory that the job asked for, since what else the machine does with its own
-is not known.
+Design choices: on a GPU, the peak memory of one search and of two searches is measured; the difference is the memory of
+each further search. Each peak covers both programs of an epoch (for whole batches and for a smaller last batch), from
+their warm-up to their graphs, and what the allocator reserves. Each phase of a search is measured in its last epoch, in
+which all parameters move. On a CPU, a whole step may take a minute. Two batches of a few images therefore pass through
+one search, and the memory that autograd keeps is extrapolated to a whole batch. The estimate is compared with the
+memory that the job requested, because the use of the rest of the machine's memory is unknown.
 """
 
 import gc
@@ -26,10 +26,10 @@ from dropnas.search.strategy import make_strategy
 from dropnas.space.spaces import find_space
 from dropnas.workspace import Workspace
 
-USED = 0.9  # share of the memory; what is left is for what no measurement sees
-FEW = (2, 4)  # images; batch norm wants two
+USED = 0.9  # fraction of the memory to use; the rest is a reserve for what the measurement misses
+FEW = (2, 4)  # images; batch norm needs two
 MIB = 2**20
-Peak = Callable[[Callable[[], None]], int | None]  # the most bytes that some work takes; None where they do not fit
+Peak = Callable[[Callable[[], None]], int | None]  # peak memory of some work in bytes; None if it does not fit
 
 
 def fitting(
@@ -38,10 +38,10 @@ def fitting(
     workspace: Workspace,
     make_group: Callable[[Sequence[SearchConfig]], SeedGroup],
 ) -> int:
-    """How many searches like these fit, at least one.
+    """Return how many of these searches fit into memory, at least one.
 
     Raises:
-        DropnasError: not even one fits on the GPU.
+        DropnasError: not even one search fits on the GPU.
     """
     device = workspace.device
     if device.startswith("cuda"):
@@ -54,7 +54,7 @@ def fitting(
 def fitting_by_peaks(
     free: float, configs: Sequence[SearchConfig], make_group: Callable[[Sequence[SearchConfig]], SeedGroup], peak: Peak
 ) -> int:
-    """How many fit in so many bytes, by the peaks of one search and of two."""
+    """Return how many searches fit into `free` bytes, from the peaks of one search and of two."""
     one, two = (peak(lambda count=count: _train_each_size(make_group(configs[:count]))) for count in (1, 2))  # type: ignore[misc]
     if one is None or one > free:
         raise DropnasError(
@@ -67,7 +67,7 @@ def fitting_by_peaks(
 
 
 def _train_each_size(group: SeedGroup) -> None:
-    """In each phase a first step on a whole batch and one on the last batch, which may be smaller."""
+    """Train one step on a whole batch and one on the last batch, which may be smaller, in each phase."""
     last = len(group.sizes) - 1
     for epoch in _last_epochs(group):
         group.start_epoch(epoch)
@@ -77,7 +77,7 @@ def _train_each_size(group: SeedGroup) -> None:
 
 
 def _last_epochs(group: SeedGroup) -> list[int]:
-    """Of each phase."""
+    """The last epoch of each phase."""
     return [end - 1 for end in accumulate(phase.epochs for phase in group.strategy.phases)]
 
 
@@ -101,9 +101,9 @@ def _release_unused() -> None:
 
 
 def _needed(config: SearchConfig, images: ImageArrays) -> float:
-    """Bytes that autograd keeps of a batch of one search, by a line through what it keeps of two small ones."""
+    """Estimate the bytes that autograd keeps for a batch of one search, linearly from two small batches."""
     share = make_strategy(config, find_space(config.space)).weight_share
-    parts = 1 if share == 1 else ceil(1 / min(share, 1 - share))  # so many images that w and alphas have a batch each
+    parts = 1 if share == 1 else ceil(1 / min(share, 1 - share))  # enough images for one batch for w and one for alpha
     few, more = (_kept(replace(config, batch_size=size), _first(images, parts * size)) for size in FEW)
     an_image = (more - few) / (FEW[1] - FEW[0])
     return few + (config.batch_size - FEW[0]) * an_image
@@ -114,7 +114,7 @@ def _first(images: ImageArrays, count: int) -> ImageArrays:
 
 
 def _kept(config: SearchConfig, images: ImageArrays) -> int:
-    """Bytes that autograd keeps of a step of the phase that needs most; what is kept twice counts once."""
+    """The bytes that autograd keeps in a step of the largest phase; a tensor that is kept twice counts once."""
     group = SeedGroup([config], find_space(config.space), images, "cpu")
     return max(_kept_in(group, epoch) for epoch in _last_epochs(group))
 

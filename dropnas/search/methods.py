@@ -1,7 +1,8 @@
-"""Every search method by its name in a parameter file. No torch here: the plan reads it.
+"""Every search method, by its name in a parameter file. The plan reads this module, so it does not import torch.
 
-Design choices: whatever the package knows of a method but how it searches is in its entry, so that a new one is a file
-and an entry. The code of searches imports nothing of this, so that an entry changes no identity but its own.
+Design choices: an entry holds everything that the package knows of a method besides its algorithm. A new method
+therefore needs one file and one entry. The code of the search stage does not import this module, so a new entry changes
+no other method's identity.
 """
 
 from collections.abc import Mapping
@@ -16,12 +17,12 @@ class SearchMethod:
     Attributes:
         code: `module:ATTRIBUTE` of its Strategy.
         label: its name in tables and texts.
-        settings: what its authors chose in place of the defaults of SearchConfig, which are DropNAS'. Where a search
-            has phases, `cells` and `epochs` are those of the first.
-        row: the key of its row in the paper's Tables 1 and 2; empty where it has none.
-        column: the key of its column in the paper's Table 4, whose errors are then quoted.
-        printed: what its own authors print, by data set and column (`error`, `params`, `days`), for a method that the
-            paper does not quote.
+        settings: its authors' settings, where they differ from the defaults of SearchConfig, which are DropNAS'. If a
+            search has phases, `cells` and `epochs` are those of the first phase.
+        row: the key of its row in the paper's Tables 1 and 2; empty if it has none.
+        column: the key of its column in the paper's Table 4; the paper's errors are then quoted.
+        printed: the numbers that its own authors print, by data set and column (`error`, `params`, `days`), for a
+            method that the paper does not quote.
     """
 
     code: str
@@ -124,5 +125,5 @@ METHODS: dict[str, SearchMethod] = {
 
 
 def authors_settings(strategy: str) -> dict[str, Any]:
-    """What the authors of a method chose; nothing for a method of the user's."""
+    """The settings that a method's authors chose; empty for a user's method."""
     return dict(METHODS[strategy].settings) if strategy in METHODS else {}

@@ -1,7 +1,7 @@
 """Options of strategies, checked for name, type and range.
 
-Design choices: the check is written here, by hand, since a search must run where only torch and its like are
-installed and may be started from Python without a parameter file; no torch, so that a plan can be checked too.
+Design choices: the check is written by hand, because a search must run with torch and few other packages, and can be
+started from Python without a parameter file. The module does not import torch, so that a plan can be checked too.
 """
 
 import operator
@@ -23,12 +23,12 @@ BOUNDS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
 
 
 def with_options(base: Options, options: Mapping[str, Scalar], where: str) -> Options:
-    """The base, a frozen dataclass, with some options replaced, each checked for name, type and range.
+    """Return `base`, a frozen dataclass, with some options replaced; each is checked for name, type and range.
 
-    A field is a `Literal` of words, a bool, an int or a float; `metadata` may bound a number by ge, gt, le and lt.
+    A field is a `Literal` of words, a bool, an int or a float. `metadata` may bound a number by ge, gt, le and lt.
 
     Raises:
-        DropnasError: an unknown option or a value that it does not take.
+        DropnasError: an option is unknown or has a value that it does not accept.
     """
     known = {option.name: option for option in fields(base)}  # type: ignore[arg-type]
     changes: dict[str, Any] = dict(options)

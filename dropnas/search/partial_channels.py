@@ -1,7 +1,7 @@
-"""Partial channel connections (Xu et al., 2020): an edge that sends a part of its channels through its operations.
+"""Partial channel connections (Xu et al., 2020): only a part of an edge's channels goes through its operations.
 
-The first C / K channels of a state go through the operations. The others bypass them, max-pooled where the edge has
-stride 2. Both parts, mixed channels first, have the weight of the edge, and are shuffled in K groups.
+The first C / K channels of a state go through the operations. The others bypass them; on an edge of stride 2 they are
+max-pooled. Both parts, the mixed channels first, are multiplied by the weight of the edge and shuffled in K groups.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from dropnas.search.supernet import MixedOperation, sum_of
 from dropnas.space.spaces import SearchSpace
 
 
-def gone_round(images: Tensor, stride: int) -> Tensor:
-    """What arrives of the channels (B, C, H, W) that bypass the operations; sides are rounded up."""
+def bypassed(images: Tensor, stride: int) -> Tensor:
+    """The channels that bypass the operations, after the edge's stride: (B, C, ceil(H/s), ceil(W/s))."""
     return functional.max_pool2d(images, 2, 2, ceil_mode=True) if stride == 2 else images
 
 
 class PartialOperation(MixedOperation):
-    """An edge that passes one in `proportion` channels through the operations; `channels` is their number."""
+    """An edge that passes one in `proportion` channels through its operations; `channels` is their number."""
 
     def __init__(self, proportion: int, space: SearchSpace, channels: int, stride: int) -> None:
         super().__init__(space, channels // proportion, stride)
@@ -30,5 +30,5 @@ class PartialOperation(MixedOperation):
         """The edge's output; its weight is the sum of the weights of its operations."""
         through, round_them = state[:, : self.channels], state[:, self.channels :]
         weight = sum_of([each for _, each in kept])
-        parts = [super().forward(through, kept), weight * gone_round(round_them, self.stride)]
+        parts = [super().forward(through, kept), weight * bypassed(round_them, self.stride)]
         return functional.channel_shuffle(torch.cat(parts, dim=1), self.proportion)

@@ -1,8 +1,9 @@
-"""The sample stage: random search, the baseline that reviewers ask for first (Li and Talwalkar, 2019).
+"""The sample stage: random search, the first baseline that reviewers ask for (Li and Talwalkar, 2019).
 
-Design choices: an architecture is drawn as a derived one looks: for each node two different predecessors and on each
-edge an operation other than zero, all uniformly. In a space with equal operations (3-skip) each of them counts, as in
-the search. As many are drawn and retrained as a search method has seeds. No torch: a draw is the start of a retraining.
+Design choices: a random architecture has the form of a derived one. Each node gets two different predecessors, and each
+edge an operation other than zero, all uniformly. In a space with several operations of the same name (3-skip), each of
+them counts, as in the search. The number of drawn and retrained architectures equals the number of seeds of a search
+method. A draw only starts a retraining, so the module does not import torch.
 """
 
 import random
@@ -18,10 +19,10 @@ from dropnas.workspace import Workspace
 
 
 def run(config: SampleConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write the genotype.json of an architecture drawn at random.
+    """Draw an architecture at random and write its genotype.json.
 
     Raises:
-        DropnasError: an unknown space.
+        DropnasError: the space is unknown.
     """
     drawn = draw(find_space(config.space), random.Random(config.seed))
     drawn.write(out)
@@ -29,7 +30,7 @@ def run(config: SampleConfig, inputs: Sequence[Path], out: Path, workspace: Work
 
 
 def draw(space: SearchSpace, generator: random.Random) -> Genotype:
-    """A genotype of the space, uniformly over predecessors and operations."""
+    """Draw a genotype of the space, uniformly over predecessors and operations."""
     concat = tuple(range(INPUTS, INPUTS + NODES))
     normal, reduce = (_draw_cell(space, generator) for _ in range(2))
     return Genotype(normal, concat, reduce, concat)

@@ -1,9 +1,9 @@
-"""K searches that differ in their seed alone, trained as one group of supernets; one search is a group of one.
+"""K searches that differ only in their seed, trained as one group of supernets. A single search is a group of one.
 
-Design choices: each search has its own draws, weights, alphas, optimiser averages and history; only its index in the
-tensors depends on the group. So it gets the same numbers in every group, up to rounding, and can be continued in any
-group. All random numbers of an epoch are drawn when the epoch starts, so a state holds no generator: an epoch that is
-entered again draws the same numbers, and the step counter says where to continue.
+Design choices: each search has its own draws, weights, alphas, optimiser averages and history. The group only
+determines its index in the tensors. A search therefore gets the same numbers in every group, up to rounding, and can
+continue in any group. All random numbers of an epoch are drawn when the epoch starts, so a state holds no generator. If
+an epoch is resumed, it draws the same numbers again, and the step counter says where to continue.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,22 +38,22 @@ from dropnas.training.seeding import generator
 
 
 class SeedGroup:
-    """The trainee of the search stage.
+    """The object that the training loop trains in the search stage.
 
     Args:
-        configs: of the searches; they differ in their seed alone.
-        space: what is searched.
+        configs: configurations of the searches; they differ only in the seed.
+        space: the search space.
         images: all training images, on the device.
         device: torch device string.
-        recorder: of the steps as graphs; None runs them as they are.
+        recorder: records the steps as CUDA graphs; None runs them directly.
         backend: computes the convolutions on edges in place of torch's kernels.
-        precompile: is given a step before it first runs where it is recorded.
+        precompile: is called with a recorded step before it first runs.
 
     Attributes:
         runs: the searches, in the order of the configurations.
-        images_seen: since this start, by all of them.
+        images_seen: number of images seen since this start, by all searches.
         stopped: whether the strategy has ended the search.
-        closing: steps on the host that follow the batches of this epoch.
+        closing: number of steps on the host after the batches of this epoch.
 
     Raises:
         DropnasError: the configurations differ in more than the seed, or cannot be trained.
@@ -84,16 +84,16 @@ class SeedGroup:
 
     @property
     def epochs(self) -> int:
-        """Of all phases."""
+        """The number of epochs of all phases."""
         return sum(phase.epochs for phase in self.strategy.phases)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch, and after those of the last one the closing steps."""
+        """The number of batches of the epoch; in the last epoch, plus the closing steps."""
         return len(self.sizes) + self.closing
 
     def start_epoch(self, epoch: int) -> None:
-        """Enter the phase of this epoch, draw all that is random in it, set its learning rate, empty its tables."""
+        """Enter the phase of this epoch, draw its random numbers, set its learning rate, and clear the tables."""
         phase, within = self.strategy.position(epoch)
         if phase != self.phase:
             self._enter(phase)
@@ -109,9 +109,9 @@ class SeedGroup:
             table.zero_()
 
     def step(self, epoch: int, step: int) -> Tensor:
-        """Train each search on its next batch; returns the losses (K,), which stand until the next epoch starts.
+        """Train each search on its next batch; return the losses (K,), which stay valid until the next epoch starts.
 
-        A closing step comes after all batches and trains nothing.
+        Closing steps come after all batches and train nothing.
         """
         if step >= len(self.sizes):
             return self._close(step - len(self.sizes))
@@ -127,7 +127,7 @@ class SeedGroup:
         return self.tables.losses.new_tensor([self.strategy.close(run, number) for run in self.runs])
 
     def finish_epoch(self, epoch: int) -> list[Row | DropnasError]:
-        """Each search's row: what it learned, and where the alphas stand; or that something is not finite."""
+        """Return each search's row of metrics, or an error if a value is not finite."""
         ended = [self.strategy.end_epoch(epoch, run) for run in self.runs]
         self.stopped = any(ended)
         sizes = torch.tensor(self.sizes, dtype=torch.float64)
@@ -139,14 +139,14 @@ class SeedGroup:
         ]
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """All that changed, of each search."""
+        """The state of each search: everything that training changes."""
         return [self._state_of(index) for index in range(len(self.runs))]
 
     def load_state_dicts(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Continue from one state for each search, whatever group it comes from.
+        """Continue from one state for each search; the states may come from different groups.
 
         Raises:
-            DropnasError: they are at different steps.
+            DropnasError: the states are at different steps.
         """
         positions = {(state["phase"], state["counter"], len(state["history"])) for state in states}
         if len(positions) > 1:
@@ -168,7 +168,7 @@ class SeedGroup:
         parts: Sequence[tuple[Tensor, Tensor]],
         before: Sequence[Mapping[str, Tensor] | None],
     ) -> None:
-        """Make everything that is trained in a phase."""
+        """Make everything that a phase trains."""
         self.phase = phase
         self.state = self._new_state(phase, [config.seed for config in configs], before)
         self.tables = EpochTables.empty(self.state.weights, len(self.sizes))
@@ -191,7 +191,7 @@ class SeedGroup:
         self._choose_candidates()
 
     def _choose_candidates(self) -> None:
-        """Let the engine compute what the phase can use; a step that was recorded for other operations is forgotten."""
+        """Set the operations that the engine computes in this phase; if they change, recorded steps are discarded."""
         found = self.strategy.candidates(self.state.memory)
         if found is not None and not returned(found, Tensor, "candidates", self.config.strategy).any(dim=-1).all():
             raise DropnasError("candidates leaves an edge without operations", where=self.config.strategy)
@@ -200,7 +200,7 @@ class SeedGroup:
             self.state.engine.candidates, self.programs = candidates, {}
 
     def _enter(self, phase: int) -> None:
-        """Go on to another phase with new weights, and with what the strategy carries over."""
+        """Enter another phase with new weights, and with what the strategy carries over."""
         old = self.runs
         parts = [(run.trained, run.held_out) for run in old]
         follows = phase == self.phase + 1
@@ -212,7 +212,7 @@ class SeedGroup:
     def _new_state(
         self, phase: int, seeds: Sequence[int], before: Sequence[Mapping[str, Tensor] | None]
     ) -> SearchState:
-        """The seeds' first weights and architecture parameters, drawn on the CPU and moved to the device."""
+        """Draw the seeds' initial weights and architecture parameters on the CPU and move them to the device."""
         strategy, later = self.strategy, [phase] if phase else []
         name = self.config.strategy
         made = [strategy.make_supernet(phase, self.images.classes) for _ in seeds]
@@ -225,7 +225,7 @@ class SeedGroup:
         architecture = {each: values.requires_grad_() for each, values in alphas.items()}
         memory = [returned_tensors(strategy.memory(phase, values), "memory", name) for values in before]
         weights = flat_weights(supernets)
-        # only a seed that is never grouped may leave operations out: that changes rounding, and so would its group
+        # skipping dropped operations changes rounding, so a seed that may be grouped must never do it
         static = self.recorder is not None or self.device != "cpu" or self.config.group_seeds
         return SearchState(
             returned(strategy.make_engine(supernets, static, self.backend), Engine, "make_engine", name),
@@ -240,7 +240,7 @@ class SeedGroup:
         return {name: torch.stack([each[name] for each in of_seeds]).to(self.device) for name in of_seeds[0]}
 
     def _take_draws(self, drawn: Tensors) -> None:
-        """Copy the draws of an epoch into tensors that stay where they are."""
+        """Copy the draws of an epoch into tensors with fixed addresses."""
         if not self.draws:
             self.draws.update({name: values.to(self.device) for name, values in drawn.items()})
             return
@@ -249,14 +249,14 @@ class SeedGroup:
             if found is None or found.shape != values.shape:
                 what = "nothing" if found is None else f"{tuple(found.shape)}"
                 raise DropnasError(
-                    f"draws {what} for {name.removeprefix(OWN)!r}, earlier {tuple(values.shape)} (steps, seeds, ...)",
+                    f"draws {what} for {name.removeprefix(OWN)!r}, before {tuple(values.shape)} (steps, seeds, ...)",
                     where=self.config.strategy,
                     remedy="draw the same names and shapes in each epoch",
                 )
             values.copy_(drawn[name])
 
     def _graphed(self, variant: str) -> GraphedPrograms:
-        """The programs of a variant: for whole batches, and for a smaller last one."""
+        """The programs of a variant: one for whole batches, one for a smaller last batch."""
         step = Step(self.config, self.strategy, self.state, self.tables, self.draws, self.images, variant)
         programs: dict[Any, Callable[[], None]] = {size: partial(step, size) for size in dict.fromkeys(self.sizes)}
         changed = [*self.state.tensors(), *self.tables.tensors()]
@@ -271,7 +271,7 @@ class SeedGroup:
         return {**learned, "learning_rate": rate, **describe(run.space, run.alphas, self._note(run))}
 
     def _note(self, run: SeedRun) -> Matrices:
-        """Add to the history of a search where it stands."""
+        """Append the current entry to the history of a search."""
         entry, left = matrices(run.architecture), self.strategy.unpruned(run.memory)
         if left is not None:
             entry[LEFT] = returned(left, Tensor, "unpruned", self.config.strategy).tolist()
@@ -295,7 +295,7 @@ class SeedGroup:
         }
 
     def _tensors(self) -> Tensors:
-        """What changes beside the supernets: (K, ...), or a scalar that all seeds have in common."""
+        """Everything outside the supernets that changes: (K, ...), or a scalar that all seeds share."""
         state, tables = self.state, self.tables
         slots = [
             (f"{kind}.{name}.{number}", tensor)
@@ -318,10 +318,10 @@ def _require_equal(configs: Sequence[SearchConfig]) -> None:
 
 
 def held_out_images(count: int, share: float, strategy: str) -> int:
-    """How many of the training images do not train w.
+    """Return how many of the training images do not train w.
 
     Raises:
-        DropnasError: some do not, and they are too few for a batch.
+        DropnasError: some images are held out, but too few for a batch.
     """
     held_out = count - round(share * count)
     if share < 1 and held_out < 2:

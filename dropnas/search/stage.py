@@ -1,9 +1,10 @@
-"""The search stage (Section 4.2): trains supernets and their alphas, of one seed or of a group of seeds.
+"""The search stage (Section 4.2): trains supernets and their alphas, for one seed or for a group of seeds.
 
-Design choices: each kind of random number has its own generator, derived from the seed, the purpose and, within an
-epoch, the epoch, so that a resumed search continues bit for bit. All are drawn on the CPU, so that every device sees
-the same numbers. Which seeds train as a group affects only speed and rounding, so all that are at the same step may do
-so, and a repeat trains those that are missing. The files of the run record neither time nor machine.
+Design choices: each kind of random number has its own generator, derived from the seed, the purpose and, for draws
+within an epoch, the epoch. A resumed search therefore continues bit for bit. All random numbers are drawn on the CPU,
+so every device gets the same ones. Which seeds form a group affects only speed and rounding. All seeds at the same step
+may therefore train as a group, and a repeated job trains only the missing ones. The files of the run record neither
+time nor machine.
 """
 
 import time
@@ -58,12 +59,11 @@ def run_group(
 ) -> list[Statistics | DropnasError]:
     """Search with each seed on the prepared dataset `inputs[0]`.
 
-    Writes for each alphas.json, history.json (the alphas of every epoch, 0 is the start), metrics.csv, result.json and
-    supernet.safetensors, and genotype.json where the strategy derives it itself.
+    Writes, for each search, alphas.json, history.json (the alphas of every epoch; epoch 0 is the start), metrics.csv,
+    result.json and supernet.safetensors, and genotype.json if the strategy has its own derivation rule.
 
     Returns:
-        of each search what it failed with, or how many trained as one group and the images_per_second of all of them,
-        of this start.
+        for each search its error, or the size of its group and the group's images_per_second since this start.
     """
     workspace = workspaces[0]
     _set_up(configs[0], workspace)
@@ -80,7 +80,7 @@ def run_group(
 
 
 def first(configs: Sequence[SearchConfig], inputs: Sequence[Path], workspaces: Sequence[Workspace]) -> list[int]:
-    """Which of some searches to train now: those that are least advanced and at the same step, as many as fit."""
+    """Choose the searches to train now: the least advanced ones at the same step, as many as fit into memory."""
     checkpoints = [Checkpoints(workspace.scratch, workspace.identity, silent) for workspace in workspaces]
     alike, workspace = list(common_checkpoint(checkpoints)), workspaces[0]
     if not make_strategy(configs[0], find_space(configs[0].space)).groups_seeds:
@@ -96,7 +96,7 @@ def first(configs: Sequence[SearchConfig], inputs: Sequence[Path], workspaces: S
 
 
 def even_part(count: int, most: int) -> int:
-    """Size of the largest part when `count` is split evenly into parts of at most `most`."""
+    """The size of the largest part when `count` is split evenly into parts of at most `most`."""
     parts = -(-count // most)
     return -(-count // parts)
 
@@ -107,7 +107,7 @@ def new_group(
     device: str,
     progress: Callable[[str], None] = silent,
 ) -> SeedGroup:
-    """The searches as the stage trains them on a device: recorded as graphs and with the backend, on a GPU.
+    """Set up the searches as the stage trains them on a device; on a GPU, with CUDA graphs and the backend.
 
     Raises:
         DropnasError: the backend cannot run here, or its numbers differ from torch's.
@@ -152,7 +152,7 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
 
 
 def _epoch(number: int, entry: Matrices) -> Epoch:
-    """An entry of the history; the alpha of a pruned operation is None."""
+    """Convert an entry of the history; the alpha of a pruned operation is None."""
     *alphas, further = _split(entry)
     left, chosen = entry.get(LEFT), entry.get(GENOTYPE)
     normal, reduce = map(_marked, alphas, left) if left else alphas
@@ -165,7 +165,7 @@ def _marked(alphas: Matrix, left: Sequence[Sequence[bool]]) -> Partial:
 
 
 def _split(entry: Matrices) -> tuple[Matrix, Matrix, dict[str, Numbers]]:
-    """The alphas of both kinds of cells, and a strategy's further architecture parameters."""
+    """Split an entry into the alphas of both kinds of cells and the strategy's further architecture parameters."""
     further = {name: values for name, values in entry.items() if name not in (*Alphas._fields, LEFT, GENOTYPE)}
     return entry["normal"], entry["reduce"], further
 

@@ -1,4 +1,4 @@
-"""What K seeds of a search train, as tensors whose first axis is the seed, and their passes through the supernet."""
+"""The tensors that K seeds of a search train (the first axis is the seed), and their passes through the supernet."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from dropnas.training.optimisers import SGD, Adam
 from dropnas.training.precision import autocast
 
 Tensors = dict[str, Tensor]
-Matrices = dict[str, Any]  # normal and reduce, rows of numbers; and any further architecture parameters
+Matrices = dict[str, Any]  # rows of numbers for normal and reduce, and any further architecture parameters
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,13 @@ class SearchState:
     """K seeds in training. Its tensors keep their addresses; a step changes them in place.
 
     Attributes:
-        engine: computes the K supernets, whose parameters are views of `weights`.
+        engine: computes the K supernets; their parameters are views of `weights`.
         weights: w, (K, weights), in the order of `parameters()`.
-        architecture: the architecture parameters by name, each (K, ...) and a leaf; `alphas` (K, 2, edges, operations).
-        memory: what the strategy remembers, by name, each (K, ...).
-        weight_optimiser, architecture_optimiser: of `weights`, and of `architecture` in its order.
-        precision: of the passes.
+        architecture: the architecture parameters by name, each a leaf tensor (K, ...); `alphas` is (K, 2, edges,
+            operations).
+        memory: the strategy's own state by name, each (K, ...).
+        weight_optimiser, architecture_optimiser: optimisers of `weights`, and of `architecture` in its order.
+        precision: precision of the passes.
     """
 
     engine: Engine
@@ -46,15 +47,15 @@ class SearchState:
 
     @property
     def alphas(self) -> Tensor:
-        """(K, 2, edges, operations); normal, then reduce."""
+        """The alphas, (K, 2, edges, operations); normal, then reduction."""
         return self.architecture[ALPHAS]
 
     def of_cells(self, of_kinds: Tensor) -> Tensor:
-        """Values of both kinds of cells (K, 2, edges, operations) as those of each cell, (K, cells, ...)."""
+        """Expand values of the two kinds, (K, 2, edges, operations), to each cell, (K, cells, ...)."""
         return torch.where(self._is_reduction, of_kinds[:, 1:], of_kinds[:, :1])
 
     def sum_of_kinds(self, of_cells: Tensor) -> Tensor:
-        """The sums over the cells of each kind, (K, 2, ...), of values (K, cells, ...)."""
+        """Sum values of cells, (K, cells, ...), over the cells of each kind, (K, 2, ...)."""
         parts = (of_cells.masked_fill(self._is_reduction, 0), of_cells.masked_fill(~self._is_reduction, 0))
         return torch.stack([part.sum(dim=1) for part in parts], dim=1)
 
@@ -69,15 +70,15 @@ class SearchState:
         update_statistics: bool = True,
         paths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """A pass: the mean loss of each seed (K,) and the logits (K, B, classes).
+        """Run a pass: the mean loss of each seed (K,) and the logits (K, B, classes).
 
         Args:
             images, labels: (K, B, 3, H, W) and (K, B).
             mixing: weights of the operations, (K, cells, edges, operations).
-            kept: bool, of that shape: what is False takes no part and has no gradient. None keeps everything.
-            precision: in place of the state's.
-            update_statistics: whether the running statistics of batch norms move.
-            paths: factors of what each edge gives for each image, (K, cells, edges, B); None is 1.
+            kept: bool mask of the same shape; operations with False take no part and have no gradient. None keeps all.
+            precision: replaces the state's precision.
+            update_statistics: whether the running statistics of batch norms are updated.
+            paths: factors of each edge's output for each image, (K, cells, edges, B); None means 1.
         """
         with autocast(precision or self.precision, self.weights.device.type):
             logits = self.engine.mix(images, mixing, kept, update_statistics, paths)
@@ -91,7 +92,9 @@ class SearchState:
         return of_weights.view_as(self.weights), *found[len(self._parameters) :]
 
     def of_weights(self, cells: Tensor) -> Tensor:
-        """For each weight whether its operation is kept, bool (K, weights); what is not on an edge always is.
+        """For each weight, whether its operation is kept: bool (K, weights).
+
+        Weights that are not on an edge are always kept.
 
         Args:
             cells: bool (K, cells, edges, operations).
@@ -117,7 +120,7 @@ class SearchState:
 
     @cached_property
     def _slots(self) -> Tensor:
-        """Of each weight the flat slot (cell, edge, operation) of its operation; one more off the edges."""
+        """The flat index (cell, edge, operation) of each weight's operation; one extra index for other weights."""
         supernet = self.engine.supernets[0]
         last = len(supernet.kinds) * self.alphas[0, 0].numel()
         pairs = zip(supernet.parameters(), supernet.slots, strict=True)
@@ -127,12 +130,12 @@ class SearchState:
 
 @dataclass(eq=False)
 class SeedRun:
-    """One search of a group; its tensors are views of the group's, so they change with it.
+    """One search of a group. Its tensors are views of the group's tensors, so they change with it.
 
     Attributes:
-        architecture, memory: of the strategy's kinds, without the axis of the seeds.
+        architecture, memory: as in SearchState, without the axis of the seeds.
         trained, held_out: indices of the images that train w, and of the others.
-        history: the architecture parameters after each epoch, the first ones before all.
+        history: the architecture parameters at the start and after each epoch.
     """
 
     config: SearchConfig
@@ -147,12 +150,12 @@ class SeedRun:
 
     @property
     def alphas(self) -> Alphas:
-        """Both matrices."""
+        """The alphas of both kinds of cells."""
         return Alphas(*self.architecture[ALPHAS].unbind())
 
 
 def flat_weights(supernets: Sequence[Supernet]) -> Tensor:
-    """The weights of K supernets as one tensor (K, weights), of which their parameters become views."""
+    """Join the weights of K supernets into one tensor (K, weights); their parameters become views of it."""
     rows = [nn.utils.parameters_to_vector(supernet.parameters()).detach() for supernet in supernets]
     weights = torch.stack(rows)
     for row, supernet in zip(weights, supernets, strict=True):
@@ -161,6 +164,6 @@ def flat_weights(supernets: Sequence[Supernet]) -> Tensor:
 
 
 def clipped(gradients: Tensor, limit: float) -> Tensor:
-    """Gradients (K, weights), those of each seed scaled so that their norm is at most `limit`."""
+    """Scale the gradients (K, weights) of each seed so that their norm is at most `limit`."""
     norms: Tensor = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
     return gradients * (limit / (norms + 1e-6)).clamp(max=1.0)

@@ -1,7 +1,7 @@
-"""A training step of K seeds as one program, to be recorded as a graph.
+"""A training step of K seeds as one program that can be recorded as a CUDA graph.
 
-Design choices: it reads the draws of the epoch and a counter that it advances itself, and leaves losses and hits in
-tables. So nothing comes from the host and nothing goes there. What a batch does is the strategy's `step`.
+Design choices: the program reads the draws of the epoch and a counter, which it advances itself. It writes losses and
+hits to tables. No value therefore moves between host and device during a step. The strategy's `step` does the training.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ from dropnas.search.strategy import Batch, Strategy
 
 @dataclass(frozen=True)
 class EpochTables:
-    """How far an epoch has come, and what its steps left.
+    """The progress of an epoch and the results of its steps.
 
     Attributes:
-        counter: int64 (1,), the next step.
+        counter: int64 (1,), the index of the next step.
         losses: (K, steps).
-        hits: int64 (K, steps), images that were classified correctly.
+        hits: int64 (K, steps), the number of correctly classified images.
     """
 
     counter: Tensor
@@ -36,16 +36,16 @@ class EpochTables:
 
     @classmethod
     def empty(cls, weights: Tensor, steps: int) -> "EpochTables":
-        """Tables for the K seeds of some weights (K, weights), in their type and on their device."""
+        """Make tables for the K seeds of `weights` (K, weights), with their type and on their device."""
         losses = weights.new_zeros(len(weights), steps)
         return cls(losses.new_zeros(1, dtype=torch.int64), losses, torch.zeros_like(losses, dtype=torch.int64))
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """All of them."""
+        """All tensors of the tables."""
         return self.counter, self.losses, self.hits
 
     def note(self, losses: Tensor, hits: Tensor) -> None:
-        """Write down a step's losses and hits, each (K,), and count the step."""
+        """Write a step's losses and hits, each (K,), and advance the counter."""
         here = torch.arange(self.losses.shape[1], device=self.losses.device) == self.counter
         self.losses.copy_(torch.where(here, losses[:, None], self.losses))
         self.hits.copy_(torch.where(here, hits[:, None], self.hits))
@@ -54,10 +54,10 @@ class EpochTables:
 
 @dataclass(frozen=True)
 class Step:
-    """The program of one variant: call it with the number of images of the batch.
+    """The program of one variant of the step; call it with the number of images of the batch.
 
     Attributes:
-        draws: of the epoch, each (steps, K, ...), on the device.
+        draws: the draws of the epoch, each (steps, K, ...), on the device.
         images: all training images, on the device.
     """
 
@@ -80,7 +80,7 @@ class Step:
         self.tables.note(losses, (logits.argmax(dim=2) == labels).sum(dim=1))
 
     def _checked(self, found: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Losses (K,) and logits (K, B, classes), detached: the graph of a step must not outlive it."""
+        """Check losses (K,) and logits (K, B, classes) and detach them, so that the graph does not outlive the step."""
         parts = found if isinstance(found, tuple | list) else (found,)
         shapes = [tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in parts]
         wanted = [(len(labels),), (*labels.shape, self.images.classes)]
@@ -96,11 +96,11 @@ class Step:
 def batch_of(
     images: ImageArrays, config: SearchConfig, drawn: Mapping[str, Tensor], size: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Images after crop and flip, normalised, (K, B, 3, H, W), and their labels (K, B).
+    """Return cropped, flipped and normalised images (K, B, 3, H, W), and their labels (K, B).
 
     Args:
-        drawn: on the device, `order` (K, B or more), `corners` (K, 2, ...) and `flips` (K, ...).
-        size: B; None takes all that was drawn.
+        drawn: `order` (K, B or more), `corners` (K, 2, ...) and `flips` (K, ...), on the device.
+        size: B; None takes all images of `order`.
     """
     chosen = drawn["order"][:, :size]
     taken = images.batch(chosen.flatten())

@@ -1,9 +1,9 @@
-"""The interface of a search method: what an epoch draws, and what a batch does to the weights and the alphas.
+"""The interface of a search method: what it draws for an epoch, and how a batch changes the weights and the alphas.
 
-Design choices: all methods, ours and a user's, use this interface. The host draws whatever is random in an epoch
-before the epoch starts, from a generator that (seed, epoch) names. A batch is then a function of tensors alone, for K
-seeds together, so that it can be recorded as a CUDA graph and replayed. What changes from epoch to epoch therefore
-enters as something drawn, or as another variant of the step, never as a number that Python holds.
+Design choices: all methods, ours and a user's, use this interface. Before each epoch, the host draws everything random
+in it, from a generator that follows from seed and epoch. A batch is then a function of tensors only, for K seeds at a
+time, so that it can be recorded as a CUDA graph and replayed. A recorded step cannot read a Python number that changes.
+Whatever changes between epochs is therefore part of the draws, or it selects another variant of the step.
 """
 
 import inspect
@@ -29,7 +29,7 @@ from dropnas.training.schedule import cosine
 
 
 class Phase(NamedTuple):
-    """A part of a search with a supernet, alphas and optimisers of its own."""
+    """A part of a search that has its own supernet, alphas and optimisers."""
 
     cells: int
     epochs: int
@@ -37,13 +37,13 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step of K seeds sees.
+    """The input of one step of K seeds.
 
     Attributes:
-        images, labels: normalised (K, B, 3, H, W), and int64 (K, B).
-        drawn: what `Strategy.draw` drew for this step, each (K, ...).
-        held_out: images and labels of a batch that does not train w; None where all images train w.
-        variant: which form of the step this is, as `Strategy.variant` says.
+        images, labels: normalised images (K, B, 3, H, W) and int64 labels (K, B).
+        drawn: the tensors that `Strategy.draw` drew for this step, each (K, ...).
+        held_out: images and labels of a batch that does not train w; None if all images train w.
+        variant: the form of the step, as `Strategy.variant` returns it.
     """
 
     images: Tensor
@@ -54,15 +54,15 @@ class Batch:
 
 
 class Strategy:
-    """A search method. It is made by `factory(config, space, **options)`; every method but `step` has a default.
+    """A search method, made by `factory(config, space, **options)`. Every method but `step` has a default.
 
     Attributes:
-        space: what is searched; a method may add operations to the space that it is given.
-        weight_share: the share of the training images that trains w, above 0 and at most 1. An epoch passes over these,
-            and each step also gets a random batch of the others.
+        space: the search space; a method may add operations to the space that it is given.
+        weight_share: fraction of the training images that trains w, above 0 and at most 1. An epoch passes over these
+            images; each step also gets a random batch of the others.
         needs_held_out: whether its steps need images that do not train w.
         groups_seeds: whether several seeds may train as one group.
-        records: whether its step can be recorded as a CUDA graph; if not, a run says so as it starts.
+        records: whether its step can be recorded as a CUDA graph; if not, a run reports this when it starts.
     """
 
     weight_share: float = 1.0
@@ -77,44 +77,48 @@ class Strategy:
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """One after another; each begins with a new supernet, new alphas and new optimisers."""
+        """The phases in their order; each begins with a new supernet, new alphas and new optimisers."""
         return (Phase(self.config.cells, self.config.epochs),)
 
     def make_supernet(self, phase: int, classes: int) -> Supernet:
-        """The supernet of a phase; its weights are drawn afterwards."""
+        """Make the supernet of a phase; its weights are drawn later."""
         return Supernet(self.space, self.config.channels, self.phases[phase].cells, classes)
 
     def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> Engine:
-        """What computes K such supernets as one network; see there for the arguments."""
+        """Make the engine that computes K such supernets as one network; see `Engine` for the arguments."""
         return Engine(supernets, static, backend)
 
     def architecture(self, phase: int, generator: torch.Generator) -> Tensors:
-        """The architecture parameters of one seed at their start: `alphas` (2, edges, operations), and any others."""
+        """Make the initial architecture parameters of one seed: `alphas` (2, edges, operations), and any others."""
         return {ALPHAS: torch.stack(list(initial_alphas(self.space, self.config.alpha_scale, generator)))}
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """What the strategy itself remembers of one seed, as tensors that its steps may change.
+        """Make the strategy's own state for one seed: tensors that its steps may change.
 
         Args:
-            before: architecture parameters and memory at the end of the phase before; None in the first phase, and
-                where a checkpoint will replace what is returned.
+            before: architecture parameters and memory at the end of the previous phase; None in the first phase, and if
+                a checkpoint will replace the result.
         """
         return {}
 
     def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
-        """Of w and of the architecture parameters, without weight decay, which is the strategy's business."""
+        """Make the optimisers of w and of the architecture parameters.
+
+        They apply no weight decay; the strategy adds it to the gradients.
+        """
         config = self.config
         betas = (config.alpha_beta1, config.alpha_beta2)
         sgd = SGD([weights], config.learning_rate, config.momentum)
         return sgd, Adam(architecture.values(), config.alpha_learning_rate, betas)
 
     def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
-        """Which operations take part in a phase at all, where a method knows it as the phase begins; None means all.
+        """Return the operations that take part in a phase, if this is known when the phase begins; None means all.
 
-        What no seed can use is not computed, on a GPU either. A step must still give `losses` a mask.
+        The engine does not compute operations that no seed can use, not even on a GPU. A step must still pass a mask to
+        `losses`.
 
         Args:
-            memory: of any number of seeds, each (..., and its own shape).
+            memory: the strategy's own state for one or more seeds; leading axes come before the shape of a single seed.
 
         Returns:
             bool (..., 2, edges, operations).
@@ -122,10 +126,10 @@ class Strategy:
         return None
 
     def unpruned(self, memory: Mapping[str, Tensor]) -> Tensor | None:
-        """Which operations an edge still has, where a method prunes; the history marks the others. None means all.
+        """Return the operations that pruning has left on each edge; None means all. The history marks the others.
 
         Args:
-            memory: of one seed.
+            memory: the strategy's own state for one seed.
 
         Returns:
             bool (2, edges, operations).
@@ -135,7 +139,7 @@ class Strategy:
     # ---- an epoch, on the host
 
     def position(self, epoch: int) -> tuple[int, int]:
-        """The phase of an epoch of the search, and the epoch counted from the start of that phase."""
+        """Return the phase of an epoch of the search, and the epoch counted from the start of that phase."""
         for index, phase in enumerate(self.phases):
             if epoch < phase.epochs:
                 return index, epoch
@@ -143,53 +147,54 @@ class Strategy:
         raise IndexError(epoch)
 
     def learning_rate(self, phase: int, epoch: int) -> float:
-        """Of w in an epoch, which is counted from the start of the phase."""
+        """The learning rate of w in an epoch, counted from the start of the phase."""
         config = self.config
         return cosine(config.learning_rate, config.learning_rate_min, epoch, self.phases[phase].epochs)
 
     def variant(self, epoch: int) -> str:
-        """The form of the step in this epoch, if a method has several; each has its own recording."""
+        """The form of the step in this epoch, if a method has several; each form is recorded separately."""
         return ""
 
     def step_variant(self, epoch: int, step: int, steps: int) -> str:
-        """The form of one of the steps of an epoch, where not all of them have the epoch's."""
+        """The form of one step of an epoch, if steps of one epoch differ."""
         return self.variant(epoch)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Whatever is random in an epoch of one seed: tensors (steps, ...) on the CPU.
+        """Draw everything random in an epoch of one seed: tensors (steps, ...) on the CPU.
 
-        What is called `cells` must be masks, bool (steps, cells, edges, operations), that keep something on each edge.
+        A tensor named `cells` must be a mask, bool (steps, cells, edges, operations), that keeps at least one operation
+        on each edge.
         """
         return {}
 
     def end_epoch(self, epoch: int, run: SeedRun) -> bool:
-        """Called after each epoch; may change the memory. Returns whether the search ends here."""
+        """Run after each epoch; may change the memory. Return whether the search ends here."""
         return False
 
     def derive(self, run: SeedRun) -> Genotype | None:
-        """The present genotype, if the method has its own derivation rule; changes nothing.
+        """Return the current genotype if the method has its own derivation rule, without changing anything.
 
-        It is asked for at the start, after each epoch, and at the end. None says that there is none yet; at the end it
-        leaves it to the derive stage.
+        It is called at the start, after each epoch, and at the end. None means that there is no genotype yet; at the
+        end, None leaves the derivation to the derive stage.
         """
         return None
 
     def closing_steps(self, run: SeedRun) -> int:
-        """How many steps on the host follow the last batch of the search, for a method that then selects."""
+        """The number of steps on the host after the last batch, for a method that ends with a selection."""
         return 0
 
     def close(self, run: SeedRun, step: int) -> float:
-        """One of these steps; may change the memory, which is saved between them. Gives a loss or an error."""
+        """Run one closing step; it may change the memory, which is saved between steps. Return a loss or an error."""
         raise NotImplementedError
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
-        """What a finished search has to say in its result.json beside what every search says."""
+        """Return the method's own entries of result.json for a finished search."""
         return {}
 
     # ---- a batch, on the device
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Train K seeds on a batch, by operations on tensors alone, changing the tensors of the state in place.
+        """Train K seeds on a batch. Use operations on tensors only, and change the tensors of the state in place.
 
         Returns:
             the losses (K,) and the logits (K, B, classes), both detached.
@@ -198,11 +203,11 @@ class Strategy:
 
 
 def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
-    """The strategy that a configuration names: one of STRATEGIES, or `module:ATTRIBUTE` of a user's package.
+    """Make the strategy that a configuration names: one of STRATEGIES, or a user's `module:ATTRIBUTE`.
 
     Raises:
-        DropnasError: no such strategy, options that it does not take, something that is no Strategy, or a hook that is
-            announced and missing.
+        DropnasError: there is no such strategy, it does not accept the options, it is not a Strategy, or it lacks a
+            required hook.
     """
     reference = config.code["strategy"]
     if not is_reference(reference):
@@ -229,17 +234,21 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
     _check_hooks(type(strategy), config.strategy)
     _check_share(strategy.weight_share, config.strategy)
     if strategy.needs_held_out and strategy.weight_share == 1:
-        remedy = "set weight_share below 1, such as 0.5"
-        raise DropnasError("learns from held-out images, and holds out none", where=config.strategy, remedy=remedy)
+        remedy = "set weight_share below 1, for example 0.5"
+        raise DropnasError("needs held-out images, but weight_share is 1", where=config.strategy, remedy=remedy)
     _check_phases(strategy.phases, config.strategy)
     return strategy
 
 
 def _check_hooks(kind: type[Strategy], where: str) -> None:
     if kind.step is Strategy.step:
-        raise DropnasError("has no method 'step'", where=where, remedy="say what a batch does to weights and alphas")
+        raise DropnasError(
+            "has no method 'step'", where=where, remedy="add it: it trains the weights and alphas on a batch"
+        )
     if kind.closing_steps is not Strategy.closing_steps and kind.close is Strategy.close:
-        raise DropnasError("has 'closing_steps' and no method 'close'", where=where, remedy="say what such a step does")
+        raise DropnasError(
+            "has 'closing_steps' but no method 'close'", where=where, remedy="add it: it runs one closing step"
+        )
 
 
 def _check_share(share: Any, where: str) -> None:
@@ -250,4 +259,4 @@ def _check_share(share: Any, where: str) -> None:
 def _check_phases(phases: Any, where: str) -> None:
     fits = isinstance(phases, Sequence) and all(isinstance(each, Phase) and each.epochs > 0 for each in phases)
     if not fits or not phases:
-        raise DropnasError(f"phases is {phases!r}", where=where, remedy="a property that gives one Phase or more")
+        raise DropnasError(f"phases is {phases!r}", where=where, remedy="return a sequence of at least one Phase")

@@ -1,9 +1,10 @@
-"""The supernet (Section 2.1, Section 4.2): the plain one, to be read beside the paper.
+"""The plain supernet (Sections 2.1 and 4.2), written to be read beside the paper.
 
-Design choices: modules are made, and so `parameters()` come, in the order stem; in each cell the two preprocessing
-operations, then the edges (node, predecessor), on each edge the operations in the order of the space; classifier.
-What is dropped is not computed. The alphas are no part of it: a forward pass is given the mixing weights. Batch norms
-have no affine parameters, in the operations, after pooling and in the preprocessing; the stem's has them, as in DARTS.
+Design choices: modules are created, and `parameters()` come, in this order: the stem; in each cell, the two
+preprocessing operations, then the edges (node, predecessor), and on each edge the operations in the order of the space;
+the classifier. Dropped operations are not computed. The alphas are not part of the supernet: a forward pass takes the
+mixing weights. Batch norms in operations, after poolings and in the preprocessing have no affine parameters. The stem's
+batch norm has them, as in DARTS.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ NORMAL, REDUCE = 0, 1
 
 
 def cell_kinds(cells: int) -> tuple[int, ...]:
-    """The kind of each cell, NORMAL or REDUCE: reductions stand at one third and two thirds of the depth."""
+    """The kind of each cell, NORMAL or REDUCE; reductions are at one third and two thirds of the depth."""
     return tuple(REDUCE if cell in (cells // 3, 2 * cells // 3) else NORMAL for cell in range(cells))
 
 
@@ -30,7 +31,7 @@ class MixedOperation(nn.ModuleList):
     """An edge: all candidate operations of the space, in its order.
 
     Attributes:
-        channels: that go through the operations.
+        channels: number of channels that go through the operations.
     """
 
     def __init__(self, space: SearchSpace, channels: int, stride: int) -> None:
@@ -44,7 +45,7 @@ class MixedOperation(nn.ModuleList):
         return sum_of([weight * self[index](state) for index, weight in kept])
 
 
-EdgeFactory = Callable[[SearchSpace, int, int], MixedOperation]  # of a space, the channels of a node, a stride
+EdgeFactory = Callable[[SearchSpace, int, int], MixedOperation]  # (space, channels of a node, stride)
 
 
 class Cell(nn.Module):
@@ -63,10 +64,12 @@ class Cell(nn.Module):
         """Build a cell.
 
         Args:
-            before, last: channels of the last output but one and of the last output.
-            channels: of each node; the output has NODES times as many.
+            space: the search space.
+            before, last: channels of the output before the last one, and of the last output.
+            channels: channels of each node; the output has NODES times as many.
             kind: NORMAL, or REDUCE, whose edges from the inputs have stride 2.
-            halved_before: whether the last cell was a reduction, so that the output before it is twice as large.
+            halved_before: whether the last cell was a reduction, so that the output before it has twice the height and
+                width.
             edge: makes each edge.
         """
         super().__init__()
@@ -81,7 +84,7 @@ class Cell(nn.Module):
         self.edges = nn.ModuleList(edge(space, channels, stride) for stride in strides)
 
     def forward(self, before: Tensor, last: Tensor, mixture: Mixture) -> Tensor:
-        """The concatenated nodes: (B, NODES * channels, H, W), or half of H and W in a reduction."""
+        """The concatenated nodes: (B, NODES * channels, H, W); a reduction halves H and W."""
         states = [self.preprocess0(before), self.preprocess1(last)]
         mixed = zip(self.edges, mixture, strict=True)
         for _ in range(NODES):
@@ -91,7 +94,7 @@ class Cell(nn.Module):
 
 
 def sum_of(terms: Sequence[Tensor]) -> Tensor:
-    """Their sum, from the left."""
+    """The sum of the terms, added from left to right."""
     total = terms[0]
     for term in terms[1:]:
         total = total + term
@@ -102,13 +105,13 @@ class Supernet(nn.Module):
     """The one-shot model: all candidate operations on all edges of all cells.
 
     Attributes:
-        kinds: of each cell, NORMAL or REDUCE.
+        kinds: the kind of each cell, NORMAL or REDUCE.
     """
 
     def __init__(
         self, space: SearchSpace, channels: int, cells: int, classes: int, edge: EdgeFactory = MixedOperation
     ) -> None:
-        """Build it; `channels` is C, the width of the first cell's nodes, which each reduction doubles."""
+        """Build the supernet; `channels` is C, the width of the first cell's nodes, which each reduction doubles."""
         super().__init__()
         self.kinds = cell_kinds(cells)
         width = STEM_MULTIPLIER * channels
@@ -131,7 +134,7 @@ class Supernet(nn.Module):
         return logits
 
     def mix(self, images: Tensor, alphas: Alphas, kept: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W), operations mixed by alpha over what a mask leaves.
+        """Logits (B, classes) of images (B, 3, H, W); the alphas mix the operations that a mask keeps.
 
         Args:
             kept: bool (cells, edges, operations), on the CPU.
@@ -141,7 +144,7 @@ class Supernet(nn.Module):
 
     @property
     def edges_and_operations(self) -> tuple[int, int]:
-        """How many edges a cell has, and how many operations an edge."""
+        """The number of edges of a cell, and of operations of an edge."""
         first: Any = self.cells[0]
         return len(first.edges), len(first.operations)
 
@@ -154,9 +157,9 @@ class Supernet(nn.Module):
 
     @property
     def slots(self) -> list[int | None]:
-        """Of each weight, in the order of `parameters()`, the flat index (cell, edge, operation) of its operation.
+        """The flat index (cell, edge, operation) of each weight's operation, in the order of `parameters()`.
 
-        It is None for what is not on an edge.
+        It is None for weights that are not on an edge.
         """
         operations = enumerate(operation for _, operation in self.operations())
         slot_of = {id(weight): slot for slot, operation in operations for weight in operation.parameters()}

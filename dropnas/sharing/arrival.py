@@ -1,8 +1,8 @@
-"""Lets runs into the store that have arrived from the remote beside it.
+"""Moves runs that were fetched from the remote into the store.
 
-Design choices: what arrives is believed no more than any file. Each byte is checked against the run's manifest, and the
-manifest against the run's name, before the folder gets that name by one rename; so a killed pull leaves nothing half
-done. A run that is being computed here is left alone.
+Design choices: nothing that arrives is trusted. Each byte is checked against the run's manifest, and the manifest
+against the run's name. Only then does the folder get that name, by one rename, so a killed pull leaves no half-written
+run. A run that is being computed here is not touched.
 """
 
 import os
@@ -24,7 +24,7 @@ DAMAGED = "remove it from the remote and push it again from a complete store"
 
 @contextmanager
 def staging(store: Store) -> Iterator[Path]:
-    """A folder beside the store in which runs arrive as `FOLDER/…`."""
+    """A temporary folder next to the store, in which runs arrive as `FOLDER/…`."""
     scratch = store.root / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="pull-") as temporary, lease(Path(temporary)):
@@ -32,7 +32,7 @@ def staging(store: Store) -> Iterator[Path]:
 
 
 def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool) -> Problems:
-    """Publish runs that have arrived, with or without their heavy parts; gives what is wrong with the others."""
+    """Publish runs that have arrived, with or without their heavy parts; return the problems of the others."""
     problems = _problems(runs, lambda run: _prepare(store, staged / run.folder, run, heavy=heavy))
     os.sync()  # once for all: a power cut must not leave an empty file under a final name
     complete = [run for run in runs if run.folder not in problems]
@@ -40,7 +40,7 @@ def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool)
 
 
 def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
-    """Add heavy parts that have arrived to their runs; gives what is wrong with the others."""
+    """Add heavy parts that have arrived to their runs; return the problems of the others."""
     os.sync()
     return _problems(runs, lambda run: _add(store, staged / run.folder, run))
 
@@ -56,7 +56,7 @@ def _problems(runs: Sequence[SharedRun], step: Callable[[SharedRun], None]) -> P
 
 
 def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None:
-    """Require that the files are what the manifest says, and write what belongs beside them."""
+    """Check the files against the manifest, and write the receipt and the mark."""
     if not heavy and run.part(heavy=True):
         write_text(staged / MARK, MARK_TEXT, flush=False)
     for line in store.damage(staged):
@@ -65,7 +65,7 @@ def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None
 
 
 def _publish(store: Store, staged: Path, run: SharedRun) -> None:
-    """Give a run that was checked its final name."""
+    """Give a checked run its final name."""
     identity = run.folder.rpartition("-")[2]
     with lease_if_free(store.scratch(identity)) as free:
         if not free:
@@ -76,7 +76,7 @@ def _publish(store: Store, staged: Path, run: SharedRun) -> None:
 
 
 def _add(store: Store, staged: Path, run: SharedRun) -> None:
-    """Move heavy files into a run's folder; the mark goes last."""
+    """Move heavy files into a run's folder; the mark is removed last."""
     folder, names = store.root / run.folder, run.part(heavy=True)
     store.require_intact(folder)
     for name in names:

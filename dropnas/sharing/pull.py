@@ -1,7 +1,7 @@
-"""Pulls runs from the DVC remote: their light parts, which plan, tables and page need, and on request all of them.
+"""Pulls runs from the DVC remote: their light parts, which plan, tables and page need, and on request the heavy parts.
 
-A run that is here stays as it is. A run is left out if the store has one of its inputs, or a run made from it, from
-another computation: a table must rest on the very bytes that its inputs had.
+A run that is already here does not change. A run is left out if the store has another computation of one of its inputs,
+or a run that was made from another computation of it. A table must depend on exactly the bytes that its inputs had.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -18,20 +18,20 @@ from dropnas.sharing.arrival import admit, complete, staging
 from dropnas.sharing.remote import Remote, open_remote
 from dropnas.sharing.shared_run import Problems, SharedRun, read_run, read_runs
 
-BATCH = 64  # runs whose files are fetched together
+BATCH = 64  # number of runs whose files are fetched together
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull did.
+    """The result of a pull.
 
     Attributes:
-        new: runs that were not here.
-        completed: runs that were here without their heavy part.
-        present: runs that were here and had nothing to get.
-        absent: runs asked for that are neither here nor on the remote.
-        problems: what was left out and why, a line each.
+        new: number of runs that were not here.
+        completed: number of runs that were here without their heavy part.
+        present: number of runs that were already complete.
+        absent: number of requested runs that are neither here nor on the remote.
+        problems: one line for each run that was left out, with the reason.
     """
 
     new: int
@@ -45,19 +45,19 @@ def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progres
     """Fetch runs that the remote has and this store lacks.
 
     Args:
-        root: of the store.
-        names: folders of the runs that are meant, relative to the root; None for all that the remote has.
-        remote_name: of the DVC remote; empty for the default one.
-        progress: called with a line now and then.
-        heavy: fetch weights and images, too, also of runs that are here without them.
+        root: root folder of the store.
+        names: folders of the requested runs, relative to the root; None means all on the remote.
+        remote_name: name of the DVC remote; empty for the default one.
+        progress: receives lines about the progress.
+        heavy: whether to fetch weights and images too, also for runs that are here without them.
 
     Raises:
-        DropnasError: the remote cannot be used, or holds no run at all.
+        DropnasError: the remote cannot be used, or has no runs.
     """
     remote, store = open_remote(root, remote_name), Store(root)
     index = remote.index()
     if not index:
-        raise DropnasError("no runs lie on the remote", where=remote.url, remedy="check its URL, or push runs to it")
+        raise DropnasError("the remote has no runs", where=remote.url, remedy="check its URL, or push runs to it")
     meant = [name for name in index if names is None or name in names]
     versions = {name: index[name][0] for name in meant if len(index[name]) == 1}
     problems = {name: "two computations of it were pushed" for name in meant if name not in versions}
@@ -75,7 +75,7 @@ def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progres
 
 
 def _own_fault(root: Path, name: str) -> str:
-    """What is wrong with a run that is here already, as far as its manifest says."""
+    """What is wrong with a run that is already here, according to its manifest."""
     try:
         read_run(root, name)
     except DropnasError as error:
@@ -84,10 +84,10 @@ def _own_fault(root: Path, name: str) -> str:
 
 
 def require_heavy(folder: Path, root: Path) -> None:
-    """Fetch the heavy part of a run that a stage is about to read, if it is not here.
+    """Fetch the heavy part of a run that a stage will read, if it is missing.
 
     Raises:
-        DropnasError: it cannot be fetched; says what to type.
+        DropnasError: it cannot be fetched; the error gives the command to try.
     """
     if not is_light(folder):
         return
@@ -105,7 +105,7 @@ def require_heavy(folder: Path, root: Path) -> None:
 def _add(
     remote: Remote, store: Store, versions: Mapping[str, str], progress: Progress, *, heavy: bool
 ) -> tuple[int, Problems]:
-    """Fetch runs that are not here: all manifests first, which say what goes together, then the other files."""
+    """Fetch runs that are not here: first all manifests, which show what belongs together, then the other files."""
     with staging(store) as staged:
         remote.fetch({f"{folder}.{version}": [MANIFEST] for folder, version in versions.items()}, staged)
         runs, problems = read_runs(staged, versions)
@@ -128,14 +128,14 @@ def _complete(remote: Remote, store: Store, versions: Mapping[str, str], progres
 
 
 def _batches(runs: Sequence[SharedRun], progress: Progress, what: str) -> Iterator[Sequence[SharedRun]]:
-    """The runs a few at a time; reports after each batch how many are done."""
+    """Yield a few runs at a time, and report after each batch how many are done."""
     for start in range(0, len(runs), BATCH):
         yield (batch := runs[start : start + BATCH])
         progress(f"{start + len(batch)} of {len(runs)} runs {what}")
 
 
 def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
-    """Runs of the remote that were made from, or into, other computations than those here."""
+    """Runs of the remote whose inputs or descendants here come from another computation."""
     here = published(root)
     coming = {run.name: run.version for run in runs}
     versions = {**coming, **{folder.name: sha256(folder / MANIFEST) for folder in here}}
@@ -145,7 +145,7 @@ def _conflicts(runs: Sequence[SharedRun], root: Path) -> Problems:
     for run in runs:
         wrong = next((name for name, version in run.inputs.items() if versions.get(name, version) != version), "")
         if wrong:
-            found[run.folder] = f"it was made from another {wrong} than the one here"
+            found[run.folder] = f"it was made from another computation of {wrong} than the one here"
         elif run.name in other:
             found[run.folder] = "a run here was made from another computation of it"
     return found

@@ -1,8 +1,8 @@
 """Pushes finished runs to the DVC remote, also while the workflow is running.
 
-Design choices: only what is complete and verified is sent. A run whose files, identity or inputs are not what its
-manifest says is reported and left out; so is one whose heavy part is not here. What the remote has is never replaced:
-two machines may have computed one run with different rounding, and what was made from the first must keep it.
+Design choices: only complete and verified runs are sent. A run is reported and left out if its files, identity or
+inputs do not match its manifest, or if its heavy part is not here. Nothing on the remote is ever replaced. Two machines
+may have computed one run with different rounding, and runs that were made from the first computation must keep it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -18,18 +18,18 @@ from dropnas.runs.verify import published
 from dropnas.sharing.remote import open_remote
 from dropnas.sharing.shared_run import SharedRun, read_run
 
-BATCH = 32  # runs that are sent together; a killed push sends no more than these again
+BATCH = 32  # number of runs that are sent together; after a kill, at most these are sent again
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did.
+    """The result of a push.
 
     Attributes:
-        sent: runs that the remote lacked.
-        present: runs that it had.
-        light: runs left out because their heavy part is not here.
-        problems: what else was left out and why, one line each.
+        sent: number of runs that the remote lacked.
+        present: number of runs that the remote already had.
+        light: number of runs left out because their heavy part is not here.
+        problems: one line for each other run that was left out, with the reason.
     """
 
     sent: int
@@ -42,17 +42,17 @@ def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callabl
     """Send the finished runs that the remote lacks.
 
     Args:
-        root: of the store.
-        names: folders of the runs that are meant, relative to the root; None for all.
-        remote_name: of the DVC remote; empty for the default one.
-        progress: called with a line now and then.
+        root: root folder of the store.
+        names: folders of the requested runs, relative to the root; None means all.
+        remote_name: name of the DVC remote; empty for the default one.
+        progress: receives lines about the progress.
 
     Raises:
         DropnasError: the remote cannot be used, or the store has no finished run.
     """
     local = {folder.relative_to(root).as_posix(): sha256(folder / MANIFEST) for folder in published(root)}
     if not local:
-        raise DropnasError("no finished run lies here", where=root, remedy="name the store's root with --root")
+        raise DropnasError("there is no finished run here", where=root, remedy="give the store's root with --root")
     remote = open_remote(root, remote_name)
     index = remote.index()
     if not index:
@@ -76,24 +76,24 @@ def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
     if len(pushed) > 1:
         yield f"{name}: two computations of it were pushed; remove one of them from the remote"
     elif version != pushed[0]:
-        yield f"{name}: the remote has it from another computation, which stays"
+        yield f"{name}: the remote has another computation of it, which is kept"
 
 
 def _checked(root: Path, name: str, versions: Mapping[str, str], problems: list[str]) -> SharedRun | None:
-    """A run that may be pushed. If it may not, None, and the reason is added to `problems`.
+    """Return a run that may be pushed; otherwise return None and add the reason to `problems`.
 
     Args:
-        root: of the store.
+        root: root folder of the store.
         name: the run's folder.
-        versions: of all runs here and on the remote, by the names of their folders.
-        problems: gets what is wrong with the run.
+        versions: versions of all runs here and on the remote, by the names of their folders.
+        problems: collects the problems of runs.
     """
     try:
         Store(root).require_intact(root / name)
         run = read_run(root, name)
         for read, version in run.inputs.items():
             if versions.get(read, version) != version:
-                raise DropnasError(f"its input {read} is another one now")
+                raise DropnasError(f"its input {read} was replaced by another computation")
         return run
     except DropnasError as error:
         problems.append(f"{name}: left out: {error}")

@@ -1,14 +1,14 @@
-"""A DVC remote as a place for runs: plain copies of their folders, and a marker for each copy that is complete.
+"""A DVC remote as storage for runs: plain copies of their folders, and a marker for each complete copy.
 
     URL/runs/files/runs/search/NAME.VERSION/…    the files of a run, as in the store
     URL/runs/index/runs/search/NAME.VERSION      an empty file, written after them
 
 Design choices:
-- DVC opens the remote: URL, options and credentials come from its configuration, by what its own commands
-  use. All else is what fsspec offers on any file system.
-- VERSION is the sha256 of the manifest. Two computations of one run, pushed at the same moment, lie side by side.
-- A marker is empty, so that none can be half-written. Its name says all that a push needs to know, so one listing for
-  each stage finds what the remote has.
+- DVC opens the remote: URL, options and credentials come from its configuration, by the functions that its own commands
+  use. Everything else uses fsspec, which works for any file system.
+- VERSION is the sha256 of the manifest. If two computations of one run are pushed at the same moment, both are stored.
+- A marker is empty, so it cannot be half-written. Its name has all that a push needs, so one listing for each stage
+  shows what the remote has.
 - Nothing is stored where DVC keeps its own objects, so `dvc gc` removes none of it.
 """
 
@@ -27,7 +27,7 @@ from dropnas.sharing.shared_run import FOLDER, SharedRun
 
 INDEX, FILES = "runs/index", "runs/files"
 MARKER = re.compile(r"(?P<folder>.+)\.(?P<version>[0-9a-f]{64})")
-EXTRAS = ("s3", "ssh")  # of pyproject.toml, each with DVC's plugin of that name
+EXTRAS = ("s3", "ssh")  # extras of pyproject.toml; each installs DVC's plugin of that name
 DVC_HINT = "make setup, or pip install 'dropnas[workflow]'"
 REMOTE_HINT = "name a remote with `dvc remote add --default NAME URL` (a folder, ssh://… or s3://…)"
 
@@ -37,9 +37,9 @@ class Remote:
     """An opened DVC remote.
 
     Attributes:
-        url: as DVC's configuration has it.
-        files: its file system, with the methods of fsspec.
-        path: its path on that file system.
+        url: URL in DVC's configuration.
+        files: file system of the remote, with the methods of fsspec.
+        path: path of the remote on that file system.
     """
 
     url: str
@@ -61,31 +61,31 @@ class Remote:
                 runs.setdefault(marker["folder"], []).append(marker["version"])
         return runs
 
-    def fetch(self, parts: Mapping[str, Sequence[str]], place: Path) -> None:
-        """Copy files of runs below their folders in `place`; one that the remote lacks is left out.
+    def fetch(self, parts: Mapping[str, Sequence[str]], destination: Path) -> None:
+        """Copy files of runs to their folders below `destination`; files that the remote lacks are skipped.
 
         Args:
             parts: names of files by their run's key, `FOLDER.VERSION`.
-            place: a local folder.
+            destination: a local folder.
 
         Raises:
             DropnasError: the remote cannot be read.
         """
         files = [(key, name) for key, names in parts.items() for name in names]
         sources = [f"{self.path}/{FILES}/{key}/{name}" for key, name in files]
-        targets = [str(place / key.rpartition(".")[0] / name) for key, name in files]
-        for parent in {Path(target).parent for target in targets}:
+        targets = [str(destination / key.rpartition(".")[0] / name) for key, name in files]
+        for parent in {Path(path).parent for path in targets}:
             parent.mkdir(parents=True, exist_ok=True)
         with _one_line("cannot be read", self.url):
             try:
                 self.files.get(sources, targets)
-            except FileNotFoundError:  # all others, one by one
+            except FileNotFoundError:  # copy the existing files one by one
                 for source, target in zip(sources, targets, strict=True):
                     with suppress(FileNotFoundError):
                         self.files.get_file(source, target)
 
     def create(self) -> None:
-        """Make the remote's own folder if it is missing, but none above it: a disk may just not be mounted.
+        """Create the remote's folder if it is missing, but no folder above it, because a disk may not be mounted.
 
         Raises:
             DropnasError: the folder above is missing, or the remote cannot be reached.
@@ -95,7 +95,7 @@ class Remote:
                 self.files.mkdir(self.path, create_parents=False)
 
     def send(self, root: Path, runs: Sequence[SharedRun]) -> None:
-        """Copy runs of a store, then mark them as complete. What a killed push left of them is written again.
+        """Copy runs of a store, then mark them as complete. Remains of a killed push are overwritten.
 
         Raises:
             DropnasError: the remote cannot be written.
@@ -116,11 +116,11 @@ class Remote:
 
 
 def open_remote(root: Path, name: str = "") -> Remote:
-    """Open the remote of the DVC repository that holds the store, or else of the one around the working directory.
+    """Open a remote of the DVC repository that holds the store or, without one, the working directory.
 
     Args:
-        root: of the store.
-        name: of the remote; empty for the default one.
+        root: root folder of the store.
+        name: name of the remote; empty for the default one.
 
     Raises:
         DropnasError: DVC or its plugin for this kind of remote is not installed, or no such remote is configured.
@@ -130,7 +130,9 @@ def open_remote(root: Path, name: str = "") -> Remote:
         from dvc.fs import LocalFileSystem, get_cloud_fs
     except ImportError as error:
         raise DropnasError("DVC is not installed", remedy=DVC_HINT) from error
-    warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # fsspec's, beside the error of a failed copy
+    warnings.filterwarnings(
+        "ignore", "coroutine .* was never awaited"
+    )  # fsspec warns besides raising the error of a failed copy
     repository = _repository(root)
     with _one_line("the DVC remote cannot be used", repository, REMOTE_HINT):
         config = Config(str(repository / ".dvc"))
@@ -139,7 +141,7 @@ def open_remote(root: Path, name: str = "") -> Remote:
             raise DropnasError("no DVC remote is set", where=repository, remedy=REMOTE_HINT)
         kind, settings, path = get_cloud_fs(config, name=chosen)
         url = config["remote"][chosen.lower()]["url"]
-        if "://" in path and kind is LocalFileSystem:  # what DVC takes an unknown scheme for
+        if "://" in path and kind is LocalFileSystem:  # DVC treats an unknown scheme as a local path
             raise ValueError(f"no such kind of remote: {url}")
         return Remote(url, kind(**settings), path.rstrip("/"))
 
@@ -150,12 +152,14 @@ def _repository(root: Path) -> Path:
         for folder in (start, *start.parents):
             if (folder / ".dvc").is_dir():
                 return folder
-    raise DropnasError("lies in no DVC repository", where=root.resolve(), remedy="start in the checkout, or `dvc init`")
+    raise DropnasError(
+        "is not in a DVC repository", where=root.resolve(), remedy="start in the checkout, or use `dvc init`"
+    )
 
 
 @contextmanager
 def _one_line(what: str, where: object, remedy: str = "check the DVC remote and try again") -> Iterator[None]:
-    """Report in one line what DVC and storage raise, each kind in its own way."""
+    """Report any error of DVC or of the storage in one line."""
     try:
         yield
     except DropnasError:

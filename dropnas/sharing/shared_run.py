@@ -1,7 +1,7 @@
-"""A run as push and pull see it: what its manifest says, checked.
+"""A run as push and pull see it: the checked content of its manifest.
 
-Design choices: a manifest comes from a place that others write to, so nothing in it is believed. It must be that of the
-run whose name the folder has, and no file that it names may lie outside of that folder.
+Design choices: other people can write to the remote, so nothing in a manifest is trusted. The manifest must belong to
+the run of the folder's name, and must not name files outside of that folder.
 """
 
 import re
@@ -26,8 +26,8 @@ class SharedRun:
     """A run with its manifest.
 
     Attributes:
-        folder: relative to the root of a store.
-        version: sha256 of the manifest. Two computations of one run differ in it.
+        folder: the run's folder, relative to the root of a store.
+        version: sha256 of the manifest. It differs between two computations of one run.
         inputs: the version of each run that it read, by the name of that run's folder.
         files: sha256 of each file by its path in the folder, without manifest and receipt.
     """
@@ -39,24 +39,24 @@ class SharedRun:
 
     @property
     def key(self) -> str:
-        """What the remote knows it by."""
+        """The key of the run on the remote."""
         return f"{self.folder}.{self.version}"
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The name of the run's folder."""
         return self.folder.rpartition("/")[2]
 
     def part(self, *, heavy: bool) -> list[str]:
-        """The files of one part."""
+        """The files of one part, light or heavy."""
         return [name for name in self.files if is_heavy(name) == heavy]
 
 
 def read_run(root: Path, folder: str) -> SharedRun:
-    """Read the manifest of a run below a root, which is a store or a place where manifests have just arrived.
+    """Read the manifest of a run below a root, which is a store or a folder with manifests that have just arrived.
 
     Raises:
-        DropnasError: the manifest is missing, is that of another run, or names a file outside of the run's folder.
+        DropnasError: the manifest is missing, belongs to another run, or names a file outside of the run's folder.
     """
     try:
         manifest = ManifestFile.read(root / folder)
@@ -64,7 +64,7 @@ def read_run(root: Path, folder: str) -> SharedRun:
         raise DropnasError(f"its manifest cannot be read ({error.what})") from error
     record, files = manifest.run, manifest.files
     if record.get("stage") != stage_of(folder) or identity_faults(Path(folder), record):
-        raise DropnasError("its manifest is that of another run")
+        raise DropnasError("its manifest belongs to another run")
     for name in files:
         if not FILE.fullmatch(name):
             raise DropnasError(f"its manifest names no file of a run: {name!r}")
@@ -74,7 +74,7 @@ def read_run(root: Path, folder: str) -> SharedRun:
 
 
 def read_runs(root: Path, versions: Mapping[str, str]) -> tuple[list[SharedRun], Problems]:
-    """Read the manifests of several runs, given by folder and version; says what is wrong with the others."""
+    """Read the manifests of several runs, given by folder and version; return also the problems of the others."""
     runs, problems = [], {}
     for folder, version in versions.items():
         try:

@@ -1,10 +1,10 @@
-"""From alphas to a genotype (Section 2.1, the two steps at its end).
+"""Derive a genotype from alphas (the last two steps of Section 2.1).
 
-Design choices: plain Python, since nothing here needs torch and a workflow derives in a moment. The score of an
-operation is its raw alpha, as released, or its probability p over all operations of the edge, as in the text. Ties go
-to the lower index: of the operation, then of the predecessor. The two edges of a node are listed with the stronger one
-first, as the release lists them. It is no part of the search, since the diagnostics and the figures of the alphas
-derive genotypes too.
+Design choices: this is plain Python without torch, so that a workflow derives a genotype in a moment. The score of an
+operation is its raw alpha, as in the release, or its probability p over all operations of the edge, as in the text.
+Ties go to the lower index: first of the operation, then of the predecessor. Each node lists its stronger edge first, as
+the release does. The module is not part of the search because the diagnostics and the figures of the alphas derive
+genotypes too.
 """
 
 import math
@@ -19,7 +19,7 @@ Matrix = Sequence[Sequence[float]]
 
 
 class Rule(Protocol):
-    """How operations and edges are ranked; `dropnas.search.config.DeriveConfig` says what the values mean."""
+    """How operations and edges are ranked; `dropnas.search.config.DeriveConfig` describes the values."""
 
     @property
     def score(self) -> str:
@@ -39,11 +39,11 @@ class Choice(NamedTuple):
 
 
 def genotype(operations: Sequence[str], normal: Matrix, reduce: Matrix, rule: Rule) -> Genotype:
-    """The genotype that alphas stand for.
+    """Derive a genotype from the alphas of both kinds of cells.
 
     Args:
-        operations: names in the order of the columns.
-        normal, reduce: alphas, a row for each edge (node, predecessor).
+        operations: names of the operations, in the order of the columns.
+        normal, reduce: alphas of the two kinds of cells; each row is an edge (node, predecessor).
     """
     concat = tuple(range(INPUTS, INPUTS + NODES))
     cells = [
@@ -54,7 +54,7 @@ def genotype(operations: Sequence[str], normal: Matrix, reduce: Matrix, rule: Ru
 
 
 def is_same(first: Genotype, second: Genotype) -> bool:
-    """Whether two derived genotypes are one architecture: the order of a node's two edges means nothing."""
+    """Return whether two derived genotypes are the same architecture; the order of a node's two edges is ignored."""
     return all(
         sorted(ours[start : start + EDGES_PER_NODE]) == sorted(theirs[start : start + EDGES_PER_NODE])
         for ours, theirs in ((first.normal, second.normal), (first.reduce, second.reduce))
@@ -63,7 +63,7 @@ def is_same(first: Genotype, second: Genotype) -> bool:
 
 
 def derive_cell(operations: Sequence[str], alphas: Matrix, rule: Rule) -> list[Choice]:
-    """For each node the two edges from different predecessors whose best non-zero operation scores highest."""
+    """Choose, for each node, the two edges whose best operation (zero excluded) has the highest scores."""
     of_node: dict[int, list[Choice]] = {}
     for (node, predecessor), row in zip(edges(), alphas, strict=True):
         score, operation = best_operation(operations, row, rule)
@@ -73,10 +73,10 @@ def derive_cell(operations: Sequence[str], alphas: Matrix, rule: Rule) -> list[C
 
 
 def best_operation(operations: Sequence[str], alphas: Sequence[float], rule: Rule) -> tuple[float, str]:
-    """Score and name of an edge's best operation that is not zero.
+    """Return the score and the name of an edge's best operation, zero excluded.
 
-    With `skips="summed"` the probabilities of equal operations (3-skip) are added; as a raw alpha their sum is
-    ln sum exp(alpha), the alpha of one operation with that probability.
+    With `skips="summed"`, the probabilities of operations with the same name (3-skip) are added. In terms of raw
+    alphas, the sum is ln sum exp(alpha): the alpha of one operation that has the summed probability.
     """
     names: list[str] = list(operations)
     if rule.skips == "summed":
@@ -91,7 +91,7 @@ def best_operation(operations: Sequence[str], alphas: Sequence[float], rule: Rul
 
 
 def _log_sum(alphas: Sequence[float]) -> float:
-    """ln sum exp(alpha); of a single alpha that alpha itself, to the bit."""
+    """ln sum exp(alpha). For a single alpha it returns exactly that alpha."""
     if len(alphas) == 1:
         return alphas[0]
     top = max(alphas)

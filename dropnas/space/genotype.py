@@ -1,9 +1,9 @@
-"""A genotype: the two cells that a search finds, and the only format in which they are stored.
+"""A genotype: the two cells that a search finds. All genotypes are stored in this one format.
 
 Design choices: the constructor checks everything, so every Genotype object is valid. A genotype is JSON with a fixed
 schema, and nothing in it is ever evaluated. The numbering is that of DARTS: state 0 is the output of the cell before
-the previous one, state 1 that of the previous cell, nodes start at 2, and two consecutive edges belong to one node. The
-number of nodes is not fixed: NASNet-A has five. No torch here.
+the previous one, state 1 is the output of the previous cell, nodes start at 2, and each node has two consecutive edges.
+The number of nodes is not fixed because NASNet-A has five. The module does not import torch.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dropnas.errors import DropnasError
 from dropnas.space.names import INPUTS, check_operation
 
 EDGES_PER_NODE = 2
-MOST_NODES = 64  # of a cell; published ones have up to five
+MOST_NODES = 64  # in a cell; published cells have up to five
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Genotypes in the form that repositories of DARTS' family print: `Genotype(normal=[('sep_conv_3x3', 0), …], …)`.
+"""Genotypes as text, in the form that DARTS and its descendants print: `Genotype(normal=[('sep_conv_3x3', 0), …], …)`.
 
-The text is Python, but nothing in it is evaluated: its syntax tree is walked, and only names of fields, lists, tuples,
-strings, whole numbers and `range` are understood.
+The text is Python, but nothing in it is evaluated. The parser walks the syntax tree and accepts only names of fields,
+lists, tuples, strings, whole numbers and `range`.
 """
 
 import ast
@@ -18,15 +18,15 @@ MOST_CHARACTERS = 100_000
 
 
 def is_genotype_text(text: str) -> bool:
-    """Whether a text looks like this form rather than JSON or the name of a file."""
+    """Return whether a text looks like this form, rather than like JSON or the name of a file."""
     return f"{NAME}(" in text.replace(" ", "")
 
 
 def parse_genotype_text(text: str, where: object = "genotype") -> Genotype:
-    """The genotype of a text, with or without a name before it, as in `PC_DARTS = Genotype(…)`.
+    """Parse a genotype from its text; an assignment such as `PC_DARTS = Genotype(…)` is accepted too.
 
     Raises:
-        DropnasError: the text is something else; `where` names its origin.
+        DropnasError: the text is not a genotype; the error gives `where` as its origin.
     """
     if len(text) > MOST_CHARACTERS:
         raise DropnasError(f"{len(text)} characters are no genotype", where=where)
@@ -40,14 +40,14 @@ def parse_genotype_text(text: str, where: object = "genotype") -> Genotype:
 
 
 def to_genotype_text(genotype: Genotype) -> str:
-    """A genotype in this form; outputs that follow one another are a `range`, as repositories print them."""
+    """Write a genotype in this form; consecutive output nodes become a `range`, as repositories print them."""
     cells = genotype.values()
     parts = [f"{name}={_text(cells[name], name)}" for name in FIELDS]
     return f"{NAME}({', '.join(parts)})"
 
 
 def _call(text: str, where: object) -> ast.Call:
-    """The one call of `Genotype` in a text."""
+    """Return the single `Genotype(…)` call in a text."""
     try:
         body = ast.parse(text.strip()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -60,7 +60,7 @@ def _call(text: str, where: object) -> ast.Call:
 
 
 def _value(node: ast.expr) -> Any:
-    """A literal as the JSON of a genotype has it."""
+    """Convert a Python literal to the JSON value that a genotype file has."""
     match node:
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_value(item) for item in items]
@@ -88,7 +88,7 @@ def _text(items: list[Any], field: str) -> str:
 
 
 def cell_in_words(cell: Sequence[Sequence[Any]]) -> str:
-    """A cell's edges, as JSON has them, for a person: for each node what it is made of."""
+    """Describe a cell's edges for a reader: the operations and the inputs of each node."""
     nodes = [cell[index : index + 2] for index in range(0, len(cell), 2)]
     return "; ".join(
         f"node {number}: " + " + ".join(f"{operation} of {predecessor}" for operation, predecessor in node)

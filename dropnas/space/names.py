@@ -1,7 +1,7 @@
-"""The vocabulary of cells: the names of the operations, and how many inputs a cell has.
+"""The names of the operations, and the number of inputs of a cell.
 
-The names have a module of their own, apart from the operations, so that genotypes can be checked without torch, and
-apart from the search spaces, so that a new space does not change the identity of any retraining.
+The names are separate from the operations so that a genotype can be checked without torch. They are separate from the
+search spaces so that a new space does not change the identity of any retraining.
 """
 
 import difflib
@@ -10,18 +10,18 @@ from dropnas.errors import DropnasError
 from dropnas.extension import is_reference
 
 ZERO = "none"  # the paper's Zero: no connection at all
-INPUTS = 2  # states 0 and 1 of a cell: the outputs of the two cells before it, the earlier one first
+INPUTS = 2  # states 0 and 1 are the outputs of the two previous cells, the earlier cell first
 SKIP = "skip_connect"  # the paper's Identity
 
 PARAMETERISED = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")  # O_p, Section 2.3
 NON_PARAMETERISED = ("max_pool_3x3", "avg_pool_3x3", SKIP, ZERO)  # O_np
-PEERS = ("sep_conv_7x7", "conv_7x1_1x7")  # of NASNet-A and AmoebaNet-A, which the tables quote
+PEERS = ("sep_conv_7x7", "conv_7x1_1x7")  # used by NASNet-A and AmoebaNet-A, which the tables quote
 
 OPERATION_NAMES = PARAMETERISED + NON_PARAMETERISED + PEERS
 
 
 def check_operation(name: str, where: object) -> None:
-    """Accept a known name or a reference `package.module:ATTRIBUTE` (which is not imported here).
+    """Check that a name is a known operation or a reference `package.module:ATTRIBUTE` (which is not imported here).
 
     Raises:
         DropnasError: any other name; the error lists the known names and suggests a similar one.

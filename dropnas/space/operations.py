@@ -1,9 +1,9 @@
-"""The operations on a cell's edges and the blocks that they are made of (Section 2.1; layouts as in DARTS).
+"""The operations on a cell's edges and the blocks that they consist of (Section 2.1; layouts as in DARTS).
 
 Design choices: every operation keeps the number of channels and has stride 1 or 2. Maps may have any size from 1x1 on.
-All operations of stride 2 halve a side and round up, so that their outputs can be added for odd sizes too. A batch norm
-follows each convolution and, with `pool_norm`, each pooling (as in the release; DARTS' own network has none there).
-`affine` is off in the supernet and on in the evaluation networks.
+All operations of stride 2 halve each side and round up, so that their outputs can be added even if a side is odd. A
+batch norm follows each convolution. With `pool_norm` a batch norm also follows each pooling, as in the release; DARTS'
+own evaluation network has none there. `affine` is off in the supernet and on in the evaluation networks.
 """
 
 from collections.abc import Callable
@@ -24,14 +24,14 @@ CALLED_AS = "it is called as ATTRIBUTE(channels, stride, affine, pool_norm)"
 
 
 class Identity(nn.Module):
-    """Skip-connect of stride 1. Drop-path does not apply to it, and recognises it by this class."""
+    """Skip-connect of stride 1. Drop-path recognises this class and leaves it out."""
 
     def forward(self, states: Tensor) -> Tensor:
         return states
 
 
 class Zero(nn.Module):
-    """No connection: zeros, of the size that results from the stride."""
+    """The zero operation: returns zeros of the size that results from the stride."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -65,10 +65,11 @@ class ReLUConvBN(AfterReLU):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the map with two 1x1 convolutions of stride 2, the second one shifted by one pixel.
+    """Halves the map with two 1x1 convolutions of stride 2; the second one is shifted by one pixel.
 
-    If a side is odd, the shifted map is padded with a row or column of zeros, so that both halves have the same size;
-    for even sides this is DARTS' block. If the number of output channels is odd, the second convolution has one more.
+    If a side is odd, the shifted map is padded with a row or column of zeros, so that both halves have the same size.
+    For even sides this is DARTS' block. If the number of output channels is odd, the second convolution gets the extra
+    one.
     """
 
     def __init__(self, channels_in: int, channels_out: int, affine: bool) -> None:
@@ -86,7 +87,7 @@ class FactorizedReduce(nn.Module):
         """The output for states (B, C, H, W) to which ReLU has already been applied."""
         height, width = states.shape[-2:]
         odd = (0, width % 2, 0, height % 2)
-        shifted = (functional.pad(states, odd) if any(odd) else states)[:, :, 1:, 1:]  # padding by 0 copies, too
+        shifted = (functional.pad(states, odd) if any(odd) else states)[:, :, 1:, 1:]  # padding by 0 would copy
         reduced: Tensor = self.norm(torch.cat([self.straight(states), self.shifted(shifted)], dim=1))
         return reduced
 
@@ -123,7 +124,7 @@ class SepConv(AfterReLU):
 
 
 class FactorizedConv(AfterReLU):
-    """ReLU, a 1x7 and a 7x1 convolution, batch norm: AmoebaNet-A's conv_7x1_1x7."""
+    """AmoebaNet-A's conv_7x1_1x7: ReLU, a 1x7 and a 7x1 convolution, batch norm."""
 
     def __init__(self, channels: int, stride: int, affine: bool) -> None:
         super().__init__(
@@ -168,7 +169,7 @@ def _avg_pool(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.M
 
 
 def _skip_connect(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
-    """Identity, or FactorizedReduce with stride 2, which has weights but still belongs to the parameter-free group."""
+    """Identity for stride 1; FactorizedReduce for stride 2, which has weights but counts as parameter-free."""
     return Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
 
@@ -195,13 +196,13 @@ OPERATIONS: dict[str, Factory] = {
 
 
 def make_operation(name: str, channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
-    """Make the module of an operation of this package or of a user's package (`package.module:ATTRIBUTE`).
+    """Make the module of one of this package's operations or of a user's operation (`package.module:ATTRIBUTE`).
 
-    A user's attribute is called as `attribute(channels, stride, affine, pool_norm)` and returns a module that maps
-    (B, channels, H, W) to (B, channels, ceil(H / stride), ceil(W / stride)).
+    A user's attribute is called as `attribute(channels, stride, affine, pool_norm)`. It returns a module that maps (B,
+    channels, H, W) to (B, channels, ceil(H / stride), ceil(W / stride)).
 
     Raises:
-        DropnasError: an unknown name, or a user's attribute that does not return a module.
+        DropnasError: the name is unknown, or the user's attribute does not return a module.
     """
     if name in OPERATIONS:
         return OPERATIONS[name](channels, stride, affine, pool_norm)

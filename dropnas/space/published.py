@@ -1,7 +1,7 @@
 """The published cells of the architectures that the paper's tables quote, and the genotypes that a user can name.
 
-Design choices: one data file holds all facts, each with its source. What a user types for a genotype is resolved here
-and not in `dropnas.space.genotype`, so that a new published cell does not change the identity of any training.
+Design choices: one data file holds all facts, each with its source. The lookup of the genotype that a user names is
+here and not in `dropnas.space.genotype`, so that a new published cell does not change the identity of any training.
 """
 
 import difflib
@@ -25,11 +25,11 @@ class Published:
     Attributes:
         id: its name on the command line and in parameter files.
         name: its name in a table.
-        source: repository, path and commit, and the form in which it was published there.
+        source: repository, path and commit of the publication, and the form in which it appears there.
         primitive_set: the candidate operations of its search.
         genotype: its two cells.
         paper_rows: the numbers that the paper prints for it, by table (errors in percent, params_m in millions).
-        notes: what readers of a comparison should know.
+        notes: remarks for readers who compare it with others.
     """
 
     id: str
@@ -53,10 +53,10 @@ def published() -> dict[str, Published]:
 
 
 def load_genotype(text: str) -> Genotype:
-    """Find a genotype by a published id, as JSON, as the text that DARTS' family prints, in a file, or in a run folder.
+    """Load the genotype that a user names: a published id, JSON, text as DARTS prints it, a file or a run folder.
 
     Raises:
-        DropnasError: the text is none of these (similar ids are suggested), or the genotype is not valid.
+        DropnasError: the text is none of these (the error suggests similar ids), or the genotype is not valid.
     """
     if text in published():
         return published()[text].genotype
@@ -73,6 +73,6 @@ def load_genotype(text: str) -> Genotype:
 
 
 def _read_either(path: Path) -> Genotype:
-    """The genotype of a file in either form, or of a run folder."""
+    """Read a genotype from a file in either form, or from a run folder."""
     text, file = Genotype.text(path), Genotype.file(path)
     return parse_genotype_text(text, file) if is_genotype_text(text) else Genotype.of_text(text, file)

@@ -1,8 +1,8 @@
-"""Search spaces: the paper's, its two variants (Section 5.3), and those of a user's package.
+"""Search spaces: the paper's space, its two variants (Section 5.3), and those of a user's package.
 
 Design choices: a space consists of the two groups of Section 2.3; the graph of the cell is the same for all spaces. A
-name may occur several times in a group (3-skip); each occurrence is an operation with its own alpha. No torch here,
-because the plan reads spaces.
+name may occur several times in a group (3-skip); each occurrence is a separate operation with its own alpha. The module
+does not import torch, because the plan reads spaces.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class SearchSpace:
         non_parameterised: the group O_np, all other operations, including zero ("none").
 
     Raises:
-        DropnasError: an unknown operation, an empty group, or no operation but zero.
+        DropnasError: an operation is unknown, a group is empty, or zero is the only operation.
     """
 
     name: str
@@ -41,7 +41,7 @@ class SearchSpace:
                 remedy="give each group at least one, since one of each group is always kept on an edge",
             )
         if set(self.operations) == {ZERO}:
-            raise DropnasError("no operation but 'none'", where=f"search space {self.name!r}")
+            raise DropnasError("'none' is the only operation", where=f"search space {self.name!r}")
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ SPACES: dict[str, SearchSpace] = {space.name: space for space in (ORIGINAL, THRE
 
 
 def edges(nodes: int = NODES) -> list[tuple[int, int]]:
-    """The edges (node, predecessor) of a searched cell in the order of the alphas.
+    """List the edges (node, predecessor) of a searched cell, in the order of the alphas.
 
     States 0 and 1 are the cell's inputs, and its nodes start at 2. Each node has an edge from every state before it.
     """
@@ -74,7 +74,7 @@ EDGES = len(edges())  # 14
 
 
 def find_space(name: str) -> SearchSpace:
-    """The space of that name, or the one at `package.module:ATTRIBUTE` of a user's package.
+    """Return the space of that name, or the user's space at `package.module:ATTRIBUTE`.
 
     Raises:
         DropnasError: there is no such space, or the attribute is not a SearchSpace.

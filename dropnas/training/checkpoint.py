@@ -1,9 +1,9 @@
-"""Checkpoints: the complete state of a training, so that a killed one ends as if it had not been killed.
+"""Checkpoints: the complete state of a training. A run that was killed resumes and ends with the same result.
 
-Design: a file is one header line (format, sha256 of the rest, identity of the run) and the bytes of `torch.save`. It is
-written under a temporary name, flushed to the disk, and renamed. The last two that are known to be intact are kept, so
-that a damaged one costs one interval, not the run, and never pushes a good one out. Nothing is unpickled but tensors
-and plain values (`weights_only`), and only after the checksum agreed.
+Design choices: a file consists of one header line (format, sha256 of the rest, identity of the run) and the bytes of
+`torch.save`. It is written under a temporary name, flushed to disk, and renamed. The last two checkpoints that are
+known to be intact are kept. A damaged checkpoint therefore costs one interval, not the run, and never replaces a good
+one. Only tensors and plain values are unpickled (`weights_only`), and only after the checksum matches.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ FORMAT = "dropnas-checkpoint-2"
 OLDER_FORMATS = (b"dropnas-checkpoint-1",)
 KEPT = 2
 NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
-LONGEST_HEADER = 1000  # bytes; ours are a fifth of that
+LONGEST_HEADER = 1000  # bytes; ours have about 200
 State = dict[str, Any]
 
 
 def newest(folder: Path) -> int:
-    """The highest number of a checkpoint in a folder, whatever state it is in; 0 where there is none."""
+    """The highest number of a checkpoint in a folder, whether intact or not; 0 if there is none."""
     return max(_numbered(folder), default=0)
 
 
@@ -36,36 +36,36 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: the run's scratch folder; made where it is missing.
+        folder: the run's scratch folder; created if it is missing.
         identity: the run's identity, without blanks.
         progress: receives a line for each checkpoint that cannot be used.
     """
 
     def __init__(self, folder: Path, identity: str, progress: Callable[[str], None]) -> None:
         self.folder, self.identity, self.progress = folder, identity, progress
-        self.intact: list[Path] = []  # that were read or written here, in their order
+        self.intact: list[Path] = []  # checkpoints that were read or written here, in order
 
     def load(self) -> State | None:
-        """The state of the newest intact checkpoint of this run, on the CPU; None where there is none.
+        """Return the state of the newest intact checkpoint of this run, on the CPU; None if there is none.
 
-        Each damaged or foreign one that is newer is named in one line, and left out.
+        Each newer checkpoint that is damaged or belongs to another run is skipped and reported in one line.
         """
         return next(self.states())
 
     def states(self) -> Iterator[State | None]:
-        """The states that the run can be continued from, the newest first; None is the start, where it is among them.
+        """Yield the states from which the run can continue, the newest first; None stands for the start of the run.
 
-        What is given last is the one that it is continued from: the next `save` replaces the newer ones, which were
-            skipped.
+        The last state that the caller takes is the one to continue from. The next `save` replaces the newer
+        checkpoints.
         """
         found = _numbered(self.folder)
-        first = 0  # the start, as if it were a checkpoint
+        first = 0  # number 0 stands for the start
         for number in sorted(found, reverse=True):
             try:
                 state = _read(found[number], self.identity)
             except (ValueError, OSError) as error:
                 reason = (error.strerror or error) if isinstance(error, OSError) else error
-                self.progress(f"{found[number]}: {reason}; this checkpoint is left out")
+                self.progress(f"{found[number]}: {reason}; this checkpoint is skipped")
             else:
                 self.intact, first = [found[number]], number
                 yield state
@@ -74,13 +74,13 @@ class Checkpoints:
             yield None
 
     def save(self, state: State) -> None:
-        """Write a checkpoint with the next number; drop all but the last two intact ones.
+        """Write a checkpoint with the next number, and delete all but the last two intact ones.
 
         Args:
             state: tensors and plain values (numbers, strings, lists, dicts).
 
         Raises:
-            OSError: the disk is full or the folder cannot be written; nothing half-written stays.
+            OSError: the disk is full or the folder cannot be written; no half-written file remains.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
@@ -101,7 +101,7 @@ def _numbered(folder: Path) -> dict[int, Path]:
 
 def _write(path: Path, header: bytes, payload: memoryview) -> None:
     partial = path.with_name("checkpoint.partial")
-    _remove(partial)  # of a killed process; it is never written through, since it could be a link
+    _remove(partial)  # left by a killed process; it could be a link, so it is not overwritten
     try:
         with partial.open("xb") as file:
             file.write(header)
@@ -110,7 +110,7 @@ def _write(path: Path, header: bytes, payload: memoryview) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # the error of a full disk names no file
+        error.filename = error.filename or str(path)  # the error of a full disk does not name the file
         raise
     finally:
         partial.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def _write(path: Path, header: bytes, payload: memoryview) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove whatever has this name."""
+    """Remove the file or folder of this name."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -135,16 +135,21 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _read(path: Path, identity: str) -> State:
-    """Raises ValueError for what is damaged or foreign, DropnasError for the layout of an older version."""
+    """Read a checkpoint.
+
+    Raises:
+        ValueError: it is damaged or belongs to another run.
+        DropnasError: an older version wrote it.
+    """
     if path.is_symlink() or not path.is_file():
         raise ValueError("not a regular file")
     with path.open("rb") as file:
         words = file.readline(LONGEST_HEADER).removesuffix(b"\n").split(b" ")
         if words[0] in OLDER_FORMATS:
             raise DropnasError(
-                "this checkpoint has the layout of an older version",
+                "this checkpoint was written by an older version",
                 where=path,
-                remedy="finish the run with the version that began it, or remove this folder to begin again",
+                remedy="finish the run with that version, or remove this folder to start again",
             )
         if len(words) != 3 or words[0] != FORMAT.encode():
             raise ValueError("not a checkpoint of this version")
@@ -152,7 +157,7 @@ def _read(path: Path, identity: str) -> State:
             raise ValueError(f"belongs to another run ({ascii(words[2])[2:-1]})")
         payload = file.read()
     if hashlib.sha256(payload).hexdigest().encode() != words[1]:
-        raise ValueError("damaged, its checksum does not agree")
+        raise ValueError("damaged: its checksum does not match")
     return _unpickled(payload)
 
 
@@ -161,8 +166,8 @@ def _unpickled(payload: bytes) -> State:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # foreign bytes make the unpickler raise nearly anything
-        raise ValueError("holds more than tensors and plain values") from error
+    except Exception as error:  # the unpickler may raise any error for foreign bytes
+        raise ValueError("holds something else than tensors and plain values") from error
     if not isinstance(state, dict):
-        raise ValueError("holds no state of a training")
+        raise ValueError("does not hold the state of a training")
     return state

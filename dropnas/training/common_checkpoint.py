@@ -1,8 +1,8 @@
-"""Which runs can continue as one group: those that have a checkpoint at the same step.
+"""Find the runs that can continue as one group: those that have a checkpoint at the same step.
 
-Design choices: the start of a run counts as a checkpoint without a state. A kill while several runs save leaves some of
-them one checkpoint ahead; these go back by that one, so that all continue as one group with the numbers that they would
-have had. No run goes back further than that.
+Design choices: the start of a run counts as a checkpoint without a state. If a job is killed while several runs save,
+some runs are one checkpoint ahead of the others. These go back by one checkpoint, so that all runs continue as one
+group with the same numbers as before. No run goes back further than that.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,20 @@ Position = tuple[int, int, str]
 
 
 def position(state: State | None) -> Position:
-    """Epoch, finished steps of it, and the device it was made on; runs at equal positions can continue as one group."""
+    """The epoch, its finished steps and the device; runs at equal positions can continue as one group."""
     return (state["epoch"], state["step"], state["made_on"]) if state else (0, 0, "")
 
 
 def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | None]:
-    """The runs whose newest or last but one checkpoint is at the earliest position, with their states there.
+    """Find the earliest position among the newest checkpoints, and the runs that can continue from it.
+
+    A run can continue from it if its newest or second newest checkpoint is at that position.
 
     Args:
-        checkpoints: of each run.
+        checkpoints: the checkpoints of each run.
 
     Returns:
-        the states by the indices of these runs, in their order; None where a run begins.
+        the states by the indices of these runs, in their order; None for a run at its start.
     """
     histories = [own.states() for own in checkpoints]
     newest = [next(states) for states in histories]

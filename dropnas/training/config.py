@@ -1,6 +1,6 @@
-"""Names that several configurations share; what they mean to torch: `precision.py`, `initialisation.py`."""
+"""Types that several configurations share; `precision.py` and `initialisation.py` implement them with torch."""
 
 from typing import Literal
 
 Precision = Literal["fp32", "tf32", "bf16"]
-NormWeight = Literal["ones", "uniform"]  # what the weights of batch norm start at
+NormWeight = Literal["ones", "uniform"]  # initial weights of batch norm

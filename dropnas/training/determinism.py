@@ -1,9 +1,10 @@
-"""What makes two runs with the same seed equal, set at the start of each run.
+"""Settings that make two runs with the same seed equal, applied at the start of each run.
 
-Design: on a CPU an operation without a deterministic form is an error; on a GPU, where a few have none, it is torch's
-warning. The global generators are seeded too: our code never draws from them, a user's own operation may.
-`torch.use_deterministic_algorithms` sets the same, but also in torch's compiler, which it imports. That
-takes almost as long as importing torch itself, and nothing here is compiled.
+Design choices: on a CPU, an operation without a deterministic form is an error. On a GPU it is a warning by torch,
+because a few operations have no deterministic form there. The global generators are seeded too: our code never draws
+from them, but a user's own operation may. `torch.use_deterministic_algorithms` would set the same options. It also sets
+them in torch's compiler, which it imports. That takes almost as long as importing torch itself, and nothing here is
+compiled.
 """
 
 import os
@@ -16,26 +17,26 @@ from dropnas.training.seeding import seed_global_generators
 
 
 def apply(seed: int, device: str, threads: int, *, deterministic: bool = True) -> None:
-    """Set torch up so that the run depends on nothing but its seed, its device and the number of threads.
+    """Set up torch so that the run depends only on its seed, its device and the number of threads.
 
     Args:
-        deterministic: false gives cuDNN its choice of kernels instead, by timing; on a CPU nothing changes.
+        deterministic: False lets cuDNN choose its kernels by timing; on a CPU this has no effect.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error" if device.startswith("cpu") else "warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = not deterministic  # chooses by timing, so it differs from start to start
+    torch.backends.cudnn.benchmark = not deterministic  # it chooses by timing, so starts can differ
     torch.backends.cudnn.deterministic = deterministic
     seed_global_generators(seed)
 
 
 @contextmanager
 def needless() -> Iterator[None]:
-    """Around sums of whole numbers, which are the same in any order.
+    """Switch off deterministic mode for sums of whole numbers, which are the same in any order.
 
-    The deterministic form of `scatter_add` sorts on a GPU, and in some versions of torch it asks the host, which no
-    capture allows.
+    On a GPU, the deterministic form of `scatter_add` sorts. In some versions of torch it also synchronises with the
+    host, which is not allowed while a CUDA graph is captured.
     """
     before = torch.get_deterministic_debug_mode()
     torch.set_deterministic_debug_mode("default")

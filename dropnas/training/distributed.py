@@ -1,12 +1,14 @@
-"""The processes that train one network, started by `torchrun` (RANK, WORLD_SIZE, LOCAL_RANK), or just one.
+"""The processes that train one network: several, started by `torchrun` (RANK, WORLD_SIZE, LOCAL_RANK), or one.
 
-Design: tensors are summed over the device's own backend (nccl, gloo on a CPU); small decisions of the hosts (resume
-state, a stop) go over a gloo group, so that they never wait for a GPU. With one process everything here is free.
+Design choices: tensors are summed by the device's own backend (nccl on a GPU, gloo on a CPU). Small decisions of the
+hosts (resume state, a stop) use a separate gloo group, so they never wait for a GPU. With a single process, all
+functions here return at once.
 
-After each step one flat all-reduce combines gradients, sums and batch-norm statistics, so that the number of processes
-changes nothing but rounding. DistributedDataParallel averages gradients but leaves each process its own running
-statistics and its own loss. Running statistics are an exponential mean over the micro-batches in their order. It is
-linear, so what each process saw can enter at its position in that order, as if one process had seen all of it.
+After each step, one flat all-reduce combines gradients, sums and batch-norm statistics. The number of processes
+therefore changes only rounding. DistributedDataParallel averages gradients too, but each process keeps its own running
+statistics and its own loss. Running statistics are an exponential mean over the micro-batches in their order. This mean
+is linear, so the statistics of each process can be weighted by their position in that order. The result is as if one
+process had seen all micro-batches.
 """
 
 import os
@@ -23,12 +25,12 @@ from torch.nn.modules.batchnorm import _NormBase
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train one network.
+    """This process, as one of those that train a network.
 
     Attributes:
-        rank: number of this process; 0 leads: it alone writes and reports.
+        rank: number of this process; process 0 leads: only it writes and reports.
         world: number of processes.
-        hosts: gloo group of all processes; None where there is one.
+        hosts: gloo group of all processes; None for a single process.
     """
 
     rank: int = 0
@@ -46,7 +48,7 @@ class Ranks:
         return tensor
 
     def agree(self, wish: bool) -> bool:
-        """Whether any process asks for it; all get the same answer."""
+        """Return whether any process requests it; all processes get the same answer."""
         if self.world == 1:
             return wish
         votes = torch.tensor(int(wish))
@@ -54,7 +56,7 @@ class Ranks:
         return bool(votes)
 
     def share(self, make: Callable[[], Any]) -> Any:
-        """What the leader makes, given to all."""
+        """Make a value in the leading process and give it to all processes."""
         if self.world == 1:
             return make()
         box = [make() if self.leads else None]
@@ -66,13 +68,13 @@ SINGLE = Ranks()
 
 
 def leads() -> bool:
-    """Whether this process is the one that writes, by its environment alone."""
+    """Whether this process is the one that writes, from the environment variables only."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Join the processes that `torchrun` started; a single process where it did not."""
+    """Join the processes that `torchrun` started; otherwise give a single process."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield SINGLE
@@ -82,19 +84,20 @@ def joined(device: str) -> Iterator[Ranks]:
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         hosts = dist.new_group(backend="gloo")
-        assert isinstance(hosts, dist.ProcessGroup)  # a number stands for a group that one is not in
+        assert isinstance(hosts, dist.ProcessGroup)  # torch returns a number for a group that excludes this process
         yield Ranks(dist.get_rank(), world, hosts)
     finally:
         dist.destroy_process_group()
 
 
 class Combiner:
-    """Combines the processes' work on one network.
+    """Combines the work of the processes on one network.
 
     Args:
-        network: its batch norms must have a fixed momentum, as PyTorch's default.
-        micro_batches: forward passes of one process in one step; process 0 has the first ones of the global batch.
-        ranks: the processes; with one nothing is done.
+        network: its batch norms must have a fixed momentum, like PyTorch's default.
+        micro_batches: number of forward passes of one process in a step; process 0 has the first ones of the global
+            batch.
+        ranks: the processes; a single process needs no combination.
     """
 
     def __init__(self, network: nn.Module, micro_batches: int, ranks: Ranks) -> None:
@@ -106,7 +109,7 @@ class Combiner:
         self.before: list[Tensor] = []
 
     def start_step(self) -> None:
-        """Remember the running statistics, which are equal in all processes here."""
+        """Save the running statistics, which are equal in all processes at this point."""
         if self.ranks.world > 1:
             self.before = [statistic.clone() for _, statistic in self._statistics()]
 
@@ -116,7 +119,7 @@ class Combiner:
         if self.ranks.world == 1:
             return
         for parameter in self.parameters:
-            if parameter.grad is None:  # unused in this process's forward passes, perhaps not in another's
+            if parameter.grad is None:  # not used in this process, but perhaps in another one
                 parameter.grad = torch.zeros_like(parameter)
         self._leave_own_part()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
@@ -128,7 +131,7 @@ class Combiner:
                 norm.num_batches_tracked += self.micro_batches * (self.ranks.world - 1)
 
     def _leave_own_part(self) -> None:
-        """Turn each running statistic into what this process's batches will still weigh after those of later ones."""
+        """Reduce each running statistic to this process's part, weighted for the batches that follow it."""
         later = self.ranks.world - 1 - self.ranks.rank
         for (momentum, statistic), before in zip(self._statistics(), self.before, strict=True):
             kept = (1 - momentum) ** self.micro_batches

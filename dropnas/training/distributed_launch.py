@@ -1,9 +1,9 @@
-"""The processes of one training on this host, started as `torchrun` starts them, that end as one.
+"""Starts the processes of one training on this host, as `torchrun` does, and ends with their common status.
 
-Design: torch's own launcher starts and watches them. Two things it does otherwise, so they are done here: it would
-end the processes 30 seconds after a warning, and it ends with status 1 whatever theirs was. Here a warning is passed
-on to each of them and the launcher waits; they agree on a step, the leader saves, and all end with EXIT_STOPPED, and so
-does the launcher. Where one fails otherwise, torch's launcher ends the others.
+Design choices: torch's own launcher starts and watches the processes. It differs in two ways from what is needed here:
+it ends the processes 30 seconds after a signal, and it ends with status 1 whatever their status was. Here a signal is
+passed on to each process and the launcher waits. The processes agree on a step, the leader saves, and all of them, and
+the launcher, end with EXIT_STOPPED. If one process fails in another way, torch's launcher ends the others.
 """
 
 import logging
@@ -20,21 +20,24 @@ from torch.distributed.run import parse_args, run
 from dropnas.errors import DropnasError
 from dropnas.training.signals import EXIT_STOPPED, SIGNALS
 
-OWN_SIGNALS = "SIGQUIT"  # that torch's launcher may have
-STOPPED = {EXIT_STOPPED, *(-number for number in SIGNALS)}  # a warning in the first second comes before all handlers
+OWN_SIGNALS = "SIGQUIT"  # the only signal that torch's launcher may handle
+STOPPED = {
+    EXIT_STOPPED,
+    *(-number for number in SIGNALS),
+}  # a signal in the first second comes before the handlers are set
 
 
 def launch(processes: int, module: Sequence[str]) -> int:
     """Run `python -m MODULE…` in several processes, with RANK, WORLD_SIZE and LOCAL_RANK in their environment.
 
     Returns:
-        0 if all succeeded, EXIT_STOPPED if all were stopped by a warning, else 1.
+        0 if all succeeded, EXIT_STOPPED if a signal stopped all of them, otherwise 1.
 
     Raises:
-        DropnasError: this process is itself one of several.
+        DropnasError: this process was itself started by torchrun.
     """
     if "RANK" in os.environ:
-        raise DropnasError("torchrun has started this process", remedy="leave --processes away")
+        raise DropnasError("torchrun has started this process", remedy="remove --processes")
     for number in SIGNALS:
         signal.signal(number, _pass_on)
     _silence()
@@ -52,7 +55,7 @@ def launch(processes: int, module: Sequence[str]) -> int:
 
 
 def _silence() -> None:
-    """Have torch's launcher log nothing: the processes report their own errors, and the rest is reported here."""
+    """Switch off the log of torch's launcher; the processes and this module report all errors."""
     logger = logging.getLogger("torch.distributed.elastic")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
@@ -61,7 +64,7 @@ def _silence() -> None:
 def _pass_on(number: int, frame: FrameType | None) -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     if not children:
-        raise SystemExit(EXIT_STOPPED)  # nothing has begun yet
-    passed = signal.SIGTERM if number == signal.SIGINT else number  # a terminal has sent SIGINT to all of them already
+        raise SystemExit(EXIT_STOPPED)  # no process has started yet
+    passed = signal.SIGTERM if number == signal.SIGINT else number  # a terminal sends SIGINT to all processes itself
     for child in children:
         os.kill(int(child), passed)

@@ -1,9 +1,9 @@
-"""Casting weights and counting batches, by one kernel for all layers instead of one for each layer.
+"""Casts weights and counts batches with one kernel for all layers, instead of one kernel for each layer.
 
-Design choices: on a GPU each such kernel takes microseconds, but a step has hundreds of them, which is a considerable
-part of the time of a network in bfloat16. The casts equal those of autocast to the bit, so autocast has nothing left to
-cast in these layers; it still casts in a user's own layers. Layers see their cast
-weights, and no counter, in a forward pass only: what is saved, loaded and trained are the usual tensors.
+Design choices: on a GPU each such kernel takes microseconds, but a step has hundreds of them. In bfloat16 they are a
+considerable part of a step's time. The casts equal those of autocast bit for bit, so autocast has nothing left to cast
+in these layers; it still casts in a user's own layers. Layers see their cast weights, and no counter, during a forward
+pass only. The usual tensors are saved, loaded and trained.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from dropnas.training.precision import autocast
 
 
 class ForeachLayers:
-    """A network's weights that autocast would cast, and its counters of batches.
+    """The weights of a network that autocast would cast, and its counters of batches.
 
     Args:
-        network: where it will be trained; its parameters and buffers stay where they are.
-        precision: of its forward passes.
+        network: the network on its training device; its parameters and buffers stay where they are.
+        precision: precision of the forward passes.
         device: torch device string.
     """
 
@@ -37,7 +37,7 @@ class ForeachLayers:
             for name, weight in layer.named_parameters(recurse=False)
             if weight.dtype == torch.float32
         ]
-        self.counting = [  # without a momentum the counter is part of the arithmetic
+        self.counting = [  # without momentum, batch norm computes with the counter
             layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.momentum is not None
         ]
 
@@ -49,7 +49,7 @@ class ForeachLayers:
 
     @contextmanager
     def _cast(self) -> Iterator[None]:
-        """The weights in bfloat16 where the precision says so."""
+        """Replace the weights by bfloat16 copies, if the precision requires it."""
         if self.precision != "bf16":
             yield
             return
@@ -64,7 +64,7 @@ class ForeachLayers:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        """One batch more for each batch norm in training."""
+        """Increase the counter of each batch norm in training mode by one."""
         counters = {
             layer: layer.num_batches_tracked
             for layer in self.counting
@@ -82,7 +82,7 @@ class ForeachLayers:
 
 
 class _Cast(torch.autograd.Function):
-    """float32 to bfloat16 and gradients back, in one pass each."""
+    """Casts float32 tensors to bfloat16, and their gradients back, each in one pass."""
 
     @staticmethod
     def forward(ctx: Any, *weights: Tensor) -> tuple[Tensor, ...]:

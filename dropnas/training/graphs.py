@@ -1,13 +1,14 @@
-"""The programs of a training, each recorded once and then replayed with a single launch: CUDA graphs.
+"""CUDA graphs: the programs of a training are recorded once, and each is then replayed with a single launch.
 
-Design choices: a program takes and returns nothing. It reads and writes tensors that stay at their addresses, so a
-checkpoint is copied into these tensors and never put in their place. All programs that an epoch needs (the smaller last
-batch has one of its own) are prepared before the first step: each is precompiled and warmed up, and whatever that
-changed is restored after each run, since a step that runs too often would run past the data of its epoch. Then they are
-recorded, in one memory pool: a warm-up takes memory of its own, which a finished recording would leave no room for.
-The order of these events is the same on every device. What differs is the recorder: `CudaRecorder` on a GPU,
-`dropnas.training.rehearsal` on a CPU, with which tests go
-through the same events and find what a recording would freeze.
+Design choices: a program takes no arguments and returns nothing. It reads and writes tensors that keep their addresses.
+A checkpoint is therefore copied into these tensors and never replaces them. All programs of an epoch (the smaller last
+batch has its own) are prepared before the first step. Each program is precompiled and warmed up. After each of these
+runs, the tensors that it changed are restored; otherwise the extra steps would run past the end of the epoch's data.
+All programs are then recorded in one memory pool. They are warmed up before any recording, because a finished recording
+would leave no memory for a warm-up.
+The order of these events is the same on every device; only the recorder differs: `CudaRecorder` on a GPU,
+`dropnas.training.rehearsal` on a CPU. Tests use the latter to run the same events and to find values that a recording
+would freeze.
 """
 
 import gc
@@ -21,7 +22,7 @@ from torch import Tensor
 from dropnas.errors import DropnasError
 from dropnas.extension import blamed
 
-WARM_UPS = 3  # runs in which libraries make what they make at first use; as torch advises
+WARM_UPS = 3  # runs, so that libraries complete their first-use setup; as torch advises
 Program = Callable[[], None]
 Prepare = Callable[[Program], object]
 
@@ -33,17 +34,18 @@ class Recorder(Protocol):
         """The context in which programs run before they are recorded."""
 
     def record(self, program: Program) -> Program:
-        """Record a program without running it; gives what replays it."""
+        """Record a program without running it; return a function that replays it."""
 
 
 class GraphedPrograms:
-    """Programs of one training; each is replayed from its first call on where there is a recorder.
+    """The programs of one training; if there is a recorder, each is recorded and every call replays it.
 
     Args:
-        programs: by a key. They run one at a time and on one device, without a read-back and a copy from the host.
+        programs: the programs, by key. They run one at a time and on one device, without a read-back and a copy from
+            the host.
         changed: all tensors that a program changes and whose values outlast it.
-        recorder: None runs programs as they are.
-        precompile: is given each program before it first runs; whatever it changes is restored.
+        recorder: records the programs; None runs them directly.
+        precompile: is called with each program before its first run; the tensors that it changes are restored.
     """
 
     def __init__(
@@ -57,12 +59,12 @@ class GraphedPrograms:
         self.replays: dict[Hashable, Program] = {}
 
     def run(self, key: Hashable) -> None:
-        """Run one program once; prepares all of them first."""
+        """Run one program once; the first call prepares all programs."""
         self.prepare()
         (self.programs if self.recorder is None else self.replays)[key]()
 
     def prepare(self) -> None:
-        """Record all programs, if that is still to be done. Each must be able to run on the tensors as they are now."""
+        """Record all programs unless this is done; the current tensors must be valid input for each of them."""
         if self.recorder is not None and not self.replays:
             self._warm_up(self.recorder)
             self.replays = {key: self.recorder.record(program) for key, program in self.programs.items()}
@@ -85,20 +87,20 @@ class GraphedPrograms:
 
 
 def recorder_for(device: str) -> Recorder | None:
-    """What records programs on a device: CUDA graphs on a GPU, nothing on a CPU."""
+    """The recorder of a device: CUDA graphs on a GPU, None on a CPU."""
     return CudaRecorder(device) if device.startswith("cuda") else None
 
 
 class CudaRecorder:
-    """CUDA graphs that share one memory pool."""
+    """Records CUDA graphs that share one memory pool."""
 
     def __init__(self, device: str) -> None:
         self.device, self.pool = device, torch.cuda.graph_pool_handle()
 
     @contextmanager
     def warming_up(self) -> Iterator[None]:
-        """A stream of its own, as a recording has; afterwards unused memory is free for the graphs."""
-        gc.collect()  # graphs of an earlier training may hang in a reference cycle, with all their memory
+        """A separate stream, as a recording uses; afterwards, unused memory is released for the graphs."""
+        gc.collect()  # a reference cycle may keep the graphs of an earlier training in memory
         side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(side):
@@ -107,7 +109,7 @@ class CudaRecorder:
         torch.cuda.empty_cache()
 
     def record(self, program: Program) -> Program:
-        """Raises DropnasError for a program that cannot be recorded."""
+        """Record a program. Raises DropnasError if it cannot be recorded."""
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.device(self.device), torch.cuda.graph(graph, pool=self.pool):
@@ -120,7 +122,7 @@ class CudaRecorder:
 
 
 def not_recordable(reason: str, where: str = "") -> DropnasError:
-    """A step that cannot be replayed as a graph."""
+    """The error for a step that cannot be replayed as a CUDA graph."""
     return DropnasError(
         f"the step cannot be recorded as a CUDA graph: {reason}",
         where=where,

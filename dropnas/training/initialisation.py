@@ -1,12 +1,12 @@
 """PyTorch's default initial weights, drawn from an explicit generator.
 
-Design: constructors draw from the global generator, so their weights depend on whatever was made before. Here every
-weight is drawn again, module by module in the order of `modules()`, from PyTorch's default distributions. Layers that
-we do not know (a user's own operation) draw through their own `reset_parameters`, with the global generator seeded
-from ours for that moment only.
+Design choices: constructors draw from the global generator, so their weights depend on everything that was created
+before. Here all weights are drawn again, module by module in the order of `modules()`, from PyTorch's default
+distributions. Unknown layers (a user's own operation) draw through their own `reset_parameters`. For that call only,
+the global generator is seeded from ours.
 
-The weights of batch norm are an option: PyTorch began to start them at 1 with version 1.2; before, they were uniform in
-(0, 1). They are drawn after all others, so that these are the same with either.
+The initial weights of batch norm are an option. Since version 1.2 PyTorch sets them to 1; before, they were uniform in
+(0, 1). They are drawn after all other weights, so the others are the same with either option.
 """
 
 import math
@@ -22,13 +22,14 @@ from dropnas.training.config import NormWeight
 def initialise(module: nn.Module, generator: torch.Generator, norm_weight: NormWeight = "ones") -> None:
     """Draw new weights for all layers in a module.
 
-    Convolutions and linear layers are uniform in ±1/sqrt(fan_in), weight before bias; normalisation starts at bias 0
-    and fresh running statistics. Parameters of a module without `reset_parameters` stay as they were made.
+    The weights of convolutions and linear layers are uniform in ±1/sqrt(fan_in), weight before bias. Normalisation
+    layers start with bias 0 and new running statistics. Parameters of a module without `reset_parameters` do not
+    change.
 
     Args:
         module: any module; it may be on another device than the generator, which draws the numbers.
-        generator: drawn from in the order of `module.modules()`.
-        norm_weight: what the weights of normalisation start at: 1, or uniform in (0, 1).
+        generator: random generator; the modules draw in the order of `module.modules()`.
+        norm_weight: initial weights of normalisation layers: `ones`, or `uniform` in (0, 1).
     """
     for layer in module.modules():
         if isinstance(layer, _ConvNd | nn.Linear):

@@ -1,10 +1,10 @@
-"""The one training loop, for searches, retrainings and transfers: one run, or several that share each step.
+"""The training loop of searches, retrainings and transfers: for one run, or for several runs that share each step.
 
-Design choices: a trainee knows what a step is, the loop knows when to save, stop and resume. An epoch's randomness is
-derived from (seed, epoch) when it starts; what has changed since is in the trainee's state. So a checkpoint may be
-taken between any two steps, and a resumed run continues bit for bit. Nothing in a step waits for the device: losses are
-checked every few steps. Runs that share each step are saved one by one, so that each may continue in another group. A
-run whose loss is not finite fails and is not saved again; it is still computed, since the other runs' numbers must not
+Design choices: the trainee defines a step; the loop decides when to save, stop and resume. The random numbers of an
+epoch follow from seed and epoch when it starts. Later changes are in the trainee's state. A checkpoint may therefore be
+taken between any two steps, and a resumed run continues bit for bit. No step waits for the device: losses are checked
+every few steps. Runs that share each step are saved separately, so that each may continue in another group. A run whose
+loss is not finite fails and is not saved again. Its steps are still computed, because the other runs' numbers must not
 depend on it.
 """
 
@@ -24,15 +24,15 @@ from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace
 
-SPACING = 10.0  # seconds: an epoch's end is saved too, but not more often than this
-CHECKED_STEPS = 50  # a loss that is not finite is seen after so many steps at the latest
+SPACING = 10.0  # seconds; the end of an epoch is saved too, but not more often than this
+CHECKED_STEPS = 50  # steps between two checks for a loss that is not finite
 
 
 class Trainee(Protocol):
-    """What the loop trains: one run, or several that share each step. Lists are in the order of the runs.
+    """The object that the loop trains: one run, or several that share each step. Lists are in the order of the runs.
 
-    The order of calls is `start_epoch(e)`, then, where runs resume, `load_state_dicts`, then `step(e, s)` for each s,
-    then `finish_epoch(e)`. Runs that resume after their last epoch get `load_state_dicts` only.
+    The calls come in this order: `start_epoch(e)`, then `load_state_dicts` if runs resume, then `step(e, s)` for each
+    s, then `finish_epoch(e)`. Runs that resume after their last epoch get `load_state_dicts` only.
     """
 
     @property
@@ -40,19 +40,19 @@ class Trainee(Protocol):
 
     @property
     def stopped(self) -> bool:
-        """Whether the training ends with this epoch, although others were planned."""
+        """Whether the training ends with this epoch, although more epochs were planned."""
 
     def start_epoch(self, epoch: int) -> None:
-        """Set learning rates, data order and generators from (seed, epoch) alone, and the epoch's sums to zero."""
+        """Set learning rates, data order and generators from (seed, epoch) only, and the epoch's sums to zero."""
 
     def step(self, epoch: int, step: int) -> Tensor:
-        """Train each run on its batch; returns their losses, detached (K,), without waiting for the device."""
+        """Train each run on its batch; return the losses, detached (K,), without waiting for the device."""
 
     def finish_epoch(self, epoch: int) -> Sequence[Row | DropnasError]:
-        """Evaluate; returns each run's row of metrics (without the number of the epoch), or what it failed with."""
+        """Evaluate; return each run's row of metrics (without the epoch's number), or its error."""
 
     def state_dicts(self) -> list[dict[str, Any]]:
-        """All that changed, of each run: weights, optimiser, sums inside the epoch. It resumes in any group."""
+        """The state of each run: weights, optimiser, sums within the epoch. It can resume in any group."""
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         """Continue from such states, one for each run; their tensors are on the CPU."""
@@ -62,15 +62,15 @@ Result = list[Row] | DropnasError
 
 
 def train(trainee: Trainee, epochs: int, workspaces: Sequence[Workspace], ranks: Ranks = SINGLE) -> list[Result]:
-    """Train to the end, from the newest checkpoint that all runs have in common.
+    """Train to the end, starting from the newest checkpoint that all runs have in common.
 
     Args:
-        workspaces: of each run; the first one's device and interval hold for all.
-        ranks: the processes that train one run; the leader alone saves and reports.
+        workspaces: one for each run; the device and the interval of the first one apply to all.
+        ranks: the processes that train one run; only the leader saves and reports.
 
     Returns:
-        of each run one row for each epoch, `epoch` (counted from 1) and then what `finish_epoch` returned; or what it
-        failed with: a loss that is not finite.
+        for each run, one row for each epoch: `epoch` (counted from 1) and the values of `finish_epoch`; or the error of
+            a run whose loss is not finite.
 
     Raises:
         DropnasError: the checkpoints have no position in common, or were made on another kind of device.
@@ -86,14 +86,14 @@ def train(trainee: Trainee, epochs: int, workspaces: Sequence[Workspace], ranks:
 
 
 def rows_of(result: Result) -> list[Row]:
-    """The rows of a run; raises what it failed with."""
+    """Return the rows of a run, or raise its error."""
     if isinstance(result, DropnasError):
         raise result
     return result
 
 
 class _Run:
-    """One run of the loop: its checkpoints, what it has to show so far, and what it failed by."""
+    """One run of the loop: its checkpoints, its rows so far, and its error."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
@@ -114,11 +114,11 @@ class _Loop:
 
     @property
     def going(self) -> list[_Run]:
-        """The runs that did not fail."""
+        """The runs that have not failed."""
         return [run for run in self.runs if not run.fault]
 
     def train(self, states: Sequence[State | None]) -> None:
-        """Train all to the end, from states at the same step, or until every run has failed."""
+        """Train all runs from states at the same step, to the end or until every run has failed."""
         saved = [state for state in states if state]
         first, step = (saved[0]["epoch"], saved[0]["step"]) if saved else (0, 0)
         if not saved:
@@ -137,10 +137,10 @@ class _Loop:
             if self.trainee.stopped:
                 self._log(f"stops by itself after epoch {epoch + 1} of {self.epochs}")
                 break
-        if saved:  # they were killed after their last epoch
+        if saved:  # the runs were killed after their last epoch
             self._restore(saved)
         elif len(self.runs) > 1 or self._due(min(self.interval, SPACING)):
-            self._save(self.epochs, 0)  # several are published one by one: a kill between must leave the rest complete
+            self._save(self.epochs, 0)  # runs are published one by one; a kill in between must not lose the others
 
     def _run_epoch(self, epoch: int, first: int) -> None:
         started, steps = time.monotonic(), self.trainee.steps_per_epoch
@@ -169,7 +169,7 @@ class _Loop:
         self._log(f"epoch {epoch + 1}/{self.epochs}: {numbers}, {seconds:.1f} s", run)
 
     def _pause(self, epoch: int, step: int, spacing: float) -> None:
-        """A point at which the runs may stop: save if it is time, and end if asked to."""
+        """A point at which the runs may stop: save if it is time, and end if a stop was requested."""
         stop = self.ranks.agree(self.stop_asked())
         if stop:
             for run in self.going:
@@ -177,8 +177,8 @@ class _Loop:
         if stop or self._due(spacing):
             self._save(epoch, step)
         if stop and self.going:
-            self.ranks.agree(stop)  # torchrun ends all once one has ended, so none goes before the leader has saved
-            self._log(f"stopped by a signal at epoch {epoch + 1}, step {step}; the state is saved, start it again")
+            self.ranks.agree(stop)  # torchrun ends all processes after one, so all wait until the leader has saved
+            self._log(f"stopped by a signal at epoch {epoch + 1}, step {step}; the state is saved, start the run again")
             raise SystemExit(signals.EXIT_STOPPED)
 
     def _due(self, spacing: float) -> bool:
@@ -197,16 +197,16 @@ class _Loop:
 
     @property
     def _made_on(self) -> str:
-        """What a training cannot change in its midst: the states of generators differ, or the rounding of sums."""
+        """The device of a state. A training cannot change it: generator states or the rounding of sums would differ."""
         device = self.workspace.device.partition(":")[0]
         return device if device != "cpu" else f"cpu with threads: {self.workspace.threads}"
 
     def _restore(self, saved: Sequence[State]) -> None:
         if saved[0]["made_on"] != self._made_on:
             raise DropnasError(
-                f"the run was begun on {saved[0]['made_on']}, this is {self._made_on}",
+                f"the run was started on {saved[0]['made_on']}, but this is {self._made_on}",
                 where=self.workspace.scratch,
-                remedy="go on where it was begun, or remove this folder to begin anew",
+                remedy="continue on the device where it was started, or remove this folder to start again",
             )
         self.trainee.load_state_dicts([state["trainee"] for state in saved])
         for run, state in zip(self.runs, saved, strict=True):
@@ -215,7 +215,7 @@ class _Loop:
         self._log(f"continues from a checkpoint at epoch {saved[0]['epoch'] + 1}, step {saved[0]['step']}")
 
     def _check(self, epoch: int, step: int) -> None:
-        """Look at the losses since the last look; `step` is the number of steps that the epoch has made."""
+        """Check the losses since the last check; `step` is the number of finished steps of the epoch."""
         if not self.unchecked:
             return
         finite = torch.isfinite(torch.stack(self.unchecked)).T.tolist()  # (K, steps)
@@ -231,7 +231,7 @@ class _Loop:
             self._log(f"fails: {fault}; {len(self.going)} others go on", run)
 
     def _log(self, line: str, *runs: _Run) -> None:
-        """Report a line of some runs, or of all that go on."""
+        """Report a line for some runs, or for all that have not failed."""
         if self.ranks.leads:
             for run in runs or self.going:
                 run.workspace.progress(line)

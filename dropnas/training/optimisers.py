@@ -1,8 +1,9 @@
-"""SGD and Adam, for searches, retrainings and transfers: torch's fused kernels without torch's optimiser classes.
+"""SGD and Adam for searches, retrainings and transfers: torch's fused kernels without torch's optimiser classes.
 
-Design choices: the first object of any class of `torch.optim` imports torch's compiler, which takes almost as long as
-torch itself and is never used here; the functions behind those classes do not. Everything that a step reads or changes
-is a tensor on the device of the parameters, the learning rate too, so that a step can be replayed as a CUDA graph.
+Design choices: creating the first object of any class of `torch.optim` imports torch's compiler, which takes almost as
+long as torch itself and is never used here. The functions behind those classes do not import it. Everything that a step
+reads or changes, including the learning rate, is a tensor on the device of the parameters. A step can therefore be
+replayed as a CUDA graph.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,19 +16,19 @@ from torch.optim.sgd import sgd
 
 from dropnas.errors import DropnasError
 
-EPSILON = 1e-8  # of Adam, as torch's
+EPSILON = 1e-8  # Adam's epsilon, as in torch
 
 
 class Optimiser:
-    """What SGD and Adam have in common.
+    """The common part of SGD and Adam.
 
     Args:
-        parameters: what is trained; they keep their order.
-        learning_rate: may be set again at any time.
+        parameters: the trained tensors; they keep their order.
+        learning_rate: may be changed at any time.
 
     Attributes:
         rate: the learning rate as a scalar tensor on the device of the parameters.
-        slots: by name, the running averages of each parameter, in their order.
+        slots: running averages by name, one for each parameter in their order.
     """
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float) -> None:
@@ -40,7 +41,7 @@ class Optimiser:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next steps."""
+        """The learning rate of the next steps."""
         return self._learning_rate
 
     @learning_rate.setter
@@ -49,10 +50,12 @@ class Optimiser:
         self.rate.fill_(value)
 
     def _matched(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """Gradients in the layout of their parameters: the fused kernels trust shape and memory layout unseen.
+        """Return the gradients in the memory layout of their parameters.
+
+        The fused kernels check neither shape nor layout.
 
         Raises:
-            DropnasError: another number, shape or type than that of the parameters.
+            DropnasError: the number, a shape or a type differs from that of the parameters.
         """
         if len(gradients) != len(self.parameters):
             raise DropnasError(
@@ -64,15 +67,15 @@ class Optimiser:
         return [gradient if gradient is None else _matched(gradient, parameter) for gradient, parameter in pairs]
 
     def tensors(self) -> list[Tensor]:
-        """Everything that a step changes beside the parameters."""
+        """All tensors that a step changes, except the parameters."""
         return [tensor for slot in self.slots.values() for tensor in slot]
 
     def state_dict(self) -> dict[str, Any]:
-        """Learning rate and running averages; the tensors are the optimiser's own."""
+        """The learning rate and the running averages; the tensors are the optimiser's own."""
         return {"learning_rate": self.learning_rate, **self.slots}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copy such a state into the optimiser's tensors."""
+        """Copy the values of such a state into the optimiser's tensors."""
         self.learning_rate = state["learning_rate"]
         for name, slot in self.slots.items():
             for tensor, saved in zip(slot, state[name], strict=True):
@@ -99,7 +102,7 @@ class SGD(Optimiser):
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """Update each parameter along its gradient; where that is None the parameter and its momentum stay."""
+        """Update each parameter along its gradient; if that is None, the parameter and its momentum do not change."""
         gradients = self._matched(gradients)
         moved = [index for index, gradient in enumerate(gradients) if gradient is not None]
         momenta: list[Tensor | None] = [self.slots["momentum"][index] if self.momentum else None for index in moved]
@@ -124,7 +127,7 @@ class Adam(Optimiser):
         super().__init__(parameters, learning_rate)
         self.betas = betas
         self.slots = {"average": self._zeros(), "squared_average": self._zeros()}
-        # one count of steps for each parameter, on its device, in the type that the fused kernels want
+        # one step count for each parameter, on its device, in the type that the fused kernels need
         self.slots["steps"] = [
             torch.zeros((), dtype=torch.float32, device=parameter.device) for parameter in self.parameters
         ]
@@ -151,7 +154,7 @@ class Adam(Optimiser):
 
 
 def _matched(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """The gradient, copied where its values are in another order in memory than the parameter's."""
+    """The gradient, copied if its memory layout differs from the parameter's."""
     if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
         raise DropnasError(
             f"a gradient {tuple(gradient.shape)} of {gradient.dtype}",

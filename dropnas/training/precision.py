@@ -1,7 +1,7 @@
-"""The three precisions set in torch: fp32 is the reference, tf32 and bf16 are faster and round more.
+"""The three precisions and their settings in torch: fp32 is the reference; tf32 and bf16 are faster but round more.
 
-Design: precision is process-wide in torch, so it is set at the start of each run, both ways: several runs may share a
-process. Weights, gradients and optimiser state stay float32 in all three.
+Design choices: torch's precision settings hold for the whole process, and several runs may share a process. Each run
+therefore sets all of them at its start. Weights, gradients and optimiser state are float32 in all three precisions.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -15,15 +15,15 @@ def apply(precision: Precision) -> None:
     """Set how float32 matrix products and convolutions are computed on a GPU: exactly, or by TF32 (tf32 and bf16)."""
     torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
-    # Products of half precision are summed in float32 throughout, which torch by default leaves to cuBLAS.
+    # Half-precision products are summed in float32 throughout; by default torch leaves that to cuBLAS.
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 
 
 def autocast(precision: Precision, device: str) -> AbstractContextManager[object]:
-    """The context of a forward pass: bfloat16 where torch thinks it safe for bf16, nothing otherwise.
+    """The context of a forward pass: torch's autocast for bf16, nothing for fp32 and tf32.
 
-    Casts are not remembered: each weight is used once in a pass, and a recorded graph must make its casts itself.
+    Casts are not cached: each weight is used once in a pass, and a recorded graph must make its casts itself.
     """
     if precision != "bf16":
         return nullcontext()

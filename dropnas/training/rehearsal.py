@@ -1,8 +1,8 @@
-"""A CUDA graph without a GPU: records the operations of a program and replays them on a CPU, for tests.
+"""A stand-in for CUDA graphs on a CPU, for tests: it records the operations of a program and replays them.
 
-Design choices: a recording keeps torch's operations with the tensors that they worked on, and a replay repeats these
-operations and no Python. So a value that Python holds is frozen, a tensor that was replaced is not seen, and a program
-that reads a value back or draws random numbers is refused, as on a GPU.
+Design choices: a recording keeps torch's operations with their tensors, and a replay repeats these operations without
+any Python. As on a GPU, Python values are frozen, and a tensor that was replaced is not seen. A program that reads a
+value back or draws random numbers is rejected, also as on a GPU.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,14 @@ READ_BACKS = ("_local_scalar_dense", "equal", "nonzero", "masked_select")
 
 
 class Rehearsal:
-    """In place of `dropnas.training.graphs.CudaRecorder`."""
+    """Replaces `dropnas.training.graphs.CudaRecorder` in tests."""
 
     @contextmanager
     def warming_up(self) -> Iterator[None]:
         yield
 
     def record(self, program: Program) -> Program:
-        """Raises DropnasError for a program that reads a value back or draws random numbers."""
+        """Record a program. Raises DropnasError if it reads a value back or draws random numbers."""
         with _Recording() as recording:
             program()
         replay: Program = recording.replay
@@ -35,12 +35,12 @@ class Rehearsal:
 
 
 class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operation and undoes what it did to tensors made before, since a recording runs nothing."""
+    """Records every operation, then undoes its changes to existing tensors: recording must not change them."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[tuple[Any, Any, Any, Any]] = []
-        self.made: set[int] = set()  # storages, by address; `calls` keeps them alive
+        self.made: set[int] = set()  # addresses of storages; `calls` keeps them alive
         self.before: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -51,7 +51,7 @@ class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if torch.Tag.nondeterministic_seeded in operation.tags:
             raise not_recordable(f"{name} draws random numbers")
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        if operation._schema.is_mutable or "batch_norm" in name:  # whose schema does not name its running statistics
+        if operation._schema.is_mutable or "batch_norm" in name:  # its schema does not list its running statistics
             self._keep(given)
         answer = operation(*args, **kwargs)
         addresses = {_address(tensor) for tensor in given}

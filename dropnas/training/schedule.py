@@ -1,7 +1,8 @@
-"""Values that change over the epochs, as plain functions of the position.
+"""Schedules: values that change over the epochs, as pure functions of the position.
 
-Design: a schedule is a pure function, so a resumed run needs no schedule state. `step` counts from 0 to `total` - 1;
-`end` would be reached at `step == total`, as with the released code's scheduler, which sets one value an epoch.
+Design choices: a pure function needs no state, so a resumed run needs none either. `step` counts from 0 to `total` - 1.
+`end` would be reached at `step == total`, as in the scheduler of the released code, which sets one value for each
+epoch.
 """
 
 import math

@@ -1,8 +1,9 @@
-"""Random generators, each derived from a seed and what it is for.
+"""Random generators, each derived from a seed and a purpose.
 
-Design: no code of this package draws from a global generator. A generator is named by (seed, purpose, indices), so that
-no two uses share a stream, an epoch can be entered without replaying those before it, and the group in which a run
-is trained changes nothing. A user's own operation may draw from the global ones, so they are seeded and saved too.
+Design choices: no code of this package draws from a global generator. A generator is identified by (seed, purpose,
+indices). No two uses therefore share a stream, and an epoch can be entered without replaying the previous ones. The
+group in which a run is trained has no effect on its numbers. A user's own operation may draw from the global
+generators, so these are seeded and saved too.
 """
 
 import hashlib
@@ -15,19 +16,19 @@ import torch
 
 
 def derive(seed: int, purpose: str, *indices: int) -> int:
-    """A number in 0 … 2^63 - 1 from a seed, a purpose and indices (epoch, step…); sha256, so the same everywhere."""
+    """A number in 0 … 2^63 - 1: the sha256 of a seed, a purpose and indices (epoch, step…)."""
     text = json.dumps([seed, purpose, *indices])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def generator(seed: int, purpose: str, *indices: int, device: str | torch.device = "cpu") -> torch.Generator:
-    """A generator of its own for one purpose.
+    """Make a separate generator for one purpose.
 
     Args:
         seed: the run's seed.
         purpose: what is drawn, for example "initialisation" or "augmentation".
-        indices: which draw of that purpose, for example the epoch.
-        device: where it draws; a CPU and a GPU generator give different numbers.
+        indices: identify the draw, for example by the epoch.
+        device: device of the generator; generators on a CPU and on a GPU give different numbers.
     """
     made = torch.Generator(device=device)
     made.manual_seed(derive(seed, purpose, *indices))
@@ -56,7 +57,7 @@ def global_random_state(device: str) -> dict[str, Any]:
 
 
 def set_global_random_state(state: dict[str, Any], device: str) -> None:
-    """Take over such a state."""
+    """Restore such states."""
     torch.set_rng_state(state["cpu"])
     keys, *numpy = state["numpy"]
     np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *numpy))

@@ -1,11 +1,12 @@
-"""What asks a run to stop: SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGUSR1 and SIGURG let it save and end with EXIT_STOPPED.
+"""The signals that stop a run: SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGUSR1, SIGURG. It saves and ends with EXIT_STOPPED.
 
-Design: inside the training loop a handler only takes a note, and the loop looks at it between two steps. Elsewhere in a
-verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends where it is. A
-further signal changes nothing: scheduler, container and launcher may each pass the same warning on, and SLURM sends
-SIGTERM after it, some seconds before it kills. Only a second SIGINT ends the run immediately: a person who types Ctrl-C
-twice cannot wait. A scheduler should send SIGURG to all processes of a job: processes without a handler ignore it,
-while the other signals end Snakemake and the process that serves a container's image.
+Design choices: inside the training loop, a handler only sets a flag, which the loop checks between two steps. Elsewhere
+in a verb that trains (start-up, waiting for a lease or a GPU) there is nothing to save, and the verb ends at once. A
+repeated signal has no further effect, because scheduler, container and launcher may each pass on the same one, and
+SLURM sends SIGTERM later, some seconds before it kills. The exception is a second SIGINT, which ends the run
+immediately: a user who types Ctrl-C twice does not want to wait. A scheduler should send SIGURG to all processes of a
+job. Processes without a handler ignore it, whereas the other signals end Snakemake and the process that serves a
+container's image.
 """
 
 import signal
@@ -14,17 +15,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, start it again
+EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: no error, start again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG, signal.SIGINT, signal.SIGHUP)
-_asked = threading.Event()  # of the whole process, as signals are
+_asked = threading.Event()  # one for the process, like signals
 _typed = threading.Event()  # SIGINT came once
 
 
 def obey() -> Callable[[], bool]:
-    """From now on the first warning that comes outside `caught` ends this process with EXIT_STOPPED.
+    """Let the first signal outside `caught` end this process with EXIT_STOPPED, from now on.
 
     Returns:
-        A function that says whether a warning came.
+        A function that returns whether a signal came.
     """
     _asked.clear()
     _typed.clear()
@@ -35,9 +36,9 @@ def obey() -> Callable[[], bool]:
 
 @contextmanager
 def caught() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether a stop was asked for since the outermost such context was entered.
+    """Give a function that returns whether a stop was requested since the outermost such context was entered.
 
-    Outside the main thread, where Python allows no handlers, nothing is caught.
+    Outside the main thread, Python allows no handlers, so no signal is caught there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield threading.Event().is_set
@@ -45,7 +46,7 @@ def caught() -> Iterator[Callable[[], bool]]:
         yield _asked.is_set
     else:
         before = {number: signal.signal(number, _note) for number in SIGNALS}
-        if _leave not in before.values():  # under `obey`, what came in before has ended the process
+        if _leave not in before.values():  # under `obey`, an earlier signal has already ended the process
             _asked.clear()
             _typed.clear()
         try:
@@ -56,7 +57,7 @@ def caught() -> Iterator[Callable[[], bool]]:
 
 
 def ignore(worker: int = 0) -> None:
-    """Ignore warnings in a process that serves a training; a scheduler sends them to each process of a job."""
+    """Ignore the signals in a helper process of a training; a scheduler sends them to each process of a job."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -67,7 +68,7 @@ def _note(number: int, frame: FrameType | None) -> None:
 
 
 def _end_if_typed_twice(number: int, frame: FrameType | None) -> None:
-    """Raises KeyboardInterrupt on the second SIGINT."""
+    """Raise KeyboardInterrupt on the second SIGINT."""
     if number == signal.SIGINT:
         if _typed.is_set():
             signal.default_int_handler(number, frame)

@@ -92,15 +92,19 @@ class Foreign:
 @pytest.fixture
 def machine(tmp_path: Path) -> Foreign:
     """A machine with the project, the test's Python, and the programs of this one."""
+    return machine_in(tmp_path)
+
+
+def machine_in(folder: Path) -> Foreign:
     for name in ("bin", "home", "tmp"):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir()
     return Foreign(
-        tmp_path,
+        folder,
         {
-            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(PROJECT),
-            "HOME": str(tmp_path / "home"),
-            "TMPDIR": str(tmp_path / "tmp"),
+            "HOME": str(folder / "home"),
+            "TMPDIR": str(folder / "tmp"),
             "OMP_NUM_THREADS": "1",
         },
     )

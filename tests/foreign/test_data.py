@@ -78,7 +78,7 @@ def test_a_flat_val_takes_its_labels_from_a_list(
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({}, f"val/{NAMES[0]} lies in no class folder, and no list of labels is there; put one of {KAGGLE}"),
+        ({}, f"val/{NAMES[0]} is not in a class folder, and there is no list of labels; put one of {KAGGLE}"),
         ({KAGGLE: b"ImageId,PredictionString\n"}, f"{KAGGLE} has no label for .*{NAMES[0]}"),
         ({KAGGLE: b"\xff\xfe"}, f"{KAGGLE} is no list of labels"),
         ({DEVKIT + "ILSVRC2012_validation_ground_truth.txt": b"2\n3\n1\n3\n"}, "needs meta.mat"),
@@ -117,12 +117,12 @@ def test_other_names_of_the_splits(tmp_path: Path, names: tuple[str, ...], test:
     ("files", "message"),
     [
         (layout("train", "val", "validation"), "has both val and validation"),
-        (layout("validation"), "has one of train/ and val/"),
+        (layout("validation"), "has only one of train/ and val/"),
         (layout("test"), "has test/, but no train/"),
-        (layout("test", "validation"), "has one of train/ and val/"),
-        ({"validation/a.png": IMAGE, "test/a.png": IMAGE}, "lies in no class folder"),
-        ({"test/a.png": IMAGE, "cat/a.png": IMAGE}, "test/a.png lies in no class folder"),
-        ({**layout("train"), "test/1.png": IMAGE}, "has one of train/ and val/"),
+        (layout("test", "validation"), "has only one of train/ and val/"),
+        ({"validation/a.png": IMAGE, "test/a.png": IMAGE}, "is not in a class folder"),
+        ({"test/a.png": IMAGE, "cat/a.png": IMAGE}, "test/a.png is not in a class folder"),
+        ({**layout("train"), "test/1.png": IMAGE}, "has only one of train/ and val/"),
     ],
 )
 def test_splits_are_never_taken_for_classes(tmp_path: Path, files: dict[str, bytes], message: str) -> None:

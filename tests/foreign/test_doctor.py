@@ -210,11 +210,11 @@ CONDITIONS: dict[str, tuple[Callable[[Healthy], Any], list[str], str, str, bool]
     "too few GPUs": (
         lambda h: (machine_of(transfer_processes=2)(h), give(h.patch, [Gpu()])),
         HERE, "GPU count", "1 visible, 2 needed", True),
-    "a GPU that is not there": (machine_of(device="cuda:2"), HERE, "GPU count", "2 visible, 3 needed", True),
+    "a GPU that does not exist": (machine_of(device="cuda:2"), HERE, "GPU count", "2 visible, 3 needed", True),
     "no container runtime": (without("apptainer"), CLUSTER, "container runtime", "neither apptainer nor", True),
     "a broken container runtime": (
         stub("apptainer", "echo 'no user namespaces' >&2; exit 1"), CLUSTER, "container runtime", "no user name", True),
-    "no image": (lambda h: Path("containers/dropnas.sif").unlink(), CLUSTER, "image", "is not there", True),
+    "no image": (lambda h: Path("containers/dropnas.sif").unlink(), CLUSTER, "image", "does not exist", True),
     "an image that does not open": (
         stub("apptainer", APPTAINER.format(opens="echo 'not a SIF' >&2; exit 255")),
         CLUSTER, "image", "not a SIF", True),
@@ -223,14 +223,14 @@ CONDITIONS: dict[str, tuple[Callable[[Healthy], Any], list[str], str, str, bool]
         CLUSTER, "image", "has no torch (PackageNotFoundError: torch)", True),
     "a blank in the image's name": (
         lambda h: h.patch.setenv("DROPNAS_SIF", "my image.sif"), CLUSTER, "image", "has a blank", True),
-    "no SLURM": (without("sbatch"), CLUSTER, "SLURM", "no sbatch on this node", True),
+    "no SLURM": (without("sbatch"), CLUSTER, "SLURM", "sbatch is not on this node", True),
     "no way to ask for jobs": (without("sacct", "squeue"), CLUSTER, "job status", "neither sacct nor squeue", True),
     "no scontrol": (without("scontrol"), CLUSTER, "scontrol", "--retries", False),
     "an unknown partition": (unknown_partition, CLUSTER, "partition", "Partition other not found", True),
     "a partition that is down": (partition(state="DOWN"), CLUSTER, "partition", "gpu is DOWN", True),
     "preemption that cancels": (partition(preempt="GANG,CANCEL"), CLUSTER, "preemption", "ends preempted jobs", False),
     "a time limit that is too short": (
-        machine_of(runtime_minutes=2881), CLUSTER, "time limit", "2881 min are asked for, gpu allows 2880", True),
+        machine_of(runtime_minutes=2881), CLUSTER, "time limit", "2881 min are requested, but gpu allows 2880", True),
     "more memory than a node has": (machine_of(memory_mb=200_000), CLUSTER, "memory", "more than 128000", True),
     "a partition without GPUs": (
         stub("sinfo", SINFO.format(gres="(null)")), CLUSTER, "GPUs of the partition", "no node of gpu has one", True),
@@ -243,21 +243,21 @@ CONDITIONS: dict[str, tuple[Callable[[Healthy], Any], list[str], str, str, bool]
     "little shared memory": (with_little_shared_memory, HERE, "shared memory", "has 64 MB", False),
     "a source that is missing": (
         lambda h: dataset(h, source="torchvision", path="nowhere"),
-        HERE, "data: cifar10", "nowhere is not there", True),
+        HERE, "data: cifar10", "nowhere does not exist", True),
     "a source without a place": (
         lambda h: h.configure(datasets={"imagenet": {"name": "imagenet", "source": "images", "path": "absent.tar"}}),
-        HERE, "data: imagenet", "absent.tar is not there", True),
+        HERE, "data: imagenet", "absent.tar does not exist", True),
     "no pyarrow": (
         lambda h: (dataset(h, source="parquet", path="."), uninstalled("pyarrow")(h)),
         HERE, "data: cifar10", "pyarrow is not installed", True),
     "no network": (
         lambda h: (dataset(h, source="torchvision"), h.patch.setattr(socket, "create_connection", refuse)),
         HERE, "data: cifar10", "cannot be reached", True),
-    "no git": (without("git"), HERE, "git", "is not here", False),
+    "no git": (without("git"), HERE, "git", "is not installed", False),
     "another user's checkout": (
         stub("git", "echo 'fatal: detected dubious ownership in repository' >&2; exit 128"),
         HERE, "git", "belongs to another user", False),
-    "no checkout": (lambda h: (h.machine.folder / ".git").rmdir(), HERE, "git", "this is no checkout", False),
+    "no checkout": (lambda h: (h.machine.folder / ".git").rmdir(), HERE, "git", "this is not a checkout", False),
     "no place for caches": (
         lambda h: h.patch.setenv("XDG_CACHE_HOME", "/proc/x"), HERE, "caches", "/proc/x cannot be written", True),
     "a home that takes no files": (

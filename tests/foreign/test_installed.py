@@ -5,14 +5,15 @@ import sys
 
 import pytest
 
-from tests.foreign.conftest import PROJECT, Foreign
+from tests.foreign.conftest import PROJECT, Foreign, machine_in
 
 PARTS = ("dropnas", "workflow", "profiles", "params", "Snakefile", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 
-@pytest.fixture
-def installed(machine: Foreign) -> Foreign:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Foreign:
     """A machine with the project as `pip install --target` leaves it, and nothing else of it."""
+    machine = machine_in(tmp_path_factory.mktemp("installed"))
     source = machine.folder / "downloaded source"
     source.mkdir()
     for name in PARTS:

@@ -49,7 +49,7 @@ def test_a_run_that_goes_on_elsewhere_is_marked(machine: Foreign) -> None:
     here, there = machine_name("cpu"), machine_name("cpu").partition(" (")[0]
     if here == f"{there} (DEFAULT)":
         pytest.skip("this CPU has no wider vectors")
-    said = f"digits-seed0: begun on {here}, goes on on {there} (DEFAULT): the same to rounding only"
+    said = f"digits-seed0: started on {here}, continues on {there} (DEFAULT): equal up to rounding only"
     assert done.stdout.splitlines().count(said) == 1, done.stdout
     assert ManifestFile.read(root / run.folder).run["machines"] == [here, f"{there} (DEFAULT)"]
     verified = machine.dropnas("verify")

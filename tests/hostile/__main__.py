@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.hostile.bench import make_bench
+from tests.hostile.bench import bench_of, make_store
 from tests.hostile.cases import KINDS, SLOW
 from tests.hostile.trial import attempt
 
@@ -18,7 +18,8 @@ def main() -> int:
     options = parser.parse_args()
     kinds, faults = options.kind or list(KINDS), 0
     with tempfile.TemporaryDirectory(prefix="dropnas-hostile-") as folder:
-        bench = make_bench(Path(folder, "store"))
+        make_store(root := Path(folder, "store"))
+        bench = bench_of(root)
         print(f"{'kind':12} {'tried':>6} {'refused':>8} {'unharmed':>9} {'faults':>7}")
         for kind in kinds:
             count = attempt(bench, kind, options.cases // len(kinds) // SLOW.get(kind, 1), options.seed)

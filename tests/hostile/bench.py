@@ -1,98 +1,30 @@
-"""A finished store that may be damaged at will, verbs in this very process, and what counts as a fault.
+"""A finished store that may be damaged at will, and verbs that meet it.
 
 The oracle is one sentence: a verb either gives the same numbers as on the undisturbed store, or ends with a non-zero
-status, one line for each thing that is wrong, and nothing published. Processor time bounds a case, not the clock, so
-that a busy machine makes no fault.
+status, one line for each thing that is wrong, and nothing published.
 """
 
 import hashlib
-import io
 import json
 import os
 import shutil
-import signal
-import sys
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import Any
-from unittest.mock import patch
 
-from dropnas import cli
 from dropnas.config import read_parameters
-from dropnas.pipeline import compute
 from dropnas.pipeline.freeze import freeze, spec
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.files import write_json
 from dropnas.runs.identity import Run
 from tests.hostile.made_sources import make_sources
+from tests.in_process import Ended, verb
 from tests.page.made_store import publish_plan
 
 STUDY = Path(__file__).with_name("study.yaml")
-LONGEST = 10.0  # seconds of processor time that a verb may take
-ASLEEP = 20.0  # seconds after which one that takes none waits for something that never comes
 VERBS = {"table": "tables", "figure": "figures"}  # the others are called as their stages
-MISTAKE = "by a mistake in the program"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a verb ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def fault(self) -> str:
-        """What no input may cause, whatever it is."""
-        if MISTAKE in self.err or "Traceback" in self.err:
-            return "traceback"
-        if self.status and not self.err.strip():
-            return "failed without a line"
-        return ""
-
-
-class Hanging(BaseException):
-    """A verb took longer than any may."""
-
-
-def verb(*arguments: object, root: Path | None = None) -> Ended:
-    """Run `python -m dropnas ARGUMENTS` in this process."""
-    words = ["dropnas", *map(str, arguments), *(["--root", str(root)] if root else [])]
-    out, err, status = io.StringIO(), io.StringIO(), 0
-    compute._require_input.cache_clear()  # a process of its own would have looked at nothing yet
-    with patch.object(sys, "argv", words), redirect_stdout(out), redirect_stderr(err):
-        try:
-            with bounded():
-                cli.main()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except (Exception, Hanging):
-            status = 99
-            traceback.print_exc()
-    return Ended(status, out.getvalue(), err.getvalue())
-
-
-@contextmanager
-def bounded() -> Iterator[None]:
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Hanging
-
-    timers = {signal.SIGPROF: (signal.ITIMER_PROF, LONGEST), signal.SIGALRM: (signal.ITIMER_REAL, ASLEEP)}
-    before = {number: signal.signal(number, end) for number in timers}
-    for timer, seconds in timers.values():
-        signal.setitimer(timer, seconds)
-    try:
-        yield
-    finally:
-        for number, (timer, _) in timers.items():
-            signal.setitimer(timer, 0)
-            signal.signal(number, before[number])
 
 
 @dataclass
@@ -101,7 +33,7 @@ class Bench:
 
     root: Path
     plan: Plan
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes]
     prepared: dict[str, dict[str, str]] = field(default_factory=dict)  # data sets from their undisturbed sources
 
     def folder(self, run: Run) -> Path:
@@ -151,20 +83,22 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def make_bench(root: Path) -> Bench:
+def make_store(root: Path) -> None:
     """A store with every run of the study."""
-    os.environ.pop("DROPNAS_PLAN", None)
-    bench = Bench(root, make_plan(read_parameters(STUDY)).by_default())
+    bench = Bench(root, make_plan(read_parameters(STUDY)).by_default(), {})
     publish_plan(bench.plan, root)
     shutil.rmtree(root / "scratch")
     for run in bench.plan.runs.values():
         write_json(bench.spec_file(run), spec(run, "study", bench.plan.parameters.machine))
     make_sources(root)
     freeze(STUDY, root)
-    for path in root.rglob("*"):
-        if path.is_file():
-            bench.files[path.relative_to(root).as_posix()] = path.read_bytes()
-    return bench
+
+
+def bench_of(root: Path) -> Bench:
+    """A bench on such a store, undisturbed so far."""
+    os.environ.pop("DROPNAS_PLAN", None)
+    found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return Bench(root, make_plan(read_parameters(STUDY)).by_default(), found)
 
 
 def edit(file: Path, **changes: Any) -> None:

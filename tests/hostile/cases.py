@@ -22,7 +22,8 @@ from dropnas.errors import DropnasError
 from dropnas.runs.identity import Run
 from dropnas.space.published import published
 from tests.hostile import mutations
-from tests.hostile.bench import STUDY, Bench, Ended, Hanging, bounded, contents, verb
+from tests.hostile.bench import STUDY, Bench, contents
+from tests.in_process import Ended, Hanging, bounded, verb
 
 QUICK = ("table", "select", "correlation", "derive", "variant")
 REFUSED, UNHARMED = "refused", "unharmed"

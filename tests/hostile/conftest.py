@@ -1,15 +1,19 @@
 """One finished store for all; each test gets it as it was."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.hostile.bench import Bench, make_bench
+from tests.hostile.bench import Bench, bench_of, make_store
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return make_bench(tmp_path_factory.mktemp("hostile") / "store")
+def made(once: Callable[[str, Callable[[Path], object]], Path], tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A copy for this worker, which its tests damage one after another."""
+    own = tmp_path_factory.mktemp("hostile") / "store"
+    return bench_of(shutil.copytree(once("hostile-store", make_store), own))
 
 
 @pytest.fixture

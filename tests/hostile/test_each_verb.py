@@ -15,8 +15,9 @@ import yaml
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.plan import make_plan
-from tests.hostile.bench import STUDY, Bench, edit, verb
+from tests.hostile.bench import STUDY, Bench, edit
 from tests.hostile.cases import SMALL
+from tests.in_process import verb
 
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
 Verb = Callable[[Bench], tuple[object, ...]]
@@ -100,9 +101,9 @@ def test_the_documentation_has_each_cell() -> None:
 
 
 URLS = {
-    "a folder that is not there": ("/nowhere/at/all", "no runs lie on the remote"),
+    "a folder that does not exist": ("/nowhere/at/all", "the remote has no runs"),
     "an unknown scheme": ("foo://host/path", "the DVC remote cannot be used"),
-    "a closed port": ("http://127.0.0.1:9/x", "no runs lie on the remote|cannot be listed"),
+    "a closed port": ("http://127.0.0.1:9/x", "the remote has no runs|cannot be listed"),
     "ssh without its plugin": ("ssh://host/path", r"pip install 'dropnas\[ssh\]'|cannot be listed"),
     "S3 without its plugin": ("s3://bucket/path", r"pip install 'dropnas\[s3\]'|cannot be listed"),
 }
@@ -117,8 +118,8 @@ def test_pull_says_that_the_remote_is_not_there(bench: Bench, case: str) -> None
 
 
 VALUES = {
-    "an octal number": ("seeds: 010", "no plain number"),
-    "minutes and seconds": ("seeds: 1:30", "no plain number"),
+    "an octal number": ("seeds: 010", "not a plain number"),
+    "minutes and seconds": ("seeds: 1:30", "not a plain number"),
     "a learning rate below its minimum": (
         "search: {learning_rate: 1.0e-5}",
         "search.learning_rate: is below learning_rate_min",
@@ -129,11 +130,11 @@ VALUES = {
     ),
     "a NUL in a path": (
         'datasets: {cifar10: {name: cifar10, source: torchvision, path: "a\\0b"}}',
-        "holds a NUL",
+        "contains a NUL",
     ),
     "digits for the paper": (
         "reproduction: true\ndatasets: {cifar10: {name: digits, source: bundled, train_images: 64}}",
-        "reproduction: data digits-64-all: digits is no data set of the paper",
+        "reproduction: data digits-64-all: digits is not a data set of the paper",
     ),
     "a part of CIFAR for the paper": (
         "reproduction: true\ndatasets: {cifar10: {name: cifar10, source: torchvision, train_images: 64}}",
@@ -141,7 +142,7 @@ VALUES = {
     ),
     "few epochs for the paper": (
         "reproduction: true\nsearch: {epochs: 2}",
-        "reproduction: .*epochs is 2, the paper's 76",
+        "reproduction: .*epochs is 2, but the paper's is 76",
     ),
 }
 PLAIN = """profile: p
@@ -186,7 +187,7 @@ def test_a_table_of_other_data_claims_nothing(bench: Bench) -> None:
     require_followed(folders)
     file = next(bench.root.glob("data/cifar10/*/dataset.json"))
     file.write_text(json.dumps({**json.loads(file.read_text()), "train": 64}))
-    with pytest.raises(DropnasError, match=r"is no reproduction of the paper: .* 64 and 10000 images"):
+    with pytest.raises(DropnasError, match=r"is not a reproduction of the paper: .* 64 and 10000 images"):
         require_followed(folders)
 
 
@@ -218,4 +219,4 @@ def test_a_file_in_the_place_of_a_run_is_one_line(bench: Bench) -> None:
     bench.take_out([run])
     bench.folder(run).touch()
     done = bench.compute(run)
-    assert done.status == 1 and "is a file where a run should lie" in done.err and done.err.count("\n") == 1
+    assert done.status == 1 and "is a file where a run should be" in done.err and done.err.count("\n") == 1

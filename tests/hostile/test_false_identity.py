@@ -3,7 +3,7 @@
 import json
 import random
 import shutil
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.runs import fingerprint
 from dropnas.runs.identity import Run
-from tests.hostile.bench import Bench, edit, verb
+from tests.hostile.bench import Bench, edit
+from tests.in_process import verb
 
 STAGES = ("data", "search", "derive", "retrain", "select", "transfer", "variant", "clusters", "correlation", "table")
-PAIRS = list(combinations_with_replacement(STAGES, 2))
 QUICK = ("table", "select", "correlation")  # that read runs and take a moment
 
 
@@ -62,10 +62,19 @@ def require_no_wrong_number(bench: Bench, changed: list[Run]) -> None:
         assert done.err.count("\n") == 1 if done.status else bench.content(run) == before, done.err
 
 
-@pytest.mark.parametrize("change", [swap, replace, rename, carry_manifest])
-@pytest.mark.parametrize("stages", PAIRS, ids="-".join)
+PAIRS = list(combinations_with_replacement(STAGES, 2))
+CHANGES = (swap, replace, rename, carry_manifest)
+# Each pair of stages in one way, by turns, so that each stage meets each way. What finds a changed run looks at that
+# run alone, its manifest and its files, and not at the other one, so not every pair is needed in every way.
+EXCHANGES = list(zip(PAIRS, cycle(CHANGES)))
+
+
+def test_each_stage_is_exchanged_in_each_way() -> None:
+    assert {(stage, change) for stages, change in EXCHANGES for stage in stages} == {*product(STAGES, CHANGES)}
+
+
+@pytest.mark.parametrize(("stages", "change"), EXCHANGES)
 def test_a_run_in_the_place_of_another_enters_no_number(bench: Bench, stages: tuple[str, str], change: Any) -> None:
-    """220 cases: each pair of stages in four ways."""
     draw = random.Random(f"{stages}{change.__name__}")
     one, other = draw.choice(bench.of_stage(stages[0])), draw.choice(bench.of_stage(stages[1]))
     while one is other:
@@ -141,7 +150,7 @@ def test_inputs_in_another_order_are_another_run(bench: Bench) -> None:
     inputs = json.loads(bench.spec_file(run).read_text())["inputs"]
     edit(bench.spec_file(run), inputs=inputs[::-1])
     done = bench.compute(run)
-    assert done.status == 1 and "its inputs is not that" in done.err.replace("inputs are", "inputs is")
+    assert done.status == 1 and "its inputs does not match the run" in done.err
 
 
 @pytest.fixture
@@ -163,7 +172,7 @@ def test_edited_code_publishes_nothing_under_the_identity_of_the_old(bench: Benc
     bench.take_out([run])
     edited("dropnas.evaluate.select")
     done = bench.compute(run)
-    assert done.status == 1 and "the code is not that which the spec was written for" in done.err
+    assert done.status == 1 and "the code differs from that for which the spec was written" in done.err
     assert done.err.count("\n") == 1 and not bench.folder(run).exists()
 
 
@@ -182,7 +191,7 @@ def test_code_that_is_edited_while_a_run_is_computed(
 
     monkeypatch.setattr(select, "run", edit_meanwhile)
     done = bench.compute(run)
-    assert done.status == 1 and "the code is not that which the spec was written for" in done.err
+    assert done.status == 1 and "the code differs from that for which the spec was written" in done.err
     assert not bench.folder(run).exists()
 
 
@@ -220,4 +229,4 @@ def test_the_configuration_in_a_manifest_is_that_of_its_identity(bench: Bench) -
         if other is not None:
             edit(manifest, config={**config, name: other})
             done = verb("verify", root=bench.root)
-            assert done.status == 1 and f"is not that of its identity ({name})" in done.err
+            assert done.status == 1 and f"does not match its identity ({name})" in done.err

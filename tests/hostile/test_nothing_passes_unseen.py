@@ -1,4 +1,4 @@
-"""No check passes without looking: what cannot be read, or is not there, is said and ends with another status."""
+"""No check passes without looking: what cannot be read, or does not exist, is said and ends with another status."""
 
 import os
 import shutil
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.bench import Bench, verb
+from tests.hostile.bench import Bench
+from tests.in_process import verb
 
 
 def file_for_runs(root: Path) -> None:
@@ -42,12 +43,12 @@ def pipe(root: Path) -> None:
 UNSEEN = {
     "runs is a file": (file_for_runs, "runs: cannot be looked into"),
     "a stage is a file": (file_for_stage, "search: cannot be looked into"),
-    "an empty folder": (in_the_place_of_a_run(Path.mkdir), "is empty where a run should lie"),
-    "a file": (in_the_place_of_a_run(Path.touch), "is a file where a run should lie"),
+    "an empty folder": (in_the_place_of_a_run(Path.mkdir), "is an empty folder where a run should be"),
+    "a file": (in_the_place_of_a_run(Path.touch), "is a file where a run should be"),
     "no manifest": (without_manifest, "has no manifest"),
     "a pipe": (pipe, "is neither a file nor a folder"),
-    "no store": (shutil.rmtree, "no finished run lies here"),
-    "an empty store": (lambda root: [shutil.rmtree(root), root.mkdir()], "no finished run lies here"),
+    "no store": (shutil.rmtree, "there is no finished run here"),
+    "an empty store": (lambda root: [shutil.rmtree(root), root.mkdir()], "there is no finished run here"),
 }
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.bench import Bench, verb
+from tests.hostile.bench import Bench
 from tests.hostile.cases import QUICK, SMALL, working_from
+from tests.in_process import verb
 
 
 @pytest.mark.parametrize("stage", [*QUICK, "sample", "peer"])

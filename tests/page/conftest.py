@@ -1,7 +1,7 @@
 """A real browser, headless, and pages for it: of the whole paper with made-up numbers, and of a plan half done."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from dropnas.config import read_parameters
 from dropnas.monitor.costs import page_cost
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
-from dropnas.report.page.write import write_page
+from dropnas.report.page.write import PAGE, write_page
 from tests.page.made_store import publish_plan
 
 PAPER = Path(__file__).parents[2] / "params" / "paper.yaml"
@@ -28,13 +28,16 @@ def make_page(parameters: Path, root: Path, wanted: Any = lambda run: True) -> P
 
 
 @pytest.fixture(scope="session")
-def small_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_page(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """Table 1, Table 4, Table 5 and all figures of the paper's protocol with two seeds, half of one space missing."""
-    root = tmp_path_factory.mktemp("small")
+    return once("small-page", make_small_page) / "results/paper" / PAGE
+
+
+def make_small_page(root: Path) -> None:
     text = PAPER.read_text(encoding="utf-8").replace("seeds: 8", "seeds: 2\ntables: [table1, table2, table4, table5]")
     (root / "small.yaml").write_text(text, encoding="utf-8")
     late = ("1-skip", "table4", "table5")
-    return make_page(root / "small.yaml", root, lambda run: not any(name in run.name for name in late))
+    make_page(root / "small.yaml", root, lambda run: not any(name in run.name for name in late))
 
 
 @pytest.fixture(scope="session")

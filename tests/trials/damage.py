@@ -30,7 +30,7 @@ from dropnas.training.checkpoint import FORMAT
 from dropnas.training.signals import EXIT_STOPPED
 from tests.trials.bench import TRAININGS, Bench, Command, Run, forked, undisturbed
 
-LEFT_OUT = "this checkpoint is left out"
+LEFT_OUT = "this checkpoint is skipped"
 GONE_ON = ": continues from a checkpoint at epoch"
 
 
@@ -149,7 +149,7 @@ def kinds(stopped: Stopped, foreign: dict[str, bytes], folder: Path, draw: rando
     evil = folder / "evil"
     yield Case("a pickle with code", write(pickled(Evil(evil))))
     yield Case("a pickle with code", write(sealed(pickled({"epoch": Evil(evil)}), stopped.bench.run)))
-    yield Case("no state", write(sealed(pickled([1, 2]), stopped.bench.run)))
+    yield Case("does not hold the state", write(sealed(pickled([1, 2]), stopped.bench.run)))
     yield Case("a folder", lambda path: (path.unlink(), path.mkdir()))
     yield Case("a dangling link", lambda path: (path.unlink(), path.symlink_to(folder / "nowhere")))
     yield Case("a pipe", lambda path: (path.unlink(), os.mkfifo(path)))

@@ -1,6 +1,8 @@
 """The order of the rooms: imports lead downwards, in no circle, and a file's name occurs once."""
 
 import ast
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -89,3 +91,28 @@ def test_a_name_of_a_file_occurs_once() -> None:
 )
 def test_imports_are_seen(source: str, found: list[str]) -> None:
     assert list(imported(ast.parse(source))) == found
+
+
+LIGHT = """
+import sys
+from pathlib import Path
+import dropnas.cli
+from dropnas.config import read_parameters
+from dropnas.pipeline.plan import make_plan
+from dropnas.space.published import published
+
+published()
+make_plan(read_parameters(Path("params/paper.yaml")))
+planned = {"torch", "pandas"} & set(sys.modules)
+
+import dropnas.evaluate.peer, dropnas.evaluate.select, dropnas.search.derive, dropnas.search.options
+import dropnas.search.sample, dropnas.space.genotype, dropnas.space.spaces
+
+print(planned, "torch" in sys.modules)
+"""
+
+
+def test_what_plans_and_what_trains_nothing_imports_no_torch() -> None:
+    """The command line, the plan, which needs no pandas either, and the stages that run where the workflow does."""
+    done = subprocess.run([sys.executable, "-c", LIGHT], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert done.stdout == "set() False\n"

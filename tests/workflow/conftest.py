@@ -26,7 +26,7 @@ PROJECT = Path(__file__).parents[2]
 PARTS = ("dropnas", "workflow", "profiles", "Snakefile")
 MICRO = yaml.safe_load((Path(__file__).parent / "micro.yaml").read_text())
 JOB = re.compile(r"^Job \d+: (\w+) (\S+) \(", re.MULTILINE)
-WAIT = 900.0  # seconds; far more than any trial takes, also on a busy machine
+WAIT = 3600.0  # seconds; far more than any trial takes, also on a busy machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,6 +52,11 @@ class Bench:
     @property
     def parameters(self) -> Path:
         return self.folder / "micro.yaml"
+
+    @property
+    def before_edit(self) -> Path:
+        """The runs that were published before the checkout was broken, where it was."""
+        return self.folder / "before-edit.txt"
 
     def configure(self, **changes: Any) -> None:
         """Write the parameter file: micro.yaml with some sections extended or values replaced."""
@@ -193,45 +198,50 @@ def make_bench(folder: Path, project: Path) -> Bench:
     return bench
 
 
-@dataclass(frozen=True)
-class Built:
-    """The completed store and how its building went."""
-
-    bench: Bench
-    status: int
-    jobs_after_edit: int
+def completed(folder: Path, project: Path, built: Bench) -> Bench:
+    """A bench with a copy of the project and of the completed store."""
+    bench = make_bench(folder, project)
+    shutil.copytree(built.store, bench.store, dirs_exist_ok=True)
+    return bench
 
 
 @pytest.fixture(scope="session")
-def built(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """A completed store, made by two jobs at once while code and parameters in the checkout were broken."""
-    bench = make_bench(tmp_path_factory.mktemp("completed"), project)
+def built(project: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Bench:
+    """A completed store, for all workers of a test run; it is read, and copied."""
+    return Bench(once("completed-store", lambda folder: complete(make_bench(folder, project))))
+
+
+def complete(bench: Bench) -> None:
+    """Fill a store by two jobs at once while code and parameters in the checkout are broken."""
     process = bench.begin("--cores", "2")
     bench.wait_until(lambda: list(bench.store.glob("data/*/*/run.json")) or process.poll() is not None, "a dataset")
     for file in bench.checkout.rglob("*.py"):
         file.write_text("raise SystemExit('the checkout was read during a run')\n")
     for file in [bench.checkout / "Snakefile", *bench.checkout.rglob("*.smk"), bench.parameters]:
         file.write_text("broken\n")
-    waiting = len(bench.runs())
+    bench.before_edit.write_text("\n".join(bench.runs()))
     status = process.wait(WAIT)
     assert status == 0, (bench.folder / "start.log").read_text()
-    return Built(bench, status, len(bench.runs()) - waiting)
 
 
 @pytest.fixture
-def fresh(project: Path, tmp_path: Path, built: Built) -> Iterator[Bench]:
+def fresh(project: Path, tmp_path: Path, built: Bench) -> Iterator[Bench]:
     """A bench whose store has the datasets and nothing else; no process of it outlives the trial."""
     bench = make_bench(tmp_path, project)
-    shutil.copytree(built.bench.store / "data", bench.store / "data")
+    shutil.copytree(built.store / "data", bench.store / "data")
     yield bench
     bench.kill_all()
 
 
+@pytest.fixture
+def bench(project: Path, tmp_path: Path, built: Bench) -> Bench:
+    """A copy of the completed store beside an untouched checkout."""
+    return completed(tmp_path, project, built)
+
+
 @pytest.fixture(params=["records-kept", "records-deleted"])
-def bench(request: pytest.FixtureRequest, project: Path, tmp_path: Path, built: Built) -> Bench:
-    """A copy of the completed store beside an untouched checkout, with Snakemake's own records and without."""
-    copy = make_bench(tmp_path, project)
-    shutil.copytree(built.bench.store, copy.store, dirs_exist_ok=True)
+def bench_with_or_without_records(request: pytest.FixtureRequest, bench: Bench) -> Bench:
+    """The same, with Snakemake's own records and without."""
     if request.param == "records-deleted":
-        copy.remove(".snakemake")
-    return copy
+        bench.remove(".snakemake")
+    return bench

@@ -5,13 +5,10 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
 from tests.workflow.conftest import Bench
 
 DROPOUT = "dropnas/search/dropout.py"
 STEM = "dropnas/evaluate/cifar_network.py"
-pytestmark = pytest.mark.parametrize("bench", ["records-kept"], indirect=True)
 
 
 def adopt(bench: Bench) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ def commit(bench):
 def test_the_old_code_comes_from_the_commit(fresh):
     """A search made from a commit follows a refactoring after all frozen starts are removed."""
     commit(fresh)
-    fresh.run("--cores", "2", "figure4")
+    fresh.run("figure4", "--until", "search")
     before = manifests(fresh)
     fresh.remove("plans")
     edit(fresh, DROPOUT, "rate ** (1 / size)", "pow(rate, 1 / size)")
@@ -31,7 +31,7 @@ def test_the_old_code_comes_from_the_commit(fresh):
 def test_a_checkout_that_differed_from_its_commit_is_no_proof(fresh):
     commit(fresh)
     edit(fresh, DROPOUT, "KINDS = 2", "KINDS = 3 - 1")
-    fresh.run("--cores", "2", "figure4")
+    fresh.run("figure4", "--until", "search")
     fresh.remove("plans")
     edit(fresh, DROPOUT, "KINDS = 3 - 1", "KINDS = 1 + 1")
     done = adopt(fresh)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.conftest import PROJECT, WAIT, Built
+from tests.workflow.conftest import PROJECT, WAIT, Bench
 
 pytest.importorskip("dvc", reason="DVC is not installed: make setup")
 if shutil.which("git") is None:
@@ -47,12 +47,12 @@ def gate() -> dict[str, object]:
     return {"stages": {name: stages[name] for name in ("prepare", "micro")}}
 
 
-@pytest.fixture
-def checkout(project: Path, tmp_path: Path, built: Built) -> Checkout:
-    """A checkout with the runs of table 1 and without those of the others, so that little is left to make."""
-    made = Checkout(tmp_path / "checkout")
+@pytest.fixture(scope="module")
+def initialised(project: Path, tmp_path_factory: pytest.TempPathFactory, built: Bench) -> Checkout:
+    """A checkout under git and DVC with all runs but table 1, so that little is left to make."""
+    made = Checkout(tmp_path_factory.mktemp("gate") / "checkout")
     shutil.copytree(project, made.folder)
-    shutil.copytree(built.bench.store / "runs", made.folder / "runs")
+    shutil.copytree(built.store / "runs", made.folder / "runs")
     for name in ("data", "params"):
         (made.folder / name).mkdir()
     shutil.copyfile(PROJECT / ".dvcignore", made.folder / ".dvcignore")
@@ -65,17 +65,19 @@ def checkout(project: Path, tmp_path: Path, built: Built) -> Checkout:
     return made
 
 
-def test_a_second_repro_does_nothing(checkout: Checkout) -> None:
+@pytest.fixture
+def checkout(initialised: Checkout, tmp_path: Path) -> Checkout:
+    """The same, to be changed."""
+    return Checkout(shutil.copytree(initialised.folder, tmp_path / "checkout"))
+
+
+def test_a_second_repro_does_nothing_and_a_commit_after_plain_snakemake_is_clean(checkout: Checkout) -> None:
     checkout.dvc("repro", "micro")
     before = checkout.runs()
     assert (checkout.folder / "results/micro/tables/table1.md").is_file()
     assert "didn't change, skipping" in checkout.dvc("repro", "micro")
     assert checkout.runs() == before
     assert "up to date" in checkout.dvc("status")
-
-
-def test_snakemake_then_commit_is_clean(checkout: Checkout) -> None:
-    checkout.dvc("repro", "micro")
     shutil.rmtree(checkout.folder / "results")
     done = checkout.call(sys.executable, "-m", "snakemake", "--configfile", "params/micro.yaml")
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,5 @@
 """Shell metacharacters in folder names and in parameters: nothing is run by them and nothing goes elsewhere."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,17 +7,15 @@ import pytest
 from dropnas.config import read_parameters
 from dropnas.pipeline.execute import FOLDER
 from dropnas.pipeline.plan import make_plan
-from tests.workflow.conftest import Bench, Built, make_bench
+from tests.workflow.conftest import Bench, completed, make_bench
 
 NASTY = 'it\'s $(touch pwned) `touch pwned`; touch pwned & "x" {y} {{z}} * #'
 
 
 @pytest.fixture
-def nasty(project: Path, tmp_path: Path, built: Built) -> Bench:
+def nasty(project: Path, tmp_path: Path, built: Bench) -> Bench:
     """A checkout and a completed store in a folder with such a name."""
-    bench = make_bench(tmp_path / NASTY, project)
-    shutil.copytree(built.bench.store, bench.store, dirs_exist_ok=True)
-    return bench
+    return completed(tmp_path / NASTY, project, built)
 
 
 @pytest.fixture

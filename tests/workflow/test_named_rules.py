@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import JOB, PROJECT, Bench, Built, make_bench
+from tests.workflow.conftest import JOB, PROJECT, Bench, make_bench
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def empty(project: Path, tmp_path: Path) -> Bench:
 
 
 def test_a_stage_can_be_named(empty: Bench) -> None:
-    """`--until`, `--omit-from`; and a job's line says data set, method and seeds."""
+    """`--until`, `--omit-from`, a table without the others; and a job's line says data set, method and seeds."""
     assert empty.would_run("table1", "--until", "search") == {"prepare", "search"}
     assert empty.would_run("table3", "--omit-from", "transfer") == {
         "prepare",
@@ -27,7 +27,9 @@ def test_a_stage_can_be_named(empty: Bench) -> None:
         "retrain",
         "select",
     }
-    names = {name for rule, name in JOB.findall(empty.run("--dry-run", "table1")) if rule in ("search", "genotype")}
+    jobs = JOB.findall(empty.run("--dry-run", "table1"))
+    assert {rule for rule, _ in jobs} == {"prepare", "search", "genotype", "retrain", "select", "table"}
+    names = {name for rule, name in jobs if rule in ("search", "genotype")}
     assert names == {"digits-64-40-original-dropnas-seed0-1"}
 
 
@@ -54,9 +56,7 @@ def test_lint_finds_nothing(empty: Bench) -> None:
         assert done.returncode == 0 and "in a good condition" in done.stderr, done.stderr
 
 
-def test_the_report_shows_each_table_and_figure(project: Path, tmp_path: Path, built: Built) -> None:
-    bench = make_bench(tmp_path, project)
-    shutil.copytree(built.bench.store, bench.store, dirs_exist_ok=True)
+def test_the_report_shows_each_table_and_figure(bench: Bench) -> None:
     said = bench.run("--report", "report.html")
     page = (bench.store / "report.html").read_text()
     assert set(re.findall(r"Adding (\w+)", said)) == {"table1", "table3", "figure3", "figure4"}
@@ -65,19 +65,17 @@ def test_the_report_shows_each_table_and_figure(project: Path, tmp_path: Path, b
     assert {line.split("\t")[2] for line in summary.splitlines() if line.startswith("plans/")} >= {"search", "retrain"}
 
 
-def test_a_job_that_proves_nothing_fails(empty: Bench, built: Built) -> None:
+def test_a_job_that_proves_nothing_fails(empty: Bench, built: Bench) -> None:
     """A job that ends well without a result leaves no marker, and nothing is built upon it."""
-    shutil.copytree(built.bench.store / "data", empty.store / "data")
+    shutil.copytree(built.store / "data", empty.store / "data")
     (empty.checkout / "workflow" / "scripts" / "logged.sh").write_text("exit 0\n")
     ended = empty.call(empty.command("table1", "--latency-wait", "0"))
     said = ended.stdout + ended.stderr
     assert ended.returncode != 0 and "/done/search/" in said and "missing" in said.lower()
 
 
-def test_a_marker_without_its_runs_counts_for_nothing(project: Path, tmp_path: Path, built: Built) -> None:
+def test_a_marker_without_its_runs_counts_for_nothing(bench: Bench) -> None:
     """A marker follows the store, also one that was left from before; and Snakemake can delete markers only."""
-    bench = make_bench(tmp_path, project)
-    shutil.copytree(built.bench.store, bench.store, dirs_exist_ok=True)
     bench.remove("runs/retrain", "runs/table/table1-*")
     assert bench.would_run("table1") == {"retrain", "select", "table"}
     before = bench.runs()

@@ -1,11 +1,16 @@
-"""Only what changed runs again: through real Snakemake on a completed store, with `.snakemake` kept and deleted."""
+"""Only what changed runs again: through real Snakemake on a completed store.
+
+Which identities an edit changes is tested for each kind of edit in `tests/unit/runs/test_edits.py`; here, that
+Snakemake runs just what has another identity and what follows from it. Its own records, in `.snakemake`, can only
+matter where a finished job might be repeated: there each test runs with them and without.
+"""
 
 import ast
 import os
 import random
 from pathlib import Path
 
-import pytest
+from tests.workflow.conftest import Bench
 
 FROM_SEARCH = {"search", "genotype", "retrain", "select", "transfer", "clusters", "figure", "table"}
 
@@ -19,84 +24,63 @@ def reformat(file: Path) -> None:
     file.write_text("# Another comment.\n\n\n" + ast.unparse(tree) + "\n")
 
 
-def edit(file: Path) -> None:
-    file.write_text(file.read_text() + "\nEDITED = True\n")
+def shuffle_file_times(store: Path) -> None:
+    draw = random.Random(0)
+    for path in [*store.glob("runs/**/*"), *store.glob("data/**/*")]:
+        moment = draw.randrange(1_000_000_000, 2_000_000_000)
+        os.utime(path, (moment, moment))
 
 
-def test_nothing_changed_nothing_to_do(bench):
-    assert bench.would_run() == set()
+def test_nothing_changed_nothing_to_do_but_results_are_refreshed(bench_with_or_without_records: Bench) -> None:
+    bench = bench_with_or_without_records
+    results = bench.store / "results" / "micro" / "tables" / "table1.md"
+    results.unlink()
     assert "nothing to do: all" in bench.run()
+    assert results.is_file()
 
 
-def test_plain_snakemake_decides_the_same(bench):
+def test_plain_snakemake_decides_the_same(bench_with_or_without_records: Bench) -> None:
+    bench = bench_with_or_without_records
     plain = bench.plain("--configfile", str(bench.parameters))
     assert plain.returncode == 0, plain.stderr
     assert "Nothing to be done" in plain.stdout + plain.stderr
 
 
-def test_comments_docstrings_and_layout_rerun_nothing(bench):
+def test_what_changes_no_number_reruns_nothing(bench_with_or_without_records: Bench) -> None:
+    """Comments, docstrings and layout, settings of the machine, times of files, an edited copy of a table."""
+    bench = bench_with_or_without_records
     for file in bench.checkout.rglob("*.py"):
         reformat(file)
-    assert bench.would_run() == set()
-
-
-def test_dropout_code_reruns_searches_and_what_follows(bench):
-    edit(bench.checkout / "dropnas" / "search" / "dropout.py")
-    assert bench.would_run() == FROM_SEARCH
-
-
-def test_retraining_code_leaves_searches(bench):
-    edit(bench.checkout / "dropnas" / "evaluate" / "cifar_network.py")
-    assert bench.would_run().isdisjoint({"prepare", "search", "genotype"})
-
-
-def test_table_code_reruns_tables_alone(bench):
-    edit(bench.checkout / "dropnas" / "report" / "grid.py")
-    assert bench.would_run() == {"table"}
-
-
-def test_retraining_value_leaves_searches(bench):
-    bench.configure(retrain={"epochs": 2})
-    assert bench.would_run() == {"retrain", "select", "transfer", "figure", "table"}
-    bench.configure()
-    assert bench.would_run() == set()
-
-
-def test_code_of_the_drawings_redraws_figures_alone(bench):
-    edit(bench.checkout / "dropnas" / "report" / "figures" / "cell_layout.py")
-    assert bench.would_run() == {"figure"}
-
-
-def test_published_baselines_are_run_only_on_request(bench):
-    assert bench.would_run("table1_published") == {"genotype", "retrain", "table"}
-    assert bench.would_run("baselines") >= {"genotype", "search", "retrain", "table"}
-
-
-def test_machine_settings_rerun_nothing(bench):
     bench.configure(machine={"memory_mb": 4000, "runs_per_job": {"search": 1, "retrain": 1}})
+    shuffle_file_times(bench.store)
+    (bench.store / "results" / "micro" / "tables" / "table1.md").write_text("edited by hand\n")
     assert bench.would_run() == set()
 
 
-def test_shuffled_file_times_rerun_nothing(bench):
-    draw = random.Random(0)
-    for path in [*bench.store.glob("runs/**/*"), *bench.store.glob("data/**/*")]:
-        moment = draw.randrange(1_000_000_000, 2_000_000_000)
-        os.utime(path, (moment, moment))
-    assert bench.would_run() == set()
-
-
-def test_pruned_intermediate_runs_rerun_nothing(bench):
+def test_pruned_intermediate_runs_rerun_nothing(bench_with_or_without_records: Bench) -> None:
+    bench = bench_with_or_without_records
     stages = ("search", "derive", "retrain", "select", "transfer", "clusters")
     bench.remove("data", *(f"runs/{stage}" for stage in stages))
     assert bench.would_run() == set()
 
 
-def test_some_pruned_runs_cost_only_themselves(bench):
-    bench.remove("runs/retrain", "runs/table/table1-*")
-    assert bench.would_run("table1") <= {"retrain", "select", "table"}
+def test_edited_code_reruns_its_stage_and_what_follows(bench: Bench) -> None:
+    file = bench.checkout / "dropnas" / "search" / "dropout.py"
+    file.write_text(file.read_text() + "\nEDITED = True\n")
+    assert bench.would_run() == FROM_SEARCH
 
 
-def test_a_changed_value_makes_only_its_runs_and_back_costs_nothing(bench):
+def test_a_changed_value_reruns_its_stage_and_what_follows(bench: Bench) -> None:
+    bench.configure(retrain={"epochs": 2})
+    assert bench.would_run() == {"retrain", "select", "transfer", "figure", "table"}
+
+
+def test_published_baselines_are_run_only_on_request(bench: Bench) -> None:
+    assert bench.would_run("table1_published") == {"genotype", "retrain", "table"}
+    assert bench.would_run("baselines") >= {"genotype", "search", "retrain", "table"}
+
+
+def test_a_changed_value_makes_only_its_runs_and_back_costs_nothing(bench: Bench) -> None:
     before = bench.runs()
     bench.configure(transfer={"label_smoothing": 0.2})
     bench.run()
@@ -108,8 +92,7 @@ def test_a_changed_value_makes_only_its_runs_and_back_costs_nothing(bench):
     assert bench.would_run() == set()
 
 
-@pytest.mark.parametrize("bench", ["records-kept"], indirect=True)
-def test_more_seeds_run_only_the_new_ones(bench):
+def test_more_seeds_run_only_the_new_ones(bench: Bench) -> None:
     before = bench.runs()
     bench.configure(seeds_of={"table1": 3})
     bench.run("table1")
@@ -117,22 +100,3 @@ def test_more_seeds_run_only_the_new_ones(bench):
     assert before.items() <= after.items()
     searches = [name for name in after.keys() - before.keys() if name.startswith("runs/search/")]
     assert len(searches) == 1 and "seed2" in searches[0]
-
-
-@pytest.mark.parametrize("bench", ["records-kept"], indirect=True)
-def test_one_table_does_not_make_the_others(bench):
-    bench.remove("runs")
-    assert "transfer" not in bench.would_run("table1")
-
-
-def test_results_are_refreshed_when_nothing_was_to_do(bench):
-    results = bench.store / "results" / "micro" / "tables" / "table1.md"
-    assert results.is_file()
-    results.unlink()
-    bench.run()
-    assert results.is_file()
-
-
-def test_the_copy_in_results_is_no_target(bench):
-    (bench.store / "results" / "micro" / "tables" / "table1.md").write_text("edited by hand\n")
-    assert bench.would_run() == set()

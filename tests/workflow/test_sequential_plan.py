@@ -22,32 +22,41 @@ LOOKS: dict[str, Any] = {
 }
 
 
-def prepared(folder: Path, project: Path) -> Bench:
-    bench = make_bench(folder, project)
+@pytest.fixture
+def undisturbed(tmp_path: Path, project: Path) -> Iterator[Bench]:
+    bench = make_bench(tmp_path / "undisturbed", project)
     bench.parameters.write_text(yaml.safe_dump({**MICRO, **LOOKS}))
-    return bench
+    yield bench
+    bench.kill_all()
 
 
 @pytest.fixture
-def benches(tmp_path: Path, project: Path) -> Iterator[tuple[Bench, Bench]]:
-    made = tuple(prepared(tmp_path / name, project) for name in ("undisturbed", "killed"))
-    yield made[0], made[1]
-    for bench in made:
-        bench.kill_all()
+def killed(undisturbed: Bench) -> Iterator[Bench]:
+    bench = Bench(undisturbed.folder.with_name("killed"))
+    yield bench
+    bench.kill_all()
 
 
-def test_some_stop_others_go_on_and_a_kill_changes_no_byte(benches: tuple[Bench, Bench]) -> None:
-    undisturbed, killed = benches
+def with_first_look_alone(finished: Bench, bench: Bench) -> None:
+    """Copy a bench as if no run of a later look, no table and no plan had been made."""
+    shutil.copytree(finished.folder, bench.folder, symlinks=True)
+    later = ("runs/*/*-seed[12]-*", "runs/table/*", "runs/figure/*", "plans", "results", "logs", ".snakemake")
+    bench.remove(*later)
+    for name in ("computed", "published"):
+        (bench.store / f"{name}.txt").unlink()
+
+
+def test_some_stop_others_go_on_and_a_kill_changes_no_byte(undisturbed: Bench, killed: Bench) -> None:
     said = undisturbed.run()
-    assert "look 1: 1 seeds of 4 of 4 experiments" in said
-    assert "look 2: 2 seeds of 3 of 4 experiments" in said
+    assert "look 1: 1 seeds for 4 of 4 experiments" in said
+    assert "look 2: 2 seeds for 3 of 4 experiments" in said
     assert "last start" in said
     record = json.loads((undisturbed.store / "results/micro/looks.json").read_text())
     assert record["judged"] >= 2
     seeds = sorted(len(runs) for runs in record["trainings"].values())
     assert seeds[0] == 1
     assert seeds[1:] in ([2, 2, 2], [2, 3, 3], [3, 3, 3])
-    shutil.copytree(undisturbed.store / "data", killed.store / "data")
+    with_first_look_alone(undisturbed, killed)
     process = killed.begin()
     killed.wait_until(lambda: list(killed.store.glob("runs/search/*-seed1-*")), "a search of the second look")
     killed.kill_all()

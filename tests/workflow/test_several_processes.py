@@ -27,8 +27,8 @@ def checkout(project, tmp_path):
 
 def test_it_asks_for_their_gpus_memory_and_threads(checkout):
     checkout.configure(machine={"transfer_processes": 2, "device": "auto", "threads": 3, "memory_mb": 1000})
-    jobs = plan_content(make_plan(read_parameters(checkout.parameters)))["jobs"]
-    asked = {job["rule"]: (job["processes"], job["threads"], *job["resources"].values()) for job in jobs}
+    rules = plan_content(make_plan(read_parameters(checkout.parameters)))["rules"]
+    asked = {name: (rule["processes"], rule["threads"], *rule["resources"].values()) for name, rule in rules.items()}
     assert asked["transfer"][:4] == (2, 6, 2, 2000) and asked["retrain"][:4] == (1, 3, 1, 1000)
 
 

@@ -3,11 +3,12 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import Bench, Built, make_bench
+from tests.workflow.conftest import Bench, completed, make_bench
 
 pytest.importorskip("dvc", reason="DVC is not installed: make setup")
 
@@ -24,33 +25,33 @@ def set_remote(bench: Bench, remote: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(scope="module")
-def pushed(built: Built, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A remote with all runs of the completed store."""
-    bench = make_bench(tmp_path_factory.mktemp("pusher"), project)
-    shutil.copytree(built.bench.store, bench.store, dirs_exist_ok=True)
-    remote = bench.folder / "remote"
-    set_remote(bench, remote)
-    dropnas(bench, "push")
-    return remote
+@pytest.fixture(scope="session")
+def pulled(built: Bench, project: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Bench:
+    """A fresh clone that has pulled, from a remote to which the completed store pushed all its runs."""
+
+    def pull(folder: Path) -> None:
+        pusher, clone = completed(folder / "pusher", project, built), make_bench(folder / "clone", project)
+        set_remote(pusher, folder / "remote")
+        dropnas(pusher, "push")
+        shutil.copytree(pusher.store / ".dvc", clone.store / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+        dropnas(clone, "pull", str(clone.parameters))
+
+    return Bench(once("pulled", pull) / "clone")
 
 
 @pytest.fixture
-def clone(project: Path, tmp_path: Path, pushed: Path) -> Bench:
-    """A fresh clone that has pulled."""
-    bench = make_bench(tmp_path, project)
-    set_remote(bench, pushed)
-    dropnas(bench, "pull", str(bench.parameters))
-    return bench
+def clone(project: Path, tmp_path: Path, pulled: Bench) -> Bench:
+    """The clone after its pull, to be changed."""
+    return completed(tmp_path, project, pulled)
 
 
 def weights(bench: Bench, stage: str) -> list[Path]:
     return list(bench.store.glob(f"runs/{stage}/*/*.safetensors"))
 
 
-def test_after_a_pull_nothing_is_to_do(clone: Bench, built: Built) -> None:
+def test_after_a_pull_nothing_is_to_do(clone: Bench, built: Bench) -> None:
     assert clone.would_run() == set()
-    assert clone.runs().keys() == built.bench.runs().keys()
+    assert clone.runs().keys() == built.runs().keys()
     assert weights(clone, "*") == []
     verified = dropnas(clone, "verify")
     assert "0 problems" in verified.stdout and "without weights or images" in verified.stdout
@@ -65,13 +66,13 @@ def test_after_one_changed_retraining_value_only_what_follows_runs(clone: Bench)
     assert len(weights(clone, "retrain")) == 3 and clone.would_run("table1") == set()  # two seeds; the best augmented
 
 
-def test_a_stage_that_reads_weights_brings_those_and_no_others(clone: Bench, built: Built) -> None:
+def test_a_stage_that_reads_weights_brings_those_and_no_others(clone: Bench, built: Bench) -> None:
     clone.remove("runs/clusters", "runs/figure/figure4-*")
     clone.run("figure4")
     searches = weights(clone, "search")
-    assert 0 < len(searches) <= len(built.bench.finished("clusters/")) and weights(clone, "retrain") == []
+    assert 0 < len(searches) <= len(built.finished("clusters/")) and weights(clone, "retrain") == []
     found = {name: digest for name, digest in clone.contents().items() if not name.endswith(".dvcignore")}
-    assert found.items() <= built.bench.contents().items()
+    assert found.items() <= built.contents().items()
 
 
 def test_without_the_remote_one_line_says_what_to_type(clone: Bench) -> None:

@@ -12,7 +12,6 @@ sys.path.insert(0, workflow.basedir)
 from dropnas.machine import container as runtime
 from dropnas.machine import slurm
 
-QUOTES = "'\""
 PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID")
 PASSED += ("SLURM_RESTART_COUNT",)  # that tells a lease of this job's own earlier attempt from another's
 PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # that say that the job was given a GPU
@@ -22,20 +21,14 @@ PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # that 
 container: os.environ.get("DROPNAS_SIF", "containers/dropnas.sif")
 
 
-def resources():
+def resources(asked):
     """What jobs ask a scheduler for; GPUs as `gres` where the site's profile names one (`gres: gpu:a100`)."""
-    asked = {
-        name: lambda wildcards, name=name: of("resources")(wildcards)[name] for name in ("gpu", "mem_mb", "runtime")
-    }
     site = (workflow.resource_settings.default_resources or {}).get("gres")
     raw = getattr(site, "raw", None)  # Snakemake gives an empty resource for one that is not set
     if raw is None:
         return asked
-    gpus, card = asked["gpu"], raw.strip(QUOTES)
-    return {**asked, "gpu": 0, "gres": lambda wildcards: f"{card}:{gpus(wildcards)}" if gpus(wildcards) else ""}
-
-
-RESOURCES = resources()
+    card = raw.strip("'\"")
+    return {**asked, "gpu": 0, "gres": f"{card}:{asked['gpu']}" if asked["gpu"] else ""}
 
 
 def outlive(number, frame):

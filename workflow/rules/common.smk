@@ -41,10 +41,17 @@ def inputs(wildcards):
 
 
 def arguments(wildcards):
-    """What `logged.sh` is given of a job after its threads: where its output goes, and its command."""
+    """What `logged.sh` is given of a job after its processes: where its output goes, and its command."""
     job = BY_NAME[wildcards.stage, wildcards.job]
     specs = [f"{FROZEN}/{spec}" for spec in job["specs"]]
-    return [job["processes"], job["attempts"], job["result"], "python", "-m", "dropnas", *job["command"], *specs]
+    return [job["attempts"], job["result"], "python", "-m", "dropnas", *job["command"], *specs]
+
+
+def marker(stage, shown):
+    """The marker of a stage's jobs; a table or figure, whose suffix is `shown`, is in Snakemake's report."""
+    path = f"{DONE}/{{stage}}/{{job}}{shown}"
+    kind = {"caption": f"../report/{stage}.rst", "category": f"{stage.title()}s", "labels": {stage: "{job}"}}
+    return report(path, **kind) if shown else path
 
 
 def gpus_here():

@@ -1,14 +1,14 @@
-"""After a refactoring that changed no number: finished trainings, carried to their new identities, never by trust.
+"""Carries finished trainings to their new identities after a refactoring that changed no number, on proof only.
 
 Design choices:
-- A finished training is matched to a run of the new plan that differs from it in its code alone: the same stage, the
-  same configuration, and inputs whose files, as far as it reads them, are the same bytes.
-- Where the stage's own code changed, a trial proves that old and new code give the same bytes, one for each stage and
-  pair of code states (`trial.py`). Where only the names of its inputs changed there is nothing to prove.
-- What does not train costs a moment and is computed again, by the new code, from what was adopted. So a genotype that
-  comes out differently stops all that would follow from it.
-- The old run stays. The new one has hard links to its files, and a manifest that says from which run it was adopted and
-  by which trial. It is published like any other, by one rename under its lease.
+- A finished training is matched to a run of the new plan that differs from it in the code only. Stage and configuration
+  are the same, and the input files that it reads have the same bytes.
+- If the stage's own code changed, a trial proves that old and new code give the same bytes; there is one trial for each
+  stage and pair of code states (`trial.py`). If only the names of the inputs changed, nothing needs to be proved.
+- Stages that do not train are cheap. They are computed again by the new code from the adopted runs. If a genotype comes
+  out differently, nothing that depends on it is adopted.
+- The old run does not change. The new one has hard links to its files. Its manifest names the old run and the trial. It
+  is published like any other run, by one rename under its lease.
 """
 
 import os
@@ -41,12 +41,12 @@ from dropnas.runs.lease import lease_if_free
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass
 class Adoption:
-    """How many trainings were adopted, how many other runs computed, and what was refused and why."""
+    """The number of adopted trainings, the number of other runs computed, and the refusals with their reasons."""
 
     adopted: int = 0
     computed: int = 0
@@ -55,23 +55,23 @@ class Adoption:
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run of the store and what its manifest says."""
+    """A finished run of the store, with the content of its manifest."""
 
     folder: Path
     record: dict[str, Any]
     files: dict[str, str]
 
 
-def adopt(parameters: Path, root: Path, tell: Tell) -> Adoption:
-    """Carry finished trainings to the identities that a parameter file gives them with the present code.
+def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
+    """Carry finished trainings to the identities that a parameter file gives them with the current code.
 
     Raises:
         DropnasError: the parameter file is wrong.
     """
-    root = root.absolute()  # probes have their own folders
+    root = root.absolute()  # trials work in other folders
     parameters = current(parameters, root)
     plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
-    os.environ["DROPNAS_PLAN"] = str(start)  # what is computed here is recorded as by this start
+    os.environ["DROPNAS_PLAN"] = str(start)  # runs computed here record this start
     store, done = Store(root), Adoption()
     finished = [_finished(folder) for folder in published(root) if folder.parts[-3] != "data"]
     depth, steps = depths(plan), defaultdict[tuple[int, str], list[Run]](list)
@@ -80,10 +80,10 @@ def adopt(parameters: Path, root: Path, tell: Tell) -> Adoption:
     for (_, stage), runs in sorted(steps.items()):
         ready = [run for run in runs if not store.is_published(root / run.folder) and _inputs_are_there(run, store)]
         if STAGES[stage].trains:
-            _adopt_stage(ready, finished, store, start, done, tell)
+            _adopt_stage(ready, finished, store, start, done, progress)
         elif stage != "data" and ready:
             failures = execute(
-                [read_spec(root / start / "specs" / f"{run.id}.json", stage) for run in ready], root, tell
+                [read_spec(root / start / "specs" / f"{run.id}.json", stage) for run in ready], root, progress
             )
             done.computed += len(ready) - failures
     return done
@@ -99,9 +99,9 @@ def _inputs_are_there(run: Run, store: Store) -> bool:
 
 
 def _adopt_stage(
-    runs: Sequence[Run], finished: Sequence[Finished], store: Store, start: Path, done: Adoption, tell: Tell
+    runs: Sequence[Run], finished: Sequence[Finished], store: Store, start: Path, done: Adoption, progress: Progress
 ) -> None:
-    """Adopt the runs of one stage: those of each pair of code states after one trial."""
+    """Adopt the runs of one stage, after one trial for each pair of code states."""
     pairs = defaultdict[tuple[str, str], list[tuple[Run, Finished]]](list)
     for run in runs:
         if old := _match(run, finished, store.root):
@@ -115,11 +115,11 @@ def _adopt_stage(
             continue
         for run, old in matched:
             done.adopted += _carry(run, old, proof, store)
-            tell(f"{run.folder}: adopted from {old.folder.name}")
+            progress(f"{run.folder}: adopted from {old.folder.name}")
 
 
 def _match(run: Run, finished: Iterable[Finished], root: Path) -> Finished | None:
-    """A finished run that differs in its code alone; the last one where there are several."""
+    """Find a finished run that differs in its code only; the last one if there are several."""
     new = run.identity
     same = [
         one
@@ -131,7 +131,7 @@ def _match(run: Run, finished: Iterable[Finished], root: Path) -> Finished | Non
 
 
 def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
-    """Whether each input is the very one that the old run read, or has the same files."""
+    """Whether each input is the same run that the old run read, or has the same files."""
     names, read = old.record.get("inputs", []), old.record.get("input_manifests", {})
     if len(names) != len(run.inputs):
         return False
@@ -147,17 +147,17 @@ def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
 
 
 def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
-    """The checksums of what a run reads of an input: the genotype of a selection or derivation, otherwise all."""
+    """The checksums of the files that a run reads of an input: the genotype of a selection or derivation, else all."""
     files = ManifestFile.read(manifest).files
     genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
     return {GenotypeFile.FILE: files.get(GenotypeFile.FILE, "")} if genotype else files
 
 
 def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root: Path) -> dict[str, Any]:
-    """What the manifest shall say of the trial; without cases there is none to make.
+    """Make a trial, and return its entry for the manifest; without cases, no trial is needed.
 
     Raises:
-        DropnasError: the results differ, or the old code is not to be found.
+        DropnasError: the results differ, or the old code is not available.
     """
     run, old = matched
     if not found:
@@ -172,10 +172,10 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
 
 @contextmanager
 def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
-    """The code that made a run: that of a frozen start, or else of the commit in its manifest.
+    """Give the code that made a run: from a frozen start, otherwise from the commit in its manifest.
 
     Raises:
-        DropnasError: neither is here.
+        DropnasError: neither is available.
     """
     for spec in sorted(root.absolute().glob(f"plans/*/specs/{record['id']}.json")):
         check(spec.parents[1])
@@ -191,18 +191,18 @@ def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
 
 
 def _check_out(commit: str, folder: Path) -> None:
-    """The package as it was at a commit of the checkout that contains this code."""
+    """Extract the package at a commit of this checkout."""
     checkout = Path(__file__).parents[3]
     archive = subprocess.run(
         ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE], capture_output=True, check=False
     )
     if archive.returncode:
-        raise DropnasError("the commit that made the runs is not here", where=commit, remedy="git fetch")
+        raise DropnasError("the commit that made the runs is not in this checkout", where=commit, remedy="git fetch")
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
 
 
 def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool:
-    """Publish the files of a finished run under its new identity; gives whether it was."""
+    """Publish the files of a finished run under its new identity; return whether it was published."""
     store.require_intact(old.folder)
     folder, scratch = store.root / run.folder, store.scratch(run.id)
     with lease_if_free(scratch) as free:
@@ -218,7 +218,7 @@ def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool
 
 
 def _record(run: Run, old: Finished, proof: dict[str, Any], root: Path) -> dict[str, Any]:
-    """What went into the run: as it was, under the new identity, and that it was adopted."""
+    """The record of the new run: that of the old one with the new identity, and a note of the adoption."""
     sources = [root / source.folder for source in run.inputs]
     return {
         **old.record,
@@ -229,7 +229,7 @@ def _record(run: Run, old: Finished, proof: dict[str, Any], root: Path) -> dict[
 
 
 def _link(source: str, destination: str) -> None:
-    """A hard link where the file system has them, else a copy."""
+    """Make a hard link, or a copy if the file system has no hard links."""
     try:
         os.link(source, destination)
     except OSError:

@@ -1,7 +1,7 @@
-"""A script of its own: runs a stage on small cases with the code that PYTHONPATH names, old or new.
+"""A separate script that runs a stage on small cases, with the code in PYTHONPATH (old or new).
 
-Started as `python run_small_cases.py CASES`, never imported. It uses only what every state of the code has: the stages,
-their configurations, the workspace. Before it computes it proves that the code is the one that is asked for.
+It is started as `python run_small_cases.py CASES` and never imported. It uses only what every state of the code has:
+the stages, their configurations, and the workspace. Before it computes, it checks that the code is the expected one.
 """
 
 import json
@@ -14,7 +14,7 @@ from dropnas.workspace import Workspace
 
 
 def main(cases: Path) -> None:
-    """Compute each case into its folder; ends with a line on standard error if the code is another one."""
+    """Compute each case into its folder; end with a line on standard error if the code is not the expected one."""
     content = json.loads(cases.read_text(encoding="utf-8"))
     stage = content["stage"]
     for case in content["cases"]:

@@ -1,9 +1,10 @@
-"""Small cases that represent runs: the same method and options, on few small images, with a small network.
+"""Small cases that represent runs: the same method and options, with few small images and a small network.
 
-Design choices: whatever chooses between branches of the code (strategy, space, options, augmentation, schedule,
-precision) stays as it is; only what says how much is computed is made small, and what only a GPU does is left out. So
-two runs that differ in seed or length share a case, and two that differ in an option do not. A case of a retraining
-takes a real genotype; others of the same settings are added only while they bring an operation that none before had.
+Design choices: everything that selects a branch of the code (strategy, space, options, augmentation, schedule,
+precision) is kept. Only the amount of computation is reduced, and options for GPUs only are left out. Two runs that
+differ in seed or length therefore share a case, whereas runs that differ in an option do not. A case of a retraining
+uses a real genotype. Further genotypes with the same settings are added only if they have an operation that no earlier
+case had.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "clusters": {"images": 32, "seed": 0},
 }
-AT_MOST = {"crop_padding": 1, "cutout": 2, "held_out": 8, "warmup_epochs": 1}  # larger ones would blank small images
+AT_MOST = {"crop_padding": 1, "cutout": 2, "held_out": 8, "warmup_epochs": 1}  # larger values would erase small images
 GPU_ONLY = {"memory_format"}  # a trial runs on a CPU
 DATA: dict[str, dict[str, Any]] = {
     "digits": {"name": "digits", "source": "bundled", "train_images": 48, "test_images": 24},
@@ -41,19 +42,19 @@ class Case:
     """A small computation of a stage.
 
     Attributes:
-        config: the stage's, made small.
+        config: the stage's configuration, reduced in size.
         data: a key of DATA.
-        companion: what else the stage reads: a folder with a genotype, or a search's small configuration.
+        extra_input: the input besides the data: a folder with a genotype, or a search's small configuration.
     """
 
     config: dict[str, Any]
     data: str
-    companion: Path | dict[str, Any] | None = None
+    extra_input: Path | dict[str, Any] | None = None
 
     @property
     def key(self) -> str:
-        """Equal for equal cases."""
-        return canonical_json([self.config, self.data, str(self.companion)])
+        """A key that is the same for equal cases."""
+        return canonical_json([self.config, self.data, str(self.extra_input)])
 
 
 def cases(runs: Iterable[Run], root: Path) -> list[Case]:
@@ -63,8 +64,8 @@ def cases(runs: Iterable[Run], root: Path) -> list[Case]:
     for run in runs:
         config = small(run.stage, run.config)
         if run.stage not in ("retrain", "transfer"):
-            companion = small("search", run.inputs[1].config) if run.stage == "clusters" else None
-            one = Case(config, "digits", companion)
+            extra_input = small("search", run.inputs[1].config) if run.stage == "clusters" else None
+            one = Case(config, "digits", extra_input)
             found.setdefault(one.key, one)
             continue
         known, new = operations.setdefault(canonical_json(config), set()), set(_operations(root / run.inputs[1].folder))
@@ -77,9 +78,9 @@ def cases(runs: Iterable[Run], root: Path) -> list[Case]:
 
 
 def small(stage: str, config: Any) -> dict[str, Any]:
-    """A stage's configuration with everything that says how much is computed made small.
+    """Reduce a stage's configuration: every option that determines the amount of computation gets a small value.
 
-    Options at their default are left out, since the old code may not know them.
+    Options at their default are left out, because the old code may not have them.
     """
     kind: type = type(config)
     whole = resolved(config)
@@ -95,6 +96,6 @@ def _operations(folder: Path) -> Iterator[str]:
 
 
 def describe(case: Case) -> str:
-    """The settings that identify a case for a person."""
+    """Describe the settings of a case for a reader."""
     names = ("strategy", "space", "options", "autoaugment", "precision")
     return ", ".join(f"{name} {case.config[name]}" for name in names if case.config.get(name))

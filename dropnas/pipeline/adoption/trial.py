@@ -1,7 +1,7 @@
-"""One trial: the same small cases computed with the old code and with the new, all bytes of all results compared.
+"""A trial: old and new code compute the same small cases, and all result files are compared byte by byte.
 
-Design choices: each code runs in processes of its own, with PYTHONPATH on a frozen copy of its source, on the CPU with
-one thread. Code that only a GPU takes is not reached by it. Inputs are made once, by the new code, so that only the
+Design choices: each code runs in separate processes on the CPU with one thread; PYTHONPATH points to a frozen copy of
+its source. Code that only runs on a GPU is not tested. The inputs are made once, by the new code, so that only the
 stage under trial differs.
 """
 
@@ -24,29 +24,29 @@ PROBE = Path(__file__).with_name("run_small_cases.py")
 
 @dataclass(frozen=True)
 class Code:
-    """A state of the code of a stage: where its source lies, and its fingerprint."""
+    """A state of a stage's code: the folder of its source, and its fingerprint."""
 
     source: Path
     fingerprint: str
 
 
 def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
-    """What differs between the results of the old and the new code; empty if no byte does.
+    """Describe the difference between the results of the old and the new code; empty if all bytes are equal.
 
     Raises:
-        DropnasError: a code is not the one that it should be, or fails on a case.
+        DropnasError: a code is not the expected one, or fails on a case.
     """
     with tempfile.TemporaryDirectory(prefix="dropnas-adopt-") as temporary:
         folder = Path(temporary)
         inputs = _inputs(cases, new.source, folder / "inputs")
         for name, code in (("old", old), ("new", new)):
             listed = [
-                {"config": case.config, "inputs": inputs[case.key], "out": str(folder / name / str(at) / "out")}
-                for at, case in enumerate(cases)
+                {"config": case.config, "inputs": inputs[case.key], "out": str(folder / name / str(index) / "out")}
+                for index, case in enumerate(cases)
             ]
             _compute(stage, listed, code, folder / f"{name}.json")
-        for at, case in enumerate(cases):
-            found = [checksums(folder / name / str(at) / "out") for name in ("old", "new")]
+        for index, case in enumerate(cases):
+            found = [checksums(folder / name / str(index) / "out") for name in ("old", "new")]
             if found[0] != found[1]:
                 names = sorted(
                     name for name in found[0].keys() | found[1].keys() if found[0].get(name) != found[1].get(name)
@@ -56,7 +56,7 @@ def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
 
 
 def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list[str]]:
-    """Folders that the cases read, by their keys: small data, a genotype, or a small search."""
+    """The folders that the cases read, by their keys: small data, a genotype, or a small search."""
     code = Code(source, "")
     for data in {case.data for case in cases}:
         _compute(
@@ -66,17 +66,17 @@ def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list
             folder / f"{data}.json",
         )
     folders = {}
-    for at, case in enumerate(cases):
+    for index, case in enumerate(cases):
         data = str(folder / case.data / "out")
-        companion = [str(case.companion)] if isinstance(case.companion, Path) else []
-        if isinstance(case.companion, dict):
-            companion = [_search(case.companion, data, code, folder / f"search{at}")]
-        folders[case.key] = [data, *companion]
+        extra = [str(case.extra_input)] if isinstance(case.extra_input, Path) else []
+        if isinstance(case.extra_input, dict):
+            extra = [_search(case.extra_input, data, code, folder / f"search{index}")]
+        folders[case.key] = [data, *extra]
     return folders
 
 
 def _search(config: Mapping[str, Any], data: str, code: Code, folder: Path) -> str:
-    """A small search, with the receipt that readers of its supernet need."""
+    """Run a small search, and write the receipt that readers of its supernet need."""
     out = folder / "out"
     _compute("search", [{"config": config, "inputs": [data], "out": str(out)}], code, folder.with_suffix(".json"))
     ReceiptFile("search", "cpu", 0.0, (), dict(config)).write(out)

@@ -1,9 +1,9 @@
-"""What operations are made of, for several equal operations that read the same or parallel maps.
+"""The building blocks of operations, computed for several equal operations that read the same or parallel maps.
 
-Design choices: maps are (B, H, W, E * K * C), contiguous: those of E operations side by side, each of K supernets. The
-modules are the plain supernet's own, and so are their weights and running statistics; here they are only computed in
-another way. A mixing weight is the scale of the batch norm that ends its operation, so that weighting costs no pass
-over the maps, and the derivative in it comes with that of the norm.
+Design choices: maps are (B, H, W, E * K * C), contiguous. They hold the maps of E operations side by side in the
+channels, each for K supernets. The modules, their weights and their running statistics are the plain supernet's; only
+the computation differs. A mixing weight is the scale of the batch norm that ends its operation. Weighting therefore
+needs no extra pass over the maps, and the gradient of the weight comes with the gradient of the norm.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from dropnas.space.operations import FactorizedReduce
 
 
 def side_by_side(parts: Sequence[Tensor]) -> Tensor:
-    """Weights or statistics of E operations as those of one."""
+    """Concatenate the weights or statistics of E operations."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Tensor:
-    """Depthwise convolutions of E operations, stride 1, of the dilation given rather than the layers' own."""
+    """Depthwise convolutions of E operations, of stride 1 and with the given dilation instead of the layers' own."""
     return depthwise(maps, side_by_side([layer.weight for layer in layers]).to(maps.dtype), dilation)
 
 
 def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
-    """1x1 convolutions of E operations, each of its own part of the channels."""
+    """1x1 convolutions of E operations; each works on its own part of the channels."""
     return pointwise(maps, torch.stack([layer.weight.flatten(1) for layer in layers]).to(maps.dtype))
 
 
@@ -41,11 +41,11 @@ def normed(
     scales: Sequence[Tensor] | None = None,
     rectify: bool = False,
 ) -> Tensor:
-    """Batch norm of E operations without parameters, each channel scaled.
+    """Batch norm of E operations without affine parameters, followed by a scale for each channel.
 
     Args:
-        norms: whose running statistics move.
-        scales: of the channels of maps, in parts that follow each other; 1 if not given.
+        norms: the batch norms whose running statistics are updated.
+        scales: scales of consecutive parts of the channels; None means 1.
         rectify: whether a ReLU follows.
     """
     scale = None if scales is None else side_by_side(scales)
@@ -55,7 +55,7 @@ def normed(
 
 
 def shared_norm(maps: Tensor, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: RunningStatistics) -> Tensor:
-    """The batch norm of maps that equal norms (E, K) would give E times; the running statistics of all of them move."""
+    """One batch norm for E equal norms (E, K) of the same maps; the running statistics of all of them are updated."""
     normal = batch_norm(maps, None, norms[0][0].eps)
     for each in norms:
         statistics.note(each, normal.mean, normal.variance)
@@ -71,7 +71,7 @@ def reduced(
     """FactorizedReduce of operations (E, K) that read the same maps, after their ReLU.
 
     Returns:
-        (B, H / 2, W / 2, E * K * C).
+        (B, ceil(H / 2), ceil(W / 2), E * K * C).
     """
     height, width = rectified.shape[1:3]
     straight = rectified[:, ::2, ::2]
@@ -83,7 +83,7 @@ def reduced(
 
 
 def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:
-    """1x1 convolutions (E, K) of the maps of K supernets: (B, H, W, E, K, C')."""
+    """One of the two 1x1 convolutions of operations (E, K), on the maps of K supernets: (B, H, W, E, K, C')."""
     of_seeds = zip(*layers, strict=True)
     matrices = torch.stack([side_by_side([layer.weight for layer in alike]).flatten(1) for alike in of_seeds])
     mixed = pointwise(maps.contiguous(), matrices.to(maps.dtype))
@@ -91,6 +91,6 @@ def _half(maps: Tensor, layers: Sequence[Sequence[nn.Conv2d]]) -> Tensor:
 
 
 def pooled(maps: Tensor, pool: nn.Module) -> Tensor:
-    """A pooling, with the channels last."""
+    """A pooling of maps with the channels last."""
     images: Tensor = pool(maps.permute(0, 3, 1, 2))
     return images.permute(0, 2, 3, 1)

@@ -1,9 +1,9 @@
-"""A cell of the supernet, state by state instead of edge by edge.
+"""A cell of the supernet, computed state by state instead of edge by edge.
 
-Design choices: edges that leave the same state share its ReLU, its grids, its poolings and their batch norms, and
-what is left of their operations is computed side by side. A backend may have kernels for them. The same cell of K
-supernets of equal shape is one cell of K times as many channels, in which an operation is K modules; one supernet is
-the case of K = 1.
+Design choices: edges that leave the same state share its ReLU, its grids, its poolings and the batch norms of these
+poolings. The rest of their operations is computed side by side. A backend may provide kernels for it. The same cell of
+K supernets of equal shape is computed as one cell with K times as many channels, in which each operation is K modules.
+A single supernet is the case K = 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,21 +33,23 @@ from dropnas.space.operations import DilConv, FactorizedReduce, Identity, PoolNo
 from dropnas.space.spaces import NODES
 
 
-def separable(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
-    """Separable convolutions of one kernel size, side by side, after the first depthwise one."""
-    maps = normed(pointwise_of(maps, at[2]), at[3], statistics, rectify=True)
-    return normed(pointwise_of(depthwise_of(maps, at[5], 1), at[6]), at[7], statistics, rows)
+def separable(
+    maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics
+) -> Tensor:
+    """The rest of separable convolutions of one kernel size, side by side, after their first depthwise convolution."""
+    maps = normed(pointwise_of(maps, layers[2]), layers[3], statistics, rectify=True)
+    return normed(pointwise_of(depthwise_of(maps, layers[5], 1), layers[6]), layers[7], statistics, rows)
 
 
-def dilated(maps: Tensor, at: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
-    """Dilated convolutions of one kernel size, side by side, after the depthwise one."""
-    return normed(pointwise_of(maps, at[2]), at[3], statistics, rows)
+def dilated(maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
+    """The rest of dilated convolutions of one kernel size, side by side, after their depthwise convolution."""
+    return normed(pointwise_of(maps, layers[2]), layers[3], statistics, rows)
 
 
 Rest = Callable[[Tensor, Sequence[list[Any]], Sequence[Tensor], RunningStatistics], Tensor]
 DEPTHWISE_FIRST: dict[type[nn.Module], Rest] = {SepConv: separable, DilConv: dilated}
 Backend = Callable[[State, Sequence[Alike], Shared, MixingWeights, Sequence[Sum], RunningStatistics], None]
-SHARED = (PoolNorm, Identity)  # an edge's answer is the same for all edges from a state
+SHARED = (PoolNorm, Identity)  # their output is the same on all edges from a state
 
 
 def mixed_cell(
@@ -58,14 +60,16 @@ def mixed_cell(
     backend: Backend | None,
     channels: AllChannels,
 ) -> Tensor:
-    """The concatenated nodes: (B, H, W, K * NODES * C).
+    """The concatenated nodes of a cell: (B, H, W, K * NODES * C).
 
     Args:
-        cells: the same one of each of K supernets.
+        cells: the same cell of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        backend: adds the convolutions on the edges from a state, and what these share, in place of torch's kernels,
-            where nothing on these edges is left out.
-        channels: which of a state's channels go through the operations.
+        weights: the mixing weights of the cell.
+        statistics: collects the statistics of the batch norms.
+        backend: computes the convolutions and the shared maps of the edges that leave a state, in place of torch's
+            kernels. It is used only if all operations on these edges are computed.
+        channels: selects the channels of a state that go through the operations.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
@@ -86,16 +90,16 @@ def mixed_cell(
         if weights.paths is not None:
             for edge, node in leaving:
                 sums[node].add_path(found[node], edge, weights)
-        if (node := number - INPUTS + 1) >= 0:  # all its edges are there
+        if (node := number - INPUTS + 1) >= 0:  # all edges to this node are summed
             states.append(channels.node(node, sums[node].total(state.maps[:, :: state.stride, :: state.stride])))
     nodes = [node.view(*node.shape[:-1], len(cells), -1) for node in states[INPUTS:]]
     return torch.cat(nodes, dim=-1).flatten(-2)
 
 
 def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> list[Alike]:
-    """The computed operations on edges that leave a state, grouped by their names; zeros left out."""
+    """Group the computed operations on the edges that leave a state by name; zeros are left out."""
     names = cells[0].operations
-    groups = {name: list[Edge]() for name in names}  # in one order, whatever is computed
+    groups = {name: list[Edge]() for name in names}  # the order does not depend on what is computed
     for edge, node in leaving:
         operations = zip(*(cell.edges[edge].children() for cell in cells), strict=True)
         for index, modules in enumerate(operations):
@@ -106,7 +110,7 @@ def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> l
 
 
 def _parted(operations: Sequence[Alike], kinds: tuple[type[nn.Module], ...]) -> tuple[list[Alike], list[Alike]]:
-    """Those of some kinds, and the others."""
+    """Split the operations into those of the given kinds, and the others."""
     found = [alike for alike in operations if alike[0].is_a(*kinds)]
     return found, [alike for alike in operations if not alike[0].is_a(*kinds)]
 
@@ -114,7 +118,7 @@ def _parted(operations: Sequence[Alike], kinds: tuple[type[nn.Module], ...]) -> 
 def _add(
     state: State, alike: Sequence[Edge], weights: MixingWeights, sums: Sequence[Sum], statistics: RunningStatistics
 ) -> None:
-    """Add operations of one kind, that have weights, to the nodes that they lead to."""
+    """Add operations of one name, which have weights of their own, to the nodes that they lead to."""
     rows = [weights.scale(edge.slot) for edge in alike]
     if alike[0].is_opaque:
         answers = [
@@ -129,7 +133,7 @@ def _add(
 
 
 def _side_by_side(state: State, alike: Sequence[Edge], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
-    """What equal operations of this package give, weighted."""
+    """The weighted outputs of equal operations of this package."""
     if alike[0].is_a(FactorizedReduce):
         layers: Any = [edge.modules for edge in alike]
         return reduced(state.rectified, layers, statistics, rows)
@@ -148,20 +152,20 @@ def _begun(state: State, alike: Sequence[Edge]) -> Tensor:
 def _shared(
     state: State, shared: Sequence[Alike], names: Sequence[str], weights: MixingWeights, statistics: RunningStatistics
 ) -> Shared:
-    """What all operations without weights give, and their weights on each edge."""
-    nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # each with its edge's number
+    """The outputs of all operations without weights of their own, and their mixing weights on each edge."""
+    nodes = {edge.node: edge.slot // len(names) for alike in shared for edge in alike}  # from node to edge index
     entries = [[_slots(names, alike[0].name, nodes[node]) for alike in shared] for node in sorted(nodes)]
     maps = [_answer(state, alike, statistics) for alike in shared]
     return Shared(sorted(nodes), weights.matrix(entries), maps)
 
 
 def _slots(names: Sequence[str], name: str, edge: int) -> list[int]:
-    """The slots of an operation on an edge; a space may have it several times."""
+    """The slots of an operation on an edge; a space may contain the operation several times."""
     return [edge * len(names) + index for index, each in enumerate(names) if each == name]
 
 
 def _answer(state: State, alike: Sequence[Edge], statistics: RunningStatistics) -> Tensor:
-    """What equal operations without weights all give."""
+    """The common output of equal operations without weights."""
     if alike[0].is_a(Identity):
         return state.maps
     pool, *_ = alike[0].modules[0].children()

@@ -1,10 +1,11 @@
-"""A depthwise convolution of stride 1 on maps with the channels last, and its derivatives in the forms that are fast.
+"""A depthwise convolution of stride 1 on maps with the channels last, with fast gradients.
 
-Design choices: a CPU's depthwise kernels are near the speed of its memory with the channels last, but for two: the
-dilated ones, which are brought to undilated ones by regrouping the pixels (`layout.to_grids`), and the derivative in a
-kernel that is wider than three, which is taken three columns at a time. The derivative in the maps is the convolution
-with the turned kernel. Maps that several convolutions read are kept once and repeated again going backward. Small
-maps are multiplied by matrices instead (`small_maps`). The sums are those of torch's own convolution, in another order.
+Design choices: with the channels last, a CPU's depthwise kernels run close to the speed of its memory, with two
+exceptions. Dilated convolutions are computed as undilated ones, by regrouping the pixels (`layout.to_grids`). The
+gradient of a kernel wider than three is computed three columns at a time. The gradient of the maps is the convolution
+with the flipped kernel. Maps that several convolutions read are stored once and repeated in the backward pass. Small
+maps are multiplied by matrices instead (`small_maps`). All of this adds the terms of torch's own convolution in another
+order.
 """
 
 from typing import Any
@@ -17,8 +18,8 @@ from torch.nn import functional
 from dropnas.search.engine import layout
 from dropnas.space.small_maps import tap_matrices
 
-SMALL = 32  # pixels of a map up to which products are faster; measured
-WIDEST = 3  # columns of a kernel up to which the derivative in it is fast on a CPU
+SMALL = 32  # largest number of pixels for which products are faster; measured
+WIDEST = 3  # most columns of a kernel for which a CPU computes its gradient fast
 
 
 class _Depthwise(torch.autograd.Function):
@@ -39,7 +40,7 @@ class _Depthwise(torch.autograd.Function):
 
 
 class _Multiplied(torch.autograd.Function):
-    """The convolutions of small maps as products of each channel with a matrix."""
+    """The convolutions of small maps, as products of each channel with a matrix."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
@@ -66,19 +67,19 @@ class _Multiplied(torch.autograd.Function):
 
 
 def _rows(maps: Tensor) -> Tensor:
-    """The maps of each channel in rows: (C, B, H * W) of maps (B, H, W, C)."""
+    """The maps of each channel as rows: (B, H, W, C) to (C, B, H * W)."""
     return maps.flatten(1, 2).permute(2, 0, 1).contiguous()
 
 
 def depthwise(maps: Tensor, kernels: Tensor, dilation: int = 1) -> Tensor:
-    """Convolve each channel with its own kernel, stride 1, so padded that the size stays; E convolutions side by side.
+    """Convolve each channel with its own kernel, with stride 1 and padding that keeps the size.
 
     Args:
         maps: (B, H, W, C), contiguous.
-        kernels: (E * C, 1, k, k); k is 1, 3 or 5.
+        kernels: (E * C, 1, k, k), for E convolutions of the same maps; k is 1, 3 or 5.
 
     Returns:
-        (B, H, W, E * C), contiguous.
+        (B, H, W, E * C), contiguous; the outputs of the E convolutions are side by side in the channels.
     """
     way = _Multiplied if _is_small(maps) else _Depthwise
     convolved: Tensor = way.apply(maps, kernels, dilation)  # type: ignore[no-untyped-call]
@@ -86,19 +87,19 @@ def depthwise(maps: Tensor, kernels: Tensor, dilation: int = 1) -> Tensor:
 
 
 def _is_small(maps: Tensor) -> bool:
-    """Whether a CPU is better served by matrix products: on small maps, and not with bfloat16."""
+    """Whether matrix products are faster on a CPU: for small maps that are not bfloat16."""
     pixels = maps.shape[1] * maps.shape[2]
     return layout.on_cpu(maps) and maps.dtype != torch.bfloat16 and pixels <= SMALL
 
 
 def _repeated(maps: Tensor, kernels: Tensor) -> Tensor:
-    """The same maps side by side, as often as the kernels need: (B, H, W, E * C)."""
+    """Repeat the maps side by side, once for each kernel of a channel: (B, H, W, E * C)."""
     times = len(kernels) // maps.shape[-1]
     return maps if times == 1 else torch.cat([maps] * times, dim=-1)
 
 
 def _added(maps: Tensor, channels: int) -> Tensor:
-    """The sum of the parts (B, H, W, C) that stand side by side; torch's own sum is slow on a CPU."""
+    """Add the parts (B, H, W, C) that are side by side; torch's own sum is slow on a CPU."""
     parts = maps.view(*maps.shape[:-1], -1, channels)
     if parts.shape[-2] == 1:
         return maps
@@ -118,7 +119,7 @@ def _convolved(maps: Tensor, kernels: Tensor, dilation: int) -> Tensor:
 
 
 def _in_kernels(maps: Tensor, gradient: Tensor, kernels: Tensor, dilation: int) -> Tensor:
-    """The derivative in the kernels; in wide ones on a CPU a few columns at a time, on maps padded to fit these."""
+    """The gradient of the kernels; on a CPU, wide kernels take a few columns at a time, on padded maps."""
     width, padding = kernels.shape[-1], dilation * (kernels.shape[-1] // 2)
     if width <= WIDEST or dilation > 1 or not layout.on_cpu(maps):
         return _in_columns(maps, gradient, kernels, (padding, padding), dilation)
@@ -149,5 +150,5 @@ def _in_columns(maps: Tensor, gradient: Tensor, kernels: Tensor, padding: tuple[
 
 
 def _channels_first(maps: Tensor) -> Tensor:
-    """The same memory as torch's convolutions name its axes: (B, C, H, W), channels last."""
+    """The same memory with the axes in torch's order: (B, C, H, W), channels last."""
     return maps.permute(0, 3, 1, 2)

@@ -1,8 +1,8 @@
-"""The states of a cell, the edges that leave them, and what the nodes add up.
+"""The states of a cell, the edges that leave them, and the sums at the nodes.
 
-Design choices: what the edges from a state have in common (its ReLU, its grids) is computed once, when it is first
-asked for. Dilated convolutions work on the four grids of the maps, so a node has two sums: of maps and of grids, which
-are added once.
+Design choices: the common work of the edges from a state (its ReLU, its grids) is computed once, on first use. Dilated
+convolutions work on the four grids of the maps. A node therefore has two sums, one of maps and one of grids, which are
+added once at the end.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from dropnas.search.engine.users_operations import is_opaque
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import NODES, edges
 
-Leaving = list[tuple[int, int]]  # the edges that leave a state: their numbers, and the nodes that they lead to, from 0
+Leaving = list[tuple[int, int]]  # the edges that leave a state: (edge, node that it leads to, counted from 0)
 LEAVING: list[Leaving] = [
     [(edge, node - INPUTS) for edge, (node, start) in enumerate(edges()) if start == state]
     for state in range(INPUTS + NODES - 1)
@@ -27,7 +27,7 @@ LEAVING: list[Leaving] = [
 
 
 class State:
-    """A state of a cell and what all edges that leave it have in common."""
+    """A state of a cell, with everything that the edges from it share."""
 
     def __init__(self, maps: Tensor, stride: int, seeds: int) -> None:
         """Take the maps (B, H, W, K * C) of K seeds."""
@@ -35,12 +35,12 @@ class State:
 
     @cached_property
     def rectified(self) -> Tensor:
-        """After ReLU."""
+        """The maps after ReLU."""
         return functional.relu(self.maps)
 
     @cached_property
     def grids(self) -> Tensor:
-        """Where a convolution of dilation 2 is undilated: on the even grid for stride 2, otherwise on all four."""
+        """The maps for undilated convolution in place of dilation 2: the even grid at stride 2, else all four grids."""
         return self.rectified[:, ::2, ::2].contiguous() if self.stride == 2 else to_grids(self.rectified)
 
     @property
@@ -50,19 +50,19 @@ class State:
 
 
 class AllChannels:
-    """How states enter the operations of a cell, and what a node is: all channels go through the operations."""
+    """How states enter the operations of a cell, and how a node is formed: here all channels take part."""
 
     def entering(self, state: int, maps: Tensor) -> Tensor:
         """The channels (B, H, W, K * C') of a state (B, H, W, K * C) that go through the operations."""
         return maps
 
     def node(self, node: int, maps: Tensor) -> Tensor:
-        """A node (B, H, W, K * C), counted from 0, of the sum of its operations (B, H, W, K * C')."""
+        """Form a node (B, H, W, K * C), counted from 0, from the sum of its operations (B, H, W, K * C')."""
         return maps
 
 
 class Sum:
-    """What a node adds up: maps, and grids of maps."""
+    """The sum at a node: of maps, and of grids of maps."""
 
     def __init__(self) -> None:
         self.maps: Tensor | None = None
@@ -77,14 +77,14 @@ class Sum:
         self.grids = _added(self.grids, grids)
 
     def add_path(self, edge: "Sum", number: int, weights: MixingWeights) -> None:
-        """Add what an edge gives, each image times its factor."""
+        """Add the output of an edge, with each image multiplied by its factor."""
         if edge.maps is not None:
             self.add(edge.maps * weights.path(number, edge.maps))
         if edge.grids is not None:
             self.add_grids(edge.grids * weights.path(number, edge.grids))
 
     def total(self, like: Tensor) -> Tensor:
-        """All of it; zeros where only zero operations were kept."""
+        """The total sum; zeros if all kept operations are zero."""
         if self.grids is not None:
             self.add(from_grids(self.grids))
         return torch.zeros_like(like) if self.maps is None else self.maps
@@ -98,10 +98,10 @@ class Edge(NamedTuple):
     """An operation on an edge.
 
     Attributes:
-        modules: of K supernets.
-        node: that it leads to, from 0.
-        slot: its index among the mixing weights.
-        name: in the search space.
+        modules: the operation's modules in K supernets.
+        node: the node that the edge leads to, counted from 0.
+        slot: index among the mixing weights.
+        name: name in the search space.
     """
 
     modules: tuple[nn.Module, ...]
@@ -110,25 +110,25 @@ class Edge(NamedTuple):
     name: str
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
-        """Whether it is an operation that the engine knows, of one of these kinds."""
+        """Whether the engine knows the operation and it is of one of these kinds."""
         return not self.is_opaque and isinstance(self.modules[0], kinds)
 
     @property
     def is_opaque(self) -> bool:
-        """Whether the engine calls its modules as they are, since it knows nothing of them."""
+        """Whether the engine does not know the operation and calls its modules unchanged."""
         return is_opaque(self.name, self.modules[0])
 
 
-Alike = Sequence[Edge]  # the operations of one name
+Alike = Sequence[Edge]  # operations of one name
 
 
 class Shared(NamedTuple):
-    """What several operations without weights give, each the same for all edges from a state.
+    """Outputs of operations without weights; each output is the same for all edges from a state.
 
     Attributes:
-        nodes: that the edges lead to, from 0.
-        weights: (K, edges, operations).
-        maps: of each operation, (B, H, W, K * C).
+        nodes: the nodes that the edges lead to, counted from 0.
+        weights: mixing weights, (K, edges, operations).
+        maps: the output of each operation, (B, H, W, K * C).
     """
 
     nodes: Sequence[int]
@@ -137,6 +137,6 @@ class Shared(NamedTuple):
 
 
 def steps(alike: Sequence[Edge]) -> list[list[Any]]:
-    """The layers of equal edges, regrouped: for each layer, those of all operations and seeds."""
+    """The layers of equal operations, regrouped: for each layer, the modules of all operations and seeds."""
     modules = [module for edge in alike for module in edge.modules]
     return [list(step) for step in zip(*(module.children() for module in modules), strict=True)]

@@ -1,9 +1,9 @@
-"""K supernets of equal shape computed as one network: the plain supernet's numbers, but for rounding, in less time.
+"""K supernets of equal shape, computed as one network: faster than the plain supernet, equal up to rounding.
 
-Design choices: the supernets hold weights and running statistics under the plain one's names; only the forward pass is
-another. Where a step is static, which a CUDA graph needs, everything is computed whatever the masks say: a dropped
-operation has weight zero, and so are its gradients. Elsewhere the host looks at the masks and leaves out what no seed
-keeps. Either way the running statistics of a dropped operation stay.
+Design choices: weights and running statistics stay in the plain supernets; only the forward pass differs. A static
+step, as a CUDA graph needs it, computes all operations whatever the masks say. A dropped operation then has weight zero
+and gradient zero. If the step is not static, the host reads the masks and skips operations that no seed keeps. In both
+cases the running statistics of dropped operations do not move.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ class Engine:
     """Supernets of equal shape in training mode; their parameters and buffers stay where they are.
 
     Args:
-        supernets: K of the same space, channels, cells and classes, on one device.
-        static: whether what is computed must not depend on the masks.
+        supernets: K supernets of the same space, channels, cells and classes, on one device.
+        static: whether the computed operations must not depend on the masks.
         backend: computes the convolutions on edges in place of torch's kernels.
 
     Attributes:
-        candidates: for each cell and edge, which operations a static step computes; None computes all.
+        candidates: the operations that a static step computes, for each cell and edge; None computes all.
     """
 
     def __init__(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None = None) -> None:
@@ -48,16 +48,17 @@ class Engine:
         update_statistics: bool = True,
         paths: Tensor | None = None,
     ) -> Tensor:
-        """Logits (K, B, classes) of images (K, B, 3, H, W), each supernet with its own.
+        """Logits (K, B, classes) of images (K, B, 3, H, W); each supernet has its own images.
 
         Args:
             mixing: weights of the operations, (K, cells, edges, operations).
-            kept: bool, of that shape, on the same device; what is False has no weight and no gradient. None keeps all.
-            update_statistics: whether the running statistics of batch norms move.
-            paths: factors of what each edge gives for each image, (K, cells, edges, B); None is 1.
+            kept: bool mask of the same shape, on the same device; operations with False have no weight and no gradient.
+                None keeps all.
+            update_statistics: whether the running statistics of batch norms are updated.
+            paths: factors of each edge's output for each image, (K, cells, edges, B); None means 1.
 
         Raises:
-            DropnasError: mixing weights or masks of another shape or device.
+            DropnasError: mixing weights or masks have the wrong shape or device.
         """
         self._check(images, mixing, kept)
         if kept is not None:
@@ -77,11 +78,11 @@ class Engine:
     def mix_cell(
         self, cells: Sequence[Cell], inputs: Sequence[Tensor], weights: MixingWeights, statistics: RunningStatistics
     ) -> Tensor:
-        """The same cell of all supernets; see `mixed_cell`."""
+        """Compute the same cell of all supernets; see `mixed_cell`."""
         return mixed_cell(cells, inputs, weights, statistics, self.backend, AllChannels())
 
     def _computed(self, mixing: Tensor, kept: Tensor | None) -> Computed:
-        """For each cell and edge, which operations are computed."""
+        """Which operations are computed, for each cell and edge."""
         cells, edges, operations = mixing.shape[1:]
         if self.static or kept is None:
             return self.candidates or [[[True] * operations] * edges] * cells

@@ -1,25 +1,25 @@
-"""Maps with the channels last, (B, H, W, C), and the four grids of every other pixel that they consist of.
+"""Maps with the channels last, (B, H, W, C), and their four grids, each of which has every other row and column.
 
-Design choices: a convolution of dilation 2 never mixes the four grids (even and odd rows and columns), so on maps that
-are taken apart into these it is an ordinary convolution. What works on single pixels (1x1 convolutions, batch norm,
-sums) does not mind, so maps are made of grids again only once, after the sum at a node.
+Design choices: a convolution of dilation 2 never mixes the four grids (even and odd rows and columns). On maps that are
+split into grids, it is therefore an ordinary convolution. Operations on single pixels (1x1 convolutions, batch norm,
+sums) work on grids unchanged, so the grids are joined only once, after the sum at a node.
 """
 
 from torch import Tensor
 
 
 def on_cpu(maps: Tensor) -> bool:
-    """Whether to compute as on a CPU, with other operations than on a GPU but the same results."""
+    """Whether to compute as on a CPU; a GPU uses other operations with the same results."""
     return maps.device.type == "cpu"
 
 
 def divides(maps: Tensor) -> bool:
-    """Whether maps have four grids of one size: both sides are even."""
+    """Whether maps split into four grids of equal size, that is, both sides are even."""
     return maps.shape[1] % 2 == 0 and maps.shape[2] % 2 == 0
 
 
 def to_grids(maps: Tensor) -> Tensor:
-    """The four grids as maps of their own: (B, H, W, C) to (4 B, H / 2, W / 2, C)."""
+    """Split maps into their four grids: (B, H, W, C) to (4 B, H / 2, W / 2, C)."""
     count, height, width, channels = maps.shape
     split = maps.reshape(count, height // 2, 2, width // 2, 2, channels).permute(0, 2, 4, 1, 3, 5)
     return split.reshape(4 * count, height // 2, width // 2, channels)

@@ -1,8 +1,8 @@
-"""The mixing weights of a cell in the forms in which its operations take them.
+"""The mixing weights of a cell, in the forms that its operations need.
 
-Design choices: a convolution takes its weight as the scale of its last batch norm, one for each channel; operations
-without parameters take entries of a small matrix; a backend takes one tensor for all that it mixes. All of them are
-chosen from one tensor by few operations. A slot is the number edge * operations + operation.
+Design choices: a convolution takes its weight as the scale of its last batch norm, one value for each channel.
+Operations without parameters take entries of a small matrix. A backend takes one tensor for all its operations. All
+forms are views or selections of one tensor. A slot is the number edge * operations + operation.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-Entries = Sequence[Sequence[Sequence[int]]]  # of a matrix: for each row and column the slots that it is the sum of
+Entries = Sequence[Sequence[Sequence[int]]]  # for each row and column of a matrix: the slots whose weights it sums
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class MixingWeights:
     """The mixing weights of a cell in K supernets.
 
     Attributes:
-        weights: (K, edges * operations), zero for what is dropped.
-        channels: C of the cell's nodes.
-        computed: for each edge, which operations are computed.
-        paths: factors of what an edge gives for each image, (K, edges, B); None is 1.
+        weights: (K, edges * operations), zero for dropped operations.
+        channels: number of channels C of the cell's nodes.
+        computed: the operations that are computed, for each edge.
+        paths: factors of each edge's output for each image, (K, edges, B); None means 1.
     """
 
     weights: Tensor
@@ -43,19 +43,19 @@ class MixingWeights:
         return self._rows[slot]
 
     def path(self, edge: int, like: Tensor) -> Tensor:
-        """The factors of an edge, for maps (B, H, W, K * C) or for the four grids of them: (B or 4 B, 1, 1, K * C)."""
+        """The factors of an edge, for maps (B, H, W, K * C) or for their four grids: (B or 4 B, 1, 1, K * C)."""
         assert self.paths is not None
         factors = self.paths[:, edge].t().to(like.dtype)[:, None, :, None]  # (B, 1, K, 1)
         grids = len(like) // len(factors)
         return factors.expand(-1, grids, -1, self.channels).reshape(len(like), 1, 1, -1)
 
     def at(self, slots: Sequence[int]) -> Tensor:
-        """The weights of some slots, none of them twice: (K, slots)."""
+        """The weights of the given slots, which must differ: (K, slots)."""
         chosen: Tensor = _Chosen.apply(self.weights, tuple(slots))  # type: ignore[no-untyped-call]
         return chosen
 
     def matrix(self, entries: Entries) -> Tensor:
-        """(K, rows, columns); every entry of a column is the sum of equally many slots."""
+        """A matrix (K, rows, columns) of sums of weights; all entries of a column are sums of equally many slots."""
         if not entries:
             return self.weights.new_empty(len(self.weights), 0, 0)
         rows, columns = len(entries), len(entries[0])
@@ -65,11 +65,11 @@ class MixingWeights:
             parts = chosen.view(len(chosen), rows, -1).split(counts, dim=-1)  # type: ignore[no-untyped-call]
             return torch.stack([part.sum(-1) for part in parts], dim=-1)
         chosen = chosen.view(len(chosen), rows, columns, -1)
-        return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)  # a view going backward, too
+        return chosen.squeeze(-1) if chosen.shape[-1] == 1 else chosen.sum(-1)  # a view in the backward pass, too
 
 
 class _Chosen(torch.autograd.Function):
-    """Some columns of a matrix. Torch's own derivative adds into slots, which is slow where it must be repeatable."""
+    """Selects columns of a matrix. The gradient of torch's own indexing is slow when it must be deterministic."""
 
     @staticmethod
     def forward(ctx: Any, weights: Tensor, slots: tuple[int, ...]) -> Tensor:
@@ -86,5 +86,5 @@ class _Chosen(torch.autograd.Function):
 
 @cache
 def _index(slots: tuple[int, ...], device: torch.device) -> Tensor:
-    """Copied to a device once, before a step is recorded."""
+    """The slots as a tensor, copied to the device once, before a step is recorded."""
     return torch.tensor(slots, device=device)

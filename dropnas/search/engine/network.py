@@ -1,9 +1,9 @@
-"""From images to logits: K supernets of equal shape as groups of one network.
+"""The pass from images to logits: K supernets of equal shape, as groups of channels of one network.
 
-Design choices: seeds stand side by side in the channels, so that each kernel serves all of them; no operation mixes
-them. The modules of the supernets are used where they are. Maps have their channels last from the stem's output on.
-Under autocast the maps are of its type, and so are the weights where they meet maps; batch statistics, mixing weights
-and the classifier stay in single precision.
+Design choices: the seeds are side by side in the channels, so that one kernel serves all of them; no operation mixes
+seeds. The modules of the supernets are used unchanged. Maps have their channels last from the output of the stem on.
+Under autocast, maps have its type, and weights are converted when they meet maps. Batch statistics, mixing weights and
+the classifier stay in single precision.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,9 +30,9 @@ def mixed_network(
     statistics: RunningStatistics,
     mix_cell: MixCell,
 ) -> Tensor:
-    """Logits (K, B, classes) of images (K, B, 3, H, W); `weights` are those of each cell.
+    """Logits (K, B, classes) of images (K, B, 3, H, W), with the mixing weights of each cell.
 
-    Running statistics do not move: what norms saw is noted in `statistics`.
+    Running statistics are not updated; the statistics of the batch norms are collected in `statistics`.
     """
     kind, dtype = images.device.type, _type_of_maps(images)
     with torch.autocast(kind, enabled=False):
@@ -42,7 +42,7 @@ def mixed_network(
 
 
 def _type_of_maps(images: Tensor) -> torch.dtype:
-    """The type that autocast asks for, else that of the images."""
+    """The type of autocast if it is active, otherwise the type of the images."""
     kind = images.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else images.dtype
 
@@ -54,7 +54,7 @@ def _stacked_cells(
     statistics: RunningStatistics,
     mix_cell: MixCell,
 ) -> Tensor:
-    """The last cell's output."""
+    """The output of the last cell."""
     last, rectified_before = stem, functional.relu(stem)
     rectified = rectified_before
     stacks: Any = zip(*(supernet.cells for supernet in supernets), strict=True)
@@ -67,7 +67,7 @@ def _stacked_cells(
 
 
 def _stem(stems: Sequence[nn.Sequential], images: Tensor, statistics: RunningStatistics) -> Tensor:
-    """Convolution and batch norm: (B, H, W, K * C)."""
+    """Convolution and batch norm of the stem: (B, H, W, K * C)."""
     layers: Any = [list(stem) for stem in stems]
     convolutions = zip(images, (convolution for convolution, _ in layers), strict=True)
     answers = [functional.conv2d(image, layer.weight.to(image.dtype), None, 1, 1) for image, layer in convolutions]
@@ -88,7 +88,7 @@ def _preprocessed(rectified: Tensor, layers: Sequence[nn.Module], statistics: Ru
 
 
 def _averaged(maps: Tensor, seeds: int) -> Tensor:
-    """The mean over the pixels of each image: (K, B, C) of maps (B, H, W, K * C)."""
+    """The mean over the pixels of each image: (B, H, W, K * C) to (K, B, C)."""
     return wide(maps).view(*maps.shape[:-1], seeds, -1).permute(3, 0, 1, 2, 4).mean(dim=(2, 3))
 
 

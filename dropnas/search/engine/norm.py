@@ -1,8 +1,8 @@
-"""Batch norm of maps with the channels last, its scale and its ReLU, and what it saw.
+"""Batch norm of maps with the channels last, with its scale and ReLU, and the statistics of the batch.
 
-Design choices: it is torch's own, on every device. It writes the batch's statistics to tensors of its own instead of
-moving the running ones, so that what moves is decided later (`running_statistics`). Statistics and scales are single
-precision where maps are bfloat16.
+Design choices: it uses torch's own batch norm on every device. The batch statistics are written to new tensors instead
+of the running statistics, so the update of these can be decided later (`running_statistics`). If maps are bfloat16,
+statistics and scales are in single precision.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def wide(values: Tensor) -> Tensor:
-    """In the type that sums are taken in: bfloat16 in single precision, others as they are."""
+    """Convert bfloat16 to single precision, in which sums are taken; other types stay unchanged."""
     return values.float() if values.dtype == torch.bfloat16 else values
 
 
@@ -31,14 +31,14 @@ def batch_norm(
 
     Args:
         maps: (B, H, W, C), contiguous.
-        scale: of each channel, if given.
+        scale: one factor for each channel, if given.
         rectify: whether a ReLU follows.
-        shift: of each channel, after the scale, if given.
+        shift: one summand for each channel, added after the scale, if given.
     """
     mean, variance = wide(maps.new_empty(0)).new_zeros(2, maps.shape[-1]).unbind()
     images, all_of_it = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W) in the same memory
-    scale = None if scale is None else scale.contiguous()  # torch takes it for granted going backward
+    scale = None if scale is None else scale.contiguous()  # torch's backward pass assumes it
     normal = torch.batch_norm(images, scale, shift, mean, variance, True, all_of_it, epsilon, False)
     if rectify:
-        normal.relu_()  # before it is turned: going backward, a view that was changed in place is copied
+        normal.relu_()  # before the permutation: a view changed in place would be copied backward
     return Normed(normal.permute(0, 2, 3, 1), mean, variance)

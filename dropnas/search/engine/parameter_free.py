@@ -1,8 +1,8 @@
-"""The operations without weights: what they give is the same for all edges from a state, only its weights differ.
+"""Mixes the operations without weights: their outputs are the same for all edges from a state, only the weights differ.
 
-Design choices: their outputs are stacked and mixed for all these edges by one small matrix product, and so are the
-derivatives, instead of passing over the maps for each edge and operation. The derivative in the weights is a sum over
-all values, millions of them; a GPU adds up many parts of it in parallel, and these in the type of the weights.
+Design choices: the outputs are stacked and mixed for all these edges by one small matrix product, and so are the
+gradients. This replaces a pass over the maps for each edge and operation. The gradient of a mixing weight is a sum over
+millions of values. A GPU sums many parts in parallel, and adds the parts in the type of the weights.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from dropnas.search.engine import layout
 
-PARTS = 1024  # of a sum, at most
+PARTS = 1024  # most parts of a sum
 
 
 class _Mixed(torch.autograd.Function):
@@ -37,10 +37,10 @@ class _Mixed(torch.autograd.Function):
 
 
 def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """For each edge the weighted sum of equal maps.
+    """For each edge, the weighted sum of maps of equal shape.
 
     Args:
-        weights: of K supernets: (K, edges, maps).
+        weights: the weights for K supernets, (K, edges, maps).
         maps: each (B, H, W, K * C).
     """
     mixed: tuple[Tensor, ...] = _Mixed.apply(weights, *maps)  # type: ignore[no-untyped-call]
@@ -48,8 +48,10 @@ def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor,
 
 
 def _parts(weights: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """Weights in the type of the maps; where that is shorter they are the sum of two such numbers, of which one alone
-    would round small differences between them away.
+    """The weights in the type of the maps.
+
+    If that type is shorter, each weight is the sum of two numbers of that type. A single one would round small
+    differences away.
     """
     if weights.dtype == dtype:
         return (weights,)
@@ -58,13 +60,17 @@ def _parts(weights: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
 
 
 def _product(parts: Sequence[Tensor], matrices: Tensor) -> Tensor:
-    """The weights of which these are the parts, times matrices."""
+    """The product of the weights, given by their parts, with matrices."""
     first, *rest = parts
     return torch.baddbmm(rest[0] @ matrices, first, matrices) if rest else first @ matrices
 
 
 def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
-    """Of rows (K, E, values) with others (K, operations, values), added up in a wide type: (K, E, operations)."""
+    """The products of rows (K, E, values) with others (K, operations, values), summed in a wide type.
+
+    Returns:
+        (K, E, operations).
+    """
     if layout.on_cpu(rows):
         return rows.to(wide) @ others.to(wide).transpose(1, 2)
     parts, product = (gcd(rows.shape[2], PARTS), -1), torch.bmm
@@ -77,13 +83,13 @@ def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
 
 
 def _stacked(maps: Sequence[Tensor], groups: int) -> Tensor:
-    """Equal maps (B, H, W, K * C) as matrices (K, maps, B * H * W * C)."""
+    """Stack maps (B, H, W, K * C) of equal shape as matrices (K, maps, B * H * W * C)."""
     grouped = [each.reshape(-1, groups, each.shape[-1] // groups).transpose(0, 1) for each in maps]
     return torch.stack(grouped, dim=1).flatten(2)
 
 
 def _apart(matrices: Tensor, like: Tensor) -> tuple[Tensor, ...]:
-    """The inverse: each row of the matrices as maps."""
+    """The inverse of `_stacked`: each row of the matrices as maps."""
     groups, channels = len(matrices), like.shape[-1] // len(matrices)
     rows = matrices.view(groups, -1, like.shape[:-1].numel(), channels).permute(1, 2, 0, 3)
     return tuple(row.reshape(like.shape) for row in rows)

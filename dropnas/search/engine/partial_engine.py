@@ -1,8 +1,8 @@
-"""Partial channel connections in the engine: the numbers of `PartialOperation`, node by node.
+"""Partial channel connections in the engine. It computes the same as `PartialOperation`, but node by node.
 
 Design choices: the shuffle is the same for all edges, so the sum at a node is shuffled once instead. Channels that
-bypass the operations are pooled once for each state, and are mixed at each node like operations without weights, each
-edge weighted by the sum of the weights of its operations.
+bypass the operations are pooled once for each state. Each node mixes them like an operation without weights; the weight
+of an edge is the sum of its operations' weights.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from dropnas.search.engine.engine import Engine
 from dropnas.search.engine.mixing_weights import MixingWeights
 from dropnas.search.engine.parameter_free import mix_parameter_free
 from dropnas.search.engine.running_statistics import RunningStatistics
-from dropnas.search.partial_channels import gone_round
+from dropnas.search.partial_channels import bypassed
 from dropnas.search.supernet import Cell, Supernet
 from dropnas.space.names import INPUTS
 from dropnas.space.spaces import EDGES, NODES
@@ -34,37 +34,37 @@ class PartialEngine(Engine):
     def mix_cell(
         self, cells: Sequence[Cell], inputs: Sequence[Tensor], weights: MixingWeights, statistics: RunningStatistics
     ) -> Tensor:
-        """The same cell of all supernets; see `mixed_cell`."""
+        """Compute the same cell of all supernets; see `mixed_cell`."""
         of_edges = weights.weights.view(len(cells), EDGES, -1).sum(dim=2)
         channels = PartialChannels(self.proportion, of_edges, cells[0].input_stride)
         return mixed_cell(cells, inputs, weights, statistics, self.backend, channels)
 
 
 class PartialChannels(AllChannels):
-    """The states of a cell of K supernets.
+    """The channels of a cell's states that take part, for K supernets.
 
     Args:
         of_edges: the weights of the edges, (K, edges).
-        input_stride: of the edges from the cell's inputs.
+        input_stride: the stride of the edges from the cell's inputs.
     """
 
     def __init__(self, proportion: int, of_edges: Tensor, input_stride: int) -> None:
         incoming = list(range(INPUTS, INPUTS + NODES))
         self.of_nodes = of_edges.split(incoming, dim=1)  # type: ignore[no-untyped-call]
         self.proportion, self.seeds, self.input_stride = proportion, len(of_edges), input_stride
-        self.gone_round: list[Tensor] = []  # of each state, (B, H, W, K * C * (proportion - 1) / proportion)
+        self.bypassed: list[Tensor] = []  # for each state: (B, H, W, K * C * (proportion - 1) / proportion)
 
     def entering(self, state: int, maps: Tensor) -> Tensor:
-        """The first channels of each seed; the others are kept for the nodes that the state's edges lead to."""
+        """Select the first channels of each seed; the others are kept for the nodes that follow."""
         parts = maps.view(*maps.shape[:-1], self.seeds, self.proportion, -1)
         others = parts[..., 1:, :].flatten(-3).permute(0, 3, 1, 2)
-        others = gone_round(others, self.input_stride if state < INPUTS else 1)
-        self.gone_round.append(others.permute(0, 2, 3, 1))
+        others = bypassed(others, self.input_stride if state < INPUTS else 1)
+        self.bypassed.append(others.permute(0, 2, 3, 1))
         return parts[..., 0, :].flatten(-2)
 
     def node(self, node: int, maps: Tensor) -> Tensor:
-        """Mixed channels and the others side by side, shuffled."""
-        (others,) = mix_parameter_free(self.of_nodes[node][:, None], self.gone_round)
+        """The mixed channels and the channels that bypassed the operations, shuffled."""
+        (others,) = mix_parameter_free(self.of_nodes[node][:, None], self.bypassed)
         parts = [
             each.reshape(*maps.shape[:-1], self.seeds, -1, maps.shape[-1] // self.seeds) for each in (maps, others)
         ]

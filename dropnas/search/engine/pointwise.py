@@ -1,8 +1,8 @@
-"""1x1 convolutions of several groups of channels side by side, as matrix products that take and leave them so.
+"""1x1 convolutions of several groups of channels, side by side, as matrix products.
 
-Design choices: a product reads its group's channels in place, between those of the others, and writes its output
-likewise, so nothing is regrouped in memory, going forward or back. A few narrow groups are one group on a CPU, with
-zeros off the diagonal, since its products of narrow matrices are slow.
+Design choices: each product reads its group's channels in place, between those of other groups, and writes its output
+in the same layout. Nothing is regrouped in memory, in either direction. On a CPU, a few narrow groups are computed as
+one group with zeros off the diagonal, because its products of narrow matrices are slow.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from dropnas.search.engine import layout
 
-NARROW, WIDEST = 8, 64  # channels of a group, and of all of them together, for which one product is faster; measured
+NARROW, WIDEST = 8, 64  # most channels of a group, and of all groups, for which one product is faster; measured
 
 
 class _Pointwise(torch.autograd.Function):
@@ -32,7 +32,7 @@ class _Pointwise(torch.autograd.Function):
 
 
 def pointwise(maps: Tensor, matrices: Tensor) -> Tensor:
-    """Multiply the channels of each of G groups by a matrix of its own.
+    """Multiply the channels of each of G groups by the group's matrix.
 
     Args:
         maps: (B, H, W, G * C), contiguous.
@@ -48,13 +48,13 @@ def pointwise(maps: Tensor, matrices: Tensor) -> Tensor:
 
 
 def _are_narrow(maps: Tensor, matrices: Tensor) -> bool:
-    """Whether these groups are better computed as one."""
+    """Whether the groups are faster as one product."""
     groups, rows, columns = matrices.shape
     return groups > 1 and max(rows, columns) <= NARROW and maps.shape[-1] <= WIDEST and layout.on_cpu(maps)
 
 
 def _multiplied(maps: Tensor, matrices: Tensor) -> Tensor:
-    """The groups of maps times matrices (G, C, C')."""
+    """The products of the groups of maps with matrices (G, C, C')."""
     groups, _, channels = matrices.shape
     out = maps.new_empty(*maps.shape[:-1], groups * channels)
     torch.bmm(_grouped(maps, groups), matrices, out=_grouped(out, groups))
@@ -62,5 +62,5 @@ def _multiplied(maps: Tensor, matrices: Tensor) -> Tensor:
 
 
 def _grouped(maps: Tensor, groups: int) -> Tensor:
-    """The same memory as (G, B * H * W, C)."""
+    """The same memory, viewed as (G, B * H * W, C)."""
     return maps.view(-1, groups, maps.shape[-1] // groups).transpose(0, 1)

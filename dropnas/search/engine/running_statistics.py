@@ -1,8 +1,8 @@
-"""What batch norms see in a pass, and how all running statistics move by it.
+"""The batch statistics of a pass, and the update of all running statistics.
 
-Design choices: statistics are noted in the pass and written when it is over, in a few calls for all norms. What was
-computed in vain, since a mask drops it, moves nothing: its norms have update weight 0, so that nobody has to know on
-the host what the mask says.
+Design choices: the statistics are collected during the pass and written afterwards, in a few calls for all norms. If a
+mask drops an operation that a static step still computes, its norms get the update weight 0. The host therefore need
+not read the mask.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +17,12 @@ from dropnas.search.supernet import Supernet
 
 @dataclass(frozen=True)
 class RunningStatistics:
-    """What the batch norms of a pass have seen.
+    """The batch statistics that the norms of a pass computed.
 
     Attributes:
-        norms: those that saw the same maps, one after another; a norm stands there each time that it saw the batch.
-        means, variances: what they saw side by side, each (norms * C,), the variance unbiased.
+        norms: groups of norms that saw the same maps, in the order of the pass. A norm occurs once for each time that
+            it saw the batch.
+        means, variances: the statistics of each group side by side, each (norms * C,); the variance is unbiased.
     """
 
     norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
@@ -29,14 +30,14 @@ class RunningStatistics:
     variances: list[Tensor] = field(default_factory=list)
 
     def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor) -> None:
-        """Remember what these norms saw."""
+        """Store the batch statistics of these norms."""
         self.norms.append(norms)
         self.means.append(mean)
         self.variances.append(variance)
 
     @torch.no_grad()
     def update(self, weights: Mapping[nn.Module, "UpdateWeight"] | None = None) -> None:
-        """Move the running statistics and count the batch, by the weight of each norm; fully if none are given."""
+        """Update the running statistics and count the batch, with the weight of each norm; None means fully."""
         norms = [norm for alike in self.norms for norm in alike]
         momentum: Any = norms[0].momentum
         steps: Any = 1
@@ -49,22 +50,22 @@ class RunningStatistics:
         torch._foreach_add_(counters, steps)
 
     def _of_each(self, seen: Sequence[Tensor]) -> list[Tensor]:
-        """The parts of the single norms."""
+        """Split the statistics by norm."""
         return [part for alike, values in zip(self.norms, seen, strict=True) for part in values.chunk(len(alike))]
 
 
 class UpdateWeight(NamedTuple):
-    """How far a norm moves: its momentum for each channel (C,), and the batches that it counts, 0 or 1, ()."""
+    """The update weight of a norm: momentum for each channel (C,), and the number of batches to count, 0 or 1, ()."""
 
     momentum: Tensor
     batches: Tensor
 
 
 class UpdateWeights:
-    """How far the norms of K supernets move by a batch of which masks drop operations."""
+    """The update weights of the norms of K supernets for a batch whose masks drop operations."""
 
     def __init__(self, supernets: Sequence[Supernet]) -> None:
-        """Find which part of the masks (K, cells, edges, operations) each norm depends on."""
+        """Find the part of the masks (K, cells, edges, operations) that each norm depends on."""
         slots = [pair for number, supernet in enumerate(supernets) for pair in _slots(supernet, number)]
         always = sum(len(list(supernet.operations())) for supernet in supernets)
         self._norms = [norm for norm, _ in slots]
@@ -75,7 +76,7 @@ class UpdateWeights:
         self._channels = self._slots.repeat_interleave(times, output_size=sum(self._widths))
 
     def of(self, kept: Tensor) -> dict[nn.Module, UpdateWeight]:
-        """The weight of each norm; kept is bool (K, cells, edges, operations)."""
+        """The update weight of each norm; `kept` is bool (K, cells, edges, operations)."""
         keeps = torch.cat([kept.flatten(), kept.new_ones(1)])
         some: Any = self._norms[0]
         weights = (some.momentum * keeps.to(some.running_mean.dtype)).index_select(0, self._channels)
@@ -85,7 +86,7 @@ class UpdateWeights:
 
 
 def _slots(supernet: Supernet, number: int) -> Iterator[tuple[nn.BatchNorm2d, int | None]]:
-    """The norms of the supernet of that number, each with its flat index in the masks, None off the edges."""
+    """The norms of a supernet, each with its flat index in the masks; None if the norm is not on an edge."""
     operations = [operation for _, operation in supernet.operations()]
     first = number * len(operations)
     slot_of = {part: first + slot for slot, each in enumerate(operations) for part in each.modules()}

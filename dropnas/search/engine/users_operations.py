@@ -1,7 +1,7 @@
-"""Operations that the engine knows nothing of, such as those of a user's package: it calls their modules as they are.
+"""Operations that the engine does not know, such as those of a user's package; it calls their modules unchanged.
 
-Design choices: a module updates its buffers (running statistics) itself, also where a mask drops it and it is computed
-in vain. So the buffers are put back afterwards where the mask says so, without asking the host what it says.
+Design choices: such a module updates its own buffers (running statistics), even if a mask drops it and it is computed
+in vain. The buffers of dropped operations are therefore restored afterwards, without reading the mask on the host.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,15 +19,15 @@ KNOWN = (SepConv, DilConv, FactorizedReduce, PoolNorm, Identity, Zero)
 
 
 def is_opaque(name: str, module: nn.Module) -> bool:
-    """Whether the engine knows nothing of an operation of that name but its module."""
+    """Whether the engine does not know the operation of that name."""
     return is_reference(name) or not isinstance(module, KNOWN)
 
 
 def called(modules: Sequence[nn.Module], maps: Tensor, stride: int, name: str) -> Tensor:
-    """What the same operation of K supernets gives for maps (B, H, W, K * C): (B, H / stride, W / stride, K * C).
+    """The outputs of one operation in K supernets: maps (B, H, W, K * C) to (B, H / stride, W / stride, K * C).
 
     Raises:
-        DropnasError: it gives maps of another shape.
+        DropnasError: the outputs have another shape.
     """
     kind = maps.device.type
     parts = maps.permute(0, 3, 1, 2).chunk(len(modules), dim=1)
@@ -58,7 +58,7 @@ class UsersBuffers:
 
     @contextmanager
     def restored(self, kept: Tensor | None, update: bool) -> Iterator[None]:
-        """Put back after a pass what dropped operations changed, or everything without `update`.
+        """Restore, after a pass, the buffers of dropped operations; without `update`, restore all buffers.
 
         Args:
             kept: bool (K, cells, edges, operations).

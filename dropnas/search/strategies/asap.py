@@ -1,16 +1,20 @@
-"""ASAP (Noy et al., 2020): the softmax cools down, and operations that fall behind are pruned during the search.
+"""ASAP (Noy et al., 2020): a temperature sharpens the softmax, and weak operations are pruned during the search.
 
-w learns from one half of the images, the alphas from the other, first w and then the alphas (Algorithm 1). With
-temperature T the weights of an edge are Phi_o = exp(alpha_o / T) / sum over the operations that are left. T = 1.6 *
-0.95^epoch. Until it is below the grace temperature 1, only w moves and nothing is pruned: epochs 0 to 9. From then on
-an operation leaves its edge for good when its Phi falls below 0.4 / N, where N is the number of operations; at least
-one stays. The search ends when each edge has one operation.
+w learns from one half of the images, the alphas from the other half. Each step moves w first, then the alphas
+(Algorithm 1). The weight of an operation is Phi_o = exp(alpha_o / T), divided by the sum of this term over the
+operations that are left on the edge. The temperature is T = 1.6 * 0.95^epoch. While T is at or above the grace
+temperature of 1 (epochs 0 to 9), only w moves and nothing is pruned. After that, an operation is pruned for good when
+its Phi falls below 0.4 / N, where N is the number of operations. At least one operation stays on each edge. The search
+ends when each edge has one operation.
 
-What is sure: the scheme. All constants come from a third party's code (cogsys-tuebingen/uninas), which agrees with the
-paper as remembered; so do 50 epochs, batch 64 and the clip of the alphas' gradient. 8 cells, 16 channels and alphas
-that start equal are remembered. That code's drop-path is left out. The published algorithm prunes and cools in each
-step, that code once an epoch. Which edges a node keeps, and whether N shrinks with the edge, is uncertain. Here the
-schedule is stretched to the epochs of the search, so that a short one cools as far as a long one.
+Certainty: the scheme is certain. All constants come from third-party code (cogsys-tuebingen/uninas). They agree with
+the paper from memory; so do the 50 epochs, the batch of 64 and the clipping of the alphas' gradient. Also from memory
+are the 8 cells, the 16 channels and the equal initial alphas. It is uncertain which edges a node keeps, and whether N
+shrinks when operations leave an edge.
+
+What differs here: the schedule is stretched to the epochs of the search, so that a short search reaches the same final
+temperature. As in the published algorithm, each step prunes and cools; the third-party code does so once an epoch. Its
+drop-path is left out.
 """
 
 from dataclasses import dataclass, field
@@ -29,24 +33,25 @@ from dropnas.search.strategies.two_level import WEIGHTS_ONLY
 from dropnas.search.strategy import Batch
 from dropnas.space.spaces import SearchSpace
 
-EPOCHS = 50  # for which the schedule was made
+EPOCHS = 50  # the schedule was made for this number of epochs
 
 
 @dataclass(frozen=True)
 class AsapOptions:
-    """The schedule of the temperature, and when an operation leaves.
+    """The schedule of the temperature, and the rule by which operations are pruned.
 
     Attributes:
-        temperature: in epoch 0.
-        cooling: what it is multiplied by from epoch to epoch.
-        grace_temperature: below which the alphas move and operations are pruned.
-        schedule: `scaled` stretches a schedule for 50 epochs to those of the search, `absolute` does not.
-        interval: `step` cools and prunes with each step, `epoch` once an epoch, at its end.
-        threshold: an operation leaves when its weight is below this number / N.
-        count: N is the number of operations of the `space`, or of those left on the `edge`.
+        temperature: temperature of the softmax in epoch 0.
+        cooling: factor by which the temperature is multiplied in each epoch.
+        grace_temperature: the alphas move and operations are pruned once the temperature is below this value.
+        schedule: `scaled` stretches the schedule, which was made for 50 epochs, to the epochs of the search; `absolute`
+            does not.
+        interval: `step` cools and prunes in each step; `epoch` does so once at the end of each epoch.
+        threshold: an operation is pruned when its weight is below this number / N.
+        count: N is the number of operations of the `space`, or the number of operations left on the `edge`.
         alpha_gradient_clip: largest norm of the gradient over all alphas.
-        score: what ranks the edges of the genotype: the `alpha` of their operation, or its `weight` Phi, which is 1
-            where it is the only one.
+        score: ranks the edges of the genotype: by the `alpha` of their operation, or by its `weight` Phi, which is 1 if
+            only one operation is left.
     """
 
     temperature: float = field(default=1.6, metadata={"gt": 0})
@@ -63,30 +68,31 @@ class AsapOptions:
 class Asap(Shrinking):
     """Annealing and pruning."""
 
-    groups_seeds = False  # each seed ends in an epoch of its own
+    groups_seeds = False  # seeds may end in different epochs
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the defaults.
+        """Set the options that differ from the defaults.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or a temperature that stays too high.
+            DropnasError: an option is unknown or has a value that it does not accept, or the temperature never falls
+                below the grace temperature.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
         self.options = with_options(AsapOptions(), options, where)
         self.alpha_gradient_clip = self.options.alpha_gradient_clip
-        warm = [self.temperature(epoch) >= self.options.grace_temperature for epoch in range(config.epochs)]
-        if all(warm):
+        above_grace = [self.temperature(epoch) >= self.options.grace_temperature for epoch in range(config.epochs)]
+        if all(above_grace):
             raise DropnasError(
                 f"the temperature never falls below {self.options.grace_temperature} in {config.epochs} epochs,"
                 " so that the alphas never move",
                 where=where,
                 remedy="take more epochs, schedule: scaled, a lower cooling or a higher grace_temperature",
             )
-        self.frozen_epochs = warm.index(False)
+        self.frozen_epochs = above_grace.index(False)
 
     def temperature(self, epoch: float) -> float:
-        """T in an epoch, which is counted from 0; inside an epoch it is a fraction."""
+        """T at an epoch, counted from 0; a fraction is a point within the epoch."""
         length = self.config.epochs if self.options.schedule == "scaled" else EPOCHS
         return float(self.options.temperature * self.options.cooling ** (epoch * EPOCHS / length))
 
@@ -96,7 +102,7 @@ class Asap(Shrinking):
         return {"temperature": torch.tensor([self.temperature(epoch + part) for part in parts])}
 
     def logits(self, state: SearchState, batch: Batch) -> Tensor:
-        """The alphas by the temperature."""
+        """The alphas divided by the temperature."""
         return state.alphas / batch.drawn["temperature"].view(-1, 1, 1, 1)
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -107,7 +113,7 @@ class Asap(Shrinking):
         return found
 
     def end_epoch(self, epoch: int, run: SeedRun) -> bool:
-        """Prune where that is done once an epoch; whether one operation is left on each edge."""
+        """Prune if pruning is done once an epoch; return whether every edge has one operation left."""
         if self.options.interval == "epoch" and epoch >= self.frozen_epochs:
             self._prune(torch.stack(list(run.alphas)) / self.temperature(epoch), run.memory[LEFT])
         return bool((run.memory[LEFT].sum(dim=-1) == 1).all())
@@ -117,10 +123,10 @@ class Asap(Shrinking):
         alphas = super().scores(run)
         if self.options.score == "alpha":
             return alphas
-        return kept_softmax(alphas / self.temperature(len(run.history) - 2), run.memory[LEFT])  # the start is the first
+        return kept_softmax(alphas / self.temperature(len(run.history) - 2), run.memory[LEFT])  # entry 0 is the start
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
-        """Why the search ended, and how many operations are left on all edges of both kinds of cells."""
+        """Report why the search ended, and how many operations are left on all edges of both kinds of cells."""
         left = run.memory[LEFT]
         settled = "one operation is left on each edge"
         reason = settled if int(left.sum(dim=-1).max()) == 1 else "the last epoch was reached"
@@ -128,6 +134,6 @@ class Asap(Shrinking):
 
     @torch.no_grad()
     def _prune(self, logits: Tensor, left: Tensor) -> None:
-        """Take what falls below the threshold from what is left, in place; both (..., edges, operations)."""
+        """Remove operations below the threshold from `left`, in place; both tensors are (..., edges, operations)."""
         count = left.sum(dim=-1, keepdim=True) if self.options.count == "edge" else left.shape[-1]
         left &= kept_softmax(logits, left) >= self.options.threshold / count

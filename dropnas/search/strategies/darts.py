@@ -1,10 +1,14 @@
-"""DARTS' own two-level search (Liu et al., 2019): w on one half of the training images, the alphas on the other.
+"""DARTS' own two-level search (Liu et al., 2019, Algorithm 1).
 
-Design choices: first the alphas, then w, as published; every operation is mixed and nothing is dropped, decayed in part
-or adjusted. Decay is ordinary L2, added to the gradients, of w after clipping. All settings but the split are those of
-the search, so that strategies are compared like for like. Passes that serve the alphas leave the running statistics
-alone, so that these come from training batches only. The finite difference moves w by a hundredth in all, which reduced
-precisions round away: its two passes are fp32 always.
+w learns from one half of the training images, the alphas from the other half. Each step moves the alphas first, then w.
+The second-order variant differentiates the held-out loss through one virtual step of w (Eq. 7) and approximates the
+second derivative by a finite difference (Eq. 8).
+
+Design choices: all operations are mixed in each pass. Dropout, partial decay and alpha-adjust are not used. Weight
+decay is ordinary L2; for w it is added after clipping. All settings but the split are the settings of the search, so
+that strategies are compared under equal conditions. Passes for the alphas do not update the running statistics, so
+these come from training batches only. The finite difference moves w by a hundredth in total, which reduced precision
+would round away. Its two passes therefore always use fp32.
 """
 
 from collections.abc import Iterator
@@ -27,24 +31,24 @@ from dropnas.training.config import Precision
 
 @dataclass(frozen=True)
 class NoOptions:
-    """The order is in the strategy's name."""
+    """No options: the strategy's name gives the order."""
 
 
 class Darts(TwoLevel):
-    """DARTS, of first or second order."""
+    """DARTS, first or second order."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take the order from the strategy's name.
+        """Read the order from the strategy's name.
 
         Raises:
-            DropnasError: an option, since there are none.
+            DropnasError: an option is given; this strategy has none.
         """
         super().__init__(config, space)
         with_options(NoOptions(), options, f"strategy {config.strategy!r}")
         self.is_second_order = config.strategy == SECOND_ORDER
 
     def architecture_gradients(self, state: SearchState, batch: Batch) -> list[Tensor]:
-        """The gradient of the held-out loss in the alphas, at w or after a virtual step of w; no decay in it."""
+        """The gradient of the held-out loss in the alphas, without decay; at w or after a virtual step of w."""
         if not self.is_second_order:
             return super().architecture_gradients(state, batch)
         assert batch.held_out is not None  # weight_share is below 1
@@ -58,7 +62,7 @@ class Darts(TwoLevel):
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss of a batch as a function of w; the state is after each gradient as it was before."""
+    """The loss of a batch as a function of w. Computing a gradient leaves the state unchanged."""
 
     state: SearchState
     images: Tensor
@@ -66,26 +70,26 @@ class Loss:
     precision: Precision
 
     def in_weights(self, weights: Tensor) -> Tensor:
-        """The gradient in w at any w, (K, weights)."""
+        """The gradient in w, (K, weights), at the given w."""
         with self._at(weights) as losses:
             return self.state.gradients(losses)[0]
 
     def in_alphas(self, weights: Tensor) -> Tensor:
-        """The gradient in the alphas at any w."""
+        """The gradient in the alphas at the given w."""
         with self._at(weights) as losses:
             return torch.autograd.grad(losses.sum(), [self.state.alphas])[0]
 
     def in_both(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Both gradients at any w."""
+        """Both gradients at the given w."""
         with self._at(weights) as losses:
             of_weights, of_alphas = self.state.gradients(losses, self.state.alphas)
             return of_weights, of_alphas
 
     @contextmanager
     def _at(self, weights: Tensor) -> Iterator[Tensor]:
-        """The losses at some w."""
+        """Compute the losses at the given w, and restore the state afterwards."""
         state, before = self.state, self.state.weights.clone()
-        precision.apply(self.precision)  # of the whole process, and so of the backward pass too
+        precision.apply(self.precision)  # holds for the whole process, so for the backward pass too
         try:
             state.weights.copy_(weights)
             losses, _ = state.losses(

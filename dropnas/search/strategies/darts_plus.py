@@ -1,17 +1,17 @@
-"""DARTS+ (Liang et al., 2019): DARTS that ends itself before skip-connects take over the normal cell.
+"""DARTS+ (Liang et al., 2019): DARTS with early stopping, before skip-connects dominate the normal cell.
 
-The search is DARTS' of first order: a step moves the alphas on a held-out batch, then w on a training batch, and the
-cosine schedule of w keeps the length of the longest search. After each epoch one of two criteria may end it:
+The search is first-order DARTS: each step moves the alphas on a held-out batch, then w on a training batch. The cosine
+schedule of w has the length of the longest search. After each epoch, one of two criteria may end the search:
 
-1. The normal cell that would be derived has two or more skip-connects.
+1. The normal cell of the current genotype has two or more skip-connects.
 2. The ranking of the alphas of the convolutional operations has not changed for ten epochs.
 
-The genotype is derived as in DARTS: on each edge the operation with the largest probability, zero left out, and for
+The genotype is derived as in DARTS: on each edge the operation with the largest probability, zero excluded, and for
 each node its two best edges.
 
-What is sure: the criteria as such. Their details were not published with code. Criterion 1 for CIFAR, the first order
-and at most 60 epochs are remembered from the paper and not checked. Which alphas form the ranking is an option, and so
-is which cell a search takes that criterion 1 ends.
+Certainty: the two criteria are certain; their details were not published with code. Criterion 1 for CIFAR, the first
+order and the limit of 60 epochs are from memory and not checked against the paper. Two points are options: which alphas
+form the ranking, and which genotype is taken when criterion 1 ends the search.
 """
 
 from collections.abc import Sequence
@@ -34,17 +34,18 @@ from dropnas.space.spaces import SearchSpace
 
 @dataclass(frozen=True)
 class DartsPlusOptions:
-    """When the search ends, and what it then takes.
+    """When the search ends, and which genotype it then takes.
 
     Attributes:
         criterion: `skip-connects` is the first criterion, `ranking` the second.
-        skip_connects: how many of them in the normal cell end the search.
-        patience: for how many epochs the ranking must not have changed.
-        ranking: what must not have changed in the normal cell: `best` is the best convolutional operation of each edge,
-            `operations` their order on each edge, `edges` the order of the edges by their best one.
-        cell: of a search that skip-connects end, `stopping` takes the genotype of the last epoch, `before` that of the
-            epoch before.
-        score: what ranks operations and edges: `probability` as in DARTS, or the raw `alpha`.
+        skip_connects: number of skip-connects in the normal cell that ends the search.
+        patience: number of epochs without a change of the ranking that ends the search.
+        ranking: the ranking in the normal cell that must not change: `best` is the best convolutional operation of each
+            edge, `operations` the order of these operations on each edge, `edges` the order of the edges by their best
+            one.
+        cell: the genotype of a search that skip-connects end: `stopping` takes that of the last epoch, `before` that of
+            the epoch before.
+        score: ranks operations and edges by `probability`, as in DARTS, or by the raw `alpha`.
     """
 
     criterion: Literal["skip-connects", "ranking"] = "skip-connects"
@@ -58,14 +59,14 @@ class DartsPlusOptions:
 class DartsPlus(TwoLevel):
     """DARTS with early stopping."""
 
-    groups_seeds = False  # each seed ends in an epoch of its own
+    groups_seeds = False  # seeds may end in different epochs
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the defaults.
+        """Set the options that differ from the defaults.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or a criterion that the space or another
-                option contradicts.
+            DropnasError: an option is unknown or has a value that it does not accept, or the criterion conflicts with
+                the space or with another option.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
@@ -73,11 +74,11 @@ class DartsPlus(TwoLevel):
         _check(self.options, space, where)
 
     def end_epoch(self, epoch: int, run: SeedRun) -> bool:
-        """Whether the criterion is met."""
+        """Return whether the criterion is met."""
         return self.reason([*run.history, matrices(run.architecture)]) is not None
 
     def reason(self, history: Sequence[Matrices]) -> str | None:
-        """Why a search ends whose alphas have this history, from the start to now; None where it goes on."""
+        """Return why a search with this history of alphas ends after its last entry; None if it goes on."""
         options = self.options
         if options.criterion == "skip-connects":
             count = sum(name == SKIP for name, _ in self._genotype(history[-1]).normal)
@@ -87,13 +88,13 @@ class DartsPlus(TwoLevel):
         return f"the ranking has not changed, with patience {options.patience}" if unchanged else None
 
     def derive(self, run: SeedRun) -> Genotype:
-        """The genotype of the last epoch, or of the one before."""
+        """Return the genotype of the last epoch or of the epoch before."""
         has_before = self.options.cell == "before" and len(run.history) > 1
         ended = has_before and self.reason(run.history) is not None
         return self._genotype(run.history[-2 if ended else -1])
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
-        """Why the search ended."""
+        """Report why the search ended."""
         return {"stop_reason": self.reason(run.history) or "the last epoch was reached"}
 
     def _genotype(self, alphas: Matrices) -> Genotype:
@@ -101,7 +102,7 @@ class DartsPlus(TwoLevel):
         return genotype(self.space.operations, alphas["normal"], alphas["reduce"], rule)
 
     def _ranking(self, alphas: Matrices) -> list[int]:
-        """What must not change, as numbers of operations or edges; of equal ones the first stands first."""
+        """Rank operations or edges by their alphas, as a list of indices; ties go to the lower index."""
         scores = torch.tensor(alphas["normal"], dtype=torch.float64)
         if self.options.score == "probability":
             scores = scores.softmax(dim=-1)
@@ -117,12 +118,12 @@ class DartsPlus(TwoLevel):
 def _check(options: DartsPlusOptions, space: SearchSpace, where: str) -> None:
     if options.criterion == "skip-connects":
         if SKIP not in space.operations:
-            what = f"the space {space.name!r} has no {SKIP}, so that skip-connects never end a search"
+            what = f"the space {space.name!r} has no {SKIP}, so skip-connects can never end the search"
             raise DropnasError(what, where=where, remedy="set criterion: ranking")
         return
     if len(space.parameterised) == 1 and options.ranking != "edges":
-        what = f"the space {space.name!r} has one convolutional operation, so that nothing is to be ranked on an edge"
+        what = f"the space {space.name!r} has one convolutional operation, so an edge has nothing to rank"
         raise DropnasError(what, where=where, remedy="set ranking: edges")
     if options.cell == "before":
-        what = "cell: before is for a search that skip-connects end"
+        what = "cell: before needs criterion: skip-connects"
         raise DropnasError(what, where=where, remedy="remove it, or set criterion: skip-connects")

@@ -1,7 +1,7 @@
-"""Architectures drawn at random as masks, and what the shared weights of a supernet say of one.
+"""Random architectures as masks, and their error with the shared weights of a supernet.
 
-Design choices: a mask is bool (2, edges, operations), with one operation on two edges of each node. Scoring takes the
-plain supernet and computes nothing but these operations; it is meant for the host, between the steps of a search.
+Design choices: a mask is bool (2, edges, operations), with one operation on two edges of each node. Scoring uses the
+plain supernet and computes only the operations of the mask. It runs on the host, between the steps of a search.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,23 +20,24 @@ from dropnas.training.precision import autocast
 
 
 def draw_architecture(drawable: Sequence[int], operations: int, generator: torch.Generator) -> Tensor:
-    """For each node of each kind two different predecessors, on each of these edges an operation, all uniformly.
+    """Draw two different predecessors for each node of each kind and one operation for each of these edges, uniformly.
 
     Args:
-        drawable: indices of the operations that can be drawn, of so many operations.
+        drawable: indices of the operations that can be drawn.
+        operations: number of operations of the space.
     """
-    drawn, numbers = torch.zeros(2, EDGES, operations, dtype=torch.bool), {edge: n for n, edge in enumerate(edges())}
+    drawn, edge_indices = torch.zeros(2, EDGES, operations, dtype=torch.bool), {e: i for i, e in enumerate(edges())}
     for kind in drawn:
         for node in range(INPUTS, INPUTS + NODES):
             predecessors = torch.randperm(node, generator=generator)[:EDGES_PER_NODE].tolist()
             choices = torch.randint(len(drawable), (EDGES_PER_NODE,), generator=generator).tolist()
             for predecessor, choice in zip(predecessors, choices, strict=True):
-                kind[numbers[node, predecessor], drawable[choice]] = True
+                kind[edge_indices[node, predecessor], drawable[choice]] = True
     return drawn
 
 
 def genotype_of(space: SearchSpace, architecture: Tensor) -> Genotype:
-    """The genotype of a mask; the two edges of a node in the order of their predecessors."""
+    """Convert a mask to a genotype; a node's two edges are in the order of their predecessors."""
     normal, reduce = (_cell(space, kind) for kind in architecture.tolist())
     concat = tuple(range(INPUTS, INPUTS + NODES))
     return Genotype(normal, concat, reduce, concat)
@@ -49,10 +50,10 @@ def _cell(space: SearchSpace, rows: Sequence[Sequence[bool]]) -> tuple[Edge, ...
 
 @torch.no_grad()
 def error_of(run: SeedRun, architecture: Tensor, drawn: Iterable[Tensors]) -> float:
-    """The share of images that the shared weights classify wrongly, with the running statistics of the batch norms.
+    """Return the fraction of images that the shared weights misclassify; batch norms use their running statistics.
 
     Args:
-        drawn: of each batch, on the CPU, `order`, `corners` and `flips` as `batch_of` takes them, for one seed.
+        drawn: for each batch, `order`, `corners` and `flips` of one seed, on the CPU, as `batch_of` takes them.
     """
     device, mixtures = run.alphas.normal.device, _mixtures(run, architecture)
     wrong, images = 0, 0
@@ -69,7 +70,7 @@ def error_of(run: SeedRun, architecture: Tensor, drawn: Iterable[Tensors]) -> fl
 
 
 def _mixtures(run: SeedRun, architecture: Tensor) -> list[Mixture]:
-    """Of each cell the drawn operations with weight 1; the other edges take zero, or anything with weight 0."""
+    """Give the drawn operations weight 1 in each cell; other edges get zero, or any operation with weight 0."""
     one, names = run.alphas.normal.new_ones(()), run.space.operations
     spare = [(names.index(ZERO) if ZERO in names else 0, 0 * one)]
     kinds = [[[(row.index(True), one)] if any(row) else spare for row in kind] for kind in architecture.tolist()]

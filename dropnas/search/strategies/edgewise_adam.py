@@ -1,4 +1,4 @@
-"""Adam for ProxylessNAS, some of whose edges rest in a step."""
+"""Adam for ProxylessNAS, in which a step moves the alphas of some edges only."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from dropnas.training.optimisers import EPSILON, Adam
 
 
 class EdgewiseAdam(Adam):
-    """Adam in which each edge of the alphas is a parameter of its own: one that does not move keeps its averages, too.
+    """Adam that treats each edge of the alphas as a separate parameter; an edge that does not move keeps its averages.
 
-    Like torch's, it counts the steps of each parameter: `slots["steps"]` is (K, 2, edges, 1).
+    Like torch's Adam, it counts the steps of each parameter: `slots["steps"]` is (K, 2, edges, 1).
     """
 
     def __init__(self, alphas: Tensor, learning_rate: float, betas: tuple[float, float]) -> None:
@@ -20,7 +20,7 @@ class EdgewiseAdam(Adam):
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], moving: Tensor | None = None) -> None:
-        """Update the alphas of the edges that are `moving`, bool (K, 2, edges, 1) or all, along their gradient."""
+        """Update the alphas of the `moving` edges, bool (K, 2, edges, 1), along their gradient; None means all."""
         (gradient,), (alphas,), (average,), (squared,), (steps,) = gradients, self.parameters, *self.slots.values()
         moving = torch.ones_like(steps, dtype=torch.bool) if moving is None else moving
         first, second = self.betas

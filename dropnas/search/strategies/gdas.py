@@ -1,14 +1,16 @@
-"""GDAS: gradient-based search by a differentiable architecture sampler (Dong & Yang, CVPR 2019), by its authors' code.
+"""GDAS (Dong & Yang, CVPR 2019): gradient-based search with a differentiable architecture sampler.
 
-Two levels, half of the images each. Every pass samples an operation of each edge of each kind of cell (Section 3.2, the
-Gumbel-max trick with a hard forward pass): y = softmax((ln p + g) / tau), with p the softmax of the alphas, Gumbel
-noise g and a temperature tau that falls from 10 to 0.1 by a straight line over the epochs. Only the operation with the
-largest y is computed, with weight 1; its gradient goes to the alphas through its y. A step first moves w (SGD with
-Nesterov's momentum), then the alphas on held-out images with a new sample (Adam). In the derived cell a node has the
-two pairs of operation and predecessor with the largest p, zero left out; both may have one predecessor.
+This follows the authors' code. It is a two-level search with half of the images for each level. Every pass samples one
+operation for each edge of each kind of cell by the Gumbel-max trick (Section 3.2): y = softmax((ln p + g) / tau), where
+p is the softmax of the alphas, g is Gumbel noise, and the temperature tau falls linearly from 10 to 0.1 over the
+epochs. Only the operation with the largest y is computed, with weight 1; the gradient of the alphas flows through its
+y. A step first moves w (SGD with Nesterov momentum), then the alphas (Adam) on held-out images with a new sample. Each
+node of the derived cell has the two pairs (operation, predecessor) with the largest p, zero excluded; both may have the
+same predecessor.
 
-What differs here: no batch norm and ReLU before the poolings, since all methods search one space; the last genotype is
-the result, as in the code, but that of the epoch with the best accuracy on held-out batches is not kept beside it.
+What differs here: there is no batch norm and ReLU before the poolings, since all methods search one space. The result
+is the last genotype, as in the code. The code also keeps the genotype of the epoch with the best accuracy on held-out
+batches; this implementation does not.
 """
 
 from collections.abc import Sequence
@@ -38,11 +40,11 @@ class GdasOptions(SgdOptions):
     """Options of GDAS.
 
     Attributes:
-        temperature, temperature_min: tau of the first epoch and of the last.
-        unsampled: `moved` lets momentum and decay move the weights that were not sampled, as torch did when GDAS was
-            written; `frozen` leaves them and their momentum as they are.
+        temperature, temperature_min: the temperature tau in the first and in the last epoch.
+        unsampled: `moved` lets momentum and decay move the weights that were not sampled, as in the torch of that time;
+            `frozen` keeps these weights and their momentum unchanged.
         edges: `pairs` chooses the two best pairs of operation and predecessor of a node; `predecessors` chooses two
-            different predecessors, as DARTS.
+            different predecessors, as in DARTS.
     """
 
     temperature: float = field(default=10.0, metadata={"gt": 0})
@@ -55,10 +57,10 @@ class Gdas(SinglePath):
     """GDAS with the options of `GdasOptions`."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the authors' choice.
+        """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or a temperature that rises.
+            DropnasError: an option is unknown or has a value that it does not accept, or the temperature would rise.
         """
         where = f"strategy {config.strategy!r}"
         self.options = with_options(GdasOptions(), options, where)
@@ -68,18 +70,18 @@ class Gdas(SinglePath):
             raise DropnasError("option 'temperature_min' is above 'temperature'", where=where, remedy="it must fall")
 
     def temperature(self, epoch: int) -> float:
-        """Tau in an epoch."""
+        """The temperature tau of an epoch."""
         first, last = self.options.temperature, self.options.temperature_min
         return first + (last - first) * epoch / max(1, self.config.epochs - 1)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Noise of both samples of a step (steps, 2, kinds, edges, operations), tau, and the learning rate."""
+        """Draw the noise of both samples (steps, 2, kinds, edges, operations), tau, and the learning rates."""
         noise = gumbel((steps, 2, 2, EDGES, len(self.space.operations)), generator)
         temperature = torch.full((steps,), self.temperature(epoch))
         return {"noise": noise, "temperature": temperature, **super().draw(epoch, steps, generator)}
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """One operation of each edge, whose weight is 1 and has the gradient of its y."""
+        """Keep one sampled operation on each edge; its weight is 1 and has the gradient of y."""
         noise = batch.drawn["noise"][:, 0 if level == "weights" else 1]
         logits = state.alphas.log_softmax(dim=-1) + noise
         y = (logits / batch.drawn["temperature"][:, None, None, None]).softmax(dim=-1)
@@ -87,7 +89,7 @@ class Gdas(SinglePath):
         return Mixing(state.of_cells(chosen + (y - y.detach())), state.of_cells(chosen))
 
     def derive(self, run: SeedRun) -> Genotype:
-        """Of each node the two pairs with the largest p; ties go to the lower predecessor, then operation."""
+        """Choose the two pairs of each node with the largest p; ties go to the lower predecessor, then operation."""
         operations = run.space.operations
         if self.options.edges == "predecessors":
             normal, reduce = (matrix.tolist() for matrix in run.alphas)
@@ -99,7 +101,7 @@ class Gdas(SinglePath):
 
 
 def _two_pairs(operations: Sequence[str], probabilities: Sequence[Sequence[float]]) -> tuple[Edge, ...]:
-    """Two pairs of each node, the stronger one first."""
+    """Choose the two best pairs of each node, the stronger one first."""
     of_node = dict[int, list[tuple[float, Edge]]]()
     for (node, predecessor), row in zip(edges(), probabilities, strict=True):
         pairs = [(-p, (name, predecessor)) for name, p in zip(operations, row, strict=True) if name != ZERO]

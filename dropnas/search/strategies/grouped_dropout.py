@@ -1,8 +1,13 @@
 """DropNAS: one-level search with grouped operation dropout, alpha-adjust and partial decay (Section 2.3).
 
+Each batch draws a mask that drops operations, separately in the groups O_p (with parameters) and O_np (without). One
+pass over the kept operations, mixed by Eq. 1, gives the gradients of w and of the alphas. SGD moves w and Adam moves
+the alphas. A second step applies the weight decay to the kept parameters only. Alpha-adjust then corrects the kept
+alphas, so that the dropped operations keep their probability mass (Eq. 2 and 3).
+
 Design choices: the paper's ablations, one-level DARTS and the drop rates by which the paper describes SNAS and
-ProxylessNAS are presets of its options. A step is a sequence of small methods, each of which a subclass may replace.
-What is dropped is a mask: its operations have weight zero and gradient zero, and masks choose what decays and moves.
+ProxylessNAS are presets of these options. A step is a sequence of small methods, and a subclass may replace each of
+them. Dropped operations have weight zero and gradient zero. Masks also select what decays and what moves.
 """
 
 from collections.abc import Sequence
@@ -22,7 +27,7 @@ from dropnas.space.spaces import SearchSpace
 
 
 class Gradients(NamedTuple):
-    """Of w, (K, weights), and of the alphas, (K, 2, edges, operations)."""
+    """The gradients in w, (K, weights), and in the alphas, (K, 2, edges, operations)."""
 
     weights: Tensor
     alphas: Tensor
@@ -32,22 +37,22 @@ class GroupedDropout(Strategy):
     """DropNAS with the options of `DropoutOptions`."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from DropNAS' or, for a preset, from the preset's.
+        """Set the options that differ from DropNAS' defaults or, for a preset, from the preset's values.
 
         Raises:
-            DropnasError: an unknown option, or a value that it does not take.
+            DropnasError: an option is unknown or has a value that it does not accept.
         """
         super().__init__(config, space)
-        assert config.preset is not None  # only for methods without these options
+        assert config.preset is not None  # None only for methods without these options
         self.options = with_options(config.preset, options, f"strategy {config.strategy!r}")
         self.groups = drop_groups(self.options, space)
 
     def drop_probabilities(self, epoch: int) -> Tensor:
-        """p_d of each operation of the space in an epoch: double (operations,)."""
+        """Return the drop probability p_d of each operation of the space in an epoch: double (operations,)."""
         return drop_probabilities(self.options, self.space)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Masks: `cells` (steps, cells, edges, operations) and `kinds` (steps, 2, edges, operations)."""
+        """Draw the masks: `cells` (steps, cells, edges, operations) and `kinds` (steps, 2, edges, operations)."""
         probabilities, kinds = self.drop_probabilities(epoch), cell_kinds(self.config.cells)
         check_probabilities(
             probabilities, self.groups, len(self.space.operations), f"strategy {self.config.strategy!r}"
@@ -59,7 +64,7 @@ class GroupedDropout(Strategy):
         }
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One batch: loss step, decay step, alpha-adjust."""
+        """Train on one batch: loss step, decay step, alpha-adjust."""
         kept = Kept(batch.drawn["cells"], batch.drawn["kinds"])
         before = state.alphas.detach().clone()
         losses, logits, gradients = self.differentiate(state, batch, kept)
@@ -70,7 +75,7 @@ class GroupedDropout(Strategy):
         return losses, logits
 
     def differentiate(self, state: SearchState, batch: Batch, kept: Kept) -> tuple[Tensor, Tensor, Gradients]:
-        """Losses, logits and the gradients of the loss (Eq. 1 over what was kept), zero for what was dropped."""
+        """Losses, logits and gradients of the loss (Eq. 1 over the kept operations); dropped ones get zero."""
         mixing = kept_softmax(state.of_cells(state.alphas), kept.cells)
         losses, logits = state.losses(batch.images, batch.labels, mixing, kept.cells)
         gradients = Gradients(*state.gradients(losses, state.alphas))
@@ -78,7 +83,7 @@ class GroupedDropout(Strategy):
 
     @torch.no_grad()
     def descend(self, state: SearchState, kept: Kept, gradients: Gradients) -> None:
-        """The loss step: clip the gradient of w (never that of alpha), add L2 if decay is `l2`, move both."""
+        """The loss step: clip the gradient of w (never that of alpha), add L2 if decay is `l2`, and move both."""
         gradients = gradients._replace(weights=clipped(gradients.weights, self.config.gradient_clip))
         moving = kept
         if self.options.decay == "l2":
@@ -89,34 +94,35 @@ class GroupedDropout(Strategy):
 
     @torch.no_grad()
     def decay(self, state: SearchState, kept: Kept) -> None:
-        """The decay step: the gradient of lambda * ||.||^2 over what was kept, clipped as well; move both again."""
+        """The decay step: move both along the gradient of lambda * ||.||^2 over kept parameters; clip that of w."""
         decaying = self._decaying(kept)
         decay = self._decay_of(state, decaying, factor=2)
         self._move(state, decaying, decay._replace(weights=clipped(decay.weights, self.config.gradient_clip)))
 
     @torch.no_grad()
     def adjust(self, state: SearchState, kept: Kept, before: Tensor) -> None:
-        """Alpha-adjust (Eq. 2, 3), from the alphas before the batch to those after both steps."""
+        """Apply alpha-adjust (Eq. 2, 3) to the alphas after both steps; `before` are the alphas before the batch."""
         state.alphas.copy_(alpha_adjust(before, state.alphas, kept.kinds, self.options.alpha_adjust))
 
     def _decaying(self, kept: Kept) -> Kept:
-        """What decays: with partial decay what was kept, otherwise everything."""
+        """Select what decays: the kept parameters if `decay_scope` is `kept`, otherwise all."""
         if self.options.decay_scope == "kept":
             return kept
         return Kept(torch.ones_like(kept.cells), torch.ones_like(kept.kinds))
 
     def _decay_of(self, state: SearchState, decaying: Kept, factor: int) -> Gradients:
-        """factor * lambda * w and factor * lambda * alpha of what decays, 0 elsewhere."""
+        """factor * lambda * w and factor * lambda * alpha for the parameters that decay, 0 for the others."""
         return Gradients(
             factor * self.config.weight_decay * state.weights * state.of_weights(decaying.cells),
             factor * self.config.alpha_weight_decay * state.alphas * decaying.kinds,
         )
 
     def _move(self, state: SearchState, moving: Kept, gradients: Gradients) -> None:
-        """A step of both optimisers.
+        """Take a step of both optimisers.
 
-        With `dropped="moved"` what was dropped has a gradient of zero, so that momentum and Adam still move it. With
-        "frozen" it stays where it is, and so do its momentum and Adam's averages; only Adam's count of steps goes on.
+        With `dropped="moved"`, dropped parameters have a gradient of zero, so momentum and Adam still move them. With
+        `dropped="frozen"`, dropped parameters, their momentum and Adam's averages stay unchanged; only Adam's step
+        count goes on.
         """
         weights, alphas = state.weight_optimiser, state.architecture_optimiser
         frozen = self.options.dropped == "frozen"

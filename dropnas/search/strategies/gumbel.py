@@ -1,11 +1,11 @@
-"""Gumbel noise: what turns logits into samples of their softmax, drawn on the host."""
+"""Gumbel noise, drawn on the host. The argmax of logits plus this noise is a sample of their softmax."""
 
 import torch
 from torch import Tensor
 
 
 def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """-ln(-ln u) for uniform u; where that is not finite it is drawn again."""
+    """Return -ln(-ln u) for uniform u; values that are not finite are drawn again."""
     noise = torch.full(shape, torch.inf)
     while not noise.isfinite().all():
         drawn = -torch.rand(shape, generator=generator).log().neg().log()

@@ -1,8 +1,8 @@
-"""The gradient of DARTS' two-level search (Liu et al., 2019, Section 2.3, Eq. 7 and 8): pure mathematics.
+"""The second-order gradient of DARTS' two-level search (Liu et al., 2019, Section 2.3, Eq. 7 and 8).
 
-Design choices: it is given the gradients of two loss functions and knows neither supernet nor data, so that it can be
-checked on problems small enough to have an analytic answer. Signs, virtual step and the length of the finite
-difference are those published. All tensors have the K seeds as their first axis; seeds do not mix.
+Design choices: the functions take the gradients of two losses and know neither the supernet nor the data. They can
+therefore be tested on small problems with an analytic answer. The signs, the virtual step and the length of the finite
+difference are as published. All tensors have the K seeds as their first axis; seeds do not mix.
 """
 
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-Gradient = Callable[[Tensor], Tensor]  # of a loss at w (K, weights): in w, or in alpha (K, ...)
-LENGTH = 0.01  # of the finite difference in w: epsilon = LENGTH / ||v||
+Gradient = Callable[[Tensor], Tensor]  # from w (K, weights) to the gradient of a loss in w or in alpha (K, ...)
+LENGTH = 0.01  # length of the finite difference in w: epsilon = LENGTH / ||v||
 
 
 class VirtualStep(NamedTuple):
     """One step of SGD on w.
 
     Attributes:
-        rate: the learning rate, xi in the paper; a scalar tensor, or a number.
-        momentum, decay: momentum mu and L2 coefficient lambda.
+        rate: the learning rate (xi in the paper), a scalar tensor or a number.
+        momentum, decay: the momentum mu and the L2 coefficient lambda.
     """
 
     rate: Tensor | float
@@ -42,7 +42,7 @@ def second_order(
         training: the gradient of L_train in w.
         validation: the gradients of L_val in w and in alpha.
         perturbed: the gradient of L_train in alpha, for the finite difference.
-        weights, velocity: w and its momentum buffer, (K, weights).
+        weights, velocity: w and its momentum buffer, each (K, weights).
         step: the virtual step.
     """
     moved = virtual_step(training, weights, velocity, step)
@@ -56,9 +56,9 @@ def virtual_step(training: Gradient, weights: Tensor, velocity: Tensor, step: Vi
 
 
 def mixed_derivative(training: Gradient, weights: Tensor, vector: Tensor) -> Tensor:
-    """The derivative of `training`, the gradient of L_train in alpha, along v in w, by a central difference (Eq. 8).
+    """The derivative of `training` (the gradient of L_train in alpha) along v in w, by a central difference (Eq. 8).
 
-    It is exact where that gradient is linear or quadratic in w, and zero where v is zero.
+    It is exact if that gradient is linear or quadratic in w, and zero if v is zero.
     """
     norms = torch.linalg.vector_norm(vector, dim=1, keepdim=True)
     epsilon = LENGTH / norms.clamp(min=torch.finfo(norms.dtype).tiny)

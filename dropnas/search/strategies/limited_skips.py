@@ -1,8 +1,8 @@
 """P-DARTS' derivation: the best edges by p, with a limit on the skip-connects of the normal cell.
 
-Design choices: plain Python on rows of numbers. An operation that left its edge has a score of minus infinity. Of equal
-operations the lower index leaves, and of equal edges the earlier one, so that the later ones are chosen. A limit is
-reached step by step, as released: another skip-connect can enter where one has left.
+Design choices: this is plain Python on rows of numbers. A pruned operation has a score of minus infinity. Ties go to
+the higher index, both between operations and between edges, as released. The limit is reached in several rounds, also
+as released: removing one skip-connect can bring in another one.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS, SKIP, ZERO
 from dropnas.space.spaces import NODES, edges
 
-MOST = EDGES_PER_NODE * NODES  # skip-connects that a cell can have
-Scores = list[list[float]]  # of each edge and operation
+MOST = EDGES_PER_NODE * NODES  # most skip-connects that a cell can have
+Scores = list[list[float]]  # a row for each edge, a column for each operation
 
 
 class Chosen(NamedTuple):
-    """The operation of an edge, an index of the edge's row, with its score."""
+    """The chosen operation of an edge, as an index into the edge's row, with its score."""
 
     edge: int
     operation: int
@@ -27,10 +27,13 @@ class Chosen(NamedTuple):
 
 
 def genotype(operations: Sequence[str], normal: Scores, reduce: Scores, limit: int) -> Genotype:
-    """The genotype whose normal cell has at most `limit` skip-connects; each edge must have another operation.
+    """Derive the genotype whose normal cell has at most `limit` skip-connects.
+
+    Each edge must have an operation that is neither zero nor a skip-connect.
 
     Args:
         normal, reduce: p of each edge and operation.
+        limit: most skip-connects of the normal cell.
     """
     concat = tuple(range(INPUTS, INPUTS + NODES))
     return Genotype(
@@ -42,7 +45,7 @@ def genotype(operations: Sequence[str], normal: Scores, reduce: Scores, limit: i
 
 
 def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chosen]:
-    """The best edges once the weakest skip-connects beyond the limit are forbidden."""
+    """Choose the edges; forbid the weakest skip-connect and choose again until the limit holds."""
     scores = [list(row) for row in scores]
     while True:
         cell = _best(operations, scores)
@@ -54,7 +57,7 @@ def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chos
 
 
 def _best(operations: Sequence[str], scores: Scores) -> list[Chosen]:
-    """For each node the two edges, in their order, whose best operation that is not zero has the largest score."""
+    """Choose, for each node, the two edges with the highest best scores (zero excluded), in the order of the edges."""
     of_node: dict[int, list[Chosen]] = {}
     for edge, ((node, _), row) in enumerate(zip(edges(), scores, strict=True)):
         allowed = [-inf if name == ZERO else score for name, score in zip(operations, row, strict=True)]

@@ -1,15 +1,15 @@
 """P-DARTS (Chen et al., 2019): three phases, each with a deeper supernet and fewer operations on each edge.
 
-Phases of 5, 11 and 17 cells begin with new weights, alphas and optimisers (Section 3.2, "search space approximation").
-Between them the operations with the smallest p leave each edge of each kind of cell: 3 of 8, then 2 of 5. In the first
-10 of 25 epochs of a phase w moves alone; then each step moves the alphas on the held-out half of the images and w on
-the other. Skip-connects of stride 1 have dropout whose rate falls in each phase (Section 3.3, "search space
-regularization"). At the end the edges with the largest p are chosen, and while the normal cell has more than two
-skip-connects, the weakest is replaced.
+The phases have 5, 11 and 17 cells. Each begins with new weights, alphas and optimisers (Section 3.2, "search space
+approximation"). Between phases, the operations with the smallest p are pruned on each edge of each kind of cell: 3 of
+8, then 2 of 5. In the first 10 of a phase's 25 epochs only w moves. After that, each step moves the alphas on one half
+of the images, then w on the other half. Skip-connects of stride 1 have dropout, whose rate falls during each phase
+(Section 3.3, "search space regularization"). At the end, the edges with the largest p are chosen. While the normal cell
+has more than two skip-connects, the weakest one is replaced.
 
-What differs here: the halves are drawn for each seed and held-out batches at random, as for all methods. What was
-pruned is masked: the supernet still holds its weights, but a step does not compute it. Dropout follows from keys that
-the host draws (`skip_dropout`), so that a step can be recorded.
+What differs here: the halves are drawn for each seed and held-out batches are drawn at random, as for all methods.
+Pruned operations are masked: the supernet keeps their weights, but a step does not compute them. Dropout is computed
+from keys that the host draws (`skip_dropout`), so that a step can be recorded as a CUDA graph.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ from dropnas.space.names import SKIP, ZERO
 from dropnas.space.operations import Identity
 from dropnas.space.spaces import EDGES, SearchSpace
 
-KEPT = "kept"  # bool (2, edges, operations): what the phases before have left; absent in the first
+KEPT = "kept"  # bool (2, edges, operations): what the previous phases left; absent in the first phase
 PASSES: tuple[Level, ...] = ("alphas", "weights")
 
 
@@ -44,14 +44,14 @@ class PDartsOptions:
     """The options of P-DARTS.
 
     Attributes:
-        added_cells_2, added_cells_3: by how many the cells of phases 2 and 3 exceed those of the search.
-        dropped_1, dropped_2: operations that leave each edge after phases 1 and 2.
-        skip_dropout_1, skip_dropout_2, skip_dropout_3: first rates of dropout on skip-connects in the phases; on
+        added_cells_2, added_cells_3: number of cells that phases 2 and 3 add to the cells of the search.
+        dropped_1, dropped_2: number of operations that are pruned on each edge after phases 1 and 2.
+        skip_dropout_1, skip_dropout_2, skip_dropout_3: initial dropout rates on skip-connects in the three phases; on
             CIFAR-100 they are 0.1, 0.2 and 0.3. The released README has 0.1 for phase 1 on CIFAR-10, too.
-        dropout: `elements` drops elements, as released; `operation` all of a skip-connect's output, as the paper's
-            word "operation-level" may mean.
-        dropout_decay: the rate falls by exp(-dropout_decay) an epoch once the alphas move.
-        frozen_part: part of a phase's epochs, at its start, in which only w moves; 10 of the authors' 25.
+        dropout: `elements` drops single elements, as released; `operation` drops the entire output of a skip-connect,
+            which the paper's word "operation-level" may mean.
+        dropout_decay: while the alphas move, the rate is multiplied by exp(-dropout_decay) in each epoch.
+        frozen_part: fraction of a phase's epochs, at its start, in which only w moves; the authors use 10 of 25.
         alpha_gradient_clip: largest norm of the gradient over all alphas.
         skip_limit: most skip-connects of the normal cell; 8 is no limit.
     """
@@ -71,13 +71,14 @@ class PDartsOptions:
 
 
 class PDarts(TwoLevel):
-    """P-DARTS, of first order."""
+    """P-DARTS, first order."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the authors'.
+        """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or phases that prune too much.
+            DropnasError: an option is unknown or has a value that it does not accept, or the phases prune too many
+                operations.
         """
         super().__init__(config, space)
         self.options = with_options(PDartsOptions(), options, f"strategy {config.strategy!r}")
@@ -88,7 +89,7 @@ class PDarts(TwoLevel):
         self._check_left()
 
     def _check_left(self) -> None:
-        """In the end an edge must have something to choose from, beside zero and a skip-connect that is not allowed."""
+        """Check that each edge can still choose an operation other than zero and a forbidden skip-connect."""
         no_choice = (ZERO, SKIP) if self.options.skip_limit < limited_skips.MOST else (ZERO,)
         needed = 1 + sum(name in no_choice for name in self.space.operations)
         if self.left[2] < needed:
@@ -102,12 +103,12 @@ class PDarts(TwoLevel):
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """As deep as the options say, each of the search's epochs."""
+        """Three phases, each with the depth that the options give and with the epochs of the search."""
         added = (0, self.options.added_cells_2, self.options.added_cells_3)
         return [Phase(self.config.cells + more, self.config.epochs) for more in added]
 
     def make_supernet(self, phase: int, classes: int) -> Supernet:
-        """The plain one, with dropout on its skip-connects of stride 1 where the phase has some."""
+        """The plain supernet; if the phase has dropout, its skip-connects of stride 1 have it."""
         supernet, rates = super().make_supernet(phase, classes), self._first_rates
         cells: Any = supernet.cells
         for edge in (edge for cell in cells for edge in cell.edges if rates[phase]):
@@ -117,10 +118,10 @@ class PDarts(TwoLevel):
         return supernet
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """What each edge keeps after the phases before; of equal alphas the lower index leaves."""
+        """Choose the operations that each edge keeps after the previous phases; ties prune the lower index."""
         if not phase:
             return {}
-        if before is None:  # a checkpoint will say what is kept; here it is only as many
+        if before is None:  # a checkpoint will replace this; only the number of kept operations must be right
             return {KEPT: (torch.arange(self.left[0]) < self.left[phase]).expand(2, EDGES, -1).clone()}
         alphas = before[ALPHAS]
         kept = before.get(KEPT, torch.ones_like(alphas, dtype=torch.bool))
@@ -129,13 +130,13 @@ class PDarts(TwoLevel):
         return {KEPT: torch.ones_like(kept).scatter_(-1, gone, False)}
 
     def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
-        """What was not pruned."""
+        """The operations that were not pruned."""
         return memory.get(KEPT)
 
     # ---- an epoch
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Where the phase has dropout: `keys` (steps, passes, slots), and `threshold` and `scale` (steps,)."""
+        """If the phase has dropout: `keys` (steps, passes, slots), and `threshold` and `scale` (steps,)."""
         phase, within = self.position(epoch)
         if not self._first_rates[phase]:
             return {}
@@ -150,7 +151,11 @@ class PDarts(TwoLevel):
         }
 
     def dropout_rate(self, phase: int, epoch: int) -> float:
-        """Of an epoch of a phase: linear while the alphas rest, then exponential, from the first rate again."""
+        """Return the dropout rate of an epoch of a phase.
+
+        The rate falls linearly while the alphas are frozen. Then it restarts at its initial value and falls
+        exponentially.
+        """
         first, epochs = self._first_rates[phase], self.config.epochs
         if epoch < self.frozen_epochs:
             return first * (epochs - 1 - epoch) / epochs
@@ -164,7 +169,7 @@ class PDarts(TwoLevel):
     # ---- a batch
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """The softmax over what is kept; each pass has dropout of its own."""
+        """The softmax over the kept operations; each pass has its own dropout keys."""
         self._set_dropout(state, batch, level)
         kept = self.candidates(state.memory)
         if kept is None:
@@ -184,7 +189,7 @@ class PDarts(TwoLevel):
     # ---- the end
 
     def derive(self, run: SeedRun) -> Genotype:
-        """The best edges by p, with at most so many skip-connects in the normal cell."""
+        """Choose the best edges by p, with at most `skip_limit` skip-connects in the normal cell."""
         alphas = run.architecture[ALPHAS].detach().double()
         kept = run.memory.get(KEPT, torch.ones_like(alphas, dtype=torch.bool))
         p = kept_softmax(alphas, kept).masked_fill(~kept, -torch.inf)

@@ -1,14 +1,14 @@
 """PC-DARTS (Xu et al., 2020): partial channel connections and edge normalisation.
 
-One in K = 4 channels of a state goes through an edge's operations, the others go round them, and both are shuffled
-(Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a softmax of betas, one for
-each edge and kind of cell (Section 3.3, "edge normalisation"). Alphas and betas move by one Adam on the held-out half
-of the images, then w on the other half; in the first 15 of 50 epochs w moves alone. The genotype is chosen by
-softmax(alpha) * softmax(beta).
+One in K = 4 channels of a state goes through an edge's operations. The other channels bypass them. Both parts are then
+shuffled (Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a softmax of the
+betas; there is one beta for each edge and kind of cell (Section 3.3, "edge normalisation"). One Adam moves alphas and
+betas on the held-out half of the images, then SGD moves w on the other half. In the first 15 of 50 epochs only w moves.
+The genotype is derived from softmax(alpha) * softmax(beta).
 
-What differs here: the halves are drawn for each seed, as for all methods, while the authors take the first half of the
-file. As in their code and unlike the paper's text, the channels that take part are always the first ones, which the
-shuffles mix. First order only.
+What differs here: the halves are drawn for each seed, as for all methods; the authors take the first half of the file.
+As in the authors' code, the channels that go through the operations are always the first ones, and the shuffle mixes
+them; the paper's text speaks of sampled channels. Only the first order is implemented.
 """
 
 from collections.abc import Sequence
@@ -42,9 +42,9 @@ class PcDartsOptions:
     """The options of PC-DARTS.
 
     Attributes:
-        proportion: K; one in so many channels goes through the operations. The authors take 2 on ImageNet.
+        proportion: the number K: one in K channels goes through the operations. The authors use 2 on ImageNet.
         edge_normalisation: whether there are betas; without them every edge has weight 1, as in DARTS.
-        frozen_part: part of the epochs, at the start, in which only w moves; 15 of the authors' 50.
+        frozen_part: fraction of the epochs, at the start, in which only w moves; the authors use 15 of 50.
     """
 
     proportion: int = field(default=4, metadata={"ge": 2})
@@ -53,13 +53,14 @@ class PcDartsOptions:
 
 
 class PcDarts(TwoLevel):
-    """PC-DARTS, of first order."""
+    """PC-DARTS, first order."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the authors'.
+        """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or channels that cannot be parted so.
+            DropnasError: an option is unknown or has a value that it does not accept, or the proportion does not divide
+                the number of channels.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
@@ -73,34 +74,34 @@ class PcDarts(TwoLevel):
             )
 
     def make_supernet(self, phase: int, classes: int) -> Supernet:
-        """The plain one, with another kind of edge."""
+        """The plain supernet, with partial channel connections on its edges."""
         edge = partial(PartialOperation, self.options.proportion)
         return Supernet(self.space, self.config.channels, self.phases[phase].cells, classes, edge)
 
     def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> PartialEngine:
-        """What computes K such supernets."""
+        """The engine that computes K such supernets."""
         return PartialEngine(self.options.proportion, supernets, static, backend)
 
     def architecture(self, phase: int, generator: torch.Generator) -> Tensors:
-        """Alphas, and `betas` (2, edges)."""
+        """The alphas, and `betas` (2, edges)."""
         alphas = super().architecture(phase, generator)
         if not self.options.edge_normalisation:
             return alphas
         return {**alphas, BETAS: self.config.alpha_scale * torch.randn(2, EDGES, generator=generator)}
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """p of each operation times the weight of its edge, which so is the sum over its operations."""
+        """Weight each operation by its p times its edge's weight, so that an edge's weights sum to that weight."""
         return Mixing(state.of_cells(mixing_weights(state.architecture)))
 
     def derive(self, run: SeedRun) -> Genotype:
-        """Of each node the two edges with the largest weight of an operation that is not zero, and that operation."""
+        """Choose, for each node, the two edges whose best operation (zero excluded) has the largest weight."""
         parameters = {name: values.detach().double() for name, values in run.architecture.items()}
         normal, reduce = mixing_weights(parameters).tolist()
         return derivation.genotype(run.space.operations, normal, reduce, DeriveConfig(score="alpha", skips="separate"))
 
 
 def mixing_weights(architecture: Tensors) -> Tensor:
-    """softmax(alpha) * softmax(beta), or without betas softmax(alpha): (..., 2, edges, operations)."""
+    """softmax(alpha) * softmax(beta), or softmax(alpha) if there are no betas: (..., 2, edges, operations)."""
     p = architecture[ALPHAS].softmax(dim=-1)
     return p * edge_weights(architecture[BETAS])[..., None] if BETAS in architecture else p
 

@@ -1,16 +1,18 @@
-"""ProxylessNAS: search on single paths (Cai et al., ICLR 2019), by its authors' code, in this project's space.
+"""ProxylessNAS (Cai et al., ICLR 2019): search on single paths, in this project's space.
 
-Two levels; a tenth of the images is held out. A step of w samples an operation of each edge by p, the softmax of its
-alphas (Section 3.2, Eq. 2), and computes no other: weights that were not sampled keep their values and their momentum.
-A step of the alphas samples two operations of each edge, one of which is active: their gates g are 1 and 0, and the
-derivatives of the held-out loss in them give dL/dalpha_i = sum over j of the two of dL/dg_j p'_j (delta_ij - p'_i) (Eq.
-4), with p' the softmax over the two. After Adam's step (with beta_1 = 0, so that no others drift) the two are shifted
-so that p of all others stays. An edge whose active operation is zero does not move. The alphas move at every fifth
-batch, after a warm-up of w alone.
+This follows the authors' code. It is a two-level search; a tenth of the images is held out. A step of w samples one
+operation of each edge from p, the softmax of the edge's alphas (Section 3.2, Eq. 2), and computes only this operation.
+Weights that were not sampled keep their values and their momentum. A step of the alphas samples two operations of each
+edge and makes one of them active: the gates g are 1 for the active and 0 for the other. The derivatives of the held-out
+loss in the gates give dL/dalpha_i = sum over j of dL/dg_j p'_j (delta_ij - p'_i) (Eq. 4); the sum is over the two
+operations, and p' is the softmax over them. After the step of Adam, both alphas are shifted so that the p of all other
+operations stays the same. (Adam has beta_1 = 0, so alphas that were not sampled do not drift.) If the active operation
+is zero, the alphas of the edge do not move. The alphas move at every fifth batch, after a warm-up in which only w
+moves.
 
-What differs here: the authors' CIFAR space (tree cells) is not this one, so alphas and samples are shared by the cells
-of a kind, and the cell is derived as in DARTS; their code's default gates all operations (`paths: all`). There is no
-latency term, which needs a target, and no label smoothing, which they use on ImageNet.
+What differs here: the authors' CIFAR space (tree cells) is a different one. Here alphas and samples are shared by the
+cells of a kind, and the cell is derived as in DARTS. The default of the authors' code gates all operations (`paths:
+all`). There is no latency term, which needs a target device, and no label smoothing, which the authors use on ImageNet.
 """
 
 from dataclasses import dataclass, field
@@ -41,13 +43,15 @@ class ProxylessNasOptions(SgdOptions):
     """Options of ProxylessNAS.
 
     Attributes:
-        held_out: share of the images that trains the alphas instead of w.
-        warm_up: share of the epochs in which w moves alone, with a cosine of the learning rate of its own.
+        held_out: fraction of the images that trains the alphas instead of w.
+        warm_up: fraction of the epochs in which only w moves; the warm-up has its own cosine schedule of the learning
+            rate.
         warm_up_factor: the highest learning rate of the warm-up, as a multiple of `search.learning_rate`.
-        frozen: share of the epochs after the warm-up in which the alphas still rest.
-        alpha_every: the alphas move at every so many batches of an epoch; in an epoch of fewer at its last one.
-        paths: `two` gates two operations at a time, as the paper; `all` gates all, and rescales nothing.
-        samples: `kinds` samples for each kind of cell, `cells` for each cell.
+        frozen: fraction of the epochs after the warm-up in which the alphas still do not move.
+        alpha_every: the alphas move after this number of batches; in an epoch with fewer batches, at the last one.
+        paths: `two` gates two operations at a time, as in the paper; `all` gates all operations and does not shift the
+            alphas.
+        samples: `kinds` samples once for each kind of cell, `cells` once for each cell.
     """
 
     held_out: float = field(default=0.1, metadata={"gt": 0, "lt": 1})
@@ -60,11 +64,11 @@ class ProxylessNasOptions(SgdOptions):
 
 
 class Paths(NamedTuple):
-    """What a step of the alphas computes, bool (K, kinds or cells, edges, operations).
+    """The operations in a step of the alphas; both masks are bool (K, kinds or cells, edges, operations).
 
     Attributes:
         computed: the operations that have a gate.
-        active: the one whose gate is 1.
+        active: the operation whose gate is 1.
     """
 
     computed: Tensor
@@ -75,10 +79,10 @@ class ProxylessNas(SinglePath):
     """ProxylessNAS with the options of `ProxylessNasOptions`."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the authors' choice.
+        """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or epochs that never move the alphas.
+            DropnasError: an option is unknown or has a value that it does not accept, or no epoch moves the alphas.
         """
         where = f"strategy {config.strategy!r}"
         self.options = with_options(ProxylessNasOptions(), options, where)
@@ -92,33 +96,33 @@ class ProxylessNas(SinglePath):
             raise DropnasError(found, where=where, remedy="lower them, or search for more epochs")
 
     def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
-        """SGD of w, and an Adam that leaves edges out."""
+        """SGD for w, and an Adam that can skip edges of the alphas."""
         config = self.config
         betas = (config.alpha_beta1, config.alpha_beta2)
         of_alphas = EdgewiseAdam(architecture[ALPHAS], config.alpha_learning_rate, betas)
         return super().optimisers(weights, architecture)[0], of_alphas
 
     def rate(self, epoch: float) -> float:
-        """A cosine over the warm-up, and another one over the rest."""
+        """The learning rate of w: one cosine over the warm-up, another one over the rest."""
         highest, lowest, length = self.config.learning_rate, self.config.learning_rate_min, self.warm_up_epochs
         if epoch < length:
             return cosine(self.options.warm_up_factor * highest, lowest, epoch, length)
         return cosine(highest, lowest, epoch - length, self.config.epochs - length)
 
     def step_variant(self, epoch: int, step: int, steps: int) -> str:
-        """Whether the alphas move at this step."""
+        """Return the form of a step: with or without a step of the alphas."""
         moves = (step + 1) % min(self.options.alpha_every, steps) == 0
         return self.variant(epoch) if moves else WEIGHTS_ONLY
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Noise of the sample for w and of that for the alphas, and a uniform number that chooses the active path."""
+        """Draw the noise of both samples (for w and for the alphas) and a number that chooses the active path."""
         rows = 2 if self.options.samples == "kinds" else self.config.cells
         noise = gumbel((steps, 2, rows, EDGES, len(self.space.operations)), generator)
         chance = torch.rand((steps, rows, EDGES), generator=generator)
         return {"noise": noise, "chance": chance, **super().draw(epoch, steps, generator)}
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """For w one operation of each edge; for the alphas the gates, which have the gradient of p'."""
+        """For w one sampled operation on each edge; for the alphas the gates, which have the gradient of p'."""
         if level == "weights":
             chosen = self._of_cells(state, self._sampled(state, batch.drawn["noise"][:, 0]))
             return Mixing(chosen.to(state.weights.dtype), chosen)
@@ -129,7 +133,7 @@ class ProxylessNas(SinglePath):
         return Mixing(self._of_cells(state, gates), self._of_cells(state, paths.computed))
 
     def paths(self, state: SearchState, batch: Batch) -> Paths:
-        """The two operations that are sampled without replacement, and the one of them that p' makes active."""
+        """Sample two operations without replacement, and by p' the active one of them."""
         noise, chance = batch.drawn["noise"][:, 1], batch.drawn["chance"]
         rows, count = self._rows(state).detach(), len(self.space.operations)
         if self.options.paths == "all":
@@ -141,7 +145,7 @@ class ProxylessNas(SinglePath):
         return Paths(computed, one_of(torch.where(chance < p_first, first, second), count))
 
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """Move the alphas of the sampled operations, whose mass on an edge stays."""
+        """Move the alphas of the sampled operations, and keep their total mass on the edge."""
         paths, before = self.paths(state, batch), state.alphas.detach().clone()
         (gradient,) = self.architecture_gradients(state, batch)
         involved = self._of_kinds(paths.computed & self._moving(paths))
@@ -154,18 +158,18 @@ class ProxylessNas(SinglePath):
                 state.alphas.copy_(rescaled(before, state.alphas, involved))
 
     def _rows(self, state: SearchState) -> Tensor:
-        """The alphas, a matrix for each sample: (K, kinds or cells, edges, operations)."""
+        """The alphas, one matrix for each sample: (K, kinds or cells, edges, operations)."""
         return state.alphas if self.options.samples == "kinds" else state.of_cells(state.alphas)
 
     def _sampled(self, state: SearchState, noise: Tensor) -> Tensor:
-        """One operation of each edge by p: bool (K, kinds or cells, edges, operations)."""
+        """Sample one operation of each edge from p: bool (K, kinds or cells, edges, operations)."""
         return one_of((self._rows(state).detach() + noise).argmax(dim=-1), noise.shape[-1])
 
     def _of_cells(self, state: SearchState, values: Tensor) -> Tensor:
         return state.of_cells(values) if self.options.samples == "kinds" else values
 
     def _of_kinds(self, masks: Tensor) -> Tensor:
-        """For each kind what any of its cells keeps: bool (K, 2, edges, operations)."""
+        """Combine the masks of all cells of a kind by `or`: bool (K, 2, edges, operations)."""
         if self.options.samples == "kinds":
             return masks
         kinds = masks.new_zeros(len(masks), 2, *masks.shape[2:])
@@ -174,15 +178,15 @@ class ProxylessNas(SinglePath):
         return kinds
 
     def _moving(self, paths: Paths) -> Tensor:
-        """The edges whose active operation is not zero: bool (K, kinds or cells, edges, 1)."""
+        """Mark the edges whose active operation is not zero: bool (K, kinds or cells, edges, 1)."""
         columns = zip(paths.active.unbind(dim=-1), self.space.operations, strict=True)
         return torch.stack([active for active, name in columns if name != ZERO], dim=-1).any(dim=-1, keepdim=True)
 
 
 def rescaled(before: Tensor, after: Tensor, involved: Tensor) -> Tensor:
-    """The alphas after a step, those that were `involved` shifted so that their mass, the sum of exp, is as before.
+    """Shift the `involved` alphas after a step so that their mass, the sum of exp(alpha), is the same as before it.
 
-    It computes in double precision, since the masses are a thousand times the alphas.
+    The computation is in double precision because the masses are a thousand times as large as the alphas.
     """
     old, new = (
         alphas.double().masked_fill(~involved, -torch.inf).logsumexp(dim=-1, keepdim=True) for alphas in (before, after)

@@ -1,17 +1,19 @@
-"""Random search with weight sharing (Li and Talwalkar, 2019): nothing but w is learned, and the best draw wins.
+"""Random search with weight sharing (Li and Talwalkar, 2019): only w is trained; the best random architecture wins.
 
-Each batch of one half of the images trains an architecture drawn at random: for each node of each kind of cell two
-different predecessors and on each of these edges an operation, all uniformly, zero included. Its operations have weight
-1, all others 0, and plain SGD moves w; momentum and decay also move what was not drawn. After the last batch the shared
-weights choose, on the other half: in each round 1,000 random architectures are scored on 10 batches each, the ten best
-of them on the entire half, with the running statistics of the batch norms. The best of all rounds is the genotype.
-There is a round for each 10,000 batches of the training.
+Each batch of one half of the images trains a random architecture: two different predecessors for each node of each kind
+of cell, and one operation for each of these edges. All choices are uniform and include zero. The drawn operations have
+weight 1, all others weight 0. Plain SGD moves w; momentum and decay also move operations that were not drawn. After the
+training, the shared weights select an architecture on the other half of the images. Each round scores 1,000 random
+architectures on 10 batches each, then scores its ten best on the entire half. Batch norms use their running statistics.
+The best architecture of all rounds is the genotype. There is one round for each 10,000 training batches.
 
-What is sure: all of it, from paper and code; the settings are the fifth of five that the authors tried, the one they
-report. That the images of the selection are augmented, like all others of the search, is remembered from their code.
-Here a training shorter than 10,000 batches scores fewer architectures, in proportion. Running statistics of operations
-that were not drawn stay, so that a CPU need not compute them. The alphas stay 0 and say nothing; `alpha_` options and
-`derive` have no effect.
+Certainty: everything follows the paper and the authors' code. The settings are the fifth of the five that the authors
+tried, which is the one that they report. From memory of their code: the images of the selection are augmented, like all
+others of the search.
+
+What differs here: a training shorter than 10,000 batches scores proportionally fewer architectures. The running
+statistics of operations that were not drawn do not move, so a CPU need not compute these operations. The alphas stay 0
+and have no meaning; the options `alpha_…` and `derive` have no effect.
 """
 
 import math
@@ -37,23 +39,25 @@ from dropnas.space.names import ZERO
 from dropnas.space.spaces import EDGES, SearchSpace
 from dropnas.training.seeding import generator
 
-PER_ROUND = 10_000  # batches of the training
+PER_ROUND = 10_000  # training batches for each round
 
 
 @dataclass(frozen=True)
 class RandomWeightSharingOptions:
-    """What is drawn, and how much is scored.
+    """What is drawn, and how many architectures are scored.
 
     Attributes:
-        rounds: of the selection; 0 makes one for each 10,000 batches of the training, at least one.
-        architectures: that a round scores.
-        batches: of held-out images that each of them is scored on.
-        finalists: of each round, that are scored on all held-out images.
-        short: a training of fewer than 10,000 batches scores its `share` of the architectures, or `all`.
-        images: of the selection, `augmented` or `plain`.
-        zero: whether zero is drawn too.
-        statistics: whose running statistics a batch moves: those of the operations that were `drawn`, or of `all`, as
-            in the authors' code, which computes all of them.
+        rounds: number of rounds of the selection; 0 means one for each 10,000 batches of the training, and at least
+            one.
+        architectures: number of architectures that a round scores.
+        batches: number of batches of held-out images that score each architecture.
+        finalists: number of best architectures of a round that are scored on all held-out images.
+        short: after a training of fewer than 10,000 batches, `share` scores proportionally fewer architectures, `all`
+            scores all of them.
+        images: images of the selection: `augmented` or `plain`.
+        zero: whether zero can be drawn too.
+        statistics: operations whose running statistics a batch updates: those that were `drawn`, or `all`, as in the
+            authors' code, which computes all of them.
     """
 
     rounds: int = field(default=0, metadata={"ge": 0})
@@ -67,7 +71,7 @@ class RandomWeightSharingOptions:
 
 
 class Selection(NamedTuple):
-    """How much is scored: rounds, and of each the architectures and the finalists."""
+    """The size of the selection: the number of rounds, and the architectures and finalists of each round."""
 
     rounds: int
     architectures: int
@@ -78,10 +82,11 @@ class RandomWeightSharing(TwoLevel):
     """Random search with weight sharing."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the defaults.
+        """Set the options that differ from the defaults.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or more finalists than architectures.
+            DropnasError: an option is unknown or has a value that it does not accept, or there are more finalists than
+                architectures.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
@@ -97,7 +102,7 @@ class RandomWeightSharing(TwoLevel):
         return {ALPHAS: torch.zeros(2, EDGES, len(self.space.operations))}
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """The best of a round so far, by their numbers, and the chosen one, by round and number."""
+        """The best architectures of the current round by index, and the best of all rounds by round and index."""
         count = self.options.finalists
         return {
             "finalists": torch.full((count,), -1),
@@ -107,7 +112,7 @@ class RandomWeightSharing(TwoLevel):
         }
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """An architecture a step: bool (steps, 2, edges, operations)."""
+        """Draw one architecture for each step: bool (steps, 2, edges, operations)."""
         drawn = [draw_architecture(self.drawable, len(self.space.operations), generator) for _ in range(steps)]
         return {"architecture": torch.stack(drawn)}
 
@@ -116,14 +121,14 @@ class RandomWeightSharing(TwoLevel):
         return self.weight_step(state, batch)
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """The operations of the architecture, each with weight 1."""
+        """The operations of the drawn architecture, each with weight 1."""
         drawn = state.of_cells(batch.drawn["architecture"])
         return Mixing(drawn.to(state.weights.dtype), drawn if self.options.statistics == "drawn" else None)
 
     # ---- the selection
 
     def selection(self, run: SeedRun) -> Selection:
-        """How much is scored after a training of this length."""
+        """Return the size of the selection after a training of this length."""
         options, config = self.options, self.config
         steps = config.epochs * batches.steps_per_epoch(len(run.trained), config.batch_size)
         count = options.architectures
@@ -132,48 +137,48 @@ class RandomWeightSharing(TwoLevel):
         return Selection(options.rounds or max(1, steps // PER_ROUND), count, min(count, options.finalists))
 
     def closing_steps(self, run: SeedRun) -> int:
-        """One for each architecture of each round, and then one for each finalist."""
+        """In each round, one step for each architecture and then one for each finalist."""
         rounds, architectures, finalists = self.selection(run)
         return rounds * (architectures + finalists)
 
     def close(self, run: SeedRun, step: int) -> float:
-        """Score an architecture, or a finalist on all held-out images; gives its error, 0 to 1."""
+        """Score an architecture, or a finalist on all held-out images; return its error, 0 to 1."""
         _, architectures, finalists = self.selection(run)
-        number, place = divmod(step, architectures + finalists)
-        if place < architectures:
-            first = (number * architectures + place) * self.options.batches
-            scored = [self.batch(run, first + index) for index in range(self.options.batches)]
-            error = error_of(run, self.candidate(run, number, place), scored)
-            _enter(run.memory, place, error)
+        number, index = divmod(step, architectures + finalists)
+        if index < architectures:
+            first = (number * architectures + index) * self.options.batches
+            scored = [self.batch(run, first + offset) for offset in range(self.options.batches)]
+            error = error_of(run, self.candidate(run, number, index), scored)
+            _enter(run.memory, index, error)
             return error
-        candidate = int(run.memory["finalists"][place - architectures])
+        candidate = int(run.memory["finalists"][index - architectures])
         error = error_of(run, self.candidate(run, number, candidate), self.all_batches(run, number, candidate))
         if error < run.memory["chosen_error"]:
             run.memory["chosen_error"].fill_(error)
             run.memory["chosen"].copy_(torch.tensor([number, candidate]))
         return error
 
-    def candidate(self, run: SeedRun, number: int, place: int) -> Tensor:
-        """An architecture of a round: bool (2, edges, operations)."""
-        random = generator(run.config.seed, "candidates", number, place)
+    def candidate(self, run: SeedRun, number: int, index: int) -> Tensor:
+        """An architecture of a round, by its index: bool (2, edges, operations)."""
+        random = generator(run.config.seed, "candidates", number, index)
         return draw_architecture(self.drawable, len(self.space.operations), random)
 
     def batch(self, run: SeedRun, number: int) -> Tensors:
-        """A batch of held-out images, in passes over all of them, each in another order: what `batch_of` takes."""
+        """Return a batch of held-out images as `batch_of` takes it; each pass over the images has a new order."""
         size = run.config.batch_size
-        passes, place = divmod(number, math.ceil(len(run.held_out) / size))
+        passes, index = divmod(number, math.ceil(len(run.held_out) / size))
         order = torch.randperm(len(run.held_out), generator=generator(run.config.seed, "selection", passes))
-        chosen = run.held_out[order[place * size : (place + 1) * size]]
+        chosen = run.held_out[order[index * size : (index + 1) * size]]
         return self._prepared(chosen, generator(run.config.seed, "selection augmentation", number))
 
     def all_batches(self, run: SeedRun, number: int, candidate: int) -> Iterator[Tensors]:
-        """Batches of all held-out images, for a finalist."""
+        """Yield batches of all held-out images, for a finalist."""
         random = generator(run.config.seed, "finalist augmentation", number, candidate)
         for chosen in run.held_out.split(run.config.batch_size):  # type: ignore[no-untyped-call]
             yield self._prepared(chosen, random)
 
     def _prepared(self, chosen: Tensor, random: torch.Generator) -> Tensors:
-        """Images with their corners and flips; in the middle and unflipped where they are plain."""
+        """Return images with their corners and flips; plain images are centred and not flipped."""
         drawn = augmentation(self.config, len(chosen), random)
         if self.options.images == "plain":
             drawn["corners"].fill_(self.config.crop_padding)
@@ -181,24 +186,24 @@ class RandomWeightSharing(TwoLevel):
         return {"order": chosen, **drawn}
 
     def derive(self, run: SeedRun) -> Genotype | None:
-        """The chosen architecture; None before the selection has ended."""
+        """Return the selected architecture; None before the selection has ended."""
         number, candidate = run.memory["chosen"].tolist()
         if candidate < 0:
             return None
         return genotype_of(self.space, self.candidate(run, number, candidate))
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
-        """The error of the chosen architecture on all held-out images, in percent, and how many were scored."""
+        """Report the error of the selected architecture on all held-out images (percent), and how many were scored."""
         rounds, architectures, _ = self.selection(run)
         return {"selection_error": 100 * run.memory["chosen_error"].item(), "selection_scored": rounds * architectures}
 
 
-def _enter(memory: Tensors, place: int, error: float) -> None:
-    """Keep an architecture of a round if it is among the best so far; of equal ones the first."""
+def _enter(memory: Tensors, index: int, error: float) -> None:
+    """Store an architecture if it is among the best of its round; ties go to the earlier one."""
     numbers, errors = memory["finalists"], memory["finalist_errors"]
-    if not place:
+    if not index:
         errors.fill_(math.inf)
     every = torch.cat([errors, errors.new_tensor([error])])
     best = every.argsort(stable=True)[: len(errors)]
-    numbers.copy_(torch.cat([numbers, numbers.new_tensor([place])])[best])
+    numbers.copy_(torch.cat([numbers, numbers.new_tensor([index])])[best])
     errors.copy_(every[best])

@@ -1,7 +1,7 @@
-"""What operations cost, as SNAS' resource term counts it: size, multiply-adds and memory accesses.
+"""The costs of operations that SNAS' resource term counts: size, multiply-adds and memory accesses.
 
-Design choices: an operation is taken apart into its convolutions and poolings, so that those of a user's space are
-counted, too. That gives the numbers of the tables in SNAS' code, whose sides are even.
+Design choices: the costs of an operation are the sums over its convolutions and poolings, so that the operations of a
+user's space are counted too. For maps with even sides this gives the numbers of the cost tables in SNAS' code.
 """
 
 import copy
@@ -20,7 +20,7 @@ LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, Identity)
 
 
 class Cost(NamedTuple):
-    """Of an operation on one image: weights of convolutions, multiply-adds, values read and written."""
+    """The costs of an operation on one image: weights of convolutions, multiply-adds, values read and written."""
 
     size: int
     multiply_adds: int
@@ -28,7 +28,7 @@ class Cost(NamedTuple):
 
 
 def costs(supernet: Supernet, height: int, width: int) -> Tensor:
-    """The costs of all operations for images of a size: double (3, cells, edges, operations), on the CPU."""
+    """The costs of all operations for images of this size: double (3, cells, edges, operations), on the CPU."""
     found = [cost_of(*each) for each in _operations(supernet, height, width)]
     shape = (len(supernet.kinds), *supernet.edges_and_operations)
     return torch.tensor(found, dtype=torch.float64).t().reshape(3, *shape)
@@ -37,7 +37,7 @@ def costs(supernet: Supernet, height: int, width: int) -> Tensor:
 def cost_of(operation: nn.Module, channels: int, height: int, width: int) -> Cost:
     """The cost of an operation on maps (channels, height, width)."""
     found = list[Cost]()
-    shadow = copy.deepcopy(operation).to("meta")  # computes shapes alone, and moves no running statistics
+    shadow = copy.deepcopy(operation).to("meta")  # only shapes are computed, and running statistics do not move
     for layer in shadow.modules():
         if isinstance(layer, LAYERS):
             layer.register_forward_hook(lambda layer, inputs, output: found.append(_of_layer(layer, inputs[0], output)))
@@ -46,9 +46,10 @@ def cost_of(operation: nn.Module, channels: int, height: int, width: int) -> Cos
 
 
 def _of_layer(layer: Any, maps: Tensor, output: Tensor) -> Cost:
-    """A convolution of stride s reads s * s values of each input channel for each pixel that it gives; so does a pool.
+    """The cost of one layer.
 
-    The accesses of its weights are added.
+    A convolution or pooling of stride s reads s * s values of each input channel for each output pixel. The accesses of
+    a convolution's weights are added.
     """
     pixels, stride = output[0, 0].numel(), layer.stride if hasattr(layer, "stride") else 1
     stepped = stride[0] * stride[1] if isinstance(stride, tuple) else stride**2
@@ -62,7 +63,7 @@ def _of_layer(layer: Any, maps: Tensor, output: Tensor) -> Cost:
 
 
 def _operations(supernet: Supernet, height: int, width: int) -> Iterator[tuple[nn.Module, int, int, int]]:
-    """Each operation with the maps that it is given, in the order (cell, edge, operation)."""
+    """Yield each operation with the size of its input maps, in the order (cell, edge, operation)."""
     cells: Any = zip(supernet.cells, supernet.kinds, strict=True)
     for cell, kind in cells:
         inner = (-(-height // 2), -(-width // 2)) if kind == REDUCE else (height, width)

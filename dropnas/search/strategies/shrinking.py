@@ -1,9 +1,10 @@
-"""Two-level searches whose edges lose operations for good, until one is left on each.
+"""Two-level searches that prune operations for good, until one is left on each edge.
 
-Design choices: which operations are left is a mask in the memory, so that a pruned operation is computed no more and a
-step stays a function of tensors. Its weights and alpha still decay, which changes nothing. The genotype has the best
-operation that is left on each edge, zero left out, and of each node its two best edges. An edge on which only zero is
-left comes after all others; where a node needs it, it takes its best operation among the pruned ones.
+Design choices: a mask in the strategy's memory marks the operations that are left. Pruned operations are no longer
+computed, and a step stays a function of tensors. The weights and alphas of pruned operations still decay, without any
+effect. On each edge, the genotype has the best operation that is left (zero excluded); each node has its two best
+edges. An edge on which only zero is left ranks after all others. If a node needs such an edge, the edge takes its best
+pruned operation.
 """
 
 from collections.abc import Mapping
@@ -24,38 +25,38 @@ LEFT = "left"  # bool (2, edges, operations): which operations are left
 
 
 class Shrinking(TwoLevel):
-    """A step moves w, then the alphas."""
+    """A search whose steps move w first, then the alphas."""
 
     alphas_first = False
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """All operations are left."""
+        """At the start, all operations are left."""
         return {LEFT: torch.ones(2, EDGES, len(self.space.operations), dtype=torch.bool)}
 
     def unpruned(self, memory: Mapping[str, Tensor]) -> Tensor:
-        """What was not pruned."""
+        """The operations that were not pruned."""
         return memory[LEFT]
 
     def logits(self, state: SearchState, batch: Batch) -> Tensor:
-        """What the softmax takes, (K, 2, edges, operations): the alphas."""
+        """The input of the softmax, (K, 2, edges, operations): here the alphas."""
         return state.alphas
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """The softmax over what is left."""
+        """The softmax over the operations that are left."""
         left = state.of_cells(state.memory[LEFT])
         return Mixing(kept_softmax(state.of_cells(self.logits(state, batch)), left), left)
 
     def scores(self, run: SeedRun) -> Tensor:
-        """What ranks operations and edges: the alphas, (2, edges, operations)."""
+        """The scores that rank operations and edges: the alphas, (2, edges, operations)."""
         return torch.stack(list(run.alphas))
 
     def derive(self, run: SeedRun) -> Genotype:
-        """The genotype of what is left."""
+        """Derive the genotype from the operations that are left."""
         return best_left(self.space, self.scores(run), run.memory[LEFT])
 
 
 def best_left(space: SearchSpace, scores: Tensor, left: Tensor) -> Genotype:
-    """The genotype by some scores, those of pruned operations below all others; both (2, edges, operations)."""
+    """Derive a genotype by scores; pruned operations rank below all others. Both tensors are (2, edges, operations)."""
     scores = scores.detach().double().cpu()
     below = scores - (scores.max() - scores.min() + 1)
     normal, reduce = torch.where(left.cpu(), scores, below).tolist()

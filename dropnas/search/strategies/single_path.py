@@ -1,8 +1,9 @@
-"""What ProxylessNAS and GDAS have in common: w learns on one sampled operation of each edge.
+"""The common parts of ProxylessNAS and GDAS: w learns on one sampled operation of each edge.
 
-Design choices: a sample is a mask that the device computes from the alphas and from noise drawn on the host, so a step
-can be recorded. On a CPU the engine computes nothing but the sample. First w moves, then the alphas. The learning rate
-of w changes from step to step, as in the code of both methods, so it is drawn: a step must not know its number.
+Design choices: a sample is a mask that the device computes from the alphas and from noise that the host draws, so a
+step can be recorded as a CUDA graph. On a CPU, the engine computes only the sampled operations. A step moves w first,
+then the alphas. The learning rate of w changes from step to step, as in the code of both methods. It is part of the
+epoch's draws, because a recorded step cannot depend on its number.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from dropnas.training.schedule import cosine
 
 @dataclass(frozen=True)
 class SgdOptions:
-    """How w moves.
+    """Options of the SGD for w.
 
     Attributes:
         nesterov: whether the momentum of w is Nesterov's.
@@ -34,33 +35,33 @@ class SgdOptions:
 
 
 class SinglePath(TwoLevel):
-    """A two-level search whose `mixing` for w keeps one operation of each edge.
+    """A two-level search that trains w on one operation of each edge.
 
     Attributes:
-        moves_unsampled: whether momentum and decay move the weights that were not sampled; if not, these and their
-            momentum stay as they are.
+        moves_unsampled: whether momentum and decay move the weights that were not sampled; if not, these weights and
+            their momentum stay unchanged.
     """
 
     alphas_first = False
     moves_unsampled = False
 
     def __init__(self, config: SearchConfig, space: SearchSpace, sgd: SgdOptions) -> None:
-        """Take how w moves."""
+        """Take the options of the SGD for w."""
         super().__init__(config, space)
         self.sgd = sgd
 
     def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
-        """SGD of w, by default with Nesterov's momentum; Adam of the alphas."""
+        """SGD for w, by default with Nesterov momentum; Adam for the alphas."""
         config = self.config
         _, of_alphas = super().optimisers(weights, architecture)
         return SGD([weights], config.learning_rate, config.momentum, nesterov=self.sgd.nesterov), of_alphas
 
     def rate(self, epoch: float) -> float:
-        """Of w at a point of the search, in epochs from its start."""
+        """The learning rate of w at a point of the search, in epochs from its start."""
         return cosine(self.config.learning_rate, self.config.learning_rate_min, epoch, self.config.epochs)
 
     def learning_rate(self, phase: int, epoch: int) -> float:
-        """Of w at the start of an epoch."""
+        """The learning rate of w at the start of an epoch."""
         return self.rate(epoch)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
@@ -70,7 +71,7 @@ class SinglePath(TwoLevel):
         return {"rate": torch.tensor(rates, dtype=torch.float64)}
 
     def weight_step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move w by the loss of the sampled network on the batch; its losses (K,) and logits."""
+        """Move w along the loss of the sampled network on the batch; return the losses (K,) and the logits."""
         mixing, kept = self.mixing(state, batch, "weights")
         losses, logits = state.losses(batch.images, batch.labels, mixing, kept)
         (gradient,) = state.gradients(losses)
@@ -84,7 +85,7 @@ class SinglePath(TwoLevel):
         return losses.detach(), logits.detach()
 
     def _move_where(self, state: SearchState, gradient: Tensor, moving: Tensor) -> None:
-        """A step of SGD that leaves all weights but those `moving`, bool (K, weights), and their momentum alone."""
+        """Take a step of SGD that changes only the `moving` weights, bool (K, weights), and their momentum."""
         changed = [state.weights, *state.weight_optimiser.slots["momentum"]]
         before = [tensor.clone() for tensor in changed]
         state.weight_optimiser.step([gradient])
@@ -93,5 +94,5 @@ class SinglePath(TwoLevel):
 
 
 def one_of(indices: Tensor, count: int) -> Tensor:
-    """Masks that keep one of `count` operations: bool (..., count) for indices (...)."""
+    """One-hot masks over `count` operations: bool (..., count) for indices (...)."""
     return indices[..., None] == torch.arange(count, device=indices.device)

@@ -1,9 +1,10 @@
-"""Dropout on skip-connects whose random bits follow from a key, by integer arithmetic on the device.
+"""Dropout on skip-connects. The device computes the random bits from a key, by integer arithmetic.
 
-Design choices: the elements of all skip-connects of an epoch are too many to be drawn on the host, and torch's own
-dropout draws from a generator that a step must not have. So the host draws a key for each pass and skip-connect, and a
-hash of the key and an element's number says whether the element is dropped. It is the same on every device, can be
-recorded as a CUDA graph, and needs no state. An element has 16 random bits, so a rate is met to 1 / 65,536.
+Design choices: all skip-connects of an epoch have too many elements for the host to draw bits for each. torch's own
+dropout draws from a generator, which a recorded step must not have. The host therefore draws one key for each pass and
+skip-connect. A hash of the key and of an element's index decides whether the element is dropped. The hash is the same
+on every device, can be recorded in a CUDA graph, and needs no state. Each element has 16 random bits, so the rate is
+exact to 1 / 65,536.
 """
 
 from functools import cache
@@ -11,15 +12,17 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-VALUES = 2**16  # that 16 random bits have
+VALUES = 2**16  # number of values of 16 random bits
 
 
 class SkipDropout(nn.Module):
-    """A skip-connect of stride 1 that drops elements, or with `whole` all of its output, and scales what it keeps.
+    """A skip-connect of stride 1 with dropout.
+
+    It drops single elements or, with `whole`, its entire output. Kept elements are scaled.
 
     Attributes:
-        key: of the next pass, int32 (); None drops nothing.
-        threshold, scale: of the next pass, as `of_rate` gives them.
+        key: key of the next pass, int32 (); None drops nothing.
+        threshold, scale: threshold and scale of the next pass, as `of_rate` returns them.
     """
 
     key: Tensor | None = None
@@ -31,7 +34,7 @@ class SkipDropout(nn.Module):
         self.whole = whole
 
     def forward(self, states: Tensor) -> Tensor:
-        """Some of the states (B, C, H, W), scaled; 0 in place of the others."""
+        """Return the states (B, C, H, W): kept elements scaled, dropped elements 0."""
         if self.key is None:
             return states
         count = 1 if self.whole else states.numel()
@@ -40,19 +43,19 @@ class SkipDropout(nn.Module):
 
 
 def of_rate(rate: float) -> tuple[int, float]:
-    """Threshold of the bits and scale of what is kept, for a rate of dropout below 1."""
+    """Return the threshold of the bits and the scale of kept elements, for a dropout rate below 1."""
     threshold = round(rate * VALUES) - VALUES // 2
     return min(threshold, VALUES // 2 - 1), 1 / (1 - rate)
 
 
 def random_bits(key: Tensor, count: int) -> Tensor:
-    """Random int16 (count,) that follow from a key, int32 ()."""
+    """Return random int16 (count,), computed from a key, int32 ()."""
     return _mixed(_numbers(-(-count // 2), key.device) ^ key).view(torch.int16)[:count]
 
 
 @cache
 def _numbers(count: int, device: torch.device) -> Tensor:
-    """The hashed numbers from 0: without a key, so that keys which differ little have streams that differ in all."""
+    """The hashed numbers from 0, without a key. Keys that differ little then give entirely different streams."""
     return _mixed(torch.arange(count, dtype=torch.int32, device=device))
 
 

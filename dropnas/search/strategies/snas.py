@@ -1,16 +1,17 @@
-"""SNAS: stochastic neural architecture search (Xie et al., ICLR 2019), by its authors' code.
+"""SNAS: stochastic neural architecture search (Xie et al., ICLR 2019).
 
-One level: all images train w and the alphas together, by one loss. Each batch draws a sample of the architecture, one
-for each kind of cell: z = softmax((alpha + g) / T) along the operations of an edge, with Gumbel noise g, which all
-cells and images share (Section 2.2, the concrete distribution). All operations are computed and mixed by z; the
-gradient of the alphas flows through z. The temperature T falls from 1 to 0.03 by a straight line over the search, one
-value an epoch. Drop-path leaves out what an edge gives, for whole images, with probability 0.3. The loss may have a
-resource term (Section 2.4): the logarithms of size, multiply-adds and memory accesses that z stands for. In the derived
-cell an operation is the argmax of its edge, zero included.
+This follows the authors' code. It is a one-level search: all images train w and the alphas together, by one loss. Each
+batch draws one sample of the architecture for each kind of cell: z = softmax((alpha + g) / T) over the operations of an
+edge, where g is Gumbel noise (Section 2.2, the concrete distribution). All cells of a kind and all images share the
+sample. All operations are computed and mixed by z, and the gradient of the alphas flows through z. The temperature T
+falls linearly from 1 to 0.03 over the search, with one value for each epoch. Drop-path drops the output of an edge for
+single images, with probability 0.3. The loss has a resource term (Section 2.4): the logarithms of the size, the
+multiply-adds and the memory accesses of the sampled architecture. In the derived cell, the operation of an edge is the
+argmax, zero included.
 
-What differs here: Adam on the alphas, as in the paper and the authors' distributed code, where their code for one GPU
-has an SGD by which they hardly move; the temperature's line ends with the search instead of after 150 epochs; and two
-edges a node, which is what the evaluation network has, where the authors evaluate all edges that zero has not won.
+What differs here: Adam moves the alphas, as in the paper and in the authors' distributed code; their code for one GPU
+uses an SGD that hardly moves them. The temperature reaches its end with the search, not after 150 epochs. Each node has
+two edges, as the evaluation network needs; the authors evaluate all edges whose argmax is not zero.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ from dropnas.space.spaces import EDGES, NODES, SearchSpace, edges
 from dropnas.training.optimisers import SGD, Adam
 
 Zero = Literal["ranked", "last", "excluded"]
-CELLS_OF_EIGHT = (6, 2)  # normal and reduction cells, by which SNAS' code divides whatever the depth
+CELLS_OF_EIGHT = (6, 2)  # normal and reduction cells; SNAS' code divides by these numbers at any depth
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,19 @@ class SnasOptions:
     """Options of SNAS.
 
     Attributes:
-        alpha_mean: of the initial alphas; `search.alpha_scale` is their deviation.
-        optimiser: of the alphas. `sgd` has neither momentum nor decay, as the authors' code for one GPU.
+        alpha_mean: mean of the initial alphas; `search.alpha_scale` is their standard deviation.
+        optimiser: optimiser of the alphas. `sgd` has neither momentum nor decay, as in the authors' code for one GPU.
         alpha_gradient_clip: largest norm of the gradient over all alphas.
         samples: `kinds` draws one sample for each kind of cell, `cells` one for each cell.
-        temperature, temperature_min: of the samples, nearly the first in the first epoch, and the second in the last.
-        drop_path: probability with which what an edge gives is left out for an image.
-        resource_weight: of the resource term in the loss; 0 leaves it out.
-        resource_cells: what the term's sum over the cells of a kind is divided by: `eight` by the 6 and 2 cells of
-            the authors' supernet, `own` by as many as there are.
-        zero: how two edges are chosen where zero wins one. `ranked`, the authors' second rule, ranks it by the p of
-            zero like any other; `last` takes it only where a node has no other; `excluded` leaves zero out, as DARTS.
+        temperature, temperature_min: temperature of the samples at the start of the schedule, and in the last epoch.
+            The first epoch is one step below the start.
+        drop_path: probability of dropping the output of an edge for an image.
+        resource_weight: weight of the resource term in the loss; 0 leaves the term out.
+        resource_cells: divisor of the term's sum over the cells of a kind: `eight` divides by 6 (normal) and 2
+            (reduction), the cells of the authors' supernet; `own` by the number of cells of this supernet.
+        zero: how the two edges of a node are chosen if zero is the argmax of some of its edges. `ranked`, the authors'
+            second rule, ranks such an edge by the p of zero like any other; `last` takes it only if a node has no
+            other; `excluded` never chooses zero, as in DARTS.
     """
 
     alpha_mean: float = 1.0
@@ -74,10 +77,10 @@ class Snas(Strategy):
     """SNAS with the options of `SnasOptions`."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the authors' choice.
+        """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or options that contradict each other.
+            DropnasError: an option is unknown or has a value that it does not accept, or the temperature would rise.
         """
         super().__init__(config, space)
         where = f"strategy {config.strategy!r}"
@@ -91,19 +94,19 @@ class Snas(Strategy):
         return {ALPHAS: super().architecture(phase, generator)[ALPHAS] + self.options.alpha_mean}
 
     def optimisers(self, weights: Tensor, architecture: Tensors) -> tuple[SGD, SGD | Adam]:
-        """SGD of w; of the alphas Adam, or SGD without momentum."""
+        """SGD for w; for the alphas Adam, or SGD without momentum."""
         of_weights, of_alphas = super().optimisers(weights, architecture)
         if self.options.optimiser == "sgd":
             of_alphas = SGD(architecture.values(), self.config.alpha_learning_rate)
         return of_weights, of_alphas
 
     def temperature(self, epoch: int) -> float:
-        """T in an epoch."""
+        """The temperature T of an epoch."""
         first, last = self.options.temperature, self.options.temperature_min
         return last + (first - last) * (1 - (epoch + 1) / self.config.epochs)
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Noise of the samples (steps, kinds or cells, edges, operations), temperature, and the images' paths."""
+        """Draw the noise (steps, kinds or cells, edges, operations), the temperatures, and the masks of drop-path."""
         rows = 2 if self.options.samples == "kinds" else self.config.cells
         noise = gumbel((steps, rows, EDGES, len(self.space.operations)), generator)
         drawn = {"noise": noise, "temperature": torch.full((steps,), self.temperature(epoch))}
@@ -113,7 +116,7 @@ class Snas(Strategy):
         return drawn
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One backward pass of the loss, then a step of both optimisers; gives the losses without the resource term."""
+        """One backward pass of the loss, then a step of both optimisers; the returned losses lack the resource term."""
         sample = self.sample(state, batch)
         images, paths = batch.images, batch.drawn.get("paths")
         if paths is not None:
@@ -128,17 +131,18 @@ class Snas(Strategy):
         return losses.detach(), logits.detach()
 
     def sample(self, state: SearchState, batch: Batch) -> Tensor:
-        """z: (K, cells, edges, operations)."""
+        """The sample z: (K, cells, edges, operations)."""
         noise, temperature = batch.drawn["noise"], batch.drawn["temperature"][:, None, None, None]
         if self.options.samples == "kinds":
             noise = state.of_cells(noise)
         return ((state.of_cells(state.alphas) + noise) / temperature).softmax(dim=-1)
 
     def resources(self, state: SearchState, sample: Tensor, height: int, width: int) -> Tensor:
-        """The resource term of each seed without its weight, (K,), for images of a size.
+        """The resource term of each seed without its weight, (K,), for images of this size.
 
-        Size, multiply-adds and accesses of an edge are means over its operations, weighted by z; of each the logarithm,
-        or 0 where it is below 1; the mean of the three is summed over edges and cells, see `resource_cells`.
+        Size, multiply-adds and accesses of an edge are sums over its operations, weighted by z. The term of an edge is
+        the mean of their three logarithms; the logarithm of a value below 1 counts as 0. The terms are summed over
+        edges and cells (see `resource_cells`).
         """
         supernet = state.engine.supernets[0]
         if (height, width) not in self._costs:  # copied to the device once, before a step is recorded
@@ -152,7 +156,7 @@ class Snas(Strategy):
 
     @torch.no_grad()
     def _move(self, state: SearchState, weights: Tensor, alphas: Tensor) -> None:
-        """Clip each gradient separately, add the decay, move w and the alphas."""
+        """Clip each gradient separately, add the decay, and move w and the alphas."""
         alphas = clipped(alphas.flatten(1), self.options.alpha_gradient_clip).view_as(alphas)
         if self.options.optimiser == "adam":
             alphas = alphas + self.config.alpha_weight_decay * state.alphas
@@ -161,9 +165,9 @@ class Snas(Strategy):
         state.architecture_optimiser.step([alphas])
 
     def derive(self, run: SeedRun) -> Genotype:
-        """Of each edge the operation with the largest p, of each node the two edges whose operations have the largest.
+        """Choose, for each edge, the operation with the largest p, and for each node the two edges with the largest p.
 
-        Ties go to the lower index, of the operation and of the predecessor.
+        Ties go to the lower index of the operation and of the predecessor.
         """
         probabilities = [matrix.double().softmax(dim=-1).tolist() for matrix in run.alphas]
         normal, reduce = (_cell(run.space.operations, matrix, self.options.zero) for matrix in probabilities)
@@ -172,7 +176,7 @@ class Snas(Strategy):
 
 
 def _cell(operations: Sequence[str], probabilities: Sequence[Sequence[float]], zero: Zero) -> tuple[Edge, ...]:
-    """Two edges of each node, the stronger one first."""
+    """Choose two edges of each node, the stronger one first."""
     allowed = [index for index, name in enumerate(operations) if zero != "excluded" or name != ZERO]
     of_node = dict[int, list[tuple[bool, float, Edge]]]()
     for (node, predecessor), row in zip(edges(), probabilities, strict=True):

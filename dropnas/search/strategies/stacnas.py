@@ -1,13 +1,14 @@
-"""StacNAS (Li et al., 2019): one-level search in two stages over clusters of operations that behave alike.
+"""StacNAS (Li et al., 2019): one-level search in two stages, over clusters of operations that behave alike.
 
-In stage 1 each edge chooses between one operation of each cluster, and zero: 14 cells. All edges go on, each with the
-cluster of its winner, the largest raw alpha but zero's: stage 2 has 20 cells, with new weights and alphas. Clusters are
-two poolings, two skip-connects, two separable and two dilated convolutions; zero is beside each of them. One pass over
-a batch of all images gives both gradients; SGD moves w, Adam the alphas. The genotype follows from stage 2: on each
-edge the largest raw alpha but zero's, and the two edges of a node whose raw alphas are the largest.
+There are four clusters: two poolings, two skip-connects, two separable and two dilated convolutions. In stage 1 the
+supernet has 14 cells, and each edge chooses between one operation of each cluster and zero. The winner of an edge is
+its operation with the largest raw alpha, zero excluded. Stage 2 has 20 cells, new weights and new alphas. Its
+candidates on each edge are the cluster of the edge's winner, and zero. One pass over a batch gives both gradients, and
+all images train both: SGD moves w, Adam the alphas. The genotype is derived from stage 2: for each edge the operation
+with the largest raw alpha, zero excluded, and for each node the two edges whose operations have the largest raw alphas.
 
-What differs here: a stage's candidates are a mask. The space gets a second skip-connect, with an alpha of its own; what
-is no candidate keeps its weights, but a step does not compute it.
+What differs here: the candidates of a stage are a mask. The space gets a second skip-connect, which has its own alpha.
+Operations that are not candidates keep their weights, but a step does not compute them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ from dropnas.space.names import SKIP, ZERO
 from dropnas.space.spaces import EDGES, SearchSpace
 
 KEPT = "kept"  # bool (2, edges, operations): the candidates of the stage
-CLUSTERS = (  # the first one stands for its cluster in stage 1
+CLUSTERS = (  # the first operation represents its cluster in stage 1
     ("max_pool_3x3", "avg_pool_3x3"),
     (SKIP, SKIP),
     ("sep_conv_3x3", "sep_conv_5x5"),
@@ -42,9 +43,9 @@ class StacNasOptions:
     """The options of StacNAS.
 
     Attributes:
-        added_cells: by how many the cells of stage 2 exceed those of the search.
-        score: what compares edges and operations in the end: the raw `alpha`, as released, although edges have other
-            candidates; or the `probability` p among the edge's candidates.
+        added_cells: number of cells that stage 2 adds to the cells of the search.
+        score: compares edges and operations in the derivation: by the raw `alpha`, as released, although edges have
+            different candidates; or by the `probability` p among the edge's candidates.
     """
 
     added_cells: int = field(default=6, metadata={"ge": 0, "le": 1000})
@@ -55,10 +56,11 @@ class StacNas(Strategy):
     """StacNAS, with alphas for each kind of cell."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the authors'.
+        """Set the options that differ from the authors' choice.
 
         Raises:
-            DropnasError: an unknown option, a value that it does not take, or a space not made of clusters.
+            DropnasError: an option is unknown or has a value that it does not accept, or the space does not consist of
+                clusters.
         """
         where = f"strategy {config.strategy!r}"
         super().__init__(config, with_second_skip(space, where))
@@ -67,12 +69,12 @@ class StacNas(Strategy):
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """Two stages, each of the search's epochs."""
+        """Two stages, each with the epochs of the search."""
         cells, epochs = self.config.cells, self.config.epochs
         return Phase(cells, epochs), Phase(cells + self.options.added_cells, epochs)
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """The candidates of each edge; those of the first cluster if a checkpoint is to replace them."""
+        """Choose the candidates of each edge; if a checkpoint will replace them, those of the first cluster."""
         stands = self.clusters.any(dim=-1)
         if not phase:
             zero = torch.tensor([name == ZERO for name in self.space.operations])
@@ -84,11 +86,11 @@ class StacNas(Strategy):
         return {KEPT: self.clusters.to(alphas.device)[winners]}
 
     def candidates(self, memory: Mapping[str, Tensor]) -> Tensor | None:
-        """Those of the stage."""
+        """The candidates of the stage."""
         return memory[KEPT]
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One pass; decay is added to both gradients, to that of w after clipping."""
+        """One pass and one step of both optimisers. Decay is added to both gradients; for w after clipping."""
         kept = state.memory[KEPT]
         mixing = state.of_cells(kept_softmax(state.alphas, kept))
         losses, logits = state.losses(batch.images, batch.labels, mixing, state.of_cells(kept))
@@ -101,7 +103,7 @@ class StacNas(Strategy):
         return losses.detach(), logits.detach()
 
     def derive(self, run: SeedRun) -> Genotype:
-        """The best candidate of each edge that is not zero, and the two best edges of each node."""
+        """Choose the best candidate of each edge (zero excluded) and the two best edges of each node."""
         alphas = run.architecture[ALPHAS].detach().double().masked_fill(~run.memory[KEPT], -torch.inf)
         config = DeriveConfig(score=self.options.score, skips="separate")
         normal, reduce = alphas.tolist()
@@ -109,10 +111,10 @@ class StacNas(Strategy):
 
 
 def with_second_skip(space: SearchSpace, where: str) -> SearchSpace:
-    """The space with its skip-connect twice.
+    """Return the space with a second skip-connect.
 
     Raises:
-        DropnasError: it does not consist of whole clusters, a single skip-connect, and perhaps zero.
+        DropnasError: the space does not consist of complete clusters, one skip-connect, and optionally zero.
     """
     clusters = [set(cluster) for cluster in CLUSTERS if cluster[0] in space.operations]
     wanted = sorted(name for cluster in clusters for name in cluster)
@@ -127,10 +129,11 @@ def with_second_skip(space: SearchSpace, where: str) -> SearchSpace:
 
 
 def clusters_of(operations: Sequence[str]) -> Tensor:
-    """What each operation represents in stage 1: the candidates of stage 2 if it wins, including zero.
+    """The candidates of stage 2 for each operation that may win in stage 1: its cluster and zero.
 
     Returns:
-        bool (operations, operations); all False for an operation that represents no cluster.
+        bool (operations, operations), a row for each operation; the row is all False if the operation represents no
+        cluster.
     """
     table = torch.zeros(len(operations), len(operations), dtype=torch.bool)
     for first, second in CLUSTERS:

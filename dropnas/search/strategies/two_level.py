@@ -1,8 +1,8 @@
-"""What DARTS and its successors have in common: w learns from one half of the images, the alphas from the other.
+"""The common parts of DARTS and its successors: w learns from one half of the images, the alphas from the other half.
 
-Design choices: first order. Passes that serve the alphas leave the running statistics alone, so that these come from
-training batches only. Decay is ordinary L2, added to the gradients, of w after clipping. A method replaces the parts in
-which it differs: the mixture, the order of both steps, the epochs in which only w moves.
+Design choices: the search is of first order. Passes for the alphas do not update the running statistics, so these come
+from training batches only. Weight decay is ordinary L2; for w it is added after clipping. A method overrides the parts
+in which it differs, such as the mixture, the order of the two steps, or the epochs in which only w moves.
 """
 
 from typing import Literal, NamedTuple
@@ -14,13 +14,15 @@ from dropnas.search.state import SearchState, clipped
 from dropnas.search.strategy import Batch, Strategy
 
 Level = Literal["weights", "alphas"]
-WEIGHTS_ONLY = "weights only"  # the variant of the step in epochs whose alphas are frozen
+WEIGHTS_ONLY = "weights only"  # the variant of the step while the alphas are frozen
 
 
 class Mixing(NamedTuple):
-    """What a pass mixes: weights of the operations, and bool, which operations take part; None means all.
+    """How a pass mixes the operations; both tensors are (K, cells, edges, operations).
 
-    Both are (K, cells, edges, operations).
+    Attributes:
+        weights: weights of the operations.
+        kept: bool, the operations that take part; None means all.
     """
 
     weights: Tensor
@@ -43,11 +45,11 @@ class TwoLevel(Strategy):
     alpha_gradient_clip: float | None = None
 
     def variant(self, epoch: int) -> str:
-        """Whether the alphas are frozen."""
+        """Return the form of the step: with or without a step of the alphas."""
         return WEIGHTS_ONLY if self.position(epoch)[1] < self.frozen_epochs else ""
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """A step of the alphas on the held-out batch and one of w on the batch; gives the latter's losses."""
+        """A step of the alphas on the held-out batch and one of w on the batch; returns the results of the latter."""
         moves_alphas = batch.variant != WEIGHTS_ONLY
         if moves_alphas and self.alphas_first:
             self.architecture_step(state, batch)
@@ -57,11 +59,11 @@ class TwoLevel(Strategy):
         return found
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """The mixture of the pass that serves w or the alphas: the softmax over all operations of each edge."""
+        """The mixture of a pass for w or for the alphas: the softmax over all operations of each edge."""
         return Mixing(state.of_cells(state.alphas).softmax(dim=-1))
 
     def weight_step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move w by the loss of the batch; its losses (K,) and logits."""
+        """Move w along the loss of the batch; return the losses (K,) and the logits."""
         losses, logits = state.losses(batch.images, batch.labels, *self.mixing(state, batch, "weights"))
         (gradient,) = state.gradients(losses)
         with torch.no_grad():
@@ -70,7 +72,7 @@ class TwoLevel(Strategy):
         return losses.detach(), logits.detach()
 
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """Move the architecture parameters by the loss of the held-out batch."""
+        """Move the architecture parameters along the loss of the held-out batch."""
         gradients = self.architecture_gradients(state, batch)
         with torch.no_grad():
             if self.alpha_gradient_clip is not None:

@@ -1,18 +1,20 @@
 """XNAS (Nayman et al., 2019): each edge is a forecaster that takes advice from its operations, the experts.
 
-w learns from one half of the images, the experts' weights from the other; a round moves w, then the experts (Algorithm
-1, "XNAS for a single forecaster"). Expert i
-of an edge has the weight v_i = exp(alpha_i), 1 at the start, and the edge mixes by u_i = v_i / sum of v over the
-experts that are left. The reward of an expert is R_i = -dL/du_i, clipped to [-L, L]: no gradient goes through the
-softmax. Exponentiated gradient moves alpha_i by eta R_i, without Adam or decay, with eta = sqrt(2 ln N / (T L^2)) for N
-experts and T rounds. Wipeout: after round t an expert leaves for good if alpha_i < max alpha - 2 eta L (T - t), since
-it could not catch up any more; after round T only the best is left.
+w learns from one half of the images, the experts' weights from the other half. A round moves w, then the experts
+(Algorithm 1, "XNAS for a single forecaster"). Expert i of an edge has the weight v_i = exp(alpha_i), which starts at 1.
+The edge mixes the experts by u_i = v_i / sum of v over the experts that are left. The reward of an expert is R_i =
+-dL/du_i, clipped to [-L, L]; no gradient goes through the softmax. The exponentiated gradient moves alpha_i by eta R_i,
+without Adam and decay, where eta = sqrt(2 ln N / (T L^2)) for N experts and T rounds. Wipeout: after round t, an expert
+is removed for good if alpha_i < max alpha - 2 eta L (T - t), because it can no longer catch up. After round T only the
+best expert is left.
 
-What is sure: this algorithm. The settings of the search were never released: L = 1, eta and batch 64 come from a third
-party's code (archai), 8 cells, 16 channels and the split in half are remembered, and the rest are DARTS'. The authors
-update for each image. Here a round is a batch and L the mean loss over it, since the gradient of each image would need
-a pass of its own. T is the number of batches of the whole search, so it is known in advance. `alpha_scale` and the
-options of Adam and of the decay of alphas have no effect.
+Certainty: the algorithm is certain. The settings of the search were never released. The bound L = 1, eta and the batch
+of 64 come from third-party code (archai). The 8 cells, the 16 channels and the split in half are from memory. All other
+settings are DARTS'.
+
+What differs here: the authors update the experts for each image. Here a round is a batch, and its loss is the mean over
+the batch, because the gradient of each image would need its own pass. T is therefore the number of batches of the
+search, which is known in advance. `alpha_scale` and the options of Adam and of the alphas' decay have no effect.
 """
 
 import math
@@ -34,14 +36,14 @@ from dropnas.space.spaces import EDGES, SearchSpace
 
 @dataclass(frozen=True)
 class XnasOptions:
-    """How rewards become updates.
+    """How rewards become updates of the experts.
 
     Attributes:
-        bound: L, the largest reward.
-        cells: the forecaster of an edge serves all cells of a kind. `each` counts each cell's reward as a round of its
-            own, so that T, and so eta, differ between the kinds (the paper's multiple learning rates, as archai reads
+        bound: the bound L; rewards are clipped to [-L, L].
+        cells: how the cells of a kind update the forecasters that they share. `each` counts each cell's reward as a
+            separate round, so T and eta differ between the kinds (the paper's multiple learning rates, as archai reads
             them); `summed` makes one round of the sum.
-        wipeout: whether experts leave.
+        wipeout: whether experts are removed.
     """
 
     bound: float = field(default=1.0, metadata={"gt": 0})
@@ -53,20 +55,20 @@ class Xnas(Shrinking):
     """Exponentiated gradient with wipeout."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, **options: Scalar) -> None:
-        """Take options that differ from the defaults.
+        """Set the options that differ from the defaults.
 
         Raises:
-            DropnasError: an unknown option, or a value that it does not take.
+            DropnasError: an option is unknown or has a value that it does not accept.
         """
         super().__init__(config, space)
         self.options = with_options(XnasOptions(), options, f"strategy {config.strategy!r}")
 
     def architecture(self, phase: int, generator: torch.Generator) -> Tensors:
-        """All weights are 1."""
+        """The initial alphas are 0, so all experts have weight 1."""
         return {ALPHAS: torch.zeros(2, EDGES, len(self.space.operations))}
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> Tensors:
-        """Nothing random: eta as `rate`, and 2 eta L (T - t) as `reach`, each (steps, 2), for both kinds of cells."""
+        """Compute eta as `rate` and 2 eta L (T - t) as `reach`, each (steps, 2) for both kinds; nothing is random."""
         kinds, total = cell_kinds(self.config.cells), self.config.epochs * steps
         rounds = [1.0, 1.0]  # in a batch
         if self.options.cells == "each":
@@ -80,7 +82,7 @@ class Xnas(Shrinking):
 
     @torch.no_grad()
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """A round of all forecasters."""
+        """Update all forecasters by one round."""
         rate, reach = (batch.drawn[name][..., None, None] for name in ("rate", "reach"))  # (K, 2, 1, 1)
         state.alphas.add_(rate * self.rewards(state, batch))
         if self.options.wipeout:
@@ -89,7 +91,7 @@ class Xnas(Shrinking):
             left &= state.alphas >= best - reach
 
     def rewards(self, state: SearchState, batch: Batch) -> Tensor:
-        """The rewards of a batch, (K, 2, edges, operations); 0 for an expert that left."""
+        """The rewards of a batch, (K, 2, edges, operations); 0 for removed experts."""
         assert batch.held_out is not None  # weight_share is below 1
         bound = self.options.bound
         with torch.enable_grad():
@@ -102,5 +104,5 @@ class Xnas(Shrinking):
         return (-state.sum_of_kinds(gradient)).clamp(-bound, bound)
 
     def results(self, run: SeedRun) -> dict[str, Scalar]:
-        """How many experts are left on all edges of both kinds of cells."""
+        """Report how many experts are left on all edges of both kinds of cells."""
         return {"operations_left": int(run.memory[LEFT].sum())}

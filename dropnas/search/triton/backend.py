@@ -1,6 +1,6 @@
-"""The Triton backend of the engine: whether it can run here, and the edges that leave a state by its kernels.
+"""The Triton backend of the engine: it checks whether Triton can run here, and computes the edges that leave a state.
 
-Design choices: the kernels are imported only here and only when they are used, since Triton compiles for GPUs only.
+Design choices: the kernels are imported here only, and only when they are used, because Triton compiles for GPUs only.
 """
 
 import os
@@ -28,7 +28,7 @@ REMEDY = "set search.kernels: torch"
 
 
 def make_backend() -> tuple[Backend, Prepare]:
-    """What computes the edges, and what compiles its kernels for a step before that first runs.
+    """Return two functions: one computes the edges, the other compiles its kernels before a step first runs.
 
     Raises:
         DropnasError: Triton cannot compile here.
@@ -40,7 +40,7 @@ def make_backend() -> tuple[Backend, Prepare]:
 
 
 def check_kernels() -> None:
-    """Find out before the first step whether kernels can be built: Triton compiles their launchers on this machine.
+    """Check, before the first step, that kernels can be built: Triton compiles their launchers on this machine.
 
     Raises:
         DropnasError: Triton, a C compiler or Python's header is missing.
@@ -50,7 +50,7 @@ def check_kernels() -> None:
     except ImportError as error:
         what = "Triton is not installed, which these kernels need"
         raise DropnasError(what, where=str(error), remedy=f"install triton, or {REMEDY}") from error
-    given = os.environ.get("CC")  # if set, Triton looks for no other
+    given = os.environ.get("CC")  # if set, Triton uses no other compiler
     if not any(shutil.which(name) for name in (["gcc", "clang"] if given is None else [given])):
         what = "no C compiler, which Triton needs (CC, gcc or clang)"
         raise DropnasError(what, where=given or "PATH", remedy=f"install one, or {REMEDY}")
@@ -69,7 +69,7 @@ def add_edges(
     sums: Sequence[Sum],
     statistics: RunningStatistics,
 ) -> None:
-    """Add the convolutions on the edges that leave a state, and what these share, to the nodes that they lead to."""
+    """Add the convolutions and the shared maps of the edges that leave a state to the nodes that the edges lead to."""
     from dropnas.search.triton.fused import mixed
 
     once, twice = _single(convolutions, DilConv), _single(convolutions, SepConv)
@@ -89,7 +89,7 @@ def add_edges(
 
 
 def _single(operations: Sequence[Alike], kind: type[nn.Module]) -> list[Alike]:
-    """The operations of a kind, one on each edge in each part; a space may have one several times."""
+    """The operations of a kind, in lists that have one on each edge; a space may contain an operation several times."""
     found = list[Alike]()
     for alike in operations:
         if alike[0].is_a(kind):
@@ -107,7 +107,7 @@ def _leaving(state: State, convolutions: Sequence[Alike]) -> "Leaving":
 
 
 def _weights(weights: MixingWeights, convolutions: Sequence[Alike], shared: Shared) -> Tensor:
-    """Those of the convolutions on each edge, then those of what is shared: (kinds + S, E * K)."""
+    """The weights of the convolutions on each edge, then those of the shared maps: (kinds + S, E * K)."""
     chosen = weights.at([edge.slot for alike in convolutions for edge in alike])
     rows = [chosen.view(len(chosen), len(convolutions), -1)]  # (K, operations, E)
     if shared.maps:
@@ -116,6 +116,6 @@ def _weights(weights: MixingWeights, convolutions: Sequence[Alike], shared: Shar
 
 
 def _joined(stages: Sequence[Sequence[Sequence[Any]]], like: Tensor) -> Tensor:
-    """The weights of equal convolutions, depthwise ones before pointwise ones, kind by kind; copied in one go."""
+    """The weights of equal convolutions in one copy: kind by kind, depthwise before pointwise."""
     weights = [layer.weight.flatten() for _, depthwise, pointwise, *_ in stages for layer in (*depthwise, *pointwise)]
     return torch.cat(weights) if weights else like.new_empty(0)

@@ -1,9 +1,9 @@
-"""All that the edges from a state add to the nodes, on a GPU, by kernels that make few passes over the maps.
+"""Fused computation, on a GPU, of everything that the edges from a state add to the nodes.
 
-Design choices: one function with a derivative of its own for all convolutions of all these edges: one launch for each
-of their two stages, and a mixture that normalises, weights and adds them up, with the maps that all edges share (pools
-and the identity). So a batch norm of theirs is nowhere a pass of its own, and what is kept for going backward is the
-state, each answer before its norm, and what is shared.
+Design choices: all convolutions on these edges are one autograd function with few passes over the maps. It has one
+launch for each of their two stages, and one kernel that normalises, weights and adds the outputs. That kernel also adds
+the maps that all edges share (pools and the identity). Therefore no batch norm needs a separate pass. The backward pass
+needs only the state, each output before its norm, and the shared maps.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from torch.autograd.function import once_differentiable
 
 from dropnas.search.triton import kernels, mixing
 
-TILE = 4096  # values of a tile of maps: so many that a program keeps its numbers in registers
-LEAST = 16  # rows and columns of a matrix product of Triton's
-TILES = 64  # of which statistics are read in one pass
-WARPS = 4  # of a program
-VALUES = 2048  # of a tile that is summed up for weights
-SLICE = 64  # channels that a program sums up for; of more there are several programs
-PROGRAMS = 256  # that a launch has, if it can; an H100 has 132 processors
+TILE = 4096  # values of a tile of maps; a program then keeps its numbers in registers
+LEAST = 16  # fewest rows and columns of a matrix product in Triton
+TILES = 64  # tiles whose statistics are read in one pass
+WARPS = 4  # for each program
+VALUES = 2048  # values of a tile in sums for gradients of weights
+SLICE = 64  # most channels of a program in these sums; more channels take several programs
+PROGRAMS = 256  # fewest programs of a launch, if possible; an H100 has 132 multiprocessors
 
 
 class Kind(NamedTuple):
-    """Convolutions of one kind, one on each edge; a separable one is applied twice, each time with a batch norm."""
+    """Convolutions of one kind, one on each edge. A separable one is applied twice, each time with a batch norm."""
 
     size: int
     dilation: int
@@ -39,8 +39,8 @@ class Leaving(NamedTuple):
     """The convolutions that leave a state of K supernets.
 
     Attributes:
-        kinds: of convolutions, the separable ones last.
-        epsilon: of all batch norms.
+        kinds: kinds of convolutions, the separable ones last.
+        epsilon: the epsilon of all batch norms.
     """
 
     seeds: int
@@ -51,7 +51,7 @@ class Leaving(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What convolutions read; maps that are normalised first have a mean and 1 / deviation, (G, C)."""
+    """The input of convolutions; maps that are normalised first have a mean and 1 / standard deviation, (G, C)."""
 
     maps: Tensor
     mean: Tensor | None = None
@@ -59,9 +59,10 @@ class Read(NamedTuple):
 
 
 class Mixed(NamedTuple):
-    """What each edge adds to its node, (E, B, H, W, K * C), and what the batch norms saw, each (norms, C).
+    """What each edge adds to its node, (E, B, H, W, K * C), and the batch statistics of the norms, each (norms, C).
 
-    Norms are those of the first convolutions, separable ones first, and of the second ones.
+    The norms of the first convolutions come first, separable ones before others; the norms of the second convolutions
+    follow.
     """
 
     maps: Tensor
@@ -70,13 +71,14 @@ class Mixed(NamedTuple):
 
 
 def mixed(state: Tensor, joined: Sequence[Tensor], shared: Tensor, weights: Tensor, leaving: Leaving) -> Mixed:
-    """Compute what leaves a state.
+    """Compute what each edge from a state adds to its node.
 
     Args:
         state: (B, H, W, K * C).
-        joined: the weights of each stage, kind by kind, all depthwise ones before all pointwise ones.
-        shared: what every edge adds, too: (S, B, H', W', K * C).
-        weights: of each convolution and of what is shared on each edge: (kinds + S, E * K).
+        joined: the weights of each stage, kind by kind; all depthwise weights precede all pointwise weights.
+        shared: maps that every edge adds: (S, B, H', W', K * C).
+        weights: mixing weights of each convolution and shared map on each edge: (kinds + S, E * K).
+        leaving: describes the convolutions.
     """
     return Mixed(*_Mixed.apply(leaving, state, *joined, shared, weights))  # type: ignore[no-untyped-call]
 
@@ -115,7 +117,7 @@ class _Mixed(torch.autograd.Function):
 
 
 class _Plan:
-    """What the kernels of a state are given, and their order."""
+    """The arguments of the kernels for a state, and the order of the launches."""
 
     def __init__(self, state: Tensor, leaving: Leaving, shared: int) -> None:
         doubles, seeds = state.dtype == torch.float64, leaving.seeds
@@ -136,26 +138,26 @@ class _Plan:
         once = tuple(kind for kind in leaving.kinds if not kind.separable)
         self.first = _Stage(self, separable + once, second=False)
         self.second = _Stage(self, tuple(kind._replace(dilation=1) for kind in separable), second=True)
-        self.again = self.second.groups  # first answers, which are convolved again
+        self.again = self.second.groups  # number of first outputs, which are convolved again
 
     def grid(self, groups: int, pixels: int = 0, block: int = 0) -> tuple[int, int]:
-        """Programs for the tiles of groups of maps, answers if not said otherwise."""
+        """The launch grid: one program for each tile of each group of maps; by default, of the outputs."""
         return groups, -(-(pixels or self.outputs) // (block or self.block))
 
     def wide(self, *shape: int) -> Tensor:
-        """Room for sums."""
+        """An uninitialised tensor for sums."""
         return self.like.new_empty(shape)
 
     def read_again(self, answers: Tensor, statistics: Tensor) -> Read:
-        """What the second convolutions read."""
+        """The input of the second convolutions."""
         return Read(answers[: self.again], *statistics[:2, : self.again])
 
     def read_last(self, answers: Tensor, statistics: Tensor) -> Read:
-        """What is mixed: the answers that are not convolved again."""
+        """The outputs that are mixed, which are those that are not convolved again."""
         return Read(answers[self.again :], *statistics[:2, self.again :])
 
     def answer(self, state: Tensor, *joined: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Answers before their batch norms, their statistics, and the dense matrices."""
+        """Compute the outputs before their batch norms, their statistics, and the dense matrices."""
         groups = self.first.groups + self.again
         answers = state.new_empty(groups, *self.shape[:3], self.channels)
         statistics, first = self.wide(3, groups, self.channels), slice(self.first.groups)
@@ -166,7 +168,7 @@ class _Plan:
     def back_to_mixed(
         self, last: Read, shared: Tensor, weights: Tensor, upstream: Tensor, of_answers: Tensor, of_shared: Tensor
     ) -> Tensor:
-        """Write the derivatives in what was mixed; gives that in the weights."""
+        """Write the gradients of the mixed maps; return the gradient of the weights."""
         grid, given = self.grid(self.alike), self.mixing
         sums = self.wide(grid[1], len(weights) + 1, self.alike, self.channels)
         mixing.back_to_weights[grid](*last, shared, upstream, sums, *self.counts, **given)
@@ -178,7 +180,7 @@ class _Plan:
 
 
 class _Stage:
-    """The first or the second convolutions of a plan; second ones read the first ones' normalised answers."""
+    """The first or second convolutions of a plan; second ones read the normalised outputs of the first ones."""
 
     def __init__(self, plan: _Plan, kinds: tuple[Kind, ...], second: bool) -> None:
         room, channels, seeds = plan.constants["WIDE"], plan.channels, plan.leaving.seeds
@@ -191,8 +193,8 @@ class _Stage:
         self.strides = (self.inputs * channels, channels) if second else (channels, channels * seeds)
         precision = "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
         self.constants = {**sides, **plan.constants, "NORMED": second, "PRECISION": precision}
-        self.chunk = max(1, min(4, 128 // room))  # taps of a program
-        self.parts = max(4, 256 // room)  # of the tiles; the same for any number of groups
+        self.chunk = max(1, min(4, 128 // room))  # taps for each program
+        self.parts = max(4, 256 // room)  # parts of the tiles; the same for any number of groups
         self.layers, self.chunks, self.matrices = _layers(kinds, plan.alike, channels, self.chunk, plan.like.device)
         largest = max((kind.size for kind in kinds), default=1)
         taps = triton.next_power_of_2(largest**2)
@@ -200,7 +202,7 @@ class _Stage:
         self.weights["num_warps"] = WARPS
 
     def run(self, read: Read, joined: Tensor, answers: Tensor, statistics: Tensor) -> Tensor:
-        """Convolve, and find the statistics of the answers; gives the dense matrices."""
+        """Convolve and compute the statistics of the outputs; return the dense matrices."""
         plan, grid = self.plan, self.plan.grid(self.groups)
         dense = read.maps.new_empty(self.matrices, plan.channels, plan.channels)
         if self.groups:
@@ -219,7 +221,7 @@ class _Stage:
         return self.groups, -(-self.plan.channels // self.weights["PART"])
 
     def back(self, read: Read, joined: Tensor, dense: Tensor, upstream: Tensor, of_maps: Tensor) -> Tensor:
-        """Write the derivative in the maps to of_maps; gives that in the weights."""
+        """Write the gradient of the maps to `of_maps`; return the gradient of the weights."""
         of_joined = torch.empty_like(joined)
         if self.groups:
             self._back_to_joined(read, joined, upstream[: self.groups], of_joined)
@@ -260,7 +262,11 @@ class _Stage:
 def _layers(
     kinds: tuple[Kind, ...], alike: int, channels: int, chunk: int, device: torch.device
 ) -> tuple[Tensor, Tensor, int]:
-    """The tables `layers` and `chunks` of the kernels, copied to a device before a step is recorded; the matrices."""
+    """Make the kernels' tables `layers` and `chunks` on a device, before a step is recorded.
+
+    Returns:
+        both tables, and the number of matrices.
+    """
     layers, chunks, matrices, begin = list[tuple[int, ...]](), list[tuple[int, int]](), 0, 0
     for size, dilation, _ in kinds:
         pointwise = begin + alike * channels * size**2

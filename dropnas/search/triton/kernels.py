@@ -1,27 +1,29 @@
-"""The supernet's convolutions as Triton kernels: a program works on a tile of pixels of one operation.
+"""The supernet's convolutions as Triton kernels: each program works on a tile of pixels of one operation.
 
-Design choices: the depthwise and the pointwise convolution of an operation are one dense convolution, whose matrix for
-each tap is the pointwise weights scaled by the tap's. So a tile costs one matrix product a tap, by tensor cores, and
-the derivative in such a matrix gives those in both kinds of weights. Batch norm, ReLU and the next norm's statistics
-are computed while maps are in registers. Sums over pixels are written for each tile and added up afterwards in one
-order, never by atomics, so that a step gives the same bits twice. They are in single precision (double for double),
-variances around the mean of their own tile, so that nothing cancels.
+Design choices: the depthwise and the pointwise convolution of an operation are computed as one dense convolution. Its
+matrix for each tap is the pointwise weights, scaled by the depthwise weight of the tap. A tile therefore costs one
+matrix product for each tap, on tensor cores. The gradient of such a matrix gives the gradients of both kinds of
+weights. Batch norm, ReLU and the statistics of the next norm are computed while the maps are in registers. Sums over
+pixels are written for each tile and then added in a fixed order, without atomics, so that a repeated step gives the
+same bits. The sums are in single precision (double for double). The variance of a tile is taken around its own mean,
+which avoids cancellation.
 
-Maps of G operations are (G, pixels, C). Those of a state are (pixels, K * C), of which each of K supernets has C
-channels; operation g is of supernet g % K. Two strides describe either: from source to source and from pixel to pixel.
-`layers` has five numbers for each operation: side and dilation of its kernel, its first matrix, where its taps and its
-pointwise weights begin. BLOCK is a tile's pixels and WIDE the channels it has room for, both powers of two; what lies
-beyond is masked. TYPE is that of the sums.
+Maps of G operations are (G, pixels, C). Maps of a state are (pixels, K * C), with C channels for each of K supernets;
+operation g belongs to supernet g % K. Two strides describe both layouts: from source to source, and from pixel to
+pixel. `layers` has five numbers for each operation: the side and the dilation of its kernel, the index of its first
+matrix, and the offsets of its taps and of its pointwise weights. BLOCK is the number of pixels of a tile, and WIDE the
+number of channels that fit in it. Both are powers of two; values beyond the maps are masked. TYPE is the type of the
+sums.
 """
 
 # mypy: ignore-errors
 # ruff: noqa: N803
-# Triton compiles these functions from their source, so Python's types mean nothing to them; constants are in capitals.
+# Triton compiles these functions from their source, so Python's types do not apply; constants are in capitals.
 
 import triton
 import triton.language as tl
 
-NOWHERE = tl.constexpr(2**20)  # a row on no map, and so far that no tap leads back
+NOWHERE = tl.constexpr(2**20)  # a row outside every map, too far away for any tap
 
 # Arguments whose values do not specialise kernels; otherwise 1, 2 and 16 searches would each need their own.
 COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices", "alike", "seeds"]
@@ -29,8 +31,8 @@ COUNTS = ["pixels", "outputs", "tiles", "sources", "readers", "parts", "matrices
 
 @triton.jit
 def added(total, left, right, PRECISION: tl.constexpr):
-    """A matrix product more; in single precision as three of TF32, of what its mantissa holds and what it does not."""
-    if left.dtype == tl.float32 and PRECISION == "tf32x3":  # Triton's own way looks for infinities, too
+    """Add a matrix product. Single precision uses three TF32 products: of the TF32 parts and of their remainders."""
+    if left.dtype == tl.float32 and PRECISION == "tf32x3":  # Triton's own version also checks for infinities
         left_high = (left.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
         right_high = (right.to(tl.int32, bitcast=True) & -8192).to(tl.float32, bitcast=True)
         total = tl.dot(left - left_high, right_high, total, input_precision="tf32")
@@ -41,13 +43,13 @@ def added(total, left, right, PRECISION: tl.constexpr):
 
 @triton.jit
 def of_channels(values, group, channel, C: tl.constexpr, TYPE: tl.constexpr):
-    """What a group has one of for each channel."""
+    """Load a group's value for each channel."""
     return tl.load(values + group * C + channel, mask=channel < C, other=0.0).to(TYPE)
 
 
 @triton.jit
 def norm_of(mean, inverse, group, channel, C: tl.constexpr, TYPE: tl.constexpr, NORMED: tl.constexpr):
-    """Factor and summand of a batch norm, for each channel; the factor is positive, beyond C as well."""
+    """Factor and summand of a batch norm for each channel; the factor is positive, also beyond C."""
     scale, shift = tl.full(channel.shape, 1.0, TYPE), tl.zeros(channel.shape, TYPE)
     if NORMED:
         scale = tl.load(inverse + group * C + channel, mask=channel < C, other=1.0).to(TYPE)
@@ -57,30 +59,30 @@ def norm_of(mean, inverse, group, channel, C: tl.constexpr, TYPE: tl.constexpr, 
 
 @triton.jit
 def rectified(values, scale, shift, NORMED: tl.constexpr):
-    """After batch norm (if NORMED) and ReLU; 0 where values were loaded as -inf."""
+    """The values after batch norm (if NORMED) and ReLU; values that were loaded as -inf give 0."""
     if NORMED:
         return tl.maximum(values.to(scale.dtype) * scale[None, :] + shift[None, :], 0.0).to(values.dtype)
     if values.dtype == scale.dtype:
         return tl.maximum(values, 0.0)
-    return tl.where(values > 0, values, 0.0)  # two in an instruction in bf16, which a maximum would widen
+    return tl.where(values > 0, values, 0.0)  # bf16: two values in an instruction; a maximum would widen them
 
 
 @triton.jit
 def layer_of(layers, group):
-    """Side and dilation of an operation's kernel, and its first matrix."""
+    """Side and dilation of an operation's kernel, and the index of its first matrix."""
     return tl.load(layers + group * 5), tl.load(layers + group * 5 + 1), tl.load(layers + group * 5 + 2)
 
 
 @triton.jit
 def next_offset(down, right, corner, dilation):
-    """Rows and columns from an output's pixel to the one that the next tap reads; (corner, corner) are the first's."""
+    """The offset (rows, columns) from an output pixel to the pixel of the next tap; the first is (corner, corner)."""
     is_last = right == -corner
     return tl.where(is_last, down + dilation, down), tl.where(is_last, corner, right + dilation)
 
 
 @triton.jit
 def is_on(row, column, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
-    """Whether there is such a pixel; one comparison a side, since what is negative is large without a sign."""
+    """Whether the pixel is on the map. One unsigned comparison for each side also excludes negative values."""
     return (row.to(tl.uint32) < HEIGHT) & (column.to(tl.uint32) < WIDTH)
 
 
@@ -93,8 +95,10 @@ def matrix_of(dense, number, channel, C: tl.constexpr):
 
 @triton.jit
 def weights_of(joined, layers, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr):
-    """Of some channels that an operation reads: taps (TAPS, PART) and pointwise weights (PART, WIDE), each with indices
-    and mask; indices and mask of its matrices (TAPS, PART, WIDE).
+    """Load the weights of an operation for some of the channels that it reads.
+
+    It returns taps (TAPS, PART) and pointwise weights (PART, WIDE), each with indices and mask, and the indices and the
+    mask of the operation's matrices (TAPS, PART, WIDE).
     """
     layer = layers + tl.program_id(0) * 5
     size, first = tl.load(layer), tl.load(layer + 2)
@@ -115,7 +119,7 @@ def weights_of(joined, layers, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.con
 def make_dense(
     joined, layers, dense, C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr
 ):  # fmt: skip
-    """The matrices of all taps: pointwise weights, scaled by the depthwise ones."""
+    """The matrices of all taps: the pointwise weights, scaled by the depthwise ones."""
     taps, _, _, matrix, _, _, at_dense, is_dense = weights_of(joined, layers, C, TAPS, PART, WIDE)
     tl.store(dense + at_dense, (taps[:, :, None] * matrix[None, :, :]).to(dense.dtype.element_ty), mask=is_dense)
 
@@ -125,7 +129,7 @@ def back_to_joined(
     joined, layers, of_dense, of_joined, parts, matrices,
     C: tl.constexpr, TAPS: tl.constexpr, PART: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The derivatives in both kinds of weights from the parts (parts, matrices, C, C) of those in the matrices."""
+    """The gradients of both kinds of weights, from the partial gradients (parts, matrices, C, C) of the matrices."""
     taps, at_taps, are_taps, matrix, at_matrix, is_matrix, at_dense, is_dense = weights_of(
         joined, layers, C, TAPS, PART, WIDE
     )
@@ -143,7 +147,7 @@ def convolve(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
     TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Batch norm, ReLU and convolution; of each tile the means and squared deviations."""
+    """Batch norm, ReLU and convolution, with the mean and the squared deviations of each tile."""
     group, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     size, dilation, first = layer_of(layers, group)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
@@ -169,7 +173,7 @@ def convolve(
 
 @triton.jit
 def note(values, here, means, squares, group, tile, pixels, channel, C: tl.constexpr, BLOCK: tl.constexpr):
-    """Mean and squared deviations of a tile of what was written, which is what will be normalised."""
+    """Store a tile's mean and squared deviations, computed from the stored values, which are normalised later."""
     average = tl.sum(tl.where(here, values, 0.0), axis=0) / tl.minimum(pixels - tile * BLOCK, BLOCK)
     squared = tl.where(here, (values - average[None, :]) * (values - average[None, :]), 0.0)
     index = (group * tl.num_programs(1) + tile) * C + channel
@@ -182,7 +186,7 @@ def combine(
     means, squares, mean, inverse, unbiased, pixels, tiles, epsilon,
     C: tl.constexpr, BLOCK: tl.constexpr, TYPE: tl.constexpr, TILES: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Statistics of all pixels from those of the tiles: mean, 1 / deviation, unbiased variance of each channel."""
+    """Combine the statistics of all tiles: mean, 1 / standard deviation and unbiased variance of each channel."""
     group, channel = tl.program_id(0), tl.arange(0, WIDE)
     total, away = tl.zeros((WIDE,), dtype=TYPE), tl.zeros((WIDE,), dtype=TYPE)
     for first in range(0, tiles, TILES):
@@ -202,7 +206,7 @@ def combine(
 
 @triton.jit
 def some_tiles(values, group, first, pixels, tiles, channel, C: tl.constexpr, BLOCK: tl.constexpr, TILES: tl.constexpr):
-    """Values of some tiles (TILES, WIDE), the pixels of each, and which there are."""
+    """Load values of some tiles (TILES, WIDE), the number of pixels of each, and which tiles exist."""
     tile = first + tl.arange(0, TILES)
     here = (tile < tiles)[:, None] & (channel < C)[None, :]
     found = tl.load(values + (group * tiles + tile)[:, None] * C + channel[None, :], mask=here, other=0.0)
@@ -212,7 +216,7 @@ def some_tiles(values, group, first, pixels, tiles, channel, C: tl.constexpr, BL
 
 @triton.jit
 def answers_at(above, left, STRIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Whether an answer's pixel has its middle at this row and column of the maps, and which of the image's."""
+    """Whether an output pixel is centred at this row and column of the maps, and its index in the image."""
     met = is_on(above, left, ROWS * STRIDE, COLUMNS * STRIDE)
     if STRIDE > 1:
         met = met & (above % STRIDE == 0) & (left % STRIDE == 0)
@@ -226,9 +230,9 @@ def back_to_dense(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
     TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr, SLICE: tl.constexpr, TAPS: tl.constexpr,
 ):  # fmt: skip
-    """The derivatives in the matrices of some taps of an operation, summed over some of the tiles of what it reads.
+    """The gradients of the matrices of some taps of an operation, summed over some tiles of its input.
 
-    chunks has an operation and its first tap for each program; of_dense is (parts, matrices, C, C).
+    `chunks` has an operation and its first tap for each program; `of_dense` is (parts, matrices, C, C).
     """
     chunk, part = chunks + tl.program_id(0) * 2, tl.program_id(1)
     group, begin = tl.load(chunk).to(tl.int64), tl.load(chunk + 1)
@@ -254,7 +258,7 @@ def back_to_dense(
         else:
             at += image[:, None] * (ROWS * COLUMNS)
         gradient = tl.load(upstream + group * outputs * C + at * C + out[None, :], mask=met, other=0.0)
-        values = rectified(values, scale, shift, NORMED)  # beyond the last pixel the gradient is 0
+        values = rectified(values, scale, shift, NORMED)  # the gradient is 0 beyond the last pixel
         total = added(total, tl.trans(gradient), values, PRECISION)
     index = ((part * matrices + first + tap[:, None]) * C + channel[None, :]) * C + out[:, None]
     tl.store(of_dense + index, total, mask=exists[:, None] & (channel < C)[None, :])
@@ -268,10 +272,10 @@ def back_to_maps(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, NORMED: tl.constexpr, PRECISION: tl.constexpr,
     TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The derivative in the maps, summed over the operations that read them, through the ReLU.
+    """The gradient of the maps, summed over the operations that read them, through the ReLU.
 
-    If NORMED it is that in the normalised maps, with what their batch norm's derivative needs: the sums over a tile of
-    it (`sums`) and of its products with them (`alongs`).
+    If NORMED, it is the gradient of the normalised maps. Then the sums for the backward pass of their batch norm are
+    stored too, for each tile: the sum of the gradient (`sums`) and of its products with the normalised maps (`alongs`).
     """
     source, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
@@ -313,7 +317,7 @@ def back_through_norm(
     maps, mean, inverse, gradient, total, along, pixels,
     C: tl.constexpr, TYPE: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """From the derivative in the normalised maps and its sums over all pixels that in the maps, in its stead."""
+    """Replace the gradient of the normalised maps by that of the maps, using its sums over all pixels."""
     group, tile = tl.program_id(0).to(tl.int64), tl.program_id(1)
     pixel, channel = tile * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]

@@ -1,8 +1,8 @@
-"""What the edges from a state add to the nodes, as Triton kernels: batch norms, weights and their derivatives.
+"""Triton kernels for what the edges from a state add to the nodes: batch norms, mixing weights and their gradients.
 
-Design choices: one pass over the maps for all operations of an edge. `answers` are those of the convolutions before
-their batch norms, (KINDS * G, pixels, C) for the G = E * K edges of K supernets; `shared` are the maps that all edges
-add, (SHARED, pixels, K * C). `weights` are (KINDS + SHARED, G). See `kernels` for the rest.
+Design choices: one pass over the maps serves all operations of an edge. `answers` are the outputs of the convolutions
+before their batch norms, (KINDS * G, pixels, C), for the G = E * K edges of K supernets. `shared` are the maps that all
+edges add, (SHARED, pixels, K * C). `weights` are (KINDS + SHARED, G). See `kernels` for the other arguments.
 """
 
 # mypy: ignore-errors
@@ -16,7 +16,7 @@ from dropnas.search.triton.kernels import COUNTS, norm_of, of_channels
 
 @triton.jit
 def tile_of(pixels, seed, seeds, C: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.constexpr):
-    """Of a program's tile: which values there are, their indices in maps of one and of K supernets, its channels."""
+    """The tile of a program: its mask, its indices in the maps of one and of K supernets, and its channels."""
     pixel, channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDE)
     here = (pixel < pixels)[:, None] & (channel < C)[None, :]
     pixel = pixel[:, None].to(tl.int64)
@@ -25,7 +25,7 @@ def tile_of(pixels, seed, seeds, C: tl.constexpr, BLOCK: tl.constexpr, WIDE: tl.
 
 @triton.jit
 def in_maps(maps, number, pixels, seeds, C: tl.constexpr):
-    """Where one of several maps (..., pixels, K * C) begins."""
+    """The offset of one of several maps (..., pixels, K * C)."""
     return maps + tl.cast(number, tl.int64) * pixels * seeds * C
 
 
@@ -43,7 +43,7 @@ def mix(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """For each edge the weighted sum of its normalised outputs and of what is shared: (E, pixels, K * C)."""
+    """For each edge, the weighted sum of its normalised outputs and of the shared maps: (E, pixels, K * C)."""
     group = tl.program_id(0)
     here, of_one, of_all, channel = tile_of(pixels, group % seeds, seeds, C, BLOCK, WIDE)
     total = tl.zeros((BLOCK, WIDE), dtype=TYPE)
@@ -63,9 +63,9 @@ def back_to_weights(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """Of a tile the sums of the gradient's products with what is weighted, and of the gradient itself, which is last.
+    """For each tile, the sums of the gradient's products with each weighted map, and last the sum of the gradient.
 
-    sums are (tiles, KINDS + SHARED + 1, G, C).
+    `sums` are (tiles, KINDS + SHARED + 1, G, C).
     """
     group, tile = tl.program_id(0), tl.program_id(1)
     here, of_one, of_all, channel = tile_of(pixels, group % seeds, seeds, C, BLOCK, WIDE)
@@ -87,7 +87,7 @@ def back_to_answers(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The derivatives in the outputs before their batch norms; totals are `sums` over all tiles."""
+    """The gradients of the outputs before their batch norms; `totals` are `sums`, added over all tiles."""
     group = tl.program_id(0)
     here, of_one, of_all, channel = tile_of(pixels, group % seeds, seeds, C, BLOCK, WIDE)
     upstream = in_maps(upstream, group // seeds, pixels, seeds, C)
@@ -108,7 +108,7 @@ def back_to_shared(
     KINDS: tl.constexpr, SHARED: tl.constexpr, C: tl.constexpr, TYPE: tl.constexpr,
     BLOCK: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """The derivatives in what is shared, summed over the edges."""
+    """The gradients of the shared maps, summed over the edges."""
     seed = tl.program_id(0)
     here, _, of_all, _ = tile_of(pixels, seed, seeds, C, BLOCK, WIDE)
     for number in tl.static_range(SHARED):

@@ -1,9 +1,9 @@
-"""Compiling the fused kernels on all cores, before the program that needs them is run.
+"""Compiles the fused kernels on all cores before the program that needs them runs.
 
-Design choices: which kernels a program needs is found by running it with none of them: Triton calls a hook with
-each kernel that it has not compiled, and skips the kernel if the hook asks for it. No kernel depends on values, so this
-finds all of them. The numbers that the program computes are useless; the caller must restore what it changed. Threads
-are enough, since Triton compiles mostly outside of Python's lock.
+Design choices: a dry run of the program finds the kernels that it needs. Triton calls a hook for each kernel that it
+has not compiled, and skips the kernel if the hook asks for it. No kernel depends on values, so the dry run finds all of
+them. It computes wrong numbers, so the caller must restore everything that it changed. Threads are sufficient because
+Triton compiles mostly outside of Python's lock.
 """
 
 import os
@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from triton import knobs
 
-Needed = tuple[Any, str]  # a kernel, and what Triton wants to know to compile it
+Needed = tuple[Any, str]  # a kernel, and the data that Triton needs to compile it
 
 
 def compile_ahead(program: Callable[[], None]) -> int:
-    """Compile all kernels that a program launches and that are not compiled yet; gives their number.
+    """Compile all kernels that a program launches and that are not compiled yet; return their number.
 
-    The program is run once without them.
+    The program runs once without these kernels.
     """
     needed = needed_by(program)
     compile_all(needed, threads=len(os.sched_getaffinity(0)))
@@ -28,7 +28,7 @@ def compile_ahead(program: Callable[[], None]) -> int:
 
 
 def needed_by(program: Callable[[], None]) -> list[Needed]:
-    """The kernels that this process has not compiled for a program; found by running it without them."""
+    """Find the kernels of a program that this process has not compiled, by running it without them."""
     found: dict[tuple[str, str], Needed] = {}
 
     def leave_out(*, key: str, fn: Any, compile: dict[str, Any], **_: Any) -> bool:
@@ -47,7 +47,7 @@ def compile_all(needed: Sequence[Needed], threads: int) -> None:
 
     def compile_one(one: Needed) -> None:
         kernel, what = one
-        with torch.cuda.device(device):  # each thread has one of its own
+        with torch.cuda.device(device):  # the current device is set for each thread
             kernel.preload(what)
 
     with ThreadPoolExecutor(threads) as pool:

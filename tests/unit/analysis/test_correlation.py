@@ -144,5 +144,5 @@ def test_what_does_not_fit_is_named(inputs: list[Path]) -> None:
     with pytest.raises(DropnasError, match="no edge from 3 to node 2"):
         run(CorrelationConfig(2, 3, OPERATIONS), inputs, inputs[0], workspace)
     write(inputs[0], "selection.json", {"run": "another", "criterion": "best", "candidates": []})
-    with pytest.raises(DropnasError, match="'another' is none of the candidates"):
+    with pytest.raises(DropnasError, match="'another' is not a candidate"):
         run(config, inputs, inputs[0], workspace)

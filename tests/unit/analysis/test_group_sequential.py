@@ -1,7 +1,10 @@
-"""Alpha spending: published boundaries, and an independent integration (scipy's multivariate normal law)."""
+"""Alpha spending: published boundaries, and three ways that share nothing with ours: the plain recursion of
+`tests/reference/plain_group_sequential.py`, scipy's multivariate normal law, and simulated looks.
+"""
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from dropnas.analysis.group_sequential import (
     repeated_interval,
     spent,
 )
+from tests.reference import plain_group_sequential as plain
 
 EQUAL = {  # Lan-DeMets with O'Brien-Fleming-like spending, two-sided 5 %, as ldbounds prints them
     2: (2.9626, 1.9686),
@@ -82,6 +86,24 @@ def test_ten_designs_by_another_integration(seeds: tuple[int, ...], level: float
     for look in range(len(seeds)):
         crossed = 1 - (all_inside(bounds[: look + 1], times[: look + 1]) if look else float(norm.cdf(bounds[0])))
         assert crossed == pytest.approx(float(spent(level, times[look])), abs=1e-5)
+
+
+@pytest.mark.parametrize(("seeds", "level"), DESIGNS)
+def test_ten_designs_by_the_plain_recursion(seeds: tuple[int, ...], level: float) -> None:
+    times = fractions_of(seeds)
+    assert boundaries([level], times)[0] == pytest.approx(plain.boundaries(level, times), abs=1e-6)
+
+
+@pytest.mark.parametrize(("seeds", "level"), DESIGNS)
+def test_ten_designs_by_simulated_looks(seeds: tuple[int, ...], level: float) -> None:
+    """Means of normal numbers without an effect, looked at as they come, cross as often as the spending says."""
+    count, random = 100_000, np.random.default_rng(3)
+    sums, crossed = np.zeros(count), np.zeros(count, dtype=bool)
+    for bound, (before, n) in zip(boundaries([level], fractions_of(seeds))[0], pairwise((0, *seeds)), strict=True):
+        sums += random.normal(size=(n - before, count)).sum(axis=0)
+        crossed |= sums / math.sqrt(n) >= bound
+        expected = plain.spent(level, n / seeds[-1])
+        assert crossed.mean() == pytest.approx(expected, abs=4 * math.sqrt(expected / count) + 1 / count)
 
 
 @pytest.mark.parametrize(("seeds", "level"), DESIGNS)

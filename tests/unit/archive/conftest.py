@@ -1,5 +1,6 @@
 """A finished store with made-up numbers, and its archive; both made once."""
 
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,19 +27,27 @@ figures: [figure3]
 Edit = Callable[[dict[str, bytes]], None]
 
 
-@pytest.fixture(scope="session")
-def parameters(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("parameters") / "study.yaml"
+def make_study(folder: Path) -> None:
+    """A parameter file and a store in which all its runs are finished."""
+    file = folder / "study.yaml"
     file.write_text(PARAMETERS, encoding="utf-8")
-    return file
+    publish_plan(make_plan(read_parameters(file)).by_default(), folder / "store")
 
 
 @pytest.fixture(scope="session")
-def made(parameters: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The root of a store in which all runs are finished."""
-    root = tmp_path_factory.mktemp("made")
-    publish_plan(make_plan(read_parameters(parameters)).by_default(), root)
-    return root
+def study(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    return once("archived-study", make_study)
+
+
+@pytest.fixture(scope="session")
+def parameters(study: Path) -> Path:
+    return study / "study.yaml"
+
+
+@pytest.fixture(scope="session")
+def made(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a store in which all runs are finished, for this worker, whose tests make its results."""
+    return Path(shutil.copytree(study / "store", tmp_path_factory.mktemp("made") / "store"))
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def test_its_checksums_and_its_metadata_are_those_of_its_files(archived: Path) -
     deposit = json.loads(content[".zenodo.json"])
     assert deposit["creators"] == [{"name": "The DropNAS Reproduced authors"}] and deposit["license"] == "mit"
     assert deposit["publication_date"] == "2026-01-03" and "10.24963/ijcai.2020/322" in str(deposit)
-    assert "no reproduction of the paper" in deposit["description"]
+    assert "not a reproduction of the paper" in deposit["description"]
 
 
 def test_results_are_made_again_in_an_empty_store(archived: Path, made: Path, tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ def test_tables_by_other_code_are_taken_as_they_are(
     archived: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path, stage: str) -> None:
-        raise DropnasError("the code is not that which the spec was written for")
+        raise DropnasError("the code differs from that for which the spec was written")
 
     monkeypatch.setattr(unpack_module, "read_spec", refuse)
     message = rebuild(archived, tmp_path, page_cost, silent)
-    assert "Made by other code than this, so taken from the archive: table6-study, figure3-study." in message
+    assert "Made by another version of the code, so taken from the archive: table6-study, figure3-study." in message
     assert results(tmp_path) == results(made)
 
 
@@ -153,7 +153,7 @@ def test_another_result_than_in_the_archive_is_said(
     archived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dropnas.report.verdict_files.NUMBERS_CAPTION", "Other words.")
-    assert "Other than in the archive: results/study/verdicts.md." in rebuild(archived, tmp_path, page_cost, silent)
+    assert "Different from the archive: results/study/verdicts.md." in rebuild(archived, tmp_path, page_cost, silent)
 
 
 def test_a_store_with_another_computation_of_a_run_is_left_alone(archived: Path, made: Path, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_store_with_another_computation_of_a_run_is_left_alone(archived: Path,
     manifest["run"]["seconds"] += 1
     (tmp_path / run / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(
-        DropnasError, match="another computation of a run of the archive lies here; give an empty folder"
+        DropnasError, match="the store has another computation of a run of the archive; give an empty folder"
     ):
         rebuild(archived, tmp_path, page_cost, silent)
     assert published(tmp_path) == [tmp_path / run] and not (tmp_path / "plans").exists()
@@ -191,7 +191,7 @@ def test_two_computations_of_a_run_are_not_archived_together(made: Path, paramet
     search = next(run for run in plan.runs.values() if run.stage == "search")
     remove(search, root)
     publish(search, root, git={"commit": "f" * 40, "dirty": False})
-    with pytest.raises(DropnasError, match=f"was made from another {search.folder.name}; run verify"):
+    with pytest.raises(DropnasError, match=f"was made from another computation of {search.folder.name}; run verify"):
         pack(parameters, root, tmp_path / "out.zip", page_cost)
     assert not (tmp_path / "out.zip").exists()
 

@@ -95,11 +95,11 @@ def rename_the_plan(content: Content) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (change_a_number, "result.json is not what its manifest says"),
-        (change_a_number_and_its_manifest, "was made from another"),
-        (change_an_option, "its manifest is that of another run"),
-        (rename_a_run, "its manifest is that of another run"),
-        (add_a_run, "runs/search/strange-0123456789 is no run of its plan"),
+        (change_a_number, "result.json does not match its manifest"),
+        (change_a_number_and_its_manifest, "was made from another computation of"),
+        (change_an_option, "its manifest belongs to another run"),
+        (rename_a_run, "its manifest belongs to another run"),
+        (add_a_run, "runs/search/strange-0123456789 is not a run of its plan"),
         (add_a_file, "more.json is not in its manifest"),
         (remove_a_file, "alphas.json is missing"),
         (change_the_plan, "was changed after it was frozen"),
@@ -107,7 +107,7 @@ def rename_the_plan(content: Content) -> None:
         (add_compiled_code, "cli.cpython-311.pyc does not belong there"),
         (add_a_marker, "done/table/x does not belong there"),
         (add_a_plan, "holds no frozen plan, or more than one"),
-        (rename_the_plan, "is another plan than its name says"),
+        (rename_the_plan, "holds another plan than its name says"),
     ],
 )
 def test_an_edit_with_new_checksums_is_refused(archived: Path, tmp_path: Path, edit: Edit, message: str) -> None:
@@ -150,7 +150,7 @@ def raw(file: Path, *entries: tuple[str, bytes], mode: int = 0o100644) -> Path:
     ["/etc/escaped", "../escaped", "runs/../../escaped", "runs//x", "./x", "..\\escaped", "C:x", "a\nb", "runs/.."],
 )
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    refused(raw(tmp_path / "bad.zip", (name, b"x")), tmp_path / "store", "which is no name of a file below it")
+    refused(raw(tmp_path / "bad.zip", (name, b"x")), tmp_path / "store", "which is not a valid file name")
 
 
 def test_a_link_and_a_second_file_of_a_name_are_refused(tmp_path: Path) -> None:
@@ -162,10 +162,10 @@ def test_a_link_and_a_second_file_of_a_name_are_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     (tmp_path / "text.zip").write_text("text")
-    refused(tmp_path / "text.zip", tmp_path / "a", "is no archive, or is damaged")
+    refused(tmp_path / "text.zip", tmp_path / "a", "is not an archive, or is damaged")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:
         packed.writestr("x", "y")
-    refused(tmp_path / "other.zip", tmp_path / "b", "is no archive of this program: it has no SHA256SUMS")
+    refused(tmp_path / "other.zip", tmp_path / "b", "is not an archive of this program: it has no SHA256SUMS")
     refused(raw(tmp_path / "empty.zip"), tmp_path / "c", "holds no frozen plan")
 
 

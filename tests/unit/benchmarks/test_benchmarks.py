@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from benchmarks import precision
-from benchmarks.__main__ import names
+from benchmarks.__main__ import main, names
 from benchmarks._workloads import dropnas_c10
 from dropnas.data.arrays import ImageArrays
+from dropnas.errors import DropnasError
 from dropnas.space.published import load_genotype
 from dropnas.training import precision as torch_precision
 from dropnas.training.seeding import generator
@@ -20,9 +21,10 @@ from dropnas.training.seeding import generator
 PROJECT = Path(__file__).parents[3]
 
 
-def asked(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks", *words]
-    return subprocess.run(command, cwd=PROJECT, text=True, capture_output=True, check=False)
+def asked(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """The status of a benchmark in this process, which has imported torch."""
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
+    return main()
 
 
 def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
@@ -36,31 +38,45 @@ def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
     [
         (["nothing"], "nothing: no such benchmark"),
         (["plan", "--device", "abacus"], "unknown device 'abacus'"),
-        (["search-step", "--device", "cuda:99"], "device 'cuda:99' is not there"),
+        (["search-step", "--device", "cuda:99"], "device 'cuda:99' does not exist"),
         (["plan", "--tiny"], "plan: takes no --tiny"),
         (["retrain-step", "--strategies"], "retrain-step: takes no --strategies"),
         (["search-step", "--strategies", "--only", "one"], "search-step: takes --only or --strategies, not both"),
         (["search-step", "--only", "half"], "no part 'half'; one of one, seeds, precisions"),
     ],
 )
-def test_a_wrong_wish_is_told_in_a_line(words: list[str], message: str, tmp_path: Path) -> None:
-    found = asked(*words, "--json", str(tmp_path / "results.json"))
-    assert found.returncode == 1 and not list(tmp_path.iterdir())
-    assert len(found.stderr.splitlines()) == 1 and message in found.stderr
+def test_a_wrong_wish_is_told_in_a_line(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DropnasError) as raised:
+        asked(monkeypatch, *words, "--json", str(tmp_path / "results.json"))
+    assert not list(tmp_path.iterdir())
+    assert "\n" not in str(raised.value) and message in str(raised.value)
 
 
-def test_what_is_written_is_what_is_printed(tmp_path: Path) -> None:
-    found = asked("ncu", "--json", str(tmp_path / "results.json"))
+def test_a_process_ends_with_that_line() -> None:
+    command = [sys.executable, "-m", "benchmarks", "nothing"]
+    done = subprocess.run(command, cwd=PROJECT, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("error: nothing: no such benchmark")
+
+
+def test_what_is_written_is_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(monkeypatch, "ncu", "--json", str(tmp_path / "results.json")) == 0
     results = json.loads((tmp_path / "results.json").read_text())
-    assert found.returncode == 0 and json.loads(found.stdout) == results
+    assert json.loads(capsys.readouterr().out) == results
     assert [*results] == ["benchmark", "hardware", "back_to_dense"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is about a GPU that is not there")
-def test_a_machine_is_described_even_where_its_gpu_cannot_be_used(tmp_path: Path) -> None:
-    found = asked("machine", "--device", "cuda", "--json", str(tmp_path / "results.json"))
+def test_a_machine_is_described_even_where_its_gpu_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = asked(monkeypatch, "machine", "--device", "cuda", "--json", str(tmp_path / "results.json"))
     results = json.loads((tmp_path / "results.json").read_text())
-    assert found.returncode == 1 and results["versions"]["torch"] and results["GPU"]["failed"]
+    assert status == 1 and results["versions"]["torch"] and results["GPU"]["failed"]
 
 
 def test_the_genotype_of_the_benchmarks_is_the_published_one() -> None:

@@ -69,7 +69,7 @@ def test_other_digits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = digits._bundled()
     images[0, 3, 3] += 1
     monkeypatch.setattr(digits, "_bundled", lambda: (images, labels))
-    with pytest.raises(DropnasError, match="not the ones known"):
+    with pytest.raises(DropnasError, match="not the expected ones"):
         digits.digits()
 
 

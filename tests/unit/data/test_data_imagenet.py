@@ -191,7 +191,7 @@ def test_damaged_manifest_is_one_line(prepared: Path) -> None:
         ImageSource(prepared, "train")
     for wrong in (rows[:3], rows["label"], rows[["path", "label"]]):
         np.save(path, wrong)
-        with pytest.raises(DropnasError, match=r"train_manifest.npy: (holds|is no manifest)"):
+        with pytest.raises(DropnasError, match=r"train_manifest.npy: (holds|is not a manifest)"):
             ImageSource(prepared, "train")
     rows["label"][1] = 2
     np.save(path, rows)

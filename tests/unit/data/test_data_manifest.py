@@ -52,7 +52,7 @@ def test_one_split_serves_for_both(tmp_path: Path) -> None:
 def test_limit_takes_a_balanced_prefix(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", image_files())
     assert table(folder, limit=4)["label"].tolist() == [0, 1, 0, 1]
-    with pytest.raises(DropnasError, match="train: has 5 images, 6 are needed"):
+    with pytest.raises(DropnasError, match="train: has 5 images, but 6 are needed"):
         table(folder, limit=6)
 
 
@@ -60,10 +60,10 @@ def test_limit_takes_a_balanced_prefix(tmp_path: Path) -> None:
     ("names", "message"),
     [
         (["notes.txt"], "holds no .JPEG"),
-        (["a.png"], "a.png lies in no class folder"),
-        (["train/n01/a.png", "val/a.png"], "val/a.png lies in no class folder"),
-        (["train/a.png", "val/a.png"], "lies in no class folder"),
-        (["train/n01/a.png"], "has one of train/ and val/"),
+        (["a.png"], "a.png is not in a class folder"),
+        (["train/n01/a.png", "val/a.png"], "val/a.png is not in a class folder"),
+        (["train/a.png", "val/a.png"], "is not in a class folder"),
+        (["train/n01/a.png"], "has only one of train/ and val/"),
         (["train/n01/a.png", "val/n02/a.png"], "class n02 of val/ is not in train/"),
         (["x/n01/a.png", "y/n01/a.png"], r"more than one folder of classes \(x, y\)"),
         (["x/train/n01/a.png", "y/val/n01/a.png"], "more than one folder of classes"),

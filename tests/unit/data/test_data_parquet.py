@@ -58,11 +58,11 @@ def test_cifar100_takes_the_fine_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"img": [None, None], "label": [1, 2]}, "row 0: `img` holds no encoded image"),
+        ({"img": [None, None], "label": [1, 2]}, "row 0: `img` is not an encoded image"),
         ({"img": [{"bytes": encode(noise(0, 28, 32))}] * 2, "label": [1, 2]}, "image is 32x28, not 32x32"),
-        ({"img": rows(0, 2)["img"], "label": [1, None]}, "row 1: label None is no integer"),
-        ({"img": rows(0, 2)["img"], "label": ["cat", "dog"]}, "label 'cat' is no integer"),
-        ({"img": rows(0, 1)["img"], "label": [0]}, "has 1 images, 2 are needed"),
+        ({"img": rows(0, 2)["img"], "label": [1, None]}, "row 1: label None is not an integer"),
+        ({"img": rows(0, 2)["img"], "label": ["cat", "dog"]}, "label 'cat' is not an integer"),
+        ({"img": rows(0, 1)["img"], "label": [0]}, "has 1 images, but 2 are needed"),
     ],
 )
 def test_bad_rows_are_one_line(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
@@ -71,7 +71,7 @@ def test_bad_rows_are_one_line(tmp_path: Path, columns: dict[str, list[Any]], me
 
 
 def test_too_few_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DropnasError, match="train: has 6 images, 7 are needed"):
+    with pytest.raises(DropnasError, match="train: has 6 images, but 7 are needed"):
         parquet.read("label", 10, good(tmp_path / "in"), 7, 0)
 
 
@@ -82,7 +82,7 @@ def test_missing_and_truncated_shards_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(DropnasError, match=r"train-00001-of-00002.parquet: damaged parquet file"):
         parquet.read("label", 10, folder, 0, 0)
     shard.unlink()
-    with pytest.raises(DropnasError, match="1 shards of train, not the 2"):
+    with pytest.raises(DropnasError, match="1 shards of train, but their names say 2"):
         parquet.read("label", 10, folder, 0, 0)
     with pytest.raises(DropnasError, match=r"no train-\*.parquet"):
         parquet.read("label", 10, tmp_path / "absent", 0, 0)

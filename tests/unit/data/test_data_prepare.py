@@ -63,13 +63,13 @@ def test_limits_take_the_first(make: Make) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (DatasetConfig("cifar11", "torchvision"), "unknown dataset 'cifar11'; there are cifar10"),
+        (DatasetConfig("cifar11", "torchvision"), "unknown dataset 'cifar11'; known: cifar10"),
         (DatasetConfig("digits", "parquet"), "'digits' has no source 'parquet'; its sources: bundled"),
         (DatasetConfig("digits", "bundled", checksum="0" * 64), "has no checksum"),
-        (DatasetConfig("digits", "bundled", train_images=1401), "digits: train: has 1400 images, 1401 are needed"),
+        (DatasetConfig("digits", "bundled", train_images=1401), "digits: train: has 1400 images, but 1401 are needed"),
         (
             DatasetConfig("digits-224", "bundled", train_images=10, test_images=341),
-            "digits-224: test: has 340 images, 341 are needed",
+            "digits-224: test: has 340 images, but 341 are needed",
         ),
         (DatasetConfig("cifar10", "parquet"), "needs a `path`"),
         (DatasetConfig("cifar10", "parquet", path="nowhere"), "no such file or folder; set `path`"),
@@ -174,7 +174,7 @@ def test_local_archive_of_cifar(make: Make, tmp_path: Path, monkeypatch: pytest.
     path = write_tar(tmp_path / "cifar-100-python.tar.gz", files, "w:gz")
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     config = DatasetConfig("cifar100", "torchvision", train_images=3, path=str(path.parent))
-    with pytest.raises(DropnasError, match="it is incomplete or another one"):
+    with pytest.raises(DropnasError, match="it is incomplete or a different file"):
         make(config)
     monkeypatch.setattr(cifar, "CIFAR100", replace(cifar.CIFAR100, md5=md5))
     with pytest.raises(DropnasError, match=r"cifar100: test: label 100 of image 1 is outside 0\.\.99"):

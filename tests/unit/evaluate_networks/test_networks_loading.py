@@ -110,7 +110,7 @@ def test_weights_of_another_network_are_refused(run):
         ({"network": "resnet"}, "network: input should be 'cifar' or 'imagenet', not .resnet"),
         ({"cells": "3"}, "cells: input should be a valid integer, not .3"),
         ({"cells": True}, "cells: input should be a valid integer, not true"),
-        ({"cells": 0}, "cells is 0, the least is 1"),
+        ({"cells": 0}, "cells is 0, but must be at least 1"),
         ({"pool_norm": 1}, "pool_norm: input should be a valid boolean, not 1"),
         ({"image_size": 8}, "image_size: input should be a valid array, not 8"),
         ({"image_size": [0, 8]}, "image_size is 0"),
@@ -125,5 +125,5 @@ def test_a_wrong_shape_is_one_clear_line(run, change, message):
 
 
 def test_the_imagenet_network_needs_two_channels():
-    with pytest.raises(DropnasError, match="imagenet network: channels is 1, the least is 2"):
+    with pytest.raises(DropnasError, match="imagenet network: channels is 1, but must be at least 2"):
         NetworkFile("imagenet", 3, 1, 5, False, False, True, (32, 32))

@@ -5,9 +5,7 @@ import json
 import math
 import multiprocessing
 import os
-import random
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -95,36 +93,38 @@ def test_equal_runs_give_equal_bytes_and_other_seeds_others(
     assert other["network.safetensors"] != again["network.safetensors"]
 
 
-def test_killed_at_random_moments_it_ends_as_if_left_alone(
+def test_killed_again_and_again_it_ends_as_if_left_alone(
     finished: Path, digits: Path, genotype: Path, tmp_path: Path
 ) -> None:
-    begun = time.monotonic()
-    assert not killed(lambda: retrained(SMALL, [digits, genotype], tmp_path / "whole"), after=120)
-    whole = time.monotonic() - begun
-    moments, kills, ended = random.Random(1), 0, False
-    while not ended:
-        after = (
-            moments.uniform(0.1, 0.3) * whole * 1.15**kills
-        )  # ever later, so that a busy machine gets somewhere, too
-        ended = not killed(lambda: retrained(SMALL, [digits, genotype], tmp_path, checkpoint_seconds=0.1), after)
-        kills += not ended
-        assert kills < 30, "it makes no progress"
-    assert kills >= 2
+    """In each of the three epochs of eleven steps."""
+
+    def work() -> object:
+        return retrained(SMALL, [digits, genotype], tmp_path, checkpoint_seconds=0)
+
+    assert [killed(work, steps) for steps in (3, 14, 9, 33)] == [True, True, True, False]
     left = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert left == {path.name: path.read_bytes() for path in finished.iterdir()}
 
 
-def killed(work: Callable[[], object], after: float) -> bool:
-    """Run in a process of its own; whether it had to be killed."""
-    process = FORK.Process(target=work)
+def killed(work: Callable[[], object], steps: int) -> bool:
+    """Run in a process of its own that is killed after so many steps, if it makes as many; whether it was."""
+    process = FORK.Process(target=mortal, args=(work, steps))
     process.start()
-    process.join(after)
-    alive = process.is_alive()
-    if alive:
-        os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    assert alive or process.exitcode == 0
-    return alive
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0
+
+
+def mortal(work: Callable[[], object], steps: int) -> None:
+    left, step = iter(range(steps)), retrain.Retraining.step
+
+    def counted(self: retrain.Retraining, epoch: int, number: int) -> torch.Tensor:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self, epoch, number)
+
+    retrain.Retraining.step = counted  # type: ignore[method-assign]
+    work()
 
 
 def test_a_step_is_plain_sgd_on_both_losses(digits: Path, genotype: Path) -> None:

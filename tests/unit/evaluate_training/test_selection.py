@@ -1,8 +1,6 @@
 """The choice of the best of several retrainings, and the errors that it reads."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -64,11 +62,6 @@ def test_an_unreadable_result_is_named(tmp_path: Path, content: str) -> None:
 def test_nothing_to_choose_from(tmp_path: Path) -> None:
     with pytest.raises(DropnasError, match="no retraining"):
         choose(SelectConfig(), [], tmp_path)
-
-
-def test_it_needs_no_torch() -> None:
-    code = "import sys, dropnas.evaluate.select; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_best_is_the_first_epoch_with_the_lowest_error() -> None:

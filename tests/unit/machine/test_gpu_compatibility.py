@@ -166,9 +166,9 @@ CUDA_ERROR = (
         (CUDA_ERROR.format("no kernel image is available for execution on the device"), "no code for the GPU"),
         (CUDA_ERROR.format("the provided PTX was compiled with an unsupported toolchain."), "no code for the GPU"),
         ("Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized", "CUDA does not start"),
-        ("Failed to initialize NVML: Driver/library version mismatch", "not the one that is installed"),
-        ("NVML_SUCCESS == r INTERNAL ASSERT FAILED at CUDACachingAllocator.cpp:1016", "not the one that is installed"),
-        (CUDA_ERROR.format("system has unsupported display driver / cuda driver combination"), "not the one that is"),
+        ("Failed to initialize NVML: Driver/library version mismatch", "is not the installed one"),
+        ("NVML_SUCCESS == r INTERNAL ASSERT FAILED at CUDACachingAllocator.cpp:1016", "is not the installed one"),
+        (CUDA_ERROR.format("system has unsupported display driver / cuda driver combination"), "is not the installed"),
         (CUDA_ERROR.format("CUDA-capable device(s) is/are busy or unavailable"), "another process"),
         (CUDA_ERROR.format("all CUDA-capable devices are busy or unavailable"), "another process"),
         (CUDA_ERROR.format("uncorrectable ECC error encountered"), "memory is damaged"),
@@ -203,7 +203,7 @@ def test_a_gpu_without_memory_is_named_with_what_it_has(monkeypatch: pytest.Monk
     with pytest.raises(DropnasError) as message, faults.reported("run"):
         raise torch.OutOfMemoryError(text)
     assert message.value.what == (
-        "GPU 1 (NVIDIA A40, 80.0 GiB) has too little memory (2.00 GiB more were wanted, 1.21 GiB were free)"
+        "GPU 1 (NVIDIA A40, 80.0 GiB) has too little memory (2.00 GiB more were needed, 1.21 GiB were free)"
     )
     assert "seeds_at_once" in message.value.remedy
 

@@ -39,7 +39,8 @@ def test_results_are_renewed_after_each_table_and_hourly_if_anything_was_finishe
         return begun[-1]
 
     def look(seconds: float, *done: str) -> int:
-        renewal(replace(first, time=first.time + seconds, done=frozenset(done)))
+        work = tuple(replace(one, state="done" if one.run["id"] in done else "waiting") for one in first.work)
+        renewal(replace(first, time=first.time + seconds, work=work))
         return len(begun)
 
     renewal = Renewal(begin)  # type: ignore[arg-type]

@@ -62,7 +62,7 @@ def log_of(root: Path, run) -> Path:
 def test_a_fresh_plan_waits(tmp_path):
     found = Watch(CONTENT, tmp_path).look()
     assert not found.done and not found.running and not found.failed and not found.complete
-    assert {run["id"] for run in found.runs} == set(PLAN.by_default().runs)
+    assert set(found.runs) == set(PLAN.by_default().runs)
     assert found.unknown == len(SEARCHES) + len(RETRAININGS) + 2
 
 
@@ -132,7 +132,7 @@ def test_no_plan_is_done_before_its_longest_chain_or_its_share(nodes, jobs):
 
 def test_a_target_alone_is_watched(tmp_path):
     found = Watch(CONTENT, tmp_path, ["table1"]).look()
-    assert {run["stage"] for run in found.runs} == {"data", "search", "derive", "retrain", "select", "table"}
+    assert {run["stage"] for run in found.runs.values()} == {"data", "search", "derive", "retrain", "select", "table"}
     with pytest.raises(DropnasError, match="no target 'table9'"):
         Watch(CONTENT, tmp_path, ["table9"])
 
@@ -141,7 +141,7 @@ def test_what_was_pruned_behind_a_finished_table_is_not_waited_for(tmp_path):
     publish(tmp_path, PLAN.targets["table1"])
     assert Watch(CONTENT, tmp_path, ["table1"]).look().complete
     both = Watch(CONTENT, tmp_path, ["table1", "table3"]).look()
-    assert not both.complete and {run["stage"] for run in both.runs} >= {"search", "retrain", "transfer"}
+    assert not both.complete and {run["stage"] for run in both.runs.values()} >= {"search", "retrain", "transfer"}
 
 
 def test_what_is_no_plan_is_named(tmp_path):

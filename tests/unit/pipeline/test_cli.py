@@ -1,20 +1,15 @@
 """The command line: a mistake is one line on standard error and status 1."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.in_process import verb_in
+
 REPOSITORY = Path(__file__).parents[3]
-
-
-def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "dropnas", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -23,15 +18,15 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["search", "none.json"], "none.json: no such file"),
         (["search", "empty.json"], "empty.json: is no spec of a run"),
         (["data", "numerals"], "unknown dataset 'numerals'"),
-        (["data"], "no dataset is named"),
+        (["data"], "no dataset is given"),
         (["data", "cifar10", "--params", "none.yaml"], "none.yaml: cannot be read"),
-        (["verify", "--root", "nowhere"], "nowhere: no finished run lies here"),
+        (["verify", "--root", "nowhere"], "nowhere: there is no finished run here"),
         (["inspect", "[" * 100_000], "cannot be read as JSON"),
         (["data", "--checksum", "nowhere"], "nowhere"),
         (["run", "none.yaml"], "none.yaml: cannot be read"),
         (["plan", "none.yaml"], "none.yaml: cannot be read"),
         (["results", "plans/none"], "frozen.json: no such file"),
-        (["results"], "no plan is named"),
+        (["results"], "no plan is given"),
         (["results", "--from", "none.zip"], "none.zip: No such file"),
         (["results", "--from", "empty.json"], "empty.json: is no archive, or is damaged"),
         (["archive", "plans/none"], "frozen.json: no such file"),
@@ -43,37 +38,44 @@ def dropnas(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 )
 def test_a_mistake_is_one_line(tmp_path, arguments, message):
     (tmp_path / "empty.json").write_text("{}")
-    done = dropnas(tmp_path, *arguments)
-    assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert message in done.stderr
+    done = verb_in(tmp_path, *arguments)
+    assert done.status == 1 and done.out == ""
+    assert done.err.startswith("error: ") and done.err.count("\n") == 1
+    assert message in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["empty.json"]
+
+
+def test_a_process_ends_with_that_line_and_status(tmp_path):
+    command = [sys.executable, "-m", "dropnas", "plan", "none.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("error: none.yaml: cannot be read")
 
 
 def test_a_dataset_by_name_is_the_run_that_a_plan_looks_for(tmp_path):
     parameters = str(REPOSITORY / "tests/workflow/micro.yaml")
-    assert dropnas(tmp_path, "data", "cifar10", "--params", parameters).returncode == 0
-    runs = json.loads(dropnas(tmp_path, "plan", parameters, "--json").stdout)
+    assert verb_in(tmp_path, "data", "cifar10", "--params", parameters).status == 0
+    runs = json.loads(verb_in(tmp_path, "plan", parameters, "--json").out)
     states = {run["name"]: run["state"] for run in runs if run["stage"] == "data"}
     assert states == {"digits-64-40": "done", "digit-pairs-64-40": "missing", "digits-224-16-16": "missing"}
-    again = dropnas(tmp_path, "data", "cifar10", "--params", parameters)
-    assert again.returncode == 0 and "finished before" in again.stdout
+    again = verb_in(tmp_path, "data", "cifar10", "--params", parameters)
+    assert again.status == 0 and "a finished run is already there" in again.out
 
 
 def test_verify_names_a_changed_byte(tmp_path):
     parameters = str(REPOSITORY / "tests/workflow/micro.yaml")
-    dropnas(tmp_path, "data", "cifar10", "--params", parameters)
-    assert dropnas(tmp_path, "verify").stdout == "1 runs verified, 0 problems\n"
+    verb_in(tmp_path, "data", "cifar10", "--params", parameters)
+    assert verb_in(tmp_path, "verify").out == "1 runs verified, 0 problems\n"
     labels = next(tmp_path.glob("data/*/*/train_labels.npy"))
     labels.write_bytes(labels.read_bytes()[:-1] + b"\x01")
-    done = dropnas(tmp_path, "verify")
-    assert done.returncode == 1 and "train_labels.npy: changed" in done.stderr
+    done = verb_in(tmp_path, "verify")
+    assert done.status == 1 and "train_labels.npy: changed" in done.err
 
 
 def spec_of(folder: Path, stage: str) -> dict:
     """A spec of the micro plan."""
     parameters = str(REPOSITORY / "tests/workflow/micro.yaml")
-    plan = folder / dropnas(folder, "freeze", parameters).stdout.strip()
+    plan = folder / verb_in(folder, "freeze", parameters).out.strip()
     return next(s for s in map(json.loads, (f.read_text() for f in plan.glob("specs/*"))) if s["stage"] == stage)
 
 
@@ -93,17 +95,17 @@ def test_a_forged_spec_is_refused_and_writes_nothing(tmp_path, changes, message)
     spec = spec_of(tmp_path, "data")
     changed = {key: v.format(id=spec["id"]) if isinstance(v, str) else v for key, v in changes.items()}
     (tmp_path / "forged.json").write_text(json.dumps({**spec, **changed}))
-    done = dropnas(tmp_path, "data", "forged.json")
-    assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
+    done = verb_in(tmp_path, "data", "forged.json")
+    assert done.status == 1 and message in done.err and done.err.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"plans", "forged.json"}
 
 
 def test_a_run_without_its_manifest_is_seen(tmp_path):
     parameters = str(REPOSITORY / "tests/workflow/micro.yaml")
-    dropnas(tmp_path, "data", "cifar10", "--params", parameters)
+    verb_in(tmp_path, "data", "cifar10", "--params", parameters)
     manifest = next(tmp_path.glob("data/*/*/manifest.json"))
     manifest.write_text("[]")
-    assert "manifest.json: the file: input should be an object" in dropnas(tmp_path, "verify").stderr
+    assert "manifest.json: the file: input should be an object" in verb_in(tmp_path, "verify").err
     manifest.unlink()
-    done = dropnas(tmp_path, "verify")
-    assert done.returncode == 1 and "has a receipt but no manifest" in done.stderr
+    done = verb_in(tmp_path, "verify")
+    assert done.status == 1 and "has a receipt but no manifest" in done.err

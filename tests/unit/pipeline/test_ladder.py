@@ -52,10 +52,10 @@ def test_the_steps_ask_what_they_promise(plans: dict[str, Plan]) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("seeds: {looks: [3, 3], most: 8}", "do not grow"),
-        ("seeds: {looks: [5, 3], most: 8}", "do not grow"),
-        ("seeds: {looks: [0, 3], most: 8}", "do not grow"),
-        ("seeds: {looks: [3, 9], most: 8}", "beyond most"),
+        ("seeds: {looks: [3, 3], most: 8}", "do not increase"),
+        ("seeds: {looks: [5, 3], most: 8}", "do not increase"),
+        ("seeds: {looks: [0, 3], most: 8}", "do not increase"),
+        ("seeds: {looks: [3, 9], most: 8}", "above most"),
         ("seeds: {looks: [], most: 8}", "seeds"),
         ("seeds: {looks: [3]}", "seeds"),
         ("seeds: {looks: [3], most: 8}\nseeds_of: {table1: 2}", "cannot be used with looks"),

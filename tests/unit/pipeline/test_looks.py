@@ -102,7 +102,7 @@ def test_from_look_to_look(file: Path, root: Path) -> None:
     assert {one.verdict for one in looked.numbers} >= {"differs", "undecided"}
     seeds = {name: len(folders) for name, folders in (looked.trainings or {}).items()}
     assert sorted(seeds.values()) == [3, 3, 5, 5, 8, 8]  # some stop at each look, others go on
-    assert said[0] == "look 1: 3 seeds of 6 of 6 experiments"
+    assert said[0] == "look 1: 3 seeds for 6 of 6 experiments"
     assert said[-1].startswith("last start")
     assert "| table4, cifar100/original, one-level-darts | differs | decided at look" in (
         root / "results/seq/looks.md"
@@ -165,7 +165,7 @@ def test_seeds_that_were_removed_by_hand_are_missed(file: Path, root: Path) -> N
     assert looked.trainings
     folder = next(iter(looked.trainings.values()))[1]
     shutil.rmtree(root / "runs/retrain" / folder)
-    with pytest.raises(DropnasError, match="which is gone") as raised:
+    with pytest.raises(DropnasError, match="which is missing") as raised:
         run_looks(file, root, trained(root), quiet)
     assert folder in str(raised.value)
     assert "\n" not in str(raised.value)

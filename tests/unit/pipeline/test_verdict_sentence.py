@@ -13,7 +13,7 @@ BASELINE = ("Baselines, beyond the paper", "holds")
 
 
 @pytest.mark.parametrize(
-    ("reproduction", "warning"), [(True, ""), (False, " These runs are no reproduction of the paper.")]
+    ("reproduction", "warning"), [(True, ""), (False, " These runs are not a reproduction of the paper.")]
 )
 def test_baselines_are_no_claims_of_the_paper(tmp_path: Path, reproduction: bool, warning: str) -> None:
     claims: list[dict[str, Any]] = [{"where": where, "outcome": outcome} for where, outcome in (*PAPERS, BASELINE)]

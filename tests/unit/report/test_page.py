@@ -187,7 +187,7 @@ def test_a_reader_that_does_not_say_what_it_read_is_kept_out(study: Study) -> No
     derived = study.find("derive", search.name)
     rewrite_record(study.folder(derived), lambda record: record["input_manifests"].clear())
     remove(search, study.root)
-    assert "its inputs are not those of its identity" in excluded(study.gather())[f"derive {search.name}"]
+    assert "its inputs do not match its identity" in excluded(study.gather())[f"derive {search.name}"]
 
 
 def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:

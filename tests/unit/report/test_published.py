@@ -286,7 +286,7 @@ def _count(maker: Maker, folder: Path) -> None:
     [
         (_genotype, "trained another cell than 'enas_micro'"),
         (_nan, "top1_error.best: input should be a finite number, not NaN"),
-        (_stage, "is a transfer run where a retrain run is needed"),
+        (_stage, "is a transfer run, but a retrain run is needed"),
         (_count, "no count of 'darts_v1' in the network of table1"),
         (lambda maker, folder: (folder / "result.json").unlink(), "no such file"),
     ],

@@ -301,10 +301,10 @@ def edit(folder: Path, name: str, **changes: Any) -> None:
             {"parameters_with_auxiliary": True},
             "parameters_with_auxiliary: input should be a valid",
         ),
-        ("run.json", {"stage": "search"}, "is a search run where a retrain run is needed"),
+        ("run.json", {"stage": "search"}, "is a search run, but a retrain run is needed"),
         ("run.json", {"device": ""}, "stage or device is empty"),
         ("run.json", {"seconds": float("nan")}, "seconds: input should be a finite number"),
-        ("run.json", {"inputs": []}, "inputs are empty"),
+        ("run.json", {"inputs": []}, "has no inputs"),
     ],
 )
 def test_a_damaged_run_is_named_with_its_file(
@@ -344,7 +344,7 @@ def test_a_missing_or_torn_file_is_named(name: str, runs: Any, tmp_path: Path) -
         ("table1", [Entry("dropnas", "error", trainings=(0,))] * 2, "two entries for one cell"),
         ("table1", [Entry("mine", "error", trainings=(0,))], "table1, row 'mine', column 'error': no such row"),
         ("table1", [Entry("dropnas", "params", "X", trainings=(0,))], "no such column"),
-        ("table3", [Entry("dropnas-cifar10", "error", trainings=(0,))], "a retrain run where a transfer run is needed"),
+        ("table3", [Entry("dropnas-cifar10", "error", trainings=(0,))], "a retrain run, but a transfer run is needed"),
         ("table4", [Entry("imagenet/wide", "dropnas", "Wide", trainings=(0,))], "no rows of 'imagenet'"),
         ("table4", [Entry("cifar10/wide", "mine", "Wide / Mine", trainings=(0,))], "no such"),
         ("table5", [Entry("1e-6", "1e-5", "1e-6", trainings=(0,))], "no such row"),
@@ -360,5 +360,5 @@ def test_an_entry_that_fits_nowhere_is_refused(
 
 
 def test_a_training_is_no_search(runs: Any, tmp_path: Path) -> None:
-    with pytest.raises(DropnasError, match="is a retrain run where a search run is needed"):
+    with pytest.raises(DropnasError, match="is a retrain run, but a search run is needed"):
         build(tmp_path, "table1", [runs.training("a", 3, 3)], Entry("dropnas", "error", searches=(0,), trainings=(0,)))

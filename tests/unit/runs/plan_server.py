@@ -13,7 +13,7 @@ import yaml  # noqa: F401
 
 
 def plan(parameters: Path) -> list[dict[str, object]]:
-    """Every run: its stage, identity, strategy and code if it is a search, and the positions of its inputs."""
+    """Every run: its stage, identity, name, strategy and code if it is a search, and the positions of its inputs."""
     from dropnas.config import read_parameters
     from dropnas.pipeline.plan import make_plan
 
@@ -23,6 +23,7 @@ def plan(parameters: Path) -> list[dict[str, object]]:
         {
             "stage": run.stage,
             "id": run.id,
+            "name": run.name,
             "strategy": getattr(run.config, "strategy", ""),
             "inputs": [at[source.id] for source in run.inputs],
         }

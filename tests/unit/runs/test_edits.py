@@ -113,6 +113,10 @@ def searches(*strategies: str) -> Callable[[Run], bool]:
     return lambda run: run["stage"] == "search" and run["strategy"] in strategies
 
 
+def figures(name: str) -> Callable[[Run], bool]:
+    return lambda run: run["stage"] == "figure" and name in run["name"]
+
+
 def nothing(run: Run) -> bool:
     return False
 
@@ -256,6 +260,9 @@ def added(file: str) -> dict[str, Edit]:
         pytest.param(added(f"{STRATEGY}/hypergradient.py"), searches(*DARTS), id="DARTS"),
         pytest.param(added("dropnas/search/triton/kernels.py"), nothing, id="kernels that no run asks for"),
         pytest.param(added("dropnas/evaluate/retrain.py"), of("retrain"), id="retraining"),
+        pytest.param(added("dropnas/evaluate/cifar_network.py"), of("retrain", "architectures"), id="network"),
+        pytest.param(added("dropnas/report/table.py"), of("table", "published"), id="tables"),
+        pytest.param(added("dropnas/report/figures/cell_layout.py"), figures("figure3"), id="drawings"),
     ],
 )
 def test_an_edit_changes_those_runs_alone(copy: Copy, edits: dict[str, Edit], directly: Callable[[Run], bool]) -> None:

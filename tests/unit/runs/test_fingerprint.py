@@ -175,7 +175,7 @@ def test_annotations_count_where_code_reads_them(package, reader):
 
 def test_code_in_a_module_of_configuration_is_refused(package):
     package("from dropnas.search.config import RATE_AS_SNAS\nRATE = RATE_AS_SNAS\n")
-    with pytest.raises(DropnasError, match=r"config:dataclass: is code in a module of configuration"):
+    with pytest.raises(DropnasError, match=r"config:dataclass: is code in a configuration module"):
         package("from dropnas.search.config import dataclass\nMAKE = dataclass(object)\n")
 
 

@@ -73,7 +73,7 @@ def test_a_published_run_is_never_overwritten(published):
     store, folder = published
     staged = store.scratch("x") / "staged"
     staged.mkdir(parents=True)
-    with pytest.raises(DropnasError, match="stands in the place"):
+    with pytest.raises(DropnasError, match="a finished run is already there"):
         store.publish(staged, folder, {"id": "x"})
     assert (folder / "run.json").is_file()
     assert (folder / "alphas.json").read_text() == "[1, 2]"
@@ -117,14 +117,14 @@ def other_process(tmp_path):
     process.wait()
 
 
-def test_a_second_process_waits_and_takes_over_from_a_dead_one(tmp_path, other_process):
+def test_a_second_process_waits_and_takes_over_from_a_dead_one(tmp_path, other_process, monkeypatch):
+    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so it is seen that the process is dead
     assert holder(tmp_path).endswith(f":{other_process.pid}")
-    started = time.monotonic()
     other_process.kill()
     other_process.wait()
     with lease(tmp_path, patience=0.05):
         assert holder(tmp_path).endswith(f":{os.getpid()}")
-    assert time.monotonic() - started < 5 and holder(tmp_path) == ""
+    assert holder(tmp_path) == ""
 
 
 def test_a_lease_of_a_living_process_is_not_taken(tmp_path, other_process):
@@ -207,14 +207,14 @@ def test_who_was_taken_over_while_standing_still_ends_at_once(tmp_path, rival):
     os.kill(rival.pid, signal.SIGSTOP)
     leave(tmp_path)  # another host has taken over
     os.kill(rival.pid, signal.SIGCONT)
-    assert rival.wait(10) == lease_module.LOST
-    assert "took this run over" in rival.stderr.read()
+    assert rival.wait(600) == lease_module.LOST
+    assert "took over this run" in rival.stderr.read()
     assert json.loads((tmp_path / "lease.json").read_text()) == FAR
 
 
 def test_who_cannot_renew_ends_before_others_take_over(tmp_path, rival):
     (tmp_path / "lease.json").unlink()
-    assert rival.wait(10) == lease_module.LOST
+    assert rival.wait(600) == lease_module.LOST
     assert "could not be renewed" in rival.stderr.read()
 
 
@@ -222,8 +222,8 @@ def test_a_living_holder_keeps_its_lease_and_gives_back_no_other(tmp_path, monke
     monkeypatch.setattr(lease_module, "RENEWAL", 0.01)
     with lease(tmp_path):
         before = (tmp_path / "lease.json").stat().st_mtime_ns
-        time.sleep(0.2)
-        assert (tmp_path / "lease.json").stat().st_mtime_ns > before
+        while (tmp_path / "lease.json").stat().st_mtime_ns == before:
+            time.sleep(0.01)  # it is renewed, however busy the machine is
         monkeypatch.setattr(lease_module, "RENEWAL", 60)
         time.sleep(0.05)
         leave(tmp_path)

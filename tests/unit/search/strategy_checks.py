@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 
@@ -35,14 +36,16 @@ def assert_resumes(
     images: int = IMAGES,
     space: SearchSpace = SMALL,
 ) -> None:
-    """Killed after any of these numbers of steps, in ascending order, it continues to the bit."""
+    """Killed after each of these numbers of steps, in ascending order, it continues to the bit."""
     straight, killed = (group_of(config, seeds, space, images) for _ in range(2))
-    train(straight, last)
-    for before, stop in zip((0, *stops), stops, strict=False):
-        train(killed, stop, first=before)
-        second = resumed(group_of(config, seeds, space, images), killed.state_dicts(), stop)
-        train(second, last, first=stop)
-        assert_equal(second, straight)
+    for first, stop in pairwise((0, *stops)):
+        train(straight, stop, first)
+        train(killed, stop, first)
+        assert_equal(killed, straight)
+        killed = resumed(group_of(config, seeds, space, images), killed.state_dicts(), stop)
+    for group in (straight, killed):
+        train(group, last, first=stops[-1])
+    assert_equal(killed, straight)
 
 
 def assert_seeds_do_not_mix(

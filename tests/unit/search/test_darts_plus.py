@@ -155,7 +155,7 @@ ONE = SearchSpace("one", ("sep_conv_3x3",), ("max_pool_3x3", "none"))
         ({"patience": 0}, "takes a whole number at least 1"),
         ({}, "the space 'one' has no skip_connect"),
         (RANKING, "has one convolutional operation"),
-        (RANKING | {"ranking": "edges", "cell": "before"}, "cell: before is for a search that skip-connects end"),
+        (RANKING | {"ranking": "edges", "cell": "before"}, "cell: before needs criterion: skip-connects"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(options: dict[str, str | int], message: str) -> None:

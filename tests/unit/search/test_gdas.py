@@ -21,7 +21,6 @@ from tests.unit.search.groups import CONFIG, SMALL, assert_near, group_of, recor
 from tests.unit.search.strategy_checks import (
     IMAGES,
     assert_replays,
-    assert_resumes,
     assert_seeds_do_not_mix,
 )
 
@@ -160,10 +159,6 @@ def test_seeds_of_a_group_have_the_numbers_that_they_have_alone() -> None:
 
 def test_recorded_it_is_the_plain_search_to_the_bit() -> None:
     assert_replays(TINY, last=4)
-
-
-def test_it_resumes_to_the_bit() -> None:
-    assert_resumes(TINY, stops=(1, 2, 3, 5), last=6)
 
 
 @pytest.mark.parametrize("unsampled", ["moved", "frozen"])

@@ -204,13 +204,15 @@ def test_seeds_do_not_mix() -> None:
 def test_killed_anywhere_it_continues_to_the_bit(seeds: tuple[int, ...], stops: list[int]) -> None:
     config = replace(SHARING, cells=1)
     straight, killed = (group_of(config, seeds, images=IMAGES) for _ in range(2))
-    to_the_end(straight)
     for first, stop in pairwise([0, *stops]):
-        to_the_end(killed, first, stop)
-        second = resumed(group_of(config, seeds, images=IMAGES), killed.state_dicts(), 0 if stop < 2 else 2)
-        to_the_end(second, stop)
-        assert_equal(second, straight)
-        assert method(second).derive(second.runs[0]) == method(straight).derive(straight.runs[0]) is not None
+        for group in (straight, killed):
+            to_the_end(group, first, stop)
+        assert_equal(killed, straight)
+        killed = resumed(group_of(config, seeds, images=IMAGES), killed.state_dicts(), 0 if stop < 2 else 2)
+    for group in (straight, killed):
+        to_the_end(group, stops[-1])
+    assert_equal(killed, straight)
+    assert method(killed).derive(killed.runs[0]) == method(straight).derive(straight.runs[0]) is not None
 
 
 def test_the_stage_goes_on_inside_the_selection(dataset: Path, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import plain_dropnas as plain
@@ -158,12 +156,6 @@ def test_damaged_alphas_are_named_in_one_line(tmp_path: Path, changes: dict[str,
 def test_missing_alphas_are_named(tmp_path: Path) -> None:
     with pytest.raises(DropnasError, match=r"alphas\.json"):
         run(DeriveConfig(), [tmp_path], tmp_path, Workspace(tmp_path, "id"))
-
-
-def test_deriving_starts_without_torch() -> None:
-    code = "import sys, dropnas.search.derive, dropnas.search.options; sys.exit('torch' in sys.modules)"
-    root = Path(__file__).parents[3]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_the_genotype_of_a_method_with_a_rule_of_its_own_is_taken(tmp_path: Path) -> None:

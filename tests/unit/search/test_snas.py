@@ -25,7 +25,6 @@ from dropnas.training.seeding import generator
 from tests.unit.search.groups import CONFIG, SMALL, assert_near, group_of, recorded, train, values
 from tests.unit.search.strategy_checks import (
     assert_replays,
-    assert_resumes,
     assert_seeds_do_not_mix,
 )
 
@@ -190,10 +189,6 @@ def test_seeds_of_a_group_have_the_numbers_that_they_have_alone() -> None:
 
 def test_recorded_it_is_the_plain_search_to_the_bit() -> None:
     assert_replays(TINY, last=8)
-
-
-def test_it_resumes_to_the_bit() -> None:
-    assert_resumes(TINY, stops=(1, 3, 4, 6, 9), last=12)
 
 
 def test_the_alphas_begin_around_one() -> None:

@@ -20,6 +20,7 @@ from dropnas.runs.store import Store
 from dropnas.runs.verify import verify
 from dropnas.sharing.pull import Pulled, pull, require_heavy
 from dropnas.sharing.push import push
+from tests.in_process import verb
 from tests.page.made_store import publish
 from tests.unit.sharing.conftest import Site
 
@@ -97,7 +98,7 @@ def test_a_run_with_another_input_than_it_read_is_not_pushed(here: Site) -> None
     shutil.rmtree(here.folder(search))
     publish(search, here.root, git={"commit": "f" * 40, "dirty": False})
     done = push_all(here)
-    assert any(search.folder.name in line and "another one now" in line for line in done.problems)
+    assert any(search.folder.name in line and "was replaced by another computation" in line for line in done.problems)
 
 
 def test_a_light_run_is_never_pushed(here: Site, there: Site, tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def forge(remote: Path, run: Run, manifest: Any) -> None:
         (lambda manifest: manifest["files"].update({".dvcignore": "0" * 64}), "names no file of a run"),
         (lambda manifest: manifest["files"].update({"manifest.json": "0" * 64}), "manifest.json: missing"),
         (lambda manifest: manifest["files"].update({"alphas.json": 1}), "files.alphas.json"),
-        (lambda manifest: manifest["run"].update({"stage": "derive"}), "that of another run"),
+        (lambda manifest: manifest["run"].update({"stage": "derive"}), "belongs to another run"),
         (lambda manifest: manifest.pop("files"), "its manifest cannot be read"),
     ],
 )
@@ -205,7 +206,7 @@ def test_another_run_under_a_name_is_refused(here: Site, there: Site, remote: Pa
     one, other = here.find("search", "seed0"), here.find("search", "seed1")
     forge(remote, one, json.loads((here.folder(other) / "manifest.json").read_text()))
     problems = pull_all(there, str(one.folder)).problems
-    assert "that of another run" in problems[0] and there.files() == {}
+    assert "belongs to another run" in problems[0] and there.files() == {}
 
 
 def recompute(site: Site, *runs: Any) -> None:
@@ -222,10 +223,13 @@ def test_another_computation_of_a_run_stays_and_nothing_is_mixed_with_it(here: S
     before = there.files()
     done = pull_all(there)
     derived = here.find("derive", search.name)
-    assert any(f"{derived.folder}: left out: it was made from another {search.folder.name}" in p for p in done.problems)
+    assert any(
+        f"{derived.folder}: left out: it was made from another computation of {search.folder.name}" in p
+        for p in done.problems
+    )
     assert before.items() <= there.files().items()
     assert verify(there.root).problems == []
-    assert any("from another computation, which stays" in line for line in push_all(there).problems)
+    assert any("another computation of it, which is kept" in line for line in push_all(there).problems)
 
 
 def test_what_a_run_here_was_made_from_comes_only_as_it_was(here: Site, there: Site) -> None:
@@ -263,9 +267,8 @@ def test_files_follow_the_umask(here: Site, there: Site, remote: Path, umask: in
         file.chmod(0o600)
     before = os.umask(umask)
     try:
-        for verb, site in (("push", here), ("pull", there)):
-            words = [sys.executable, "-m", "dropnas", verb, "--root", str(site.root), *["--heavy"] * (verb == "pull")]
-            subprocess.run(words, check=True, capture_output=True)
+        assert verb("push", root=here.root).status == 0
+        assert verb("pull", "--heavy", root=there.root).status == 0
     finally:
         os.umask(before)
     for top in (remote / "runs", there.root / "runs", there.root / "data"):
@@ -309,17 +312,21 @@ def test_without_a_remote_one_line_says_what_to_type(here: Site, there: Site) ->
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("verb", ["push", "pull"])
-def test_a_kill_leaves_nothing_half_done(here: Site, there: Site, remote: Path, verb: str) -> None:
+@pytest.mark.parametrize("way", ["push", "pull"])
+def test_a_kill_leaves_nothing_half_done(here: Site, there: Site, remote: Path, way: str) -> None:
     """Killed after ever more files, then repeated: what is there at any moment is whole."""
-    if verb == "pull":
+    if way == "pull":
         push_all(here)
-    site = here if verb == "push" else there
-    for after in (1, 40, 90, 200):
-        killed = subprocess.run([sys.executable, "-c", KILLED, verb, str(site.root), str(after)], check=False)
-        assert killed.returncode == -9
-        complete_or_absent(there if verb == "pull" else None, remote)
-    done = push_all(here) if verb == "push" else pull_all(there, heavy=True)
+    site = here if way == "push" else there
+    command = [sys.executable, "-c", KILLED, way, str(site.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin and server.stdout
+        for after in (1, 40, 90, 200):
+            print(after, file=server.stdin, flush=True)
+            assert server.stdout.readline() == "-9\n"
+            complete_or_absent(there if way == "pull" else None, remote)
+        server.stdin.close()
+    done = push_all(here) if way == "push" else pull_all(there, heavy=True)
     assert done.problems == ()
     pull_all(there, heavy=True)
     assert there.files() == here.files()
@@ -336,11 +343,12 @@ def complete_or_absent(store: Site | None, remote: Path) -> None:
         assert verify(store.root).problems == []
 
 
+# For each number on its input it makes a process that is killed after so many files; DVC is imported once.
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-verb, root, after = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-calls = [0]
+way, root = sys.argv[1], Path(sys.argv[2])
+calls, after = [0], sys.maxsize
 
 def counted(real):
     def call(*arguments):
@@ -351,9 +359,19 @@ def counted(real):
     return call
 
 os.replace, shutil.copyfile = counted(os.replace), counted(shutil.copyfile)
+import dvc.config, dvc.fs
 from dropnas.sharing.pull import pull
 from dropnas.sharing.push import push
-push(root, None, "", print) if verb == "push" else pull(root, None, "", print, heavy=True)
+
+def silent(line):
+    pass
+
+for after in map(int, sys.stdin):
+    child, calls[0] = os.fork(), 0
+    if not child:
+        push(root, None, "", silent) if way == "push" else pull(root, None, "", silent, heavy=True)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -363,11 +381,11 @@ def test_no_link_is_followed_into_or_out_of_the_store(here: Site, there: Site, t
     (tmp_path / "outside").mkdir()
     there.folder(run).parent.mkdir(parents=True)
     there.folder(run).symlink_to(tmp_path / "outside")
-    with pytest.raises(DropnasError, match="is a link where a run should lie"):
+    with pytest.raises(DropnasError, match="is a link where a run should be"):
         pull_all(there, str(run.folder))
     there.folder(run).unlink()
     there.folder(run).parent.rmdir()
     there.folder(run).parent.symlink_to(tmp_path / "outside")
-    with pytest.raises(DropnasError, match="is a link where a run should lie"):
+    with pytest.raises(DropnasError, match="is a link where a run should be"):
         pull_all(there, str(run.folder))
     assert os.listdir(tmp_path / "outside") == []

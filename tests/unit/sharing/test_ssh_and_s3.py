@@ -97,7 +97,7 @@ def test_over_ssh_a_missing_folder_is_made_but_none_above_it(here: Site, setting
 @pytest.mark.parametrize("settings", ["s3"], indirect=True)
 def test_a_missing_bucket_is_not_made(here: Site, settings: str) -> None:
     set_remote(here, settings.replace("s3://runs", "s3://nowhere"))
-    with pytest.raises(DropnasError, match="s3://nowhere/some/where: no runs lie on the remote"):
+    with pytest.raises(DropnasError, match="s3://nowhere/some/where: the remote has no runs"):
         pull(here.root, None, "", print)
     for _ in range(2):
         with pytest.raises(DropnasError, match="s3://nowhere/some/where: cannot be written"):

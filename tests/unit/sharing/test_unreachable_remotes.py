@@ -1,7 +1,6 @@
 """A remote that cannot be used ends push and pull in one line and status 1, never in "0 runs"."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from dropnas.errors import DropnasError
 from dropnas.sharing.pull import pull
 from dropnas.sharing.push import push
+from tests.in_process import verb
 from tests.unit.sharing.conftest import Site, set_remote
 
 VERBS = {"push": push, "pull": pull}
@@ -47,7 +47,7 @@ def test_a_configuration_that_cannot_be_read(here: Site, error: Any) -> None:
 def test_no_repository(here: Site, error: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(here.root / ".dvc")
     monkeypatch.chdir(tmp_path)
-    assert "lies in no DVC repository" in error()
+    assert "is not in a DVC repository" in error()
 
 
 @pytest.mark.parametrize("url", ["gopher://host/path", "gopher://"])
@@ -89,14 +89,13 @@ def test_a_folder_that_is_missing_with_the_one_above_it(here: Site, error: Any, 
 def test_a_folder_without_runs_is_no_success_for_a_pull(there: Site, remote: Path, make: bool) -> None:
     if make:
         remote.mkdir()
-    command = [sys.executable, "-m", "dropnas", "pull", "--root", str(there.root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr == f"error: {remote}: no runs lie on the remote; check its URL, or push runs to it\n"
+    done = verb("pull", root=there.root)
+    assert done.status == 1 and done.out == ""
+    assert done.err == f"error: {remote}: the remote has no runs; check its URL, or push runs to it\n"
     assert remote.exists() == make
 
 
 def test_a_store_without_runs_is_no_success_for_a_push(there: Site, remote: Path) -> None:
-    with pytest.raises(DropnasError, match="no finished run lies here"):
+    with pytest.raises(DropnasError, match="there is no finished run here"):
         push(there.root, None, "", print)
     assert not remote.exists()

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from dropnas.runs.prune import Unwanted, remove
 from dropnas.runs.prune import unwanted as unwanted_by
 from dropnas.runs.store import Store
 from dropnas.runs.verify import verify
+from tests.in_process import verb
 from tests.unit.sharing.conftest import PARAMETERS, Site
 
 
@@ -60,9 +59,8 @@ def test_a_table_tells_on_what_it_rests_through_all_between(here: Site) -> None:
     flip(here.folder(search) / "supernet.safetensors")
     found = verify(here.root)
     assert found.tainted == {str(here.find("table").folder): str(search.folder)}
-    command = [sys.executable, "-m", "dropnas", "verify", "--root", str(here.root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and f"tainted, since it rests on {search.folder}" in done.stderr
+    done = verb("verify", root=here.root)
+    assert done.status == 1 and f"tainted, because it depends on {search.folder}" in done.err
 
 
 def test_what_cannot_be_compared_is_counted(here: Site) -> None:
@@ -75,7 +73,7 @@ def test_a_link_is_a_problem_and_is_not_followed(here: Site, tmp_path: Path) -> 
     run = here.find("search")
     here.folder(run).rename(tmp_path / "outside")
     here.folder(run).symlink_to(tmp_path / "outside")
-    assert any("is a link where a run should lie" in line for line in verify(here.root).problems)
+    assert any("is a link where a run should be" in line for line in verify(here.root).problems)
 
 
 @pytest.fixture
@@ -109,10 +107,9 @@ def test_what_no_plan_wants_is_shown_with_its_size_and_stays(here: Site, paramet
     assert listed(found, "plan") == {plan.name}
     one = next(one for one in found if one.kind == "run")
     assert one.size == sum(file.stat().st_size for file in one.folder.iterdir())
-    command = [sys.executable, "-m", "dropnas", "prune", str(fewer), "--root", str(here.root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "nothing was removed" in done.stdout
-    assert all(str(one.folder) in done.stdout for one in found)
+    done = verb("prune", fewer, root=here.root)
+    assert done.status == 0 and "use --yes to remove" in done.out
+    assert all(str(one.folder) in done.out for one in found)
     assert here.files() == before
 
 
@@ -120,8 +117,7 @@ def test_yes_removes_just_what_was_shown(here: Site, fewer: Path) -> None:
     found = unwanted(here.root, [fewer])
     gone = {one.folder.relative_to(here.root).as_posix() for one in found}
     kept = {name: content for name, content in here.files().items() if str(Path(name).parent) not in gone}
-    command = [sys.executable, "-m", "dropnas", "prune", str(fewer), "--yes", "--root", str(here.root)]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert verb("prune", fewer, "--yes", root=here.root).status == 0
     assert here.files() == kept
     assert unwanted(here.root, [fewer]) == [] and verify(here.root).problems == []
     assert list((here.root / "scratch").iterdir()) == []

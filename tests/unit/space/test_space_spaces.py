@@ -1,8 +1,5 @@
 """Search spaces: the paper's, and what is refused in a user's."""
 
-import subprocess
-import sys
-
 import pytest
 
 from dropnas.errors import DropnasError
@@ -65,7 +62,7 @@ def test_a_users_space_is_found_by_reference(tmp_path, monkeypatch):
     [
         (("sep_conv_9x9",), ("none",), "unknown operation 'sep_conv_9x9'; did you mean 'sep_conv_7x7'"),
         ((), ("none",), "a group has no operation"),
-        (("none",), ("none",), "no operation but 'none'"),
+        (("none",), ("none",), "'none' is the only operation"),
     ],
 )
 def test_a_space_that_cannot_be_searched_is_refused(parameterised, non_parameterised, message):
@@ -76,12 +73,3 @@ def test_a_space_that_cannot_be_searched_is_refused(parameterised, non_parameter
 def test_an_unknown_space_lists_the_known_ones():
     with pytest.raises(DropnasError, match=r"unknown search space 'orginal'; known: original, 3-skip, 1-skip"):
         find_space("orginal")
-
-
-def test_what_the_plan_reads_imports_no_torch():
-    code = (
-        "import sys, dropnas.space.spaces, dropnas.space.genotype, dropnas.space.published as p\n"
-        "p.published()\n"
-        "raise SystemExit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

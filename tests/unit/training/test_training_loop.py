@@ -240,7 +240,7 @@ def test_a_damaged_checkpoint_costs_one_interval(tmp_path: Path) -> None:
 def test_what_was_begun_with_other_threads_is_not_gone_on_with(tmp_path: Path) -> None:
     """Sums would be rounded in another way from there on, and nothing would tell."""
     finish(tmp_path, interval=0.0)
-    with pytest.raises(DropnasError, match="cpu with threads: 1, this is cpu with threads: 2"):
+    with pytest.raises(DropnasError, match="cpu with threads: 1, but this is cpu with threads: 2"):
         train_one(Regression(), replace(workspace(tmp_path), threads=2))
 
 

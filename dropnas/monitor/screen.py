@@ -1,0 +1,40 @@
+"""How the monitor prints: one console, and one look of tables. rich wraps what does not fit the terminal."""
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+WIDTH = 100  # columns, if the output is no terminal
+
+
+def console(width: int = WIDTH) -> Console:
+    """The terminal, or an output of some width."""
+    found = Console(highlight=False, markup=False, emoji=False)
+    return found if found.is_terminal else Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def show(part: RenderableType) -> None:
+    """Print something; a line that no terminal shows is not wrapped."""
+    output = console()
+    output.print(part, soft_wrap=isinstance(part, str) and not output.is_terminal)
+
+
+def table(*heads: str, left: tuple[str, ...] = ()) -> Table:
+    """A table of numbers. The first column is for names, and those in `left` for words, which may be wrapped."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for at, head in enumerate(heads):
+        made.add_column(head, justify="left" if at == 0 or head in left else "right", no_wrap=head not in left)
+    return made
+
+
+def width_of(part: RenderableType) -> int:
+    """Columns that it takes if nothing is wrapped."""
+    return Console(width=1000).measure(part).maximum
+
+
+def text(*parts: RenderableType, width: int = WIDTH) -> str:
+    """What would be printed, without blanks at the ends of lines."""
+    own = Console(width=width, highlight=False, markup=False, emoji=False)
+    with own.capture() as captured:
+        own.print(*parts, sep="\n")
+    return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())

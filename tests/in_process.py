@@ -1,0 +1,94 @@
+"""Verbs of the command line in the process of the tests, which has imported what they need.
+
+Processor time bounds a verb, not the clock, so that a busy machine makes no fault.
+"""
+
+import io
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from unittest.mock import patch
+
+from dropnas import cli
+from dropnas.pipeline import compute
+
+LONGEST = 10.0  # seconds of processor time that a verb may take
+INTERVAL, AWAKE = 30.0, 0.02  # a verb that takes less processor time in an interval waits for what never comes
+MISTAKE = "by a mistake in the program"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a verb ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def fault(self) -> str:
+        """What no input may cause, whatever it is."""
+        if MISTAKE in self.err or "Traceback" in self.err:
+            return "traceback"
+        if self.status and not self.err.strip():
+            return "failed without a line"
+        return ""
+
+
+class Hanging(BaseException):
+    """A verb took longer than any may."""
+
+
+def verb_in(folder: Path, *arguments: object) -> Ended:
+    """Run `python -m dropnas ARGUMENTS` in a folder."""
+    with chdir(folder):
+        return verb(*arguments)
+
+
+def verb(*arguments: object, root: Path | None = None) -> Ended:
+    """Run `python -m dropnas ARGUMENTS` in this process."""
+    words = ["dropnas", *map(str, arguments), *(["--root", str(root)] if root else [])]
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    compute._require_input.cache_clear()  # a process of its own would have looked at nothing yet
+    with patch.object(sys, "argv", words), redirect_stdout(out), redirect_stderr(err):
+        try:
+            with bounded():
+                cli.main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except (Exception, Hanging):
+            status = 99
+            traceback.print_exc()
+    return Ended(status, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """End what takes too much processor time, or none at all."""
+    used = time.process_time()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal used
+        before, used = used, time.process_time()
+        if number == signal.SIGPROF or used - before < AWAKE:
+            raise Hanging
+
+    timers = {
+        signal.SIGPROF: (signal.ITIMER_PROF, LONGEST, 0.0),
+        signal.SIGALRM: (signal.ITIMER_REAL, INTERVAL, INTERVAL),
+    }
+    before = {number: signal.signal(number, end) for number in timers}
+    for timer, *seconds in timers.values():
+        signal.setitimer(timer, *seconds)
+    try:
+        yield
+    finally:
+        for number, (timer, *_) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
