@@ -116,16 +116,13 @@ def _looks(looks: LooksFile | None) -> SimpleNamespace | None:
     """What the looks of a sequential plan stopped, when and why."""
     if looks is None:
         return None
-    claims, numbers = (
-        DataFrame(rows, columns=[what, *(head.capitalize() for head in looked.HEADS)], dtype=object)
-        for what, rows in (
-            ("Claim (weakest comparison)", looked.claim_rows(looks)),
-            ("Number", looked.number_rows(looks)),
-        )
-    )
-    numbers["Number"] = [
-        evidence_tables.link(one.table, f"{title(one.table)}, {one.row}, {one.column}") for one in looks.numbers
+    heads = [head.capitalize() for head in looked.HEADS]
+    linked = [
+        (evidence_tables.link(one.table, f"{title(one.table)}, {one.row}, {one.column}"), *row[1:])
+        for one, row in zip(looks.numbers, looked.number_rows(looks), strict=True)
     ]
+    claims = DataFrame(looked.claim_rows(looks), columns=["Claim (weakest comparison)", *heads], dtype=object)
+    numbers = DataFrame(linked, columns=["Number", *heads], dtype=object)
     return SimpleNamespace(headline=looked.headline(looks), note=looked.NOTE, claims=claims, numbers=numbers)
 
 
