@@ -78,13 +78,13 @@ def test_a_flat_val_takes_its_labels_from_a_list(
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({}, f"val/{NAMES[0]} is not in a class folder, and there is no list of labels; put one of {KAGGLE}"),
+        ({}, f"val/{NAMES[0]} is not in a class folder, and there is not a list of labels; put one of {KAGGLE}"),
         ({KAGGLE: b"ImageId,PredictionString\n"}, f"{KAGGLE} has no label for .*{NAMES[0]}"),
-        ({KAGGLE: b"\xff\xfe"}, f"{KAGGLE} is no list of labels"),
+        ({KAGGLE: b"\xff\xfe"}, f"{KAGGLE} is not a list of labels"),
         ({DEVKIT + "ILSVRC2012_validation_ground_truth.txt": b"2\n3\n1\n3\n"}, "needs meta.mat"),
-        ({**devkit(), DEVKIT + "meta.mat": b"no MATLAB"}, "is no list of labels"),
+        ({**devkit(), DEVKIT + "meta.mat": b"no MATLAB"}, "is not a list of labels"),
         ({**devkit(), DEVKIT + "ILSVRC2012_validation_ground_truth.txt": b"2\n3\n"}, "2 labels for 4 images"),
-        ({**devkit(), DEVKIT + "ILSVRC2012_validation_ground_truth.txt": b"2\n3\n9\n1\n"}, "is no list of labels"),
+        ({**devkit(), DEVKIT + "ILSVRC2012_validation_ground_truth.txt": b"2\n3\n9\n1\n"}, "is not a list of labels"),
         ({"imagenet_2012_validation_synset_labels.txt": b"n1 n2 n3 n4"}, "class n1 of val/ is not in train/"),
     ],
 )

@@ -233,8 +233,8 @@ CONDITIONS: dict[str, tuple[Callable[[Healthy], Any], list[str], str, str, bool]
         machine_of(runtime_minutes=2881), CLUSTER, "time limit", "2881 min are requested, but gpu allows 2880", True),
     "more memory than a node has": (machine_of(memory_mb=200_000), CLUSTER, "memory", "more than 128000", True),
     "a partition without GPUs": (
-        stub("sinfo", SINFO.format(gres="(null)")), CLUSTER, "GPUs of the partition", "no node of gpu has one", True),
-    "no file locks": (lambda h: h.patch.setattr(fcntl, "flock", refuse), HERE, "file locks", "has none", True),
+        stub("sinfo", SINFO.format(gres="(null)")), CLUSTER, "GPUs of the partition", "no node of gpu has a GPU", True),
+    "no file locks": (lambda h: h.patch.setattr(fcntl, "flock", refuse), HERE, "file locks", "not support them", True),
     "file locks that lock nothing": (
         lambda h: h.patch.setattr(fcntl, "flock", lambda *_: None), HERE, "file locks", "not honoured", True),
     "no renames": (lambda h: h.patch.setattr(storage.os, "replace", refuse), HERE, "renames", "fail", True),
@@ -262,7 +262,7 @@ CONDITIONS: dict[str, tuple[Callable[[Healthy], Any], list[str], str, str, bool]
         lambda h: h.patch.setenv("XDG_CACHE_HOME", "/proc/x"), HERE, "caches", "/proc/x cannot be written", True),
     "a home that takes no files": (
         lambda h: (h.patch.setenv("HOME", "/proc/x"), h.patch.setenv("XDG_CACHE_HOME", str(h.machine.folder))),
-        HERE, "caches", "since /proc/x/.cache cannot be written", False),
+        HERE, "caches", "because /proc/x/.cache cannot be written", False),
     "no Snakemake": (absent("snakemake"), HERE, "Snakemake", "snakemake is not installed", True),
     "an old Snakemake": (versions(snakemake="9.2.0"), HERE, "Snakemake", "9.2.0 is too old", True),
     "no plugin for SLURM": (

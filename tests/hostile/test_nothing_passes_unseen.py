@@ -41,8 +41,8 @@ def pipe(root: Path) -> None:
 
 
 UNSEEN = {
-    "runs is a file": (file_for_runs, "runs: cannot be looked into"),
-    "a stage is a file": (file_for_stage, "search: cannot be looked into"),
+    "runs is a file": (file_for_runs, "runs: cannot be read"),
+    "a stage is a file": (file_for_stage, "search: cannot be read"),
     "an empty folder": (in_the_place_of_a_run(Path.mkdir), "is an empty folder where a run should be"),
     "a file": (in_the_place_of_a_run(Path.touch), "is a file where a run should be"),
     "no manifest": (without_manifest, "has no manifest"),
@@ -76,6 +76,6 @@ def test_an_unreadable_folder_is_a_problem(bench: Bench) -> None:
         unreadable.chmod(0)
         done = verb("verify", root=bench.root)
         unreadable.chmod(0o755)
-        assert done.status == 1 and "search: cannot be looked into" in done.err
+        assert done.status == 1 and "search: cannot be read" in done.err
         return
     pytest.skip("root may read everything; test_two_users.py looks as another user")

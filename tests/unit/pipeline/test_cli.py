@@ -59,7 +59,7 @@ def test_a_dataset_by_name_is_the_run_that_a_plan_looks_for(tmp_path):
     states = {run["name"]: run["state"] for run in runs if run["stage"] == "data"}
     assert states == {"digits-64-40": "done", "digit-pairs-64-40": "missing", "digits-224-16-16": "missing"}
     again = verb_in(tmp_path, "data", "cifar10", "--params", parameters)
-    assert again.status == 0 and "a finished run is already there" in again.out
+    assert again.status == 0 and "finished before" in again.out
 
 
 def test_verify_names_a_changed_byte(tmp_path):

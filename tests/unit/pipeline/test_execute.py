@@ -94,7 +94,7 @@ def test_a_repeat_trains_only_the_missing_one(root: Path, together: Path) -> Non
     lines: list[str] = []
     assert execute(specs(), root, lines.append) == 0
     assert Counter(line.rpartition(": ")[2] for line in lines if line.startswith("runs/")) == {
-        "a finished run is already there": 2,
+        "finished before": 2,
         "published": 1,
     }
     assert not [line for line in lines if "epoch 1/2" in line and missing["name"] not in line]

@@ -261,7 +261,7 @@ def damaged(cases: dict[str, Case], name: str, tmp_path: Path, change: Callable[
         ("figure1", "clusters.json", '"explained": [0.5', '"explained": [NaN', "finite number"),
         ("figure1", "clusters.json", '"labels": [0, ', '"labels": [', "do not fit each other"),
         ("figure1", "clusters.json", '"kind": "normal"', '"kind": 3', "kind: input should be 'normal' or 'reduction'"),
-        ("figure1", "run.json", '"clusters"', '"search"', "where a clusters run is needed"),
+        ("figure1", "run.json", '"clusters"', '"search"', "but a clusters run is needed"),
         ("trajectories", "history.json", '"none"', '"none", "one-more"', "14 rows of 9 alphas"),
         ("trajectories", "history.json", "{", "", "cannot be read as JSON"),
     ],
@@ -362,7 +362,7 @@ def test_what_cannot_be_drawn_is_named(tmp_path: Path, cases: dict[str, Case]) -
         draw_cells("dropnas_c11", None)
     with pytest.raises(DropnasError, match="no such folder"):
         draw_trajectory(tmp_path / "nothing", None)
-    with pytest.raises(DropnasError, match="where a search run is needed"):
+    with pytest.raises(DropnasError, match="but a search run is needed"):
         draw_trajectory(cases["figure1"].inputs[0], tmp_path / "trajectory.svg")
 
 

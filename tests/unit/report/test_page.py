@@ -280,7 +280,8 @@ def test_a_run_that_read_another_input_is_kept_out(study: Study) -> None:
     remove(search, study.root)
     publish(search, study.root, git={"commit": "f" * 40, "dirty": True})
     contents = study.gather()
-    assert excluded(contents)[f"derive {search.name}"] == f"its input {search.folder.name} is another one now"
+    reason = f"its input {search.folder.name} was replaced by another computation"
+    assert excluded(contents)[f"derive {search.name}"] == reason
     assert ("f" * 10, "changed since that commit") in {(one["Commit"], one["Checkout"]) for one in contents.bar.commits}
 
 
