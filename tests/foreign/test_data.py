@@ -78,7 +78,7 @@ def test_a_flat_val_takes_its_labels_from_a_list(
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({}, f"val/{NAMES[0]} is not in a class folder, and there is not a list of labels; put one of {KAGGLE}"),
+        ({}, f"val/{NAMES[0]} is not in a class folder, and there is no list of labels; put one of {KAGGLE}"),
         ({KAGGLE: b"ImageId,PredictionString\n"}, f"{KAGGLE} has no label for .*{NAMES[0]}"),
         ({KAGGLE: b"\xff\xfe"}, f"{KAGGLE} is not a list of labels"),
         ({DEVKIT + "ILSVRC2012_validation_ground_truth.txt": b"2\n3\n1\n3\n"}, "needs meta.mat"),
