@@ -173,7 +173,7 @@ def retraining(config: RetrainConfig, images: ImageArrays, tests: ImageArrays, d
     trainee = Retraining(config, dropnas_c10(), images, tests, device, recorder_for(device))
 
     def eager() -> None:
-        trainee.place.fill_(0)
+        trainee.position.fill_(0)
         trainee.train_batch(config.batch_size)
 
     def learned(_: int) -> list[float]:

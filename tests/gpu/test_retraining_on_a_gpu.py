@@ -52,7 +52,7 @@ def trained(made: Retraining, recorded: bool, epochs: range = range(1, 3)) -> li
             if recorded:
                 losses.append(made.step(epoch, step).clone())
             else:
-                made.place.fill_(step * SMALL.batch_size)
+                made.position.fill_(step * SMALL.batch_size)
                 made.train_batch(min(SMALL.batch_size, len(made.trained) - step * SMALL.batch_size))
                 losses.append(made.losses[step : step + 1].clone())
     return [torch.cat(losses), *(tensor.detach().clone() for tensor in made.learner.changed())]
@@ -91,7 +91,7 @@ def test_a_step_is_one_launch_of_a_graph_and_waits_for_nothing() -> None:
     torch.cuda.set_sync_debug_mode("error")
     try:
         made.step(1, 2)
-        made.place.fill_(0)
+        made.position.fill_(0)
         made.train_batch(SMALL.batch_size)  # eager: any operation that waits would raise
     finally:
         torch.cuda.set_sync_debug_mode("default")

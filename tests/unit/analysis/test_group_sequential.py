@@ -149,7 +149,7 @@ def test_one_look_spends_everything() -> None:
 
 @pytest.mark.parametrize("wrong", [(0.5, 0.5), (0.5, 0.2), (0.0, 1.0), (0.5, 1.1)])
 def test_fractions_that_do_not_grow_are_refused(wrong: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="growing"):
+    with pytest.raises(ValueError, match="do not increase"):
         boundaries([0.05], wrong)
 
 

@@ -151,7 +151,7 @@ def test_a_program_reads_the_same(stores: Path) -> None:
         ("broken.json", "broken.json: cannot be read as JSON"),
         ("wrong.json", "wrong.json: numbers.0.mean: input should be a finite number"),
         ("lone.json", "lone.json: numbers.0: n = 1 with the deviation 0.15"),
-        ("text.zip", "text.zip: is no archive, or is damaged"),
+        ("text.zip", "text.zip: is not an archive, or is damaged"),
         ("yaml", "parameters.yaml: cannot be read as YAML"),
     ],
 )

@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[3]
         (["results", "plans/none"], "frozen.json: no such file"),
         (["results"], "no plan is given"),
         (["results", "--from", "none.zip"], "none.zip: No such file"),
-        (["results", "--from", "empty.json"], "empty.json: is no archive, or is damaged"),
+        (["results", "--from", "empty.json"], "empty.json: is not an archive, or is damaged"),
         (["archive", "plans/none"], "frozen.json: no such file"),
         (["compare", "paper", "empty.json"], "paper: no verdicts.json is found there"),
         (["inspect", "dropnas_c1"], "did you mean dropnas_c10"),
