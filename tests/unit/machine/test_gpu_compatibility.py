@@ -138,7 +138,7 @@ def test_the_chosen_gpu_becomes_the_current_one(monkeypatch: pytest.MonkeyPatch,
 
 def test_bf16_needs_a_gpu_that_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, [Gpu("Tesla T4", (7, 5)), L40])
-    with pytest.raises(DropnasError, match=r"bf16 needs .* 8\.0 or higher, Tesla T4 has 7\.5"):
+    with pytest.raises(DropnasError, match=r"bf16 needs .* 8\.0 or higher; Tesla T4 has 7\.5"):
         compatibility.require_precision("cuda:0", "bf16")
     for device, precision in (("cuda:0", "fp32"), ("cuda:0", "tf32"), ("cuda:1", "bf16"), ("cpu", "bf16")):
         compatibility.require_precision(device, precision)
