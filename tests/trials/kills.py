@@ -100,7 +100,7 @@ def finish_killed(run: Run, root: Path, most: int, draw: random.Random, found: C
             kill(command, bench, draw, found)
         status = command.wait()
         found.resumes += ": continues from" in command.text
-        if status not in (0, -signal.SIGKILL) or "left out" in command.text:
+        if status not in (0, -signal.SIGKILL) or "is skipped" in command.text:
             found.mismatches.append(f"{run.label}: status {status}: {command.text}")
             return
     found.runs += 1

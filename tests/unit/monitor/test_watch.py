@@ -146,7 +146,7 @@ def test_what_was_pruned_behind_a_finished_table_is_not_waited_for(tmp_path):
 
 def test_what_is_no_plan_is_named(tmp_path):
     (tmp_path / "plan.json").write_text("{}")
-    with pytest.raises(DropnasError, match=r"plan\.json: is no plan"):
+    with pytest.raises(DropnasError, match=r"plan\.json: is not a plan"):
         read_plan(tmp_path, tmp_path)
     with pytest.raises(DropnasError, match="cannot be read"):
         read_plan(Path("none.yaml"), tmp_path)

@@ -81,11 +81,11 @@ def test_paper_values_are_the_papers():
         (
             "flip: false",
             "flip: false\n  options: {grouping: one-group}",
-            "search.options.grouping: 'one-group' is what",
+            "search.options.grouping: 'one-group' is one of the variants",
         ),
         ("micro_batch: 16", "micro_batch: 24", r"transfer.micro_batch: must divide"),
         ("device: cpu", "device: gpu7", r"machine.device"),
-        ("seeds: 1", "seeds: 1\ngroup_rates: [1.5]", r"group_rates: rates lie in"),
+        ("seeds: 1", "seeds: 1\ngroup_rates: [1.5]", r"group_rates: rates must be in"),
         ("seeds: 1", "seeds: 1\ntables: [table7]", r"tables.0: unknown name 'table7'.*did you mean"),
         ("figure5, trajectories]", "figure5, figure9]", r"figures\.5: unknown name 'figure9'"),
         ("figure5, trajectories]", "figure5, figure5]", r"tables, figures: a name appears twice"),
