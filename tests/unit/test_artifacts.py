@@ -8,7 +8,7 @@ import math
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,7 +66,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(parts)
     if origin in (Union, UnionType):
         return st.one_of(map(values_of, parts))
-    if origin is dict:
+    if origin in (dict, Mapping):
         return st.dictionaries(TEXTS, values_of(parts[1]), max_size=2)
     if origin is tuple and parts[-1] is Ellipsis:
         return st.lists(values_of(parts[0]), max_size=3).map(tuple)
