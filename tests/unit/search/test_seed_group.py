@@ -226,7 +226,7 @@ def test_other_mistakes_of_a_method_are_one_clear_line() -> None:
     with pytest.raises(DropnasError, match=r"Phaseless: phases is \(\); return a sequence of at least one Phase"):
         make_strategy(SearchConfig(strategy=f"{__name__}:Phaseless"), ORIGINAL)
     group = group_of(replace(TINY, strategy=f"{__name__}:Varying"))
-    with pytest.raises(DropnasError, match=r"draws \(2, 2, 3\) for 'noise', earlier \(2, 2, 2\)"):
+    with pytest.raises(DropnasError, match=r"draws \(2, 2, 3\) for 'noise', before \(2, 2, 2\)"):
         train(group, last=3)
 
 
