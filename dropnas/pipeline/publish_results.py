@@ -9,6 +9,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.pipeline.freeze import PLAN, check
 from dropnas.report.checklist import CHECKLIST, checklist_text
 from dropnas.report.claims import BEYOND
@@ -24,7 +25,6 @@ from dropnas.runs.files import read_json, write_text
 from dropnas.runs.store import Store
 
 COUNTS = "architectures"
-VERDICTS = "verdicts.json"  # in the folder of the page
 SAID = {"holds": "hold", "too few runs": "with too few runs"}  # plural forms; other outcomes have none
 
 
@@ -53,7 +53,7 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
         page, written = write_page(plan, root, None, plan_folder, cost_of)
         if written or not page.with_name(CHECKLIST).is_file():
             _write_checklist(parse_content(plan, plan_folder), root, page.with_name(CHECKLIST))
-    return f"{summary_text}\nThe page: {page}\n{verdict(page.with_name(VERDICTS))}"
+    return f"{summary_text}\nThe page: {page}\n{verdict(page.with_name(VerdictsFile.FILE))}"
 
 
 def _write_checklist(content: Content, root: Path, file: Path) -> None:

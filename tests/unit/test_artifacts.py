@@ -32,6 +32,7 @@ from dropnas.artifacts.search_files import EDGES, AlphasFile, Epoch, HistoryFile
 from dropnas.artifacts.selection_file import Candidate, SelectionFile
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.artifacts.variant_file import ORIGIN
+from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.errors import DropnasError
 from dropnas.space import spaces
 
@@ -57,6 +58,8 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     """Values of a type that an artifact may have."""
     if kind in CONSTRAINED:
         return CONSTRAINED[kind]
+    if kind is CellVerdict:
+        return cell_verdicts()
     if dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
         names = [field.name for field in dataclasses.fields(kind)]
@@ -105,6 +108,13 @@ def datasets(draw: st.DrawFn) -> Dataset:
     kind = draw(st.sampled_from(("arrays", "files")))
     files = {"location": draw(TEXTS), "test_is_train": draw(st.booleans())} if kind == "files" else {}
     return Dataset("x", kind, sizes[0], 3, *sizes[1:3], draw(threes), draw(threes), *sizes[3:], **files)
+
+
+def cell_verdicts() -> st.SearchStrategy[CellVerdict]:
+    """Verdicts on several runs of ours, whose deviation is therefore known."""
+    hints = get_type_hints(CellVerdict)
+    values = {name: values_of(hint) for name, hint in hints.items() if name not in ("n", "std")}
+    return st.builds(CellVerdict, n=POSITIVE, std=st.floats(0, 1e9), **values)
 
 
 CONSTRAINED: dict[Any, st.SearchStrategy[Any]] = {
@@ -164,7 +174,7 @@ def test_what_is_wrong_is_one_line_with_file_and_field(kind: type[JsonFile], dat
             refused(kind, {**values, key: WRONG}, name)
         if field.default is field.default_factory is dataclasses.MISSING:
             refused(kind, {one: value for one, value in values.items() if one != key}, f"{name}: field required")
-    if FURTHER not in fields and kind not in (HistoryFile, ReceiptFile):
+    if FURTHER not in fields and kind not in (HistoryFile, ReceiptFile, VerdictsFile):  # which may hold more
         refused(kind, {**values, "unheard_of": 1}, "unheard_of")
     for wrong in (None, 3, [], "text"):
         refused(kind, wrong, "")
@@ -245,7 +255,7 @@ def test_writing_needs_the_standard_library_alone(tmp_path: Path) -> None:
 
 def test_nobody_else_knows_the_names_of_the_files() -> None:
     names = {METRICS, *(kind.FILE for kind in KINDS)}
-    assert len(names) == 17
+    assert len(names) == 19
     known = [
         f"{file.relative_to(PACKAGE)}: {node.value}"
         for file in sorted(PACKAGE.rglob("*.py"))

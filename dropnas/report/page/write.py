@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.errors import DropnasError
 from dropnas.report.looked import looked_of
 from dropnas.report.page.planned import parse_content
@@ -25,7 +26,7 @@ PAGE = "report.html"
 REMEDY = "make setup, or pip install 'dropnas[report]'"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
 HEAD = 4096  # characters in which the mark stands
-VERDICTS = ("verdicts.md", "verdicts.csv", "verdicts.json")
+VERDICTS = ("verdicts.md", "verdicts.csv", VerdictsFile.FILE)
 CODE = (".py", ".yaml", ".j2", ".css", ".js")
 
 
