@@ -17,7 +17,6 @@ from dropnas.archive.deposit import README, ZENODO, readme_text, zenodo_text
 from dropnas.archive.reproduction import Citation, Reproduction
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.artifacts.receipt_file import RECEIPT
-from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import PLAN, freeze
 from dropnas.pipeline.jobs import DONE
@@ -73,7 +72,7 @@ def _reproduction(plan: dict[str, Any], folder: str, finished: list[str], root: 
         plan=folder,
         planned=sum(not set(run["used_by"]) <= set(plan["on_request"]) for run in plan["runs"]),
         records={name: ManifestFile.read(root / name).run for name in finished},
-        verdict=verdict(root / "results" / plan["profile"] / VerdictsFile.FILE),
+        verdict=verdict(root / "results" / plan["profile"]),
         citation=Citation.read(project() / CITATION),
     )
 

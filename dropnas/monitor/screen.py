@@ -1,5 +1,7 @@
 """How the monitor prints: one console, and one look of tables. rich wraps what does not fit the terminal."""
 
+from functools import partial
+
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -7,10 +9,13 @@ from rich.table import Table
 WIDTH = 100  # columns, if the output is no terminal
 
 
+_plain = partial(Console, highlight=False, markup=False, emoji=False)
+
+
 def console(width: int = WIDTH) -> Console:
     """The terminal, or an output of some width."""
-    found = Console(highlight=False, markup=False, emoji=False)
-    return found if found.is_terminal else Console(width=width, highlight=False, markup=False, emoji=False)
+    found = _plain()
+    return found if found.is_terminal else _plain(width=width)
 
 
 def show(part: RenderableType) -> None:
@@ -34,7 +39,7 @@ def width_of(part: RenderableType) -> int:
 
 def text(*parts: RenderableType, width: int = WIDTH) -> str:
     """What would be printed, without blanks at the ends of lines."""
-    own = Console(width=width, highlight=False, markup=False, emoji=False)
+    own = _plain(width=width)
     with own.capture() as captured:
         own.print(*parts, sep="\n")
     return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())

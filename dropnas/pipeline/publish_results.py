@@ -53,20 +53,20 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
         page, written = write_page(plan, root, None, plan_folder, cost_of)
         if written or not page.with_name(CHECKLIST).is_file():
             _write_checklist(parse_content(plan, plan_folder), root, page.with_name(CHECKLIST))
-    return f"{summary_text}\nThe page: {page}\n{verdict(page.with_name(VerdictsFile.FILE))}"
+    return f"{summary_text}\nThe page: {page}\n{verdict(page.parent)}"
 
 
 def _write_checklist(content: Content, root: Path, file: Path) -> None:
     write_text(file, checklist_text(content, survey(content, root)))
 
 
-def verdict(file: Path) -> str:
-    """The outcome of the paper's claims in one sentence."""
-    found = read_json(file)
-    claims = [claim for claim in found["claims"] if BEYOND not in claim["where"]]
-    counts = Counter(claim["outcome"] for claim in claims)
+def verdict(folder: Path) -> str:
+    """The outcome of the paper's claims in one sentence, from the results of a profile."""
+    found = VerdictsFile.read(folder)
+    claims = [claim for claim in found.claims if BEYOND not in claim.where]
+    counts = Counter(claim.outcome for claim in claims)
     outcomes = ", ".join(f"{count} {SAID.get(outcome, outcome)}" for outcome, count in counts.most_common())
-    warning = "" if found["reproduction"] else " These runs are not a reproduction of the paper."
+    warning = "" if found.reproduction else " These runs are not a reproduction of the paper."
     return f"The paper's {len(claims)} claims: {outcomes}.{warning}"
 
 
