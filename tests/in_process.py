@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 from dropnas import cli
 from dropnas.pipeline import compute
+from dropnas.training import signals
 
 LONGEST = 10.0  # seconds of processor time that a verb may take
 INTERVAL, AWAKE = 30.0, 0.02  # a verb that takes less processor time in an interval waits for what never comes
@@ -58,7 +59,7 @@ def verb(*arguments: object, root: Path | None = None) -> Ended:
     compute._require_input.cache_clear()  # a process of its own would have looked at nothing yet
     with patch.object(sys, "argv", words), redirect_stdout(out), redirect_stderr(err):
         try:
-            with bounded():
+            with bounded(), unchanged_handlers():
                 cli.main()
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -66,6 +67,17 @@ def verb(*arguments: object, root: Path | None = None) -> Ended:
             status = 99
             traceback.print_exc()
     return Ended(status, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def unchanged_handlers() -> Iterator[None]:
+    """Put back the handlers of the signals that a verb which trains obeys; its process would have ended with it."""
+    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.runs.store import Store
 
 
@@ -22,6 +23,9 @@ def write_markers(plan: dict[str, Any], folder: Path, root: Path) -> None:
     """
     store = Store(root)
     published = {run["id"] for run in plan["runs"] if store.is_published(root / run["folder"])}
+    for run in plan["runs"]:  # tables read the receipts of runs that no job will look at again
+        if run["id"] in published and not (root / run["folder"] / RECEIPT).exists():
+            store.write_receipt(root / run["folder"])
     for job in plan["jobs"]:
         marker = folder / job["marker"]
         if not published.issuperset(job["runs"]):

@@ -1,7 +1,8 @@
 """The store of runs: folders that are written once and published by one rename.
 
 `manifest.json` is authoritative: it has everything that determined the run, and the sha256 of every file. `run.json`,
-the receipt, has the same without the files. If the receipt is missing, it is written again from the manifest.
+the receipt, has the same without the files. It is published by the same rename, so that a kill cannot come between
+them. If the receipt is missing, the next start writes it again from the manifest.
 """
 
 import math
@@ -45,18 +46,18 @@ class Store:
         return "running" if holder(self.scratch(identity)) else "missing"
 
     def publish(self, staged: Path, folder: Path, record: dict[str, Any]) -> None:
-        """Publish a finished folder under its final name: first the checksums, then one rename, then the receipt."""
+        """Publish a finished folder under its final name: checksums and receipt first, then one rename."""
         ManifestFile(record, checksums(staged)).write(staged)
         self.settle(staged, folder)
 
     def settle(self, staged: Path, folder: Path) -> None:
         """Publish a folder that has its manifest, so that after a power cut either all of it exists or nothing."""
+        write_json(staged / RECEIPT, receipt_of(staged), flush=False)
         for path in (*staged.rglob("*"), staged):  # files must reach the disk before the manifest
             _flush(path)
         self.admit(staged, folder)
         for path in (folder.parent, folder.parent.parent):  # the lower folder may be new in the upper one
             _flush(path)
-        self.write_receipt(folder)
 
     def admit(self, staged: Path, folder: Path) -> None:
         """Publish a folder that has its manifest, by one rename; its content must already be on disk."""

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from dropnas.errors import DropnasError
+from dropnas.pipeline.markers import write_markers
 from dropnas.runs import lease as lease_module
 from dropnas.runs.files import write_text
 from dropnas.runs.lease import holder, lease
@@ -42,6 +43,16 @@ def test_a_removed_receipt_comes_back_the_same(published):
     assert store.damage(folder) == []
     store.write_receipt(folder)
     assert (folder / "run.json").read_bytes() == before
+
+
+def test_a_start_writes_the_missing_receipt_of_a_run_whose_job_has_nothing_to_do(published):
+    store, folder = published
+    (folder / "run.json").unlink()
+    job = {"marker": "done/search/one", "runs": ["0123456789"], "result": os.devnull}
+    plan = {"runs": [{"id": "0123456789", "folder": str(folder.relative_to(store.root))}], "jobs": [job]}
+    write_markers(plan, store.root / "plans/0a1b", store.root)
+    assert json.loads((folder / "run.json").read_text())["id"] == "0123456789"
+    assert (store.root / "plans/0a1b/done/search/one").is_file()
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_a_changed_file_is_refused_and_nothing_of_the_run_arrives(here: Site, th
     file = copies(remote, run) / "alphas.json"
     file.write_bytes(file.read_bytes()[:-1])
     done = pull_all(there)
-    assert len(done.problems) == 1 and "alphas.json: changed on the remote" in done.problems[0]
+    assert len(done.problems) == 1 and "alphas.json: changed since it was published on the remote" in done.problems[0]
     assert not there.folder(run).exists() and done.new == len(here.plan.runs) - 1
 
 
