@@ -38,12 +38,16 @@ def killed(undisturbed: Bench) -> Iterator[Bench]:
 
 
 def with_first_look_alone(finished: Bench, bench: Bench) -> None:
-    """Copy a bench as if no run of a later look, no table and no plan had been made."""
+    """Copy a bench with what the start of the first look made, and nothing of later ones."""
     shutil.copytree(finished.folder, bench.folder, symlinks=True)
-    later = ("runs/*/*-seed[12]-*", "runs/table/*", "runs/figure/*", "plans", "results", "logs", ".snakemake")
-    bench.remove(*later)
-    for name in ("computed", "published"):
-        (bench.store / f"{name}.txt").unlink()
+    plans = [folder.parent for folder in bench.store.glob("plans/*/plan.json")]
+    (first,) = (plan for plan in plans if yaml.safe_load((plan / "parameters.yaml").read_text())["look"] == 1)
+    kept = {run["folder"] for run in json.loads((first / "plan.json").read_text())["runs"]}
+    later = [folder for folder in bench.runs() if folder not in kept]
+    others = [str(plan.relative_to(bench.store)) for plan in plans if plan != first]
+    bench.remove(*later, *others, "results", "logs", ".snakemake")
+    for file in [*bench.store.glob("plans/looks-micro/look-[!1].yaml"), *bench.store.glob("*.txt")]:
+        file.unlink()
 
 
 def test_some_stop_others_go_on_and_a_kill_changes_no_byte(undisturbed: Bench, killed: Bench) -> None:
