@@ -66,14 +66,14 @@ class Start:
     @property
     def begun(self) -> bool:
         """Whether the training has begun: its log says so."""
-        return any(word in self._log for word in BEGUN)
+        return any(word in self.log for word in BEGUN)
 
     @property
     def saved(self) -> bool:
-        return SAVED in self._log
+        return SAVED in self.log
 
     @property
-    def _log(self) -> str:
+    def log(self) -> str:
         """The training's own lines."""
         lines = []
         for file in (self.bench.root / "logs").glob("**/*.log"):
@@ -196,7 +196,7 @@ def _end(begun: Start, number: signal.Signals) -> float:
 
 
 def _judge(begun: Start, number: signal.Signals, took: float, had_begun: bool, found: Count) -> None:
-    label, output = f"{begun.bench.run.label}, {number.name}", begun.output
+    label, output = f"{begun.bench.run.label}, {number.name}", f"{begun.output}\n{begun.log}"
     found.stops[label] += 1
     found.slowest = max(found.slowest, took)
     found.early += not had_begun
