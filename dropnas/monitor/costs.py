@@ -76,8 +76,8 @@ def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping
     """What the hours of runs rest on, in sentences."""
     basis = Counter(estimates[run["id"]].basis for run in runs)
     counted = (
-        (basis["took"], "done runs as they took"),
-        (basis["equal runs"] + basis["same kind"], "by finished runs of their kind"),
+        (basis["took"], "finished runs as measured"),
+        (basis["equal runs"] + basis["same kind"], "estimated from finished runs of their kind"),
         (basis["probe"], _probe(known)),
     )
     used = ", ".join(f"{count} {how}" for count, how in counted if count)

@@ -280,7 +280,7 @@ def _lower(pairs: Pairs) -> Callable[[Source], Decided]:
         if not pairs or len(known) < len(pairs):
             return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs on both sides.")
         decision = all_lower([(lower, higher) for _, lower, higher in known])
-        shown = _shown(sum(p <= LEVEL for p in decision.p_holds), len(known))
+        shown = f"A lower error is shown in {sum(p <= LEVEL for p in decision.p_holds)} of {len(known)} comparisons"
         converted = " The paper's deviations are converted from n to n - 1." if source is _printed else ""
         compared = (
             _compared(label, difference(higher, lower), p)
@@ -289,12 +289,6 @@ def _lower(pairs: Pairs) -> Callable[[Source], Decided]:
         return Decided(decision.outcome, f"{shown}; {_weakest(known, decision)}.{converted}", tuple(compared))
 
     return decide
-
-
-def _shown(shown: int, of: int) -> str:
-    if not shown:
-        return f"A lower error is not shown in any of {of} settings"
-    return f"A lower error is shown in {'all' if shown == of else f'{shown} of'} {of} settings"
 
 
 def _compared(label: str, estimate: Estimate, p: float) -> Compared:
@@ -308,7 +302,7 @@ def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) ->
     p = min(p_values) if contradicted else max(p_values)
     label, *samples = pairs[p_values.index(p)]
     lower, higher = (f"{one.mean:.2f}±{one.std:.2f} (n={one.n})" for one in samples)
-    name = "the opposite is shown for" if contradicted else "least support:"
+    name = "the opposite is shown for" if contradicted else "the weakest is"
     return f"{name} {label}, {lower} against {higher} ({p_text(p)})"
 
 

@@ -7,25 +7,27 @@ seeds depends on what was seen. A number that no look has judged is undecided; t
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dropnas.analysis.claim_tests import Outcome
 from dropnas.analysis.verdict import Verdict
 from dropnas.artifacts.looks_file import LookedClaim, LookedContrast, LookedNumber, LooksFile
 from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Compared
 from dropnas.errors import DropnasError
+from dropnas.report.printed import title
 from dropnas.runs.files import write_text
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 DESIGN = "Lan-DeMets alpha spending, O'Brien-Fleming-like, two-sided 5 % over all looks"
 NOTE = (
     "Estimates after early stopping are too extreme on average: beside the plain difference stand the median-unbiased "
     "one and the 95 % interval that holds over all looks."
 )
-HEADS = ("verdict", "when", "difference", "median-unbiased", "interval over all looks")
 BEST = "not tested: how many seeds there are depends on what was seen, and a best of them with it"
 ONCE = "tested at the last look alone, as if the number of seeds were fixed"
 WAITS = "no look has judged it yet"
-Rows = list[tuple[str, ...]]
 
 
 def read_looked(folder: Path) -> LooksFile | None:
@@ -47,11 +49,8 @@ def write_looked(looked: LooksFile, folder: Path) -> None:
 
 def text(looked: LooksFile) -> str:
     """All looks, for a person to read."""
-    claims, numbers = (
-        "\n".join("| " + " | ".join(line) + " |" for line in ((what, *HEADS), ("---",) * 6, *rows)) + "\n"
-        for what, rows in (("claim (weakest comparison)", claim_rows(looked)), ("number", number_rows(looked)))
-    )
-    return f"# Looks (profile: {looked.profile})\n\n{headline(looked)}\n\n{NOTE}\n\n{claims}\n{numbers}"
+    tables = [one.to_markdown(index=False, tablefmt="github", disable_numparse=True) for one in frames(looked)]
+    return "\n\n".join([f"# Looks (profile: {looked.profile})", headline(looked), NOTE, *tables]) + "\n"
 
 
 def headline(looked: LooksFile) -> str:
@@ -59,16 +58,20 @@ def headline(looked: LooksFile) -> str:
     return f"Looks at {', '.join(map(str, looked.looks))} seeds; {DESIGN}. Judged: {looked.judged}."
 
 
-def claim_rows(looked: LooksFile) -> Rows:
-    """What is said of each claim, in the order of HEADS."""
-    return [(one.claim, one.outcome, one.when, *_estimates(one.weakest)) for one in looked.claims]
+def frames(looked: LooksFile) -> "tuple[DataFrame, DataFrame]":
+    """What is said of each claim, and of each number."""
+    from pandas import DataFrame  # only where they are shown: the workflow imports this module
 
-
-def number_rows(looked: LooksFile) -> Rows:
-    """What is said of each number, in the order of HEADS."""
-    return [
-        (f"{one.table}, {one.row}, {one.column}", one.verdict, one.when, *_estimates(one)) for one in looked.numbers
+    claims = [(one.claim, one.outcome, one.when, *_estimates(one.weakest)) for one in looked.claims]
+    numbers = [
+        (f"{title(one.table)}, {one.row}, {one.column}", one.verdict, one.when, *_estimates(one))
+        for one in looked.numbers
     ]
+    heads = ("Verdict", "When", "Difference", "Median-unbiased", "Interval over all looks")
+    return (
+        DataFrame(claims, columns=["Claim (weakest comparison)", *heads], dtype=object),
+        DataFrame(numbers, columns=["Number", *heads], dtype=object),
+    )
 
 
 def _estimates(one: LookedNumber | LookedContrast) -> tuple[str, str, str]:
@@ -133,10 +136,10 @@ def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
     if looked is None:
         return replace(one, detail=f"{one.detail}; {ONCE}")
     plain, unbiased, interval = _estimates(looked.weakest)
-    support = f"least support: {looked.weakest.label}, {plain} (median-unbiased {unbiased}; over all looks {interval})"
+    weakest = f"the weakest is {looked.weakest.label}, {plain} (median-unbiased {unbiased}; over all looks {interval})"
     parts = {part.label: part for part in looked.comparisons}
     comparisons = tuple(_compared(part, parts[part.label]) for part in one.comparisons if part.label in parts)
-    found, detail = Outcome(looked.outcome), f"{looked.when}; {support}"
+    found, detail = Outcome(looked.outcome), f"{looked.when}; {weakest}"
     return replace(one, outcome=found, detail=detail, comparisons=comparisons, by_final_epoch=None)
 
 

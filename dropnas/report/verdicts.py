@@ -21,7 +21,7 @@ from dropnas.artifacts.table_file import TableNumber
 from dropnas.artifacts.verdicts_file import CellVerdict, Kind
 from dropnas.data.config import ROLES
 from dropnas.report.config import TARGETS
-from dropnas.report.printed import Printed
+from dropnas.report.printed import Layout, Printed
 from dropnas.report.table import Table, summary_of
 
 PAPER_SEEDS = 8
@@ -191,12 +191,13 @@ def _verdict(
     number: _Number, ours: str, difference: float | None, judged: Judged | None, verdict: Verdict, reason: str
 ) -> CellVerdict:
     measured = number.measured
+    row, column = labels(number.table.layout, measured.row_label, measured.column_label)
     return CellVerdict(
         table=number.table.content.table,
         row=measured.row,
         column=measured.column,
-        row_label=measured.row_label,
-        column_label=measured.column_label,
+        row_label=row,
+        column_label=column,
         quantity=measured.quantity,
         kind=number.kind,
         ours_text=ours,
@@ -213,6 +214,12 @@ def _verdict(
         reason=reason,
         runs=number.runs,
     )
+
+
+def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
+    """Row and column, each with its name where a corner such as "O_np \\ O_p" names both."""
+    of_row, _, of_column = layout.heads[-1][0].partition(" \\ ")
+    return (f"{of_row} {row}", f"{of_column} {column}") if of_column else (row, column)
 
 
 def _printed_text(number: _Number) -> str:
@@ -243,8 +250,8 @@ def _reason(number: _Number, judged: Judged) -> str:
         text = f"Differs by {shift} points ({differs}); not shown to be {within} ({agrees})"
     elif judged.verdict is Verdict.UNDECIDED:
         alone = min(judged.comparison.p_differs, judged.comparison.p_agrees) <= LEVEL
-        corrected = "; shown by itself, not after Holm's correction over the table" if alone else ""
-        text = f"Could be equal, could differ: {between} points{corrected}"
+        corrected = "; significant by itself, but not after Holm's correction over the table" if alone else ""
+        text = f"Neither equality nor a difference is shown: {between} points{corrected}"
     elif judged.measurable:
         text = f"Differs by {shift} points ({differs}), but is equal {within} ({agrees})"
     return text if number.kind == "mean" else f"{text}, if the paper's runs scatter as ours do"

@@ -13,7 +13,7 @@ from dropnas.report.printed import printed_cell
 from dropnas.report.verdicts import BEST_ON_TEST
 
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."
-NOT_SHOWN = "Not confirmed, not refuted: none of the paper's {claims} is shown to hold, none is contradicted."
+NOT_SHOWN = "Neither confirmed nor refuted: none of the paper's {claims} is shown to hold, and none is contradicted."
 DROPNAS = {  # the cells of the headline number of each data set; the first one that has runs counts
     "cifar10": (
         ("table1", "dropnas", "error"),
@@ -69,7 +69,7 @@ def answer(claims: Sequence[ClaimResult], verdicts: Sequence[CellVerdict], repro
 
 
 def _sentence(outcomes: Mapping[str, int]) -> str:
-    """ "Of the paper's 9 claims 4 hold, 1 is contradicted and 4 are undecided." """
+    """ "Of the paper's 9 claims, 4 hold, 1 is contradicted and 4 are undecided." """
     total, waiting = sum(outcomes.values()), outcomes[Outcome.TOO_FEW]
     if total and waiting == total:
         return f"None of the paper's {count(total, 'claim')} can be judged yet: too few runs are done."
@@ -81,7 +81,7 @@ def _sentence(outcomes: Mapping[str, int]) -> str:
         _part(outcomes[Outcome.UNDECIDED], "is undecided", "are undecided"),
         _part(waiting, "has too few runs", "have too few runs") if waiting else "",
     )
-    return f"Of the paper's {count(total, 'claim')} {listed(list(filter(None, parts)))}."
+    return f"Of the paper's {count(total, 'claim')}, {listed(list(filter(None, parts)))}."
 
 
 def _part(number: int, one: str, several: str) -> str:
@@ -94,11 +94,11 @@ def _numbers(verdicts: Sequence[CellVerdict]) -> str:
     if not found:
         return "No printed number can be tested yet."
     parts = [_part(found[word], one, several) for word, one, several in _VERBS if found[word]]
-    return f"Of {count(sum(found.values()), 'printed error rate')} tested, {listed(parts)}."
+    return f"Of {count(sum(found.values()), 'printed error rate')} that can be tested, {listed(parts)}."
 
 
 _VERBS = (
-    ("agrees", "agrees", "agree"),
+    ("agrees", "agrees with ours", "agree with ours"),
     ("differs", "differs", "differ"),
     ("undecided", "is undecided", "are undecided"),
 )

@@ -64,8 +64,8 @@ def _label(table: Table, one: CellVerdict, data: str) -> str:
     row = MARKS.sub("", one.row_label.removeprefix(data).strip().partition(" [")[0])
     errors = [column for column in table.layout.columns if column.quantity.endswith("error")]
     column = next(column for column in table.layout.columns if column.key == one.column)
-    shown = (column.header[1] or column.header[0]) if len(errors) > 1 else ""
-    return " · ".join(filter(None, (row, shown)))
+    shown = (column.header[1] or one.column_label) if len(errors) > 1 else ""
+    return ", ".join(filter(None, (row, shown)))
 
 
 def description(one: CellVerdict) -> str:

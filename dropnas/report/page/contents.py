@@ -103,8 +103,8 @@ def _numbered(letter: str, claims: Sequence[ClaimResult]) -> list[SimpleNamespac
             number=f"{letter}{at}",
             claim=one,
             columns=(
-                ("Our runs", Decided(one.outcome, one.detail, one.comparisons)),
-                ("Final epoch", one.by_final_epoch),
+                ("Ours, best epoch", Decided(one.outcome, one.detail, one.comparisons)),
+                ("Ours, final epoch", one.by_final_epoch),
                 ("Paper's own numbers", one.by_paper),
             ),
         )
@@ -116,13 +116,10 @@ def _looks(looks: LooksFile | None) -> SimpleNamespace | None:
     """What the looks of a sequential plan stopped, when and why."""
     if looks is None:
         return None
-    heads = [head.capitalize() for head in looked.HEADS]
-    linked = [
-        (evidence_tables.link(one.table, f"{title(one.table)}, {one.row}, {one.column}"), *row[1:])
-        for one, row in zip(looks.numbers, looked.number_rows(looks), strict=True)
+    claims, numbers = looked.frames(looks)
+    numbers["Number"] = [
+        evidence_tables.link(one.table, text) for one, text in zip(looks.numbers, numbers["Number"], strict=True)
     ]
-    claims = DataFrame(looked.claim_rows(looks), columns=["Claim (weakest comparison)", *heads], dtype=object)
-    numbers = DataFrame(linked, columns=["Number", *heads], dtype=object)
     return SimpleNamespace(headline=looked.headline(looks), note=looked.NOTE, claims=claims, numbers=numbers)
 
 
@@ -201,5 +198,5 @@ def _selections(found: Mapping[str, Selection]) -> SimpleNamespace:
     held = ["Held-out epoch minus best on test", "Best of seeds, held-out minus test"]
     frame = DataFrame(lines, columns=["Experiment", "n", "Final epoch minus best on test", *held])
     kept = frame if any(one.held_out_epoch for one in found.values()) else frame.drop(columns=held)
-    worth = [one.epoch.mean for one in found.values()]
-    return SimpleNamespace(least=min(worth, default=0.0), most=max(worth, default=0.0), table=kept)
+    worth = sorted({f"{one.epoch.mean:.2f}" for one in found.values()}, key=float)
+    return SimpleNamespace(worth=" to ".join(dict.fromkeys(worth[:1] + worth[-1:])), table=kept)

@@ -25,7 +25,7 @@ Deviation = tuple[str, str, str]  # the question, what the paper says, and what 
 def deviations(runs: Sequence[Planned]) -> DataFrame:
     """The questions that concern the runs of a plan."""
     margins = ", ".join(f"±{known.margin:g} points on {known.printed}" for known in ROLES.values())
-    equal = ("What counts as equal", "Not said.", f"A difference that is shown to lie within {margins}.")
+    equal = ("What counts as equal", "Not stated.", f"A difference shown to lie within {margins}.")
     found = [equal, *(one for entry in entries() for one in _deviation(entry, runs))]
     return DataFrame(found, columns=["What", "The paper", "Here"])
 

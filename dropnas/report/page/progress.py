@@ -86,7 +86,7 @@ def progress(default: Sequence[Found], cost: PageCost) -> Progress:
     states = in_states(default)
     finished = states[State.DONE] == len(default)
     others = "".join(f", {states[state]} {state}" for state in (State.RUNNING, State.EXCLUDED) if states[state])
-    done = f"All {count(len(default), 'run')} done." if finished else ""
+    done = f"All {count(len(default), 'run')} are done." if finished else ""
     done = done or f"{states[State.DONE]:,} of {count(len(default), 'run')} done{others}."
     return Progress(finished, done, _cost(cost, finished), "" if finished else _until(default, cost))
 
@@ -110,7 +110,7 @@ def _cost(cost: PageCost, finished: bool) -> str:
     if cost.whole is None or not cost.whole.hours.known:
         return ""
     total, left = (str(hours).replace(">", "more than") for hours in (cost.whole.hours, cost.whole.left))
-    return f"Total: {total} {cost.unit}, {'all done' if finished else f'{left} still to do'}."
+    return f"They took {total} {cost.unit}." if finished else f"Total: {total} {cost.unit}, {left} still to do."
 
 
 def _until(default: Sequence[Found], cost: PageCost) -> str:
@@ -124,4 +124,4 @@ def _until(default: Sequence[Found], cost: PageCost) -> str:
     if elapsed <= 0 or done <= 0:
         return ""
     end = newest + timedelta(hours=cost.whole.left.known * elapsed / done)
-    return f"At the pace so far it will be finished around {end:%Y-%m-%d}."
+    return f"At the pace so far, it will finish around {end:%Y-%m-%d}."

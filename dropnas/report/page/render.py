@@ -67,8 +67,8 @@ def direction(found: Decided) -> str:
     same, smallest = sum(one.effect > 0 for one in found.comparisons), [one.smallest for one in found.comparisons]
     ends = f"{min(smallest):.2f}" if len(smallest) == 1 else f"{min(smallest):.2f} to {max(smallest):.2f}"
     return (
-        f"{same} of {count(len(smallest), 'comparison')} point the paper's way. With these n, a true difference of "
-        f"{ends} points would be found in four of five repetitions."
+        f"{same} of {count(len(smallest), 'comparison')} in the paper's direction. "
+        f"With these n, a true difference of {ends} points would be found in four of five repetitions."
     )
 
 

@@ -19,6 +19,7 @@ from dropnas.report.build import METHOD_COLUMN
 from dropnas.report.page.complete import Complete
 from dropnas.report.printed import title
 from dropnas.report.table import Table
+from dropnas.report.verdicts import labels
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,6 @@ def selections(complete: Iterable[Complete]) -> Iterator[tuple[str, Selection]]:
 
 def _label(table: Table, row: str, column: str) -> str:
     """Row and column as the table shows them; where a method fills its row, the row alone."""
-    layout = table.layout
-    texts = [" ".join(one.heads) for one in layout.rows if one.key == row]
-    texts += [
-        one.header[-1] or one.header[0] for one in layout.columns if one.key == column and column != METHOD_COLUMN
-    ]
-    corner = layout.heads[-1][0]  # "O_np \\ O_p" names what both are
-    return f"{corner}: {', '.join(texts)}" if "\\" in corner else ", ".join(texts)
+    heads = next((" ".join(one.heads) for one in table.layout.rows if one.key == row), "")
+    header = next((one.header[-1] or one.header[0] for one in table.layout.columns if one.key == column), "")
+    return heads if column == METHOD_COLUMN else ", ".join(labels(table.layout, heads, header))

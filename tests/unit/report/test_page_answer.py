@@ -32,11 +32,11 @@ def sentence(*outcomes: Outcome) -> str:
 def test_the_answer_counts_the_claims() -> None:
     holds, contradicted, undecided, few = Outcome
     found = sentence(*[holds] * 4, contradicted, *[undecided] * 4)
-    assert found == "Of the paper's 9 claims 4 hold, 1 is contradicted and 4 are undecided."
-    assert sentence(undecided, undecided).startswith("Not confirmed, not refuted: none of the paper's 2 claims")
+    assert found == "Of the paper's 9 claims, 4 hold, 1 is contradicted and 4 are undecided."
+    assert sentence(undecided, undecided).startswith("Neither confirmed nor refuted: none of the paper's 2 claims")
     assert sentence(few, few) == "None of the paper's 2 claims can be judged yet: too few runs are done."
     assert sentence(holds, few) == (
-        "Of the paper's 2 claims 1 holds, none is contradicted, none is undecided and 1 has too few runs."
+        "Of the paper's 2 claims, 1 holds, none is contradicted, none is undecided and 1 has too few runs."
     )
 
 
@@ -86,7 +86,7 @@ def test_it_says_when_it_will_be_finished_at_the_pace_so_far() -> None:
     one = progress(runs, PageCost({}, Cost(), "", "GPU-hours"))
     assert (one.finished, one.done) == (False, "2 of 3 runs done.")
     assert one.cost == "Total: 12.0 GPU-hours, 9.0 still to do."
-    assert one.until == "At the pace so far it will be finished around 2026-01-05."
+    assert one.until == "At the pace so far, it will finish around 2026-01-05."
     assert progress(runs[:2], PageCost({}, Cost(), "", "GPU-hours")).until == ""
     assert progress(runs, PageCost({}, None, "")).until == ""
 
