@@ -17,6 +17,7 @@ import yaml
 from dropnas.analysis.summary import mean
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.parsing import parse
+from dropnas.report.page.phrases import listed
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.table import NO_REPRODUCTION
@@ -90,10 +91,10 @@ def facts(content: Content, found: Mapping[str, Found]) -> Facts:
         **_data(planned, done),
         **_protocol(planned, trainings),
         **_machines(done, trained),
-        "runs": _and(_counted(stage, planned, done) for stage in TRAININGS if _of(stage, planned)),
+        "runs": listed(_counted(stage, planned, done) for stage in TRAININGS if _of(stage, planned)),
         "search_seeds": _seeds(searches),
         "training_seeds": _seeds(trainings),
-        "spaces": _and(dict.fromkeys(str(run.config["space"]) for run in searches)),
+        "spaces": listed(dict.fromkeys(str(run.config["space"]) for run in searches)),
         "swept": _swept(searches),
         "compared": _compared(searches),
         "ablations": _ablations(content, done),
@@ -111,11 +112,11 @@ def _data(planned: Sequence[Planned], done: Sequence[Found]) -> dict[str, str]:
         for split, count in (("training", "train_images"), ("test", "test_images"))
         if one[count]
     ]
-    used = f"of {_and(parts)} are used" if parts else "no image is left out"
+    used = f"of {listed(parts)} are used" if parts else "no image is left out"
     return {
         "data": "; ".join(map(_size, read)),
         "excluded": used if sets else "",
-        "sources": _and(f"{one['name']} ({one['source']})" for one in sets),
+        "sources": listed(f"{one['name']} ({one['source']})" for one in sets),
     }
 
 
@@ -129,9 +130,9 @@ def _protocol(planned: Sequence[Planned], trainings: Sequence[Planned]) -> dict[
         return {"splits": "", "protocol": ""}
     held_out = sorted({int(run.config.get("held_out", 0)) for run in trainings} - {0})
     criteria = {str(run.config["criterion"]) for run in planned if run.stage == "select"}
-    images = f"{_and(map(str, held_out))} training images are held out." if held_out else "No image is held out."
+    images = f"{listed(map(str, held_out))} training images are held out." if held_out else "No image is held out."
     chosen = {"best": "its best epoch on the test set, as the paper did", "final": "its final epoch on the test set"}
-    selection = _and(chosen.get(one, one) for one in sorted(criteria))
+    selection = listed(chosen.get(one, one) for one in sorted(criteria))
     return {
         "splits": f"training and test split of the source. {images}"
         + (f" The best of several seeds is chosen by {selection}." if criteria else ""),
@@ -159,11 +160,11 @@ def _machines(done: Sequence[Found], trained: Sequence[Found]) -> dict[str, str]
     hours = sum(one["seconds"] * one.get("processes", 1) for one in records) / 3600
     stages = [stage for stage in TRAININGS if any(one.run.stage == stage for one in trained)]
     return {
-        "devices": _and(devices),
+        "devices": listed(devices),
         "software": "; ".join(software),
-        "commits": f"commit {_and(commits)}" if commits else "",
+        "commits": f"commit {listed(commits)}" if commits else "",
         "hours": f"{hours:,.1f}" if records else "",
-        "runtimes": _and(_runtime(stage, trained) for stage in stages),
+        "runtimes": listed(_runtime(stage, trained) for stage in stages),
         "confounders": _confounders(len(records), devices, software),
         "finished": str(len(done) or ""),
     }
@@ -204,7 +205,7 @@ def _of(stage: str, runs: Iterable[Planned]) -> list[Planned]:
 def _swept(searches: Sequence[Planned]) -> str:
     """The drop path rates that were compared."""
     rates = sorted({float(rate) for run in searches for rate in _rates(run)})
-    return f"drop path rates {_and(f'{rate:g}' for rate in rates)}" if len(rates) > 1 else ""
+    return f"drop path rates {listed(f'{rate:g}' for rate in rates)}" if len(rates) > 1 else ""
 
 
 def _rates(run: Planned) -> Iterator[float]:
@@ -217,7 +218,7 @@ def _compared(searches: Sequence[Planned]) -> str:
     methods = defaultdict(set)
     for run in searches:
         methods[str(run.config["space"])].add(str(run.config["strategy"]))
-    named = [f"{_and(sorted(found))} in the space {space}" for space, found in methods.items() if len(found) > 1]
+    named = [f"{listed(sorted(found))} in the space {space}" for space, found in methods.items() if len(found) > 1]
     return f"Yes for what was run here: {'; '.join(named)}; data, split and training are the same." if named else ""
 
 
@@ -248,8 +249,3 @@ def _seeds(runs: Sequence[Planned]) -> str:
     seeds = sorted({int(run.config["seed"]) for run in runs})
     consecutive = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
     return f"{seeds[0]} to {seeds[-1]}" if consecutive else ", ".join(map(str, seeds))
-
-
-def _and(texts: Iterable[str]) -> str:
-    *others, last = [*texts] or [""]
-    return f"{', '.join(others)} and {last}" if others else last

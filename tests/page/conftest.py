@@ -1,5 +1,6 @@
 """A real browser, headless, and pages for it: of the whole paper with made-up numbers, and of a plan half done."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ from tests.page.made_store import publish_plan
 PAPER = Path(__file__).parents[2] / "params" / "paper.yaml"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (400, 1024, 1600)  # pixels
+STOPS = """() => {
+  const end = document.getElementById("evidence");
+  const all = document.querySelectorAll('a[href], button, input, summary, [tabindex="0"]');
+  return [...all].filter(one => one.checkVisibility() && one.compareDocumentPosition(end) & 4).length;
+}"""
 
 
 def make_page(parameters: Path, root: Path, wanted: Any = lambda run: True) -> Path:
@@ -69,3 +75,8 @@ def show(page: Any, file: Path) -> None:
     """Open a page from disk and wait until its tables can be sorted."""
     page.goto(file.as_uri())
     page.wait_for_function("document.documentElement.dataset.ready")
+
+
+def printed_pages(page: Any) -> int:
+    """How many sheets of A4 it fills."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))

@@ -81,7 +81,7 @@ def _sentence(outcomes: Mapping[str, int]) -> str:
         _part(outcomes[Outcome.UNDECIDED], "is undecided", "are undecided"),
         _part(waiting, "has too few runs", "have too few runs") if waiting else "",
     )
-    return f"Of the paper's {count(total, 'claim')}, {listed(list(filter(None, parts)))}."
+    return f"Of the paper's {count(total, 'claim')}, {listed(filter(None, parts))}."
 
 
 def _part(number: int, one: str, several: str) -> str:

@@ -1,6 +1,6 @@
 """Signs and short texts of the page: every outcome has a word and a sign, so that no colour is needed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 SIGNS = {
     "agrees": "=",
@@ -32,6 +32,7 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def listed(parts: Sequence[str]) -> str:
+def listed(parts: Iterable[str]) -> str:
     """Parts of a sentence: "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""
+    *others, last = [*parts] or [""]
+    return f"{', '.join(others)} and {last}" if others else last

@@ -89,7 +89,7 @@ def test_claims_that_hold_in_our_runs() -> None:
     assert {one.outcome for one in found.values()} == {Outcome.HOLDS}
     finals = [one.by_final_epoch.outcome for one in found.values() if one.by_final_epoch]
     assert finals.count(Outcome.HOLDS) >= 4
-    assert "all 6 settings" in found["spaces"].detail
+    assert "in 6 of 6 comparisons" in found["spaces"].detail
     compared = found["spaces"].comparisons[0]
     assert compared.label == "CIFAR-10 3-skip" and compared.effect == pytest.approx(0.51) and compared.p < 0.001
     assert compared.interval and compared.interval[0] < 0.51 < compared.interval[1] and 0 < compared.smallest < 0.1
@@ -157,7 +157,7 @@ def test_one_opposite_pair_contradicts() -> None:
 def test_the_sweep() -> None:
     best, extremes = _of_sweep(sweep())
     assert (best.outcome, extremes.outcome) == (Outcome.HOLDS, Outcome.HOLDS)
-    assert "all 6 settings" in best.detail and "all 6 settings" in extremes.detail
+    assert "in 6 of 6 comparisons" in best.detail and "in 6 of 6 comparisons" in extremes.detail
     best, extremes = _of_sweep(sweep(**{"1e-05": 2.5, "drop-rate-0.875": 1.0}))
     assert (best.outcome, extremes.outcome) == (Outcome.UNDECIDED, Outcome.CONTRADICTED)
     assert "p_d = 0.875 (effective 0.70)" in extremes.detail
