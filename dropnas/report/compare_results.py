@@ -91,8 +91,8 @@ def answer(frame: DataFrame) -> str:
     apart = len(frame) - tested
     rest = f" {apart} more {'is' if apart == 1 else 'are'} not tested." if apart else ""
     return (
-        f"{differ} of {tested} tested numbers {'differs' if differ == 1 else 'differ'}: Welch's test of the means, "
-        f"5 % in all after Holm's correction.{rest}"
+        f"{differ} of {tested} tested numbers {'differs' if differ == 1 else 'differ'} (Welch's test of the means at "
+        f"5 %, after Holm's correction).{rest}"
     )
 
 

@@ -16,7 +16,7 @@ from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import title
 
-SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 5 MB
+SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 4 MB
 
 
 @dataclass(frozen=True)

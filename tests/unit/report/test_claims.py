@@ -204,6 +204,11 @@ def test_what_is_no_reproduction_is_marked() -> None:
     assert all(one.comparable for one in all_claims().values())
 
 
+def test_a_number_of_other_data_reaches_no_printed_one() -> None:
+    headlines = [one for name, one in all_claims(False).items() if name.startswith("headline")]
+    assert {(one.outcome, one.by_final_epoch) for one in headlines} == {(Outcome.UNDECIDED, None)}
+
+
 @pytest.mark.parametrize(
     "swept",
     [{"cifar10": {"3e-05": [2.5, math.nan]}}, {"cifar10": {"a method": [2.5, 2.6]}}],
