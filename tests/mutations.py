@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-COPIED = ("benchmarks", "containers", "docs", "dropnas", "params", "profiles", "tests", "workflow")
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,11 @@ def noticed(mutation: Mutation) -> bool:
 
 
 def _copy(folder: Path) -> Path:
-    """Copy the sources, without what runs have made beside them."""
-    for name in COPIED:
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in PROJECT.iterdir():
-        if file.is_file() and file.name != ".git":  # of a worktree
-            shutil.copy2(file, folder)
+    """Copy the files that git tracks, without what runs have made among them."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, folder / name)
     return folder
 
 
