@@ -7,7 +7,7 @@ process that sees the store, and disturbs nothing.
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,8 +15,7 @@ from typing import Any
 
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
-from dropnas.monitor.estimate import Estimate, read_known
-from dropnas.monitor.timings import HOUR
+from dropnas.monitor.estimate import HOUR, Estimate, read_known
 from dropnas.monitor.words import cells
 from dropnas.monitor.work import COSTLY
 from dropnas.parsing import parse
@@ -31,64 +30,54 @@ NEARLY = 0.99  # the part of a run that is done if it takes longer than expected
 
 @dataclass(frozen=True)
 class Watched:
-    """A run at a moment.
+    """A run at a moment."""
 
-    Attributes:
-        run: as plan.json describes it.
-        state: done, running, waiting or failed.
-        hours: device-hours of a training, None if unknown; of all else 0.
-        part: how much of it is done, from 0 to 1.
-        started: if it is at work, seconds since the epoch; None in its first moment.
-        line: its last line.
-        group: how many runs share its time.
-        reason, log: why it failed, and where more is said; `stopped` and None if somebody stopped it.
-    """
-
-    run: dict[str, Any]
-    state: str
-    hours: float | None = 0.0
-    part: float = 0.0
-    started: float | None = None
-    line: str = ""
-    group: int = 1
-    reason: str = ""
-    log: Path | None = None
+    run: dict[str, Any]  # as plan.json describes it
+    state: str  # done, running, waiting or failed
+    hours: float | None = 0.0  # device-hours of a training, None if unknown; of all else 0
+    part: float = 0.0  # how much of it is done, from 0 to 1
+    started: float | None = None  # if it is at work, seconds since the epoch; None in its first moment
+    line: str = ""  # the last that it said
+    group: int = 1  # how many runs share its time
+    reason: str = ""  # why it failed; `stopped` if somebody stopped it
+    log: Path | None = None  # where more is said of a failure
 
     @property
-    def epoch(self) -> str:
-        """Its last epoch, or its last line before the first one ends."""
-        found = EPOCH.search(self.line)
-        return found[0] if found else self.line
+    def trains(self) -> bool:
+        """Whether it is a training, which takes device time."""
+        return self.run["stage"] in COSTLY
+
+    @property
+    def left(self) -> float:
+        """Its device-hours that are left, as far as they are known."""
+        return (self.hours or 0.0) * (1 - self.part)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A plan at a moment.
+    """A plan at a moment."""
 
-    Attributes:
-        title: profile and description.
-        work: the runs that are watched, in the plan's order.
-        unit: GPU-hours or CPU-hours.
-        last, next: the last result and the next one, in words; empty if there is none.
-        time: seconds since the epoch.
-    """
-
-    title: str
-    work: tuple[Watched, ...]
-    unit: str
-    last: str
-    next: str
-    time: float
+    title: str  # profile and description
+    work: tuple[Watched, ...]  # in the plan's order
+    unit: str  # GPU-hours or CPU-hours
+    last: str  # the last result, in words; empty if there is none
+    next: str  # the next one
+    time: float  # seconds since the epoch
 
     @property
     def runs(self) -> dict[str, dict[str, Any]]:
-        """By their ids."""
+        """The runs by their ids."""
         return {one.run["id"]: one.run for one in self.work}
 
     @property
     def done(self) -> frozenset[str]:
         """The ids of those that are done."""
         return frozenset(one.run["id"] for one in self.work if one.state == "done")
+
+    @property
+    def complete(self) -> bool:
+        """Whether all is done."""
+        return len(self.done) == len(self.work)
 
     @property
     def running(self) -> list[Watched]:
@@ -101,46 +90,18 @@ class Snapshot:
         return [one for one in self.work if one.reason]
 
     @property
-    def complete(self) -> bool:
-        """Whether all is done."""
-        return all(one.state == "done" for one in self.work)
-
-    @property
-    def spent(self) -> float:
-        """Device-hours of what is done."""
-        return sum((one.hours or 0.0) * one.part for one in self.work)
-
-    @property
-    def left(self) -> dict[str, float]:
-        """Device-hours of the trainings that are not done, if known, by id."""
-        waiting = [one for one in self.work if one.state != "done" and one.run["stage"] in COSTLY]
-        return {one.run["id"]: one.hours * (1 - one.part) for one in waiting if one.hours is not None}
-
-    @property
-    def unknown(self) -> int:
-        """How many trainings have unknown hours."""
-        return sum(one.hours is None for one in self.work)
-
-    @property
     def jobs(self) -> int:
         """How many trainings run at a time; a group counts as one."""
-        return round(sum(1 / one.group for one in self.running if one.run["stage"] in COSTLY))
-
-    @property
-    def hours(self) -> float:
-        """Hours until all is done, if as many jobs run as now."""
-        return hours_left(list(self.runs.values()), self.left, self.jobs)
+        return round(sum(1 / one.group for one in self.running if one.trains))
 
     @property
     def part(self) -> float:
         """How much is done by expected hours, from 0 to 1; unknown hours of a training count as the mean of others."""
-        trainings = [one for one in self.work if one.run["stage"] in COSTLY]
-        known = [one.hours for one in trainings if one.hours is not None]
+        known = [one.hours for one in self.work if one.trains and one.hours is not None]
         usual = fmean(known) if known else 1.0
-        parts = [(usual if one.hours is None else one.hours, one.part) for one in trainings]
-        if not sum(hours for hours, _ in parts):
-            parts = [(1.0, one.part) for one in self.work]
-        done = sum(hours * part for hours, part in parts) / sum(hours for hours, _ in parts)
+        weights = [(usual if one.hours is None else one.hours) * one.trains for one in self.work]
+        weights = weights if any(weights) else [1.0] * len(weights)
+        done = sum(weight * one.part for weight, one in zip(weights, self.work, strict=True)) / sum(weights)
         return 1.0 if self.complete else min(done, NEARLY)
 
 
@@ -205,8 +166,8 @@ class Watch:
 
     def _next(self, work: Sequence[Watched]) -> str:
         """The cell whose next training ends first, or else the first cell that is not done."""
-        soon = {one.run["id"]: one for one in work if one.state == "running" and one.hours is not None}
-        hours = {id_: (one.hours or 0.0) * (1 - one.part) * one.group for id_, one in soon.items()}
+        soon = [one for one in work if one.state == "running" and one.hours is not None]
+        hours = {one.run["id"]: one.left * one.group for one in soon}
         done = self._done or set()
         waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in done]
         if not waiting:
@@ -232,7 +193,7 @@ class Watch:
         started, group = (attempts[-1].started, attempts[-1].group) if attempts else (None, 1)
         line = _text(scratch / PROGRESS).strip().removeprefix(f"{run['name']}: ")
         if epochs := EPOCH.search(line):
-            part = int(epochs[1]) / max(int(epochs[2]), 1)
+            part, line = int(epochs[1]) / max(int(epochs[2]), 1), epochs[0]
         elif started and hours:
             part = min((now - started) / HOUR / hours / group, NEARLY)
         return Watched(run, "running", hours, part, started, line, group)
@@ -248,19 +209,14 @@ class Watch:
         return self.root / "logs" / str(self.plan["profile"]) / str(job["rule"]) / str(job["attempts"])
 
 
-def hours_left(runs: Sequence[Mapping[str, Any]], left: Mapping[str, float], jobs: int) -> float:
-    """Hours until all runs are done: those left shared by the jobs, or the longest chain of runs if that is more.
-
-    Args:
-        runs: with their ids and inputs, inputs before what reads them.
-        left: device-hours of those that are not done, by id.
-        jobs: how many run at a time.
-    """
-    chain: dict[str, float] = {}
-    for run in runs:
-        before = max((chain.get(source, 0.0) for source in run["inputs"]), default=0.0)
-        chain[run["id"]] = before + left.get(run["id"], 0.0)
-    return max(sum(left.values()) / max(jobs, 1), max(chain.values(), default=0.0))
+def time_left(work: Iterable[Watched], jobs: int) -> float:
+    """Hours until all runs are done, inputs first: those left shared by jobs, or the longest chain if that is more."""
+    chain, total = dict[str, float](), 0.0
+    for one in work:
+        before = max((chain.get(source, 0.0) for source in one.run["inputs"]), default=0.0)
+        chain[one.run["id"]] = before + one.left
+        total += one.left
+    return max(total / max(jobs, 1), max(chain.values(), default=0.0))
 
 
 def duration(seconds: float) -> str:

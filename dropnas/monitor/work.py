@@ -7,7 +7,7 @@ before the search. Of grouped dropout the share of dropped operations counts, be
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dropnas.data.config import DATASETS
@@ -37,26 +37,28 @@ class Shape:
 
 @dataclass(frozen=True)
 class Kind:
-    """Work whose epochs take equally long on the same device; `settings` are sorted names and values."""
+    """Work whose epochs take equally long on the same device; the settings are JSON values."""
 
     stage: str
     shape: Shape
-    settings: tuple[tuple[str, Any], ...]
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"stage": self.stage, "shape": asdict(self.shape), "settings": dict(self.settings)}
+    settings: dict[str, Any] = field(hash=False)
 
     @property
     def label(self) -> str:
         """A short description."""
-        settings = dict(self.settings)
-        parts = [self.stage, f"{settings['cells']} cells, {settings['channels']} channels"]
-        parts += [str(settings[name]) for name in ("space", "strategy") if name in settings]
-        parts += ["AutoAugment"] if self.stage == "retrain" and settings["autoaugment"] else []
-        parts += [f"{self.shape.train:,} images"]
-        return ", ".join(parts)
+        parts = [self.stage, f"{self.settings['cells']} cells, {self.settings['channels']} channels"]
+        parts += [str(self.settings[name]) for name in ("space", "strategy") if name in self.settings]
+        parts += ["AutoAugment"] if self.stage == "retrain" and self.settings["autoaugment"] else []
+        return ", ".join([*parts, f"{self.shape.train:,} images"])
+
+    @property
+    def trained(self) -> int | None:
+        """Images that an epoch trains on; None if only the strategy knows."""
+        if self.stage == "search":
+            return self.shape.train if self.settings["strategy"].startswith("dropping") else None
+        if self.stage == "transfer":  # the rest of the last batch is left out of the epoch
+            return self.shape.train - self.shape.train % int(self.settings["batch_size"])
+        return self.shape.train - int(self.settings["held_out"])
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def work(stage: str, config: Mapping[str, Any], shape: Shape) -> Work:
         settings["auxiliary_weight"] = settings["auxiliary_weight"] > 0  # whether there is a tower
     if stage == "search":
         settings["strategy"] = _strategy_class(config["strategy"], settings.pop("options"))
-    return Work(Kind(stage, shape, tuple(sorted(settings.items()))), config["epochs"])
+    return Work(Kind(stage, shape, settings), config["epochs"])
 
 
 def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
@@ -86,17 +88,6 @@ def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
         return strategy + (f" {canonical_json(dict(options))}" if options else "")
     dropped = sum(math.pow(rate, 1 / GROUP) for rate in rates) / 2
     return "dropping nothing" if dropped == 0 else "dropping many" if dropped >= MANY else "dropping few"
-
-
-def trained_images(kind: Kind) -> int | None:
-    """Images that an epoch trains on; None if only the strategy knows."""
-    settings = dict(kind.settings)
-    if kind.stage == "search":
-        return kind.shape.train if settings["strategy"].startswith("dropping") else None
-    if kind.stage == "transfer":
-        batch = int(settings["batch_size"])
-        return kind.shape.train // batch * batch  # the rest is left out of the epoch
-    return kind.shape.train - int(settings["held_out"])
 
 
 def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:

@@ -15,9 +15,18 @@ from hypothesis import strategies as st
 from dropnas.config import Machine, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.costs import authors_days, target_costs, total_cost
-from dropnas.monitor.estimate import Estimate, Hours, read_known
+from dropnas.monitor.estimate import (
+    FILE,
+    Device,
+    Estimate,
+    Hours,
+    Measured,
+    add_measured,
+    read_known,
+    read_measured,
+    trusted,
+)
 from dropnas.monitor.speed_probe import measure, through_line
-from dropnas.monitor.timings import FILE, Device, Measured, add_measured, device_of, read_measured, trusted
 from dropnas.monitor.work import Shape, declared_shape, work
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
@@ -272,7 +281,7 @@ def test_the_probe_ends_and_begins_next_time_with_what_it_left_out(tmp_path):
     lines: list[str] = []
     assert measure(wanted, HERE, lines.append, limit=0.0) == []
     assert f"{len(wanted)} kinds of work were not timed in 0 s" in lines[0]
-    here = device_of("A processor", "cpu", HERE.threads)
+    here = Device("A processor", "cpu", HERE.threads)
     add_measured(tmp_path, [replace(measured(wanted[0][0].kind, 10), device=here)])
     assert read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS) == [*wanted[1:], wanted[0]]
 

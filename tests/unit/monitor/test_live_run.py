@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dropnas.monitor import live_run
+from dropnas.monitor.estimate import HOUR
 from dropnas.monitor.live_run import Renewal
-from dropnas.monitor.timings import HOUR
 from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.start import Start
 from dropnas.runs.files import write_text
