@@ -8,7 +8,7 @@ either side, with three 2.5, so two could confirm or contradict nothing.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -41,18 +41,14 @@ class Part:
 
 
 def reduced(parameters: Parameters, budget: float, price: Price) -> Part:
-    """The largest part of a plan that fits into a budget of device-hours, with the names of the steps taken.
-
-    Raises:
-        DropnasError: not even the smallest part fits.
-    """
+    """The largest part of a plan that fits into a budget of device-hours, with the names of the steps taken."""
     possible = steps(parameters)
 
-    def least(taken: Iterable[str]) -> float:
-        return price(with_seeds(without(taken), FEWEST_SEEDS))
-
-    def without(taken: Iterable[str]) -> Parameters:
+    def without(taken: Sequence[str]) -> Parameters:
         return reduce(lambda kept, name: possible[name](kept), taken, parameters)
+
+    def least(taken: Sequence[str]) -> float:
+        return price(with_seeds(without(taken), FEWEST_SEEDS))
 
     names = list(possible)
     count = next((count for count in range(len(names) + 1) if least(names[:count]) <= budget), None)
@@ -118,11 +114,7 @@ def most_seeds(parameters: Parameters) -> int:
 
 
 def hours_left(known: Known, parameters: Parameters) -> float:
-    """Device-hours that the runs of parameters still take, without those on request.
-
-    Raises:
-        DropnasError: some are unknown.
-    """
+    """Device-hours that the runs of parameters still take, without those on request."""
     hours = Hours.left(known.estimates(plan_content(make_plan(parameters).by_default())["runs"]).values())
     if hours.unknown:
         message = f"the hours of {hours.unknown} runs are unknown, so no budget can be kept"
@@ -131,11 +123,7 @@ def hours_left(known: Known, parameters: Parameters) -> float:
 
 
 def fit(known: Known, parameters: Parameters, source: Path, budget: float, out: Path | None) -> Iterator[str]:
-    """Write the part of the parameter file `source` that fits into a budget, to `out` or beside it; say what is lost.
-
-    Raises:
-        DropnasError: the hours are unknown, nothing fits, or another file is there.
-    """
+    """Write the part of the file `source` that fits into a budget, to `out` or beside it, and say what is lost."""
     if not math.isfinite(budget):
         raise DropnasError("no number of hours", where=f"--gpu-hours {budget}", remedy="such as --gpu-hours 200")
     total = hours_left(known, parameters)

@@ -87,46 +87,34 @@ class Measured:
 
 
 def finished_runs(root: Path) -> list[Finished]:
-    """Every finished training below a root, the oldest first.
-
-    Raises:
-        DropnasError: a manifest is damaged or incomplete.
-    """
-    shapes = {path.parent.name: prepared_shape(path.parent) for path in root.glob(f"data/*/*/{Dataset.FILE}")}
+    """Every finished training below a root, the oldest first."""
+    shapes = {path.parent.name: _prepared(path.parent) for path in root.glob(f"data/*/*/{Dataset.FILE}")}
     found = [_finished(path.parent, root, shapes) for s in COSTLY for path in root.glob(f"runs/{s}/*/{MANIFEST}")]
     return sorted(found, key=lambda run: run.ended)
 
 
-def prepared_shape(folder: Path) -> Shape:
-    """The shape of a prepared data set."""
+def _prepared(folder: Path) -> Shape:
     dataset = Dataset.read(folder)
     return Shape(dataset.train, dataset.test, dataset.height, dataset.width)
 
 
 def _finished(folder: Path, root: Path, shapes: Mapping[str, Shape]) -> Finished:
-    run = ManifestFile.read(folder).run
+    run, epoch = ManifestFile.read(folder).run, 0.0
     try:
         shape = shapes.get(run["inputs"][0])
-        device = Device.of(run)
         processes = run.get("processes", 1)  # of a transfer under torchrun; each holds a device
         hours = float(run["seconds"]) * processes / HOUR
-        done = work(run["stage"], run["config"], shape) if shape else None
-        epoch = 0.0
-        if done:
+        if done := work(run["stage"], run["config"], shape) if shape else None:
             images, speed = done.kind.trained, float(run["statistics"]["images_per_second"])
             epoch = hours / done.epochs if images is None else images / speed * processes / HOUR
-        return Finished(str(folder.relative_to(root)), done, device, hours, epoch, run["ended"])
+        return Finished(str(folder.relative_to(root)), done, Device.of(run), hours, epoch, run["ended"])
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         what = f"does not say what the run took ({error!r})"
         raise DropnasError(what, where=folder / MANIFEST, remedy="restore the folder") from error
 
 
 def read_measured(root: Path) -> list[Measured]:
-    """The results of the probe, the oldest first; none if it never ran.
-
-    Raises:
-        DropnasError: the file is damaged.
-    """
+    """The results of the probe, the oldest first; none if it never ran."""
     path = root / FILE
     if not path.is_file():
         return []
@@ -151,14 +139,12 @@ def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
         DropnasError: no result can be trusted.
     """
     kept = [entry for entry in found if entry.spread <= MOST_SPREAD]
-    if len(kept) == len(found):
+    varying = [entry for entry in found if entry.spread > MOST_SPREAD]
+    if not varying:
         return kept, ""
-    most, load = max(entry.spread for entry in found), f"load {found[0].load:.1f} on {found[0].cpus} CPUs"
-    refused = (
-        f"{len(found) - len(kept)} of {len(found)} measurements are not trusted: "
-        f"their repetitions let the result vary by up to {most:.0%} ({load})"
-    )
-    remedy = "measure again when the machine is idle"
+    refused = f"{len(varying)} of {len(found)} measurements are not trusted: their repetitions let the result vary"
+    most, remedy = max(entry.spread for entry in varying), "measure again when the machine is idle"
+    refused += f" by up to {most:.0%} (load {found[0].load:.1f} on {found[0].cpus} CPUs)"
     if not kept:
         raise DropnasError(refused, remedy=remedy)
     return kept, f"{refused}; {remedy}"
@@ -241,7 +227,7 @@ class Known:
 
     def _shape(self, data: dict[str, Any]) -> Shape | None:
         folder = self.root / data["folder"]
-        return prepared_shape(folder) if Dataset.file(folder).is_file() else declared_shape(data["config"])
+        return _prepared(folder) if Dataset.file(folder).is_file() else declared_shape(data["config"])
 
     def _expected(self, todo: Work) -> Estimate:
         if equal := [run.hours for run in self.finished if run.work == todo]:

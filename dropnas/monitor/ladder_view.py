@@ -62,11 +62,14 @@ class Prices:
             return {run["id"]: DAY * days.get(run["id"], 0.0) for run in runs}
         return {id_: one.hours or 0.0 for id_, one in self.known.estimates(runs).items()}
 
+    def by_default(self, plan: Plan) -> dict[str, float]:
+        """Hours of each run that a plan makes by default."""
+        hours = self.of(plan)
+        return {id_: hours[id_] for id_ in plan.by_default().runs}
+
     def hours(self, part: Parameters) -> float:
         """Hours of all that a parameter file builds by default."""
-        plan = make_plan(part)
-        prices = self.of(plan)
-        return sum(prices[id_] for id_ in plan.by_default().runs)
+        return sum(self.by_default(make_plan(part)).values())
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,11 @@ def ladder(file: Path, known: Known) -> Ladder:
     prices = Prices.alike([*plans, *([sequential] if sequential else [])], known)
     looks = looks_cost(sequential, prices.of(sequential)) if sequential else None
     largest = plans[-1] if plans else sequential
-    return Ladder(tuple(_steps(plans, prices)), looks, largest, prices)
-
-
-def _steps(plans: Sequence[Plan], prices: Prices) -> Iterator[Part]:
-    total: dict[str, float] = {}
+    steps, total = list[Part](), dict[str, float]()
     for plan in plans:
-        hours = prices.of(plan)
-        total |= {id_: hours[id_] for id_ in plan.by_default().runs}
-        yield Part(plan.parameters, sum(total.values()))
+        total |= prices.by_default(plan)
+        steps.append(Part(plan.parameters, sum(total.values())))
+    return Ladder(tuple(steps), looks, largest, prices)
 
 
 def has_ladder(file: Path) -> bool:
@@ -150,20 +149,12 @@ _both = "/".join  # what holds if the paper is right, and if no method differs
 
 
 def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = None) -> Iterator[str]:
-    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there.
-
-    Raises:
-        DropnasError: nothing fits that could be written, or another file is there.
-    """
+    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there."""
     found = ladder(file, known)
     yield f"Hours: {found.prices.unit}."
     if found.steps:
         part = fitting(found, budget)
-        yield from _part_lines(part, found.steps, budget) if part else [_nothing(found, budget)]
-        if out:
-            yield _written(part, budget, out)
-        elif part and part.lacks:
-            yield "With --out FILE it is written as a parameter file."
+        yield from _part_lines(part, found.steps, budget, out) if part else _nothing(found, budget, out)
     if found.looks:
         yield from _looks_that_fit(found.looks, budget)
 
@@ -200,9 +191,10 @@ def _smaller(found: Ladder) -> Iterator[Part]:
             yield Part(part, found.prices.hours(part), (*lacks, *on))
 
 
-def _part_lines(part: Part, steps: Sequence[Part], budget: float) -> Iterator[str]:
-    name, seeds = part.parameters.profile, most_seeds(part.parameters)
-    yield f"{budget:g} hours: {', '.join([name, *part.lacks])}: {number(part.hours)} h."
+def _part_lines(part: Part, steps: Sequence[Part], budget: float, out: Path | None) -> Iterator[str]:
+    settings, name, seeds = part.parameters, part.parameters.profile, most_seeds(part.parameters)
+    words = ", ".join([name, *part.lacks])
+    yield f"{budget:g} hours: {words}: {number(part.hours)} h."
     yield f"It answers: {ANSWERS[name]}"
     if seeds == 1:
         yield ONE_SEED
@@ -215,21 +207,20 @@ def _part_lines(part: Part, steps: Sequence[Part], budget: float) -> Iterator[st
         yield f"Open: the same with all seeds, cells and data sets ({name}, {number(steps[at].hours)} h)"
     for one in steps[at + 1 :]:
         yield f"Open: {ANSWERS[one.parameters.profile]} ({one.parameters.profile}, {number(one.hours)} h)"
+    if out:
+        words += f", for {budget:g} hours"
+        description = f"{settings.description.rstrip('.')}: {words}."
+        write_parameters(replace(settings, profile=out.stem, description=description), out, [f"{words}."])
+        yield f"{out}: written."
+    elif part.lacks:
+        yield "With --out FILE it is written as a parameter file."
 
 
-def _nothing(found: Ladder, budget: float) -> str:
+def _nothing(found: Ladder, budget: float, out: Path | None) -> Iterator[str]:
     least = min(found.prices.hours(with_seeds(part.parameters, 1)) for part in _smaller(found))
-    return f"Nothing of the ladder fits {budget:g} hours: one seed of the authors' cell takes {number(least)}."
-
-
-def _written(part: Part | None, budget: float, out: Path) -> str:
-    if part is None:
+    yield f"Nothing of the ladder fits {budget:g} hours: one seed of the authors' cell takes {number(least)}."
+    if out:
         raise DropnasError(f"nothing fits into {budget:g} hours, so nothing is written", where=out)
-    settings = part.parameters
-    words = f"{', '.join([settings.profile, *part.lacks])}, for {budget:g} hours"
-    named = replace(settings, profile=out.stem, description=f"{settings.description.rstrip('.')}: {words}.")
-    write_parameters(named, out, [f"{words}."])
-    return f"{out}: written."
 
 
 def _looks_that_fit(cost: LooksCost, budget: float) -> Iterator[str]:
@@ -252,10 +243,7 @@ def _looks_that_fit(cost: LooksCost, budget: float) -> Iterator[str]:
 
 
 def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
-    """The smallest difference that the test of each claim of a plan finds in four cases of five, in points of error.
-
-    The finished trainings of the store at `root` say how much seeds scatter.
-    """
+    """The smallest difference that the test of each claim of a plan finds in four cases of five, in points of error."""
     asking = asked(plan)
     stds, ours = deviations(asking, root)
     if not stds.all():

@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dropnas.config import Parameters, read_parameters
+from dropnas.config import read_parameters
 from dropnas.monitor import screen
 from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs, total_cost
 from dropnas.monitor.estimate import Known, add_measured, read_known, trusted
@@ -49,49 +49,37 @@ def answer(
     why: str = "",
     ladder: bool = False,
 ) -> Iterator[RenderableType]:
-    """What the verb `plan` says to its options, part by part.
-
-    Raises:
-        DropnasError: wrong parameters, a damaged manifest, an unknown run, a measurement that cannot be
-            trusted, or a budget that nothing fits into.
-    """
+    """What the verb `plan` says to its options, part by part."""
     gc.set_threshold(*COLLECTED)
     settings = read_parameters(file)
-    if ladder or budget is not None:
-        yield from _ladder_or_budget(settings, file, read_known(root, settings.machine), ladder, budget, out)
-        return
-    plan = make_plan(settings)
-    if why:
+    known = read_known(root, settings.machine)
+    if ladder or budget is not None:  # these import statistics, which most plans do not need
+        from dropnas.monitor import budget as reduction
+        from dropnas.monitor import ladder_view
+
+        if budget is None:
+            yield from ladder_view.ladder_lines(file, known)
+        elif ladder or settings.looks or ladder_view.has_ladder(file):
+            yield from ladder_view.fitting_lines(file, known, budget, out)
+        else:
+            yield from reduction.fit(known, settings, file, budget, out)
+    elif why:
         from dropnas.monitor.why import why_missing
 
-        yield from why_missing(plan, why, root)
-        return
-    runs, known = described(plan, root), read_known(root, settings.machine)
-    if measure:
-        known = _measured(known, runs, plan, partial(print, file=sys.stderr) if as_json else screen.show)
-    shown = runs if everything else _by_default(runs, plan)
-    if as_json:
-        estimates = known.estimates(runs)
-        yield json.dumps([{**run, "hours": estimates[run["id"]].hours} for run in shown], indent=1)
-    elif each:
-        yield from (f"{run['state']:8} {run['folder']}  ({', '.join(run['used_by'])})" for run in shown)
+        yield from why_missing(make_plan(settings), why, root)
     else:
-        yield from _plan(plan, runs, known, requested=everything)
-
-
-def _ladder_or_budget(
-    settings: Parameters, file: Path, known: Known, ladder: bool, budget: float | None, out: Path | None
-) -> Iterator[RenderableType]:
-    # They import statistics, which most plans do not need.
-    from dropnas.monitor.budget import fit
-    from dropnas.monitor.ladder_view import fitting_lines, has_ladder, ladder_lines
-
-    if budget is None:
-        yield from ladder_lines(file, known)
-    elif ladder or settings.looks or has_ladder(file):
-        yield from fitting_lines(file, known, budget, out)
-    else:
-        yield from fit(known, settings, file, budget, out)
+        plan = make_plan(settings)
+        if measure:
+            known = _measured(known, plan, partial(print, file=sys.stderr) if as_json else screen.show)
+        runs = described(plan, root)
+        shown = runs if everything else _by_default(runs, plan)
+        if as_json:
+            hours = {id_: one.hours for id_, one in known.estimates(runs).items()}
+            yield json.dumps([{**run, "hours": hours[run["id"]]} for run in shown], indent=1)
+        elif each:
+            yield from (f"{run['state']:8} {run['folder']}  ({', '.join(run['used_by'])})" for run in shown)
+        else:
+            yield from _plan(plan, runs, known, requested=everything)
 
 
 def described(plan: Plan, root: Path) -> list[dict[str, Any]]:
@@ -102,24 +90,28 @@ def described(plan: Plan, root: Path) -> list[dict[str, Any]]:
 
 def targets(file: Path, root: Path) -> Table:
     """The targets of a parameter file, a line each: how many of its runs are done, and if it is built by default."""
-    plan = make_plan(read_parameters(file))
-    runs, grid = described(plan, root), Table.grid(padding=(0, 2))
-    for target in plan.targets:
-        own = [run["state"] for run in runs if target in run["used_by"]]
-        grid.add_row(target, f"{own.count('done')} of {len(own)} runs done", "on request" * (target in plan.on_request))
+    plan, grid = make_plan(read_parameters(file)), Table.grid(padding=(0, 2))
+    runs = described(plan, root)
+    for name in plan.targets:
+        own = [run["state"] for run in _of(name, runs)]
+        grid.add_row(name, f"{own.count('done')} of {len(own)} runs done", "on request" * (name in plan.on_request))
     return grid
+
+
+def _of(target: str, runs: Runs) -> Runs:
+    return [run for run in runs if target in run["used_by"]]
 
 
 def _by_default(runs: Runs, plan: Plan) -> Runs:
     return [run for run in runs if set(run["used_by"]) - plan.on_request]
 
 
-def _measured(known: Known, runs: Runs, plan: Plan, show: Callable[[str], None]) -> Known:
+def _measured(known: Known, plan: Plan, show: Callable[[str], None]) -> Known:
     """What is known after each kind of work was timed on this machine; what can be trusted is kept."""
     from dropnas.monitor.speed_probe import measure  # imports torch, which planning does not need
 
     machine = plan.parameters.machine
-    kept, refused = trusted(measure(known.work_to_measure(runs), machine, show))
+    kept, refused = trusted(measure(known.work_to_measure(plan_content(plan)["runs"]), machine, show))
     add_measured(known.root, kept)
     if refused:
         show(refused)
@@ -129,14 +121,12 @@ def _measured(known: Known, runs: Runs, plan: Plan, show: Callable[[str], None])
 def _plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Iterator[RenderableType]:
     """Each target in a line; those on request, with `requested`, below the total."""
     default, estimates, settings = _by_default(runs, plan), known.estimates(runs), plan.parameters
-    costs, usual = (
-        target_costs(runs, estimates, plan.targets),
-        [one for one in plan.targets if one not in plan.on_request],
-    )
-    rows = [_row(target, _of(target, default), costs[target], usual) for target in usual]
+    costs, own = target_costs(runs, estimates, plan.targets), {name: _of(name, runs) for name in plan.targets}
+    usual = [name for name in plan.targets if name not in plan.on_request]
+    rows = [_row(name, own[name], costs[name], usual) for name in usual]
     rows.append(_row("total", default, total_cost(default, estimates), ()))
-    more = [target for target in plan.targets if target in plan.on_request]
-    rows += [_row(target, _of(target, runs), costs[target], plan.targets) for target in more if requested]
+    more = [name for name in plan.targets if name in plan.on_request]
+    rows += [_row(name, own[name], costs[name], plan.targets) for name in more if requested]
     yield Text.assemble((settings.profile, "bold"), f": {settings.description}")
     yield _table(rows, len(usual), screen.console().width)
     if more and not requested:
@@ -153,20 +143,11 @@ def _plan(plan: Plan, runs: Runs, known: Known, *, requested: bool) -> Iterator[
         yield from looks_lines(plan, known)
 
 
-def _of(target: str, runs: Runs) -> Runs:
-    return [run for run in runs if target in run["used_by"]]
-
-
 def _row(name: str, runs: Runs, cost: Cost, targets: Iterable[str]) -> Row:
     """Counts, hours (those left only if something is done, since otherwise they are the same), and what is shared."""
-    stages, states = Counter(run["stage"] for run in runs), Counter(run["state"] for run in runs)
-    counts = {stage: stages[stage] for stage in COSTLY} | {one: states[one] for one in STATES}
-    hours = {"hours": cost.hours, "added": cost.added, "left": cost.left if cost.left != cost.hours else ""}
-    row = {
-        "": name,
-        **{key: str(count or "-") for key, count in counts.items()},
-        **{k: str(v) for k, v in hours.items()},
-    }
+    counts = Counter(value for run in runs for value in (run["stage"], run["state"]))
+    row = {"": name} | {key: str(counts[key] or "-") for key in (*COSTLY, *STATES)}
+    row |= {"hours": str(cost.hours), "added": str(cost.added), "left": str(cost.left) * (cost.left != cost.hours)}
     users = [sorted(set(targets) & set(run["used_by"]) - {name}) for run in runs if run["stage"] in COSTLY]
     related = [other for other, _ in Counter(itertools.chain(*users)).most_common()]
     more = f" +{len(related) - 1}" if len(related) > 1 else ""

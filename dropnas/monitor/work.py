@@ -46,9 +46,10 @@ class Kind:
     @property
     def label(self) -> str:
         """A short description."""
-        parts = [self.stage, f"{self.settings['cells']} cells, {self.settings['channels']} channels"]
-        parts += [str(self.settings[name]) for name in ("space", "strategy") if name in self.settings]
-        parts += ["AutoAugment"] if self.stage == "retrain" and self.settings["autoaugment"] else []
+        own = self.settings
+        parts = [self.stage, f"{own['cells']} cells, {own['channels']} channels"]
+        parts += [str(own[name]) for name in ("space", "strategy") if name in own]
+        parts += ["AutoAugment"] * (self.stage == "retrain" and own["autoaugment"])
         return ", ".join([*parts, f"{self.shape.train:,} images"])
 
     @property
