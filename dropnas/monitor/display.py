@@ -38,12 +38,9 @@ def show(
     over: Callable[[float], bool] = pause,
     seen: Callable[[Snapshot], object] = lambda snapshot: None,
 ) -> Snapshot:
-    """Show progress until all is done or nothing more comes, and return the last look at the plan.
+    """Show progress, with `once` once, until all is done or nothing more comes; return the last look at the plan.
 
-    Args:
-        once: shows it once.
-        over: waits for so many seconds at most and says whether nothing more comes.
-        seen: receives each look at the plan.
+    `over` waits for so many seconds at most and says whether nothing more comes. `seen` receives each look.
     """
     output, line, ended = console(WIDTH), "", once
     live = Live(console=output, auto_refresh=False) if output.is_terminal and not once else None

@@ -22,7 +22,7 @@ from dropnas.artifacts.dataset_file import Dataset
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
-from dropnas.monitor.work import COSTLY, Kind, Shape, Work, declared_shape, work
+from dropnas.monitor.work import COSTLY, Kind, Shape, declared_shape, kind_of
 from dropnas.parsing import parse
 from dropnas.report.page.phrases import count
 from dropnas.runs.files import read_json, write_json
@@ -63,7 +63,8 @@ class Finished:
     """A finished training."""
 
     folder: str  # relative to the root
-    work: Work | None  # None if its data set is gone
+    kind: Kind | None  # None if its data set is gone
+    epochs: int
     device: Device
     hours: float  # device-hours of the run
     epoch_hours: float
@@ -99,15 +100,16 @@ def _prepared(folder: Path) -> Shape:
 
 
 def _finished(folder: Path, root: Path, shapes: Mapping[str, Shape]) -> Finished:
-    run, epoch = ManifestFile.read(folder).run, 0.0
+    run = ManifestFile.read(folder).run
     try:
-        shape = shapes.get(run["inputs"][0])
+        shape, epochs = shapes.get(run["inputs"][0]), run["config"]["epochs"]
+        kind = kind_of(run["stage"], run["config"], shape) if shape else None
         processes = run.get("processes", 1)  # of a transfer under torchrun; each holds a device
         hours = float(run["seconds"]) * processes / HOUR
-        if done := work(run["stage"], run["config"], shape) if shape else None:
-            images, speed = done.kind.trained, float(run["statistics"]["images_per_second"])
-            epoch = hours / done.epochs if images is None else images / speed * processes / HOUR
-        return Finished(str(folder.relative_to(root)), done, Device.of(run), hours, epoch, run["ended"])
+        epoch = hours / epochs
+        if kind and kind.trained is not None:
+            epoch = kind.trained / float(run["statistics"]["images_per_second"]) * processes / HOUR
+        return Finished(str(folder.relative_to(root)), kind, epochs, Device.of(run), hours, epoch, run["ended"])
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         what = f"does not say what the run took ({error!r})"
         raise DropnasError(what, where=folder / MANIFEST, remedy="restore the folder") from error
@@ -158,9 +160,6 @@ class Estimate:
     basis: Literal["took", "equal runs", "same kind", "probe", "a moment", "unknown"]
 
 
-UNKNOWN = Estimate(None, "unknown")
-
-
 @dataclass(frozen=True)
 class Hours:
     """A sum of device-hours: the known ones, and the number of runs whose hours are unknown."""
@@ -203,39 +202,37 @@ class Known:
     def estimates(self, runs: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
         """Estimates by the ids of runs, which are as plan.json describes them."""
         found, expected = {run["id"]: Estimate(0.0, "a moment") for run in runs}, cache(self._expected)
-        for run, todo in self._works(runs):
+        for run, kind in self._kinds(runs):
             took = self.took.get(run["folder"])
-            found[run["id"]] = Estimate(took.hours, "took") if took else expected(todo) if todo else UNKNOWN
+            found[run["id"]] = Estimate(took.hours, "took") if took else expected(kind, run["config"]["epochs"])
         return found
 
-    def work_to_measure(self, runs: Sequence[dict[str, Any]]) -> list[tuple[Work, dict[str, Any]]]:
-        """Each kind of work in runs once, with the configuration of one such run; those never measured first."""
-        kinds: dict[Kind, tuple[Work, dict[str, Any]]] = {}
-        for run, todo in self._works(runs):
-            if todo:
-                kinds.setdefault(todo.kind, (todo, run["config"]))
+    def work_to_measure(self, runs: Sequence[dict[str, Any]]) -> dict[Kind, dict[str, Any]]:
+        """Each kind of work in runs, with the configuration of one such run; those never measured first."""
+        configs = {kind: run["config"] for run, kind in self._kinds(runs) if kind}
         measured = [entry.kind for entry in self.measured]
-        return [kinds[kind] for kind in sorted(kinds, key=measured.__contains__)]
+        return {kind: configs[kind] for kind in sorted(reversed(configs), key=measured.__contains__)}
 
-    def _works(self, runs: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Work | None]]:
-        """The trainings among runs with their work; None if the size of the data set is unknown."""
+    def _kinds(self, runs: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Kind | None]]:
+        """The trainings among runs with their kinds; None if the size of the data set is unknown."""
         shapes = {run["id"]: self._shape(run) for run in runs if run["stage"] == "data"}
         for run in runs:
             if run["stage"] in COSTLY:
                 shape = shapes[run["inputs"][0]]
-                yield run, work(run["stage"], run["config"], shape) if shape else None
+                yield run, kind_of(run["stage"], run["config"], shape) if shape else None
 
     def _shape(self, data: dict[str, Any]) -> Shape | None:
         folder = self.root / data["folder"]
         return _prepared(folder) if Dataset.file(folder).is_file() else declared_shape(data["config"])
 
-    def _expected(self, todo: Work) -> Estimate:
-        if equal := [run.hours for run in self.finished if run.work == todo]:
+    def _expected(self, kind: Kind | None, epochs: int) -> Estimate:
+        same = [run for run in self.finished if kind and run.kind == kind]
+        if equal := [run.hours for run in same if run.epochs == epochs]:
             return Estimate(median(equal[-NEWEST:]), "equal runs")
-        if same := [run.epoch_hours for run in self.finished if run.work and run.work.kind == todo.kind]:
-            return Estimate(median(same[-NEWEST:]) * todo.epochs, "same kind")
-        probes = [entry.epoch_seconds for entry in self.measured if entry.kind == todo.kind]
-        return Estimate(probes[-1] * todo.epochs / HOUR, "probe") if probes else UNKNOWN
+        if same:
+            return Estimate(median(run.epoch_hours for run in same[-NEWEST:]) * epochs, "same kind")
+        probes = [entry.epoch_seconds for entry in self.measured if entry.kind == kind]
+        return Estimate(probes[-1] * epochs / HOUR, "probe") if probes else Estimate(None, "unknown")
 
 
 def read_known(root: Path, machine: Machine) -> Known:

@@ -29,13 +29,8 @@ TAIL = 15  # lines of Snakemake's log that are shown if Snakemake itself fails
 def run(parameters: Path, options: Sequence[str], root: Path, *, verbose: bool = False) -> int:
     """Run `snakemake` on the frozen plan of a parameter file; further options are Snakemake's.
 
-    With `verbose`, Snakemake's output is shown instead of the progress.
-
-    Returns:
-        its exit status; of a start that was stopped 128 and the number of the signal.
-
-    Raises:
-        DropnasError: the parameters or targets are wrong, or Snakemake is not installed.
+    With `verbose`, its output is shown instead of the progress. Returns its exit status; of a start that was stopped
+    128 and the number of the signal.
     """
     start = prepare(parameters, options, root)
     if start.question:
@@ -54,7 +49,8 @@ def run(parameters: Path, options: Sequence[str], root: Path, *, verbose: bool =
         status = until_stopped([sys.executable, *SNAKEMAKE, *start.arguments], start.environment, start.again)
     else:
         status = _shown(start, watch, log, root)
-    print(_results(start, root) if status < 128 else "", end="", flush=True)
+    if status < 128:
+        print(_begin_results(start, root, subprocess.PIPE).communicate()[0], end="", flush=True)
     if 0 < status < 128:
         print(*_reasons(watch, log, start.again), sep="\n", file=sys.stderr, flush=True)
     return status
@@ -105,11 +101,6 @@ def _begin_results(start: Start, root: Path, output: IO[str] | int) -> "subproce
     command = [sys.executable, "-m", "dropnas", "results", str(start.folder), *start.targets, "--root", str(root)]
     environment = {**os.environ, **start.environment}
     return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True)
-
-
-def _results(start: Start, root: Path) -> str:
-    """What to print about the results at the end."""
-    return _begin_results(start, root, subprocess.PIPE).communicate()[0]
 
 
 def _reasons(watch: Watch, log: Path, again: str) -> list[str]:

@@ -11,7 +11,7 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -32,7 +32,7 @@ from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
 from dropnas.machine.devices import claimed
 from dropnas.monitor.estimate import Device, Measured
-from dropnas.monitor.work import Kind, Shape, Work
+from dropnas.monitor.work import Kind, Shape
 from dropnas.parsing import parse
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.environment import environment
@@ -79,7 +79,7 @@ class Timing:
 
 
 def measure(
-    wanted: Sequence[tuple[Work, dict[str, Any]]],
+    wanted: Mapping[Kind, dict[str, Any]],
     machine: Machine,
     progress: Callable[[str], None],
     seconds: float = SECONDS,
@@ -87,25 +87,20 @@ def measure(
 ) -> list[Measured]:
     """Time each kind of work on this machine, given with the configuration of one of its runs, as JSON values.
 
-    Args:
-        progress: receives a line for each kind.
-        seconds: for all of it. A slow machine takes longer, since each batch is repeated.
-        limit: seconds after which no further kind is begun; a line then says how many were left out.
-
-    Raises:
-        DropnasError: a configuration that cannot be trained.
+    It takes about `seconds`, on a slow machine longer, since each batch is repeated. After the `limit` no further kind
+    is begun, and `progress`, which receives a line for each kind, hears how many were left out.
     """
     begun, load, found = time.monotonic(), os.getloadavg()[0], list[Measured]()
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
-        for index, (work, config) in enumerate(wanted):
+        for index, (kind, config) in enumerate(wanted.items()):
             spent, left = time.monotonic() - begun, len(wanted) - index
             if spent > limit:
                 progress(f"{left} kinds of work were not timed in {limit:.0f} s; measure again for them")
                 break
             share = (seconds - spent) / left
-            entry = _measure_kind(work.kind, config, machine, device, share, load, Path(folder, str(index)))
+            entry = _measure_kind(kind, config, machine, device, share, load, Path(folder, str(index)))
             speed = f"{entry.images_per_second:.3g} images/s in batches of {entry.batch}"
-            progress(f"{work.kind.label}: {speed}, spread {entry.spread:.0%}")
+            progress(f"{kind.label}: {speed}, spread {entry.spread:.0%}")
             found.append(entry)
     cpus = f"load {load:.1f} on {os.cpu_count()} CPUs before"
     progress(f"{len(found)} kinds of work timed in {time.monotonic() - begun:.0f} s; {cpus}")

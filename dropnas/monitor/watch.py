@@ -7,7 +7,7 @@ process that sees the store, and disturbs nothing.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +16,7 @@ from typing import Any
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
 from dropnas.monitor.estimate import HOUR, Estimate, read_known
-from dropnas.monitor.words import cells
+from dropnas.monitor.words import Runs, cells
 from dropnas.monitor.work import COSTLY
 from dropnas.parsing import parse
 from dropnas.pipeline.compute import PROGRESS
@@ -65,7 +65,7 @@ class Snapshot:
     time: float  # seconds since the epoch
 
     @property
-    def runs(self) -> dict[str, dict[str, Any]]:
+    def runs(self) -> Runs:
         """The runs by their ids."""
         return {one.run["id"]: one.run for one in self.work}
 
@@ -106,16 +106,7 @@ class Snapshot:
 
 
 class Watch:
-    """Reads the state of a plan's runs; what is done is not read twice.
-
-    Args:
-        plan: as plan.json holds it.
-        root: of the store.
-        targets: names of tables and figures; by default all that are built by default.
-
-    Raises:
-        DropnasError: a target that the plan lacks.
-    """
+    """Reads the state of the runs of a plan.json, or of those behind some targets; what is done is not read twice."""
 
     def __init__(self, plan: dict[str, Any], root: Path, targets: Sequence[str] = ()) -> None:
         every = {name for run in plan["runs"] for name in run["used_by"]}
@@ -128,53 +119,53 @@ class Watch:
         self.cells = list(cells(self.by_id))
         self._last_runs = set(self.by_id) - {source for run in self.runs for source in run["inputs"]}
         self._jobs = {id_: job for job in plan["jobs"] for id_ in job["runs"]}
-        self._done: set[str] | None = None
+        self._done: set[str] = set()
         self._estimates: dict[str, Estimate] = {}
         self._unit = self._last = ""
 
     def look(self) -> Snapshot:
         """The plan now."""
-        now, known = time.time(), self._done or set()
-        states = {id_: "done" if id_ in known else self._state(run) for id_, run in self.by_id.items()}
-        self._renew({id_ for id_, state in states.items() if state == "done"})
+        now, states = time.time(), dict.fromkeys(self._done, "done")
+        states |= {id_: self._state(run) for id_, run in self.by_id.items() if id_ not in states}
+        done = {id_ for id_, state in states.items() if state == "done"}
+        if done != self._done or not self._estimates:
+            self._done = done
+            self._read()
         work = tuple(self._watched(run, states[run["id"]], now) for run in self._needed())
         title = f"{self.plan['profile']}: {self.plan['description']}"
         return Snapshot(title, work, self._unit, self._last, self._next(work), now)
 
     def _needed(self) -> Iterator[dict[str, Any]]:
         """The runs that are done, and those that a target which is not done waits for; others may have been pruned."""
-        wanted, done = set(self._last_runs), self._done or set()
+        wanted = set(self._last_runs)
         for run in reversed(self.runs):  # what reads a run comes after it
-            if run["id"] in wanted - done:
+            if run["id"] in wanted - self._done:
                 wanted |= set(run["inputs"])
-        return (run for run in self.runs if run["id"] in wanted | done)
+        return (run for run in self.runs if run["id"] in wanted | self._done)
 
     def _state(self, run: dict[str, Any]) -> str:
         return self.store.state(run["id"], self.root / run["folder"])
 
-    def _renew(self, done: set[str]) -> None:
-        """Read what is known again if further runs are done."""
-        if done != self._done:
-            known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
-            self._done = done
-            self._estimates = known.estimates(self.runs)
-            self._unit = known.device.unit if known.device else "device-hours"
-            ended = {one.folder: one.ended for one in known.took.values()}
-            results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
-            last = max(results, key=lambda one: one[0], default=None)  # the first cell with the last training
-            self._last = last[1].result(done, self.root) if last else ""
+    def _read(self) -> None:
+        """Read what is known, which changes when further runs are done."""
+        known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
+        self._estimates = known.estimates(self.runs)
+        self._unit = known.device.unit if known.device else "device-hours"
+        ended = {folder: one.ended for folder, one in known.took.items()}
+        results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
+        last = max(results, key=lambda one: one[0], default=None)  # the first cell with the last training
+        self._last = last[1].result(self._done, self.root) if last else ""
 
     def _next(self, work: Sequence[Watched]) -> str:
         """The cell whose next training ends first, or else the first cell that is not done."""
         soon = [one for one in work if one.state == "running" and one.hours is not None]
         hours = {one.run["id"]: one.left * one.group for one in soon}
-        done = self._done or set()
-        waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in done]
+        waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in self._done]
         if not waiting:
             return ""
         cell, id_ = min(waiting, key=lambda one: hours.get(one[1], float("inf")))
         when = f" in about {duration(hours[id_] * HOUR)}" if id_ in hours else ""
-        return cell.name + cell.count(sum(training in done for training in cell.trainings) + 1, ", ") + when
+        return cell.name + cell.count(len(self._done & set(cell.trainings)) + 1, ", ") + when
 
     def _watched(self, run: dict[str, Any], state: str, now: float) -> Watched:
         hours, scratch = self._estimates[run["id"]].hours, self.store.scratch(run["id"])
@@ -182,11 +173,10 @@ class Watch:
             return Watched(run, state, hours, 1.0)
         if state == "running":
             return self._running(run, hours, scratch, now)
-        log = self._log(run)
-        if reason := failure(_text(log), run):
+        reason, log = self._failure(run)
+        if reason:
             return Watched(run, "failed", hours, reason=reason, log=log)
-        stopped = scratch.is_dir() and read_attempts(scratch)
-        return Watched(run, "waiting", hours, reason="stopped" if stopped else "")
+        return Watched(run, "waiting", hours, reason="stopped" if scratch.is_dir() and read_attempts(scratch) else "")
 
     def _running(self, run: dict[str, Any], hours: float | None, scratch: Path, now: float) -> Watched:
         attempts, part = read_attempts(scratch), 0.0
@@ -200,13 +190,13 @@ class Watch:
 
     def refused(self) -> list[Watched]:
         """Published runs that their jobs do not accept, such as damaged ones, by their logs."""
-        done = [(run, self._log(run)) for run in self.runs if run["id"] in (self._done or set())]
-        found = [(run, log, failure(_text(log), run)) for run, log in done]
-        return [Watched(run, "failed", reason=reason, log=log) for run, log, reason in found if reason]
+        done = ((run, *self._failure(run)) for run in self.runs if run["id"] in self._done)
+        return [Watched(run, "failed", reason=reason, log=log) for run, reason, log in done if reason]
 
-    def _log(self, run: Mapping[str, Any]) -> Path:
+    def _failure(self, run: dict[str, Any]) -> tuple[str, Path]:
         job = self._jobs[run["id"]]
-        return self.root / "logs" / str(self.plan["profile"]) / str(job["rule"]) / str(job["attempts"])
+        log = self.root / "logs" / str(self.plan["profile"]) / str(job["rule"]) / str(job["attempts"])
+        return failure(_text(log), run), log
 
 
 def time_left(work: Iterable[Watched], jobs: int) -> float:

@@ -26,11 +26,7 @@ Record = dict[str, Any]  # of a finished run, as its manifest holds it
 
 
 def why_missing(plan: Plan, wanted: str, root: Path) -> Iterator[str]:
-    """Say why a run is missing; it is given by its id, its folder, or its name if no other run has it.
-
-    Raises:
-        DropnasError: no run or several are called so, or a manifest is damaged.
-    """
+    """Say why a run is missing; it is given by its id, its folder, or its name if no other run has it."""
     run = _find(plan, wanted.rstrip("/"))
     state = Store(root).state(run.id, root / run.folder)
     yield f"{run.folder}: {state}"

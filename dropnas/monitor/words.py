@@ -75,13 +75,10 @@ class Cell:
     trainings: dict[str, str]  # their folders by id
     counted: str  # what they are called: `seeds`, unless a genotype is retrained more than once
     decimals: int  # of its error
-    criterion: str  # by which error the best of several seeds is chosen
+    criterion: str  # by which error the best of several seeds is chosen: of the `best` epoch or the final one
 
     def result(self, done: Container[str], root: Path) -> str:
-        """The mean test error of the trainings that are done: "2.69 % after 3 of 8 seeds".
-
-        It is the error of the best epoch if the parameter file chooses by it, and otherwise of the final one.
-        """
+        """The mean test error, as the criterion has it, of the trainings that are done: "2.69 % after 3 of 8 seeds"."""
         folders = [root / folder for id_, folder in self.trainings.items() if id_ in done]
         try:
             errors = [read_training(read_run(folder)).top1 for folder in folders]

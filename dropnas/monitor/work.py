@@ -1,4 +1,4 @@
-"""The kinds of work that take device time, and the amount of it in a run. Pure, and without torch.
+"""The kinds of work that take device time. Pure, and without torch.
 
 A kind is everything that decides how long an epoch takes. Each setting counts unless `COSTLESS` names it, so a new
 option makes a new kind with an unknown cost, and never a wrong number. The genotype does not count: nobody knows it
@@ -62,15 +62,7 @@ class Kind:
         return self.shape.train - int(self.settings["held_out"])
 
 
-@dataclass(frozen=True)
-class Work:
-    """How much of a kind is in a run."""
-
-    kind: Kind
-    epochs: int
-
-
-def work(stage: str, config: Mapping[str, Any], shape: Shape) -> Work:
+def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> Kind:
     """The work of a run of a stage of COSTLY; fields that its configuration lacks are at their default."""
     config = {**resolved(STAGES[stage].config()), **config}
     settings = {name: value for name, value in config.items() if name not in COSTLESS}
@@ -78,7 +70,7 @@ def work(stage: str, config: Mapping[str, Any], shape: Shape) -> Work:
         settings["auxiliary_weight"] = settings["auxiliary_weight"] > 0  # whether there is a tower
     if stage == "search":
         settings["strategy"] = _strategy_class(config["strategy"], settings.pop("options"))
-    return Work(Kind(stage, shape, settings), config["epochs"])
+    return Kind(stage, shape, settings)
 
 
 def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:

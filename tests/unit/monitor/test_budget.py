@@ -36,7 +36,7 @@ FILES = sorted(REPOSITORY.glob("params/*.yaml"))
 def known(tmp_path_factory) -> Known:
     """A GPU that makes a thousand images a second of everything."""
     root = tmp_path_factory.mktemp("root")
-    kinds = [work.kind for work, _ in read_known(root, PAPER.machine).work_to_measure(runs_of(PAPER))]
+    kinds = read_known(root, PAPER.machine).work_to_measure(runs_of(PAPER))
     epochs = {kind: (kind.trained or 25_000) / 1000 for kind in kinds}
     add_measured(root, [measured(kind, s) for kind, s in epochs.items()])
     return read_known(root, PAPER.machine)
