@@ -211,7 +211,7 @@ class Known:
         """Each kind of work in runs, with the configuration of one such run; those never measured first."""
         configs = {kind: run["config"] for run, kind in self._kinds(runs) if kind}
         measured = [entry.kind for entry in self.measured]
-        return {kind: configs[kind] for kind in sorted(reversed(configs), key=measured.__contains__)}
+        return {kind: configs[kind] for kind in sorted(configs, key=measured.__contains__)}
 
     def _kinds(self, runs: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Kind | None]]:
         """The trainings among runs with their kinds; None if the size of the data set is unknown."""
