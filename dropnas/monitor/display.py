@@ -109,9 +109,9 @@ def _stages(snapshot: Snapshot) -> Table:
 def _running(snapshot: Snapshot) -> Table:
     """What runs now, those that began first at the top; runs that differ in their seed alone share a line."""
     runs, groups = snapshot.runs, defaultdict[tuple[str, str], list[tuple[float, int | None]]](list)
-    for one in sorted(snapshot.running, key=lambda one: one.started or snapshot.time):
+    for one in sorted(snapshot.running, key=lambda one: one.started):
         words, seed = described(one.run, runs)
-        groups[words, one.line].append((one.started or snapshot.time, seed))
+        groups[words, one.line].append((one.started, seed))
     table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
     table.add_column("running", ratio=1)
     table.add_column("for", justify="right", no_wrap=True)

@@ -59,14 +59,12 @@ Compute = Callable[[int], object]  # a batch of the given size
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A kind of work, ready to be timed."""
+class Part:
+    """A part of an epoch, ready to be timed: training, or evaluation."""
 
-    train: Compute
-    evaluate: Compute | None  # None for searches
+    compute: Compute
     batch: int  # the protocol's
-    trained: int  # images in each epoch
-    tested: int
+    images: int  # in an epoch
 
 
 @dataclass(frozen=True)
@@ -114,19 +112,17 @@ def _measure_kind(
     typed = parse(STAGES[kind.stage].config, config, kind.label)
     determinism.apply(typed.seed, device, machine.threads, deterministic=getattr(typed, "deterministic", True))
     precision.apply(typed.precision)
-    trial = PREPARE[kind.stage](typed, kind.shape, device, folder)
-    part = TRAINING_PART if trial.evaluate else 1.0
-    step = timing(trial.train, trial.batch, part * (ends - time.monotonic()), device)
-    epoch = trial.trained / trial.batch * step.seconds
-    varies = step.spread * epoch
-    if trial.evaluate:
-        batch = min(TEST_BATCH, trial.tested)
-        test = timing(trial.evaluate, batch, ends - time.monotonic(), device)
-        epoch += trial.tested / batch * test.seconds
-        varies += test.spread * trial.tested / batch * test.seconds
-    used, date = environment(device, machine.threads), f"{datetime.now(UTC):%FT%TZ}"
-    speed, cpus = trial.batch / step.seconds, os.cpu_count() or 1
-    return Measured(Device.of(used), kind, epoch, varies / epoch, step.batch, speed, load, cpus, date, used["versions"])
+    parts = PREPARE[kind.stage](typed, kind.shape, device, folder)
+    shares = (TRAINING_PART, 1.0) if len(parts) > 1 else (1.0,)
+    steps = [
+        timing(part.compute, part.batch, share * (ends - time.monotonic()), device)
+        for part, share in zip(parts, shares, strict=True)
+    ]
+    seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, steps, strict=True)]
+    spread = sum(step.spread * one for step, one in zip(steps, seconds, strict=True)) / sum(seconds)
+    used, cpus, date = environment(device, machine.threads), os.cpu_count() or 1, f"{datetime.now(UTC):%FT%TZ}"
+    batch, speed = steps[0].batch, parts[0].batch / steps[0].seconds
+    return Measured(Device.of(used), kind, sum(seconds), spread, batch, speed, load, cpus, date, used["versions"])
 
 
 def timing(work: Compute, full: int, share: float, device: str) -> Timing:
@@ -178,7 +174,7 @@ def _seconds(work: Compute, size: int, device: str) -> float:
     return time.perf_counter() - started
 
 
-def _search(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
+def _search(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
     share = make_strategy(config, find_space(config.space)).weight_share  # of the images, that an epoch passes over
 
     @cache
@@ -194,11 +190,10 @@ def _search(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
             group.start_epoch(0)
         group.step(0, step)
 
-    trained = round(share * shape.train)
-    return Trial(train, None, min(config.batch_size, shape.train), trained, 0)
+    return [Part(train, min(config.batch_size, shape.train), round(share * shape.train))]
 
 
-def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
+def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
     trained, tested = shape.train - config.held_out, shape.test + config.held_out
     config = replace(config, held_out=0)
     training, testing = (_noise(count, shape, device) for count in (shape.train, shape.test))
@@ -213,11 +208,11 @@ def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
     def train(size: int) -> None:
         of_size(size).step(0, 0)
 
-    evaluate = _evaluation(of_size(config.batch_size).learner, shape.height, shape.width, device)
-    return Trial(train, evaluate, min(config.batch_size, trained), trained, tested)
+    evaluation = _evaluation(of_size(config.batch_size).learner, shape.height, shape.width, tested, device)
+    return [Part(train, min(config.batch_size, trained), trained), evaluation]
 
 
-def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
+def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
     small = replace(config, batch_size=SMALLEST, micro_batch=SMALLEST)
     training, testing = (_placeholder(folder, split) for split in ("train", "test"))
     workspace = Workspace(folder, "", device)
@@ -231,16 +226,11 @@ def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
         transfer.batches = itertools.repeat(batch)
         transfer.step(0, 0)
 
-    evaluate = _evaluation(transfer.learner, side, side, device)
     trained = shape.train // config.batch_size * config.batch_size
-    return Trial(train, evaluate, config.micro_batch, trained, shape.test)
+    return [Part(train, config.micro_batch, trained), _evaluation(transfer.learner, side, side, shape.test, device)]
 
 
-PREPARE: dict[str, Callable[[Any, Shape, str, Path], Trial]] = {
-    "search": _search,
-    "retrain": _retrain,
-    "transfer": _transfer,
-}
+PREPARE = {"search": _search, "retrain": _retrain, "transfer": _transfer}
 
 
 def _noise(count: int, shape: Shape, device: str) -> ImageArrays:
@@ -256,12 +246,12 @@ def _noise(count: int, shape: Shape, device: str) -> ImageArrays:
     )
 
 
-def _evaluation(learner: Learner, height: int, width: int, device: str) -> Compute:
+def _evaluation(learner: Learner, height: int, width: int, images: int, device: str) -> Part:
     def evaluate(size: int) -> object:
-        images = torch.zeros((size, 3, height, width), device=device)
-        return learner.evaluate([(images, torch.zeros(size, dtype=torch.int64, device=device))])
+        batch = torch.zeros((size, 3, height, width), device=device)
+        return learner.evaluate([(batch, torch.zeros(size, dtype=torch.int64, device=device))])
 
-    return evaluate
+    return Part(evaluate, min(TEST_BATCH, images), images)
 
 
 def _placeholder(folder: Path, split: Any) -> ImageSource:

@@ -36,16 +36,11 @@ class Watched:
     state: str  # done, running, waiting or failed
     hours: float | None = 0.0  # device-hours of a training, None if unknown; of all else 0
     part: float = 0.0  # how much of it is done, from 0 to 1
-    started: float | None = None  # if it is at work, seconds since the epoch; None in its first moment
+    started: float = 0.0  # if it is at work, seconds since the epoch
     line: str = ""  # the last that it said
     group: int = 1  # how many runs share its time
     reason: str = ""  # why it failed; `stopped` if somebody stopped it
     log: Path | None = None  # where more is said of a failure
-
-    @property
-    def trains(self) -> bool:
-        """Whether it is a training, which takes device time."""
-        return self.run["stage"] in COSTLY
 
     @property
     def left(self) -> float:
@@ -92,17 +87,16 @@ class Snapshot:
     @property
     def jobs(self) -> int:
         """How many trainings run at a time; a group counts as one."""
-        return round(sum(1 / one.group for one in self.running if one.trains))
+        return round(sum(1 / one.group for one in self.running if one.run["stage"] in COSTLY))
 
     @property
     def part(self) -> float:
         """How much is done by expected hours, from 0 to 1; unknown hours of a training count as the mean of others."""
-        known = [one.hours for one in self.work if one.trains and one.hours is not None]
+        known = [one.hours for one in self.work if one.hours]
         usual = fmean(known) if known else 1.0
-        weights = [(usual if one.hours is None else one.hours) * one.trains for one in self.work]
+        weights = [usual if one.hours is None else one.hours for one in self.work]
         weights = weights if any(weights) else [1.0] * len(weights)
-        done = sum(weight * one.part for weight, one in zip(weights, self.work, strict=True)) / sum(weights)
-        return 1.0 if self.complete else min(done, NEARLY)
+        return 1.0 if self.complete else min(fmean([one.part for one in self.work], weights), NEARLY)
 
 
 class Watch:
@@ -180,11 +174,11 @@ class Watch:
 
     def _running(self, run: dict[str, Any], hours: float | None, scratch: Path, now: float) -> Watched:
         attempts, part = read_attempts(scratch), 0.0
-        started, group = (attempts[-1].started, attempts[-1].group) if attempts else (None, 1)
+        started, group = (attempts[-1].started, attempts[-1].group) if attempts else (now, 1)
         line = _text(scratch / PROGRESS).strip().removeprefix(f"{run['name']}: ")
         if epochs := EPOCH.search(line):
             part, line = int(epochs[1]) / max(int(epochs[2]), 1), epochs[0]
-        elif started and hours:
+        elif hours:
             part = min((now - started) / HOUR / hours / group, NEARLY)
         return Watched(run, "running", hours, part, started, line, group)
 
