@@ -112,9 +112,9 @@ def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
     for one in found.steps:
         rows.add_row(one.parameters.profile, number(one.hours), ANSWERS[one.parameters.profile])
     if cost:
-        expected = _both(number(cost.fixed + one.hours[-1]) for one in (cost.true, cost.none))
-        hours = f"{number(cost.fixed + cost.until[0])} to {number(cost.fixed + cost.until[-1])}"
-        rows.add_row(cost.profile, hours, f"The same, seeds only where they decide: expected {expected}.")
+        least, most = (number(cost.fixed + look.most) for look in (cost.looks[0], cost.looks[-1]))
+        expected = f"The same, seeds only where they decide: expected {_all_of(cost)}."
+        rows.add_row(cost.profile, f"{least} to {most}", expected)
     yield rows
     yield f"Hours: {found.prices.unit}. Those of a step include the steps before it."
     if cost and found.largest:
@@ -134,18 +134,18 @@ def looks_lines(plan: Plan, known: Known) -> Iterator[RenderableType]:
 
 def _looks(cost: LooksCost) -> Iterator[RenderableType]:
     rows = table("look", "seeds", "hours by then", "at most", "numbers open", "claims open")
-    both = (cost.true, cost.none)
-    for at, seeds in enumerate(cost.schedule):
-        claims = _both(f"{sum(one.claims[at].values()):.1f}" for one in both)
-        rows.add_row(
-            *(str(at + 1), str(seeds), _both(number(one.hours[at]) for one in both), number(cost.until[at])),
-            *(_both(f"{one.numbers[at]:.0%}" for one in both), f"{claims} of {len(cost.true.claims[at])}"),
-        )
+    for at, look in enumerate(cost.looks, start=1):
+        claims = "/".join(f"{sum(one.values()):.1f}" for one in look.claims)
+        numbers = "/".join(f"{one:.0%}" for one in look.numbers)
+        hours, most = "/".join(map(number, look.hours)), number(look.most)
+        rows.add_row(str(at), str(look.seeds), hours, most, numbers, f"{claims} of {len(look.claims[0])}")
     yield rows
     yield f"Expected if {TRUE}/if {NONE}, without what rests on the best of the seeds. Open: not decided by then."
 
 
-_both = "/".join  # what holds if the paper is right, and if no method differs
+def _all_of(cost: LooksCost) -> str:
+    """The expected hours of all looks, and of what rests on the best of the seeds."""
+    return "/".join(number(cost.fixed + hours) for hours in cost.looks[-1].hours)
 
 
 def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = None) -> Iterator[str]:
@@ -224,20 +224,19 @@ def _nothing(found: Ladder, budget: float, out: Path | None) -> Iterator[str]:
 
 
 def _looks_that_fit(cost: LooksCost, budget: float) -> Iterator[str]:
-    name, both = cost.profile, (cost.true, cost.none)
-    if (most := cost.fixed + cost.until[-1]) <= budget:
-        expected = _both(number(cost.fixed + one.hours[-1]) for one in both)
-        yield f"All of {name} fits: at most {number(most)} h, expected {expected}."
-    count = sum(max(hours) <= budget for hours in zip(*(one.hours for one in both), strict=True))
-    if not count:
-        first = f"its first look, {cost.schedule[0]} seeds of everything, takes {number(cost.until[0])}"
-        yield f"Of {name} nothing fits: {first}."
+    name, first, most = cost.profile, cost.looks[0], cost.fixed + cost.looks[-1].most
+    if most <= budget:
+        yield f"All of {name} fits: at most {number(most)} h, expected {_all_of(cost)}."
+    fits = [look for look in cost.looks if max(look.hours) <= budget]
+    if not fits:
+        takes = f"its first look, {first.seeds} seeds of everything, takes {number(first.most)}"
+        yield f"Of {name} nothing fits: {takes}."
         return
-    at, seeds = count - 1, ", ".join(map(str, cost.schedule[:count]))
-    hours = f"expected {_both(number(one.hours[at]) for one in both)} h, at most {number(cost.until[at])} h"
+    last, seeds = fits[-1], ", ".join(str(look.seeds) for look in fits)
+    hours = f"expected {'/'.join(map(number, last.hours))} h, at most {number(last.most)} h"
     yield f"Looks of {name} that fit: {seeds} seeds, {hours}."
-    yield f"Then open, if {TRUE}: {cost.true.numbers[at]:.0%} of the printed numbers, and these claims:"
-    for claim, chance in cost.true.claims[at].items():
+    yield f"Then open, if {TRUE}: {last.numbers[0]:.0%} of the printed numbers, and these claims:"
+    for claim, chance in last.claims[0].items():
         if chance >= OPEN:
             yield f"  {claim} (open in {chance:.0%} of simulated reproductions)"
 

@@ -4,15 +4,16 @@ An experiment's seed costs its search and its retrainings; what rests on the bes
 same however many seeds there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dropnas.analysis.group_sequential import Array
 from dropnas.analysis.judge_looks import NEVER
-from dropnas.analysis.simulated_looks import Truth, simulate
+from dropnas.analysis.simulated_looks import Simulated, Truth, simulate
 from dropnas.data.config import ROLES
 from dropnas.pipeline.asked import Asking, asked
 from dropnas.pipeline.plan import Plan
@@ -22,12 +23,14 @@ TRUE, NONE = "the paper's numbers are true", "no method differs from another"
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What is expected at each look if something is true; open is what is not decided then."""
+class Look:
+    """What is expected of a look; lists hold a value if the paper's numbers are true and one if no method differs."""
 
-    hours: list[float]  # of the seeds by then
-    numbers: list[float]  # share of the printed numbers that is open
-    claims: list[dict[str, float]]  # chance of each claim to be open
+    seeds: int  # of what is not decided before
+    most: float  # hours of the seeds by then, if nothing is decided before
+    hours: list[float]  # the expected ones
+    numbers: list[float]  # share of the printed numbers that is not decided then
+    claims: list[dict[str, float]]  # chance of each claim that it is not decided then
 
 
 @dataclass(frozen=True)
@@ -35,24 +38,29 @@ class LooksCost:
     """What a sequential plan costs, in the unit of the prices."""
 
     profile: str
-    schedule: tuple[int, ...]  # seeds at each look
     fixed: float  # hours that do not depend on the number of seeds
-    until: tuple[float, ...]  # the most hours of the seeds by each look
-    true: Expected
-    none: Expected
+    looks: tuple[Look, ...]
 
 
 def looks_cost(plan: Plan, prices: Mapping[str, float]) -> LooksCost:
     """The cost of a sequential plan, of which the runs of the first look are planned, by the price of each run's id."""
-    asking, schedule = asked(plan), plan.parameters.looks
-    retrainings = plan.parameters.retrainings
-    each = np.array(
-        [prices[one.searches[0].id] + retrainings * prices[one.trainings[0].id] for one in asking.experiments]
-    )
-    until = tuple(n * float(each.sum()) for n in schedule)
-    fixed = sum(prices[id_] for id_ in plan.by_default().runs) - until[0]
-    true, none = (_expected(asking, schedule, truth, each) for truth in truths(asking))
-    return LooksCost(plan.parameters.profile, schedule, fixed, until, true, none)
+    asking, schedule, retrainings = asked(plan), plan.parameters.looks, plan.parameters.retrainings
+    hours = [prices[one.searches[0].id] + retrainings * prices[one.trainings[0].id] for one in asking.experiments]
+    found = [simulate(asking.questions, schedule, truth, COUNT) for truth in truths(asking)]
+    looks = tuple(_look(at, seeds, np.array(hours), found, asking) for at, seeds in enumerate(schedule))
+    fixed = sum(prices[id_] for id_ in plan.by_default().runs) - looks[0].most
+    return LooksCost(plan.parameters.profile, fixed, looks)
+
+
+def _look(at: int, seeds: int, each: Array, found: Sequence[Simulated], asking: Asking) -> Look:
+    def open_(since: NDArray[np.int64]) -> list[float]:
+        return list(((since == NEVER) | (since > at)).mean(axis=0).tolist())
+
+    names = [one.claim for one in asking.questions.claims]
+    hours = [float((np.minimum(one.seeds, seeds) @ each).mean()) for one in found]
+    numbers = [open_(one.judged.number_since) for one in found]
+    claims = [dict(zip(names, open_(one.judged.claim_since), strict=True)) for one in found]
+    return Look(seeds, seeds * float(each.sum()), hours, [fmean(one or [0.0]) for one in numbers], claims)
 
 
 def truths(asking: Asking) -> tuple[Truth, Truth]:
@@ -68,19 +76,3 @@ def _dropnas(asking: Asking, role: str, means: Array) -> float:
     of_role = [at for at, one in enumerate(asking.experiments) if one.role == role]
     known = [at for at in of_role if asking.experiments[at].searches[0].name.endswith("-original-dropnas-seed0")]
     return float(means[(known or of_role)[0]]) if of_role else 0.0
-
-
-def _expected(asking: Asking, schedule: tuple[int, ...], truth: Truth, each: Array) -> Expected:
-    found = simulate(asking.questions, schedule, truth, COUNT)
-
-    def open_at(since: NDArray[np.int64], look: int) -> Array:
-        return np.asarray(((since == NEVER) | (since > look)).mean(axis=0))
-
-    claims, looks = [one.claim for one in asking.questions.claims], range(len(schedule))
-    numbers = [open_at(found.judged.number_since, look) for look in looks]
-    chances = [open_at(found.judged.claim_since, look).tolist() for look in looks]
-    return Expected(
-        [float((np.minimum(found.seeds, n) @ each).mean()) for n in schedule],
-        [float(one.mean()) if one.size else 0.0 for one in numbers],
-        [dict(zip(claims, one, strict=True)) for one in chances],
-    )

@@ -39,15 +39,15 @@ def test_each_step_costs_more(found: Ladder) -> None:
 
 def test_looks_cost_between_the_first_look_and_eight_seeds(found: Ladder) -> None:
     assert found.looks
-    cost = found.looks
-    for one in (cost.true, cost.none):
-        assert cost.until[0] < one.hours[-1] < cost.until[-1]
-        assert one.hours == sorted(one.hours)
-        assert all(hours <= until + 1e-6 for hours, until in zip(one.hours, cost.until, strict=True))
-        assert one.numbers == sorted(one.numbers, reverse=True)
+    first, *_, last = looks = found.looks.looks
+    for truth in (0, 1):  # the paper's numbers, or no effect
+        hours, numbers = [look.hours[truth] for look in looks], [look.numbers[truth] for look in looks]
+        assert first.most < hours[-1] < last.most
+        assert hours == sorted(hours) and numbers == sorted(numbers, reverse=True)
+        assert all(one <= look.most + 1e-6 for one, look in zip(hours, looks, strict=True))
     each = 184 / 8 * 1.6 + 136 / 8 * 1.7  # V100-days of a seed of each experiment
-    assert cost.until[0] == pytest.approx(24 * 3 * each)
-    assert cost.fixed + cost.until[-1] == pytest.approx(
+    assert first.most == pytest.approx(24 * 3 * each)
+    assert found.looks.fixed + last.most == pytest.approx(
         24 * (8 * each + 2 * 2 + 14)
     )  # augmented trainings count twice; 14 of Figure 5
 
