@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -164,6 +164,6 @@ def _table(rows: Sequence[Row], total: int, width: int) -> Table:
         for at, row in enumerate(kept):
             cells = (row[name] for name in heads)
             table.add_row(*cells, style="bold" * (at == total), end_section=at in (total - 1, total))
-        if screen.width_of(table) <= width:
+        if Console(width=1000).measure(table).maximum <= width:  # the columns that it takes if nothing is wrapped
             break
     return table

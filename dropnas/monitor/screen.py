@@ -31,8 +31,3 @@ def table(*heads: str, left: tuple[str, ...] = ()) -> Table:
     for at, head in enumerate(heads):
         made.add_column(head, justify="left" if at == 0 or head in left else "right", no_wrap=head not in left)
     return made
-
-
-def width_of(part: RenderableType) -> int:
-    """Columns that it takes if nothing is wrapped."""
-    return Console(width=1000).measure(part).maximum
