@@ -194,10 +194,9 @@ class Known:
     """Known times below a root."""
 
     root: Path
-    took: dict[str, Finished]  # by their folders
+    took: dict[str, Finished]  # by their folders, the oldest first
     device: Device | None  # on which runs that are not done are estimated; None if no time is known
-    finished: tuple[Finished, ...]  # on this device
-    measured: tuple[Measured, ...]
+    measured: list[Measured]  # on this device
 
     def estimates(self, runs: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
         """Estimates by the ids of runs, which are as plan.json describes them."""
@@ -226,7 +225,7 @@ class Known:
         return _prepared(folder) if Dataset.file(folder).is_file() else declared_shape(data["config"])
 
     def _expected(self, kind: Kind | None, epochs: int) -> Estimate:
-        same = [run for run in self.finished if kind and run.kind == kind]
+        same = [run for run in self.took.values() if kind and (run.device, run.kind) == (self.device, kind)]
         if equal := [run.hours for run in same if run.epochs == epochs]:
             return Estimate(median(equal[-NEWEST:]), "equal runs")
         if same:
@@ -236,26 +235,14 @@ class Known:
 
 
 def read_known(root: Path, machine: Machine) -> Known:
-    """Known times below a root, for jobs on a machine of a parameter file.
-
-    Of the devices that its jobs may run on, the one used last counts, a GPU before a CPU.
+    """Known times below a root. Of the devices of a parameter file's machine the one used last counts, a GPU first.
 
     Raises:
         DropnasError: a manifest or the probe's record is damaged.
     """
-    runs, measured = finished_runs(root), read_measured(root)
+    runs, measured, kind = finished_runs(root), read_measured(root), machine.device.partition(":")[0]
     used = [(run.ended, run.device) for run in runs] + [(one.date, one.device) for one in measured]
-    kind = machine.device.partition(":")[0]
-    allowed = [
-        (device.kind != "cpu", date, device)
-        for date, device in used
-        if kind in ("auto", device.kind) and (device.kind != "cpu" or device.threads == machine.threads)
-    ]
-    device = max(allowed, key=lambda one: one[:2], default=(False, "", None))[2]
-    return Known(
-        root,
-        {run.folder: run for run in runs},
-        device,
-        tuple(run for run in runs if run.device == device),
-        tuple(entry for entry in measured if entry.device == device),
-    )
+    allowed = [one for one in used if kind in ("auto", one[1].kind) and one[1].threads in (0, machine.threads)]
+    device = max(allowed, key=lambda one: (one[1].kind != "cpu", one[0]), default=("", None))[1]
+    own = [entry for entry in measured if entry.device == device]
+    return Known(root, {run.folder: run for run in runs}, device, own)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from dropnas.config import read_parameters
 from dropnas.monitor import screen
-from dropnas.monitor.costs import Cost, authors_days, basis_lines, target_costs, total_cost
+from dropnas.monitor.costs import Cost, Runs, authors_days, basis_lines, target_costs, total_cost
 from dropnas.monitor.estimate import Known, add_measured, read_known, trusted
 from dropnas.monitor.work import COSTLY
 from dropnas.pipeline.disk import needed
@@ -32,7 +32,6 @@ AUTHORS = (
 COLLECTED = (100_000, 20, 20)  # syntax trees and plans are kept: rarer garbage collections save a fifth of the time
 ALWAYS = ("", "done", "hours")  # columns that are shown even if they are empty
 NARROW = ((), ("added",), ("added", "shared", "running"))  # what a terminal does without, the narrower the more
-Runs = Sequence[dict[str, Any]]
 Row = dict[str, str]  # a line of the table by its headings
 
 
