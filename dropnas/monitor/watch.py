@@ -120,11 +120,11 @@ class Watch:
     def look(self) -> Snapshot:
         """The plan now."""
         now, states = time.time(), dict.fromkeys(self._done, "done")
-        states |= {id_: self._state(run) for id_, run in self.by_id.items() if id_ not in states}
+        others = [run for id_, run in self.by_id.items() if id_ not in states]
+        states |= {run["id"]: self.store.state(run["id"], self.root / run["folder"]) for run in others}
         done = {id_ for id_, state in states.items() if state == "done"}
         if done != self._done or not self._estimates:
-            self._done = done
-            self._read()
+            self._read(done)
         work = tuple(self._watched(run, states[run["id"]], now) for run in self._needed())
         title = f"{self.plan['profile']}: {self.plan['description']}"
         return Snapshot(title, work, self._unit, self._last, self._next(work), now)
@@ -137,10 +137,7 @@ class Watch:
                 wanted |= set(run["inputs"])
         return (run for run in self.runs if run["id"] in wanted | self._done)
 
-    def _state(self, run: dict[str, Any]) -> str:
-        return self.store.state(run["id"], self.root / run["folder"])
-
-    def _read(self) -> None:
+    def _read(self, done: set[str]) -> None:
         """Read what is known, which changes when further runs are done."""
         known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
         self._estimates = known.estimates(self.runs)
@@ -148,7 +145,8 @@ class Watch:
         ended = {folder: one.ended for folder, one in known.took.items()}
         results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
         last = max(results, key=lambda one: one[0], default=None)  # the first cell with the last training
-        self._last = last[1].result(self._done, self.root) if last else ""
+        self._last = last[1].result(done, self.root) if last else ""
+        self._done = done
 
     def _next(self, work: Sequence[Watched]) -> str:
         """The cell whose next training ends first, or else the first cell that is not done."""
