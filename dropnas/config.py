@@ -9,7 +9,7 @@ from the same classes.
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
 from dropnas.parsing import parse
 from dropnas.report.config import TARGETS, names
+from dropnas.runs.files import write_text
 from dropnas.search.config import PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
@@ -331,6 +332,20 @@ def read_parameters(file: Path) -> Parameters:
     parameters: Parameters = parse(Parameters, content, file)
     _check(parameters, file)
     return replace(parameters, architectures=tuple(_read_in(one, file) for one in parameters.architectures))
+
+
+def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:
+    """Write a parameter file that reads as these parameters, with a comment at its top; defaults are left out.
+
+    Raises:
+        DropnasError: another file is there already.
+    """
+    values = TypeAdapter(Parameters).dump_python(parameters, mode="json", exclude_defaults=True)
+    text = "".join(f"# {line}".rstrip() + "\n" for line in header)
+    text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    if file.exists() and file.read_text(encoding="utf-8") != text:
+        raise DropnasError("is there already", where=file, remedy="remove it, or name another with --out")
+    write_text(file, text)
 
 
 def _read_in(architecture: Architecture, file: Path) -> Architecture:

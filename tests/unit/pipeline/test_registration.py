@@ -172,7 +172,7 @@ def test_tables_and_figures_are_known_everywhere(tmp_path: Path) -> None:
     assert {"depth", "bars"} < set(plan.targets)
     users = plan.used_by()
     assert {run.stage for run in plan.runs.values() if "depth" in users[run.id]} >= {"search", "retrain", "table"}
-    assert {step.loses for step in steps(plan.parameters)} >= {"depth", "bars"}
+    assert set(steps(plan.parameters)) >= {"depth", "bars"}
     properties = schema()["properties"]
     assert "depth" in properties["tables"]["items"]["enum"] and "bars" in properties["figures"]["items"]["enum"]
     assert (title("depth"), title("bars")) == ("Depth", "Bars")
