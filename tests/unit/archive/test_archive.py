@@ -141,7 +141,7 @@ def test_tables_by_other_code_are_taken_as_they_are(
     archived: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path, stage: str) -> None:
-        raise DropnasError("the code differs from that for which the spec was written")
+        raise DropnasError("the code has changed since the spec was written")
 
     monkeypatch.setattr(unpack_module, "read_spec", refuse)
     message = rebuild(archived, tmp_path, page_cost, silent)

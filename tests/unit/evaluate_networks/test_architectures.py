@@ -163,7 +163,7 @@ def test_a_damaged_count_is_refused(folder, tmp_path, damage, message):
     [
         (
             '{"stage": "retrain", "device": "CPU", "seconds": 1.0, "inputs": []}',
-            "is no receipt of an architectures run",
+            "is not the receipt of an architectures run",
         ),
         ("[]", "run.json: the file: input should be"),
         ("{}", "run.json: stage: field required"),

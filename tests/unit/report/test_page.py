@@ -374,7 +374,7 @@ def test_targets_stand_in_the_papers_order_whatever_the_plans(study: Study) -> N
 
 def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
     old = {name: value for name, value in study.content.items() if name != "folders"}
-    with pytest.raises(DropnasError, match="is no plan that the page can read"):
+    with pytest.raises(DropnasError, match="is not a plan that the page can read"):
         write_page(old, study.root, None, "plans/old", page_cost)
 
 

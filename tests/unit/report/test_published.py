@@ -319,7 +319,7 @@ def test_an_entry_that_fits_nowhere_is_refused(maker: Maker, entries: Any, messa
 def test_inputs_without_counts_are_refused(maker: Maker) -> None:
     with pytest.raises(DropnasError, match="no counts of the architectures"):
         maker.build(maker.config("table1_published"), [])
-    with pytest.raises(DropnasError, match="is no receipt of an architectures run"):
+    with pytest.raises(DropnasError, match="is not the receipt of an architectures run"):
         maker.build(maker.config("table1_published"), [maker.training("enas_micro")])
 
 

@@ -338,7 +338,7 @@ def test_a_missing_or_torn_file_is_named(name: str, runs: Any, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("table", "entries", "message"),
     [
-        ("table1", [Entry("dropnas", "error")], "no training behind the cell"),
+        ("table1", [Entry("dropnas", "error")], "the cell has no training"),
         ("table1", [Entry("dropnas", "error", trainings=(1,))], "no input 1 among 1 runs"),
         ("table1", [Entry("dropnas", "error", trainings=(-1,))], "no input -1 among 1 runs"),
         ("table1", [Entry("dropnas", "error", trainings=(0,))] * 2, "two entries for one cell"),

@@ -71,7 +71,7 @@ def test_one_run(here: Site, there: Site) -> None:
 def test_runs_of_a_parameter_file(here: Site, there: Site, parameters: Path) -> None:
     push_all(here, str(parameters))
     assert pull_all(there, str(parameters)).new == len(here.plan.runs)
-    with pytest.raises(DropnasError, match="neither a parameter file nor a run's folder"):
+    with pytest.raises(DropnasError, match="neither a parameter file nor the folder of a run"):
         pull_all(there, "nothing.yaml")
 
 
