@@ -139,7 +139,7 @@ def _new_keys(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
     labels = {key: entry.label for entry, key, other in reversed(new) if other in crossing}
     for entry, key, _ in new:
         if paper.open not in (axis, "both") or not labels.get(key):
-            what = f"the paper's table has no such {axis.removesuffix('s')}, and a new one needs a label"
+            what = f"no such {axis.removesuffix('s')} in the paper's table, and a new one needs a label"
             remedy = f"the paper's {axis} are {', '.join(sorted(known))}"
             raise DropnasError(what, where=_where(config, entry), remedy=remedy)
     return {key: labels[key] for _, key, _ in new}

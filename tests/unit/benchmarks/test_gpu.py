@@ -116,7 +116,7 @@ def test_time_that_runs_out_is_no_failure_and_names_what_was_left(
     assert [of["part"]["status"] for of in found.values()] == ["cut short", "skipped", "skipped"]
     assert "arguments" in found["1-long"] and [*found["2-never"]] == ["part"]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines if "SKIPPED: no time was left" in line] == ["never", "nor this"]
+    assert [line.split(",")[0] for line in lines if "SKIPPED: no time left" in line] == ["never", "nor this"]
 
 
 def test_what_a_part_leaves_of_its_time_goes_to_the_next(tmp_path: Path) -> None:
