@@ -1,4 +1,4 @@
-"""A signal to the head reaches all that it started: the first asks to save, the second kills; nothing is left."""
+"""A signal to the head reaches all processes that it started: the first one asks to save, the second one kills."""
 
 import os
 import signal
@@ -82,7 +82,7 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
     head.send_signal(signal.SIGINT)
     head.communicate()
     training = int((tmp_path / "begun").read_text())
-    while not is_gone(training):  # it has been killed; the system may need a moment
+    while not is_gone(training):  # it was killed, but the system may need a moment
         time.sleep(0.01)
     assert head.returncode == 128 + signal.SIGINT and not (tmp_path / "saved").exists()
 
