@@ -45,7 +45,7 @@ class Job:
 
     @property
     def result(self) -> str:
-        """What the marker is a copy of, for Snakemake's report: the table or figure; for other jobs the null device."""
+        """The source of the marker's content, for Snakemake's report: the table or figure, or else the null device."""
         run, suffix = self.runs[0], SHOWN.get(self.rule)
         return f"{run.folder}/{_target(run)}{suffix}" if suffix else os.devnull
 

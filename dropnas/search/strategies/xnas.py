@@ -8,8 +8,8 @@ without Adam and decay, where eta = sqrt(2 ln N / (T L^2)) for N experts and T r
 is removed for good if alpha_i < max alpha - 2 eta L (T - t), because it can no longer catch up. After round T only the
 best expert is left.
 
-Certainty: the algorithm is certain. The settings of the search were never released. The bound L = 1, eta and the batch
-of 64 come from third-party code (archai). The 8 cells, the 16 channels and the split in half are from memory. All other
+Sources: the algorithm is certain. The settings of the search were never released. The bound L = 1, eta and the batch of
+64 come from third-party code (archai). The 8 cells, the 16 channels and the split in half are from memory. All other
 settings are DARTS'.
 
 What differs here: the authors update the experts for each image. Here a round is a batch, and its loss is the mean over
