@@ -46,7 +46,7 @@ test: $(READY)  ## the tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal --durations 20
 
 trials: $(READY)  ## kills, damage, full disks, warnings, counted (SAMPLE=1: a seeded part, as CI runs it)
-	@$(BIN)/python -m pytest -m trial -n auto --dist worksteal tests/trials
+	@$(BIN)/python -m pytest -m trial -n auto --dist worksteal tests/trials tests/workflow
 	@$(if $(SAMPLE),,for trial in kills stops damage full_disk; do $(BIN)/python -m tests.trials.$$trial || exit 1; done)
 
 hostile: $(READY)  ## damaged stores, specs, plans, parameter files and sources, CASES=2000 of them, counted

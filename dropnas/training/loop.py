@@ -139,8 +139,8 @@ class _Loop:
                 break
         if saved:  # the runs were killed after their last epoch
             self._restore(saved)
-        elif len(self.runs) > 1 or self._due(min(self.interval, SPACING)):
-            self._save(self.epochs, 0)  # runs are published one by one; a kill in between must not lose the others
+        else:
+            self._save(self.epochs, 0)  # a stop before the publication must not lose what was trained
 
     def _run_epoch(self, epoch: int, first: int) -> None:
         started, steps = time.monotonic(), self.trainee.steps_per_epoch

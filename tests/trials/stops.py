@@ -11,6 +11,7 @@ training is then resumed and compared with the undisturbed one, byte for byte.
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_STOP = 30.0  # seconds until everything has ended
 PATIENCE = 600.0  # time limit for the start of a training, in seconds; far more than any machine needs
 BEGUN, SAVED = (": begins with", ": continues from"), "the state is saved"
+LAST = re.compile(r": epoch (\d+)/\1: ")  # the state after it is saved too: nothing is trained again
 
 
 @dataclass
@@ -70,7 +72,8 @@ class Start:
 
     @property
     def saved(self) -> bool:
-        return SAVED in self.log
+        """Whether the training saved its state, on request or after its last epoch."""
+        return SAVED in self.log or LAST.search(self.log) is not None
 
     @property
     def log(self) -> str:

@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 
+import pytest
+
 
 def same(part: dict[str, str], whole: dict[str, str]) -> bool:
     """Whether the second contains every file of the first, with the same bytes."""
@@ -14,6 +16,7 @@ def test_an_edit_during_a_run_disturbs_no_waiting_job(built):
     assert built.runs() and built.before_edit.read_text() == ""  # all were published after the checkout was broken
 
 
+@pytest.mark.trial
 def test_a_killed_head_is_followed_by_the_same_command_while_its_jobs_go_on(fresh, built):
     process = fresh.begin("table1")
     fresh.wait_until(lambda: list(fresh.store.glob("scratch/*/staged")), "a run at work")
@@ -25,6 +28,7 @@ def test_a_killed_head_is_followed_by_the_same_command_while_its_jobs_go_on(fres
     assert set(fresh.counted("published").values()) == set(fresh.counted("computed").values()) == {1}
 
 
+@pytest.mark.trial
 def test_a_kill_at_any_moment_loses_nothing_with_snakemakes_records_or_without(fresh, built):
     before = fresh.runs()
     for stage in ("search", "retrain"):

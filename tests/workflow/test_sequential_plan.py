@@ -50,6 +50,7 @@ def with_first_look_alone(finished: Bench, bench: Bench) -> None:
         file.unlink()
 
 
+@pytest.mark.trial
 def test_some_stop_others_go_on_and_a_kill_changes_no_byte(undisturbed: Bench, killed: Bench) -> None:
     said = undisturbed.run()
     assert "look 1: 1 seeds for 4 of 4 experiments" in said

@@ -25,15 +25,17 @@ def end(process: subprocess.Popen[str], bench: Bench) -> None:
     assert process.wait(WAIT) == 0, (bench.folder / "start.log").read_text()
 
 
+@pytest.mark.trial
 def test_two_heads_from_two_checkouts_share_the_work(fresh, other, built):
-    heads = [(bench.begin("--cores", "2"), bench) for bench in (fresh, other)]
+    heads = [(bench.begin("--cores", "2", "table1"), bench) for bench in (fresh, other)]
     for process, bench in heads:
         end(process, bench)
     assert len(list(fresh.store.glob("plans/*"))) == 2  # each worked from its own frozen copy
-    assert fresh.contents() == built.contents()
+    assert fresh.contents().items() <= built.contents().items()
     assert fresh.counted("published") == fresh.counted("computed") == Counter(fresh.runs().keys())
 
 
+@pytest.mark.trial
 def test_one_of_two_heads_may_be_killed_with_all_its_jobs(fresh, other, built):
     victim, survivor = fresh.begin("table1"), other.begin("table1")
     fresh.wait_until(lambda: fresh.finished("search/digits-"), "a finished search")
@@ -52,8 +54,7 @@ def descendants(process: int) -> list[int]:
     return [process, *(one for child in children for one in descendants(int(child)))]
 
 
-def test_a_forced_rerun_computes_and_deletes_nothing(bench_with_or_without_records):
-    bench = bench_with_or_without_records
+def test_a_forced_rerun_computes_and_deletes_nothing(bench):
     before, contents = bench.runs(), bench.contents()
     computed = bench.counted("computed")
     bench.run("--forceall", "table1")

@@ -217,9 +217,13 @@ def test_a_loss_that_is_not_finite_is_named_with_its_place(
     assert error.value.where == f"epoch {place[0] + 1}, step {place[1] + 1}"
 
 
-def test_no_checkpoint_is_written_before_its_time(tmp_path: Path) -> None:
-    finish(tmp_path, interval=300.0)
-    assert not (tmp_path / "scratch").exists()
+def test_before_its_time_a_checkpoint_is_written_at_the_end_only(tmp_path: Path) -> None:
+    expected = finish(tmp_path, interval=300.0)
+    assert len(list((tmp_path / "scratch").iterdir())) == 1
+    lines: list[str] = []
+    trainee = Regression()
+    assert same((train_one(trainee, workspace(tmp_path, lines)), trainee.state_dicts()), expected)
+    assert lines == [f"continues from a checkpoint at epoch {EPOCHS + 1}, step 0"]  # nothing is trained again
 
 
 def test_a_damaged_checkpoint_costs_one_interval(tmp_path: Path) -> None:
