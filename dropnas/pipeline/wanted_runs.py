@@ -18,7 +18,7 @@ def wanted(words: Sequence[str], root: Path) -> set[str] | None:
         root: root folder of the store.
 
     Raises:
-        DropnasError: a word is neither.
+        DropnasError: a word is neither a parameter file nor the folder of a run.
     """
     if not words:
         return None

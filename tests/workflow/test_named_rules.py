@@ -75,7 +75,7 @@ def test_a_job_that_proves_nothing_fails(empty: Bench, built: Bench) -> None:
 
 
 def test_a_marker_without_its_runs_counts_for_nothing(bench: Bench) -> None:
-    """Markers, even old ones, follow the store; and Snakemake can delete only markers."""
+    """All markers follow the store, even old ones; and Snakemake can delete only markers."""
     bench.remove("runs/retrain", "runs/table/table1-*")
     assert bench.would_run("table1") == {"retrain", "select", "table"}
     before = bench.runs()

@@ -1,6 +1,6 @@
 """XNAS (Nayman et al., 2019): each edge is a forecaster that takes advice from its operations, the experts.
 
-w learns from one half of the images, the experts' weights from the other half. A round moves w, then the experts
+w learns from one half of the images, the experts' weights from the other half. A round updates w, then the experts
 (Algorithm 1, "XNAS for a single forecaster"). Expert i of an edge has the weight v_i = exp(alpha_i), which starts at 1.
 The edge mixes the experts by u_i = v_i / sum of v over the experts that are left. The reward of an expert is R_i =
 -dL/du_i, clipped to [-L, L]; no gradient goes through the softmax. The exponentiated gradient moves alpha_i by eta R_i,
