@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "runs", "plans", "results", "scratch", "__pycache__", ".hypothesis")
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,22 @@ MUTATIONS = (
 def noticed(mutation: Mutation) -> bool:
     """Whether a test fails in a copy of the checkout in which the line is broken."""
     with tempfile.TemporaryDirectory(prefix="dropnas-mutated-") as folder:
-        copy = Path(shutil.copytree(PROJECT, Path(folder, "checkout"), ignore=LEFT_OUT))
+        copy = _copy(Path(folder, "checkout"))
         (copy / mutation.file).write_text(mutation.broken(), encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutation.tests.split()]
         done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise SystemExit(f"{mutation.file}: the tests could not be run:\n{done.stdout[-2000:]}")
     return done.returncode == 1
+
+
+def _copy(folder: Path) -> Path:
+    """Copy the files that git tracks, without what runs have made among them."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, folder / name)
+    return folder
 
 
 def main() -> int:

@@ -79,7 +79,7 @@ def test_what_fits_a_budget(known: Known, budget: float, step: str, looks: str) 
 
 def test_no_larger_part_of_the_first_step_fits(found: Ladder) -> None:
     """By hand: the cells of DARTS and of the authors on two data sets, a day for each training."""
-    for budget in range(24, 300, 8):
+    for budget in (24, 47, 48, 71, 72, 95, 96, 143, 144, 191, 192, 287, 288, 299):
         part = fitting(found, budget)
         assert part and part.hours <= budget
         both = [24 * cells * seeds for cells in (1, 2, 4) for seeds in (2, 3)]

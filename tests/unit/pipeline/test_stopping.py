@@ -78,7 +78,7 @@ def test_one_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> 
 def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
     head = start(tmp_path, deaf=True)
     head.send_signal(signal.SIGINT)
-    assert head.stderr is not None and "once more" in head.stderr.readline()
+    assert head.stderr is not None and "a second signal" in head.stderr.readline()
     head.send_signal(signal.SIGINT)
     head.communicate()
     training = int((tmp_path / "begun").read_text())

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,14 +72,19 @@ class Study:
         return self.root / run.folder
 
 
+def published_study(folder: Path) -> Study:
+    """All runs of two tables with two seeds."""
+    file = folder / "study.yaml"
+    if not file.exists():
+        file.write_text(PARAMETERS.format(profile="study"), encoding="utf-8")
+        publish_plan(make_plan(read_parameters(file)).by_default(), folder)
+    return Study(make_plan(read_parameters(file)), folder)
+
+
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """All runs of two tables with two seeds, without further targets."""
-    file = tmp_path / "study.yaml"
-    file.write_text(PARAMETERS.format(profile="study"), encoding="utf-8")
-    made = Study(make_plan(read_parameters(file)), tmp_path)
-    publish_plan(made.plan.by_default(), tmp_path)
-    return made
+def study(tmp_path: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Study:
+    """A copy of that study, which a test may change."""
+    return published_study(shutil.copytree(once("study", published_study), tmp_path, dirs_exist_ok=True))
 
 
 def excluded(contents: Contents) -> dict[str, str]:
