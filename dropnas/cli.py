@@ -178,9 +178,9 @@ def sample(specs: Specs, root: Root = HERE) -> None:
 
 
 @app.command(rich_help_panel="Stages")
-def peer(specs: Specs, root: Root = HERE) -> None:
-    """Turn published architectures into runs that can be retrained."""
-    _stage("peer", specs, root)
+def fixed(specs: Specs, root: Root = HERE) -> None:
+    """Turn published or own genotypes into runs that can be retrained."""
+    _stage("fixed", specs, root)
 
 
 @app.command(rich_help_panel="Stages")

@@ -14,7 +14,7 @@ from torch import nn
 from dropnas.artifacts.counts_file import Counted, CountsFile
 from dropnas.data.config import ROLES
 from dropnas.evaluate.complexity import multiply_adds, parameters, release_millions
-from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
+from dropnas.evaluate.config import ArchitecturesConfig, FixedConfig
 from dropnas.evaluate.differences import remark
 from dropnas.evaluate.inspect import paper_shape
 from dropnas.evaluate.networks import Network, build
@@ -37,7 +37,7 @@ def run(config: ArchitecturesConfig, inputs: Sequence[Path], out: Path, workspac
     return {}
 
 
-def _of_user(config: PeerConfig) -> Published:
+def _of_user(config: FixedConfig) -> Published:
     """Convert a user's architecture to the form of a published one: in all three tables, without printed numbers."""
     genotype = Genotype.of_values(config.genotype, config.architecture)
     rows = {table: {"params_m": None} for table in NETWORKS}

@@ -156,11 +156,11 @@ class SelectConfig:
 
 
 @dataclass(frozen=True)
-class PeerConfig:
-    """A published architecture.
+class FixedConfig:
+    """A genotype that is not searched: a published one, or the user's own.
 
     Attributes:
-        architecture: id of the architecture.
+        architecture: its id.
         genotype: its two cells, in the format of genotype.json.
     """
 
@@ -182,7 +182,7 @@ class ArchitecturesConfig:
     __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     pool_norm: bool = True
-    own: tuple[PeerConfig, ...] = ()
+    own: tuple[FixedConfig, ...] = ()
 
 
 def _numerics(precision: Precision, memory_format: MemoryFormat) -> str:

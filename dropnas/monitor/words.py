@@ -53,7 +53,7 @@ def _method(source: dict[str, Any]) -> Iterator[str]:
         yield "" if config["space"] == "original" else config["space"].rpartition(":")[2]
     elif source["stage"] == "sample":
         yield "random search"
-    elif source["stage"] == "peer":
+    elif source["stage"] == "fixed":
         yield f"published {config['architecture']}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from dropnas.analysis.config import CorrelationConfig, VariantConfig
 from dropnas.config import Method, Parameters, slug
 from dropnas.data.config import ROLES, SEARCHED, DatasetConfig
-from dropnas.evaluate.config import ArchitecturesConfig, PeerConfig
+from dropnas.evaluate.config import ArchitecturesConfig, FixedConfig
 from dropnas.pipeline.effective_options import derive_config, search_config
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
@@ -100,7 +100,7 @@ class Experiments:
         """Retrainings of a run's genotype; the first one has the given seed."""
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
         prefix = (
-            f"{data.name}-" if genotype.stage in ("sample", "peer") else ""
+            f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""
         )  # the names of other runs already start with it
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
@@ -150,23 +150,23 @@ class Experiments:
         """An architecture drawn at random."""
         return self._run("sample", f"random-{slug(space.rpartition(':')[2])}-seed{seed}", SampleConfig(space, seed))
 
-    def peer(self, architecture: Published) -> Run:
+    def fixed(self, architecture: Published) -> Run:
         """A published architecture."""
-        return self._run("peer", slug(architecture.id), _peer_config(architecture))
+        return self._run("fixed", slug(architecture.id), _fixed_config(architecture))
 
-    def peer_retrainings(self, target: str, role: str, architecture: Published) -> list[Run]:
+    def published_retrainings(self, target: str, role: str, architecture: Published) -> list[Run]:
         """A published architecture under this protocol, with one retraining for each seed."""
-        genotype, data = self.peer(architecture), self.data(role)
+        genotype, data = self.fixed(architecture), self.data(role)
         return [run for seed in self.seeds(target) for run in self._retrain(genotype, data, seed, 1)]
 
-    def peer_transfer(self, architecture: Published) -> Run:
+    def published_transfer(self, architecture: Published) -> Run:
         """A published architecture on ImageNet."""
-        genotype, data = self.peer(architecture), self.data("imagenet")
+        genotype, data = self.fixed(architecture), self.data("imagenet")
         return self._run("transfer", f"{data.name}-from-{genotype.name}", self.parameters.transfer, data, genotype)
 
     def architectures(self) -> Run:
         """Parameters and multiply-adds of the published architectures and the user's own."""
-        own = tuple(_peer_config(architecture) for architecture in self.own_architectures)
+        own = tuple(_fixed_config(architecture) for architecture in self.own_architectures)
         return self._run("architectures", "published", ArchitecturesConfig(self.parameters.retrain.pool_norm, own))
 
     @property
@@ -209,8 +209,8 @@ def folder_key(first: Run) -> str:
     return first.folder.name
 
 
-def _peer_config(architecture: Published) -> PeerConfig:
-    return PeerConfig(architecture.id, architecture.genotype.values())
+def _fixed_config(architecture: Published) -> FixedConfig:
+    return FixedConfig(architecture.id, architecture.genotype.values())
 
 
 def dataset_name(config: DatasetConfig) -> str:

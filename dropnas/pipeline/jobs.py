@@ -76,7 +76,7 @@ def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
         groups[run.stage, depth[run.id], _dataset(run), others, _trained_as_one(run)].append(run)
     sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
     divided = "search" in sizes
-    sizes |= dict.fromkeys(("sample", "peer", "variant", "correlation"), BRIEF)
+    sizes |= dict.fromkeys(("sample", "fixed", "variant", "correlation"), BRIEF)
     sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))  # each waits for one batch of searches
     parts = []
     for (stage, *_, as_one), runs in groups.items():

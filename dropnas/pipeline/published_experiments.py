@@ -31,5 +31,5 @@ def quoted(name: str) -> list[Published]:
 
 def _trainings(experiments: Experiments, name: str, architecture: Published) -> list[Run]:
     if quoted_layout(name).trainings == "transfer":
-        return [experiments.peer_transfer(architecture)]
-    return experiments.peer_retrainings(name, TARGETS[name].needs[-1], architecture)
+        return [experiments.published_transfer(architecture)]
+    return experiments.published_retrainings(name, TARGETS[name].needs[-1], architecture)

@@ -58,7 +58,7 @@ STAGES: dict[str, Stage] = {
     "search": Stage("search", "dropnas.search.stage", trains=True, reads_heavy=("data",), grouped=True),
     "derive": Stage("derive", "dropnas.search.derive", trains=False, shared_rule="genotype"),
     "sample": Stage("sample", "dropnas.search.sample", trains=False, shared_rule="genotype"),
-    "peer": Stage("peer", "dropnas.evaluate.peer", trains=False, shared_rule="genotype"),
+    "fixed": Stage("fixed", "dropnas.evaluate.fixed", trains=False, shared_rule="genotype"),
     "retrain": Stage("retrain", "dropnas.evaluate.retrain", trains=True, reads_heavy=("data",)),
     "select": Stage("select", "dropnas.evaluate.select", trains=False),
     "transfer": Stage("transfer", "dropnas.evaluate.transfer", trains=True, reads_heavy=("data",)),

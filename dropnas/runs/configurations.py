@@ -11,7 +11,7 @@ CONFIGURATIONS = {
     "search": "dropnas.search.config:SearchConfig",
     "derive": "dropnas.search.config:DeriveConfig",
     "sample": "dropnas.search.config:SampleConfig",
-    "peer": "dropnas.evaluate.config:PeerConfig",
+    "fixed": "dropnas.evaluate.config:FixedConfig",
     "retrain": "dropnas.evaluate.config:RetrainConfig",
     "select": "dropnas.evaluate.config:SelectConfig",
     "transfer": "dropnas.evaluate.config:TransferConfig",

@@ -104,7 +104,7 @@ def verification(bench: Bench, draw: Any) -> tuple[str, str]:
 
 def specs(bench: Bench, draw: Any) -> tuple[str, str]:
     """Change the spec of a run."""
-    run = draw(st.sampled_from(bench.of_stage(*QUICK, "sample", "peer")))
+    run = draw(st.sampled_from(bench.of_stage(*QUICK, "sample", "fixed")))
     before, file = bench.content(run), bench.spec_file(run)
     bench.take_out([run])
     content = bench.files[file.relative_to(bench.root).as_posix()]

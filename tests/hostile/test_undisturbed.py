@@ -9,7 +9,7 @@ from tests.hostile.cases import QUICK, SMALL, working_from
 from tests.in_process import verb
 
 
-@pytest.mark.parametrize("stage", [*QUICK, "sample", "peer"])
+@pytest.mark.parametrize("stage", [*QUICK, "sample", "fixed"])
 def test_a_run_is_made_again_with_the_same_content(bench: Bench, stage: str) -> None:
     for run in bench.of_stage(stage)[:1]:
         before = bench.content(run)

@@ -105,7 +105,7 @@ published()
 make_plan(read_parameters(Path("params/paper.yaml")))
 planned = {"torch", "pandas"} & set(sys.modules)
 
-import dropnas.evaluate.peer, dropnas.evaluate.select, dropnas.search.derive, dropnas.search.options
+import dropnas.evaluate.fixed, dropnas.evaluate.select, dropnas.search.derive, dropnas.search.options
 import dropnas.search.sample, dropnas.space.genotype, dropnas.space.spaces
 
 print(planned, "torch" in sys.modules)

@@ -11,7 +11,7 @@ import dropnas
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.config import Machine
 from dropnas.data.config import DatasetConfig
-from dropnas.evaluate.config import PeerConfig, RetrainConfig
+from dropnas.evaluate.config import FixedConfig, RetrainConfig
 from dropnas.pipeline.execute import execute
 from dropnas.pipeline.freeze import spec
 from dropnas.pipeline.stages import code_of
@@ -21,7 +21,7 @@ from tests.unit.docs.commands import REPOSITORY
 
 EXAMPLE = re.search(r"```python\n(.*?)```", (REPOSITORY / "docs" / "predict.md").read_text(encoding="utf-8"), re.DOTALL)
 DATA = DatasetConfig(name="digits", source="bundled", train_images=48, test_images=20)
-PEER = PeerConfig("dropnas_c10", load_genotype("dropnas_c10").values())
+FIXED = FixedConfig("dropnas_c10", load_genotype("dropnas_c10").values())
 RETRAIN = RetrainConfig(cells=3, channels=2, epochs=1, batch_size=16, crop_padding=1, flip=False, cutout=2)
 
 
@@ -29,9 +29,9 @@ def test_the_example_predicts_as_the_network_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = Run("data", "digits", DATA, (), code_of("data", DATA))
-    peer = Run("peer", "five", PEER, (), code_of("peer", PEER))
-    retrained = Run("retrain", "digits-seed0", RETRAIN, (data, peer), code_of("retrain", RETRAIN))
-    runs = [spec(run, "test", Machine(device="cpu")) for run in (data, peer, retrained)]
+    fixed = Run("fixed", "five", FIXED, (), code_of("fixed", FIXED))
+    retrained = Run("retrain", "digits-seed0", RETRAIN, (data, fixed), code_of("retrain", RETRAIN))
+    runs = [spec(run, "test", Machine(device="cpu")) for run in (data, fixed, retrained)]
     assert execute(runs, tmp_path, lambda line: None) == 0
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The peer stage: turns a published architecture into a run, so that it can be retrained like any other.
+"""The fixed stage: turns a genotype that is published, or the user's own, into a run, so that it can be retrained.
 
 The configuration contains the genotype, not only its id. After a correction of one published cell, only that cell is
 therefore retrained.
@@ -7,12 +7,12 @@ therefore retrained.
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropnas.evaluate.config import PeerConfig
+from dropnas.evaluate.config import FixedConfig
 from dropnas.space.genotype import Genotype
 from dropnas.workspace import Workspace
 
 
-def run(config: PeerConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
+def run(config: FixedConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Write genotype.json.
 
     Raises:
