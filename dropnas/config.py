@@ -203,7 +203,7 @@ class Parameters:
         methods: the user's own search methods.
         spaces: the user's own search spaces.
         published: published architectures that are retrained as baselines; empty means all.
-        architectures: the user's own architectures, which are retrained beside the published ones.
+        architectures: the user's own architectures, which are retrained in addition to the published ones.
         search: settings of the searches. A setting that differs from its default applies to all methods; for the
             others, each method uses its authors' choice.
         derive: settings of the derivation of genotypes.
@@ -373,7 +373,7 @@ def _numbers(content: Any, key_path: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _check(parameters: Parameters, file: Path) -> None:
-    """Check what the types cannot express."""
+    """Check the rules that types cannot express."""
 
     def require(condition: bool, fieldname: str, message: str, remedy: str = "") -> None:
         if not condition:

@@ -1,7 +1,7 @@
 """The verb `run`: starts the workflow and shows its progress until it ends. Snakemake's own output goes to a log file.
 
-Design: what is shown is read from the store, as `watch` does, and results are made by a process of their own, from the
-frozen copy. So neither disturbs the workflow, and an edit of the checkout disturbs neither.
+Design choices: what is shown is read from the store, as `watch` does, and results are made by a process of their own,
+from the frozen copy. So neither disturbs the workflow, and an edit of the checkout disturbs neither.
 """
 
 import os

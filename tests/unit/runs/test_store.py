@@ -1,4 +1,4 @@
-"""The store: published once, proved by its manifest, never lost to the workflow."""
+"""The store: each run is published once, verified by its manifest, and never lost to the workflow."""
 
 import json
 import os
@@ -129,7 +129,7 @@ def other_process(tmp_path):
 
 
 def test_a_second_process_waits_and_takes_over_from_a_dead_one(tmp_path, other_process, monkeypatch):
-    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so it is seen that the process is dead
+    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so that only the dead process can be noticed
     assert holder(tmp_path).endswith(f":{other_process.pid}")
     other_process.kill()
     other_process.wait()
@@ -149,7 +149,7 @@ FAR = {"host": "elsewhere", "process": 7, "start": "1", "token": "t"}
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The observer's own clock, which a test turns on."""
+    """The observer's own clock, which a test advances."""
     now = [1000.0]
     monkeypatch.setattr(lease_module.time, "monotonic", lambda: now[0])
 
@@ -165,7 +165,7 @@ def leave(scratch, **owner):
 
 @pytest.mark.parametrize("skew", [-86_400, 0, 86_400])
 def test_a_holder_elsewhere_is_dead_when_its_lease_stands_still_on_the_observers_clock(tmp_path, clock, skew):
-    """However wrong the clock is that sets the file times."""
+    """Whatever the error of the clock that sets the file times."""
     leave(tmp_path)
     for beat in range(20):
         os.utime(tmp_path / "lease.json", (time.time() + skew + beat,) * 2)
@@ -216,7 +216,7 @@ def rival(tmp_path):
 
 def test_who_was_taken_over_while_standing_still_ends_at_once(tmp_path, rival):
     os.kill(rival.pid, signal.SIGSTOP)
-    leave(tmp_path)  # another host has taken over
+    leave(tmp_path)  # another host took over
     os.kill(rival.pid, signal.SIGCONT)
     assert rival.wait(600) == lease_module.LOST
     assert "took over this run" in rival.stderr.read()
@@ -234,7 +234,7 @@ def test_a_living_holder_keeps_its_lease_and_gives_back_no_other(tmp_path, monke
     with lease(tmp_path):
         before = (tmp_path / "lease.json").stat().st_mtime_ns
         while (tmp_path / "lease.json").stat().st_mtime_ns == before:
-            time.sleep(0.01)  # it is renewed, however busy the machine is
+            time.sleep(0.01)  # the lease is renewed, however busy the machine is
         monkeypatch.setattr(lease_module, "RENEWAL", 60)
         time.sleep(0.05)
         leave(tmp_path)
