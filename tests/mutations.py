@@ -57,7 +57,7 @@ MUTATIONS = (
         "dropnas/pipeline/markers.py",
         "if not published.issuperset(job",
         "if published.isdisjoint(job",
-        "tests/workflow/test_named_rules.py tests/workflow/test_only_what_changed.py",
+        "tests/unit/runs/test_store.py tests/workflow/test_named_rules.py",
     ),
     Mutation("dropnas/analysis/comparison.py", "OPTIMISM = 3", "OPTIMISM = 0", "tests/unit/analysis"),
     Mutation("dropnas/analysis/trajectory.py", "entr(p).sum(axis=-1)", "entr(p).max(axis=-1)", "tests/unit/analysis"),

@@ -55,6 +55,18 @@ def test_a_start_writes_the_missing_receipt_of_a_run_whose_job_has_nothing_to_do
     assert (store.root / "plans/0a1b/done/search/one").is_file()
 
 
+def test_a_job_of_which_a_run_is_missing_has_no_marker(published):
+    store, folder = published
+    runs = [{"id": "0123456789", "folder": str(folder.relative_to(store.root))}]
+    runs.append({"id": "abcdef0123", "folder": "runs/search/two-abcdef0123"})
+    marker = store.root / "plans/0a1b/done/search/both"
+    marker.parent.mkdir(parents=True)
+    marker.touch()  # of a time when both were there
+    jobs = [{"marker": "done/search/both", "runs": [run["id"] for run in runs], "result": os.devnull}]
+    write_markers({"runs": runs, "jobs": jobs}, store.root / "plans/0a1b", store.root)
+    assert not marker.exists()
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
