@@ -113,4 +113,4 @@ def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
     if not found:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         found = [f"Snakemake failed; the last lines of {log}:", *(f"    {line}" for line in lines[-TAIL:])]
-    return ["", *found, f"{done}To go on: {again}"]
+    return ["", *found, f"{done}To continue: {again}"]

@@ -148,7 +148,7 @@ def until_stopped(
         status = process.wait()
     if not asked:
         return status if status >= 0 else 1  # killed from outside
-    print(f"stopped; the trainings saved their state. To go on: {again}", file=sys.stderr, flush=True)
+    print(f"stopped; the trainings saved their state. To continue: {again}", file=sys.stderr, flush=True)
     return 128 + asked[0]
 
 

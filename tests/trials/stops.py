@@ -207,7 +207,7 @@ def _judge(begun: Start, number: signal.Signals, took: float, had_begun: bool, f
         "took longer than 30 s": took <= LONGEST_STOP,
         f"left {begun.processes()}": not begun.processes(),
         f"status {begun.process.returncode}": begun.process.returncode == 128 + number,
-        "does not say how to go on": f"To go on: python -m dropnas run {PARAMETERS}" in output,
+        "does not say how to go on": f"To continue: python -m dropnas run {PARAMETERS}" in output,
         "shows a traceback": "Traceback" not in output and "CalledProcessError" not in output,
         "did not save the step that it had reached": begun.saved or not had_begun or begun.bench.published,
     }

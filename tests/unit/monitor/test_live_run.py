@@ -80,7 +80,7 @@ def test_snakemakes_output_goes_to_a_log_and_the_end_says_what_failed(
     assert log.read_text() == "Snakemake says this\n" and f"Snakemake's output: {log}" in said.out
     assert "the results" in said.out and "Snakemake says this" not in said.out and "\x1b" not in said.out
     *_, tail, end = said.err.splitlines()
-    assert tail.strip() == "Snakemake says this" and end.endswith("To go on: again") and "0 of" in end
+    assert tail.strip() == "Snakemake says this" and end.endswith("To continue: again") and "0 of" in end
 
 
 def test_verbose_brings_snakemakes_output_back(
@@ -97,7 +97,7 @@ def test_a_failed_run_is_said_once_more_at_the_end(tmp_path: Path) -> None:
     write_text(log_of(tmp_path, run), f"error: search {run.name}: the loss is not finite\n")
     _, reason, log, end = live_run._reasons(Watch(CONTENT, tmp_path), Path("none.log"), "the same")
     assert reason.endswith(": the loss is not finite") and reason.startswith("search · digits")
-    assert log.strip() == str(log_of(tmp_path, run)) and end.endswith("To go on: the same")
+    assert log.strip() == str(log_of(tmp_path, run)) and end.endswith("To continue: the same")
 
 
 def test_a_record_that_cannot_be_read_stops_the_display_and_not_the_workflow(

@@ -71,7 +71,7 @@ def test_one_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> 
     head.send_signal(number)
     _, err = head.communicate()
     assert head.returncode == 128 + number and (tmp_path / "saved").exists()
-    assert err.splitlines()[-1] == "stopped; the trainings saved their state. To go on: the same again"
+    assert err.splitlines()[-1] == "stopped; the trainings saved their state. To continue: the same again"
     assert "Traceback" not in err and is_gone(int((tmp_path / "begun").read_text()))
 
 
