@@ -1,8 +1,10 @@
 # The entry of the workflow. Design choices:
-# - It works from a frozen copy of plan, parameters and code (plans/<id>/), never from the checkout: every job of a
-#   cluster parses the Snakefile again, weeks later. Started in a checkout, it makes that copy and starts again there.
-# - A rule is a stage, a job one of the plan's jobs. The graph is static: no checkpoints, groups or directories.
-# - Existence of markers decides what runs: every input is ancient, the profile compares no records.
+# - The workflow runs from a frozen copy of plan, parameters and code (plans/<id>/), never from the checkout, because
+#   each cluster job parses the Snakefile again, weeks later. In a checkout, it makes this copy and starts again from
+#   there.
+# - Each rule is a stage; each job is one of the plan's jobs. The graph is static: no checkpoints, groups or
+#   directories.
+# - The existence of markers decides what runs: every input is ancient, and the profile compares no records.
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -25,8 +27,8 @@ include: "workflow/rules/cluster.smk"
 include: "workflow/rules/stages.smk"
 
 
-# The named targets table1 ... table6, figure1 ... figure5 and so on, and `paper`, which has all that is not only made on
-# request (table1_published ..., baselines) and is what plain `snakemake` makes.
+# The named targets table1 ... table6, figure1 ... figure5 and so on, and `paper`, the default target, which has
+# everything except the targets on request (table1_published ..., baselines).
 for target, markers in PLAN["targets"].items():
 
     rule:

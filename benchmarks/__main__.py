@@ -1,9 +1,9 @@
-"""Speed and memory, the fast way and the plain way side by side in one run: `python -m benchmarks NAME`.
+"""Measures speed and memory of the fast and the plain implementation in one run: `python -m benchmarks NAME`.
 
-Design choices: a benchmark is a module of this folder whose `measure(device)` gives its results as plain values, so
-that a new one needs a file and no list; what is printed for people is the same dictionary that `--json` writes. Results
-come part by part, what matters most first, and are written as they come: an end loses only what was to
-follow. `gpu` is not one of them: it starts others, each in a process of its own. Nothing but torch is needed here.
+Design choices: a benchmark is a module of this folder whose `measure(device)` yields its results as plain values. A new
+benchmark therefore needs one file and no entry in a list. The printed results are the dictionary that `--json` writes.
+Results come in parts, the most important first, and are written immediately; if a benchmark is interrupted, only later
+parts are missing. `gpu` is not a benchmark: it starts others, each in a separate process. Only torch is needed here.
 """
 
 import argparse
@@ -23,16 +23,16 @@ from dropnas.errors import DropnasError
 from dropnas.runs.environment import device_name
 
 HERE = Path(__file__).parent
-OPTIONS = ("only", "strategies", "tiny")  # of some benchmarks
+OPTIONS = ("only", "strategies", "tiny")  # options that only some benchmarks have
 
 
 def names() -> list[str]:
-    """What can be measured, as one types it."""
+    """The names of the benchmarks, as typed on the command line."""
     return sorted(file.stem.replace("_", "-") for file in HERE.glob("[a-z]*.py") if file.stem != "gpu")
 
 
 def main() -> int:
-    """Measure one thing and print what came out; gives the exit status."""
+    """Run a benchmark and print its results; return the exit status."""
     asked = _arguments()
     if asked.name == "gpu":
         return gpu.run(asked.out, 60 * asked.minutes, asked.device)
@@ -46,19 +46,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("name", help=f"gpu, or one of {', '.join(names())}")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (cuda for gpu, else cpu)")
     of_one, of_gpu = parser.add_argument_group("but for gpu"), parser.add_argument_group("for gpu")
-    of_one.add_argument("--json", type=Path, help="where to write the results, too")
-    of_one.add_argument("--only", help="one part of it, where it has parts")
-    of_one.add_argument("--strategies", action="store_true", help="of search-step: a step of every search method")
-    of_one.add_argument("--tiny", action="store_true", help="a size that only shows that it works")
-    of_gpu.add_argument("--out", type=Path, help="folder of the results")
-    of_gpu.add_argument("--minutes", type=float, default=10.0, help="after which nothing more is measured (10)")
+    of_one.add_argument("--json", type=Path, help="also write the results to this file")
+    of_one.add_argument("--only", help="measure one part only, if the benchmark has parts")
+    of_one.add_argument(
+        "--strategies", action="store_true", help="search-step only: measure a step of every search method"
+    )
+    of_one.add_argument("--tiny", action="store_true", help="a tiny size, which only shows that the benchmark works")
+    of_gpu.add_argument("--out", type=Path, help="folder for the results")
+    of_gpu.add_argument("--minutes", type=float, default=10.0, help="start no measurement after this time (10)")
     asked = parser.parse_args()
     asked.device = asked.device or ("cuda" if asked.name == "gpu" else "cpu")
     return asked
 
 
 def _measure(asked: argparse.Namespace) -> int:
-    """One benchmark; a piece of it that failed is among the results, and in the exit status."""
+    """Run a benchmark; a failed piece appears in the results and in the exit status."""
     measure = importlib.import_module(f"benchmarks.{asked.name.replace('-', '_')}").measure
     with _device(asked, measure) as chosen:
         results: dict[str, Any] = {"benchmark": asked.name, "hardware": _hardware(chosen)}
@@ -67,7 +69,7 @@ def _measure(asked: argparse.Namespace) -> int:
                 results[part] = found
                 _write(asked.json, results)
         except DropnasError:
-            raise  # it is a line already
+            raise  # it is already one line
         except Exception as error:
             results[FAILED] = one_line(error)
             _write(asked.json, results)
@@ -78,7 +80,7 @@ def _measure(asked: argparse.Namespace) -> int:
 
 @contextmanager
 def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> Iterator[str]:
-    """The device that was asked for, held until the end; what looks at the machine must do so without it, too."""
+    """Hold the requested device until the end; the benchmark of the machine must run without it, too."""
     import torch
 
     from benchmarks import machine
@@ -87,19 +89,19 @@ def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> Iterator[
     if measure is machine.measure:
         yield asked.device
         return
-    with claimed(asked.device) as chosen, torch.cuda.device(chosen if chosen != "cpu" else -1):  # Triton's is that one
+    with claimed(asked.device) as chosen, torch.cuda.device(chosen if chosen != "cpu" else -1):  # Triton needs it set
         yield chosen
 
 
 def _hardware(device: str) -> str:
     try:
         return device_name(device)
-    except (RuntimeError, AssertionError):  # torch was built for CPUs, or finds no driver that it can use
+    except (RuntimeError, AssertionError):  # torch was built for CPUs, or finds no usable driver
         return f"{device}, which torch cannot use"
 
 
 def _parts(asked: argparse.Namespace, measure: Callable[..., Any], device: str) -> Iterator[tuple[str, Any]]:
-    """The results as they come, each named when it is there."""
+    """Yield the results as they arrive, and print the name of each."""
     options = {name: value for name in OPTIONS if (value := getattr(asked, name))}
     for name in options:
         if name not in inspect.signature(measure).parameters:
@@ -121,4 +123,4 @@ if __name__ == "__main__":
     except DropnasError as error:
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt as error:
-        raise SystemExit(130) from error  # what was measured is written
+        raise SystemExit(130) from error  # the results so far are written

@@ -1,6 +1,6 @@
-"""CIFAR-10 for the benchmarks: the real images where they lie, else the bundled digits, or noise of CIFAR's size.
+"""CIFAR-10 for the benchmarks: the real images if available, otherwise the bundled digits, or noise of CIFAR's size.
 
-The results say which it was.
+The results state which images were used.
 """
 
 import os
@@ -19,7 +19,7 @@ COUNT, SIDE, CLASSES = 50_000, 32, 10
 
 
 def images_of_its_size(folder: Path, device: str) -> tuple[ImageArrays, str]:
-    """As many training images of 32x32, for what does not depend on what they show: the real ones or noise."""
+    """Images of CIFAR's number and size, real or noise, for measurements that do not depend on their content."""
     if Path(os.environ.get(VARIABLE, REAL)).is_dir():
         return training_images(folder, device)
     noise = torch.randint(0, 256, (COUNT, SIDE, SIDE, 3), dtype=torch.uint8, generator=generator(0, "noise")).to(device)
@@ -28,7 +28,7 @@ def images_of_its_size(folder: Path, device: str) -> tuple[ImageArrays, str]:
 
 
 def training_images(folder: Path, device: str) -> tuple[ImageArrays, str]:
-    """The training split on the device, and what it is; `folder` is where it is prepared."""
+    """The training split on the device, and its description; it is prepared in `folder`."""
     real = Path(os.environ.get(VARIABLE, REAL))
     if real.is_dir():
         config = DatasetConfig("cifar10", "parquet", path=str(real))

@@ -1,4 +1,4 @@
-"""Compiling the fused kernels for a GPU that is not here, to the last binary."""
+"""Compiles the fused kernels to binaries for a GPU that this machine does not have."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from unittest import mock
 
 
 class NoGPU:
-    """In place of Triton's driver: names an H100 to the compiler."""
+    """Replaces Triton's driver and names an H100 to the compiler."""
 
     def get_current_target(self) -> Any:
         """Compute capability 9.0."""
@@ -19,17 +19,17 @@ class NoGPU:
         return GPUTarget("cuda", 90, 32)
 
     def get_current_device(self) -> int:
-        """The only one."""
+        """The only device."""
         return 0
 
     def get_current_stream(self, device: int) -> int:
-        """The only one."""
+        """The only stream."""
         return 0
 
 
 @contextmanager
 def for_an_h100() -> Iterator[None]:
-    """Kernels are compiled for one here, from nothing."""
+    """Compile kernels for an H100 inside this context, without any cache."""
     from triton.runtime import driver
 
     with (
@@ -41,7 +41,7 @@ def for_an_h100() -> Iterator[None]:
 
 
 def seconds_of_compiling(program: Callable[[], None]) -> dict[str, float]:
-    """To compile what a program needs, by one thread and by one on each core."""
+    """The seconds to compile a program's kernels, with one thread and with one per core."""
     from dropnas.search.triton.precompile import compile_all, needed_by
 
     with for_an_h100():

@@ -1,6 +1,6 @@
-"""Microseconds of something small on a GPU: many repeats of it in one CUDA graph, so that the host counts for nothing.
+"""Measures microseconds of short GPU work: many repeats in one CUDA graph, so that the host's time does not count.
 
-On a CPU, where there are no graphs, a few calls one after the other: it shows that the work can be done, no more.
+On a CPU, which has no graphs, a few calls run one after another; this only shows that the work can be done.
 """
 
 import statistics
@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import torch
 
-REPEATS = 50  # of the work in a graph
+REPEATS = 50  # repeats of the work in a graph
 REPLAYS = 5
-WARM_UP = 3  # calls in which libraries make what they make at first use
+WARM_UP = 3  # calls for the first-use setup of libraries
 ON_CPU = 2
 
 
 def microseconds(work: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
-    """Of one call; the median of some replays."""
+    """The microseconds of one call, as the median of some replays."""
     if not device.startswith("cuda"):
         return _on_cpu(work)
     aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -34,7 +34,7 @@ def microseconds(work: Callable[[], object], device: str, repeats: int = REPEATS
 
 
 def _replay(graph: torch.cuda.CUDAGraph) -> float:
-    """Microseconds of one replay, by the GPU's own clock."""
+    """The microseconds of one replay by the GPU's own clock."""
     began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     began.record()  # type: ignore[no-untyped-call]
     graph.replay()

@@ -1,9 +1,9 @@
-"""Machine instructions that our own kernels issue in a program, counted in their binaries for an H100 that is not here.
+"""Counts the machine instructions of our kernels in a program, from their binaries for an H100, without the GPU.
 
-Design choices: an instruction counts as often as the loops around it run, in each warp of each program; how often, what
-a kernel is launched with says (`TRIPS`), so a kernel whose loops are not described there is refused. Both ways of a
-branch count, and caches and issue slots, which warps share, play no part: divided by what a
-GPU issues in a second, the total is a lower bound of the time.
+Design choices: an instruction counts as often as the loops around it run, in each warp of each program. The numbers of
+iterations follow from the launch arguments (`TRIPS`); a kernel whose loops are not described there is rejected. Both
+sides of a branch count. Caches, and issue slots shared by warps, are ignored. The total, divided by the instructions
+that a GPU issues in a second, is therefore a lower bound of the time.
 """
 
 import math
@@ -24,14 +24,14 @@ LABEL = re.compile(r"\s*(\.L_x_\d+):")
 INSTRUCTION = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(.*?);")
 BRANCH = re.compile(r"\bBRA\S*\s.*`\((\.L_x_\d+)\)")
 PADDING = re.compile(r"NOP\b")
-TILES = 64  # that `combine` reads in one pass
+TILES = 64  # tiles that `combine` reads in one pass
 
-Loops = tuple[int, ...]  # the numbers of those around an instruction
-Given = Mapping[str, Any]  # what a kernel is launched with: sizes by name, of tensors their length, the grid
+Loops = tuple[int, ...]  # the numbers of the loops around an instruction
+Given = Mapping[str, Any]  # launch arguments of a kernel: sizes by name, lengths of tensors, the grid
 
 
 def _taps(given: Given) -> float:
-    """Of an operation, on average."""
+    """The average number of taps of an operation."""
     return float(given["dense"] / given["grid"][0])
 
 
@@ -51,7 +51,7 @@ TRIPS: dict[str, Callable[[Given], list[float]]] = {
 
 
 def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> dict[str, int]:
-    """Of each of some kernels that a program launches, where nothing is computed; all that it needs are compiled."""
+    """The instructions of each selected kernel of a program; kernels are compiled, but nothing is computed."""
     from triton.runtime.jit import JITFunction
 
     from dropnas.search.triton.precompile import compile_all, needed_by
@@ -62,7 +62,7 @@ def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> 
         if kernel.__name__ in TRIPS and kernel.__name__ not in only:
             return
         compiled = run(kernel, *args, grid=grid, warmup=True, **constants)
-        if compiled is None:  # `needed_by` leaves it out
+        if compiled is None:  # `needed_by` skips the kernel
             return
         if id(compiled) not in bodies:
             bodies[id(compiled)] = in_loops(disassembled(compiled.asm["cubin"]))
@@ -79,7 +79,7 @@ def instructions(program: Callable[[], None], only: Collection[str] = TRIPS) -> 
 
 
 def disassembled(binary: bytes) -> str:
-    """By the tool that Triton brings along."""
+    """Disassemble a binary with the tool that Triton includes."""
     from triton import knobs
 
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
@@ -90,7 +90,7 @@ def disassembled(binary: bytes) -> str:
 
 
 def in_loops(text: str) -> Counter[Loops]:
-    """How many instructions there are in which loops; a loop is a jump back, and they are numbered as they begin."""
+    """Count the instructions by the loops around them. A loop is a backward jump; loops are numbered by their start."""
     code, labels = list[str](), dict[str, int]()
     for line in text.splitlines():
         if label := LABEL.match(line):
@@ -107,7 +107,7 @@ def in_loops(text: str) -> Counter[Loops]:
 
 
 def _issued(body: Mapping[Loops, int], trips: Sequence[float]) -> float:
-    """By a warp; the numbers of the loops must be those of the trips."""
+    """The instructions that a warp issues; `trips` must have an entry for each loop."""
     loops = {loop for around in body for loop in around}
     assert len(loops) == len(trips), f"{len(loops)} loops, of which {len(trips)} are described"
     return sum(count * math.prod(trips[loop] for loop in around) for around, count in body.items())

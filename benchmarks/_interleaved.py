@@ -1,7 +1,7 @@
-"""Ways of doing the same work, timed in turns, so that what else the machine does falls on all of them alike.
+"""Times several ways of doing the same work in turns, so that other load on the machine affects all of them alike.
 
-Design: each repetition times every way once, in an order that turns round; a ratio is the median of the ratios
-within the repetitions, since the two that it compares were then under the same load.
+Design choices: each repetition times every way once, in rotating order. A ratio is the median of the ratios within the
+repetitions, because the two compared times were then measured under the same load.
 """
 
 import statistics
@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Way = Callable[[], float]  # does its work once and gives its rate, or whatever is measured
+Way = Callable[[], float]  # does its work once and returns its rate, or another measurement
 
 
 def timed(work: Callable[[], object], amount: int) -> Way:
-    """A way that does a piece of work, `amount` of something in it; its rate is that amount per second."""
+    """A way whose work contains `amount` units; its rate is units per second."""
 
     def once() -> float:
         started = time.perf_counter()
@@ -24,7 +24,7 @@ def timed(work: Callable[[], object], amount: int) -> Way:
 
 
 def in_turns(ways: Mapping[str, Way], repetitions: int) -> dict[str, list[float]]:
-    """What each way measures in each repetition; a first one that warms up is not counted."""
+    """The measurements of each way by repetition; a first repetition for warm-up is not counted."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions + 1):
         for name in list(ways) if repetition % 2 else reversed(list(ways)):
@@ -35,7 +35,7 @@ def in_turns(ways: Mapping[str, Way], repetitions: int) -> dict[str, list[float]
 
 
 def compared(found: Mapping[str, list[float]], fast: str) -> dict[str, Any]:
-    """Rates with their spread, and how many times faster one way is than each other, repetition by repetition."""
+    """The rates with their spread, and the speed-up of the fast way over each other way within the repetitions."""
     others = {name: values for name, values in found.items() if name != fast}
     ratios = {
         name: spread([ours / theirs for ours, theirs in zip(found[fast], values, strict=True)])
@@ -45,7 +45,7 @@ def compared(found: Mapping[str, list[float]], fast: str) -> dict[str, Any]:
 
 
 def spread(values: list[float]) -> dict[str, Any]:
-    """Median, quartiles and number of some measurements."""
+    """The median, quartiles and number of some measurements."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return {"median": _short(middle), "quartiles": [_short(low), _short(high)], "n": len(values)}
 

@@ -1,10 +1,10 @@
-"""What a program asks of a GPU, counted on torch's `meta` device, which knows shapes and types and computes nothing.
+"""Counts the kernels of a GPU program on torch's `meta` device, which knows shapes and types and computes nothing.
 
-Design choices: an operation that is no view counts as one kernel, though a library may take several, and moves its
-inputs and outputs once, though a normalisation reads its input twice and what lies in a cache is not read again. So the
-figures are what the program says, not what a device does. What a recorded program must not do is refused: to look at a
-value, to mix devices, and operations whose deterministic forms ask the host in some versions of torch. A kernel of our
-own counts as what it is launched with.
+Design choices: each operation that is not a view counts as one kernel, although a library may launch several. Its
+inputs and outputs are each moved once, although a normalisation reads its input twice, and cached data are not read
+again. The figures therefore describe the program, not the behaviour of a device. Operations that a recorded program
+must not contain are rejected: reading a value, mixing devices, and operations whose deterministic form asks the host in
+some versions of torch. Our own kernels count by their launch arguments.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ LOOKING_WHERE_DETERMINISTIC = {
     *("index_put", "index_put_", "_index_put_impl_", "index_copy", "index_copy_", "index_add", "index_add_", "put_"),
     *("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_"),
 }
-PRODUCTS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # and which argument is the left matrix
-THIN, LONG = 8, 100_000  # products with a side below and an inner dimension above these are slow in libraries
-SMALL = 10**6  # bytes; a kernel that moves less takes the time of its start
+PRODUCTS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # the index of the argument that is the left matrix
+THIN, LONG = 8, 100_000  # libraries are slow for products with a side below and an inner dimension above these
+SMALL = 10**6  # bytes; for a kernel that moves less, the launch time dominates
 
 
 class Kernels(TorchDispatchMode):
@@ -70,7 +70,7 @@ class Kernels(TorchDispatchMode):
             self.thin[f"{rows} x {inner} x {columns}"] += 1
 
     def count(self, name: str, moved: int) -> None:
-        """One kernel more."""
+        """Count one kernel."""
         self.kernels[name] += 1
         self.bytes[name] += moved
         self.small += moved < SMALL
@@ -85,7 +85,7 @@ class Kernels(TorchDispatchMode):
 
 
 def _launched(kernel: Any, *args: Any, grid: Any, warmup: bool, **constants: Any) -> None:
-    """In place of a launch by Triton, which touches all of what it is given."""
+    """Count a launch by Triton, which touches all of its arguments."""
     moved = sum(tensor.nbytes for tensor in {id(tensor): tensor for tensor in _tensors(args)}.values())
     for counter in Kernels.active:
         counter.count(kernel.__name__, moved)
@@ -97,10 +97,10 @@ def _tensors(values: Any) -> list[Tensor]:
 
 @contextlib.contextmanager
 def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
-    """Let `meta` do what the code asks of a GPU.
+    """Make `meta` accept the operations of the GPU code.
 
-    That is operations on lists, a fused optimiser, derivatives of batch norms that lie as the maps do, and kernels of
-    our own, which are counted unless Triton shall launch them; autocast does not know `meta`.
+    These are operations on lists, a fused optimiser, derivatives of batch norms in the layout of the maps, and our own
+    kernels. The latter are counted unless Triton is to launch them. autocast does not know `meta`.
     """
     nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     library = torch.library.Library("aten", "IMPL", "Meta")
@@ -118,7 +118,7 @@ def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
 
 
 def _of_batch_norm(_: Tensor, maps: Tensor, scale: Tensor | None, *others: Any) -> tuple[Tensor, ...]:
-    """The derivatives in maps (B, C, ...), scale and shift; torch's own for `meta` does not keep the layout."""
+    """The derivatives in maps (B, C, ...), scale and shift; torch's own for `meta` do not keep the layout."""
     like = maps if scale is None else scale
     return torch.empty_like(maps), *(like.new_empty(maps.shape[1]) for _ in range(2))
 

@@ -1,6 +1,6 @@
-"""What the host does for a step on a GPU: kernel launches, launches of graphs, and waits.
+"""Counts the work of the host in a GPU step: kernel launches, graph launches, and waits.
 
-Design: only what happens inside the step counts; the profiler itself waits for the device when it ends.
+Design choices: only events inside the step count, because the profiler itself waits for the device when it ends.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ SYNCHRONISES = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSync
 
 
 def launches(step: Callable[[], object]) -> dict[str, int]:
-    """How many of each in a step that was run before."""
+    """The counts in a step that has been run before."""
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled, record_function(SPAN):
         step()
     events = profiled.events()
-    on_the_host = [event for event in events if event.device_type == DeviceType.CPU]  # the device has the span, too
+    on_the_host = [event for event in events if event.device_type == DeviceType.CPU]  # the device has the same span
     span = next(event.time_range for event in on_the_host if event.name == SPAN)
     inside = [event.name for event in on_the_host if span.start <= event.time_range.start <= span.end]
     return {

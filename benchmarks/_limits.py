@@ -1,4 +1,4 @@
-"""What the device itself can do in the same minutes: a copy for its memory, a matrix product for its arithmetic."""
+"""The limits of the device at the time of a measurement: a copy for its memory, a matrix product for its arithmetic."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-COPIED, COPIED_CUDA = 2**24, 2**28  # values of the copy; more than any cache holds
-SIDE, SIDE_CUDA = 1024, 8192  # of the matrices
+COPIED, COPIED_CUDA = 2**24, 2**28  # values of the copy; more than any cache can hold
+SIDE, SIDE_CUDA = 1024, 8192  # side of the matrices
 REPETITIONS = 5
 
 
 def limits(device: str) -> dict[str, float]:
-    """Bytes read and written a second by a copy, and floating-point operations a second of a product, at best."""
+    """The highest rates: bytes read and written per second by a copy, and floating-point operations of a product."""
     copied, side = (COPIED_CUDA, SIDE_CUDA) if device.startswith("cuda") else (COPIED, SIDE)
     source = torch.ones(copied, device=device)
     target, square = torch.empty_like(source), torch.ones(side, side, device=device)
@@ -23,12 +23,12 @@ def limits(device: str) -> dict[str, float]:
 
 
 def conditions() -> dict[str, Any]:
-    """With what it was measured."""
+    """The conditions of a measurement."""
     return {"torch": torch.__version__, "threads": torch.get_num_threads()}
 
 
 def until_done(work: Callable[[], object], device: str) -> Callable[[], object]:
-    """The same work, waiting for the device."""
+    """The same work, followed by a wait for the device."""
 
     def waiting() -> None:
         work()

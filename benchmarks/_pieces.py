@@ -1,4 +1,4 @@
-"""A piece of a measurement that may fail without taking the pieces after it along."""
+"""Runs a piece of a measurement; if it fails, the other pieces still run."""
 
 import gc
 import traceback
@@ -11,13 +11,14 @@ from benchmarks._results import FAILED, one_line
 
 
 def attempted(work: Callable[..., Any], *given: Any) -> Any:
-    """What a piece measures, or why it failed, in a line; the traceback goes to the log.
+    """Return the result of a piece, or the reason of its failure in one line; the traceback goes to the log.
 
-    What a GPU held for it is given back. Where the context of a GPU is dead, all later pieces fail with a line, too.
+    The GPU memory of the piece is released. If the context of the GPU is dead, all later pieces fail with one line,
+    too.
     """
     try:
         return work(*given)
-    except Exception as error:  # whatever it is, the next piece may work
+    except Exception as error:  # for any error, the next piece may still work
         traceback.print_exc()
         return {FAILED: one_line(error)}
     finally:
@@ -25,10 +26,10 @@ def attempted(work: Callable[..., Any], *given: Any) -> Any:
 
 
 def forget() -> None:
-    """Give back the memory of what is no longer used; a trainee and its programs know each other."""
+    """Release unused memory; a trainee and its programs refer to each other."""
     gc.collect()
     if torch.cuda.is_initialized():
         try:
             torch.cuda.empty_cache()
         except RuntimeError:
-            traceback.print_exc()  # the context is dead, as the piece has said already
+            traceback.print_exc()  # the context is dead, as the piece has already reported

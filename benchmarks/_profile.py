@@ -1,4 +1,4 @@
-"""Which kernels a step spends its time in, by torch's profiler; on a CPU, which operations."""
+"""The kernels that take most of a step's time, by torch's profiler; on a CPU, the operations."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks._limits import until_done
 
-LARGEST = 12  # kernels that are listed
-NAME = 100  # characters of a kernel's name that are kept
+LARGEST = 12  # number of kernels to list
+NAME = 100  # maximum length of a kernel's name
 
 
 def by_kernel(step: Callable[[], object], device: str) -> dict[str, Any]:
-    """Kernels of a step, run once before it counts: number, time, and those that take most of it."""
+    """The kernels of a step, after one warm-up run: their number, time, and the slowest ones."""
     on_gpu, waiting = device.startswith("cuda"), until_done(step, device)
     waiting()
     with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as profiled:
@@ -26,7 +26,7 @@ def by_kernel(step: Callable[[], object], device: str) -> dict[str, Any]:
             calls[event.name] += 1
             times[event.name] += event.time_range.elapsed_us() if on_gpu else event.self_cpu_time_total
     if not calls:
-        raise RuntimeError("the profiler saw no kernel; it may lack the right to look at the GPU")
+        raise RuntimeError("the profiler saw no kernel; it may lack permission to profile the GPU")
     total = sum(times.values())
     return {
         "kernels": sum(calls.values()),
@@ -44,7 +44,7 @@ def by_kernel(step: Callable[[], object], device: str) -> dict[str, Any]:
 
 
 def peak_memory(device: str) -> dict[str, float]:
-    """The most gigabytes that were allocated and reserved since `reset_peak`; of a GPU, a CPU's are not counted."""
+    """The peaks of allocated and reserved gigabytes of a GPU since `reset_peak`; empty for a CPU."""
     if not device.startswith("cuda"):
         return {}
     return {
@@ -54,6 +54,6 @@ def peak_memory(device: str) -> dict[str, float]:
 
 
 def reset_peak(device: str) -> None:
-    """Count memory from here."""
+    """Reset the peak of the memory."""
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)

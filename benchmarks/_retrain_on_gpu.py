@@ -1,7 +1,7 @@
-"""What a GPU is asked first of the retraining: its pace in bf16 and its kernels, in both memory formats.
+"""The first measurements of the retraining on a GPU: its pace in bf16 and its kernels, in both memory formats.
 
-The protocol is that of the paper's 600 epochs: no AutoAugment, which also needs torchvision. A CPU is not given the
-channels last, which a retraining refuses there.
+The protocol is that of the paper's 600 epochs. AutoAugment is off, because it also needs torchvision. On a CPU,
+channels last is left out, because a retraining rejects it there.
 """
 
 import time
@@ -24,7 +24,7 @@ FORMATS: dict[str, MemoryFormat] = {"usual layout": "contiguous", "channels last
 
 @dataclass(frozen=True)
 class Size:
-    """A retraining, with the steps of a round and the rounds."""
+    """A retraining, with the number of steps per round and of rounds."""
 
     config: RetrainConfig
     side: int
@@ -37,7 +37,7 @@ TINY = Size(RetrainConfig(cells=3, channels=4, batch_size=4, cutout=2, precision
 
 
 def pieces(device: str, tiny: bool) -> Iterator[tuple[str, Any]]:
-    """Paces, then profiles."""
+    """Yield paces, then profiles."""
     size = TINY if tiny else SIZE
     for what, work in (("pace", _pace), ("kernels of an eager step", _profile)):
         for layout, memory_format in FORMATS.items():

@@ -1,8 +1,8 @@
-"""What to measure first of the search on a GPU: one seed, several seeds, other precisions, each for a minute or so.
+"""The first measurements of the search on a GPU: one seed, several seeds, other precisions, about a minute each.
 
-Design choices: results are kept even if later parts fail, so the most informative come first: paces, then
+Design choices: results are kept even if later parts fail, so the most informative ones come first: paces, then
 profiles, then an epoch whose last batch is smaller, for which a second program is recorded. Torch's kernels come before
-Triton's where one failure would hide the other; those of groups of seeds come after, since they take longer.
+Triton's if a failure of one would hide the other. Groups of seeds come later, because they take longer.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,15 +19,15 @@ from benchmarks._searches import Size, Trained, Way
 
 WAYS: dict[str, Way] = {"torch": "grouped, torch's kernels", "triton": "grouped"}
 SIZE, TINY = Size(14, 16, 96, 32, rounds=3, steps=12, last=80), Size(1, 2, 4, 8, rounds=2, steps=2, last=3)
-FEW = 4  # steps of a round of several seeds, or in another precision
+FEW = 4  # steps per round for several seeds, or for another precision
 SEEDS = (2, 4, 8)
-FREE = 0.9  # of a GPU's memory that a group may be expected to take
+FREE = 0.9  # largest fraction of a GPU's memory that a group is expected to take
 
 Pieces = Iterator[tuple[str, Any]]
 
 
 def one(device: str, tiny: bool) -> Pieces:
-    """One bf16 seed: paces, profiles of an eager step, a whole epoch; for both kinds of kernels."""
+    """Measure one bf16 seed with both kinds of kernels: paces, profiles of an eager step, a whole epoch."""
     size = replace(TINY if tiny else SIZE, precision="bf16")
     for what, work in (("pace", _pace), ("kernels of an eager step", _profile), ("a whole epoch", _epoch)):
         for kernels in WAYS:
@@ -35,7 +35,7 @@ def one(device: str, tiny: bool) -> Pieces:
 
 
 def seeds(device: str, tiny: bool) -> Pieces:
-    """Groups of seeds in bf16; what the device would not hold, by what the last one took, is left out."""
+    """Measure groups of seeds in bf16, except those that would not fit, judging by the memory of the last one."""
     size = TINY if tiny else replace(SIZE, steps=FEW, rounds=2, last=0)
     size = replace(size, precision="bf16")
     for kernels in ("triton", "torch"):
@@ -50,7 +50,7 @@ def seeds(device: str, tiny: bool) -> Pieces:
 
 
 def precisions(device: str, tiny: bool) -> Pieces:
-    """One seed in fp32 and TF32, for both kinds of kernels."""
+    """Measure one seed in fp32 and TF32, with both kinds of kernels."""
     size = TINY if tiny else replace(SIZE, steps=FEW, rounds=2, last=0)
     for kernels in WAYS:
         for kind in ("fp32", "tf32"):
@@ -61,14 +61,14 @@ PARTS: dict[str, Callable[[str, bool], Pieces]] = {"one": one, "seeds": seeds, "
 
 
 def _with(kernels: str, work: Callable[[Size, Way, str], Any], size: Size, device: str) -> Any:
-    """What some work measures, unless it needs a GPU that is not there."""
+    """The result of some work, unless it needs a GPU and there is none."""
     if kernels == "triton" and device == "cpu":
         return ONLY_GPU
     return attempted(work, size, WAYS[kernels], device)
 
 
 def _pace(size: Size, way: Way, device: str) -> dict[str, Any]:
-    """Replays of the recorded step, its start and its memory; both of the first step's, warming up included."""
+    """Measure replays of the recorded step, and the time and memory of the first step, including the warm-up."""
     trained = Trained(size, way, device)
     start, once = trained.started(), trained.timed()
     peak = peak_memory(device)
@@ -91,7 +91,7 @@ def _epoch(size: Size, way: Way, device: str) -> dict[str, Any]:
 
 
 def _room(device: str) -> float:
-    """Gigabytes."""
+    """The device's memory in gigabytes."""
     if device == "cpu":
         return float("inf")
     return FREE * torch.cuda.get_device_properties(device).total_memory / 1e9

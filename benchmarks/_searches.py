@@ -1,4 +1,4 @@
-"""Searches of a size, made in one of several ways, with what is measured of them."""
+"""Searches of a given size, made in one of several ways, with their measurements."""
 
 import re
 import time
@@ -23,21 +23,21 @@ Way = Literal["plain", "single", "grouped", "grouped, torch's kernels"]
 
 
 def peak_of_process() -> int:
-    """The most memory that this process has had, in bytes."""
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss knows the parent's, too
+    """The peak memory of this process, in bytes."""
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss includes the parent's
     assert peak is not None
     return int(peak[1]) * 1024
 
 
 @dataclass(frozen=True)
 class Size:
-    """Searches to be timed.
+    """The size of searches to be timed.
 
     Attributes:
-        cells, channels, batch, side: the supernet, and the images of a step with their side.
-        rounds, steps: how often is timed, and steps of a round.
-        precision, seeds: of the searches.
-        last: images of a smaller last batch of an epoch, which no round has.
+        cells, channels, batch, side: size of the supernet, number of images in a step, and their side.
+        rounds, steps: number of timed rounds, and of steps in a round.
+        precision, seeds: precision and number of the searches.
+        last: number of images of an epoch's smaller last batch, which rounds leave out.
     """
 
     cells: int
@@ -52,10 +52,10 @@ class Size:
 
 
 class Trained:
-    """Searches in one of the ways.
+    """Searches made in one of the ways.
 
     Attributes:
-        peak: the most memory of a GPU that making them and their first step took, in bytes, beside what was taken.
+        peak: additional peak GPU memory of creating them and of their first step, in bytes.
     """
 
     def __init__(self, size: Size, way: Way, device: str) -> None:
@@ -75,12 +75,12 @@ class Trained:
         )
 
     def round(self) -> None:
-        """An epoch of a few steps."""
+        """Train an epoch of a few steps."""
         precision.apply(self.size.precision)
         self.search.epoch(0, self.size.steps)
 
     def started(self) -> float:
-        """Seconds from before the supernet is made to the end of the first step, a capture included."""
+        """The seconds from the creation of the supernet to the end of the first step, including a capture."""
         self.search.start_epoch(0)
         until_done(lambda: self.search.step(0, 0), self.device)()
         seconds = time.perf_counter() - self.made_at
@@ -89,22 +89,22 @@ class Trained:
         return seconds
 
     def timed(self) -> Callable[[], float]:
-        """A round with its rate."""
+        """A function that trains a round and returns its rate."""
         amount = self.size.batch * self.size.steps * self.size.seeds
         return timed(until_done(self.round, self.device), amount)
 
     def eager(self) -> None:
-        """A step, operation by operation."""
+        """Train a step, operation by operation."""
         self.search.start_epoch(0)
         self.search.eager()
 
     def launches(self) -> dict[str, int]:
-        """What a step asks of the host."""
+        """The work of the host in a step."""
         self.search.start_epoch(0)
         return launches(lambda: self.search.step(0, 0))
 
     def whole_epoch(self) -> dict[str, Any]:
-        """All steps, a smaller last batch included, and the end of the epoch.
+        """Train all steps, including a smaller last batch, and finish the epoch.
 
         Raises:
             DropnasError: an alpha is not finite.

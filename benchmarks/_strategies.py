@@ -1,11 +1,11 @@
-"""A step of each search method on the same images, beside one of DropNAS and one of DARTS, first order.
+"""A step of each search method on the same images, compared with a step of DropNAS and of first-order DARTS.
 
 Design choices: all methods have the same network, batch and number of images, and their own options. Two kinds of step
-are compared: one of an epoch in which everything moves, and, of methods of two levels, one in which only w moves. DARTS
-has none of these, so it is given one. Steps are timed in turns, a few methods at a time beside both. On a CPU the time
-is that of the processor, so that other work on the machine counts less. Of methods with phases the first one is timed.
-ProxylessNAS' alphas move at one step of an epoch, which here is one in `steps`.
-The peak of memory is that of a process that makes one step.
+are compared: one of an epoch in which everything is trained and, for two-level methods, one in which only w is trained.
+DARTS has no such epoch, so it is given one. Steps are timed in turns, a few methods at a time together with both
+references. On a CPU, processor time is measured, so that other work on the machine matters less. If a method has
+phases, the first one is timed. ProxylessNAS trains the alphas in one step of an epoch, which here is one in `steps`.
+The memory peak is that of a process that makes one step.
 """
 
 import time
@@ -29,12 +29,12 @@ from dropnas.training import determinism
 
 DROPNAS = "dropnas"
 COMPARED = tuple(name for name in METHODS if name not in PRESETS and name != FIRST_ORDER)
-FEWEST = 2  # images of a batch
+FEWEST = 2  # smallest number of images of a batch
 MOVING, ONLY_W = "all moves", "only w moves"
 
 
 class Size(NamedTuple):
-    """Of the network, the images and the measurement; `at_a_time` methods beside DropNAS and DARTS."""
+    """Sizes of the network, the images and the measurement; `at_a_time` methods are timed with DropNAS and DARTS."""
 
     cells: int = 8
     channels: int = 16
@@ -49,7 +49,7 @@ TINY = Size(cells=3, channels=4, batch_size=4, side=8, steps=1, rounds=2)
 
 
 def measure(device: str, tiny: bool) -> Iterator[tuple[str, Any]]:
-    """Of each method, seconds of a step, their ratios to those of DropNAS and DARTS, and the peak of memory."""
+    """For each method, the seconds of a step, their ratios to DropNAS and DARTS, and the memory peak."""
     size = TINY if tiny else Size()
     determinism.apply(0, device, 1)
     yield from conditions().items()
@@ -69,7 +69,7 @@ def _ways(names: Sequence[str], size: Size, device: str) -> dict[Any, Way]:
 
 
 def _of_step(found: Mapping[Any, list[float]], name: str, kind: str) -> dict[str, Any]:
-    """Seconds, and how many times as long as the step of DropNAS and as the same step of DARTS."""
+    """The seconds of a step, and their ratios to the step of DropNAS and to the same kind of step of DARTS."""
     ours, result = found[name, kind], {"seconds": spread(found[name, kind])}
     for key, other in (("times_dropnas", (DROPNAS, MOVING)), ("times_darts", (FIRST_ORDER, kind))):
         result[key] = spread([one / theirs for one, theirs in zip(ours, found[other], strict=True)])
@@ -92,11 +92,11 @@ class _Timed:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Both kinds of step, or one."""
+        """The kinds of step: both, or only one."""
         return (MOVING, ONLY_W) if self.search.strategy.variant(0) else (MOVING,)
 
     def seconds(self, kind: str) -> float:
-        """Of a step in the first epoch, or in the first in which all moves, when nothing is pruned; mean over it."""
+        """The mean seconds of a step in the first epoch, or in the first that trains everything; nothing is pruned."""
         clock = time.process_time if self.device == "cpu" else time.perf_counter
         variant = self.search.strategy.variant
         epoch = 0 if kind == ONLY_W else next(epoch for epoch in count() if variant(epoch) != WEIGHTS_ONLY)

@@ -1,4 +1,4 @@
-"""The table that `make gpu` ends with: plain text, 80 columns, a line or two for each piece that was measured."""
+"""The table at the end of `make gpu`: plain text, 80 columns, one or two lines for each measured piece."""
 
 import textwrap
 import time
@@ -10,15 +10,15 @@ from typing import Any, Literal
 from benchmarks._results import FAILED
 
 COLUMNS, NAMES = 80, 34
-LINES = 6  # of a piece; all of it is in the JSON file
-OWN = {"benchmark", "hardware", "threads", "torch", "part"}  # in the files of most parts; they need no line
+LINES = 6  # lines of a piece; the JSON file has the rest
+OWN = {"benchmark", "hardware", "threads", "torch", "part"}  # common to most parts; they need no line
 
 Status = Literal["done", "failed", "cut short", "skipped"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a part: its status, the reason in a line if it is not done, and what it measured."""
+    """The outcome of a part: its status, the reason in one line if it is not done, and its results."""
 
     name: str
     status: Status
@@ -28,9 +28,9 @@ class Outcome:
 
 
 def summary(outcomes: Sequence[Outcome], device: str, seconds: float, allowed: float) -> str:
-    """The table."""
+    """Write the table."""
     hardware = next((each.results["hardware"] for each in outcomes if "hardware" in each.results), device)
-    rehearsal = ", a rehearsal: no figure means anything" if device == "cpu" else ""
+    rehearsal = ", a rehearsal: the figures mean nothing" if device == "cpu" else ""
     lines = textwrap.wrap(f"{hardware}{rehearsal}, {time.strftime('%Y-%m-%d %H:%M')}", COLUMNS)
     lines.append(f"{seconds / 60:.1f} of {allowed / 60:g} minutes")
     for outcome in outcomes:
@@ -49,7 +49,7 @@ def _part(outcome: Outcome) -> Iterator[str]:
 
 
 def _row(name: str, said: str, indent: str = "") -> list[str]:
-    """A name and what is said of it, in two columns."""
+    """A name and its text, in two columns."""
     left = textwrap.wrap(name, NAMES - 1, initial_indent=indent, subsequent_indent=2 * indent)
     right = textwrap.wrap(said, COLUMNS - NAMES, max_lines=LINES, placeholder=" ...") or [""]
     height = max(len(left), len(right))
@@ -58,7 +58,7 @@ def _row(name: str, said: str, indent: str = "") -> list[str]:
 
 
 def headline(found: Any) -> str:
-    """What matters most of a piece."""
+    """The most important figures of a piece."""
     if not isinstance(found, Mapping):
         return _short(found)
     if FAILED in found and len(found) > 1:

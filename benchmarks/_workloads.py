@@ -1,8 +1,7 @@
-"""What the benchmarks train: the one place here that knows how searches and retrainings are made and run.
+"""The workloads of the benchmarks: only this module knows how searches and retrainings are made and run.
 
-Design choices: everything else in the benchmarks works with a `Training`, so a change in how the project trains changes
-this file alone. A bare machine with a GPU has torch, Triton, numpy and pytest, so whatever imports more is imported by
-the function that needs it.
+Design choices: all other benchmarks work with a `Training`, so a change in how the project trains only changes this
+file. A bare machine with a GPU has torch, Triton, numpy and pytest; a function that needs more imports it itself.
 """
 
 import json
@@ -38,7 +37,7 @@ from dropnas.training.seeding import generator
 
 CLASSES = 10
 META = "meta"
-AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # what calls it, by name
+AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # the names by which it is called
 Kernels = Literal["torch", "triton"]
 
 
@@ -49,8 +48,8 @@ class Training:
     Attributes:
         trainee: the stage's own object.
         eager: one step on a whole batch, operation by operation, after the start of an epoch.
-        learned: ends an epoch; gives its training losses, one a seed.
-        evaluate: all test images, where the stage has any.
+        learned: ends an epoch; returns its training losses, one for each seed.
+        evaluate: evaluates all test images, if the stage has any.
     """
 
     trainee: Any
@@ -60,11 +59,11 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
+        """The number of batches of an epoch."""
         return int(self.trainee.steps_per_epoch)
 
     def start_epoch(self, epoch: int) -> None:
-        """Draw what is random in it."""
+        """Draw all random numbers of an epoch."""
         self.trainee.start_epoch(epoch)
 
     def step(self, epoch: int, step: int) -> Tensor:
@@ -73,14 +72,14 @@ class Training:
         return loss
 
     def epoch(self, epoch: int, steps: int | None = None) -> None:
-        """An epoch, or so many steps of it, but for its end."""
+        """Train an epoch, or some of its steps, without its end."""
         self.start_epoch(epoch)
         for step in range(self.steps_per_epoch if steps is None else steps):
             self.step(epoch, step)
 
 
 def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: str) -> Training:
-    """Searches that differ in their seed alone, as one program; recorded as CUDA graphs on a GPU."""
+    """Searches that differ only in the seed, as one program; on a GPU it is recorded as CUDA graphs."""
     config = configs[0]
     backend, precompile = load(BACKENDS[config.kernels])() if has_backend(config, device) else (None, None)
     group = SeedGroup(configs, ORIGINAL, images, device, recorder_for(device), backend, precompile)
@@ -100,7 +99,7 @@ def search_group(configs: Sequence[SearchConfig], images: ImageArrays, device: s
 
 
 class PlainEngine(Engine):
-    """The plain supernet in the engine's place: the oracle, edge by edge."""
+    """The plain supernet in place of the engine: the oracle, edge by edge."""
 
     def mix(
         self,
@@ -111,7 +110,7 @@ class PlainEngine(Engine):
         paths: Tensor | None = None,
     ) -> Tensor:
         """See `Engine`."""
-        assert paths is None  # for DropNAS, which drops operations alone
+        assert paths is None  # DropNAS drops only operations
         masks = torch.ones_like(mixing, dtype=torch.bool) if kept is None else kept
         logits = [
             supernet(batch, _mixtures(weights, mask.tolist()))
@@ -135,15 +134,15 @@ class PlainDropNAS(GroupedDropout):
     """DropNAS by the plain supernet."""
 
     def make_engine(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None) -> Engine:
-        """The plain one."""
+        """Make the plain engine."""
         return PlainEngine(supernets, static, backend)
 
 
-PLAIN = f"{__name__}:PlainDropNAS"  # as a strategy
+PLAIN = f"{__name__}:PlainDropNAS"  # its name as a strategy
 
 
 def stage_search(config: SearchConfig, images: ImageArrays, device: str, double: bool) -> Training:
-    """One search; with `double` from the same weights and alphas, and from there on in double precision."""
+    """One search; with `double`, it starts from the same weights and alphas and continues in double precision."""
     single = search_group([config], images, device)
     if not double:
         return single
@@ -162,12 +161,12 @@ def stage_search(config: SearchConfig, images: ImageArrays, device: str, double:
 
 
 def has_backend(config: SearchConfig, device: str) -> bool:
-    """Whether kernels of our own compute on this device."""
+    """Whether our own kernels are used on this device."""
     return config.kernels in BACKENDS and device.startswith("cuda")
 
 
 def retraining(config: RetrainConfig, images: ImageArrays, tests: ImageArrays, device: str) -> Training:
-    """`dropnas_c10` from scratch."""
+    """Train `dropnas_c10` from scratch."""
     from dropnas.evaluate.retrain import Retraining
 
     trainee = Retraining(config, dropnas_c10(), images, tests, device, recorder_for(device))
@@ -183,14 +182,14 @@ def retraining(config: RetrainConfig, images: ImageArrays, tests: ImageArrays, d
 
 
 def dropnas_c10() -> Genotype:
-    """The paper's own genotype; the published ones lie in a file of YAML, which a bare machine cannot read."""
+    """The paper's own genotype; a bare machine cannot read the YAML file of the published ones."""
     cells = json.loads(Path(__file__).with_name("dropnas_c10.json").read_text(encoding="utf-8"))
     edges = {kind: tuple((operation, node) for operation, node in cells[kind]) for kind in ("normal", "reduce")}
     return Genotype(edges["normal"], tuple(cells["normal_concat"]), edges["reduce"], tuple(cells["reduce_concat"]))
 
 
 def noise(count: int, side: int, device: str) -> ImageArrays:
-    """Images of noise, the same ones on every machine."""
+    """Images of noise, the same on every machine."""
     shape = (count, 3, side, side)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator(0, "noise"))
     half = torch.full((3,), 0.5, device=device)
@@ -199,7 +198,7 @@ def noise(count: int, side: int, device: str) -> ImageArrays:
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of a search forward and backward, nothing dropped; `plain` is the oracle of `dtype`, edge by edge."""
+    """A forward and backward pass of a search without dropping; `plain` is the oracle in `dtype`, edge by edge."""
 
     config: SearchConfig
     plain: bool = False
@@ -207,7 +206,7 @@ class Pass:
 
 
 def one_pass(wanted: Pass, images: ImageArrays, device: str) -> dict[str, Tensor]:
-    """The logits, and the gradients of all alphas and of all weights, as doubles in a row."""
+    """The logits, and the gradients of all alphas and all weights, as flat double tensors."""
     config, dtype = wanted.config, wanted.dtype
     precision.apply(config.precision)
     backend = load(BACKENDS[config.kernels])()[0] if has_backend(config, device) else None
@@ -232,7 +231,7 @@ def one_pass(wanted: Pass, images: ImageArrays, device: str) -> dict[str, Tensor
 
 
 def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: torch.dtype) -> Callable[[], None]:
-    """A program with every Triton kernel in it: what leaves a cell's first state, forward and backward."""
+    """A program with every Triton kernel: the edges from a cell's first state, forward and backward."""
     from dropnas.search.triton.fused import Kind, Leaving, mixed
 
     kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
@@ -254,17 +253,17 @@ def triton_kernels(channels: int, side: int, batch: int, device: str, dtype: tor
 
 
 def compile_triton_kernels(program: Callable[[], None]) -> int:
-    """Compile what a program launches, on all cores; the program runs once without them."""
+    """Compile the kernels of a program on all cores; the program runs once without them."""
     from dropnas.search.triton.precompile import compile_ahead
 
     return compile_ahead(program)
 
 
 def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step:
-    """The program of some searches where nothing is computed, going the way of a GPU."""
+    """The program of some searches on `meta`, which computes nothing, with the code path of a GPU."""
     configs = [replace(config, seed=seed) for seed in range(seeds)]
     backend = load(BACKENDS[config.kernels])()[0] if config.kernels in BACKENDS else None
-    with mock.patch("dropnas.search.seed_group.matrices", lambda architecture: {}):  # nothing has values here
+    with mock.patch("dropnas.search.seed_group.matrices", lambda architecture: {}):  # tensors have no values here
         group = SeedGroup(configs, space, _on_meta(config.batch_size), META, backend=backend)
     group.start_epoch(0)
     return Step(config, group.strategy, group.state, group.tables, group.draws, group.images)
@@ -272,19 +271,19 @@ def search_on_meta(config: SearchConfig, space: SearchSpace, seeds: int) -> Step
 
 @contextmanager
 def maps_of_type(kind: Precision) -> Iterator[None]:
-    """Maps of a search in the type that autocast, which `meta` lacks, would give them."""
+    """Convert a search's maps to the type that autocast would give them; `meta` has no autocast."""
     dtype = torch.bfloat16 if kind == "bf16" else torch.float32
     with mock.patch("dropnas.search.engine.network._type_of_maps", lambda images: dtype):
         yield
 
 
 def on_meta(config: RetrainConfig) -> Any:
-    """The trainee of a retraining where nothing is computed, going the way of a GPU."""
+    """The trainee of a retraining on `meta`, which computes nothing, with the code path of a GPU."""
     from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 
     images = _on_meta(max(config.batch_size, TEST_BATCH))
     trainee = Retraining(config, dropnas_c10(), images, images, META)
-    if config.precision == "bf16":  # autocast, which `meta` lacks, would cast the images, too
+    if config.precision == "bf16":  # `meta` has no autocast, which would also cast the images
         network = trainee.learner.network
         trainee.learner.forward = lambda images, masks: network(images.bfloat16(), masks)
     return trainee

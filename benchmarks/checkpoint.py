@@ -1,7 +1,7 @@
-"""What a checkpoint costs: the time of a save beside the default interval, for the paper's two networks on CIFAR-10.
+"""The cost of a checkpoint: the time of a save relative to the default interval, for the paper's two CIFAR networks.
 
-Design choices: the very trainees of the stages, of the paper's size, after one step, so that the states of all
-optimisers are there; the save as the loop does it, flushed to the disk. The disk is that of the working directory.
+Design choices: the trainees of the stages are used, at the paper's size, after one step, so that all optimiser states
+exist. The save is that of the loop, flushed to disk. The disk is that of the working directory.
 """
 
 import tempfile
@@ -23,11 +23,11 @@ from dropnas.training.checkpoint import Checkpoints
 from dropnas.training.seeding import global_random_state
 
 SAVES = 7
-IMAGES = 4  # that the one step sees; the state does not depend on them
+IMAGES = 4  # images of the one step; the state does not depend on their number
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Seconds of a save, and their share of the time between two."""
+    """The seconds of a save, and their share of the interval."""
     interval = Machine().checkpoint_seconds
     images = _workloads.noise(IMAGES, 32, device)
     search = _workloads.search_group([replace(SearchConfig(), batch_size=IMAGES)], images, device)
@@ -39,7 +39,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _saved(training: Training, interval: float, device: str) -> dict[str, float]:
-    """Size of the state, and the median and the longest time of a save."""
+    """The size of the state, and the median and longest time of a save."""
     training.epoch(0, steps=1)
     times, cpu = [], time.process_time()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:

@@ -1,10 +1,10 @@
-"""What to measure on a GPU in ten minutes, the most informative first: `make gpu`, or `python -m benchmarks gpu`.
+"""All GPU measurements in ten minutes, the most informative first: `make gpu`, or `python -m benchmarks gpu`.
 
-Design choices: a part is a process of its own, since an assertion on a device ends a process's CUDA; it is bounded in
-time, and what earlier parts leave of the total goes to those that follow. Each part writes its results piece by piece,
-so that a part which ends early leaves what it measured. A part that fails does not stop the rest. All parts share a
-cache of compiled kernels that starts empty, unless TRITON_CACHE_DIR names another. With `--device cpu` everything is
-rehearsed in a small size. This module needs nothing but Python.
+Design choices: each part is a separate process, because a failed assertion on the device ends a process's use of CUDA.
+Each part has a time limit; unused time goes to later parts. Each part writes its results piece by piece, so that a part
+that is cut short keeps them. A failed part does not stop the others. All parts share a cache of compiled kernels that
+starts empty, unless TRITON_CACHE_DIR names another one. `--device cpu` rehearses everything in a small size. This
+module needs only Python.
 """
 
 import os
@@ -31,12 +31,12 @@ CACHE = "TRITON_CACHE_DIR"
 
 @dataclass(frozen=True)
 class Part:
-    """One of the parts.
+    """A part of the measurements.
 
     Attributes:
-        seconds: that are kept for it.
-        command: what Python runs; it gets `--device` and `--json`.
-        small: what it also gets in a rehearsal on a CPU.
+        seconds: seconds reserved for it.
+        command: arguments for Python; `--device` and `--json` are added.
+        small: further arguments in a rehearsal on a CPU.
     """
 
     name: str
@@ -63,12 +63,13 @@ PARTS = (
 
 
 def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = PARTS) -> int:
-    """Run the parts, write and print what came out; gives the exit status: 1 if a part failed.
+    """Run the parts, and write and print their results; return the exit status, 1 if a part failed.
 
     Args:
-        out: folder of a JSON file and a log for each part, and of summary.txt; by default one named by the time.
-        seconds: after which nothing more is measured.
-        device: cpu rehearses.
+        out: folder of a JSON file and a log for each part, and of summary.txt; by default, a folder named after the
+            time.
+        seconds: total time in seconds.
+        device: torch device string; cpu rehearses.
     """
     folder, began = (out or Path(time.strftime(DEFAULT))).resolve(), time.monotonic()
     outcomes, text = list[Outcome](), ""
@@ -82,7 +83,7 @@ def run(out: Path | None, seconds: float, device: str, parts: Sequence[Part] = P
 
 
 def _outcomes(parts: Sequence[Part], folder: Path, device: str, ends: float) -> Iterator[Outcome]:
-    """Of each part, once it is written; what is left of an earlier start in the folder goes first."""
+    """Yield the outcome of each part; remains of an earlier start in the folder are removed first."""
     files = [folder / f"{number}-{part.name}.json" for number, part in enumerate(parts, start=1)]
     for old in (folder / SUMMARY, *files):
         old.unlink(missing_ok=True)
@@ -97,15 +98,15 @@ def _outcomes(parts: Sequence[Part], folder: Path, device: str, ends: float) -> 
 
 @contextmanager
 def _cache() -> Iterator[dict[str, str]]:
-    """The environment of all parts."""
+    """Yield the environment of all parts."""
     with tempfile.TemporaryDirectory() as folder:
         yield {CACHE: folder, **os.environ}
 
 
 def _outcome(part: Part, file: Path, device: str, limit: float, environment: dict[str, str]) -> Outcome:
-    """Of a part that may take so many seconds."""
+    """Run a part that may take up to `limit` seconds; return its outcome."""
     if limit <= 0:
-        return Outcome(part.name, "skipped", reason="no time was left")
+        return Outcome(part.name, "skipped", reason="no time left")
     small = part.small if device == "cpu" else ()
     command = [sys.executable, *part.command, *small, "--device", device, "--json", str(file)]
     log, began = file.with_suffix(".log"), time.monotonic()
@@ -113,14 +114,14 @@ def _outcome(part: Part, file: Path, device: str, limit: float, environment: dic
     seconds = round(time.monotonic() - began, 1)
     results, unread = _results(file)
     if status is None and limit < part.seconds:
-        return Outcome(part.name, "cut short", seconds, "the time was over", results)
+        return Outcome(part.name, "cut short", seconds, "the time limit was reached", results)
     if reason := _failure(status, results, limit, log) or unread:
         return Outcome(part.name, "failed", seconds, reason, results)
     return Outcome(part.name, "done", seconds, "", results)
 
 
 def _status(command: list[str], log: Path, limit: float, environment: dict[str, str]) -> int | None:
-    """The exit status of a process, or None where it ran out of time; nothing that it started is left."""
+    """Run a process; return its exit status, or None at the time limit. Its descendants are ended, too."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
         job = subprocess.Popen(
@@ -137,7 +138,7 @@ def _status(command: list[str], log: Path, limit: float, environment: dict[str, 
 
 
 def _results(file: Path) -> tuple[dict[str, Any], str]:
-    """What a part wrote, and what is wrong with it."""
+    """The results of a part, and a description of what is wrong with them."""
     if not file.is_file():
         return {}, "it wrote no results"
     try:
@@ -148,7 +149,7 @@ def _results(file: Path) -> tuple[dict[str, Any], str]:
 
 
 def _failure(status: int | None, results: dict[str, Any], limit: float, log: Path) -> str:
-    """Why a part failed, in a line; empty if it did not."""
+    """The reason why a part failed, in one line; empty if it did not."""
     if status is None:
         return f"ran past {limit:.0f} s"
     if FAILED in results:

@@ -1,8 +1,8 @@
-"""The tests marked `gpu`, a process for each file: a failed assertion on the device ends CUDA for one file only.
+"""Runs the tests marked `gpu`, one process per file: a failed assertion on the device ends CUDA for one file only.
 
-Design choices: files are found by the marker, and those named here come last, since what they compile takes longest. No
-file may take more than its share of the time twice over, so that one which hangs leaves room for the others. Without a
-GPU the tests are skipped, each with that reason, which shows that the files can be imported where they run.
+Design choices: files are found by the marker. Those named here come last, because they compile longest. No file may
+take more than twice its share of the time, so that a file that hangs leaves time for the others. Without a GPU the
+tests are skipped with that reason, which shows that the files can be imported on the machine.
 """
 
 import re
@@ -23,30 +23,30 @@ from dropnas.errors import DropnasError
 PROJECT = Path(__file__).parents[1]
 MARKER = re.compile(r"pytest\.mark\.gpu\b")
 LAST = ("fused",)
-SECONDS, GRACE = 80.0, 3.0  # for all of them; for one to write down what it has
+SECONDS, GRACE = 80.0, 3.0  # for all files; for one file to write its results
 SHARES = 2.0
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """How many passed, failed and were skipped in each file, and why."""
+    """The numbers of passed, failed and skipped tests of each file, with the reasons."""
     files, ends = marked(PROJECT / "tests"), time.monotonic() + SECONDS
     if not files:
         raise DropnasError("no test is marked gpu", where=PROJECT / "tests")
     for number, file in enumerate(files):
         left = ends - time.monotonic()
         limit = min(left, SHARES * left / (len(files) - number))
-        found = outcomes_of(file, limit) if limit > 0 else {LEFT_OUT: "no time was left"}
+        found = outcomes_of(file, limit) if limit > 0 else {LEFT_OUT: "no time left"}
         yield str(file.relative_to(PROJECT / "tests")), found
 
 
 def marked(folder: Path) -> list[Path]:
-    """Files with the marker."""
+    """The files with the marker."""
     found = [file for file in sorted(folder.rglob("test_*.py")) if MARKER.search(file.read_text(encoding="utf-8"))]
     return sorted(found, key=lambda file: any(word in file.name for word in LAST))
 
 
 def outcomes_of(file: Path, limit: float) -> dict[str, Any]:
-    """What pytest says of the marked tests of a file; of one that takes too long, as far as it came."""
+    """The results of a file's marked tests; if it takes too long, the results so far."""
     with tempfile.TemporaryDirectory() as folder:
         report, started = Path(folder) / "report.xml", time.monotonic()
         options = ["-q", "-m", "gpu", "-p", "no:cacheprovider", f"--junitxml={report}"]
@@ -61,7 +61,7 @@ def outcomes_of(file: Path, limit: float) -> dict[str, Any]:
 
 
 def _status(job: subprocess.Popen[bytes], limit: float) -> int | None:
-    """Its exit status, or None where it was ended; interrupted, pytest writes down what it has."""
+    """The exit status, or None if the process was interrupted; pytest then writes its results so far."""
     try:
         return job.wait(limit)
     except subprocess.TimeoutExpired:
@@ -75,9 +75,9 @@ def _status(job: subprocess.Popen[bytes], limit: float) -> int | None:
 
 
 def counted(report: Path) -> dict[str, Any]:
-    """Numbers of tests by outcome, and a line for each kind of failure or skip."""
+    """The numbers of tests by outcome, and one line for each kind of failure or skip."""
     outcomes, reasons, failed = {"passed": 0, "failures": 0, "skipped": 0}, dict[str, str](), list[str]()
-    for case in ElementTree.parse(report).iterfind(".//testcase[@name]"):  # one that was interrupted has no name
+    for case in ElementTree.parse(report).iterfind(".//testcase[@name]"):  # an interrupted test has no name
         problem = next((each for each in case if each.tag in ("failure", "error", "skipped")), None)
         outcome = "passed" if problem is None else "skipped" if problem.tag == "skipped" else "failures"
         outcomes[outcome] += 1
@@ -89,7 +89,7 @@ def counted(report: Path) -> dict[str, Any]:
 
 
 def _said(problem: ElementTree.Element) -> str:
-    """The first line of what a test says; where a file could not be imported, the error."""
+    """The first line of a test's message; if the file could not be imported, the error."""
     errors = [line.removeprefix("E").strip() for line in (problem.text or "").splitlines() if line.startswith("E ")]
     message = (problem.get("message") or problem.tag).strip()
     return errors[-1] if message == "collection failure" and errors else message.partition("\n")[0]

@@ -1,8 +1,8 @@
-"""CIFAR's input: augmentation of whole batches on the device beside torchvision's transforms, image by image.
+"""CIFAR's input: augmentation of whole batches on the device, compared with torchvision's transforms by image.
 
-Design choices: both end at the same thing, an augmented and normalised batch on the device, of the same images. The
-usual way is DARTS': crop, flip, ToTensor, Normalize and Cutout on Pillow's images, by the usual loader with as many
-processes as ours has threads. The clock starts at a later batch, so that the start of the processes counts for nothing.
+Design choices: both ways end with an augmented and normalised batch of the same images on the device. The usual way is
+that of DARTS: crop, flip, ToTensor, Normalize and Cutout on Pillow's images, by the usual loader with as many processes
+as ours has threads. The clock starts after some batches, so that the start of the processes does not count.
 """
 
 import tempfile
@@ -28,7 +28,7 @@ from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import augmented, draw
 
 BATCH, PADDING, CUTOUT = 96, 4, 16
-CORES = 1  # threads of ours, processes of the usual; more threads than free cores wait for each other
+CORES = 1  # threads of ours, processes of the usual way; more threads than free cores wait for each other
 SKIPPED, TIMED = 8, 60  # batches before and while the clock runs
 REPETITIONS, REPETITIONS_CUDA = 8, 4
 
@@ -76,7 +76,7 @@ def _now(device: str) -> float:
 
 
 def _ours(data: ImageArrays, autoaugmented: bool) -> Batches:
-    """What the retraining does for an epoch; draws are made while the clock runs, as those of the usual way are."""
+    """The input of a retraining's epoch; the time includes the draws, as in the usual way."""
     device = str(data.images.device)
     config = RetrainConfig(crop_padding=PADDING, cutout=CUTOUT, autoaugment=autoaugmented)
     height, width = data.images.shape[2:]
@@ -114,7 +114,7 @@ def _usual(data: ImageArrays, autoaugmented: bool, device: str) -> Callable[[], 
 
 
 class _Images(TorchDataset[tuple[Tensor, int]]):
-    """As torchvision's CIFAR10: an array in memory, of which each image becomes one of Pillow's."""
+    """Like torchvision's CIFAR10: an array in memory, from which each image is converted to Pillow's form."""
 
     def __init__(self, data: ImageArrays, transform: Callable[[Image.Image], Tensor]) -> None:
         self.pixels = data.images.cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()

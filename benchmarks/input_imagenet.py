@@ -1,11 +1,11 @@
-"""ImageNet's input: our loader beside torchvision's image folder with the usual loader, up to a normalised batch.
+"""ImageNet's input: our loader, compared with torchvision's image folder and the usual loader.
 
 Design choices: all ways read the same real images (an uncompressed tar of class folders, DROPNAS_IMAGENET) with the
-same number of decoding processes, and end at float32 images on the device. The usual way is RandomResizedCrop, flip,
-ToTensor and Normalize on Pillow's images; beside it stands the best that torchvision offers on its own, its decoder and
-transforms of tensors. Ours is what the transfer does: AutoAugment by the processes that decode or, where there is one,
-by the GPU; whole batches normalised on the device. The clock starts after some batches: an epoch has thousands, so the
-start of the processes counts for nothing.
+same number of decoding processes, and end with float32 images on the device. The usual way is RandomResizedCrop, flip,
+ToTensor and Normalize on Pillow's images. The fastest alternative in torchvision, its decoder with transforms of
+tensors, is measured too. Ours is the input of the transfer: AutoAugment in the decoding processes or, if there is one,
+on the GPU; whole batches are normalised on the device. The clock starts after some batches: an epoch has thousands, so
+the start of the processes does not count.
 """
 
 import os
@@ -39,7 +39,7 @@ from dropnas.workspace import Workspace
 
 VARIABLE, SAMPLE = "DROPNAS_IMAGENET", Path("../shared/data/imagenet-sample.tar")
 SIZE, BATCH, WORKERS = 224, 64, 2
-SKIPPED, TIMED, REPETITIONS = 2, 12, 3  # batches before and while the clock runs; how often
+SKIPPED, TIMED, REPETITIONS = 2, 12, 3  # batches before and during the timing; number of repetitions
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -80,7 +80,7 @@ def _sample() -> Path:
 
 
 def _unpacked(tar: Path, folder: Path) -> Path:
-    """The folder that holds the class folders."""
+    """Unpack the tar; return the folder that contains the class folders."""
     with tarfile.open(tar) as archive:
         archive.extractall(folder, filter="data")
     while len(inside := [path for path in folder.iterdir() if path.is_dir()]) == 1:
@@ -96,14 +96,14 @@ def _prepared(tar: Path, folder: Path) -> ImageSource:
 
 
 class _Timed:
-    """Images per second between two batches of a fresh loader; beside it the CPU time of an image, by all processes.
+    """Images per second between two batches of a new loader, and the CPU time per image in all processes.
 
-    Wall time says what a training gets; CPU time says the same on a machine that has other work, too.
+    Wall time is what a training experiences; CPU time is also valid on a machine with other work.
     """
 
     def __init__(self, start: Callable[[], Batches], device: str) -> None:
         self.start, self.device = start, device
-        self.milliseconds: list[float] = []  # of CPU time an image, one value a call
+        self.milliseconds: list[float] = []  # of CPU time per image, one value per call
 
     def __call__(self) -> float:
         begun, loaded = sum(os.times()[:4]), self.start()

@@ -1,8 +1,8 @@
-"""Kernels, bytes and instructions of a step of the search and of a retraining, at the paper's size, without a GPU.
+"""Kernels, bytes and instructions of a step of the search and of the retraining, at the paper's size, without a GPU.
 
-Design choices: the stage's own program runs on torch's `meta` device (`benchmarks._kernels` says what counts), in fp32
-and in bf16; the search's with its fused kernels and with torch's, the retraining's with and without AutoAugment and for
-a batch of its evaluation. Bytes over a GPU's bandwidth are a rough bound of its pace.
+Design choices: the stage's own program runs on torch's `meta` device (see `benchmarks._kernels` for the counting), in
+fp32 and bf16: the search's with its fused kernels and with torch's, the retraining's with and without AutoAugment and
+for an evaluation batch. Bytes divided by a GPU's bandwidth roughly bound the time of a step.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,12 +21,12 @@ from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism
 from dropnas.training.config import Precision
 
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")  # tf32 moves what fp32 does
-LARGEST = 12  # operations that are listed
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")  # tf32 moves the same bytes as fp32
+LARGEST = 12  # number of operations to list
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """What a step and a batch of tests consist of."""
+    """Count the kernels of a step and of a test batch."""
     if device != "cpu":
         raise DropnasError("kernels are counted without a device", where=device, remedy="leave --device out")
     determinism.apply(0, "cuda", 1)  # as on a GPU: with warnings only
@@ -38,7 +38,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _of_searches() -> dict[str, Any]:
-    """A step of one search and of a group of four, with either kind of kernels."""
+    """Count a step of one search and of a group of four, with either kind of kernels."""
     found = {}
     for precision in PRECISIONS:
         for kernels, seeds in (("triton", 1), ("triton", 4), ("torch", 1)):
@@ -82,7 +82,7 @@ def _of_retrainings() -> dict[str, Any]:
 
 
 def counted(program: Callable[[], None], images: int) -> dict[str, Any]:
-    """Kernels and bytes of a program that sees so many images; its first run makes what is made once."""
+    """Count the kernels and bytes of a program for `images` images; a first run does one-time work."""
     with as_on_a_gpu():
         program()
         with Kernels() as counter:

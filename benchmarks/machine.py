@@ -1,6 +1,6 @@
-"""What the machine is: its GPU and driver, versions, the GPUs that this torch was built for, a C compiler, its limits.
+"""The machine: GPU and driver, versions, the GPUs that this torch was built for, a C compiler, and its limits.
 
-Triton compiles a piece of C against Python's headers for each kernel, so both must be there.
+Triton compiles a piece of C with Python's headers for each kernel, so it needs both.
 """
 
 import importlib.metadata
@@ -24,7 +24,7 @@ PATIENCE = 8  # seconds for nvidia-smi
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """What costs least first; the limits come last, since they start CUDA."""
+    """Report the cheapest facts first and the limits last, because these start CUDA."""
     yield "versions", {"python": platform.python_version(), **_versions()}
     yield "C", {"compiler": _compiler(), "Python.h": _header().is_file()}
     yield "nvidia-smi", attempted(_smi) if shutil.which("nvidia-smi") else "not there"
@@ -45,7 +45,7 @@ def _versions() -> dict[str, str]:
 
 
 def _compiler() -> str:
-    """As Triton looks for it."""
+    """The C compiler that Triton would find."""
     named = os.environ.get("CC")
     found = [path for name in (named, "gcc", "clang") if name and (path := shutil.which(name))]
     return found[0] if found else "not there"
@@ -56,7 +56,7 @@ def _header() -> Path:
 
 
 def _smi() -> dict[str, list[str]]:
-    """What it says of each GPU."""
+    """The output of nvidia-smi for each GPU."""
     command = ["nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if answer.returncode:
@@ -66,7 +66,7 @@ def _smi() -> dict[str, list[str]]:
 
 
 def _gpu(device: str) -> dict[str, Any]:
-    """What torch says of it."""
+    """The properties of the GPU according to torch."""
     capability = torch.cuda.get_device_capability(device)
     return {
         "name": torch.cuda.get_device_name(device),

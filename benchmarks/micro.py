@@ -1,9 +1,9 @@
-"""Small things that a training step consists of, each by itself: what they cost decides what a step can cost.
+"""The small operations of a training step, each measured separately; their costs bound the cost of a step.
 
-Design choices: `benchmarks._graph` says how they are timed. The tiny products are those that mix the operations without
-weights and give the gradients of their alphas: few rows, few columns, an inner dimension of all values of a map; "in
-chunks" is the same as a batch of products, added up in fp32. Each Triton kernel is launched as a program of the search
-launches it: the program runs once, its launches are noted and repeated one by one. The cheapest come first.
+Design choices: they are timed by `benchmarks._graph`. The tiny products are those that mix the operations without
+weights and compute the gradients of their alphas: few rows, few columns, and an inner dimension of all values of a map.
+"in chunks" computes the same as a batch of products, summed in fp32. Triton kernels are launched as in a search: the
+program runs once, and its recorded launches are repeated one by one. The cheapest operations come first.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ LAYOUTS = {"native": torch.contiguous_format, "channels last": torch.channels_la
 
 
 def measure(device: str, tiny: bool = False) -> Iterator[tuple[str, Any]]:
-    """Microseconds, by what they are of."""
+    """The microseconds of each operation, by name."""
     determinism.apply(0, device, 1)
     batch, retrained, nodes = (2, 2, 70) if tiny else (BATCH, RETRAINED_BATCH, NODES)
     yield f"{nodes:,} empty nodes, us", attempted(_empty, nodes, device)
@@ -52,7 +52,7 @@ def _empty(nodes: int, device: str) -> dict[str, float]:
 
 
 def _products(inner: int, device: str) -> dict[str, float]:
-    """As they are and in chunks, in bf16 and in fp32."""
+    """The tiny products, whole and in chunks, in bf16 and fp32."""
     found = {}
     for dtype in (torch.bfloat16, torch.float32):
         rows = torch.ones(1, ROWS, inner, dtype=dtype, device=device)
@@ -71,7 +71,7 @@ def in_chunks(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _depthwise(batch: int, channels: int, side: int, size: int, device: str) -> dict[str, float]:
-    """torch's own in bf16: forward, and forward with both derivatives."""
+    """torch's depthwise convolution in bf16: forward, and forward with both derivatives."""
     found = {}
     for name, layout in LAYOUTS.items():
         maps = torch.ones(batch, channels, side, side, dtype=torch.bfloat16, device=device)
@@ -84,11 +84,11 @@ def _depthwise(batch: int, channels: int, side: int, size: int, device: str) -> 
 
 
 def _there_and_back(forward: Callable[[], Tensor], maps: Tensor, kernels: Tensor) -> None:
-    torch.autograd.grad(forward(), [maps, kernels], maps)  # any upstream of this shape will do
+    torch.autograd.grad(forward(), [maps, kernels], maps)  # any upstream gradient of this shape is sufficient
 
 
 def _triton(channels: int, side: int, batch: int, device: str) -> dict[str, Any]:
-    """Each kernel in bf16, by its name; "normalised" are those that read maps through a batch norm."""
+    """Each kernel in bf16, by name; "normalised" kernels read maps through a batch norm."""
     if device == "cpu":
         return ONLY_GPU
     program = _workloads.triton_kernels(channels, side, batch, device, torch.bfloat16)
@@ -97,7 +97,7 @@ def _triton(channels: int, side: int, batch: int, device: str) -> dict[str, Any]
 
 
 def launched_by(program: Callable[[], None]) -> dict[str, Callable[[], object]]:
-    """The launches of Triton kernels in a program, the first of each kind, to be repeated."""
+    """The first launch of each kind of Triton kernel in a program, as a function that repeats it."""
     from triton.runtime.jit import JITFunction
 
     found, run = dict[str, Callable[[], object]](), JITFunction.run

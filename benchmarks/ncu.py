@@ -1,8 +1,7 @@
-"""Nsight Compute's view of the Triton kernel that a search step spends most of its time in.
+"""Profiles the most expensive Triton kernel of a search step with Nsight Compute.
 
-Design choices: clocks are left as they are, since a search runs so; the first three launches are those of 16 channels,
-on normalised maps and on plain ones, and of 32 channels on normalised ones. What ncu runs is this module, without a
-graph.
+Design choices: the clocks are not changed, as in a real search. The first three launches are those for 16 channels, on
+normalised and on plain maps, and for 32 channels on normalised maps. ncu runs this module, without a graph.
 """
 
 import csv
@@ -22,17 +21,17 @@ ELSEWHERE = ("/usr/local/cuda*/bin/ncu", "/opt/nvidia/nsight-compute/*/ncu")
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """What it says of each launch, or why it says nothing."""
+    """The metrics of each launch, or the reason why there are none."""
     if device == "cpu":
-        yield KERNEL, {LEFT_OUT: "only a GPU has kernels to look at"}
+        yield KERNEL, {LEFT_OUT: "only a GPU has kernels to profile"}
     elif (command := _ncu()) is None:
-        yield KERNEL, {LEFT_OUT: "ncu is not there"}
+        yield KERNEL, {LEFT_OUT: "ncu is not installed"}
     else:
         yield KERNEL, attempted(_asked, command, device)
 
 
 def _ncu() -> str | None:
-    """Where it is."""
+    """The path of ncu; None if it is not installed."""
     found = [str(path) for pattern in ELSEWHERE for path in sorted(Path("/").glob(pattern[1:]))]
     return shutil.which("ncu") or (found[-1] if found else None)
 
@@ -41,7 +40,7 @@ def _asked(ncu: str, device: str) -> dict[str, Any]:
     options = ["--clock-control", "none", "-k", f"regex:{KERNEL}", "-c", str(LAUNCHES), "--csv", "--page", "details"]
     command = [ncu, *options, sys.executable, "-m", "benchmarks.ncu", device]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    print(answer.stdout, answer.stderr, sep="\n", file=sys.stderr)  # all of it is in the log
+    print(answer.stdout, answer.stderr, sep="\n", file=sys.stderr)  # the log has the complete output
     found = of_launches(answer.stdout)
     if not found:
         said = [line for line in (answer.stdout + answer.stderr).splitlines() if "ERROR" in line or "Error" in line]
@@ -50,18 +49,18 @@ def _asked(ncu: str, device: str) -> dict[str, Any]:
 
 
 def of_launches(text: str) -> dict[str, dict[str, str]]:
-    """What its table says, by launch: metric and value with its unit."""
+    """Parse ncu's table: metrics and values with units, by launch."""
     rows = csv.DictReader(io.StringIO("\n".join(line for line in text.splitlines() if line.startswith('"'))))
     found: dict[str, dict[str, str]] = {}
     for row in rows:
-        if row["Metric Name"]:  # the rows of its advice have none
+        if row["Metric Name"]:  # rows with advice have no metric
             of_launch = found.setdefault(f"launch {row['ID']}", {})
             of_launch[row["Metric Name"]] = f"{row['Metric Value']} {row['Metric Unit']}".strip()
     return found
 
 
 def _launch(device: str) -> None:
-    """Each width once."""
+    """Launch the kernel once for each width."""
     import torch
 
     from benchmarks import _workloads, micro

@@ -1,8 +1,8 @@
-"""What a precision does to one pass of the search: logits and gradients against the plain supernet in double precision.
+"""The effect of precision on one pass of the search: logits and gradients, compared with double precision.
 
-Design choices: all have the same first weights, alphas and images, and nothing is dropped, so what differs is rounding
-(and a mistake, if there is one). A difference is the norm of the difference over the norm of what is right.
-`benchmarks.precision` shows what becomes of it in an epoch.
+Design choices: all passes have the same initial weights, alphas and images, and nothing is dropped. Differences are
+therefore due to rounding (or to a mistake). The reference is the plain supernet. A difference is the norm of the
+deviation divided by the norm of the reference. `benchmarks.precision` shows the effect over an epoch.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ SIDE, TINY_SIDE = 32, 8
 
 
 def measure(device: str, tiny: bool = False) -> Iterator[tuple[str, Any]]:
-    """The right pass first, then each precision with each kind of kernels, and the plain supernet in fp32."""
+    """The reference first, then each precision with each kind of kernels, and the plain supernet in fp32."""
     determinism.apply(0, device, 1)
     size, side = (TINY, TINY_SIDE) if tiny else (SIZE, SIDE)
     images = noise(size.batch_size, side, device)

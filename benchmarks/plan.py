@@ -1,7 +1,7 @@
-"""Planning the paper: a fresh process as a person starts it, the plan alone, and the share of code fingerprints.
+"""Planning the paper: the command in a new process, the plan without the start of Python, and its fingerprints.
 
-Design choices: fingerprints are computed once a process and kept, so the share is the time of the first plan of a
-process less that of a second one.
+Design choices: fingerprints are computed once per process and kept. Their share is therefore the time of the first plan
+in a process minus that of a second one.
 """
 
 import subprocess
@@ -33,7 +33,7 @@ print(len(plan.runs))
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Seconds of the command and of its parts, and the number of runs that are planned."""
+    """The seconds of the command and of its parts, and the number of planned runs."""
     if not PARAMETERS.is_file():
         raise DropnasError("no parameter file", where=PARAMETERS, remedy="start it in the root of the project")
     parts: list[tuple[float, float, float]] = []

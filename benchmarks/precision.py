@@ -1,12 +1,11 @@
-"""What a precision does to a search: the alphas after one epoch of real images, computed in several ways.
+"""The effect of precision on a search: the alphas after one epoch on real images, computed in several ways.
 
-Design choices: each way trains the trainee of the stage with the weights, alphas and draws of the same seed, so what
-differs is rounding alone, and one way with another seed. Each is held against the first way. On a CPU that one is the
-plain supernet in double precision, with a small supernet and few images, since it is slow; on a GPU it is the plain
-supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more comparisons are the yardstick: two
-supernets that differ by the order of their sums, and two seeds. What is compared are the moves of the alphas, last
-minus first, which for one seed differ by what the alphas themselves differ by; ranking and genotype are those of the
-alphas.
+Design choices: each way trains the stage's trainee with the weights, alphas and draws of the same seed, so that only
+rounding differs; one further way uses another seed. All ways are compared with the first one. On a CPU, it is the plain
+supernet in double precision, with a small supernet and few images because it is slow. On a GPU, it is the plain
+supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more comparisons serve as a yardstick: two
+supernets that differ in the order of their sums, and two seeds. The moves of the alphas are compared (last minus
+first), whose differences for one seed are those of the alphas themselves; ranking and genotype are those of the alphas.
 """
 
 import tempfile
@@ -36,7 +35,7 @@ from dropnas.training.config import Precision
 
 @dataclass(frozen=True)
 class Size:
-    """A search to be made: supernet, batch, and how many of the images an epoch has; None is all."""
+    """The size of a search: supernet, batch, and the number of images in an epoch; None means all."""
 
     cells: int
     channels: int
@@ -46,7 +45,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Way:
-    """How it is computed; `double` makes double precision of a plain search, which no configuration asks for."""
+    """The way it is computed; `double` runs a plain search in double precision, which no configuration offers."""
 
     precision: Precision
     supernet: Literal["engine", "plain"]
@@ -56,7 +55,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What came out: alphas before and after, loss and accuracy on what was trained on, seconds with the start."""
+    """The results of an epoch: alphas before and after, training loss and accuracy, seconds including the start."""
 
     before: Matrices
     after: Matrices
@@ -75,7 +74,7 @@ YARDSTICKS = ((ENGINE, PLAIN), (OTHER_SEED, ENGINE))
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """An epoch in every way, each against the reference, and the yardsticks."""
+    """Train an epoch in every way; compare each with the reference, and the yardsticks."""
     size, ways = (SIZE_CUDA, WAYS_CUDA) if device.startswith("cuda") else (SIZE, WAYS)
     with tempfile.TemporaryDirectory() as folder:
         images, what = training_images(Path(folder), device)
@@ -85,7 +84,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def measured(size: Size, ways: dict[str, Way], images: ImageArrays, device: str) -> Iterator[tuple[str, Any]]:
-    """Each way, and each comparison once both are there; the first way is the reference."""
+    """Yield each way, and each comparison as soon as both ways are measured; the first way is the reference."""
     reference, *others = ways
     pairs = [(name, reference) for name in others if name != OTHER_SEED]
     pairs += [pair for pair in YARDSTICKS if pair not in pairs]
@@ -121,9 +120,9 @@ def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
 
 
 def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
-    """How far one search is from another, in shares of what the other one moved, and whether they choose alike.
+    """The difference between two searches, relative to the move of the second one, and the agreement of their choices.
 
-    `best_operation_alike` is a share of the edges of both matrices; `genotype_alike` one of the genotype's edges.
+    `best_operation_alike` is a fraction of the edges of both matrices, `genotype_alike` of the genotype's edges.
     """
     our_moves, their_moves = _moves(ours), _moves(theirs)
     apart, moved = _sizes(our_moves - their_moves), _sizes(their_moves)
@@ -141,7 +140,7 @@ def compared(ours: Epoch, theirs: Epoch) -> dict[str, Any]:
 
 
 def _moves(found: Epoch) -> torch.Tensor:
-    """Last minus first of all alphas: double (values,)."""
+    """The moves of all alphas, last minus first: double (values,)."""
     before, after = (torch.tensor([*of_both.values()], dtype=torch.float64) for of_both in (found.before, found.after))
     return (after - before).flatten()
 
@@ -160,7 +159,7 @@ def _best(alphas: Sequence[float]) -> str:
 
 
 def _genotype(found: Epoch) -> set[tuple[str, int, str, int]]:
-    """Its edges: kind, node, operation, predecessor."""
+    """The edges of the genotype: kind, node, operation, predecessor."""
     genotype = derivation.genotype(ORIGINAL.operations, found.after["normal"], found.after["reduce"], DeriveConfig())
     return {
         (kind, place // EDGES_PER_NODE, operation, predecessor)

@@ -1,11 +1,12 @@
 """A step of the retraining and its evaluation: the stage's own and a plain loop in turns, for `dropnas_c10`.
 
-Design choices: the fast way is the stage's trainee, its step recorded as a graph on a GPU. The plain one is what one
-writes by hand: the modules as they stand, torch's optimiser with `foreach`, random numbers drawn batch by batch on the
-device; no read-back either. What the fast way draws for an epoch is timed with its steps. Both have AutoAugment,
-drop-path and the auxiliary tower, so that they do the same work, on images of noise; in the evaluation the fast way
-also gathers and normalises them. Peak memory on a CPU is that of a process that made one step. On a GPU the plain way
-is measured with the channels last, too, and each precision has its own turns; what `make gpu` measures follows.
+Design choices: the fast way is the stage's trainee; on a GPU its step is recorded as a graph. The plain way is a loop
+as one would write it by hand: unchanged modules, torch's optimiser with `foreach`, random numbers drawn batch by batch
+on the device, and no read-back either. The time of the fast way includes the draws of an epoch. Both have AutoAugment,
+drop-path and the auxiliary tower, so that they do the same work, on images of noise. In the evaluation the fast way
+also gathers and normalises the images. Peak memory on a CPU is that of a process that made one step. On a GPU, the
+plain way is also measured with channels last, each precision has its own turns, and the measurements of `make gpu`
+follow.
 """
 
 import re
@@ -43,7 +44,7 @@ RATE = 0.1
 
 @dataclass(frozen=True)
 class Size:
-    """A retraining to be timed: the network, the batch, the side of its images, the tests at a time, and rounds."""
+    """A retraining to be timed: network, batch, image side, test batch, and number of rounds."""
 
     cells: int
     channels: int
@@ -57,17 +58,17 @@ SIZES = {"paper": Size(20, 36, 8, 32, 16, 4), "smoke": Size(3, 8, 64, 8, 100, 20
 SIZES_CUDA = {"paper": Size(20, 36, 192, 32, 500, 5)}
 PRECISIONS: tuple[Precision, ...] = ("fp32",)
 PRECISIONS_CUDA: tuple[Precision, ...] = ("bf16", "fp32", "tf32")
-GROWTH, GROWTH_CUDA = (2, 4, 16), (48, 96, 384)  # further batches at the paper's size
-STEPS_CUDA = 20  # steps of an epoch here, waited for once
+GROWTH, GROWTH_CUDA = (2, 4, 16), (48, 96, 384)  # further batch sizes, at the paper's size
+STEPS_CUDA = 20  # steps per epoch, with one wait at the end
 
 
 def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:
-    """Images a second of both ways, training and evaluating, their ratio, memory, launches, and growth with batch.
+    """Images per second of both ways in training and evaluation, their ratio, memory, launches, and growth with batch.
 
-    With `only` being "layouts", what a GPU is asked first, `tiny` in size if need be.
+    `only="layouts"` measures only the first measurements for a GPU, in a tiny size if `tiny`.
 
     Raises:
-        DropnasError: no such part.
+        DropnasError: there is no such part.
     """
     if only not in (None, "layouts"):
         raise DropnasError(f"no part {only!r}", remedy="there is one, layouts")
@@ -93,7 +94,7 @@ def _both_ways(device: str) -> Iterator[tuple[str, Any]]:
 
 
 class Plain:
-    """The loop that one writes by hand, for the same network, images and augmentation."""
+    """A loop as one would write it by hand, for the same network, images and augmentation."""
 
     def __init__(self, size: Size, kind: Precision, device: str, layout: torch.memory_format) -> None:
         self.config, self.device, self.layout = _config(size, kind), device, layout
@@ -147,7 +148,7 @@ def _measured(size: Size, kind: Precision, device: str) -> dict[str, Any]:
 
 
 def _paces(size: Size, kind: Precision, device: str) -> dict[str, Any]:
-    """Both ways in turns, training and evaluating, and what a step asks of the host."""
+    """Both ways in turns, in training and evaluation, and the work of the host in a step."""
     forget()
     precision.apply(kind)
     made = _training(size, kind, device)
@@ -181,7 +182,7 @@ def _steps(device: str) -> int:
 
 
 def _pace(size: Size, device: str) -> dict[str, Any]:
-    """Images a second of the fast way alone, in fp32."""
+    """Images per second of only the fast way, in fp32."""
     forget()
     precision.apply("fp32")
     made = _training(size, "fp32", device)
@@ -211,7 +212,7 @@ def _training(size: Size, kind: Precision, device: str) -> Training:
 
 
 def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
-    """The most memory that a step takes, the process itself included on a CPU."""
+    """The peak memory of a step; on a CPU, including the process itself."""
     if not device.startswith("cuda"):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             return pool.submit(_peak_here, size, way).result()
@@ -225,7 +226,7 @@ def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
 def _peak_here(size: Size, way: Way) -> int:
     determinism.apply(0, "cpu", 1)
     _one_step(size, way, "fp32", "cpu")
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss knows the parent's, too
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss includes the parent's
     assert peak is not None
     return int(peak[1]) * 1024
 

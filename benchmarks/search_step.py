@@ -1,14 +1,14 @@
-"""A step of the search: by the plain supernet, by the engine for a single seed, and for groups of seeds.
+"""A step of the search: by the plain supernet, by the engine for a single seed, and by the engine for groups of seeds.
 
-Design choices: what is timed are steps of the stage itself (draws, augmentation, masks, both optimisers) on images of
-noise, with the draws of their epoch; images of all seeds count. The plain supernet, a single seed, which on a CPU
-leaves out what its mask drops, and a group of one seed, which does not, run in turns; so do groups of any size on a
-CPU. A GPU has the group with Triton's kernels and with torch's, and then what `make gpu` measures. There a second start
-finds all kernels compiled, and the first one none if Triton's cache is empty. Peak memory is
-that of making one step of one kind, on a CPU in a process of its own. The share of the arithmetic counts the
-multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step; that of the bandwidth
-counts each tensor kept for going backward as written once and read once, so it is a lower bound. How cost grows is
-shown by points that differ from the first in one thing each.
+Design choices: the timed steps are those of the stage (draws, augmentation, masks, both optimisers), on images of
+noise, with the draws of their epoch; the images of all seeds count. Three ways run in turns: the plain supernet; a
+single seed, which on a CPU skips dropped operations; and a group of one seed, which does not. Groups of all sizes also
+run in turns on a CPU. On a GPU, the group is measured with Triton's kernels and with torch's, followed by the
+measurements of `make gpu`; there a second start finds all kernels compiled, and the first one none if Triton's cache is
+empty. Peak memory is that of making one step of one kind, on a CPU in a separate process. The share of the arithmetic
+counts the multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step. The share of
+the bandwidth counts each tensor kept for the backward pass as written once and read once, so it is a lower bound.
+Growth of the cost is shown by points that each differ from the first one in one respect.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ from dropnas.search.supernet import Supernet
 from dropnas.space.spaces import ORIGINAL
 from dropnas.training import determinism
 
-WAYS: tuple[Way, ...] = ("plain", "single", "grouped")  # the first one is what the others are compared with
+WAYS: tuple[Way, ...] = ("plain", "single", "grouped")  # the others are compared with the first one
 WAYS_CUDA: tuple[Way, ...] = ("grouped, torch's kernels", "grouped")
 SIZES = {"paper": Size(14, 16, 8, 32, 4), "smoke": Size(3, 4, 64, 8, 10)}
 PAPER_ON_GPU = Size(14, 16, 96, 32, 5, steps=4)
@@ -45,13 +45,13 @@ FIRST, FIRST_CUDA = Size(3, 4, 16, 16, 3), Size(8, 16, 32, 32, 3, steps=4, preci
 def measure(
     device: str, only: str | None = None, tiny: bool = False, strategies: bool = False
 ) -> Iterator[tuple[str, Any]]:
-    """Images a second of all ways, ratios, peak memory, start, shares of the device's limits, and growth.
+    """Images per second of all ways, ratios, peak memory, start, shares of the device's limits, and growth.
 
-    With `only`, that part of what a GPU is asked first; with `strategies`, a step of every search method. Either is
-    `tiny` in size if need be.
+    `only` selects a part of the measurements for a GPU; `strategies` measures a step of every search method. Both
+    accept `tiny`.
 
     Raises:
-        DropnasError: no such part, or both are asked for.
+        DropnasError: there is no such part, or both were requested.
     """
     if strategies and only:
         raise DropnasError("takes --only or --strategies, not both", where="search-step")
@@ -79,7 +79,7 @@ def _all_ways(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, Any]:
-    """All ways for one seed, in turns."""
+    """Measure all ways for one seed, in turns."""
     ways = WAYS_CUDA if device.startswith("cuda") else WAYS
     trained = {way: Trained(size, way, device) for way in ways}
     starts = {way: trained[way].started() for way in ways}
@@ -102,7 +102,7 @@ def _measured(size: Size, device: str, bounds: dict[str, float]) -> dict[str, An
 
 
 def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int, Any]]:
-    """A group of several seeds in turns with one, and how many times as many images a second they see."""
+    """Measure groups of several seeds in turns with a single seed, and the ratios of their images per second."""
     if not seeds:
         return
     sizes = {count: replace(size, seeds=count) for count in seeds}
@@ -121,7 +121,7 @@ def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int
 
 
 def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
-    """A few points that differ in one thing each from the first."""
+    """Measure a few points that each differ from the first one in one respect."""
     changes: list[dict[str, int]] = [{}, {"cells": 2 * first.cells}, {"channels": 2 * first.channels}]
     changes += [{"batch": 2 * first.batch}, {"seeds": 2}, {"seeds": 4}]
     for change in changes:
@@ -131,7 +131,7 @@ def _growth(first: Size, device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _alone(size: Size, device: str) -> dict[str, Any]:
-    """A group by itself: images a second of all its seeds, start, peak memory."""
+    """Measure a single group: images per second of all its seeds, start, peak memory."""
     trained = Trained(size, "grouped", device)
     start, once = trained.started(), trained.timed()
     return {
@@ -142,7 +142,7 @@ def _alone(size: Size, device: str) -> dict[str, Any]:
 
 
 def _peak_in_a_process(size: Size, way: Way) -> int:
-    """The most memory of a process that makes a step on a CPU, in bytes."""
+    """The peak memory of a process that makes a step on a CPU, in bytes."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_peak_here, size, way).result()
 
@@ -171,7 +171,7 @@ def _shares(size: Size, step: Callable[[], object], pace: float, bounds: dict[st
 
 
 def _flops(size: Size) -> float:
-    """Floating-point operations forward of the plain supernet for an image."""
+    """The floating-point operations of the plain supernet's forward pass for an image."""
     with torch.device("meta"):
         supernet = Supernet(ORIGINAL, size.channels, size.cells, 10)
         images, alphas = torch.empty(1, 3, size.side, size.side), torch.empty(14, 8)

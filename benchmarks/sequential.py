@@ -1,12 +1,13 @@
-"""Seeds only where they decide: simulated reproductions with known truths, judged look by look.
+"""Seeds only where they decide: simulated reproductions with known truth, judged look by look.
 
-Prints, for looks at 3 to 8 and at 3, 5, 8 and 16 seeds, the share of reproductions with a wrong verdict (over all
-looks), and the cost of the sequential plan of the paper against eight seeds of everything. `--tiny` draws fewer.
+For looks at 3 to 8 and at 3, 5, 8 and 16 seeds, this prints the share of reproductions with a wrong verdict (over all
+looks), and the cost of the paper's sequential plan compared with eight seeds of everything. `--tiny` draws fewer
+reproductions.
 
-Design choices: the questions are those of `params/paper.yaml`, and the code that judges is the one that judges real
-runs; the worst case of a claim is one comparison without any difference among others that are shown easily; a table is
-a family, a claim is one, as docs/verdicts.md says. Hours are in the authors' V100-days: a search as they print it, a
-day for a retraining; ImageNet, the augmented trainings and Figure 5 cost the same in either plan and are left out.
+Design choices: the questions are those of `params/paper.yaml`, and the judging code is that for real runs. The worst
+case of a claim is one comparison without a difference among others that are easily shown. A table is one family, and so
+is a claim (docs/verdicts.md). Costs are in the authors' V100-days: a search as printed, one day for a retraining.
+ImageNet, the augmented trainings and Figure 5 cost the same in either plan and are left out.
 """
 
 from collections.abc import Iterator
@@ -32,12 +33,12 @@ PARAMETERS = Path("params/paper.yaml")
 SCHEDULES = ((3, 4, 5, 6, 7, 8), (3, 5, 8, 16))
 FIXED = (8,)
 COUNT, FEW = 10_000, 400
-EASILY = 10.0  # deviations between experiments of which a difference is shown easily
+EASILY = 10.0  # difference of two experiments, in deviations, that is easily shown
 SCATTER = {"equal": 1.0, "ours half": 0.5, "ours twice": 2.0}
 
 
 def measure(device: str, *, tiny: bool = False) -> Iterator[tuple[str, Any]]:
-    """Shares of wrong verdicts, and hours."""
+    """The shares of wrong verdicts, and the costs."""
     if not PARAMETERS.is_file():
         raise DropnasError("no parameter file", where=PARAMETERS, remedy="start it in the root of the project")
     asking, count = asked(make_plan(read_parameters(PARAMETERS))), FEW if tiny else COUNT
@@ -50,7 +51,7 @@ def measure(device: str, *, tiny: bool = False) -> Iterator[tuple[str, Any]]:
 
 
 def hours(asking: Asking, schedule: tuple[int, ...], count: int) -> dict[str, dict[str, Any]]:
-    """Cost against eight seeds of everything, and what is decided, if the paper is right and if nothing differs."""
+    """The cost relative to eight seeds of everything, and the decisions, if the paper is right or nothing differs."""
     questions = asking.questions
     days = np.array([ROLES[one.role].search_days + AUTHORS_RETRAINING_DAYS for one in asking.experiments])
     stds = np.array([prior.std for prior in questions.priors])
@@ -73,9 +74,9 @@ def wrong(questions: Questions, schedule: tuple[int, ...], count: int, scatter: 
     """The largest share of wrong verdicts over all looks among tables or claims.
 
     Args:
-        questions, schedule: what is asked, and seeds at each look.
-        count: of reproductions.
-        scatter: our deviations, in units of the paper's.
+        questions, schedule: the questions, and the seeds at each look.
+        count: number of reproductions.
+        scatter: our deviations, relative to the paper's.
     """
     stds = scatter * np.array([prior.std for prior in questions.priors])
     claims = replace(questions, numbers=())
@@ -94,7 +95,7 @@ def _means(questions: Questions) -> Array:
 
 
 def without_effect(asking: Asking) -> Array:
-    """Every method as good as DropNAS on its data set, which is the lowest of the paper's in the original space."""
+    """The true errors if every method equals DropNAS on its data set, the paper's lowest in the original space."""
     base = {role: _dropnas(asking, role) for role in {one.role for one in asking.experiments}}
     return np.array([base[one.role] for one in asking.experiments])
 
@@ -107,7 +108,7 @@ def _dropnas(asking: Asking, role: str) -> float:
 def _simulated(
     questions: Questions, schedule: tuple[int, ...], stds: Array, margins: float, count: int
 ) -> tuple[Questions, Simulated]:
-    """Reproductions of a paper whose eight runs are drawn anew, ours off by so many margins."""
+    """Simulate reproductions of a paper whose eight runs are drawn again; our errors are shifted by some margins."""
     papers = np.array([prior.std for prior in questions.priors])
     truth = Truth(shifted(questions, margins), stds, _means(questions), papers)
     return questions, simulate(questions, schedule, truth, count, seed=1)
@@ -131,7 +132,7 @@ def _families(questions: Questions) -> Iterator[list[int]]:
 
 
 def worst(questions: Questions, schedule: tuple[int, ...], stds: Array, count: int) -> dict[str, float]:
-    """How often each claim holds with one comparison without a difference and all others shown easily."""
+    """The share of reproductions in which each claim holds if one comparison has no difference and the others do."""
     found = {}
     for claim in questions.claims:
         alone, used = _alone(questions, claim)
@@ -144,7 +145,7 @@ def worst(questions: Questions, schedule: tuple[int, ...], stds: Array, count: i
 
 
 def _alone(questions: Questions, claim: Claim) -> tuple[Questions, list[int]]:
-    """One claim with its experiments, and which these are."""
+    """A single claim with its experiments, and their indices."""
     used = sorted({at for one in claim.contrasts for at in (*one.lower, *one.higher)})
 
     def renumbered(places: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,10 +1,10 @@
-"""Start of a training stage's process to its first step, beside what importing torch alone takes.
+"""The time from the start of a training stage's process to its first step, compared with importing torch.
 
-Design choices: the very command of a job runs, from a frozen plan, on bundled images that make one step an epoch; the
-clock stops at the line that reports the end of that epoch, so the evaluation of a few test images is in the time, too.
-All stages take turns. What is imported is not read from the disk for the first time: a first round warms up. CPU time
-is that of the process, which is meaningful even on a machine that has other work. On a GPU the first step holds the
-start of CUDA, warming up and capturing, too, and there are fewer rounds.
+Design choices: the real command of a job runs, from a frozen plan, on bundled images that make one step per epoch. The
+clock stops at the line that reports the end of that epoch, so the time includes the evaluation of a few test images.
+All stages take turns. A first round warms up, so that no import is read from the disk for the first time. CPU time is
+that of the process and is meaningful even on a busy machine. On a GPU, the first step includes the start of CUDA,
+warm-up and capture, and there are fewer rounds.
 """
 
 import os
@@ -35,7 +35,7 @@ REPETITIONS, REPETITIONS_CUDA = 7, 2
 
 
 def measure(device: str) -> Iterator[tuple[str, Any]]:
-    """Seconds from the start of a process to its first step, of each stage, and of `import torch`."""
+    """The seconds from the start of a process to its first step, for each stage, and those of `import torch`."""
     repetitions = REPETITIONS_CUDA if device.startswith("cuda") else REPETITIONS
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -52,7 +52,7 @@ def measure(device: str) -> Iterator[tuple[str, Any]]:
 
 
 def _on(device: str, root: Path) -> Path:
-    """The parameters of this benchmark, for a device."""
+    """Write the parameter file of this benchmark for a device."""
     wanted = yaml.safe_load(PARAMETERS.read_text())
     wanted["machine"]["device"] = device
     path = root / PARAMETERS.name
@@ -61,7 +61,7 @@ def _on(device: str, root: Path) -> Path:
 
 
 def _counted(way: Way, used: list[float]) -> Way:
-    """The same, noting the CPU time of the processes that it started."""
+    """The same way, which also records the CPU time of the processes that it starts."""
 
     def once() -> float:
         before = sum(os.times()[2:4])
@@ -80,7 +80,7 @@ def _compute_inputs(runs: list[Run], plan: Path, root: Path) -> None:
 
 
 def _start(run: Run, plan: Path, root: Path) -> Way:
-    """Seconds to the first step of a run that is not there yet; its process is ended then."""
+    """The seconds to the first step of an unpublished run, whose process is then ended."""
 
     def once() -> float:
         shutil.rmtree(root / run.folder, ignore_errors=True)
@@ -92,7 +92,7 @@ def _start(run: Run, plan: Path, root: Path) -> Way:
             assert job.stdout is not None
             line = next((line for line in job.stdout if FIRST_STEP in line), None)
             seconds = time.perf_counter() - started
-            job.stdout.read()  # it publishes its run and ends
+            job.stdout.read()  # the job publishes its run and ends
         if line is None or job.returncode:
             raise DropnasError(f"the {run.stage} ended with status {job.returncode}", where=run.name)
         return seconds
@@ -101,7 +101,7 @@ def _start(run: Run, plan: Path, root: Path) -> Way:
 
 
 def _environment(plan: Path, root: Path) -> dict[str, str]:
-    """A job's, as the workflow sets it."""
+    """The environment of a job, as the workflow sets it."""
     source = str(root / plan / "source")
     return {**os.environ, "DROPNAS_PLAN": str(plan), "PYTHONSAFEPATH": "1", "PYTHONPATH": source}
 

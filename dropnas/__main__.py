@@ -1,4 +1,4 @@
-"""`python -m dropnas`. It says in one line what is missing, so this file runs in any Python 3."""
+"""`python -m dropnas`. It reports in one line what is missing, so this file runs in any Python 3."""
 
 import sys
 

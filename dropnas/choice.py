@@ -1,4 +1,4 @@
-"""A name among those that are registered, as a type of a configuration. Pydantic is imported only where it checks."""
+"""A registered name as a type of a configuration. Pydantic is only imported when it checks a value."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ UNKNOWN_NAME = "unknown_name"  # the type of its error
 
 @dataclass(frozen=True)
 class OneOf:
-    """For `Annotated[str, OneOf(names)]`: refuses any other name, and lists the names in the JSON Schema.
+    """For `Annotated[str, OneOf(names)]`: rejects any other name, and lists the names in the JSON Schema.
 
     Attributes:
-        names: gives the names; asked whenever a value is checked.
+        names: returns the names; called whenever a value is checked.
     """
 
     names: Callable[[], Iterable[str]]
@@ -35,6 +35,6 @@ class OneOf:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say of an unknown name: which one comes close, or all that there are."""
+    """The hint for an unknown name: the closest known name, or all known names."""
     close = get_close_matches(name, known := list(known), n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"

@@ -343,9 +343,12 @@ def plan(
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs (shared, done, running, missing) and its device-hours."""
-    from dropnas.monitor.plan_view import Question, answer
+    from dropnas.monitor.plan_view import answer
+    from dropnas.monitor.screen import show
 
-    answer(Question(parameters, root, as_json, each, everything, measure, gpu_hours, out, why, ladder))
+    how = {"as_json": as_json, "each": each, "everything": everything, "measure": measure, "ladder": ladder}
+    for part in answer(parameters, root, budget=gpu_hours, out=out, why=why, **how):
+        show(part, raw=as_json or each)
 
 
 @app.command(rich_help_panel="Questions")
@@ -518,9 +521,10 @@ def run(
 ) -> None:
     """Freeze the plan of a parameter file, run it and show the progress; further options go to Snakemake."""
     if targets:
-        from dropnas.monitor.plan_view import targets_text
+        from dropnas.monitor.plan_view import targets as listed
+        from dropnas.monitor.screen import show
 
-        print(targets_text(parameters, root))
+        show(listed(parameters, root))
         return
     from dropnas.config import read_parameters
     from dropnas.doctor.examine import require_ready

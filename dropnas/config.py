@@ -9,7 +9,7 @@ from the same classes.
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ from dropnas.evaluate.config import RetrainConfig, SelectConfig, TransferConfig
 from dropnas.extension import is_reference
 from dropnas.parsing import parse
 from dropnas.report.config import TARGETS, names
+from dropnas.runs.files import write_text
 from dropnas.search.config import PRESETS, STRATEGIES, DeriveConfig, DropoutOptions, Scalar, SearchConfig
 from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
@@ -202,7 +203,7 @@ class Parameters:
         methods: the user's own search methods.
         spaces: the user's own search spaces.
         published: published architectures that are retrained as baselines; empty means all.
-        architectures: the user's own architectures, which are retrained beside the published ones.
+        architectures: the user's own architectures, which are retrained in addition to the published ones.
         search: settings of the searches. A setting that differs from its default applies to all methods; for the
             others, each method uses its authors' choice.
         derive: settings of the derivation of genotypes.
@@ -333,6 +334,20 @@ def read_parameters(file: Path) -> Parameters:
     return replace(parameters, architectures=tuple(_read_in(one, file) for one in parameters.architectures))
 
 
+def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:
+    """Write a parameter file that reads as these parameters, with a comment at its top; defaults are left out.
+
+    Raises:
+        DropnasError: another file is there already.
+    """
+    values = TypeAdapter(Parameters).dump_python(parameters, mode="json", exclude_defaults=True)
+    text = "".join(f"# {line}".rstrip() + "\n" for line in header)
+    text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+    if file.exists() and file.read_text(encoding="utf-8") != text:
+        raise DropnasError("is there already", where=file, remedy="remove it, or name another with --out")
+    write_text(file, text)
+
+
 def _read_in(architecture: Architecture, file: Path) -> Architecture:
     """Replace the genotype of an architecture by JSON; a file is found relative to the parameter file."""
     genotype_file = file.parent / architecture.genotype
@@ -358,7 +373,7 @@ def _numbers(content: Any, key_path: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _check(parameters: Parameters, file: Path) -> None:
-    """Check what the types cannot express."""
+    """Check the rules that types cannot express."""
 
     def require(condition: bool, fieldname: str, message: str, remedy: str = "") -> None:
         if not condition:

@@ -13,7 +13,7 @@ from dropnas.errors import DropnasError
 
 REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 OWN = __name__.partition(".")[0]
-_packages: set[str] = set()  # of users, from which something was loaded
+_packages: set[str] = set()  # users' packages from which something was loaded
 
 
 def is_reference(text: str) -> bool:

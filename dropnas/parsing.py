@@ -15,7 +15,7 @@ def parse(kind: Any, content: Any, where: object) -> Any:
     """A typed configuration from plain values.
 
     Raises:
-        DropnasError: names the first wrong field and says what it takes.
+        DropnasError: names the first wrong field and its accepted values.
     """
     try:
         return _adapter(kind).validate_json(json.dumps(content, default=str), strict=True)

@@ -1,6 +1,6 @@
-"""What a stage is given beside its configuration and its inputs: where and on what it may work.
+"""The working conditions of a stage, apart from its configuration and inputs: folders, device, limits and callbacks.
 
-Nothing in here may change a result; that is why it is no part of a run's identity.
+Nothing here may change a result, so it is not part of a run's identity.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def silent(message: str) -> None:
-    """Report progress to nobody."""
+    """Ignore a progress message."""
 
 
 def unseen() -> None:
@@ -26,11 +26,11 @@ class Workspace:
         device: torch device string, already resolved ("cpu", "cuda:0").
         threads: CPU threads of one process; fixed, because it changes the rounding of sums.
         workers: processes that decode images for ImageNet.
-        location: where a dataset's source lies, if it is a local one.
-        seeds_at_once: how many searches may train together; 0 as many as memory holds.
-        memory_mb: of main memory, that the job may use.
-        checkpoint_seconds: between two checkpoints: what a killed run loses at most.
-        progress: called with one plain line now and then.
+        location: path of a dataset's source, if it is local.
+        seeds_at_once: largest number of searches in one group; 0 means as many as fit into memory.
+        memory_mb: main memory that the job may use, in MB.
+        checkpoint_seconds: seconds between two checkpoints; a killed run loses at most this time.
+        progress: called with a plain line from time to time.
         stopping: called when the run is asked to stop, before it saves its state.
     """
 

@@ -1,9 +1,9 @@
-"""What holds for all tests: one thread a process, no limit of time for hypothesis, and folders that are made once.
+"""Settings of all tests: one thread per process, no time limit for hypothesis, and folders that are made once.
 
-Design choices: tests run side by side, a worker a core, and start processes of their own; with torch's default, a
-thread for each core in every process, these would wait for each other in each small operation. hypothesis judges
-results, not how long they took on a busy machine; where it is missing, as it may be on a machine that has a GPU but no
-network, the tests that do without it run still.
+Design choices: tests run in parallel, one worker per core, and start further processes. With torch's default (one
+thread per core in every process), these would wait for each other in every small operation. hypothesis must judge
+results, not their duration on a busy machine. If it is missing, as on a machine with a GPU but no network, the tests
+that do not need it still run.
 """
 
 import os
@@ -28,17 +28,17 @@ else:
 def once(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Gives a folder by its name, filled by the first worker that asks for it; it is read, or copied, by all."""
+    """Return the folder of that name, filled by the first worker that requests it; tests only read or copy it."""
     from filelock import FileLock  # comes with torch
 
     own = tmp_path_factory.getbasetemp()
-    root = own.parent if hasattr(request.config, "workerinput") else own  # xdist's workers lie in one folder
+    root = own.parent if hasattr(request.config, "workerinput") else own  # xdist's workers share the parent folder
 
     def made(name: str, make: Callable[[Path], object]) -> Path:
         folder, mark = root / name, root / f"{name}.made"
         with FileLock(root / f"{name}.lock"):
             if not mark.exists():
-                shutil.rmtree(folder, ignore_errors=True)  # of a worker whose attempt failed
+                shutil.rmtree(folder, ignore_errors=True)  # remains of a worker whose attempt failed
                 folder.mkdir()
                 make(folder)
                 mark.touch()

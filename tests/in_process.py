@@ -1,6 +1,6 @@
-"""Verbs of the command line in the process of the tests, which has imported what they need.
+"""Runs verbs of the command line in the process of the tests, which has already imported their dependencies.
 
-Processor time bounds a verb, not the clock, so that a busy machine makes no fault.
+A verb is limited by processor time, not by the clock, so a busy machine causes no failure.
 """
 
 import io
@@ -20,13 +20,13 @@ from dropnas.pipeline import compute
 from dropnas.training import signals
 
 LONGEST = 10.0  # seconds of processor time that a verb may take
-INTERVAL, AWAKE = 30.0, 0.02  # a verb that takes less processor time in an interval waits for what never comes
+INTERVAL, AWAKE = 30.0, 0.02  # a verb that uses less processor time than this in an interval is stuck
 MISTAKE = "by a mistake in the program"
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a verb ended."""
+    """The result of a verb."""
 
     status: int
     out: str
@@ -34,16 +34,16 @@ class Ended:
 
     @property
     def fault(self) -> str:
-        """What no input may cause, whatever it is."""
+        """A fault that no input may cause; empty if there is none."""
         if MISTAKE in self.err or "Traceback" in self.err:
             return "traceback"
         if self.status and not self.err.strip():
-            return "failed without a line"
+            return "failed without a message"
         return ""
 
 
 class Hanging(BaseException):
-    """A verb took longer than any may."""
+    """A verb exceeded the time limit."""
 
 
 def verb_in(folder: Path, *arguments: object) -> Ended:
@@ -56,7 +56,7 @@ def verb(*arguments: object, root: Path | None = None) -> Ended:
     """Run `python -m dropnas ARGUMENTS` in this process."""
     words = ["dropnas", *map(str, arguments), *(["--root", str(root)] if root else [])]
     out, err, status = io.StringIO(), io.StringIO(), 0
-    compute._require_input.cache_clear()  # a process of its own would have looked at nothing yet
+    compute._require_input.cache_clear()  # a new process would have an empty cache
     with patch.object(sys, "argv", words), redirect_stdout(out), redirect_stderr(err):
         try:
             with bounded(), unchanged_handlers():
@@ -71,7 +71,7 @@ def verb(*arguments: object, root: Path | None = None) -> Ended:
 
 @contextmanager
 def unchanged_handlers() -> Iterator[None]:
-    """Put back the handlers of the signals that a verb which trains obeys; its process would have ended with it."""
+    """Restore the signal handlers that a training verb replaces; normally they end with its process."""
     before = {number: signal.getsignal(number) for number in signals.SIGNALS}
     try:
         yield
@@ -82,7 +82,7 @@ def unchanged_handlers() -> Iterator[None]:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """End what takes too much processor time, or none at all."""
+    """End a verb that uses too much processor time, or none at all."""
     used = time.process_time()
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
-"""`python -m tests.mutations [NUMBER ...]`: breaks a line in each of 20 modules and says whether the tests notice.
+"""`python -m tests.mutations [NUMBER ...]`: breaks a line in each of 20 modules and reports whether the tests notice.
 
 Each line is broken in a copy of the checkout, and the tests of the rooms that should notice run until the first one
-fails. The status is 1 if a broken line was not noticed. Run it after tests were merged, shortened or removed.
+fails. The status is 1 if a broken line was not noticed. Run it after merging, shortening or removing tests.
 """
 
 import shutil
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Mutation:
-    """A line that is broken: a text of a file, which occurs once, what stands in its place, and what should notice."""
+    """A line to break: a text that occurs once in a file, its replacement, and the tests that should fail."""
 
     file: str
     old: str
@@ -57,7 +57,7 @@ MUTATIONS = (
         "dropnas/pipeline/markers.py",
         "if not published.issuperset(job",
         "if published.isdisjoint(job",
-        "tests/workflow/test_named_rules.py tests/workflow/test_only_what_changed.py",
+        "tests/unit/runs/test_store.py tests/workflow/test_named_rules.py",
     ),
     Mutation("dropnas/analysis/comparison.py", "OPTIMISM = 3", "OPTIMISM = 0", "tests/unit/analysis"),
     Mutation("dropnas/analysis/trajectory.py", "entr(p).sum(axis=-1)", "entr(p).max(axis=-1)", "tests/unit/analysis"),

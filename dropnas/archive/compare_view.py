@@ -27,7 +27,7 @@ def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
 
 
 def other_store(word: str, profile: str, root: Path) -> Other:
-    """What a word names, to stand on the page of a profile beside its own numbers."""
+    """Read the named store, whose numbers the page of a profile compares with its own."""
     found, beside = read_source(word, root), root / RESULTS / profile / PARAMETERS
     notes = protocol_lines((profile, found.results.profile), parameters_at(beside), found.parameters)
     return Other(word, found.results, tuple(notes))

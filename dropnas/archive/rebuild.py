@@ -45,7 +45,7 @@ def rebuild(
 
 
 def _looks(unpacked: Unpacked, root: Path) -> Iterator[str]:
-    """The looks of a sequential plan are judged again; where that fails, the archive's record stays."""
+    """Judge the looks of a sequential plan again; if that fails, keep the archive's record."""
     if unpacked.looks is None:
         return
     again = judge_again(read_parameters(root / unpacked.plan / PARAMETERS), root)

@@ -44,7 +44,7 @@ def read_source(word: str, root: Path) -> ResultSource:
 
 
 def parameters_at(file: Path) -> dict[str, Any] | None:
-    """The settings in a resolved parameter file; None where there is none."""
+    """The settings in a resolved parameter file; None if there is no file."""
     return _parameters(file.read_text(encoding="utf-8") if file.is_file() else None, file)
 
 

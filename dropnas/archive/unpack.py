@@ -35,7 +35,7 @@ PLANS = re.compile(r"plans/[0-9a-f]{10}")
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What an archive brought into a store.
+    """The result of unpacking an archive into a store.
 
     Attributes:
         plan: folder of the frozen plan, relative to the root.
@@ -43,7 +43,7 @@ class Unpacked:
         specs: specs of the tables and figures that are not in the store; the code here computes them.
         kept: names of tables and figures that another version of the code made; the store has the archive's version.
         results: the sha256 of each file of results in the archive, by its name.
-        looks: what the looks of a sequential plan had decided; None without looks.
+        looks: the decisions of a sequential plan's looks; None without looks.
     """
 
     plan: Path
@@ -153,7 +153,7 @@ def _run(archive: Archive, staged: Path, folder: str) -> SharedRun:
 
 
 def _require_none_other(runs: Sequence[SharedRun], root: Path) -> None:
-    """Check that runs in the store are the same computation, unless they may be computed again."""
+    """Check that the store has no other computation of these runs, except of those that may be computed again."""
     for run in runs:
         here, shown = root / run.folder, run.folder.split("/")[1] in SHOWN
         if Store(root).is_published(here) and sha256(here / MANIFEST) != run.version and not shown:

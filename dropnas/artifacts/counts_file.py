@@ -52,7 +52,7 @@ class CountsFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> dict[str, Any]:
-        """Put the list into the only field."""
+        """Convert the list to keyword arguments for the only field."""
         return {"counts": values}
 
     def values(self) -> Any:

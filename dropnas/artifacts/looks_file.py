@@ -1,4 +1,4 @@
-"""looks.json, beside the results of a profile: what the looks of a sequential plan have decided."""
+"""looks.json, next to the results of a profile: the decisions of the looks of a sequential plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class LookedNumber:
 
 @dataclass(frozen=True)
 class LookedContrast:
-    """One comparison of a claim; as `LookedNumber`, with the difference that the claim says is negative."""
+    """One comparison of a claim; the fields are those of `LookedNumber`. By the claim, the difference is negative."""
 
     label: str
     seeds: int
@@ -51,7 +51,7 @@ class LookedContrast:
 
 @dataclass(frozen=True)
 class LookedClaim:
-    """A claim after the looks so far; as `LookedNumber`."""
+    """A claim after the looks so far; the fields are those of `LookedNumber`."""
 
     id: str
     claim: str
@@ -72,12 +72,12 @@ class LooksFile(JsonFile):
     """The looks so far.
 
     Attributes:
-        profile: whose.
-        looks: seeds at each look, the last one with the most.
-        parameters: checksum of the settings; a design is not changed by what was seen.
-        judged: how many looks have been judged.
-        trainings: what the judged looks rest on, by experiment: the folders' names, in the order of the seeds.
-        numbers, claims: what is decided.
+        profile: name of the profile.
+        looks: number of seeds at each look; the last one is the largest.
+        parameters: checksum of the settings, which must not change after results were seen.
+        judged: number of judged looks.
+        trainings: names of the folders behind the judged looks, by experiment, in the order of the seeds.
+        numbers, claims: the decisions.
     """
 
     FILE: ClassVar[str] = "looks.json"

@@ -9,7 +9,7 @@ from dropnas.artifacts.json_file import JsonFile, gathered
 
 EDGES = 14  # edges of a cell: 2 + 3 + 4 + 5, one row of alphas each
 Matrix = tuple[tuple[float, ...], ...]
-Partial = tuple[tuple[float | None, ...], ...]  # None stands for a pruned operation
+Partial = tuple[tuple[float | None, ...], ...]  # None means a pruned operation
 Numbers = float | tuple[float, ...] | Matrix
 
 

@@ -1,4 +1,4 @@
-"""table.json: a table as tidy data: one entry for each number; our numbers also list the runs behind them."""
+"""table.json: a table as tidy data, with one entry for each number; our numbers also list the runs behind them."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""verdicts.json, beside the results of a profile: what becomes of each printed number and claim."""
+"""verdicts.json, next to the results of a profile: the outcome for each printed number and claim."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
@@ -16,12 +16,12 @@ class CellVerdict:
     Attributes:
         table, row, column: keys of the cell, as in `printed.yaml`.
         row_label, column_label: as the table shows them.
-        quantity: what of ours was compared.
+        quantity: our quantity in the comparison.
         kind: a `mean` over seeds, the `best` of eight, or a `single` training.
-        ours_text, paper_text: what was compared, in the table's digits.
+        ours_text, paper_text: the compared numbers, in the digits of the table.
         n, n_paper: trainings behind either; None for a row that the paper quotes.
         mean, std: of ours, in full precision; the deviation with n - 1, None of a single run.
-        difference: ours minus the paper's in percentage points; None where no difference means anything.
+        difference: ours minus the paper's in percentage points; None if a difference would have no meaning.
         interval: its 95 % confidence interval.
         p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table.
         verdict, reason: what follows, and why in one sentence.
@@ -59,9 +59,9 @@ class Compared:
     """One comparison of a claim.
 
     Attributes:
-        label: what is compared.
-        effect: how far it points the claim's way, in points of test error; negative is the opposite.
-        interval: its 95 % interval; None where no spread was seen.
+        label: name of the comparison.
+        effect: the effect in the direction of the claim, in points of test error; negative means the opposite.
+        interval: its 95 % interval; None if there was no spread.
         smallest: the smallest effect that these runs would have shown four times in five.
         p: p-value in the claim's direction.
     """
@@ -88,11 +88,11 @@ class ClaimResult:
 
     Attributes:
         id: a short name that stays.
-        claim, where, test: one line each: what is said, where, and what decides it.
-        outcome, detail, comparisons: by our runs, best epoch on test as the paper printed.
+        claim, where, test: one line each: its text, its place in the paper, and its criterion.
+        outcome, detail, comparisons: the decision by our runs, at the best epoch on test, as in the paper.
         comparable: whether our runs may be compared with the paper at all; False for smoke, mini and other data.
-        by_final_epoch: by our runs at the final epoch; None where nothing is known of it.
-        by_paper: by the paper's own printed numbers; None where it prints none.
+        by_final_epoch: the decision by our runs at the final epoch; None if it is unknown.
+        by_paper: the decision by the paper's printed numbers; None if it prints none.
     """
 
     id: str

@@ -1,9 +1,9 @@
 """Prepared images of the `arrays` kind, ready for a training loop.
 
-Design: the .npy files are mapped into memory. On a CPU, loading is therefore instant and processes share one copy. For
-a GPU, the dataset is copied to it once. Images stay uint8 in the layout of the file, NHWC. A batch is gathered,
-permuted to NCHW, expanded from one channel to three and made contiguous, so that its memory format never depends on the
-source.
+Design choices: the .npy files are mapped into memory. On a CPU, loading is therefore instant and processes share one
+copy. For a GPU, the dataset is copied to it once. Images stay uint8 in the layout of the file, NHWC. A batch is
+gathered, permuted to NCHW, expanded from one channel to three and made contiguous, so that its memory format never
+depends on the source.
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
 """Augmentation of batches on their device (Section 4.2; crop, flip and Cutout as in DARTS).
 
-Design: each image has its own random numbers. A batch is still augmented by one gather, without a loop over images or a
-synchronisation with the host. `draw_…` can draw the numbers of an epoch in advance, on the CPU for any device;
-`random_…` draws them for one batch. If the generator is on the CPU and the images are on a GPU, the numbers are copied.
-Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images, where its
-hole has the value of the mean.
+Design choices: each image has its own random numbers. A batch is still augmented by one gather, without a loop over
+images or a synchronisation with the host. `draw_…` can draw the numbers of an epoch in advance, on the CPU for any
+device; `random_…` draws them for one batch. If the generator is on the CPU and the images are on a GPU, the numbers are
+copied. Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images,
+where its hole has the value of the mean.
 """
 
 import torch

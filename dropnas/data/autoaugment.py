@@ -1,10 +1,10 @@
 """AutoAugment (Cubuk et al., CVPR 2019): the policies found on CIFAR-10 (used for CIFAR-100 too) and on ImageNet.
 
-Design: each image draws one of 25 sub-policies. Each of its two operations is applied with the operation's probability.
-All operations are drawn first, as numbers, possibly for an entire epoch. `dropnas.data.operation_tables` then applies
-them, either to a batch (all first operations, then all second ones) or image by image. Both give the same pixels.
-Levels are the paper's ten uniform steps, as in PyTorch's implementations: geometric operations and enhancements have a
-random sign, and each level changes an enhancement's factor by 0.1 (range 0.1..1.9).
+Design choices: each image draws one of 25 sub-policies. Each of its two operations is applied with the operation's
+probability. All operations are drawn first, as numbers, possibly for an entire epoch. `dropnas.data.operation_tables`
+then applies them, either to a batch (all first operations, then all second ones) or image by image. Both give the same
+pixels. Levels are the paper's ten uniform steps, as in PyTorch's implementations: geometric operations and enhancements
+have a random sign, and each level changes an enhancement's factor by 0.1 (range 0.1..1.9).
 """
 
 from collections.abc import Sequence

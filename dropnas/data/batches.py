@@ -1,7 +1,7 @@
 """The order of the images in an epoch, and the number of its steps.
 
-Design: the order depends only on (seed, epoch), so that an epoch can be resumed at any step. As in the authors' loader,
-the last, smaller batch is used too; a last batch of one image is left out, since batch norm needs at least two.
+Design choices: the order depends only on (seed, epoch), so that an epoch can be resumed at any step. As in the authors'
+loader, the last, smaller batch is used too; a last batch of one image is left out, since batch norm needs at least two.
 """
 
 import torch

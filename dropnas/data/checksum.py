@@ -1,9 +1,9 @@
 """The checksum of a source, as declared in a parameter file.
 
-Design: the checksum of a file is what `sha256sum FILE` prints. The checksum of a folder is the SHA-256 of the text that
-`sha256sum` would print for its files: a line `<sha256>  <path relative to the folder>` for each file, sorted by path
-(bytewise), without hidden files and folders. It depends on names and contents, but not on times or on the location of
-the folder.
+Design choices: the checksum of a file is what `sha256sum FILE` prints. The checksum of a folder is the SHA-256 of the
+text that `sha256sum` would print for its files: a line `<sha256> <path relative to the folder>` for each file, sorted
+by path (bytewise), without hidden files and folders. It depends on names and contents, but not on times or on the
+location of the folder.
 """
 
 import hashlib

@@ -1,9 +1,9 @@
 """CIFAR-10 and CIFAR-100 as their authors publish them: a tar.gz of Python pickles, or its unpacked folder.
 
-Design: before anything is read, the MD5 of the archive, or of each file of the folder, is checked against the values
-that torchvision uses. The pickles are then read by an unpickler that accepts only numpy arrays and plain containers, so
-no archive can run code. A download is written to a `.part` file. It continues after an interruption, and the file gets
-its final name only if its MD5 is correct.
+Design choices: before anything is read, the MD5 of the archive, or of each file of the folder, is checked against the
+values that torchvision uses. The pickles are then read by an unpickler that accepts only numpy arrays and plain
+containers, so no archive can run code. A download is written to a `.part` file. It continues after an interruption, and
+the file gets its final name only if its MD5 is correct.
 """
 
 import http.client

@@ -1,10 +1,10 @@
 """Three datasets from the handwritten digits that scikit-learn bundles: real images that need no network.
 
-Design: everything is integer arithmetic in a fixed order, so that the arrays are the same on every machine. Of the
-1,797 digits, the first 174 of each class are used (the smallest class has 174). Every fifth of these is a test image.
-The training and test splits are therefore disjoint and balanced (140 and 34 images of each class). Both interleave the
-classes, so that any prefix is balanced as well. `digit-pairs` combines training digits with training digits and test
-digits with test digits.
+Design choices: everything is integer arithmetic in a fixed order, so that the arrays are the same on every machine. Of
+the 1,797 digits, the first 174 of each class are used (the smallest class has 174). Every fifth of these is a test
+image. The training and test splits are therefore disjoint and balanced (140 and 34 images of each class). Both
+interleave the classes, so that any prefix is balanced as well. `digit-pairs` combines training digits with training
+digits and test digits with test digits.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """How the images of a folder or tar are sorted into splits and classes.
 
-Design: the expected layout is `train/<class>/<image>` and `val/<class>/<image>`, below any number of common folders;
-`training/` and `validation/` are accepted too. ImageNet is distributed with a flat `val/`, whose labels
+Design choices: the expected layout is `train/<class>/<image>` and `val/<class>/<image>`, below any number of common
+folders; `training/` and `validation/` are accepted too. ImageNet is distributed with a flat `val/`, whose labels
 `dropnas.data.validation_labels` finds, and with a flat `test/` without labels, which is ignored. A `test/` with classes
 is used if there is no `val/`. A source without any of these folders has one split, `<class>/<image>`. All its images
 are then used for training and for testing, and dataset.json records this (`test_is_train`). Classes are numbered in the

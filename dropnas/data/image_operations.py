@@ -1,7 +1,7 @@
 """The operations of AutoAugment by name, with torchvision's functions; `operation_tables` makes its tables from them.
 
-Design: each takes a fraction of its range, -1..1; the largest translation is 150/331 of the side. Pixels that move into
-the image are grey (128), close to the mean, as in the original.
+Design choices: each takes a fraction of its range, -1..1; the largest translation is 150/331 of the side. Pixels that
+move into the image are grey (128), close to the mean, as in the original.
 """
 
 import math

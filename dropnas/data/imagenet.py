@@ -1,10 +1,10 @@
 """Images of any size for the transfer: decoding, cropping and batching, in any number of processes.
 
-Design: a batch is a pure function of the source, the transform and the indices in it. Each image's random numbers
-depend on (seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a
-pixel. A worker makes complete micro-batches in shared memory. Images stay uint8 until they are on the device, which
-normalises them. Every image from a folder or tar is checked against the SHA-256 in its manifest. The check costs a few
-percent of the decoding time. Prepared arrays (`digits-224`) are read through the same class.
+Design choices: a batch is a pure function of the source, the transform and the indices in it. Each image's random
+numbers depend on (seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed
+changes a pixel. A worker makes complete micro-batches in shared memory. Images stay uint8 until they are on the device,
+which normalises them. Every image from a folder or tar is checked against the SHA-256 in its manifest. The check costs
+a few percent of the decoding time. Prepared arrays (`digits-224`) are read through the same class.
 """
 
 import hashlib

@@ -1,9 +1,10 @@
 """ImageNet as a manifest: the images of a folder or tar, and the exact bytes of each.
 
-Design: images are not copied. For each split a structured array is written (`train_manifest.npy`, `test_manifest.npy`),
-which can be mapped into memory. Each row has the path, the offset and the length of the bytes (offset 0 in a folder),
-height and width, label, and SHA-256. Rows interleave the classes (the first image of each, then the second), so that
-any prefix is balanced. A tar must be uncompressed, because its images are read by offset; nothing is ever extracted.
+Design choices: images are not copied. For each split a structured array is written (`train_manifest.npy`,
+`test_manifest.npy`), which can be mapped into memory. Each row has the path, the offset and the length of the bytes
+(offset 0 in a folder), height and width, label, and SHA-256. Rows interleave the classes (the first image of each, then
+the second), so that any prefix is balanced. A tar must be uncompressed, because its images are read by offset; nothing
+is ever extracted.
 
 `dropnas.data.image_layout` describes how a source is sorted into splits and classes.
 """

@@ -1,6 +1,6 @@
 """CIFAR from a Hugging Face folder: `train-*.parquet` and `test-*.parquet` with encoded images.
 
-Design: the columns are `img` {bytes, path} and `label` (CIFAR-10) or `fine_label` (CIFAR-100). Rows are read in
+Design choices: the columns are `img` {bytes, path} and `label` (CIFAR-10) or `fine_label` (CIFAR-100). Rows are read in
 batches, so that memory use stays small, and in the order of the shards' names. The pixels are those of the encoded
 images: a lossy copy is not the original CIFAR.
 """

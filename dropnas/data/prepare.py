@@ -1,9 +1,9 @@
 """The data stage: from a source to the prepared format that all other stages read.
 
-Design: the prepared format is uint8 arrays (NHWC, C = 1 or 3), neither normalised nor augmented, so a loader only maps
-them into memory. ImageNet is not copied; it gets a manifest. Shapes, labels, checksums and the readability of every
-image are checked once, here. The statistics are computed from exact integer counts of the 256 values, so they do not
-depend on the order of a sum. The stage does not import torch.
+Design choices: the prepared format is uint8 arrays (NHWC, C = 1 or 3), neither normalised nor augmented, so a loader
+only maps them into memory. ImageNet is not copied; it gets a manifest. Shapes, labels, checksums and the readability of
+every image are checked once, here. The statistics are computed from exact integer counts of the 256 values, so they do
+not depend on the order of a sum. The stage does not import torch.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Images and labels in memory, between a source and a prepared dataset.
 
-Design: every source of the `arrays` kind is read into the same two splits. All splits pass the same check of shapes,
-types and labels. The module does not import torch.
+Design choices: every source of the `arrays` kind is read into the same two splits. All splits pass the same check of
+shapes, types and labels. The module does not import torch.
 """
 
 from dataclasses import dataclass

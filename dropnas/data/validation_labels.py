@@ -1,6 +1,6 @@
 """The labels of ImageNet's validation images, which are distributed in one folder, with a separate list of labels.
 
-Design: three such lists are known. They are found by their file name, anywhere in the source:
+Design choices: three such lists are known. They are found by their file name, anywhere in the source:
 
 - `LOC_val_solution.csv` of Kaggle: `ILSVRC2012_val_00000001,n01751748 111 108 230 366`, in any order.
 - `ILSVRC2012_validation_ground_truth.txt` of the development kit: a number for each image in the order of their names;

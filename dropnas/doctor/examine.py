@@ -93,7 +93,7 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
 def show_node(root: Path) -> None:
     """Show what the node of a job lacks, apart from the GPU, which the training checks itself.
 
-    The job goes on: the rest of a training may need less space, and a training reports a full disk itself.
+    The job continues: the rest of a training may need less space, and a training reports a full disk itself.
     """
     for check in (*scheduler.in_job(), *storage.room(root, Disk(storage.RESERVE, 100))):
         if check.outcome is not Outcome.PASSED:

@@ -1,7 +1,7 @@
 """Differences between printed and computed numbers of parameters, with the reason if it is known.
 
-Design choice: a reason is given only if it was published, or can be computed here. For other differences, only the size
-is reported.
+Design choices: a reason is given only if it was published, or can be computed here. For other differences, only the
+size is reported.
 """
 
 ROUNDING = 0.05  # the paper prints one decimal of millions

@@ -1,8 +1,8 @@
 """The part that retraining and transfer share: an evaluation network, its optimiser, and the sums of an epoch.
 
-Design: both use SGD with momentum and a clipped gradient (Section 4.2). The sums stay on the device as float64, so that
-no step waits for them. They are part of the state, so that an epoch can be interrupted. All tensors that a step changes
-keep their addresses, so that a step can be captured in a CUDA graph.
+Design choices: both use SGD with momentum and a clipped gradient (Section 4.2). The sums stay on the device as float64,
+so that no step waits for them. They are part of the state, so that an epoch can be interrupted. All tensors that a step
+changes keep their addresses, so that a step can be captured in a CUDA graph.
 """
 
 from collections.abc import Iterable

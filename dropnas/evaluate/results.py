@@ -1,8 +1,8 @@
 """The files of a finished retraining or transfer: genotype, metrics, result and weights.
 
-Design: every file depends only on the run, not on times or hosts, so equal runs have equal bytes. The weights are those
-after the last epoch, without the auxiliary tower, which is only used in training. network.json and genotype.json
-describe the network for these weights.
+Design choices: every file depends only on the run, not on times or hosts, so equal runs have equal bytes. The weights
+are those after the last epoch, without the auxiliary tower, which is only used in training. network.json and
+genotype.json describe the network for these weights.
 """
 
 from collections.abc import Sequence

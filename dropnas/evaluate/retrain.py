@@ -1,9 +1,9 @@
 """The retrain stage: a genotype trained from scratch on CIFAR (Section 4.2, "Architecture Evaluation").
 
-Design: the dataset and all random numbers of an epoch are on the device. A step gathers a batch there, augments it and
-updates the weights without a synchronisation with the host. Steps and test batches can therefore be captured in CUDA
-graphs. The test split is evaluated after every epoch: the final error is the result, and the lowest error is reported
-separately. All seeds hold out the same training images, so that they are compared on equal images.
+Design choices: the dataset and all random numbers of an epoch are on the device. A step gathers a batch there, augments
+it and updates the weights without a synchronisation with the host. Steps and test batches can therefore be captured in
+CUDA graphs. The test split is evaluated after every epoch: the final error is the result, and the lowest error is
+reported separately. All seeds hold out the same training images, so that they are compared on equal images.
 """
 
 import time

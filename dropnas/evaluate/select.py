@@ -1,8 +1,8 @@
 """The select stage: the best of several retrainings, for Tables 1-3 ("the best architecture discovered").
 
-Design: it reads the results of the retrainings and copies one genotype, without torch. A tie goes to the first input,
-so the choice does not depend on the order in which the runs ended. The paper chose on the test set; `held-out` chooses
-on held-out training images and does not use the test set.
+Design choices: it reads the results of the retrainings and copies one genotype, without torch. A tie goes to the first
+input, so the choice does not depend on the order in which the runs ended. The paper chose on the test set; `held-out`
+chooses on held-out training images and does not use the test set.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,11 @@
 """The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
-Design: a step's gradient is the mean over one global batch, which is split into micro-batches over processes and time.
-All random numbers depend on a position in the global batch (epoch, step, micro-batch, image). The processes combine
-their gradients and sums after each step. The number of processes therefore changes the result by rounding only. Batch
-norm and mixup work on a micro-batch. The last images of an epoch that do not fill a global batch are left out of that
-epoch. AutoAugment runs on the GPU or, if the device is a CPU, in the processes that decode. Both give the same pixels.
+Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches over processes
+and time. All random numbers depend on a position in the global batch (epoch, step, micro-batch, image). The processes
+combine their gradients and sums after each step. The number of processes therefore changes the result by rounding only.
+Batch norm and mixup work on a micro-batch. The last images of an epoch that do not fill a global batch are left out of
+that epoch. AutoAugment runs on the GPU or, if the device is a CPU, in the processes that decode. Both give the same
+pixels.
 """
 
 import time
@@ -40,7 +41,7 @@ TEST_BATCH = 200  # images; affects results by rounding only
 
 
 class Transfer:
-    """The training of one network, as this process takes part in it.
+    """The part of this process in the training of one network.
 
     Args:
         config: settings of the training.

@@ -66,7 +66,7 @@ def requeue_preempted(store: Path) -> list[str]:
 
 
 def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = INTERVAL) -> None:
-    """Look for such jobs again and again, if SLURM is available; meant for a thread that ends with its process.
+    """Look for such jobs repeatedly, if SLURM is available; meant for a thread that ends with its process.
 
     Args:
         submits: whether this process submits jobs to SLURM; asked each time, because Snakemake decides it late.

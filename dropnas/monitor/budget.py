@@ -13,112 +13,92 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 
-import yaml
-from pydantic import TypeAdapter
+from scipy.special import stdtrit
 
-from dropnas.config import Parameters, read_parameters
+from dropnas.analysis.comparison import POWER, Sample, difference
+from dropnas.analysis.verdict import LEVEL
+from dropnas.config import Parameters, write_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.estimate import Hours, Known, number
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
 from dropnas.report.config import TARGETS
-from dropnas.runs.files import write_text
+from dropnas.report.verdicts import PAPER_SEEDS
 
 FEWEST_SEEDS = 3
-PAPER_SEEDS, LEVEL = 8, 0.05
 STD_CIFAR10 = 0.14 * math.sqrt(8 / 7)  # Table 1, "2.58±0.14": a population deviation, as one over n - 1
-Price = Callable[[Parameters], Hours]
+Price = Callable[[Parameters], float]
+Step = Callable[[Parameters], Parameters]  # takes something away that a plan can do without
 
 
 @dataclass(frozen=True)
-class Reduction:
-    """A part of a plan.
-
-    Attributes:
-        parameters: what is left.
-        hours, total: device-hours left to run, of this part and of all that was wanted.
-        fewer: the most seeds before and after; None if they are the same.
-        lost: what is left out.
-    """
+class Part:
+    """A part of a plan that fits a budget: what is left, its hours, and in words what it lacks."""
 
     parameters: Parameters
     hours: float
-    total: float
-    fewer: tuple[int, int] | None = None
-    lost: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Step:
-    """Something that a plan can do without, and its name; steps may be taken in any order."""
+def reduced(parameters: Parameters, budget: float, price: Price) -> Part:
+    """The largest part of a plan that fits into a budget of device-hours, with the names of the steps taken."""
+    possible = steps(parameters)
 
-    take: Callable[[Parameters], Parameters]
-    loses: str
+    def without(taken: Sequence[str]) -> Parameters:
+        return reduce(lambda kept, name: possible[name](kept), taken, parameters)
 
+    def least(taken: Sequence[str]) -> float:
+        return price(with_seeds(without(taken), FEWEST_SEEDS))
 
-def reduced(parameters: Parameters, budget: float, price: Price) -> Reduction:
-    """The largest part of a plan that fits into a budget of device-hours.
-
-    Raises:
-        DropnasError: the hours are unknown, or not even the smallest part fits.
-    """
-    total = _known(price(parameters))
-    if total <= budget:
-        return Reduction(parameters, total, total)
-
-    def least(taken: Sequence[Step]) -> float:
-        return _known(price(with_seeds(_without(parameters, taken), FEWEST_SEEDS)))
-
-    possible = list(steps(parameters))
-    count = next((count for count in range(len(possible) + 1) if least(possible[:count]) <= budget), None)
+    names = list(possible)
+    count = next((count for count in range(len(names) + 1) if least(names[:count]) <= budget), None)
     if count is None:
-        tables = " and ".join(_without(parameters, possible).tables)
-        smallest = f"{tables} with {FEWEST_SEEDS} seeds takes {number(least(possible))}"
+        smallest = f"{' and '.join(without(names).tables)} with {FEWEST_SEEDS} seeds takes {number(least(names))}"
         raise DropnasError(f"nothing fits into {budget:g} device-hours", remedy=f"the smallest part, {smallest}")
-    taken = possible[:count]
-    for step in reversed(taken):
-        fewer = [other for other in taken if other is not step]
+    taken = names[:count]
+    for name in reversed(names[:count]):
+        fewer = [other for other in taken if other != name]
         taken = fewer if least(fewer) <= budget else taken
-    kept, most = _without(parameters, taken), most_seeds(parameters)
-    parts = (with_seeds(kept, seeds) for seeds in range(max(most_seeds(kept), FEWEST_SEEDS), FEWEST_SEEDS - 1, -1))
-    best, hours = next((part, hours) for part in parts if (hours := _known(price(part))) <= budget)
-    changed = (most, most_seeds(best)) if most_seeds(best) != most else None
-    return Reduction(best, hours, total, changed, tuple(step.loses for step in taken))
+    found = with_most_seeds(without(taken), FEWEST_SEEDS, budget, price)
+    assert found  # it fits with the fewest seeds
+    return replace(found, lacks=tuple(taken))
 
 
-def steps(parameters: Parameters) -> Iterator[Step]:
-    """What may go, in this order."""
+def steps(parameters: Parameters) -> dict[str, Step]:
+    """What may go, in this order, by what is lost; steps may be taken in any order."""
+    found: dict[str, Step] = {}
     if parameters.retrainings > 1:
-        more = f"retrainings of each genotype: {parameters.retrainings} -> 1"
-        yield Step(lambda kept: replace(kept, retrainings=1), more)
+        name = f"retrainings of each genotype: {parameters.retrainings} -> 1"
+        found[name] = lambda kept: replace(kept, retrainings=1)
     least_first = sorted(TARGETS, key=lambda name: TARGETS[name].priority)
     targets = [name for name in least_first if name in (*parameters.tables, *parameters.figures)]
-    yield from (_target(name) for name in targets if TARGETS[name].on_request)
+    found |= {name: _without_target(name) for name in targets if TARGETS[name].on_request}
     shared = tuple(rate for rate in parameters.drop_rates if rate in parameters.group_rates)
     if "figure2" in parameters.figures and shared:
         rates = ", ".join(f"{rate:g}" for rate in parameters.drop_rates if rate not in shared)
-        loses = f"rates of Figure 2 that Table 5 does not have: {rates}"
-        yield Step(lambda kept: replace(kept, drop_rates=shared), loses)
-    rest = [name for name in targets if not TARGETS[name].on_request]
-    yield from (_target(name) for name in rest if name in parameters.figures)
-    tables = [name for name in rest if name in parameters.tables]
-    yield from (_target(name) for name in tables[:-1])  # the last is Table 1, the paper's main claim
+        name = f"rates of Figure 2 that Table 5 does not have: {rates}"
+        found[name] = lambda kept: replace(kept, drop_rates=shared)
+    rest = [name for name in targets if name not in found]
+    figures, tables = ([name for name in rest if name in of] for of in (parameters.figures, parameters.tables))
+    # The last table is Table 1, the paper's main claim.
+    return found | {name: _without_target(name) for name in (*figures, *tables[:-1])}
 
 
-def _target(name: str) -> Step:
+def _without_target(name: str) -> Step:
     def take(kept: Parameters) -> Parameters:
-        return replace(
-            kept,
-            tables=tuple(table for table in kept.tables if table != name),
-            figures=tuple(figure for figure in kept.figures if figure != name),
-            seeds_of={target: count for target, count in kept.seeds_of.items() if target != name},
-        )
+        tables, figures = (tuple(one for one in of if one != name) for of in (kept.tables, kept.figures))
+        seeds_of = {target: count for target, count in kept.seeds_of.items() if target != name}
+        return replace(kept, tables=tables, figures=figures, seeds_of=seeds_of)
 
-    return Step(take, name)
+    return take
 
 
-def _without(parameters: Parameters, taken: Sequence[Step]) -> Parameters:
-    return reduce(lambda kept, step: step.take(kept), taken, parameters)
+def with_most_seeds(parameters: Parameters, fewest: int, budget: float, price: Price) -> Part | None:
+    """The part with the most seeds that fits, at least the fewest; these first, as they seldom fit."""
+    if price(with_seeds(parameters, fewest)) > budget:
+        return None
+    some = (with_seeds(parameters, most) for most in range(max(most_seeds(parameters), fewest), fewest - 1, -1))
+    return next(Part(kept, hours) for kept in some if (hours := price(kept)) <= budget)
 
 
 def with_seeds(parameters: Parameters, most: int) -> Parameters:
@@ -133,80 +113,46 @@ def most_seeds(parameters: Parameters) -> int:
     return max(parameters.first_seeds, *parameters.seeds_of.values(), 1)
 
 
-def _known(hours: Hours) -> float:
+def hours_left(known: Known, parameters: Parameters) -> float:
+    """Device-hours that the runs of parameters still take, without those on request."""
+    hours = Hours.left(known.estimates(plan_content(make_plan(parameters).by_default())["runs"]).values())
     if hours.unknown:
         message = f"the hours of {hours.unknown} runs are unknown, so no budget can be kept"
         raise DropnasError(message, remedy="run plan --measure on the machine that will run them")
     return hours.known
 
 
-def hours_left(known: Known, parameters: Parameters) -> Hours:
-    """Device-hours that the runs of parameters still take, without those on request."""
-    return Hours.left(known.estimates(plan_content(make_plan(parameters).by_default())["runs"]).values())
-
-
-def fit(known: Known, parameters: Parameters, source: Path, budget: float, out: Path | None) -> list[str]:
-    """Write the part of the parameter file `source` that fits into a budget, to `out` or beside it.
-
-    Returns:
-        lines that say what is written and what is lost.
-
-    Raises:
-        DropnasError: the hours are unknown, nothing fits, or another file is there.
-    """
+def fit(known: Known, parameters: Parameters, source: Path, budget: float, out: Path | None) -> Iterator[str]:
+    """Write the part of the file `source` that fits into a budget, to `out` or beside it, and say what is lost."""
     if not math.isfinite(budget):
         raise DropnasError("no number of hours", where=f"--gpu-hours {budget}", remedy="such as --gpu-hours 200")
+    total = hours_left(known, parameters)
+    if total <= budget:
+        yield f"All of it fits: {number(total)} of {budget:g} device-hours are left to run."
+        return
     found = reduced(parameters, budget, lambda some: hours_left(known, some))
-    if found.parameters == parameters:
-        return [f"All of it fits: {number(found.hours)} of {budget:g} device-hours are left to run."]
     profile = f"{parameters.profile}-{f'{budget:.6f}'.rstrip('0').rstrip('.')}h"
     destination, device = out or source.with_name(f"{profile}.yaml"), known.device.label if known.device else ""
     description = f"{parameters.description.rstrip('.')}, reduced to {budget:g} device-hours."
     lost = list(_lost(parameters, found))
     header = [f"{source}, reduced to {budget:g} device-hours on {device}.", *(f"- {line}" for line in lost)]
     write_parameters(replace(found.parameters, profile=profile, description=description), destination, header)
-    hours = f"{number(found.hours)} of {budget:g} device-hours (all of {source}: {number(found.total)})"
-    return [f"{destination}: {hours}", *(f"  {line}" for line in lost)]
+    yield f"{destination}: {number(found.hours)} of {budget:g} device-hours (all of {source}: {number(total)})"
+    yield from (f"  {line}" for line in lost)
 
 
-def _lost(before: Parameters, found: Reduction) -> Iterator[str]:
+def _lost(before: Parameters, found: Part) -> Iterator[str]:
     """What is left out, and what fewer seeds mean for the paper's main number."""
-    if found.fewer:
-        line = "seeds: {} -> {}".format(*found.fewer)
+    if (left := most_seeds(found.parameters)) != most_seeds(before):
         counts = [some.seeds_of.get("table1", some.first_seeds) for some in (before, found.parameters)]
         points = " -> ".join(f"{detectable(count):.2f}" for count in counts if count > 1)
         power = f": a difference from Table 1's CIFAR-10 number is found four times in five from {points} points on"
-        yield line + power * before.reproduction
-    if found.lost:
-        yield f"left out: {', '.join(found.lost)}"
+        yield f"seeds: {most_seeds(before)} -> {left}" + power * before.reproduction
+    if found.lacks:
+        yield f"left out: {', '.join(found.lacks)}"
 
 
-def detectable(seeds: int, std: float = STD_CIFAR10) -> float:
-    """The smallest difference from the paper's mean, in points of error, that its verdict finds four times in five.
-
-    Args:
-        seeds: ours, two or more; the paper has eight.
-        std: deviation of one seed, ours and the paper's; by default that of DropNAS in Table 1.
-    """
-    from scipy.special import stdtrit  # imported here, since most plans do without
-
-    from dropnas.analysis.comparison import POWER, Sample, difference
-
-    one = difference(Sample(seeds, 0.0, std), Sample(PAPER_SEEDS, 0.0, std))
+def detectable(seeds: int) -> float:
+    """The smallest difference from the paper's CIFAR-10 number that two or more seeds find four times in five."""
+    one = difference(Sample(seeds, 0.0, STD_CIFAR10), Sample(PAPER_SEEDS, 0.0, STD_CIFAR10))
     return float(stdtrit(one.freedom, 1 - LEVEL / 2) + stdtrit(one.freedom, POWER)) * one.error
-
-
-def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:
-    """Write a parameter file that reads as these parameters, with a comment at its top; defaults are left out.
-
-    Raises:
-        DropnasError: another file is there already.
-    """
-    values = TypeAdapter(Parameters).dump_python(parameters, mode="json", exclude_defaults=True)
-    text = "".join(f"# {line}".rstrip() + "\n" for line in header)
-    text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
-    if file.exists() and file.read_text(encoding="utf-8") != text:
-        raise DropnasError("is there already", where=file, remedy="remove it, or name another with --out")
-    write_text(file, text)
-    if read_parameters(file) != parameters:
-        raise DropnasError("does not read as what was written", where=file)

@@ -26,7 +26,8 @@ from dropnas.search.config import SearchConfig
 AUTHORS_RETRAINING_DAYS = 1.0
 SIZE = ("cells", "channels", "batch_size")  # of the paper's networks
 NOT_INCLUDED = "Queueing, start-up and runs that train nothing are not included"
-READY_IMAGES = "the probe's transfers neither decode nor augment images"
+Runs = Sequence[dict[str, Any]]  # as plan.json describes them
+READY_IMAGES = "; the probe's transfers neither decode nor augment images"
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,9 @@ class Cost:
     left: Hours
 
 
-def target_costs(
-    runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate], targets: Iterable[str]
-) -> dict[str, Cost]:
+def target_costs(runs: Runs, estimates: Mapping[str, Estimate], targets: Iterable[str]) -> dict[str, Cost]:
     """The cost of each target, in this order."""
-    seen: set[str] = set()
-    costs = {}
+    costs, seen = dict[str, Cost](), set[str]()
     for target in targets:
         own = {run["id"]: estimates[run["id"]] for run in runs if target in run["used_by"]}
         added = Hours.of(estimate for id_, estimate in own.items() if id_ not in seen)
@@ -52,7 +50,7 @@ def target_costs(
     return costs
 
 
-def total_cost(runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate]) -> Cost:
+def total_cost(runs: Runs, estimates: Mapping[str, Estimate]) -> Cost:
     """The cost of all runs, each once."""
     own = [estimates[run["id"]] for run in runs]
     return Cost(Hours.of(own), Hours.of(own), Hours.left(own))
@@ -72,32 +70,25 @@ def page_cost(content: Content, root: Path) -> PageCost:
     return PageCost(target_costs(runs, estimates, content.folders), total_cost(default, estimates), note, unit)
 
 
-def basis_lines(known: Known, runs: Sequence[dict[str, Any]], estimates: Mapping[str, Estimate]) -> list[str]:
+def basis_lines(known: Known, runs: Runs, estimates: Mapping[str, Estimate]) -> list[str]:
     """What the hours of runs rest on, in sentences."""
-    basis = Counter(estimates[run["id"]].basis for run in runs)
-    counted = (
-        (basis["took"], "finished runs as measured"),
-        (basis["equal runs"] + basis["same kind"], "estimated from finished runs of their kind"),
-        (basis["probe"], _probe(known)),
-    )
-    used = ", ".join(f"{count} {how}" for count, how in counted if count)
-    lines = []
+    basis, lines = Counter(estimates[run["id"]].basis for run in runs), []
+    used = [f"{basis['took']} finished runs as measured"] if basis["took"] else []
+    if alike := basis["equal runs"] + basis["same kind"]:
+        used.append(f"{alike} estimated from finished runs of their kind")
+    if basis["probe"]:
+        last, spread = known.measured[-1], max(one.spread for one in known.measured)
+        how = f"(spread up to {spread:.0%}, load {last.load:.1f} on {last.cpus} CPUs)"
+        used.append(f"{basis['probe']} by the probe of {last.date[:10]} {how}")
     if known.device and used:
-        images = f"; {READY_IMAGES}" if basis["probe"] else ""
-        lines.append(f"{known.device.unit} on {known.device.label}: {used}. {NOT_INCLUDED}{images}.")
+        left_out = NOT_INCLUDED + READY_IMAGES * bool(basis["probe"])
+        lines.append(f"{known.device.unit} on {known.device.label}: {', '.join(used)}. {left_out}.")
     if basis["unknown"]:
         lines.append(f"The hours of {basis['unknown']} trainings are unknown; run plan --measure (about a minute).")
     return lines
 
 
-def _probe(known: Known) -> str:
-    if not known.measured:
-        return ""
-    last, spread = known.measured[-1], max(one.spread for one in known.measured)
-    return f"by the probe of {last.date[:10]} (spread up to {spread:.0%}, load {last.load:.1f} on {last.cpus} CPUs)"
-
-
-def authors_days(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
+def authors_days(runs: Runs) -> dict[str, float]:
     """V100-days of the searches and retrainings of the paper's networks by their ids, at the authors' speed."""
     datasets = {run["id"]: run["config"]["name"] for run in runs if run["stage"] == "data"}
     papers = {"search": resolved(SearchConfig()), "retrain": resolved(RetrainConfig())}

@@ -7,17 +7,17 @@ What fits is the last step of the ladder that fits with at least three seeds. If
 further: two seeds, the authors' cells alone, one data set. One seed comes last, since it can test nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import RenderableType
 
 from dropnas.analysis.power import smallest
-from dropnas.config import Parameters, read_parameters
+from dropnas.config import Parameters, read_parameters, write_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.monitor.budget import FEWEST_SEEDS, detectable, most_seeds, with_seeds, write_parameters
+from dropnas.monitor.budget import FEWEST_SEEDS, Part, detectable, most_seeds, with_most_seeds, with_seeds
 from dropnas.monitor.costs import authors_days
 from dropnas.monitor.estimate import Known, number
 from dropnas.monitor.looks_cost import NONE, TRUE, LooksCost, looks_cost
@@ -28,6 +28,7 @@ from dropnas.pipeline.judging import deviations
 from dropnas.pipeline.ladder import SEQUENTIAL, STEPS
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.report.config import TARGETS
+from dropnas.report.looked import read_looked, text
 
 DAY = 24.0  # hours
 SHOWN_SEEDS = (3, 5, 8, 16)
@@ -40,20 +41,20 @@ ONE_SEED = "One seed has no deviation, so nothing is tested: its errors only sta
 
 
 @dataclass(frozen=True)
-class Measure:
-    """What hours are counted in, alike for all plans that are compared: those known for the device, or the authors'."""
+class Prices:
+    """Hours in one unit for all plans that are compared: those known for the device if all are, or the authors'."""
 
     known: Known
     unit: str
 
     @classmethod
-    def of(cls, plans: Sequence[Plan], known: Known) -> "Measure":
-        """The device's hours if all are known."""
+    def alike(cls, plans: Sequence[Plan], known: Known) -> "Prices":
+        """The prices in which all of some plans can be told."""
         found = [one.hours for plan in plans for one in known.estimates(plan_content(plan)["runs"]).values()]
-        own = known.device and None not in found
-        return cls(known, f"{known.device.unit} on {known.device.label}" if own and known.device else AUTHORS)
+        own = known.device if None not in found else None
+        return cls(known, f"{own.unit} on {own.label}" if own else AUTHORS)
 
-    def prices(self, plan: Plan) -> dict[str, float]:
+    def of(self, plan: Plan) -> dict[str, float]:
         """Hours of each run of a plan, by its id."""
         runs = plan_content(plan)["runs"]
         if self.unit == AUTHORS:
@@ -61,57 +62,41 @@ class Measure:
             return {run["id"]: DAY * days.get(run["id"], 0.0) for run in runs}
         return {id_: one.hours or 0.0 for id_, one in self.known.estimates(runs).items()}
 
+    def by_default(self, plan: Plan) -> dict[str, float]:
+        """Hours of each run that a plan makes by default."""
+        hours = self.of(plan)
+        return {id_: hours[id_] for id_ in plan.by_default().runs}
+
     def hours(self, part: Parameters) -> float:
         """Hours of all that a parameter file builds by default."""
-        plan = make_plan(part)
-        prices = self.prices(plan)
-        return sum(prices[id_] for id_ in plan.by_default().runs)
-
-
-@dataclass(frozen=True)
-class Priced:
-    """A parameter file with its plan, the hours of its runs, and those of what it and the steps before it build."""
-
-    plan: Plan
-    prices: Mapping[str, float]
-    hours: float
-
-    @property
-    def profile(self) -> str:
-        """Its name."""
-        return self.plan.parameters.profile
+        return sum(self.by_default(make_plan(part)).values())
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """The steps of the ladder in the folder of a parameter file, and the sequential plan."""
+    """The steps of the ladder in the folder of a parameter file, with the hours of each; and the sequential plan."""
 
-    steps: tuple[Priced, ...]
-    sequential: Priced | None
-    measure: Measure
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a step that fits a budget: its hours, and in words what it leaves out."""
-
-    step: Priced
-    parameters: Parameters
-    hours: float
-    lacks: tuple[str, ...] = ()
+    steps: tuple[Part, ...]  # of a step with those before it
+    looks: LooksCost | None
+    largest: Plan | None  # the last step; without steps the sequential plan
+    prices: Prices
 
 
 def ladder(file: Path, known: Known) -> Ladder:
     """The ladder in the folder of a parameter file; if that has looks, with it as the sequential plan."""
-    settings = read_parameters(file)
+    settings, other = read_parameters(file), file.with_name(f"{SEQUENTIAL}.yaml")
     named = [file.with_name(f"{step.profile}.yaml") for step in STEPS]
     plans = [make_plan(read_parameters(one)) for one in named if one.is_file()]
-    beside = file.with_name(f"{SEQUENTIAL}.yaml")
-    own = settings if settings.looks else read_parameters(beside) if beside.is_file() else None
-    plans += [make_plan(own)] if own else []
-    measure = Measure.of(plans, known)
-    priced = tuple(priced_alike(plans, measure))
-    return Ladder(priced[:-1] if own else priced, priced[-1] if own else None, measure)
+    own = settings if settings.looks else read_parameters(other) if other.is_file() else None
+    sequential = make_plan(own) if own else None
+    prices = Prices.alike([*plans, *([sequential] if sequential else [])], known)
+    looks = looks_cost(sequential, prices.of(sequential)) if sequential else None
+    largest = plans[-1] if plans else sequential
+    steps, total = list[Part](), dict[str, float]()
+    for plan in plans:
+        total |= prices.by_default(plan)
+        steps.append(Part(plan.parameters, sum(total.values())))
+    return Ladder(tuple(steps), looks, largest, prices)
 
 
 def has_ladder(file: Path) -> bool:
@@ -120,117 +105,96 @@ def has_ladder(file: Path) -> bool:
     return file.name in names and all(file.with_name(name).is_file() for name in names)
 
 
-def priced_alike(plans: Sequence[Plan], measure: Measure) -> Iterator[Priced]:
-    """Plans with their hours; each with those of the plans before it."""
-    total: dict[str, float] = {}
-    for plan in plans:
-        prices = measure.prices(plan)
-        total |= {id_: prices[id_] for id_ in plan.by_default().runs}
-        yield Priced(plan, prices, sum(total.values()))
-
-
 def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
     """The steps with their hours and questions, the sequential plan, and the power of each claim."""
     found = ladder(file, known)
-    rows = table("step", "hours", "answers", left=("answers",))
+    rows, cost = table("step", "hours", "answers", left=("answers",)), found.looks
     for one in found.steps:
-        rows.add_row(one.profile, number(one.hours), ANSWERS[one.profile])
-    cost = looks_cost(found.sequential.plan, found.sequential.prices) if found.sequential else None
-    if found.sequential and cost:
-        expected = "/".join(number(cost.expected[name].hours) for name in (TRUE, NONE))
-        hours = f"{number(cost.least)} to {number(cost.most)}"
-        rows.add_row(found.sequential.profile, hours, f"The same, seeds only where they decide: expected {expected}.")
+        rows.add_row(one.parameters.profile, number(one.hours), ANSWERS[one.parameters.profile])
+    if cost:
+        least, most = (number(cost.fixed + look.most) for look in (cost.looks[0], cost.looks[-1]))
+        expected = f"The same, seeds only where they decide: expected {_all_of(cost)}."
+        rows.add_row(cost.profile, f"{least} to {most}", expected)
     yield rows
-    yield f"Hours: {found.measure.unit}. Those of a step include the steps before it."
-    if found.sequential:
-        yield from looks_lines(found.sequential, cost)
-        yield from power_lines((found.steps or (found.sequential,))[-1].plan, known.root)
+    yield f"Hours: {found.prices.unit}. Those of a step include the steps before it."
+    if cost and found.largest:
+        yield from _looks(cost)
+        yield from power_lines(found.largest, known.root)
 
 
-def looks_lines(sequential: Priced, cost: LooksCost | None = None) -> Iterator[RenderableType]:
-    """What each look of a sequential plan costs and leaves open."""
-    cost = cost or looks_cost(sequential.plan, sequential.prices)
+def looks_lines(plan: Plan, known: Known) -> Iterator[RenderableType]:
+    """What the looks of a sequential plan cost and leave open, and what was decided at those that are over."""
+    prices = Prices.alike([plan], known)
+    yield from _looks(looks_cost(plan, prices.of(plan)))
+    yield f"Hours: {prices.unit}."
+    looked = read_looked(known.root / "results" / plan.parameters.profile)
+    if looked and looked.judged:
+        yield text(looked)
+
+
+def _looks(cost: LooksCost) -> Iterator[RenderableType]:
     rows = table("look", "seeds", "hours by then", "at most", "numbers open", "claims open")
-    for at, seeds in enumerate(cost.schedule):
-        both = [cost.expected[name] for name in (TRUE, NONE)]
-        claims = "/".join(f"{sum(one.open_claims[at].values()):.1f}" for one in both)
-        rows.add_row(
-            str(at + 1),
-            str(seeds),
-            "/".join(number(one.after[at]) for one in both),
-            number(cost.until[at]),
-            "/".join(f"{one.open[at]:.0%}" for one in both),
-            f"{claims} of {len(both[0].open_claims[at])}",
-        )
+    for at, look in enumerate(cost.looks, start=1):
+        claims = "/".join(f"{sum(one.values()):.1f}" for one in look.claims)
+        numbers = "/".join(f"{one:.0%}" for one in look.numbers)
+        hours, most = "/".join(map(number, look.hours)), number(look.most)
+        rows.add_row(str(at), str(look.seeds), hours, most, numbers, f"{claims} of {len(look.claims[0])}")
     yield rows
     yield f"Expected if {TRUE}/if {NONE}, without what rests on the best of the seeds. Open: not decided by then."
 
 
-def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = None) -> Iterator[str]:
-    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there.
+def _all_of(cost: LooksCost) -> str:
+    """The expected hours of all looks, and of what rests on the best of the seeds."""
+    return "/".join(number(cost.fixed + hours) for hours in cost.looks[-1].hours)
 
-    Raises:
-        DropnasError: nothing fits that could be written, or another file is there.
-    """
+
+def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = None) -> Iterator[str]:
+    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there."""
     found = ladder(file, known)
-    yield f"Hours: {found.measure.unit}."
+    yield f"Hours: {found.prices.unit}."
     if found.steps:
         part = fitting(found, budget)
-        yield from _part_lines(part, found.steps, budget) if part else [_nothing(found, budget)]
-        if out:
-            yield _written(part, budget, out)
-        elif part and part.lacks:
-            yield "With --out FILE it is written as a parameter file."
-    if found.sequential:
-        yield from _looks_that_fit(found.sequential, budget)
+        yield from _part_lines(part, found.steps, budget, out) if part else _nothing(found, budget, out)
+    if found.looks:
+        yield from _looks_that_fit(found.looks, budget)
 
 
 def fitting(found: Ladder, budget: float) -> Part | None:
     """The largest honest part of the ladder that fits; None if not even one training does."""
+
+    def fewer(part: Part, fewest: int) -> Part | None:
+        kept, most = with_most_seeds(part.parameters, fewest, budget, found.prices.hours), most_seeds(part.parameters)
+        if kept is None:
+            return None
+        seeds = most_seeds(kept.parameters)
+        return replace(kept, lacks=(f"{seeds} instead of {most} seeds",) * (seeds < most) + part.lacks)
+
     for step in reversed(found.steps):
-        whole = step.plan.parameters
-        if step.hours <= budget:
-            return Part(step, whole, step.hours)
-        if part := _with_fewer_seeds(Part(step, whole, step.hours), found.measure, budget, FEWEST_SEEDS):
-            return part
+        if kept := step if step.hours <= budget else fewer(step, FEWEST_SEEDS):
+            return kept
     for fewest in (2, 1):
-        parts = [_with_fewer_seeds(part, found.measure, budget, fewest) for part in _smaller(found)]
-        if fits := [part for part in parts if part]:
+        if fits := [kept for part in _smaller(found) if (kept := fewer(part, fewest))]:
             return max(fits, key=lambda part: part.hours)
-    return None
-
-
-def _with_fewer_seeds(part: Part, measure: Measure, budget: float, fewest: int) -> Part | None:
-    """A part with the most seeds that fits, or None; `fewest` first, as they seldom do."""
-    most = most_seeds(part.parameters)
-    if measure.hours(with_seeds(part.parameters, fewest)) > budget:
-        return None
-    for seeds in range(most, fewest - 1, -1):
-        kept = with_seeds(part.parameters, seeds)
-        if (hours := measure.hours(kept)) <= budget:
-            fewer = (f"{seeds} instead of {most} seeds",) if seeds < most else ()
-            return Part(part.step, kept, hours, (*fewer, *part.lacks))
     return None
 
 
 def _smaller(found: Ladder) -> Iterator[Part]:
     """The first step, without other methods' cells, on one data set, and both; before fewer seeds."""
-    first = found.steps[0]
-    whole = first.plan.parameters
+    whole = found.steps[0].parameters
     own = replace(whole, published=tuple(name for name in whole.published if name.startswith(OWN)))
     others = ", ".join(name for name in whole.published if name not in own.published)
     role = next(iter(whole.datasets))
     tables = tuple(name for name in whole.tables if set(TARGETS[name].needs) <= {role})
-    for alone in (False, True):
+    for on in ((), (f"on {ROLES[role].printed} alone",)):
         for kept, lacks in ((whole, ()), (own, (f"without the cell of {others}",))):
-            on = (f"on {ROLES[role].printed} alone",) if alone else ()
-            part = replace(kept, datasets={role: kept.datasets[role]}, tables=tables) if alone else kept
-            yield Part(first, part, found.measure.hours(part), (*lacks, *on))
+            part = replace(kept, datasets={role: kept.datasets[role]}, tables=tables) if on else kept
+            yield Part(part, found.prices.hours(part), (*lacks, *on))
 
 
-def _part_lines(part: Part, steps: Sequence[Priced], budget: float) -> Iterator[str]:
-    name, seeds = part.step.profile, most_seeds(part.parameters)
-    yield f"{budget:g} hours: {', '.join([name, *part.lacks])}: {number(part.hours)} h."
+def _part_lines(part: Part, steps: Sequence[Part], budget: float, out: Path | None) -> Iterator[str]:
+    settings, name, seeds = part.parameters, part.parameters.profile, most_seeds(part.parameters)
+    words = ", ".join([name, *part.lacks])
+    yield f"{budget:g} hours: {words}: {number(part.hours)} h."
     yield f"It answers: {ANSWERS[name]}"
     if seeds == 1:
         yield ONE_SEED
@@ -238,54 +202,47 @@ def _part_lines(part: Part, steps: Sequence[Priced], budget: float) -> Iterator[
         few = f" ({FEWEST_SEEDS} seeds: {detectable(FEWEST_SEEDS):.2f})" if seeds < FEWEST_SEEDS else ""
         points = f"from {detectable(seeds):.2f} points on{few}"
         yield f"{seeds} seeds find a difference from Table 1's CIFAR-10 number four times in five {points}."
+    at = [one.parameters.profile for one in steps].index(name)
     if part.lacks:
-        yield f"Open: the same with all seeds, cells and data sets ({name}, {number(part.step.hours)} h)"
-    for one in steps[steps.index(part.step) + 1 :]:
-        yield f"Open: {ANSWERS[one.profile]} ({one.profile}, {number(one.hours)} h)"
+        yield f"Open: the same with all seeds, cells and data sets ({name}, {number(steps[at].hours)} h)"
+    for one in steps[at + 1 :]:
+        yield f"Open: {ANSWERS[one.parameters.profile]} ({one.parameters.profile}, {number(one.hours)} h)"
+    if out:
+        words += f", for {budget:g} hours"
+        description = f"{settings.description.rstrip('.')}: {words}."
+        write_parameters(replace(settings, profile=out.stem, description=description), out, [f"{words}."])
+        yield f"{out}: written."
+    elif part.lacks:
+        yield "With --out FILE it is written as a parameter file."
 
 
-def _nothing(found: Ladder, budget: float) -> str:
-    least = min(found.measure.hours(with_seeds(part.parameters, 1)) for part in _smaller(found))
-    return f"Nothing of the ladder fits {budget:g} hours: one seed of the authors' cell takes {number(least)}."
-
-
-def _written(part: Part | None, budget: float, out: Path) -> str:
-    if part is None:
+def _nothing(found: Ladder, budget: float, out: Path | None) -> Iterator[str]:
+    least = min(found.prices.hours(with_seeds(part.parameters, 1)) for part in _smaller(found))
+    yield f"Nothing of the ladder fits {budget:g} hours: one seed of the authors' cell takes {number(least)}."
+    if out:
         raise DropnasError(f"nothing fits into {budget:g} hours, so nothing is written", where=out)
-    settings = part.parameters
-    words = f"{', '.join([part.step.profile, *part.lacks])}, for {budget:g} hours"
-    named = replace(settings, profile=out.stem, description=f"{settings.description.rstrip('.')}: {words}.")
-    write_parameters(named, out, [f"{words}."])
-    return f"{out}: written."
 
 
-def _looks_that_fit(sequential: Priced, budget: float) -> Iterator[str]:
-    cost, name = looks_cost(sequential.plan, sequential.prices), sequential.profile
-    true, none = cost.expected[TRUE], cost.expected[NONE]
-    if cost.most <= budget:
-        expected = f"{number(true.hours)}/{number(none.hours)}"
-        yield f"All of {name} fits: at most {number(cost.most)} h, expected {expected}."
-    count = sum(max(one.after[at] for one in (true, none)) <= budget for at in range(len(cost.schedule)))
-    if not count:
-        first = f"its first look, {cost.schedule[0]} seeds of everything, takes {number(cost.until[0])}"
-        yield f"Of {name} nothing fits: {first}."
+def _looks_that_fit(cost: LooksCost, budget: float) -> Iterator[str]:
+    name, first, most = cost.profile, cost.looks[0], cost.fixed + cost.looks[-1].most
+    if most <= budget:
+        yield f"All of {name} fits: at most {number(most)} h, expected {_all_of(cost)}."
+    fits = [look for look in cost.looks if max(look.hours) <= budget]
+    if not fits:
+        takes = f"its first look, {first.seeds} seeds of everything, takes {number(first.most)}"
+        yield f"Of {name} nothing fits: {takes}."
         return
-    at, seeds = count - 1, ", ".join(map(str, cost.schedule[:count]))
-    hours = f"expected {number(true.after[at])}/{number(none.after[at])} h, at most {number(cost.until[at])} h"
+    last, seeds = fits[-1], ", ".join(str(look.seeds) for look in fits)
+    hours = f"expected {'/'.join(map(number, last.hours))} h, at most {number(last.most)} h"
     yield f"Looks of {name} that fit: {seeds} seeds, {hours}."
-    yield f"Then open, if {TRUE}: {true.open[at]:.0%} of the printed numbers, and these claims:"
-    for claim, chance in true.open_claims[at].items():
+    yield f"Then open, if {TRUE}: {last.numbers[0]:.0%} of the printed numbers, and these claims:"
+    for claim, chance in last.claims[0].items():
         if chance >= OPEN:
             yield f"  {claim} (open in {chance:.0%} of simulated reproductions)"
 
 
 def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
-    """The smallest difference that each claim's test finds in four cases of five, in points of test error.
-
-    Args:
-        plan: whose claims.
-        root: of the store, where finished trainings say how much seeds scatter.
-    """
+    """The smallest difference that the test of each claim of a plan finds in four cases of five, in points of error."""
     asking = asked(plan)
     stds, ours = deviations(asking, root)
     if not stds.all():

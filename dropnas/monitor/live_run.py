@@ -1,7 +1,7 @@
 """The verb `run`: starts the workflow and shows its progress until it ends. Snakemake's own output goes to a log file.
 
-Design: what is shown is read from the store, as `watch` does, and results are made by a process of their own, from the
-frozen copy. So neither disturbs the workflow, and an edit of the checkout disturbs neither.
+Design choices: what is shown is read from the store, as `watch` does, and results are made by a process of their own,
+from the frozen copy. So neither disturbs the workflow, and an edit of the checkout disturbs neither.
 """
 
 import os
@@ -9,14 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from dropnas.errors import DropnasError
 from dropnas.monitor.display import failures, show
-from dropnas.monitor.timings import HOUR
+from dropnas.monitor.estimate import HOUR
 from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.freeze import read_plan
 from dropnas.pipeline.start import Start, ask, prepare, until_stopped
@@ -29,14 +29,8 @@ TAIL = 15  # lines of Snakemake's log that are shown if Snakemake itself fails
 def run(parameters: Path, options: Sequence[str], root: Path, *, verbose: bool = False) -> int:
     """Run `snakemake` on the frozen plan of a parameter file; further options are Snakemake's.
 
-    Args:
-        verbose: whether Snakemake's output is shown instead of the progress.
-
-    Returns:
-        its exit status; of a start that was stopped 128 and the number of the signal.
-
-    Raises:
-        DropnasError: the parameters or targets are wrong, or Snakemake is not installed.
+    With `verbose`, its output is shown instead of the progress. Returns its exit status; of a start that was stopped
+    128 and the number of the signal.
     """
     start = prepare(parameters, options, root)
     if start.question:
@@ -45,74 +39,61 @@ def run(parameters: Path, options: Sequence[str], root: Path, *, verbose: bool =
     watch = Watch(plan, root, start.targets)
     log = root / "logs" / plan["profile"] / f"snakemake-{datetime.now():%Y%m%d-%H%M%S}.log"
     print(f"plan {start.folder.name}: {parameters}", flush=True)
-    if _complete(watch) and not start.forced:
+    complete = False
+    with suppress(DropnasError, OSError):  # what cannot be read is for the workflow to find
+        complete = watch.look().complete
+    if complete and not start.forced:
         print(f"nothing to do: all {len(watch.runs)} runs are done", flush=True)
         status = 0
+    elif verbose:
+        status = until_stopped([sys.executable, *SNAKEMAKE, *start.arguments], start.environment, start.again)
     else:
-        status = _computed(start, watch, log, root, verbose=verbose)
-    print(_results(start, root) if status < 128 else "", end="", flush=True)
+        status = _shown(start, watch, log, root)
+    if status < 128:
+        print(_begin_results(start, root, subprocess.PIPE).communicate()[0], end="", flush=True)
     if 0 < status < 128:
         print(*_reasons(watch, log, start.again), sep="\n", file=sys.stderr, flush=True)
     return status
 
 
-def _computed(start: Start, watch: Watch, log: Path, root: Path, *, verbose: bool) -> int:
+def _shown(start: Start, watch: Watch, log: Path, root: Path) -> int:
     """Snakemake's status when it has ended; meanwhile the progress is shown."""
-    command = [sys.executable, *SNAKEMAKE, *start.arguments]
-    if verbose:
-        return until_stopped(command, start.environment, start.again)
     print(f"Snakemake's output: {log}", flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
         renewal = Renewal(lambda: _begin_results(start, root, output))
 
         def follow(process: "subprocess.Popen[bytes]") -> None:
+            def ended(seconds: float) -> bool:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(seconds)
+                return process.returncode is not None
+
             try:
-                show(watch, over=lambda seconds: _ends_within(process, seconds), seen=renewal)
+                show(watch, over=ended, seen=renewal)
             except (DropnasError, OSError) as error:  # a damaged record: the workflow goes on all the same
                 print(f"the progress cannot be shown: {error}", file=sys.stderr, flush=True)
 
+        command = [sys.executable, *SNAKEMAKE, *start.arguments]
         return until_stopped(command, start.environment, start.again, output, follow)
-
-
-def _complete(watch: Watch) -> bool:
-    """Whether all runs are done; what cannot be read is for the workflow to find."""
-    with suppress(DropnasError, OSError):
-        return watch.look().complete
-    return False
-
-
-def _ends_within(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
-    """Wait so long at most; whether the process has ended."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 @dataclass
 class Renewal:
-    """Renews the results while the work goes on: after each table or figure, and hourly if anything was finished.
+    """Renews the results while the work goes on: after each table or figure, and hourly if anything was finished."""
 
-    Args:
-        begin: starts a process that renews them.
-    """
-
-    begin: Callable[[], "subprocess.Popen[str]"]
-    _shown: frozenset[str] | None = None
-    _time: float = 0.0
-    _process: "subprocess.Popen[str] | None" = field(default=None)
+    begin: Callable[[], "subprocess.Popen[str]"]  # starts a process that renews them
+    _shown: Snapshot | None = None  # whose results are shown, or will be at the end of the process
+    _process: "subprocess.Popen[str] | None" = None
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Renew them if it is time."""
-        if self._shown is None:  # what was done before the start is shown already, or will be at its end
-            self._shown, self._time = snapshot.done, snapshot.time
-        new = snapshot.done - self._shown
+        self._shown = self._shown or snapshot
+        new = snapshot.done - self._shown.done
         finished = any(id_ in new and run["stage"] in RESULTS for id_, run in snapshot.runs.items())
         busy = self._process is not None and self._process.poll() is None
-        if new and not busy and (finished or snapshot.time >= self._time + HOUR):
-            self._shown, self._time, self._process = snapshot.done, snapshot.time, self.begin()
+        if new and not busy and (finished or snapshot.time >= self._shown.time + HOUR):
+            self._shown, self._process = snapshot, self.begin()
 
 
 def _begin_results(start: Start, root: Path, output: IO[str] | int) -> "subprocess.Popen[str]":
@@ -120,11 +101,6 @@ def _begin_results(start: Start, root: Path, output: IO[str] | int) -> "subproce
     command = [sys.executable, "-m", "dropnas", "results", str(start.folder), *start.targets, "--root", str(root)]
     environment = {**os.environ, **start.environment}
     return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True)
-
-
-def _results(start: Start, root: Path) -> str:
-    """What to print about the results at the end."""
-    return _begin_results(start, root, subprocess.PIPE).communicate()[0]
 
 
 def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
@@ -137,4 +113,4 @@ def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
     if not found:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         found = [f"Snakemake failed; the last lines of {log}:", *(f"    {line}" for line in lines[-TAIL:])]
-    return ["", *found, f"{done}To go on: {again}"]
+    return ["", *found, f"{done}To continue: {again}"]

@@ -7,8 +7,6 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 WIDTH = 100  # columns, if the output is no terminal
-
-
 _plain = partial(Console, highlight=False, markup=False, emoji=False)
 
 
@@ -18,10 +16,13 @@ def console(width: int = WIDTH) -> Console:
     return found if found.is_terminal else _plain(width=width)
 
 
-def show(part: RenderableType) -> None:
-    """Print something; a line that no terminal shows is not wrapped."""
+def show(part: RenderableType, *, raw: bool = False) -> None:
+    """Print something; a line that no terminal shows is not wrapped, nor, with `raw`, one for a program to read."""
     output = console()
-    output.print(part, soft_wrap=isinstance(part, str) and not output.is_terminal)
+    if raw and isinstance(part, str):
+        print(part)  # much faster than rich
+    else:
+        output.print(part, soft_wrap=isinstance(part, str) and not output.is_terminal)
 
 
 def table(*heads: str, left: tuple[str, ...] = ()) -> Table:
@@ -30,16 +31,3 @@ def table(*heads: str, left: tuple[str, ...] = ()) -> Table:
     for at, head in enumerate(heads):
         made.add_column(head, justify="left" if at == 0 or head in left else "right", no_wrap=head not in left)
     return made
-
-
-def width_of(part: RenderableType) -> int:
-    """Columns that it takes if nothing is wrapped."""
-    return Console(width=1000).measure(part).maximum
-
-
-def text(*parts: RenderableType, width: int = WIDTH) -> str:
-    """What would be printed, without blanks at the ends of lines."""
-    own = _plain(width=width)
-    with own.capture() as captured:
-        own.print(*parts, sep="\n")
-    return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())

@@ -11,7 +11,7 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.config import Machine
@@ -32,8 +31,8 @@ from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
 from dropnas.machine.devices import claimed
-from dropnas.monitor.timings import Measured, device_of
-from dropnas.monitor.work import Kind, Shape, Work
+from dropnas.monitor.estimate import Device, Measured
+from dropnas.monitor.work import Kind, Shape
 from dropnas.parsing import parse
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.environment import environment
@@ -56,23 +55,16 @@ EIGHTY = (0.1, 0.5, 0.9)  # quantiles
 TRAINING_PART = 0.7  # of the time of a kind that also has an evaluation
 GENOTYPE = "dropnas_c10"  # stands for the genotypes that the searches will find
 CIFAR_CLASSES, IMAGENET_CLASSES = 10, 1000
+Compute = Callable[[int], object]  # a batch of the given size
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A kind of work, ready to be timed.
+class Part:
+    """A part of an epoch, ready to be timed: training, or evaluation."""
 
-    Attributes:
-        train, evaluate: compute a batch of the given size; `evaluate` is None for searches.
-        batch: the protocol's.
-        trained, tested: images in each epoch.
-    """
-
-    train: Callable[[int], object]
-    evaluate: Callable[[int], object] | None
-    batch: int
-    trained: int
-    tested: int
+    compute: Compute
+    batch: int  # the protocol's
+    images: int  # in an epoch
 
 
 @dataclass(frozen=True)
@@ -85,36 +77,28 @@ class Timing:
 
 
 def measure(
-    wanted: Sequence[tuple[Work, dict[str, Any]]],
+    wanted: Mapping[Kind, dict[str, Any]],
     machine: Machine,
     progress: Callable[[str], None],
     seconds: float = SECONDS,
     limit: float = 2 * SECONDS,
 ) -> list[Measured]:
-    """Time each kind of work on this machine.
+    """Time each kind of work on this machine, given with the configuration of one of its runs, as JSON values.
 
-    Args:
-        wanted: kinds with the configuration of one of their runs, as JSON values.
-        machine: device and threads of the jobs.
-        progress: receives a line for each kind.
-        seconds: for all of it. A slow machine takes longer, since each batch is repeated.
-        limit: seconds after which no further kind is begun; a line then says how many were left out.
-
-    Raises:
-        DropnasError: a configuration that cannot be trained.
+    It takes about `seconds`, on a slow machine longer, since each batch is repeated. After the `limit` no further kind
+    is begun, and `progress`, which receives a line for each kind, hears how many were left out.
     """
-    begun, load, found = time.monotonic(), os.getloadavg()[0], []
-    ends = begun + seconds
+    begun, load, found = time.monotonic(), os.getloadavg()[0], list[Measured]()
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
-        for index, (work, config) in enumerate(wanted):
-            if time.monotonic() > begun + limit:
-                progress(f"{len(wanted) - index} kinds of work were not timed in {limit:.0f} s; measure again for them")
+        for index, (kind, config) in enumerate(wanted.items()):
+            spent, left = time.monotonic() - begun, len(wanted) - index
+            if spent > limit:
+                progress(f"{left} kinds of work were not timed in {limit:.0f} s; measure again for them")
                 break
-            share = (ends - time.monotonic()) / (len(wanted) - index)
-            timed = _measure_kind(work.kind, config, machine, device, share, Path(folder, str(index)))
-            entry = replace(timed, load=load)
+            share = (seconds - spent) / left
+            entry = _measure_kind(kind, config, machine, device, share, load, Path(folder, str(index)))
             speed = f"{entry.images_per_second:.3g} images/s in batches of {entry.batch}"
-            progress(f"{work.kind.label}: {speed}, spread {entry.spread:.0%}")
+            progress(f"{kind.label}: {speed}, spread {entry.spread:.0%}")
             found.append(entry)
     cpus = f"load {load:.1f} on {os.cpu_count()} CPUs before"
     progress(f"{len(found)} kinds of work timed in {time.monotonic() - begun:.0f} s; {cpus}")
@@ -122,56 +106,43 @@ def measure(
 
 
 def _measure_kind(
-    kind: Kind, config: dict[str, Any], machine: Machine, device: str, share: float, folder: Path
+    kind: Kind, config: dict[str, Any], machine: Machine, device: str, share: float, load: float, folder: Path
 ) -> Measured:
     ends = time.monotonic() + share
     typed = parse(STAGES[kind.stage].config, config, kind.label)
     determinism.apply(typed.seed, device, machine.threads, deterministic=getattr(typed, "deterministic", True))
     precision.apply(typed.precision)
-    trial = PREPARE[kind.stage](typed, kind.shape, device, folder)
-    part = TRAINING_PART if trial.evaluate else 1.0
-    step = timing(trial.train, trial.batch, part * (ends - time.monotonic()), device)
-    training = trial.trained / trial.batch * step.seconds
-    testing, spread = 0.0, step.spread * training
-    if trial.evaluate:
-        tests = min(TEST_BATCH, trial.tested)
-        test = timing(trial.evaluate, tests, ends - time.monotonic(), device)
-        testing = trial.tested / tests * test.seconds
-        spread += test.spread * testing
-    used = environment(device, machine.threads)
-    return Measured(
-        device=device_of(used["device"], used["device_kind"], machine.threads),
-        kind=kind.content,
-        epoch_seconds=training + testing,
-        spread=spread / (training + testing),
-        batch=step.batch,
-        images_per_second=trial.batch / step.seconds,
-        load=0.0,
-        cpus=os.cpu_count() or 1,
-        date=f"{datetime.now(UTC):%FT%TZ}",
-        versions=used["versions"],
-    )
+    parts = PREPARE[kind.stage](typed, kind.shape, device, folder)
+    shares = (TRAINING_PART, 1.0) if len(parts) > 1 else (1.0,)
+    steps = [
+        timing(part.compute, part.batch, share * (ends - time.monotonic()), device)
+        for part, share in zip(parts, shares, strict=True)
+    ]
+    seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, steps, strict=True)]
+    spread = sum(step.spread * one for step, one in zip(steps, seconds, strict=True)) / sum(seconds)
+    used, cpus, date = environment(device, machine.threads), os.cpu_count() or 1, f"{datetime.now(UTC):%FT%TZ}"
+    batch, speed = steps[0].batch, parts[0].batch / steps[0].seconds
+    return Measured(Device.of(used), kind, sum(seconds), spread, batch, speed, load, cpus, date, used["versions"])
 
 
-def timing(work: Callable[[int], object], full: int, share: float, device: str) -> Timing:
+def timing(work: Compute, full: int, share: float, device: str) -> Timing:
     """Seconds of work on a batch of `full` images, measured in about `share` seconds or a few repetitions."""
     ends = time.monotonic() + share
     size = small = min(SMALLEST, full)
     _seconds(work, small, device)  # the first batch compiles and allocates
     shortest = times = [_seconds(work, small, device) for _ in range(FEWEST_STEPS)]
-    took = median(shortest)
-    while size < full and (size == small or _worth_growing(took, shortest, ends - time.monotonic())):
-        factor = 4 if 4 * FEWEST_STEPS * took < ends - time.monotonic() else 2  # a batch takes at most so much longer
+    took = least = median(shortest)
+    while size < full:
+        left = ends - time.monotonic()
+        # No batch was large enough to show what an image costs, or a larger one fits into the time.
+        if size != small and not (took < CLEAR * least and left > 0) and 2 * FEWEST_STEPS * took >= left:
+            break
+        factor = 4 if 4 * FEWEST_STEPS * took < left else 2  # a batch takes at most so much longer
         size = min(full, factor * size)
         took, times = _seconds(work, size, device), []
     while len(times) < FEWEST_STEPS or (time.monotonic() + took < ends and len(times) < MOST_STEPS):
         times.append(_seconds(work, size, device))
     return through_line(small, shortest, size, times, full)
-
-
-def _worth_growing(took: float, shortest: Sequence[float], left: float) -> bool:
-    """Whether a larger batch fits into the time, or none yet was large enough to show what an image costs."""
-    return 2 * FEWEST_STEPS * took < left or (took < CLEAR * median(shortest) and left > 0)
 
 
 def through_line(small: int, shortest: Sequence[float], size: int, times: Sequence[float], full: int) -> Timing:
@@ -182,8 +153,8 @@ def through_line(small: int, shortest: Sequence[float], size: int, times: Sequen
     """
 
     def line(short: float, long: float) -> float:
-        beyond = (long - short) / (size - small) * (full - size) if size != small else long * (full / size - 1)
-        return long + beyond
+        an_image = (long - short) / (size - small) if size != small else long / size
+        return long + an_image * (full - size)
 
     (fast, middle, slow), (low, median_, high) = np.quantile(shortest, EIGHTY), np.quantile(times, EIGHTY)
     seconds = float(np.clip(line(middle, median_), median_, median_ * full / size))
@@ -191,18 +162,19 @@ def through_line(small: int, shortest: Sequence[float], size: int, times: Sequen
     return Timing(seconds, (max(ends) - min(ends)) / seconds, size)
 
 
-def _seconds(work: Callable[[int], object], size: int, device: str) -> float:
-    if device.startswith("cuda"):
+def _seconds(work: Compute, size: int, device: str) -> float:
+    gpu = device.startswith("cuda")
+    if gpu:
         work(size)  # a GPU captures a step when it makes the first one
         torch.cuda.synchronize(device)
     started = time.perf_counter()
     work(size)
-    if device.startswith("cuda"):
+    if gpu:
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
 
 
-def _search(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
+def _search(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
     share = make_strategy(config, find_space(config.space)).weight_share  # of the images, that an epoch passes over
 
     @cache
@@ -218,11 +190,10 @@ def _search(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
             group.start_epoch(0)
         group.step(0, step)
 
-    trained = round(share * shape.train)
-    return Trial(train, None, min(config.batch_size, shape.train), trained, 0)
+    return [Part(train, min(config.batch_size, shape.train), round(share * shape.train))]
 
 
-def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
+def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
     trained, tested = shape.train - config.held_out, shape.test + config.held_out
     config = replace(config, held_out=0)
     training, testing = (_noise(count, shape, device) for count in (shape.train, shape.test))
@@ -237,11 +208,11 @@ def _retrain(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
     def train(size: int) -> None:
         of_size(size).step(0, 0)
 
-    evaluate = _evaluation(of_size(config.batch_size).learner, shape.height, shape.width, device)
-    return Trial(train, evaluate, min(config.batch_size, trained), trained, tested)
+    evaluation = _evaluation(of_size(config.batch_size).learner, shape.height, shape.width, tested, device)
+    return [Part(train, min(config.batch_size, trained), trained), evaluation]
 
 
-def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
+def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> list[Part]:
     small = replace(config, batch_size=SMALLEST, micro_batch=SMALLEST)
     training, testing = (_placeholder(folder, split) for split in ("train", "test"))
     workspace = Workspace(folder, "", device)
@@ -255,16 +226,11 @@ def _transfer(config: Any, shape: Shape, device: str, folder: Path) -> Trial:
         transfer.batches = itertools.repeat(batch)
         transfer.step(0, 0)
 
-    evaluate = _evaluation(transfer.learner, side, side, device)
     trained = shape.train // config.batch_size * config.batch_size
-    return Trial(train, evaluate, config.micro_batch, trained, shape.test)
+    return [Part(train, config.micro_batch, trained), _evaluation(transfer.learner, side, side, shape.test, device)]
 
 
-PREPARE: dict[str, Callable[[Any, Shape, str, Path], Trial]] = {
-    "search": _search,
-    "retrain": _retrain,
-    "transfer": _transfer,
-}
+PREPARE = {"search": _search, "retrain": _retrain, "transfer": _transfer}
 
 
 def _noise(count: int, shape: Shape, device: str) -> ImageArrays:
@@ -280,21 +246,18 @@ def _noise(count: int, shape: Shape, device: str) -> ImageArrays:
     )
 
 
-def _evaluation(learner: Learner, height: int, width: int, device: str) -> Callable[[int], object]:
+def _evaluation(learner: Learner, height: int, width: int, images: int, device: str) -> Part:
     def evaluate(size: int) -> object:
-        batch: Tensor = torch.zeros((size, 3, height, width), device=device)
+        batch = torch.zeros((size, 3, height, width), device=device)
         return learner.evaluate([(batch, torch.zeros(size, dtype=torch.int64, device=device))])
 
-    return evaluate
+    return Part(evaluate, min(TEST_BATCH, images), images)
 
 
 def _placeholder(folder: Path, split: Any) -> ImageSource:
     """A split with the classes of ImageNet and tiny images, which are never read."""
     folder.mkdir(parents=True, exist_ok=True)
-    count = SMALLEST
-    Dataset("noise", "arrays", IMAGENET_CLASSES, 1, 1, 1, IMAGENET_MEAN, IMAGENET_STD, train=count, test=count).write(
-        folder
-    )
-    np.save(folder / f"{split}_images.npy", np.zeros((count, 1, 1, 1), dtype=np.uint8))
-    np.save(folder / f"{split}_labels.npy", np.zeros(count, dtype=np.int64))
+    Dataset("noise", "arrays", IMAGENET_CLASSES, 1, 1, 1, IMAGENET_MEAN, IMAGENET_STD, SMALLEST, SMALLEST).write(folder)
+    np.save(folder / f"{split}_images.npy", np.zeros((SMALLEST, 1, 1, 1), dtype=np.uint8))
+    np.save(folder / f"{split}_labels.npy", np.zeros(SMALLEST, dtype=np.int64))
     return ImageSource(folder, split)

@@ -7,7 +7,7 @@ process that sees the store, and disturbs nothing.
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,9 +15,8 @@ from typing import Any
 
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
-from dropnas.monitor.estimate import Estimate, read_known
-from dropnas.monitor.timings import HOUR
-from dropnas.monitor.words import cells
+from dropnas.monitor.estimate import HOUR, Estimate, read_known
+from dropnas.monitor.words import Runs, cells
 from dropnas.monitor.work import COSTLY
 from dropnas.parsing import parse
 from dropnas.pipeline.compute import PROGRESS
@@ -31,64 +30,49 @@ NEARLY = 0.99  # the part of a run that is done if it takes longer than expected
 
 @dataclass(frozen=True)
 class Watched:
-    """A run at a moment.
+    """A run at a moment."""
 
-    Attributes:
-        run: as plan.json describes it.
-        state: done, running, waiting or failed.
-        hours: device-hours of a training, None if unknown; of all else 0.
-        part: how much of it is done, from 0 to 1.
-        started: if it is at work, seconds since the epoch; None in its first moment.
-        line: its last line.
-        group: how many runs share its time.
-        reason, log: why it failed, and where more is said; `stopped` and None if somebody stopped it.
-    """
-
-    run: dict[str, Any]
-    state: str
-    hours: float | None = 0.0
-    part: float = 0.0
-    started: float | None = None
-    line: str = ""
-    group: int = 1
-    reason: str = ""
-    log: Path | None = None
+    run: dict[str, Any]  # as plan.json describes it
+    state: str  # done, running, waiting or failed
+    hours: float | None = 0.0  # device-hours of a training, None if unknown; of all else 0
+    part: float = 0.0  # how much of it is done, from 0 to 1
+    started: float = 0.0  # if it is at work, seconds since the epoch
+    line: str = ""  # the last that it said
+    group: int = 1  # how many runs share its time
+    reason: str = ""  # why it failed; `stopped` if somebody stopped it
+    log: Path | None = None  # where more is said of a failure
 
     @property
-    def epoch(self) -> str:
-        """Its last epoch, or its last line before the first one ends."""
-        found = EPOCH.search(self.line)
-        return found[0] if found else self.line
+    def left(self) -> float:
+        """Its device-hours that are left, as far as they are known."""
+        return (self.hours or 0.0) * (1 - self.part)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A plan at a moment.
+    """A plan at a moment."""
 
-    Attributes:
-        title: profile and description.
-        work: the runs that are watched, in the plan's order.
-        unit: GPU-hours or CPU-hours.
-        last, next: the last result and the next one, in words; empty if there is none.
-        time: seconds since the epoch.
-    """
-
-    title: str
-    work: tuple[Watched, ...]
-    unit: str
-    last: str
-    next: str
-    time: float
+    title: str  # profile and description
+    work: tuple[Watched, ...]  # in the plan's order
+    unit: str  # GPU-hours or CPU-hours
+    last: str  # the last result, in words; empty if there is none
+    next: str  # the next one
+    time: float  # seconds since the epoch
 
     @property
-    def runs(self) -> dict[str, dict[str, Any]]:
-        """By their ids."""
+    def runs(self) -> Runs:
+        """The runs by their ids."""
         return {one.run["id"]: one.run for one in self.work}
 
     @property
     def done(self) -> frozenset[str]:
         """The ids of those that are done."""
         return frozenset(one.run["id"] for one in self.work if one.state == "done")
+
+    @property
+    def complete(self) -> bool:
+        """Whether all is done."""
+        return len(self.done) == len(self.work)
 
     @property
     def running(self) -> list[Watched]:
@@ -101,60 +85,22 @@ class Snapshot:
         return [one for one in self.work if one.reason]
 
     @property
-    def complete(self) -> bool:
-        """Whether all is done."""
-        return all(one.state == "done" for one in self.work)
-
-    @property
-    def spent(self) -> float:
-        """Device-hours of what is done."""
-        return sum((one.hours or 0.0) * one.part for one in self.work)
-
-    @property
-    def left(self) -> dict[str, float]:
-        """Device-hours of the trainings that are not done, if known, by id."""
-        waiting = [one for one in self.work if one.state != "done" and one.run["stage"] in COSTLY]
-        return {one.run["id"]: one.hours * (1 - one.part) for one in waiting if one.hours is not None}
-
-    @property
-    def unknown(self) -> int:
-        """How many trainings have unknown hours."""
-        return sum(one.hours is None for one in self.work)
-
-    @property
     def jobs(self) -> int:
         """How many trainings run at a time; a group counts as one."""
         return round(sum(1 / one.group for one in self.running if one.run["stage"] in COSTLY))
 
     @property
-    def hours(self) -> float:
-        """Hours until all is done, if as many jobs run as now."""
-        return hours_left(list(self.runs.values()), self.left, self.jobs)
-
-    @property
     def part(self) -> float:
         """How much is done by expected hours, from 0 to 1; unknown hours of a training count as the mean of others."""
-        trainings = [one for one in self.work if one.run["stage"] in COSTLY]
-        known = [one.hours for one in trainings if one.hours is not None]
+        known = [one.hours for one in self.work if one.hours]
         usual = fmean(known) if known else 1.0
-        parts = [(usual if one.hours is None else one.hours, one.part) for one in trainings]
-        if not sum(hours for hours, _ in parts):
-            parts = [(1.0, one.part) for one in self.work]
-        done = sum(hours * part for hours, part in parts) / sum(hours for hours, _ in parts)
-        return 1.0 if self.complete else min(done, NEARLY)
+        weights = [usual if one.hours is None else one.hours for one in self.work]
+        weights = weights if any(weights) else [1.0] * len(weights)
+        return 1.0 if self.complete else min(fmean([one.part for one in self.work], weights), NEARLY)
 
 
 class Watch:
-    """Reads the state of a plan's runs; what is done is not read twice.
-
-    Args:
-        plan: as plan.json holds it.
-        root: of the store.
-        targets: names of tables and figures; by default all that are built by default.
-
-    Raises:
-        DropnasError: a target that the plan lacks.
-    """
+    """Reads the state of the runs of a plan.json, or of those behind some targets; what is done is not read twice."""
 
     def __init__(self, plan: dict[str, Any], root: Path, targets: Sequence[str] = ()) -> None:
         every = {name for run in plan["runs"] for name in run["used_by"]}
@@ -167,53 +113,51 @@ class Watch:
         self.cells = list(cells(self.by_id))
         self._last_runs = set(self.by_id) - {source for run in self.runs for source in run["inputs"]}
         self._jobs = {id_: job for job in plan["jobs"] for id_ in job["runs"]}
-        self._done: set[str] | None = None
+        self._done: set[str] = set()
         self._estimates: dict[str, Estimate] = {}
         self._unit = self._last = ""
 
     def look(self) -> Snapshot:
         """The plan now."""
-        now, known = time.time(), self._done or set()
-        states = {id_: "done" if id_ in known else self._state(run) for id_, run in self.by_id.items()}
-        self._renew({id_ for id_, state in states.items() if state == "done"})
+        now, states = time.time(), dict.fromkeys(self._done, "done")
+        others = [run for id_, run in self.by_id.items() if id_ not in states]
+        states |= {run["id"]: self.store.state(run["id"], self.root / run["folder"]) for run in others}
+        done = {id_ for id_, state in states.items() if state == "done"}
+        if done != self._done or not self._estimates:
+            self._read(done)
         work = tuple(self._watched(run, states[run["id"]], now) for run in self._needed())
         title = f"{self.plan['profile']}: {self.plan['description']}"
         return Snapshot(title, work, self._unit, self._last, self._next(work), now)
 
     def _needed(self) -> Iterator[dict[str, Any]]:
         """The runs that are done, and those that a target which is not done waits for; others may have been pruned."""
-        wanted, done = set(self._last_runs), self._done or set()
+        wanted = set(self._last_runs)
         for run in reversed(self.runs):  # what reads a run comes after it
-            if run["id"] in wanted - done:
+            if run["id"] in wanted - self._done:
                 wanted |= set(run["inputs"])
-        return (run for run in self.runs if run["id"] in wanted | done)
+        return (run for run in self.runs if run["id"] in wanted | self._done)
 
-    def _state(self, run: dict[str, Any]) -> str:
-        return self.store.state(run["id"], self.root / run["folder"])
-
-    def _renew(self, done: set[str]) -> None:
-        """Read what is known again if further runs are done."""
-        if done != self._done:
-            known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
-            self._done = done
-            self._estimates = known.estimates(self.runs)
-            self._unit = known.device.unit if known.device else "device-hours"
-            ended = {one.folder: one.ended for one in known.took.values()}
-            results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
-            last = max(results, key=lambda one: one[0], default=None)  # the first cell with the last training
-            self._last = last[1].result(done, self.root) if last else ""
+    def _read(self, done: set[str]) -> None:
+        """Read what is known, which changes when further runs are done."""
+        known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
+        self._estimates = known.estimates(self.runs)
+        self._unit = known.device.unit if known.device else "device-hours"
+        ended = {folder: one.ended for folder, one in known.took.items()}
+        results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
+        last = max(results, key=lambda one: one[0], default=None)  # the first cell with the last training
+        self._last = last[1].result(done, self.root) if last else ""
+        self._done = done
 
     def _next(self, work: Sequence[Watched]) -> str:
         """The cell whose next training ends first, or else the first cell that is not done."""
-        soon = {one.run["id"]: one for one in work if one.state == "running" and one.hours is not None}
-        hours = {id_: (one.hours or 0.0) * (1 - one.part) * one.group for id_, one in soon.items()}
-        done = self._done or set()
-        waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in done]
+        soon = [one for one in work if one.state == "running" and one.hours is not None]
+        hours = {one.run["id"]: one.left * one.group for one in soon}
+        waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in self._done]
         if not waiting:
             return ""
         cell, id_ = min(waiting, key=lambda one: hours.get(one[1], float("inf")))
         when = f" in about {duration(hours[id_] * HOUR)}" if id_ in hours else ""
-        return cell.name + cell.count(sum(training in done for training in cell.trainings) + 1, ", ") + when
+        return cell.name + cell.count(len(self._done & set(cell.trainings)) + 1, ", ") + when
 
     def _watched(self, run: dict[str, Any], state: str, now: float) -> Watched:
         hours, scratch = self._estimates[run["id"]].hours, self.store.scratch(run["id"])
@@ -221,46 +165,40 @@ class Watch:
             return Watched(run, state, hours, 1.0)
         if state == "running":
             return self._running(run, hours, scratch, now)
-        log = self._log(run)
-        if reason := failure(_text(log), run):
+        reason, log = self._failure(run)
+        if reason:
             return Watched(run, "failed", hours, reason=reason, log=log)
-        stopped = scratch.is_dir() and read_attempts(scratch)
-        return Watched(run, "waiting", hours, reason="stopped" if stopped else "")
+        return Watched(run, "waiting", hours, reason="stopped" if scratch.is_dir() and read_attempts(scratch) else "")
 
     def _running(self, run: dict[str, Any], hours: float | None, scratch: Path, now: float) -> Watched:
         attempts, part = read_attempts(scratch), 0.0
-        started, group = (attempts[-1].started, attempts[-1].group) if attempts else (None, 1)
+        started, group = (attempts[-1].started, attempts[-1].group) if attempts else (now, 1)
         line = _text(scratch / PROGRESS).strip().removeprefix(f"{run['name']}: ")
         if epochs := EPOCH.search(line):
-            part = int(epochs[1]) / max(int(epochs[2]), 1)
-        elif started and hours:
+            part, line = int(epochs[1]) / max(int(epochs[2]), 1), epochs[0]
+        elif hours:
             part = min((now - started) / HOUR / hours / group, NEARLY)
         return Watched(run, "running", hours, part, started, line, group)
 
     def refused(self) -> list[Watched]:
         """Published runs that their jobs do not accept, such as damaged ones, by their logs."""
-        done = [(run, self._log(run)) for run in self.runs if run["id"] in (self._done or set())]
-        found = [(run, log, failure(_text(log), run)) for run, log in done]
-        return [Watched(run, "failed", reason=reason, log=log) for run, log, reason in found if reason]
+        done = ((run, *self._failure(run)) for run in self.runs if run["id"] in self._done)
+        return [Watched(run, "failed", reason=reason, log=log) for run, reason, log in done if reason]
 
-    def _log(self, run: Mapping[str, Any]) -> Path:
+    def _failure(self, run: dict[str, Any]) -> tuple[str, Path]:
         job = self._jobs[run["id"]]
-        return self.root / "logs" / str(self.plan["profile"]) / str(job["rule"]) / str(job["attempts"])
+        log = self.root / "logs" / str(self.plan["profile"]) / str(job["rule"]) / str(job["attempts"])
+        return failure(_text(log), run), log
 
 
-def hours_left(runs: Sequence[Mapping[str, Any]], left: Mapping[str, float], jobs: int) -> float:
-    """Hours until all runs are done: those left shared by the jobs, or the longest chain of runs if that is more.
-
-    Args:
-        runs: with their ids and inputs, inputs before what reads them.
-        left: device-hours of those that are not done, by id.
-        jobs: how many run at a time.
-    """
-    chain: dict[str, float] = {}
-    for run in runs:
-        before = max((chain.get(source, 0.0) for source in run["inputs"]), default=0.0)
-        chain[run["id"]] = before + left.get(run["id"], 0.0)
-    return max(sum(left.values()) / max(jobs, 1), max(chain.values(), default=0.0))
+def time_left(work: Iterable[Watched], jobs: int) -> float:
+    """Hours until all runs are done, inputs first: those left shared by jobs, or the longest chain if that is more."""
+    chain, total = dict[str, float](), 0.0
+    for one in work:
+        before = max((chain.get(source, 0.0) for source in one.run["inputs"]), default=0.0)
+        chain[one.run["id"]] = before + one.left
+        total += one.left
+    return max(total / max(jobs, 1), max(chain.values(), default=0.0))
 
 
 def duration(seconds: float) -> str:

@@ -25,21 +25,14 @@ LONGEST = 60  # characters of a value that is shown
 Record = dict[str, Any]  # of a finished run, as its manifest holds it
 
 
-def why_missing(plan: Plan, wanted: str, root: Path) -> list[str]:
-    """Lines that say why a run is missing.
-
-    Args:
-        wanted: its id, its folder, or its name if no other run has it.
-
-    Raises:
-        DropnasError: no run or several are called so, or a manifest is damaged.
-    """
+def why_missing(plan: Plan, wanted: str, root: Path) -> Iterator[str]:
+    """Say why a run is missing; it is given by its id, its folder, or its name if no other run has it."""
     run = _find(plan, wanted.rstrip("/"))
     state = Store(root).state(run.id, root / run.folder)
-    if state != "missing":
-        return [f"{run.folder}: {state}"]
-    records = {folder.name: ManifestFile.read(folder).run for folder in published(root)}
-    return [f"{run.folder}: missing", *(f"  {line}" for line in _reasons(run, _nearest(run, records), records, root))]
+    yield f"{run.folder}: {state}"
+    if state == "missing":
+        records = {record["id"]: record for folder in published(root) if (record := ManifestFile.read(folder).run)}
+        yield from (f"  {line}" for line in _reasons(run, None, records, root))
 
 
 def _find(plan: Plan, wanted: str) -> Run:
@@ -51,12 +44,10 @@ def _find(plan: Plan, wanted: str) -> Run:
     return found[0]
 
 
-def _nearest(run: Run, records: Mapping[str, Record]) -> Record | None:
-    alike = [record for record in records.values() if record["stage"] == run.stage and record["id"] != run.id]
-    return min(alike, key=lambda one: (one["name"] != run.name, len(_changes(run, one))), default=None)
-
-
 def _reasons(run: Run, old: Record | None, records: Mapping[str, Record], root: Path) -> Iterator[str]:
+    """What differs from an old run, by default the nearest one."""
+    alike = [record for record in records.values() if record["stage"] == run.stage and record["id"] != run.id]
+    old = old or min(alike, key=lambda one: (one["name"] != run.name, len(_changes(run, one))), default=None)
     if old is None:
         yield f"no other {run.stage} run is finished"
         return
@@ -96,15 +87,14 @@ def _values(now: Any, then: Any) -> str:
 def _input_reasons(run: Run, old: Record, records: Mapping[str, Record], root: Path) -> Iterator[str]:
     """The first changed input in full, and the number of others."""
     ids = old["identity"]["inputs"]
-    changed = [(index, source) for index, source in enumerate(run.inputs) if ids[index : index + 1] != [source.id]]
+    changed = [(source, ids[at : at + 1]) for at, source in enumerate(run.inputs) if ids[at : at + 1] != [source.id]]
     if len(ids) != len(run.inputs):
         yield f"inputs: {len(run.inputs)}, was {len(ids)}"
-    for index, source in changed[:1]:
+    for source, before in changed[:1]:
         missing = "" if Store(root).is_published(root / source.folder) else ", which is missing"
         yield f"input: {source.folder}{missing}"
-        before = next((one for one in records.values() if one["id"] in ids[index : index + 1]), None)
-        reasons = _reasons(source, before or _nearest(source, records), records, root)
-        yield from (f"  {line}" for line in reasons)
+        former = records.get(before[0]) if before else None
+        yield from (f"  {line}" for line in _reasons(source, former, records, root))
     if len(changed) > 1:
         yield f"and {len(changed) - 1} further inputs"
 
@@ -126,15 +116,14 @@ def _changed(module: str, source: Path) -> Iterator[str]:
     """A module, if its code differs from that in an older source, and the data files beside it that do."""
     file = module_file(module)
     assert file is not None  # the closure has read it
-    before = source / Path(*module.split(".")).with_suffix(".py")
-    if not before.is_file() or _code(before) != _code(file):
+    text, before = file.read_text(encoding="utf-8"), source / Path(*module.split(".")).with_suffix(".py")
+    if not before.is_file() or _code(before.read_text(encoding="utf-8")) != _code(text):
         yield str(before.relative_to(source))
-    text = file.read_text(encoding="utf-8")
     for data in file.parent.iterdir():
         older = before.with_name(data.name)
         if data.suffix in DATA_SUFFIXES and data.name in text and not filecmp.cmp(data, older, shallow=False):
             yield str(older.relative_to(source))
 
 
-def _code(file: Path) -> Any:
-    return canonical(read(ast.parse(file.read_text(encoding="utf-8"))).tree)
+def _code(text: str) -> Any:
+    return canonical(read(ast.parse(text)).tree)

@@ -1,6 +1,6 @@
 """Runs and results in words: "retrain · CIFAR-100 · DropNAS · seed 3", "Table 5, cell (3e-5, 1e-5)"."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -20,24 +20,26 @@ MARKS = "¹²³⁴⁵⁶†∗ "  # noqa: RUF001 (footnotes, as printed)
 Runs = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
 
 
+def joined(*parts: str) -> str:
+    """What is not empty of the parts of a description."""
+    return " · ".join(filter(None, parts))
+
+
 def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
     """What a run is, in words without its seed, and its seed; None if it has none."""
     config, stage = run["config"], run["stage"]
     if stage in ("table", "published"):
         return title(config["table"]), None
     if stage in ("figure", "data", "architectures"):
-        return f"{stage} · {DATA_SETS.get(config.get('name', ''), run['name'])}", None
-    source = run
+        return joined(stage, DATA_SETS.get(config.get("name", ""), run["name"])), None
     chain = [run]
-    while source["inputs"] and source["stage"] not in ("data", "search"):
-        source = runs[source["inputs"][-1]]
-        chain.append(source)
-    data = next((runs[id_] for one in chain for id_ in one["inputs"] if runs[id_]["stage"] == "data"), None)
+    while chain[-1]["inputs"] and chain[-1]["stage"] not in ("data", "search"):
+        chain.append(runs[chain[-1]["inputs"][-1]])
+    sources = [runs[id_] for one in chain for id_ in one["inputs"]]
+    name = next((one["config"]["name"] for one in sources if one["stage"] == "data"), "")
     best = "best" if any(one["stage"] == "select" for one in chain[1:]) else ""
     best = "AutoAugment" if stage == "retrain" and config["autoaugment"] else best
-    name = data["config"]["name"] if data else ""
-    parts = [stage, DATA_SETS.get(name, name), *_method(source), best]
-    return " · ".join(part for part in parts if part), config.get("seed")
+    return joined(stage, DATA_SETS.get(name, name), *_method(chain[-1]), best), config.get("seed")
 
 
 def _method(source: dict[str, Any]) -> Iterator[str]:
@@ -45,11 +47,10 @@ def _method(source: dict[str, Any]) -> Iterator[str]:
     config = source["config"]
     if source["stage"] == "search":
         rates = [f"{config['options'][name]:g}" for name in RATES if name in config["options"]]
-        short = [rate.replace("e-0", "e-") for rate in dict.fromkeys(rates)]
+        short = ", ".join(rate.replace("e-0", "e-") for rate in dict.fromkeys(rates))
         strategy = config["strategy"].rpartition(":")[2]
-        yield (METHODS[strategy].label if strategy in METHODS else strategy) + (
-            f" ({', '.join(short)})" if short else ""
-        )
+        label = METHODS[strategy].label if strategy in METHODS else strategy
+        yield f"{label} ({short})" if short else label
         yield "" if config["space"] == "original" else config["space"].rpartition(":")[2]
     elif source["stage"] == "sample":
         yield "random search"
@@ -57,9 +58,9 @@ def _method(source: dict[str, Any]) -> Iterator[str]:
         yield f"published {config['architecture']}"
 
 
-def seeds_text(seeds: Sequence[int]) -> str:
+def seeds_text(seeds: Iterable[int | None]) -> str:
     """`seed 3`, `seeds 0-7` or `seeds 0, 2`; empty for none."""
-    found = sorted(set(seeds))
+    found = sorted({seed for seed in seeds if seed is not None})
     if len(found) < 2:
         return f"seed {found[0]}" if found else ""
     consecutive = len(found) > 2 and found[-1] - found[0] == len(found) - 1
@@ -68,25 +69,16 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: its name, and the folders of its trainings by id.
-
-    Attributes:
-        counted: what the trainings are called, `seeds` unless a genotype is retrained more than once.
-        decimals: of its error.
-        criterion: by which error the best of several seeds is chosen.
-    """
+    """A cell of a table, with its trainings."""
 
     name: str
-    trainings: dict[str, str]
-    counted: str
-    decimals: int
-    criterion: str
+    trainings: dict[str, str]  # their folders by id
+    counted: str  # what they are called: `seeds`, unless a genotype is retrained more than once
+    decimals: int  # of its error
+    criterion: str  # by which error the best of several seeds is chosen: of the `best` epoch or the final one
 
     def result(self, done: Container[str], root: Path) -> str:
-        """The mean test error of the trainings that are done: "2.69 % after 3 of 8 seeds".
-
-        It is the error of the best epoch if the parameter file chooses by it, and otherwise of the final one.
-        """
+        """The mean test error, as the criterion has it, of the trainings that are done: "2.69 % after 3 of 8 seeds"."""
         folders = [root / folder for id_, folder in self.trainings.items() if id_ in done]
         try:
             errors = [read_training(read_run(folder)).top1 for folder in folders]

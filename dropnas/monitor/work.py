@@ -1,4 +1,4 @@
-"""The kinds of work that take device time, and the amount of it in a run. Pure, and without torch.
+"""The kinds of work that take device time. Pure, and without torch.
 
 A kind is everything that decides how long an epoch takes. Each setting counts unless `COSTLESS` names it, so a new
 option makes a new kind with an unknown cost, and never a wrong number. The genotype does not count: nobody knows it
@@ -7,7 +7,7 @@ before the search. Of grouped dropout the share of dropped operations counts, be
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dropnas.data.config import DATASETS
@@ -37,37 +37,32 @@ class Shape:
 
 @dataclass(frozen=True)
 class Kind:
-    """Work whose epochs take equally long on the same device; `settings` are sorted names and values."""
+    """Work whose epochs take equally long on the same device; the settings are JSON values."""
 
     stage: str
     shape: Shape
-    settings: tuple[tuple[str, Any], ...]
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"stage": self.stage, "shape": asdict(self.shape), "settings": dict(self.settings)}
+    settings: dict[str, Any] = field(hash=False)
 
     @property
     def label(self) -> str:
         """A short description."""
-        settings = dict(self.settings)
-        parts = [self.stage, f"{settings['cells']} cells, {settings['channels']} channels"]
-        parts += [str(settings[name]) for name in ("space", "strategy") if name in settings]
-        parts += ["AutoAugment"] if self.stage == "retrain" and settings["autoaugment"] else []
-        parts += [f"{self.shape.train:,} images"]
-        return ", ".join(parts)
+        own = self.settings
+        parts = [self.stage, f"{own['cells']} cells, {own['channels']} channels"]
+        parts += [str(own[name]) for name in ("space", "strategy") if name in own]
+        parts += ["AutoAugment"] * (self.stage == "retrain" and own["autoaugment"])
+        return ", ".join([*parts, f"{self.shape.train:,} images"])
+
+    @property
+    def trained(self) -> int | None:
+        """Images that an epoch trains on; None if only the strategy knows."""
+        if self.stage == "search":
+            return self.shape.train if self.settings["strategy"].startswith("dropping") else None
+        if self.stage == "transfer":  # the rest of the last batch is left out of the epoch
+            return self.shape.train - self.shape.train % int(self.settings["batch_size"])
+        return self.shape.train - int(self.settings["held_out"])
 
 
-@dataclass(frozen=True)
-class Work:
-    """How much of a kind is in a run."""
-
-    kind: Kind
-    epochs: int
-
-
-def work(stage: str, config: Mapping[str, Any], shape: Shape) -> Work:
+def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> Kind:
     """The work of a run of a stage of COSTLY; fields that its configuration lacks are at their default."""
     config = {**resolved(STAGES[stage].config()), **config}
     settings = {name: value for name, value in config.items() if name not in COSTLESS}
@@ -75,7 +70,7 @@ def work(stage: str, config: Mapping[str, Any], shape: Shape) -> Work:
         settings["auxiliary_weight"] = settings["auxiliary_weight"] > 0  # whether there is a tower
     if stage == "search":
         settings["strategy"] = _strategy_class(config["strategy"], settings.pop("options"))
-    return Work(Kind(stage, shape, tuple(sorted(settings.items()))), config["epochs"])
+    return Kind(stage, shape, settings)
 
 
 def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
@@ -86,17 +81,6 @@ def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
         return strategy + (f" {canonical_json(dict(options))}" if options else "")
     dropped = sum(math.pow(rate, 1 / GROUP) for rate in rates) / 2
     return "dropping nothing" if dropped == 0 else "dropping many" if dropped >= MANY else "dropping few"
-
-
-def trained_images(kind: Kind) -> int | None:
-    """Images that an epoch trains on; None if only the strategy knows."""
-    settings = dict(kind.settings)
-    if kind.stage == "search":
-        return kind.shape.train if settings["strategy"].startswith("dropping") else None
-    if kind.stage == "transfer":
-        batch = int(settings["batch_size"])
-        return kind.shape.train // batch * batch  # the rest is left out of the epoch
-    return kind.shape.train - int(settings["held_out"])
 
 
 def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:

@@ -83,7 +83,7 @@ def _sample_std(population: float) -> float:
 
 
 def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
-    """The paper's number for each experiment; for others, the mean of DropNAS and the typical deviation."""
+    """The paper's number for each experiment; where the paper has none, DropNAS' mean and the typical deviation."""
     known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
     stds = defaultdict(list)
     for role in SEARCHED:

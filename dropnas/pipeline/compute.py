@@ -1,8 +1,8 @@
-"""One attempt at a run, or at a group of runs that train together: the stage fills their folders; each is published.
+"""One attempt at a run, or at a group of runs that train together: the stage fills folders, which are published.
 
 Design choices: a single run is a group of one. Each run of a group has its own lease, scratch folder, log of attempts
-and record; device and inputs are taken once. A failed run does not end the others. The recorded seconds of a run are
-its share of the group's time.
+and record; they share the device and the inputs. A failed run does not end the others. The recorded seconds of a run
+are its share of the group's time.
 """
 
 import os
@@ -68,9 +68,9 @@ class RunGroup:
         self._members, self.device = list(members), "cpu"
 
     def attempt(self) -> set[str]:
-        """Compute and publish the runs, or those that the stage trains first, continuing earlier attempts.
+        """Compute and publish the runs, or those that the stage trains first; continue their earlier attempts.
 
-        The leases of the others are released.
+        The leases of the other runs are released.
 
         Returns:
             the ids of the published runs.
@@ -97,7 +97,7 @@ class RunGroup:
                 member.attempts.begin()
 
     def _each_fails_by(self, work: Callable[[], None]) -> None:
-        """A context for work that all runs need: an error is a failure of each of them."""
+        """Run work that all runs need; an error fails each of them."""
         if specs := [member.spec for member in self.members]:
             with self.failures.of(*specs):
                 work()
@@ -142,7 +142,7 @@ class RunGroup:
         self._members = kept
 
     def _compute(self) -> dict[str, Any]:
-        """The record of each run by its id; failed runs are left out."""
+        """Compute the runs that have not failed; return the record of each run by its id."""
         members = self.members
         outs = [_emptied(self.store.scratch(member.spec["id"]) / "staged") for member in members]
         started = datetime.now(UTC)
@@ -182,7 +182,7 @@ class RunGroup:
 
 
 def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
-    """Compute a run in one of torchrun's processes that do not publish it."""
+    """Compute a run in a torchrun process that does not publish it."""
     staged = _emptied(store.scratch(spec["id"]) / f"rank{os.environ['RANK']}")
     with ExitStack() as stack:
         device = _device(spec, stack, progress)
@@ -240,14 +240,14 @@ def require_asked(spec: Spec, where: object) -> None:
     """Check that a spec's configuration, inputs and the current code give the run that it names.
 
     Raises:
-        DropnasError: they do not, or the code was edited after the spec was written.
+        DropnasError: they do not, or the code has changed since the spec was written.
     """
     config = _config(spec)
     found = identity(spec["stage"], config, [id_in(name) for name in spec["inputs"]])
     other = [part for part in found if found[part] != spec["identity"].get(part)]
     if other == ["code"]:
         hint = "restore it, or freeze the parameters again"
-        raise DropnasError("the code differs from that for which the spec was written", where=where, remedy=hint)
+        raise DropnasError("the code has changed since the spec was written", where=where, remedy=hint)
     name = f"{spec['name']}-{id_of(found)}"
     folder = f"data/{config.name}/{name}" if spec["stage"] == "data" else f"runs/{spec['stage']}/{name}"
     if other or found != spec["identity"] or (spec["id"], spec["folder"]) != (id_of(found), folder):
@@ -276,7 +276,7 @@ def _inputs(spec: Spec, store: Store) -> list[Path]:
 
 
 def _require_agreement(inputs: Sequence[Path]) -> None:
-    """Check, if one input was made from another one, that it was made from the version in the store."""
+    """If one input was made from another one, check that it was made from the version in the store."""
     manifests = {source.name: sha256(source / MANIFEST) for source in inputs}
     for source in inputs:
         for fault in input_faults(ManifestFile.read(source).run, manifests):
@@ -285,7 +285,7 @@ def _require_agreement(inputs: Sequence[Path]) -> None:
 
 @cache
 def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
-    """Check that an input is finished, unchanged, the run that its name says and, if needed, has its heavy part.
+    """Check that an input is finished and unchanged, matches its name and, if needed, has its heavy part.
 
     Each process reads each input once.
     """
@@ -314,7 +314,7 @@ def _emptied(folder: Path) -> Path:
 
 
 def _kept(scratch: Path, progress: Progress) -> Progress:
-    """Progress whose last line is also written to the scratch folder, for `watch`, until the run is published."""
+    """Progress that also writes its last line to the scratch folder, for `watch`, until the run is published."""
 
     def keep(line: str) -> None:
         write_text(scratch / PROGRESS, line + "\n")

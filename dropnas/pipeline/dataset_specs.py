@@ -16,7 +16,7 @@ DEFAULT = Path("params/paper.yaml")
 
 
 def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[dict[str, Any]]:
-    """The specs of data runs, by the names (or roles) of datasets in a parameter file, or by known names without one.
+    """The specs of data runs, for names or roles in a parameter file, or for the package's own names.
 
     Args:
         names: names of datasets.

@@ -1,9 +1,9 @@
 """The disk space that runs still need: bytes and files of the missing runs, with their checkpoints.
 
 Design choices: sizes are computed from a few facts, so no network needs to be built. The number of weights grows with
-the number of cells and the square of the channels. The two checkpoints of the paper's size were measured
-(docs/reliability.md). The number of files of each stage is that of the smoke profile. The result is an estimate, to be
-compared with the free space.
+the number of cells and the square of the channels. The size of two checkpoints was measured at the paper's settings
+(docs/reliability.md). The number of files of each stage is that of the smoke profile. The result is an estimate, for
+comparison with the free space.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Disk:
 
 
 def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
-    """The disk space for the missing ones of these runs.
+    """The disk space that the missing runs among these need.
 
     Args:
         at_once: number of trainings that run at the same time, each with its checkpoints.

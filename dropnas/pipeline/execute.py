@@ -1,8 +1,8 @@
 """Computes runs from their specs: what a stage's verb does.
 
-Each run in turn: take its lease, return if it is published, else let the stage fill a folder in the scratch space and
-publish that. Runs that may train as one take their turn together; what another process works on is left to it, and
-looked for again later. A run that fails is reported in a line, and the others of the same process go on.
+Each run is computed under its lease, into a scratch folder that is then published; a published run is skipped. Runs
+that can train together are computed together. Runs that another process computes are checked again later. A failed run
+is reported in one line and does not end the other runs of the process.
 """
 
 import os
@@ -29,7 +29,7 @@ from dropnas.runs.store import Store
 from dropnas.training.signals import EXIT_STOPPED
 
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
-PATIENCE = 5.0  # seconds between two looks at the leases of runs that others work on
+PATIENCE = 5.0  # seconds between checks of runs that another process computes
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Spec:
 
 
 def never() -> bool:
-    """No warning comes."""
+    """The default of `warned`: no stop signal arrives."""
     return False
 
 
@@ -61,16 +61,16 @@ def execute(
     progress: Callable[[str], None],
     warned: Callable[[], bool] = never,
 ) -> int:
-    """Compute runs one after another, and as one those that may train so.
+    """Compute runs one after another, and those that can train together as one group.
 
     Args:
-        warned: whether this process was asked to stop; then no further run is begun.
+        warned: whether this process was asked to stop; then no further run is started.
 
     Returns:
-        How many of them failed.
+        The number of failed runs.
 
     Raises:
-        SystemExit: with `signals.EXIT_STOPPED`, where the process was asked to stop.
+        SystemExit: with `signals.EXIT_STOPPED`, if the process was asked to stop.
     """
     plan = os.environ.get("DROPNAS_PLAN")
     if plan:
@@ -81,7 +81,7 @@ def execute(
         while left:
             if warned():
                 for spec in left:
-                    progress(f"{spec['name']}: not begun, a signal asks to stop; start it again")
+                    progress(f"{spec['name']}: not started, because of a stop signal; start it again")
                 raise SystemExit(EXIT_STOPPED)
             settled = advance(left, store, progress, failures) | failures.ids
             busy = [spec for spec in left if spec["id"] not in settled]
@@ -92,7 +92,7 @@ def execute(
 
 
 def _groups(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[dict[str, Any]]]:
-    """The runs, those that may train as one together, in the order of the first ones."""
+    """Group the runs that can train together, in the order of the first run of each group."""
     found: list[tuple[Any, list[dict[str, Any]]]] = []
     for spec in specs:
         with failures.of(spec):
@@ -106,21 +106,21 @@ def _groups(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[di
 
 
 def read_spec(path: Path, stage: str) -> dict[str, Any]:
-    """A run's spec from its file.
+    """Read a run's spec.
 
     Raises:
-        DropnasError: it is no spec, is one of another stage, or what it asks for is not the run that it names.
+        DropnasError: the file is not a spec, is a spec of another stage, or does not match the run that it names.
     """
-    hint = "take one of plans/<id>/specs/"
+    hint = "use a spec from plans/<id>/specs/"
     content = read_json(path)
     try:
         spec = vars(parse(Spec, content, path))
     except DropnasError as error:
-        raise DropnasError(f"is no spec of a run ({error.what})", where=path, remedy=hint) from error
+        raise DropnasError(f"is not the spec of a run ({error.what})", where=path, remedy=hint) from error
     if spec["stage"] != stage:
-        raise DropnasError(f"is the spec of a {spec['stage']} run, not of {stage}", where=path, remedy=hint)
+        raise DropnasError(f"is the spec of a {spec['stage']} run, not of a {stage} run", where=path, remedy=hint)
     if not all(FOLDER.fullmatch(name) for name in (spec["folder"], *spec["inputs"])):
-        raise DropnasError("its folders are not those of runs", where=path, remedy=hint)
+        raise DropnasError("its folders are not folders of runs", where=path, remedy=hint)
     require_asked({**spec, "inputs": list(spec["inputs"])}, path)
     return {**spec, "machine": resolved(spec["machine"])}
 
@@ -128,9 +128,9 @@ def read_spec(path: Path, stage: str) -> dict[str, Any]:
 def _advance(
     specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
 ) -> set[str]:
-    """Compute the runs of one group that no other process works on; returns the ids of those that are published.
+    """Compute the runs of a group that no other process computes; return the ids of the published runs.
 
-    It waits for no lease while it holds another, so that two processes cannot wait for each other.
+    It never waits for a lease while it holds one, so two processes cannot wait for each other.
     """
     with ExitStack() as stack:
         members = [one for spec in specs if (one := _member(spec, store, stack, failures))]
@@ -144,7 +144,7 @@ def _advance(
 def _advance_beside(
     specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
 ) -> set[str]:
-    """The same in a process of torchrun that does not lead: it computes with the others and publishes nothing."""
+    """Compute the runs in a torchrun process other than the first one; it publishes nothing."""
     for spec in specs:
         with failures.of(spec):
             if store.is_published(store.root / spec["folder"]):
@@ -154,7 +154,7 @@ def _advance_beside(
 
 
 def _member(spec: dict[str, Any], store: Store, stack: ExitStack, failures: Failures) -> LeasedRun | None:
-    """A run with its lease; None where another process holds that, or the run failed."""
+    """Take a run's lease; None if another process holds it or the run failed."""
     own, scratch = stack.enter_context(ExitStack()), store.scratch(spec["id"])
     with failures.of(spec):
         return LeasedRun(spec, Attempts(scratch), own.close) if own.enter_context(lease_now(scratch)) else None
@@ -173,5 +173,5 @@ def _is_finished(spec: dict[str, Any], store: Store, progress: Callable[[str], N
 
 
 def _leads() -> bool:
-    """Whether this process, of those that torchrun started together, is the one that publishes."""
+    """Whether this process is the only one, or the torchrun process that publishes."""
     return os.environ.get("RANK", "0") == "0"

@@ -50,7 +50,7 @@ class Experiment:
 
 @dataclass
 class Experiments:
-    """Makes runs, each once: the same configuration and inputs give the same object.
+    """Creates runs; the same configuration and inputs always give the same object.
 
     Attributes:
         parameters: the parameter file.
@@ -82,13 +82,13 @@ class Experiments:
         return self._run("data", dataset_name(config), config)
 
     def search(self, role: str, space: str, method: Method, seed: int) -> Run:
-        """One search."""
+        """The run of one search."""
         config = search_config(self.parameters.search, method, space, seed)
         data = self.data(role)
         return self._run("search", f"{data.name}-{search_name(config)}-seed{seed}", config, data)
 
     def genotype(self, search: Run) -> Run:
-        """The genotype of a search."""
+        """The run that derives a search's genotype."""
         config = derive_config(self.parameters.derive, search.config.space)
         return self._run("derive", search.name, config, search)
 
@@ -101,7 +101,7 @@ class Experiments:
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
         prefix = (
             f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""
-        )  # names of other runs already begin with it
+        )  # the names of other runs already start with it
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(

@@ -1,4 +1,4 @@
-"""The paper's figures, and the trajectories of the searches, with the experiments behind them."""
+"""The experiments behind the paper's figures and behind the trajectories of the searches."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A frozen start: plan, resolved parameters and source, written once under `plans/<id>/`, from which all jobs work.
+"""A frozen start: plan, resolved parameters and source, written once under `plans/<id>/`. All jobs work from it.
 
 Each cluster job reads the Snakefile again, days after the start. Edits in the checkout must not reach these jobs. The
 folder's name is the checksum of its content, and each job checks it.
@@ -56,7 +56,7 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
     settings = read_parameters(parameters)
     if settings.looks and not settings.look:
         remedy = f"python -m dropnas run {parameters}"
-        raise DropnasError("has looks, which need several starts", where=parameters, remedy=remedy)
+        raise DropnasError("has looks, and each look needs its own start", where=parameters, remedy=remedy)
     plan = make_plan(settings)
     require_methods(plan)
     content = dict(_content(plan, targets))
@@ -86,14 +86,14 @@ def _json(value: Any) -> bytes:
 
 
 def _write(content: Mapping[str, bytes], folder: Path) -> None:
-    """Write the folder under a temporary name, then move it to its place."""
+    """Write the folder under a temporary name, then rename it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".freezing-") as temporary:
         staged = Path(temporary, "plan")
         for name, data in content.items():
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).write_bytes(data)
-        with suppress(OSError):  # another start was faster; its folder is the same, and is checked
+        with suppress(OSError):  # another start was faster; its folder has the same content and is checked
             staged.rename(folder)
 
 
@@ -177,11 +177,11 @@ def _location(run: Run) -> str:
 def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """The content of plan.json, which the workflow, the results and the report page read.
 
-    `rules` say what the jobs of each rule need. `jobs` are made for the requested targets. `targets` has the markers of
-    the last jobs by target, and under `paper` those of all targets that are built by default. `folders` has the folder
-    of each target. `looks` has the seeds at each look, and is empty if their number is fixed. `on_request` names the
-    targets that are not built by default. `runs` has every run with id, stage, name, folder, inputs (ids), used_by
-    and config.
+    `rules` has the resources that the jobs of each rule need. `jobs` are made for the requested targets. `targets` has
+    the markers of each target's last jobs; the key `paper` stands for all targets that are built by default. `folders`
+    has the folder of each target. `looks` has the seeds at each look, and is empty if their number is fixed.
+    `on_request` names the targets that are not built by default. `runs` has every run with id, stage, name, folder,
+    inputs (ids), used_by and config.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
@@ -226,7 +226,7 @@ def _processes(stage: str, machine: Machine) -> int:
 
 
 def _rule(stage: Stage, machine: Machine) -> dict[str, Any]:
-    """What all jobs of a rule have in common; stages that share one ask for the same."""
+    """What all jobs of a rule have in common; stages with the same rule need the same."""
     processes = _processes(stage.name, machine)
     return {
         "local": not stage.trains,

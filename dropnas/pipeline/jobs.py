@@ -1,4 +1,4 @@
-"""The jobs of a plan: batches of runs that share a process. The workflow knows each by its rule and a readable name.
+"""The jobs of a plan: batches of runs that share a process. A job is identified by its rule and a readable name.
 
 Batches are made for the targets of a start. They hold only runs that these targets need, so a start for one table
 trains nothing for another. The plan's other runs are in batches of their own.
@@ -16,42 +16,42 @@ from dropnas.pipeline.stages import STAGES, common
 from dropnas.runs.identity import Run, canonical_json, resolved
 
 DONE = "done"  # the folder of the markers, in a plan's folder
-SHOWN = {"table": ".csv", "figure": ".svg"}  # by rule: what Snakemake's report shows of a result
-BRIEF = 100  # runs of a moment each that share one process
-NUMBERED = re.compile(r"(seed|train)(\d+)")  # parts of a run's name in which the runs of a batch may differ
+SHOWN = {"table": ".csv", "figure": ".svg"}  # by rule: the file of a result that Snakemake's report shows
+BRIEF = 100  # number of short runs that share one process
+NUMBERED = re.compile(r"(seed|train)(\d+)")  # the only parts of a name in which the runs of a batch may differ
 
 
 @dataclass(frozen=True)
 class Job:
-    """A batch of runs of one stage; its name is unique among those of a rule in a plan."""
+    """A batch of runs of one stage; its name is unique among the jobs of its rule."""
 
     name: str
     runs: tuple[Run, ...]
 
     @property
     def stage(self) -> str:
-        """The stage of its runs."""
+        """The stage of the runs."""
         return self.runs[0].stage
 
     @property
     def rule(self) -> str:
-        """The rule that makes it."""
+        """The workflow's rule for the job."""
         return STAGES[self.stage].rule
 
     @property
     def marker(self) -> str:
-        """The file that says that all its runs are published, in the plan's folder."""
+        """The file in the plan's folder that exists once all runs of the job are published."""
         return f"{DONE}/{self.rule}/{self.name}{SHOWN.get(self.rule, '')}"
 
     @property
     def result(self) -> str:
-        """What the marker is a copy of: the table or figure, for Snakemake's report; otherwise it is empty."""
+        """The source of the marker's content, for Snakemake's report: the table or figure, or else the null device."""
         run, suffix = self.runs[0], SHOWN.get(self.rule)
         return f"{run.folder}/{_target(run)}{suffix}" if suffix else os.devnull
 
     @property
     def attempts(self) -> str:
-        """The file of its attempts, in the folder of its log; it follows the runs from plan to plan."""
+        """The name of the file with the job's attempts, next to its log; the same in every plan with these runs."""
         more = f"-and-{len(self.runs) - 1}-more" if len(self.runs) > 1 else ""
         return f"{self.runs[0].folder.name}{more}.attempts"
 
@@ -61,12 +61,13 @@ def _target(run: Run) -> str:
 
 
 def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
-    """All runs of a plan in batches of one stage, data set and depth, so that no run waits for another of its batch.
+    """Batches of all runs of a plan. The runs of a batch share their stage, data set and depth.
 
-    Searches that may train as one are one batch, unless the file says how many runs share a process.
+    No run of a batch therefore waits for another one. Searches that can train together form one batch, unless the file
+    sets the number of runs per process.
 
     Args:
-        targets: that are asked for; by default all that are built by default.
+        targets: requested targets; empty means all that are built by default.
     """
     groups: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
     depth, users, needed = depths(plan), plan.used_by(), plan.needed(targets)
@@ -76,7 +77,7 @@ def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
     sizes: dict[str, int] = {str(stage): size for stage, size in plan.parameters.machine.runs_per_job.items()}
     divided = "search" in sizes
     sizes |= dict.fromkeys(("sample", "fixed", "variant", "correlation"), BRIEF)
-    sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))  # they wait for one batch of searches
+    sizes |= dict.fromkeys(("derive", "clusters"), sizes.get("search", 1))  # each waits for one batch of searches
     parts = []
     for (stage, *_, as_one), runs in groups.items():
         size = len(runs) if as_one and not divided else sizes.get(stage, 1)
@@ -85,7 +86,7 @@ def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
 
 
 def _named(parts: Sequence[tuple[Run, ...]]) -> Iterator[Job]:
-    """Batches with unique names: the id of its first run is added to a name that is not."""
+    """Batches with unique names; if two batches have the same name, the id of the first run is added."""
     named = [Job(_name([run.name for run in runs]), runs) for runs in parts]
     counts = Counter((one.rule, one.name) for one in named)
     for one in named:
@@ -94,7 +95,7 @@ def _named(parts: Sequence[tuple[Run, ...]]) -> Iterator[Job]:
 
 
 def _name(names: Sequence[str]) -> str:
-    """What several runs are called: `cifar10-original-dropnas-seed0-7` if only numbers differ."""
+    """A name for several runs: `cifar10-original-dropnas-seed0-7` if only numbers differ."""
     if len({NUMBERED.sub(r"\1", name) for name in names}) > 1:
         return f"{names[0]}-and-{len(names) - 1}-more"
     numbers = iter(zip(*([int(one[2]) for one in NUMBERED.finditer(name)] for name in names), strict=True))
@@ -102,21 +103,21 @@ def _name(names: Sequence[str]) -> str:
 
 
 def _range(numbers: Sequence[int]) -> str:
-    """`0-7`, or `0+2+5` if some are left out."""
+    """`0-7`, or `0+2+5` if numbers are missing in between."""
     found = sorted(set(numbers))
     consecutive = len(found) > 1 and found[-1] - found[0] == len(found) - 1
     return f"{found[0]}-{found[-1]}" if consecutive else "+".join(map(str, found))
 
 
 def _trained_as_one(run: Run) -> str:
-    """What the searches of one batch have in common, so that they may train as one; nothing of others."""
+    """A key that searches (and their derivations) share if the searches can train together; empty for other runs."""
     search = run.inputs[0] if run.stage == "derive" else run
     shared = common(search.config) if search.stage == "search" else None
     return canonical_json(resolved(shared)) if shared else ""
 
 
 def _dataset(run: Run) -> str:
-    """What the runs of one batch have in common."""
+    """The data set by which runs are batched; the stage if a run has none."""
     if run.stage == "derive":
         run = run.inputs[0]
     return run.inputs[0].name if run.stage in ("search", "retrain", "transfer", "clusters") else run.stage

@@ -1,7 +1,7 @@
-"""Judges the finished runs of a sequential plan, look by look, from the store and the parameter file only.
+"""Judges the finished runs of a sequential plan, look by look, using only the store and the parameter file.
 
-Each look is judged by the first seeds of each experiment, as many as the look has. Judging again therefore gives the
-same result, whatever else is in the store.
+Each look uses only the first seeds of each experiment, as many as the look has. Repeating the judgement therefore gives
+the same result, whatever else is in the store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -184,7 +184,7 @@ def _estimates(
 
 
 def _last_with(judging: Judging, experiments: Sequence[int]) -> int:
-    """The last look for which all these experiments had its seeds."""
+    """The last look whose seeds all of these experiments have."""
     looks = [one.look for one in judging.past[1:] if one.present[0, list(experiments)].all()]
     return max(looks, default=NEVER)
 

@@ -1,4 +1,4 @@
-"""The ladder of reproductions: parameter files, each with a subset of the next one's runs, and their questions."""
+"""The ladder of reproductions: parameter files, each with a subset of the next file's runs, and their questions."""
 
 from dataclasses import dataclass
 

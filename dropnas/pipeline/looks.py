@@ -77,11 +77,11 @@ def standing(settings: Parameters, root: Path) -> Standing:
 
 
 def judge_again(settings: Parameters, root: Path) -> LooksFile | None:
-    """The looks of a store that has no record of them, judged from its finished runs; None if none can be judged.
+    """Judge the looks of a store that has no record of them from its finished runs; None if no look can be judged.
 
     Args:
-        settings: of one of the starts.
-        root: of the store; the record is written beside its results.
+        settings: settings of one of the starts.
+        root: root folder of the store; the record is written to its results.
     """
     standing(replace(settings, seeds_at={}, look=0), root)
     return read_looked(root / "results" / settings.profile)
@@ -93,7 +93,7 @@ def trainings_of(plan: Plan, names: tuple[str, ...]) -> dict[str, tuple[str, ...
 
 
 def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callable[[str], None]) -> int:
-    """Run look after look until every question is decided, given up or has the largest number of seeds.
+    """Run look after look until every question is decided, is given up, or has the largest number of seeds.
 
     Args:
         file: the parameter file.
@@ -134,7 +134,7 @@ def announcement(now: Standing) -> Iterator[str]:
             f"{every - decided - goes_on} stopped"
         )
     if now.last:
-        yield "last start: tables, figures and runs that need the best of the seeds"
+        yield "last start: tables, figures and runs that need the best seed"
     else:
         going = int(now.judging.now.next.sum())
         every = len(now.judging.asked.questions.experiments)
@@ -142,7 +142,7 @@ def announcement(now: Standing) -> Iterator[str]:
 
 
 def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
-    """The parameters of the next start; the last start has a number after all looks."""
+    """The parameters of the next start; the last start comes after all looks."""
     seeds = {name: count for name, count in now.seeds().items() if count != settings.first_seeds}
     if last:
         return replace(settings, seeds_at=seeds, look=len(settings.looks) + 1)
@@ -178,14 +178,14 @@ def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, 
 
 def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
     """Check that the runs on which a look was based exist and are those of the plan."""
-    remedy = f"pull it, or start again: give the file another profile, or remove {LooksFile.FILE} of its results"
+    remedy = f"pull it, or start again: give the file another profile, or remove {LooksFile.FILE} from its results"
     for name, folders in (record.trainings or {}).items():
         planned = plan.experiments.get(name)
         if planned is None:
-            raise DropnasError("its look was judged by other code or settings", where=name, remedy=remedy)
+            raise DropnasError("its look was judged with other code or settings", where=name, remedy=remedy)
         for run, folder in zip(planned.trainings, folders, strict=False):
             if run.folder.name != folder:
-                raise DropnasError("its look was judged by other code or settings", where=folder, remedy=remedy)
+                raise DropnasError("its look was judged with other code or settings", where=folder, remedy=remedy)
             if not Store(root).is_published(root / run.folder):
                 raise DropnasError(
                     "a look was based on this run, which is missing", where=root / run.folder, remedy=remedy

@@ -1,8 +1,8 @@
 """The plan: from tables and figures to experiments, and from experiments to runs.
 
 The code is pure and fast and does not import torch. `table_experiments`, `published_experiments` and
-`figure_experiments` define the experiments of each table and figure. This module combines them, and `jobs` makes jobs
-of them. Snakemake, the tables, the cost estimate and `verify` all read the same plan.
+`figure_experiments` define the experiments of each table and figure. This module combines them, and `jobs` groups the
+runs into jobs. Snakemake, the tables, the cost estimate and `verify` all read the same plan.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -84,8 +84,8 @@ def make_plan(parameters: Parameters) -> Plan:
     """Make the runs of a parameter file; for a file with looks, those of the first look.
 
     Raises:
-        DropnasError: the user's code that the file names is missing or imports by name, or the file claims to reproduce
-            the paper but does not.
+        DropnasError: the user's code that the file names is missing or imports modules by name, or the file claims to
+            reproduce the paper but does not.
     """
     experiments = Experiments(parameters)
     wanted = [*parameters.tables, *parameters.figures]
@@ -122,7 +122,7 @@ def depths(plan: Plan) -> dict[str, int]:
 def waiting(plan: Plan) -> dict[str, int]:
     """For each run, the longest chain of trainings that wait for it; runs with long chains should start first."""
     found = dict.fromkeys(plan.runs, 0)
-    for run in reversed(plan.runs.values()):  # readers of a run come after it
+    for run in reversed(plan.runs.values()):  # the runs that read a run come after it
         behind = found[run.id] + STAGES[run.stage].trains
         for source in run.inputs:
             found[source.id] = max(found[source.id], behind)

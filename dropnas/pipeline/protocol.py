@@ -1,8 +1,8 @@
 """Whether runs follow the paper's protocol: its complete data sets, and its settings.
 
 The answer depends on the runs themselves. `reproduction` in a parameter file or in a table's configuration can deny
-that the protocol was followed, but cannot assert it. Options for the interpretation of the paper's text, and options
-that only change rounding, may have any value.
+that the protocol was followed, but cannot assert it. Options that interpret the paper's text and options that only
+change rounding may have any value.
 """
 
 import dataclasses
@@ -79,7 +79,7 @@ def require_followed(folders: Iterable[Path]) -> None:
 
 
 def _of_prepared(folder: Path) -> str:
-    """How a prepared data set deviates from the paper's, whatever its name says."""
+    """How the content of a prepared data set deviates from the paper's."""
     record = ManifestFile.read(folder).run
     found = deviation(parse(DatasetConfig, record["config"], folder))
     if found or not Dataset.file(folder).is_file():

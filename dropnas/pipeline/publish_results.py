@@ -42,8 +42,8 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
             claims.
 
     Raises:
-        DropnasError: the folder is not a frozen plan or was changed after it was frozen, or a table's run is damaged.
-            In the last case the page is still made, and reports the damage.
+        DropnasError: the folder is not a frozen plan or was changed after it was frozen, or the run of a table is
+            damaged. In the last case the page is still made, and reports the damage.
     """
     check(plan_folder)
     plan = read_json(plan_folder / PLAN)

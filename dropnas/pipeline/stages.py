@@ -1,4 +1,4 @@
-"""The stages: the module and the configuration class of each. The plan reads it, so it does not import torch."""
+"""The stages: the module and the configuration class of each. The plan imports them without torch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +20,13 @@ class Stage:
         name: name of the stage.
         module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
         trains: whether it needs torch and a device; other stages run where the workflow runs.
-        reads_heavy: stages of the inputs whose weights or images it reads; of other inputs it reads the light part.
-        grouped: whether runs that differ only in the seed may train as one group, if the configuration sets
+        reads_heavy: stages of the inputs whose weights or images it reads; of other inputs, only the light part is
+            read.
+        grouped: whether runs that differ only in the seed can train as one group, if the configuration sets
             `group_seeds`. The module then also has `first(configs, inputs, workspaces)`, which chooses the runs to
             train now, and `run_group(configs, inputs, outs, workspaces)`.
         shared_rule: the workflow's rule for it, if the rule does not have the name of the stage.
-        plural: whether its verb on the command line is the plural of its name.
+        plural: whether its command-line verb is the plural of its name.
     """
 
     name: str
@@ -79,7 +80,7 @@ def references(config: Any) -> tuple[str, ...]:
 
 
 def code_of(stage: str, config: Any) -> str:
-    """The code fingerprint of a run; for a dataset, the version of its preparation."""
+    """The code fingerprint of a run; for a dataset, the preparation version."""
     if stage == "data":
         return f"preparation-{PREPARATION}"
     return fingerprint(STAGES[stage].module, references(config))
@@ -97,6 +98,6 @@ def common(config: Any) -> Any:
 
 
 def entry(stage: str, function: str = "run") -> Callable[..., Any]:
-    """A function of a stage's module, imported late, so that stages without torch start fast."""
+    """A function of a stage's module, imported on first use, so that stages without torch start fast."""
     found: Callable[..., Any] = getattr(import_module(STAGES[stage].module), function)
     return found

@@ -1,9 +1,9 @@
 """Starts the workflow: freezes the plan of a parameter file, then runs Snakemake on the frozen copy until it ends.
 
-Design: Snakemake and all that it starts here form a process group of their own, so that a terminal's signals reach only
-this process. The first SIGINT (Ctrl-C), SIGTERM or SIGHUP asks all of them to stop: trainings save their state and end,
-and Snakemake starts no further job. The second kills them; a killed training loses the work since its last checkpoint.
-Jobs on a cluster continue, since its scheduler runs them.
+Design choices: Snakemake and its local jobs form a separate process group, so a terminal's signals reach only this
+process. The first SIGINT (Ctrl-C), SIGTERM or SIGHUP asks the whole group to stop: trainings save their state and end,
+and Snakemake starts no further job. The second one kills the group; a killed training loses the work since its last
+checkpoint. Jobs on a cluster continue, because its scheduler runs them.
 """
 
 import ctypes
@@ -28,9 +28,9 @@ from dropnas.pipeline.plan import PAPER, make_plan
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-SHOWN = "DROPNAS_SHOWN"  # set where another process shows the results, so that the Snakefile need not
-FORCED = ("force", "forceall", "forcerun", "touch")  # options that let Snakemake do something where nothing is missing
-QUESTIONS = (  # options with which Snakemake answers or tidies up, and computes nothing
+SHOWN = "DROPNAS_SHOWN"  # set if another process shows the results, so that the Snakefile does not
+FORCED = ("force", "forceall", "forcerun", "touch")  # with these, there may be work even if no run is missing
+QUESTIONS = (  # options with which Snakemake only prints something or cleans up
     *("dryrun", "lint", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "report", "archive"),
     *("list_rules", "list_target_rules", "list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
     *("unlock", "cleanup_metadata", "cleanup_shadow", "delete_all_output", "delete_temp_output", "containerize"),
@@ -44,8 +44,8 @@ class Start:
 
     Attributes:
         folder: the frozen start.
-        targets: tables and figures that are asked for by name.
-        arguments: of Snakemake.
+        targets: tables and figures that were requested by name.
+        arguments: command-line arguments for Snakemake.
         question: whether Snakemake only prints something and runs no job.
         forced: whether Snakemake may have work to do even if all runs are done.
         again: the command that continues the start.
@@ -60,13 +60,13 @@ class Start:
 
     @property
     def environment(self) -> dict[str, str]:
-        """With which Python takes the package from the frozen copy, whatever happens to the checkout."""
+        """Variables with which Python imports the package from the frozen copy, not from the checkout."""
         path = os.pathsep.join(filter(None, [str(self.folder / "source"), os.environ.get("PYTHONPATH")]))
         return {SHOWN: "1", "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
-    """Freeze the plan for the targets among Snakemake's options, which `require_targets` has checked.
+    """Freeze the plan for the targets in Snakemake's options; `require_targets` must have checked them.
 
     Raises:
         DropnasError: the parameters are wrong, or Snakemake is not installed.
@@ -90,7 +90,7 @@ def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
 
 
 def require_targets(parameters: Parameters, options: Sequence[str]) -> None:
-    """Raise a DropnasError if one of the targets among Snakemake's options is none of the plan."""
+    """Raise a DropnasError if a target in Snakemake's options is not in the plan."""
     if asked := _parsed(options).targets:
         known = [PAPER, *make_plan(parameters).targets]
         for target in asked:
@@ -99,7 +99,7 @@ def require_targets(parameters: Parameters, options: Sequence[str]) -> None:
 
 
 def _parsed(options: Sequence[str]) -> Namespace:
-    """Snakemake's options as it reads them."""
+    """Snakemake's options, parsed by its own parser."""
     if not shutil.which("snakemake", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])):
         raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
     if not options:
@@ -111,7 +111,7 @@ def _parsed(options: Sequence[str]) -> Namespace:
 
 
 def ask(start: Start) -> None:
-    """Let Snakemake answer a question, in this process, which it ends."""
+    """Let Snakemake answer a question; this ends the process."""
     from snakemake.cli import main
 
     main(list(start.arguments))
@@ -124,16 +124,16 @@ def until_stopped(
     output: IO[str] | None = None,
     follow: Callable[["subprocess.Popen[bytes]"], object] = lambda process: process.wait(),
 ) -> int:
-    """Run a command as a process group of its own until it ends or is stopped.
+    """Run a command in its own process group until it ends or is stopped.
 
     Args:
-        environment: of the command, beside what is set here.
+        environment: variables to add to this process's environment.
         again: the command that continues the start.
-        output: where its output goes; by default where that of this process does.
-        follow: is called with the process, and should return when that has ended.
+        output: file for its output; by default, the output of this process.
+        follow: receives the process; must return when the process has ended.
 
     Returns:
-        its status; of a command that was stopped 128 and the number of the signal.
+        The exit status; for a stopped command, 128 plus the number of the signal.
     """
     process = subprocess.Popen(
         command,
@@ -147,27 +147,25 @@ def until_stopped(
         follow(process)
         status = process.wait()
     if not asked:
-        return status if status >= 0 else 1  # somebody else has killed it
-    print(f"stopped; what was begun is saved. To go on: {again}", file=sys.stderr, flush=True)
+        return status if status >= 0 else 1  # killed from outside
+    print(f"stopped; the trainings saved their state. To continue: {again}", file=sys.stderr, flush=True)
     return 128 + asked[0]
 
 
 def _end_with_parent() -> None:
-    """Have Linux kill this process, but not its jobs, when its parent is killed: two of it would share the jobs."""
+    """Have Linux kill this process with its parent; otherwise a new start's Snakemake would run the same jobs too."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
 def _passed_on(group: int) -> Iterator[list[int]]:
-    """Pass signals on to a process group; gives those that came."""
+    """Forward stop signals to a process group; yield the signals received so far."""
     came: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        print(
-            "stopping; once more ends everything at once" if len(came) == 1 else "killed", file=sys.stderr, flush=True
-        )
+        print("stopping; a second signal kills everything" if len(came) == 1 else "killed", file=sys.stderr, flush=True)
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGTERM if len(came) == 1 else signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""The cells of the paper's tables, with the experiments behind them."""
+"""The experiments behind the cells of the paper's tables."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ def table(experiments: Experiments, name: str) -> Run:
 
 
 def _best_rows(experiments: Experiments, role: str) -> list[Cell]:
-    """Tables 1 and 2: the seeds of a method, and the best of them under the augmented protocol."""
+    """Tables 1 and 2: all seeds of a method, and its best architecture under the augmented protocol."""
     cells = []
     for method in (DROPNAS, *experiments.parameters.methods):
         row, label = ("dropnas", "") if method is DROPNAS else (slug(method.label), method.label)

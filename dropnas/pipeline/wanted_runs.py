@@ -18,7 +18,7 @@ def wanted(words: Sequence[str], root: Path) -> set[str] | None:
         root: root folder of the store.
 
     Raises:
-        DropnasError: a word is neither.
+        DropnasError: a word is neither a parameter file nor the folder of a run.
     """
     if not words:
         return None
@@ -30,7 +30,7 @@ def _meant(word: str, root: Path) -> set[str]:
     if folder:
         return {folder}
     if not Path(word).is_file():
-        raise DropnasError("is neither a parameter file nor a run's folder", where=word)
+        raise DropnasError("is neither a parameter file nor the folder of a run", where=word)
     plans = (make_plan(read_parameters(file)) for file in starts(Path(word), root))
     return {str(run.folder) for plan in plans for run in plan.runs.values()}
 

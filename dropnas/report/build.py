@@ -1,8 +1,8 @@
 """From a table's configuration and its runs to the table: the paper's layout with our measurements in its cells.
 
-Design choices: the order is the paper's always; a method that the paper does not have comes after the paper's own, in
-a row (Tables 1-3) or a column (Tables 4 and 6), and a search space in a row (Table 4); an entry that fits nowhere is
-refused, so that no run is lost silently.
+Design choices: rows and columns always follow the order of the paper. A method that the paper does not have gets a row
+(Tables 1-3) or a column (Tables 4 and 6) after the paper's own; a further search space gets a row (Table 4). An entry
+that fits nowhere is rejected, so that no run is lost silently.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from dropnas.report.printed import Column, Layout, PrintedRow, layout
 from dropnas.report.table import CellKey, Table, tabulate
 
 Axis = Literal["rows", "columns"]
-RANDOM = "random"  # the row that relative improvements compare with
-METHOD_COLUMN = "error"  # of an entry in Tables 1-3, whose runs fill the whole row
+RANDOM = "random"  # the row that relative improvements refer to
+METHOD_COLUMN = "error"  # column of an entry in Tables 1-3, whose runs fill the whole row
 SOURCES = (
     "Source: 'quoted' marks a row that we do not run, with the paper's numbers; 'paper' is what the paper prints for a "
     "row that we do run, and ours stand below it."
@@ -42,7 +42,7 @@ SEARCH_COST = "Our search cost is in days of one device, mean of the searches."
 
 @dataclass(frozen=True)
 class Filled:
-    """An entry, the runs behind it, and the training whose architecture stands for them."""
+    """An entry, its runs, and the training whose architecture represents them."""
 
     entry: Entry
     searches: tuple[Run, ...]
@@ -54,7 +54,7 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
     """Build a table.
 
     Args:
-        config: which table, and which runs belong to which cell.
+        config: configuration of the table: the runs of each cell.
         runs: the table's inputs, in their order.
 
     Raises:
@@ -84,8 +84,8 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
 
 
 def _notes(paper: Layout) -> tuple[str, ...]:
-    """How to read one of the paper's tables, or the baselines, with our numbers in it."""
-    as_released = paper.number is not None and paper.trainings == "retrain"  # the release has no ImageNet
+    """Explain how to read one of the paper's tables, or the baselines, with our numbers in it."""
+    as_released = paper.number is not None and paper.trainings == "retrain"  # the release has no ImageNet code
     parameters = f"{PARAMETERS}{AS_RELEASED if as_released else ''}."
     method = (parameters, SEARCH_COST) if paper.row_is_method else ()
     style = (BEST_AND_MEAN,) if paper.style == "best-and-mean" else ()
@@ -99,7 +99,7 @@ def _filled(config: TableConfig, paper: Layout, runs: Sequence[Run]) -> dict[Cel
         if (entry.row, entry.column) in filled:
             raise DropnasError("two entries for one cell", where=_where(config, entry))
         if not entry.trainings:
-            raise DropnasError("no training behind the cell", where=_where(config, entry))
+            raise DropnasError("the cell has no training", where=_where(config, entry))
         searches = [require_stage(_input(config, entry, runs, at), "search") for at in entry.searches]
         trainings = [require_stage(_input(config, entry, runs, at), paper.trainings) for at in entry.trainings]
         read = tuple(map(read_training, trainings))
@@ -118,7 +118,7 @@ def _where(config: TableConfig, entry: Entry) -> str:
 
 
 def known_keys(paper: Layout, axis: Axis) -> set[str]:
-    """What an entry may call a row or column of the paper's; in Tables 1-3 a method fills all columns of its row."""
+    """The keys by which an entry may name the paper's rows or columns; in Tables 1-3 a method fills its whole row."""
     if axis == "rows":
         return {row.key for row in paper.rows}
     return {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
@@ -127,7 +127,8 @@ def known_keys(paper: Layout, axis: Axis) -> set[str]:
 def _new_keys(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
     """Rows or columns that the paper does not have, in the order of the entries, with their labels.
 
-    Where an entry is new in both, the labels come from the entries that share its row, or its column, with the paper.
+    If both the row and the column of an entry are new, the labels come from entries in the same row or column whose
+    other key is the paper's.
     """
     known, crossing = known_keys(paper, axis), known_keys(paper, "columns" if axis == "rows" else "rows")
     keys = [
@@ -138,15 +139,15 @@ def _new_keys(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
     labels = {key: entry.label for entry, key, other in reversed(new) if other in crossing}
     for entry, key, _ in new:
         if paper.open not in (axis, "both") or not labels.get(key):
-            what = f"no such {axis.removesuffix('s')} in the paper's table, and none can be added without a label"
+            what = f"no such {axis.removesuffix('s')} in the paper's table, and a new one needs a label"
             remedy = f"the paper's {axis} are {', '.join(sorted(known))}"
             raise DropnasError(what, where=_where(config, entry), remedy=remedy)
     return {key: labels[key] for _, key, _ in new}
 
 
 def _extended(config: TableConfig, paper: Layout) -> Layout:
-    """The paper's layout with what the entries add to it."""
-    shared = paper.columns[-1].header[0]  # which new columns stand under, too
+    """The paper's layout with the rows and columns that the entries add."""
+    shared = paper.columns[-1].header[0]  # new columns share this header
     own = [Column(key, (shared, label), "top1_error") for key, label in _new_keys(config, paper, "columns").items()]
     columns = (*paper.columns, *own)
     rows = [replace(row, cells=(*row.cells, *[None] * (len(columns) - len(row.cells)))) for row in _rows(config, paper)]
@@ -154,9 +155,9 @@ def _extended(config: TableConfig, paper: Layout) -> Layout:
 
 
 def _rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
-    """The paper's rows and new ones: after the last of the same data set where rows are grouped, else at the end."""
+    """The paper's rows and new ones: after the last row of their data set if rows are grouped, otherwise at the end."""
     rows = list(paper.rows)
-    if paper.number is None:  # the baselines show what was run; the paper's tables, all of their rows
+    if paper.number is None:  # the baselines show only what was run; the paper's tables show all of their rows
         run = {entry.row for entry in config.entries}
         rows = [row for row in rows if row.key in run]
     for position, (key, label) in enumerate(_new_keys(config, paper, "rows").items()):

@@ -1,8 +1,8 @@
 """The checklist page of a profile: NeurIPS' reproducibility checklist, and the one for architecture search.
 
-Design choices: an answer is a sentence with facts in braces, in `checklist.yaml`; the facts are found in the plan and
-in the manifests of finished runs. Where one is not known the answer says that instead, so no answer claims more than
-the runs show. What only a person can answer is said to be unanswered.
+Design choices: an answer in `checklist.yaml` is a sentence with facts in braces. The facts come from the plan and from
+the manifests of finished runs. If a fact is unknown, the answer says so instead; no answer claims more than the runs
+show. Questions that only a person can answer are marked as unanswered.
 """
 
 import re
@@ -31,12 +31,12 @@ INTRODUCTION = (
     "Answers come from the plan and from the manifests of finished runs; what these cannot answer is said. The "
     "questions are in our words."
 )
-Facts = Mapping[str, str]  # what is not known is empty
+Facts = Mapping[str, str]  # an unknown fact is empty
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question with its answer, which holds if all facts in it and in `needs` are known, and what is said if not."""
+    """A question, its answer if all facts in it and in `needs` are known, and the text to show otherwise."""
 
     asks: str
     answer: str = ""
@@ -51,7 +51,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Checklist:
-    """A list of questions by section, and where it comes from."""
+    """A list of questions by section, and its source."""
 
     title: str
     source: str
@@ -59,14 +59,14 @@ class Checklist:
 
 
 def checklists() -> tuple[Checklist, ...]:
-    """All of them, as `checklist.yaml` has them."""
+    """All checklists of `checklist.yaml`."""
     file = Path(__file__).with_name("checklist.yaml")
     found: tuple[Checklist, ...] = parse(tuple[Checklist, ...], yaml.safe_load(file.read_text(encoding="utf-8")), file)
     return found
 
 
 def checklist_text(content: Content, found: Mapping[str, Found]) -> str:
-    """checklist.md of a plan, from what the store holds of it."""
+    """The text of checklist.md for a plan, from the plan's runs in the store."""
     known = facts(content, found)
     lines = [f"# Checklists (profile: {content.profile})", "", INTRODUCTION, ""]
     lines += [] if content.reproduction else [f"**{NO_REPRODUCTION.format(profile=content.profile)}**", ""]
@@ -79,7 +79,7 @@ def checklist_text(content: Content, found: Mapping[str, Found]) -> str:
 
 
 def facts(content: Content, found: Mapping[str, Found]) -> Facts:
-    """What is known of a profile, in words."""
+    """The known facts about a profile, in words."""
     runs = [one for one in found.values() if content.by_default(one.run)]
     planned = [one.run for one in runs]
     done = [one for one in runs if one.counts]
@@ -152,7 +152,7 @@ def _options(trainings: Sequence[Planned]) -> str:
 
 
 def _machines(done: Sequence[Found], trained: Sequence[Found]) -> dict[str, str]:
-    """Where and with what the runs were computed, and how long that took."""
+    """The hardware and software of the runs, and their computing time."""
     records = [one.record for one in trained]
     devices = sorted({str(one["device"]) for one in records})
     software = sorted({_software(one) for one in records})
@@ -214,7 +214,7 @@ def _rates(run: Planned) -> Iterator[float]:
 
 
 def _compared(searches: Sequence[Planned]) -> str:
-    """Which methods share data and space."""
+    """The methods that share data set and space."""
     methods = defaultdict(set)
     for run in searches:
         methods[str(run.config["space"])].add(str(run.config["strategy"]))

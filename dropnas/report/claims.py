@@ -1,11 +1,11 @@
-"""The paper's claims, and what reviewers ask beside them, each with its test and its outcome; the words: `claims.yaml`.
+"""The paper's claims and further questions of reviewers, each with its test and outcome; texts are in `claims.yaml`.
 
-Each claim is decided up to three times by one and the same test: by our runs at their best epoch on test, which is what
-the paper printed; by our runs at the final epoch; and by the paper's own printed numbers, which need not support what
-its text says.
+Each claim is decided up to three times by the same test: by our runs at their best epoch on test, which is what the
+paper printed; by our runs at the final epoch; and by the paper's own printed numbers, which do not always support its
+text.
 
-Design choices: a claim names the numbers that it speaks of and leaves to a source what they are, so that the three
-decisions cannot drift apart; a claim with a number missing is "too few runs" and not decided by the rest of it.
+Design choices: a claim names its numbers, and a source supplies their values, so all three decisions use the same
+numbers. A claim with a missing number counts as "too few runs"; the remaining numbers do not decide it.
 """
 
 import math
@@ -52,23 +52,25 @@ HEADLINES = (
 )
 NOT_TESTED = Decided(Outcome.UNDECIDED, "Not tested: our data or sizes are not the paper's.")
 
-Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None where there are fewer than two
+Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None if there are fewer than two
 CellKey = tuple[str, str, str]  # table, row, column
-Pairs = Sequence[tuple[str, CellKey, CellKey]]  # what is compared; which should be the lower; which the higher
+Pairs = Sequence[tuple[str, CellKey, CellKey]]  # name of the comparison; the cell expected to be lower; the other one
 Sweep = Mapping[str, Mapping[str, Sample | None]]
 Correlations = Mapping[str, tuple[float | None, int]]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the claims are judged by.
+    """The numbers by which the claims are judged.
 
     Attributes:
-        tables: those that exist, by name.
+        tables: existing tables, by name.
         sweep: best test errors in percent by role and by drop path rate (`3e-05`) or preset, as in Figure 2.
-        correlations: Pearson's coefficient of each edge of Figure 5 (`0,2`), None where undefined, and its points.
+        correlations: Pearson's coefficient of each edge of Figure 5 (`0,2`), None if undefined, and the number of its
+            points.
         lone_points: for each panel of Figure 4, whether each seed has a cluster of a single point.
-        skips: of each method (`dropnas`, `one-level-darts`) the skip-connects in the normal cells found on CIFAR-100.
+        skips: numbers of skip-connects in the normal cells found on CIFAR-100, by method (`dropnas`,
+            `one-level-darts`).
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -82,11 +84,11 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
 
     Args:
-        evidence: what is known.
+        evidence: the known numbers.
         reproduction: whether the runs may be compared with the paper.
 
     Raises:
-        DropnasError: a drop path rate, an error or a correlation that is none.
+        DropnasError: a drop path rate, an error or a correlation is not valid.
     """
     swept = {role: _swept(role, rates) for role, rates in evidence.sweep.items()}
     ours, final = (_ours(evidence.tables, swept, epoch) for epoch in ("best_on_test", "final"))
@@ -121,7 +123,7 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
 
 @cache
 def words() -> dict[str, dict[str, str]]:
-    """What each claim says, where, and what decides it, by its id."""
+    """The text of each claim, its place in the paper, and its criterion, by its id."""
     found: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
     return found
 
@@ -139,7 +141,7 @@ def _result(
 
 
 def _reached(source: Source, key: Sequence[str]) -> Decided:
-    """Whether the printed best of eight, or the single training of ImageNet, is reached."""
+    """Whether our runs reach the printed best of eight or, on ImageNet, the error of the single training."""
     table, row, column = key
     ours, cell = source(table, row, column), printed_cell(table, row, column)
     if ours is None or cell.mean is None:
@@ -169,7 +171,7 @@ def _swept(role: str, rates: Mapping[str, Sequence[float]]) -> dict[str, Sample 
         if name not in EXTREMES and not RATE.fullmatch(name):
             raise DropnasError("is neither a drop path rate nor one of the presets", where=where)
         if not all(math.isfinite(error) for error in errors):
-            raise DropnasError("holds an error that is no finite number", where=where)
+            raise DropnasError("has an error that is not a finite number", where=where)
     return {name: sample(errors) for name, errors in rates.items()}
 
 
@@ -184,7 +186,7 @@ def _against_best_rate(others: Mapping[str, Sequence[str]]) -> Callable[[Source]
 
 
 def _other_rates(swept: Mapping[str, Sample | None]) -> list[str]:
-    """The other rates of a sweep; nothing is the best of a range without a rate on either side of it."""
+    """The other rates of a sweep, and a placeholder for each side of the paper's best rate without a rate."""
     others = [name for name in swept if name != BEST_RATE and name not in EXTREMES]
     lower = [name for name in others if float(name) < float(BEST_RATE)]
     missing = [text for text, there in (("any lower rate", lower), ("any higher rate", others != lower)) if not there]
@@ -244,7 +246,7 @@ def _correlated(decision: Decision, numbers: str) -> Decided:
 
 
 def _baselines(table: Table | None, ours: Source, final: Source) -> list[tuple[str, str, Decided, Decided]]:
-    """What the paper does not say and its readers ask: whether DropNAS beats the other methods that were trained."""
+    """A question that the paper leaves open: whether DropNAS beats the other methods that were trained."""
     by_method: dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]] = {}
     for row in table.layout.rows if table else ():
         role, _, method = row.key.partition("/")
@@ -271,12 +273,12 @@ def _ours(tables: Mapping[str, Table], swept: Sweep, epoch: str) -> Source:
 
 
 def _printed(table: str, row: str, column: str) -> Sample | None:
-    """What the paper prints, its population deviation over eight seeds converted."""
+    """The paper's printed numbers; the population deviation over eight seeds is converted to a sample deviation."""
     return paper_sample(printed_cell(table, row, column))
 
 
 def _lower(pairs: Pairs) -> Callable[[Source], Decided]:
-    """Whether in every pair the first is the lower."""
+    """Decide whether the first cell of every pair has the lower error."""
 
     def decide(source: Source) -> Decided:
         sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
@@ -300,7 +302,7 @@ def _compared(label: str, estimate: Estimate, p: float) -> Compared:
 
 
 def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) -> str:
-    """The comparison that decides: the one farthest from the claim."""
+    """The decisive comparison: the one that supports the claim least."""
     contradicted = decision.outcome is Outcome.CONTRADICTED
     p_values = decision.p_opposite if contradicted else decision.p_holds
     p = min(p_values) if contradicted else max(p_values)
@@ -311,7 +313,7 @@ def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) ->
 
 
 def _equal_rates(source: Source) -> Decided:
-    """Table 5: the cells off the diagonal against those on it."""
+    """Table 5: compare the cells off the diagonal with those on it."""
     paper = layout("table5")
     keys = [(row.key, column.key) for row in paper.rows for column in paper.columns]
     known = [(row == column, one) for row, column in keys if (one := source("table5", row, column))]

@@ -1,9 +1,9 @@
-"""Two stores beside each other: which of their numbers differ, by how much, with a test.
+"""Compares two stores: which of their numbers differ, by how much, and with which p-value.
 
-Design choices: everything comes from the `verdicts.json` of each, so a file is enough and no store is needed. Means of
-test errors are compared by the test that verdicts use: Welch's, with fewer degrees of freedom where samples are small.
-All numbers of a comparison are one family for Holm's correction, so one list in twenty has a false "differs". A
-best of eight is no further number, since the mean beside it comes from the same runs.
+Design choices: everything comes from the `verdicts.json` of each store, so one file is enough. Means of test errors are
+compared by the test of the verdicts: Welch's, with fewer degrees of freedom for small samples. All numbers of two
+stores form one family for Holm's correction, so two equal stores show a false "differs" in at most one of twenty cases.
+The best of eight is not compared, because it comes from the same runs as the mean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.report.verdicts import BEST_ON_TEST, p_text
 
 Key = tuple[str, str, str, str]  # table, row, column, quantity
-APART = {"profile", "description", "machine", "tables", "figures"}  # parts of a parameter file that are no protocol
+APART = {"profile", "description", "machine", "tables", "figures"}  # keys of a parameter file outside the protocol
 SHOWN_SETTINGS = 5
 HEADS = ("A: mean (n)", "B: mean (n)", "A - B [95 %]", "p", "")
 COLUMNS = (
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 class Outcome(StrEnum):
-    """What can be said of a number of one store beside that of the other."""
+    """The outcome of comparing a number of one store with that of the other."""
 
     DIFFERS = "differs"
     NOT_SHOWN = "not shown"
@@ -43,7 +43,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Other:
-    """Another store beside ours: what it was called, its verdicts, and what differs in how its numbers were made."""
+    """Another store: its name, its verdicts, and the differences between its protocol and ours."""
 
     name: str
     results: VerdictsFile
@@ -55,11 +55,11 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
 
     Returns:
         A row for each number, in the order of the tables: `table`, `row`, `column`, `quantity`, their labels, `mean`,
-        `std` and `n` of A and B, `difference` (A minus B, in the unit of the quantity) with the ends of its 95 %
-        interval, `p` (two-sided, corrected after Holm over all rows), and `outcome`. What does not exist is None.
+        `std` and `n` of A and B, `difference` (A minus B, in the unit of the quantity) with the limits of its 95 %
+        interval, `p` (two-sided, corrected after Holm over all rows), and `outcome`. Missing values are None.
     """
     ours, theirs = _by_key(first), _by_key(second)
-    keys = sorted({**ours, **theirs}, key=lambda key: key[0])  # stable: within a table, the order of A and then of B
+    keys = sorted({**ours, **theirs}, key=lambda key: key[0])  # stable: within a table, the order of A, then B
     pairs = [(ours.get(key), theirs.get(key)) for key in keys]
     estimates = [_estimate(*pair) for pair in pairs]
     corrected = iter(holm([one.p_different() for one in estimates if one]))
@@ -71,7 +71,7 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
 
 
 def texts(row: Mapping[Any, Any]) -> tuple[str, ...]:
-    """A row of a comparison as a reader sees it, in the order of HEADS."""
+    """The texts of a row of a comparison, in the order of HEADS."""
     between = "" if row["low"] is None else f" [{row['low']:+.2f}, {row['high']:+.2f}]"
     found = "" if row["difference"] is None else f"{row['difference']:+.2f}{between}"
     p = "" if row["p"] is None else p_text(row["p"]).removeprefix("p ").removeprefix("= ")
@@ -86,7 +86,7 @@ def _mean(row: Mapping[Any, Any], side: str) -> str:
 
 
 def answer(frame: DataFrame) -> str:
-    """How many numbers differ, in a sentence."""
+    """State in a sentence how many numbers differ."""
     differ, tested = (frame["outcome"] == Outcome.DIFFERS).sum(), frame["p"].notna().sum()
     apart = len(frame) - tested
     rest = f" {apart} more {'is' if apart == 1 else 'are'} not tested." if apart else ""
@@ -102,14 +102,14 @@ def _by_key(results: VerdictsFile) -> dict[Key, CellVerdict]:
 
 
 def _estimate(a: CellVerdict | None, b: CellVerdict | None) -> Estimate | None:
-    """The difference where it can be tested."""
+    """The difference; None if it cannot be tested."""
     if not a or not b or a.std is None or b.std is None or _untested(a, b):
         return None
     return difference(Sample(a.n, a.mean, a.std), Sample(b.n, b.mean, b.std))
 
 
 def _untested(a: CellVerdict, b: CellVerdict) -> Outcome | None:
-    """Why two numbers are not tested, whatever they are."""
+    """The reason why two numbers cannot be tested, whatever their values."""
     if a.runs and (a.runs, a.mean, a.std) == (b.runs, b.mean, b.std):
         return Outcome.SAME_RUNS
     return None if a.quantity.endswith(BEST_ON_TEST) else Outcome.NO_TEST
@@ -117,7 +117,7 @@ def _untested(a: CellVerdict, b: CellVerdict) -> Outcome | None:
 
 def _row(a: CellVerdict | None, b: CellVerdict | None, estimate: Estimate | None, p: float | None) -> dict[str, Any]:
     one = a or b
-    assert one is not None  # the key comes from one of them
+    assert one is not None  # at least one store has the number
     row: dict[str, Any] = {name: getattr(one, name) for name in COLUMNS[:6]}
     for side, number in (("a", a), ("b", b)):
         row |= {f"{name}_{side}": getattr(number, name, None) for name in ("mean", "std", "n")}
@@ -137,11 +137,11 @@ def _outcome(a: CellVerdict | None, b: CellVerdict | None, p: float | None) -> O
 def protocol_lines(
     profiles: Sequence[str], first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
 ) -> list[str]:
-    """What differs in how the numbers were made, a line each: the profiles, and the settings of their parameter files.
+    """List the differences between two protocols, one per line: the profiles, and the settings of their files.
 
     Args:
-        profiles: their names.
-        first, second: content of `parameters.yaml`; None where it is not there.
+        profiles: names of the two profiles.
+        first, second: content of `parameters.yaml`; None if the file is missing.
     """
     lines = [f"The profiles differ: {profiles[0]} (A), {profiles[1]} (B)."] if profiles[0] != profiles[1] else []
     if first is None or second is None:

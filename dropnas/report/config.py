@@ -1,6 +1,6 @@
-"""The tables and figures, and their configurations: which runs each of them uses. No torch here: the plan writes them.
+"""The tables and figures, and their configurations: the runs that each uses. The plan writes them without torch.
 
-A stage of this room is given all that it needs in its configuration, so that another target changes none of its runs.
+The configuration of a table or figure has everything that it needs, so adding another one does not change its runs.
 """
 
 from dataclasses import dataclass, field
@@ -11,20 +11,22 @@ from dropnas.report.printed import Layout
 
 @dataclass(frozen=True)
 class Target:
-    """A table or figure that a parameter file can ask for.
+    """A table or figure that a parameter file can request.
 
     Attributes:
-        stage: what makes it: `table`, `published` (published architectures, retrained) or `figure`.
-        needs: the paper's data sets that it cannot do without. The errors of a table are measured on the last of them,
-            unless its rows name the data set.
-        experiments: `module:ATTRIBUTE` of a function of Experiments that gives the cells of a table or the series of a
-            figure, with the runs behind them. A table of published baselines has the published architectures.
-        drawing: of a figure, `module:ATTRIBUTE` of its Drawing.
-        caption: of a figure, one sentence. That of a table is in its layout.
-        layout: of a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function of
-            Experiments that gives it.
-        on_request: whether a plan has it even where nobody asks for it, to be built by name.
-        priority: which is kept longest if a plan has to shrink.
+        stage: the stage that makes it: `table`, `published` (published architectures, retrained) or `figure`.
+        needs: the paper's data sets that it requires. A table's errors are measured on the last of them, unless its
+            rows
+                name the data set.
+        experiments: `module:ATTRIBUTE` of a function of Experiments that yields the cells of a table or the series of a
+            figure, with their runs. For a table of published baselines, the function returns the published
+            architectures.
+        drawing: for a figure, `module:ATTRIBUTE` of its Drawing.
+        caption: for a figure, one sentence. A table's caption is in its layout.
+        layout: for a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function of
+            Experiments that returns it.
+        on_request: whether every plan has it, but builds it only if requested by name.
+        priority: if a plan must shrink, targets with a higher priority are kept longer.
     """
 
     stage: Literal["table", "published", "figure"]
@@ -110,18 +112,18 @@ TARGETS: dict[str, Target] = {
 
 
 def names(*stages: str) -> list[str]:
-    """The targets that these stages make."""
+    """The names of the targets that these stages make."""
     return [name for name, target in TARGETS.items() if target.stage in stages]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell of a table that has runs of ours behind it.
+    """A cell of a table that has runs of ours.
 
     Attributes:
         row, column: keys of the cell, as in `printed.yaml`; a user's method has a row (or column) key of its own.
-        label: what the table shows for a row or column that the paper does not have; empty for the paper's own.
-        searches, trainings: positions of the runs in the table's inputs (search runs; retrain or transfer runs).
+        label: the label of a row or column that the paper does not have; empty for the paper's own.
+        searches, trainings: indices of its search runs and of its retrain or transfer runs among the table's inputs.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -138,12 +140,12 @@ class TableConfig:
     """One table of one profile.
 
     Attributes:
-        table: which table, a name in TARGETS.
+        table: name of the table in TARGETS.
         profile: name of the parameter file's profile.
-        reproduction: whether the numbers may be compared with the paper's; False for smoke, mini and other data.
-        entries: the cells that have runs of ours.
-        criterion: by which error the best of several seeds was chosen, as in the select stage.
-        layout: of a table that is not in `printed.yaml`.
+        reproduction: whether the numbers may be compared with the paper's; False for smoke, mini and other data sets.
+        entries: the cells with runs of ours.
+        criterion: the error by which the best of several seeds was chosen, as in the select stage.
+        layout: see Target; for a table that is not in `printed.yaml`.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -161,9 +163,9 @@ class PublishedEntry:
     """A published architecture that was trained here.
 
     Attributes:
-        architecture: its id in `dropnas/space/published.yaml`, or that of an architecture of the user's own.
-        trainings: positions of its retrain or transfer runs in the inputs.
-        label, genotype: name and cells of an architecture of the user's own; empty for a published one.
+        architecture: its id in `dropnas/space/published.yaml`, or the id of the user's own architecture.
+        trainings: indices of its retrain or transfer runs among the inputs.
+        label, genotype: name and cells of the user's own architecture; empty for a published one.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -179,7 +181,7 @@ class PublishedConfig:
     """The published baselines of Table 1, 2 or 3, retrained here; the first input is the `architectures` run.
 
     Attributes:
-        table: which table.
+        table: name of the table.
         profile, reproduction: as in TableConfig.
         entries: the architectures, in the order of published.yaml.
     """
@@ -197,10 +199,10 @@ class Series:
     """Runs that are drawn together: a curve, a point with its deviation, or a cell.
 
     Attributes:
-        panel: in which part of the figure: `cifar10`, `cifar100`, or an edge `0,2`.
-        name: which series: a method (`dropnas`), a drop path rate (`3e-05`); empty where a panel has one only.
-        label: how a legend calls it.
-        runs: positions of the runs in the figure's inputs.
+        panel: the part of the figure: `cifar10`, `cifar100`, or an edge `0,2`.
+        name: a method (`dropnas`) or a drop path rate (`3e-05`); empty if the panel has a single series.
+        label: its name in a legend.
+        runs: indices of its runs among the figure's inputs.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}
@@ -216,11 +218,11 @@ class FigureConfig:
     """One figure of one profile.
 
     Attributes:
-        figure: which figure, a name in TARGETS.
+        figure: name of the figure in TARGETS.
         profile, reproduction: as in TableConfig.
-        series: what is drawn, in order.
-        drawing: `module:ATTRIBUTE` of the Drawing that says how.
-        caption: the sentence that says what is seen.
+        series: the series to draw, in order.
+        drawing: `module:ATTRIBUTE` of its Drawing.
+        caption: the sentence below the figure.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

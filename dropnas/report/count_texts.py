@@ -39,7 +39,7 @@ NO_POOL_NORM = "There is no batch norm after pooling."
 
 
 def count_texts(rows: Sequence[Counted], pool_norm: bool) -> dict[str, str]:
-    """The files by their suffix."""
+    """The contents of the files, by suffix."""
     texts = frame(rows, pool_norm)
     return {"md": markdown(texts), "csv": _csv(rows), "tex": latex(texts)}
 
@@ -67,7 +67,7 @@ def _texts(row: Counted) -> tuple[str, ...]:
     printed = row.printed["params_m"]
     return (
         row.table.replace("table", "Table "),
-        row.name.partition(" (")[0],  # the id tells the rest
+        row.name.partition(" (")[0],  # the id has the rest
         row.architecture,
         "-" if printed is None else str(printed),
         f"{row.parameters / 1e6:.3f}",
@@ -78,7 +78,7 @@ def _texts(row: Counted) -> tuple[str, ...]:
 
 
 def _csv(rows: Sequence[Counted]) -> str:
-    """One line for each architecture and table; what the paper prints has its own columns."""
+    """One line for each architecture and table; the paper's printed numbers have their own columns."""
     counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
     printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
     text: str = pandas.concat([counts, printed], axis="columns").to_csv(index=False, lineterminator="\n")

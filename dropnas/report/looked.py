@@ -1,7 +1,7 @@
-"""What the looks of a sequential plan have decided: the record, its text, and the verdicts that follow from it.
+"""The decisions of the looks of a sequential plan: the record, its text, and the verdicts that follow from it.
 
-The verdicts of such a plan are these: a test at the level of one look would be wrong too often, since the number of
-seeds depends on what was seen. A number that no look has judged is undecided; the best of the seeds is not tested.
+These decisions are the verdicts of such a plan. An ordinary test would be wrong too often, because the number of seeds
+depends on earlier results. A number that no look has judged is undecided; the best seed is not tested.
 """
 
 from collections.abc import Sequence
@@ -31,35 +31,35 @@ WAITS = "no look has judged it yet"
 
 
 def read_looked(folder: Path) -> LooksFile | None:
-    """The record beside the results of a profile; None if it has no looks. Raises a DropnasError if it is damaged."""
+    """The record in the results of a profile; None if it has no looks. Raises a DropnasError if it is damaged."""
     return LooksFile.read(folder) if (folder / LooksFile.FILE).is_file() else None
 
 
 def looked_of(profile: str, looks: tuple[int, ...], root: Path) -> LooksFile | None:
-    """The record of a plan with these looks; one with nothing judged where there is none, None without looks."""
+    """The record of a plan with these looks, with nothing judged if there is no file; None for a plan without looks."""
     return (read_looked(root / "results" / profile) or LooksFile(profile, looks, "")) if looks else None
 
 
 def write_looked(looked: LooksFile, folder: Path) -> None:
-    """Write record and text; the same looks give the same bytes."""
+    """Write the record and its text; the same looks give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "looks.md", text(looked))
     write_text(folder / LooksFile.FILE, looked.json())
 
 
 def text(looked: LooksFile) -> str:
-    """All looks, for a person to read."""
+    """Describe all looks for a reader."""
     tables = [one.to_markdown(index=False, tablefmt="github", disable_numparse=True) for one in frames(looked)]
     return "\n\n".join([f"# Looks (profile: {looked.profile})", headline(looked), NOTE, *tables]) + "\n"
 
 
 def headline(looked: LooksFile) -> str:
-    """The design, and how far it is."""
+    """The design, and its progress."""
     return f"Looks at {', '.join(map(str, looked.looks))} seeds; {DESIGN}. Judged: {looked.judged}."
 
 
 def frames(looked: LooksFile) -> "tuple[DataFrame, DataFrame]":
-    """What is said of each claim, and of each number."""
+    """A row for each claim, and one for each number."""
     from pandas import DataFrame  # only where they are shown: the workflow imports this module
 
     claims = [(one.claim, one.outcome, one.when, *_estimates(one.weakest)) for one in looked.claims]
@@ -80,10 +80,10 @@ def _estimates(one: LookedNumber | LookedContrast) -> tuple[str, str, str]:
 
 
 def require_same(looked: LooksFile, looks: tuple[int, ...], parameters: str, where: object) -> None:
-    """A design is not changed by what was seen.
+    """Check that the design was not changed after results were seen.
 
     Raises:
-        DropnasError: looks or settings are others than when the first look ran.
+        DropnasError: looks or settings differ from those at the first look.
     """
     remedy = f"restore them, or begin anew: give the file another profile, or remove {where}"
     if looked.looks != looks:
@@ -94,7 +94,7 @@ def require_same(looked: LooksFile, looks: tuple[int, ...], parameters: str, whe
 
 
 def by_looks(looked: LooksFile | None, found: Sequence[CellVerdict]) -> list[CellVerdict]:
-    """Verdicts on numbers, as the looks have them; as they are without looks."""
+    """The verdicts on numbers according to the looks; unchanged if there are no looks."""
     if looked is None:
         return list(found)
     known = {(one.table, one.row, one.column): one for one in looked.numbers}
@@ -121,7 +121,7 @@ def _cell(one: CellVerdict, looked: LookedNumber | None) -> CellVerdict:
 
 
 def claims_by_looks(looked: LooksFile | None, found: Sequence[ClaimResult]) -> list[ClaimResult]:
-    """Claims about means over seeds, as the looks have them; of the others it is said that no look counts."""
+    """The claims about means over seeds according to the looks; the others are marked as not judged by looks."""
     if looked is None:
         return list(found)
     known = {one.id: one for one in looked.claims}
@@ -144,7 +144,7 @@ def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
 
 
 def _compared(one: Compared, looked: LookedContrast) -> Compared:
-    """With p-value and interval over all looks; its effect points the claim's way, which is down for errors."""
+    """The comparison with p-value and interval over all looks; a negative effect (a lower error) supports the claim."""
     interval = (-looked.interval[1], -looked.interval[0]) if looked.interval else None
     effect = one.effect if looked.difference is None else -looked.difference
     return replace(one, effect=effect, interval=interval, p=looked.p)

@@ -1,8 +1,8 @@
-"""From the runs behind one entry to the numbers of one cell.
+"""Computes the numbers of one cell from the runs behind its entry.
 
-Design choices: both errors of each training, final and best on test, since the paper printed the latter; parameters
-in both conventions, since the paper's are the release's; the search cost is rounded before it is kept, because the
-receipts' seconds differ from one execution to the next and a table of identical runs has to be identical.
+Design choices: both errors of each training are reported, final and best on test, because the paper printed the latter.
+Parameters are counted in both conventions, because the paper's are those of the release. The search cost is rounded
+before it is stored: the recorded seconds differ between executions, but the tables of identical runs must be identical.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ KINDS: tuple[tuple[str, Line, Callable[[Errors], float]], ...] = (
     ("final", Line.FINAL, lambda errors: errors.final),
     ("best_on_test", Line.BEST, lambda errors: errors.best),
 )
-MEBI = 2**20  # the release's logger divided by it
+MEBI = 2**20  # the release's logger divides by it
 
 
 def measure(
@@ -37,15 +37,15 @@ def measure(
     chosen: Training,
     random: Sequence[Training] = (),
 ) -> list[TableNumber]:
-    """All numbers of a cell; none where the runs do not have its quantity.
+    """All numbers of a cell; empty if the runs do not have its quantity.
 
     Args:
-        layout: the table, for its style.
+        layout: layout of the table, for its style.
         blank: the cell without numbers of ours; its quantity says what to measure.
         searches: the searches of all seeds.
         trainings: the trainings of all seeds, at least one.
-        chosen: the one of them whose architecture is counted.
-        random: the trainings of random search, which a relative improvement compares with.
+        chosen: the training whose architecture is counted.
+        random: the trainings of random search, to which a relative improvement refers.
     """
     if blank.quantity == "parameters":
         return list(_parameters(blank, chosen, as_released=layout.number is not None and layout.trainings == "retrain"))
@@ -63,7 +63,7 @@ def measure(
 def number(
     blank: TableNumber, quantity: str, line: Line, text: str, summary: Summary, runs: Sequence[str]
 ) -> TableNumber:
-    """A number of ours in a cell."""
+    """Our number in a cell."""
     statistics = {f"ours_{name}": value for name, value in asdict(summary).items()}
     filled: TableNumber = replace(
         blank, quantity=quantity, source=line, ours=text, n=summary.n, runs=tuple(runs), **statistics
@@ -72,12 +72,12 @@ def number(
 
 
 def selected(trainings: Sequence[Training], criterion: Literal["best", "final", "held-out"]) -> Training:
-    """The training with the lowest top-1 error, the first of several: as the select stage chooses.
+    """The training with the lowest top-1 error, the first of several equal ones, as the select stage chooses.
 
-    A single one needs no error to be chosen by: a transfer has none on held-out images.
+    A single training needs no error for this: a transfer has no error on held-out images.
 
     Raises:
-        DropnasError: one of several has no error on held-out images, where that decides.
+        DropnasError: one of several trainings has no error on held-out images, but the criterion needs it.
     """
     if len(trainings) == 1:
         return trainings[0]
@@ -113,7 +113,7 @@ def _error_text(layout: Layout, summary: Summary) -> str:
 
 
 def _parameters(blank: TableNumber, training: Training, *, as_released: bool) -> Iterator[TableNumber]:
-    """The number of parameters, and in Tables 1 and 2 also as the release's logger counted it; it has no ImageNet."""
+    """The number of parameters; in Tables 1 and 2 also as counted by the release, which has no ImageNet code."""
     runs, plain = [training.run.name], training.parameters / MILLION
     yield number(blank, "parameters_million", Line.BEST, _count_text(plain), summarise([plain]), runs)
     if as_released:
@@ -123,12 +123,12 @@ def _parameters(blank: TableNumber, training: Training, *, as_released: bool) ->
 
 
 def _count_text(value: float) -> str:
-    """One decimal as the paper prints it, or two significant digits of a network that is smaller than that."""
+    """One decimal, as in the paper, or two significant digits for very small networks."""
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def _skip_connects(blank: TableNumber, trainings: Sequence[Training]) -> TableNumber:
-    """How many skip-connects a normal cell has."""
+    """The number of skip-connects in the normal cells."""
     counts = [float(sum(operation == SKIP for operation, _ in one.genotype.normal)) for one in trainings]
     summary = summarise(counts)
     text = f"{summary.mean:.1f}" if summary.std is None else f"{summary.mean:.1f}±{summary.std:.1f}"
@@ -138,7 +138,7 @@ def _skip_connects(blank: TableNumber, trainings: Sequence[Training]) -> TableNu
 def _improvements(
     blank: TableNumber, trainings: Sequence[Training], random: Sequence[Training]
 ) -> Iterator[TableNumber]:
-    """(RS - method) / RS in percent, with its interval where both have two trainings or more; of RS itself nothing."""
+    """(RS - method) / RS in percent, with an interval if both have two trainings or more; nothing for RS itself."""
     runs = [one.run.name for one in (*trainings, *random)]
     for kind, line, take in KINDS if random and random != trainings else ():
         ours, others = ([take(one.top1) for one in side] for side in (trainings, random))
@@ -147,7 +147,7 @@ def _improvements(
 
 
 def _improvement(ours: Sequence[float], random: Sequence[float]) -> Iterator[tuple[str, float, str]]:
-    """The value and the ends of its interval: what each adds to the name of the quantity, itself, and its text."""
+    """The value and its interval's limits: for each, the suffix of the quantity's name, the number, and its text."""
     ours_sample, random_sample = sample(ours), sample(random)
     if ours_sample is None or random_sample is None:
         value = 100 * (1 - mean(ours) / mean(random))
@@ -161,7 +161,7 @@ def _improvement(ours: Sequence[float], random: Sequence[float]) -> Iterator[tup
 
 
 def _search_days(blank: TableNumber, searches: Sequence[Run]) -> Iterator[TableNumber]:
-    """The cost of the searches in device-days; each, and their mean, with one decimal."""
+    """The cost of each search and their mean, in device-days with one decimal."""
     if searches:
         each = [run.seconds / SECONDS_A_DAY for run in searches]
         days = replace(summarise([round(one, 1) for one in each]), mean=round(mean(each), 1))

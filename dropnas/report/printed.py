@@ -1,8 +1,8 @@
-"""The paper's tables as it prints them: layout, captions and every number, from one data file.
+"""The tables as printed in the paper: layout, captions and every number, from one data file.
 
-Design choices: a number is kept as the text that is printed and read from that text, so that there is one
-transcription and the printed digits survive (2.60 is not 2.6); the layout is beside the numbers, so that the six
-tables are built by the same code; a slip in the file is refused when it is read.
+Design choices: a number is stored as its printed text and parsed from it, so that there is only one transcription and
+the printed digits survive (2.60 is not 2.6). The layout is stored with the numbers, so that the same code builds all
+six tables. A mistake in the file is an error when it is read.
 """
 
 import re
@@ -19,9 +19,9 @@ Quantity = Literal[
 Style = Literal["mean", "best-and-mean"]
 Open = Literal["rows", "columns", "both", "nowhere"]
 
-PRINTED_CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the points of each panel
+PRINTED_CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the number of points in each panel
 NOTHING = "-"
-PUBLISHED = "_published"  # what the name of a table of published baselines adds to that of the paper's
+PUBLISHED = "_published"  # suffix of the name of a table of published baselines
 NUMBER = r"\d+(?:\.\d+)?"
 BEST_AND_MEAN = re.compile(rf"({NUMBER}) \(({NUMBER})±({NUMBER})\)")
 MEAN = re.compile(rf"({NUMBER})(?:±({NUMBER}))?")
@@ -32,9 +32,9 @@ class Printed:
     """One cell of the paper.
 
     Attributes:
-        text: what is printed.
-        mean: the printed mean, or the only number that is printed; None where nothing is.
-        std: the printed deviation: population deviation, over eight seeds in the paper's own rows.
+        text: the printed text.
+        mean: the printed mean, or the only number that is printed; None if nothing is printed.
+        std: the printed deviation; in the paper's own rows, the population deviation over eight seeds.
         best: the printed best of several seeds.
     """
 
@@ -46,7 +46,7 @@ class Printed:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers: its key, the two lines of its header, and what it holds."""
+    """A column of numbers: its key, the two lines of its header, and its content."""
 
     key: str
     header: tuple[str, str]
@@ -58,9 +58,9 @@ class PrintedRow:
     """A row of the paper.
 
     Attributes:
-        key: what entries of ours call it.
+        key: its key in our entries.
         heads: the texts of its label columns, with citation and marks.
-        cells: one for each column; None where the paper has no such cell.
+        cells: one for each column; None if the paper has no such cell.
         rule: whether a line is drawn above it.
     """
 
@@ -72,16 +72,16 @@ class PrintedRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """One table of the paper, or one that it lacks.
+    """A table of the paper, or a further one.
 
     Attributes:
-        name, number, caption: which table it is; only the paper's have a number.
-        trainings: the stage whose runs give its numbers.
-        style: how ours are set: `best-and-mean` is "2.26 (2.58±0.14)", `mean` is "2.68±0.10".
-        decimals: of our errors, as many as the paper prints.
-        open: where a method or space that the paper does not have is added: in rows, columns, both, or nowhere.
+        name, number, caption: name, number and caption of the table; only the paper's tables have a number.
+        trainings: the stage whose runs produce its numbers.
+        style: the form of our numbers: `best-and-mean` is "2.26 (2.58±0.14)", `mean` is "2.68±0.10".
+        decimals: decimals of our errors, as in the paper.
+        open: where a method or space beyond the paper is added: in rows, columns, both, or nowhere.
         heads: the headers of the label columns.
-        columns, rows: the table itself.
+        columns, rows: the columns and rows of the table.
         notes: further hints on how to read it, a sentence or two each.
     """
 
@@ -109,7 +109,7 @@ class Layout:
 
 
 def parse_printed(text: str) -> Printed:
-    """Read a printed cell. Raises ValueError for anything that the paper's tables do not contain."""
+    """Read a printed cell. Raises ValueError for any form that the paper's tables do not contain."""
     if text == NOTHING:
         return Printed(text)
     if match := BEST_AND_MEAN.fullmatch(text):
@@ -133,7 +133,7 @@ def layout(table: str) -> Layout:
 
 
 def printed_cell(table: str, row: str, column: str) -> Printed:
-    """What the paper prints in a cell. Raises ValueError where it has no such cell."""
+    """The paper's printed cell. Raises ValueError if there is no such cell."""
     paper = layout(table)
     at = [one.key for one in paper.columns].index(column)
     for one in paper.rows:
@@ -143,7 +143,7 @@ def printed_cell(table: str, row: str, column: str) -> Printed:
 
 
 def title(name: str) -> str:
-    """What a table or figure is called: "Table 4", "Published baselines of Table 1", "Figure 2", "Baselines"."""
+    """The title of a table or figure: "Table 4", "Published baselines of Table 1", "Figure 2", "Baselines"."""
     if name == "architectures":
         return "Published architectures"
     words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix(PUBLISHED)).replace("_", " ").capitalize()
@@ -151,7 +151,7 @@ def title(name: str) -> str:
 
 
 def _layout(name: Any, entry: dict[str, Any]) -> Layout:
-    """Unknown and missing keys are refused by the dataclass."""
+    """Make a layout; the dataclass rejects unknown and missing keys."""
     return Layout(
         **{
             **entry,
@@ -181,16 +181,16 @@ def _row(
 
 
 def quoted_layout(table: str) -> Layout:
-    """The paper's table that these published baselines are quoted in."""
+    """The paper's table that quotes these published baselines."""
     return layouts()[table.removesuffix(PUBLISHED)]
 
 
 @cache
 def behind(table: str) -> dict[str, tuple[str, ...] | str]:
-    """For each row of the paper's table, in its order, the ids of published architectures, or why there are none.
+    """The ids of the published architectures of each row of the paper's table, or the reason why there are none.
 
     Raises:
-        ValueError: the file has other rows than the table, or an entry that is neither.
+        ValueError: the rows of the file differ from those of the table, or an entry is neither.
     """
     name = table.removesuffix(PUBLISHED)
     entries = yaml.safe_load(Path(__file__).with_name("published_rows.yaml").read_text(encoding="utf-8"))[name]

@@ -1,8 +1,7 @@
-"""The copy of finished tables and figures that people look at and git keeps: `results/<profile>/`.
+"""Copies finished tables and figures to `results/<profile>/`, for readers and for git.
 
-Design choices: the truth stays in the run folders; a file that would not change is not touched, so that neither git nor
-a reader's editor sees anything; a table that is not given keeps its files and its metrics, since one target may have
-been built alone.
+Design choices: the run folders remain authoritative. An unchanged file is not touched, so neither git nor an editor
+notices anything. A table that is not given keeps its files and its metrics, because a start may build only one target.
 """
 
 import json
@@ -28,14 +27,14 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
     """Copy tables to `destination/tables/tableN.*`, our numbers to `metrics.json`, and a few of them to `errors.json`.
 
     Args:
-        folders: run folders of tables, and of the counts of the architectures, which are no numbers of ours.
+        folders: run folders of tables, and of the counts of the architectures, which have no metrics.
         destination: `results/<profile>`.
 
     Returns:
-        The files that were written, because they were missing or differed.
+        The files that were written because they were missing or different.
 
     Raises:
-        DropnasError: a folder holds no table, or a file of it is missing.
+        DropnasError: a folder is not that of a table, or one of its files is missing.
     """
     contents = {destination / "tables" / file.name: _bytes(file) for folder in folders for file in _files(folder)}
     file = destination / "metrics.json"
@@ -46,29 +45,29 @@ def refresh(folders: Sequence[Path], destination: Path) -> list[Path]:
 
 
 def refresh_figures(folders: Sequence[Path], destination: Path) -> list[Path]:
-    """Copy figures to `destination/figures/figureN.*`; as `refresh`."""
+    """Copy figures to `destination/figures/figureN.*`; otherwise as `refresh`."""
     pictures = [folder / f"{FigureFile.read(folder).figure}{suffix}" for folder in folders for suffix in PICTURES]
     return _renew({destination / "figures" / file.name: _bytes(file) for file in pictures})
 
 
 def metrics(folders: Sequence[Path]) -> Metrics:
-    """Our numbers in some tables.
+    """Our numbers in the given tables.
 
     Args:
         folders: run folders of tables.
 
     Returns:
-        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}; a cell that no run of ours
-        fills is left out, and so are the deviation of a single run and the size of a published network.
+        {table: {row: {column: {quantity_mean, quantity_std, quantity_best, quantity_n}}}}; cells without runs of ours
+        are left out, as are the deviation of a single run and the size of a published network.
 
     Raises:
-        DropnasError: a folder holds no table.
+        DropnasError: a folder is not that of a table.
     """
     return {table.table: _rows(table) for table in map(TableFile.read, folders)}
 
 
 def lowest_errors(found: Metrics) -> dict[str, dict[str, float]]:
-    """One number for each table, so that `dvc metrics show` and `diff` fit on a screen: the lowest mean final error."""
+    """The lowest mean final error of each table; one number each, so that `dvc metrics show` fits on a screen."""
     errors = {
         table: [numbers[ERROR] for cells in rows.values() for numbers in cells.values() if ERROR in numbers]
         for table, rows in found.items()

@@ -1,8 +1,8 @@
-"""The published stage: the published baselines of Table 1, 2 or 3, trained under this protocol beside quoted errors.
+"""The published stage: the published baselines of Tables 1 to 3, trained under this protocol, with the quoted errors.
 
-Design choices: the order is the paper's; a row with several published cells appears once for each of them, and one
-without a trainable cell keeps its quoted figures and gives the reason. What was trained must be what was published,
-cell by cell; otherwise a cell that was corrected later could count as the published one.
+Design choices: the order is the paper's. A row with several published cells appears once for each of them; a row
+without a trainable cell keeps its quoted numbers and states the reason. Each trained cell must equal the published one;
+otherwise the training of a cell that was corrected later could count as that of the published one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,13 +58,13 @@ def run(config: PublishedConfig, inputs: Sequence[Path], out: Path, workspace: W
     """Write table.json, tableN_published.md, .csv and .tex.
 
     Args:
-        config: which table, and which inputs belong to which architecture.
+        config: configuration of the table, with the inputs of each architecture.
         inputs: published runs: the counts of the architectures, then retrainings or transfers.
         out: the folder to fill.
         workspace: receives a line of progress.
 
     Raises:
-        DropnasError: as `build_published`.
+        DropnasError: as for `build_published`.
     """
     write(build_published(config, inputs), out)
     workspace.progress(f"{config.table}: {len(config.entries)} architectures from {len(inputs) - 1} trainings")
@@ -75,12 +75,12 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
     """Build a table of published baselines.
 
     Args:
-        config: which table, and which trainings belong to which published architecture.
+        config: configuration of the table, with the trainings of each published architecture.
         inputs: published runs: first the one that counts the architectures, then retrainings or transfers.
 
     Raises:
-        DropnasError: an entry names an architecture that the table does not quote, or the same as another; an input is
-            missing, damaged, of the wrong stage, or trained another cell.
+        DropnasError: an entry names an architecture that the table does not quote or that another entry names; an input
+            is missing, damaged, of the wrong stage, or trained another cell.
     """
     if not inputs:
         raise DropnasError("no counts of the architectures among the inputs", where=config.table)
@@ -109,10 +109,10 @@ def read_counts(folder: Path) -> Counts:
     """The counts of an `architectures` run.
 
     Raises:
-        DropnasError: a run of another stage, a file that is missing or damaged, or something in it that is no count.
+        DropnasError: the run is of another stage, or its file is missing, damaged or has an invalid count.
     """
     if ReceiptFile.read(folder).stage != ARCHITECTURES:
-        raise DropnasError(f"is no receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
+        raise DropnasError(f"is not the receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
     return {(one.architecture, one.table): one for one in CountsFile.read(folder).counts}
 
 
@@ -130,7 +130,7 @@ def _notes(paper: Layout) -> tuple[str, ...]:
 
 
 def _layout(config: PublishedConfig, paper: Layout) -> tuple[Layout, set[str]]:
-    """A row for each published cell, then for the user's own; and the rows that have a cell."""
+    """The layout, with a row for each published cell and then for the user's own; and the keys of rows with a cell."""
     kept = [at for at, column in enumerate(paper.columns) if column.quantity in (*ERRORS, "parameters")]
     rows, cells = [], set()
     for printed, ids in [*_quoted(config, paper), *_own(config, paper)]:
@@ -146,7 +146,7 @@ def _layout(config: PublishedConfig, paper: Layout) -> tuple[Layout, set[str]]:
 
 
 def _quoted(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, tuple[str, ...]]]:
-    """The paper's rows with the ids of the published cells behind them; an empty one where there are none."""
+    """The paper's rows with the ids of the published cells behind them; an empty tuple if there are none."""
     for row in paper.rows:
         found = behind(config.table)[row.key]
         yield row, ("",) if isinstance(found, str) else found
@@ -187,7 +187,7 @@ def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:
 
 
 def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
-    """Parameters or multiply-adds in millions, of the paper's network and not of what a small profile trains."""
+    """Parameters or multiply-adds in millions, of the paper's network, even if the profile trains a smaller one."""
     work = blank.quantity == "multiply_adds"
     value = (counted.multiply_adds if work else counted.parameters) / MILLION
     text = f"{value:.1f}" if work else f"{value:.3f}"
@@ -195,7 +195,7 @@ def _count(blank: TableNumber, counted: Counted, run: str) -> TableNumber:
 
 
 def _remarks(id_: str, trained: Trained, counted: Counted) -> Iterator[str]:
-    """Why it was not run, how its parameters differ, and where its cell is from if not from its authors' code."""
+    """Remarks: why it was not run, how its parameters differ, and the source of its cell if not its authors' code."""
     if id_ not in trained:
         yield NOT_ASKED
     if counted.remark:

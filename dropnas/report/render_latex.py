@@ -1,8 +1,8 @@
-"""A table as LaTeX, to be taken into a document by `\\input`; it needs the packages booktabs and graphicx.
+"""Renders a table as LaTeX, for `\\input` in a document that loads the packages booktabs and graphicx.
 
-Design choices: a table that is wider than the text is made smaller, since a column of numbers cannot be wrapped;
-numbers are set flush right; the header is the paper's, with shared headers over their columns; the Unicode of the texts
-becomes LaTeX commands, so that the file is plain ASCII whatever the reader's encoding (a user's own label excepted).
+Design choices: a table wider than the text is scaled down, because columns of numbers cannot be wrapped. Numbers are
+aligned to the right. The header is the paper's, with shared headers above their columns. Unicode becomes LaTeX
+commands, so that the file is plain ASCII for any encoding (except a user's own labels).
 """
 
 import re
@@ -40,7 +40,7 @@ SYMBOLS = {
 
 
 def latex(frame: Frame) -> str:
-    """The whole file: a table environment with caption, warning, table, notes."""
+    """Render the whole file: a table environment with caption, warning, table and notes."""
     columns = frame.header
     lines = [
         r"% \usepackage{booktabs,graphicx}",
@@ -64,7 +64,7 @@ def latex(frame: Frame) -> str:
 
 
 def _alignment(frame: Frame, column: int) -> str:
-    """Right for numbers, left for words."""
+    """The alignment of a column: right for numbers, left for words."""
     texts = [text for line in frame.lines if (text := line.texts[column])]
     return "r" if texts and all(map(NUMBER.match, texts)) else "l"
 
@@ -88,7 +88,7 @@ def _identifier(text: str) -> str:
 
 
 def _header(columns: tuple[tuple[str, str], ...]) -> Iterator[str]:
-    """One or two lines; neighbours with the same first line share it."""
+    """The one or two lines of the header; adjacent columns with the same first line share it."""
     spans = [(top, len(list(group))) for top, group in groupby(top for top, _ in columns)]
     yield _row(_span(top, length) for top, length in spans)
     yield from _rules(spans)
@@ -109,7 +109,7 @@ def _rules(spans: list[tuple[str, int]]) -> Iterator[str]:
 
 
 def _body(frame: Frame) -> Iterator[str]:
-    """The lines; the first of several label columns is printed only where it changes, as in the paper."""
+    """The lines of the body; the first of several label columns is printed only if it changes, as in the paper."""
     told = ""
     for line in frame.lines:
         if line.rule:

@@ -1,4 +1,4 @@
-"""A table as Markdown that is as readable in a terminal as it is rendered: pandas sets it, sentences are wrapped."""
+"""Renders a table as Markdown that is readable in a terminal too: pandas sets the table, sentences are wrapped."""
 
 import re
 import textwrap
@@ -6,11 +6,11 @@ import textwrap
 from dropnas.report.frame import Frame
 
 WIDTH = 100
-SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash only where it would escape what follows
+SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash only if it would escape the next character
 
 
 def markdown(frame: Frame) -> str:
-    """The whole file: title, caption, warning, table, notes."""
+    """Render the whole file: title, caption, warning, table and notes."""
     warning = f"**{frame.warning}**" if frame.warning else ""
     paragraphs = [f"# {frame.title}", _wrapped(frame.caption), _wrapped(warning), grid(frame)]
     paragraphs += [_wrapped(frame.provenance), "\n".join(_wrapped(note, "- ", "  ") for note in frame.notes)]
@@ -18,14 +18,14 @@ def markdown(frame: Frame) -> str:
 
 
 def grid(frame: Frame) -> str:
-    """The table alone."""
+    """Render the table only."""
     texts = frame.texts.map(_escaped).rename(columns=_escaped)
     text: str = texts.to_markdown(index=False, tablefmt="github", disable_numparse=True)
     return text
 
 
 def _escaped(text: str) -> str:
-    """Text that cannot break the table or be taken for a mark of Markdown."""
+    """Escape characters that would break the table or count as Markdown."""
     return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
 
 

@@ -1,10 +1,9 @@
-"""A table with our numbers in it: its layout and one tidy entry for each number, from which all forms of it are made.
+"""A table with our numbers: its layout, and one tidy entry for each number. All its forms are made from these.
 
-Design choices: the paper's layout is kept as it is, and each row that has runs of ours is opened into lines: the
-paper's numbers, ours of the final epoch, ours of the best epoch on the test split. So both errors stand right below the
-printed number, in the paper's own columns, however many columns there are. A number of ours carries the names of the
-runs that it comes from. Everything that a reader could mistake is said in the table's own file, since a table is copied
-without its surroundings.
+Design choices: the paper's layout is kept. Each row with runs of ours is split into lines: the paper's numbers, ours of
+the final epoch, and ours of the best epoch on the test split. Both errors are thus directly below the printed number,
+in the paper's own columns. Each of our numbers has the names of its runs. Every caveat is stated in the table's own
+file, because tables are copied without their surroundings.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -27,23 +26,23 @@ NO_REPRODUCTION = (
 
 
 class Line(StrEnum):
-    """Where a number comes from; what the `Source` column of a table says."""
+    """The origin of a number, as in the `Source` column of a table."""
 
     QUOTED = "quoted"  # the paper, in a row that we do not run
     PAPER = "paper"  # the paper, in a row that we do run
     FINAL = "ours, final epoch"
     BEST = "ours, best on test"
-    COUNTED = "counted"  # of an architecture, whether it was trained or not
+    COUNTED = "counted"  # for an architecture, whether it was trained or not
 
 
 @dataclass(frozen=True)
 class Table:
-    """A whole table.
+    """A complete table.
 
     Attributes:
-        layout: the paper's, or that of a table which it lacks, with the rows and columns of ours.
-        content: what table.json holds.
-        ran: the cells that come from runs of ours, whether or not these have the quantity.
+        layout: the layout of the paper's table or of a further one, with our rows and columns.
+        content: the content of table.json.
+        ran: the cells that have runs of ours, even if the runs lack the quantity.
     """
 
     layout: Layout
@@ -52,7 +51,7 @@ class Table:
 
     @cached_property
     def cells(self) -> dict[CellKey, dict[str, TableNumber]]:
-        """The numbers of ours by key and quantity, in the order of the table."""
+        """Our numbers by key and quantity, in the order of the table."""
         found: dict[CellKey, dict[str, TableNumber]] = {}
         for one in self.content.numbers:
             if one.n:
@@ -73,11 +72,11 @@ class Table:
                 yield row, Line.COUNTED
 
     def holds(self, key: CellKey, line: Line) -> bool:
-        """Whether a line of a cell has a number of ours."""
+        """Whether a line of a cell has one of our numbers."""
         return any(one.source == line for one in self.cells.get(key, {}).values())
 
     def text(self, row: PrintedRow, at: int, line: Line) -> str:
-        """The content of the cell at a column, in a line of its row."""
+        """The text of a cell, given by its row, its column and the line within the row."""
         key, printed = (row.key, self.layout.columns[at].key), row.cells[at]
         if line in (Line.QUOTED, Line.PAPER):
             return printed.text if printed else NOTHING
@@ -87,7 +86,7 @@ class Table:
         return " ".join(one.ours for one in ours if one.source == line) if ours else NOTHING
 
 
-Measure = Callable[[TableNumber], Sequence[TableNumber]]  # of an entry without numbers of ours, those of its cell
+Measure = Callable[[TableNumber], Sequence[TableNumber]]  # from an entry without our numbers to the numbers of its cell
 
 
 def tabulate(
@@ -100,7 +99,7 @@ def tabulate(
     architectures: Mapping[str, TrainedArchitecture],
     remarks: Mapping[str, tuple[str, ...]],
 ) -> Table:
-    """Fill a layout; the remarks are what there is to say of a row."""
+    """Fill a layout; `remarks` has the remarks on each row."""
     read = list(runs)
     content = TableFile(
         table=config.table,
@@ -132,7 +131,7 @@ def _numbers(
 def _blank(
     row: PrintedRow, column: Column, printed: Printed | None, source: str, about: tuple[str, ...]
 ) -> TableNumber:
-    """What is known of a cell without runs of ours."""
+    """The entry of a cell without runs of ours."""
     paper = printed or Printed("")
     return TableNumber(
         row=row.key,
@@ -150,7 +149,7 @@ def _blank(
 
 
 def summary_of(one: TableNumber) -> Summary:
-    """The statistics of a number of ours. Raises ValueError for an entry without one."""
+    """The statistics of one of our numbers. Raises ValueError for an entry without one."""
     if one.ours_mean is None or one.ours_population_std is None or one.ours_best is None:
         raise ValueError(f"no number of ours in {one.row}, {one.column}")
     return Summary(one.ours_values, one.ours_mean, one.ours_std, one.ours_population_std, one.ours_best)

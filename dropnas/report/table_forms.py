@@ -1,4 +1,4 @@
-"""A table as its tidy data, a pandas DataFrame with a line for each number, and as the texts that a reader sees."""
+"""A table in two forms: tidy data (a pandas DataFrame with a line for each number), and the texts for a reader."""
 
 from dataclasses import asdict, fields
 
@@ -10,11 +10,11 @@ from dropnas.report.printed import title
 from dropnas.report.table import Table
 
 SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
-SEVERAL = {"ours_values": " ", "runs": " ", "remarks": "; "}  # what joins the values of a field of the CSV
+SEVERAL = {"ours_values": " ", "runs": " ", "remarks": "; "}  # separators between the values of a field of the CSV
 
 
 def data(table: TableFile) -> pandas.DataFrame:
-    """All numbers of a table, a line each; what holds for the entire table is repeated in every line."""
+    """All numbers of a table, one line each; properties of the entire table are repeated in every line."""
     names = [field.name for field in fields(TableNumber)]
     frame = pandas.DataFrame([asdict(one) for one in table.numbers], columns=names, dtype=object)
     for name, separator in SEVERAL.items():
@@ -25,20 +25,20 @@ def data(table: TableFile) -> pandas.DataFrame:
 
 
 def csv(frame: pandas.DataFrame) -> str:
-    """A frame as CSV, with the same line ends on every system."""
+    """Convert a frame to CSV, with the same line endings on every system."""
     text: str = frame.to_csv(index=False, lineterminator="\n")
     return text
 
 
 def frame_of(table: Table) -> Frame:
-    """The table as texts: the paper's columns, with the source of each line after the labels."""
+    """Convert a table to texts: the paper's columns, with the source of each line after the labels."""
     layout, content = table.layout, table.content
     about = {one.row: one.remarks for one in content.numbers}
     cells, remarks = numbered([about[row.key] for row in layout.rows])
     of_row = dict(zip((row.key for row in layout.rows), cells, strict=True))
     lines: list[TextLine] = []
     before = None
-    for row, line in table.lines:  # labels and remarks are in the first line of a row only
+    for row, line in table.lines:  # only the first line of a row has labels and remarks
         first, before = row is not before, row
         heads = row.heads if first else ("",) * len(row.heads)
         texts = (table.text(row, at, line) for at in range(len(layout.columns)))

@@ -1,8 +1,8 @@
 """The table stage: one of the paper's tables, or the baselines, and the files of every table.
 
-Design choices: no torch and a fraction of a second, since tables are rebuilt often; one typed table, four files set
-from it; nothing that varies between two executions of the same runs (no time, no host) reaches a file, so that
-identical runs give byte-identical tables.
+Design choices: no torch is imported, and a table takes a fraction of a second, because tables are rebuilt often. One
+typed table is rendered as four files. No file has anything that differs between two executions of the same runs (time,
+host), so identical runs give byte-identical tables.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
     """Write table.json, tableN.md, tableN.csv and tableN.tex (Tables 1-6; `baselines.*` of the baselines).
 
     Args:
-        config: which table, and which inputs belong to which cell.
+        config: configuration of the table, with the inputs of each cell.
         inputs: published runs: searches, retrainings or transfers.
         out: the folder to fill.
         workspace: receives a line of progress.
 
     Raises:
-        DropnasError: an input is missing, damaged, of the wrong stage or holds a number that is none; an entry names a
-            cell that the table cannot have.
+        DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number; an entry names a cell
+            that the table cannot have.
     """
     write(build(config, [read_run(folder) for folder in inputs]), out)
     workspace.progress(f"{config.table}: {len(config.entries)} cells from {len(inputs)} runs")

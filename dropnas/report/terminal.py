@@ -1,8 +1,8 @@
-"""Finished tables in short, for a terminal: our numbers beside the paper's, in 100 columns.
+"""Short forms of finished tables for a terminal: our numbers and the paper's, in 100 columns.
 
-Design choices: a plain string and no colours, so that a log shows the same; only what we ran, since the quoted rows
-are in the files whose place is named; the label of a row has a line of its own, so that three numbers fit beside each
-other.
+Design choices: the output is plain text without colours, so that logs show the same. Only our rows are included; the
+summary gives the path of the files with the quoted ones. A row's label has its own line, so that three numbers fit next
+to each other.
 """
 
 import io
@@ -24,13 +24,13 @@ NUMBERS = ("Ours, final epoch", "Ours, best on test", "Paper")
 
 
 def summary(folders: Sequence[Path]) -> str:
-    """The tables in short, where each lies in full, and what all of them have to say of data, hardware and profile.
+    """The tables in short form, the paths of their files, and their common data, hardware and profile.
 
     Args:
         folders: run folders of tables.
 
     Raises:
-        DropnasError: a folder holds no table.
+        DropnasError: a folder is not that of a table.
     """
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
@@ -47,7 +47,7 @@ def summary(folders: Sequence[Path]) -> str:
 
 
 def _grid(table: TableFile) -> Table:
-    """Each row that we ran: its label, and under it a line for each of its columns."""
+    """The rows that we ran: the label, and below it a line for each column."""
     grid = Table(table.row_header, *NUMBERS, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     ours = [one for one in table.numbers if one.source in (Line.FINAL, Line.BEST) and one.n]
     for (_, label), of_row in groupby(ours, lambda one: (one.row, one.row_label)):

@@ -1,8 +1,8 @@
-"""The verdicts and the claims as files beside the tables: Markdown to read, CSV and JSON for a program.
+"""The verdicts and claims as files next to the tables: Markdown for readers, CSV and JSON for programs.
 
-Design choices: what the page says and what the files say comes from the same objects, so that neither can drift; a
-line of the CSV carries profile and reproduction, because lines are what is copied from one; claims, which are not
-about single numbers, are in the JSON and in the Markdown.
+Design choices: page and files use the same objects, so that they always agree. Each line of the CSV has profile and
+reproduction, because single lines are copied from it. Claims, which are not about single numbers, are in the JSON and
+the Markdown.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
 
 
 def numbers_data(verdicts: VerdictsFile) -> pandas.DataFrame:
-    """The verdict on each number, with profile and reproduction in every line, because lines are what is copied."""
+    """The verdict on each number, with profile and reproduction in every line, because single lines are copied."""
     lines = [
         asdict(one) | {"interval": _joined(one.interval or ()), "runs": _joined(one.runs)} for one in verdicts.numbers
     ]

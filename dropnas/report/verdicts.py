@@ -1,12 +1,14 @@
-"""A verdict beside each printed number: what our runs say about it, and by which test.
+"""A verdict on each printed number: what our runs say about it, and by which test.
 
-Like against like. The paper printed the best test error of any epoch, with the population deviation over eight seeds,
-so our best on test is compared with it and its deviation converted to n - 1; our final epoch is in the tables, not
-here. A cell "2.26 (2.58±0.14)" is two numbers: the mean against our mean, and the single best as the lowest of eight.
+Only comparable numbers are compared. The paper printed the best test error of any epoch, with the population deviation
+over eight seeds. Our best on test is therefore compared with it, and its deviation is converted to n - 1; our final
+epoch is only in the tables. A cell "2.26 (2.58±0.14)" has two numbers: the mean is compared with our mean, and the
+single best with the lowest of eight.
 
 Design choices: a number that cannot be compared gets a verdict too, with the reason, so that nothing is silently left
-out; of several retrainings of one architecture the first is compared, as the paper trained each once; all numbers of a
-table are one family for Holm's correction, and tables are judged one by one, although some numbers are in several.
+out. If an architecture has several retrainings, only the first is compared, because the paper trained each architecture
+once. All numbers of a table are one family for Holm's correction. Each table is judged separately, although some
+numbers are in several tables.
 """
 
 import re
@@ -25,20 +27,20 @@ from dropnas.report.printed import Layout, Printed
 from dropnas.report.table import Table, summary_of
 
 PAPER_SEEDS = 8
-OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # of Tables 1-3
+OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # rows of Tables 1-3
 BEST_ON_TEST = "_best_on_test"
-OUR_QUANTITY = {  # the first that there is; multiply-adds are counted, not measured
+OUR_QUANTITY = {  # the first available quantity; multiply-adds are counted, not measured
     "top1_error": (f"top1_error{BEST_ON_TEST}",),
     "top5_error": (f"top5_error{BEST_ON_TEST}",),
     "parameters": ("parameters_as_released", "parameters_million"),
     "search_days": ("search_device_days",),
 }
-RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # what a run's name adds to its architecture's
+RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # suffix that a retraining's name adds to its architecture's
 
 
 @dataclass(frozen=True)
 class _Number:
-    """One printed number, and what runs of ours measured beside it; `column` is what the column holds."""
+    """A printed number and our measurement of it; `column` is the content of the column."""
 
     table: Table
     column: str
@@ -55,7 +57,7 @@ class _Number:
 
     @property
     def of(self) -> int:
-        """The number of trainings of the paper behind it."""
+        """The number of the paper's trainings behind it."""
         return 1 if self.kind == "single" else PAPER_SEEDS
 
     @property
@@ -68,26 +70,26 @@ class _Number:
 
     @property
     def margin(self) -> float:
-        """What counts as no difference, in points."""
+        """The margin of equivalence, in points."""
         return margin(self.table.content.table, self.measured.row)
 
     def set(self, value: float, sign: str = "") -> str:
-        """A number with as many decimals as the paper prints here."""
+        """Format a number with as many decimals as the paper prints here."""
         decimals = len(self.printed.text.split("±")[0].split(" ")[0].partition(".")[2])
         return f"{value:{sign}z.{decimals}f}"
 
 
 def margin(table: str, row: str) -> float:
-    """What counts as no difference in a row of a table, in points of test error."""
+    """The margin of equivalence in a row of a table, in points of test error."""
     data_set = row.partition("/")[0]
     return ROLES[data_set if data_set in ROLES else TARGETS[table].needs[-1]].margin
 
 
 def verdicts(table: Table) -> list[CellVerdict]:
-    """The verdicts on all printed numbers beside which runs of ours stand, in the order of the table.
+    """The verdicts on all printed numbers for which we have runs, in the order of the table.
 
     Args:
-        table: one of the paper's tables with our numbers in it.
+        table: one of the paper's tables, with our numbers.
     """
     numbers = list(_numbers(table))
     obstacles = [_obstacle(number) for number in numbers]
@@ -100,7 +102,7 @@ def verdicts(table: Table) -> list[CellVerdict]:
 
 
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
-    """The first training of each architecture, with the names of those runs: retrainings are no further searches."""
+    """The first training of each architecture, with the names of those runs; retrainings add no independent search."""
     first: dict[str, tuple[float, str]] = {}
     for value, run in zip(measured.ours_values, measured.runs, strict=True):
         first.setdefault(RETRAINING.sub("", run), (value, run))
@@ -131,7 +133,7 @@ def _kinds(printed: Printed) -> Sequence[Kind]:
 
 
 def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
-    """Why nothing can be tested, if so."""
+    """The reason why nothing can be tested; None if a test is possible."""
     if not number.table.content.reproduction:
         reason = (
             f"Not tested: profile '{number.table.content.profile}' runs on other data or in other sizes than the paper"
@@ -157,7 +159,7 @@ def _compare(number: _Number) -> Comparison:
 
 
 def paper_sample(printed: Printed) -> Sample | None:
-    """The paper's runs behind a printed mean and deviation; None where it prints no deviation."""
+    """The paper's runs behind a printed mean and deviation; None if it prints no deviation."""
     if printed.mean is None or printed.std is None:
         return None
     return printed_sample(printed.mean, printed.std, PAPER_SEEDS)
@@ -171,7 +173,7 @@ def _sample(number: _Number) -> Sample:
 
 
 def _undecidable(number: _Number, verdict: Verdict, reason: str) -> CellVerdict:
-    """Where our mean is no estimate of what was printed, even a difference would mislead."""
+    """A verdict without a test: our mean does not estimate the printed number, so a difference would mislead."""
     shown = verdict is Verdict.TOO_FEW and number.kind != "best"
     difference = number.ours.mean - number.value if shown else None
     return _verdict(number, _plain_text(number), difference, None, verdict, reason)
@@ -223,7 +225,7 @@ def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
 
 
 def _printed_text(number: _Number) -> str:
-    """The part of a cell's text that is compared: "2.58±0.14" or "2.26" of "2.26 (2.58±0.14)"."""
+    """The compared part of a cell's text: "2.58±0.14" or "2.26" of "2.26 (2.58±0.14)"."""
     best, _, mean = number.printed.text.partition(" (")
     return mean.rstrip(")") if mean and number.kind == "mean" else best
 
@@ -239,7 +241,7 @@ def _plain_text(number: _Number) -> str:
 
 
 def _reason(number: _Number, judged: Judged) -> str:
-    """One sentence with the tests behind it; all p-values are the corrected ones."""
+    """State the verdict in one sentence with its tests; all p-values are corrected."""
     if judged.comparison.interval is None:
         return _no_interval(number)
     shift, within = signed(number.set(judged.comparison.difference, "+")), f"within ±{number.margin:g} points"
@@ -258,7 +260,7 @@ def _reason(number: _Number, judged: Judged) -> str:
 
 
 def signed(text: str) -> str:
-    """A number with a minus sign in place of the hyphen."""
+    """Replace the hyphen of a number by a minus sign."""
     return text.replace("-", "\N{MINUS SIGN}")
 
 

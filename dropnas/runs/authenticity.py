@@ -114,7 +114,7 @@ def _stage_of(folder: Path) -> str:
 
 
 def _config_faults(stage: str, config: dict[str, Any], said: Any) -> Iterator[str]:
-    """Check that each option of the configuration has the value in the identity, or the one that identities leave out.
+    """Check each option of the configuration against the identity, which leaves out certain default values.
 
     Options that this version of the code no longer has are compared directly. Properties are not compared: they are not
     part of the configuration, and another version of the code may compute other values.

@@ -181,7 +181,7 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
         yield from (f"{base}.{alias.name}" for alias in node.names)
         yield base
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):
-        is_ours = _under(module, (PACKAGE,))  # our lists of methods and backends name more than a run uses
+        is_ours = _under(module, (PACKAGE,))  # our lists name more methods and backends than a run uses
         yield from (
             () if is_ours else (node.value.partition(":")[0],)
         )  # such as a user's space that names a user's operation

@@ -117,7 +117,7 @@ def _scheduled() -> dict[str, str]:
 
 
 def _start_time(process: int) -> str:
-    """Start of a process in clock ticks since boot; tells it apart from a later process with the same number."""
+    """Start of a process in clock ticks since boot; distinguishes it from a later process with the same number."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -2,7 +2,7 @@
 
 Design choices: only the light part of a run is pulled at first, and the heavy part when a stage reads it. A folder that
 lacks its heavy part on purpose has a mark. Without the mark, a missing file counts as damage. The mark is a
-`.dvcignore`: DVC refuses to record a folder that contains one, so a light run can never be committed as a complete one.
+`.dvcignore`: DVC does not record a folder that contains one, so a light run can never be committed as a complete one.
 """
 
 from collections.abc import Iterable

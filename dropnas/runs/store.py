@@ -152,7 +152,7 @@ def _receipt_damage(folder: Path, manifest: ManifestFile) -> list[str]:
 
 def _cut_short(file: Path) -> list[str]:
     """Whether a large file is shorter than its header says; its content is not read."""
-    import numpy  # late: runs are published where there is neither
+    import numpy  # imported late: some stages run without numpy
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -99,7 +99,7 @@ def grams(
     """
     kept = torch.ones(len(supernet.network.kinds), *supernet.alphas.normal.shape, dtype=torch.bool)
     mixture = mixtures(supernet.alphas, kept, supernet.network.kinds)
-    sums: dict[int, Any] = defaultdict(float)  # of inner products, or of maps
+    sums: dict[int, Any] = defaultdict(float)  # sums of inner products, or of maps
     with _captured(supernet, cells, edge) as captured:
         for batch in torch.split(chosen, BATCH):
             pixels = images.batch(batch.to(images.labels.device))

@@ -1,8 +1,8 @@
-"""A real SLURM cluster on this host, and a store that is filled through it.
+"""A real SLURM cluster on this host, and a store that is filled by its jobs.
 
-The cluster is started by `up.sh` and stopped by `down.sh`; where it cannot start, the trials are skipped with its
-reason. A reference store is filled without SLURM; each trial fills another through the cluster, disturbs that, and must
-end with the same bytes in every run, tables included, each run published once.
+`up.sh` starts the cluster and `down.sh` stops it. If it cannot start, the tests are skipped with its reason. A
+reference store is filled without SLURM. Each test fills another store through the cluster, disturbs it, and must get
+the same bytes in every run, including tables, with each run published once.
 """
 
 import os
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def slurm(*command: str) -> str:
-    """What one of SLURM's commands prints."""
+    """The output of a SLURM command."""
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
@@ -54,37 +54,35 @@ class ClusterBench(Bench):
     in_image: bool = False
 
     def command(self, *options: str) -> list[str]:
-        """As a person types it, with a site's profile; polls more often, since the jobs are short."""
+        """The command that a user types, with a site's profile; it polls more often, because the jobs are short."""
         profile = yaml.safe_load((self.checkout / "profiles" / "slurm" / "config.yaml").read_text())
         profile["default-resources"] |= {"slurm_account": "lab", **self.defaults}
-        if self.in_image:  # without a setuid Apptainer and without a GPU
+        if self.in_image:  # for an Apptainer without setuid, and without a GPU
             profile["apptainer-args"] = "--userns --cleanenv"
-            options = (*options, "--sdm", "apptainer")  # last: it takes several values
+            options = (*options, "--sdm", "apptainer")  # last, because it takes several values
         folder = self.folder / "site"
         folder.mkdir(exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(profile))
         often = ["--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3"]
-        counted = "--slurm-keep-successful-logs"  # the executor would remove them, and with them what is counted
+        counted = "--slurm-keep-successful-logs"  # otherwise the executor would remove the logs that are counted
         return [*super().command("--profile", str(folder)), *often, counted, *options]
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), "OMP_NUM_THREADS": "1", "DROPNAS_SIF": str(SIF)}
 
     def progress(self) -> dict[str, int]:
-        """The last epoch that each training's log tells."""
-        files = [
-            log for log in self.store.glob("logs/*/*/*.log") if log.exists()
-        ]  # a link may be there before its file
+        """The last epoch in the log of each training."""
+        files = [log for log in self.store.glob("logs/*/*/*.log") if log.exists()]  # a link may exist before its file
         logs = {log.stem: EPOCH.findall(log.read_text()) for log in files}
         return {name: int(epochs[-1]) for name, epochs in logs.items() if epochs}
 
     def running(self) -> list[str]:
-        """The jobs of this store that run now."""
+        """The running jobs of this store."""
         lines = slurm("squeue", "--noheader", "--states=RUNNING", "--format=%i %Z").splitlines()
         return [line.split()[0] for line in lines if line.split()[1] == str(self.store)]
 
     def job_at_work(self, head: "subprocess.Popen[str]") -> str | None:
-        """A job whose training makes progress, as soon as there is one; None if the start ends before."""
+        """Wait for a job whose training makes progress; None if the start ends before."""
         before, end = self.progress(), time.monotonic() + WAIT
         while head.poll() is None and time.monotonic() < end:
             time.sleep(0.5)
@@ -94,17 +92,17 @@ class ClusterBench(Bench):
         return None
 
     def publications(self) -> Counter[str]:
-        """How often each run was published, by the jobs' logs."""
+        """The number of times each run was published, from the jobs' logs."""
         lines = [line for log in self.store.glob("logs/*/*/*.log") for line in log.read_text().splitlines()]
         return Counter(line.split(":")[0] for line in lines if PUBLISHED.match(line))
 
     def lines(self, words: str) -> int:
-        """How many lines of the jobs' logs, Snakemake's own included, have these words."""
+        """The number of lines with these words in the logs of the jobs and of Snakemake."""
         logs = [*self.store.glob("logs/*/*/*.log"), *self.store.glob(".snakemake/slurm_logs/**/*.log")]
         return sum(words in line for log in logs for line in log.read_text().splitlines())
 
     def finish(self, process: "subprocess.Popen[str]", reference: "Bench") -> None:
-        """Wait for the end of a start and require that nothing shows that it was disturbed."""
+        """Wait for the end of a start, and check that the disturbances left no trace."""
         status = process.wait(WAIT)
         assert status == 0, (self.folder / "start.log").read_text()
         contents, expected = self.contents(), reference.contents()
@@ -116,7 +114,7 @@ class ClusterBench(Bench):
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
-    """A cluster with two nodes of two GPUs; it is stopped at the end."""
+    """A cluster with two nodes of two GPUs; it is stopped after the tests."""
     started = subprocess.run([HERE / "up.sh"], capture_output=True, text=True, check=False, timeout=300)
     if started.returncode == SKIPPED:
         pytest.skip(started.stderr.strip())
@@ -131,18 +129,18 @@ def cluster() -> Iterator[None]:
 
 
 def release_requeued(end: threading.Event) -> None:
-    """SLURM holds a requeued job back for two minutes; half a minute is enough for its processes to be gone."""
+    """SLURM holds a requeued job back for two minutes; after half a minute, its processes have ended."""
     while not end.wait(2.0):
         command = ["squeue", "--noheader", "--states=PENDING", "--format=%i %r %S"]
         for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
             job, reason, start = line.split(maxsplit=2)
-            held = reason == "BeginTime" and start != "N/A"  # between two looks of the scheduler
+            held = reason == "BeginTime" and start != "N/A"  # between two cycles of the scheduler
             if held and datetime.fromisoformat(start) - datetime.now() > timedelta(seconds=45):
                 subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now+35seconds"], check=False)
 
 
 def undisturbed(folder: Path, project: Path, parameters: Path, *targets: str) -> Bench:
-    """A store filled on this host without SLURM."""
+    """Fill a store on this host without SLURM."""
     bench = make_bench(folder, project)
     bench.parameters.write_text(parameters.read_text())
     process = bench.begin("--cores", "2", *targets)
@@ -152,19 +150,19 @@ def undisturbed(folder: Path, project: Path, parameters: Path, *targets: str) ->
 
 @pytest.fixture(scope="session")
 def reference(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The trial's store."""
+    """The reference store of the disturbance tests."""
     return undisturbed(tmp_path_factory.mktemp("reference"), project, PARAMETERS, "table1")
 
 
 @pytest.fixture(scope="session")
 def reference_smoke(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The smoke profile's store."""
+    """The reference store of the smoke profile."""
     return undisturbed(tmp_path_factory.mktemp("smoke"), project, SMOKE)
 
 
 @pytest.fixture
 def site(cluster: None, project: Path, tmp_path: Path) -> Iterator[Callable[..., ClusterBench]]:
-    """Makes a bench on the cluster; what still runs of it is ended with the trial."""
+    """Return a function that makes a bench on the cluster; its processes are ended after the test."""
     made: list[ClusterBench] = []
 
     def make(**settings: object) -> ClusterBench:

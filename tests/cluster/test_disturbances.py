@@ -1,4 +1,4 @@
-"""What happens to jobs on a cluster that other people share: the chain ends with the same bytes, no run is made twice.
+"""Disturbances of jobs on a shared cluster: the chain ends with the same bytes, and no run is computed twice.
 
 Moments are drawn from TRIAL_SEED; counts are printed (pytest -s).
 """
@@ -19,7 +19,7 @@ IN_IMAGE = pytest.param(
 
 
 def warn(job):
-    """SLURM's warning, as `--signal` sends it before the time limit."""
+    """Send SLURM's stop signal, as `--signal` does before the time limit."""
     slurm("scancel", "--signal=URG", job)
 
 
@@ -31,13 +31,13 @@ def lose_node(job):
     node = slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
     slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=trial")
     time.sleep(5)
-    while "down" in slurm("sinfo", "--noheader", f"--nodes={node}", "--format=%T"):  # it may have come back by itself
+    while "down" in slurm("sinfo", "--noheader", f"--nodes={node}", "--format=%T"):  # it may have recovered by itself
         subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=False)
         time.sleep(1)
 
 
 def preempt(job):
-    """A job of another partition takes the whole node for a while."""
+    """Start a job of another partition that takes the whole node for a while."""
     node = slurm("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
     asked = ["--partition=first", "--account=lab", f"--nodelist={node}", "--exclusive", "--output=/dev/null"]
     slurm("sbatch", *asked, "--wrap=sleep 10")
@@ -62,7 +62,7 @@ def tell(what, bench, disturbed):
 
 
 def disturbed(bench, *targets):
-    """Start a chain, disturb it in every way at drawn moments, kill the head at last; gives what was done."""
+    """Start a chain, disturb it in every way at random moments, and finally kill the head; return the disturbances."""
     process, done, dice = bench.begin(*targets), [], random.Random(SEED)
     for disturb in dice.sample(DISTURBANCES, len(DISTURBANCES)):
         job = bench.job_at_work(process)
@@ -79,7 +79,7 @@ def disturbed(bench, *targets):
 
 @pytest.mark.parametrize("in_image", [pytest.param(False, id="environment"), IN_IMAGE])
 def test_a_chain_disturbed_in_every_way_ends_as_if_left_alone(site, reference, in_image):
-    """Each disturbance meets a training at work, in an order that is drawn; at last the head is killed."""
+    """Each disturbance hits a running training, in random order; finally the head is killed."""
     bench = site(in_image=in_image)
     done = disturbed(bench, "table1")
     bench.finish(bench.begin("table1"), reference)
@@ -91,7 +91,7 @@ def test_a_chain_disturbed_in_every_way_ends_as_if_left_alone(site, reference, i
 @pytest.mark.slow
 @pytest.mark.skipif(not SIF.exists(), reason="no containers/dropnas.sif; make sif makes it")
 def test_the_smoke_chain_disturbed_in_the_image_has_the_same_tables(site, reference_smoke):
-    """All six tables, byte for byte those of a start on this host that nothing disturbed."""
+    """All six tables equal those of an undisturbed start on this host, byte for byte."""
     bench = site(in_image=True)
     bench.parameters.write_text(SMOKE.read_text())
     done = disturbed(bench)
@@ -101,7 +101,7 @@ def test_the_smoke_chain_disturbed_in_the_image_has_the_same_tables(site, refere
 
 @pytest.mark.slow
 def test_a_run_longer_than_the_time_limit_completes(site):
-    """The limit is two minutes, the warning comes some time before it, and the retrainings need more."""
+    """The limit is two minutes, the signal comes before it, and the retrainings take longer."""
     bench = site(defaults={"slurm_extra": "'--signal=URG@45 --open-mode=append'"})
     text = bench.parameters.read_text().replace("runtime_minutes: 30", "runtime_minutes: 2")
     bench.parameters.write_text(
@@ -116,7 +116,7 @@ def test_a_run_longer_than_the_time_limit_completes(site):
 
 
 def test_a_job_that_preemption_cancels_comes_back(site):
-    """SLURM ends it for good and Snakemake's executor takes it for a running one; the start requeues it."""
+    """SLURM ends the job for good, and Snakemake's executor believes that it runs; the start requeues it."""
     bench = site(defaults={"slurm_partition": "lost"})
     process = bench.begin("table1")
     job = bench.job_at_work(process)
@@ -130,7 +130,7 @@ def test_a_job_that_preemption_cancels_comes_back(site):
 
 
 def test_a_job_that_proves_nothing_fails_clearly(site):
-    """Where SLURM's records are lost, its executor takes a job for done; only the marker counts."""
+    """If SLURM's records are lost, the executor believes that a job is done; only the marker counts."""
     bench = site()
     (bench.checkout / "workflow" / "scripts" / "logged.sh").write_text("exit 0\n")
     ended = bench.call(bench.command("--latency-wait", "3", "table1"))

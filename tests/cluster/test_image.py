@@ -1,7 +1,7 @@
-"""What the image promises: locked dependencies, CUDA for two generations of GPUs, a compiler, no project code, any uid.
+"""The properties of the image: locked dependencies, CUDA for two GPU generations, a compiler, no project code, any uid.
 
-The image is looked at as its SIF, whose root is read-only; /tmp is a tmpfs, the user is `nobody` (Apptainer knows only
-uids of the host; a uid that nobody has: `buildah run --user 41235`, `docker run --user 41235`).
+The image is tested as its SIF, whose root is read-only. /tmp is a tmpfs and the user is `nobody`, because Apptainer
+only knows uids of the host. (For an unknown uid: `buildah run --user 41235`, `docker run --user 41235`.)
 """
 
 import json
@@ -38,7 +38,7 @@ def image():
 
 @pytest.fixture
 def memory():
-    """A folder of that user in a tmpfs; the one that Apptainer makes holds 64 MB, the graph compiler needs more."""
+    """A folder of that user in a tmpfs; Apptainer's own holds only 64 MB, but the graph compiler needs more."""
     folder = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="dropnas-image-"))
     os.chown(folder, UID, UID)
     yield folder
@@ -47,7 +47,7 @@ def memory():
 
 @pytest.fixture
 def inside(image, memory):
-    """Runs a command in the image as another user, /tmp on a tmpfs; gives what it printed."""
+    """Return a function that runs a command in the image as another user, with /tmp on a tmpfs."""
 
     def run(*command, store=None, variables=()):
         places = ["--bind", str(store), "--pwd", str(store)] if store else ["--pwd", "/tmp"]
@@ -102,7 +102,7 @@ def test_its_labels_name_the_lock(image):
 
 
 def test_the_chain_runs_in_it_as_another_user(inside, project, tmp_path):
-    shared = Path("/var/tmp") / f"dropnas-image-{tmp_path.name}"  # where that uid may go
+    shared = Path("/var/tmp") / f"dropnas-image-{tmp_path.name}"  # a folder that this uid may enter
     shared.mkdir()
     try:
         bench = make_bench(shared, project)

@@ -1,8 +1,8 @@
-"""Machines that are not ours: another uid, other programs, another environment, small or odd disks.
+"""Unusual machines: another uid, other programs, another environment, small or special disks.
 
-A machine here is an environment that holds nothing but what a test puts there (as after `env -i`), a folder of stubs
-and of links to the programs that it has, and perhaps a command before each other one, such as `unshare`. Where the
-kernel forbids what a test needs, it is skipped with that reason.
+A machine is an environment with only the variables that a test sets (as after `env -i`), a folder of stubs and of links
+to its programs, and possibly a command such as `unshare` before each other command. If the kernel does not allow what a
+test needs, the test is skipped with that reason.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-WAIT = 900.0  # seconds; far more than anything takes, also on a busy machine
+WAIT = 900.0  # seconds; far more than any command takes, even on a busy machine
 PROGRAMS = [
     "awk",
     "basename",
@@ -41,9 +41,9 @@ class Foreign:
     """A machine on which commands run.
 
     Attributes:
-        folder: its own, empty at first; HOME and the temporary folder lie in it.
-        environment: all that a command finds there.
-        before: what each command is started by.
+        folder: its folder, initially empty; it contains HOME and the temporary folder.
+        environment: the complete environment of its commands.
+        before: command that starts each other command.
     """
 
     folder: Path
@@ -56,14 +56,14 @@ class Foreign:
         return self.folder / "bin"
 
     def stub(self, name: str, script: str) -> Path:
-        """Put a program there that is a shell script."""
+        """Add a shell script as a program."""
         path = self.programs / name
         path.write_text(f"#!/bin/bash\n{script}\n")
         path.chmod(0o755)
         return path
 
     def bare(self) -> "Foreign":
-        """Leave nothing on PATH but stubs, Python, and what every system has."""
+        """Leave only stubs, Python, and the programs of every system on PATH."""
         for name in PROGRAMS:
             found = shutil.which(name)
             if found and not (self.programs / name).exists():
@@ -72,7 +72,7 @@ class Foreign:
         return self
 
     def run(self, *command: str, folder: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """A command's status and output, whatever they are."""
+        """Run a command; return its status and output."""
         return subprocess.run(
             [*self.before, *command],
             cwd=folder or self.folder,
@@ -85,7 +85,7 @@ class Foreign:
         )
 
     def dropnas(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """A verb of the command line."""
+        """Run a verb of the command line."""
         return self.run(sys.executable, "-m", "dropnas", *arguments, **environment)
 
 
@@ -111,7 +111,7 @@ def machine_in(folder: Path) -> Foreign:
 
 
 def possible(*command: str) -> None:
-    """Skip the test where the kernel, or what is installed, does not let a command work."""
+    """Skip the test if a command cannot work with this kernel or installation."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT)
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def possible(*command: str) -> None:
 
 @pytest.fixture
 def nobody(machine: Foreign) -> Foreign:
-    """The same as a user that no database knows."""
+    """The same machine with a user that no database knows."""
     as_nobody: Sequence[str] = ("unshare", "--user", "--map-user=12345")
     possible(*as_nobody, "true")
     machine.before = tuple(as_nobody)

@@ -21,7 +21,7 @@ from dropnas.workspace import Workspace, silent
 from tests.unit.data.small_sources import encode, noise, write_folder, write_tar
 
 CLASSES = ("n01440764", "n02077923", "n03995372")
-VALIDATION = ("n03995372", "n01440764", "n02077923", "n01440764")  # of the images in the order of their names
+VALIDATION = ("n03995372", "n01440764", "n02077923", "n01440764")  # classes of the images in the order of their names
 IMAGE = encode(noise(0, 8, 8))
 NAMES = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, 5)]
 KAGGLE = "LOC_val_solution.csv"
@@ -29,13 +29,13 @@ DEVKIT = "ILSVRC2012_devkit_t12/data/"
 
 
 def solution() -> dict[str, bytes]:
-    """Kaggle's list, in another order than that of the names."""
+    """Kaggle's list, not in the order of the names."""
     rows = [f"{name[:-5]},{label} 85 1 499 272 {label} 3 4 5 6 " for name, label in zip(NAMES, VALIDATION, strict=True)]
     return {KAGGLE: "\n".join(["ImageId,PredictionString", *reversed(rows)]).encode()}
 
 
 def meta() -> bytes:
-    """The development kit's table as MATLAB wrote it: a row for each class, numbers in no order of the names."""
+    """The development kit's table as MATLAB wrote it: a row for each class; the numbers do not follow the names."""
     rows = [
         (number, label, "words", "gloss", 0) for number, label in ((3, CLASSES[0]), (1, CLASSES[1]), (2, CLASSES[2]))
     ]
@@ -54,14 +54,14 @@ def synsets() -> dict[str, bytes]:
 
 
 def imagenet(labels: dict[str, bytes], prefix: str = "ILSVRC/Data/CLS-LOC/") -> dict[str, bytes]:
-    """As it is distributed: classes in train/, none in val/ and test/."""
+    """ImageNet as distributed: classes in train/, none in val/ and test/."""
     train = {f"{prefix}train/{label}/{label}_{number}.JPEG": IMAGE for label in CLASSES for number in (1, 2)}
     val = {f"{prefix}val/{name}": IMAGE for name in NAMES}
     return {**train, **val, f"{prefix}test/ILSVRC2012_test_00000001.JPEG": IMAGE, **labels}
 
 
 def labelled(listing: Listing) -> dict[str, str]:
-    """The class of each test image by its name."""
+    """The class of each test image, by name."""
     return {Path(entry.path).name: listing.classes[number] for entry, number in listing.test}
 
 
@@ -142,7 +142,7 @@ def batch(number: int) -> bytes:
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> cifar.Archive:
-    """CIFAR-10 in small: an archive in `server/`, and the folder that torchvision unpacks it to in `unpacked/`."""
+    """A small CIFAR-10: an archive in `server/`, and its unpacked folder, as torchvision makes it, in `unpacked/`."""
     files = {name: batch(number) for number, name in enumerate([*cifar.CIFAR10.train, *cifar.CIFAR10.test])}
     write_folder(tmp_path / "unpacked" / cifar.CIFAR10.folder, {**files, "batches.meta": b"names"})
     (tmp_path / "server").mkdir()
@@ -160,7 +160,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> cifar.Archive:
 
 @pytest.fixture
 def read(published: cifar.Archive, tmp_path: Path) -> Callable[..., np.ndarray]:
-    """Reads it as the data stage does, with some options; gives the training images."""
+    """Read it like the data stage, with some options; return the training images."""
 
     def images(**options: str) -> np.ndarray:
         config = DatasetConfig(name="cifar10", source="torchvision", **options)

@@ -1,7 +1,7 @@
-"""`doctor` on machines with one thing wrong at a time: that is found and named, and nothing else.
+"""`doctor` on machines with a single fault: it finds and names this fault, and no other.
 
-Each condition begins with a machine on which all checks pass. Its programs are stubs, its GPUs are what torch is made
-to see; its file system is this one, or one that a patch describes.
+Each test starts with a machine on which all checks pass. Its programs are stubs, its GPUs are simulated for torch, and
+its file system is the real one or that of a patch.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ CLUSTER = ["--profile", "site", "--sdm", "apptainer"]
 
 @dataclass
 class Healthy:
-    """A machine on which all checks pass, and what is asked of it."""
+    """A machine on which all checks pass, and a start on it."""
 
     machine: Foreign
     patch: pytest.MonkeyPatch
@@ -60,7 +60,7 @@ class Healthy:
         return examine(situation(self.parameters, self.options, self.machine.folder))
 
     def drop(self, name: str) -> None:
-        """Take a program away."""
+        """Remove a program."""
         (self.machine.programs / name).unlink()
 
     def profile(self, **resources: str) -> None:
@@ -75,7 +75,7 @@ def bad(checks: list[Check]) -> list[str]:
 
 @pytest.fixture
 def healthy(machine: Foreign, monkeypatch: pytest.MonkeyPatch) -> Iterator[Healthy]:
-    """Programs that answer as they should, two GPUs, a network, a checkout."""
+    """A machine with working programs, two GPUs, a network and a checkout."""
     made = Healthy(machine.bare(), monkeypatch, [])
     made.configure()
     made.profile()
@@ -119,7 +119,7 @@ def refuse(*_: object, **__: object) -> None:
 
 
 def uninstalled(name: str) -> Callable[[Healthy], None]:
-    """A package that is not installed."""
+    """Make a package appear as not installed."""
     found = importlib.util.find_spec
     return lambda healthy: healthy.patch.setattr(
         importlib.util, "find_spec", lambda one, *rest: None if one == name else found(one, *rest)
@@ -127,7 +127,7 @@ def uninstalled(name: str) -> Callable[[Healthy], None]:
 
 
 def versions(**given: str) -> Callable[[Healthy], None]:
-    """Other versions of what is installed."""
+    """Change the versions of installed packages."""
     found = installation.version
     return lambda healthy: healthy.patch.setattr(
         installation, "version", lambda name: given.get(name.replace("-", "_")) or found(name)
@@ -157,7 +157,7 @@ def without_inodes(healthy: Healthy) -> None:
 
 
 def with_little_shared_memory(healthy: Healthy) -> None:
-    """As Docker gives it."""
+    """Docker's default."""
     healthy.configure(machine={"device": "cuda", "workers": 4})
     usage = shutil.disk_usage("/")._replace(total=64_000_000)
     healthy.patch.setattr(storage, "SHARED", healthy.machine.folder)
@@ -197,7 +197,7 @@ def machine_of(**settings: Any) -> Callable[[Healthy], None]:
 
 
 HERE: list[str] = []
-# What is made false, where jobs run, the check that finds it, what it says, and whether it would stop the run.
+# The fault, where jobs run, the check that finds it, its message, and whether it would stop the run.
 CONDITIONS: dict[str, tuple[Callable[[Healthy], Any], list[str], str, str, bool]] = {
     "no GPU where one is asked for": (lambda h: give(h.patch, []), HERE, "GPU", "torch sees no GPU", True),
     "a GPU was given, torch sees none": (given_but_unseen, HERE, "GPU", "SLURM_JOB_GPUS=0, but torch", True),
@@ -366,7 +366,7 @@ def test_our_profile_is_one_of_slurm() -> None:
 
 
 def test_the_command_line(machine: Foreign) -> None:
-    """In an empty environment: a line for each check, JSON for a program, and a status."""
+    """In an empty environment, it prints a line for each check, or JSON, and sets the status."""
     done = machine.dropnas("doctor", str(PROJECT / "params" / "smoke.yaml"))
     assert done.returncode == 0, done.stdout
     assert {row.split()[0] for row in done.stdout.splitlines()} <= {"ok", "warning"}
@@ -382,7 +382,7 @@ def test_a_report_is_a_line_for_each(healthy: Healthy) -> None:
 
 
 def test_without_a_gpu_torch_is_not_imported(machine: Foreign) -> None:
-    """So that the answer takes no longer than the checks themselves."""
+    """Otherwise the answer would take longer than the checks."""
     script = "import sys; from dropnas.cli import main\ntry: main()\nexcept SystemExit: print('torch' in sys.modules)"
     done = machine.run(sys.executable, "-c", script, "doctor", str(PROJECT / "params" / "smoke.yaml"))
     assert done.stdout.splitlines()[-1] == "False", done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""`make sif` with stubs for the programs that build: its status, and what it leaves behind."""
+"""`make sif` with stubs for the programs that build: its exit status and remaining files."""
 
 import shutil
 import signal
@@ -17,7 +17,7 @@ FAILS = 'case "$*" in *--help*) ;; *) echo half >"${@: -2:1}"; %s ;; esac'
 
 @pytest.fixture
 def checkout(machine: Foreign) -> Path:
-    """A checkout as far as the build reads it."""
+    """The part of a checkout that the build reads."""
     folder = machine.folder / "check out"
     shutil.copytree(PROJECT / "containers", folder / "containers", ignore=shutil.ignore_patterns("*.sif*"))
     shutil.copyfile(PROJECT / "Makefile", folder / "Makefile")
@@ -27,7 +27,7 @@ def checkout(machine: Foreign) -> Path:
 
 
 def left(machine: Foreign, checkout: Path) -> list[str]:
-    """What lies in the temporary folder, and half images."""
+    """The content of the temporary folder, and incomplete images."""
     return [path.name for path in (*(machine.folder / "tmp").iterdir(), *checkout.glob("containers/*.new"))]
 
 

@@ -1,4 +1,4 @@
-"""Other installations: the package in a folder of its own, without its checkout."""
+"""Installed package: the package in a separate folder, without its checkout."""
 
 import shutil
 import sys
@@ -12,7 +12,7 @@ PARTS = ("dropnas", "workflow", "profiles", "params", "Snakefile", "pyproject.to
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Foreign:
-    """A machine with the project as `pip install --target` leaves it, and nothing else of it."""
+    """A machine that has the project only as installed by `pip install --target`."""
     machine = machine_in(tmp_path_factory.mktemp("installed"))
     source = machine.folder / "downloaded source"
     source.mkdir()
@@ -31,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Foreign:
 
 
 def test_a_start_is_the_same_as_from_the_checkout(installed: Foreign) -> None:
-    """The plan's name is a checksum over plan, parameters, package and workflow, so equal names are equal starts."""
+    """The plan's name is a checksum of plan, parameters, package and workflow, so equal names mean equal starts."""
     here = installed.dropnas("freeze", str(PROJECT / "params" / "smoke.yaml"), PYTHONPATH=str(PROJECT))
     there = installed.dropnas("freeze", "params/smoke.yaml")
     assert there.returncode == 0, there.stderr

@@ -1,4 +1,4 @@
-"""A training that is stopped on one machine and goes on on another, whose vectors are of another width."""
+"""A training that is stopped on one machine and continues on another one with a different vector width."""
 
 import json
 import os
@@ -27,7 +27,7 @@ SEARCH = SearchConfig(cells=2, channels=2, epochs=2, batch_size=16, crop_padding
 
 
 def a_search(root: Path) -> Run:
-    """The smallest search, its data prepared."""
+    """The smallest search, with prepared data."""
     data = Run("data", "digits", DATA, (), code_of("data", DATA))
     assert execute([spec(data, "test", Machine(device="cpu"))], root, lambda line: None) == 0
     return Run("search", "digits-seed0", SEARCH, (data,), code_of("search", SEARCH))
@@ -53,7 +53,7 @@ def test_a_run_that_goes_on_elsewhere_is_marked(machine: Foreign) -> None:
     assert done.stdout.splitlines().count(said) == 1, done.stdout
     assert ManifestFile.read(root / run.folder).run["machines"] == [here, f"{there} (DEFAULT)"]
     verified = machine.dropnas("verify")
-    assert verified.returncode == 0  # it is no fault, but it is said
+    assert verified.returncode == 0  # not a fault, but it is reported
     assert f"{run.folder}: computed on {here}, then on {there} (DEFAULT)" in verified.stdout
 
 
@@ -71,7 +71,7 @@ def test_the_machine_is_named_with_its_vectors() -> None:
 
 
 def attempt(scratch: Path, machine: str, saves: int = 0) -> Attempts:
-    """An attempt on a machine that saves a checkpoint or none."""
+    """An attempt on a machine that saves some checkpoints or none."""
     made = Attempts(scratch)
     made.begin()
     made.work_on(machine)

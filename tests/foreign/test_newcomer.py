@@ -1,4 +1,4 @@
-"""What a newcomer types first: another Python, the version, a downloaded ZIP without git."""
+"""The first commands of a newcomer: another Python, the version, a downloaded ZIP without git."""
 
 import importlib.metadata
 import re
@@ -26,7 +26,7 @@ def test_an_old_python_is_one_line(machine: Foreign) -> None:
 
 
 def test_old_pythons_can_read_the_file_that_says_so() -> None:
-    """Python 3.6 is the oldest that some clusters still call `python3`."""
+    """Python 3.6 is the oldest version that is still called `python3` on some clusters."""
     import ast
 
     for name in ("__main__.py", "__init__.py"):

@@ -1,4 +1,4 @@
-"""Other nodes and schedulers: SingularityCE for Apptainer, no `scontrol` where jobs run, preemption that cancels."""
+"""Other nodes and schedulers: SingularityCE instead of Apptainer, nodes without `scontrol`, cancelling preemption."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from dropnas.machine import container, slurm
 from tests.foreign.conftest import PROJECT, Foreign
 
 MICRO = PROJECT / "tests" / "workflow" / "micro.yaml"
-# SingularityCE as Snakemake calls it: `singularity exec --home HOME --cleanenv IMAGE sh -c COMMAND`, an empty
+# Stub of SingularityCE, as Snakemake calls it: `singularity exec --home HOME --cleanenv IMAGE sh -c COMMAND`, an empty
 # environment but for SINGULARITYENV_*. APPTAINERENV_* means nothing to it.
 SINGULARITY = """
 [ "$1" = --version ] && { echo singularity-ce version 4.1.2; exit; }
@@ -22,7 +22,7 @@ exec env -i PATH="$IMAGE_PATH" HOME="$PWD" "${given[@]}" "${@: -3}"
 
 
 def test_a_job_finds_the_project_under_singularity(machine: Foreign) -> None:
-    """Where Apptainer is not installed; the job also learns which of SLURM's attempts it is."""
+    """Without Apptainer; the job also gets the number of SLURM's attempt."""
     machine.bare().stub("singularity", SINGULARITY)
     notes, image = machine.folder / "notes", machine.folder / "image.sif"
     image.touch()
@@ -54,7 +54,7 @@ def test_each_runtime_is_given_its_own_variables(
 
 @pytest.fixture
 def node(machine: Foreign, monkeypatch: pytest.MonkeyPatch) -> Foreign:
-    """A node of a cluster in this process: a job, and SLURM's programs as stubs that note what they are asked."""
+    """A node of a cluster in this process: a job, and SLURM's programs as stubs that record their arguments."""
     for name, value in {"PATH": machine.bare().programs, "SLURM_JOB_ID": 7, "NOTES": machine.folder / "notes"}.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(slurm, "USUAL", "")
@@ -62,7 +62,7 @@ def node(machine: Foreign, monkeypatch: pytest.MonkeyPatch) -> Foreign:
 
 
 def notes(machine: Foreign) -> list[str]:
-    """What the stubs of SLURM were asked for."""
+    """The recorded arguments of SLURM's stubs."""
     file = machine.folder / "notes"
     return file.read_text().splitlines() if file.exists() else []
 
@@ -75,7 +75,7 @@ def scontrol(state: str) -> str:
 def test_a_stopped_job_comes_back_unless_it_is_being_ended(node: Foreign, state: str, asked: list[str]) -> None:
     node.stub("scontrol", scontrol(state))
     stopped = node.folder / "7"
-    slurm.come_back(stopped)  # nothing of it was stopped
+    slurm.come_back(stopped)  # no training of the job was stopped
     assert notes(node) == []
     stopped.touch()
     slurm.come_back(stopped)
@@ -99,7 +99,7 @@ def test_scontrol_is_found_where_path_does_not_lead(node: Foreign, monkeypatch: 
     assert notes(node) == ["requeue 7"]
 
 
-# PreemptMode=CANCEL: three jobs of this user were ended so, one of them in another store; a fourth one runs.
+# PreemptMode=CANCEL ended three jobs of this user, one of them of another store; a fourth job runs.
 SQUEUE = """
 case "$*" in
     *--states=PREEMPTED*) printf '%s\\n' "11 {store}" "12 {store} of mine" "13 {store}" ;;
@@ -119,12 +119,12 @@ def test_jobs_that_slurm_cancelled_for_others_are_requeued(node: Foreign) -> Non
 def test_only_a_start_that_submits_to_slurm_looks_for_them(node: Foreign) -> None:
     node.stub("squeue", SQUEUE.format(store=node.folder))
     node.stub("scontrol", scontrol(""))
-    asked: list[list[str]] = []  # what SLURM was asked until then
+    asked: list[list[str]] = []  # calls of SLURM so far
 
     def submits() -> bool:
         asked.append(notes(node))
         if len(asked) == 3:
-            (node.programs / "squeue").unlink()  # ends it
+            (node.programs / "squeue").unlink()  # ends the loop
             return False
         return len(asked) == 2
 
@@ -139,7 +139,7 @@ def test_slurm_that_does_not_answer_is_no_error(node: Foreign) -> None:
 
 
 def test_only_trainings_are_jobs_of_a_cluster(machine: Foreign) -> None:
-    """All else is made where the workflow runs; a rule made from another does not inherit that it is local."""
+    """Everything else runs with the workflow; a rule that inherits from another one does not inherit `localrule`."""
     frozen = machine.folder / machine.dropnas("freeze", str(MICRO)).stdout.strip()
     with (frozen / "source" / "Snakefile").open("a") as file:
         file.write(

@@ -1,4 +1,4 @@
-"""Other programs: a `dot` that is there but does not work, and a Python on a system that is not Linux."""
+"""Other programs: a `dot` that exists but does not work, and Python on another system than Linux."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.foreign.conftest import Foreign
 
 
 def test_cells_are_drawn_with_a_broken_dot(machine: Foreign) -> None:
-    """Figures once were laid out by it; nothing asks for it any more."""
+    """Figures were once laid out by it; now nothing uses it."""
     machine.bare().stub("dot", 'echo "There is no layout engine support" >&2; exit 1')
     done = machine.dropnas("draw", "dropnas_c10", "--out", "cells.svg")
     assert (done.returncode, done.stderr) == (0, "")
@@ -18,7 +18,7 @@ def test_cells_are_drawn_with_a_broken_dot(machine: Foreign) -> None:
 
 @pytest.mark.parametrize("processor", ["arm", ""])
 def test_the_environment_is_recorded_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch, processor: str) -> None:
-    """As on macOS, after the work of a run is done."""
+    """As on macOS, after the work of a run."""
 
     def absent(path: Path, *_: object, **__: object) -> str:
         raise FileNotFoundError(2, "No such file or directory", str(path))
@@ -42,7 +42,7 @@ def test_memory_is_in_bytes_also_where_the_system_counts_in_them(monkeypatch: py
 
 
 def test_a_repository_around_the_project_is_not_its_own(machine: Foreign) -> None:
-    """As where the package was installed into a folder below somebody's own repository."""
+    """For example, if the package was installed below another repository."""
     author = ("-c", "user.name=a", "-c", "user.email=a@b")
     assert machine.run("git", "init", "-q").returncode == 0
     assert machine.run("git", *author, "commit", "-q", "--allow-empty", "-m", "x").returncode == 0

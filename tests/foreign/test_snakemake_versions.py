@@ -26,7 +26,7 @@ def test_the_plan_is_read_by(machine: Foreign, version: str, profile: str) -> No
     if done.returncode:
         pytest.skip(f"cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
     packages = next((environment / "lib").glob("python*")) / "site-packages"
-    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))  # all else is that of this environment
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))  # everything else is from this environment
     for name in ("sbatch", "sacct", "squeue", "scontrol", "sinfo"):
         machine.stub(name, "")
     chosen = ("--workflow-profile", str(PROJECT / "profiles" / profile))

@@ -1,4 +1,4 @@
-"""Other users and their surroundings: a uid without a name, a home that takes no files, output that is not UTF-8."""
+"""Other users and their surroundings: a uid without a name, a read-only home folder, output that is not UTF-8."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ MICRO = PROJECT / "tests" / "workflow" / "micro.yaml"
 
 
 def start(machine: Foreign, *options: str, parameters: Path = MICRO, **environment: str) -> str:
-    """Start the workflow beside its parameter file; gives what it printed."""
+    """Start the workflow in the folder of its parameter file; return its output."""
     done = machine.dropnas("run", str(parameters), "--cores", "1", *options, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -28,7 +28,7 @@ def test_a_home_that_takes_no_files(machine: Foreign) -> None:
 
 
 def test_a_home_that_is_read_only(machine: Foreign) -> None:
-    """On a file system that is mounted so; root may write into a folder whatever its mode."""
+    """The file system is mounted read-only, because root may write to any folder, whatever its mode."""
     possible("unshare", "--mount", "true")
     home = machine.folder / "home"
     mount = f'mount --bind {home} {home} && mount -o remount,bind,ro {home} && exec "$@"'
@@ -58,7 +58,7 @@ def test_output_that_lacks_signs(machine: Foreign, environment: dict[str, str]) 
 
 
 def test_no_folder_for_temporary_files_is_one_line(machine: Foreign) -> None:
-    """As in a container with a read-only root and nothing mounted on /tmp."""
+    """For example, in a container with a read-only root and nothing mounted on /tmp."""
     possible("unshare", "--mount", "true")
     if any(path.is_relative_to(place) for path in (PROJECT, Path(sys.prefix)) for place in ("/tmp", "/var/tmp")):
         pytest.skip("the project itself lies in the folder for temporary files")

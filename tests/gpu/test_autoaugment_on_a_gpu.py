@@ -1,4 +1,4 @@
-"""AutoAugment on a GPU: the pixels that a CPU gives."""
+"""AutoAugment on a GPU gives the same pixels as on a CPU."""
 
 import pytest
 import torch
@@ -19,5 +19,5 @@ def test_a_gpu_gives_the_same_pixels(policy: autoaugment.Policy) -> None:
     drawn = autoaugment.draw(policy, COUNT, generator(1, "policy"))
     expected = autoaugment.augment(images, policy, drawn)
     found = autoaugment.augment(images.cuda(), policy, drawn.cuda()).cpu()
-    assert (found.int() - expected.int()).abs().max() <= 1  # the order of the sums in a mean, if anything
+    assert (found.int() - expected.int()).abs().max() <= 1  # due to the order of a sum
     assert (found != expected).float().mean() < 1e-4

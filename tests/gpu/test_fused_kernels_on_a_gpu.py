@@ -1,4 +1,4 @@
-"""The Triton kernels on a GPU against torch's own there in double precision: a pass there and back."""
+"""The Triton kernels on a GPU against torch's own kernels in double precision, in forward and backward passes."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ DEVICE, SEEDS, SIDE, BATCH, CHANNELS = "cuda", 2, 16, 16, 16
 
 
 def passed(dtype: torch.dtype, fused: bool) -> Callable[[], list[Tensor]]:
-    """A pass of some seeds: logits, the gradient of the mixing weights, and that of all weights in a row."""
+    """A pass of some seeds: logits, the gradient of the mixing weights, and that of all weights, flattened."""
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     supernets = [make(ORIGINAL, seed, channels=CHANNELS).to(DEVICE, wide) for seed in range(SEEDS)]
     engine = Engine(supernets, static=True, backend=make_backend()[0] if fused else None)
@@ -44,7 +44,7 @@ def passed(dtype: torch.dtype, fused: bool) -> Callable[[], list[Tensor]]:
 
 @pytest.mark.parametrize(("dtype", "agreement"), [(torch.bfloat16, 0.3), (torch.float32, 1e-4), (torch.float64, 1e-9)])
 def test_passes_agree(dtype: torch.dtype, agreement: float) -> None:
-    """Of each tensor, by its norm. What is needed is compiled on all cores first: the types share no kernel."""
+    """Each tensor is compared by its norm. All kernels are first compiled on all cores: the types share none."""
     program = passed(dtype, fused=True)
     compile_triton_kernels(program)
     for ours, right in zip(program(), passed(torch.float64, fused=False)(), strict=True):

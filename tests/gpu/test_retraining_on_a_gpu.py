@@ -1,4 +1,4 @@
-"""The retraining's step as a CUDA graph: the eager step's numbers, one launch, no wait, and resumed to the bit."""
+"""The retraining's step as a CUDA graph: the eager step's numbers, one launch, no wait, an exact resume."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ COUNTS, CLASSES, SIDE = {"train": 700, "test": 300}, 10, 8
 
 
 def images_of(split: str, device: str) -> ImageArrays:
-    """A pattern for each class, half hidden in noise: something can be learned of it."""
+    """Images with a learnable pattern for each class, partly hidden in noise."""
     patterns = torch.rand((CLASSES, 3, SIDE, SIDE), generator=generator(0, "patterns"))
     labels = torch.arange(COUNTS[split]) % CLASSES
     hidden = torch.rand((len(labels), 3, SIDE, SIDE), generator=generator(0, split))
@@ -44,7 +44,7 @@ def trainee(config: RetrainConfig = SMALL) -> Retraining:
 
 
 def trained(made: Retraining, recorded: bool, epochs: range = range(1, 3)) -> list[Tensor]:
-    """Losses, weights and statistics after some epochs, the last smaller batch included."""
+    """The losses, weights and statistics after some epochs, including the smaller last batch."""
     losses = []
     for epoch in epochs:
         made.start_epoch(epoch)
@@ -87,7 +87,7 @@ def test_a_step_is_one_launch_of_a_graph_and_waits_for_nothing() -> None:
         made.step(1, 1)
     names = [event.name for event in profiled.events()]
     assert sum(name == "cudaGraphLaunch" for name in names) == 1
-    assert sum("LaunchKernel" in name for name in names) <= 1  # where the batch begins
+    assert sum("LaunchKernel" in name for name in names) <= 1  # the position of the batch
     torch.cuda.set_sync_debug_mode("error")
     try:
         made.step(1, 2)
@@ -106,7 +106,7 @@ def test_the_evaluation_is_recorded_too() -> None:
     for split, (images, indices) in enumerate(batches):
         normalised = augment.normalise(images.batch(indices), made.training.mean, made.training.std)
         eager = made.learner.evaluate([(normalised, images.labels[indices])])
-        assert found[0][split] == found[1][split] == pytest.approx(eager, abs=1)  # batches round in other ways
+        assert found[0][split] == found[1][split] == pytest.approx(eager, abs=1)  # different batches round differently
     before = [tensor.clone() for tensor in made.learner.changed()]
     made.errors()
     assert all(map(torch.equal, before, made.learner.changed()))

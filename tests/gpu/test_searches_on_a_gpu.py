@@ -1,4 +1,4 @@
-"""Groups of searches on a GPU: the recorded step against the eager one and against that of a CPU."""
+"""Groups of searches on a GPU: the recorded step against the eager step and against the step on a CPU."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ def dtype_as_it_was() -> Iterator[None]:
 
 
 def group(dtype: torch.dtype, device: str = DEVICE, recorded: bool = True) -> SeedGroup:
-    """Eight steps an epoch, the last one of three images."""
+    """A group with eight steps per epoch, the last one of three images."""
     torch.set_default_dtype(dtype)
     config = replace(CONFIG, options=OFTEN, learning_rate=2**-5, learning_rate_min=2**-5)  # exact in single precision
     recorder = recorder_for(device) if recorded else None

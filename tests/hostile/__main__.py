@@ -1,4 +1,4 @@
-"""`python -m tests.hostile --cases 2000 --seed 0`: hostile cases, counted; status 1 if there was a fault."""
+"""`python -m tests.hostile --cases 2000 --seed 0`: counts hostile cases; the status is 1 if there was a fault."""
 
 import argparse
 import math
@@ -13,9 +13,9 @@ from tests.hostile.trial import attempt
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=2000, help="of all kinds together")
+    parser.add_argument("--cases", type=int, default=2000, help="number of cases of all kinds together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", choices=KINDS, action="append", help="no others; may be repeated")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="try only this kind; may be repeated")
     options = parser.parse_args()
     kinds, faults = options.kind or list(KINDS), 0
     share = 1 / sum(1 / SLOW.get(kind, 1) for kind in kinds)

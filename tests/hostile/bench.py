@@ -1,7 +1,7 @@
-"""A finished store that may be damaged at will, and verbs that meet it.
+"""A finished store that tests may damage, and the verbs to run on it.
 
 The oracle is one sentence: a verb either gives the same numbers as on the undisturbed store, or ends with a non-zero
-status, one line for each thing that is wrong, and nothing published.
+status, one line for each fault, and nothing published.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from tests.in_process import Ended, verb
 from tests.page.made_store import publish_plan
 
 STUDY = Path(__file__).with_name("study.yaml")
-VERBS = {"table": "tables", "figure": "figures"}  # the others are called as their stages
+VERBS = {"table": "tables", "figure": "figures"}  # the other verbs have the names of their stages
 
 
 @dataclass
 class Bench:
-    """A finished store, what it held when it was undisturbed, and the specs of its runs."""
+    """A finished store, its content when it was undisturbed, and the specs of its runs."""
 
     root: Path
     plan: Plan
@@ -55,11 +55,11 @@ class Bench:
             shutil.rmtree(self.folder(run), ignore_errors=True)
 
     def content(self, run: Run) -> dict[str, str]:
-        """The files of a run but its records, which say when it was made."""
+        """The files of a run except its records, which contain times."""
         return contents(self.folder(run))
 
     def restore(self) -> None:
-        """Make the store again what it was."""
+        """Restore the undisturbed store."""
         found = {path.relative_to(self.root).as_posix(): path for path in self.root.rglob("*")}
         for name, path in sorted(found.items(), reverse=True):
             if path.is_symlink() or (not path.is_dir() and not (path.is_file() and name in self.files)):
@@ -78,13 +78,13 @@ class Bench:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The sha256 of all files below a folder but the records of a run."""
+    """The sha256 of all files below a folder except the records of a run."""
     found = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("manifest.json", "run.json")]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 def make_store(root: Path) -> None:
-    """A store with every run of the study."""
+    """Make a store with every run of the study."""
     bench = Bench(root, make_plan(read_parameters(STUDY)).by_default(), {})
     publish_plan(bench.plan, root)
     shutil.rmtree(root / "scratch")
@@ -95,7 +95,7 @@ def make_store(root: Path) -> None:
 
 
 def bench_of(root: Path) -> Bench:
-    """A bench on such a store, undisturbed so far."""
+    """Make a bench on such a store, which must be undisturbed."""
     os.environ.pop("DROPNAS_PLAN", None)
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     return Bench(root, make_plan(read_parameters(STUDY)).by_default(), found)

@@ -1,7 +1,7 @@
-"""The kinds of hostile cases: what is changed, which verb meets it, and when its answer is right.
+"""The kinds of hostile cases: the change, the verb that meets it, and the criterion for its answer.
 
-Each case is drawn by hypothesis, done on the bench, judged, and undone. `harmless` is what the verb must give where it
-ends with status 0: the numbers of the undisturbed store.
+Each case is drawn by hypothesis, applied to the bench, judged, and undone. `harmless` checks the result of a verb that
+ends with status 0: it must give the numbers of the undisturbed store.
 """
 
 import json
@@ -31,7 +31,7 @@ REFUSED, UNHARMED = "refused", "unharmed"
 
 @dataclass
 class Count:
-    """What became of the cases of a kind."""
+    """The outcomes of the cases of a kind."""
 
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -45,17 +45,17 @@ class Count:
 
 
 def judge(done: Ended, harmless: Callable[[], bool], *, lines: int = 1) -> str:
-    """`refused`, `unharmed`, or what is wrong with how a verb ended."""
+    """Return `refused`, `unharmed`, or a description of what is wrong with the result of a verb."""
     if done.fault:
         return f"{done.fault}\n{done.err[-1500:]}"
     if done.status:
         count = done.err.strip().count("\n") + 1
         return REFUSED if count <= lines else f"refused in {count} lines: {done.err[:300]}"
-    return UNHARMED if harmless() else f"another number, or no word of it, with status 0: {done.out[:300]}"
+    return UNHARMED if harmless() else f"another number, or no report, with status 0: {done.out[:300]}"
 
 
 def stores(bench: Bench, draw: Any) -> tuple[str, str]:
-    """A file of a run is changed, or runs are exchanged; a table, choice or genotype that rests on it is made again."""
+    """Change a file of a run, or swap runs; then compute a table, selection or genotype that depends on it again."""
     reader = draw(st.sampled_from(bench.of_stage(*QUICK)))
     run: Run = draw(st.sampled_from([reader, *reader.inputs]))
     files = sorted(name for name in bench.files if name.startswith(f"{run.folder}/"))
@@ -76,12 +76,12 @@ def stores(bench: Bench, draw: Any) -> tuple[str, str]:
     done = bench.compute(reader)
     same = judge(done, lambda: bench.content(reader) == before)
     if same == REFUSED and run is not reader and bench.folder(reader).exists():
-        return case, "refused, and published nevertheless"
+        return case, "refused, but published"
     return case, same
 
 
 def verification(bench: Bench, draw: Any) -> tuple[str, str]:
-    """A file of a run is changed; `verify` must say so unless nothing is changed."""
+    """Change a file of a run; `verify` must report it unless the content is the same."""
     name = draw(st.sampled_from(sorted(name for name in bench.files if name.startswith(("runs/", "data/")))))
     if name.endswith(".json") and draw(st.booleans()):
         (bench.root / name).write_bytes(draw(mutations.of_json(bench.files[name])))
@@ -103,7 +103,7 @@ def verification(bench: Bench, draw: Any) -> tuple[str, str]:
 
 
 def specs(bench: Bench, draw: Any) -> tuple[str, str]:
-    """The spec of a run is changed."""
+    """Change the spec of a run."""
     run = draw(st.sampled_from(bench.of_stage(*QUICK, "sample", "fixed")))
     before, file = bench.content(run), bench.spec_file(run)
     bench.take_out([run])
@@ -121,7 +121,7 @@ def specs(bench: Bench, draw: Any) -> tuple[str, str]:
 
 
 def starts(bench: Bench, draw: Any) -> tuple[str, str]:
-    """A file of a frozen start is changed; a job that works from it, the results and the page must see that."""
+    """Change a file of a frozen start; a job that uses it, the results and the page must notice."""
     plan = Path("plans") / next((bench.root / "plans").iterdir()).name
     files = sorted(name for name in bench.files if name.startswith(f"{plan}/") and "__pycache__" not in name)
     small = [name for name in files if "/source/" not in name]
@@ -139,7 +139,7 @@ def starts(bench: Bench, draw: Any) -> tuple[str, str]:
 
 
 def results(bench: Bench, draw: Any) -> tuple[str, str]:
-    """The same for what people look at: results and watching."""
+    """Change a file of a run; `results` and `watch` must notice."""
     plan = Path("plans") / next((bench.root / "plans").iterdir()).name
     name = f"{plan}/{draw(st.sampled_from(['plan.json', 'frozen.json', 'parameters.yaml']))}"
     if name.endswith(".json") and draw(st.booleans()):
@@ -189,7 +189,7 @@ YAML = (
 
 
 def parameters(bench: Bench, draw: Any) -> tuple[str, str]:
-    """A parameter file is changed; it must be a plan or one line."""
+    """Change a parameter file; it must give a plan or a one-line error."""
     file = bench.root / "changed.yaml"
     if draw(st.booleans()):
         file.write_text(yaml.safe_dump(draw(mutations.of_values(SMALL))), encoding="utf-8", errors="surrogateescape")
@@ -207,7 +207,7 @@ def parameters(bench: Bench, draw: Any) -> tuple[str, str]:
 
 
 def genotypes(bench: Bench, draw: Any) -> tuple[str, str]:
-    """A genotype is changed, as a file, as JSON on the command line, or in a run's folder."""
+    """Change a genotype in a file, as JSON on the command line, or in a run's folder."""
     one = draw(st.sampled_from(sorted(published())))
     content = json.dumps(published()[one].genotype.values()).encode()
     file = bench.root / "genotype.json"
@@ -223,7 +223,7 @@ def genotypes(bench: Bench, draw: Any) -> tuple[str, str]:
 
 
 def loading(bench: Bench, draw: Any) -> tuple[str, str]:
-    """A file of a retraining is changed, and it is loaded in Python."""
+    """Change a file of a retraining, and load the run in Python."""
     run = draw(st.sampled_from(bench.of_stage("retrain", "transfer")))
     name = draw(st.sampled_from(sorted(name for name in bench.files if name.startswith(f"{run.folder}/"))))
     draw(mutations.of_bytes)(bench.root / name)
@@ -232,7 +232,7 @@ def loading(bench: Bench, draw: Any) -> tuple[str, str]:
         with bounded():
             dropnas.load(bench.folder(run))
     except DropnasError as error:
-        # the made-up weights fit no network: that is the answer where nothing else is wrong
+        # the invented weights fit no network; this is the expected error if nothing else is wrong
         whole = "does not fit" in str(error)
         return case, UNHARMED if whole else REFUSED
     except OSError:
@@ -243,9 +243,9 @@ def loading(bench: Bench, draw: Any) -> tuple[str, str]:
 
 
 def sources(bench: Bench, draw: Any) -> tuple[str, str]:
-    """The source of a data set is changed: a parquet folder, a tar of images.
+    """Change the source of a data set: a parquet folder, or a tar of images.
 
-    With a checksum the same images must come, or none; without one the images themselves may be others.
+    With a checksum, the result must be the same images or an error; without one, the images may differ.
     """
     kind, role = draw(st.sampled_from([("parquet", "cifar10"), ("images", "imagenet")]))
     source = bench.root / "sources" / ("parquet" if kind == "parquet" else "images.tar")
@@ -276,4 +276,4 @@ KINDS: dict[str, Callable[[Bench, Any], tuple[str, str]]] = {
     "loading": loading,
     "sources": sources,
 }
-SLOW = {"results": 10}  # kinds of which a case takes so many times as long; they get so many times fewer
+SLOW = {"results": 10}  # kinds whose cases take this many times as long; they get correspondingly fewer cases

@@ -1,4 +1,4 @@
-"""One finished store for all; each test gets it as it was."""
+"""One finished store for all tests; each test gets it in its original state."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from tests.hostile.bench import Bench, bench_of, make_store
 
 @pytest.fixture(scope="session")
 def made(once: Callable[[str, Callable[[Path], object]], Path], tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A copy for this worker, which its tests damage one after another."""
+    """A copy of the store for this worker, whose tests damage it one after another."""
     own = tmp_path_factory.mktemp("hostile") / "store"
     return bench_of(shutil.copytree(once("hostile-store", make_store), own))
 

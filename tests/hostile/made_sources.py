@@ -1,4 +1,4 @@
-"""Sources of data sets, small: a parquet folder as Hugging Face has CIFAR-10, and a tar of images."""
+"""Small sources of data sets: a parquet folder like Hugging Face's CIFAR-10, and a tar of images."""
 
 import io
 import tarfile
@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def make_sources(root: Path) -> None:
-    """A small parquet folder as Hugging Face has CIFAR-10, and a tar of images."""
+    """Write a small parquet folder like Hugging Face's CIFAR-10, and a tar of images."""
 
     def png(number: int, side: int) -> bytes:
         stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What can happen to a file: hypothesis strategies that change bytes, JSON values, and the names in a folder."""
+"""Changes to files: hypothesis strategies that change bytes, JSON values, and the names in a folder."""
 
 import json
 import os
@@ -66,17 +66,17 @@ of_text: st.SearchStrategy[Change] = st.one_of(
         ]
     ),
 )
-of_bytes = st.one_of(of_text, st.just(_replaced(os.mkfifo)))  # of what no person names: a pipe is waited for there
+of_bytes = st.one_of(of_text, st.just(_replaced(os.mkfifo)))  # not for files that a user names: these may be pipes
 
 
 def places(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to each value within nested values."""
+    """The path to each value within nested values."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [before, *(place for key, item in inner for place in places(item, (*before, key)))]
 
 
 def put(value: Any, place: tuple[Any, ...], new: Any) -> Any:
-    """The values with another one in a place; a place that is no longer there changes nothing."""
+    """The values with the one at a path replaced; a path that no longer exists changes nothing."""
     if not place:
         return new
     copy = dict(value) if isinstance(value, dict) else list(value)
@@ -85,7 +85,7 @@ def put(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 
 def without(value: Any, place: tuple[Any, ...]) -> Any:
-    """The values without the one in a place."""
+    """The values without the one at a path."""
     if not place:
         return None
     copy = dict(value) if isinstance(value, dict) else list(value)
@@ -98,7 +98,7 @@ def without(value: Any, place: tuple[Any, ...]) -> Any:
 
 @st.composite
 def of_values(draw: st.DrawFn, value: Any) -> Any:
-    """Values in which one was replaced by an odd one, by a neighbour, or removed, or a key was added."""
+    """Values in which one was replaced by an unusual value or by a neighbour, or removed, or a key was added."""
     place = draw(st.sampled_from(places(value)))
     how = draw(st.sampled_from(["odd", "odd", "neighbour", "removed", "added"]))
     if how == "removed":
@@ -121,13 +121,13 @@ def of_values(draw: st.DrawFn, value: Any) -> Any:
 
 @st.composite
 def of_json(draw: st.DrawFn, content: bytes) -> bytes:
-    """The text of a JSON file with other values."""
+    """The text of a JSON file with changed values."""
     changed = draw(of_values(json.loads(content)))
     return json.dumps(changed, indent=2, sort_keys=True).encode("utf-8", "surrogatepass")
 
 
 def swap(one: Path, other: Path) -> None:
-    """Let two folders change their names."""
+    """Swap the names of two folders."""
     aside = one.with_name("aside")
     one.rename(aside)
     other.rename(one)
@@ -135,6 +135,6 @@ def swap(one: Path, other: Path) -> None:
 
 
 def replace(one: Path, other: Path) -> None:
-    """Put a copy of a folder in the place of another."""
+    """Replace a folder by a copy of another one."""
     shutil.rmtree(one)
     shutil.copytree(other, one)

@@ -1,4 +1,4 @@
-"""What each verb does in each situation: the table in docs/reliability.md, a cell a test."""
+"""The behaviour of each verb in each situation: one test for each cell of the table in docs/reliability.md."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def call(bench: Bench, name: str):
 
 
 def nothing(bench: Bench, name: str) -> None:
-    """Nothing is there to look at."""
+    """The verb's object does not exist."""
     bench.take_out(list(bench.plan.runs.values()))
     remote(bench, "/nowhere")
     if name == "results":
@@ -64,7 +64,7 @@ def nothing(bench: Bench, name: str) -> None:
 
 
 def partly(bench: Bench, name: str) -> None:
-    """Half of what is looked at cannot be read."""
+    """Half of the verb's object cannot be read."""
     remote(bench, str(bench.root.parent / "remote"))
     for stage in ("search", "derive", "retrain", "select", "table", "figure"):
         run = bench.of_stage(stage)[0]
@@ -73,7 +73,7 @@ def partly(bench: Bench, name: str) -> None:
 
 
 def meaningless(bench: Bench, name: str) -> None:
-    """A value is of its type and means nothing: an identity that is nobody's."""
+    """A value has the right type but no meaning: an identity that no run has."""
     remote(bench, str(bench.root.parent / "remote"))
     for stage in ("search", "derive", "retrain", "select", "table", "figure"):
         edit(bench.folder(bench.of_stage(stage)[0]) / "manifest.json", id="0123456789")
@@ -179,7 +179,7 @@ def test_the_paper_s_own_files_may_claim_it() -> None:
 
 
 def test_a_table_of_other_data_claims_nothing(bench: Bench) -> None:
-    """Whatever its configuration says: the prepared data set is looked at."""
+    """The prepared data set decides, whatever the table's configuration says."""
     from dropnas.pipeline.protocol import require_followed
 
     run = next(run for run in bench.of_stage("table") if run.name.startswith("table6"))

@@ -1,4 +1,4 @@
-"""No run is taken for another: swapped, renamed, copied and edited folders of every stage, specs, and edited code."""
+"""No run is mistaken for another: swapped, renamed, copied and edited folders of every stage, and edited code."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from tests.hostile.bench import Bench, edit
 from tests.in_process import verb
 
 STAGES = ("data", "search", "derive", "retrain", "select", "transfer", "variant", "clusters", "correlation", "table")
-QUICK = ("table", "select", "correlation")  # that read runs and take a moment
+QUICK = ("table", "select", "correlation")  # stages that read runs and are fast
 
 
 def swap(one: Path, other: Path) -> None:
@@ -39,19 +39,19 @@ def rename(one: Path, other: Path) -> None:
 
 
 def carry_manifest(one: Path, other: Path) -> None:
-    """The files of one run beneath the records of another."""
+    """Combine the files of one run with the records of another."""
     for name in ("manifest.json", "run.json"):
         shutil.copyfile(other / name, one / name)
 
 
 def readers(bench: Bench, *changed: Run) -> list[Run]:
-    """Quick runs that read one of these themselves."""
+    """Fast runs that read one of these runs directly."""
     ids = {run.id for run in changed}
     return [run for run in bench.of_stage(*QUICK) if ids & {source.id for source in run.inputs}]
 
 
 def require_no_wrong_number(bench: Bench, changed: list[Run]) -> None:
-    """Whatever reads a changed run refuses, or gives what it gave; whatever shows the store says that it is wrong."""
+    """Runs that read a changed run must refuse it or give the old numbers; verbs that show the store must report it."""
     assert verb("verify", root=bench.root).status == 1
     for run in readers(bench, *changed):
         before = bench.content(run)
@@ -64,8 +64,8 @@ def require_no_wrong_number(bench: Bench, changed: list[Run]) -> None:
 
 PAIRS = list(combinations_with_replacement(STAGES, 2))
 CHANGES = (swap, replace, rename, carry_manifest)
-# Each pair of stages in one way, by turns, so that each stage meets each way. What finds a changed run looks at that
-# run alone, its manifest and its files, and not at the other one, so not every pair is needed in every way.
+# Each pair of stages is exchanged in one way, in turn, so that each stage meets each way. A check for a changed run
+# reads only that run, its manifest and its files, so the pairs need not be tried in every way.
 EXCHANGES = list(zip(PAIRS, cycle(CHANGES)))
 
 
@@ -84,7 +84,7 @@ def test_a_run_in_the_place_of_another_enters_no_number(bench: Bench, stages: tu
 
 
 def test_table_1_is_not_built_from_swapped_retrainings(bench: Bench) -> None:
-    """The case that was seen: both are whole, and their receipts fit."""
+    """A case that occurred: both runs are intact, and their receipts match."""
     table = next(run for run in bench.of_stage("table") if run.name.startswith("table1"))
     one, other = [run for run in table.inputs if run.stage == "retrain"][:2]
     swap(bench.folder(one), bench.folder(other))
@@ -116,7 +116,7 @@ def test_a_manifest_that_contradicts_itself_is_no_run(bench: Bench, change: dict
     table = next(run for run in bench.of_stage("table") if run.name.startswith("table6"))
     run = next(run for run in table.inputs if run.stage == "retrain")
     edit(bench.folder(run) / "manifest.json", **change)
-    (bench.folder(run) / "run.json").unlink()  # else that would tell
+    (bench.folder(run) / "run.json").unlink()  # otherwise the receipt would reveal it
     require_no_wrong_number(bench, [run])
     with pytest.raises(DropnasError):
         dropnas.load(bench.folder(run))
@@ -155,7 +155,7 @@ def test_inputs_in_another_order_are_another_run(bench: Bench) -> None:
 
 @pytest.fixture
 def edited(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The code of a module counts as another from now on."""
+    """Make the code of a module count as changed from now on."""
 
     def edit_module(module: str) -> None:
         unedited = fingerprint._file_hash.__wrapped__  # type: ignore[attr-defined]
@@ -172,7 +172,7 @@ def test_edited_code_publishes_nothing_under_the_identity_of_the_old(bench: Benc
     bench.take_out([run])
     edited("dropnas.evaluate.select")
     done = bench.compute(run)
-    assert done.status == 1 and "the code differs from that for which the spec was written" in done.err
+    assert done.status == 1 and "the code has changed since the spec was written" in done.err
     assert done.err.count("\n") == 1 and not bench.folder(run).exists()
 
 
@@ -191,12 +191,12 @@ def test_code_that_is_edited_while_a_run_is_computed(
 
     monkeypatch.setattr(select, "run", edit_meanwhile)
     done = bench.compute(run)
-    assert done.status == 1 and "the code differs from that for which the spec was written" in done.err
+    assert done.status == 1 and "the code has changed since the spec was written" in done.err
     assert not bench.folder(run).exists()
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fingerprints of a process follow the files."""
+    """The fingerprints in a process follow changes of the files."""
     (tmp_path / "mine.py").write_text("VALUE = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     before = fingerprint.fingerprint("mine")
@@ -206,7 +206,7 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.M
     fingerprint.refresh()
     assert fingerprint.fingerprint("mine") != before
     (tmp_path / "mine.py").unlink()
-    fingerprint.refresh()  # it is forgotten, and so not looked for as another user
+    fingerprint.refresh()  # discards the hashes, so that they are not checked as another user
 
 
 def test_a_run_is_loaded_only_as_it_was_published(bench: Bench) -> None:
@@ -220,7 +220,7 @@ def test_a_run_is_loaded_only_as_it_was_published(bench: Bench) -> None:
 
 
 def test_the_configuration_in_a_manifest_is_that_of_its_identity(bench: Bench) -> None:
-    """Each option by itself: what is hashed, and what is left out because it has its default."""
+    """Each option separately, both hashed options and those left out because they have their default."""
     run = bench.of_stage("retrain")[0]
     manifest = bench.folder(run) / "manifest.json"
     config = ManifestFile.read(bench.folder(run)).run["config"]

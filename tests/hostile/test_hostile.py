@@ -1,4 +1,4 @@
-"""A part of the hostile cases, the same in each run of the tests; `make hostile` tries more."""
+"""A part of the hostile cases, the same in every test run; `make hostile` tries more."""
 
 import pytest
 

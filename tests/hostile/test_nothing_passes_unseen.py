@@ -1,4 +1,4 @@
-"""No check passes without looking: what cannot be read, or does not exist, is said and ends with another status."""
+"""No check passes without looking: whatever cannot be read or does not exist is reported, with a non-zero status."""
 
 import os
 import shutil
@@ -61,7 +61,7 @@ def test_verify_says_where_it_could_not_look(bench: Bench, case: str) -> None:
 
 
 def test_a_run_in_work_is_no_problem(bench: Bench) -> None:
-    """The workflow makes its folder before it begins."""
+    """The workflow creates the run's folder before the run begins."""
     run = bench.of_stage("table")[0]
     bench.take_out([run])
     bench.folder(run).mkdir()
@@ -70,7 +70,7 @@ def test_a_run_in_work_is_no_problem(bench: Bench) -> None:
 
 
 def test_an_unreadable_folder_is_a_problem(bench: Bench) -> None:
-    """As another user; root may read all."""
+    """Only for ordinary users, because root may read everything."""
     if os.geteuid():
         unreadable = bench.root / "runs" / "search"
         unreadable.chmod(0)
@@ -78,4 +78,4 @@ def test_an_unreadable_folder_is_a_problem(bench: Bench) -> None:
         unreadable.chmod(0o755)
         assert done.status == 1 and "search: cannot be read" in done.err
         return
-    pytest.skip("root may read everything; test_two_users.py looks as another user")
+    pytest.skip("root may read everything; test_two_users.py tests other users")

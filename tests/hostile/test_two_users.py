@@ -1,7 +1,7 @@
-"""Two users of one group work on one store, whatever their umask: each computes, verifies, and reads what is there.
+"""Two users of one group share a store, whatever their umask: each computes, verifies, and reads all runs.
 
-Each verb runs in a fork of this process that has given up being root, so that users who may not read root's Python can
-be tried, too; what it imports is imported here first.
+Each verb runs in a fork of this process that has given up root's rights, because other users may not be able to read
+root's Python. The imports of the verbs are therefore done here first.
 """
 
 import multiprocessing
@@ -21,14 +21,14 @@ FORK = multiprocessing.get_context("fork")
 
 
 def give(path: Path, user: int) -> None:
-    """Let a user have a tree, as the group's."""
+    """Give a tree of files to a user and to the common group."""
     for one in (path, *path.rglob("*")):
         os.chown(one, user, GROUP, follow_symlinks=False)
         one.chmod(0o2775 if one.is_dir() else 0o664)
 
 
 def call(user: int, umask: int, root: Path, *arguments: str) -> Ended:
-    """A verb as a user of the group."""
+    """Run a verb as a user of the group."""
     receiving, sending = FORK.Pipe(duplex=False)
 
     def work() -> None:
@@ -49,14 +49,14 @@ def call(user: int, umask: int, root: Path, *arguments: str) -> Ended:
 
 @pytest.fixture
 def shared(bench: Bench) -> Iterator[Path]:
-    """A store that the group may write, made by the first user, in a folder that everybody may enter."""
+    """A store that the group may write, made by the first user, in a folder that everyone may enter."""
     if os.geteuid():
         pytest.skip("only root can become other users")
     bench.take_out(bench.of_stage("table"))
-    assert bench.compute(*bench.of_stage("table")).status == 0  # what it needs is imported now
+    assert bench.compute(*bench.of_stage("table")).status == 0  # its dependencies are now imported
     bench.restore()
     assert verb("verify", root=bench.root).status == 0
-    with tempfile.TemporaryDirectory(prefix="dropnas-shared-") as folder:  # pytest's own are closed to others
+    with tempfile.TemporaryDirectory(prefix="dropnas-shared-") as folder:  # other users cannot enter pytest's folders
         Path(folder).chmod(0o755)
         shutil.copytree(bench.root, Path(folder, "store"))
         give(Path(folder, "store"), USERS[0])
@@ -82,7 +82,7 @@ def test_each_goes_on_with_what_the_other_began(bench: Bench, shared: Path, umas
 
 
 def test_a_published_file_has_the_mode_of_a_new_one(tmp_path: Path) -> None:
-    """Some libraries write files that nobody else may read."""
+    """Some libraries write files that no other user may read."""
     from dropnas.runs.store import Store
 
     staged = tmp_path / "scratch" / "staged"

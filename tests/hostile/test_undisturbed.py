@@ -1,4 +1,4 @@
-"""Without a disturbance each verb of the hostile cases succeeds, so that a refusal there is due to the disturbance."""
+"""Every verb of the hostile cases succeeds on the undisturbed store, so a refusal is due to the disturbance."""
 
 from pathlib import Path
 

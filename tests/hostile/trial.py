@@ -1,4 +1,4 @@
-"""Draws the cases of a kind by hypothesis, from a seed, and counts what became of them."""
+"""Draws the cases of a kind with hypothesis, from a seed, and counts their outcomes."""
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, strategies
@@ -8,7 +8,7 @@ from tests.hostile.cases import KINDS, Count
 
 
 def attempt(bench: Bench, kind: str, cases: int, seed: int) -> Count:
-    """Try so many cases of a kind; the same seed gives the same cases."""
+    """Try `cases` cases of a kind; the same seed gives the same cases."""
     count = Count()
 
     @hypothesis.seed(seed)

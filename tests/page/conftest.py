@@ -1,4 +1,4 @@
-"""A real browser, headless, and pages for it: of the whole paper with made-up numbers, and of a plan half done."""
+"""A real browser, headless, and pages for it: the whole paper with made-up numbers, and a half-finished plan."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ STOPS = """() => {
 
 
 def make_page(parameters: Path, root: Path, wanted: Any = lambda run: True) -> Path:
-    """Publish the runs of a plan that are wanted and make its page."""
+    """Publish the wanted runs of a plan, and make its page."""
     plan = make_plan(read_parameters(parameters))
     publish_plan(plan.by_default(), root, wanted)
     file, _ = write_page(plan_content(plan), root, None, parameters, page_cost)
@@ -35,7 +35,7 @@ def make_page(parameters: Path, root: Path, wanted: Any = lambda run: True) -> P
 
 @pytest.fixture(scope="session")
 def small_page(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
-    """Table 1, Table 4, Table 5 and all figures of the paper's protocol with two seeds, half of one space missing."""
+    """Table 1, Table 4, Table 5 and all figures of the paper's protocol; two seeds, half of one space missing."""
     return once("small-page", make_small_page) / "results/paper" / PAGE
 
 

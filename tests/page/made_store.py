@@ -1,8 +1,8 @@
-"""A store of made-up runs of a whole plan, written by the real writers where these need no training.
+"""A store with made-up runs of a whole plan, written by the real writers where these need no training.
 
-Design choices: what trains is made up from the run's own id, so that equal plans give equal stores; everything else
-(derived genotypes, choices, correlations, tables, figures) is computed by its stage from that; each run is published by
-the store itself with the record that a job writes.
+Design choices: the results of trainings are derived from the run's id, so that equal plans give equal stores.
+Everything else (genotypes, selections, correlations, tables, figures) is computed from them by its stage. The store
+itself publishes each run, with the record that a job writes.
 """
 
 import shutil
@@ -33,11 +33,11 @@ from dropnas.workspace import Workspace
 
 SECONDS = {"search": 52_000.0, "retrain": 86_000.0, "transfer": 600_000.0}
 CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
-ERRORS = {"cifar10": 2.7, "cifar100": 17.0, "imagenet": 24.5}  # percent, around which the made-up ones lie
+ERRORS = {"cifar10": 2.7, "cifar100": 17.0, "imagenet": 24.5}  # centres of the made-up errors, in percent
 
 
 def publish_plan(plan: Plan, root: Path, wanted: Callable[[Run], bool] = lambda run: True) -> list[Run]:
-    """Publish the runs of a plan that are wanted, inputs first; gives them."""
+    """Publish the wanted runs of a plan, inputs first; return these runs."""
     chosen = [run for run in plan.runs.values() if wanted(run)]
     for run in chosen:
         publish(run, root, plan.parameters.profile)
@@ -60,7 +60,7 @@ def publish(run: Run, root: Path, profile: str = "paper", git: dict[str, Any] | 
 
 
 def record(run: Run, inputs: Collection[Path], profile: str, git: dict[str, Any]) -> dict[str, Any]:
-    """What a job records of a run."""
+    """The record of a run, as a job writes it."""
     return {
         **{"id": run.id, "stage": run.stage, "name": run.name, "profile": profile, "git": git},
         **{"config": resolved(run.config), "identity": run.identity, "inputs": [source.name for source in inputs]},
@@ -75,7 +75,7 @@ def record(run: Run, inputs: Collection[Path], profile: str, git: dict[str, Any]
 
 
 def remove(run: Run, root: Path) -> None:
-    """Take a run out of the store."""
+    """Remove a run from the store."""
     shutil.rmtree(root / run.folder)
 
 

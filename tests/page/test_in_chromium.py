@@ -21,7 +21,7 @@ VALUES = "table => [...table.tBodies[0].rows].map(row => row.cells[5].textConten
 
 
 def open_all(page: Any) -> None:
-    """Open every details, its tables sorted."""
+    """Open every `details` element, and wait until its tables can be sorted."""
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     page.wait_for_function("() => !document.querySelector('table.sortable:not(.dataTable)')")
 

@@ -1,4 +1,4 @@
-"""The page of the whole paper: run folders of all its runs, written by the real writers, with made-up numbers."""
+"""The page of the whole paper: folders of all its runs with made-up numbers, written by the real writers."""
 
 import time
 from pathlib import Path

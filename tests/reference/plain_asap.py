@@ -17,7 +17,7 @@ def all_left(operations: int) -> Left:
 
 
 def phi(alphas: Tensor, left: Sequence[bool], temp: float) -> list[tuple[int, Tensor]]:
-    """The operations that are left on an edge, and their weights."""
+    """The remaining operations of an edge, with their weights."""
     chosen = [index for index, stays in enumerate(left) if stays]
     return list(zip(chosen, softmax([alphas[index] / temp for index in chosen]), strict=True))
 
@@ -27,7 +27,7 @@ def rows_of(alphas: dict[str, Tensor], left: Left, temp: float) -> Rows:
 
 
 def step(world: World, left: Left, temp: float, grace: float, training: Batch, held_out: Batch) -> float:
-    """w first; the alphas only below the grace temperature."""
+    """Train w first, and the alphas only below the grace temperature."""
     loss = world.weight_step(training, rows_of({k: a.detach() for k, a in world.alphas.items()}, left, temp))
     if temp < grace:
         world.alpha_step(held_out, rows_of(world.alphas, left, temp))
@@ -35,7 +35,7 @@ def step(world: World, left: Left, temp: float, grace: float, training: Batch, h
 
 
 def prune(world: World, left: Left, temp: float, threshold: float = 0.4, shrinks: bool = False) -> None:
-    """Whatever has less than threshold / N leaves its edge, all of it at once."""
+    """Remove all operations of an edge with a weight below threshold / N, in one go."""
     for kind, matrix in world.alphas.items():
         for edge in range(14):
             weights = phi(matrix[edge].detach(), left[kind][edge], temp)
@@ -52,7 +52,7 @@ def ends(left: Left) -> bool:
 def cell(
     matrix: Sequence[Sequence[float]], left: Sequence[Sequence[bool]], operations: Sequence[str]
 ) -> list[tuple[str, int]]:
-    """DARTS' rule over what is left; every edge must have more than `none`."""
+    """Apply DARTS' rule to the remaining operations; every edge must have more than `none`."""
     allowed = [[stays and name != "none" for stays, name in zip(e, operations, strict=True)] for e in left]
     assert all(any(edge) for edge in allowed)
     return best_two(matrix, operations, allowed)

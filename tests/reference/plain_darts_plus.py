@@ -1,4 +1,4 @@
-"""DARTS+ in plain torch, written from a description of the method: DARTS of first order that stops by itself."""
+"""DARTS+ in plain torch, written from a description of the method: first-order DARTS that stops by itself."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ def rows_of(alphas: dict[str, Tensor]) -> Rows:
 
 
 def step(world: World, training: Batch, held_out: Batch) -> float:
-    """The alphas move first, then w."""
+    """Train the alphas first, then w."""
     world.alpha_step(held_out, rows_of(world.alphas))
     return world.weight_step(training, rows_of({kind: alpha.detach() for kind, alpha in world.alphas.items()}))
 
@@ -29,7 +29,7 @@ def probabilities(matrix: Matrix) -> list[list[float]]:
 
 
 def cell(matrix: Matrix, operations: Sequence[str], by: str) -> list[tuple[str, int]]:
-    """DARTS' derivation, `none` left out."""
+    """DARTS' derivation without `none`."""
     scores = probabilities(matrix) if by == "probability" else matrix
     return best_two(scores, operations, [[name != "none" for name in operations]] * len(matrix))
 
@@ -40,7 +40,7 @@ def stops_by_skips(normal: Matrix, operations: Sequence[str], limit: int, by: st
 
 
 def stops_by_ranking(history: Sequence[Matrix], learnable: Sequence[int], reading: str, patience: int, by: str) -> bool:
-    """Criterion 2: the ranking did not change in any of the last epochs. `history` begins before the first epoch."""
+    """Criterion 2: the ranking did not change in any of the last epochs. `history` starts before the first epoch."""
     unchanged = 0
     for before, after in zip(history[-2::-1], history[:0:-1], strict=True):
         if ranking(before, learnable, reading, by) != ranking(after, learnable, reading, by):
@@ -50,7 +50,7 @@ def stops_by_ranking(history: Sequence[Matrix], learnable: Sequence[int], readin
 
 
 def ranking(normal: Matrix, learnable: Sequence[int], reading: str, by: str) -> list[list[int]]:
-    """What must not change."""
+    """The ranking that must not change."""
     scores = probabilities(normal) if by == "probability" else normal
     if reading == "edges":
         best = [max(row[index] for index in learnable) for row in scores]

@@ -1,9 +1,9 @@
-"""A second, plain implementation of DropNAS, written from the paper and from the notes on the authors' release.
+"""A second, plain implementation of DropNAS, written from the paper and from notes on the authors' release.
 
-It shares nothing with the package: no module, no optimiser, no batch norm layer. Parameters are a flat list of
-tensors that is consumed in the order of the paper's design (stem; in each cell the two preprocessing operations, then
-the edges (node, predecessor), on each edge the operations in the order of the space; classifier). Everything is meant
-for double precision. Autograd gives the gradients of the loss; every update formula is written out.
+It shares nothing with the package: no module, no optimiser, no batch norm layer. Parameters are a flat list of tensors,
+used in the order of the paper's design (stem; in each cell the two preprocessing operations, then the edges (node,
+predecessor), on each edge the operations in the order of the space; classifier). Everything is meant for double
+precision. Autograd computes the gradients of the loss; every update formula is written out.
 """
 
 import itertools
@@ -36,7 +36,7 @@ def whiten(x: Tensor) -> Tensor:
 
 
 def parameters_of(name: str, stride: int) -> int:
-    """How many weight tensors an operation owns."""
+    """The number of weight tensors of an operation."""
     if name.startswith("sep_conv"):
         return 4
     if name.startswith("dil_conv"):
@@ -45,7 +45,7 @@ def parameters_of(name: str, stride: int) -> int:
 
 
 def halve(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Two 1x1 convolutions of stride 2, the second one pixel further, side by side."""
+    """Two 1x1 convolutions of stride 2, the second one shifted by one pixel, concatenated."""
     x = x.clamp(min=0)
     return whiten(
         torch.cat([functional.conv2d(x, first, stride=2), functional.conv2d(x[:, :, 1:, 1:], second, stride=2)], dim=1)
@@ -53,7 +53,7 @@ def halve(x: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 
 def apply_operation(name: str, x: Tensor, stride: int, weights: Sequence[Tensor]) -> Tensor:
-    """One operation of the search space on (B, C, H, W)."""
+    """Apply an operation of the search space to (B, C, H, W)."""
     channels = x.shape[1]
     if name.startswith("sep_conv"):
         side = int(name[-1])
@@ -77,14 +77,14 @@ def apply_operation(name: str, x: Tensor, stride: int, weights: Sequence[Tensor]
 
 @dataclass
 class Owner:
-    """Where a weight belongs: to an operation of a cell, or (None) to what is never dropped."""
+    """The owner of a weight: an operation of a cell, or None if it is never dropped."""
 
     place: tuple[int, int, int] | None  # (cell, edge, operation)
 
 
 @dataclass
 class Plain:
-    """The whole world of a search: weights, alphas and the moving averages of both optimisers."""
+    """The state of a search: weights, alphas and the moving averages of both optimisers."""
 
     operations: tuple[str, ...]
     cells: int
@@ -117,7 +117,7 @@ class Plain:
 
 
 def kept_probabilities(alphas: Tensor, kept: Tensor) -> Tensor:
-    """The softmax over the kept operations of each edge; nothing for a dropped one."""
+    """The softmax over the kept operations of each edge; 0 for dropped ones."""
     rows = []
     for row, keep in zip(alphas, kept, strict=True):
         total = sum(torch.exp(row[i]) for i in range(len(row)) if keep[i])
@@ -126,7 +126,7 @@ def kept_probabilities(alphas: Tensor, kept: Tensor) -> Tensor:
 
 
 def logits_of(world: Plain, weights: Sequence[Tensor], kept: Tensor, images: Tensor) -> Tensor:
-    """The supernet's answer; kept is (cells, 14, |O|), images (B, 3, H, W)."""
+    """The logits of the supernet; `kept` is (cells, 14, |O|), `images` (B, 3, H, W)."""
     stream: Iterator[Tensor] = iter(weights)
 
     def take(count: int) -> list[Tensor]:
@@ -186,14 +186,14 @@ class Rules:
 
 
 def clipped(gradients: Sequence[Tensor | None], limit: float) -> list[Tensor | None]:
-    """Gradients scaled so that the norm over all of them is at most the limit."""
+    """Scale the gradients so that their common norm is at most the limit."""
     norm = math.sqrt(sum(float((g**2).sum()) for g in gradients if g is not None))
     factor = min(1.0, limit / (norm + 1e-6))
     return [None if g is None else g * factor for g in gradients]
 
 
 def descend(world: Plain, gradients: list[Tensor | None], rules: Rules) -> None:
-    """SGD with momentum; a weight whose gradient is None stays, with its velocity."""
+    """SGD with momentum; a weight whose gradient is None keeps its value and velocity."""
     for index, gradient in enumerate(gradients):
         if gradient is None:
             continue
@@ -202,7 +202,7 @@ def descend(world: Plain, gradients: list[Tensor | None], rules: Rules) -> None:
 
 
 def descend_alphas(world: Plain, gradients: dict[str, Tensor], moving: dict[str, Tensor], rules: Rules) -> None:
-    """Adam, entry by entry; where `moving` is false nothing happens. One step count for all."""
+    """Adam, entry by entry, with one step count; entries with false in `moving` do not change."""
     world.adam_steps += 1
     t = world.adam_steps
     for kind in KINDS:
@@ -232,13 +232,13 @@ def adjust_edge(old: Sequence[float], new: Sequence[float], kept: Sequence[bool]
 
 
 def plus(first: Tensor | None, second: Tensor) -> Tensor:
-    """Their sum; nothing counts as zero."""
+    """The sum; None counts as zero."""
     return second if first is None else first + second
 
 
 @dataclass
 class Outcome:
-    """What a step showed on its way."""
+    """The intermediate results of a step."""
 
     loss: float
     logits: Tensor
@@ -265,7 +265,7 @@ def step(
 
     if rules.decay == "l2":
         for i, extra in enumerate(decay):
-            if extra is not None:  # what was dropped has a gradient of zero so far
+            if extra is not None:  # a dropped weight has a gradient of zero so far
                 gradients[i] = plus(gradients[i], extra)
         alpha_gradients = {k: alpha_gradients[k] + alpha_decay[k] for k in KINDS}
     in_first = alpha_decays if rules.decay == "l2" else kept_alphas
@@ -295,7 +295,7 @@ def step(
 
 
 def differentiate(world: Plain, kept: Tensor, images: Tensor, labels: Tensor) -> Outcome:
-    """Loss, logits and the gradients in weights and alphas (zero where dropped)."""
+    """The loss, the logits, and the gradients in weights and alphas (zero for dropped ones)."""
     weights = [w.clone().requires_grad_() for w in world.weights]
     copy = Plain(world.operations, world.cells, world.weights, {})
     copy.alphas = {kind: a.clone().requires_grad_() for kind, a in world.alphas.items()}
@@ -329,7 +329,7 @@ def mask_probabilities(groups: Sequence[Sequence[int]], p: Sequence[float]) -> d
 def best_cell(scores: Sequence[Sequence[float]], operations: Sequence[str]) -> list[list[tuple[str, int]]]:
     """For each node the two (operation, predecessor) pairs, found by trying every choice of two.
 
-    A choice is better when its sorted scores are larger (the stronger first), then when its predecessors, and then
+    A choice is better if its sorted scores are larger (the stronger first), then if its predecessors, and then
     its operations, have the lower index.
     """
     cell: list[list[tuple[str, int]]] = []

@@ -1,7 +1,7 @@
-"""GDAS (Dong & Yang, CVPR 2019) in plain torch, one seed at a time, to compare with; nothing here is fast.
+"""GDAS (Dong & Yang, CVPR 2019) in plain torch, one seed at a time, as a reference without regard to speed.
 
-Design choices: the plain supernet is given the one operation of each edge with its weight, 1 in value and y in its
-gradient, as in the authors' code; torch.optim does the rest.
+Design choices: the plain supernet gets one operation for each edge; its weight has the value 1 and the gradient of y,
+as in the authors' code. torch.optim does the rest.
 """
 
 import copy
@@ -74,7 +74,7 @@ class Plain:
         self.adam.step()
 
     def mixture(self, gumbel: Tensor, epoch: int) -> list[list[list[tuple[int, Tensor]]]]:
-        """For each cell and edge the one operation and its weight; `gumbel` is (2, edges, operations)."""
+        """For each cell and edge, the selected operation and its weight; `gumbel` is (2, edges, operations)."""
         of_kinds = []
         for alphas, noise in zip(self.alphas, gumbel, strict=True):
             y = torch.softmax((torch.log_softmax(alphas, dim=1) + noise) / self.temperature(epoch), dim=1)
@@ -85,7 +85,7 @@ class Plain:
 
 
 def genotype_cell(operations: Sequence[str], alphas: Sequence[Sequence[float]]) -> list[tuple[str, int]]:
-    """Of each node the two pairs (operation, predecessor) with the largest p; none is no candidate."""
+    """For each node, the two pairs (operation, predecessor) with the largest p; `none` is not a candidate."""
     chosen: list[tuple[str, int]] = []
     edge = 0
     for node in range(4):

@@ -1,9 +1,9 @@
-"""Boundaries of tests at several looks, written from the definition, to be compared with `analysis.group_sequential`.
+"""Boundaries of tests at several looks, written from the definition, as a reference for `analysis.group_sequential`.
 
-The statistic is a Brownian motion B that is looked at the times t_1 < … < t_K = 1; a test of the level a stops at the
-first look with B(t_k) ≥ c_k. The c_k follow from what may be spent: P(stop by t_k) = 2 − 2Φ(z/√t_k), where z is the
-point with 1 − Φ(z) = a/2 (Lan and DeMets 1983). Armitage, McPherson and Rowe (1969): the density of B(t_k) among those
-that have not stopped is the former one, cut at c_(k−1), folded with the normal law of the increment.
+The statistic is a Brownian motion B observed at the times t_1 < … < t_K = 1. A test of level a stops at the first look
+with B(t_k) ≥ c_k. The c_k follow from the spent level: P(stop by t_k) = 2 − 2Φ(z/√t_k), where 1 − Φ(z) = a/2 (Lan and
+DeMets 1983). After Armitage, McPherson and Rowe (1969), the density of B(t_k) for paths that have not stopped is the
+previous density, cut off at c_(k−1) and convolved with the normal density of the increment.
 
 Nothing is shared with the package: B itself instead of its z scores, Simpson's rule on an even grid instead of Gauss's,
 Φ from the C library's `erfc`, and no scipy.
@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-POINTS = 1201  # of the grid, odd for Simpson's rule
-REACH = 9.0  # deviations below 0 at which the grid begins
+POINTS = 1201  # points of the grid, odd for Simpson's rule
+REACH = 9.0  # start of the grid, in deviations below 0
 
 
 def upper_tail(x: float) -> float:
@@ -24,7 +24,7 @@ def upper_tail(x: float) -> float:
 
 
 def root(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Where a falling function is 0, by halving."""
+    """The root of a decreasing function, by bisection."""
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if falling(middle) > 0 else (low, middle)
@@ -32,13 +32,13 @@ def root(falling: Callable[[float], float], low: float, high: float) -> float:
 
 
 def spent(level: float, time: float) -> float:
-    """What a one-sided test of a level may have spent by a time."""
+    """The level that a one-sided test may have spent by a time."""
     z = root(lambda x: upper_tail(x) - level / 2, 0.0, 40.0)
     return 2 * upper_tail(z / math.sqrt(time))
 
 
 def simpson(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights."""
+    """The points and weights of Simpson's rule."""
     weights = np.full(POINTS, 2.0)
     weights[1::2] = 4.0
     weights[[0, -1]] = 1.0

@@ -1,8 +1,8 @@
 """A supernet as a plain function of a flat list of weights, for references whose edges differ from DropNAS'.
 
-It shares nothing with the package. What an edge gives is a function of the caller's, so that each method writes out its
-own. Weights come in the order stem; in each cell the two preprocessing operations, then the edges (node, predecessor),
-on each edge the operations in the order of the space; classifier.
+It shares nothing with the package. The caller provides the function that computes an edge, so each method writes out
+its own. The order of the weights is stem; in each cell the two preprocessing operations, then the edges (node,
+predecessor), on each edge the operations in the order of the space; classifier.
 """
 
 import itertools
@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 KINDS = ("normal", "reduce")
-Weights = list[list[Tensor]]  # of an edge: those of each of its operations
+Weights = list[list[Tensor]]  # of an edge: the weights of each of its operations
 Edge = Callable[[int, int, Tensor, int, Weights], Tensor]  # (cell, edge, state, stride, weights)
 
 
 def kind_of(cell: int, cells: int) -> str:
-    """Reductions stand at one third and two thirds of the depth."""
+    """The kind of a cell; reductions are at one third and two thirds of the depth."""
     return "reduce" if cell in (cells // 3, 2 * cells // 3) else "normal"
 
 
@@ -53,7 +53,7 @@ def logits_of(
 
 
 def softmax_over(row: Tensor, kept: Sequence[bool]) -> list[Tensor | None]:
-    """exp(alpha) over its sum, of the kept operations of an edge; None for the others."""
+    """The softmax over the kept operations of an edge; None for the others."""
     exponentials = {index: torch.exp(row[index]) for index in range(len(row)) if kept[index]}
     total = torch.stack(list(exponentials.values())).sum()
     return [exponentials[index] / total if kept[index] else None for index in range(len(row))]

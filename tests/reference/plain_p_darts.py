@@ -1,7 +1,7 @@
-"""P-DARTS once more, plainly: its step, what its phases prune, its dropout's rate and its derivation.
+"""A second, plain implementation of P-DARTS: its step, the pruning of its phases, its dropout rate and derivation.
 
-Written from the notes on the authors' code (section 1), with torch's optimisers, for double precision. The elements
-that dropout drops are given to it.
+Written from notes on the authors' code (section 1), with torch's optimisers, for double precision. The elements dropped
+by dropout are passed in.
 """
 
 import math
@@ -15,12 +15,12 @@ from plain_network import KINDS, Weights, kind_of, logits_of, softmax_over
 from torch import Tensor, nn
 from torch.nn import functional
 
-Dropped = Callable[[int, int, int, Tensor], Tensor]  # (cell, edge, operation, what it gives): what is left of it
+Dropped = Callable[[int, int, int, Tensor], Tensor]  # (cell, edge, operation, its output) -> the output after dropout
 
 
 @dataclass
 class Plain:
-    """One phase; alphas and what is kept by kind, each (14, |O|); weights and alphas are leaves."""
+    """One phase; alphas and kept operations by kind, each (14, |O|); weights and alphas are leaves."""
 
     operations: tuple[str, ...]
     cells: int
@@ -32,14 +32,14 @@ class Plain:
 
 
 def dropout_rate(start: float, epoch: int, epochs: int = 25, frozen: int = 10, decay: float = 0.2) -> float:
-    """Of an epoch, counted from 0: linear while the alphas are frozen, then exponential from the start again."""
+    """The rate in an epoch, counted from 0: linear while the alphas are frozen, then exponential from `start` again."""
     if epoch < frozen:
         return start * (epochs - 1 - epoch) / epochs
     return start * math.exp(-decay * (epoch - frozen))
 
 
 def logits(world: Plain, images: Tensor, dropped: Dropped) -> Tensor:
-    """The supernet's answer; what was pruned takes no part."""
+    """The logits of the supernet without pruned operations."""
 
     def edge_of(cell: int, edge: int, x: Tensor, stride: int, weights: Weights) -> Tensor:
         kind = kind_of(cell, world.cells)
@@ -64,7 +64,7 @@ def step(
     settings: Any,
     alpha_clip: float | None,
 ) -> float:
-    """First the alphas on the held-out batch (None: they are frozen), then w on the other; gives the latter's loss."""
+    """Train the alphas on the held-out batch (None: frozen), then w on the other one; return the loss of w."""
     alphas = list(world.alphas.values())
     if world.sgd is None:
         world.sgd = torch.optim.SGD(
@@ -94,7 +94,7 @@ def _differentiate(world: Plain, batch: tuple[Tensor, Tensor], dropped: Dropped,
 
 
 def pruned(alphas: Tensor, kept: Tensor, count: int) -> Tensor:
-    """What is kept of a kind (14, |O|) after the `count` operations with the smallest p left each edge."""
+    """The kept operations of a kind, (14, |O|), after removing the `count` ones with the smallest p from each edge."""
     left = kept.clone()
     for edge, row in enumerate(alphas.tolist()):
         candidates = [index for index in range(len(row)) if kept[edge, index]]
@@ -108,7 +108,7 @@ def pruned(alphas: Tensor, kept: Tensor, count: int) -> Tensor:
 def genotype(
     operations: Sequence[str], alphas: Sequence[Tensor], kept: Sequence[Tensor], limit: int
 ) -> list[list[tuple[str, int]]]:
-    """Of both kinds, normal first: (operation, predecessor), two a node, by predecessor."""
+    """The cells of both kinds, normal first: (operation, predecessor), two for each node, by predecessor."""
     found = []
     for kind in range(len(KINDS)):
         p = []
@@ -140,6 +140,6 @@ def _cell(operations: Sequence[str], p: Sequence[Mapping[int, float]]) -> dict[i
     for node in (2, 3, 4, 5):
         own = [edge for edge, (end, _) in enumerate(EDGE_LIST) if end == node]
         while len(own) > 2:
-            own.remove(min(own, key=lambda edge: best[edge][0]))  # of equal ones the earlier edge goes
+            own.remove(min(own, key=lambda edge: best[edge][0]))  # for equal scores, the earlier edge is removed
         chosen += own
     return {edge: best[edge] for edge in chosen}

@@ -1,7 +1,7 @@
-"""What the plain references of other search methods have in common: passes of a plain supernet, torch's optimisers.
+"""The common part of the plain references: passes of a plain supernet, and torch's optimisers.
 
-Nothing of the package is imported. A reference is given a plain supernet and says, for each kind of cell and each edge,
-which operations are mixed with which weights.
+Nothing of the package is imported. A reference gets a plain supernet and specifies, for each kind of cell and each
+edge, the mixed operations and their weights.
 """
 
 import copy
@@ -38,7 +38,7 @@ class World:
 
     def __init__(self, supernet: nn.Module, alphas: dict[str, Tensor], rules: Rules) -> None:
         self.supernet: Any = copy.deepcopy(supernet)
-        for weight in self.supernet.parameters():  # views of a common tensor so far
+        for weight in self.supernet.parameters():  # until now, these are views of a common tensor
             weight.data = weight.data.clone()
         self.alphas = {kind: values.detach().clone().requires_grad_() for kind, values in alphas.items()}
         self.rules = rules
@@ -61,11 +61,11 @@ class World:
         return [rows[KINDS[kind]] for kind in self.supernet.kinds]
 
     def set_rate(self, rate: float) -> None:
-        """Of w."""
+        """Set the learning rate of w."""
         self.sgd.param_groups[0]["lr"] = rate
 
     def weight_step(self, batch: Batch, rows: Rows) -> float:
-        """Clip the gradient of w, then SGD with momentum and decay; gives the loss before it."""
+        """Clip the gradient of w and take a step of SGD with momentum and decay; return the loss before the step."""
         loss = self.loss(batch, self.of_cells(rows))
         weights = list(self.supernet.parameters())
         found = torch.autograd.grad(loss, weights, allow_unused=True)
@@ -76,7 +76,7 @@ class World:
         return loss.item()
 
     def held_out_gradients(self, batch: Batch, rows: Sequence[Any], wanted: Sequence[Tensor]) -> list[Tensor]:
-        """Of the held-out loss; the running statistics stay as they were."""
+        """The gradients of the held-out loss; the running statistics do not change."""
         before = {name: buffer.clone() for name, buffer in self.supernet.named_buffers()}
         found = torch.autograd.grad(self.loss(batch, rows), list(wanted), allow_unused=True)
         for name, buffer in self.supernet.named_buffers():
@@ -84,7 +84,7 @@ class World:
         return [torch.zeros_like(t) if g is None else g for t, g in zip(wanted, found, strict=True)]
 
     def alpha_step(self, batch: Batch, rows: Rows) -> None:
-        """Adam on the held-out loss, its gradient clipped over both matrices."""
+        """A step of Adam on the held-out loss, with the gradient clipped over both matrices."""
         alphas = list(self.alphas.values())
         for alpha, gradient in zip(alphas, self.held_out_gradients(batch, self.of_cells(rows), alphas), strict=True):
             alpha.grad = gradient
@@ -99,7 +99,7 @@ def cosine(first: float, last: float, epoch: int, epochs: int) -> float:
 
 
 def softmax(values: Sequence[Tensor]) -> list[Tensor]:
-    """Of single numbers."""
+    """The softmax of single numbers."""
     largest = max(value.item() for value in values)
     powers = [torch.exp(value - largest) for value in values]
     total = torch.stack(powers).sum()
@@ -107,11 +107,11 @@ def softmax(values: Sequence[Tensor]) -> list[Tensor]:
 
 
 def best_two(scores: Sequence[Sequence[float]], operations: Sequence[str], allowed: Any) -> list[tuple[str, int]]:
-    """DARTS' rule: on each edge the best allowed operation, of each node the two best edges.
+    """DARTS' rule: on each edge the best allowed operation, for each node the two best edges.
 
     Args:
-        scores: a number for each edge and operation; a larger one is better, and on ties the lower index.
-        allowed: bool, of that shape; an edge that allows nothing is left out.
+        scores: a number for each edge and operation; the larger one wins, in a tie the lower index.
+        allowed: bool, of the same shape; an edge without an allowed operation is left out.
     """
     cell: list[tuple[str, int]] = []
     for node in (2, 3, 4, 5):

@@ -1,6 +1,6 @@
-"""PC-DARTS once more, plainly: channels that go round, edge normalisation, its step and its derivation.
+"""A second, plain implementation of PC-DARTS: bypassed channels, edge normalisation, its step and its derivation.
 
-Written from the notes on the authors' code (section 2), with torch's optimisers, for double precision.
+Written from notes on the authors' code (section 2), with torch's optimisers, for double precision.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Plain:
 
 
 def shuffled(x: Tensor, groups: int) -> Tensor:
-    """Channel j K + g of the answer is channel g C/K + j of x."""
+    """Shuffle: channel j K + g of the result is channel g C/K + j of x."""
     of_group = x.shape[1] // groups
     return torch.stack([x[:, g * of_group + j] for j in range(of_group) for g in range(groups)], dim=1)
 
@@ -44,7 +44,7 @@ def edge_weights(betas: Tensor) -> list[Tensor]:
 
 
 def logits(world: Plain, images: Tensor) -> Tensor:
-    """The supernet's answer."""
+    """The logits of the supernet."""
     p = {kind: alphas.softmax(dim=-1) for kind, alphas in world.alphas.items()}
     of_edges = {kind: edge_weights(betas) for kind, betas in world.betas.items()}
 
@@ -69,7 +69,7 @@ def step(
     settings: Any,
     frozen: bool,
 ) -> float:
-    """First alphas and betas on the held-out batch (unless frozen), then w on the other; gives the latter's loss."""
+    """Train alphas and betas on the held-out batch (unless frozen), then w on the other one; return the loss of w."""
     architecture = [*world.alphas.values(), *world.betas.values()]
     if world.sgd is None:
         world.sgd = torch.optim.SGD(
@@ -96,7 +96,7 @@ def step(
 
 
 def genotype(operations: Sequence[str], alphas: Sequence[Tensor], betas: Sequence[Tensor]) -> list[list[Any]]:
-    """Of both kinds, normal first: (operation, predecessor), two a node, the stronger one first."""
+    """The cells of both kinds, normal first: (operation, predecessor), two for each node, the stronger one first."""
     found = []
     for of_kind in range(len(KINDS)):
         cell: list[Any] = []

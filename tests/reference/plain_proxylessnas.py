@@ -1,8 +1,8 @@
-"""ProxylessNAS (Cai et al., ICLR 2019) in plain torch, one seed at a time, to compare with; nothing here is fast.
+"""ProxylessNAS (Cai et al., ICLR 2019) in plain torch, one seed at a time, as a reference without regard to speed.
 
-Design choices: the plain supernet is given one or two operations for each edge. The alphas of each edge are a parameter
-of their own, as in the authors' code, so that torch's Adam skips an edge that has no gradient. Every gate of every cell
-is a leaf; the gradient of the alphas is the authors' formula, written out.
+Design choices: the plain supernet gets one or two operations for each edge. The alphas of each edge are a separate
+parameter, as in the authors' code, so that torch's Adam skips an edge that has no gradient. Every gate of every cell is
+a leaf; the gradient of the alphas is the authors' formula, written out.
 """
 
 import copy
@@ -66,12 +66,12 @@ class Plain:
         return lowest + 0.5 * (highest - lowest) * (1 + math.cos(math.pi * position / length))
 
     def moves_alphas(self, epoch: int, step: int, steps: int) -> bool:
-        """Every fifth batch of an epoch; the last one of an epoch of fewer."""
+        """Whether a step trains the alphas: every fifth batch of an epoch, or the last one of a shorter epoch."""
         every = min(self.rules.alpha_every, steps)
         return epoch >= self.rules.frozen_epochs and (step + 1) % every == 0
 
     def weight_step(self, images: Tensor, labels: Tensor, gumbel: Tensor, rate: float) -> float:
-        """One operation on each edge; `gumbel` is (2, edges, operations) for the kinds, or a matrix for each cell."""
+        """Train w with one operation on each edge; `gumbel` is (2, edges, operations), or a matrix for each cell."""
         mixture = []
         for cell, kind in enumerate(self.net.kinds):
             noise = gumbel[kind] if len(gumbel) == 2 else gumbel[cell]
@@ -86,7 +86,7 @@ class Plain:
         return loss.item()
 
     def alpha_step(self, images: Tensor, labels: Tensor, gumbel: Tensor, uniform: Tensor) -> None:
-        """Two operations on each edge, one of them active by `uniform` (2 or cells, edges)."""
+        """Train the alphas with two operations on each edge, one of them active by `uniform` (2 or cells, edges)."""
         paths, mixture = [], []
         for cell, kind in enumerate(self.net.kinds):
             place = kind if len(gumbel) == 2 else cell
@@ -117,12 +117,12 @@ class Plain:
                     row[index] -= math.log(ratio)
 
     def _ranked(self, alphas: Tensor, gumbel: Tensor) -> list[int]:
-        """Operations in the order in which they would be drawn without replacement."""
+        """The operations in the order of drawing without replacement."""
         scores = [math.log(p) + float(noise) for p, noise in zip(alphas.softmax(0), gumbel, strict=True)]
         return sorted(range(len(scores)), key=lambda index: -scores[index])
 
     def _paths(self, alphas: Tensor, gumbel: Tensor, uniform: float) -> tuple[int, dict[int, Tensor]]:
-        """The active operation, and the gates of all that are computed."""
+        """The active operation, and the gates of all computed operations."""
         order = self._ranked(alphas, gumbel)
         if self.rules.all_paths:
             chosen, active = list(range(len(order))), order[0]

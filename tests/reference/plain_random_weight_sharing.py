@@ -12,13 +12,13 @@ Architecture = tuple[dict[int, int], dict[int, int]]
 
 
 def check(architecture: Architecture) -> None:
-    """Two different predecessors of each node."""
+    """Check that each node has two different predecessors."""
     for cell in architecture:
         assert [sum(EDGE_LIST[edge][0] == node for edge in cell) for node in (2, 3, 4, 5)] == [2] * 4
 
 
 def rows_of(architecture: Architecture, operations: int, zero: int, everything: bool = False) -> Rows:
-    """The operation of an edge with weight 1; an edge that is left out takes zero.
+    """The operation of each edge with weight 1; edges that are left out get zero.
 
     With `everything` all operations are computed and multiplied by 1 or 0, as in the authors' code.
     """
@@ -35,7 +35,7 @@ def rows_of(architecture: Architecture, operations: int, zero: int, everything: 
 
 
 def error(world: World, architecture: Architecture, batches: Sequence[Batch], operations: int, zero: int) -> float:
-    """In eval mode, so with the running statistics of the shared batch norms."""
+    """The error in evaluation mode, with the running statistics of the shared batch norms."""
     world.supernet.eval()
     wrong = total = 0
     with torch.no_grad():
@@ -50,11 +50,11 @@ def error(world: World, architecture: Architecture, batches: Sequence[Batch], op
 def select(
     scores: Sequence[Sequence[float]], finals: Sequence[Sequence[float]], finalists: int
 ) -> tuple[int, int, float]:
-    """The round, the number and the error of the best architecture.
+    """The round, the index and the error of the best architecture.
 
     Args:
-        scores: of each round the errors of its architectures on a few batches.
-        finals: of each round the errors of its architectures on all held-out images.
+        scores: for each round, the errors of its architectures on a few batches.
+        finals: for each round, the errors of its architectures on all held-out images.
     """
     best: tuple[float, int, int, int] | None = None
     for number, of_round in enumerate(scores):

@@ -1,4 +1,4 @@
-"""SNAS (Xie et al., ICLR 2019) in plain torch, one seed at a time, to compare with; nothing here is fast.
+"""SNAS (Xie et al., ICLR 2019) in plain torch, one seed at a time, as a reference without regard to speed.
 
 Design choices: explicit loops over cells, nodes, edges and operations; the modules of the plain supernet, but not its
 forward pass; torch.optim for both optimisers. Costs of operations are the closed formulas of SNAS' authors.
@@ -33,7 +33,7 @@ class Rules:
     coldest: float = 0.03
     drop_path: float = 0.3
     resource_weight: float = 1.5e-3
-    eight_cells: bool = True  # the cost is divided by 6 normal and 2 reduction cells, however many there are
+    eight_cells: bool = True  # the cost is divided by 6 normal and 2 reduction cells, whatever the depth
 
 
 class Plain:
@@ -78,7 +78,7 @@ class Plain:
         return loss.item()
 
     def temperature(self, epoch: int) -> float:
-        """Falls by a straight line; the last epoch has the lowest one."""
+        """The temperature, which falls linearly; it is lowest in the last epoch."""
         hottest, coldest = self.rules.hottest, self.rules.coldest
         return coldest + (hottest - coldest) * (1 - (epoch + 1) / self.rules.epochs)
 
@@ -130,7 +130,7 @@ class Plain:
 
 
 def cost_of(name: str, channels: int, stride: int, y: int) -> tuple[float, float, float]:
-    """Size, multiply-adds and memory accesses of an operation whose output has sides of y pixels."""
+    """The size, multiply-adds and memory accesses of an operation with an output of y x y pixels."""
     c, area = channels, y * y
     if name in ("max_pool_3x3", "avg_pool_3x3"):
         return 0, 9 * area * c, (2 if stride == 1 else 5) * area * c
@@ -153,8 +153,8 @@ def cost_of(name: str, channels: int, stride: int, y: int) -> tuple[float, float
 def genotype_cell(operations: Sequence[str], alphas: Sequence[Sequence[float]], none: str) -> list[tuple[str, int]]:
     """The edges (operation, predecessor) of a cell, two for each node, the stronger one first.
 
-    `none` is `ranked`: the authors' own choice of two edges, which ranks an edge by its largest p of all operations,
-    none like any other; `last`: edges that none has won are taken only where no other is left; `excluded`: as DARTS.
+    `none` is `ranked`: the authors' own rule, which ranks an edge by its largest p of all operations, including none;
+    `last`: edges won by none are only taken if no other edge is left; `excluded`: as in DARTS.
     """
     chosen: list[tuple[str, int]] = []
     edge = 0

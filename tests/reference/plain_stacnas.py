@@ -1,6 +1,6 @@
-"""StacNAS once more, plainly: its step, the candidates of both stages and its derivation.
+"""A second, plain implementation of StacNAS: its step, the candidates of both stages and its derivation.
 
-Written from the notes on the authors' code (section 8), with torch's optimisers, for double precision.
+Written from notes on the authors' code (section 8), with torch's optimisers, for double precision.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ CLUSTERS = {
 
 @dataclass
 class Plain:
-    """One stage; alphas and what is kept by kind, each (14, |O|); weights and alphas are leaves."""
+    """One stage; alphas and kept operations by kind, each (14, |O|); weights and alphas are leaves."""
 
     operations: tuple[str, ...]
     cells: int
@@ -35,7 +35,7 @@ class Plain:
 
 
 def logits(world: Plain, images: Tensor) -> Tensor:
-    """The supernet's answer; what is no candidate takes no part."""
+    """The logits of the supernet, from the candidates only."""
 
     def edge_of(cell: int, edge: int, x: Tensor, stride: int, weights: Weights) -> Tensor:
         kind = kind_of(cell, world.cells)
@@ -49,7 +49,7 @@ def logits(world: Plain, images: Tensor) -> Tensor:
 
 
 def step(world: Plain, batch: tuple[Tensor, Tensor], rate: float, settings: Any) -> float:
-    """One pass; Adam on the alphas and SGD on w. Gives the loss."""
+    """One pass, with Adam on the alphas and SGD on w; return the loss."""
     alphas = list(world.alphas.values())
     if world.sgd is None:
         world.sgd = torch.optim.SGD(
@@ -72,12 +72,12 @@ def step(world: Plain, batch: tuple[Tensor, Tensor], rate: float, settings: Any)
 
 
 def first_stage(operations: Sequence[str]) -> list[bool]:
-    """One operation of each cluster, and none; of two equal ones the first."""
+    """One operation of each cluster, and none; of two equal operations, the first one."""
     return [name in (*CLUSTERS, "none") and operations.index(name) == index for index, name in enumerate(operations)]
 
 
 def second_stage(operations: Sequence[str], alphas: Tensor) -> Tensor:
-    """What is kept of a kind (14, |O|) after the first stage: the cluster of each edge's winner."""
+    """The kept operations of a kind, (14, |O|), after the first stage: the cluster of each edge's best operation."""
     kept = torch.zeros(len(EDGE_LIST), len(operations), dtype=torch.bool)
     for edge, row in enumerate(alphas.tolist()):
         candidates = [i for i, first in enumerate(first_stage(operations)) if first and operations[i] != "none"]
@@ -89,7 +89,7 @@ def second_stage(operations: Sequence[str], alphas: Tensor) -> Tensor:
 def genotype(
     operations: Sequence[str], alphas: Sequence[Tensor], kept: Sequence[Tensor]
 ) -> list[list[tuple[str, int]]]:
-    """Of both kinds, normal first: (operation, predecessor), two a node, the stronger one first."""
+    """The cells of both kinds, normal first: (operation, predecessor), two for each node, the stronger one first."""
     found = []
     for kind in range(len(KINDS)):
         cell: list[tuple[str, int]] = []

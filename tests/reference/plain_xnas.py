@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Forecasters:
-    """The experts of all edges of both kinds of cells; `experts[kind][edge]` is index -> v of those that are left."""
+    """The experts of all edges of both kinds of cells; `experts[kind][edge]` maps the remaining experts to v."""
 
     def __init__(self, operations: int, rounds: dict[str, int], bound: float, each: bool, wipeout: bool) -> None:
-        """`rounds` is T of each kind, `each` whether a cell's reward is a round of its own."""
+        """`rounds` is T of each kind; `each` is whether the reward of each cell is a separate round."""
         self.experts = {kind: [dict.fromkeys(range(operations), 1.0) for _ in range(14)] for kind in KINDS}
         self.gone = {kind: [dict[int, float]() for _ in range(14)] for kind in KINDS}
         self.rounds, self.bound, self.each, self.wipeout = rounds, bound, each, wipeout
@@ -20,7 +20,7 @@ class Forecasters:
         self.done = dict.fromkeys(KINDS, 0)
 
     def rows(self) -> Rows:
-        """Operations and their weights v / sum v."""
+        """The operations with their weights v / sum v."""
         rows: Rows = {}
         for kind in KINDS:
             rows[kind] = []
@@ -30,9 +30,9 @@ class Forecasters:
         return rows
 
     def step(self, world: World, training: Batch, held_out: Batch) -> float:
-        """w, then the experts."""
+        """Train w, then update the experts."""
         loss = world.weight_step(training, self.rows())
-        of_cells = world.of_cells(self.rows())  # each cell has weights of its own, to be differentiated
+        of_cells = world.of_cells(self.rows())  # each cell has separate weights, for differentiation
         of_cells = [[[(i, u.clone().requires_grad_()) for i, u in edge] for edge in cell] for cell in of_cells]
         flat = [u for cell in of_cells for edge in cell for _, u in edge]
         gradients = iter(world.held_out_gradients(held_out, of_cells, flat))
@@ -66,6 +66,6 @@ class Forecasters:
                 gone[index] = edge.pop(index)
 
     def alphas(self, kind: str) -> Tensor:
-        """ln v of all experts, of those that are gone as it last was."""
+        """ln v of all experts; for removed experts, the last value."""
         both = zip(self.experts[kind], self.gone[kind], strict=True)
         return torch.tensor([[math.log(v) for _, v in sorted({**edge, **gone}.items())] for edge, gone in both])

@@ -1,8 +1,9 @@
-"""A store with one short chain of real runs, and the commands that compute it: what the trials kill, damage and fill.
+"""A store with a short chain of real runs, and the commands that compute it, for trials that kill, damage or fill it.
 
-The chain is computed once, undisturbed, with the default checkpoint interval. A trial works on a copy of the inputs
-of one run and compares what it publishes with that, byte for byte. A command is a process of its own (`Command`), or,
-where many are started and none is killed, a fork of this one that has torch already (`forked`).
+The chain is computed once, undisturbed, with the default checkpoint interval. A trial works on a copy of the inputs of
+one run and compares its result with the undisturbed run, byte for byte. A command is a separate process (`Command`). If
+many commands are started and none is killed, each is a fork of this process, which has already imported torch
+(`forked`).
 """
 
 import json
@@ -22,28 +23,28 @@ import yaml
 
 PROJECT = Path(__file__).parents[2]
 PARAMETERS = Path(__file__).parent / "trial.yaml"
-GROUPED = "grouped searches"  # three seeds of the search as one group
+GROUPED = "grouped searches"  # three seeds of the search, trained as one group
 TRAININGS = ("search", "retrain", "transfer")
 SEEDS = 3
-RECORDS = ("run.json", "manifest.json")  # which record times; their other content is compared by itself
+RECORDS = ("run.json", "manifest.json")  # files with recorded times; their other content is compared separately
 RECORDED = ("id", "stage", "name", "config", "identity", "inputs", "input_manifests", "profile", "processes")
-LONGEST = 600.0  # seconds that an undisturbed command may take; far more than any does
+LONGEST = 600.0  # time limit of an undisturbed command in seconds; far more than any needs
 
 
 def environment() -> dict[str, str]:
-    """Of the commands: this checkout, one thread."""
+    """The environment of the commands: this checkout, and one thread."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DROPNAS", "PYTHON"))}
     return {**kept, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training of the chain, or several that one command computes as one.
+    """A training of the chain, or several that one command computes as a group.
 
     Attributes:
-        spec: its content.
-        done: the store that holds it and its inputs, undisturbed.
-        mates: the specs of those that train with it.
+        spec: the content of its spec.
+        done: the undisturbed store with the run and its inputs.
+        mates: the specs of the runs that train with it.
     """
 
     spec: dict[str, Any]
@@ -63,7 +64,7 @@ class Run:
         return [self.spec, *self.mates]
 
     def bench(self, root: Path, checkpoint_seconds: float) -> "Bench":
-        """A new store with the inputs of this run and nothing else."""
+        """Make a new store with only the inputs of this run."""
         for source in self.spec["inputs"]:
             shutil.copytree(self.done / source, root / source)
         root.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Bench:
-    """A store in which one run is to be computed, or several as one."""
+    """A store in which one run, or a group of runs, is to be computed."""
 
     run: Run
     root: Path
@@ -90,28 +91,28 @@ class Bench:
 
     @property
     def folder(self) -> Path:
-        """Where the run is published."""
+        """The folder in which the run is published."""
         return self.root / str(self.run.spec["folder"])
 
     @property
     def arguments(self) -> list[str]:
-        """Of `python -m dropnas`."""
+        """The arguments of `python -m dropnas`."""
         files = [str(self.root / f"{spec['id']}.json") for spec in self.run.specs]
         return [self.run.stage, *files, "--root", str(self.root)]
 
     @property
     def published(self) -> bool:
-        """Whether all is."""
+        """Whether all runs are published."""
         return all((self.root / spec["folder"] / "manifest.json").is_file() for spec in self.run.specs)
 
     def clear(self) -> None:
-        """Take back what was computed."""
+        """Remove the computed runs and their resume states."""
         shutil.rmtree(self.root / "scratch", ignore_errors=True)
         for spec in self.run.specs:
             shutil.rmtree(self.root / spec["folder"], ignore_errors=True)
 
     def differences(self) -> list[str]:
-        """In what the published runs differ from the undisturbed ones; empty if in no byte but recorded times."""
+        """The differences between the published and the undisturbed runs, apart from recorded times."""
         if not self.published:
             return ["not published"]
         return [one for spec in self.run.specs for one in self._differences(spec["folder"])]
@@ -126,13 +127,13 @@ class Bench:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a run but its records."""
+    """The content of every file of a run except its records."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name not in RECORDS]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def undisturbed(root: Path, trainings: Sequence[str] = TRAININGS) -> dict[str, Run]:
-    """Compute the chain; gives the last training of each wanted stage."""
+    """Compute the chain; return the last training of each requested stage."""
     root.mkdir(parents=True, exist_ok=True)
     plan = dropnas(["freeze", str(PARAMETERS), "--root", str(root)], root).strip()
     specs = specs_of(root / plan)
@@ -149,7 +150,7 @@ def specs_of(plan: Path) -> list[dict[str, Any]]:
 
 
 def _grouped(root: Path, of_folder: dict[str, Any], plan: str) -> Run:
-    """The same search with several seeds as one group, computed by one command."""
+    """The same search with several seeds, computed as one group by one command."""
     content = yaml.safe_load(PARAMETERS.read_text())
     content |= {"tables": ["table1"], "seeds": SEEDS, "search": {**content["search"], "group_seeds": True}}
     parameters = root / "grouped.yaml"
@@ -168,7 +169,7 @@ def _grouped(root: Path, of_folder: dict[str, Any], plan: str) -> Run:
 
 
 def chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The DropNAS search, the retraining with AutoAugment, the transfer of the cell that was found so."""
+    """The run of a stage: the DropNAS search, the retraining with AutoAugment, or the transfer of the best cell."""
     fits: dict[str, Callable[[dict[str, Any]], bool]] = {
         "search": lambda spec: (spec["config"]["strategy"], spec["config"]["space"]) == ("dropnas", "original"),
         "retrain": lambda spec: bool(spec["config"]["autoaugment"]),
@@ -179,7 +180,7 @@ def chosen(stage: str, specs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _compute(spec: dict[str, Any], of_folder: dict[str, Any], root: Path, plan: str) -> None:
-    """Compute a run after its inputs, unless it is there."""
+    """Compute a run after its inputs, unless it is already published."""
     for source in spec["inputs"]:
         _compute(of_folder[source], of_folder, root, plan)
     if not (root / spec["folder"] / "manifest.json").is_file():
@@ -187,7 +188,7 @@ def _compute(spec: dict[str, Any], of_folder: dict[str, Any], root: Path, plan: 
 
 
 def dropnas(arguments: list[str], root: Path) -> str:
-    """A command that must succeed; gives what it printed."""
+    """Run a command that must succeed; return its output."""
     output = root / "output.txt"
     status = forked(arguments, output)
     assert status == 0, output.read_text()
@@ -195,10 +196,10 @@ def dropnas(arguments: list[str], root: Path) -> str:
 
 
 class Command:
-    """A running `python -m dropnas …`, whose lines are read as they come."""
+    """A running `python -m dropnas …` whose output lines are read as they appear."""
 
     def __init__(self, arguments: list[str]) -> None:
-        self.lines: list[tuple[float, str]] = []  # with the time at which they came
+        self.lines: list[tuple[float, str]] = []  # with their times of arrival
         self.started = time.time()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dropnas", *arguments],
@@ -220,7 +221,7 @@ class Command:
             self.lines.append((time.time(), line.rstrip("\n")))
 
     def _watch(self) -> None:
-        """Note the CPU time a hundred times a second: on a busy machine it tells work from waiting."""
+        """Record the CPU time a hundred times a second; it distinguishes work from waiting on a busy machine."""
         file, ticks = Path(f"/proc/{self.process.pid}/stat"), os.sysconf("SC_CLK_TCK")
         while self.process.returncode is None:
             try:
@@ -231,7 +232,7 @@ class Command:
             time.sleep(0.01)
 
     def worked(self, begin: float, end: float) -> float:
-        """CPU seconds that it used between two times."""
+        """The CPU seconds that it used between two times."""
         until = [max((used for moment, used in self.cpu if moment <= limit), default=0.0) for limit in (begin, end)]
         return until[1] - until[0]
 
@@ -244,24 +245,24 @@ class Command:
         return "\n".join(line for _, line in self.lines)
 
     def time_of(self, *words: str) -> float | None:
-        """When the first line with one of these words came."""
+        """The time of the first line with one of these words."""
         return next((moment for moment, line in self.lines if any(word in line for word in words)), None)
 
     def wait_for(self, *words: str) -> bool:
-        """Wait for such a line; whether it came before the process ended."""
+        """Wait for such a line; return whether it appeared before the process ended."""
         while self.time_of(*words) is None and not self.ended:
             time.sleep(0.002)
         return self.time_of(*words) is not None
 
     def wait(self) -> int:
-        """Its exit status, once it has ended and all its lines are read."""
+        """Wait until it has ended and all its lines are read; return its exit status."""
         status = self.process.wait(LONGEST)
         self.reader.join()
         return status
 
 
 def forked(arguments: list[str], output: Path) -> int:
-    """The exit status of `python -m dropnas ARGUMENTS` in a fork of this process; what it prints goes to a file."""
+    """The exit status of `python -m dropnas ARGUMENTS` in a fork of this process; its output goes to a file."""
     process = os.fork()
     if process == 0:
         _become(arguments, output)
@@ -269,7 +270,7 @@ def forked(arguments: list[str], output: Path) -> int:
 
 
 def _become(arguments: list[str], output: Path) -> None:
-    """Run the command line and end this process with its status."""
+    """Run the command line, and end this process with its status."""
     status = 70
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

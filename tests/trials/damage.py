@@ -1,10 +1,10 @@
-"""Damaged and foreign checkpoints of real trainings: none is trained on, each is named in one line.
+"""Damaged and foreign checkpoints of real trainings: none is used, and each is reported in one line.
 
     python -m tests.trials.damage --count 100 --seed 0
 
-A search, a retraining and a transfer are stopped in their last epoch, with two checkpoints each. For each case the
-newer one is replaced by something else and the same command is started again. It must say in one line what it leaves
-out, go on from the older one, and publish the very bytes of the undisturbed run. The commands run in forks of this
+A search, a retraining and a transfer are stopped in their last epoch, with two checkpoints each. In each case, the
+newer checkpoint is replaced and the same command is started again. It must report the skipped checkpoint in one line,
+continue from the older one, and publish exactly the bytes of the undisturbed run. The commands run in forks of this
 process.
 """
 
@@ -40,7 +40,7 @@ class Stopped:
 
     Attributes:
         kept: copy of its scratch folder.
-        older: what the command says when it continues from the older checkpoint.
+        older: the command's message when it continues from the older checkpoint.
     """
 
     bench: Bench
@@ -49,13 +49,13 @@ class Stopped:
 
     @property
     def newest(self) -> Path:
-        """Where the newer checkpoint lies."""
+        """The path of the newer checkpoint."""
         return max(self.bench.scratch.glob("checkpoint-*.pt"))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of damage, and what does it to the newer checkpoint."""
+    """A kind of damage, and a function that applies it to the newer checkpoint."""
 
     kind: str
     harm: Callable[[Path], object]
@@ -63,7 +63,7 @@ class Case:
 
 @dataclass
 class Count:
-    """What is counted."""
+    """The counts and faults of a trial."""
 
     cases: Counter[str] = field(default_factory=Counter)  # by kind
     stages: Counter[str] = field(default_factory=Counter)
@@ -76,9 +76,9 @@ class Count:
 
 
 def main(
-    count: Annotated[int, typer.Option(help="Cases in all.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of places and lengths.")] = 0,
-    minutes: Annotated[float, typer.Option(help="After which no case is begun.")] = 25.0,
+    count: Annotated[int, typer.Option(help="Total number of cases.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of positions and lengths.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Time after which no further case is started.")] = 25.0,
 ) -> None:
     """Damage checkpoints of a search, a retraining and a transfer in turn."""
     with tempfile.TemporaryDirectory() as folder:
@@ -93,14 +93,14 @@ def main(
 
 
 def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: float) -> Count:
-    """Try so many cases, each kind on each training before any kind comes again."""
+    """Try `count` cases; no kind is repeated before each has been applied to each training."""
     draw, found, end = random.Random(seed), Count(), time.monotonic() + 60 * minutes
     stopped = {stage: stop(run, folder / stage) for stage, run in runs.items()}
     foreign = {stage: one.newest.read_bytes() for stage, one in stopped.items()}
     while found.cases.total() < count and time.monotonic() < end:
         cases = {stage: list(kinds(stopped[stage], foreign, folder, draw)) for stage in TRAININGS}
         each = range(len(cases["search"]))
-        for index in each if count > len(each) else draw.sample(each, len(each)):  # a few: not always the first kinds
+        for index in each if count > len(each) else draw.sample(each, len(each)):  # if few: not always the same
             for stage in TRAININGS:
                 if found.cases.total() < count and time.monotonic() < end:
                     attempt(stopped[stage], cases[stage][index], folder, found)
@@ -109,7 +109,7 @@ def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: fl
 
 
 def stop(run: Run, root: Path) -> Stopped:
-    """Start a run that saves after each step, and stop it by a warning in its last epoch."""
+    """Start a run that saves after each step, and stop it by a signal in its last epoch."""
     bench = run.bench(root, 0.0)
     epochs = run.spec["config"]["epochs"]
     command = Command(bench.arguments)
@@ -129,13 +129,13 @@ def state_of(path: Path) -> dict[str, Any]:
 
 
 def restore(stopped: Stopped) -> None:
-    """Put the two checkpoints back."""
+    """Restore the two checkpoints."""
     stopped.bench.clear()
     shutil.copytree(stopped.kept, stopped.bench.scratch)
 
 
 def kinds(stopped: Stopped, foreign: dict[str, bytes], folder: Path, draw: random.Random) -> Iterator[Case]:
-    """Every kind of damage, at places that are drawn."""
+    """Yield every kind of damage, at random positions."""
     content = stopped.newest.read_bytes()
     header = content.index(b"\n") + 1
     stage = stopped.bench.run.stage
@@ -158,13 +158,13 @@ def kinds(stopped: Stopped, foreign: dict[str, bytes], folder: Path, draw: rando
 
 
 def lengths(header: int, size: int, draw: random.Random) -> list[int]:
-    """Inside the header, at its end, just after it, inside the payload, near the end."""
+    """Lengths to cut to: inside the header, at its end, just after it, inside the payload, near the end."""
     inside = [draw.randrange(header + 100, size - 100) for _ in range(2)]
     return [1, draw.randrange(2, header - 1), header - 1, header, header + draw.randrange(1, 30), *inside, size - 1]
 
 
 def places(header: int, size: int, draw: random.Random) -> list[int]:
-    """Bits of the format, of the checksum, of the identity, of the line's end, of the payload and its ends."""
+    """Bits to flip in the format, checksum, identity and line end, and in the payload and at its ends."""
     first = len(FORMAT)
     spans = [(0, first), (first, first + 1), (first + 1, first + 65), (first + 66, header - 1), (header - 1, header)]
     spans += [(header, header + 60), *[(header + 60, size - 200)] * 3, (size - 200, size)]
@@ -207,12 +207,12 @@ def pickled(value: Any) -> bytes:
 
 
 def sealed(payload: bytes, run: Run) -> bytes:
-    """A checkpoint with any payload, whose checksum and identity agree."""
+    """Make a checkpoint with any payload, and with a correct checksum and identity."""
     return f"{FORMAT} {hashlib.sha256(payload).hexdigest()} {run.spec['id']}\n".encode() + payload
 
 
 def attempt(stopped: Stopped, case: Case, folder: Path, found: Count) -> None:
-    """Do the damage, start the command again, and count what is not as promised."""
+    """Apply the damage, start the command again, and count the faults."""
     stage = stopped.bench.run.stage
     found.cases[case.kind] += 1
     found.stages[stage] += 1
@@ -222,7 +222,7 @@ def attempt(stopped: Stopped, case: Case, folder: Path, found: Count) -> None:
 
 
 def tried(stopped: Stopped, folder: Path) -> list[str]:
-    """Start the command again; what is not as promised."""
+    """Start the command again; return the faults."""
     output = folder / "output.txt"
     status = forked(stopped.bench.arguments, output)
     lines = output.read_text(errors="replace").splitlines()
@@ -233,9 +233,9 @@ def tried(stopped: Stopped, folder: Path) -> list[str]:
     if len(named) != 1 or "checkpoint-" not in named[0] or not named[0].isprintable():
         faults.append(f"named in {len(named)} lines: {named}")
     if not any(line.endswith(stopped.older) for line in lines):
-        faults.append(f"the one before was not used: {lines[:3]}")
+        faults.append(f"the older checkpoint was not used: {lines[:3]}")
     if (folder / "evil").exists() or (folder / "nowhere").exists():
-        faults.append("something was written outside")
+        faults.append("a file was written outside the store")
     return faults
 
 

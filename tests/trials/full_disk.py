@@ -1,11 +1,11 @@
-"""A full disk at every place where a training writes: one clear line, nothing half-written, and then it goes on.
+"""A disk that is full at each place where a training writes: one clear line, no half-written file, and a clean restart.
 
     python -m tests.trials.full_disk --count 60 --seed 0
 
-A store lies on a file system in memory of a few megabytes (which takes root to mount). All of it is filled but a rest
-that is drawn, so that the space ends in the log of attempts, in a line of progress, in a checkpoint, or in one of the
-final files. The command must fail with one line that says so and leave no half-written file under a final name. Then
-the space is freed, and the same command must publish the very bytes of the undisturbed run.
+The store is on a small file system in memory (mounting it requires root). All of it but a random remainder is filled,
+so that the space ends in the log of attempts, in a line of progress, in a checkpoint, or in one of the final files. The
+command must fail with one line that says so and leave no half-written file under a final name. Then the space is freed,
+and the same command must publish exactly the bytes of the undisturbed run.
 """
 
 import os
@@ -28,17 +28,17 @@ from dropnas.training.checkpoint import Checkpoints
 from tests.trials.bench import TRAININGS, Bench, Run, contents, forked, undisturbed
 
 MEGABYTES = 64
-PAGE = 4096  # bytes: such a file system gives space in pages
-INTERVALS = (0.0, 300.0)  # seconds between checkpoints: after each step, or never, so that the final files are reached
+PAGE = 4096  # bytes; such a file system allocates space in pages
+INTERVALS = (0.0, 300.0)  # seconds between checkpoints: after each step; or never, to reach the final files
 FULL = re.compile(r"^error: \w+ [\w.+-]+: (?:(.+): )?the disk is full; free some space$")
 
 
 @dataclass
 class Count:
-    """What is counted."""
+    """The counts and faults of a trial."""
 
     full: Counter[str] = field(default_factory=Counter)  # failures, by what was being written
-    enough: int = 0  # starts that found space enough
+    enough: int = 0  # starts that had enough space
     faults: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -50,9 +50,9 @@ class Count:
 
 
 def main(
-    count: Annotated[int, typer.Option(help="Starts in all.")] = 60,
-    seed: Annotated[int, typer.Option(help="Of the space that is left.")] = 0,
-    minutes: Annotated[float, typer.Option(help="After which no start is made.")] = 10.0,
+    count: Annotated[int, typer.Option(help="Total number of starts.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the remaining space.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Time after which no further start is made.")] = 10.0,
 ) -> None:
     """Fill the disk of a search, a retraining and a transfer in turn."""
     if reason := missing():
@@ -68,7 +68,7 @@ def main(
 
 
 def missing() -> str:
-    """Why no file system can be mounted here; empty if one can."""
+    """The reason why no file system can be mounted here; empty if one can be."""
     if os.geteuid() != 0:
         return "mounting a small file system takes root"
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def missing() -> str:
 
 
 def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: float) -> Count:
-    """Make so many starts, each training with each interval in turn."""
+    """Make `count` starts, each training with each interval in turn."""
     draw, found, end = random.Random(seed), Count(), time.monotonic() + 60 * minutes
     for index in range(count):
         run, interval = runs[TRAININGS[index % 3]], INTERVALS[index // 3 % 2]
@@ -94,7 +94,7 @@ def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: fl
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system in memory, and a folder in it."""
+    """Mount a file system in memory, and yield a folder in it."""
     folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "none", folder], check=True)
     try:
@@ -104,7 +104,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def filled(run: Run, root: Path, interval: float, draw: random.Random, found: Count) -> list[str]:
-    """Start a run with little space, then with enough; what is not as promised."""
+    """Start a run with little space, then with enough; return the faults."""
     bench = run.bench(root, interval)
     output = root.parent.parent / "output.txt"  # on another disk
     filler = root.parent / "filler"
@@ -126,20 +126,20 @@ def filled(run: Run, root: Path, interval: float, draw: random.Random, found: Co
 
 
 def needed(run: Run, interval: float) -> int:
-    """Bytes within which the space shall end, so that it ends at every place."""
+    """The number of bytes within which the space may end, so that all places are covered."""
     final = sum(len(content) for content in contents(run.done / run.spec["folder"]).values())
     return final + 10 * PAGE if interval else 4 * final
 
 
 def fill(filler: Path, rest: int) -> None:
-    """Leave so many bytes on the disk."""
+    """Fill the disk up to `rest` bytes."""
     status = os.statvfs(filler.parent)
     with filler.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, status.f_bavail * status.f_frsize - rest))
 
 
 def place(name: str, bench: Bench) -> str:
-    """What was being written, by the name in the message."""
+    """The kind of file that was being written, from the name in the message."""
     for words, what in (("checkpoint", "checkpoint"), ("attempts", "attempts"), ("progress", "progress")):
         if words in name:
             return what
@@ -148,7 +148,7 @@ def place(name: str, bench: Bench) -> str:
 
 
 def half_written(bench: Bench) -> list[str]:
-    """Files under a final name that are not whole."""
+    """Files under a final name that are incomplete."""
     faults = [f"{bench.folder} is there"] if bench.folder.exists() and not bench.published else []
     lines: list[str] = []
     Checkpoints(bench.scratch, str(bench.run.spec["id"]), lines.append).load()

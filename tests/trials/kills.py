@@ -1,12 +1,12 @@
-"""`kill -9` of the real training commands at random moments, many during a write; each must end as if left alone.
+"""`kill -9` of the real training commands at random moments, often during a write; the results must not change.
 
     python -m tests.trials.kills --count 60 --seed 0
 
-A run is started, killed, and started again by the same command until it is published, and then compared with the
-undisturbed one, byte for byte. Three kinds of moments are drawn: any moment; the writing of a checkpoint, which is
-waited for by looking for its file; the final writing. A kill counts as one during a write only by what it left: a
-half-written checkpoint, or a filled folder that is not published. What is trained twice is what was done between the
-last checkpoint and the kill, in seconds of CPU time, since the machine may be busy with other work.
+A run is started, killed, and started again by the same command until it is published. It is then compared with the
+undisturbed run, byte for byte. Three kinds of moments are drawn: any moment, the writing of a checkpoint (detected by
+its file), and the final writing. A kill counts as one during a write only by its remains: a half-written checkpoint, or
+a filled folder that is not published. The work that is repeated is that between the last checkpoint and the kill, in
+seconds of CPU time, because the machine may be busy.
 """
 
 import os
@@ -25,20 +25,20 @@ import typer
 from tests.trials.bench import GROUPED, TRAININGS, Bench, Command, Run, undisturbed
 
 KILLED = (*TRAININGS, GROUPED)
-INTERVAL = 0.3  # seconds between two checkpoints, so that a run of seconds has many
-SLACK = 1.0  # seconds beyond it, for a step, an evaluation and a write
-MOMENTS = {"any": 9, "checkpoint": 9, "final": 2}  # what is drawn, and how often
+INTERVAL = 0.3  # seconds between two checkpoints, so that a run of a few seconds has many
+SLACK = 1.0  # additional seconds for a step, an evaluation and a write
+MOMENTS = {"any": 9, "checkpoint": 9, "final": 2}  # weights of the kinds of moments
 BEGUN = (": begins with", ": continues from")  # a training's first line
 
 
 @dataclass
 class Count:
-    """What is counted."""
+    """The counts of a trial."""
 
     kills: Counter[str] = field(default_factory=Counter)  # by stage
     during_writes: Counter[str] = field(default_factory=Counter)  # by what was written
     resumes: int = 0  # starts that continued from a checkpoint
-    runs: int = 0  # that were published after kills
+    runs: int = 0  # runs that were published after kills
     mismatches: list[str] = field(default_factory=list)
     twice: list[float] = field(default_factory=list)  # CPU seconds of training lost by each kill
 
@@ -53,7 +53,7 @@ class Count:
         )
 
     def faults(self, wanted: int) -> list[str]:
-        """What is not as promised."""
+        """The faults of the trial."""
         found = list(self.mismatches)
         if self.kills.total() < wanted:
             found.append(f"{self.kills.total()} of {wanted} kills in the time allowed")
@@ -65,11 +65,11 @@ class Count:
 
 
 def main(
-    count: Annotated[int, typer.Option(help="Kills in all.")] = 60,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
-    minutes: Annotated[float, typer.Option(help="After which no run is begun.")] = 25.0,
+    count: Annotated[int, typer.Option(help="Total number of kills.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the moments.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Time after which no further run is started.")] = 25.0,
 ) -> None:
-    """Kill searches, retrainings, transfers and searches that train as one in turn."""
+    """Kill searches, retrainings, transfers and groups of searches in turn."""
     with tempfile.TemporaryDirectory() as folder:
         runs = undisturbed(Path(folder, "undisturbed"), KILLED)
         found = trial(runs, Path(folder), count, seed, minutes)
@@ -80,19 +80,19 @@ def main(
 
 
 def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: float) -> Count:
-    """Kill until there are `count` kills; each run that was begun is finished and compared."""
+    """Kill until there are `count` kills; each started run is finished and compared."""
     draw, found, end = random.Random(seed), Count(), time.monotonic() + 60 * minutes
     rounds = 0
     while found.kills.total() < count and time.monotonic() < end:
         stage = KILLED[rounds % len(KILLED)]
-        share = min(-(-count // (2 * len(KILLED))), count - found.kills.total())  # two rounds of each, if they take it
+        share = min(-(-count // (2 * len(KILLED))), count - found.kills.total())  # two rounds, if they last
         finish_killed(runs[stage], folder / f"{rounds}-{stage}", share, draw, found)
         rounds += 1
     return found
 
 
 def finish_killed(run: Run, root: Path, most: int, draw: random.Random, found: Count) -> None:
-    """Start a run again and again, killed at most so many times, until it is published; compare it then."""
+    """Start a run again until it is published, killing it at most `most` times; then compare it."""
     bench, before = run.bench(root, INTERVAL), found.kills.total()
     while not bench.published:
         command = Command(bench.arguments)
@@ -109,7 +109,7 @@ def finish_killed(run: Run, root: Path, most: int, draw: random.Random, found: C
 
 
 def kill(command: Command, bench: Bench, draw: random.Random, found: Count) -> None:
-    """Kill a command at a moment that is drawn, unless it ends before; count what the kill did."""
+    """Kill a command at a random moment, unless it ends before; count the effect."""
     moment = draw.choices(list(MOMENTS), list(MOMENTS.values()))[0]
     if moment == "any":
         wait(command, draw.uniform(0.0, 0.5) if draw.random() < 0.1 else None, draw)  # some before the training begins
@@ -131,7 +131,7 @@ def kill(command: Command, bench: Bench, draw: random.Random, found: Count) -> N
 
 
 def wait(command: Command, start_up: float | None, draw: random.Random) -> None:
-    """Until any moment of the start-up or of the first seconds of training."""
+    """Wait until a random moment of the start-up or of the first seconds of training."""
     if start_up is None and command.wait_for(*BEGUN):
         start_up = draw.uniform(0.0, 4 * INTERVAL)
     if start_up is not None:
@@ -139,7 +139,7 @@ def wait(command: Command, start_up: float | None, draw: random.Random) -> None:
 
 
 def wait_for_writes(command: Command, bench: Bench, draw: random.Random) -> None:
-    """Until a checkpoint, the first to third of this start, is being written, and up to a millisecond longer."""
+    """Wait until one of the first three checkpoints of this start is being written, and up to a millisecond longer."""
     last = draw.randint(1, 3)
     for write in range(last):
         while not writing(command, bench) and not command.ended:
@@ -150,25 +150,25 @@ def wait_for_writes(command: Command, bench: Bench, draw: random.Random) -> None
 
 
 def wait_for_end(command: Command, bench: Bench, draw: random.Random) -> None:
-    """Until some of the final files are there."""
+    """Wait until some of the final files exist."""
     wanted = draw.randint(1, 5)
     while len(filled(command, bench)) < wanted and not command.ended and not bench.published:
         time.sleep(0.0002)
 
 
 def writing(command: Command, bench: Bench) -> bool:
-    """Whether a half-written checkpoint of this very command is there; one of an earlier kill may lie there too."""
+    """Whether this command has a half-written checkpoint; one that an earlier kill left does not count."""
     return any(written(command, scratch / "checkpoint.partial") for scratch in bench.scratches)
 
 
 def filled(command: Command, bench: Bench) -> list[float]:
-    """When each of the final files that this command has written so far was written."""
+    """The times at which this command wrote its final files so far."""
     files = [path for scratch in bench.scratches for path in (scratch / "staged").glob("*")]
     return [moment for path in files for moment in written(command, path)]
 
 
 def written(command: Command, path: Path) -> list[float]:
-    """When a file was written last, if that was by this command."""
+    """The time of the last write to a file, if this command wrote it."""
     try:
         moment = path.stat().st_mtime
     except FileNotFoundError:
@@ -177,13 +177,13 @@ def written(command: Command, path: Path) -> list[float]:
 
 
 def lost(command: Command, bench: Bench, killed: float) -> float:
-    """CPU seconds of training that must be done again: since the last checkpoint, or since the training began."""
+    """CPU seconds of training that must be repeated: since the last checkpoint, or since the training began."""
     begun = command.time_of(*BEGUN)
     if begun is None:
         return 0.0
     if ended := filled(command, bench):
         killed = min(ended)  # the training was over
-    saved = [path.stat().st_mtime for path in bench.scratches[-1].glob("checkpoint-*.pt")]  # the last one to save
+    saved = [path.stat().st_mtime for path in bench.scratches[-1].glob("checkpoint-*.pt")]  # this run saves last
     return command.worked(max([begun, *saved]), killed)
 
 

@@ -2,10 +2,10 @@
 
     python -m tests.trials.stops --count 40 --seed 0
 
-The chain is run once, undisturbed. A trial copies the store, removes one training and all that follows from it, starts
-the same command again and sends it one signal while the training is at work. Then nothing of the start may be left
-after 30 seconds, its last line must say how to go on, and the training must have saved the step that it had reached.
-The training is resumed and compared with the undisturbed one, byte for byte.
+The chain is run once, undisturbed. A trial copies the store, removes one training and all runs that depend on it,
+starts the same command again and sends it one signal during the training. After 30 seconds, no process of the start may
+be left, its last line must say how to continue, and the training must have saved the step that it had reached. The
+training is then resumed and compared with the undisturbed one, byte for byte.
 """
 
 import json
@@ -30,14 +30,14 @@ from tests.trials.bench import PARAMETERS, PROJECT, TRAININGS, Bench, Run, chose
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_STOP = 30.0  # seconds until everything has ended
-PATIENCE = 600.0  # seconds until a training begins; far more than any machine needs
+PATIENCE = 600.0  # time limit for the start of a training, in seconds; far more than any machine needs
 BEGUN, SAVED = (": begins with", ": continues from"), "the state is saved"
 LAST = re.compile(r": epoch (\d+)/\1: ")  # the state after it is saved too: nothing is trained again
 
 
 @dataclass
 class Count:
-    """What is counted."""
+    """The counts and faults of a trial."""
 
     stops: Counter[str] = field(default_factory=Counter)  # by stage and signal
     early: int = 0  # stops before the first step
@@ -56,7 +56,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Start:
-    """A start of the workflow in a store of its own, in which one training and what follows from it is missing."""
+    """A start of the workflow in a separate store that lacks one training and the runs that depend on it."""
 
     bench: Bench
     process: "subprocess.Popen[bytes]"
@@ -67,7 +67,7 @@ class Start:
 
     @property
     def begun(self) -> bool:
-        """Whether the training has begun: its log says so."""
+        """Whether the training has begun, according to its log."""
         return any(word in self.log for word in BEGUN)
 
     @property
@@ -85,20 +85,20 @@ class Start:
         return "".join(lines)
 
     def processes(self) -> list[str]:
-        """Command lines of what works in the store."""
+        """The command lines of the processes that work in the store."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if int(folder.name) != os.getpid() and str(self.bench.root) in (folder / "cmdline").read_text():
                     found.append((folder / "cmdline").read_text().replace("\0", " "))
             except OSError:
-                continue  # it has ended
+                continue  # the process has ended
         return found
 
 
 def main(
-    count: Annotated[int, typer.Option(help="Stops in all.")] = 40,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    count: Annotated[int, typer.Option(help="Total number of stops.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the moments.")] = 0,
 ) -> None:
     """Stop searches, retrainings and transfers in turn."""
     with tempfile.TemporaryDirectory() as folder:
@@ -128,11 +128,11 @@ def trial(folder: Path, count: int, seed: int) -> Count:
 
 
 def stop(run: Run, number: signal.Signals, root: Path, draw: random.Random, found: Count) -> None:
-    """Stop a start at a moment of the training, resume the training, and count."""
+    """Stop a start at a moment of the training, resume the training, and count the outcome."""
     begun = _start(run, root)
     early = draw.random() < 0.1
     if not _wait_for(begun, early):
-        found.faults.append(f"{run.label}: the training did not begin: {begun.output}")
+        found.faults.append(f"{run.label}: the training did not start: {begun.output}")
         return
     time.sleep(draw.uniform(0.0, 0.7 * _seconds(run)))
     if begun.bench.published:
@@ -158,7 +158,7 @@ def _start(run: Run, root: Path) -> Start:
 
 
 def _following(folder: str, root: Path) -> list[str]:
-    """A run and all that reads it, directly or not."""
+    """A run and all runs that read it, directly or indirectly."""
     inputs = {
         str(file.parent.relative_to(root)): json.loads(file.read_text())["run"]["inputs"]
         for file in root.glob("runs/*/*/manifest.json")
@@ -172,7 +172,7 @@ def _following(folder: str, root: Path) -> list[str]:
 
 
 def _wait_for(begun: Start, early: bool) -> bool:
-    """Until the training has begun, or, for an early stop, until its process has claimed the run."""
+    """Wait until the training has begun or, for an early stop, until its process has claimed the run."""
     ends = time.monotonic() + PATIENCE
     while time.monotonic() < ends and begun.process.poll() is None:
         if begun.begun or (early and begun.bench.scratch.exists()) or begun.bench.published:
@@ -182,13 +182,13 @@ def _wait_for(begun: Start, early: bool) -> bool:
 
 
 def _seconds(run: Run) -> float:
-    """How long the undisturbed training took."""
+    """The duration of the undisturbed training."""
     record: dict[str, Any] = json.loads((run.done / run.spec["folder"] / "run.json").read_text())
     return float(record["seconds"])
 
 
 def _end(begun: Start, number: signal.Signals) -> float:
-    """Send the signal and wait; gives the seconds until the last process has ended."""
+    """Send the signal; return the seconds until the last process has ended."""
     sent = time.monotonic()
     begun.process.send_signal(number)
     while begun.process.poll() is None or begun.processes():
@@ -207,7 +207,7 @@ def _judge(begun: Start, number: signal.Signals, took: float, had_begun: bool, f
         "took longer than 30 s": took <= LONGEST_STOP,
         f"left {begun.processes()}": not begun.processes(),
         f"status {begun.process.returncode}": begun.process.returncode == 128 + number,
-        "does not say how to go on": f"To go on: python -m dropnas run {PARAMETERS}" in output,
+        "does not say how to go on": f"To continue: python -m dropnas run {PARAMETERS}" in output,
         "shows a traceback": "Traceback" not in output and "CalledProcessError" not in output,
         "did not save the step that it had reached": begun.saved or not had_begun or begun.bench.published,
     }

@@ -1,7 +1,7 @@
-"""A seeded part of each trial; `make trials` makes them whole.
+"""A seeded part of each trial; `make trials` runs them in full.
 
-Nothing here depends on timing: when a kill strikes decides what it hits, never whether the run ends as it should. What
-the kills hit, and how much was trained twice, is counted by `python -m tests.trials.kills`.
+No test depends on timing: the moment of a kill decides what it interrupts, but never whether the run ends correctly.
+`python -m tests.trials.kills` counts the interrupted writes and the repeated work.
 """
 
 from pathlib import Path

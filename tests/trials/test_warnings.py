@@ -1,4 +1,4 @@
-"""The scheduler's warning to the real commands: saved, ended with a status that says so, resumed to the same bytes."""
+"""A scheduler's stop signal to the real commands: they save, end with status 75, and resume to the same bytes."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ BEGUN = (": begins with", ": continues from")
 
 
 def group(command: Command, number: int) -> None:
-    """As a scheduler does: to each process of the job."""
+    """Send a signal to each process of the job, as a scheduler does."""
     os.killpg(command.process.pid, number)
 
 
@@ -38,14 +38,14 @@ def finish(bench: Bench, *options: str) -> str:
 def test_a_warned_transfer_saves_and_goes_on(
     runs: dict[str, Run], tmp_path: Path, number: int, send: Callable[[Command, int], None]
 ) -> None:
-    """With a process that decodes images, which must not die of the warning before the training has saved."""
+    """The process that decodes images must not die of the signal before the training has saved."""
     run = runs["transfer"]
     decoding = {**run.spec, "machine": {**run.spec["machine"], "workers": 1}}
     bench = Run(decoding, run.done).bench(tmp_path / "store", 300.0)
     command = Command(bench.arguments)
     assert command.wait_for(": epoch 1/3")
-    time.sleep(0.3)  # the process that decodes is made with each epoch
-    for _ in range(3):  # the scheduler, the container and the workflow each pass it on
+    time.sleep(0.3)  # the decoding process is started in each epoch
+    for _ in range(3):  # the scheduler, the container and the workflow each forward it
         send(command, number)
         time.sleep(0.01)
     assert command.wait() == EXIT_STOPPED, command.text
@@ -54,7 +54,7 @@ def test_a_warned_transfer_saves_and_goes_on(
 
 
 def test_an_attempt_without_progress_ends_the_series(runs: dict[str, Run], tmp_path: Path) -> None:
-    """Warned before the training begins: once it may happen, twice in a row is an error; then a person may try."""
+    """A signal before the training begins: once is accepted, twice in a row is an error. A user may retry."""
     bench, statuses = runs["search"].bench(tmp_path / "store", 300.0), []
     for _ in range(2):
         command = Command(bench.arguments)
@@ -69,7 +69,7 @@ def test_an_attempt_without_progress_ends_the_series(runs: dict[str, Run], tmp_p
 
 
 def attempts_begun(bench: Bench, command: Command) -> bool:
-    """Whether this command has begun its attempt."""
+    """Whether this command has recorded its attempt."""
     log = bench.scratch / "attempts.json"
     return log.exists() and log.stat().st_mtime > command.started
 
@@ -90,7 +90,7 @@ def together(bench: Bench) -> Command:
 
 @pytest.fixture(scope="module")
 def by_two(runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The transfer by two processes, undisturbed, whose rounding is not that of one."""
+    """The undisturbed transfer by two processes, whose rounding differs from that of one process."""
     root = tmp_path_factory.mktemp("two") / "store"
     bench = runs["transfer"].bench(root, 300.0)
     command = together(bench)

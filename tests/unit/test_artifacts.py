@@ -1,4 +1,4 @@
-"""The files of runs: what is written reads back, whatever is wrong is one line, and nobody else knows their names."""
+"""The files of runs: written values are read back, any fault is one line, and only one module has each file's name."""
 
 import ast
 import dataclasses
@@ -55,7 +55,7 @@ POSITIVE = st.integers(2, 10**9)
 
 
 def values_of(kind: Any) -> st.SearchStrategy[Any]:
-    """Values of a type that an artifact may have."""
+    """A hypothesis strategy for the values of an artifact's type."""
     if kind in CONSTRAINED:
         return CONSTRAINED[kind]
     if kind is CellVerdict:
@@ -80,7 +80,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 
 @st.composite
 def alphas(draw: st.DrawFn, head: Any) -> Any:
-    """Something with alphas of two operations, and a strategy's further parameters."""
+    """An object with alphas of two operations, and a strategy's further parameters."""
     rows = st.tuples(FINITE, FINITE).map(lambda row: (row,) * EDGES)
     return head(draw(rows), draw(rows), {"temperature": draw(FINITE), "gates": draw(rows)})
 
@@ -111,7 +111,7 @@ def datasets(draw: st.DrawFn) -> Dataset:
 
 
 def cell_verdicts() -> st.SearchStrategy[CellVerdict]:
-    """Verdicts on several runs of ours, whose deviation is therefore known."""
+    """Verdicts on several runs, which therefore have a deviation."""
     hints = get_type_hints(CellVerdict)
     values = {name: values_of(hint) for name, hint in hints.items() if name not in ("n", "std")}
     return st.builds(CellVerdict, n=POSITIVE, std=st.floats(0, 1e9), **values)
@@ -174,7 +174,7 @@ def test_what_is_wrong_is_one_line_with_file_and_field(kind: type[JsonFile], dat
             refused(kind, {**values, key: WRONG}, name)
         if field.default is field.default_factory is dataclasses.MISSING:
             refused(kind, {one: value for one, value in values.items() if one != key}, f"{name}: field required")
-    if FURTHER not in fields and kind not in (HistoryFile, ReceiptFile, VerdictsFile):  # which may hold more
+    if FURTHER not in fields and kind not in (HistoryFile, ReceiptFile, VerdictsFile):  # which may have further keys
         refused(kind, {**values, "unheard_of": 1}, "unheard_of")
     for wrong in (None, 3, [], "text"):
         refused(kind, wrong, "")
@@ -197,7 +197,7 @@ def test_a_number_that_is_not_finite_is_refused(kind: type[JsonFile], data: st.D
 
 
 def with_number(values: Any, number: float) -> Iterator[Any]:
-    """The values with the number in the place of each of their fractions, one at a time."""
+    """The values with a number in place of each fraction, one at a time."""
     if isinstance(values, float):
         yield number
     elif isinstance(values, dict):
@@ -241,7 +241,7 @@ def test_a_file_that_is_missing_or_torn_is_named(tmp_path: Path) -> None:
 
 
 def test_writing_needs_the_standard_library_alone(tmp_path: Path) -> None:
-    """A search runs where neither pydantic nor numpy nor torch is installed with it."""
+    """A search runs if neither pydantic nor numpy is installed with torch."""
     code = (
         "import sys; from importlib import import_module; from pathlib import Path\n"
         "sys.modules.update(dict.fromkeys(('pydantic', 'numpy', 'torch')))\n"

@@ -1,4 +1,4 @@
-"""The order of the rooms: imports lead downwards, in no circle, and a file's name occurs once."""
+"""The order of the rooms: imports lead downwards and not in circles, and file names are unique."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "dropnas"
-# From the ground up. A room may import rooms of the lines above its own; rooms of one line do not import each other.
+# From the bottom up. A room may import rooms of earlier lines; rooms of one line do not import each other.
 ORDER = (
     {"choice", "errors"},
     {"artifacts", "extension", "parsing", "workspace"},
@@ -30,7 +30,7 @@ SEVERAL = {"__init__.py", "config.py"}  # names that each room may have
 
 
 def room(file: Path) -> str:
-    """A folder of the package, or a file that lies beside these."""
+    """The room of a file: a folder of the package, or a file next to the folders."""
     first = file.relative_to(PACKAGE).parts[0]
     return "dropnas" if first == "__init__.py" else first.removesuffix(".py")
 
@@ -66,7 +66,7 @@ def test_imports_lead_downwards() -> None:
 
 
 def test_rooms_are_in_no_circle() -> None:
-    """Whatever ORDER says: this holds without it."""
+    """Independent of ORDER."""
     graph: dict[str, set[str]] = {}
     for file, other in edges():
         graph.setdefault(room(file), set()).add(other)
@@ -113,6 +113,6 @@ print(planned, "torch" in sys.modules)
 
 
 def test_what_plans_and_what_trains_nothing_imports_no_torch() -> None:
-    """The command line, the plan, which needs no pandas either, and the stages that run where the workflow does."""
+    """The command line, the plan (which does not need pandas either), and the stages that run with the workflow."""
     done = subprocess.run([sys.executable, "-c", LIGHT], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
     assert done.stdout == "set() False\n"

@@ -1,7 +1,7 @@
-"""A bench for the trials through real Snakemake: a checkout that may be edited and a store that it fills.
+"""A bench for tests with real Snakemake: a checkout that may be edited, and the store that it fills.
 
-One completed store is built for all trials, which then work on copies. Where only the decision matters, what would run
-is read from a dry run; where the runs matter, they are really made.
+One completed store is built for all tests, which work on copies. If only Snakemake's decisions matter, they are read
+from a dry run; otherwise the runs are really computed.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ PROJECT = Path(__file__).parents[2]
 PARTS = ("dropnas", "workflow", "profiles", "Snakefile")
 MICRO = yaml.safe_load((Path(__file__).parent / "micro.yaml").read_text())
 JOB = re.compile(r"^Job \d+: (\w+) (\S+) \(", re.MULTILINE)
-WAIT = 3600.0  # seconds; far more than any trial takes, also on a busy machine
+WAIT = 3600.0  # seconds; far more than any test takes, even on a busy machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Bench:
-    """A checkout and a store in a folder of their own."""
+    """A checkout and a store in a separate folder."""
 
     folder: Path
 
@@ -55,7 +55,7 @@ class Bench:
 
     @property
     def before_edit(self) -> Path:
-        """The runs that were published before the checkout was broken, where it was."""
+        """The file with the runs that were published before the checkout was broken."""
         return self.folder / "before-edit.txt"
 
     def configure(self, **changes: Any) -> None:
@@ -78,22 +78,22 @@ class Bench:
         )
 
     def plain(self, *options: str) -> subprocess.CompletedProcess[str]:
-        """A start by plain `snakemake` on the checkout's Snakefile."""
+        """Start plain `snakemake` on the checkout's Snakefile."""
         where = ["--snakefile", str(self.checkout / "Snakefile"), "--directory", str(self.store)]
         return self.call([sys.executable, "-m", "snakemake", *where, *options])
 
     def run(self, *options: str) -> str:
-        """A start that must succeed; gives what it printed."""
+        """Start a command that must succeed; return its output."""
         done = self.call(self.command(*options))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def would_run(self, *options: str) -> set[str]:
-        """The rules of the jobs that a start would run."""
+        """The rules whose jobs a start would run."""
         return {rule for rule, _ in JOB.findall(self.run("--dry-run", *options))}
 
     def begin(self, *options: str) -> subprocess.Popen[str]:
-        """A start in the background, its output in `start.log`."""
+        """Start in the background, with output to `start.log`."""
         with (self.folder / "start.log").open("w") as log:
             return subprocess.Popen(
                 self.command(*options),
@@ -105,22 +105,22 @@ class Bench:
             )
 
     def runs(self) -> dict[str, int]:
-        """Published runs with the inode of their manifest: another inode is another publication."""
+        """Published runs with the inode of their manifest, which a second publication would change."""
         return {
             str(f.parent.relative_to(self.store)): f.stat().st_ino for f in self.store.glob("runs/*/*/manifest.json")
         }
 
     def finished(self, beginning: str) -> set[str]:
-        """Names of published runs that begin like this, as in `search/digits-`."""
+        """Names of published runs with this beginning, such as `search/digits-`."""
         return {name for name in self.runs() if name.startswith(f"runs/{beginning}")}
 
     def contents(self) -> dict[str, str]:
-        """The sha256 of every file of every run but receipt and manifest, which record times."""
+        """The sha256 of every file of every run, except receipts and manifests, which contain times."""
         files = [f for f in self.store.glob("runs/*/*/*") if f.name not in ("run.json", "manifest.json")]
         return {str(f.relative_to(self.store)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
     def counted(self, what: str) -> Counter[str]:
-        """How often each run was `computed` (begun) or `published`, as the jobs themselves have noted."""
+        """The number of times each run was `computed` (started) or `published`, as the jobs recorded it."""
         return Counter((self.store / f"{what}.txt").read_text().splitlines())
 
     def remove(self, *patterns: str) -> None:
@@ -131,7 +131,7 @@ class Bench:
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
         end = time.monotonic() + WAIT
         while not condition():
-            assert time.monotonic() < end, f"waited in vain for {what}: {(self.folder / 'start.log').read_text()}"
+            assert time.monotonic() < end, f"timed out waiting for {what}: {(self.folder / 'start.log').read_text()}"
             time.sleep(0.05)
 
     def processes(self) -> list[int]:
@@ -142,11 +142,11 @@ class Bench:
                 if (folder / "cwd").readlink() == self.store:
                     found.append(int(folder.name))
             except OSError:
-                continue  # it has ended, or is not ours
+                continue  # the process has ended, or belongs to another user
         return found
 
     def kill_all(self) -> None:
-        """Kill everything that works in the store, as a power cut would."""
+        """Kill all processes that work in the store, as a power cut would."""
         while processes := self.processes():
             for process in processes:
                 with suppress(ProcessLookupError):
@@ -156,7 +156,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project as it was when the trials began."""
+    """A copy of the project from the start of the tests."""
     copy = tmp_path_factory.mktemp("project")
     for name in PARTS:
         if (PROJECT / name).is_dir():
@@ -168,9 +168,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _take_notes(file: Path) -> None:
-    """Have each job note what it computes and publishes; this file is outside of all fingerprints.
+    """Make each job record the runs that it computes and publishes; the edited file is outside all fingerprints.
 
-    The jobs' logs would not do: Snakemake removes a job's log when a second start reaches the same job.
+    The jobs' logs are not sufficient: Snakemake removes a job's log when a second start reaches the same job.
     """
     text = file.read_text()
     note = 'for spec in {}: open({}.root / "{}.txt", "a").write(spec["folder"] + "\\n")\n'
@@ -190,7 +190,7 @@ def _take_notes(file: Path) -> None:
 
 
 def make_bench(folder: Path, project: Path) -> Bench:
-    """A bench with a copy of the project and an empty store."""
+    """Make a bench with a copy of the project and an empty store."""
     bench = Bench(folder)
     shutil.copytree(project, bench.checkout)
     bench.store.mkdir()
@@ -199,7 +199,7 @@ def make_bench(folder: Path, project: Path) -> Bench:
 
 
 def completed(folder: Path, project: Path, built: Bench) -> Bench:
-    """A bench with a copy of the project and of the completed store."""
+    """Make a bench with copies of the project and of the completed store."""
     bench = make_bench(folder, project)
     shutil.copytree(built.store, bench.store, dirs_exist_ok=True)
     return bench
@@ -207,12 +207,12 @@ def completed(folder: Path, project: Path, built: Bench) -> Bench:
 
 @pytest.fixture(scope="session")
 def built(project: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Bench:
-    """A completed store, for all workers of a test run; it is read, and copied."""
+    """A completed store for all workers of a test run, which only read or copy it."""
     return Bench(once("completed-store", lambda folder: complete(make_bench(folder, project))))
 
 
 def complete(bench: Bench) -> None:
-    """Fill a store by two jobs at once while code and parameters in the checkout are broken."""
+    """Fill a store with two parallel jobs while code and parameters in the checkout are broken."""
     process = bench.begin("--cores", "2")
     bench.wait_until(lambda: list(bench.store.glob("data/*/*/run.json")) or process.poll() is not None, "a dataset")
     for file in bench.checkout.rglob("*.py"):
@@ -226,7 +226,7 @@ def complete(bench: Bench) -> None:
 
 @pytest.fixture
 def fresh(project: Path, tmp_path: Path, built: Bench) -> Iterator[Bench]:
-    """A bench whose store has the datasets and nothing else; no process of it outlives the trial."""
+    """A bench whose store has only the datasets; its processes are killed after the test."""
     bench = make_bench(tmp_path, project)
     shutil.copytree(built.store / "data", bench.store / "data")
     yield bench
@@ -235,13 +235,13 @@ def fresh(project: Path, tmp_path: Path, built: Bench) -> Iterator[Bench]:
 
 @pytest.fixture
 def bench(project: Path, tmp_path: Path, built: Bench) -> Bench:
-    """A copy of the completed store beside an untouched checkout."""
+    """A copy of the completed store, with an unchanged checkout."""
     return completed(tmp_path, project, built)
 
 
 @pytest.fixture(params=["records-kept", "records-deleted"])
 def bench_with_or_without_records(request: pytest.FixtureRequest, bench: Bench) -> Bench:
-    """The same, with Snakemake's own records and without."""
+    """The same bench, with and without Snakemake's own records."""
     if request.param == "records-deleted":
         bench.remove(".snakemake")
     return bench

@@ -1,4 +1,4 @@
-"""After a refactoring: trainings follow to their new identities where a trial shows equal bytes, and only there."""
+"""After a refactoring, trainings move to their new identities if, and only if, a trial shows equal bytes."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def test_a_comment_needs_no_adoption(bench):
 
 
 def test_after_a_refactoring_of_the_search_nothing_is_to_do(bench):
-    """The same numbers from other code: the searches follow by a trial, and all that rests on them goes along."""
+    """Changed code gives the same numbers: a trial moves the searches, and the runs that depend on them follow."""
     before = manifests(bench)
     edit(bench, DROPOUT, "rate ** (1 / size)", "pow(rate, 1 / size)")
     assert bench.would_run() >= {"search", "retrain", "transfer"}

@@ -1,4 +1,4 @@
-"""Adoption where the frozen start is gone: the old code comes from the commit that made the run, if that was clean."""
+"""Adoption without the frozen start: the old code comes from the run's commit, if the checkout was clean."""
 
 import subprocess
 
@@ -14,7 +14,7 @@ def commit(bench):
 
 
 def test_the_old_code_comes_from_the_commit(fresh):
-    """A search made from a commit follows a refactoring after all frozen starts are removed."""
+    """A search from a commit can be adopted after all frozen starts are removed."""
     commit(fresh)
     fresh.run("figure4", "--until", "search")
     before = manifests(fresh)

@@ -1,4 +1,4 @@
-"""The gate of dvc.yaml, with the smallest profile in the place of smoke: DVC records results, Snakemake makes them."""
+"""The gate of dvc.yaml, with the smallest profile instead of smoke: DVC records results, Snakemake makes them."""
 
 import os
 import shutil
@@ -49,7 +49,7 @@ def gate() -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def initialised(project: Path, tmp_path_factory: pytest.TempPathFactory, built: Bench) -> Checkout:
-    """A checkout under git and DVC with all runs but table 1, so that little is left to make."""
+    """A checkout under git and DVC with all runs except table 1, so that little remains to be computed."""
     made = Checkout(tmp_path_factory.mktemp("gate") / "checkout")
     shutil.copytree(project, made.folder)
     shutil.copytree(built.store / "runs", made.folder / "runs")
@@ -67,7 +67,7 @@ def initialised(project: Path, tmp_path_factory: pytest.TempPathFactory, built: 
 
 @pytest.fixture
 def checkout(initialised: Checkout, tmp_path: Path) -> Checkout:
-    """The same, to be changed."""
+    """A copy of this checkout that a test may change."""
     return Checkout(shutil.copytree(initialised.folder, tmp_path / "checkout"))
 
 

@@ -1,4 +1,4 @@
-"""Seeds of an experiment as one group: one job, each run published by itself, a repeat trains the missing one."""
+"""The seeds of an experiment as one group: one job, but runs published separately; a repeat trains missing ones."""
 
 import json
 from collections import Counter
@@ -8,14 +8,14 @@ from tests.workflow.conftest import Bench, make_bench
 
 
 def group_of(bench: Bench, folder: str) -> float:
-    """How many searches trained as one group with this one."""
+    """The number of searches that trained in the group of this one."""
     found: float = json.loads((bench.store / folder / "run.json").read_text())["statistics"]["group"]
     return found
 
 
 def test_seeds_are_one_job_and_a_repeat_trains_the_missing_one(project: Path, tmp_path: Path) -> None:
     bench = make_bench(tmp_path, project)
-    machine = {"runs_per_job": {"retrain": 10}}  # of searches it says nothing
+    machine = {"runs_per_job": {"retrain": 10}}  # it has no entry for searches
     only = {"tables": ["table1"], "figures": [], "seeds_of": {"table1": 3}}
     bench.configure(search={"group_seeds": True}, machine=machine, **only)
     bench.run("table1", "--until", "search")

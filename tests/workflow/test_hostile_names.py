@@ -1,4 +1,4 @@
-"""Shell metacharacters in folder names and in parameters: nothing is run by them and nothing goes elsewhere."""
+"""Shell metacharacters in folder names and in parameters: they run no command, and no file is written elsewhere."""
 
 from pathlib import Path
 

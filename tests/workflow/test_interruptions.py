@@ -1,4 +1,4 @@
-"""Edits, failures and kills during a run: nothing finished is lost, and the end is bit for bit the same."""
+"""Edits, failures and kills during a run: no finished work is lost, and the results are bit for bit the same."""
 
 import os
 import shutil
@@ -8,12 +8,12 @@ import pytest
 
 
 def same(part: dict[str, str], whole: dict[str, str]) -> bool:
-    """Whether every file of the first is in the second, with the same bytes."""
+    """Whether the second contains every file of the first, with the same bytes."""
     return bool(part) and part.items() <= whole.items()
 
 
 def test_an_edit_during_a_run_disturbs_no_waiting_job(built):
-    assert built.runs() and built.before_edit.read_text() == ""  # all came after the checkout was broken
+    assert built.runs() and built.before_edit.read_text() == ""  # all were published after the checkout was broken
 
 
 @pytest.mark.trial
@@ -47,7 +47,7 @@ def test_a_kill_at_any_moment_loses_nothing_with_snakemakes_records_or_without(f
 
 
 def test_a_failing_run_takes_no_finished_one_with_it(fresh, built):
-    """One job at a time, which gives the same bits as several."""
+    """One job at a time gives the same bits as several."""
     searches = built.finished("search/digits-")
     failing = next(name for name in searches if "seed1" in name)
     obstacle = fresh.store / "scratch" / failing.rpartition("-")[2]
@@ -57,8 +57,8 @@ def test_a_failing_run_takes_no_finished_one_with_it(fresh, built):
     assert failed.returncode != 0
     snakemake = next(fresh.store.glob("logs/micro/snakemake-*.log")).read_text()
     assert "last lines of attempt 1 in logs/micro/search/" in snakemake
-    said = failed.stderr.strip().splitlines()  # the reason and how to go on are the last that is said
-    assert obstacle.name in said[-3] and "logs/micro/search/" in said[-2] and "To go on: python -m dropnas" in said[-1]
+    said = failed.stderr.strip().splitlines()  # the last lines give the reason and how to continue
+    assert obstacle.name in said[-3] and "logs/micro/search/" in said[-2] and "To continue: python -m dropnas" in said[-1]
     finished = fresh.runs()
     assert fresh.finished("search/digits-") == searches - {failing}
     obstacle.unlink()

@@ -1,4 +1,4 @@
-"""What a Snakemake user expects of named rules: stages, jobs and resources can be named on the command line."""
+"""Named rules as Snakemake users expect them: stages, jobs and resources can be named on the command line."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ def empty(project: Path, tmp_path: Path) -> Bench:
 
 
 def test_a_stage_can_be_named(empty: Bench) -> None:
-    """`--until`, `--omit-from`, a table without the others; and a job's line says data set, method and seeds."""
+    """`--until`, `--omit-from`, a single table; and a job's line has data set, method and seeds."""
     assert empty.would_run("table1", "--until", "search") == {"prepare", "search"}
     assert empty.would_run("table3", "--omit-from", "transfer") == {
         "prepare",
@@ -66,7 +66,7 @@ def test_the_report_shows_each_table_and_figure(bench: Bench) -> None:
 
 
 def test_a_job_that_proves_nothing_fails(empty: Bench, built: Bench) -> None:
-    """A job that ends well without a result leaves no marker, and nothing is built upon it."""
+    """A job that succeeds without a result leaves no marker, and no other job uses it."""
     shutil.copytree(built.store / "data", empty.store / "data")
     (empty.checkout / "workflow" / "scripts" / "logged.sh").write_text("exit 0\n")
     ended = empty.call(empty.command("table1", "--latency-wait", "0"))
@@ -75,7 +75,7 @@ def test_a_job_that_proves_nothing_fails(empty: Bench, built: Bench) -> None:
 
 
 def test_a_marker_without_its_runs_counts_for_nothing(bench: Bench) -> None:
-    """A marker follows the store, also one that was left from before; and Snakemake can delete markers only."""
+    """All markers follow the store, even old ones; and Snakemake can delete only markers."""
     bench.remove("runs/retrain", "runs/table/table1-*")
     assert bench.would_run("table1") == {"retrain", "select", "table"}
     before = bench.runs()

@@ -1,8 +1,8 @@
 """Only what changed runs again: through real Snakemake on a completed store.
 
-Which identities an edit changes is tested for each kind of edit in `tests/unit/runs/test_edits.py`; here, that
-Snakemake runs just what has another identity and what follows from it. Its own records, in `.snakemake`, can only
-matter where a finished job might be repeated: there each test runs with them and without.
+`tests/unit/runs/test_edits.py` tests which identities each kind of edit changes. Here, Snakemake must run exactly the
+runs with another identity and those that depend on them. Its own records in `.snakemake` only matter if a finished job
+might be repeated; such tests run with and without them.
 """
 
 import ast
@@ -16,7 +16,7 @@ FROM_SEARCH = {"search", "genotype", "retrain", "select", "transfer", "clusters"
 
 
 def reformat(file: Path) -> None:
-    """Another docstring everywhere, no comment left, another layout: the same program."""
+    """Change all docstrings, remove all comments and change the layout; the program stays the same."""
     tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -45,7 +45,7 @@ def test_plain_snakemake_decides_the_same(bench: Bench) -> None:
 
 
 def test_what_changes_no_number_reruns_nothing(bench_with_or_without_records: Bench) -> None:
-    """Comments, docstrings and layout, settings of the machine, times of files, an edited copy of a table."""
+    """Changes of comments, docstrings, layout, machine settings and file times, and an edited copy of a table."""
     bench = bench_with_or_without_records
     for file in bench.checkout.rglob("*.py"):
         reformat(file)

@@ -1,4 +1,4 @@
-"""A method, an operation and a space from outside the package, through all stages and into the tables."""
+"""A method, an operation and a space from outside the package pass through all stages into the tables."""
 
 import json
 import os
@@ -13,7 +13,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 class Example:
-    """A copy of the example in a folder of its own, which the package knows nothing of."""
+    """A copy of the example in a separate folder that the package does not know."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "example"
@@ -67,12 +67,12 @@ def test_it_runs_through_all_stages_and_tables(example):
 
 
 def assert_halved(runs: list[Path]) -> None:
-    """Searches of two phases: what was pruned between them is marked, and the genotype has nothing of it."""
+    """Searches of two phases mark the operations pruned in between, and the genotype has none of them."""
     assert runs
     for run in runs:
         epochs = json.loads((run / "history.json").read_text())["epochs"]
         left = [{sum(alpha is not None for alpha in row) for row in epoch["normal"]} for epoch in epochs]
-        assert left == [{8}, {8}, {4}]  # at the start, after the epoch of each phase
+        assert left == [{8}, {8}, {4}]  # at the start, and after the epoch of each phase
         assert epochs[-1]["genotype"] == json.loads((run / "genotype.json").read_text())
 
 

@@ -1,4 +1,4 @@
-"""A sequential plan through real Snakemake: some experiments stop, others go on; killed in the middle, same bytes."""
+"""A sequential plan through real Snakemake: some experiments stop, others continue; a kill changes no byte."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ LOOKS: dict[str, Any] = {
     "seeds": {"looks": [1, 2], "most": 3},
     "seeds_of": {},
     "tables": ["table5", "baselines"],
-    "group_rates": [1e-5],  # of which no claim speaks: these seeds stop at the first look
+    "group_rates": [1e-5],  # no claim uses it, so these seeds stop at the first look
     "baselines": ["random"],
     "figures": ["figure3"],
 }
@@ -38,7 +38,7 @@ def killed(undisturbed: Bench) -> Iterator[Bench]:
 
 
 def with_first_look_alone(finished: Bench, bench: Bench) -> None:
-    """Copy a bench with what the start of the first look made, and nothing of later ones."""
+    """Copy a bench with the results of the first look's start and of no later one."""
     shutil.copytree(finished.folder, bench.folder, symlinks=True)
     plans = [folder.parent for folder in bench.store.glob("plans/*/plan.json")]
     (first,) = (plan for plan in plans if yaml.safe_load((plan / "parameters.yaml").read_text())["look"] == 1)
@@ -73,4 +73,4 @@ def test_some_stop_others_go_on_and_a_kill_changes_no_byte(undisturbed: Bench, k
         assert first.read_bytes() == second.read_bytes()
     looks = sorted(path.name for path in (killed.store / "plans/looks-micro").iterdir())
     assert looks == sorted(path.name for path in (undisturbed.store / "plans/looks-micro").iterdir())
-    assert set(killed.counted("published").values()) == {1}  # nothing was run twice
+    assert set(killed.counted("published").values()) == {1}  # no run was computed twice

@@ -1,4 +1,4 @@
-"""A transfer whose parameter file asks for several processes, each with a GPU, here on the CPU."""
+"""A transfer whose parameter file requests several processes, each with its own GPU; here they run on the CPU."""
 
 import json
 

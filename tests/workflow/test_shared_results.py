@@ -1,4 +1,4 @@
-"""Shared results: what one store has pushed, a fresh clone pulls, and the workflow there goes on from it."""
+"""Shared results: a fresh clone pulls what a store has pushed, and its workflow continues from there."""
 
 import shutil
 import subprocess
@@ -41,7 +41,7 @@ def pulled(built: Bench, project: Path, once: Callable[[str, Callable[[Path], ob
 
 @pytest.fixture
 def clone(project: Path, tmp_path: Path, pulled: Bench) -> Bench:
-    """The clone after its pull, to be changed."""
+    """A copy of the pulled clone that a test may change."""
     return completed(tmp_path, project, pulled)
 
 
@@ -61,8 +61,8 @@ def test_after_one_changed_retraining_value_only_what_follows_runs(clone: Bench)
     clone.configure(retrain={"epochs": 2})
     assert clone.would_run() == {"retrain", "select", "transfer", "figure", "table"}
     clone.run("table1", "--until", "select")
-    assert weights(clone, "search") == []  # of no use to a retraining
-    assert len(list(clone.store.glob("data/digits/*/train_images.npy"))) == 1  # a job brought them
+    assert weights(clone, "search") == []  # not needed by a retraining
+    assert len(list(clone.store.glob("data/digits/*/train_images.npy"))) == 1  # a job fetched them
     assert len(weights(clone, "retrain")) == 2
 
 

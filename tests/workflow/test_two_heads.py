@@ -1,4 +1,4 @@
-"""Several starts of one plan, at once and by force: each run is computed once, finished work is never deleted."""
+"""Several starts of one plan, in parallel and forced: each run is computed once, and finished work is never deleted."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tests.workflow.conftest import WAIT, Bench, make_bench
 
 @pytest.fixture
 def other(project: Path, tmp_path: Path, fresh: Bench) -> Bench:
-    """A second checkout, with an edit that changes no run, whose starts fill the first one's store."""
+    """A second checkout whose edit changes no run, and whose starts fill the store of the first one."""
     bench = make_bench(tmp_path / "other", project)
     (bench.checkout / "dropnas" / "cli.py").open("a").write("# Another checkout.\n")
     bench.store.rmdir()
@@ -49,7 +49,7 @@ def test_one_of_two_heads_may_be_killed_with_all_its_jobs(fresh, other, built):
 
 
 def descendants(process: int) -> list[int]:
-    """A process and all that it started."""
+    """A process and all its descendants."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [process, *(one for child in children for one in descendants(int(child)))]
 

@@ -1,10 +1,10 @@
-# Jobs of a cluster: the image, the environment in it, the scheduler's warning, and the way back after it.
-# - With `--sdm apptainer` each rule runs in a SIF; without, this directive does nothing. `--cleanenv` leaves all of the
-#   host's environment outside but what dropnas/machine/container.py passes on.
-# - SLURM sends the warning (`--signal` in profiles/slurm) to all processes of a job's steps. Of SIGURG none dies; the
-#   trainer saves and ends with 75. SIGUSR1 would end Snakemake, so it is caught here, and again in each shell between; it
-#   also ends squashfuse where Apptainer uses that, and with it all files of the image.
-# - Such a job is requeued by the Snakemake in it, outside the image, where SLURM's commands are: as often as it takes.
+# Jobs on a cluster: the image, its environment, the scheduler's stop signal, and the requeueing of stopped jobs.
+# - With `--sdm apptainer`, each rule runs in a SIF; otherwise this directive has no effect. `--cleanenv` removes the
+#   host's environment, except for the variables that dropnas/machine/container.py passes on.
+# - SLURM sends the signal (`--signal` in profiles/slurm) to all processes of a job's steps. No process dies of SIGURG;
+#   the trainer saves and ends with status 75. SIGUSR1 would end Snakemake, so it is caught here and in each shell
+#   below. It also ends squashfuse, if Apptainer uses it, and with it all files of the image.
+# - The Snakemake process in such a job requeues it, outside the image, where SLURM's commands are; as often as needed.
 import signal
 import threading
 
@@ -13,18 +13,19 @@ from dropnas.machine import container as runtime
 from dropnas.machine import slurm
 
 PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID")
-PASSED += ("SLURM_RESTART_COUNT",)  # that tells a lease of this job's own earlier attempt from another's
-PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # that say that the job was given a GPU
+PASSED += ("SLURM_RESTART_COUNT",)  # distinguishes an earlier attempt of this job from another job's lease
+PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # evidence that the job was given a GPU
 
 
-# Relative, as jobs work in the store's folder: Snakemake refuses blanks in an image's path and takes braces for wildcards.
+# Relative, because jobs run in the store's folder: Snakemake rejects blanks in an image's path and reads braces as
+# wildcards.
 container: os.environ.get("DROPNAS_SIF", "containers/dropnas.sif")
 
 
 def resources(asked):
-    """What jobs ask a scheduler for; GPUs as `gres` where the site's profile names one (`gres: gpu:a100`)."""
+    """The resources that jobs request; GPUs as `gres` if the site's profile sets one (`gres: gpu:a100`)."""
     site = (workflow.resource_settings.default_resources or {}).get("gres")
-    raw = getattr(site, "raw", None)  # Snakemake gives an empty resource for one that is not set
+    raw = getattr(site, "raw", None)  # for a resource that is not set, Snakemake returns an empty one
     if raw is None:
         return asked
     card = raw.strip("'\"")
@@ -32,7 +33,7 @@ def resources(asked):
 
 
 def outlive(number, frame):
-    """Do nothing on a signal. (An ignored one would stay ignored in the job's processes.)"""
+    """Do nothing on a signal. (An ignored signal would stay ignored in the job's processes.)"""
 
 
 if workflow.remote_exec and "SLURM_JOB_ID" in os.environ:

@@ -1,4 +1,4 @@
-# What all rules share: the plan, the environment of the jobs, and the command line of a job.
+# Shared by all rules: the plan, the environment of the jobs, and the command line of a job.
 import atexit
 import json
 import os
@@ -8,11 +8,11 @@ import subprocess
 import sys
 from itertools import takewhile
 
-ROOT = Path.cwd()  # where the store lies; at exit Snakemake may stand elsewhere
+ROOT = Path.cwd()  # root folder of the store; at exit Snakemake may have another working directory
 PLAN = json.loads((PLAN_FOLDER / "plan.json").read_text())
 
-# Jobs run the frozen package with this interpreter (a container's own PATH wins inside it). Without SAFEPATH,
-# `python -m` would put the working directory, and with it the checkout, before PYTHONPATH.
+# Jobs run the frozen package with this interpreter (in a container, the container's own PATH takes precedence). Without
+# SAFEPATH, `python -m` would put the working directory, and with it the checkout, before PYTHONPATH.
 os.environ.update(
     DROPNAS_PLAN=str(PLAN_FOLDER),
     PYTHONSAFEPATH="1",
@@ -20,8 +20,8 @@ os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]),
 )
 
-# Jobs start in the store. Only paths relative to it stand in their commands: Snakemake would fill in what stands in
-# braces in the name of a folder above.
+# Jobs start in the store, and their commands have only paths relative to it: Snakemake would replace braces in the
+# names of the folders above.
 FROZEN = f"plans/{PLAN_FOLDER.name}"
 DONE = f"{FROZEN}/done"
 LOGGED = f"{FROZEN}/source/workflow/scripts/logged.sh"
@@ -31,42 +31,42 @@ BY_NAME = {(job["rule"], job["name"]): job for job in PLAN["jobs"]}
 
 
 def of(part):
-    """A part of a job of the plan, as a function of the job's wildcards."""
+    """A function of a job's wildcards that returns a field of the job in the plan."""
     return lambda wildcards: BY_NAME[wildcards.stage, wildcards.job][part]
 
 
 def inputs(wildcards):
-    """The markers of the jobs whose runs a job reads. They are ancient: that they exist is enough."""
+    """The markers of the jobs whose runs a job reads. They are ancient: only their existence matters."""
     return [ancient(f"{FROZEN}/{marker}") for marker in of("inputs")(wildcards)]
 
 
 def arguments(wildcards):
-    """What `logged.sh` is given of a job after its processes: where its output goes, and its command."""
+    """The arguments of `logged.sh` after the number of processes: the files for its output, and the job's command."""
     job = BY_NAME[wildcards.stage, wildcards.job]
     specs = [f"{FROZEN}/{spec}" for spec in job["specs"]]
     return [job["attempts"], job["result"], "python", "-m", "dropnas", *job["command"], *specs]
 
 
 def marker(stage, shown):
-    """The marker of a stage's jobs; a table or figure, whose suffix is `shown`, is in Snakemake's report."""
+    """The path of the markers of a stage's jobs; with a suffix `shown`, they are in Snakemake's report."""
     path = f"{DONE}/{{stage}}/{{job}}{shown}"
     kind = {"caption": f"../report/{stage}.rst", "category": f"{stage.title()}s", "labels": {stage: "{job}"}}
     return report(path, **kind) if shown else path
 
 
 def gpus_here():
-    """How many GPUs this host has for us; 0 where jobs run on its CPUs."""
+    """The number of GPUs that this host offers; 0 if jobs run on its CPUs."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:  # CUDA reads it up to the first entry that names no device, such as -1
+    if visible is not None:  # CUDA reads the list up to the first entry that is not a device, such as -1
         return len(list(takewhile(re.compile(r"\s*(\d|GPU-|MIG-)").match, visible.split(","))))
     if shutil.which("nvidia-smi") is None:
         return 0
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())  # names, and lines of MIG, hold it too
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())  # names and MIG lines contain "GPU", too
 
 
 def refresh_results():
-    """Copy what is finished to results/<profile>/: after each start, also one that had nothing to do or was stopped."""
+    """Copy finished results to results/<profile>/ after each start, even if it had nothing to do or was stopped."""
     if workflow.scheduler is not None and not workflow.dryrun and "DROPNAS_SHOWN" not in os.environ:
         command = ["python", "-m", "dropnas", "results", str(PLAN_FOLDER), "--root", str(ROOT)]
         subprocess.run([*command, *(workflow.dag_settings.targets & PLAN["folders"].keys())], check=False)
@@ -78,5 +78,5 @@ if workflow.is_main_process:
 
     write_markers(PLAN, PLAN_FOLDER, ROOT)
     atexit.register(refresh_results)
-    if "gpu" not in workflow.global_resources and gpus_here():  # profiles/slurm and --resources gpu=N say otherwise
+    if "gpu" not in workflow.global_resources and gpus_here():  # profiles/slurm and --resources gpu=N take precedence
         workflow.register_resource("gpu", gpus_here())

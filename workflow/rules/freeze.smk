@@ -1,5 +1,5 @@
-# A start from a checkout: freeze the parameters and the code, then start Snakemake again, with the same options, from
-# the frozen copy. Nothing after this file is read from the checkout, so edits disturb no job that still waits.
+# A start from a checkout: freeze the parameters and the code, then run Snakemake again on the frozen copy with the same
+# options. Nothing after this file is read from the checkout, so edits cannot affect waiting jobs.
 import os
 import sys
 
@@ -10,7 +10,7 @@ from dropnas.pipeline.freeze import freeze
 
 
 def parameter_file():
-    """The file that --configfile names, or the smoke profile's."""
+    """The file that --configfile names, by default that of the smoke profile."""
     files = workflow.overwrite_configfiles
     if workflow.config_settings.config:
         raise DropnasError(
@@ -23,8 +23,8 @@ def parameter_file():
 
 
 def start_again():
-    """Replace this process by Snakemake on the frozen copy; only DropnasError comes back."""
-    targets = workflow.dag_settings.targets if workflow.dag_settings else ()  # without, as with --lint, nothing runs
+    """Replace this process by Snakemake on the frozen copy; it returns only by a DropnasError."""
+    targets = workflow.dag_settings.targets if workflow.dag_settings else ()  # with --lint, nothing runs
     frozen = Path.cwd() / freeze(parameter_file(), Path.cwd(), sorted(targets))
     options = {
         "--snakefile": frozen / "source" / "Snakefile",

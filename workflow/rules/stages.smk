@@ -1,9 +1,10 @@
-# One rule for each stage of the paper: search, retrain, transfer, clusters, prepare, genotype, select, variant, correlation,
-# counts, table, figure. A job is a batch of runs of the frozen plan, and its name says which: data set, method and seeds.
-# Its only output is a marker; the runs themselves lie in the store, where Snakemake owns nothing.
+# One rule for each stage: search, retrain, transfer, clusters, prepare, genotype, select, variant, correlation, counts,
+# table, figure. A job is a batch of runs of the frozen plan; its name has the data set, method and seeds. Its only
+# output is a marker. The runs themselves are in the store, where Snakemake owns nothing.
 #
-# What trains is a job of the cluster; all else takes a moment and is made where the workflow runs, which alone may have
-# the network. The wildcard `stage` has one value in each rule, by which the functions of `common.smk` find the job.
+# Trainings are jobs of the cluster. Everything else is short and runs with the workflow, which may be the only machine
+# with network access. The wildcard `stage` has one value in each rule; the functions of `common.smk` find the job by
+# it.
 for stage, asked in PLAN["rules"].items():
 
     rule:
@@ -28,5 +29,5 @@ for stage, asked in PLAN["rules"].items():
         message:
             "{wildcards.stage} {wildcards.job} "
             "(threads={threads} gpu={resources.gpu} mem_mb={resources.mem_mb} runtime={resources.runtime})"
-        shell:  # `exec` leaves no shell between that would die of a scheduler's warning
+        shell:  # `exec`, because an intermediate shell would die of a scheduler's signal
             f"exec bash {LOGGED} {{log:q}} {{output:q}} {{threads}} {{params.processes}} {{params.arguments:q}}"

@@ -147,7 +147,7 @@ def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
 
 
 def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
-    """The checksums of the files that a run reads of an input: the genotype of a selection or derivation, else all."""
+    """The checksums of the input files that a run reads: the genotype, for a selection or derivation; otherwise all."""
     files = ManifestFile.read(manifest).files
     genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
     return {GenotypeFile.FILE: files.get(GenotypeFile.FILE, "")} if genotype else files
@@ -172,7 +172,7 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
 
 @contextmanager
 def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
-    """Give the code that made a run: from a frozen start, otherwise from the commit in its manifest.
+    """Yield the source of the code that made a run: from a frozen start, or from the commit in the run's manifest.
 
     Raises:
         DropnasError: neither is available.

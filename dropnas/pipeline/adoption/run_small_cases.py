@@ -1,6 +1,6 @@
 """A separate script that runs a stage on small cases, with the code in PYTHONPATH (old or new).
 
-It is started as `python run_small_cases.py CASES` and never imported. It uses only what every state of the code has:
+It is started as `python run_small_cases.py CASES` and never imported. It uses only what every version of the code has:
 the stages, their configurations, and the workspace. Before it computes, it checks that the code is the expected one.
 """
 
@@ -14,13 +14,13 @@ from dropnas.workspace import Workspace
 
 
 def main(cases: Path) -> None:
-    """Compute each case into its folder; end with a line on standard error if the code is not the expected one."""
+    """Compute each case into its folder; exit with an error message if the code is not the expected one."""
     content = json.loads(cases.read_text(encoding="utf-8"))
     stage = content["stage"]
     for case in content["cases"]:
         config = parse(STAGES[stage].config, case["config"], "the probe")
         if content["code"] and code_of(stage, config) != content["code"]:
-            sys.exit("the code that is there is not the code that made the runs")
+            sys.exit("the code in PYTHONPATH is not the code that made the runs")
         out = Path(case["out"])
         out.mkdir(parents=True)
         entry(stage)(

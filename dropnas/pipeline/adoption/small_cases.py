@@ -1,10 +1,10 @@
-"""Small cases that represent runs: the same method and options, with few small images and a small network.
+"""Small cases that represent runs: the same method and options, with a few small images and a small network.
 
 Design choices: everything that selects a branch of the code (strategy, space, options, augmentation, schedule,
-precision) is kept. Only the amount of computation is reduced, and options for GPUs only are left out. Two runs that
-differ in seed or length therefore share a case, whereas runs that differ in an option do not. A case of a retraining
-uses a real genotype. Further genotypes with the same settings are added only if they have an operation that no earlier
-case had.
+precision) is kept. Only the amount of computation is reduced, and options that only concern GPUs are left out. Two runs
+that differ in seed or length therefore share a case, whereas runs that differ in an option do not. A case of a
+retraining uses a real genotype. Further genotypes with the same settings are added only if they have an operation that
+no earlier case had.
 """
 
 from collections.abc import Iterable, Iterator

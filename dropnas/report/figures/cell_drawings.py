@@ -1,7 +1,7 @@
-"""Figure 3: the best cells found, normal cells above and reduction cells below; and the two cells of any genotype.
+"""Figure 3: the best cells found, normal cells above reduction cells; also draws the two cells of any genotype.
 
-Design choices: boxes and arrows as in the paper, from left to right: the outputs of the last two cells and this cell's
-own in green, the nodes in blue with a rounded frame, so that both can be distinguished without colour.
+Design choices: boxes and arrows from left to right, as in the paper. The outputs of the last two cells and of this cell
+are green; the nodes are blue with a rounded frame, so that both can be distinguished without colour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,20 +22,20 @@ from dropnas.space.names import INPUTS
 
 KINDS = ("normal", "reduce")
 KIND_NAMES = {"normal": "normal cell", "reduce": "reduction cell"}
-GAP, TITLE = 0.3, 0.35  # inches: around panels, above each
-NARROWEST = 4.0  # inches: of a sheet
+GAP, TITLE = 0.3, 0.35  # inches: gap around panels, title above each panel
+NARROWEST = 4.0  # inches: minimum width of a sheet
 GREEN, BLUE = "#d5ecc2", "#cfe2f3"
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
-    """What is drawn, by data set: the genotype and the run that chose it; see `figure.json`."""
+    """The content of the panels, by data set: the genotype and the run that chose it; see `figure.json`."""
     return {
         one.panel: {"genotype": Genotype.read(one.runs[0].folder).values(), "run": one.runs[0].name} for one in series
     }
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
-    """A column for each data set."""
+    """Draw a column of panels for each data set."""
     genotypes = [(titles[role], Genotype.of_values(panel["genotype"], role)) for role, panel in content.items()]
     letters = iter(LETTERS)
     named = [
@@ -46,7 +46,7 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
 
 
 def draw_genotype(title: str, genotype: Genotype) -> Figure:
-    """The two cells of a genotype, one below the other."""
+    """Draw the two cells of a genotype, one below the other."""
     return _draw([[(f"{title}, {KIND_NAMES[kind]}", _layout(genotype, kind))] for kind in KINDS])
 
 
@@ -55,7 +55,7 @@ def _layout(genotype: Genotype, kind: str) -> Layout:
 
 
 def _draw(rows: Sequence[Sequence[tuple[str, Layout]]]) -> Figure:
-    """Panels in rows and columns, in the size of their layouts, all boxes of one size."""
+    """Draw panels in rows and columns, each as large as its layout requires; all boxes have the same size."""
     heights = [max(layout.height for _, layout in row) for row in rows]
     widths = [max(row[column][1].width for row in rows) for column in range(len(rows[0]))]
     size = sum(widths) + GAP * (len(widths) + 1), sum(heights) + (TITLE + GAP) * len(rows)
@@ -71,7 +71,7 @@ def _draw(rows: Sequence[Sequence[tuple[str, Layout]]]) -> Figure:
 
 
 def _panel(figure: Figure, corner: tuple[float, float], title: str, layout: Layout) -> None:
-    """One cell, its upper left corner at a position on the sheet, in inches."""
+    """Draw a cell; `corner` is the position of its upper left corner on the sheet, in inches."""
     width, height = figure.get_size_inches()
     left, top = corner
     bounds = (left / width, (top - layout.height) / height, layout.width / width, layout.height / height)

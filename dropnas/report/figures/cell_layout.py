@@ -1,7 +1,7 @@
-"""The layout of a cell: its nodes on a line, its edges as arcs above it.
+"""The layout of a cell: its nodes on a horizontal line, its edges as arcs above it.
 
-Design choices: a rule of our own and no layout program, whose layout differs between versions and which a machine
-may lack: equal cells give equal bytes everywhere.
+Design choices: the layout follows our own rule instead of a layout program, which a machine may lack and whose layout
+differs between versions. Equal cells therefore give equal bytes everywhere.
 """
 
 import math
@@ -14,11 +14,11 @@ from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.names import INPUTS
 
 Point = tuple[float, float]
-Link = tuple[int, int, str]  # tail, head, operation; no operation into the output
+Link = tuple[int, int, str]  # tail, head, operation; empty for links to the output
 FONT_SIZE = 9  # points
 BOX = (0.68, 0.32)  # inches, of a node
-COLUMN, STEP = 1.2, 0.42  # inches: between nodes, and by which an arc is higher for each node that it passes
-APEX = 0.75  # of the height of its control points: where an arc is highest
+COLUMN, STEP = 1.2, 0.42  # inches: distance between nodes; added height of an arc for each node that it passes
+APEX = 0.75  # height of an arc's highest point, relative to its control points
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An edge: the control points of its Bezier curves (1 + 3 k), its label and the position of that."""
+    """An edge: the control points of its Bezier curves (1 + 3 k), its label and the label's position."""
 
     curve: tuple[Point, ...]
     text: str
@@ -55,7 +55,7 @@ def lay_out(cell: Sequence[Edge], concat: Sequence[int]) -> Layout:
 
     Args:
         cell: edges (operation, predecessor), two for each node.
-        concat: the nodes that make the output.
+        concat: the nodes that form the output.
     """
     names = ["$c_{k-2}$", "$c_{k-1}$", *(str(node) for node in range(len(cell) // EDGES_PER_NODE)), "$c_k$"]
     links = [
@@ -71,10 +71,10 @@ def lay_out(cell: Sequence[Edge], concat: Sequence[int]) -> Layout:
 
 
 def _height(links: Sequence[Link], index: int) -> float:
-    """How high an arc is, in steps; below the line where it goes to the output.
+    """The height of an arc in steps; negative, below the line, for a link to the output.
 
-    As high as it is long, and parallel ones differ by half a step, so that no two labels meet and no edge passes
-    through a node.
+    The height grows with the length of the arc. Parallel arcs differ by half a step, so that labels do not overlap and
+    no edge passes through a node.
     """
     tail, head, text = links[index]
     if not text:
@@ -84,7 +84,7 @@ def _height(links: Sequence[Link], index: int) -> float:
 
 
 def _arc(nodes: Sequence[Node], links: Sequence[Link], heights: Sequence[float], index: int) -> Arrow:
-    """From the right half of a node's side to the left half of the other's."""
+    """The arc from the right half of one node's side to the left half of the other node's side."""
     tail, head, text = links[index]
     side = math.copysign(BOX[1] / 2, heights[index])
     start = nodes[tail].centre[0] + BOX[0] / 2 * _port(links, heights, index, 0)
@@ -96,7 +96,7 @@ def _arc(nodes: Sequence[Node], links: Sequence[Link], heights: Sequence[float],
 
 
 def _port(links: Sequence[Link], heights: Sequence[float], index: int, at: int) -> float:
-    """Where an arc meets its tail (at = 0) or head (1), in parts of half a box: a higher one nearer to the middle."""
+    """The offset at which an arc meets its tail (at = 0) or head (1), in half boxes; higher arcs are more central."""
     own = heights[index]
     rivals = [h for link, h in zip(links, heights, strict=True) if link[at] == links[index][at] and h * own > 0]
     return sum(abs(h) >= abs(own) for h in rivals) / (len(rivals) + 1)

@@ -1,8 +1,8 @@
-"""Figures 1 and 4: feature clusters of the operations on one edge, first and last cell, for each data set.
+"""Figures 1 and 4: feature clusters of the operations on one edge, in the first and last cell, for each data set.
 
-Design choices: the seeds' first run is drawn, never a chosen one; below it stand the two numbers over all seeds. A
-cluster is a marker's shape, a group its filling, so that both are seen without colour. Distances on both axes have one
-scale, since they are distances between features.
+Design choices: the run of the first seed is drawn, never a selected one; the two statistics below it are over all
+seeds. The shape of a marker shows the cluster and its filling the group, so that no colour is needed. Both axes have
+the same scale, because they show distances between features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ WIDTH, ROW = 7.2, 3.55  # inches
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
-    """What is drawn, by data set; see `figure.json`."""
+    """The content of the panels, by data set; see `figure.json`."""
     return {one.panel: _panel(one) for one in series}
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
-    """A row for each data set, its first cell left and its last cell right."""
+    """Draw a row for each data set, with its first cell on the left and its last cell on the right."""
     figure = sheet(WIDTH, ROW * len(content))
     grid = figure.subplots(len(content), len(POSITIONS), squeeze=False)
     shown = [(titles[role], panel, position) for role, panel in content.items() for position in POSITIONS]
@@ -59,9 +59,9 @@ def _panel(series: Drawn) -> dict[str, Any]:
 
 
 def statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
-    """How far the parameterised operations lie from the others, and how often any operation is alone in a cluster.
+    """Mean silhouette of the parameterised operations, and number of seeds with an operation alone in a cluster.
 
-    Over the seeds; the deviation is that of a sample.
+    Both are over the seeds; the deviation is the sample deviation.
     """
     silhouettes = [mean([cell.silhouette[name] for name in cell.parameterised]) for cell in cells]
     alone = [bool(cell.single_member) for cell in cells]
@@ -74,7 +74,7 @@ def statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
 
 
 def _points(axes: Axes, cell: Mapping[str, Any], sentence: str) -> None:
-    """The operations, tied to the centre of their cluster."""
+    """Draw the operations, each joined to the centre of its cluster."""
     points, labels = cell["points"], cell["labels"]
     for label in sorted(set(labels)):
         own = [point for point, other in zip(points, labels, strict=True) if other == label]
@@ -103,7 +103,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 
 def _legend(figure: Figure, last: int) -> None:
-    """Shapes are clusters; filled points are parameterised."""
+    """Draw the legend: shapes are clusters; filled points are parameterised operations."""
     clusters = [
         Line2D([], [], ls="", marker=MARKERS[k % len(MARKERS)], mfc="#bbbbbb", mec=INK, label=f"cluster {k + 1}")
         for k in range(last + 1)

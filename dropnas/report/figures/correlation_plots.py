@@ -1,8 +1,8 @@
-"""Figure 5: the weight of each operation on an edge against the accuracy of the network with it alone on that edge.
+"""Figure 5: the weight of each operation on an edge against the accuracy of the network with only this operation there.
 
-Design choices: axes as in the paper, whose "predicted alpha" is p of Eq. 1, called weight here, since p-values stand
-beside; the accuracy is the best on test, as there. Both coefficients are in the picture with their 95 % intervals,
-since seven points leave these wide, and the paper's beside them.
+Design choices: the axes are those of the paper. Its "predicted alpha" is p of Eq. 1, here called weight, because
+p-values appear too. The accuracy is the best on test, as in the paper. The figure shows both coefficients with their 95
+% intervals, which are wide for seven points, and those of the paper.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ NOT_THERE = "the edge is not in the best cell;\nit takes the place of its node's
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
-    """What is drawn, by edge: the content of correlation.json; see `figure.json`."""
+    """The content of the panels, by edge: that of correlation.json; see `figure.json`."""
     return {one.panel: _panel(one) for one in series}
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
-    """The edges side by side."""
+    """Draw the edges side by side."""
     figure = sheet(WIDTH * len(content), HEIGHT)
     grid = figure.subplots(1, len(content), squeeze=False)[0]
     for axes, letter, (edge, panel) in zip(grid, LETTERS, content.items(), strict=False):
@@ -54,7 +54,7 @@ def _scatter(axes: Axes, operations: Sequence[Mapping[str, Any]], sloped: bool) 
     points = [(one["accuracy_best"], one["p"]) for one in operations]
     x = [point[0] for point in points]
     if sloped:
-        from scipy.stats import linregress  # takes a second, and most figures do without
+        from scipy.stats import linregress  # the import takes a second, and most figures do not need it
 
         line = linregress(x, [one["p"] for one in operations])
         ends = [min(x), max(x)]

@@ -1,4 +1,4 @@
-"""What a figure is made of: how its numbers are gathered, drawn, and described for readers who cannot see it."""
+"""The parts of a figure: its numbers, its picture, and its description for readers who cannot see it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Drawing:
     """One kind of figure, registered by name in `dropnas.report.config`.
 
     Attributes:
-        panels: gathers what is drawn from the series, as JSON values by panel.
-        draw: makes the picture from these and the titles of the panels alone.
+        panels: collects the content of each panel from the series, as JSON values.
+        draw: makes the picture from this content and the titles of the panels only.
         head: the columns of the table of numbers below the picture.
         facts: the lines of that table.
     """
@@ -30,5 +30,5 @@ class Drawing:
 
 
 def number(value: float | None) -> str:
-    """A number of that table, with three digits."""
+    """Format a number of that table with three digits."""
     return "undefined" if value is None else f"{value:.3g}"

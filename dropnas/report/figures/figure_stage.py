@@ -1,8 +1,8 @@
 """The figure stage: one of the paper's figures, or one of ours, from finished runs.
 
-Design choices: what a figure shows is gathered first, as plain numbers with the runs that they come from (figure.json),
-and the picture is drawn from that alone; no torch; equal runs give equal bytes. Everything that a reader could mistake
-is at the foot of the picture, which is copied without its surroundings.
+Design choices: the content of a figure is first collected as plain numbers with the runs behind them (figure.json); the
+picture is drawn from these numbers only. No torch is needed, and equal runs give equal bytes. Every caveat is stated in
+the picture's footer, because pictures are copied without their surroundings.
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
     """Write figure.json and the picture as SVG, PNG and PDF.
 
     Args:
-        config: which figure, and which inputs are drawn together.
+        config: configuration of the figure, with the inputs of each series.
         inputs: published runs: clusters, retrainings, select, correlation or searches, as the figure needs.
         out: the folder to fill.
         workspace: receives a line of progress.
 
     Raises:
-        DropnasError: an input is missing, damaged, of the wrong stage or holds a number that is none.
+        DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number.
     """
     series = drawn(config, [read_run(folder) for folder in inputs])
     drawing: Drawing = load(config.drawing)
@@ -51,7 +51,7 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
 
 
 def _content(config: FigureConfig, series: Sequence[Drawn], panels: dict[str, Any], facts: FigureFacts) -> FigureFile:
-    """What is drawn, and whose numbers they are."""
+    """The content of figure.json: the numbers to draw, and the runs behind them."""
     trained = trainings_behind(run for one in series for run in one.runs)
     counts = [_count(one) for one in series]
     return FigureFile(
@@ -68,12 +68,12 @@ def _content(config: FigureConfig, series: Sequence[Drawn], panels: dict[str, An
 
 
 def _count(series: Drawn) -> int:
-    """The runs of a series; of a choice, the runs that it was made from."""
+    """The number of runs behind a series; for a selection, of the runs from which it was made."""
     return len(trainings_behind(series.runs) if series.runs[0].stage == "select" else series.runs)
 
 
 def foot(content: FigureFile) -> list[str]:
-    """The sentences below the figure, without the caption: profile, and whether it may be compared with the paper."""
+    """The sentences below the caption: the profile, and whether the figure may be compared with the paper."""
     low, high = content.n
     facts = (
         f"Profile: {content.profile}. n = {low if low == high else f'{low} to {high}'}. "

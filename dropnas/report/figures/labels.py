@@ -1,8 +1,8 @@
-"""Names beside points that do not cover each other, and the short names of operations.
+"""Labels of points that do not cover each other, and the short names of operations.
 
-Design choices: a greedy choice among a few dozen positions around each point is enough for seven points. A thin line
-joins a name that had to move away to its point. Positions are measured in points (1/72 inch), so that they are the same
-in every format.
+Design choices: a greedy choice among a few dozen positions around each point is enough for seven points. A label that
+had to move away is joined to its point by a thin line. Positions are measured in points (1/72 inch), so that they are
+the same in every format.
 """
 
 import math
@@ -16,8 +16,8 @@ from dropnas.report.figures.sheet import GREY, INK
 POINTS_AN_INCH = 72
 RADII = (7.0, 13.0, 20.0, 29.0, 40.0)
 ANGLES = tuple(math.radians(angle) for angle in (0, 180, 90, 270, 45, 135, 225, 315, 20, 160, 200, 340))
-MARKER = 4.5  # half the side of what a marker covers
-TIED = 10.0  # a name farther away than this is tied
+MARKER = 4.5  # half the side of the square that a marker covers
+TIED = 10.0  # a label farther away than this is joined to its point
 STYLE: Any = {
     "textcoords": "offset points",
     "fontsize": 7,
@@ -39,19 +39,19 @@ class Box(NamedTuple):
     top: float
 
     def overlap(self, other: "Box") -> float:
-        """The area that two rectangles share."""
+        """The common area of two rectangles."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         return max(width, 0.0) * max(height, 0.0)
 
     @property
     def area(self) -> float:
-        """Its area."""
+        """The area of the rectangle."""
         return (self.right - self.left) * (self.top - self.bottom)
 
 
 def short(operation: str) -> str:
-    """The name as in Figure 3: sep_3x3, dil_5x5, skip, max_3x3; of a user's operation its attribute."""
+    """The name as in Figure 3: sep_3x3, dil_5x5, skip, max_3x3; for a user's operation, its attribute."""
     name = operation.rpartition(":")[2]
     return name.replace("_conv_", "_").replace("_connect", "").replace("_pool_", "_")
 
@@ -81,7 +81,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Seque
 def _place(
     x: float, y: float, width: float, height: float, taken: Sequence[Box], frame: Box
 ) -> tuple[Box, tuple[float, float], float]:
-    """The nearest position around (x, y) that covers least: its box, its centre's offset, its distance."""
+    """The nearest position around (x, y) with the least overlap: its box, the offset of its centre, its distance."""
     best: tuple[float, Box, tuple[float, float], float] | None = None
     for radius in RADII:
         for angle in ANGLES:
@@ -92,5 +92,5 @@ def _place(
             cost = radius + 10 * sum(box.overlap(other) for other in taken) + 10 * outside
             if best is None or cost < best[0]:
                 best = cost, box, (dx, dy), radius
-    assert best is not None  # there are positions
+    assert best is not None  # there is at least one position
     return best[1:]

@@ -1,8 +1,9 @@
-"""Figure 2: accuracy against the drop path rate r, and beside it at the p_d of one-level DARTS, ProxylessNAS and SNAS.
+"""Figure 2: accuracy against the drop path rate r, and at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
-Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; that of
-the final epoch is drawn fainter. These three have a section of their own, since a logarithmic axis has no p_d = 0. The
-paper's curve is not printed as numbers, but some of its points are in Tables 4 and 5; these are drawn.
+Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; the
+accuracy of the final epoch is drawn fainter. The three p_d of other methods have a separate axis, because a logarithmic
+axis has no p_d = 0. The paper does not print its curve as numbers, but Tables 4 and 5 have some of its points; these
+are drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +23,13 @@ from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, sheet
 from dropnas.report.printed import printed_cell
 
 NAMES = {"one-level-darts": "one-level DARTS", "drop-rate-0.75": "as ProxylessNAS", "drop-rate-0.875": "as SNAS"}
-WIDTH, HEIGHT = 9.6, 3.8  # inches; of one panel half as wide
-KINDS = (  # key, label, form, colour, width of the line, step to the right: in parts of a rate, in methods
+WIDTH, HEIGHT = 9.6, 3.8  # inches; a single panel is half as wide
+KINDS = (  # key, label, marker, colour, line width, shift to the right: as a factor of the rate, in methods
     ("best", "ours, best on test", "o-", COLOURS[0], 1.0, 1.0, 0.0),
     ("final", "ours, final epoch", "s--", GREY, 0.8, 1.12, 0.15),
     ("paper", "the paper", "D", COLOURS[1], 0.8, 0.89, -0.15),
 )
-PRINTED = {  # where the paper prints a point of its curves: table, row, column
+PRINTED = {  # cells with printed points of the paper's curves: table, row, column
     "one-level-darts": ("table4", "{}/original", "one-level-darts"),
     "3e-05": ("table4", "{}/original", "dropnas"),
     "1e-05": ("table5", "1e-5", "1e-5"),  # equal rates, on CIFAR-10
@@ -37,12 +38,12 @@ PRINTED = {  # where the paper prints a point of its curves: table, row, column
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
-    """What is drawn, by data set: errors in percent for each rate and method; see `figure.json`."""
+    """The content of the panels, by data set: errors in percent for each rate and method; see `figure.json`."""
     return {panel: [_point(one) for one in ones] for panel, ones in by_panel(series).items()}
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
-    """The data sets side by side; in each the curve, and right of it the three p_d of other methods."""
+    """Draw the data sets side by side, each with the curve and, to its right, the three p_d of other methods."""
     figure = sheet(WIDTH * (1 if len(content) > 1 else 0.55), HEIGHT)
     parts = figure.subfigures(1, len(content), squeeze=False, wspace=0.04)[0]
     for part, letter, (role, points) in zip(parts, LETTERS, content.items(), strict=False):
@@ -70,18 +71,18 @@ def _point(series: Drawn) -> dict[str, Any]:
 
 
 def _printed(role: str, name: str) -> dict[str, float] | None:
-    """Mean and sample deviation of the error that the paper prints; None where it prints none."""
+    """Mean and sample deviation of the error that the paper prints; None if it prints none."""
     table, key, column = PRINTED.get(name, ("", "", ""))
     if not table or (table == "table5" and role != "cifar10"):
         return None
     cell = printed_cell(table, key.format(role), column)
-    assert cell.mean is not None and cell.std is not None  # these have both
+    assert cell.mean is not None and cell.std is not None  # these cells have both
     known = printed_sample(cell.mean, cell.std, 8)
     return {"mean": known.mean, "std": known.std}
 
 
 def _rate(name: str) -> float | None:
-    """The drop path rate that a series is called by; None of a method."""
+    """The drop path rate in a series' name; None for a method."""
     try:
         return float(name)
     except ValueError:
@@ -104,7 +105,7 @@ def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
-    """A part of the axis without a scale: a position for each method, separate from the curve."""
+    """Draw the methods at separate positions, next to the curve and without a scale."""
     positions = range(len(points))
     for kind in KINDS:
         _marks(axes, [position + kind[6] for position in positions], points, kind, joined=False)
@@ -118,12 +119,12 @@ def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _nominal(p_d: float) -> str:
-    """And below it what resampling makes of it."""
+    """The nominal p_d and, below it, the effective p_d after resampling."""
     return f"{p_d:g}\n({effective(p_d):.2f})" if p_d else "0\n"
 
 
 def _above(axes: Axes, positions: Sequence[float], texts: Sequence[str]) -> None:
-    """p_d above the axes."""
+    """Write p_d above the axes."""
     above = axes.secondary_xaxis("top")
     above.set_xticks(positions, texts, fontsize=6.5, color=GREY)
     above.xaxis.set_minor_locator(NullLocator())
@@ -132,7 +133,7 @@ def _above(axes: Axes, positions: Sequence[float], texts: Sequence[str]) -> None
 
 
 def _power(rate: float) -> str:
-    """1e-4, not 0.0001."""
+    """Format a rate as 1e-4, not as 0.0001."""
     digits, exponent = f"{rate:e}".split("e")
     return f"{float(digits):g}e{int(exponent)}"
 
@@ -140,7 +141,7 @@ def _power(rate: float) -> str:
 def _marks(
     axes: Axes, positions: Sequence[float], points: Sequence[Mapping[str, Any]], kind: tuple[Any, ...], joined: bool
 ) -> None:
-    """Mean and deviation of one accuracy."""
+    """Draw mean and deviation of one kind of accuracy."""
     key, label, form, colour, line, *_ = kind
     known = [(position, *_moments(point[key])) for position, point in zip(positions, points, strict=True) if point[key]]
     if not known:
@@ -162,7 +163,7 @@ def _marks(
 
 
 def _moments(errors: Any) -> tuple[float, float]:
-    """Mean accuracy and sample deviation, of errors or of what is printed of them."""
+    """Mean accuracy and sample deviation, from our errors or from the printed mean and deviation."""
     if isinstance(errors, Mapping):
         return 100 - errors["mean"], errors["std"]
     return 100 - mean(errors), sample_deviation(errors) if len(errors) > 1 else 0.0

@@ -1,7 +1,7 @@
-"""The runs that are drawn together, what a panel is called, and the trainings behind them.
+"""The series of a figure with their runs, the titles of its panels, and the trainings behind it.
 
-Runs that choose or compute on numbers alone say nothing of the hardware; the hardware and data of a figure are those of
-the trainings behind it, which their receipts lead to.
+Runs that select or compute from numbers only do not record the hardware of the trainings. The hardware and data of a
+figure are therefore those of the trainings behind it, which are found through the receipts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +22,8 @@ class Drawn:
 
     Attributes:
         panel, name, label: as in `dropnas.report.config.Series`.
-        runs: at least one.
-        reproduction: whether the paper's numbers may be shown with theirs.
+        runs: its runs, at least one.
+        reproduction: whether the paper's numbers may be shown next to them.
     """
 
     panel: str
@@ -42,7 +42,7 @@ def drawn(config: FigureConfig, runs: Sequence[Run]) -> list[Drawn]:
     """The series of a figure with their runs.
 
     Raises:
-        DropnasError: nothing to draw, or a series without runs or with a run that is not among the inputs.
+        DropnasError: there is no series, or a series has no runs or a run that is not among the inputs.
     """
     if not config.series:
         raise DropnasError("no series to draw", where=config.figure)
@@ -58,7 +58,7 @@ def drawn(config: FigureConfig, runs: Sequence[Run]) -> list[Drawn]:
 
 
 def by_panel(series: Iterable[Drawn]) -> dict[str, list[Drawn]]:
-    """The series of each panel, panels in order."""
+    """The series of each panel, in the order of the panels."""
     panels: dict[str, list[Drawn]] = {}
     for one in series:
         panels.setdefault(one.panel, []).append(one)
@@ -66,7 +66,7 @@ def by_panel(series: Iterable[Drawn]) -> dict[str, list[Drawn]]:
 
 
 def titles(series: Iterable[Drawn]) -> dict[str, str]:
-    """What each panel is called: the paper's data set, and the data used instead, if it is another."""
+    """The title of each panel: the paper's data set and, if it differs, the data set used instead."""
     return {panel: _title(panel, ones) for panel, ones in by_panel(series).items()}
 
 
@@ -79,7 +79,7 @@ def _title(panel: str, series: Iterable[Drawn]) -> str:
 
 
 def trainings_behind(runs: Iterable[Run]) -> list[Run]:
-    """The runs that trained or analysed a network: among the given runs, or else among their inputs, and so on.
+    """The runs that trained or analysed a network: the given runs, or otherwise their inputs, and so on.
 
     Inputs that are no longer on disk are left out.
     """

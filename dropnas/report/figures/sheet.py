@@ -1,9 +1,10 @@
 """The sheet that a figure is drawn on, its footer, and the files that it is written to.
 
-Design choices: no pyplot, whose state is global; one style for all figures, its font the one that matplotlib brings, so
-that equal runs give equal bytes: no dates, and ids in SVG from a fixed salt. Text in SVG is outlines, since a reader's
-font would be wider or narrower and labels were placed by width. Sizes are inches and points, as on paper. Panels are
-laid out by matplotlib; the footer hangs below the sheet, and a file is cut to what is drawn, so that no strip is empty.
+Design choices: pyplot is not used, because its state is global. All figures share one style with the font that
+matplotlib includes. Files have no dates, and ids in SVG come from a fixed salt, so that equal runs give equal bytes.
+Text in SVG is converted to outlines: a reader's font could be wider or narrower, and labels are positioned by width.
+Sizes are in inches and points, as on paper. matplotlib lays out the panels; the footer is below the sheet, and each
+file is cropped to the drawn content.
 """
 
 import textwrap
@@ -39,32 +40,32 @@ METADATA: dict[str, dict[str, Any]] = {
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 DPI = 200
-MARGIN = 0.08  # inches around what is drawn
+MARGIN = 0.08  # inches around the drawn content
 INK, GREY = "#1a1a1a", "#6b6b6b"  # both readable on white
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8a5fa8", "#7a5c00", "#3d8fbf", "#b03a6f", "#555555")
 LETTERS = (*ascii_lowercase, *("a" + letter for letter in ascii_lowercase))
 
 
 def style() -> AbstractContextManager[None]:
-    """The context in which a figure is made and written."""
+    """The context in which a figure must be made and written."""
     return matplotlib.rc_context(STYLE)
 
 
 def sheet(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
-    """An empty sheet, in inches; panels are positioned when it is drawn or, without a layout, where they are put."""
+    """An empty sheet, in inches; panels are positioned when it is drawn or, without a layout, by the caller."""
     figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)  # labels are placed by their size, which only a canvas knows
+    FigureCanvasAgg(figure)  # labels are positioned by their size, which only a canvas can measure
     return figure
 
 
 def settle(figure: Figure) -> None:
-    """Give all panels their final positions, so that labels can be put beside points."""
+    """Give all panels their final positions, so that labels can be placed next to points."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
 
 def footer(figure: Figure, sentences: Iterable[str]) -> None:
-    """Sentences below the sheet, each on lines of its own."""
+    """Write sentences below the sheet, each starting on a new line."""
     width, height = figure.get_size_inches()
     lines = [line for text in sentences for line in textwrap.wrap(text, int(17.5 * width))]
     note = figure.text(0, -0.1 / height, "\n".join(lines), fontsize=6.5, color=GREY, va="top", ha="left")
@@ -81,11 +82,11 @@ def require_format(file: Path) -> Path:
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Write a figure in the format of the file's suffix. Raises a DropnasError for a suffix of no format."""
+    """Write a figure in the format of the file's suffix. Raises a DropnasError for an unknown suffix."""
     suffix = require_format(file).suffix.lower()
     file.parent.mkdir(parents=True, exist_ok=True)
     if figure.get_layout_engine():
         settle(figure)
     for note in figure.texts:
-        note.set_in_layout(True)  # now that the layout is done, the file reaches as far
+        note.set_in_layout(True)  # the layout is finished; now the file includes the footer
     figure.savefig(file, dpi=DPI, metadata=METADATA[suffix], bbox_inches="tight", pad_inches=MARGIN)

@@ -1,4 +1,4 @@
-"""Pictures that a person asks for by name: the two cells of any genotype, the trajectory of any finished search."""
+"""Pictures of single runs on request: the two cells of any genotype, the trajectory of any finished search."""
 
 import re
 from pathlib import Path
@@ -18,13 +18,13 @@ def draw_cells(genotype: str, out: Path | None) -> Path:
 
     Args:
         genotype: as `load_genotype` understands it: a published id, a JSON file, a run folder, or JSON text.
-        out: the picture, .svg, .png or .pdf; by default an SVG in `results/pictures`, called as the genotype.
+        out: the picture, .svg, .png or .pdf; by default an SVG in `results/pictures`, named after the genotype.
 
     Returns:
-        The file that was written.
+        The written file.
 
     Raises:
-        DropnasError: no such genotype, or another suffix.
+        DropnasError: there is no such genotype, or the suffix is unknown.
     """
     cells = load_genotype(genotype)
     name = "genotype" if genotype.lstrip().startswith(("{", "[")) else Path(genotype).resolve().stem
@@ -35,14 +35,14 @@ def draw_cells(genotype: str, out: Path | None) -> Path:
 
 
 def draw_trajectory(search: Path, out: Path | None) -> Path:
-    """Draw what the alphas of a finished search did over its epochs.
+    """Draw the alphas of a finished search over its epochs.
 
     Args:
         search: the folder of the search.
         out: as in `draw_cells`.
 
     Raises:
-        DropnasError: it is no finished search, or another suffix.
+        DropnasError: the folder is not a finished search, or the suffix is unknown.
     """
     if not search.is_dir():
         raise DropnasError("no such folder", where=search, remedy="name the folder of a search, runs/search/…")
@@ -56,5 +56,5 @@ def draw_trajectory(search: Path, out: Path | None) -> Path:
 
 
 def _plain(name: str) -> str:
-    """A name that is one file in a folder."""
+    """A name that is a single path component."""
     return re.sub(r"[^\w.+-]+", "-", name) or "genotype"

@@ -1,10 +1,10 @@
 """The trajectories of the searches, which the paper lacks: weights of the operations, entropy, skip-connects, changes.
 
-Design choices: "weight" is p of Eq. 1, since p-values stand nearby. For each data set, the weights have a panel for
-each method, with the operations' names at the ends of their lines; what is one number an epoch is drawn for all methods
-in one panel, distinguished by the line's style. A line is the mean over the seeds, the band around it their range;
-where seeds stop themselves, over those that reached the epoch. The mean and the range, and not the lines of the seeds,
-go into figure.json.
+Design choices: "weight" is p of Eq. 1, because p-values are nearby. For each data set, the weights have one panel for
+each method, with the names of the operations at the ends of their lines. Quantities with one number per epoch share a
+panel for all methods, which are distinguished by line style. A line is the mean over the seeds and its band their
+range; if seeds stop early, both are over the seeds that reached the epoch. figure.json has the mean and the range, not
+the lines of single seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, sheet
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^v<>P"
-LINE_HEIGHT = 0.075  # of a name, in parts of its panel
+LINE_HEIGHT = 0.075  # height of a name, relative to its panel
 GROUP = 4  # |O_p|
 THIN, THICK = 1.1, 1.7
 WIDTH, ROW = 9.6, 2.6  # inches; a row of panels
@@ -42,12 +42,12 @@ NUMBERS = (
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
-    """What is drawn, by data set: for each method what its searches did; see `figure.json`."""
+    """The content of the panels, by data set and method; see `figure.json`."""
     return {panel: [_method(one) for one in ones] for panel, ones in by_panel(series).items()}
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
-    """For each data set the weights in each method, in rows, then the numbers."""
+    """For each data set, draw rows with the weights of each method, then the other quantities."""
     rows = {role: -(-len(methods) // ABREAST) for role, methods in content.items()}
     figure = sheet(WIDTH, ROW * (sum(rows.values()) + len(rows)))
     parts = figure.subfigures(len(content), 1, squeeze=False, height_ratios=[count + 1 for count in rows.values()])
@@ -67,7 +67,7 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
 
 
 def _weights(part: Any, label: str, panels: Sequence[tuple[str, Sequence[int], Mapping[str, Sequence[float]]]]) -> None:
-    """A panel for each method or cell, all with one scale; the names come last, when that is known."""
+    """Draw a panel for each method or cell, all with one scale; names are written last, when the scale is known."""
     columns = min(max(len(panels), 2), ABREAST)
     grid = list(part.subplots(-(-len(panels) // columns), columns, sharey=True, squeeze=False).flat)
     for index, (axes, (title, epochs, p)) in enumerate(zip(grid, panels, strict=False)):
@@ -82,13 +82,13 @@ def _weights(part: Any, label: str, panels: Sequence[tuple[str, Sequence[int], M
 
 
 def _legend(figure: Figure) -> None:
-    """Of the methods, as the last panel has them."""
+    """Draw the legend of the methods, from the last panel."""
     handles, labels = figure.axes[-1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=5, handlelength=3.2)
 
 
 def draw_search(folder_name: str, found: Trajectory) -> Figure:
-    """A single search: the weights in both kinds of cell, and the numbers of both."""
+    """Draw a single search: the weights and the other quantities of both kinds of cell."""
     figure = sheet(WIDTH, 2 * ROW)
     figure.suptitle(folder_name, x=0.01, ha="left", fontsize=9)
     upper, lower = figure.subfigures(2, 1, squeeze=False)[:, 0]
@@ -119,7 +119,7 @@ def draw_search(folder_name: str, found: Trajectory) -> Figure:
 
 
 def read_trajectory(run: Run) -> Trajectory:
-    """The trajectory of a finished search. Raises a DropnasError if it is none, or is damaged."""
+    """The trajectory of a finished search. Raises a DropnasError if the run is not a search or is damaged."""
     history = HistoryFile.read(require_stage(run, "search").folder)
     return trajectory(history.operations, history.epochs)
 
@@ -146,20 +146,20 @@ def _method(series: Drawn) -> dict[str, Any]:
 
 
 def _mean_p(trajectories: Sequence[Trajectory], kind: str) -> dict[str, list[float]]:
-    """p of each operation, mean over edges and searches, by epoch."""
+    """The mean p of each operation over edges and searches, by epoch."""
     tables = [DataFrame(getattr(one, kind).mean_p, columns=one.operations) for one in trajectories]
     return {str(name): values.tolist() for name, values in concat(tables).groupby(level=0).mean().items()}
 
 
 def _range(values: Sequence[Iterable[float | None]]) -> dict[str, list[float | None]]:
-    """Mean, lowest and highest of several searches, by epoch; None where none of them has a value."""
+    """Mean, lowest and highest of several searches, by epoch; None if no search has a value."""
     table = concat([Series(list(one), dtype=float) for one in values], axis=1)
     found = {"mean": table.mean(axis=1), "low": table.min(axis=1), "high": table.max(axis=1)}
     return {name: [None if isnan(value) else value for value in column.tolist()] for name, column in found.items()}
 
 
 def _lines(axes: Axes, epochs: Sequence[int], p: Mapping[str, Sequence[float]]) -> None:
-    """A line for each operation; the first four, O_p in the paper's space, are thinner than the others."""
+    """Draw a line for each operation; the first four, O_p in the paper's space, are thinner than the others."""
     for index, line in enumerate(p.values()):
         colour, width = COLOURS[index % len(COLOURS)], THIN if index < GROUP else THICK
         axes.plot(epochs, line, color=colour, ls=LINES[index % GROUP], lw=width)
@@ -168,7 +168,7 @@ def _lines(axes: Axes, epochs: Sequence[int], p: Mapping[str, Sequence[float]]) 
 
 
 def _names(axes: Axes, last: int, p: Mapping[str, Sequence[float]]) -> None:
-    """The operations' names at the ends of their lines."""
+    """Write the operations' names at the ends of their lines."""
     for height, (name, line) in zip(apart(axes, [line[-1] for line in p.values()]), p.items(), strict=True):
         axes.annotate(
             short(name),
@@ -183,21 +183,21 @@ def _names(axes: Axes, last: int, p: Mapping[str, Sequence[float]]) -> None:
 
 
 def apart(axes: Axes, ends: Sequence[float]) -> list[float]:
-    """Heights for the names of lines that end there, in parts of the axes' height, none on another."""
-    from scipy.optimize import isotonic_regression  # takes half a second, and most figures do without
+    """Heights for the names at the ends of lines, relative to the height of the axes, without overlap."""
+    from scipy.optimize import isotonic_regression  # the import takes half a second, and most figures do not need it
 
     low, high = axes.get_ylim()
     wanted = (np.array(ends) - low) / (high - low)
     order = wanted.argsort(kind="stable")
     step = min(LINE_HEIGHT, 1 / max(len(ends) - 1, 1))
     steps = step * np.arange(len(ends))
-    # the nearest heights, by least squares, that are a step apart
+    # the closest heights, by least squares, that are at least a step apart
     placed = isotonic_regression(wanted[order] - steps).x.clip(0, 1 - steps[-1]) + steps
     return [float(height) for height in placed[order.argsort()]]
 
 
 def _numbers(axes: Axes, methods: Sequence[Mapping[str, Any]], key: str) -> None:
-    """A line for each method, and the range of its searches."""
+    """Draw a line for each method, with the range of its searches."""
     for index, method in enumerate(methods):
         values, colour = method[key], COLOURS[index % len(COLOURS)]
         mean, low, high = (np.array(values[name], dtype=float) for name in ("mean", "low", "high"))
@@ -216,7 +216,7 @@ def _frame(axes: Axes, epochs: Sequence[int]) -> None:
 
 
 def _whole(axes: Axes) -> None:
-    """Ticks at whole numbers only: what is counted has no others. A line at zero stands clear of the axis."""
+    """Set ticks at whole numbers only, because the values are counts; keep a line at zero clear of the axis."""
     top = max(axes.get_ylim()[1], 1.0)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
     axes.set_ylim(-0.05 * top, top)

@@ -1,4 +1,4 @@
-"""The answer in ten seconds: one computed sentence, a tally of the claims, and the headline numbers."""
+"""The answer at the top of the page: one computed sentence, the outcomes of the claims, and the headline numbers."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ DROPNAS = {  # the cells of the headline number of each data set; the first one 
 
 @dataclass(frozen=True)
 class Headline:
-    """DropNAS on one data set: our test error beside the paper's, in percent."""
+    """DropNAS on one data set: our test error and the paper's, in percent."""
 
     data: str
     ours: str
@@ -43,7 +43,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the first screen says."""
+    """The content of the first screen."""
 
     sentence: str
     numbers: str
@@ -55,8 +55,8 @@ def answer(claims: Sequence[ClaimResult], verdicts: Sequence[CellVerdict], repro
     """The answer of a profile.
 
     Args:
-        claims: of the paper, without those that go beyond it.
-        verdicts: on the numbers of all tables.
+        claims: the paper's claims, without those beyond the paper.
+        verdicts: verdicts on the numbers of all tables.
         reproduction: whether the numbers may be compared with the paper's.
     """
     outcomes = Counter(str(one.outcome) for one in claims)
@@ -89,7 +89,7 @@ def _part(number: int, one: str, several: str) -> str:
 
 
 def _numbers(verdicts: Sequence[CellVerdict]) -> str:
-    """How the printed numbers fare that can be tested."""
+    """The outcomes for the printed numbers that can be tested."""
     found = Counter(str(one.verdict) for one in verdicts if one.interval)
     if not found:
         return "No printed number can be tested yet."

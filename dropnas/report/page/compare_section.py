@@ -1,4 +1,4 @@
-"""Every testable number as a picture: ours minus the paper's with its interval, on a scale with the margin."""
+"""Every testable number as a picture: the difference, ours minus the paper's, with its interval and the margin."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,19 +13,19 @@ from dropnas.report.page.phrases import interval, points
 from dropnas.report.table import Table
 from dropnas.report.verdicts import margin
 
-MARKS = re.compile("(?<=[A-Za-z)])[¹²³⁴†\N{ASTERISK OPERATOR}]+$")  # which a caption of the paper explains
-WIDTH = 100.0  # of the picture, in its own units; zero lies in the middle
+MARKS = re.compile("(?<=[A-Za-z)])[¹²³⁴†\N{ASTERISK OPERATOR}]+$")  # marks that a caption of the paper explains
+WIDTH = 100.0  # width of the picture in its own units; zero is in the middle
 KINDS = {"mean": "", "best": "best of 8", "single": "single"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The numbers of one table on one data set with their labels, on one scale.
+    """The labelled numbers of one table on one data set, on one scale.
 
     Attributes:
-        name, data: of the table and the data set.
-        reach: how far the scale goes, in points.
-        margin: what counts as no difference, in points.
+        name, data: names of the table and the data set.
+        reach: end of the scale on either side, in points.
+        margin: margin of equivalence, in points.
         bars: the numbers, each with its label.
     """
 
@@ -60,7 +60,7 @@ def _picture(table: Table, data: str, own: Sequence[CellVerdict]) -> Picture:
 
 
 def _label(table: Table, one: CellVerdict, data: str) -> str:
-    """A row's label without data set, citation and marks; the column's, unless the table has one error only."""
+    """A row's label without data set, citation and marks; with the column's label if the table has several errors."""
     row = MARKS.sub("", one.row_label.removeprefix(data).strip().partition(" [")[0])
     errors = [column for column in table.layout.columns if column.quantity.endswith("error")]
     column = next(column for column in table.layout.columns if column.key == one.column)
@@ -69,5 +69,5 @@ def _label(table: Table, one: CellVerdict, data: str) -> str:
 
 
 def description(one: CellVerdict) -> str:
-    """A bar in words."""
+    """Describe a bar in words."""
     return f"ours {one.ours_text}, paper {one.paper_text}: {points(one.difference)} [{interval(one.interval)}] points"

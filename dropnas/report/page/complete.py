@@ -1,8 +1,8 @@
-"""Tables from what is complete, half-way through a reproduction too.
+"""Tables from the complete runs, also in the middle of a reproduction.
 
-Design choices: the same `build` that makes the finished tables is given the planned configuration without the runs that
-are missing or do not count, so a number on the page is never computed another way; its n says from how many, and which
-planned runs are not in it is kept beside it.
+Design choices: the same `build` that makes the finished tables receives the planned configuration without the runs that
+are missing or do not count. Numbers on the page are therefore computed in the same way. n is the number of runs behind
+a number; planned runs that it lacks are recorded with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,10 @@ class Shortfall:
 
     Attributes:
         table, row, column: the cell.
-        planned, counted: how many trainings were planned, and from how many its number comes now.
-        absent: the searches and trainings that do not count; none where a cell that the paper does not have only waits
-            for a neighbour that names its row or column.
+        planned, counted: number of planned trainings, and of trainings behind its present number.
+        absent: the searches and trainings that do not count; empty if the cell only lacks a label, which a neighbour in
+            its
+                row or column provides later.
     """
 
     table: str
@@ -43,12 +44,12 @@ class Shortfall:
 
 @dataclass(frozen=True)
 class Complete:
-    """A table from the runs that count.
+    """A table made from the runs that count.
 
     Attributes:
         table: the table.
         trainings: the folders of the trainings behind each cell, by row and column as the entries name them.
-        shortfalls: what it lacks of the plan.
+        shortfalls: the cells with fewer runs than planned.
     """
 
     table: Table
@@ -57,10 +58,10 @@ class Complete:
 
 
 def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, Complete]:
-    """All tables of a plan by name; those on request only once a run of their own is done.
+    """All tables of a plan by name; tables on request only if one of their own runs is done.
 
     Raises:
-        DropnasError: the plan's table is none that this code can build.
+        DropnasError: this code cannot build a table of the plan.
     """
     make = {TABLE: _complete, PUBLISHED: _complete_published}
     targets = {name: content.target(name) for name in content.folders}
@@ -68,12 +69,12 @@ def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, C
         name: make[target.stage](target, [found[id_] for id_ in target.inputs])
         for name, target in targets.items()
         if target.stage in make and asked_for(name, content, found)
-        if target.stage == TABLE or found[target.inputs[0]].counts  # one of published baselines needs the counts
+        if target.stage == TABLE or found[target.inputs[0]].counts  # a table of published baselines needs the counts
     }
 
 
 def asked_for(name: str, content: Content, found: Mapping[str, Found]) -> bool:
-    """Whether a target is built by default, or a run that nothing else needs was made for it."""
+    """Whether a target is built by default, or has a finished run that no other target needs."""
     if name not in content.on_request:
         return True
     return any(one.counts and name in one.run.used_by and not content.by_default(one.run) for one in found.values())
@@ -107,7 +108,7 @@ def _complete_published(target: Planned, inputs: Sequence[Found]) -> Complete:
 
 
 def _kept(inputs: Sequence[Found]) -> tuple[list[Found], dict[int, int]]:
-    """The inputs that count, and for the index of each among all inputs its index among those that count."""
+    """The inputs that count, and a mapping from their indices among all inputs to their indices in this list."""
     kept = [at for at, one in enumerate(inputs) if one.counts]
     return [inputs[at] for at in kept], {at: index for index, at in enumerate(kept)}
 
@@ -117,7 +118,7 @@ def _at(runs: Sequence[int], position: Mapping[int, int]) -> tuple[int, ...]:
 
 
 def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries whose row and column have a label: the paper's, or that of a neighbour in a row or column of it."""
+    """The entries whose row and column have a label, from the paper or from an entry in a row or column of it."""
     rows, columns = known_keys(paper, "rows"), known_keys(paper, "columns")
     named_rows = rows | {entry.row for entry in entries if entry.column in columns}
     named_columns = columns | {entry.column for entry in entries if entry.row in rows}

@@ -1,4 +1,4 @@
-"""All that the page says, gathered from a plan and the store, before any of it is HTML."""
+"""Collects the content of the page from a plan and the store, before any of it is rendered as HTML."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,14 +32,14 @@ from dropnas.report.verdicts import verdicts
 from dropnas.space.genotype_text import cell_in_words
 
 TRAININGS = ("search", "retrain", "transfer")
-Contents = SimpleNamespace  # the page, section by section, under the names that its templates use
+Contents = SimpleNamespace  # the sections of the page, by the names that the templates use
 
 
 def gather(content: Content, root: Path, cost_of: progress.CostOf, other: Other | None = None) -> Contents:
-    """Read the store and say what the page says, beside another store if one is given.
+    """Collect the content of the page from the store, with a comparison if another store is given.
 
     Raises:
-        DropnasError: the plan is none that this code can build tables of.
+        DropnasError: this code cannot build the tables of the plan.
     """
     found = survey(content, root)
     complete = complete_tables(content, found)
@@ -97,7 +97,7 @@ def gather(content: Content, root: Path, cost_of: progress.CostOf, other: Other 
 
 
 def _numbered(letter: str, claims: Sequence[ClaimResult]) -> list[SimpleNamespace]:
-    """The claims with their numbers (C1 of the paper, B1 beyond it), and what is said of each by whose numbers."""
+    """The numbered claims (C1… of the paper, B1… beyond it), each with its three decisions."""
     return [
         SimpleNamespace(
             number=f"{letter}{at}",
@@ -113,7 +113,7 @@ def _numbered(letter: str, claims: Sequence[ClaimResult]) -> list[SimpleNamespac
 
 
 def _looks(looks: LooksFile | None) -> SimpleNamespace | None:
-    """What the looks of a sequential plan stopped, when and why."""
+    """The decisions of a sequential plan's looks, with their time and reason."""
     if looks is None:
         return None
     claims, numbers = looked.frames(looks)
@@ -124,7 +124,7 @@ def _looks(looks: LooksFile | None) -> SimpleNamespace | None:
 
 
 def _compared(ours: VerdictsFile, other: Other | None) -> SimpleNamespace | None:
-    """Our numbers beside those of another store."""
+    """Compare our numbers with those of another store."""
     if other is None:
         return None
     frame = compare(ours, other.results)
@@ -139,12 +139,12 @@ def _compared(ours: VerdictsFile, other: Other | None) -> SimpleNamespace | None
 
 
 def _of_paper(table: Table) -> bool:
-    """Whether it is one of the paper's tables with our numbers in it."""
+    """Whether the table is one of the paper's, with our numbers."""
     return table.content.table == f"table{table.content.number}"
 
 
 def _bar(default: Sequence[Found]) -> SimpleNamespace:
-    """The banner at the top: whose numbers these are."""
+    """The banner at the top, which says whose numbers these are."""
     trained = [one for one in default if one.counts and one.run.stage in TRAININGS]
     return SimpleNamespace(
         seeds=len({one.run.config.get("seed") for one in default if one.run.stage == "search"}),
@@ -155,7 +155,7 @@ def _bar(default: Sequence[Found]) -> SimpleNamespace:
 
 
 def _counts(found: Iterable[Found]) -> list[PageTable]:
-    """The counts of the published architectures, where their run counts."""
+    """The counts of the published architectures, if their run counts."""
     return [
         PageTable(ARCHITECTURES, counts_frame(list(read_counts(one.folder).values()), pool_norm))
         for one in found
@@ -184,7 +184,7 @@ def _architectures(table: Table) -> list[SimpleNamespace]:
 
 
 def _selections(found: Mapping[str, Selection]) -> SimpleNamespace:
-    """What choosing on the test set is worth: its least and its most, and experiment by experiment."""
+    """The effect of selection on the test set: its smallest and largest value, and its value in each experiment."""
     lines = [
         (
             name,

@@ -1,7 +1,7 @@
-"""What was done differently from the paper, from the options in use: one line each, in plain words.
+"""The deviations from the paper, from the options in use: one line each, in plain words.
 
-Design choice: the sentences lie in `deviations.yaml`, a line for each option that the paper's text leaves open or that
-changes what a number means; which of them is shown follows from the configurations of the plan's runs.
+Design choices: `deviations.yaml` has the sentences, for each option that the paper's text leaves open or that changes
+the meaning of a number. The configurations of the plan's runs decide which of them are shown.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +17,9 @@ from dropnas.data.config import ROLES
 from dropnas.report.page.planned import Planned
 from dropnas.space.spaces import find_space
 
-RATE = 3e-5  # of DropNAS, where a search names none
+RATE = 3e-5  # DropNAS' rate, if a search does not set one
 RATES = ("rate_parameterised", "rate_non_parameterised")
-Deviation = tuple[str, str, str]  # the question, what the paper says, and what was done here
+Deviation = tuple[str, str, str]  # the question, the paper's text, and the choice made here
 
 
 def deviations(runs: Sequence[Planned]) -> DataFrame:
@@ -31,9 +31,9 @@ def deviations(runs: Sequence[Planned]) -> DataFrame:
 
 
 def drop_rates(runs: Sequence[Planned]) -> DataFrame:
-    """The drop probabilities of the searches of a plan, from the lowest, and what is left of them.
+    """The drop probabilities of the searches of a plan, lowest first, and the expected number of kept operations.
 
-    At least one operation of a group is kept: it is drawn again until one is.
+    At least one operation of a group is kept: the group is drawn again until one remains.
     """
     found = sorted({pair for run in runs if run.stage == "search" for pair in _nominal(run)})
     dropped = [effective(*pair) for pair in found]
@@ -62,7 +62,7 @@ def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
 
 
 def _deviation(entry: Mapping[str, Any], runs: Sequence[Planned]) -> Iterator[Deviation]:
-    """One for each value in use."""
+    """One deviation for each value in use."""
     stage, *keys = entry["option"].split(".")
     values = [_value(run.config, keys, entry["default"]) for run in runs if run.stage == stage and _own(run)]
     for value in dict.fromkeys(map(_text, values)):
@@ -72,7 +72,7 @@ def _deviation(entry: Mapping[str, Any], runs: Sequence[Planned]) -> Iterator[De
 
 
 def _own(run: Planned) -> bool:
-    """Baselines have choices of their own."""
+    """Whether a run is of DropNAS; baselines make their own choices."""
     return run.stage != "search" or run.config["strategy"] == "dropnas"
 
 
@@ -91,6 +91,6 @@ def _text(value: object) -> str:
 
 @cache
 def entries() -> list[dict[str, Any]]:
-    """The options that are asked for, in their order."""
+    """The entries of `deviations.yaml`, in order."""
     found: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("deviations.yaml").read_text("utf-8"))
     return found

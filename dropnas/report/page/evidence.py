@@ -1,7 +1,7 @@
-"""What the claims of the paper are judged by: tables, and the runs behind Figures 2, 4, 5 and the cells of Table 4.
+"""Collects the evidence for the paper's claims: the tables, and the runs behind Figures 2, 4, 5 and Table 4.
 
-Design choices: read from the runs behind the figures, not from finished figures, so that a claim is judged as soon as
-its runs are there.
+Design choices: the evidence is read from the runs behind the figures, not from finished figures, so a claim is judged
+as soon as its runs are complete.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,9 +24,9 @@ SEARCHED_ON_CIFAR100 = "cifar100/original"  # the row of Table 4
 
 
 def evidence(content: Content, found: Mapping[str, Found], complete: Mapping[str, Complete]) -> Evidence:
-    """All that is known, of runs that count.
+    """All known evidence, from the runs that count.
 
-    A drop path rate without runs is shown empty: none is best before the sweep is complete.
+    A drop path rate without runs is included as empty, because no rate is the best before the sweep is complete.
     """
     sweep: dict[str, dict[str, list[float]]] = {}
     for series, runs in _series("figure2", content, found):
@@ -56,7 +56,7 @@ def _lone_points(content: Content, found: Mapping[str, Found]) -> dict[str, list
 
 
 def _skips(table4: Complete) -> dict[str, list[float]]:
-    """Skip-connects in the normal cells found on CIFAR-100, one for each search, by method."""
+    """The number of skip-connects in each normal cell found on CIFAR-100, by method."""
     counts = {}
     for (row, method), folders in table4.trainings.items():
         first = {RETRAINING.sub("", folder.name): folder for folder in reversed(folders)}
@@ -67,7 +67,7 @@ def _skips(table4: Complete) -> dict[str, list[float]]:
 
 
 def _series(name: str, content: Content, found: Mapping[str, Found]) -> Iterator[tuple[Series, list[Found]]]:
-    """The series of a figure of the plan, each with its runs that count; none where the plan lacks the figure."""
+    """The series of a figure of the plan, each with its runs that count; empty if the plan lacks the figure."""
     if name not in content.folders:
         return
     target = content.target(name)

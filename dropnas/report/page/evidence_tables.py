@@ -1,8 +1,8 @@
-"""The evidence: each number with its runs, all runs with what went into them, their commits and environments.
+"""The evidence: each number with its runs, and all runs with their configurations, commits and environments.
 
-Design choices: cells with links are Markup, which only columns of objects keep; other text is escaped later. What many
-runs share, versions and image, is listed once as an environment that the runs name; commits are listed with their runs,
-since a run of another commit counts (its identity covers its code) and a reader should see it.
+Design choices: cells with links are Markup, which only columns of type object keep; other text is escaped later. Values
+that many runs share (versions, image) are listed once, as an environment that the runs refer to. Commits are listed
+with their runs: a run of another commit counts, because its identity covers its code, but a reader should see it.
 """
 
 from collections import Counter
@@ -20,10 +20,10 @@ from dropnas.report.printed import title
 from dropnas.report.table import Line, Table
 from dropnas.runs.authenticity import machines
 
-COMMIT = 10  # shown digits of a commit
+COMMIT = 10  # displayed digits of a commit
 UNKNOWN = "not recorded"
-FEW = 3  # links that stand in a cell as they are
-ERROR = "_error_"  # in the name of a quantity that each run has for itself
+FEW = 3  # up to this number, links are shown without a summary
+ERROR = "_error_"  # part of the name of a quantity that each run has
 CHECKOUT = {False: "as committed", True: "changed since that commit"}
 Environment = tuple[str, str, str, str]  # Python, packages, image, threads
 
@@ -34,7 +34,7 @@ def link(anchor: str, text: str) -> Markup:
 
 
 def numbers(tables: Iterable[Table]) -> DataFrame:
-    """Every number of ours: where it stands, how many runs it comes from, and each of these with its own value."""
+    """Each of our numbers: its cell, the number of its runs, and each run with its own value."""
     heads = ["Table", "Row", "Column", "Line", "Number", "n", "Runs"]
     return DataFrame([line for table in tables for line in _numbers(table)], columns=heads, dtype=object)
 
@@ -52,7 +52,7 @@ def _numbers(table: Table) -> Iterator[tuple[object, ...]]:
 
 
 def _sources(one: TableNumber) -> Markup:
-    """A link for each run: its own value where the number is made of one each, else the run's identity."""
+    """A link for each run: its value if the number combines one value of each run, otherwise its identity."""
     each = ERROR in one.quantity and one.source != Line.COUNTED
     ids = [identity(name) for name in one.runs]
     texts = [f"{value:.2f}" for value in one.ours_values] if each else ids
@@ -108,7 +108,7 @@ def _run(one: Found, found: Mapping[str, Found], numbered: Mapping[Environment, 
 
 
 def _device(record: Mapping[str, Any]) -> str:
-    """Where a run was computed; all machines where it moved in its midst."""
+    """The machine that computed a run; all of them if the run moved."""
     several = machines(record)
     moved = f"{', then '.join(several)}: the bytes are those of neither"
     return moved if several[1:] else str(record.get("device", ""))
@@ -126,7 +126,7 @@ def _git(record: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 def _environments(found: Iterable[Found]) -> dict[Environment, Counter[str]]:
-    """How many runs each environment has, by device."""
+    """The number of runs of each environment, by device."""
     devices: dict[Environment, Counter[str]] = {}
     for one in found:
         if one.counts:

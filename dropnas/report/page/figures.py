@@ -1,7 +1,7 @@
-"""Finished figures inside the page: the picture, and the numbers behind it as text.
+"""The finished figures of the page: each picture, and the numbers behind it as text.
 
-Design choices: a picture is a data URI, so that the page is one file, and an SVG that way can neither run scripts nor
-clash with the page's names; one that is larger than its bound gives way to the PNG beside it.
+Design choices: a picture is a data URI, so that the page is one file. As a data URI, an SVG can neither run scripts nor
+clash with names in the page. An SVG above the size limit is replaced by the PNG file.
 """
 
 import base64
@@ -21,7 +21,7 @@ SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 4 MB
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure: its picture as a data URI, what it shows, the run that drew it, and the numbers behind it."""
+    """A figure: its picture as a data URI, its caption, the run that drew it, and the numbers behind it."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""Signs and short texts of the page: every outcome has a word and a sign, so that no colour is needed."""
+"""Signs and short texts of the page. Every outcome has both a word and a sign, so that no colour is needed."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,12 +18,12 @@ SIGNS = {
 
 
 def points(value: float | None) -> str:
-    """A difference with its sign; empty where there is none."""
+    """A difference with its sign; empty if there is none."""
     return "" if value is None else f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(ends: Sequence[float] | None) -> str:
-    """The ends of an interval."""
+    """The limits of an interval."""
     return " to ".join(map(points, ends)) if ends else ""
 
 

@@ -1,7 +1,7 @@
-"""A plan's content, as plan.json holds it, read into the runs that the page shows.
+"""Reads the content of plan.json into the runs that the page shows.
 
-Design choices: the page reads the plan as data, since a frozen plan may be older than this code; a plan that lacks what
-the page needs is refused in a line, not guessed at.
+Design choices: the page reads the plan as data, because a frozen plan may be older than this code. A plan that lacks
+what the page needs is rejected with a one-line error.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Planned:
     """A run of a plan.
 
     Attributes:
-        id, stage, name: its identity, what kind of run it is, its readable name.
+        id, stage, name: its identity, its stage, its readable name.
         folder: its path, relative to the store's root.
         inputs: ids of the runs that it reads, in order.
         used_by: names of the tables and figures that depend on it.
@@ -40,11 +40,11 @@ class Content:
 
     Attributes:
         profile, description, reproduction: as in the parameter file.
-        machine: what the jobs may use, as in the parameter file.
+        machine: the resources that the jobs may use, as in the parameter file.
         folders: the run folder of each table and figure, relative to the store's root.
-        on_request: names of those that are built only where somebody asks for them.
-        runs: every run by its id; inputs come before what reads them.
-        looks: seeds at each look; none where the number of seeds is fixed.
+        on_request: names of the targets that are built only on request.
+        runs: every run by its id; inputs come before the runs that read them.
+        looks: seeds at each look; empty if the number of seeds is fixed.
     """
 
     profile: str
@@ -57,7 +57,7 @@ class Content:
     looks: tuple[int, ...] = ()
 
     def by_default(self, run: Planned) -> bool:
-        """Whether a run is made without being asked for by name."""
+        """Whether a run is built without a request by name."""
         return not set(run.used_by) <= set(self.on_request)
 
     def target(self, name: str) -> Planned:
@@ -66,24 +66,24 @@ class Content:
 
 
 def parse_content(content: Mapping[str, Any], where: object) -> Content:
-    """A plan's content, typed.
+    """Convert a plan's content to a Content.
 
     Raises:
-        DropnasError: a part is missing or of another form.
+        DropnasError: a part is missing or has the wrong form.
     """
     try:
         folders = {name: content["folders"][name] for name in sorted(content["folders"], key=_place)}
         runs = {run["id"]: run for run in content["runs"]}
         plan: Content = parse(Content, {**content, "folders": folders, "runs": runs}, where)
     except (DropnasError, KeyError, TypeError) as error:
-        what = error.what if isinstance(error, DropnasError) else f"{error} is missing or of another form"
+        what = error.what if isinstance(error, DropnasError) else f"{error} is missing or has the wrong form"
         hint = "make the page from the parameter file, or freeze the plan again"
-        raise DropnasError(f"is no plan that the page can read ({what})", where=where, remedy=hint) from error
+        raise DropnasError(f"is not a plan that the page can read ({what})", where=where, remedy=hint) from error
     if lost := sorted(set(plan.folders.values()) - {run.folder for run in plan.runs.values()}):
         raise DropnasError(f"no run {lost[0]} in the plan", where=where)
     return plan
 
 
 def _place(name: str) -> int:
-    """The position of a target on the page (plan.json sorts by name): registered ones in their order, then others."""
+    """The position of a target on the page (plan.json sorts by name): registered ones in order, then the others."""
     return [*TARGETS, name].index(name)

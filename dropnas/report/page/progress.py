@@ -1,4 +1,4 @@
-"""How far each table and figure is, what is still to be done, what it costs, and when it will be finished."""
+"""The progress of each table and figure, the remaining runs and their cost, and the expected end."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,14 @@ HOUR = 3600.0
 
 
 class Hours(Protocol):
-    """Device-hours: the number of those that are known; their text says whether some are unknown."""
+    """Device-hours: the known part; its text says whether another part is unknown."""
 
     @property
     def known(self) -> float: ...
 
 
 class Cost(Protocol):
-    """What a target takes: all of its runs, and those that are not done."""
+    """The cost of a target: of all its runs, and of those that are not done."""
 
     @property
     def hours(self) -> Hours: ...
@@ -32,7 +32,7 @@ class Cost(Protocol):
 
 @dataclass(frozen=True)
 class PageCost:
-    """What the targets and the total take, in which unit, and what that rests on; given by what makes plans."""
+    """The cost of each target and in total, its unit, and the basis of the estimate."""
 
     targets: Mapping[str, Cost]
     whole: Cost | None
@@ -40,7 +40,7 @@ class PageCost:
     unit: str = "device-hours"
 
 
-CostOf = Callable[[Content, Path], PageCost]  # of a plan, with the root of its store
+CostOf = Callable[[Content, Path], PageCost]  # computes the cost of a plan, given the root of its store
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Target:
 
     @property
     def runs(self) -> int:
-        """How many it needs."""
+        """The number of runs that it needs."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the plan is, in sentences: "312 of 1,044 runs done"; its cost; when it will be finished."""
+    """The progress of a plan as sentences ("312 of 1,044 runs done"), its cost, and its expected end."""
 
     finished: bool
     done: str
@@ -82,7 +82,7 @@ def targets(content: Content, found: Mapping[str, Found]) -> list[Target]:
 
 
 def progress(default: Sequence[Found], cost: PageCost) -> Progress:
-    """How far the runs are that are made without being asked for by name."""
+    """The progress of the runs that are built by default."""
     states = in_states(default)
     finished = states[State.DONE] == len(default)
     others = "".join(f", {states[state]} {state}" for state in (State.RUNNING, State.EXCLUDED) if states[state])
@@ -92,7 +92,7 @@ def progress(default: Sequence[Found], cost: PageCost) -> Progress:
 
 
 def in_states(found: Sequence[Found]) -> dict[State, int]:
-    """How many runs are in each state."""
+    """The number of runs in each state."""
     counted = Counter(one.state for one in found)
     return {state: counted[state] for state in State}
 
@@ -114,7 +114,7 @@ def _cost(cost: PageCost, finished: bool) -> str:
 
 
 def _until(default: Sequence[Found], cost: PageCost) -> str:
-    """When it will be finished at the pace so far: hours done between the first start and the newest end."""
+    """The expected end at the pace so far: the finished hours between the first start and the newest end."""
     timed = [one.record for one in default if one.counts and one.record.get("started") and one.record.get("ended")]
     if not timed or cost.whole is None or not cost.whole.left.known:
         return ""

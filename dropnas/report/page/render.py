@@ -1,8 +1,9 @@
-"""From what the page says to one HTML file that needs nothing else.
+"""Renders the content of the page as one self-contained HTML file.
 
-Design choices: jinja2 with autoescape sets it; DataTables, from the package itables, sorts the long tables of the
-evidence once they are opened, and without scripts they are plain tables. Styles, script, pictures and all numbers lie
-inside, and a content security policy forbids every request, so that the file says the same on any machine, for ever.
+Design choices: the template engine is jinja2 with autoescape. The long tables of the evidence become sortable once they
+are opened (DataTables, from the package itables); without scripts they are plain tables. Styles, script, pictures and
+all numbers are inside the file, and a content security policy forbids every request. The file therefore looks the same
+on any machine, for ever.
 """
 
 import base64
@@ -26,11 +27,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def render(contents: Contents, fingerprint: str) -> str:
-    """The whole page.
+    """Render the whole page.
 
     Args:
-        contents: what it says.
-        fingerprint: of what it was made from; kept in the page, so that an unchanged one is not made again.
+        contents: the content of the page.
+        fingerprint: fingerprint of the page's sources; it is stored in the page, so that an unchanged page is not made
+            again.
 
     Raises:
         DropnasError: itables is not installed.
@@ -61,7 +63,7 @@ def render(contents: Contents, fingerprint: str) -> str:
 
 
 def direction(found: Decided) -> str:
-    """How many comparisons point the paper's way, and the smallest difference that could have been found."""
+    """State how many comparisons agree with the paper in sign, and the smallest detectable difference."""
     if not found.comparisons:
         return ""
     same, smallest = sum(one.effect > 0 for one in found.comparisons), [one.smallest for one in found.comparisons]
@@ -73,12 +75,12 @@ def direction(found: Decided) -> str:
 
 
 def _inside(json: str) -> str:
-    """JSON that cannot end the element that contains it."""
+    """Escape JSON so that it cannot end the element that contains it."""
     return json.replace("<", "\\u003c")
 
 
 def _datatables() -> tuple[str, str]:
-    """The version of itables and its bundle of DataTables, a module that imports nothing, as a data URI."""
+    """The version of itables, and its bundle of DataTables as a data URI; the bundle imports nothing."""
     try:
         found = distribution("itables")
         script = Path(str(found.locate_file("itables/html/dt_bundle.js"))).read_bytes()

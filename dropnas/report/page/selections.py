@@ -1,11 +1,12 @@
-"""What choosing on the test set is worth: the epoch of each training, and the best of several seeds.
+"""The effect of selection on the test set: of the epoch of each training, and of the best of several seeds.
 
-The paper printed the lowest test error of any epoch and, in Tables 1 and 2, the lowest of eight seeds. Both choices
-look at the test images, so both numbers are too low as estimates: the first by final minus best, and, where
-training images were held out, by the test error of the epoch that those would have chosen.
+The paper printed the lowest test error of any epoch and, in Tables 1 and 2, the lowest of eight seeds. Both choices use
+the test images, so both numbers are too low as estimates. The effect of the first choice is measured by final minus
+best error and, if training images were held out, by the test error of the epoch with the lowest held-out error.
 
-Design choices: differences within one training, whose spread over the seeds then says how sure their mean is; the
-choices are quantified apart, since the first is in every number of the paper and the second only in two tables.
+Design choices: the differences are within one training, so their deviation over the seeds shows how certain their mean
+is. The two choices are quantified separately, because the first affects every number of the paper and the second only
+two tables.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,14 +25,14 @@ from dropnas.report.verdicts import labels
 
 @dataclass(frozen=True)
 class Selection:
-    """What the choices on the test set are worth for the trainings of one experiment, in percentage points.
+    """The effects of selection on the test set for the trainings of one experiment, in percentage points.
 
     Attributes:
         epoch: test error of the final epoch minus the best on test, over the trainings.
-        held_out_epoch: test error of the epoch chosen on held-out images minus the best on test; None where not every
-            training held images out.
+        held_out_epoch: test error of the epoch chosen on held-out images minus the best on test; None unless every
+            training held out images.
         best_seed: test error of the epoch and seed chosen on held-out images minus the lowest of any epoch of any seed;
-            None as before, or with a single training.
+            None in the same case, or for a single training.
     """
 
     epoch: Summary
@@ -43,7 +44,7 @@ def selection(trainings: Sequence[Training]) -> Selection:
     """Quantify the choices for an experiment: a method, space and data set over its seeds.
 
     Raises:
-        ValueError: no trainings.
+        ValueError: there are no trainings.
     """
     held_out = [(one, one.held_out) for one in trainings if one.held_out]
     complete = len(held_out) == len(trainings)
@@ -60,7 +61,7 @@ def _best_seed(held_out: Sequence[tuple[Training, HeldOut]]) -> float:
 
 
 def selections(complete: Iterable[Complete]) -> Iterator[tuple[str, Selection]]:
-    """Each experiment that has trainings here once, under the name of the first table that has it."""
+    """Yield each experiment that has trainings once, under the name of the first table that contains it."""
     seen = set[tuple[Path, ...]]()
     for one in complete:
         for (row, column), folders in one.trainings.items():
@@ -71,7 +72,7 @@ def selections(complete: Iterable[Complete]) -> Iterator[tuple[str, Selection]]:
 
 
 def _label(table: Table, row: str, column: str) -> str:
-    """Row and column as the table shows them; where a method fills its row, the row alone."""
+    """Row and column as the table shows them; only the row if a method fills its row."""
     heads = next((" ".join(one.heads) for one in table.layout.rows if one.key == row), "")
     header = next((one.header[-1] or one.header[0] for one in table.layout.columns if one.key == column), "")
     return heads if column == METHOD_COLUMN else ", ".join(labels(table.layout, heads, header))

@@ -1,9 +1,10 @@
-"""What the store holds of a plan's runs: which are done, running or missing, and which are there but must not count.
+"""Surveys the runs of a plan in the store: which are done, running or missing, and which exist but must not count.
 
-Design choices: a run counts only if its folder is intact, is the planned one, and all that it depends on counts; so a
-damaged search takes its genotype, its retraining and every table out with it, and each of them says why. A run whose
-input is not here, pruned or not pulled, counts: its manifest says which very manifest of that input it read, and all
-that read it must agree. That nobody can look at the input itself is said beside the run.
+Design choices: a run counts only if its folder is intact, holds the planned run, and all runs that it depends on count.
+A damaged search therefore excludes its genotype, its retraining and every table that uses it, and each of them gives
+the reason. A run whose input is not here (pruned or not pulled) counts: its manifest has the checksum of the input's
+manifest, and all runs that read the input must agree on it. The run is marked, because the input itself cannot be
+checked.
 """
 
 import hashlib
@@ -24,12 +25,12 @@ from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
 
-LIGHT = 2**20  # bytes; what is smaller is hashed
+LIGHT = 2**20  # bytes; smaller files are hashed
 TRAININGS = ("retrain", "transfer")
 
 
 class State(StrEnum):
-    """How far a planned run is, in the words of the page."""
+    """The state of a planned run, in the words of the page."""
 
     DONE = "done"
     RUNNING = "running"
@@ -39,16 +40,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Found:
-    """A planned run and what the store holds of it.
+    """A planned run and its state in the store.
 
     Attributes:
-        run: as it was planned.
+        run: the planned run.
         folder: its folder, which need not exist yet.
-        state: how far it is.
+        state: its state.
         reason: why it is excluded; empty otherwise.
-        unchecked: inputs that it read and that are not here to be looked at, by the names of their folders.
-        light: whether it is here without its weights or images.
-        record: what its manifest says went into it; empty unless it is done.
+        unchecked: inputs that it read but that are not in the store, by the names of their folders.
+        light: whether its weights or images are missing on purpose.
+        record: the record in its manifest; empty unless it is done.
     """
 
     run: Planned
@@ -61,14 +62,14 @@ class Found:
 
     @property
     def counts(self) -> bool:
-        """Whether numbers may come from it."""
+        """Whether numbers may use it."""
         return self.state is State.DONE
 
 
 def survey(content: Content, root: Path) -> dict[str, Found]:
     """Every run of a plan by its id, in the plan's order."""
     store, found = Store(root), dict[str, Found]()
-    manifests: dict[str, str] = {}  # sha256 of each manifest that is there
+    manifests: dict[str, str] = {}  # sha256 of each existing manifest
     for run in content.runs.values():  # inputs come first
         try:
             one = _found(run, store, [found[id_] for id_ in run.inputs], manifests)
@@ -96,11 +97,11 @@ def _found(run: Planned, store: Store, inputs: list[Found], manifests: dict[str,
 
 
 def _fault(run: Planned, folder: Path, store: Store, inputs: Mapping[str, str]) -> str:
-    """Why a finished run must not enter a number; empty if nothing speaks against it.
+    """The reason why a finished run must not be used; empty if it may be.
 
     Args:
-        run, folder, store: the run as it was planned, its folder, and whose it is.
-        inputs: the sha256 of the manifest of each input that is there, by the name of its folder.
+        run, folder, store: the planned run, its folder, and its store.
+            inputs: the sha256 of the manifest of each existing input, by the name of its folder.
     """
     try:
         record = ManifestFile.read(folder).run
@@ -108,7 +109,7 @@ def _fault(run: Planned, folder: Path, store: Store, inputs: Mapping[str, str]) 
         faults += [] if (folder / RECEIPT).is_file() else [f"{RECEIPT}: missing; the next start writes it again"]
         faults += store.damage(folder, LIGHT) + input_faults(record, inputs)
         if not faults and run.stage in TRAININGS:
-            read_training(read_run(folder))  # a number that is none is found here, and named
+            read_training(read_run(folder))  # an invalid number raises an error that names it
     except DropnasError as error:
         faults = [str(error)]
     except OSError as error:
@@ -122,7 +123,7 @@ def _taint(inputs: Iterable[Found]) -> str:
 
 
 def _without_conflicts(found: dict[str, Found]) -> dict[str, Found]:
-    """Runs whose readings of an input that is not here differ are kept out, and what depends on them."""
+    """Exclude runs that read different versions of a missing input, and the runs that depend on them."""
     read: dict[str, set[str]] = {}
     for one in found.values():
         for name in one.unchecked:
@@ -137,7 +138,7 @@ def _without_conflicts(found: dict[str, Found]) -> dict[str, Found]:
 
 
 def fingerprint(raw: object, content: Content, root: Path) -> str:
-    """A hash that differs when `raw` (the plan and what sets the page), a file of a run, or its state does."""
+    """A hash that changes with `raw` (the plan and the page's settings), a file of a run, or the state of a run."""
     store = Store(root)
     states = [
         (run.id, store.state(run.id, root / run.folder), *_stamps(root / run.folder)) for run in content.runs.values()

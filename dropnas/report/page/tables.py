@@ -1,4 +1,4 @@
-"""A table as the page shows it: each number of ours leads to its runs and carries its verdict."""
+"""A table as the page shows it: each of our numbers links to its runs and has its verdict."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ class PageTable:
     """A table.
 
     Attributes:
-        name, frame: which it is, and its texts.
-        anchors: what the texts at some spots lead to.
-        marks: the verdicts that stand at some spots, that on the best before the mean.
-        verdicts: all of the table.
+        name, frame: its name, and its texts.
+        anchors: targets of the links in cells, by spot.
+        marks: the verdicts in cells, by spot; the verdict on the best comes before that on the mean.
+        verdicts: all verdicts of the table.
     """
 
     name: str
@@ -37,7 +37,7 @@ class PageTable:
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """The title of the table."""
         return title(self.name)
 
     @property
@@ -47,27 +47,27 @@ class PageTable:
 
     @property
     def spans(self) -> list[int]:
-        """Of each line how many its labels stand for; 0 where those of a line above do."""
+        """For each line, the number of lines that share its labels; 0 if a line above has the labels."""
         starts = [at for at, line in enumerate(self.frame.lines) if line.texts[0]]
         ends = dict(zip(starts, [*starts[1:], len(self.frame.lines)], strict=True))
         return [ends[at] - at if at in ends else 0 for at in range(len(self.frame.lines))]
 
     @property
     def tally(self) -> list[tuple[str, int]]:
-        """How many verdicts there are of each kind."""
+        """The number of verdicts of each kind."""
         counts = Counter(str(one.verdict) for one in self.verdicts)
         return [(word, counts[word]) for word in VERDICT_ORDER if counts[word]]
 
     @property
     def copies(self) -> dict[str, str]:
-        """The texts to copy."""
+        """The texts that the copy buttons copy."""
         return {"Markdown": markdown(self.frame), "LaTeX": latex(self.frame)}
 
 
 def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
-    """One of the paper's tables, the baselines or a table of published baselines."""
+    """Make the page's form of one of the paper's tables, the baselines or a table of published baselines."""
     anchors, marks = dict[Spot, str](), dict[Spot, list[CellVerdict]]()
-    first = len(table.layout.heads) + 1  # the source stands between
+    first = len(table.layout.heads) + 1  # the column with the source is in between
     of_cell: dict[tuple[str, str], list[CellVerdict]] = {}
     for one in reversed(verdicts):
         if BEST_ON_TEST in one.quantity:
@@ -82,5 +82,5 @@ def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
 
 
 def anchor(table: str, row: str, column: str, line: Line = Line.BEST) -> str:
-    """Where on the page the origin of a number is stated; it stays when rows are added."""
+    """The anchor of a number's evidence on the page; it does not change when rows are added."""
     return f"from-{table}-{row}-{column}-{LINKED[line]}"

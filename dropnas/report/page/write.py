@@ -1,7 +1,8 @@
-"""The report page of a plan, one HTML file, and its verdicts as files, made again only when what they show has changed.
+"""Writes the report page of a plan (one HTML file) and its verdicts as files, only if their content has changed.
 
-Design choices: a view of the store and no run: it may be made at any moment, so it has no identity and no table waits
-for it. The page carries the fingerprint of what it was made from; looking costs a fraction of a second, making a few.
+Design choices: the page is a view of the store and not a run. It can be made at any moment, so it has no identity and
+no table waits for it. The page contains the fingerprint of its sources: a check takes a fraction of a second, making
+the page a few.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 REMEDY = "make setup, or pip install 'dropnas[report]'"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
-HEAD = 4096  # characters in which the mark stands
+HEAD = 4096  # characters at the start that contain the fingerprint
 VERDICTS = ("verdicts.md", "verdicts.csv", VerdictsFile.FILE)
 CODE = (".py", ".yaml", ".j2", ".css", ".js")
 
@@ -38,22 +39,22 @@ def write_page(
     cost_of: CostOf,
     other: "Other | None" = None,
 ) -> tuple[Path, bool]:
-    """Make the page of a plan, unless the one that is there shows the same already.
+    """Make the page of a plan, unless the existing one is up to date.
 
     Args:
-        content: the plan, as plan.json holds it.
-        root: of the store.
-        out: the file to write, or the folder for it; None is `results/<profile>/report.html`, with `verdicts.md`,
-            `.csv` and `.json` beside.
-        where: what the plan is called in errors.
-        cost_of: gives the device-hours of a plan.
-        other: another store, whose numbers the page compares with these.
+        content: the content of plan.json.
+        root: root folder of the store.
+        out: the file to write, or the folder for it; None is `results/<profile>/report.html`. `verdicts.md`, `.csv` and
+            `.json` are written next to it.
+        where: name of the plan in errors.
+        cost_of: computes the device-hours of a plan.
+        other: another store whose numbers are compared with ours.
 
     Returns:
-        The file, and whether it was written.
+        The path of the page, and whether it was written.
 
     Raises:
-        DropnasError: the plan is none that the page can read, or a package that sets it is missing.
+        DropnasError: the page cannot read the plan, or a package that it needs is missing.
     """
     plan = parse_content(content, where)
     looked = looked_of(plan.profile, plan.looks, root)
@@ -65,13 +66,13 @@ def write_page(
         return file, False
     if find_spec("jinja2") is None:
         raise DropnasError("jinja2 is not installed", remedy=REMEDY)
-    from dropnas.report.page.contents import gather  # statistics and templates: only when a page is made
+    from dropnas.report.page.contents import gather  # imports statistics and templates, needed only when a page is made
     from dropnas.report.page.render import render
     from dropnas.report.verdict_files import verdict_texts
 
     contents = gather(plan, root, cost_of, other)
     texts = verdict_texts(contents.verdicts)
-    for one in beside:  # before the page, whose mark says that they are there
+    for one in beside:  # written before the page, whose fingerprint implies that they exist
         write_text(one, texts[one.suffix])
     write_text(file, render(contents, mark))
     return file, True
@@ -82,7 +83,7 @@ def _shows(file: Path, mark: str) -> bool:
 
 
 def _code() -> str:
-    """Hash of the code that the page and its numbers are made by."""
+    """Hash of the code that makes the page and its numbers."""
     package = Path(__file__).parent.parent
     files = [path for folder in (package, package.with_name("analysis")) for path in sorted(folder.rglob("*"))]
     digest = hashlib.sha256()

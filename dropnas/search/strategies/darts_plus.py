@@ -9,7 +9,7 @@ schedule of w has the length of the longest search. After each epoch, one of two
 The genotype is derived as in DARTS: on each edge the operation with the largest probability, zero excluded, and for
 each node its two best edges.
 
-Certainty: the two criteria are certain; their details were not published with code. Criterion 1 for CIFAR, the first
+Sources: the two criteria are certain; their details were not published with code. Criterion 1 for CIFAR, the first
 order and the limit of 60 epochs are from memory and not checked against the paper. Two points are options: which alphas
 form the ranking, and which genotype is taken when criterion 1 ends the search.
 """
@@ -78,7 +78,7 @@ class DartsPlus(TwoLevel):
         return self.reason([*run.history, matrices(run.architecture)]) is not None
 
     def reason(self, history: Sequence[Matrices]) -> str | None:
-        """Return why a search with this history of alphas ends after its last entry; None if it goes on."""
+        """Return why a search with this history of alphas ends after its last entry; None if it continues."""
         options = self.options
         if options.criterion == "skip-connects":
             count = sum(name == SKIP for name, _ in self._genotype(history[-1]).normal)

@@ -4,9 +4,9 @@ This follows the authors' code. It is a two-level search with half of the images
 operation for each edge of each kind of cell by the Gumbel-max trick (Section 3.2): y = softmax((ln p + g) / tau), where
 p is the softmax of the alphas, g is Gumbel noise, and the temperature tau falls linearly from 10 to 0.1 over the
 epochs. Only the operation with the largest y is computed, with weight 1; the gradient of the alphas flows through its
-y. A step first moves w (SGD with Nesterov momentum), then the alphas (Adam) on held-out images with a new sample. Each
-node of the derived cell has the two pairs (operation, predecessor) with the largest p, zero excluded; both may have the
-same predecessor.
+y. A step first updates w (SGD with Nesterov momentum), then the alphas (Adam) on held-out images with a new sample.
+Each node of the derived cell has the two pairs (operation, predecessor) with the largest p, zero excluded; both may
+have the same predecessor.
 
 What differs here: there is no batch norm and ReLU before the poolings, since all methods search one space. The result
 is the last genotype, as in the code. The code also keeps the genotype of the epoch with the best accuracy on held-out

@@ -1,7 +1,7 @@
 """DropNAS: one-level search with grouped operation dropout, alpha-adjust and partial decay (Section 2.3).
 
 Each batch draws a mask that drops operations, separately in the groups O_p (with parameters) and O_np (without). One
-pass over the kept operations, mixed by Eq. 1, gives the gradients of w and of the alphas. SGD moves w and Adam moves
+pass over the kept operations, mixed by Eq. 1, gives the gradients of w and of the alphas. SGD updates w and Adam moves
 the alphas. A second step applies the weight decay to the kept parameters only. Alpha-adjust then corrects the kept
 alphas, so that the dropped operations keep their probability mass (Eq. 2 and 3).
 

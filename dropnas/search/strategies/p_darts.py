@@ -2,10 +2,10 @@
 
 The phases have 5, 11 and 17 cells. Each begins with new weights, alphas and optimisers (Section 3.2, "search space
 approximation"). Between phases, the operations with the smallest p are pruned on each edge of each kind of cell: 3 of
-8, then 2 of 5. In the first 10 of a phase's 25 epochs only w moves. After that, each step moves the alphas on one half
-of the images, then w on the other half. Skip-connects of stride 1 have dropout, whose rate falls during each phase
-(Section 3.3, "search space regularization"). At the end, the edges with the largest p are chosen. While the normal cell
-has more than two skip-connects, the weakest one is replaced.
+8, then 2 of 5. In the first 10 of a phase's 25 epochs only w is trained. After that, each step updates the alphas on
+one half of the images, then w on the other half. Skip-connects of stride 1 have dropout, whose rate falls during each
+phase (Section 3.3, "search space regularization"). At the end, the edges with the largest p are chosen. While the
+normal cell has more than two skip-connects, the weakest one is replaced.
 
 What differs here: the halves are drawn for each seed and held-out batches are drawn at random, as for all methods.
 Pruned operations are masked: the supernet keeps their weights, but a step does not compute them. Dropout is computed
@@ -50,8 +50,8 @@ class PDartsOptions:
             CIFAR-100 they are 0.1, 0.2 and 0.3. The released README has 0.1 for phase 1 on CIFAR-10, too.
         dropout: `elements` drops single elements, as released; `operation` drops the entire output of a skip-connect,
             which the paper's word "operation-level" may mean.
-        dropout_decay: while the alphas move, the rate is multiplied by exp(-dropout_decay) in each epoch.
-        frozen_part: fraction of a phase's epochs, at its start, in which only w moves; the authors use 10 of 25.
+        dropout_decay: while the alphas are trained, the rate is multiplied by exp(-dropout_decay) in each epoch.
+        frozen_part: fraction of a phase's epochs, at its start, in which only w is trained; the authors use 10 of 25.
         alpha_gradient_clip: largest norm of the gradient over all alphas.
         skip_limit: most skip-connects of the normal cell; 8 is no limit.
     """

@@ -3,8 +3,8 @@
 One in K = 4 channels of a state goes through an edge's operations. The other channels bypass them. Both parts are then
 shuffled (Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a softmax of the
 betas; there is one beta for each edge and kind of cell (Section 3.3, "edge normalisation"). One Adam moves alphas and
-betas on the held-out half of the images, then SGD moves w on the other half. In the first 15 of 50 epochs only w moves.
-The genotype is derived from softmax(alpha) * softmax(beta).
+betas on the held-out half of the images, then SGD updates w on the other half. In the first 15 of 50 epochs only w
+moves. The genotype is derived from softmax(alpha) * softmax(beta).
 
 What differs here: the halves are drawn for each seed, as for all methods; the authors take the first half of the file.
 As in the authors' code, the channels that go through the operations are always the first ones, and the shuffle mixes
@@ -44,7 +44,7 @@ class PcDartsOptions:
     Attributes:
         proportion: the number K: one in K channels goes through the operations. The authors use 2 on ImageNet.
         edge_normalisation: whether there are betas; without them every edge has weight 1, as in DARTS.
-        frozen_part: fraction of the epochs, at the start, in which only w moves; the authors use 15 of 50.
+        frozen_part: fraction of the epochs, at the start, in which only w is trained; the authors use 15 of 50.
     """
 
     proportion: int = field(default=4, metadata={"ge": 2})

@@ -44,11 +44,12 @@ class ProxylessNasOptions(SgdOptions):
 
     Attributes:
         held_out: fraction of the images that trains the alphas instead of w.
-        warm_up: fraction of the epochs in which only w moves; the warm-up has its own cosine schedule of the learning
-            rate.
+        warm_up: fraction of the epochs in which only w is trained; the warm-up has its own cosine schedule of the
+            learning rate.
         warm_up_factor: the highest learning rate of the warm-up, as a multiple of `search.learning_rate`.
         frozen: fraction of the epochs after the warm-up in which the alphas still do not move.
-        alpha_every: the alphas move after this number of batches; in an epoch with fewer batches, at the last one.
+        alpha_every: the alphas are updated after this number of batches; in an epoch with fewer batches, at the last
+            one.
         paths: `two` gates two operations at a time, as in the paper; `all` gates all operations and does not shift the
             alphas.
         samples: `kinds` samples once for each kind of cell, `cells` once for each cell.

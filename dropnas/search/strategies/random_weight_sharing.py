@@ -2,14 +2,14 @@
 
 Each batch of one half of the images trains a random architecture: two different predecessors for each node of each kind
 of cell, and one operation for each of these edges. All choices are uniform and include zero. The drawn operations have
-weight 1, all others weight 0. Plain SGD moves w; momentum and decay also move operations that were not drawn. After the
-training, the shared weights select an architecture on the other half of the images. Each round scores 1,000 random
+weight 1, all others weight 0. Plain SGD updates w; momentum and decay also move operations that were not drawn. After
+the training, the shared weights select an architecture on the other half of the images. Each round scores 1,000 random
 architectures on 10 batches each, then scores its ten best on the entire half. Batch norms use their running statistics.
 The best architecture of all rounds is the genotype. There is one round for each 10,000 training batches.
 
-Certainty: everything follows the paper and the authors' code. The settings are the fifth of the five that the authors
-tried, which is the one that they report. From memory of their code: the images of the selection are augmented, like all
-others of the search.
+Sources: the paper and the authors' code. The settings are the fifth of the five that the authors tried, which is the
+one that they report. From memory of their code: the images of the selection are augmented, like all others of the
+search.
 
 What differs here: a training shorter than 10,000 batches scores proportionally fewer architectures. The running
 statistics of operations that were not drawn do not move, so a CPU need not compute these operations. The alphas stay 0

@@ -25,7 +25,7 @@ LEFT = "left"  # bool (2, edges, operations): which operations are left
 
 
 class Shrinking(TwoLevel):
-    """A search whose steps move w first, then the alphas."""
+    """A search whose steps update w first, then the alphas."""
 
     alphas_first = False
 

@@ -156,7 +156,7 @@ class Snas(Strategy):
 
     @torch.no_grad()
     def _move(self, state: SearchState, weights: Tensor, alphas: Tensor) -> None:
-        """Clip each gradient separately, add the decay, and move w and the alphas."""
+        """Clip each gradient separately, add the decay, and update w and the alphas."""
         alphas = clipped(alphas.flatten(1), self.options.alpha_gradient_clip).view_as(alphas)
         if self.options.optimiser == "adam":
             alphas = alphas + self.config.alpha_weight_decay * state.alphas

@@ -4,7 +4,7 @@ There are four clusters: two poolings, two skip-connects, two separable and two 
 supernet has 14 cells, and each edge chooses between one operation of each cluster and zero. The winner of an edge is
 its operation with the largest raw alpha, zero excluded. Stage 2 has 20 cells, new weights and new alphas. Its
 candidates on each edge are the cluster of the edge's winner, and zero. One pass over a batch gives both gradients, and
-all images train both: SGD moves w, Adam the alphas. The genotype is derived from stage 2: for each edge the operation
+all images train both: SGD updates w, Adam the alphas. The genotype is derived from stage 2: for each edge the operation
 with the largest raw alpha, zero excluded, and for each node the two edges whose operations have the largest raw alphas.
 
 What differs here: the candidates of a stage are a mask. The space gets a second skip-connect, which has its own alpha.

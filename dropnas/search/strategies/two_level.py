@@ -2,7 +2,7 @@
 
 Design choices: the search is of first order. Passes for the alphas do not update the running statistics, so these come
 from training batches only. Weight decay is ordinary L2; for w it is added after clipping. A method overrides the parts
-in which it differs, such as the mixture, the order of the two steps, or the epochs in which only w moves.
+in which it differs, such as the mixture, the order of the two steps, or the epochs in which only w is trained.
 """
 
 from typing import Literal, NamedTuple
@@ -33,7 +33,7 @@ class TwoLevel(Strategy):
     """A two-level search of first order.
 
     Attributes:
-        frozen_epochs: epochs at the start of each phase in which only w moves.
+        frozen_epochs: epochs at the start of each phase in which only w is trained.
         alphas_first: whether a step moves the alphas before w.
         alpha_gradient_clip: largest norm of the gradient over all architecture parameters of a seed; None is no limit.
     """
@@ -91,7 +91,7 @@ class TwoLevel(Strategy):
 
 
 def frozen_epochs(part: float, epochs: int) -> int:
-    """The epochs at the start of a phase in which only w moves; the alphas always move in the last one."""
+    """The epochs at the start of a phase in which only w is trained; the alphas are always trained in the last one."""
     return min(round(part * epochs), epochs - 1)
 
 

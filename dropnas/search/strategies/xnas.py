@@ -1,6 +1,6 @@
 """XNAS (Nayman et al., 2019): each edge is a forecaster that takes advice from its operations, the experts.
 
-w learns from one half of the images, the experts' weights from the other half. A round moves w, then the experts
+w learns from one half of the images, the experts' weights from the other half. A round updates w, then the experts
 (Algorithm 1, "XNAS for a single forecaster"). Expert i of an edge has the weight v_i = exp(alpha_i), which starts at 1.
 The edge mixes the experts by u_i = v_i / sum of v over the experts that are left. The reward of an expert is R_i =
 -dL/du_i, clipped to [-L, L]; no gradient goes through the softmax. The exponentiated gradient moves alpha_i by eta R_i,
@@ -8,8 +8,8 @@ without Adam and decay, where eta = sqrt(2 ln N / (T L^2)) for N experts and T r
 is removed for good if alpha_i < max alpha - 2 eta L (T - t), because it can no longer catch up. After round T only the
 best expert is left.
 
-Certainty: the algorithm is certain. The settings of the search were never released. The bound L = 1, eta and the batch
-of 64 come from third-party code (archai). The 8 cells, the 16 channels and the split in half are from memory. All other
+Sources: the algorithm is certain. The settings of the search were never released. The bound L = 1, eta and the batch of
+64 come from third-party code (archai). The 8 cells, the 16 channels and the split in half are from memory. All other
 settings are DARTS'.
 
 What differs here: the authors update the experts for each image. Here a round is a batch, and its loss is the mean over

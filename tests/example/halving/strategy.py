@@ -1,4 +1,4 @@
-"""A method of one's own with two phases and a supernet of its own: between the phases half of the operations leave."""
+"""A user's method with two phases and its own supernet: between the phases, half of the operations are removed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,14 +19,14 @@ KEPT = "kept"  # bool (2, edges, operations)
 
 
 class HalfSkip(nn.Module):
-    """A skip-connect that gives half of its input."""
+    """A skip-connect that outputs half of its input."""
 
     def forward(self, states: Tensor) -> Tensor:
         return states / 2
 
 
 class Halving(Strategy):
-    """One-level search. The first phase holds skip-connects back; the second has the better half of each edge."""
+    """One-level search. The first phase weakens skip-connects; the second keeps the better half of each edge."""
 
     def __init__(self, config: SearchConfig, space: SearchSpace, added_cells: int = 0) -> None:
         super().__init__(config, space)
@@ -49,7 +49,7 @@ class Halving(Strategy):
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
         count = len(self.space.operations)
         kept = torch.ones(2, EDGES, count, dtype=torch.bool)
-        if phase:  # without alphas of the phase before, a checkpoint will say which; only how many matters here
+        if phase:  # without earlier alphas, a checkpoint will replace the mask; only the number matters here
             alphas = torch.arange(count).expand_as(kept) if before is None else before[ALPHAS]
             kept = torch.zeros_like(kept).scatter(-1, alphas.cpu().topk((count + 1) // 2).indices, True)
         return {KEPT: kept}

@@ -1,4 +1,4 @@
-"""An operation of one's own."""
+"""A user's operation."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""A search space of one's own: the original one with a pointwise convolution in the place of the dilated 5x5."""
+"""A user's search space: the original one with a pointwise convolution instead of the dilated 5x5 one."""
 
 from dropnas.space.spaces import SearchSpace
 

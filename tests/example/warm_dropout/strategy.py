@@ -1,4 +1,4 @@
-"""A method of one's own in one small method: DropNAS whose drop path rate grows from zero during the search."""
+"""A user's strategy with a single overridden method: DropNAS with a drop path rate that grows from zero."""
 
 from torch import Tensor
 

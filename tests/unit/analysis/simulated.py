@@ -1,10 +1,10 @@
-"""Whole tables drawn at random around the paper's printed numbers, judged all at once by the rules of the verdicts.
+"""Random tables, drawn around the paper's printed numbers and judged together by the rules of the verdicts.
 
     python -m tests.unit.analysis.simulated [tables]
 
-prints how often some cell of a table is called *differs* with no true difference, how often some cell is called
-*agrees* with every true difference at the margin, and how single cells are judged where there is no difference.
-The rules are written again here, with arrays in place of samples; a test holds them against `judge`.
+prints how often some cell of a table is called *differs* without a true difference, how often some cell is called
+*agrees* if every true difference is at the margin, and how single cells are judged without a difference. The rules are
+implemented again here, with arrays instead of samples; a test compares them with `judge`.
 """
 
 import sys
@@ -25,12 +25,12 @@ from dropnas.report.verdicts import PAPER_SEEDS, margin
 
 Array = NDArray[Any]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]  # standardised errors
-FAR = np.sinh(np.linspace(-9, 9, 801))  # where the law of the lowest is tabulated: close together around 0
+FAR = np.sinh(np.linspace(-9, 9, 801))  # points of the tabulated distribution of the lowest, dense around 0
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A cell as it is in truth: the law of the paper's runs and, shifted, of ours."""
+    """The truth about a cell: the distribution of the paper's runs and, shifted, of ours."""
 
     mean: float
     std: float
@@ -44,7 +44,7 @@ class Simulated:
 
     Attributes:
         ours, paper: errors of the runs (tables, cells, runs).
-        verdicts: of each number of each table: (tables, numbers), means first, then the best of eight.
+        verdicts: the verdict on each number of each table, (tables, numbers): means first, then the best of eight.
     """
 
     ours: Array
@@ -52,27 +52,27 @@ class Simulated:
     verdicts: Array
 
     def rate(self, verdict: Verdict) -> float:
-        """The share of tables in which some number has a verdict."""
+        """The share of tables in which at least one number has this verdict."""
         return float((self.verdicts == verdict).any(axis=1).mean())
 
     def share(self, verdict: Verdict) -> float:
-        """The share of numbers that have a verdict."""
+        """The share of numbers with this verdict."""
         return float((self.verdicts == verdict).mean())
 
 
 def normal(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """The law that the tests assume."""
+    """The distribution that the tests assume."""
     return random.normal(size=shape)
 
 
 def skewed(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """A long tail of bad seeds, as a search that collapses now and then has; standardised, skewness 1.4."""
+    """A long tail of bad seeds, as of a search that sometimes collapses; standardised, skewness 1.4."""
     drawn: Array = (random.gamma(2.0, size=shape) - 2.0) / np.sqrt(2.0)
     return drawn
 
 
 def truths(name: str) -> list[Truth]:
-    """The cells of a table that print a deviation."""
+    """The cells of a table with a printed deviation."""
     return [
         Truth(
             cell.mean,
@@ -100,11 +100,11 @@ def tables(
     """The verdicts of simulated tables; the paper's numbers are printed with two decimals, as they are.
 
     Args:
-        cells: the truth.
-        seed, count: of the random numbers, of the tables.
-        n: runs of ours in each cell.
+        cells: the true distributions.
+        seed, count: seed of the random numbers, and number of tables.
+        n: number of our runs in each cell.
         shifts: true difference of each cell, in margins.
-        draw: law of a standardised error.
+        draw: distribution of a standardised error.
         scale: our true deviation in units of the paper's.
     """
     random = np.random.default_rng(seed)
@@ -122,7 +122,7 @@ def tables(
 
 
 def judged(cells: Sequence[Truth], ours: Array, paper: Array) -> list[Verdict]:
-    """The verdicts of one simulated table (cells, runs), as a real one is judged: means first."""
+    """The verdicts of one simulated table (cells, runs), by the code for real tables: means first."""
     samples = [Sample(len(one), float(one.mean()), float(one.std(ddof=1))) for one in ours]
     printed = [printed_sample(float(one.mean().round(2)), float(one.std().round(2)), PAPER_SEEDS) for one in paper]
     numbers = list(zip(cells, samples, printed, paper, strict=True))
@@ -136,7 +136,7 @@ def judged(cells: Sequence[Truth], ours: Array, paper: Array) -> list[Verdict]:
 
 
 def _printed(paper: Array) -> tuple[Array, Array]:
-    """Mean and deviation (n - 1) as the paper prints them."""
+    """The mean and deviation (n - 1), rounded as in the paper."""
     return paper.mean(axis=-1).round(2), paper.std(axis=-1).round(2) * np.sqrt(PAPER_SEEDS / (PAPER_SEEDS - 1))
 
 
@@ -153,7 +153,7 @@ def _means(ours: Array, paper: Array, bound: Array) -> tuple[Array, Array]:
 
 
 def _lowest(ours: Array, paper: Array, bound: Array) -> tuple[Array, Array]:
-    """P-values of the best of eight; 1 where the two deviations are not alike."""
+    """P-values of the best of eight; 1 if the two deviations are not similar."""
     mean, std = ours.mean(axis=-1), ours.std(axis=-1, ddof=1)
     low, middle, high = (
         np.interp((paper.min(axis=-1).round(2) + shift - mean) / std, FAR, _law(ours.shape[-1]))
@@ -171,7 +171,7 @@ def _law(n: int) -> Array:
 
 
 def _holm(p: Array) -> Array:
-    """Adjusted along the second axis."""
+    """Adjust p-values along the second axis."""
     order, m = p.argsort(axis=1), p.shape[1]
     adjusted = np.minimum(1, np.maximum.accumulate(np.take_along_axis(p, order, 1) * np.arange(m, 0, -1), axis=1))
     return np.take_along_axis(adjusted, order.argsort(axis=1), 1)

@@ -19,7 +19,7 @@ def test_a_single_training_is_the_prediction_t_test(t: float, n: int) -> None:
     assert lowest_below(t, n, 1) == pytest.approx(stats.t.cdf(t / np.sqrt(1 + 1 / n), n - 1), abs=1e-9)
 
 
-@pytest.mark.parametrize(  # where scipy's noncentral t has a value; farther out it is NaN
+@pytest.mark.parametrize(  # within the range of scipy's noncentral t, which is NaN farther out
     ("n", "t"),
     [(2, -1.4), (2, -0.5), (2, 0.4), (3, -1.4), (3, -0.5), (3, 0.4), (5, -0.5), (5, 0.0), (8, -0.5), (8, 0.4)],
 )
@@ -66,7 +66,7 @@ def test_without_spread_nothing_is_concluded() -> None:
 
 @pytest.mark.parametrize(("n", "m"), [(8, 8), (3, 8), (8, 1), (2, 8)])
 def test_level_power_and_coverage_by_simulation(n: int, m: int) -> None:
-    """With no true difference 5 % are rejected; the median estimate is as often too high as too low."""
+    """Without a true difference, 5 % are rejected, and the estimate is as often too high as too low."""
     random = np.random.default_rng(n * 10 + m)
     ours, paper = random.normal(size=(TABLES, n)), random.normal(size=(TABLES, m)).min(axis=1)
     pivot = (paper - ours.mean(axis=1)) / ours.std(axis=1, ddof=1)
@@ -77,8 +77,8 @@ def test_level_power_and_coverage_by_simulation(n: int, m: int) -> None:
 
 
 def test_agreement_at_the_margin_by_simulation() -> None:
-    """With a true difference of exactly the margin, either way, at most 5 % are called equal."""
-    random, n, m, margin = np.random.default_rng(7), 8, 8, 2.0  # in deviations, so that agreement is possible at all
+    """With a true difference of exactly ± the margin, at most 5 % are called equal."""
+    random, n, m, margin = np.random.default_rng(7), 8, 8, 2.0  # in deviations; with this margin, agreement is possible
     low, high = quantile(0.05, n, m), quantile(0.95, n, m)
     for shift in (-margin, margin):
         ours, paper = random.normal(size=(TABLES, n)), random.normal(size=(TABLES, m)).min(axis=1) - shift

@@ -72,12 +72,12 @@ def test_perfect_and_few_correlations() -> None:
 
 
 def test_all_comparisons_are_needed_so_none_is_corrected() -> None:
-    """Two comparisons of p = 0.04 hold, as an intersection-union test says; Holm's correction would ask for 0.025."""
+    """Two comparisons with p = 0.04 hold by an intersection-union test; Holm's correction would require 0.025."""
     pair = (Sample(8, 2.5, 0.1), Sample(8, 2.595, 0.1))
     found = all_lower([pair, pair])
     assert 0.03 < found.p_holds[0] == found.p_holds[1] < LEVEL
     assert found.outcome is Outcome.HOLDS
-    opposite = all_lower([pair[::-1], pair[::-1]])  # one of two would be enough here, so both are corrected
+    opposite = all_lower([pair[::-1], pair[::-1]])  # one of two would be sufficient here, so both are corrected
     assert opposite.outcome is Outcome.UNDECIDED and opposite.p_opposite[0] == pytest.approx(2 * found.p_holds[0])
 
 
@@ -98,7 +98,7 @@ def test_the_levels_of_a_claim_by_simulation(n: int, scale: float) -> None:
 
 
 def _by_claim(means: Any, stds: Any) -> list[Any]:
-    """For each claim the twelve means, lower then higher, and their deviations."""
+    """For each claim, the twelve means (lower, then higher) and their deviations."""
     return list(zip(means.reshape(12, -1).T.tolist(), stds.reshape(12, -1).T.tolist(), strict=True))
 
 

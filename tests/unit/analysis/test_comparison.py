@@ -32,7 +32,7 @@ def test_a_contrast_of_two_is_welchs_test(ours: list[float], paper: list[float])
 @settings(deadline=None, derandomize=True)
 @given(VALUES, VALUES)
 def test_two_means_have_three_degrees_of_freedom_fewer(ours: list[float], paper: list[float]) -> None:
-    """And never fewer than the smaller sample has."""
+    """The degrees of freedom are never fewer than those of the smaller sample."""
     first, second = sample(ours), sample(paper)
     assert first and second
     found, welch = difference(first, second), stats.ttest_ind(ours, paper, equal_var=False)
@@ -105,7 +105,7 @@ def test_one_value_makes_no_sample() -> None:
 @settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_the_closed_bonferroni_test(p_values: list[float]) -> None:
-    """A hypothesis is rejected where Bonferroni rejects every subset that it belongs to."""
+    """A hypothesis is rejected if Bonferroni rejects every subset that contains it."""
     indices = range(len(p_values))
     subsets = [s for k in indices for s in itertools.combinations(indices, k + 1)]
     expected = [max(min(1.0, len(s) * min(p_values[i] for i in s)) for s in subsets if index in s) for index in indices]

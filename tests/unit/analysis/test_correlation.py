@@ -1,4 +1,4 @@
-"""The correlation stage: coefficients against their formulas, and what it reads of its inputs."""
+"""The correlation stage: coefficients against their formulas, and its use of the inputs."""
 
 import itertools
 import json
@@ -36,7 +36,7 @@ def receipt(folder: Path, stage: str) -> None:
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> list[Path]:
-    """A choice between two candidates, their searches, and the seven retrainings."""
+    """A selection between two candidates, their searches, and the seven retrainings."""
     cell = [["sep_conv_3x3", 0], ["skip_connect", 1]] * 3 + [["dil_conv_5x5", 4], ["skip_connect", 1]]
     genotype = {"normal": cell, "normal_concat": [2, 3, 4, 5], "reduce": cell, "reduce_concat": [2, 3, 4, 5]}
     best = tmp_path / "best"
@@ -71,7 +71,7 @@ def test_p_is_the_softmax_over_all_operations_of_the_chosen_search(inputs: list[
     found = correlate(inputs, 5, 4)
     assert found["edge"] == [4, 5] and found["search"] == "search-b" and found["n"] == 7
     alphas = json.loads((inputs[2] / "alphas.json").read_text())["normal"][edges().index((5, 4))]
-    total = sum(math.exp(alpha) for alpha in alphas)  # zero's among them
+    total = sum(math.exp(alpha) for alpha in alphas)  # including zero's
     for place, (one, error) in enumerate(zip(found["operations"], ERRORS, strict=True)):
         assert one["operation"] == OPERATIONS[place] and one["run"] == f"variant-{OPERATIONS[place]}"
         assert one["alpha"] == alphas[place] and one["p"] == pytest.approx(math.exp(alphas[place]) / total)
@@ -123,7 +123,7 @@ def test_spearmans_p_value_counts_all_orders(order: list[int], ranks: tuple[int,
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_perfect_correlation_has_no_interval(sign: int) -> None:
-    """Fisher's z is infinite there; an interval of one point would claim certainty."""
+    """Fisher's z is infinite there; an interval of width zero would claim certainty."""
     x = [1.0, 2, 3, 4, 5, 6, 7]
     assert spearman(x, [sign * value**3 for value in x]) == Coefficient(sign, None, None, pytest.approx(2 / 5040))
     found = pearson(x, [sign * 0.3 * value + 0.1 for value in x])

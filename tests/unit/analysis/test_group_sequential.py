@@ -1,4 +1,4 @@
-"""Alpha spending: published boundaries, and three ways that share nothing with ours: the plain recursion of
+"""Alpha spending: published boundaries, and three independent methods: the plain recursion of
 `tests/reference/plain_group_sequential.py`, scipy's multivariate normal law, and simulated looks.
 """
 
@@ -64,7 +64,7 @@ def test_boundaries_are_the_published_ones(looks: int) -> None:
     found = boundaries([0.025], [(k + 1) / looks for k in range(looks)])[0]
     assert found == pytest.approx(
         EQUAL[looks], abs=1.5e-4
-    )  # they are printed with four decimals, the last one of ldbounds is rough
+    )  # printed with four decimals; the last one of ldbounds is inexact
 
 
 @pytest.mark.parametrize("looks", POCOCK)
@@ -96,7 +96,7 @@ def test_ten_designs_by_the_plain_recursion(seeds: tuple[int, ...], level: float
 
 @pytest.mark.parametrize(("seeds", "level"), DESIGNS)
 def test_ten_designs_by_simulated_looks(seeds: tuple[int, ...], level: float) -> None:
-    """Means of normal numbers without an effect, looked at as they come, cross as often as the spending says."""
+    """Simulated means without an effect cross the boundaries with the spent probability."""
     count, random = 100_000, np.random.default_rng(3)
     sums, crossed = np.zeros(count), np.zeros(count, dtype=bool)
     for bound, (before, n) in zip(boundaries([level], fractions_of(seeds))[0], pairwise((0, *seeds)), strict=True):
@@ -115,7 +115,7 @@ def test_repeated_intervals_cover_together(seeds: tuple[int, ...], level: float)
         assert interval is not None
         assert interval[0] + interval[1] == pytest.approx(2.0)
         half.append(interval[1] - 1.0)
-    assert 1 - all_inside(half, times) == pytest.approx(level, abs=1e-5)  # too low at one look or another
+    assert 1 - all_inside(half, times) == pytest.approx(level, abs=1e-5)  # too low at one of the looks
     assert repeated_interval(1.0, 0.0, 3.0, 0, times) is None
 
 
@@ -126,7 +126,7 @@ def test_repeated_intervals_cover_together(seeds: tuple[int, ...], level: float)
     st.floats(1e-6, 0.4),
 )
 def test_smaller_levels_have_farther_boundaries(seeds: list[int], first: float, second: float) -> None:
-    """Else no p-value over all looks would exist."""
+    """Otherwise there would be no p-value over all looks."""
     low, high = sorted((first, second))
     smaller, larger = boundaries([low, high], fractions_of(seeds))
     assert (smaller >= larger - 1e-9).all()

@@ -1,4 +1,4 @@
-"""The judge of looks: against scipy's tests at a single look, and its rules over several."""
+"""The judge of looks: scipy's tests at a single look, and its rules over several looks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -75,7 +75,7 @@ def test_a_single_look_is_the_test_without_looks(n: int) -> None:
             differs.append(min(1.0, 2 * min(both[0])))
             agrees.append(max(both[1][0], both[2][1]))
         for found, expected in ((judged.differs[0], holm(differs)), (judged.agrees[0], holm(agrees))):
-            decided = np.array(expected) < 0.4  # above 0.5 a p-value over looks is given as 1
+            decided = np.array(expected) < 0.4  # p-values over looks above 0.5 are returned as 1
             assert found[decided] == pytest.approx(np.array(expected)[decided], rel=2e-3)
         lower = [one_sided(means[0] - means[at], (variances[0], variances[at]), (n, n))[1] for at in (1, 2)]
         assert judged.holds[0, 0] == (max(lower) <= 0.05)
@@ -86,7 +86,7 @@ def test_what_is_decided_or_hopeless_gets_no_more_seeds() -> None:
     errors = np.stack([2.5 + exact, 3.9 + exact, 3.9 - exact])
     first, *_, last = looked(small(), (5, 6, 7, 8), errors)
     assert first.claim_since[0, 0] == 0  # far apart
-    assert not first.next[0, 2]  # nothing else asks for the third
+    assert not first.next[0, 2]  # no other question needs the third one
     assert first.number_since[0, 1] == 0  # 3.9 is not 2.9
     assert not first.next[0, 1]
     assert last.number_since[0].tolist()[1] == 0
@@ -94,7 +94,7 @@ def test_what_is_decided_or_hopeless_gets_no_more_seeds() -> None:
 
 
 def test_a_question_without_hope_is_given_up() -> None:
-    """Between equal and different, the most seeds would hardly decide it."""
+    """Between equal and different, even the largest number of seeds would hardly decide it."""
     spread = np.linspace(-0.6, 0.6, 8)[[0, 7, 3, 4, 2, 5, 1, 6]]
     errors = np.stack([2.61 + spread, 3.01 + spread, 2.6 + spread])
     first = looked(small(), (4, 8), errors)[0]
@@ -103,7 +103,7 @@ def test_a_question_without_hope_is_given_up() -> None:
 
 
 def test_seeds_that_come_for_another_question_count() -> None:
-    """A number that was given up is judged again if its experiment goes on."""
+    """A number that was given up is judged again if its experiment continues."""
     result = simulate(small(), (3, 5, 8), Truth(np.array([2.5, 2.9, 3.0]), np.full(3, 0.15)), 500)
     given_up_first = result.judged.number_since >= 1
     assert given_up_first.any()
@@ -143,7 +143,7 @@ def test_the_questions_of_the_paper(paper: Asking) -> None:
 
 @pytest.mark.parametrize(("schedule", "scatter"), list(zip(sequential.SCHEDULES, ("ours twice", "equal"), strict=True)))
 def test_wrong_verdicts_over_all_looks(paper: Asking, schedule: tuple[int, ...], scatter: str) -> None:
-    """At most 5 %, within the error of so few reproductions; `python -m benchmarks sequential` draws more."""
+    """At most 5 %, within the error of a few reproductions; `python -m benchmarks sequential` draws more."""
     rates = sequential.wrong(paper.questions, schedule, 400, sequential.SCATTER[scatter])
     assert max(rates.values()) <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5, rates
 
@@ -155,7 +155,7 @@ def test_the_sequential_plan_costs_less_than_eight_seeds_of_everything(paper: As
 
 
 def test_what_is_not_decided_early_is_what_boundaries_would_cost(paper: Asking) -> None:
-    """Without a boundary each look would be tested at 5 %, and the level would not hold: the check can fail."""
+    """Without boundaries, each look would be tested at 5 % and the level would not hold, so the test can fail."""
     questions = replace(paper.questions, numbers=())
     stds = np.array([prior.std for prior in questions.priors])
     held = np.zeros(2000, dtype=bool)

@@ -1,4 +1,4 @@
-"""The relative improvement over random search: Fieller's interval against a plain search for its ends."""
+"""The relative improvement over random search: Fieller's interval against a plain search for its limits."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The trajectory of a search against what the search itself logged, and against plain sums."""
+"""The trajectory of a search against the log of the search, and against plain sums."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ OPERATIONS = ("sep_conv_3x3", "max_pool_3x3", "skip_connect", "none")
 
 
 def alphas(best: dict[tuple[int, int], str]) -> list[list[float]]:
-    """Alphas 0 but for one operation of some edges, whose alpha falls with the edge's place."""
+    """Alphas of 0, except one operation of some edges, whose alpha decreases with the index of the edge."""
     rows = [[0.0] * len(OPERATIONS) for _ in edges()]
     for place, (edge, name) in enumerate(best.items()):
         rows[edges().index(edge)][OPERATIONS.index(name)] = 2.0 - place / 10
@@ -64,7 +64,7 @@ def test_p_entropy_skips_and_changes() -> None:
     other = [math.exp(a) / (3 + math.exp(1.9)) for a in (0, 1.9, 0, 0)]
     of_other = -sum(q * math.log(q) for q in other)
     assert found.normal.entropy[1] == pytest.approx((12 * math.log(4) + of_row + of_other) / EDGES)
-    # at the start all is sep_conv_3x3 from 0 and 1, by the lower index
+    # at the start, all edges are sep_conv_3x3 from 0 and 1, the lowest indices
     assert found.normal.skips == [0, 1, 1, 0]
     assert found.normal.changes == [0, 2, 0, 1]
     assert found.reduce.skips == [0] * 4 and found.reduce.changes == [0] * 4

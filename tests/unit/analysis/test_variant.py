@@ -1,4 +1,4 @@
-"""A genotype with another operation on one edge: the rest stays, and an absent edge takes the weaker's place."""
+"""A genotype with another operation on one edge: the rest is unchanged, and a missing edge replaces the weaker one."""
 
 import json
 from pathlib import Path

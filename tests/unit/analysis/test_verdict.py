@@ -1,4 +1,4 @@
-"""Verdicts of a table: what each pair of p-values means, and their rates of error over simulated tables."""
+"""Verdicts of a table: the meaning of each pair of p-values, and the error rates over simulated tables."""
 
 import math
 
@@ -64,10 +64,10 @@ def test_the_two_errors_are_made_in_at_most_5_percent_of_tables(name: str, n: in
 
 
 def test_what_is_the_same_often_agrees_and_what_is_far_off_differs() -> None:
-    """The verdicts have power: with three margins between them every cell is called different."""
+    """The verdicts have power: at a distance of three margins, every cell is called different."""
     cells = truths("table5")
     assert tables(cells, 17, 50, 8, [3.0] * len(cells)).share(Verdict.DIFFERS) == 1
     assert tables(cells, 18, 100, 8, [0.0] * len(cells)).share(Verdict.AGREES) > 0.4
     assert (
         tables(truths("table1"), 19, 200, 8, [3.0]).share(Verdict.DIFFERS) > 0.75
-    )  # the rest scatters too differently
+    )  # in the others, the deviations differ too much

@@ -1,4 +1,4 @@
-"""A finished store with made-up numbers, and its archive; both made once."""
+"""A finished store with made-up numbers, and its archive; each is made once."""
 
 import shutil
 import zipfile
@@ -46,26 +46,26 @@ def parameters(study: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def made(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The root of a store in which all runs are finished, for this worker, whose tests make its results."""
+    """The root of a store with all runs finished, for this worker, whose tests make its results."""
     return Path(shutil.copytree(study / "store", tmp_path_factory.mktemp("made") / "store"))
 
 
 @pytest.fixture(scope="session")
 def archived(made: Path, parameters: Path) -> Path:
-    """Its archive."""
+    """The archive of the store."""
     pytest.importorskip("rocrate", reason="rocrate is not installed: make setup")
     return pack(parameters, made, made / "archive.zip", page_cost).file
 
 
 def content_of(file: Path) -> dict[str, bytes]:
-    """The files of an archive but the list of their checksums, by zipfile alone."""
+    """The files of an archive except the list of checksums, read by zipfile."""
     with zipfile.ZipFile(file) as packed:
         names = [entry.filename for entry in packed.infolist() if not entry.is_dir() and entry.filename != SUMS]
         return {name: packed.read(name) for name in names}
 
 
 def edited(file: Path, out: Path, edit: Edit) -> Path:
-    """A copy of an archive with other content, its list of checksums made anew."""
+    """A copy of an archive with changed content and a new list of checksums."""
     content = content_of(file)
     edit(content)
     write_archive(out, content)

@@ -1,4 +1,4 @@
-"""An archive: one file with the same bytes each time, from which tables, figures and page are made again."""
+"""An archive: one file with reproducible bytes, from which tables, figures and page are made again."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def silent(line: str) -> None:
 
 
 def results(root: Path) -> dict[str, bytes]:
-    """Every file of results but the page, which names where and when it was made."""
+    """Every file of the results except the page, which contains time and machine."""
     folder = root / "results"
     return {
         file.relative_to(folder).as_posix(): file.read_bytes()
@@ -107,7 +107,7 @@ seeds: {looks: [2], most: 3}
 
 
 def test_the_looks_of_a_sequential_plan_are_judged_again(tmp_path: Path) -> None:
-    """They stand in the rebuilt results and on the rebuilt page: what was stopped, when and why."""
+    """The rebuilt results and page have the decisions of the looks, with time and reason."""
     file, root, other = tmp_path / "seq.yaml", tmp_path / "store", tmp_path / "other"
     file.write_text(SEQUENTIAL)
     root.mkdir()
@@ -133,7 +133,7 @@ LOOKS = "results/seq/looks.json"
 
 
 def other_looks(content: bytes) -> bytes:
-    """A record that the runs do not lead to."""
+    """A record that does not follow from the runs."""
     return json.dumps({**json.loads(content), "judged": 7}).encode()
 
 
@@ -141,7 +141,7 @@ def test_tables_by_other_code_are_taken_as_they_are(
     archived: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path, stage: str) -> None:
-        raise DropnasError("the code differs from that for which the spec was written")
+        raise DropnasError("the code has changed since the spec was written")
 
     monkeypatch.setattr(unpack_module, "read_spec", refuse)
     message = rebuild(archived, tmp_path, page_cost, silent)

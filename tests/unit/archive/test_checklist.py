@@ -1,4 +1,4 @@
-"""The checklist page: computed from plan and manifests, and honest where these do not answer."""
+"""The checklist page: computed from plan and manifests, and open about what these do not answer."""
 
 from dataclasses import replace
 from pathlib import Path

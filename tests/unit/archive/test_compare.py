@@ -1,4 +1,4 @@
-"""Two stores beside each other: what differs, by how much, and what cannot be compared, in a line."""
+"""Comparing two stores: what differs, by how much, and what cannot be compared."""
 
 import json
 from pathlib import Path
@@ -130,7 +130,7 @@ def stores(tmp_path: Path) -> Path:
 
 def test_it_is_shown_in_80_columns(stores: Path) -> None:
     text = comparison("one", str(stores / "results" / "two"), stores, as_json=False)
-    assert max(map(len, text.splitlines()[2:])) <= WIDTH  # the first two name the stores
+    assert max(map(len, text.splitlines()[2:])) <= WIDTH  # the first two lines name the stores
     for expected in ("The profiles differ: one (A), two (B).", "seeds 2 (A), 12 (B)", "-10.00 [", "< 0.001", "differs"):
         assert expected in text
     assert "1 of 1 tested numbers differs" in text and "1 more is not tested" in text

@@ -1,6 +1,6 @@
-"""The Workflow Run RO-Crate in an archive: what its profile asks for, read as plain JSON, and by the library.
+"""The Workflow Run RO-Crate in an archive: the requirements of its profile, checked in plain JSON and by the library.
 
-With `pip install roc-validator` also by the validator of the profiles' authors.
+With `pip install roc-validator`, it is also checked by the validator of the profiles' authors.
 """
 
 import importlib.util
@@ -29,7 +29,7 @@ PROFILES = {
 
 @pytest.fixture(scope="module")
 def graph(archived: Path) -> Graph:
-    """The entities by their id, of which each occurs once."""
+    """The entities by their ids, which must be unique."""
     crate = json.loads(content_of(archived)["ro-crate-metadata.json"])
     assert crate["@context"] == "https://w3id.org/ro/crate/1.1/context"
     found = {entity["@id"]: entity for entity in crate["@graph"]}
@@ -38,7 +38,7 @@ def graph(archived: Path) -> Graph:
 
 
 def ids(value: Any) -> list[str]:
-    """The entities that a property names."""
+    """The entities to which a property refers."""
     return [one["@id"] for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
 
 
@@ -121,7 +121,7 @@ def test_the_validator_of_the_profiles_finds_nothing_required_missing(
     def serve(source: Any, *rest: Any, **named: Any) -> Any:
         return (served, None) if str(source).endswith("/context") else read(source, *rest, **named)
 
-    for module in (context, util):  # before the validator is imported, which keeps what it finds there
+    for module in (context, util):  # patched before the import of the validator, which copies the functions
         monkeypatch.setattr(module, "source_to_json", serve)
     from rocrate_validator import models, services
 
@@ -132,7 +132,7 @@ def test_the_validator_of_the_profiles_finds_nothing_required_missing(
             requirement_severity=models.Severity.REQUIRED,
         )
     )
-    fetched = ("ro-crate-1.1_3.1", "ro-crate-1.1_3.2")  # whether the context can be had from its address
+    fetched = ("ro-crate-1.1_3.1", "ro-crate-1.1_3.2")  # whether the context can be downloaded
     assert [one.message for one in found.get_issues() if one.check.identifier not in fetched] == []
 
 

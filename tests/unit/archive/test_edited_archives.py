@@ -1,4 +1,4 @@
-"""An archive that was edited, or made to harm, is refused in one line, and nothing of it is let in."""
+"""An archive that was edited, or made to do harm, is rejected in one line, and nothing of it enters the store."""
 
 import io
 import json
@@ -132,7 +132,7 @@ def test_an_edit_without_new_checksums_is_refused(archived: Path, tmp_path: Path
 
 
 def raw(file: Path, *entries: tuple[str, bytes], mode: int = 0o100644) -> Path:
-    """A zip with any names, the last entry of some mode, and a list of checksums that fits."""
+    """A zip with the given names, a mode for the last entry, and a matching list of checksums."""
     from hashlib import sha256
 
     sums = "".join(f"{sha256(data).hexdigest()}  {name}\n" for name, data in entries)

@@ -1,4 +1,4 @@
-"""An environment with nothing but torch, Triton, numpy and pytest, and what these need, as a bare machine has it."""
+"""An environment like that of a bare machine: only torch, Triton, numpy, pytest and their dependencies."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ THERE = ("torch", "triton", "numpy", "pytest")
 
 
 def bare_python(folder: Path) -> Path:
-    """The interpreter of an environment made in a folder; its packages are links to those of this one."""
+    """Make an environment in a folder, with links to the packages of this one; return its interpreter."""
     venv.create(folder, symlinks=True, with_pip=False)
     site = next(folder.glob("lib/python*/site-packages"))
     for name in needed_by(THERE):
@@ -22,7 +22,7 @@ def bare_python(folder: Path) -> Path:
 
 
 def needed_by(names: tuple[str, ...]) -> set[str]:
-    """The distributions, with all that they require without being asked for more."""
+    """The distributions with their dependencies, without extras."""
     found, open_ = set[str](), list(names)
     while open_:
         name = open_.pop().lower().replace("_", "-")

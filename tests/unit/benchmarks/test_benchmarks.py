@@ -1,4 +1,4 @@
-"""The entry of the benchmarks: what can be asked for, and what it says of a wrong wish. No test asks how fast it is."""
+"""The command line of the benchmarks: accepted names, and errors for wrong arguments. No test measures speed."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[3]
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """The status of a benchmark in this process, which has imported torch."""
+    """The exit status of a benchmark, run in this process, which has already imported torch."""
     monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
     return main()
 
@@ -85,7 +85,7 @@ def test_the_genotype_of_the_benchmarks_is_the_published_one() -> None:
 
 @pytest.fixture
 def as_it_was() -> Iterator[None]:
-    """A benchmark sets what is process-wide, as a stage does."""
+    """A benchmark changes process-wide settings, like a stage."""
     yield
     torch.use_deterministic_algorithms(False)
     torch_precision.apply("fp32")

@@ -1,4 +1,4 @@
-"""How `make gpu` goes through its parts, with parts of the test's own; no test asks how fast anything is."""
+"""How `make gpu` runs its parts, with parts made for the tests; no test measures speed."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from benchmarks.gpu_tests import counted, marked, outcomes_of
 from benchmarks.micro import in_chunks
 from benchmarks.ncu import of_launches
 
-FOREVER = 1000.0  # seconds; what would take so long is ended
+FOREVER = 1000.0  # seconds; a part that would take this long is ended
 WRITE = """
 import json, os, sys, time
 from pathlib import Path
@@ -81,7 +81,7 @@ STARTING = "import subprocess; job = subprocess.Popen(['sleep', '1000']); found[
 
 
 def is_gone(process: int) -> bool:
-    """Whether it is dead within a while."""
+    """Whether a process ends within some time."""
     ends = time.monotonic() + 60
     while time.monotonic() < ends:
         try:
@@ -116,11 +116,11 @@ def test_time_that_runs_out_is_no_failure_and_names_what_was_left(
     assert [of["part"]["status"] for of in found.values()] == ["cut short", "skipped", "skipped"]
     assert "arguments" in found["1-long"] and [*found["2-never"]] == ["part"]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines if "SKIPPED: no time was left" in line] == ["never", "nor this"]
+    assert [line.split(",")[0] for line in lines if "SKIPPED: no time left" in line] == ["never", "nor this"]
 
 
 def test_what_a_part_leaves_of_its_time_goes_to_the_next(tmp_path: Path) -> None:
-    """Two parts may take a second each and the whole ten minutes: neither is ended after one."""
+    """Two parts are planned for a second each, but have ten minutes in total: neither is ended after a second."""
     slow = part("slow", "time.sleep(1.5); write()", seconds=1)
     assert run(tmp_path, 600, "cuda", [slow, part("other", seconds=1)]) == 0
 
@@ -141,7 +141,7 @@ def test_no_line_of_the_table_is_too_long() -> None:
 
 
 def test_tests_are_found_by_their_marker_and_counted(tmp_path: Path) -> None:
-    mark = "@pytest.mark." + "gpu"  # written so, or this file would be found, too
+    mark = "@pytest.mark." + "gpu"  # split, because otherwise this file would be found, too
     (tmp_path / "test_b.py").write_text(
         f"import pytest\n{mark}\ndef test_good(): pass\n{mark}\ndef test_bad(): assert 1 == 2\ndef test_no(): 1 / 0\n"
     )
@@ -160,7 +160,7 @@ def test_a_file_of_tests_that_hangs_is_ended(tmp_path: Path) -> None:
     assert outcomes_of(file, 1)[FAILED] == "ran past 1 s"
     file.write_text(f"import pytest\n{mark}\ndef test_a(): pass\n{mark}\ndef test_b(): raise KeyboardInterrupt\n")
     found = outcomes_of(file, FOREVER)
-    assert found["passed"] == 1 and "status 2" in found[FAILED]  # as it is interrupted
+    assert found["passed"] == 1 and "status 2" in found[FAILED]  # because it is interrupted
 
 
 def test_skipped_tests_are_no_failure(tmp_path: Path) -> None:

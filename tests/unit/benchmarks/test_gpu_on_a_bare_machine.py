@@ -1,4 +1,4 @@
-"""`make gpu` where there is nothing but torch, Triton, numpy and pytest: rehearsed on a CPU, in a tiny size."""
+"""`make gpu` with only torch, Triton, numpy and pytest installed: rehearsed on a CPU, in a tiny size."""
 
 import json
 import subprocess

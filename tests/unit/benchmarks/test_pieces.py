@@ -1,4 +1,4 @@
-"""What the measurements on a GPU are made of, as far as it can be seen without one."""
+"""The functions behind the GPU measurements, as far as they can be tested without a GPU."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,7 +15,7 @@ from benchmarks._profile import LARGEST, by_kernel
 
 
 class FakeGPU:
-    """In place of `torch.cuda`: a graph notes the calls that it captures; a call of a replay takes a millisecond."""
+    """Replaces `torch.cuda`: a graph records captured calls; each replayed call takes a millisecond."""
 
     def __init__(self) -> None:
         self.eager, self.milliseconds, self.replays = 0, 0.0, 0
@@ -47,7 +47,7 @@ class FakeGPU:
 
 class FakeStream:
     def wait_stream(self, _: "FakeStream") -> None:
-        """Nothing runs beside anything here."""
+        """There is no concurrency here."""
 
 
 class FakeGraph:
@@ -67,7 +67,7 @@ class FakeEvent:
         self.at = self.gpu.milliseconds
 
     def synchronize(self) -> None:
-        """It is over."""
+        """The work is already finished."""
 
     def elapsed_time(self, other: "FakeEvent") -> float:
         return other.at - self.at
@@ -90,7 +90,7 @@ def test_a_piece_that_fails_says_why_in_a_line() -> None:
 
 
 def test_the_triton_kernels_of_a_program_are_found_and_can_be_launched_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways of reading maps, plain and through a batch norm, count as kernels of their own."""
+    """Reading maps plainly and through a batch norm counts as two kernels."""
     pytest.importorskip("triton")
     from triton.runtime.jit import JITFunction
 

@@ -1,4 +1,4 @@
-"""What the tests of the data room share."""
+"""Fixtures of the tests of the data room."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def make(tmp_path: Path, workspace: Workspace) -> Callable[[DatasetConfig], Path]:
-    """Prepares a dataset in a new folder."""
+    """Return a function that prepares a dataset in a new folder."""
 
     def prepare_into(config: DatasetConfig) -> Path:
         out = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"

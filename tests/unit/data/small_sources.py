@@ -23,7 +23,7 @@ def noise(seed: int, height: int, width: int, channels: int = 3) -> np.ndarray:
 
 
 def image_files() -> dict[str, bytes]:
-    """An ImageNet in small: two classes, training and validation, every kind of file that ImageNet has."""
+    """A small ImageNet: two classes, training and validation, and every kind of file in ImageNet."""
     return {
         "train/n01/b.JPEG": encode(noise(1, 40, 50), "JPEG"),
         "train/n01/a.JPEG": encode(noise(2, 64, 48, 1), "JPEG"),

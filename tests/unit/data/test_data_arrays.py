@@ -56,13 +56,13 @@ def test_one_channel_becomes_three(digits: Path) -> None:
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """The resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_loading_copies_nothing_and_changes_no_file(tmp_path: Path) -> None:
     images = np.lib.format.open_memmap(tmp_path / "train_images.npy", "w+", np.uint8, (200_000, 32, 32, 3))
-    images.flush()  # 600 MB that occupy no disk
+    images.flush()  # 600 MB in a sparse file
     np.save(tmp_path / "train_labels.npy", np.zeros(200_000, dtype=np.int64))
     Dataset("cifar10", "arrays", 10, 3, 32, 32, (0.5,) * 3, (0.5,) * 3, 200_000, 2).write(tmp_path)
     before = resident()

@@ -20,7 +20,7 @@ def images_of(shape: tuple[int, ...], seed: int) -> Tensor:
 
 
 def windows(image: Tensor, padding: int) -> dict[bytes, list[tuple[int, int]]]:
-    """All crops of one image, by their bytes, each with the places that give it."""
+    """All crops of an image, by their bytes, each with the positions that produce it."""
     channels, height, width = image.shape
     padded = np.zeros((channels, height + 2 * padding, width + 2 * padding), dtype=np.uint8)
     padded[:, padding : padding + height, padding : padding + width] = image.numpy()
@@ -62,7 +62,7 @@ def test_flip_takes_half() -> None:
 
 
 def holes(height: int, width: int, side: int) -> dict[bytes, int]:
-    """All of Cutout's holes of one size, by their bytes, and how many centres give each (the published code's loop)."""
+    """All holes of Cutout of one size, by their bytes, with the number of centres of each, by the published loop."""
     found: dict[bytes, int] = {}
     for y in range(height):
         for x in range(width):

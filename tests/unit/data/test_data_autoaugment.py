@@ -1,4 +1,4 @@
-"""AutoAugment on whole batches against one image at a time.
+"""AutoAugment on whole batches, compared with one image at a time.
 
 Its policies and operations are compared with those of torchvision's transform and of Pillow.
 """
@@ -43,7 +43,7 @@ def test_policies_are_the_published_ones(policy: autoaugment.Policy, kind: AutoA
 
 
 def apply_one(image: Tensor, name: str, level: int, sign: int) -> Tensor:
-    """torchvision's own transform of one image."""
+    """torchvision's own transform, applied to one image."""
     magnitudes, signed = AutoAugment()._augmentation_space(10, (image.shape[1], image.shape[2]))[name]
     magnitude = float(magnitudes[level]) if magnitudes.ndim else 0.0
     applied: Tensor = reference._apply_op(
@@ -63,7 +63,7 @@ def test_operations_are_torchvisions(name: str) -> None:
 
 
 def tabulated(images: Tensor, *operation: Any) -> Tensor:
-    """One operation on all images, through its tables: together and, to the same pixels, each alone."""
+    """One operation on all images through its tables; in a batch and one by one, the pixels are the same."""
     made = tables((NONE, operation), images.shape[2], images.shape[3], images.device)
     together = made.applied(images, torch.ones(len(images), dtype=torch.int64))
     assert torch.equal(torch.stack([made.applied_to_one(image, [1]) for image in images]), together)
@@ -146,7 +146,7 @@ def test_batches_get_what_a_loop_gives(policy: autoaugment.Policy, count: int) -
 @pytest.mark.parametrize("policy", [policy for policy, _ in POLICIES])
 @pytest.mark.parametrize("side", [32, 97])
 def test_images_one_by_one_get_what_a_batch_gives(policy: autoaugment.Policy, side: int) -> None:
-    """Also turned inside out, as decoders leave them: the channels of a pixel side by side."""
+    """Also for the layout of decoders, in which the channels of a pixel are adjacent."""
     images, drawn = images_of(60, side), autoaugment.draw(policy, 60, generator(2, "policy"))
     expected = autoaugment.augment(images, policy, drawn)
     for laid_out in (images, images.contiguous(memory_format=torch.channels_last)):
@@ -157,7 +157,7 @@ def test_images_one_by_one_get_what_a_batch_gives(policy: autoaugment.Policy, si
 
 @pytest.mark.parametrize("policy", [policy for policy, _ in POLICIES])
 def test_the_way_of_a_gpu_gives_the_same(policy: autoaugment.Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything for every image, then chosen; on the meta device nothing can be looked at."""
+    """Everything is computed for every image and then selected; on the meta device no value can be read."""
     images, drawn = images_of(150), autoaugment.draw(policy, 150, generator(1, "policy"))
     expected = autoaugment.augment(images, policy, drawn)
     autoaugment.augment(images.to("meta"), policy, drawn.to("meta"))

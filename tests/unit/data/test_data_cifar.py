@@ -1,4 +1,4 @@
-"""CIFAR's archives: reading, refusing, and downloading from a server of our own."""
+"""CIFAR's archives: reading, rejecting, and downloading from a local server."""
 
 import functools
 import hashlib
@@ -31,7 +31,7 @@ def batch(start: int, end: int, **changes: Any) -> bytes:
 
 
 def published(path: Path, files: dict[str, bytes]) -> Archive:
-    """Write an archive of two training batches and know its md5."""
+    """Write an archive of two training batches, and register its md5."""
     with tarfile.open(path, "w:gz") as tar:
         for name, data in files.items():
             member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
@@ -148,7 +148,7 @@ def test_archive_is_found_in_a_folder(tmp_path: Path) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one body; can break off, ignore ranges, or refuse."""
+    """Serves one body; can break off, ignore ranges, or reject requests."""
 
     body: bytes = b""
     sent_at_most: int | None = None
@@ -207,7 +207,7 @@ def test_download_gets_its_name_when_it_is_whole(tmp_path: Path, server: Server,
     assert path.read_bytes() == server.body and [file.name for file in folder.iterdir()] == [archive.filename]
     assert len(cifar.read(path, archive, 10).train.labels) == 8
     cifar.download(archive, folder, silent, server.url)
-    assert server.requests == [None]  # nothing is fetched twice
+    assert server.requests == [None]  # no byte is downloaded twice
 
 
 @pytest.mark.parametrize("ranges", [True, False])

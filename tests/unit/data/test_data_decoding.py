@@ -1,4 +1,4 @@
-"""Bytes to pixels, beside Pillow; the same on every instruction set."""
+"""Decoding, compared with Pillow; the same on every instruction set."""
 
 import hashlib
 import io

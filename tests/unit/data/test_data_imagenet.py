@@ -70,7 +70,7 @@ def test_workers_start_rank_and_company_change_no_pixel(prepared: Path) -> None:
     )
     before = torch.get_rng_state()
     whole = collect(source, order)
-    assert [len(labels) for _, labels in whole] == [2] * 12  # the last single image is left out
+    assert [len(labels) for _, labels in whole] == [2] * 12  # the last image, alone in its batch, is left out
     assert [labels.tolist() for _, labels in whole] == [
         source.labels[part].tolist() for part in torch.split(order[:24], 2)
     ]
@@ -97,7 +97,7 @@ def test_each_seed_epoch_and_index_has_its_own_draw(prepared: Path) -> None:
 
 
 def test_train_view_is_the_box_and_perhaps_a_flip(prepared: Path) -> None:
-    """Beside the plain way by Pillow, which rounds a little otherwise."""
+    """Compared with Pillow, which rounds slightly differently."""
     image, flips = ImageSource(prepared, "train").image(0), 0
     for index in range(60):
         box = imagenet.random_box(image.shape[2], image.shape[1], generator(1, "image", 0, index))
@@ -120,7 +120,7 @@ def test_box_lies_in_the_image(width: int, height: int, seed: int) -> None:
 
 
 def test_boxes_have_torchvisions_distribution() -> None:
-    """Mean area, ratio and place against those of RandomResizedCrop, both from 3,000 draws."""
+    """Mean area, ratio and position, compared with RandomResizedCrop; both from 3,000 draws."""
     image = torch.zeros(3, 300, 400, dtype=torch.uint8)
     crop = v2.RandomResizedCrop(224)
     with torch.random.fork_rng():
@@ -139,7 +139,7 @@ def test_boxes_have_torchvisions_distribution() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(100, 140), (140, 100), (57, 57), (33, 97), (300, 20)])
 def test_test_view_is_torchvisions(height: int, width: int) -> None:
-    """Up to rounding, since torchvision resizes by Pillow here."""
+    """Equal up to rounding, because torchvision resizes with Pillow here."""
     image = Image.fromarray(noise(height, height, width))
     known = v2.Compose([v2.Resize(64, v2.InterpolationMode.BILINEAR), v2.CenterCrop(56), v2.PILToTensor()])
     found = TestTransform(56)(v2.functional.pil_to_tensor(image), 0)
@@ -169,7 +169,7 @@ def test_changed_image_is_one_line(prepared: Path, folder: Path, workers: int) -
 
 def test_truncated_image_is_one_line(make: Make, folder: Path) -> None:
     path = folder / "train/n01/b.JPEG"
-    path.write_bytes(path.read_bytes()[:-700])  # its header is whole, so that preparation takes it
+    path.write_bytes(path.read_bytes()[:-700])  # its header is intact, so the preparation accepts it
     out = make(DatasetConfig("imagenet", "images", path=str(folder)))
     with pytest.raises(DropnasError, match=r"b.JPEG: cannot be decoded"):
         ImageSource(out, "train").image(2)

@@ -1,4 +1,4 @@
-"""The commands that the documentation shows: in blocks of shell, and in a line as `make …`, `python -m …` and so on."""
+"""The commands in the documentation: in shell blocks, and inline as `make …`, `python -m …` and so on."""
 
 import re
 import shlex
@@ -14,12 +14,12 @@ PAGES = [
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:make|python|snakemake|dvc|tests/\S+\.sh)(?: [^`]*)?)`")
-PLACES = {"N": "1", "NAME": "machine", "PARAMS": "params/smoke.yaml", "FILE": "out.json"}  # for the pages' own names
+PLACES = {"N": "1", "NAME": "machine", "PARAMS": "params/smoke.yaml", "FILE": "out.json"}  # for the pages' placeholders
 
 
 @dataclass(frozen=True)
 class Command:
-    """One simple command, with the folder that a `cd` before it led to."""
+    """A simple command, with the folder of a preceding `cd`."""
 
     page: str
     words: tuple[str, ...]
@@ -30,7 +30,7 @@ class Command:
 
 
 def shown() -> list[Command]:
-    """Every command of every page once."""
+    """The commands of all pages, each once."""
     found = [Command(page.name, words, folder) for page in PAGES for words, folder in _on(page.read_text())]
     return list({(one.words, one.folder): one for one in found}.values())
 
@@ -47,7 +47,7 @@ def _on(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def split(line: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The simple commands of a line and the folder of each. Comments and the marks of a synopsis go."""
+    """The simple commands of a line, with their folders. Comments and synopsis brackets are removed."""
     folder = "."
     words = shlex.split(re.sub(r"[\[\]…]", "", line), comments=True)
     for joined, command in groupby(words, key="&&".__eq__):

@@ -1,7 +1,7 @@
-"""Every command that the documentation shows: what is quick is run, of the rest each word must be known.
+"""Every command in the documentation: fast ones are run; for the others, each word must be valid.
 
-Nothing here needs a GPU, a network or a cluster. A command is run in a folder of its own with links to the checkout. A
-command that trains, waits or sends is parsed by the parser that would read it: ours, Snakemake's, DVC's, make's.
+No test needs a GPU, a network or a cluster. A command runs in a separate folder with links to the checkout. A command
+that trains, waits or sends data is only parsed, by the parser that would read it: ours, Snakemake's, DVC's or make's.
 """
 
 import importlib
@@ -41,7 +41,7 @@ VERBS = typer.main.get_command(app).commands
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place beside the checkout's files in which a command may write."""
+    """A folder with links to the checkout's files, in which a command may write."""
     (tmp_path / "tests/example").mkdir(parents=True)
     for name in LINKED:
         (tmp_path / name).symlink_to(REPOSITORY / name)
@@ -58,7 +58,7 @@ def test_the_pages_are_read() -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_a_command_of_the_documentation_works(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder / command.folder)
-    monkeypatch.syspath_prepend(str(folder / command.folder))  # as `python -m` does
+    monkeypatch.syspath_prepend(str(folder / command.folder))  # like `python -m`
     check(command.words)
     if str(command) in DRY:
         dry_run(command)
@@ -115,7 +115,7 @@ def check(words: tuple[str, ...]) -> None:
 
 
 def check_make(words: list[str]) -> None:
-    """`make -n` runs nothing and fails for an unknown target, but takes any variable."""
+    """`make -n` runs nothing and fails for an unknown target, but accepts any variable."""
     variables = [word.partition("=")[0] for word in words if "=" in word]
     makefile = Path("Makefile").read_text()
     assert all(f"$({name})" in makefile or f"{name} ?=" in makefile for name in variables)
@@ -138,7 +138,7 @@ def check_python(words: list[str]) -> None:
 
 
 def parse(main: Callable[..., object], words: list[str]) -> None:
-    """The options of what `typer.run` starts."""
+    """The options of a program that `typer.run` starts."""
     alone = typer.Typer()
     alone.command()(main)
     typer.main.get_command(alone).make_context("main", words)
@@ -150,7 +150,7 @@ def check_verb(words: list[str]) -> None:
     verb, *rest = words
     command = VERBS[verb]
     if not rest and any(parameter.required for parameter in command.params):
-        return  # the page names it, and no more
+        return  # the page only mentions it
     written = {file for option, file in pairwise(rest) if option == "--out"}
     missing = [word for word in rest if word.endswith(".yaml") and word not in written and not Path(word).is_file()]
     assert not missing, f"no {missing}"
@@ -163,7 +163,7 @@ def check_verb(words: list[str]) -> None:
 
 
 def check_snakemake(words: list[str]) -> None:
-    """Its parser knows the options, and the plan of the parameter file the targets."""
+    """Its parser accepts the options, and the plan of the parameter file has the targets."""
     asked = get_argument_parser().parse_args(words)
     (parameters,) = asked.configfile
     assert Path(parameters).is_file()
@@ -183,7 +183,7 @@ def check_benchmark(words: list[str]) -> None:
 
 
 def check_pytest(words: list[str]) -> None:
-    """Its files exist, its marks are declared; collecting them would take longer than all the rest."""
+    """Its files exist and its marks are declared; collecting the tests would take too long."""
     for option, word in zip(["", *words], words, strict=False):
         if option == "-m":
             assert f'"{word}: ' in (REPOSITORY / "pyproject.toml").read_text()

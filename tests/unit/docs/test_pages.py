@@ -1,4 +1,4 @@
-"""What the documentation says of the code is made from the code, and its links lead somewhere."""
+"""Generated parts of the documentation are up to date, and its links have valid targets."""
 
 import re
 from functools import cache
@@ -36,7 +36,7 @@ def test_a_description_may_have_several_lines_and_names() -> None:
 
 
 def test_the_reference_of_parameters_is_current() -> None:
-    """`make docs` after a change of a configuration."""
+    """Remedy: `make docs` after a change of a configuration."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
@@ -48,7 +48,7 @@ def test_the_reference_has_every_key() -> None:
 
 
 def test_the_picture_of_the_rules_has_them_all() -> None:
-    """docs/workflow.md says how it is drawn again."""
+    """docs/workflow.md explains how to draw it again."""
     plan = make_plan(read_parameters(REPOSITORY / "params/paper.yaml")).by_default()
     rules = {STAGES[run.stage].rule for run in plan.runs.values()}
     drawn = (REPOSITORY / "docs/workflow.svg").read_text()
@@ -71,13 +71,13 @@ def test_links_lead_somewhere(file: Path) -> None:
 
 
 def leads(file: Path, path: str, anchor: str) -> bool:
-    """Whether a file is there and, where a heading is named, has it."""
+    """Whether a file exists and, if a heading is given, contains it."""
     target = file.parent / path if path else file
     return target.exists() and (not anchor or anchor in anchors(target))
 
 
 def test_the_decisions_have_a_complete_table_of_contents() -> None:
-    """A link to each heading, in their order, and no anchor twice: GitHub would number the second."""
+    """One link for each heading, in order, with unique anchors, because GitHub would number a second one."""
     page = (REPOSITORY / "docs/decisions.md").read_text()
     contents = page.partition("## Contents")[2].partition("\n## ")[0]
     headings = re.findall(r"^##+ (?!Contents)(.*)$", page, re.MULTILINE)
@@ -98,7 +98,7 @@ def anchor(heading: str) -> str:
 
 @pytest.mark.parametrize("file", [*PAGES, REPOSITORY / "CHANGELOG.md"], ids=lambda file: "/".join(file.parts[-2:]))
 def test_files_of_the_project_that_a_page_names_exist(file: Path) -> None:
-    """As `tests/example`, or below the package as `search/config.py`; not what a user puts or a command makes there."""
+    """Names like `tests/example` or, below the package, `search/config.py`; not files made by users or commands."""
     named = re.findall(r"`((?:[a-z_]+/)+[a-z_0-9.]*[a-z_0-9])`", file.read_text())
     rooms = {*(path.name for path in (REPOSITORY / "dropnas").iterdir() if path.is_dir())} - {"data"}
     ours = [name for name in named if name.startswith(OURS) or name.partition("/")[0] in rooms]

@@ -1,4 +1,4 @@
-"""The example of docs/predict.md, as it stands, on a network that was really trained, if briefly."""
+"""The example of docs/predict.md, unchanged, on a network that was briefly trained."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One thread: the networks here are so small that more threads only wait for each other."""
+"""One thread: the networks here are so small that more threads would only wait for each other."""
 
 import pytest
 import torch

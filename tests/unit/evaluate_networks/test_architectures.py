@@ -1,4 +1,4 @@
-"""The counts of the published architectures: against the recorded ones, and what is said where print differs."""
+"""The counts of the published architectures: the recorded values, and the remarks on printed ones that differ."""
 
 import csv
 import json
@@ -57,7 +57,7 @@ def test_every_architecture_is_counted_in_every_table_that_has_it(counts):
 
 
 def test_counts_are_the_recorded_ones(counts):
-    """Recorded without squeeze-and-excitation, which DropNAS alone has in Table 3."""
+    """Recorded without squeeze-and-excitation, which only DropNAS has in Table 3."""
     for (id_, table), one in counts.items():
         more = excitation(id_) if table == "table3" and id_.startswith("dropnas") else 0
         expected = golden(id_, table)
@@ -83,7 +83,7 @@ def test_a_difference_beyond_rounding_is_told_with_its_size(counts):
 
 
 def test_every_reason_stands_beside_a_difference(counts):
-    """A reason for a row that agrees, or that is none of the tables', would be a mistake."""
+    """A reason for a row that agrees, or that is in no table, would be a mistake."""
     assert {key for key, one in counts.items() if "no reason known" not in one.remark and one.remark} == {
         *REASONS,
         ("asap", "table3"),  # nothing is printed
@@ -111,7 +111,7 @@ def test_an_unexplained_difference_is_told_as_such():
 
 
 def test_batch_norm_after_pooling_moves_no_printed_digit():
-    """As the note below the table says."""
+    """See the note below the table."""
     for table, id_ in ROWS:
         with_norm, without = (golden(id_, table, norm)["parameters"] / 1e6 for norm in ("pool_norm", "no_pool_norm"))
         assert 0 <= with_norm - without < 0.02
@@ -163,7 +163,7 @@ def test_a_damaged_count_is_refused(folder, tmp_path, damage, message):
     [
         (
             '{"stage": "retrain", "device": "CPU", "seconds": 1.0, "inputs": []}',
-            "is no receipt of an architectures run",
+            "is not the receipt of an architectures run",
         ),
         ("[]", "run.json: the file: input should be"),
         ("{}", "run.json: stage: field required"),

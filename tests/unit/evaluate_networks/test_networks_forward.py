@@ -1,4 +1,4 @@
-"""The evaluation networks against DARTS' layout written a second time, with plain functions over the weights."""
+"""The evaluation networks, compared with a second implementation of DARTS' layout by plain functions of the weights."""
 
 import pytest
 import torch
@@ -111,7 +111,7 @@ def linear(x, weights, name):
 
 
 def ready(network):
-    """Double precision, in training mode, every weight random, batch norms' scales and biases too."""
+    """Double precision, training mode, all weights random, including batch norms' scales and biases."""
     initialise(network, generator(0, "test"))
     random = generator(1, "test")
     for weight in network.parameters():

@@ -1,4 +1,4 @@
-"""What `inspect` answers about a genotype, and operations of a user's package in the networks."""
+"""The output of `inspect` for a genotype, and operations of a user's package in the networks."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A run folder becomes a network again, or one clear line."""
+"""A run folder is loaded as a network, or gives a one-line error."""
 
 import dataclasses
 import json
@@ -25,9 +25,9 @@ RECEIPT = {"id": "0", "stage": "retrain", "device": "CPU", "seconds": 1.0, "inpu
 
 
 def write_run(folder: Path, shape: NetworkFile):
-    """A run folder as a retraining leaves it; returns its network."""
+    """Make a run folder like a retraining's; return its network."""
     network = build(shape, GENOTYPE)
-    network(torch.randn(4, 3, 16, 16))  # moves the running statistics
+    network(torch.randn(4, 3, 16, 16))  # changes the running statistics
     folder.mkdir()
     (folder / "network.json").write_text(json.dumps(shape.values()))
     (folder / "genotype.json").write_text(json.dumps(GENOTYPE.values()))
@@ -62,7 +62,7 @@ def test_what_a_stage_archives_can_be_loaded(kind, tmp_path):
     images = torch.randn(3, 3, 16, 16)
     loaded = read_network(tmp_path, {})
     assert torch.equal(loaded.network(images)[0], trained.eval()(images)[0])
-    assert loaded.network.auxiliary is None  # the tower serves training only and is not kept
+    assert loaded.network.auxiliary is None  # the tower is only used in training and is not saved
 
 
 @pytest.mark.parametrize("name", ["network.json", "genotype.json", "network.safetensors"])

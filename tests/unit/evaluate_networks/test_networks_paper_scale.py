@@ -1,4 +1,4 @@
-"""A forward and a backward pass of the paper's networks at full size, on real images where they are at hand."""
+"""A forward and a backward pass of the paper's networks at full size, on real images if available."""
 
 import tarfile
 from pathlib import Path

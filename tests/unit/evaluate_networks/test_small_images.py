@@ -19,12 +19,12 @@ POOLS = [("avg_pool_3x3", 0), ("max_pool_3x3", 1), ("none", 0), ("skip_connect",
 REST = [("dil_conv_3x3", 0), ("sep_conv_7x7", 1), ("conv_7x1_1x7", 3)]
 EVERYTHING = Genotype((*POOLS, *REST), (2, 3, 4, 5), (*POOLS, *REST), (3, 4, 5))
 GENOTYPES = {name: load_genotype(name) for name in ("dropnas_c10", "amoebanet_a")} | {"everything": EVERYTHING}
-CLOSE = 1e-9  # of each tensor's largest magnitude, in double precision
-VANISHING = 1e-12  # what stands for zero among gradients that are of the order of 1
+CLOSE = 1e-9  # relative to each tensor's largest magnitude, in double precision
+VANISHING = 1e-12  # gradients below this count as zero; others are of the order of 1
 
 
 class Doubled(nn.Module):
-    """An operation of a user's, which the fast pass does not know."""
+    """A user's operation, which the fast pass does not know."""
 
     def forward(self, states):
         return 2 * states.flip(2)

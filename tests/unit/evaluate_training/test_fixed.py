@@ -30,7 +30,7 @@ def passed(config: FixedConfig, folder: Path) -> Genotype:
 @pytest.mark.parametrize("id_", sorted(published()))
 def test_every_published_architecture_comes_out_as_it_was(id_: str, tmp_path: Path) -> None:
     genotype = published()[id_].genotype
-    config = FixedConfig(id_, json.loads(json.dumps(genotype.values())))  # as a spec holds it
+    config = FixedConfig(id_, json.loads(json.dumps(genotype.values())))  # as in a spec
     assert passed(config, tmp_path / "run") == genotype
 
 

@@ -1,4 +1,4 @@
-"""Training images held out to choose epoch and seed: which they are, what is measured on them, and what it decides."""
+"""Training images held out to choose epoch and seed: their selection, the measurements on them, and the decisions."""
 
 import csv
 import dataclasses
@@ -92,7 +92,7 @@ def finished(digits: Path, genotype: Path, tmp_path_factory: pytest.TempPathFact
 
 
 class Watched(arrays.ImageArrays):
-    """Images that remember which of them were asked for."""
+    """Images that record which of them were used."""
 
     def batch(self, indices: Tensor) -> Tensor:
         asked: list[int] = self.__dict__.setdefault("asked", [])
@@ -154,7 +154,7 @@ def test_without_them_nothing_is_written_of_them(digits: Path, genotype: Path, t
 
 
 class KilledError(Exception):
-    """Stands for the end of a process."""
+    """Simulates the end of a process."""
 
 
 def test_a_killed_retraining_ends_the_same(finished: Path, digits: Path, genotype: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Channels last: the training of the usual layout, to rounding; resumed to the bit.
+"""Channels last: the same training as in the usual layout, up to rounding; bit-identical after a resume.
 
-oneDNN is off here, since its kernels for channels last write outside their memory; see docs/decisions.md.
+oneDNN is switched off here, because its kernels for channels last write outside their memory (docs/decisions.md).
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def retraining(digits: Path, genotype: Path, memory_format: MemoryFormat) -> ret
 
 
 def trained(made: retrain.Retraining, steps: range) -> list[Tensor]:
-    """All that changed, after some steps of the second epoch, in which paths are dropped."""
+    """All changed tensors after some steps of the second epoch, in which paths are dropped."""
     for step in steps:
         made.step(1, step)
     return [tensor.detach().clone() for tensor in made.learner.changed()]

@@ -1,6 +1,6 @@
-"""A retraining replayed from recordings on a CPU, event by event as on a GPU: the bits of the plain way.
+"""A retraining replayed from recordings on a CPU, with the events of a GPU, gives the bits of the plain way.
 
-Without AutoAugment, which looks values up in Python on a CPU and in torch on a GPU.
+AutoAugment is off, because it looks up values in Python on a CPU and in torch on a GPU.
 """
 
 from dataclasses import replace
@@ -43,7 +43,7 @@ def trainee(digits: Path, recorder: Recorder | None) -> retrain.Retraining:
 
 
 def trained(made: retrain.Retraining, epochs: range) -> tuple[list[Tensor], list[Row]]:
-    """Losses and rows of whole epochs, the last of whose batches is smaller."""
+    """The losses and rows of whole epochs, whose last batch is smaller."""
     losses, rows = [], []
     for epoch in epochs:
         made.start_epoch(epoch)

@@ -1,4 +1,4 @@
-"""Retraining on real handwriting: what it learns, what it leaves, and that nothing but its seed decides it."""
+"""Retraining on real handwriting: what it learns, which files it writes, and that only its seed matters."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ FILES = {"genotype.json", "network.json", "metrics.csv", "result.json", "network
 
 
 def retrained(config: RetrainConfig, inputs: list[Path], folder: Path, **means: Any) -> dict[str, bytes]:
-    """Run the stage; gives the bytes of every file that it left."""
+    """Run the stage; return the bytes of every file that it wrote."""
     out = folder / "out"
     out.mkdir(parents=True, exist_ok=True)
     statistics = retrain.run(config, inputs, out, Workspace(folder / "scratch", "retraining", **means))
@@ -96,7 +96,7 @@ def test_equal_runs_give_equal_bytes_and_other_seeds_others(
 def test_killed_again_and_again_it_ends_as_if_left_alone(
     finished: Path, digits: Path, genotype: Path, tmp_path: Path
 ) -> None:
-    """In each of the three epochs of eleven steps."""
+    """A kill in each of the three epochs of eleven steps."""
 
     def work() -> object:
         return retrained(SMALL, [digits, genotype], tmp_path, checkpoint_seconds=0)
@@ -107,7 +107,7 @@ def test_killed_again_and_again_it_ends_as_if_left_alone(
 
 
 def killed(work: Callable[[], object], steps: int) -> bool:
-    """Run in a process of its own that is killed after so many steps, if it makes as many; whether it was."""
+    """Run in a separate process that is killed after some steps; return whether it was killed."""
     process = FORK.Process(target=mortal, args=(work, steps))
     process.start()
     process.join()
@@ -156,7 +156,7 @@ def test_a_step_is_plain_sgd_on_both_losses(digits: Path, genotype: Path) -> Non
 
 
 def test_norms_start_uniform_where_that_is_wanted(digits: Path, genotype: Path) -> None:
-    """All of the network, the auxiliary tower's among them, and no other weight."""
+    """All weights of the network, including the auxiliary tower's, and no others."""
     training, cells = arrays.load(digits, "train"), Genotype.read(genotype)
     ones, uniform = (
         retrain.Retraining(config, cells, training, training, "cpu").learner.network.state_dict()
@@ -184,7 +184,7 @@ def small_trainee(config: RetrainConfig, digits: Path, genotype: Path, device: s
 
 
 def test_images_are_augmented_as_batches_are_one_by_one(digits: Path) -> None:
-    """What was drawn for an epoch, image by image, in the order crop, flip, AutoAugment, normalise, Cutout."""
+    """Apply an epoch's draws image by image, in the order crop, flip, AutoAugment, normalise, Cutout."""
     data = arrays.load(digits, "train")
     drawn = draws.draw(AUGMENTED, 1, 50, (8, 8), 3, 0.5)
     found = draws.augmented(data.batch(drawn.order), data, AUGMENTED, drawn)
@@ -216,7 +216,7 @@ def test_draws_follow_from_seed_and_epoch_alone() -> None:
 
 
 class Called(TorchDispatchMode):
-    """Notes which operations of torch are called."""
+    """Records the called operations of torch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -261,7 +261,7 @@ def test_what_drop_path_keeps_is_scaled_to_the_same_mean(digits: Path, genotype:
 
 
 def test_every_step_sees_its_own_images(digits: Path, genotype: Path) -> None:
-    """Steps of one program and of the last, smaller batch, against the same images given by hand."""
+    """Full and smaller last batches, compared with the same images passed by hand."""
     config = replace(AUGMENTED, batch_size=500, drop_path=0.0)
     trainee, twin = (small_trainee(config, digits, genotype) for _ in range(2))
     trainee.start_epoch(1)
@@ -276,7 +276,7 @@ def test_every_step_sees_its_own_images(digits: Path, genotype: Path) -> None:
 
 
 def test_all_that_a_step_changes_is_named(digits: Path, genotype: Path) -> None:
-    """A GPU puts it back after warming up."""
+    """A GPU restores it after warming up."""
     trainee = small_trainee(AUGMENTED, digits, genotype)
     trainee.start_epoch(1)
     trainee.step(1, 0)

@@ -1,4 +1,4 @@
-"""The retraining's step and evaluation as programs for a GPU, on a device that knows shapes alone: nothing may look."""
+"""The retraining's step and evaluation as programs for a GPU, on a device that knows only shapes and no values."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ SMALL = RetrainConfig(cells=3, channels=4, batch_size=8, epochs=2, autoaugment=T
 
 @pytest.fixture(autouse=True)
 def deterministic() -> Iterator[None]:
-    """As on a GPU; it is process-wide."""
+    """As on a GPU; the setting is process-wide."""
     determinism.apply(0, "cuda", 1)
     yield
     torch.use_deterministic_algorithms(False)
@@ -45,7 +45,7 @@ def test_a_batch_of_tests_looks_at_nothing_and_stays_on_its_device() -> None:
 
 
 def test_bf16_takes_hardly_more_kernels_than_fp32() -> None:
-    """Weights are cast together, masks too."""
+    """Weights are cast together, and so are masks."""
     found = [on_meta(replace(SMALL, precision=precision)) for precision in ("fp32", "bf16")]  # type: ignore[arg-type]
     fp32, bf16 = (counted(lambda of=trainee: of.train_batch(8), 8)["kernels"] for trainee in found)
     assert bf16 <= fp32 + 4

@@ -1,4 +1,4 @@
-"""The transfer on real handwriting, by one process and by two: the same training."""
+"""The transfer on real handwriting: one process and two processes give the same training."""
 
 import csv
 import gc
@@ -81,9 +81,10 @@ def test_it_learns_and_its_network_can_be_loaded(alone: Path) -> None:
 
 
 def test_two_processes_give_the_same_training(digits: Path, genotype: Path, tmp_path: Path) -> None:
-    """Weights, batch norm's running statistics and errors, to rounding.
+    """Compare weights, running statistics and errors up to rounding.
 
-    Two steps, since rounding soon grows: one process whose weights start 1e-7 apart differs by 1e-3 after six.
+    Only two steps, because rounding grows quickly: one process whose weights start 1e-7 apart differs by 1e-3 after
+    six.
     """
     (tmp_path / "two.py").write_text(TWO)
     for name in ("one", "out"):
@@ -102,7 +103,7 @@ def test_two_processes_give_the_same_training(digits: Path, genotype: Path, tmp_
 
 
 def as_rank(rank: int, port: int, stopped: int | None, inputs: list[Path], folder: Path) -> None:
-    """One of two processes; that of rank `stopped` gets SIGTERM in the second epoch."""
+    """Run one of two processes; the one of rank `stopped` gets SIGTERM in the second epoch."""
     places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in places.items()})
     real = transfer.Transfer.step
@@ -117,7 +118,7 @@ def as_rank(rank: int, port: int, stopped: int | None, inputs: list[Path], folde
 
 
 def two_processes(stopped: int | None, inputs: list[Path], folder: Path) -> list[int | None]:
-    """Their exit codes."""
+    """The exit codes of the processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -125,7 +126,7 @@ def two_processes(stopped: int | None, inputs: list[Path], folder: Path) -> list
     for rank in ranks:
         rank.start()
     for rank in ranks:
-        rank.join(900)  # far more than it takes, also on a busy machine
+        rank.join(900)  # far more than needed, even on a busy machine
     return [rank.exitcode for rank in ranks]
 
 
@@ -151,7 +152,7 @@ def test_a_signal_to_one_process_stops_both_and_they_resume_as_one(
 
 
 def test_the_gradient_is_the_mean_over_the_global_batch(digits: Path, genotype: Path) -> None:
-    """The sum over micro-batches against one loss over all of them, each with its own batch norm."""
+    """The sum over micro-batches equals one loss over all of them, each with its own batch norm."""
     config = replace(SMALL, mixup=0.0, drop_path=0.0, autoaugment=False)
     learner = trainee(config, digits, genotype)
     twin = trainee(config, digits, genotype)
@@ -184,7 +185,7 @@ def augmented(digits: Path, genotype: Path, augmenting: str, workers: int = 0, s
 
 
 def test_augmentation_does_not_depend_on_where_it_is_done(digits: Path, genotype: Path) -> None:
-    """On the device, or by any number of processes that decode, from whatever step on: the same pixels."""
+    """On the device, or in any number of decoding processes, and from any step: the same pixels."""
     assert trainee(SMALL, digits, genotype).augmenting == "decoding"
     expected = torch.stack(augmented(digits, genotype, "device"))
     assert not torch.equal(expected, torch.stack(augmented(digits, genotype, "nowhere")))
@@ -196,7 +197,7 @@ def test_augmentation_does_not_depend_on_where_it_is_done(digits: Path, genotype
 
 @pytest.mark.parametrize("autoaugment", [False, True])
 def test_what_decodes_ends_with_what_is_trained(autoaugment: bool, digits: Path, genotype: Path) -> None:
-    """Without the garbage collector: at the end of a process it does not come, and who decodes ignores signals."""
+    """Without the garbage collector, which does not run at the end of a process; decoding processes ignore signals."""
     training = trainee(replace(SMALL, autoaugment=autoaugment), digits, genotype)
     training.workspace = replace(training.workspace, workers=1)
     training.start_epoch(0)
@@ -273,7 +274,7 @@ def test_stopped_in_the_middle_of_an_epoch_it_ends_the_same(
 
 
 def test_every_test_image_counts(digits: Path, genotype: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """300 images in batches of 299 would leave one out."""
+    """300 images in batches of 299 would leave out one image."""
     monkeypatch.setattr(transfer, "TEST_BATCH", 299)
     assert sum(len(labels) for _, labels in trainee(SMALL, digits, genotype)._test_batches()) == 300
 

@@ -1,4 +1,4 @@
-"""A host with GPUs, as torch, driver and environment describe it, where there is none."""
+"""A simulated host with GPUs, as torch, driver and environment describe it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def give(
     cuda: str | None = "13.0",
     code: Sequence[str] = WHEEL,
 ) -> list[int]:
-    """Have torch see these GPUs, outside of any scheduler; gives the list of the GPUs that become current."""
+    """Make torch see these GPUs, outside of any scheduler; return the list of GPUs that become current."""
     current: list[int] = []
 
     def properties(index: int) -> SimpleNamespace:
@@ -53,7 +53,7 @@ def give(
 
 
 def alone(patch: pytest.MonkeyPatch) -> None:
-    """Take away what a scheduler, a container or the machine's own devices say."""
+    """Remove all evidence of GPUs from scheduler, container and device files."""
     for name in (*GIVEN, "SLURM_JOB_ID", "LOCAL_RANK"):
         patch.delenv(name, raising=False)
     patch.setattr(allocation, "DEVICES", Path("/nowhere"))

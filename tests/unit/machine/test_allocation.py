@@ -1,4 +1,4 @@
-"""`auto` trains on the CPU only where nothing says that a GPU was given."""
+"""`auto` trains on the CPU only if there is no evidence that a GPU was given."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.unit.machine.stub_gpus import alone
 
 @pytest.fixture
 def blind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A host on which torch sees no GPU; gives the folder of its device files."""
+    """A host on which torch sees no GPU; return the folder of its device files."""
     alone(monkeypatch)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(compatibility, "driver_cuda", lambda: None)

@@ -1,4 +1,4 @@
-"""In the image each user has caches of its own; Apptainer binds the host's /tmp, which a node's users share."""
+"""In the image, each user has separate caches; Apptainer binds the host's /tmp, which all users of a node share."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Devices, shared out by locks, and exhausted resources reported in one line. GPUs are stood in for by their count."""
+"""Devices are shared by locks, and exhausted resources are reported in one line. GPUs are simulated by their number."""
 
 import errno
 import multiprocessing
@@ -81,7 +81,7 @@ def test_in_an_allocation_of_several_gpus_each_run_takes_its_own(gpus: pytest.Mo
     for name, value in {"SLURM_JOB_ID": "12", "SLURM_JOB_GPUS": "3,5", "CUDA_VISIBLE_DEVICES": "3,5"}.items():
         gpus.setenv(name, value)
     with devices.claimed("auto", locks=tmp_path) as search:
-        gpus.setenv("LOCAL_RANK", "0")  # a transfer beside it
+        gpus.setenv("LOCAL_RANK", "0")  # a transfer at the same time
         with devices.claimed("auto", locks=tmp_path) as transfer:
             assert (search, transfer) == ("cuda:0", "cuda:1")
 
@@ -91,7 +91,7 @@ def test_the_one_gpu_that_a_scheduler_chose_stands(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
     with devices.claimed("auto", locks=tmp_path) as first, devices.claimed("cuda", locks=tmp_path) as second:
-        assert first == second == "cuda:0"  # the workflow counts its jobs
+        assert first == second == "cuda:0"  # the workflow limits its jobs
     assert not list(tmp_path.iterdir())
 
 

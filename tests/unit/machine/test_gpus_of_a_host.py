@@ -1,4 +1,4 @@
-"""How many GPUs the workflow counts on a host, by `nvidia-smi` as a stub and by the environment."""
+"""The number of GPUs that the workflow counts on a host, from a stub of `nvidia-smi` and from the environment."""
 
 import os
 import re
@@ -17,7 +17,7 @@ UUID = "(UUID: GPU-8932f937-d72c-4106-c12f-20bd9faed9f6)"
 
 @pytest.fixture
 def count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str | None], int]:
-    """The rules' own function, beside an `nvidia-smi` that prints a text, or none."""
+    """The function of the rules, with an `nvidia-smi` that prints a text, or without one."""
     source = re.search(r"^def gpus_here\(\):\n(?:    .*\n|\n)+", RULES.read_text(), re.MULTILINE)
     assert source
     names: dict[str, Any] = {"os": os, "re": re, "shutil": shutil, "subprocess": subprocess, "takewhile": takewhile}

@@ -1,4 +1,4 @@
-"""What `make lock` and `make image` hand to uv and to the builder, which are stubs here; nothing is built."""
+"""The arguments that `make lock` and `make image` pass to uv and to the builder, which are stubs; nothing is built."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ INDEX = "https://packages.example/cu126"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """What a build reads, in a folder of its own; the builder prints its arguments."""
+    """The files that a build reads, in a separate folder; the builder prints its arguments."""
     for name in ("containers/Dockerfile", "containers/build.sh", "Makefile", "requirements.lock", "pyproject.toml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
@@ -28,7 +28,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(checkout: Path, *arguments: str) -> list[str]:
-    """The arguments that the stub was given, a line each."""
+    """The arguments of the stub, one per line."""
     done = subprocess.run(
         ["make", "--silent", *arguments, "READY="],
         cwd=checkout,
@@ -64,7 +64,7 @@ def test_a_lock_for_another_cuda_begins_as_the_usual_one(checkout: Path) -> None
     other = make(checkout, "lock", "LOCK_FILE=requirements-cu118.lock", f"TORCH_INDEX={INDEX}")
     assert usual[-1] == "requirements.lock" and "--index" not in usual
     assert other[-1] == "requirements-cu118.lock" and other[other.index("--index") + 1] == INDEX
-    # uv would take a newer torch from elsewhere, for another CUDA, if all indexes counted alike
+    # if all indexes were equal, uv would take a newer torch for another CUDA from elsewhere
     assert not [argument for argument in other if "unsafe" in argument]
     assert (checkout / other[-1]).read_bytes() == (checkout / "requirements.lock").read_bytes()
 

@@ -1,11 +1,14 @@
 """A store with finished trainings whose times are made up, written by the real writer."""
 
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console, RenderableType
+
 from dropnas.artifacts.dataset_file import Dataset
-from dropnas.monitor.timings import Device, Measured
+from dropnas.monitor.estimate import Device, Measured
 from dropnas.monitor.work import Kind
 from dropnas.pipeline.plan import Plan
 from dropnas.runs.files import write_json
@@ -56,4 +59,11 @@ def of_stage(plan: Plan, stage: str) -> list[Run]:
 
 def measured(kind: Kind, seconds: float, day: int = 1, device: Device = A_GPU, spread: float = 0.1) -> Measured:
     """A result of the probe on a day of January 2026."""
-    return Measured(device, kind.content, seconds, spread, 96, 1000.0, 0.5, 2, f"2026-01-{day:02}T00:00:00Z", {})
+    return Measured(device, kind, seconds, spread, 96, 1000.0, 0.5, 2, f"2026-01-{day:02}T00:00:00Z", {})
+
+
+def shown(*parts: RenderableType) -> str:
+    """Parts of an answer as a terminal of 80 columns shows them."""
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(*parts, sep="\n")
+    return console.export_text()

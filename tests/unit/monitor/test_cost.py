@@ -15,10 +15,19 @@ from hypothesis import strategies as st
 from dropnas.config import Machine, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.costs import authors_days, target_costs, total_cost
-from dropnas.monitor.estimate import Estimate, Hours, read_known
+from dropnas.monitor.estimate import (
+    FILE,
+    Device,
+    Estimate,
+    Hours,
+    Measured,
+    add_measured,
+    read_known,
+    read_measured,
+    trusted,
+)
 from dropnas.monitor.speed_probe import measure, through_line
-from dropnas.monitor.timings import FILE, Device, Measured, add_measured, device_of, read_measured, trusted
-from dropnas.monitor.work import Shape, declared_shape, work
+from dropnas.monitor.work import Shape, declared_shape, kind_of
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
 from dropnas.runs.identity import Run, resolved
@@ -100,7 +109,7 @@ def test_what_costs_nothing_changes_no_kind(root, change):
 def test_strategies_that_compute_differently_are_different_kinds():
     def kind(strategy, **options):
         config = {**resolved(searches()[0].config), "strategy": strategy, "options": options}
-        return work("search", config, DIGITS).kind
+        return kind_of("search", config, DIGITS)
 
     few = {kind("dropnas"), kind("no-grouping"), kind("no-alpha-adjust"), kind("dropnas", rate_parameterised=1e-3)}
     assert len(few) == 1
@@ -137,7 +146,7 @@ PROCESSOR = Device("A processor", "cpu", 1)
 
 
 def probed(run: Run, seconds: float, day: int, device: Device = PROCESSOR) -> Measured:
-    return measured(work(run.stage, resolved(run.config), DIGITS).kind, seconds, day, device)
+    return measured(kind_of(run.stage, resolved(run.config), DIGITS), seconds, day, device)
 
 
 def test_the_probe_counts_where_no_run_does_and_for_its_device_only(root):
@@ -241,9 +250,7 @@ def test_repetitions_that_differ_have_a_large_spread():
 
 
 def test_what_varies_is_not_trusted(root):
-    kinds = [
-        work(run.stage, resolved(run.config), DIGITS).kind for run in (searches()[0], of_stage(MICRO, "retrain")[0])
-    ]
+    kinds = [kind_of(run.stage, resolved(run.config), DIGITS) for run in (searches()[0], of_stage(MICRO, "retrain")[0])]
     calm, wild = measured(kinds[0], 10), measured(kinds[1], 10, spread=1.4)
     assert trusted([calm]) == ([calm], "")
     kept, line = trusted([calm, wild])
@@ -255,7 +262,7 @@ def test_what_varies_is_not_trusted(root):
 def test_the_probe_times_every_kind_of_work(tmp_path):
     known = read_known(tmp_path, HERE)
     wanted = known.work_to_measure(DEFAULT_RUNS)
-    assert {work.kind.stage for work, _ in wanted} == {"search", "retrain", "transfer"}
+    assert {kind.stage for kind in wanted} == {"search", "retrain", "transfer"}
     lines: list[str] = []
     found = measure(wanted, HERE, lines.append, seconds=0.0, limit=math.inf)
     assert len(found) == len(wanted) == len(lines) - 1
@@ -269,12 +276,12 @@ def test_the_probe_times_every_kind_of_work(tmp_path):
 
 def test_the_probe_ends_and_begins_next_time_with_what_it_left_out(tmp_path):
     wanted = read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS)
-    lines: list[str] = []
+    first, lines = next(iter(wanted)), list[str]()
     assert measure(wanted, HERE, lines.append, limit=0.0) == []
     assert f"{len(wanted)} kinds of work were not timed in 0 s" in lines[0]
-    here = device_of("A processor", "cpu", HERE.threads)
-    add_measured(tmp_path, [replace(measured(wanted[0][0].kind, 10), device=here)])
-    assert read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS) == [*wanted[1:], wanted[0]]
+    here = Device("A processor", "cpu", HERE.threads)
+    add_measured(tmp_path, [replace(measured(first, 10), device=here)])
+    assert list(read_known(tmp_path, HERE).work_to_measure(DEFAULT_RUNS)) == [*list(wanted)[1:], first]
 
 
 def plan_verb(root: Path, *options: str) -> str:

@@ -4,19 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import RenderableType
 from scipy.stats import t as student
 
 from dropnas.analysis.power import smallest
 from dropnas.analysis.questions import Claim, Contrast, Prior, Questions
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor import screen
 from dropnas.monitor.estimate import Known, read_known
 from dropnas.monitor.ladder_view import Ladder, fitting, fitting_lines, ladder, ladder_lines
-from dropnas.monitor.looks_cost import NONE, TRUE, looks_cost
-from dropnas.monitor.plan_view import Question, answer
+from dropnas.monitor.plan_view import answer
 from dropnas.pipeline.plan import make_plan
+from tests.unit.monitor.stored import shown
 
 PARAMS = Path(__file__).parents[3] / "params"
 
@@ -36,21 +34,22 @@ def test_each_step_costs_more(found: Ladder) -> None:
     hours = [one.hours for one in found.steps]
     assert hours == sorted(hours)
     assert hours[0] == 24 * 12  # retrainings of a day each
-    assert found.measure.unit.startswith("V100-hours at the authors' speed")
+    assert found.prices.unit.startswith("V100-hours at the authors' speed")
 
 
 def test_looks_cost_between_the_first_look_and_eight_seeds(found: Ladder) -> None:
-    assert found.sequential
-    cost = looks_cost(found.sequential.plan, found.sequential.prices)
-    for name in (TRUE, NONE):
-        one = cost.expected[name]
-        assert cost.least < one.hours < cost.most
-        assert list(one.after) == sorted(one.after)
-        assert all(after <= until + 1e-6 for after, until in zip(one.after, cost.until, strict=True))
-        assert list(one.open) == sorted(one.open, reverse=True)
+    assert found.looks
+    first, *_, last = looks = found.looks.looks
+    for truth in (0, 1):  # the paper's numbers, or no effect
+        hours, numbers = [look.hours[truth] for look in looks], [look.numbers[truth] for look in looks]
+        assert first.most < hours[-1] < last.most
+        assert hours == sorted(hours) and numbers == sorted(numbers, reverse=True)
+        assert all(one <= look.most + 1e-6 for one, look in zip(hours, looks, strict=True))
     each = 184 / 8 * 1.6 + 136 / 8 * 1.7  # V100-days of a seed of each experiment
-    assert cost.until[0] == pytest.approx(24 * 3 * each)
-    assert cost.most == pytest.approx(24 * (8 * each + 2 * 2 + 14))  # augmented trainings count twice; 14 of Figure 5
+    assert first.most == pytest.approx(24 * 3 * each)
+    assert found.looks.fixed + last.most == pytest.approx(
+        24 * (8 * each + 2 * 2 + 14)
+    )  # augmented trainings count twice; 14 of Figure 5
 
 
 @pytest.mark.parametrize(
@@ -91,13 +90,13 @@ def test_what_fits_is_written_with_the_same_identities(known: Known, found: Ladd
     assert said.endswith("evening.yaml: written.")
     written = make_plan(read_parameters(tmp_path / "evening.yaml")).by_default()
     trained = [run for run in written.runs.values() if run.stage == "retrain"]
-    assert len(trained) == 2 and {run.id for run in trained} < set(found.steps[0].plan.runs)
+    assert len(trained) == 2 and {run.id for run in trained} < set(make_plan(found.steps[0].parameters).runs)
     with pytest.raises(DropnasError, match="nothing fits into 20 hours"):
         list(fitting_lines(PARAMS / "headline.yaml", known, 20, tmp_path / "nothing.yaml"))
 
 
 def test_the_ladder_in_words(known: Known) -> None:
-    text = screen.text(*ladder_lines(PARAMS / "sequential.yaml", known), width=80)
+    text = shown(*ladder_lines(PARAMS / "sequential.yaml", known))
     assert max(map(len, text.splitlines())) <= 80
     for word in ("headline", "core", "claims", "paper", "sequential", "Does each claim hold?", "16 seeds"):
         assert word in text
@@ -115,6 +114,5 @@ def test_power_is_that_of_simulated_tests(n: int) -> None:
 
 
 def test_a_file_of_the_ladder_is_answered_by_its_steps(tmp_path: Path) -> None:
-    lines: list[RenderableType] = []
-    answer(Question(PARAMS / "paper.yaml", tmp_path, budget=1000.0), lines.append)
+    lines = list(answer(PARAMS / "paper.yaml", tmp_path, budget=1000.0))
     assert "V100-hours" in str(lines[0]) and "core" in str(lines[1])

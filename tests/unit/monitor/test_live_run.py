@@ -1,13 +1,15 @@
 """The verb `run`: what it shows while Snakemake works, when it renews the results, and what it says at the end."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dropnas.monitor import live_run
+from dropnas.monitor.estimate import HOUR
 from dropnas.monitor.live_run import Renewal
-from dropnas.monitor.timings import HOUR
 from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.start import Start
 from dropnas.runs.files import write_text
@@ -51,6 +53,11 @@ def test_results_are_renewed_after_each_table_and_hourly_if_anything_was_finishe
     assert look(HOUR + 4, SEARCH, TABLE) == look(HOUR + 5, SEARCH, TABLE) == 2  # a table
 
 
+def said(start: Start, root: Path, output: int) -> "subprocess.Popen[str]":
+    """A process that makes no results and says that it did."""
+    return subprocess.Popen([sys.executable, "-c", "print('the results')"], stdout=output, text=True)
+
+
 def start_of(folder: Path, status: int, monkeypatch: pytest.MonkeyPatch) -> Start:
     """A start whose Snakemake says a line and ends with a status; its results are a line."""
     start = Start(
@@ -59,7 +66,7 @@ def start_of(folder: Path, status: int, monkeypatch: pytest.MonkeyPatch) -> Star
     monkeypatch.setattr(live_run, "prepare", lambda parameters, options, root: start)
     monkeypatch.setattr(live_run, "read_plan", lambda source, root: CONTENT)
     monkeypatch.setattr(live_run, "SNAKEMAKE", ())
-    monkeypatch.setattr(live_run, "_results", lambda start, root: "the results\n")
+    monkeypatch.setattr(live_run, "_begin_results", said)
     return start
 
 
@@ -73,7 +80,7 @@ def test_snakemakes_output_goes_to_a_log_and_the_end_says_what_failed(
     assert log.read_text() == "Snakemake says this\n" and f"Snakemake's output: {log}" in said.out
     assert "the results" in said.out and "Snakemake says this" not in said.out and "\x1b" not in said.out
     *_, tail, end = said.err.splitlines()
-    assert tail.strip() == "Snakemake says this" and end.endswith("To go on: again") and "0 of" in end
+    assert tail.strip() == "Snakemake says this" and end.endswith("To continue: again") and "0 of" in end
 
 
 def test_verbose_brings_snakemakes_output_back(
@@ -90,7 +97,7 @@ def test_a_failed_run_is_said_once_more_at_the_end(tmp_path: Path) -> None:
     write_text(log_of(tmp_path, run), f"error: search {run.name}: the loss is not finite\n")
     _, reason, log, end = live_run._reasons(Watch(CONTENT, tmp_path), Path("none.log"), "the same")
     assert reason.endswith(": the loss is not finite") and reason.startswith("search · digits")
-    assert log.strip() == str(log_of(tmp_path, run)) and end.endswith("To go on: the same")
+    assert log.strip() == str(log_of(tmp_path, run)) and end.endswith("To continue: the same")
 
 
 def test_a_record_that_cannot_be_read_stops_the_display_and_not_the_workflow(

@@ -18,8 +18,8 @@ from dropnas.cli import app
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor import display
-from dropnas.monitor.display import rendered, show
-from dropnas.monitor.watch import Watch, duration, failure, hours_left
+from dropnas.monitor.display import plain, rendered, show
+from dropnas.monitor.watch import Snapshot, Watch, Watched, duration, failure, time_left
 from dropnas.monitor.words import cells, described, seeds_text
 from dropnas.pipeline.compute import PROGRESS
 from dropnas.pipeline.execute import execute
@@ -54,6 +54,16 @@ def begin(root: Path, run, line: str = "", ago: float = 60.0) -> Path:
     return scratch
 
 
+def left(found: Snapshot, id_: str) -> float:
+    """Device-hours that a run still takes, as far as they are known."""
+    return next(one.left for one in found.work if one.run["id"] == id_)
+
+
+def unknown(found: Snapshot) -> int:
+    """How many trainings have unknown hours."""
+    return sum(one.hours is None for one in found.work)
+
+
 def log_of(root: Path, run) -> Path:
     job = next(job for job in CONTENT["jobs"] if run.id in job["runs"])
     return root / "logs" / "micro" / job["rule"] / job["attempts"]
@@ -63,7 +73,7 @@ def test_a_fresh_plan_waits(tmp_path):
     found = Watch(CONTENT, tmp_path).look()
     assert not found.done and not found.running and not found.failed and not found.complete
     assert set(found.runs) == set(PLAN.by_default().runs)
-    assert found.unknown == len(SEARCHES) + len(RETRAININGS) + 2
+    assert unknown(found) == len(SEARCHES) + len(RETRAININGS) + 2
 
 
 def test_a_run_in_work_is_shown_with_its_last_line_and_shortens_the_time_to_go(root):
@@ -74,14 +84,14 @@ def test_a_run_in_work_is_shown_with_its_last_line_and_shortens_the_time_to_go(r
         (running,) = found.running
         assert running.run["id"] == second.id and running.line.startswith("epoch 1/4")
         assert found.time - running.started == pytest.approx(90, abs=5)
-        assert found.left[second.id] == pytest.approx(2.0 * 3 / 4)
-        assert first.id in found.done and first.id not in found.left
+        assert running.left == pytest.approx(2.0 * 3 / 4)
+        assert first.id in found.done and left(found, first.id) == 0
 
 
 def test_without_an_epoch_the_time_that_it_runs_counts(root):
     publish(root, SEARCHES[0], **took(7200))
     with lease(begin(root, SEARCHES[1], ago=1800)):
-        assert Watch(CONTENT, root).look().left[SEARCHES[1].id] == pytest.approx(1.5, abs=0.01)
+        assert left(Watch(CONTENT, root).look(), SEARCHES[1].id) == pytest.approx(1.5, abs=0.01)
 
 
 def test_a_stopped_run_and_a_failed_one_are_told_apart(root):
@@ -121,11 +131,12 @@ def test_why_a_run_failed(log, reason):
 def test_no_plan_is_done_before_its_longest_chain_or_its_share(nodes, jobs):
     """Against lists of runs that a plain scheduler works through one at a time."""
     runs = [{"id": str(i), "inputs": [str(j) for j in before if j < i]} for i, (_, before) in enumerate(nodes)]
-    left = {str(i): hours for i, (hours, _) in enumerate(nodes)}
+    hours = [hours for hours, _ in nodes]
+    left = {str(i): one for i, one in enumerate(hours)}
     ends: dict[str, float] = {}
     for run in runs:
         ends[run["id"]] = max((ends[source] for source in run["inputs"]), default=0.0) + left[run["id"]]
-    found = hours_left(runs, left, jobs)
+    found = time_left([Watched(run, "waiting", one) for run, one in zip(runs, hours, strict=True)], jobs)
     assert found == pytest.approx(max(sum(left.values()) / jobs, max(ends.values(), default=0.0)))
     assert found <= sum(left.values()) + 1e-9
 
@@ -210,14 +221,14 @@ def test_the_bar_weighs_trainings_by_their_hours(root):
     """Of four searches of the same work one takes two hours, so half of another is worth one."""
     publish_trained(root, SEARCHES[0], day=1)
     watch = Watch({**CONTENT, "runs": [run for run in CONTENT["runs"] if run["stage"] in ("data", "search")]}, root)
-    alike = {run["id"]: watch.look().left.get(run["id"]) for run in watch.runs if run["stage"] == "search"}
-    equal = [id_ for id_, hours in alike.items() if hours == 2.0]
-    unknown = len(alike) - len(equal) - 1  # these weigh as much
+    alike = [one for one in watch.look().work if one.run["stage"] == "search"]
+    equal = [one.run["id"] for one in alike if one.left == 2.0]
+    others = len(alike) - len(equal) - 1  # these weigh as much
     second = next(run for run in SEARCHES if run.id == equal[0])
     with lease(begin(root, second, "epoch 2/4: train_loss 2.1")):
         found = watch.look()
-    assert found.part == pytest.approx(1.5 / (1 + len(equal) + unknown))
-    assert found.spent == pytest.approx(3.0) and found.unknown == unknown
+    assert found.part == pytest.approx(1.5 / (1 + len(equal) + others)) and unknown(found) == others
+    assert "3.00 CPU-hours spent" in plain(found)
 
 
 def test_runs_in_words(root):

@@ -9,17 +9,21 @@ import pytest
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor.plan_view import targets_text
+from dropnas.monitor.plan_view import targets
 from dropnas.monitor.why import why_missing
 from dropnas.pipeline.freeze import freeze
 from dropnas.pipeline.plan import make_plan
-from tests.unit.monitor.stored import of_stage, publish
+from tests.unit.monitor.stored import of_stage, publish, shown
 
 REPOSITORY = Path(__file__).parents[3]
 FILE = REPOSITORY / "tests/workflow/micro.yaml"
 PARAMETERS = read_parameters(FILE)
 PLAN = make_plan(PARAMETERS)
 SEARCH = of_stage(PLAN, "search")[0]
+
+
+def why(plan, wanted: str, root: Path) -> list[str]:
+    return list(why_missing(plan, wanted, root))
 
 
 def publish_all(root: Path, plan) -> None:
@@ -31,7 +35,7 @@ def publish_all(root: Path, plan) -> None:
 def test_a_changed_key_is_named_with_both_values(tmp_path):
     publish_all(tmp_path, PLAN)
     changed = make_plan(replace(PARAMETERS, search=replace(PARAMETERS.search, epochs=9)))
-    lines = why_missing(changed, of_stage(changed, "search")[0].id, tmp_path)
+    lines = why(changed, of_stage(changed, "search")[0].id, tmp_path)
     assert lines[0].endswith(": missing") and lines[1] == f"  nearest finished run: {SEARCH.folder.name}"
     assert lines[2:] == [f"  epochs: 9, was {PARAMETERS.search.epochs}"]
 
@@ -40,12 +44,12 @@ def test_a_changed_input_is_followed_to_what_was_edited(tmp_path):
     publish_all(tmp_path, PLAN)
     changed = make_plan(replace(PARAMETERS, search=replace(PARAMETERS.search, epochs=9)))
     retraining = of_stage(changed, "retrain")[0]
-    lines = why_missing(changed, str(retraining.folder), tmp_path)
+    lines = why(changed, str(retraining.folder), tmp_path)
     genotype = retraining.inputs[1]
     assert f"  input: {genotype.folder}, which is missing" in lines
     assert lines[-1].strip() == f"epochs: 9, was {PARAMETERS.search.epochs}"
     publish(tmp_path, genotype)  # a finished input is compared with the former one, not with itself
-    again = why_missing(changed, str(retraining.folder), tmp_path)
+    again = why(changed, str(retraining.folder), tmp_path)
     assert f"  input: {genotype.folder}" in again and again[-1] == lines[-1]
 
 
@@ -53,7 +57,7 @@ def test_an_option_of_a_method_and_another_seed_are_named(tmp_path):
     publish(tmp_path, SEARCH)
     other = replace(SEARCH, name="x", config=replace(SEARCH.config, seed=77, options={"rate_parameterised": 1e-4}))
     plan = replace(PLAN, runs={other.id: other})
-    lines = [line.strip() for line in why_missing(plan, "x", tmp_path)]
+    lines = [line.strip() for line in why(plan, "x", tmp_path)]
     assert f"seed: 77, was {SEARCH.config.seed}" in lines
     assert any(line.startswith("options.rate_parameterised: 0.0001, was ") for line in lines)
 
@@ -69,34 +73,34 @@ def test_a_changed_file_is_named(tmp_path):
     plan = replace(PLAN, runs={now.id: now})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dropnas.pipeline.adoption.adopt.check", lambda folder: None)
-        lines = why_missing(plan, now.id, tmp_path)
+        lines = why(plan, now.id, tmp_path)
     assert lines[-1] == "  code: dropnas/search/dropout.py"
 
 
 def test_without_the_former_source_the_file_is_unknown(tmp_path):
     publish(tmp_path, SEARCH)
     now = replace(SEARCH, code="0" * 64)
-    lines = why_missing(replace(PLAN, runs={now.id: now}), now.id, tmp_path)
+    lines = why(replace(PLAN, runs={now.id: now}), now.id, tmp_path)
     assert "which file is unknown" in lines[-1] and "neither in a frozen start nor in a commit" in lines[-1]
 
 
 def test_what_is_done_or_without_a_like_is_said_so(tmp_path):
-    assert why_missing(PLAN, SEARCH.id, tmp_path)[1:] == ["  no other search run is finished"]
+    assert why(PLAN, SEARCH.id, tmp_path)[1:] == ["  no other search run is finished"]
     publish(tmp_path, SEARCH)
-    assert why_missing(PLAN, SEARCH.id, tmp_path) == [f"{SEARCH.folder}: done"]
+    assert why(PLAN, SEARCH.id, tmp_path) == [f"{SEARCH.folder}: done"]
 
 
 def test_a_name_must_be_that_of_one_run(tmp_path):
     with pytest.raises(DropnasError, match="no run 'nothing' in the plan"):
-        why_missing(PLAN, "nothing", tmp_path)
+        why(PLAN, "nothing", tmp_path)
     with pytest.raises(DropnasError, match=r"several runs.*runs/search/.*runs/derive/"):
-        why_missing(PLAN, SEARCH.name, tmp_path)
+        why(PLAN, SEARCH.name, tmp_path)
 
 
 def test_the_targets_are_listed(tmp_path):
-    lines = targets_text(FILE, tmp_path).splitlines()
+    lines = [line.rstrip() for line in shown(targets(FILE, tmp_path)).splitlines()]
     assert [line.split()[0] for line in lines] == list(PLAN.targets)
     assert {line.split()[0] for line in lines if line.endswith("on request")} == PLAN.on_request
     command = [sys.executable, "-m", "dropnas", "run", str(FILE), "--list", "--root", str(tmp_path)]
-    shown = subprocess.run(command, cwd=REPOSITORY, check=True, text=True, capture_output=True).stdout
-    assert shown.splitlines() == lines and not list(tmp_path.iterdir())
+    listed = subprocess.run(command, cwd=REPOSITORY, check=True, text=True, capture_output=True).stdout
+    assert [line.rstrip() for line in listed.splitlines()] == lines and not list(tmp_path.iterdir())

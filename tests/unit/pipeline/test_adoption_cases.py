@@ -1,4 +1,4 @@
-"""The small cases of an adoption: what they leave to the defaults of the code that computes them."""
+"""The small cases of an adoption leave defaults to the code that computes them."""
 
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.pipeline.adoption.small_cases import small
@@ -6,7 +6,7 @@ from dropnas.search.config import SearchConfig
 
 
 def test_options_at_their_default_are_left_to_the_code() -> None:
-    """The old code of a trial need not know an option that came after it."""
+    """The old code of a trial may not know an option that was added later."""
     assert small("retrain", RetrainConfig()).keys() == {
         "cells", "channels", "epochs", "batch_size", "seed", "crop_padding", "cutout", "held_out"
     }  # fmt: skip

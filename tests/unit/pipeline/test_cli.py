@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[3]
     ("arguments", "message"),
     [
         (["search", "none.json"], "none.json: no such file"),
-        (["search", "empty.json"], "empty.json: is no spec of a run"),
+        (["search", "empty.json"], "empty.json: is not the spec of a run"),
         (["data", "numerals"], "unknown dataset 'numerals'"),
         (["data"], "no dataset is given"),
         (["data", "cifar10", "--params", "none.yaml"], "none.yaml: cannot be read"),
@@ -82,13 +82,13 @@ def spec_of(folder: Path, stage: str) -> dict:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"folder": "../escaped-{id}"}, "its folders are not those of runs"),
-        ({"folder": "runs/../../escaped-{id}"}, "its folders are not those of runs"),
-        ({"id": "../runs", "folder": "data/digits/x-../runs"}, "its folders are not those of runs"),
-        ({"inputs": ["../elsewhere/run"]}, "its folders are not those of runs"),
-        ({"stage": "search"}, "is the spec of a search run, not of data"),
-        ({"machine": 5}, "is no spec of a run"),
-        ({"more": 1}, "is no spec of a run"),
+        ({"folder": "../escaped-{id}"}, "its folders are not folders of runs"),
+        ({"folder": "runs/../../escaped-{id}"}, "its folders are not folders of runs"),
+        ({"id": "../runs", "folder": "data/digits/x-../runs"}, "its folders are not folders of runs"),
+        ({"inputs": ["../elsewhere/run"]}, "its folders are not folders of runs"),
+        ({"stage": "search"}, "is the spec of a search run, not of a data run"),
+        ({"machine": 5}, "is not the spec of a run"),
+        ({"more": 1}, "is not the spec of a run"),
     ],
 )
 def test_a_forged_spec_is_refused_and_writes_nothing(tmp_path, changes, message):

@@ -1,4 +1,4 @@
-"""Parameter files: what is read, and how a wrong one is refused."""
+"""Parameter files: how they are read, and how wrong ones are rejected."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ PAIRS = next(line for line in SMOKE.splitlines(keepends=True) if "cifar100" in l
 
 
 def refusal(tmp_path, text: str) -> str:
-    """The line that a wrong parameter file gets."""
+    """The one-line error for a wrong parameter file."""
     file = tmp_path / "wrong.yaml"
     file.write_text(text)
     with pytest.raises(DropnasError) as caught:
@@ -39,7 +39,7 @@ def test_the_projects_files_are_right(file):
 
 
 def test_paper_values_are_the_papers():
-    """Section 4.2, read once more."""
+    """The values of Section 4.2, transcribed a second time."""
     paper = read_parameters(REPOSITORY / "params/paper.yaml")
     search, retrain, transfer = paper.search, paper.retrain, paper.transfer
     assert (search.cells, search.channels, search.epochs, search.batch_size) == (14, 16, 76, 96)
@@ -147,7 +147,7 @@ def test_exponents_are_numbers(tmp_path, text):
 
 
 def test_a_genotype_beside_the_parameter_file_is_read_and_kept_as_json(tmp_path):
-    """So that the frozen copy of the file, which lies elsewhere, holds all of it."""
+    """The frozen copy of the file is in another folder and must be complete."""
     genotype = published()["darts_v2"].genotype
     (tmp_path / "mine.txt").write_text(to_genotype_text(genotype))
     file = tmp_path / "right.yaml"
@@ -166,7 +166,7 @@ def test_the_schema_file_is_made_from_the_types():
     assert json.loads((REPOSITORY / "workflow/schemas/parameters.schema.json").read_text()) == schema()
 
 
-# JSON Schema takes 1.0 for an integer; a parameter file must write 1.
+# JSON Schema accepts 1.0 as an integer; a parameter file must write 1.
 FRACTIONS = st.floats(-1, 2).filter(lambda number: not number.is_integer())
 VALUES = st.one_of(
     st.none(),

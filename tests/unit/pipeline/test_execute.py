@@ -1,4 +1,4 @@
-"""Runs that may train as one: each is published once, whatever becomes of the others."""
+"""Runs that can train together: each is published once, whatever happens to the others."""
 
 import json
 import multiprocessing
@@ -102,7 +102,7 @@ def test_a_repeat_trains_only_the_missing_one(root: Path, together: Path) -> Non
 
 
 def test_what_another_process_works_on_is_left_to_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are trained meanwhile; that one is waited for, and taken over when its lease is given back."""
+    """The others are trained meanwhile; this run is waited for, and computed after its lease is released."""
     busy, *others = specs()
     held = lease(Store(root).scratch(busy["id"]))
     held.__enter__()
@@ -146,7 +146,7 @@ def test_one_that_diverges_fails_alone_in_a_line(
 
     def spoiled(self: Any, epoch: int, number: int) -> torch.Tensor:
         losses = step(self, epoch, number).clone()
-        if epoch == 1 and len(losses) > 1:  # not in the probe of memory, which trains one seed
+        if epoch == 1 and len(losses) > 1:  # not in the memory probe, which trains one seed
             losses[1] = torch.nan
         return losses
 
@@ -184,7 +184,7 @@ def test_no_more_train_at_once_than_the_machine_allows(root: Path) -> None:
 
 
 def test_a_run_alone_is_continued_in_company(root: Path, together: Path) -> None:
-    """Its checkpoint has the format of one that was made together, and the other way round."""
+    """Checkpoints of single and grouped runs have the same format."""
     (one,) = specs(1, machine=replace(MACHINE, checkpoint_seconds=0.0))
 
     def killed() -> None:

@@ -1,4 +1,4 @@
-"""How a run that fails is reported: one line, and a traceback where somebody's code is at fault."""
+"""How a run that fails is reported: one line, and a traceback if the program or a user's code has a bug."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ USERS = "def method(x):\n    return 1 / x\n"
 
 @pytest.fixture(autouse=True)
 def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests themselves are a package from which others load."""
+    """The tests are themselves a package from which code is loaded."""
     monkeypatch.setattr(extension, "_packages", set())
 
 

@@ -20,7 +20,7 @@ def plans() -> dict[str, Plan]:
 
 
 def work(plan: Plan) -> set[str]:
-    """Ids of all runs but those that show others; these carry the step's name."""
+    """The ids of all runs except those that only show others, whose names contain the step."""
     return {id_ for id_, run in plan.runs.items() if run.stage not in VIEWS}
 
 

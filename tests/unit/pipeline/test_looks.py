@@ -1,4 +1,4 @@
-"""A sequential plan from look to look, with trainings whose errors are made up in place of Snakemake."""
+"""A sequential plan from look to look, with trainings that have made-up errors, instead of Snakemake."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ baselines: [random]
 figures: [figure3]
 seeds: {looks: [3, 5], most: 8}
 """
-MEANS = {"cifar10": (2.58, 2.75), "cifar100": (16.95, 19.5)}  # of DropNAS, and of one-level DARTS and random search
+MEANS = {"cifar10": (2.58, 2.75), "cifar100": (16.95, 19.5)}  # DropNAS; one-level DARTS and random search
 
 
 @pytest.fixture
@@ -51,14 +51,14 @@ def root(tmp_path: Path) -> Path:
 
 
 def error(name: str, seed: int) -> float:
-    """A made-up test error that depends on the run alone."""
+    """A made-up test error that depends only on the run."""
     data, worse = name.partition("-")[0], "one-level" in name or "random" in name
     noise = np.random.default_rng([len(name), seed, worse]).normal()
     return float(MEANS[data][worse] + 0.15 * noise)
 
 
 def trained(root: Path, most: int = 10**6) -> Callable[[Path], int]:
-    """A start that publishes the trainings of all seeds; at most so many, then it is killed."""
+    """A start that publishes the trainings of all seeds, or is killed after some of them."""
     left = [most]
 
     def start(file: Path) -> int:
@@ -101,7 +101,7 @@ def test_from_look_to_look(file: Path, root: Path) -> None:
     assert clear.interval[0] < clear.unbiased <= clear.difference < clear.interval[1]
     assert {one.verdict for one in looked.numbers} >= {"differs", "undecided"}
     seeds = {name: len(folders) for name, folders in (looked.trainings or {}).items()}
-    assert sorted(seeds.values()) == [3, 3, 5, 5, 8, 8]  # some stop at each look, others go on
+    assert sorted(seeds.values()) == [3, 3, 5, 5, 8, 8]  # some stop at each look, others continue
     assert said[0] == "look 1: 3 seeds for 6 of 6 experiments"
     assert said[-1].startswith("last start")
     shown = " ".join((root / "results/seq/looks.md").read_text("utf-8").split())
@@ -187,7 +187,7 @@ def test_a_single_start_does_not_go_through_looks(file: Path, root: Path) -> Non
 
 
 def test_what_is_seen_early_is_seen_the_same_later(file: Path, root: Path) -> None:
-    """Runs beyond a look's seeds, from another plan, change nothing that it judges."""
+    """Runs of further seeds, from another plan, do not change a look's judgements."""
     run_looks(file, root, trained(root), quiet)
     expected = (root / "results/seq/looks.json").read_bytes()
     all_seeds = root.parent / "all.yaml"

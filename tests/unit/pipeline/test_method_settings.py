@@ -1,4 +1,4 @@
-"""Which settings reach the searches of a method: its own, the file's, its authors'."""
+"""The settings of a method's searches: from the method, from the file, or from its authors."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ FILE: dict[str, Any] = {
 
 
 def searches(tmp_path: Path, **changes: Any) -> dict[str, SearchConfig]:
-    """The configurations of a file's searches, by strategy; of own methods by label."""
+    """The configurations of a file's searches, by strategy; for users' methods, by label."""
     return {config.strategy: config for config in configs(tmp_path, **changes)}
 
 
@@ -67,7 +67,7 @@ def test_a_wrong_option_is_one_line_before_anything_runs(tmp_path: Path, options
 
 
 def test_settings_that_a_method_cannot_have_are_found_at_the_start(tmp_path: Path) -> None:
-    """ASAP prunes when its temperature has fallen, which takes epochs."""
+    """ASAP prunes only after its temperature has fallen for some epochs."""
     file = tmp_path / "parameters.yaml"
     slow = {"label": "Mine", "strategy": "asap", "options": {"schedule": "absolute"}, "search": {"epochs": 2}}
     file.write_text(yaml.safe_dump({**FILE, "methods": [slow]}))

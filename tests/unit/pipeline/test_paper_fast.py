@@ -1,4 +1,4 @@
-"""The paper's protocol at lower cost: the runs of paper.yaml, and no setting changed but those named at its top."""
+"""The paper's protocol at lower cost: the runs of paper.yaml, with only the settings changed that its header lists."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ from dropnas.runs.identity import resolved
 
 FAST = Path(__file__).parents[3] / "params" / "paper-fast.yaml"
 PAPER = FAST.with_name("paper.yaml")
-NAMES = {"profile", "description"}  # of the file itself
+NAMES = {"profile", "description"}  # keys of the file itself
 CHANGED = {
     "search.precision",
     "search.group_seeds",
@@ -48,7 +48,7 @@ def test_it_differs_in_what_its_top_names_and_in_nothing_else() -> None:
 def test_it_has_the_same_runs_under_identities_of_their_own() -> None:
     paper, fast = plan(PAPER), plan(FAST)
     named = [Counter((run.stage, run.name) for run in one.runs.values()) for one in (paper, fast)]
-    # tables and figures have the profile's name in theirs
+    # the names of tables and figures contain the profile
     assert named[0] == Counter(
         {(stage, name.replace("paper-fast", "paper")): n for (stage, name), n in named[1].items()}
     )

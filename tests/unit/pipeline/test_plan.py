@@ -1,4 +1,4 @@
-"""The plan: which runs the paper is made of, and what they share."""
+"""The plan: the runs of the paper, and which of them are shared."""
 
 import json
 from collections import Counter
@@ -150,7 +150,7 @@ def test_searches_that_train_as_one_are_one_job_unless_the_file_divides_them():
         made = make_plan(plan).by_default()
         for stage in ("search", "derive"):
             sizes = Counter(len(job.runs) for job in jobs(made) if job.stage == stage)
-            expected = {8: 40} if most == 8 else {3: 80, 2: 40}  # 40 experiments of eight seeds
+            expected = {8: 40} if most == 8 else {3: 80, 2: 40}  # 40 experiments with eight seeds
             assert sizes == expected
         for job in jobs(made):
             if job.stage == "search":
@@ -166,7 +166,7 @@ def test_jobs_hold_every_run_once_and_wait_for_none_of_their_own():
 
 
 def test_a_start_for_one_target_makes_no_run_of_another_and_a_later_one_makes_none_twice():
-    """Ten runs a process: the jobs of a target hold its own runs and no others, in batches as large as they can be."""
+    """Ten runs per process: the jobs of a target have only its runs, in batches as large as possible."""
     settings = replace(PAPER.parameters, machine=Machine(runs_per_job={"search": 10, "retrain": 10}))
     plan = make_plan(settings)
     for target in ("table1", "table6", "figure5", "table1_published"):
@@ -175,7 +175,7 @@ def test_a_start_for_one_target_makes_no_run_of_another_and_a_later_one_makes_no
         assert {run.id for job in own for run in job.runs} == behind
         assert Counter(run.id for job in jobs(plan, [target]) for run in job.runs) == Counter(list(plan.runs))
     searches = [job for job in jobs(plan, ["table1"]) if job.stage == "search"]
-    assert len(searches[0].runs) == 8  # of the eight seeds of DropNAS on CIFAR-10, where others would fit in
+    assert len(searches[0].runs) == 8  # the eight seeds of DropNAS on CIFAR-10, although more runs would fit
     assert max(len(job.runs) for job in jobs(plan) if job.stage == "search") == 10
 
 
@@ -196,7 +196,7 @@ def test_a_jobs_name_says_data_set_method_and_seeds(size, names):
 
 @pytest.mark.parametrize("plan", [WHOLE, SMOKE], ids=["whole", "smoke"])
 def test_what_most_trainings_in_a_row_wait_for_is_known(plan):
-    chains = {id_: {0} for id_ in plan.runs}  # forwards: the lengths of all chains that start behind a run
+    chains = {id_: {0} for id_ in plan.runs}  # forward: the lengths of all chains that start after a run
     for run in list(plan.runs.values())[::-1]:
         for source in run.inputs:
             chains[source.id] |= {length + STAGES[run.stage].trains for length in chains[run.id]}

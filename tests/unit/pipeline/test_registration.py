@@ -1,4 +1,4 @@
-"""A method, a data set, a table, a figure of one's own: a file and an entry each, and all of the package knows them."""
+"""A user's method, data set, table and figure: one file and one entry each, and the whole package knows them."""
 
 import json
 import os
@@ -103,7 +103,7 @@ ENTRY = """
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The three files, in a package of their own."""
+    """The three files, in a separate package."""
     folder = tmp_path / "own_parts"
     folder.mkdir()
     for name, text in {"__init__": "", "reader": READER, "table": TABLE, "drawing": DRAWING}.items():
@@ -115,7 +115,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forget() -> None:
-    """Read all code afresh."""
+    """Read all code again."""
     for cached in (fp.module_file, fp._code, fp._imports, fp._file_hash, fp.fingerprint):
         cached.cache_clear()
 
@@ -172,7 +172,7 @@ def test_tables_and_figures_are_known_everywhere(tmp_path: Path) -> None:
     assert {"depth", "bars"} < set(plan.targets)
     users = plan.used_by()
     assert {run.stage for run in plan.runs.values() if "depth" in users[run.id]} >= {"search", "retrain", "table"}
-    assert {step.loses for step in steps(plan.parameters)} >= {"depth", "bars"}
+    assert set(steps(plan.parameters)) >= {"depth", "bars"}
     properties = schema()["properties"]
     assert "depth" in properties["tables"]["items"]["enum"] and "bars" in properties["figures"]["items"]["enum"]
     assert (title("depth"), title("bars")) == ("Depth", "Bars")
@@ -197,7 +197,7 @@ def test_tables_and_figures_are_known_everywhere(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("registered")
 def test_a_table_is_built_from_its_own_layout(tmp_path: Path) -> None:
     config = plan_of(tmp_path, ASKED).targets["depth"].config
-    assert parse(TableConfig, json.loads(json.dumps(resolved(config))), "spec") == config  # as a job reads it
+    assert parse(TableConfig, json.loads(json.dumps(resolved(config))), "spec") == config  # as in a job
     store, count = (
         Runs(tmp_path),
         {"search": len(config.entries[0].searches), "retrain": len(config.entries[0].trainings)},
@@ -234,7 +234,7 @@ def test_the_code_of_a_figure_counts_for_it_alone(tmp_path: Path, registered: No
 
 
 def test_a_search_method_is_a_file_and_a_line(tmp_path: Path) -> None:
-    """In a copy of the package: settings, label and printed number follow from the line."""
+    """In a copy of the package, settings, label and printed number follow from the entry."""
     skipped = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "dropnas", tmp_path / "dropnas", ignore=skipped)
     (tmp_path / "dropnas/search/strategies/halves.py").write_text(METHOD)

@@ -1,4 +1,4 @@
-"""A signal to the head reaches all that it started: the first asks to save, the second kills; nothing is left."""
+"""A signal to the head reaches all processes that it started: the first one asks to save, the second one kills."""
 
 import os
 import signal
@@ -71,18 +71,18 @@ def test_one_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> 
     head.send_signal(number)
     _, err = head.communicate()
     assert head.returncode == 128 + number and (tmp_path / "saved").exists()
-    assert err.splitlines()[-1] == "stopped; what was begun is saved. To go on: the same again"
+    assert err.splitlines()[-1] == "stopped; the trainings saved their state. To continue: the same again"
     assert "Traceback" not in err and is_gone(int((tmp_path / "begun").read_text()))
 
 
 def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
     head = start(tmp_path, deaf=True)
     head.send_signal(signal.SIGINT)
-    assert head.stderr is not None and "once more" in head.stderr.readline()
+    assert head.stderr is not None and "a second signal" in head.stderr.readline()
     head.send_signal(signal.SIGINT)
     head.communicate()
     training = int((tmp_path / "begun").read_text())
-    while not is_gone(training):  # it has been killed; the system may need a moment
+    while not is_gone(training):  # it was killed, but the system may need a moment
         time.sleep(0.01)
     assert head.returncode == 128 + signal.SIGINT and not (tmp_path / "saved").exists()
 

@@ -1,4 +1,4 @@
-"""Small run folders with made-up numbers, and a configuration of each table that reads them."""
+"""Small run folders with made-up numbers, and a configuration for each table that reads them."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ GENOTYPE = {
 
 @dataclass
 class Runs:
-    """Writes run folders as the stages and the store do, below one root."""
+    """Writes run folders below a root, like the stages and the store."""
 
     root: Path
     device: str = "Imaginary GPU"
@@ -93,12 +93,12 @@ def runs(tmp_path: Path) -> Runs:
 
 @pytest.fixture
 def cases(runs: Runs) -> dict[str, Case]:
-    """All six tables: three seeds, two rows of augmented and transferred networks, a user's own method and space."""
+    """All six tables, with three seeds, two rows of augmented or transferred networks, a user's method and space."""
     return make_cases(runs)
 
 
 def make_cases(runs: Runs) -> dict[str, Case]:
-    """See `cases`; the inputs of every table are three searches, three retrainings and two more trainings."""
+    """See `cases`; each table reads three searches, three retrainings and two more trainings."""
     searches = [runs.search(f"search-seed{seed}", 50_000.0 + 4000 * seed) for seed in range(3)]
     finals, bests, sizes = (2.75, 2.5, 2.675), (2.61, 2.48, 2.44), (3_834_567, 3_612_345, 912_345)
     retrainings = [
@@ -121,7 +121,7 @@ def make_cases(runs: Runs) -> dict[str, Case]:
 
 
 def _config(table: Any, entries: tuple[Entry, ...]) -> TableConfig:
-    reproduction = table == "table2"  # one of the six is set without the warning
+    reproduction = table == "table2"  # one of the six has no warning
     return TableConfig(table, "paper" if reproduction else "tiny", reproduction, entries)
 
 
@@ -146,7 +146,7 @@ def _transfers() -> tuple[Entry, ...]:
 
 
 def _spaces() -> tuple[Entry, ...]:
-    """A user's method in every space and a user's space for every method, on one of the two data sets only."""
+    """A user's method in every space, and a user's space for every method, on one of the two data sets."""
     spaces = {"3-skip": "", "1-skip": "", "original": "", "wide": "My space"}
     methods = {"dropnas": "", "one-level-darts": "", "mine": "My method"}
     return tuple(

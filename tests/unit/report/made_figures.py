@@ -1,4 +1,4 @@
-"""A small store of made-up runs, and the configuration of each figure that reads it."""
+"""A small store of made-up runs, and a configuration for each figure that reads it."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dropnas.space.spaces import EDGES, ORIGINAL
 from dropnas.workspace import Workspace
 
 ROLES = ("cifar10", "cifar100")
-NAMES = ORIGINAL.operations[:-1]  # zero is the last
+NAMES = ORIGINAL.operations[:-1]  # the last one is zero
 EPOCHS = 4
 
 
@@ -33,13 +33,13 @@ class Case:
 
 
 class Store:
-    """Writes run folders as the stages and the store do."""
+    """Writes run folders, like the stages and the store."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.draws = root, np.random.default_rng(0)
 
     def folder(self, stage: str, name: str, inputs: list[str], device: str = "Imaginary GPU") -> Path:
-        """A run with its receipt."""
+        """Write a run with its receipt."""
         folder = self.root / "runs" / stage / name
         folder.mkdir(parents=True)
         receipt = {"stage": stage, "device": device, "seconds": 10.0, "inputs": inputs}
@@ -47,11 +47,11 @@ class Store:
         return folder
 
     def write(self, folder: Path, name: str, content: Any) -> None:
-        """A JSON file."""
+        """Write a JSON file."""
         (folder / name).write_text(json.dumps(content))
 
     def search(self, role: str, method: str, seed: int) -> Path:
-        """A search with its history."""
+        """Write a search with its history."""
         folder = self.folder("search", f"{role}-{method}-seed{seed}", [f"{role}-0123456789"])
         drift = self.draws.normal(size=(2, EDGES, 8))
         epochs = [
@@ -62,7 +62,7 @@ class Store:
         return folder
 
     def training(self, role: str, name: str, seed: int) -> Path:
-        """A retraining with its errors."""
+        """Write a retraining with its errors."""
         folder = self.folder("retrain", f"{role}-{name}-train{seed}", [f"{role}-0123456789", f"{role}-{name}"])
         best = float(2.5 + self.draws.random())
         errors = {"final": best + 0.1, "best": best, "best_epoch": 3}
@@ -73,10 +73,10 @@ class Store:
         return folder
 
     def clusters(self, role: str, method: str, seed: int, alone: bool) -> Path:
-        """Clusters, in which sep_conv_5x5 is alone or not."""
+        """Write clusters, in which sep_conv_5x5 is alone or not."""
         folder = self.folder("clusters", f"{role}-{method}-clusters{seed}", [f"{role}-0123456789"])
         cells = {place: self._cell(place, alone) for place in ("first", "last")}
-        if method == "dropnas":  # there skip-connect stands alone in the first cell
+        if method == "dropnas":  # with skip-connect alone in the first cell
             cells["first"] |= {"labels": [0, 0, 0, 0, 1, 1, 2], "single_member": ["skip_connect"]}
         self.write(folder, "clusters.json", {"edge": [0, 2], "images": 1000, "cells": cells})
         return folder
@@ -96,14 +96,14 @@ class Store:
         }
 
     def select(self, role: str, genotype: str) -> Path:
-        """The choice of the best of two retrainings; the choice itself ran somewhere else."""
+        """Write the selection of the better of two retrainings; it ran on another machine."""
         candidates = [self.training(role, "candidate", seed).name for seed in (0, 1)]
         folder = self.folder("select", f"{role}-best-of-2", candidates, device="Head node")
         self.write(folder, "genotype.json", published()[genotype].genotype.values())
         return folder
 
     def correlation(self, edge: tuple[int, int], undefined: bool) -> Path:
-        """A correlation on an edge."""
+        """Write a correlation on an edge."""
         trained = self.training("cifar10", f"edge-{edge[1]}", 0).name
         folder = self.folder("correlation", f"edge-{edge[0]}-{edge[1]}", [trained], device="Head node")
         none = dict.fromkeys(("value", "low", "high", "p_value"))
@@ -120,7 +120,7 @@ class Store:
 
 
 def make_cases(root: Path) -> dict[str, Case]:
-    """All figures; two seeds, both data sets, the paper's names."""
+    """All figures, with two seeds, both data sets and the paper's names."""
     store = Store(root)
     figures: dict[str, list[tuple[str, str, list[Path]]]] = {
         "figure1": [(r, "darts", [store.clusters(r, "darts", s, alone=s == 0) for s in (0, 1)]) for r in ROLES],

@@ -25,7 +25,7 @@ def made_table(
 ) -> Table:
     """A table with these best-on-test errors; those of the final epoch are higher by `later`."""
     paper = layout_of(("cifar10", "cifar100"), ()) if name == "baselines" else layout(name)
-    if not paper.number:  # the baselines show what was run
+    if not paper.number:  # the baselines show only what was run
         paper = replace(paper, rows=tuple(row for row in paper.rows if any(place == row.key for place, _ in errors)))
 
     def measured(blank: TableNumber) -> list[TableNumber]:

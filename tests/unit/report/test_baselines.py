@@ -1,4 +1,4 @@
-"""The baselines: search methods under one protocol; and which tables the results hold."""
+"""The baselines: search methods under one protocol; and the tables in the results."""
 
 import json
 import re
@@ -76,7 +76,7 @@ def build(out: Path, inputs: list[Path], *entries: Entry) -> Path:
 
 
 def ours_of(folder: Path, row: str, column: str) -> list[dict[str, Any]]:
-    """The numbers of ours in a cell."""
+    """Our numbers in a cell."""
     numbers = json.loads((folder / "table.json").read_text())["numbers"]
     return [one for one in numbers if (one["row"], one["column"]) == (row, column) and one.get("ours")]
 
@@ -116,7 +116,7 @@ def test_a_method_that_is_compared_has_a_row_on_each_data_set(tmp_path: Path) ->
 
 
 def test_every_cell_of_the_plan_has_its_place(tmp_path: Path) -> None:
-    """Rows of the layout, or a label for what is the user's own; and a job reads the same from its spec."""
+    """Entries are rows of the layout, or have a label; a job reads the same configuration from its spec."""
     config = planned(tmp_path)
     assert parse(TableConfig, json.loads(json.dumps(resolved(config))), "spec") == config
     known = {row.key for row in whole(config).rows}
@@ -186,7 +186,7 @@ def test_a_cell_that_it_cannot_have_is_refused(runs: Any, tmp_path: Path) -> Non
 
 
 def frozen(root: Path, folders: dict[str, Path], on_request: list[str]) -> Path:
-    """As much of a frozen plan as the results read."""
+    """The part of a frozen plan that the results read."""
     plan = root / "plans" / "0123456789"
     plan.mkdir(parents=True)
     names = {name: str(folder.relative_to(root)) for name, folder in folders.items()}
@@ -196,12 +196,12 @@ def frozen(root: Path, folders: dict[str, Path], on_request: list[str]) -> Path:
 
 
 def copied_from(plan: Path, root: Path) -> str:
-    """Copy what is finished; gives what is told of it."""
+    """Copy finished results; return the report."""
     return copy_finished(json.loads((plan / "plan.json").read_text()), plan, Store(root))
 
 
 def published_counts(root: Path) -> Path:
-    """A run of the architectures, as the store publishes it."""
+    """A run of the architectures stage, as the store publishes it."""
     staged, folder = root / "staged", root / "runs" / "architectures" / "published-0123456789"
     staged.mkdir()
     for name in ("json", "md", "csv", "tex"):
@@ -213,7 +213,7 @@ def published_counts(root: Path) -> Path:
 def test_what_was_only_offered_is_not_missed_and_what_is_finished_is_copied(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish_results, "require_whole", lambda folder: {})  # these tables are made up
+    monkeypatch.setattr(publish_results, "require_whole", lambda folder: {})  # these tables are invented
     baselines = tmp_path / "runs" / "table" / folder.name
     Store(tmp_path).publish(folder, baselines, {"id": "0123456789", "stage": "table"})
     nowhere = tmp_path / "runs" / "table" / "none-0123456789"

@@ -1,4 +1,4 @@
-"""Verdicts of a sequential plan: those of its looks stand where a single look at all runs would be wrong too often."""
+"""Verdicts of a sequential plan are those of its looks; a single test of all runs would be wrong too often."""
 
 from dataclasses import replace
 from pathlib import Path

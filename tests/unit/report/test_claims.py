@@ -18,7 +18,7 @@ Sweep = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def sweep(**means: float) -> dict[str, dict[str, list[float]]]:
-    """Both data sets: 3e-05 at 2.5, the others at 3, or as said."""
+    """Both data sets: 3e-05 at 2.5, the others at 3 unless specified."""
     at = {"3e-05": 2.5, **means}
     return {
         role: {name: with_spread(at.get(name, 3.0), 0.1, 8) for name in (*RATES, *PRESETS)}
@@ -31,7 +31,7 @@ def correlations(first: float | None, last: float) -> dict[str, tuple[float | No
 
 
 def as_printed(name: Any, std: float = 0.1, **changed: float) -> Any:
-    """A table of ours with the paper's means and a spread of our own."""
+    """A table with the paper's means as our results, and a chosen spread."""
     paper = layout(name)
     return made_table(
         name,
@@ -56,7 +56,7 @@ def test_nothing_is_decided_before_there_are_runs() -> None:
 
 
 def test_the_papers_own_numbers_by_the_same_tests() -> None:
-    """What its printed means, deviations and correlations support, and what they do not."""
+    """The claims that the printed means, deviations and correlations support, and the others."""
     own = {name: one.by_paper.outcome for name, one in all_claims().items() if one.by_paper}
     assert own == {
         "spaces": Outcome.UNDECIDED,
@@ -99,7 +99,7 @@ EXPECTED = 1.42  # deviations below the mean: the median of the lowest of eight
 
 
 def _headline(name: Any, shift: float) -> Any:
-    """Sixty runs of ours, whose lowest of eight (of ImageNet one) would be the printed number, shifted."""
+    """Sixty runs whose expected lowest of eight (on ImageNet, of one) is the printed number, shifted."""
     place, printed, std = {
         "table1": (("dropnas", "error"), 2.26 + EXPECTED * 0.09, 0.09),
         "table2": (("dropnas", "error"), 16.39 + EXPECTED * 0.27, 0.27),
@@ -128,14 +128,14 @@ def test_too_few_trainings_decide_no_headline() -> None:
     ("lone", "outcome"), [(0, Outcome.HOLDS), (1, Outcome.HOLDS), (2, Outcome.UNDECIDED), (8, Outcome.CONTRADICTED)]
 )
 def test_lone_points(lone: int, outcome: Outcome) -> None:
-    """Shown in every panel to be seldom: at most one seed of eight."""
+    """Rare in every panel: at most one seed of eight."""
     seeds = [True] * lone + [False] * (8 - lone)
     found = all_claims(lone_points={"CIFAR-10, first cell": seeds, "CIFAR-10, last cell": [False] * 8})
     assert found["no-lone-point"].outcome is outcome and f"{lone} of 8" in found["no-lone-point"].detail
 
 
 def test_skip_connects_are_compared_exactly() -> None:
-    """Three and three: 20 ways to choose three of six, of which one is as extreme."""
+    """Three against three: one of the 20 ways to choose three of six is as extreme."""
     found = all_claims(skips={"one-level-darts": [5, 4, 6], "dropnas": [1, 2, 0]})["many-skips"]
     assert found.outcome is Outcome.HOLDS and "p = 0.05" in found.detail
     turned = all_claims(skips={"one-level-darts": [1, 2, 0], "dropnas": [5, 4, 6]})["many-skips"]
@@ -170,7 +170,7 @@ def _of_sweep(swept: Sweep) -> tuple[ClaimResult, ClaimResult]:
 
 @pytest.mark.parametrize("gone", ["3e-05", "1e-04", "drop-rate-0.875"])
 def test_a_rate_that_is_missing_leaves_its_claim_open(gone: str) -> None:
-    """Without the only rate above 3e-5 nothing is known of whether it is the best of a range."""
+    """Without the only rate above 3e-5, it is unknown whether 3e-5 is the best of a range."""
     swept = sweep()
     del swept["cifar100"][gone]
     best, extremes = _of_sweep(swept)
@@ -233,7 +233,7 @@ def _ablation_columns() -> list[str]:
     [((3.0, 3.1), Outcome.HOLDS), ((2.0, 3.1), Outcome.CONTRADICTED), ((2.5, 3.1), Outcome.UNDECIDED)],
 )
 def test_dropnas_against_a_baseline(others: tuple[float, float], outcome: Outcome) -> None:
-    """Over the data sets on which the baseline was trained; a baseline that was not run is not spoken of."""
+    """Over the data sets on which a baseline was trained; baselines that were not run are left out."""
     errors = {("cifar10/random", "error"): others[0], ("cifar100/random", "error"): others[1]}
     errors |= {(f"{role}/dropnas", "error"): 2.5 for role in ("cifar10", "cifar100")}
     table = made_table("baselines", {place: with_spread(error, 0.1, 8) for place, error in errors.items()}, later=0.2)

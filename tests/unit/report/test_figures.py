@@ -1,4 +1,4 @@
-"""The figures: what figure.json holds, equal bytes, labels apart, layouts of cells, damaged inputs."""
+"""The figures: the content of figure.json, equal bytes, labels without overlap, layouts of cells, damaged inputs."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -58,7 +58,7 @@ def test_a_figure_is_written_in_all_formats(drawn: dict[str, Path], name: str) -
         assert files[f"{name}{suffix}"].startswith(FIRST_BYTES[suffix])
     found = content(drawn[name])
     assert (found["figure"], found["profile"], found["reproduction"]) == (name, "paper", name != "figure5")
-    assert found["hardware"] == ["Imaginary GPU"]  # a head node chooses and correlates, but trains nothing
+    assert found["hardware"] == ["Imaginary GPU"]  # a head node selects and correlates, but trains nothing
     assert found["data"] == (["cifar10"] if name == "figure5" else ["cifar10", "cifar100"])
     assert found["n"] == ([1, 1] if name == "figure5" else [2, 2])
 
@@ -67,7 +67,7 @@ def test_a_figure_is_written_in_all_formats(drawn: dict[str, Path], name: str) -
 def test_equal_runs_give_equal_bytes(
     without_dot: None, drawn: dict[str, Path], cases: dict[str, Case], tmp_path: Path, name: str
 ) -> None:
-    """Also on a machine without graphviz' `dot`, which none needs."""
+    """Also on a machine without graphviz' `dot`, which no figure needs."""
     again = cases[name].draw(tmp_path / "again")
     for path in drawn[name].iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes(), path.name
@@ -84,7 +84,7 @@ def test_figure_1_says_how_often_any_operation_stands_alone(drawn: dict[str, Pat
         "n": 2,
     }
     assert panel["statistics"]["last"]["silhouette_parameterised_mean"] == 0.75
-    four = content(drawn["figure4"])["panels"]["cifar10"]["statistics"]  # there it is skip-connect, of no weights
+    four = content(drawn["figure4"])["panels"]["cifar10"]["statistics"]  # skip-connect is alone; it has no weights
     assert (four["first"]["single_member_share"], four["last"]["single_member_share"]) == (1.0, 0.0)
 
 
@@ -116,7 +116,7 @@ def read_facts(folder: Path) -> list[tuple[str, ...]]:
 
 
 def pictured(drawn: dict[str, Path], name: str, **changed: Any) -> Any:
-    """The picture of what a figure keeps, laid out."""
+    """Draw the content of a figure, with its layout."""
     found = FigureFile.read(drawn[name])
     panels = {panel: changed.get(panel, shown) for panel, shown in found.panels.items()}
     drawing = load(TARGETS[name].drawing)
@@ -136,7 +136,7 @@ def overlaps(texts: Iterable[Any]) -> list[tuple[str, str]]:
 
 
 def test_texts_of_figure_2_do_not_collide_and_its_legend_covers_nothing(drawn: dict[str, Path]) -> None:
-    """With the paper's seven rates, which stand closer than the three that were made up."""
+    """With the paper's seven rates, which are closer together than the three made-up ones."""
     points = FigureFile.read(drawn["figure2"]).panels["cifar10"]
     rates = [{**points[0], "rate": rate, "name": f"{rate:g}"} for rate in (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)]
     with style():
@@ -180,7 +180,7 @@ def test_a_line_at_zero_is_seen(drawn: dict[str, Path]) -> None:
 
 
 def test_a_search_that_stopped_earlier_counts_as_long_as_it_ran(cases: dict[str, Case], tmp_path: Path) -> None:
-    """As DARTS+ does, at another epoch for each seed."""
+    """Like DARTS+, at another epoch for each seed."""
     case, store = cases["trajectories"], Store(tmp_path)
     short = store.search("cifar10", "darts-plus", 0)
     history = json.loads((short / "history.json").read_text())
@@ -191,7 +191,7 @@ def test_a_search_that_stopped_earlier_counts_as_long_as_it_ran(cases: dict[str,
     assert method["epochs"] == list(range(EPOCHS))
     entropy = method["entropy_normal"]
     assert len(entropy["mean"]) == EPOCHS and entropy["low"][1] < entropy["mean"][1] < entropy["high"][1]
-    assert entropy["low"][2:] == entropy["mean"][2:] == entropy["high"][2:]  # of the other alone
+    assert entropy["low"][2:] == entropy["mean"][2:] == entropy["high"][2:]  # of the other search only
 
 
 def test_figure_3_and_5_keep_what_they_show(drawn: dict[str, Path]) -> None:
@@ -243,9 +243,7 @@ def test_the_foot_tells_profile_n_data_hardware_and_that_it_is_no_reproduction(d
     sentences = foot(replace(found, n=(1, 8), profile="smoke", caption="A caption."))
     assert sentences[0] == "Profile: smoke. n = 1 to 8. Data: cifar10. Hardware: Imaginary GPU."
     assert sentences[1].startswith("No reproduction of the paper: profile 'smoke'")
-    assert (
-        len(foot(replace(found, reproduction=True))) == 1
-    )  # the caption stands below the picture wherever it is shown
+    assert len(foot(replace(found, reproduction=True))) == 1  # the caption is below the picture wherever it is shown
 
 
 def damaged(cases: dict[str, Case], name: str, tmp_path: Path, change: Callable[[Store], Any]) -> Case:
@@ -331,7 +329,7 @@ def test_every_published_cell_has_a_layout(id_: str) -> None:
         assert [node.text for node in layout.nodes][:2] == ["$c_{k-2}$", "$c_{k-1}$"]
         assert len(layout.nodes) == 3 + len(cell) // 2
         ends = [(round(arrow.curve[at][0], 6), arrow.curve[at][1]) for arrow in layout.arrows for at in (0, -1)]
-        assert len(set(ends)) == len(ends)  # no two edges begin or end at one place
+        assert len(set(ends)) == len(ends)  # no two edges begin or end at the same point
         assert [arrow.text for arrow in layout.arrows if arrow.text] == [labels.short(name) for name, _ in cell]
         assert len(layout.arrows) == len(cell) + len(concat)
         places = [arrow.at for arrow in layout.arrows if arrow.text]
@@ -405,7 +403,7 @@ def test_poolings_are_shorter_still_in_figure_1() -> None:
 
 
 def test_trajectories_of_many_methods_whose_searches_end_early(tmp_path: Path) -> None:
-    """A mean is over the searches that reached the epoch; methods stand in rows."""
+    """A mean is over the searches that reached the epoch; methods are in rows."""
     case = make_cases(tmp_path / "store")["trajectories"]
     file = case.inputs[1] / "history.json"
     history = json.loads(file.read_text())

@@ -1,4 +1,4 @@
-"""The report page: what counts, what is kept out and why, half-way through too; and when it is made again."""
+"""The report page: which runs count, which are excluded and why, also half-way; and when it is made again."""
 
 import json
 import re
@@ -44,31 +44,31 @@ tables: [table1, table6]
 
 @dataclass(frozen=True)
 class Study:
-    """A plan, its content, and the store that holds its runs."""
+    """A plan, its content, and the store with its runs."""
 
     plan: Plan
     root: Path
 
     @property
     def content(self) -> dict[str, Any]:
-        """As plan.json holds it."""
+        """The content of plan.json."""
         return plan_content(self.plan)
 
     def gather(self) -> Contents:
-        """What the page says now."""
+        """The current content of the page."""
         return gather(parse_content(self.content, "plan"), self.root, page_cost)
 
     def page(self) -> str:
-        """The page's text, made now."""
+        """The text of a new page."""
         file, _ = write_page(self.content, self.root, None, "plan", page_cost)
         return file.read_text(encoding="utf-8")
 
     def find(self, stage: str, name: str = "") -> Run:
-        """The first run of a stage with that in its name."""
+        """The first run of a stage whose name contains a text."""
         return next(run for run in self.plan.runs.values() if run.stage == stage and name in run.name)
 
     def folder(self, run: Run) -> Path:
-        """Where it lies."""
+        """The folder of a run."""
         return self.root / run.folder
 
 
@@ -83,17 +83,17 @@ def published_study(folder: Path) -> Study:
 
 @pytest.fixture
 def study(tmp_path: Path, once: Callable[[str, Callable[[Path], object]], Path]) -> Study:
-    """A copy of that study, to be changed."""
+    """A copy of that study, which a test may change."""
     return published_study(shutil.copytree(once("study", published_study), tmp_path, dirs_exist_ok=True))
 
 
 def excluded(contents: Contents) -> dict[str, str]:
-    """Reasons by the names of the runs."""
+    """The reasons, by the names of the runs."""
     return {f"{one.run.stage} {one.run.name}": one.reason for one in contents.excluded}
 
 
 def cell(contents: Contents, row: str, column: str) -> str:
-    """What Table 6 says of a cell at its best epoch."""
+    """The text of a cell of Table 6 at the best epoch."""
     table = next(one for one in contents.tables if one.name == "table6")
     place = [bottom for _, bottom in table.frame.header].index(column)
     starts = [at for at, line in enumerate(table.frame.lines) if line.texts[0] == row]
@@ -151,18 +151,18 @@ def test_numbers_stand_without_their_pruned_searches_and_say_so(study: Study) ->
 
 
 def errors(contents: Contents) -> list[Any]:
-    """The numbers that come from trainings; a search's own cost is gone with it."""
+    """The numbers that come from trainings; the cost of a missing search is missing, too."""
     lines = contents.evidence.numbers.to_dict("records")
     return [one for one in lines if not one["Column"].startswith("Search Cost")]
 
 
 def sources(contents: Contents) -> set[str]:
-    """The runs behind all numbers."""
+    """The names of the runs behind all numbers."""
     return set(re.findall(r"#run-(\w+)", " ".join(contents.evidence.numbers["Runs"])))
 
 
 def before_page(study: Study) -> str:
-    """The page of the whole plan with the search published again."""
+    """The page of the whole plan after the search is published again."""
     publish(study.find("search", "cifar10-original-dropnas-seed0"), study.root)
     return study.page()
 
@@ -233,12 +233,12 @@ def test_nothing_done_yet_is_a_page_too(study: Study) -> None:
 
 
 def damage_text(name: str) -> Callable[[Path], None]:
-    """Change a file by a byte."""
+    """Change one byte of a file."""
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes() + b" ")
 
 
 def lose(name: str) -> Callable[[Path], None]:
-    """Lose a file."""
+    """Remove a file."""
     return lambda folder: (folder / name).unlink()
 
 
@@ -330,7 +330,7 @@ def test_texts_of_a_parameter_file_are_escaped_and_links_resolve(study: Study) -
 
 
 def test_a_rate_without_runs_keeps_the_sweep_undecided(study: Study) -> None:
-    """The paper's rate is the best of three only once the third has been run, too."""
+    """The paper's rate counts as the best of three only after the third has been run."""
     file = study.root / "sweep.yaml"
     rates = "figures: [figure2]\ndrop_rates: [1.0e-5, 3.0e-5, 1.0e-4]\n"
     file.write_text(PARAMETERS.format(profile="sweep") + rates, encoding="utf-8")
@@ -356,7 +356,7 @@ def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
 
 
 def test_another_store_stands_beside_ours(study: Study) -> None:
-    """With `report --compare`: which numbers differ, by how much, with a test, and how they were made."""
+    """With `report --compare`: the numbers that differ, by how much, with a test, and the protocols."""
     ours = study.gather().verdicts
     shifted = tuple(replace(one, mean=one.mean + 5, runs=()) for one in ours.numbers)
     other = Other("their store", replace(ours, numbers=shifted), ("The protocols differ: seeds 2 (A), 8 (B).",))
@@ -380,7 +380,7 @@ def test_targets_stand_in_the_papers_order_whatever_the_plans(study: Study) -> N
 
 def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
     old = {name: value for name, value in study.content.items() if name != "folders"}
-    with pytest.raises(DropnasError, match="is no plan that the page can read"):
+    with pytest.raises(DropnasError, match="is not a plan that the page can read"):
         write_page(old, study.root, None, "plans/old", page_cost)
 
 

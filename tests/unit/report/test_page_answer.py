@@ -1,4 +1,4 @@
-"""What the page says first and what it says was done differently: sentences, dates, options."""
+"""The first statements of the page, and its deviations from the paper: sentences, dates, options."""
 
 import re
 from dataclasses import asdict
@@ -54,7 +54,7 @@ def test_a_test_run_is_compared_with_nothing() -> None:
 
 
 class Hours(float):
-    """Known hours."""
+    """Hours of which all are known."""
 
     @property
     def known(self) -> float:
@@ -62,7 +62,7 @@ class Hours(float):
 
 
 class Cost:
-    """Twelve hours of which nine are to do."""
+    """Twelve hours, of which nine remain."""
 
     hours, left = Hours(12.0), Hours(9.0)
 
@@ -77,7 +77,7 @@ def found(id_: str, state: State, started: str = "", ended: str = "", tmp: Any =
 
 
 def test_it_says_when_it_will_be_finished_at_the_pace_so_far() -> None:
-    """Three hours of twelve took a day, so nine more take three."""
+    """Three of twelve hours took a day, so the other nine take three days."""
     runs = [
         found("a", State.DONE, "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z"),
         found("b", State.DONE, "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"),
@@ -117,7 +117,7 @@ def test_differences_follow_the_options_in_use() -> None:
     ]
     here = dict(deviations(plan)[["What", "Here"]].itertuples(index=False))
     assert here["Drop probability"].startswith("r^(1/4) for every group")
-    assert here["Masks"].startswith("One mask for each edge")  # the other method's options are its own
+    assert here["Masks"].startswith("One mask for each edge")  # the other method has its own options
     assert here["Which seed is the best"] == "The lowest error on held-out training images."
     assert all(f"±{known.margin:g} points" in here["What counts as equal"] for known in ROLES.values())
     assert "Batch norm after pooling" not in here

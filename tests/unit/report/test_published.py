@@ -1,4 +1,4 @@
-"""The published baselines: which cell stands behind which row, ours beside the quoted figures, and bad input."""
+"""The published baselines: the cell behind each row, our results and the quoted ones, and bad input."""
 
 import csv
 import json
@@ -74,7 +74,7 @@ def maker(runs: Any, tmp_path: Path) -> Maker:
 
 @pytest.fixture
 def table1(maker: Maker) -> Path:
-    """Two cells of Table 1 trained, three times and once."""
+    """Two cells of Table 1, trained three times and once."""
     trainings = [maker.training("enas_figure", seed) for seed in range(3)] + [maker.training("dropnas_c10")]
     config = maker.config("table1_published", ("enas_figure", (1, 2, 3)), ("dropnas_c10", (4,)))
     return maker.build(config, [maker.counts("differs"), *trainings])
@@ -107,7 +107,7 @@ def test_every_published_architecture_of_a_table_stands_behind_exactly_one_of_it
 
 @pytest.mark.parametrize("table", NAMES)
 def test_a_published_architecture_has_the_figures_of_the_row_that_it_stands_behind(table: str) -> None:
-    """published.yaml has the figures on its own account, so a wrong place would show."""
+    """published.yaml has the same figures independently, so a wrong row would be noticed."""
     paper = quoted_layout(table)
     checked = 0
     for row in paper.rows:
@@ -319,7 +319,7 @@ def test_an_entry_that_fits_nowhere_is_refused(maker: Maker, entries: Any, messa
 def test_inputs_without_counts_are_refused(maker: Maker) -> None:
     with pytest.raises(DropnasError, match="no counts of the architectures"):
         maker.build(maker.config("table1_published"), [])
-    with pytest.raises(DropnasError, match="is no receipt of an architectures run"):
+    with pytest.raises(DropnasError, match="is not the receipt of an architectures run"):
         maker.build(maker.config("table1_published"), [maker.training("enas_micro")])
 
 

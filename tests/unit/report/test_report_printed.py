@@ -1,4 +1,4 @@
-"""The paper's printed numbers, against a second transcription by hand and against the text of the PDF."""
+"""The paper's printed numbers, compared with a second transcription by hand and with the text of the PDF."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from dropnas.report.printed import Layout, Printed, layouts, parse_printed
 
 PAPER = Path(__file__).parents[3] / "../shared/paper/dropnas.txt"
 
-# Read from the paper by hand, column by column where the data file goes row by row.
+# Read from the paper by hand, column by column, whereas the data file goes row by row.
 BY_HAND = {
     ("table1", "error"): {
         "nasnet-a": "2.65",
@@ -112,7 +112,7 @@ def test_shape_of_the_tables() -> None:
 
 
 def squeezed(text: str) -> str:
-    """Text as the extraction from the PDF leaves it: without white space, hyphens and lost glyphs."""
+    """Text in the form of the PDF extraction: without white space, hyphens and lost glyphs."""
     raised = str.maketrans("¹²³⁴⁵†", "12345y", "⁻\N{ASTERISK OPERATOR}\N{MULTIPLICATION SIGN}±_-")
     return re.sub(r"\s", "", text.translate(raised)).replace(":", ".").replace(";", ",")
 

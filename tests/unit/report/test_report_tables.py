@@ -39,7 +39,7 @@ def one_line(lines: list[dict[str, str]], **wanted: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_files_equal_the_golden_ones(table: str, cases: Cases, tmp_path: Path) -> None:
-    """After a wanted change: look at the files in the folder that is named, then copy them over the golden ones."""
+    """After an intended change, inspect the files in the reported folder, then copy them over the golden ones."""
     out = cases[table].build(tmp_path / "out" / table)
     names = sorted(file.name for file in out.iterdir())
     assert names == sorted(["table.json", *(f"{table}.{suffix}" for suffix in ("csv", "md", "tex"))])
@@ -61,11 +61,11 @@ def test_tables_of_equal_runs_are_byte_identical_whatever_the_seconds(cases: Cas
 @given(st.data())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_printed_row_and_number_stands_in_all_formats(cases: Cases, tmp_path: Path, data: st.DataObject) -> None:
-    """Whichever cells we run: all of the paper stands there, in its order, and rows that we do not run are quoted."""
+    """Whatever cells we run, all rows of the paper are present and in order, and rows without our runs are quoted."""
     table = data.draw(st.sampled_from(TABLES))
     kept = data.draw(st.sets(st.sampled_from(range(len(cases[table].config.entries)))))
     entries = tuple(entry for index, entry in enumerate(cases[table].config.entries) if index in kept)
-    if table == "table4":  # a label of a new row or column comes from an entry that shares the other with the paper
+    if table == "table4":  # the label of a new row or column comes from an entry whose other key is the paper's
         entries = tuple(entry for entry in entries if entry.label.count("/") == 0)
     out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
     replace(cases[table], config=replace(cases[table].config, entries=entries)).build(out)
@@ -112,7 +112,7 @@ def test_both_errors_of_tables_1_and_2_show_the_best_seed_and_the_spread(cases: 
 
 
 def test_parameters_are_of_the_best_architecture_in_both_conventions(cases: Cases, tmp_path: Path) -> None:
-    """The third seed is best on test, though the second is best in its final epoch."""
+    """The third seed is best on test, although the second one is best in its final epoch."""
     out = cases["table1"].build(tmp_path / "out")
     lines = lines_of(out, "table1")
     plain = one_line(lines, row="dropnas", quantity="parameters_million")
@@ -171,7 +171,7 @@ def test_a_table_without_runs_is_all_quoted(tmp_path: Path) -> None:
 
 
 def test_own_methods_come_after_the_papers(cases: Cases, tmp_path: Path) -> None:
-    """A row in Tables 1-3, a column in Tables 4 and 6, without a number of the paper beside it."""
+    """A row in Tables 1-3, a column in Tables 4 and 6, without a number of the paper."""
     lines = lines_of(cases["table1"].build(tmp_path / "1"), "table1")
     assert list(dict.fromkeys(line["row"] for line in lines))[-2:] == ["mine", "mine-augmented"]
     own = [line for line in lines if line["row"] == "mine"]
@@ -338,7 +338,7 @@ def test_a_missing_or_torn_file_is_named(name: str, runs: Any, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("table", "entries", "message"),
     [
-        ("table1", [Entry("dropnas", "error")], "no training behind the cell"),
+        ("table1", [Entry("dropnas", "error")], "the cell has no training"),
         ("table1", [Entry("dropnas", "error", trainings=(1,))], "no input 1 among 1 runs"),
         ("table1", [Entry("dropnas", "error", trainings=(-1,))], "no input -1 among 1 runs"),
         ("table1", [Entry("dropnas", "error", trainings=(0,))] * 2, "two entries for one cell"),

@@ -1,4 +1,4 @@
-"""What choosing on the test set is worth, from run folders."""
+"""The effect of selection on the test set, from run folders."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_the_epoch(runs: Runs) -> None:
 def test_epoch_and_best_of_several_chosen_on_held_out_images(runs: Runs) -> None:
     found = selection(with_held_out(runs))
     assert found.held_out_epoch and found.held_out_epoch.values == pytest.approx((0.1, 0.35, 0.01))
-    assert found.best_seed == pytest.approx(2.66 - 2.5)  # of the third and of the second
+    assert found.best_seed == pytest.approx(2.66 - 2.5)  # of the third and of the second seed
 
 
 def test_a_single_training_has_no_interval_and_no_best(runs: Runs) -> None:

@@ -1,4 +1,4 @@
-"""The verdicts as files: they say what the page says, whatever the format, and lie beside it."""
+"""The verdicts as files next to the page: in every format, they have the content of the page."""
 
 import io
 import json

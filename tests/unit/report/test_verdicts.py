@@ -41,7 +41,7 @@ def test_a_difference_that_is_measurable_but_small_agrees_and_says_so() -> None:
 
 
 def test_the_margin_is_that_of_the_data_set() -> None:
-    """0.3 points off with little scatter: more than CIFAR-10 may have, less than CIFAR-100."""
+    """A difference of 0.3 points with little scatter: above the margin of CIFAR-10, below that of CIFAR-100."""
     near = {("cifar100/1-skip", "dropnas"): with_spread(16.77, 0.05, 8)}
     far = {("cifar10/1-skip", "dropnas"): with_spread(2.97, 0.05, 8)}
     assert only(verdicts(made_table("table4", near))).verdict is Verdict.AGREES
@@ -103,7 +103,7 @@ def test_published_baselines_and_counts_are_not_compared() -> None:
 
 
 def test_retrainings_of_one_architecture_are_no_further_searches() -> None:
-    """Two searches, each retrained four times: two values, the first of each."""
+    """Two searches, each retrained four times, give two values: the first of each."""
     names = [f"seed{seed}-train{seed + 1000 * k}-{seed * 10 + k:010x}" for seed in range(2) for k in range(4)]
     values = [2.5, 9.0, 9.0, 9.0, 2.7, 9.0, 9.0, 9.0]
     found = only(verdicts(made_table("table5", {("3e-5", "3e-5"): values}, runs=names)))
@@ -117,7 +117,7 @@ def test_runs_without_spread_decide_nothing_by_themselves() -> None:
 
 
 def test_tables_that_were_built_from_runs(cases: dict[str, Case]) -> None:
-    """What the table stage builds: one table of six is a reproduction."""
+    """The tables of the table stage, of which one in six is a reproduction."""
     for name, case in cases.items():
         found = verdicts(build(case.config, [read_run(Path(folder)) for folder in case.inputs]))
         comparable = {one.verdict for one in found} - {Verdict.NOT_COMPARABLE}

@@ -1,6 +1,6 @@
-"""A script of its own: plans a parameter file afresh for each line on its input, with the package beside it.
+"""A separate script that plans a parameter file for each line on its input, with a package in the same folder.
 
-Each plan is made by a child that imports the package as it is then; what is not ours is imported once, before.
+Each plan is made by a child process that imports the current package; other packages are imported once, before.
 """
 
 import json

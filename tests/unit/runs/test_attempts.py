@@ -1,4 +1,4 @@
-"""Attempts: what they worked, and that a job which gets nowhere is not submitted again for ever."""
+"""Attempts: their working time, and that a job without progress is not resubmitted for ever."""
 
 import os
 import time
@@ -51,14 +51,14 @@ def test_an_attempt_that_saved_something_begins_the_count_anew(tmp_path):
 
 def test_kills_without_a_warning_never_count(tmp_path):
     for _ in range(5):
-        begun(tmp_path)  # and nothing more is heard of it
+        begun(tmp_path)  # without any further sign of life
     stopped(tmp_path)
     begun(tmp_path)
     stopped(tmp_path)
 
 
 def test_warned_and_killed_before_it_had_saved_counts(tmp_path):
-    """The series ends when the third attempt begins, since the first two could not say anything."""
+    """The series ends when the third attempt begins, because the first two could not report anything."""
     for _ in range(2):
         begun(tmp_path).warned()
     with pytest.raises(DropnasError, match="no progress"):

@@ -1,7 +1,7 @@
-"""Which runs of the paper's plan get another identity from an edit: exactly those whose result may change.
+"""Which runs of the paper's plan get another identity after an edit: exactly those whose result may change.
 
-Each test edits a copy of the package and plans again. Runs are counted one by one: of the runs that an edit is for, and
-of all that read them, each must change, and no other.
+Each test edits a copy of the package and plans again. Runs are compared one by one: the edited runs and all runs that
+read them must change, and no others.
 """
 
 import ast
@@ -54,7 +54,7 @@ class Copy:
         return found
 
     def changed(self, edits: dict[str, Edit], parameters: str = "paper.yaml") -> set[int]:
-        """The positions of the runs that have another identity after some edits of files, which are then undone."""
+        """The positions of the runs with another identity after some edits, which are then undone."""
         before = {file: (self.root / file).read_text() for file in edits}
         edited = {file: edit(before[file]) for file, edit in edits.items()}
         try:
@@ -77,7 +77,7 @@ class Copy:
         return found
 
     def count(self, positions: set[int]) -> dict[str, int]:
-        """How many runs of each stage these are."""
+        """The number of these runs in each stage."""
         return dict(Counter(self.plans["paper.yaml"][at]["stage"] for at in positions))
 
 
@@ -122,7 +122,7 @@ def nothing(run: Run) -> bool:
 
 
 def with_new_option(source: str) -> str:
-    """Every class of options with one more."""
+    """Every class of options with an additional option."""
     lines = source.splitlines()
     for node in reversed(ast.parse(source).body):
         if isinstance(node, ast.ClassDef):
@@ -199,13 +199,13 @@ def test_other_words_in_errors_and_progress_change_nothing(copy: Copy) -> None:
 
 
 def test_comments_docstrings_annotations_and_layout_change_nothing(copy: Copy) -> None:
-    """But of the modules of configuration, which must stay importable."""
+    """Except for the configuration modules, which must stay importable."""
     names = (file for file in files("dropnas/**/*.py") if not file.endswith(("config.py", "runs/identity.py")))
     assert copy.changed(dict.fromkeys(names, rewritten)) == set()
 
 
 def added(file: str) -> dict[str, Edit]:
-    """A statement more in a file."""
+    """Add a statement to a file."""
     return {file: lambda source: source + CONSTANT}
 
 

@@ -46,7 +46,7 @@ def scale(
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A user's package on the path, and a function that gives its fingerprint afresh."""
+    """A user's package on the path, and a function that computes its fingerprint again."""
     folder = tmp_path / "user_method"
     folder.mkdir()
     (folder / "__init__.py").write_text("")
@@ -112,7 +112,7 @@ def test_other_strings_and_the_code_around_texts_count(package, old, new):
 
 
 def test_what_an_error_carries_counts(package):
-    """An exception may bring a result to who catches it."""
+    """An exception may pass a result to the code that catches it."""
     source = "def f(x):\n    raise StopIteration(x, 'found')\n"
     assert package(source) == package(source.replace("found", "it is here"))
     assert package(source) != package(source.replace("(x,", "(2 * x,"))
@@ -160,7 +160,7 @@ def test_annotations_and_their_imports_do_not_count(package):
 
 
 def test_an_import_that_nothing_uses_counts(package):
-    """It may be there for what it does as it is imported."""
+    """The import may be needed for its side effects."""
     assert package("import json\n") != package("")
 
 
@@ -245,12 +245,12 @@ def test_a_missing_attribute_is_named(package):
 
 
 def test_closures_are_those_listed():
-    """A stage's closure is a decision: what enters it reruns that stage. The list is tests/golden/closures.yaml."""
+    """A stage's closure is a decision: a new module repeats its runs. The list is tests/golden/closures.yaml."""
     listed = yaml.safe_load((REPOSITORY / "tests/golden/closures.yaml").read_text())
     found = {name: fp.closure(stage.module) for name, stage in STAGES.items()}
     added = [("search", name, reference) for name, reference in {**STRATEGIES, **BACKENDS}.items()]
     added += [("figure", name, target.drawing) for name, target in TARGETS.items() if target.drawing]
-    for stage, name, reference in added:  # what a run with it adds
+    for stage, name, reference in added:  # what a run with this reference adds
         found[f"{stage}, {name}"] = sorted({*fp.closure(STAGES[stage].module, (reference,))} - {*found[stage]})
     assert found == listed
 
@@ -277,7 +277,7 @@ def _python312() -> str | None:
 
 
 def test_python_311_and_312_agree(tmp_path):
-    """The same tree under the other version, in a process of its own."""
+    """The same tree under the other version, in a separate process."""
     other = _python312()
     if other is None or sys.version_info[:2] == (3, 12):
         pytest.skip("no Python 3.12 beside this one")

@@ -1,4 +1,4 @@
-"""What a power cut or a kill finds: no power is cut here, so the order of calls to the system is what is tested."""
+"""The state after a power cut or a kill. No power is cut here: the tests check the order of system calls."""
 
 import multiprocessing
 import os
@@ -50,17 +50,17 @@ def test_killed_at_any_call_to_the_system_a_run_is_whole_or_not_there(tmp_path, 
         process.join()
         if store.is_published(folder):
             store.require_intact(folder)
-            assert removed or (folder / "run.json").is_file()  # tables read it, and no job will look at the run again
+            assert removed or (folder / "run.json").is_file()  # tables read it, and no job checks the run again
         published(store, folder)
         assert store.damage(folder) == [] and (folder / "run.json").is_file()
         if process.exitcode == 0:
             break
         assert process.exitcode == -signal.SIGKILL
-    assert calls > 2  # it was killed at something
+    assert calls > 2  # it was killed at least once
 
 
 def published(store, folder):
-    """The run is there and has its receipt, as after a job's end."""
+    """The run exists and has its receipt, as after the end of a job."""
     if not store.is_published(folder):
         staged = store.scratch("0123456789") / "staged"
         shutil.rmtree(staged, ignore_errors=True)
@@ -71,7 +71,7 @@ def published(store, folder):
 
 
 def killed_after(calls, store, folder):
-    """Work until so many files were flushed or renamed."""
+    """Work until some number of files were flushed or renamed."""
     made = count()
 
     def watched(call):

@@ -1,4 +1,4 @@
-"""The store: published once, proved by its manifest, never lost to the workflow."""
+"""The store: each run is published once, verified by its manifest, and never lost to the workflow."""
 
 import json
 import os
@@ -53,6 +53,18 @@ def test_a_start_writes_the_missing_receipt_of_a_run_whose_job_has_nothing_to_do
     write_markers(plan, store.root / "plans/0a1b", store.root)
     assert json.loads((folder / "run.json").read_text())["id"] == "0123456789"
     assert (store.root / "plans/0a1b/done/search/one").is_file()
+
+
+def test_a_job_of_which_a_run_is_missing_has_no_marker(published):
+    store, folder = published
+    runs = [{"id": "0123456789", "folder": str(folder.relative_to(store.root))}]
+    runs.append({"id": "abcdef0123", "folder": "runs/search/two-abcdef0123"})
+    marker = store.root / "plans/0a1b/done/search/both"
+    marker.parent.mkdir(parents=True)
+    marker.touch()  # of a time when both were there
+    jobs = [{"marker": "done/search/both", "runs": [run["id"] for run in runs], "result": os.devnull}]
+    write_markers({"runs": runs, "jobs": jobs}, store.root / "plans/0a1b", store.root)
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +141,7 @@ def other_process(tmp_path):
 
 
 def test_a_second_process_waits_and_takes_over_from_a_dead_one(tmp_path, other_process, monkeypatch):
-    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so it is seen that the process is dead
+    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so that only the dead process can be noticed
     assert holder(tmp_path).endswith(f":{other_process.pid}")
     other_process.kill()
     other_process.wait()
@@ -149,7 +161,7 @@ FAR = {"host": "elsewhere", "process": 7, "start": "1", "token": "t"}
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The observer's own clock, which a test turns on."""
+    """The observer's own clock, which a test advances."""
     now = [1000.0]
     monkeypatch.setattr(lease_module.time, "monotonic", lambda: now[0])
 
@@ -165,7 +177,7 @@ def leave(scratch, **owner):
 
 @pytest.mark.parametrize("skew", [-86_400, 0, 86_400])
 def test_a_holder_elsewhere_is_dead_when_its_lease_stands_still_on_the_observers_clock(tmp_path, clock, skew):
-    """However wrong the clock is that sets the file times."""
+    """Whatever the error of the clock that sets the file times."""
     leave(tmp_path)
     for beat in range(20):
         os.utime(tmp_path / "lease.json", (time.time() + skew + beat,) * 2)
@@ -216,7 +228,7 @@ def rival(tmp_path):
 
 def test_who_was_taken_over_while_standing_still_ends_at_once(tmp_path, rival):
     os.kill(rival.pid, signal.SIGSTOP)
-    leave(tmp_path)  # another host has taken over
+    leave(tmp_path)  # another host took over
     os.kill(rival.pid, signal.SIGCONT)
     assert rival.wait(600) == lease_module.LOST
     assert "took over this run" in rival.stderr.read()
@@ -234,7 +246,7 @@ def test_a_living_holder_keeps_its_lease_and_gives_back_no_other(tmp_path, monke
     with lease(tmp_path):
         before = (tmp_path / "lease.json").stat().st_mtime_ns
         while (tmp_path / "lease.json").stat().st_mtime_ns == before:
-            time.sleep(0.01)  # it is renewed, however busy the machine is
+            time.sleep(0.01)  # the lease is renewed, however busy the machine is
         monkeypatch.setattr(lease_module, "RENEWAL", 60)
         time.sleep(0.05)
         leave(tmp_path)

@@ -1,4 +1,4 @@
-"""What the tests of two-level methods have in common: agreement with a plain reference."""
+"""Shared by the tests of two-level methods: agreement with a plain reference."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ def of_seed(batch: Batch, index: int) -> tuple[tuple[Tensor, Tensor], tuple[Tens
 
 
 def world_of(group: SeedGroup, index: int, alpha_clip: float = float("inf")) -> World:
-    """The plain world of one search as it is now."""
+    """The current state of one search as a plain world."""
     config, run = group.config, group.runs[index]
     rules = Rules(
         config.momentum,
@@ -41,7 +41,7 @@ def world_of(group: SeedGroup, index: int, alpha_clip: float = float("inf")) -> 
 
 
 def assert_agrees(group: SeedGroup, index: int, world: World) -> None:
-    """Weights, running statistics and alphas."""
+    """Compare weights, running statistics and alphas."""
     assert_near(dict(group.runs[index].supernet.state_dict()), dict(world.supernet.state_dict()))
     ours = {kind: alpha.detach() for kind, alpha in group.runs[index].alphas._asdict().items()}
     assert_near(ours, {kind: alpha.detach() for kind, alpha in world.alphas.items()})
@@ -57,12 +57,12 @@ def assert_steps_agree(
     alpha_clip: float = float("inf"),
     side: int = SIDE,
 ) -> SeedGroup:
-    """Two seeds, each against its own world.
+    """Train two seeds, and compare each with its own world.
 
     Args:
-        plain_step: of a world, an epoch and a batch of this seed alone; gives the loss.
-        after_epoch: of a world and an epoch.
-        compare: what must be equal beside weights, running statistics and alphas.
+        plain_step: takes a world, an epoch and a batch of this seed; returns the loss.
+        after_epoch: takes a world and an epoch.
+        compare: further comparisons, besides weights, running statistics and alphas.
     """
     group = group_of(config, (3, 5), space, images=IMAGES, side=side)
     worlds, seen = [world_of(group, index, alpha_clip) for index in range(2)], recorded(group)
@@ -92,7 +92,7 @@ def alone(batch: Batch, index: int) -> Batch:
 
 
 def assert_refused(config: SearchConfig, message: str, space: SearchSpace = SMALL, **options: Scalar) -> None:
-    """Such options end in one line as the strategy is made."""
+    """Such options give a one-line error when the strategy is made."""
     with pytest.raises(DropnasError, match=message) as raised:
         make_strategy(replace(config, options=options), space)
     assert "\n" not in str(raised.value) and config.strategy in str(raised.value)
@@ -111,7 +111,7 @@ def random_alphas(seed: int, space: SearchSpace, scale: float = 1.0) -> Tensor:
 
 
 def random_left(seed: int) -> Tensor:
-    """Masks (2, edges, 8) that leave each edge something beside `none`, which is the last operation."""
+    """Masks (2, edges, 8) that leave each edge an operation other than `none`, which is the last one."""
     left = torch.rand(2, 14, 8, generator=generator(seed, "masks")) < 0.4
     left[..., 0] |= ~left[..., :-1].any(dim=-1)
     return left

@@ -1,4 +1,4 @@
-"""Puts the independent reference implementations within reach of this room's tests; a data set, double precision."""
+"""Makes the independent reference implementations importable for these tests; a data set; double precision."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Small groups of searches, and how tests train and compare them."""
+"""Small groups of searches, and functions to train and compare them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,9 +17,9 @@ from dropnas.training.graphs import Recorder
 from dropnas.training.seeding import generator
 
 SIDE, CLASSES, BATCH = 4, 5, 4
-OFTEN = {"rate_parameterised": 0.3**4, "rate_non_parameterised": 0.4**4}  # drops enough to see
+OFTEN = {"rate_parameterised": 0.3**4, "rate_non_parameterised": 0.4**4}  # drops often enough for tests
 SMALL = SearchSpace("small", ("dil_conv_3x3", "sep_conv_3x3"), ("none", "skip_connect"))  # as a user could write it
-CONFIG = SearchConfig(  # both clips are active, decay is large, alphas move quickly
+CONFIG = SearchConfig(  # both clips are active, decay is large, and alphas change quickly
     cells=3,
     channels=2,
     batch_size=BATCH,
@@ -34,7 +34,7 @@ TINY = replace(CONFIG, cells=1, options=OFTEN)
 
 
 def images_of(count: int, device: str = "cpu", side: int = SIDE) -> ImageArrays:
-    """Noise; mean and deviation have the default type, and so have the images that a step sees."""
+    """Noise; mean and deviation have the default type, as have the images in a step."""
     pixels = torch.randint(256, (count, 1, side, side), generator=generator(0, "images"), dtype=torch.uint8)
     mean, std = (torch.full((3,), value, device=device) for value in (0.5, 0.3))
     return ImageArrays(pixels.to(device), torch.arange(count, device=device) % CLASSES, CLASSES, mean, std)
@@ -49,13 +49,13 @@ def group_of(
     device: str = "cpu",
     side: int = SIDE,
 ) -> SeedGroup:
-    """By default two steps an epoch, the last one of three images."""
+    """A group with, by default, two steps per epoch, the last one of three images."""
     configs = [replace(config, seed=seed) for seed in seeds]
     return SeedGroup(configs, space, images_of(images, device, side), device, recorder)
 
 
 def train(group: SeedGroup, last: int, first: int = 0) -> list[Any]:
-    """Steps `first` to `last`, counted over epochs; returns losses and rows."""
+    """Run the steps `first` to `last`, counted over epochs; return losses and rows."""
     found: list[Any] = []
     for number in range(first, last):
         epoch, step = divmod(number, group.steps_per_epoch)
@@ -68,7 +68,7 @@ def train(group: SeedGroup, last: int, first: int = 0) -> list[Any]:
 
 
 def recorded(group: SeedGroup) -> list[Batch]:
-    """The batches that the strategy sees from now on."""
+    """Record the batches that the strategy receives from now on."""
     seen: list[Batch] = []
     step = group.strategy.step
 
@@ -81,7 +81,7 @@ def recorded(group: SeedGroup) -> list[Batch]:
 
 
 def resumed(group: SeedGroup, states: Sequence[dict[str, Any]], at: int) -> SeedGroup:
-    """A group that continues from states after `at` steps."""
+    """Make a group that continues from states after `at` steps."""
     group.start_epoch(at // group.steps_per_epoch)
     group.load_state_dicts(states)
     return group
@@ -94,7 +94,7 @@ def values(group: SeedGroup, index: int) -> dict[str, Tensor]:
 
 
 def assert_equal(ours: SeedGroup, theirs: SeedGroup) -> None:
-    """To the bit, histories included."""
+    """Compare to the bit, including histories."""
     for index, (run, other) in enumerate(zip(ours.runs, theirs.runs, strict=True)):
         left, right = values(ours, index), values(theirs, index)
         assert left.keys() == right.keys()
@@ -103,7 +103,7 @@ def assert_equal(ours: SeedGroup, theirs: SeedGroup) -> None:
 
 
 def assert_near(ours: dict[str, Tensor], theirs: dict[str, Tensor], agreement: float = 1e-9) -> None:
-    """By each tensor's largest magnitude; a mean that should be 0 is compared with the deviation, which is 1."""
+    """Compare relative to each tensor's largest magnitude; a mean that should be 0, relative to the deviation 1."""
     assert ours.keys() == theirs.keys()
     for name, right in theirs.items():
         left, right = ours[name].cpu().double(), right.cpu().double()
@@ -112,13 +112,13 @@ def assert_near(ours: dict[str, Tensor], theirs: dict[str, Tensor], agreement: f
 
 
 def leaves_of(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Copies that can be trained."""
+    """Trainable copies."""
     return [tensor.detach().clone().requires_grad_() for tensor in tensors]
 
 
 def run_of(
     space: SearchSpace, architecture: Mapping[str, Tensor], memory: Mapping[str, Tensor] | None = None
 ) -> SeedRun:
-    """A finished search, as far as a derivation looks at it."""
+    """A finished search, with the parts that a derivation reads."""
     nothing = torch.zeros(0)
     return SeedRun(CONFIG, space, images_of(2), nothing, nothing, None, dict(architecture), dict(memory or {}))  # type: ignore[arg-type]

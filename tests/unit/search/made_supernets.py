@@ -1,4 +1,4 @@
-"""Small supernets as doubles, what goes into them, and comparison with the plain one."""
+"""Small supernets in double precision, their inputs, and a comparison with the plain one."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from dropnas.training.initialisation import initialise
 from dropnas.training.seeding import generator
 
 CELLS, CHANNELS, CLASSES, BATCH = 4, 3, 5, 4  # cells: two normal ones, two reductions
-AGREEMENT = 1e-9  # of each tensor's largest magnitude
+AGREEMENT = 1e-9  # relative to each tensor's largest magnitude
 
 
 def make(space: SearchSpace, seed: int, cells: int = CELLS, channels: int = CHANNELS) -> Supernet:
@@ -25,7 +25,7 @@ def alphas_of(space: SearchSpace, seed: int) -> Alphas:
     return Alphas(*(alpha.double().requires_grad_() for alpha in drawn))
 
 
-Sides = int | tuple[int, int]  # height and width; one number is both
+Sides = int | tuple[int, int]  # height and width; a single number means both
 
 
 def images_of(sides: Sides, seed: int, batch: int = BATCH) -> Tensor:
@@ -48,7 +48,7 @@ def assert_close(name: str, ours: Tensor, theirs: Tensor, floor: float = 0.0) ->
 
 
 def assert_same_modules(ours: Supernet, plain: Supernet) -> None:
-    """Gradients and running statistics are those of the plain one; without a gradient there ours is exactly zero."""
+    """Gradients and running statistics equal the plain one's; if it has no gradient, ours is exactly zero."""
     gradients = [weight.grad for weight in plain.parameters() if weight.grad is not None]
     floor = 1e-6 * max(float(gradient.abs().max()) for gradient in gradients)
     for (name, weight), right in zip(ours.named_parameters(), plain.parameters(), strict=True):

@@ -1,4 +1,4 @@
-"""What every strategy must do, whatever its method: recorded, interrupted and in a group it gives the same numbers."""
+"""Requirements on every strategy: recorded, interrupted or in a group, it gives the same numbers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +12,13 @@ from dropnas.space.spaces import SearchSpace
 from dropnas.training.rehearsal import Rehearsal
 from tests.unit.search.groups import SIDE, SMALL, assert_equal, assert_near, group_of, resumed, train, values
 
-IMAGES = 14  # of a two-level method seven for w, seven held out: two steps an epoch, the last one of three images
+IMAGES = 14  # for two-level methods, seven train w and seven are held out: two steps per epoch
 
 
 def assert_replays(
     config: SearchConfig, last: int, seeds: Sequence[int] = (3, 5), images: int = IMAGES, space: SearchSpace = SMALL
 ) -> SeedGroup:
-    """Replayed from recordings as on a GPU, a group has the bits of the plain way; gives the recorded group."""
+    """Check that a group replayed from recordings, as on a GPU, has the bits of the plain way; return it."""
     static = replace(config, group_seeds=True)
     ours, theirs = (group_of(static, seeds, space, images, recorder) for recorder in (Rehearsal(), None))
     for group in (ours, theirs):
@@ -36,7 +36,7 @@ def assert_resumes(
     images: int = IMAGES,
     space: SearchSpace = SMALL,
 ) -> None:
-    """Killed after each of these numbers of steps, in ascending order, it continues to the bit."""
+    """Check that a group killed after each of these numbers of steps, ascending, continues to the bit."""
     straight, killed = (group_of(config, seeds, space, images) for _ in range(2))
     for first, stop in pairwise((0, *stops)):
         train(straight, stop, first)
@@ -51,7 +51,7 @@ def assert_resumes(
 def assert_seeds_do_not_mix(
     config: SearchConfig, last: int, images: int = IMAGES, space: SearchSpace = SMALL, side: int = SIDE
 ) -> None:
-    """Two seeds in a group have what each has by itself, but for rounding; in double precision."""
+    """Check that two seeds in a group equal single seeds up to rounding, in double precision."""
     assert torch.get_default_dtype() == torch.float64
     group = group_of(config, (3, 5), space, images, side=side)
     train(group, last)

@@ -1,4 +1,4 @@
-"""ASAP: steps and masks against plain torch, the schedule, the end of a search, derivation by what is left."""
+"""ASAP: steps and masks against plain torch, the schedule, the end of a search, and the derivation."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -23,7 +23,7 @@ FIRST = 1.02  # above the grace temperature in the first of four epochs, and bel
 OPTIONS = {"schedule": "absolute", "temperature": FIRST}
 ASAP = replace(CONFIG, strategy="asap", epochs=4, alpha_scale=1.0, alpha_learning_rate=0.2, options=OPTIONS)
 ONCE = OPTIONS | {"interval": "epoch"}
-QUICK = OPTIONS | {"threshold": 0.999, "count": "edge"}  # of two operations on an edge the weaker one leaves
+QUICK = OPTIONS | {"threshold": 0.999, "count": "edge"}  # of two operations on an edge, the weaker one is pruned
 
 
 def made(**options: Any) -> Asap:
@@ -41,7 +41,7 @@ class Reference:
         left, number = self.left[id(world)], self.steps[id(world)] % 2
         self.steps[id(world)] += 1
         temperature = plain.temperature(epoch + (number / 2 if self.interval == "step" else 0), FIRST)
-        grace = 1.0 if epoch else 0.0  # decided once an epoch
+        grace = 1.0 if epoch else 0.0  # decided once per epoch
         training = batch.images, batch.labels
         assert batch.held_out is not None
         loss = plain.step(world, left, temperature, grace, training, batch.held_out)

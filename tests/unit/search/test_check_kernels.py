@@ -1,4 +1,4 @@
-"""What Triton needs on a machine is looked for before the first step; what is missing is said in one line."""
+"""Triton's requirements are checked before the first step; a missing one is reported in one line."""
 
 import sys
 import sysconfig
@@ -13,7 +13,7 @@ from dropnas.search.triton.backend import check_kernels
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """One with Triton, a C compiler on its PATH and Python's header."""
+    """A machine with Triton, a C compiler on its PATH and Python's header."""
     (tmp_path / "Python.h").touch()
     for name in ("gcc", "other"):
         (tmp_path / name).touch(mode=0o755)
@@ -46,7 +46,7 @@ def test_triton(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("compiler", [None, "cc-that-is-not-there", ""])
 def test_a_compiler(machine: Path, monkeypatch: pytest.MonkeyPatch, compiler: str | None) -> None:
-    """Triton takes what CC says and looks for no other then."""
+    """Triton then uses the compiler in CC and looks for no other one."""
     if compiler is None:
         (machine / "gcc").unlink()
     else:

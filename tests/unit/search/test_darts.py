@@ -31,7 +31,7 @@ from tests.unit.search.groups import CLASSES, CONFIG, SMALL, group_of, train, va
 TWO_LEVEL = (FIRST_ORDER, SECOND_ORDER)
 STEP = VirtualStep(rate=0.3, momentum=0.9, decay=0.05)
 DARTS = replace(CONFIG, strategy=SECOND_ORDER, batch_size=8)
-IMAGES = 16  # eight for w and eight for the alphas: a step an epoch
+IMAGES = 16  # eight for w and eight for the alphas: one step per epoch
 Function = Callable[[Tensor, Tensor], Tensor]  # of w and alpha: a scalar
 
 
@@ -39,7 +39,7 @@ Function = Callable[[Tensor, Tensor], Tensor]  # of w and alpha: a scalar
 
 
 def gradients_of(loss: Function, alpha: Tensor) -> tuple[Any, Any, Any]:
-    """In w, in alpha, and in both, as functions of w."""
+    """The derivatives in w, in alpha, and in both, as functions of w."""
 
     def of(variables: str) -> Callable[[Tensor], Any]:
         def gradient(weights: Tensor) -> Any:
@@ -66,7 +66,7 @@ def through_the_step(
 class Quadratic:
     """L_train = ||w - A alpha||^2 / 2 and L_val = ||w - b||^2 / 2 + c alpha, whose hypergradient is known in full.
 
-    Of two seeds, which must not mix.
+    Two seeds are computed, which must not mix.
     """
 
     def __init__(self, seed: int) -> None:
@@ -119,7 +119,7 @@ def test_the_difference_has_the_published_length_for_each_seed() -> None:
     error = (epsilon**2 * v.pow(3)).sum(1)
     expected = (3 * w.square() * v).sum(1) + error
     assert found[:, 0].tolist() == pytest.approx(expected.tolist(), rel=1e-9)
-    assert (error > 1e-6 * expected).all()  # the error can be seen
+    assert (error > 1e-6 * expected).all()  # the error is visible
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -143,7 +143,7 @@ def test_second_order_agrees_with_autograd_through_the_step_where_nothing_is_qua
     found = second_order(in_w, in_both, in_alpha, weights, velocity, STEP)
     exact = through_the_step(loss, validation, weights, alpha, velocity, STEP)
     assert torch.allclose(found, exact, rtol=1e-3, atol=1e-5)
-    assert not torch.allclose(plain(weights), exact, rtol=1e-2)  # the second order is worth something here
+    assert not torch.allclose(plain(weights), exact, rtol=1e-2)  # the second order matters here
 
 
 # --- the step -------------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def batch_of(number: int, seeds: int = 1) -> Batch:
 
 
 def plain_loss(group: SeedGroup, index: int, images: Tensor, labels: Tensor) -> Function:
-    """The loss of one seed as a plain function: the plain supernet, parameters by name, buffers left to copies."""
+    """The loss of one seed as a function of named parameters, by the plain supernet; only copies of buffers change."""
     supernet = group.runs[index].supernet
     shapes = {name: weight.shape for name, weight in supernet.named_parameters()}
     kept = torch.ones(len(supernet.kinds), 14, len(SMALL.operations), dtype=torch.bool)
@@ -267,7 +267,7 @@ def difference_by_precision(number: int) -> float:
 
 @pytest.mark.usefixtures("doubles")
 def test_single_precision_changes_little() -> None:
-    """By rounding alone in most batches. In a few a ReLU switches on the way of the one and not of the other; which
+    """Only by rounding in most batches. In a few, a ReLU switches in one computation and not in the other; which
     ones depends on the processor."""
     assert sorted(map(difference_by_precision, range(2, 7)))[2] < 1e-4
 
@@ -329,7 +329,7 @@ def test_each_half_of_the_images_has_its_part() -> None:
             assert set(chosen) <= alphas and len(set(chosen)) == 4
             assert torch.equal(images.labels[chosen], batch.held_out[1][index])
             batches.append(tuple(chosen))
-        assert len(set(batches)) > 3  # they differ from step to step
+        assert len(set(batches)) > 3  # the batches differ from step to step
     assert group.runs[0].trained.tolist() != group.runs[1].trained.tolist()
 
 

@@ -55,7 +55,7 @@ def test_the_genotype_and_the_first_criterion_agree(seed: int, score: str) -> No
 
 
 def test_the_score_can_decide() -> None:
-    """Raw alphas of different edges compare otherwise than probabilities."""
+    """The order of raw alphas of different edges differs from that of probabilities."""
     chosen = [
         [method(group).derive(run_with(group, random_alphas(seed, ORIGINAL))) for seed in range(20)]
         for group in (group_of(replace(PLUS, options={"score": s}), [3], ORIGINAL) for s in ("probability", "alpha"))
@@ -66,7 +66,7 @@ def test_the_score_can_decide() -> None:
 @pytest.mark.parametrize("reading", READINGS)
 @pytest.mark.parametrize("seed", range(20))
 def test_the_second_criterion_agrees(seed: int, reading: str) -> None:
-    """The alphas wander less and less, so that each reading is met at some time."""
+    """The alphas change less and less, so that each criterion is met at some time."""
     learnable, history = list(ORIGINAL.groups[0]), [random_alphas(seed, ORIGINAL)]
     for epoch in range(30):
         history.append(history[-1] + random_alphas(100 * seed + epoch + 1, ORIGINAL, scale=0.5**epoch))
@@ -81,7 +81,7 @@ def test_the_second_criterion_agrees(seed: int, reading: str) -> None:
 
 
 def test_the_readings_of_the_ranking_differ() -> None:
-    """The best operation settles before the order of all."""
+    """The best operation is constant earlier than the order of all."""
     start, swapped, ranked = (torch.zeros(2, 14, 8) for _ in range(3))
     start[..., :4] = torch.tensor([3.0, 2.0, 1.0, 0.0])
     swapped[..., :4] = torch.tensor([3.0, 1.0, 2.0, 0.0])  # the best one of each edge stays
@@ -98,7 +98,7 @@ def test_the_readings_of_the_ranking_differ() -> None:
 
 
 def skips_from(epoch: int, group: SeedGroup) -> None:
-    """After that epoch skip-connects are the best on all edges."""
+    """Make skip-connects the best on all edges after that epoch."""
     end_epoch = group.strategy.end_epoch
 
     def ending(now: int, run: object) -> bool:

@@ -38,7 +38,7 @@ SEEDS = 3
 
 
 def own_pointwise(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
-    """An operation as a user's package has it."""
+    """An operation as in a user's package."""
     return ReLUConvBN(channels, channels, 1, stride, 0, affine)
 
 
@@ -46,7 +46,7 @@ USERS = SearchSpace("users", ("sep_conv_3x3", f"{__name__}:own_pointwise"), ("no
 
 
 def passed(supernets: Sequence[Supernet], mixing: Tensor, kept: Tensor | None, side: Sides, static: bool) -> Tensor:
-    """Logits, after a pass forward and backward."""
+    """Run a forward and a backward pass; return the logits."""
     images = torch.stack([images_of(side, seed) for seed in range(len(supernets))])
     logits = Engine(supernets, static).mix(images, mixing, kept)
     labels = torch.stack([labels_of(seed) for seed in range(len(supernets))])
@@ -55,7 +55,7 @@ def passed(supernets: Sequence[Supernet], mixing: Tensor, kept: Tensor | None, s
 
 
 def assert_as_plain(space: SearchSpace, kept: Tensor, side: Sides, static: bool) -> None:
-    """All that a pass gives each seed is what its own plain supernet gives."""
+    """All results of a pass for each seed equal those of its own plain supernet."""
     supernets = [make(space, seed) for seed in range(len(kept))]
     ours = [alphas_of(space, seed) for seed in range(len(kept))]
     mixing = torch.stack([kept_rows(a, k, supernets[0].kinds) for a, k in zip(ours, kept, strict=True)])
@@ -108,7 +108,7 @@ def test_only_zeros_kept_on_all_edges_of_a_node(static: bool) -> None:
 
 
 def test_what_is_no_candidate_is_not_computed_nor_given_to_a_backend() -> None:
-    """Computed with weight 0, weights that are no numbers would spoil the sums."""
+    """If they were computed with weight 0, NaN weights would spoil the sums."""
     kept = torch.rand(2, CELLS, 14, 8, generator=generator(0, "masks")) < 0.5
     kept[..., 0] = True
     supernets, mixing = [make(ORIGINAL, seed) for seed in range(2)], torch.rand(kept.shape, dtype=torch.float64)
@@ -148,7 +148,7 @@ def test_running_statistics_can_stay(space: SearchSpace) -> None:
 
 
 class Operators(TorchDispatchMode):
-    """Writes down what torch computes: the operators with the shapes that they work on."""
+    """Records torch's operators with the shapes of their arguments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ def operators(kept: Tensor, space: SearchSpace) -> list[tuple[str, tuple[Any, ..
 
 @pytest.mark.parametrize("space", [ORIGINAL, USERS], ids=lambda space: space.name)
 def test_what_a_static_pass_computes_does_not_depend_on_the_masks(space: SearchSpace) -> None:
-    operators(torch.ones(2, CELLS, 14, len(space.operations), dtype=torch.bool), space)  # makes what is made once
+    operators(torch.ones(2, CELLS, 14, len(space.operations), dtype=torch.bool), space)  # does the one-time work
     first, second = (operators(torch.stack([masks_of(space, p, seed) for seed in range(2)]), space) for p in (0.1, 0.8))
     assert first == second
     names = {name.removeprefix("aten.").partition(".")[0] for name, _ in first}
@@ -184,7 +184,7 @@ def test_what_a_static_pass_computes_does_not_depend_on_the_masks(space: SearchS
 
 
 def single(seeds: Sequence[int], channels: int) -> dict[int, list[Tensor]]:
-    """What a static pass in single precision gives each of some seeds: logits, gradients, statistics."""
+    """The results of a static pass in single precision for each seed: logits, gradients, statistics."""
     supernets = [Supernet(ORIGINAL, channels, CELLS, CLASSES) for _ in seeds]
     for seed, supernet in zip(seeds, supernets, strict=True):
         initialise(supernet, generator(seed, "weights"))

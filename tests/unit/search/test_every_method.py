@@ -1,4 +1,4 @@
-"""What holds for every registered method, without a line for a new one: killed before each step, it continues."""
+"""Requirements on every registered method, with no entry for a new one: killed before each step, it continues."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,8 +12,8 @@ from dropnas.space.spaces import ORIGINAL
 from tests.unit.search.groups import CONFIG, SMALL, assert_equal, group_of
 from tests.unit.search.strategy_checks import IMAGES
 
-EPOCHS = {"p-darts": 2, "stacnas": 2, "proxylessnas": 4}  # of each phase; others have three
-OPTIONS: dict[str, dict[str, Scalar]] = {  # what would take long, or never move the alphas in so few steps
+EPOCHS = {"p-darts": 2, "stacnas": 2, "proxylessnas": 4}  # of each phase; other methods have three
+OPTIONS: dict[str, dict[str, Scalar]] = {  # for short searches that still train the alphas
     "p-darts": {"added_cells_2": 0, "added_cells_3": 0, "skip_dropout_1": 0.1},
     "stacnas": {"added_cells": 0},
     "proxylessnas": {"held_out": 0.5, "alpha_every": 1},
@@ -32,7 +32,7 @@ def new_group(name: str) -> SeedGroup:
 
 
 def continued(killed: SeedGroup, name: str, epoch: int) -> SeedGroup:
-    """Another process goes on, from the first step of an epoch or any after it, as the loop does."""
+    """Another process continues like the loop, from the first or any later step of an epoch."""
     found = new_group(name)
     found.start_epoch(epoch)
     found.load_state_dicts(killed.state_dicts())
@@ -41,7 +41,7 @@ def continued(killed: SeedGroup, name: str, epoch: int) -> SeedGroup:
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in OTHERS])
 def test_killed_before_each_step_it_continues_to_the_bit(name: str) -> None:
-    """So at any place, where a phase begins or the alphas begin to move, in the epoch after, and while it selects."""
+    """The same at any step, for example at the start of a phase or of the alphas' training, or in the selection."""
     straight, killed = new_group(name), new_group(name)
     for epoch in range(straight.epochs):
         straight.start_epoch(epoch)
@@ -58,5 +58,5 @@ def test_killed_before_each_step_it_continues_to_the_bit(name: str) -> None:
 
 
 def end_of(group: SeedGroup) -> tuple[Any, Any]:
-    """What is written beside the tensors."""
+    """The results that are written in addition to the tensors."""
     return group.strategy.derive(group.runs[0]), group.strategy.results(group.runs[0])

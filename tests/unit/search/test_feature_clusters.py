@@ -1,4 +1,4 @@
-"""The clusters stage against features held in memory and scikit-learn on them directly; odd spaces and damage."""
+"""The clusters stage, compared with features held in memory and scikit-learn; unusual spaces and damage."""
 
 import json
 import shutil
@@ -49,7 +49,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def search(tmp_path: Path) -> Make:
-    """Writes what the stage reads of a search: made-up weights, statistics of batch norm and alphas."""
+    """Write the files of a search that the stage reads, with made-up weights, batch-norm statistics and alphas."""
 
     def make(space: str = "original", cells: int = 3) -> Path:
         folder = tmp_path / f"search-{cells}"
@@ -87,7 +87,7 @@ def found(config: ClustersConfig, dataset: Path, search: Path, out: Path) -> dic
 
 @torch.no_grad()
 def all_features(dataset: Path, search: Path, cells: int, wanted: int, edge: int) -> np.ndarray:
-    """The features of all images at once, walked by hand: (operations but zero, images * C * H * W)."""
+    """The features of all images, computed by hand: (operations except zero, images * C * H * W)."""
     space = find_space("original")
     network = Supernet(space, CHANNELS, cells, CLASSES)
     network.load_state_dict(state(space, cells))
@@ -120,7 +120,7 @@ def test_clusters_are_those_of_the_full_features(
     monkeypatch.setattr(features, "BATCH", 5)  # several batches, the last of three images
     folder = search()
     content = found(ClustersConfig(node=edge[0], predecessor=edge[1]), dataset, folder, tmp_path / "out")
-    assert content["edge"] == [edge[1], edge[0]] and content["images"] == IMAGES  # fewer than the 1,000 asked for
+    assert content["edge"] == [edge[1], edge[0]] and content["images"] == IMAGES  # fewer than the requested 1,000
     for place, cell in (("first", 0), ("last", 2)):
         points = all_features(dataset, folder, 3, cell, edges().index(edge))
         ours = content["cells"][place]
@@ -184,7 +184,7 @@ def test_equal_operations_are_numbered_and_lie_on_one_point(dataset: Path, searc
 def test_a_single_skip_connect_and_a_single_cell(dataset: Path, search: Make, tmp_path: Path) -> None:
     content = found(ClustersConfig(), dataset, search("1-skip", cells=1), tmp_path / "out")
     assert content["cells"]["first"] == content["cells"]["last"]
-    assert content["cells"]["first"]["silhouette"]["skip_connect"] == 0  # as it is defined for a group of one
+    assert content["cells"]["first"]["silhouette"]["skip_connect"] == 0  # by definition, for a group of one
 
 
 def test_a_space_of_too_few_operations_is_refused(dataset: Path, search: Make, tmp_path: Path) -> None:

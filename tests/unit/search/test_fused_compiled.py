@@ -1,4 +1,4 @@
-"""Triton compiles the fused kernels for a GPU that is not here, to the last binary; what a step asks of it then."""
+"""Triton compiles the fused kernels to binaries for a GPU that is not here; their instructions are counted."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the tests on 
 
 @contextmanager
 def compiling_only(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of the kernels that are launched; they are compiled, and not run."""
+    """The names of the launched kernels, which are compiled but not run."""
     from triton.runtime.jit import JITFunction
 
     found, run = list[str](), JITFunction.run
@@ -42,7 +42,7 @@ def compiling_only(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def program(dtype: torch.dtype, shares: int = 3) -> Callable[[], None]:
-    """What leaves the first state of the paper's first cell, forward and backward: every kernel is in it."""
+    """The edges from the first state of the paper's first cell, forward and backward, with every kernel."""
     from dropnas.search.triton.fused import Kind, Leaving, mixed
 
     kinds = (Kind(3, 2, False), Kind(5, 2, False), Kind(3, 1, True), Kind(5, 1, True))
@@ -67,11 +67,11 @@ def test_kernels_compile_for_an_h100_in_fp32(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_a_program_needs_is_compiled_ahead() -> None:
-    """In a process of its own, where nothing is compiled and Triton was imported once; it counts instructions, too."""
+    """In a separate process, in which nothing is compiled and Triton is imported once; instructions are counted."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         issued = pool.submit(check_compiling_ahead).result()
     assert set(issued) == CONVOLUTIONS
-    assert sum(issued.values()) < 0.3e9  # warp instructions; in a step there are about thirty times as many
+    assert sum(issued.values()) < 0.3e9  # warp instructions; a step has about thirty times as many
 
 
 def check_compiling_ahead() -> dict[str, int]:
@@ -95,7 +95,7 @@ def test_a_step_of_the_paper_stays_within_its_kernels_and_bytes() -> None:
     config = SearchConfig(precision="bf16", kernels="triton")
     step = search_on_meta(config, ORIGINAL, seeds=1)
     with maps_of_type("bf16"), as_on_a_gpu():
-        step(config.batch_size)  # makes what is made once
+        step(config.batch_size)  # does the one-time work
         with Kernels() as counter:
             step(config.batch_size)
     assert counter.kernels.total() < 4_600

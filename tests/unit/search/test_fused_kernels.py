@@ -36,23 +36,23 @@ SMALL = SearchSpace("small", ("dil_conv_3x3", "sep_conv_3x3"), ("none", "skip_co
 
 
 def forget_triton() -> dict[str, Any]:
-    """Have it and what uses it imported anew, but for its compiled part; gives what was imported."""
+    """Import the package and its users again, except its compiled part; return the imported modules."""
     names = [name for name in sys.modules if name.partition(".")[0] == "triton" and not name.startswith("triton._C")]
     for name in ("kernels", "mixing", "fused"):
-        vars(backend).pop(name, None)  # else `from dropnas.search.triton import kernels` finds the old one
+        vars(backend).pop(name, None)  # otherwise `from dropnas.search.triton import kernels` finds the old one
         names += [each for each in [f"{backend.__name__}.{name}"] if each in sys.modules]
     return {name: sys.modules.pop(name) for name in names}
 
 
 @pytest.fixture(scope="module")
 def interpreted() -> Iterator[None]:
-    """The kernels as Triton's interpreter runs them, on a CPU; how they run is decided when Triton is imported."""
+    """The kernels as Triton's interpreter runs them, on a CPU; this is decided when Triton is imported."""
     before = forget_triton()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
         from triton.runtime import interpreter
 
-        options = interpreter.InterpreterOptions(sanitize_overflow=False)  # half of its time is for looking
+        options = interpreter.InterpreterOptions(sanitize_overflow=False)  # the check takes half of its time
         patch.setattr(interpreter.interpreter_builder, "options", options)
         patch.setattr(interpreter.InterpretedFunction, "__call__", called(interpreter.InterpretedFunction.__call__))
         yield
@@ -61,7 +61,7 @@ def interpreted() -> Iterator[None]:
 
 
 def called(as_ever: Any) -> Any:
-    """Call our functions from kernels without preparing the language anew each time, as the kernel's launch did."""
+    """Call functions inside kernels without preparing the language again, because the launch has done so."""
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         ours = self.fn.__module__.startswith(backend.__name__)
@@ -76,7 +76,7 @@ def drawn(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def plainly(state: Tensor, weights: Tensor, layers: Sequence[Layers], shared: Tensor, leaving: Any) -> list[Tensor]:
-    """What leaves a state on each edge, (B, H, W, K * C), by torch's operations."""
+    """The outputs of the edges from a state, (B, H, W, K * C), by torch's operations."""
     seeds, images = leaving.seeds, state.permute(0, 3, 1, 2).chunk(leaving.seeds, dim=1)
     others = shared.permute(0, 1, 4, 2, 3).chunk(seeds, dim=2)
     return [
@@ -161,7 +161,7 @@ def test_all_that_leaves_a_state(case: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize(("dtype", "agreement"), [(torch.float32, 2**-17), (torch.float16, 2**-10)])
 def test_shorter_types_keep_their_precision(dtype: torch.dtype, agreement: float) -> None:
-    """A product of TF32 alone would be wrong by 2**-11; float16 stands for bfloat16, which the interpreter lacks."""
+    """A single TF32 product would be wrong by 2**-11; float16 stands for bfloat16, which the interpreter lacks."""
     from dropnas.search.triton.fused import Kind, Leaving, mixed
 
     leaving = Leaving(1, 1, 1, (Kind(3, 2, False),), EPSILON)
@@ -229,7 +229,7 @@ def assert_derivatives(ours: Tensor, right: Tensor, values: Sequence[Tensor], se
 def passed(
     supernets: Sequence[Supernet], space: SearchSpace, kept: Tensor, side: int, batch: int
 ) -> tuple[Tensor, Tensor]:
-    """Logits and mixing weights, with gradients, of a pass of a group of supernets."""
+    """The logits and mixing weights, with gradients, of a pass through a group of supernets."""
     device, dtype = supernets[0].classifier.weight.device, supernets[0].classifier.weight.dtype
     alphas = [alphas_of(space, seed) for seed in range(len(kept))]
     rows = torch.stack([kept_rows(*each, supernets[0].kinds) for each in zip(alphas, kept, strict=True)])
@@ -243,7 +243,7 @@ def passed(
 
 @pytest.mark.usefixtures("interpreted")
 def test_a_cell_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All as on a GPU: stride 2 and 1, odd maps, dropped operations, an edge by itself, two seeds."""
+    """Everything as on a GPU: strides 2 and 1, odd maps, dropped operations, a single edge, two seeds."""
     kept = torch.stack([masks_of(SMALL, 0.4, seed, cells=1) for seed in range(2)])
     supernets = [make(SMALL, seed, cells=1) for seed in range(2)]
     monkeypatch.setattr(layout, "on_cpu", lambda maps: False)

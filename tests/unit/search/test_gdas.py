@@ -61,7 +61,7 @@ def test_steps_agree_with_the_plain_implementation(
     group = group_of(replace(GDAS, options=options), space=space, images=IMAGES)
     worlds = [plain.Plain(run.supernet, run.alphas, rules_of(group)) for run in group.runs]
     seen, steps = recorded(group), group.steps_per_epoch
-    for number in range(4):  # the temperature of the second epoch is another one
+    for number in range(4):  # the second epoch has another temperature
         epoch, step = divmod(number, steps)
         if not step:
             group.start_epoch(epoch)
@@ -174,7 +174,7 @@ def test_weights_that_are_not_sampled_move_by_momentum_and_decay_or_stay(
     train(group, first=1, last=2)
     moved = group.state.weights != before
     with torch.no_grad():
-        group.state.alphas.copy_(alphas)  # those that the sample was drawn with
+        group.state.alphas.copy_(alphas)  # those with which the sample was drawn
     kept = strategy_of(group).mixing(group.state, seen[-1], "weights").kept
     assert kept is not None
     others = ~group.state.of_weights(kept)

@@ -1,6 +1,6 @@
 """Every strategy, space and switch of grouped dropout, step by step in double precision against the plain reference.
 
-What is compared is the trainee of the search stage: its draws, batches, passes and updates, for two seeds at once.
+The trainee of the search stage is compared: its draws, batches, passes and updates, for two seeds at a time.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from dropnas.training.seeding import generator
 from tests.unit.search.groups import CLASSES, CONFIG, OFTEN, SIDE, SMALL, group_of, recorded
 
 pytestmark = pytest.mark.usefixtures("doubles")
-STEPS = 3  # what is frozen in one moved in another; the second is of three images, the third in another epoch
+STEPS = 3  # each weight is frozen in one and changes in another; the second has three images
 SWITCHES = [
     dict(zip(("alpha_adjust", "decay", "decay_scope", "dropped"), values, strict=True))
     for values in itertools.product(

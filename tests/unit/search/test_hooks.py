@@ -41,7 +41,7 @@ RETURNS: list[tuple[str, Any, str]] = [
 
 
 class Mistaken(GroupedDropout):
-    """One of its hooks returns something else."""
+    """A strategy in which one hook returns another value."""
 
     hook, answer = "", None
 

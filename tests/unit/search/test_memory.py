@@ -1,4 +1,4 @@
-"""How many searches fit: what a step is said to keep against what one of the whole batch keeps, and the bound."""
+"""How many searches fit: the estimated memory of a step compared with that of a whole batch, and the bound."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_more_memory_and_smaller_batches_hold_more_seeds() -> None:
         space = Workspace(Path(), "run", memory_mb=memory_mb)
         return fitting([replace(CONFIG, batch_size=batch_size)], images_of(), space, new_group)
 
-    assert fit(1) == 1  # it must go on, as it does alone
+    assert fit(1) == 1  # it must continue, as a single search does
     assert fit(2 * 10**5) > 1.8 * fit(10**5) > 3
     assert fit(10**5, batch_size=16) > 1.5 * fit(10**5)
 

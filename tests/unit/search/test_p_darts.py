@@ -30,14 +30,14 @@ from tests.unit.search.groups import (
 from tests.unit.search.strategy_checks import assert_replays, assert_resumes, assert_seeds_do_not_mix
 
 SPACE = SearchSpace("five", ("dil_conv_3x3", "sep_conv_3x3"), ("max_pool_3x3", "none", "skip_connect"))
-IMAGES, STEPS = 14, 12  # seven for w: two steps an epoch, two epochs a phase, of which the first is frozen
+IMAGES, STEPS = 14, 12  # seven for w: two steps per epoch, two epochs per phase, the first one frozen
 OPTIONS = {
     "added_cells_2": 2,  # 1, 3 and 1 cells
     "added_cells_3": 0,
     "dropped_1": 1,
     "dropped_2": 1,
     "skip_dropout_2": 0.5,
-    "alpha_gradient_clip": 0.01,  # is active
+    "alpha_gradient_clip": 0.01,  # the clip is active
     "frozen_part": 0.5,
 }
 P_DARTS = replace(CONFIG, strategy="p-darts", cells=1, epochs=2, alpha_scale=1.0, options=OPTIONS)
@@ -57,7 +57,7 @@ def world_of(group: SeedGroup, index: int, kept: dict[str, Tensor]) -> plain.Pla
 
 
 def dropped_of(batch: Batch, index: int, number: int, rate: float) -> plain.Dropped:
-    """Dropout of a seed in one of the passes, the alphas' or w's, by the keys that were drawn."""
+    """The dropout of a seed in one of the passes (of the alphas or of w), by the drawn keys."""
 
     def dropped(cell: int, edge: int, operation: int, answer: Tensor) -> Tensor:
         if not rate:
@@ -101,11 +101,11 @@ def test_the_steps_of_all_phases_agree_with_the_plain_implementation() -> None:
         if step:
             group.finish_epoch(epoch)
     assert torch.equal(group.state.memory["kept"].sum(-1), torch.full((2, 2, 14), 3))
-    assert not torch.equal(*group.state.memory["kept"])  # seeds prune apart
+    assert not torch.equal(*group.state.memory["kept"])  # the seeds prune differently
 
 
 def kept_of(before: list[plain.Plain]) -> dict[str, Tensor]:
-    """What the phase before leaves."""
+    """The result of the previous phase."""
     if not before:
         return {kind: torch.ones(14, len(SPACE.operations), dtype=torch.bool) for kind in plain.KINDS}
     (world,) = before
@@ -122,7 +122,7 @@ def test_of_equal_alphas_the_lower_index_leaves() -> None:
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_what_was_pruned_is_not_computed(grouped: bool) -> None:
-    """Weights that are no numbers show where they are: computed with weight 0 they still spoil a sum."""
+    """NaN weights reveal where they are used: even with weight 0 they spoil a sum."""
     options = SHALLOW.options | {"dropped_1": 2, "dropped_2": 0}
     group = group_of(replace(SHALLOW, group_seeds=grouped, options=options), (3, 5), SPACE, IMAGES)
     train(group, last=4)
@@ -144,7 +144,7 @@ def test_what_was_pruned_is_not_computed(grouped: bool) -> None:
 def test_metrics_count_what_is_left() -> None:
     group = group_of(replace(SHALLOW, alpha_scale=0.0), (3,), SPACE, IMAGES)
     rows = [row[0] for row in train(group, last=STEPS) if isinstance(row, list)]
-    entropies = [row["alpha_entropy_normal"] for row in rows]  # of equal alphas: a cell of one kind alone trains
+    entropies = [row["alpha_entropy_normal"] for row in rows]  # of equal alphas: only cells of one kind train
     logarithms = torch.tensor([5, 5, 4, 4, 3, 3]).double().log().tolist()
     assert entropies == pytest.approx(logarithms)
 
@@ -189,7 +189,7 @@ def test_dropout_of_elements_or_of_the_whole_operation(dropout: str) -> None:
 
 
 def finished(seed: int, scale: float, skip: float) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Alphas that favour skip-connects, and three operations kept on each edge."""
+    """Alphas that favour skip-connects, with three kept operations on each edge."""
     draws = generator(seed, "alphas")
     alphas = scale * torch.randn(2, 14, 8, generator=draws)
     alphas[..., ORIGINAL.operations.index("skip_connect")] += skip
@@ -240,7 +240,7 @@ def test_it_continues_to_the_bit() -> None:
 
 
 def test_a_group_continues_to_the_bit() -> None:
-    """What the group computes follows from the masks, which only the checkpoint knows."""
+    """The masks, which only the checkpoint has, determine what the group computes."""
     assert_resumes(replace(SHALLOW, group_seeds=True), (5, 8), STEPS, (3, 5), IMAGES, SPACE)
 
 

@@ -1,4 +1,4 @@
-"""Weighted sums of equal maps for many edges, against single sums in double precision."""
+"""Weighted sums of equal maps for many edges, compared with single sums in double precision."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def drawn(*shape: int, seed: int) -> Tensor:
 
 
 def passed(dtype: torch.dtype, wide: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
-    """The sums, and the derivatives in weights and maps; both with numbers that all these types hold."""
+    """The sums and their derivatives in weights and maps, with numbers that all types can represent."""
     weights = drawn(SEEDS, EDGES, MAPS, seed=0).float().to(wide).requires_grad_()
     maps = [drawn(2, 3, 5, SEEDS * 6, seed=1 + number).bfloat16().to(dtype).requires_grad_() for number in range(MAPS)]
     upstream = [drawn(2, 3, 5, SEEDS * 6, seed=10 + edge).bfloat16().to(dtype) for edge in range(EDGES)]
@@ -56,7 +56,7 @@ def test_the_weights_derivative_is_not_rounded_to_bf16() -> None:
 
 @pytest.mark.parametrize("part", [0, 1], ids=["sums", "derivatives"])
 def test_maps_in_bf16_round_no_more_than_their_sums(part: int) -> None:
-    """Weights in bf16 alone would be wrong by up to 2**-9 of themselves, which the sums of differing maps show."""
+    """Plain bf16 weights would be wrong by up to 2**-9 of their value, which the sums of differing maps reveal."""
     ours, exact = passed(torch.bfloat16, torch.float32)[part], passed(torch.float64, torch.float64)[part]
     for found, expected in zip(ours, exact, strict=True):
         assert (found.double() - expected).norm() < 2**-8 * expected.norm()

@@ -37,7 +37,7 @@ from tests.unit.search.strategy_checks import assert_replays, assert_resumes, as
 
 PC = replace(CONFIG, strategy="pc-darts", channels=4, options={"proportion": 2, "frozen_part": 0.34}, alpha_scale=1.0)
 ONE_CELL = replace(PC, cells=1)
-IMAGES = 14  # seven for w: two steps an epoch, the second one of three images
+IMAGES = 14  # seven for w: two steps per epoch, the second one of three images
 
 
 def world_of(group: SeedGroup, index: int) -> plain.Plain:
@@ -57,7 +57,7 @@ def world_of(group: SeedGroup, index: int) -> plain.Plain:
 @pytest.mark.usefixtures("doubles")
 @pytest.mark.parametrize(("cells", "proportion"), [(3, 2), (1, 4)])
 def test_steps_agree_with_the_plain_implementation(cells: int, proportion: int) -> None:
-    """Four steps, of which the first two are of a frozen epoch; an epoch's second one is of three images."""
+    """Four steps, the first two in a frozen epoch; the second step of an epoch has three images."""
     config = replace(PC, cells=cells, options=PC.options | {"proportion": proportion})
     group = group_of(config, space=ONE_SKIP, images=IMAGES)
     worlds, seen = [world_of(group, index) for index in range(2)], recorded(group)
@@ -128,7 +128,7 @@ def loss_of(logits: Tensor) -> Tensor:
 
 
 def mixtures_of(mixing: Tensor, kept: Tensor) -> Any:
-    """Of each cell and edge the kept operations with their weights."""
+    """For each cell and edge, the kept operations with their weights."""
     return [
         [
             [(index, row[index]) for index in keeps.nonzero().flatten().tolist()]
@@ -170,7 +170,7 @@ def test_genotypes_agree_with_the_plain_implementation(seed: int) -> None:
 def test_betas_decide_between_edges() -> None:
     strategy = make_strategy(PC, ORIGINAL)
     architecture = {"alphas": torch.zeros(2, 14, 8), BETAS: torch.zeros(2, 14)}
-    architecture["alphas"][0, 9:, 0] = 1  # all edges of the last node alike
+    architecture["alphas"][0, 9:, 0] = 1  # all edges of the last node are equal
     architecture[BETAS][0, [10, 12]] = 1
     found = strategy.derive(run_of(ORIGINAL, architecture))
     assert found is not None and found.normal[6:] == (("sep_conv_3x3", 1), ("sep_conv_3x3", 3))

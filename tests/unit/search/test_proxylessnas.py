@@ -29,7 +29,7 @@ from tests.unit.search.strategy_checks import (
     assert_seeds_do_not_mix,
 )
 
-OPTIONS = {"held_out": 0.5, "alpha_every": 1, "warm_up": 0.25}  # alphas move at each step but in the first epoch
+OPTIONS = {"held_out": 0.5, "alpha_every": 1, "warm_up": 0.25}  # alphas are trained in each epoch but the first
 PROXYLESS = replace(CONFIG, strategy="proxylessnas", epochs=4, alpha_beta1=0.0, alpha_weight_decay=0.0, options=OPTIONS)
 TINY = replace(PROXYLESS, cells=1)
 
@@ -94,7 +94,7 @@ def test_steps_agree_with_the_plain_implementation(
     group = group_of(replace(PROXYLESS, options=OPTIONS | options), space=space, images=IMAGES)
     worlds = [plain.Plain(run.supernet, run.alphas, rules_of(group)) for run in group.runs]
     seen, steps, moved = recorded(group), group.steps_per_epoch, 0
-    for number in range(6):  # two of the warm-up, four in which alphas move, or every other of them
+    for number in range(6):  # two of the warm-up, then four that train the alphas, all or every other one
         epoch, step = divmod(number, steps)
         if not step:
             group.start_epoch(epoch)
@@ -114,7 +114,7 @@ def test_steps_agree_with_the_plain_implementation(
 
 
 def after(group: SeedGroup, steps: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, Tensor, Batch]:
-    """Weights and alphas before the last of some steps, and its batch."""
+    """The weights and alphas before the last step, and the batch of that step."""
     seen = recorded(group)
     train(group, last=steps - 1)
     before = group.state.weights.clone(), group.state.alphas.detach().clone()
@@ -229,7 +229,7 @@ def test_recorded_it_is_the_plain_search_to_the_bit(samples: str) -> None:
     options = OPTIONS | {"samples": samples, "alpha_every": 2}
     config = replace(PROXYLESS, cells=2, options=options, group_seeds=True)
     group = assert_replays(config, last=4)
-    assert sorted(group.programs) == ["", WEIGHTS_ONLY]  # both forms of the step within an epoch
+    assert sorted(group.programs) == ["", WEIGHTS_ONLY]  # both variants of the step within an epoch
 
 
 def test_it_resumes_to_the_bit() -> None:

@@ -1,4 +1,4 @@
-"""Random search with weight sharing: steps, scores and the choice against plain torch; the draws; interruptions."""
+"""Random search with weight sharing: steps, scores and selection against plain torch; the draws; interruptions."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -46,7 +46,7 @@ def architecture(mask: Tensor) -> plain.Architecture:
 
 
 def to_the_end(group: SeedGroup, first: int = 0, last: int = TRAINED + CLOSING) -> None:
-    """Steps `first` to `last`, counted over both epochs, the closing ones after all others."""
+    """Run the steps `first` to `last`, counted over both epochs; the closing steps come last."""
     train(group, last=min(last, 2), first=first)
     for step in range(max(first, 2), last):
         if step == 2:
@@ -82,7 +82,7 @@ def batches_of(group: SeedGroup, drawn: Iterable[dict[str, Tensor]]) -> list[tup
 
 
 def errors_of(group: SeedGroup, index: int, world: World) -> tuple[list[list[float]], list[list[float]]]:
-    """Of each round the plain errors on a few batches, and on all held-out images."""
+    """For each round, the plain errors on a few batches and on all held-out images."""
     strategy, run = method(group), group.runs[index]
     scores, finals = [], []
     for number in range(2):
@@ -124,7 +124,7 @@ def test_genotypes_are_the_masks() -> None:
 
 
 def test_draws_are_uniform() -> None:
-    """Each of 28 kinds and edges of its node's pairs, and each operation; by four standard deviations."""
+    """The frequencies of each edge and each operation, within four standard deviations."""
     random, draws = generator(0, "architecture"), 3000
     masks = torch.stack([draw_architecture([0, 2, 3], 4, random) for _ in range(draws)]).double()
     shares = masks.sum(dim=-1).mean(dim=0)

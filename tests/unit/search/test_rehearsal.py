@@ -1,4 +1,4 @@
-"""Searches replayed from recordings on a CPU, event by event as on a GPU: the bits of the plain way, always."""
+"""Searches replayed from recordings on a CPU, with the events of a GPU, always have the bits of the plain way."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from dropnas.training.rehearsal import Rehearsal
 from tests.unit.search.groups import SMALL, TINY, assert_equal, group_of, resumed, train
 from tests.unit.search.strategy_checks import assert_resumes
 
-STATIC = replace(TINY, group_seeds=True)  # so that the plain way, too, computes whatever the masks say
+STATIC = replace(TINY, group_seeds=True)  # so that the plain way, too, computes all operations
 SEEDS = {1: (3,), 2: (3, 5), 3: (3, 5, 8)}
 
 
@@ -98,7 +98,7 @@ def test_the_method_of_the_documentation(
 
 
 class Looking(GroupedDropout):
-    """Asks the host in a step."""
+    """A strategy whose step asks the host."""
 
     def step(self, state: Any, batch: Batch) -> Any:
         if bool(batch.drawn["cells"].all()):
@@ -117,7 +117,7 @@ GIB = 2**30
 
 
 def fit(free: float, peaks: list[int | None], images: int = 7) -> tuple[int, list[SeedGroup]]:
-    """How many fit where the first probe takes the first peak, and the groups that were tried."""
+    """The number of searches that fit if the probes have these peaks, and the groups that were tried."""
     configs, made = [replace(STATIC, seed=seed) for seed in range(4)], list[SeedGroup]()
 
     def make(chosen: Any) -> SeedGroup:

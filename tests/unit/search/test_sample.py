@@ -1,4 +1,4 @@
-"""Random search: what is drawn is a genotype of the space, and every one is as likely as any other."""
+"""Random search: draws are genotypes of the space, and all are equally likely."""
 
 import itertools
 import random
@@ -19,7 +19,7 @@ from dropnas.space.spaces import NODES, SPACES, SearchSpace
 from dropnas.workspace import Workspace
 
 DRAWS = 3000
-ALPHA = 1e-3  # of each chi-square test; the seeds are fixed
+ALPHA = 1e-3  # level of each chi-square test; the seeds are fixed
 
 
 def drawn(config: SampleConfig, folder: Path) -> Genotype:
@@ -45,7 +45,7 @@ def test_a_draw_is_what_a_search_could_have_found(name: str, seed: int) -> None:
 
 @cache
 def counted(space: SearchSpace) -> list[Genotype]:
-    return [sample.draw(space, random.Random(seed)) for seed in range(DRAWS)]  # as runs do: a seed for each
+    return [sample.draw(space, random.Random(seed)) for seed in range(DRAWS)]  # like runs, with one seed each
 
 
 @pytest.mark.parametrize("name", sorted(SPACES))

@@ -1,4 +1,4 @@
-"""Derivation against a search over all choices; its files and its errors."""
+"""Derivation, compared with a search over all choices; its files and its errors."""
 
 import json
 import math
@@ -59,7 +59,7 @@ def test_probabilities_give_the_best_of_all_choices(case: tuple[tuple[str, ...],
     cells = zip((2, 3, 4, 5), pairs(found.normal), plain.best_cell(scores, operations), strict=True)
     for node, ours, best in cells:
         assert len({source for _, source in ours}) == 2
-        # probabilities that are equal on paper may differ in their last bit, so it is their values that must agree
+        # equal probabilities may differ in their last bit, so only their values must agree
         values = [[score_of(scores, operations, node, edge) for edge in choice] for choice in (ours, best)]
         assert values[0] == pytest.approx(values[1], rel=1e-12)
 

@@ -1,4 +1,4 @@
-"""Masks: their probabilities, their distribution, and that every group keeps something."""
+"""Masks: their probabilities and distribution, and that every group keeps an operation."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def test_masks_follow_the_exact_distribution(space: str, grouping: str) -> None:
 
 
 def goodness(counted: Counter[tuple[bool, ...]], groups: Sequence[Sequence[int]], p: list[float]) -> float:
-    """The p-value of the counts under the exact distribution, rare masks taken together."""
+    """The p-value of the counts under the exact distribution, with rare masks combined."""
     expected = plain.mask_probabilities(groups, p)
     assert set(counted) <= set(expected), "a mask that may not occur"
     total = sum(counted.values())

@@ -1,4 +1,4 @@
-"""The search stage: what it writes, that equal seeds give equal bytes, and that an interruption changes nothing."""
+"""The search stage: its files, equal bytes for equal seeds, and that an interruption changes nothing."""
 
 import csv
 import json
@@ -67,7 +67,7 @@ def test_the_saved_weights_are_the_supernets(found: dict[str, bytes], tmp_path: 
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not(found: dict[str, bytes], dataset: Path, tmp_path: Path) -> None:
-    torch.manual_seed(99)  # whatever ran before
+    torch.manual_seed(99)  # simulates an earlier computation
     torch.rand(7)
     assert search(CONFIG, dataset, tmp_path / "again") == found
     other = search(SearchConfig(**(vars(CONFIG) | {"seed": 4})), dataset, tmp_path / "other")
@@ -75,7 +75,7 @@ def test_equal_seeds_give_equal_bytes_and_others_do_not(found: dict[str, bytes],
 
 
 class KilledError(Exception):
-    """Stands for the end of a process."""
+    """Simulates the end of a process."""
 
 
 class Mortal(SeedGroup):
@@ -107,7 +107,7 @@ def test_a_search_killed_inside_an_epoch_ends_the_same(
     straight = search(config, dataset, tmp_path / "straight") if changes else found
     folder = tmp_path / "killed"
     scratch = Workspace(folder / "scratch", "identity", checkpoint_seconds=0)
-    for lifetime in (1, 2):  # inside the first epoch, inside the second
+    for lifetime in (1, 2):  # in the first epoch, in the second
         determinism.apply(config.seed, "cpu", 1)
         mortal = Mortal([config], find_space(config.space), arrays.load(dataset, "train"), "cpu")
         mortal.lifetime = lifetime

@@ -1,4 +1,4 @@
-"""The supernet: its size, the order of its parameters, and that what is dropped does not run."""
+"""The supernet: its size, the order of its parameters, and that dropped operations do not run."""
 
 import plain_dropnas as plain
 import pytest
@@ -11,7 +11,7 @@ from dropnas.space.spaces import EDGES, ORIGINAL, SPACES, edges
 
 
 def edges_of(supernet: Supernet) -> dict[tuple[int, int], MixedOperation]:
-    """All mixed operations by (cell, edge)."""
+    """All mixed operations, by (cell, edge)."""
     found = [module for module in supernet.modules() if isinstance(module, MixedOperation)]
     return {divmod(number, EDGES): edge for number, edge in enumerate(found)}
 

@@ -1,4 +1,4 @@
-"""A group of searches: interruptions, other groups, bad strategies, and what a method may choose for itself."""
+"""A group of searches: interruptions, other groups, wrong strategies, and the choices of a method."""
 
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,7 @@ FROZEN = {"options": OFTEN | {"masks": "per-cell", "dropped": "frozen"}}
 
 
 def test_the_stems_norm_starts_uniform_where_that_is_wanted() -> None:
-    """It is the only one of the supernet with weights of its own."""
+    """It is the only layer of the supernet with such weights."""
     ones, uniform = (values(group_of(config), 0) for config in (TINY, replace(TINY, norm_weight="uniform")))
     changed = {name for name in ones if not torch.equal(ones[name], uniform[name])}
     assert len(changed) == 1 and "stem" in changed.pop()
@@ -111,7 +111,7 @@ def test_groups_that_cannot_be_are_refused() -> None:
 
 
 class Drawing(GroupedDropout):
-    """Draws what it is given."""
+    """A strategy that draws given values."""
 
     drawn: Any = None
 
@@ -145,7 +145,7 @@ def test_draws_that_do_not_fit_are_one_clear_line(drawn: Any, message: str, monk
 
 
 class Returning(GroupedDropout):
-    """Its step returns what it is given to return, of losses and logits."""
+    """A strategy whose step returns given functions of losses and logits."""
 
     change: Any = None
 
@@ -182,7 +182,7 @@ def test_what_a_step_returns_is_detached(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 class Dropping(GroupedDropout):
-    """Drops with the probabilities that it is given."""
+    """A strategy that drops with given probabilities."""
 
     probabilities: Any = None
 
@@ -204,7 +204,7 @@ class Dropping(GroupedDropout):
 def test_probabilities_that_cannot_be_drawn_from_are_refused(
     probabilities: Any, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Resampling would go on for ever."""
+    """Resampling would never end."""
     monkeypatch.setattr(Dropping, "probabilities", probabilities)
     group = group_of(replace(TINY, strategy=f"{__name__}:Dropping"))
     with pytest.raises(DropnasError, match=message):
@@ -216,7 +216,7 @@ class Phaseless(GroupedDropout):
 
 
 class Varying(GroupedDropout):
-    """Draws noise of another shape in its second epoch."""
+    """A strategy that draws noise of another shape in its second epoch."""
 
     def draw(self, epoch: int, steps: int, generator: torch.Generator) -> dict[str, Tensor]:
         return super().draw(epoch, steps, generator) | {"noise": torch.zeros(steps, 2 + epoch)}
@@ -231,7 +231,7 @@ def test_other_mistakes_of_a_method_are_one_clear_line() -> None:
 
 
 class Exploding(GroupedDropout):
-    """Its update of one tensor is not a number."""
+    """A strategy whose update of one tensor is NaN."""
 
     name = "alphas"
 
@@ -265,10 +265,10 @@ def test_a_share_of_no_images_is_named() -> None:
 
 
 class Pruning(Strategy):
-    """Two phases of other depth: after the first, each edge keeps the half of its operations with the largest alphas.
+    """Two phases of different depth; after the first one, each edge keeps the better half of its operations.
 
-    It also has an edge weight of its own, a supernet that counts how often it was made, a rate, a variant of its first
-    epoch that leaves the alphas alone, an end of its own and a genotype of its own.
+    It also has its own edge weight, a supernet that counts its creations, a learning rate, a variant of its first epoch
+    that does not train the alphas, its own end and its own genotype.
     """
 
     groups_seeds = False

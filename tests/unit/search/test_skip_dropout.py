@@ -1,4 +1,4 @@
-"""Dropout that follows from keys: its bits against integers of Python, its rate, and that streams are independent."""
+"""Dropout that follows from keys: its bits compared with Python's integers, its rate, and independent streams."""
 
 import math
 from typing import Any

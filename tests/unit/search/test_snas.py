@@ -30,7 +30,7 @@ from tests.unit.search.strategy_checks import (
 
 SNAS = replace(CONFIG, strategy="snas", alpha_scale=0.01)
 TINY = replace(SNAS, cells=1)
-VISIBLE = {"resource_weight": 0.5, "alpha_gradient_clip": 0.05}  # the term counts, and the clip is active
+VISIBLE = {"resource_weight": 0.5, "alpha_gradient_clip": 0.05}  # the resource term matters, and the clip is active
 
 
 def rules_of(config: SearchConfig, options: Any) -> plain.Rules:
@@ -109,8 +109,8 @@ def test_zero_may_win_an_edge() -> None:
     found = {}
     for zero in ("ranked", "last", "excluded"):
         run = (group := group_of(replace(TINY, options={"zero": zero}), [0])).runs[0]
-        run.architecture["alphas"].zero_()[:, 2:5, none] = 3.0  # of the edges of the second node, all three
-        run.architecture["alphas"][:, 5:7, none] = 3.0  # of the third, two of four
+        run.architecture["alphas"].zero_()[:, 2:5, none] = 3.0  # all three edges of the second node
+        run.architecture["alphas"][:, 5:7, none] = 3.0  # two of four edges of the third node
         genotype = group.strategy.derive(run)
         assert genotype is not None
         found[zero] = [name for name, _ in genotype.normal]

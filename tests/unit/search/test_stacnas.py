@@ -29,7 +29,7 @@ from tests.unit.search.strategy_checks import assert_replays, assert_resumes, as
 SPACE = SearchSpace("two clusters", ("sep_conv_3x3", "sep_conv_5x5"), ("skip_connect", "none"))
 NINE = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 NINE += ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "skip_connect", "none")
-IMAGES, STEPS = 7, 6  # two steps an epoch, the second one of three images; an epoch and a half a stage
+IMAGES, STEPS = 7, 6  # two steps per epoch, the second one of three images; one and a half epochs per stage
 STAC = replace(CONFIG, strategy="stacnas", cells=1, epochs=2, alpha_scale=1.0, options={"added_cells": 2})
 SHALLOW = replace(STAC, options={"added_cells": 0})
 
@@ -69,7 +69,7 @@ def test_the_steps_of_both_stages_agree_with_the_plain_implementation(space: Sea
 
 
 def kept_of(group: SeedGroup, before: list[plain.Plain]) -> dict[str, Tensor]:
-    """The candidates of the first stage, or those that follow from it."""
+    """The candidates of the first stage, or those of the second stage that follow."""
     operations = group.space.operations
     if not before:
         return dict.fromkeys(plain.KINDS, torch.tensor([plain.first_stage(operations)] * 14))

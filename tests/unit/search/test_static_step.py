@@ -1,4 +1,4 @@
-"""The search's step as a program for a GPU, on a device that knows shapes alone: nothing may look."""
+"""The search's step as a program for a GPU, on a device that knows only shapes, so that no value can be read."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ OFTEN = {"masks": "per-cell", "dropped": "frozen", "decay": "l2"}
 
 @pytest.fixture(autouse=True)
 def deterministic() -> Iterator[None]:
-    """As on a GPU; it is process-wide."""
+    """As on a GPU; the setting is process-wide."""
     determinism.apply(0, "cuda", 1)
     yield
     torch.use_deterministic_algorithms(False)

@@ -1,4 +1,4 @@
-"""What a step is given and what it notes: images cropped and flipped as drawn, hits, draws that differ."""
+"""The inputs and records of a step: images cropped and flipped as drawn, hits, and draws that differ."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,7 @@ PADDING = TINY.crop_padding
 
 
 class Noting(GroupedDropout):
-    """Keeps what its last step saw and gave."""
+    """A strategy that keeps the input and output of its last step."""
 
     seen: tuple[Batch, Tensor]
 
@@ -28,7 +28,7 @@ class Noting(GroupedDropout):
 
 
 def by_hand(images: ImageArrays, number: int, corner: list[int], flipped: bool) -> Tensor:
-    """One image (3, H, W): padded with black, cut out, mirrored, scaled, normalised."""
+    """Process one image (3, H, W): pad with black, crop, mirror, scale, normalise."""
     padded = torch.zeros(1, SIDE + 2 * PADDING, SIDE + 2 * PADDING)
     padded[:, PADDING:-PADDING, PADDING:-PADDING] = images.images[number] / 255
     row, column = corner

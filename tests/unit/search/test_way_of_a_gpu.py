@@ -1,4 +1,4 @@
-"""What a GPU computes, in another way than a CPU, is the same; on a CPU, in double precision."""
+"""The code path of a GPU gives the same results as that of a CPU; tested on a CPU, in double precision."""
 
 import pytest
 import torch

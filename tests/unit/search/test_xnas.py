@@ -1,4 +1,4 @@
-"""XNAS: rounds against a plain forecaster, wipeout at the end, derivation, what its options change."""
+"""XNAS: rounds compared with a plain forecaster, wipeout at the end, derivation, and its options."""
 
 import math
 from dataclasses import replace

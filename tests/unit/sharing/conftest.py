@@ -1,4 +1,4 @@
-"""Stores with finished runs, and a real DVC remote in a folder beside them."""
+"""Stores with finished runs, and a real DVC remote in a folder next to them."""
 
 import shutil
 import subprocess
@@ -28,27 +28,27 @@ tables: [table6]
 
 @dataclass(frozen=True)
 class Site:
-    """A store of somebody's, in a DVC repository of its own; all sites have one remote."""
+    """A person's store, in its own DVC repository; all sites share one remote."""
 
     root: Path
     plan: Plan
 
     def find(self, stage: str, name: str = "") -> Run:
-        """The first run of a stage with that in its name."""
+        """The first run of a stage whose name contains a text."""
         return next(run for run in self.plan.runs.values() if run.stage == stage and name in run.name)
 
     def folder(self, run: Run) -> Path:
-        """Where it lies."""
+        """The folder of a run."""
         return self.root / run.folder
 
     def files(self) -> dict[str, bytes]:
-        """All files of all runs but receipts and marks."""
+        """All files of all runs, except receipts and marks."""
         found = [path for top in ("data", "runs") for path in (self.root / top).rglob("*") if path.is_file()]
         kept = [path for path in found if path.name not in ("run.json", ".dvcignore")]
         return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in kept}
 
     def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A DVC command in the store."""
+        """Run a DVC command in the store."""
         command = [sys.executable, "-m", "dvc", *arguments]
         return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
 
@@ -70,7 +70,7 @@ def made(parameters: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 def set_remote(site: Site, url: object) -> None:
-    """Make a folder or URL, with further lines of options, the default remote of a site."""
+    """Make a folder or URL the default remote of a site, with further lines of options."""
     core = "[core]\n    remote = shared\n    analytics = false\n    no_scm = true\n"
     text = f"{core}['remote \"shared\"']\n    url = {url}\n"
     (site.root / ".dvc").mkdir(exist_ok=True)
@@ -97,5 +97,5 @@ def there(made: Site, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
-    """The folder that is the remote of all sites."""
+    """The folder of the common remote."""
     return tmp_path / "remote"

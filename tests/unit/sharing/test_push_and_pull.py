@@ -1,4 +1,4 @@
-"""Finished runs go to a DVC remote and come from it: whole or not at all, in their light part first."""
+"""Finished runs go to a DVC remote and come from it: completely or not at all, the light part first."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def test_one_run(here: Site, there: Site) -> None:
 def test_runs_of_a_parameter_file(here: Site, there: Site, parameters: Path) -> None:
     push_all(here, str(parameters))
     assert pull_all(there, str(parameters)).new == len(here.plan.runs)
-    with pytest.raises(DropnasError, match="neither a parameter file nor a run's folder"):
+    with pytest.raises(DropnasError, match="neither a parameter file nor the folder of a run"):
         pull_all(there, "nothing.yaml")
 
 
@@ -128,7 +128,7 @@ def test_a_missing_weight_is_damage_unless_the_run_was_pulled_lightly(here: Site
 
 
 def copies(remote: Path, run: Run) -> Path:
-    """Where the remote has the files of a run."""
+    """The folder of a run's files on the remote."""
     (folder,) = (remote / "runs" / "files" / run.folder.parent).glob(f"{run.folder.name}.*")
     return folder
 
@@ -166,7 +166,7 @@ def test_a_heavy_file_that_is_gone_is_named_where_it_is_asked_for(here: Site, th
 
 
 def forge(remote: Path, run: Run, manifest: Any) -> None:
-    """Give a run on the remote another manifest, under its proper checksum."""
+    """Replace the manifest of a run on the remote, with its correct checksum."""
     folder, index, text = copies(remote, run), remote / "runs" / "index", json.dumps(manifest)
     version = sha256(text.encode()).hexdigest()
     (folder / "manifest.json").write_text(text)
@@ -249,7 +249,7 @@ def test_two_computations_that_were_pushed_at_the_same_moment_are_not_mixed(
     run = here.find("search")
     push_all(here, str(run.folder))
     (marker,) = (remote / "runs" / "index" / run.folder.parent).iterdir()
-    marker.rename(tmp_path / marker.name)  # as if the other push had listed the remote before
+    marker.rename(tmp_path / marker.name)  # as if the other push had listed the remote earlier
     recompute(there, *run.inputs, run)
     assert push_all(there, str(run.folder)).sent == 1
     (tmp_path / marker.name).rename(marker)
@@ -262,7 +262,7 @@ def test_two_computations_that_were_pushed_at_the_same_moment_are_not_mixed(
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
 def test_files_follow_the_umask(here: Site, there: Site, remote: Path, umask: int, mode: int) -> None:
-    """Whatever their modes in the store that they come from."""
+    """Whatever their modes in the source store."""
     for file in here.root.rglob("*.safetensors"):
         file.chmod(0o600)
     before = os.umask(umask)
@@ -314,7 +314,7 @@ def test_without_a_remote_one_line_says_what_to_type(here: Site, there: Site) ->
 
 @pytest.mark.parametrize("way", ["push", "pull"])
 def test_a_kill_leaves_nothing_half_done(here: Site, there: Site, remote: Path, way: str) -> None:
-    """Killed after ever more files, then repeated: what is there at any moment is whole."""
+    """Killed after more and more files, then repeated: all existing runs are complete at any moment."""
     if way == "pull":
         push_all(here)
     site = here if way == "push" else there
@@ -343,7 +343,7 @@ def complete_or_absent(store: Site | None, remote: Path) -> None:
         assert verify(store.root).problems == []
 
 
-# For each number on its input it makes a process that is killed after so many files; DVC is imported once.
+# For each number on its input, it starts a process that is killed after that many files; DVC is imported once.
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The same over ssh and S3, against servers on this host: an SFTP server and one that speaks S3.
+"""Push and pull over ssh and S3, with an SFTP server and an S3 server on this host.
 
 Needs `pip install 'dropnas[ssh,s3]' 'moto[server]'`.
 """
@@ -51,7 +51,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 @pytest.fixture(params=["ssh", "s3"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """What DVC's configuration says of a remote on a running server."""
+    """The DVC configuration of a remote on a running server."""
     lacking = [name for name in NEEDS[request.param] if importlib.util.find_spec(name) is None]
     if lacking:
         pytest.skip(f"{', '.join(lacking)} not installed")

@@ -1,4 +1,4 @@
-"""A remote that cannot be used ends push and pull in one line and status 1, never in "0 runs"."""
+"""A remote that cannot be used ends push and pull with one line and status 1, never with "0 runs"."""
 
 import shutil
 import sys
@@ -18,7 +18,7 @@ VERBS = {"push": push, "pull": pull}
 
 @pytest.fixture(params=VERBS)
 def error(request: pytest.FixtureRequest, here: Site) -> Any:
-    """What a verb says in one line where it fails."""
+    """The one-line error of a verb that fails."""
 
     def call() -> str:
         with pytest.raises(DropnasError) as caught:
@@ -79,7 +79,7 @@ def test_a_file_in_place_of_the_folder(here: Site, error: Any, remote: Path) -> 
 
 
 def test_a_folder_that_is_missing_with_the_one_above_it(here: Site, error: Any, tmp_path: Path) -> None:
-    """A disk that is not mounted, say: nothing is made in its place."""
+    """For example, a disk that is not mounted: no folder is created instead."""
     set_remote(here, tmp_path / "mount" / "remote")
     assert str(tmp_path / "mount" / "remote") in error()
     assert not (tmp_path / "mount").exists()

@@ -1,4 +1,4 @@
-"""A changed byte is found and its tables named; what no plan wants is shown, then removed, and nothing else is."""
+"""A changed byte is found and its tables are named; unneeded runs are shown, then removed, and nothing else is."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from tests.unit.sharing.conftest import PARAMETERS, Site
 
 
 def unwanted(root: Path, parameters: list[Path]) -> list[Unwanted]:
-    """What the plans of some parameter files do not want."""
+    """The runs that the plans of some parameter files do not need."""
     return unwanted_by(root, [make_plan(read_parameters(file)).runs for file in parameters])
 
 
@@ -78,7 +78,7 @@ def test_a_link_is_a_problem_and_is_not_followed(here: Site, tmp_path: Path) -> 
 
 @pytest.fixture
 def fewer(tmp_path: Path) -> Path:
-    """A parameter file that wants one seed less."""
+    """A parameter file with one seed less."""
     file = tmp_path / "fewer.yaml"
     file.write_text(PARAMETERS.replace("seeds: 2", "seeds: 1"), encoding="utf-8")
     return file
@@ -128,7 +128,7 @@ def test_what_somebody_works_on_stays(here: Site, fewer: Path) -> None:
     found = unwanted(here.root, [fewer])
     with lease(Store(here.root).scratch(run.id)):
         assert run.folder.name not in listed(unwanted(here.root, [fewer]), "run")
-        remove(found, here.root)  # begun between showing and removing
+        remove(found, here.root)  # started between showing and removing
     assert here.folder(run).is_dir()
 
 

@@ -1,4 +1,4 @@
-"""The matrices of small maps: of the type asked for, in any order of requests."""
+"""The matrices of small maps have the requested type, in any order of requests."""
 
 import torch
 

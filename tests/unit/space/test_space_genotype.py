@@ -1,4 +1,4 @@
-"""Genotypes: what is valid, what is refused and how it is said, and the ways a person names one."""
+"""Genotypes: which are valid, how others are rejected, and the ways to name one."""
 
 import json
 from pathlib import Path

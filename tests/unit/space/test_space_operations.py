@@ -1,4 +1,4 @@
-"""Operations against the same arithmetic written with plain functions, in double precision."""
+"""Operations, compared with the same arithmetic by plain functions, in double precision."""
 
 import pytest
 import torch
@@ -80,7 +80,7 @@ def test_factorized_reduce_sees_even_pixels_and_odd_pixels(height, width):
     x = random(3, 4, height, width)
     reduce = FactorizedReduce(4, 6, affine=False).double()
     even = x.relu()[:, :, ::2, ::2]
-    odd = torch.zeros_like(even)  # where the last odd pixel of a side is missing, zeros stand for it
+    odd = torch.zeros_like(even)  # zeros replace the last odd pixel of a side if it is missing
     odd[:, :, : height // 2, : width // 2] = x.relu()[:, :, 1::2, 1::2]
     first, second = reduce.straight.weight[:, :, 0, 0], reduce.shifted.weight[:, :, 0, 0]
     halves = [torch.einsum("oi,bihw->bohw", first, even), torch.einsum("oi,bihw->bohw", second, odd)]

@@ -1,4 +1,4 @@
-"""Search spaces: the paper's, and what is refused in a user's."""
+"""Search spaces: those of the paper, and which of a user's spaces are rejected."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, kept two, and never read where they are damaged, foreign or more than data."""
+"""Checkpoints: written completely, the last two kept, and never read if they are damaged, foreign or contain code."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ STATE = {"weights": torch.arange(50.0), "rows": [{"epoch": 1}]}
 
 
 def saved(folder: Path, *numbers: int, identity: str = "abc") -> Checkpoints:
-    """A run's checkpoints, of states that hold these numbers."""
+    """The checkpoints of a run, with states that have these numbers."""
     made = Checkpoints(folder, identity, print)
     for number in numbers:
         made.save({**STATE, "number": number})
@@ -26,14 +26,14 @@ def saved(folder: Path, *numbers: int, identity: str = "abc") -> Checkpoints:
 
 
 def loaded(folder: Path) -> tuple[int | None, list[str]]:
-    """Number of the state that is found, and the lines that were reported."""
+    """The number of the found state, and the reported lines."""
     lines: list[str] = []
     state = Checkpoints(folder, "abc", lines.append).load()
     return state["number"] if state else None, lines
 
 
 def sealed(payload: bytes, identity: str = "abc") -> bytes:
-    """A checkpoint with any payload, whose checksum agrees."""
+    """A checkpoint with any payload and a correct checksum."""
     return f"{FORMAT} {hashlib.sha256(payload).hexdigest()} {identity}\n".encode() + payload
 
 
@@ -140,7 +140,7 @@ def test_an_unreadable_one_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_damaged_one_pushes_no_good_one_out(tmp_path: Path) -> None:
-    """The second is lost and the third is written; were the third lost as well, the first must still be there."""
+    """The second one is lost and the third is written; if the third were lost, too, the first must still exist."""
     saved(tmp_path, 1, 2)
     (tmp_path / "checkpoint-00000002.pt").write_bytes(b"")
     made = Checkpoints(tmp_path, "abc", lambda line: None)
@@ -162,7 +162,7 @@ def test_odd_names_stop_nothing(tmp_path: Path, name: str) -> None:
 
 
 def test_it_holds_no_code(tmp_path: Path) -> None:
-    """An object that would run code when it is unpickled is refused, although its checksum agrees."""
+    """An object that would run code when it is unpickled is rejected, although its checksum is correct."""
     saved(tmp_path, 1, 2)
     (tmp_path / "checkpoint-00000002.pt").write_bytes(sealed(pickled({"evil": Evil(tmp_path / "evil")})))
     number, lines = loaded(tmp_path)
@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
 
 
 def test_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The order of calls to the system, since no power is cut here: file flushed, renamed, folder flushed."""
+    """The order of system calls, because no power is cut here: file flushed, renamed, folder flushed."""
     calls: list[str] = []
     real_flush, real_replace = os.fsync, Path.replace
 

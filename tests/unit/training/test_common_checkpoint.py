@@ -1,4 +1,4 @@
-"""Which runs go on as one, from checkpoints as they are really written."""
+"""Which runs continue as one group, from real checkpoints."""
 
 import random
 import tempfile
@@ -38,7 +38,7 @@ def saved(folder: Path, steps: Sequence[int]) -> Checkpoints:
 def test_the_least_far_go_on_with_those_that_were_there_one_checkpoint_ago(histories: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = common_checkpoint([saved(Path(folder, str(index)), steps) for index, steps in enumerate(histories)])
-    full = [[0, *steps] for steps in histories]  # the start is a place, too
+    full = [[0, *steps] for steps in histories]  # the start counts as a position, too
     least = min(steps[-1] for steps in full)
     assert list(found) == [index for index, steps in enumerate(full) if least in steps[-2:]]
     assert {position(one)[1] for one in found.values()} == {least}
@@ -61,7 +61,7 @@ def test_all_are_trained_if_each_group_is_trained_to_the_end(histories: list[lis
 
 
 def test_going_back_by_one_leaves_what_is_ahead_until_the_next_checkpoint(tmp_path: Path) -> None:
-    """Killed before that, the runs stand where they stood."""
+    """If they are killed before that, the runs stay at their positions."""
     ahead, behind = saved(tmp_path / "ahead", [1, 2]), saved(tmp_path / "behind", [1])
     assert list(common_checkpoint([ahead, behind])) == [0, 1]
     assert [position(one)[1] for one in Checkpoints(tmp_path / "ahead", "run", silent).states()] == [2, 1, 0]
@@ -77,7 +77,7 @@ def test_what_was_made_on_other_devices_goes_on_apart(tmp_path: Path) -> None:
 
 
 class Regressions:
-    """Ordinary trainees, one step after another."""
+    """Train ordinary trainees, step by step."""
 
     stopped = False
 
@@ -103,7 +103,7 @@ class Regressions:
 
 
 class Quiet(Regression):
-    """Without what it draws from the global generators, which several in one process would share."""
+    """A trainee without draws from the global generators, which several in one process would share."""
 
     def __init__(self, seed: int, spoiled_at: tuple[int, int] | None = None) -> None:
         super().__init__(spoiled_at)

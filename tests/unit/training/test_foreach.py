@@ -1,4 +1,4 @@
-"""What is done for all layers at once gives what they give one by one, and leaves the network as it was."""
+"""Work for all layers together gives the same results as layer by layer, and leaves the network unchanged."""
 
 import pytest
 import torch

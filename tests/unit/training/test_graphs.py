@@ -1,4 +1,4 @@
-"""Programs recorded once and replayed: the order of events, and what a recording freezes or refuses."""
+"""Programs recorded once and replayed: the order of events, and what a recording freezes or rejects."""
 
 from collections.abc import Callable
 from functools import partial
@@ -63,7 +63,7 @@ def run(programs: GraphedPrograms, steps: int) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, STEPS])
 def test_a_recorded_training_is_the_plain_one(device: str, steps: int) -> None:
-    """Also where fewer steps are left than a warm-up makes: it must not run past the data."""
+    """Also if fewer steps are left than a warm-up makes: it must not run past the data."""
     recorder = recorder_of(device)
     ours, theirs = Descent(device), Descent(device)
     for descent in (ours, theirs):
@@ -76,7 +76,7 @@ def test_a_recorded_training_is_the_plain_one(device: str, steps: int) -> None:
 
 
 class Listed(Rehearsal):
-    """Notes when it records."""
+    """Records the events of recording."""
 
     def __init__(self, events: list[str]) -> None:
         self.events = events

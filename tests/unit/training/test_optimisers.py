@@ -1,4 +1,4 @@
-"""SGD and Adam beside torch's optimiser classes, to the bit, and what a training must not import."""
+"""SGD and Adam, compared with torch's optimiser classes to the bit; and what a training must not import."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def gradients_of(trained: list[Tensor], step: int) -> list[Tensor]:
 
 
 def descend(optimiser: Any, trained: list[Tensor], steps: range, leaving_out: bool) -> None:
-    """Steps along gradients from the step's number; the second parameter may have one only now and then."""
+    """Take steps with gradients that depend on the step's number; the second parameter may lack some of them."""
     for step in steps:
         found: list[Tensor | None] = [*gradients_of(trained, step)]
         if leaving_out and step % 3 != 2:
@@ -113,7 +113,7 @@ def test_everything_that_a_step_changes_is_among_the_tensors() -> None:
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_a_gradient_in_another_memory_layout_is_the_same_gradient(name: str) -> None:
-    """The fused kernels look at memory alone."""
+    """The fused kernels only look at memory."""
     found = []
     for change in (lambda g: g, lambda g: g.t().contiguous().t(), lambda g: g[:1].expand(5, 3)):
         trained = parameters()[:1]

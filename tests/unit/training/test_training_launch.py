@@ -1,4 +1,4 @@
-"""The launcher of several processes: what is wrong before they start is reported once. How they end: tests/trials."""
+"""The launcher of several processes reports wrong arguments once, before they start; tests/trials tests their end."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The loop on a small real trainee: resumed, killed, stopped and spoiled, against a run that was left alone."""
+"""The loop with a small real trainee: resumed, killed, stopped or failing, compared with an undisturbed run."""
 
 import math
 import multiprocessing
@@ -28,7 +28,7 @@ FORK = multiprocessing.get_context("fork")  # a real process, without the second
 
 
 class Regression:
-    """A small network with batch norm, momentum, its own noise and sums inside the epoch."""
+    """A small network with batch norm, momentum, noise, and sums within the epoch."""
 
     steps_per_epoch = STEPS
     stopped = False
@@ -49,7 +49,7 @@ class Regression:
         time.sleep(self.slow)
         inputs = torch.randn(16, 6, generator=generator(0, "inputs", int(self.order[step])))
         inputs += 0.1 * torch.randn(16, 6, generator=self.noise)
-        inputs += 0.1 * torch.rand(16, 6) + 0.1 * random.random() * np.random.rand()  # as a user's own code may
+        inputs += 0.1 * torch.rand(16, 6) + 0.1 * random.random() * np.random.rand()  # like a user's own code
         loss = (self.network(inputs) - inputs.sum(1, keepdim=True)).square().mean()
         self.optimizer.zero_grad()
         loss.backward()
@@ -83,7 +83,7 @@ def workspace(folder: Path, lines: list[str] | None = None, interval: float = 30
 
 
 def train_one(trainee: Regression, space: Workspace, epochs: int = EPOCHS) -> list[Row]:
-    """Train to the end; raises what the run failed with."""
+    """Train to the end; raise the run's error."""
     (result,) = train(trainee, epochs, [space])
     return rows_of(result)
 
@@ -95,7 +95,7 @@ def finish(folder: Path, interval: float = 300.0, slow: float = 0.0) -> tuple[li
 
 
 def in_a_process(work: Callable[[], object], kill_after: float | None = None) -> int:
-    """Run in a process of its own, killed with SIGKILL after so many seconds; gives its exit code."""
+    """Run in a separate process that is killed with SIGKILL after some seconds; return its exit code."""
     process = FORK.Process(target=work)
     process.start()
     process.join(kill_after)
@@ -110,7 +110,7 @@ def finish_into_file(folder: Path, slow: float = 0.0) -> None:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Bit by bit."""
+    """Compare bit by bit."""
     if isinstance(left, Tensor):
         return torch.equal(left, right)
     if isinstance(left, dict):
@@ -121,7 +121,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 def later(moments: random.Random, kills: int) -> float:
-    """A random moment, in seconds; ever later, so that a busy machine gets somewhere, too."""
+    """A random moment in seconds, later each time, so that a busy machine makes progress, too."""
     return moments.uniform(0.03, 0.2) * 1.15**kills
 
 
@@ -178,7 +178,7 @@ def test_a_polite_signal_saves_and_ends_with_its_own_code(tmp_path: Path, number
             if (epoch, step) == (1, 5):
                 for _ in range(
                     1 if number == signal.SIGINT else 3
-                ):  # scheduler, container and launcher each pass it on
+                ):  # scheduler, container and launcher each forward it
                     os.kill(os.getpid(), number)
             return super().step(epoch, step)
 
@@ -242,7 +242,7 @@ def test_a_damaged_checkpoint_costs_one_interval(tmp_path: Path) -> None:
 
 
 def test_what_was_begun_with_other_threads_is_not_gone_on_with(tmp_path: Path) -> None:
-    """Sums would be rounded in another way from there on, and nothing would tell."""
+    """From there on, sums would be rounded differently, and nothing would show it."""
     finish(tmp_path, interval=0.0)
     with pytest.raises(DropnasError, match="cpu with threads: 1, but this is cpu with threads: 2"):
         train_one(Regression(), replace(workspace(tmp_path), threads=2))
@@ -271,7 +271,7 @@ def test_a_trainee_may_end_before_its_last_epoch(tmp_path: Path) -> None:
     lines: list[str] = []
     assert [row["epoch"] for row in train_one(Short(), workspace(tmp_path, lines, interval=0.0))] == [1, 2]
     assert lines[-1] == f"stops by itself after epoch 2 of {EPOCHS}"
-    assert len(train_one(Short(), workspace(tmp_path))) == 2  # and does not go on when it is started again
+    assert len(train_one(Short(), workspace(tmp_path))) == 2  # and does not continue when it is started again
 
 
 def test_a_checkpoint_of_an_older_layout_is_refused(tmp_path: Path) -> None:

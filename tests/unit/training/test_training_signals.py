@@ -1,4 +1,4 @@
-"""Signals that ask for a stop: noted from the outermost context on, as often as they come."""
+"""Signals that request a stop: recorded from the outermost context on, however often they arrive."""
 
 import os
 import signal
