@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from dropnas.artifacts.looks_file import LooksFile
 from dropnas.artifacts.verdicts_file import ClaimResult, Decided, VerdictsFile
@@ -117,9 +117,8 @@ def _looks(looks: LooksFile | None) -> SimpleNamespace | None:
     if looks is None:
         return None
     claims, numbers = looked.frames(looks)
-    numbers["Number"] = [
-        evidence_tables.link(one.table, text) for one, text in zip(looks.numbers, numbers["Number"], strict=True)
-    ]
+    links = [evidence_tables.link(one.table, text) for one, text in zip(looks.numbers, numbers["Number"], strict=True)]
+    numbers["Number"] = Series(links, dtype=object)  # which keeps them links
     return SimpleNamespace(headline=looked.headline(looks), note=looked.NOTE, claims=claims, numbers=numbers)
 
 
