@@ -11,6 +11,7 @@
 # the queue.
 set -euo pipefail
 CLUSTER=${CLUSTER:-/var/lib/dropnas-cluster} NODES=${NODES:-2} GPUS=${GPUS:-2} CPUS=${CPUS:-4} MINUTES=${MINUTES:-1}
+ACCOUNTING=${ACCOUNTING:-on}  # off: a site without slurmdbd, whose jobs only squeue knows
 PACKAGES=(slurm-wlm slurmdbd munge mariadb-server)
 PROGRAMS=(slurmctld slurmd slurmdbd munged mariadbd mariadb-install-db)
 DEVICES=(/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty)
@@ -33,6 +34,12 @@ require() {
 }
 
 until_true() { for _ in $(seq 60); do "$@" >/dev/null 2>&1 && return; sleep 0.5; done; echo "waited in vain for: $*" >&2; exit 1; }
+
+accounting() {
+    [ "$ACCOUNTING" = on ] || { echo AccountingStorageType=accounting_storage/none; return; }
+    printf 'AccountingStorage%s\n' Type=accounting_storage/slurmdbd Host=localhost Port=16819 \
+        Pass="$CLUSTER/munge/socket" TRES=gres/gpu
+}
 
 write_configuration() {
     local host devices
@@ -57,11 +64,7 @@ SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=5,sched_min_interval=200000
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=localhost
-AccountingStoragePort=16819
-AccountingStoragePass=$CLUSTER/munge/socket
-AccountingStorageTRES=gres/gpu
+$(accounting)
 GresTypes=gpu
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -114,12 +117,16 @@ start_database() {
     until_true mariadb-admin --no-defaults --socket="$MYSQL_UNIX_PORT" ping
 }
 
-start_slurm() {
+start_accounting() {
+    start_database
     slurmdbd
     until_true sacctmgr -n list cluster
     sacctmgr -i add cluster dropnas >/dev/null
     sacctmgr -i add account lab >/dev/null
     sacctmgr -i add user "$(id -un)" account=lab >/dev/null
+}
+
+start_slurm() {
     slurmctld
     for node in $(seq "$NODES"); do slurmd -N "n$node"; done
     until_true eval '[ "$(sinfo -h -p gpu -t idle -o %D)" = '"$NODES ]"
@@ -133,6 +140,6 @@ ln -s "$CLUSTER/slurm.conf" /etc/slurm/slurm.conf
 export SLURM_CONF=$CLUSTER/slurm.conf MYSQL_UNIX_PORT=$CLUSTER/database.sock
 write_configuration
 start_munge
-start_database
+[ "$ACCOUNTING" != on ] || start_accounting
 start_slurm
 sinfo --partition gpu --format '%N %T %G, %c CPUs'
