@@ -5,9 +5,10 @@ import multiprocessing
 import os
 import random
 import signal
-import time
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +34,19 @@ class Regression:
     steps_per_epoch = STEPS
     stopped = False
 
-    def __init__(self, spoiled_at: tuple[int, int] | None = None, slow: float = 0.0) -> None:
+    def __init__(self, spoiled_at: tuple[int, int] | None = None) -> None:
         self.network = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
         for parameter in self.network.parameters():
             nn.init.normal_(parameter, generator=generator(0, "weights", parameter.numel()))
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.05, momentum=0.9)
         self.noise, self.sum = generator(0, "noise"), torch.zeros(())
-        self.spoiled_at, self.slow = spoiled_at, slow
+        self.spoiled_at = spoiled_at
 
     def start_epoch(self, epoch: int) -> None:
         self.order = torch.randperm(STEPS, generator=generator(0, "order", epoch))
         self.noise, self.sum = generator(0, "noise", epoch), torch.zeros(())
 
     def step(self, epoch: int, step: int) -> Tensor:
-        time.sleep(self.slow)
         inputs = torch.randn(16, 6, generator=generator(0, "inputs", int(self.order[step])))
         inputs += 0.1 * torch.randn(16, 6, generator=self.noise)
         inputs += 0.1 * torch.rand(16, 6) + 0.1 * random.random() * np.random.rand()  # like a user's own code
@@ -88,25 +88,32 @@ def train_one(trainee: Regression, space: Workspace, epochs: int = EPOCHS) -> li
     return rows_of(result)
 
 
-def finish(folder: Path, interval: float = 300.0, slow: float = 0.0) -> tuple[list[Row], list[dict[str, Any]]]:
+def finish(folder: Path, interval: float = 300.0) -> tuple[list[Row], list[dict[str, Any]]]:
     seed_global_generators(1)
-    trainee = Regression(slow=slow)
+    trainee = Regression()
     return train_one(trainee, workspace(folder, interval=interval)), trainee.state_dicts()
 
 
-def in_a_process(work: Callable[[], object], kill_after: float | None = None) -> int:
-    """Run in a separate process that is killed with SIGKILL after some seconds; return its exit code."""
+def in_a_process(work: Callable[[], object]) -> int:
+    """Run in a separate process; return its exit code."""
     process = FORK.Process(target=work)
     process.start()
-    process.join(kill_after)
-    if process.is_alive():
-        os.kill(process.pid or 0, signal.SIGKILL)
-        process.join()
+    process.join()
     return process.exitcode or 0
 
 
-def finish_into_file(folder: Path, slow: float = 0.0) -> None:
-    torch.save(finish(folder, interval=0.0, slow=slow), folder / "end.pt")
+def finish_into_file(folder: Path, killed_at: int = -1) -> None:
+    """Train in a process that is killed with SIGKILL when it has called this many functions."""
+    made = count()
+
+    def watch(*event: object) -> None:
+        if next(made) == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(watch)
+    ended = finish(folder, interval=0.0)
+    sys.setprofile(None)
+    torch.save((*ended, next(made)), folder / "end.pt")
 
 
 def same(left: Any, right: Any) -> bool:
@@ -118,11 +125,6 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, list | tuple):
         return len(left) == len(right) and all(map(same, left, right))
     return bool(left == right)
-
-
-def later(moments: random.Random, kills: int) -> float:
-    """A random moment in seconds, later each time, so that a busy machine makes progress, too."""
-    return moments.uniform(0.03, 0.2) * 1.15**kills
 
 
 @pytest.fixture(autouse=True)
@@ -137,13 +139,21 @@ def test_rows_count_epochs_from_one_and_the_loss_falls(tmp_path: Path) -> None:
 
 
 def test_killed_at_random_moments_it_ends_as_if_left_alone(tmp_path: Path) -> None:
-    expected = finish(tmp_path / "alone")
+    expected = finish(tmp_path / "alone")  # here, so that no attempt imports anything
+    (tmp_path / "counted").mkdir()
+    assert in_a_process(lambda: finish_into_file(tmp_path / "counted")) == 0
+    calls = torch.load(tmp_path / "counted/end.pt")[2]
     moments, kills = random.Random(0), 0
-    while in_a_process(lambda: finish_into_file(tmp_path, slow=0.004), later(moments, kills)) == -signal.SIGKILL:
+
+    def attempt() -> int:
+        moment = moments.randrange(calls // 4)  # so at least three attempts are killed
+        return in_a_process(lambda: finish_into_file(tmp_path, moment))
+
+    while attempt() == -signal.SIGKILL:
         kills += 1
-        assert kills < 40, "it makes no progress"
-    assert kills >= 2
-    assert same(torch.load(tmp_path / "end.pt"), expected)
+        assert kills < 100, "it makes no progress"
+    assert kills >= 3
+    assert same(torch.load(tmp_path / "end.pt")[:2], expected)
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])
@@ -166,7 +176,7 @@ def test_killed_while_it_saves_it_ends_as_if_left_alone(
         patch.setattr(holder, function, deadly)
         assert in_a_process(lambda: finish_into_file(tmp_path)) == -signal.SIGKILL
     assert in_a_process(lambda: finish_into_file(tmp_path)) == 0
-    assert same(torch.load(tmp_path / "end.pt"), expected)
+    assert same(torch.load(tmp_path / "end.pt")[:2], expected)
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
