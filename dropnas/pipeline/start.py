@@ -148,7 +148,8 @@ def until_stopped(
         status = process.wait()
     if not asked:
         return status if status >= 0 else 1  # killed from outside
-    print(f"stopped; the trainings saved their state. To continue: {again}", file=sys.stderr, flush=True)
+    ended = "stopped; the trainings saved their state" if len(asked) == 1 else "killed; the last checkpoints remain"
+    print(f"{ended}. To continue: {again}", file=sys.stderr, flush=True)
     return 128 + asked[0]
 
 

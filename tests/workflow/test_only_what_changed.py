@@ -38,7 +38,8 @@ def test_nothing_changed_nothing_to_do_but_results_are_refreshed(bench: Bench) -
     assert results.is_file()
 
 
-def test_plain_snakemake_decides_the_same(bench: Bench) -> None:
+def test_plain_snakemake_decides_the_same(bench_with_or_without_records: Bench) -> None:
+    bench = bench_with_or_without_records
     plain = bench.plain("--configfile", str(bench.parameters))
     assert plain.returncode == 0, plain.stderr
     assert "Nothing to be done" in plain.stdout + plain.stderr

@@ -29,9 +29,8 @@ class Shortfall:
     Attributes:
         table, row, column: the cell.
         planned, counted: number of planned trainings, and of trainings behind its present number.
-        absent: the searches and trainings that do not count; empty if the cell only lacks a label, which a neighbour in
-            its
-                row or column provides later.
+        absent: the searches and trainings that do not count; empty if the cell only lacks a label, which another cell
+            of its row or column will provide.
     """
 
     table: str

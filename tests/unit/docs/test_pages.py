@@ -1,5 +1,6 @@
 """Generated parts of the documentation are up to date, and its links have valid targets."""
 
+import csv
 import re
 from functools import cache
 from pathlib import Path
@@ -112,3 +113,17 @@ def test_the_paper_map_names_what_is_in_the_files() -> None:
             text = (REPOSITORY / "dropnas" / path.removeprefix("dropnas/")).read_text()
             last = [name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", names) if not name.endswith(".py")]
             assert [name for name in last if name not in text] == [], path
+
+
+def test_the_table_of_the_study_has_the_numbers_of_its_picture() -> None:
+    written, numbers = ((REPOSITORY / f"docs/study.{kind}").read_text(encoding="utf-8") for kind in ("md", "csv"))
+    lines = [line.replace("\N{MINUS SIGN}", "-") for line in written.splitlines() if line.startswith("| ")]
+    table = {line.split("|")[1].strip(): line for line in lines}
+    for row in csv.DictReader(numbers.splitlines()):
+        line = table[row["method"]]
+        assert row["skips"].replace(" ", ", ") in line
+        if row["error_mean"]:
+            assert f"{row['error_mean']} ± {row['error_deviation']}" in line
+        if float(row["half_width"] or 0):
+            assert f"{row['start']} → {row['end']}" in line
+            assert f"{float(row['change']):+.3f} ± {row['half_width']}" in line

@@ -80,7 +80,8 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
     head.send_signal(signal.SIGINT)
     assert head.stderr is not None and "a second signal" in head.stderr.readline()
     head.send_signal(signal.SIGINT)
-    head.communicate()
+    _, err = head.communicate()
+    assert err.splitlines()[-1] == "killed; the last checkpoints remain. To continue: the same again"
     training = int((tmp_path / "begun").read_text())
     while not is_gone(training):  # it was killed, but the system may need a moment
         time.sleep(0.01)
