@@ -28,6 +28,8 @@ TRAININGS = ("search", "retrain", "transfer")
 SEEDS = 3
 RECORDS = ("run.json", "manifest.json")  # files with recorded times; their other content is compared separately
 RECORDED = ("id", "stage", "name", "config", "identity", "inputs", "input_manifests", "profile", "processes")
+HOLD = Path(__file__).parent / "hold"  # a `sitecustomize` that holds a training at a point
+HELD = "held by the trial"  # the line that says so
 LONGEST = 600.0  # time limit of an undisturbed command in seconds; far more than any needs
 
 
@@ -35,6 +37,12 @@ def environment() -> dict[str, str]:
     """The environment of the commands: this checkout, and one thread."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DROPNAS", "PYTHON"))}
     return {**kept, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _holding(point: str | int) -> dict[str, str]:
+    """The environment of a command that waits at a point of its training."""
+    found = environment()
+    return {**found, "PYTHONPATH": f"{HOLD}{os.pathsep}{found['PYTHONPATH']}", "HOLD": str(point)}
 
 
 @dataclass(frozen=True)
@@ -196,15 +204,19 @@ def dropnas(arguments: list[str], root: Path) -> str:
 
 
 class Command:
-    """A running `python -m dropnas …` whose output lines are read as they appear."""
+    """A running `python -m dropnas …` whose output lines are read as they appear.
 
-    def __init__(self, arguments: list[str]) -> None:
+    Attributes:
+        hold: where its training waits for a signal: `start`, or the number of an epoch, from 0; None: nowhere.
+    """
+
+    def __init__(self, arguments: list[str], hold: str | int | None = None) -> None:
         self.lines: list[tuple[float, str]] = []  # with their times of arrival
         self.started = time.time()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dropnas", *arguments],
             cwd=PROJECT,
-            env=environment(),
+            env=environment() if hold is None else _holding(hold),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -28,7 +28,7 @@ import typer
 
 from dropnas.training.checkpoint import FORMAT
 from dropnas.training.signals import EXIT_STOPPED
-from tests.trials.bench import TRAININGS, Bench, Command, Run, forked, undisturbed
+from tests.trials.bench import HELD, TRAININGS, Bench, Command, Run, forked, undisturbed
 
 LEFT_OUT = "this checkpoint is skipped"
 GONE_ON = ": continues from a checkpoint at epoch"
@@ -112,8 +112,8 @@ def stop(run: Run, root: Path) -> Stopped:
     """Start a run that saves after each step, and stop it by a signal in its last epoch."""
     bench = run.bench(root, 0.0)
     epochs = run.spec["config"]["epochs"]
-    command = Command(bench.arguments)
-    assert command.wait_for(f": epoch {epochs - 1}/{epochs}"), command.text
+    command = Command(bench.arguments, hold=epochs - 1)
+    assert command.wait_for(HELD), command.text
     os.kill(command.process.pid, signal.SIGTERM)
     assert command.wait() == EXIT_STOPPED, command.text
     older = state_of(min(bench.scratch.glob("checkpoint-*.pt")))

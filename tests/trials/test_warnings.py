@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dropnas.training.signals import EXIT_STOPPED
-from tests.trials.bench import Bench, Command, Run
+from tests.trials.bench import HELD, Bench, Command, Run
 
 pytestmark = pytest.mark.trial
 BEGUN = (": begins with", ": continues from")
@@ -42,9 +42,8 @@ def test_a_warned_transfer_saves_and_goes_on(
     run = runs["transfer"]
     decoding = {**run.spec, "machine": {**run.spec["machine"], "workers": 1}}
     bench = Run(decoding, run.done).bench(tmp_path / "store", 300.0)
-    command = Command(bench.arguments)
-    assert command.wait_for(": epoch 1/3")
-    time.sleep(0.3)  # the decoding process is started in each epoch
+    command = Command(bench.arguments, hold=1)  # each epoch starts a decoding process
+    assert command.wait_for(HELD), command.text
     for _ in range(3):  # the scheduler, the container and the workflow each forward it
         send(command, number)
         time.sleep(0.01)
@@ -57,21 +56,14 @@ def test_an_attempt_without_progress_ends_the_series(runs: dict[str, Run], tmp_p
     """A signal before the training begins: once is accepted, twice in a row is an error. A user may retry."""
     bench, statuses = runs["search"].bench(tmp_path / "store", 300.0), []
     for _ in range(2):
-        command = Command(bench.arguments)
-        while not attempts_begun(bench, command) and not command.ended:
-            time.sleep(0.01)
+        command = Command(bench.arguments, hold="start")
+        assert command.wait_for(HELD), command.text
         alone(command, signal.SIGTERM)
         statuses.append(command.wait())
     assert statuses == [EXIT_STOPPED, 1], command.text
     assert command.lines[-1][1].startswith("error: search ") and "no progress" in command.lines[-1][1]
     assert "Traceback" not in command.text
     finish(bench)
-
-
-def attempts_begun(bench: Bench, command: Command) -> bool:
-    """Whether this command has recorded its attempt."""
-    log = bench.scratch / "attempts.json"
-    return log.exists() and log.stat().st_mtime > command.started
 
 
 def test_kills_without_a_warning_are_no_series(runs: dict[str, Run], tmp_path: Path) -> None:
@@ -84,8 +76,8 @@ def test_kills_without_a_warning_are_no_series(runs: dict[str, Run], tmp_path: P
     finish(bench)
 
 
-def together(bench: Bench) -> Command:
-    return Command([*bench.arguments, "--processes", "2"])
+def together(bench: Bench, hold: int | None = None) -> Command:
+    return Command([*bench.arguments, "--processes", "2"], hold)
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +95,8 @@ def test_two_processes_are_stopped_as_one(
     by_two: Run, tmp_path: Path, number: int, send: Callable[[Command, int], None]
 ) -> None:
     bench = by_two.bench(tmp_path / "store", 300.0)
-    command = together(bench)
-    assert command.wait_for(": epoch 1/3"), command.text
+    command = together(bench, hold=1)
+    assert command.wait_for(HELD), command.text
     send(command, number)
     assert command.wait() == EXIT_STOPPED, command.text
     assert list(bench.scratch.glob("checkpoint-*.pt")) and not bench.published
@@ -113,8 +105,8 @@ def test_two_processes_are_stopped_as_one(
 
 def test_two_processes_of_which_one_is_killed_end_with_an_error_and_go_on(by_two: Run, tmp_path: Path) -> None:
     bench = by_two.bench(tmp_path / "store", 0.2)
-    command = together(bench)
-    assert command.wait_for(": epoch 1/3"), command.text
+    command = together(bench, hold=1)
+    assert command.wait_for(HELD), command.text
     children = Path(f"/proc/{command.process.pid}/task/{command.process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
     assert command.wait() == 1, command.text
