@@ -14,6 +14,7 @@ from dropnas.report.verdicts import BEST_ON_TEST
 
 TEST_RUN = "Test run on small data. Do not compare these numbers with the paper's."
 NOT_SHOWN = "Neither confirmed nor refuted: none of the paper's {claims} is shown to hold, and none is contradicted."
+TOO_FEW = "None of the paper's {claims} can be judged yet: too few runs are done."
 DROPNAS = {  # the cells of the headline number of each data set; the first one that has runs counts
     "cifar10": (
         ("table1", "dropnas", "error"),
@@ -27,6 +28,14 @@ DROPNAS = {  # the cells of the headline number of each data set; the first one 
     ),
     "imagenet": (("table3", "dropnas-cifar10", "top1"),),
 }
+VERBS = {  # of one and of several, in the order of the sentence
+    Outcome.HOLDS: ("holds", "hold"),
+    Outcome.CONTRADICTED: ("is contradicted", "are contradicted"),
+    "agrees": ("agrees with ours", "agree with ours"),
+    "differs": ("differs", "differ"),
+    Outcome.UNDECIDED: ("is undecided", "are undecided"),
+    Outcome.TOO_FEW: ("has too few runs", "have too few runs"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,20 +43,20 @@ class Headline:
     """DropNAS on one data set: our test error and the paper's, in percent."""
 
     data: str
-    ours: str
-    n: int
-    paper: str
-    verdict: str
-    anchor: str
+    ours: str = ""
+    n: int = 0
+    paper: str = ""
+    verdict: str = ""
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The content of the first screen."""
+    """The content of the first screen; `tally` has the number of claims with each outcome."""
 
     sentence: str
     numbers: str
-    tally: tuple[tuple[str, int], ...]
+    tally: dict[str, int]
     headlines: tuple[Headline, ...]
 
 
@@ -59,33 +68,22 @@ def answer(claims: Sequence[ClaimResult], verdicts: Sequence[CellVerdict], repro
         verdicts: verdicts on the numbers of all tables.
         reproduction: whether the numbers may be compared with the paper's.
     """
-    outcomes = Counter(str(one.outcome) for one in claims)
-    return Answer(
-        sentence=_sentence(outcomes) if reproduction else TEST_RUN,
-        numbers=_numbers(verdicts) if reproduction else "",
-        tally=tuple((str(word), outcomes[word]) for word in Outcome),
-        headlines=tuple(_headline(data, verdicts, reproduction) for data in DROPNAS),
-    )
+    tally = {str(word): sum(one.outcome == word for one in claims) for word in Outcome}
+    headlines = tuple(_headline(data, verdicts, reproduction) for data in DROPNAS)
+    if not reproduction:
+        return Answer(TEST_RUN, "", tally, headlines)
+    return Answer(_sentence(tally), _numbers(verdicts), tally, headlines)
 
 
-def _sentence(outcomes: Mapping[str, int]) -> str:
+def _sentence(tally: Mapping[str, int]) -> str:
     """ "Of the paper's 9 claims, 4 hold, 1 is contradicted and 4 are undecided." """
-    total, waiting = sum(outcomes.values()), outcomes[Outcome.TOO_FEW]
-    if total and waiting == total:
-        return f"None of the paper's {count(total, 'claim')} can be judged yet: too few runs are done."
-    if not outcomes[Outcome.HOLDS] and not outcomes[Outcome.CONTRADICTED] and not waiting:
+    total = sum(tally.values())
+    if total and tally[Outcome.TOO_FEW] == total:
+        return TOO_FEW.format(claims=count(total, "claim"))
+    if tally[Outcome.UNDECIDED] == total:
         return NOT_SHOWN.format(claims=count(total, "claim"))
-    parts = (
-        _part(outcomes[Outcome.HOLDS], "holds", "hold"),
-        _part(outcomes[Outcome.CONTRADICTED], "is contradicted", "are contradicted"),
-        _part(outcomes[Outcome.UNDECIDED], "is undecided", "are undecided"),
-        _part(waiting, "has too few runs", "have too few runs") if waiting else "",
-    )
-    return f"Of the paper's {count(total, 'claim')}, {listed(filter(None, parts))}."
-
-
-def _part(number: int, one: str, several: str) -> str:
-    return f"{number or 'none'} {one if number < 2 else several}"
+    shown = {word: number for word, number in tally.items() if number or word != Outcome.TOO_FEW}
+    return f"Of the paper's {count(total, 'claim')}, {_parts(shown)}."
 
 
 def _numbers(verdicts: Sequence[CellVerdict]) -> str:
@@ -93,28 +91,22 @@ def _numbers(verdicts: Sequence[CellVerdict]) -> str:
     found = Counter(str(one.verdict) for one in verdicts if one.interval)
     if not found:
         return "No printed number can be tested yet."
-    parts = [_part(found[word], one, several) for word, one, several in _VERBS if found[word]]
-    return f"Of {count(sum(found.values()), 'printed error rate')} that can be tested, {listed(parts)}."
+    return f"Of {count(found.total(), 'printed error rate')} that can be tested, {_parts(found)}."
 
 
-_VERBS = (
-    ("agrees", "agrees with ours", "agree with ours"),
-    ("differs", "differs", "differ"),
-    ("undecided", "is undecided", "are undecided"),
-)
+def _parts(found: Mapping[str, int]) -> str:
+    return listed(f"{found[word] or 'none'} {verbs[found[word] > 1]}" for word, verbs in VERBS.items() if word in found)
 
 
 def _headline(data: str, verdicts: Sequence[CellVerdict], reproduction: bool) -> Headline:
-    own = {
-        (one.table, one.row, one.column): one
-        for one in verdicts
-        if one.kind != "best" and one.quantity.endswith(BEST_ON_TEST)
-    }
+    means = [one for one in verdicts if one.kind != "best" and one.quantity.endswith(BEST_ON_TEST)]
+    own = {(one.table, one.row, one.column): one for one in means}
     name = ROLES[data].printed
     for key in DROPNAS[data]:
         if one := own.get(key):
-            called = name if reproduction else f"In place of {name}"
-            paper, verdict = (one.paper_text, str(one.verdict)) if reproduction else ("", "")
-            return Headline(called, one.ours_text.partition(" (n=")[0], one.n, paper, verdict, anchor(*key))
+            ours = one.ours_text.partition(" (n=")[0]
+            if reproduction:
+                return Headline(name, ours, one.n, one.paper_text, str(one.verdict), anchor(*key))
+            return Headline(f"In place of {name}", ours, one.n, anchor=anchor(*key))
     printed = printed_cell(*DROPNAS[data][0]).text if reproduction else ""
-    return Headline(name, "", 0, printed.partition(" (")[2].rstrip(")") or printed, "", "")
+    return Headline(name, paper=printed.partition(" (")[2].rstrip(")") or printed)

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from dropnas.analysis.finished_runs import read_run
 from dropnas.parsing import parse
-from dropnas.report.build import build, known_keys
-from dropnas.report.config import Entry, PublishedConfig, TableConfig
+from dropnas.report.build import METHOD_COLUMN, build, known_keys
+from dropnas.report.config import Entry, PublishedConfig, PublishedEntry, TableConfig
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import Layout, layout
 from dropnas.report.published_table import build_published
 from dropnas.report.table import CellKey, Table
+from dropnas.report.verdicts import labels
+from dropnas.space.published import published
 
 TABLE, PUBLISHED, FIGURE = "table", "published", "figure"
 
@@ -27,15 +29,14 @@ class Shortfall:
     """A cell with fewer runs than planned.
 
     Attributes:
-        table, row, column: the cell.
+        table, cell: name of the table, and the label of the cell.
         planned, counted: number of planned trainings, and of trainings behind its present number.
         absent: the searches and trainings that do not count; empty if the cell only lacks a label, which another cell
             of its row or column will provide.
     """
 
     table: str
-    row: str
-    column: str
+    cell: str
     planned: int
     counted: int
     absent: tuple[Found, ...]
@@ -62,17 +63,18 @@ def complete_tables(content: Content, found: Mapping[str, Found]) -> dict[str, C
     Raises:
         DropnasError: this code cannot build a table of the plan.
     """
-    make = {TABLE: _complete, PUBLISHED: _complete_published}
-    targets = {name: content.target(name) for name in content.folders}
-    return {
-        name: make[target.stage](target, [found[id_] for id_ in target.inputs])
-        for name, target in targets.items()
-        if target.stage in make and asked_for(name, content, found)
-        if target.stage == TABLE or found[target.inputs[0]].counts  # a table of published baselines needs the counts
-    }
+    complete = {}
+    for name in content.folders:
+        target = content.target(name)
+        inputs = [found[id_] for id_ in target.inputs]
+        if target.stage == TABLE and _asked_for(name, content, found):
+            complete[name] = _complete(target, inputs)
+        elif target.stage == PUBLISHED and inputs[0].counts and _asked_for(name, content, found):
+            complete[name] = _complete_published(target, inputs)  # its first input has the counts
+    return complete
 
 
-def asked_for(name: str, content: Content, found: Mapping[str, Found]) -> bool:
+def _asked_for(name: str, content: Content, found: Mapping[str, Found]) -> bool:
     """Whether a target is built by default, or has a finished run that no other target needs."""
     if name not in content.on_request:
         return True
@@ -86,24 +88,32 @@ def _complete(target: Planned, inputs: Sequence[Found]) -> Complete:
         replace(one, searches=_at(one.searches, position), trainings=_at(one.trainings, position))
         for one in config.entries
     ]
-    shown = _named(config.layout or layout(config.table), [entry for entry in reduced if entry.trainings])
+    paper = config.layout or layout(config.table)
+    shown = _named(paper, [entry for entry in reduced if entry.trainings])
     table = build(replace(config, entries=tuple(shown)), [read_run(one.folder) for one in kept])
     trainings = {(one.row, one.column): tuple(kept[at].folder for at in one.trainings) for one in shown}
-    lacks = (_shortfall(config, one, inputs, (one.row, one.column) in trainings) for one in config.entries)
-    return Complete(table, trainings, tuple(one for one in lacks if one.counted < one.planned or one.absent))
+    shortfalls = []
+    for entry in config.entries:
+        absent = tuple(inputs[at] for at in (*entry.searches, *entry.trainings) if not inputs[at].counts)
+        counted, planned = len(trainings.get((entry.row, entry.column), ())), len(entry.trainings)
+        if absent or counted < planned:
+            label = cell_label(table.layout, entry.row, entry.column, paper, entry.label)
+            shortfalls.append(Shortfall(config.table, label, planned, counted, absent))
+    return Complete(table, trainings, tuple(shortfalls))
 
 
 def _complete_published(target: Planned, inputs: Sequence[Found]) -> Complete:
     config: PublishedConfig = parse(PublishedConfig, target.config, target.folder)
     kept, position = _kept(inputs)
-    entries = [replace(one, trainings=_at(one.trainings, position)) for one in config.entries]
-    table = build_published(replace(config, entries=tuple(entries)), [one.folder for one in kept])
-    lacks = (
-        Shortfall(config.table, one.architecture, "", len(one.trainings), len(one.trainings) - len(absent), absent)
-        for one in config.entries
-        if (absent := tuple(inputs[at] for at in one.trainings if not inputs[at].counts))
-    )
-    return Complete(table, {}, tuple(lacks))
+    entries = tuple(replace(one, trainings=_at(one.trainings, position)) for one in config.entries)
+    table = build_published(replace(config, entries=entries), [one.folder for one in kept])
+    shortfalls = []
+    for entry in config.entries:
+        absent = tuple(inputs[at] for at in entry.trainings if not inputs[at].counts)
+        planned = len(entry.trainings)
+        if absent:
+            shortfalls.append(Shortfall(config.table, _name(entry), planned, planned - len(absent), absent))
+    return Complete(table, {}, tuple(shortfalls))
 
 
 def _kept(inputs: Sequence[Found]) -> tuple[list[Found], dict[int, int]]:
@@ -124,7 +134,17 @@ def _named(paper: Layout, entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.row in named_rows and entry.column in named_columns]
 
 
-def _shortfall(config: TableConfig, entry: Entry, inputs: Sequence[Found], shown: bool) -> Shortfall:
-    absent = tuple(inputs[at] for at in (*entry.searches, *entry.trainings) if not inputs[at].counts)
-    counted = sum(inputs[at].counts for at in entry.trainings) if shown else 0
-    return Shortfall(config.table, entry.row, entry.column, len(entry.trainings), counted, absent)
+def cell_label(shown: Layout, row: str, column: str, paper: Layout | None = None, label: str = "") -> str:
+    """Row and column as the table shows them; only the row if a method fills its row.
+
+    A row or column that is not shown yet has the label of the paper's, otherwise that of the entry.
+    """
+    layouts = [shown, paper or shown]
+    heads = [" ".join(one.heads) for each in layouts for one in each.rows if one.key == row]
+    headers = [one.header[-1] or one.header[0] for each in layouts for one in each.columns if one.key == column]
+    head = [*heads, label or row][0]
+    return head if column == METHOD_COLUMN else ", ".join(labels(shown, head, [*headers, label or column][0]))
+
+
+def _name(entry: PublishedEntry) -> str:
+    return entry.label or published()[entry.architecture].name

@@ -19,15 +19,20 @@ from dropnas.space.spaces import find_space
 
 RATE = 3e-5  # DropNAS' rate, if a search does not set one
 RATES = ("rate_parameterised", "rate_non_parameterised")
-Deviation = tuple[str, str, str]  # the question, the paper's text, and the choice made here
 
 
 def deviations(runs: Sequence[Planned]) -> DataFrame:
     """The questions that concern the runs of a plan."""
     margins = ", ".join(f"±{known.margin:g} points on {known.printed}" for known in ROLES.values())
-    equal = ("What counts as equal", "Not stated.", f"A difference shown to lie within {margins}.")
-    found = [equal, *(one for entry in entries() for one in _deviation(entry, runs))]
-    return DataFrame(found, columns=["What", "The paper", "Here"])
+    lines = [("What counts as equal", "Not stated.", f"A difference shown to lie within {margins}.")]
+    for entry in entries():
+        stage, *keys = entry["option"].split(".")
+        used = [_value(run.config, keys, entry["default"]) for run in runs if run.stage == stage and _own(run)]
+        for value in dict.fromkeys(map(_text, used)):
+            other = "" if value == _text(entry["default"]) else f"{entry['option']} = {value}."
+            if here := entry["here"].get(value, other):
+                lines.append((entry["question"], entry["paper"], here))
+    return DataFrame(lines, columns=["What", "The paper", "Here"])
 
 
 def drop_rates(runs: Sequence[Planned]) -> DataFrame:
@@ -35,19 +40,13 @@ def drop_rates(runs: Sequence[Planned]) -> DataFrame:
 
     At least one operation of a group is kept: the group is drawn again until one remains.
     """
-    found = sorted({pair for run in runs if run.stage == "search" for pair in _nominal(run)})
-    dropped = [effective(*pair) for pair in found]
-    kept = (2 * group * (1 - share) for (_, group), share in zip(found, dropped, strict=True))
-    return DataFrame(
-        {
-            "Nominal p_d": [f"{nominal:.3f}" for nominal, _ in found],
-            "Operations of the group": [group for _, group in found],
-            "Dropped in effect": [f"{share:.3f}" for share in dropped],
-            "Kept on an edge of two such groups": [
-                f"{number:.2f} of {2 * group}" for number, (_, group) in zip(kept, found, strict=True)
-            ],
-        }
-    )
+    lines = []
+    for nominal, group in sorted({pair for run in runs if run.stage == "search" for pair in _nominal(run)}):
+        dropped = effective(nominal, group)
+        kept = f"{2 * group * (1 - dropped):.2f} of {2 * group}"
+        lines.append((f"{nominal:.3f}", group, f"{dropped:.3f}", kept))
+    heads = ["Nominal p_d", "Operations of the group", "Dropped in effect", "Kept on an edge of two such groups"]
+    return DataFrame(lines, columns=heads)
 
 
 def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
@@ -61,28 +60,17 @@ def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
             yield round(float(options.get(name, RATE)) ** (1 / size), 4), len(group)
 
 
-def _deviation(entry: Mapping[str, Any], runs: Sequence[Planned]) -> Iterator[Deviation]:
-    """One deviation for each value in use."""
-    stage, *keys = entry["option"].split(".")
-    values = [_value(run.config, keys, entry["default"]) for run in runs if run.stage == stage and _own(run)]
-    for value in dict.fromkeys(map(_text, values)):
-        here = entry["here"].get(value, "")
-        if here or value != _text(entry["default"]):
-            yield entry["question"], entry["paper"], here or f"{entry['option']} = {value}."
-
-
 def _own(run: Planned) -> bool:
     """Whether a run is of DropNAS; baselines make their own choices."""
     return run.stage != "search" or run.config["strategy"] == "dropnas"
 
 
-def _value(config: Mapping[str, Any], keys: Sequence[str], default: object) -> object:
-    found: Any = config
+def _value(config: Any, keys: Sequence[str], default: object) -> object:
     for key in keys:
-        if not isinstance(found, Mapping) or key not in found:
+        if not isinstance(config, Mapping) or key not in config:
             return default
-        found = found[key]
-    return found
+        config = config[key]
+    return config
 
 
 def _text(value: object) -> str:

@@ -32,46 +32,42 @@ def evidence(content: Content, found: Mapping[str, Found], complete: Mapping[str
     for series, runs in _series("figure2", content, found):
         errors = [read_training(read_run(one.folder)).top1.best for one in runs]
         sweep.setdefault(series.panel, {})[series.name] = errors
-    read = (
-        (s.panel, CorrelationFile.read(one.folder)) for s, runs in _series("figure5", content, found) for one in runs
-    )
+    lone_points = {}
+    for series, runs in _series("figure4", content, found):
+        cells = [ClustersFile.read(one.folder).cells for one in runs]
+        for position in ("first", "last"):
+            alone = [bool(getattr(one, position).single_member) for one in cells]
+            lone_points[f"{ROLES[series.panel].printed}, {position} cell"] = alone
+    correlations = {}
+    for series, runs in _series("figure5", content, found):
+        for one in runs:
+            read = CorrelationFile.read(one.folder)
+            correlations[series.panel] = (read.pearson.value, read.n)
     return Evidence(
         tables={name: one.table for name, one in complete.items()},
         sweep=sweep,
-        correlations={edge: (one.pearson.value, one.n) for edge, one in read},
-        lone_points=_lone_points(content, found),
+        correlations=correlations,
+        lone_points=lone_points,
         skips=_skips(complete["table4"]) if "table4" in complete else {},
     )
-
-
-def _lone_points(content: Content, found: Mapping[str, Found]) -> dict[str, list[bool]]:
-    read = {
-        s.panel: [ClustersFile.read(one.folder).cells for one in runs] for s, runs in _series("figure4", content, found)
-    }
-    return {
-        f"{ROLES[role].printed}, {position} cell": [bool(getattr(cells, position).single_member) for cells in each]
-        for role, each in read.items()
-        for position in ("first", "last")
-    }
 
 
 def _skips(table4: Complete) -> dict[str, list[float]]:
     """The number of skip-connects in each normal cell found on CIFAR-100, by method."""
     counts = {}
     for (row, method), folders in table4.trainings.items():
-        first = {RETRAINING.sub("", folder.name): folder for folder in reversed(folders)}
-        genotypes = [GenotypeFile.read(folder) for folder in reversed(first.values())]
         if row == SEARCHED_ON_CIFAR100:
-            counts[method] = [float(sum(name == SKIP for name, _ in one.normal)) for one in genotypes]
+            first = {RETRAINING.sub("", folder.name): folder for folder in reversed(folders)}  # of each architecture
+            cells = [GenotypeFile.read(folder).normal for folder in reversed(first.values())]
+            counts[method] = [float(sum(name == SKIP for name, _ in cell)) for cell in cells]
     return counts
 
 
 def _series(name: str, content: Content, found: Mapping[str, Found]) -> Iterator[tuple[Series, list[Found]]]:
     """The series of a figure of the plan, each with its runs that count; empty if the plan lacks the figure."""
-    if name not in content.folders:
-        return
-    target = content.target(name)
-    config: FigureConfig = parse(FigureConfig, target.config, target.folder)
-    inputs = [found[id_] for id_ in target.inputs]
-    for series in config.series:
-        yield series, [inputs[index] for index in series.runs if inputs[index].counts]
+    if name in content.folders:
+        target = content.target(name)
+        config: FigureConfig = parse(FigureConfig, target.config, target.folder)
+        inputs = [found[id_] for id_ in target.inputs]
+        for series in config.series:
+            yield series, [inputs[index] for index in series.runs if inputs[index].counts]

@@ -5,51 +5,38 @@ clash with names in the page. An SVG above the size limit is replaced by the PNG
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-from pandas import DataFrame
+from pathlib import Path
 
 from dropnas.artifacts.figure_file import FigureFile
 from dropnas.report.page.complete import FIGURE
 from dropnas.report.page.planned import Content
 from dropnas.report.page.survey import Found
-from dropnas.report.printed import title
 
 SVG_BOUND = 400_000  # bytes; six of them keep the page far below its 4 MB
 
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure: its picture as a data URI, its caption, the run that drew it, and the numbers behind it."""
+    """A figure: its name, its picture as a data URI, the id of the run that drew it, and its numbers."""
 
     name: str
-    title: str
     source: str
-    caption: str
     run: str
-    foot: str
-    facts: DataFrame
+    file: FigureFile
 
 
-def page_figures(content: Content, found: Mapping[str, Found]) -> list[PageFigure]:
+def page_figures(content: Content, found: Mapping[str, Found]) -> Iterator[PageFigure]:
     """The figures of a plan whose own run counts, in the plan's order."""
-    targets = [(name, found[content.target(name).id]) for name in content.folders]
-    return [_figure(name, one) for name, one in targets if one.run.stage == FIGURE and one.counts]
+    for name in content.folders:
+        one = found[content.target(name).id]
+        if one.run.stage == FIGURE and one.counts:
+            yield PageFigure(name, _source(one.folder / f"{name}.svg"), one.run.id, FigureFile.read(one.folder))
 
 
-def _figure(name: str, one: Found) -> PageFigure:
-    data = FigureFile.read(one.folder)
-    low, high = data.n
-    n = low if low == high else f"{low} to {high}"
-    foot = f"Profile {data.profile}; n = {n}; {', '.join(data.data)}; {', '.join(data.hardware)}"
-    facts = DataFrame(data.facts.rows, columns=list(data.facts.head))
-    return PageFigure(name, title(name), _source(one, name), data.caption, one.run.id, foot, facts)
-
-
-def _source(one: Found, name: str) -> str:
-    picture = one.folder / f"{name}.svg"
+def _source(picture: Path) -> str:
+    kind = "svg+xml"
     if picture.stat().st_size > SVG_BOUND:
-        picture = picture.with_suffix(".png")
-    kind = {".svg": "svg+xml", ".png": "png"}[picture.suffix]
+        picture, kind = picture.with_suffix(".png"), "png"
     return f"data:image/{kind};base64,{base64.b64encode(picture.read_bytes()).decode()}"

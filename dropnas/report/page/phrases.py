@@ -3,17 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 SIGNS = {
-    "agrees": "=",
-    "differs": "≠",
-    "undecided": "?",
-    "too few runs": "…",
-    "not comparable": "·",
-    "holds": "✓",
-    "contradicted": "✕",
-    "done": "✓",
-    "running": "…",
-    "missing": "○",
-    "excluded": "✕",
+    **{"agrees": "=", "differs": "≠", "undecided": "?", "too few runs": "…", "not comparable": "·"},  # of numbers
+    **{"holds": "✓", "contradicted": "✕"},  # of claims
+    **{"done": "✓", "running": "…", "missing": "○", "excluded": "✕"},  # of runs
 }
 
 

@@ -41,7 +41,7 @@ class Content:
     Attributes:
         profile, description, reproduction: as in the parameter file.
         machine: the resources that the jobs may use, as in the parameter file.
-        folders: the run folder of each table and figure, relative to the store's root.
+        folders: the run folder of each table and figure, relative to the store's root, in the order of the page.
         on_request: names of the targets that are built only on request.
         runs: every run by its id; inputs come before the runs that read them.
         looks: seeds at each look; empty if the number of seeds is fixed.
@@ -66,13 +66,11 @@ class Content:
 
 
 def parse_content(content: Mapping[str, Any], where: object) -> Content:
-    """Convert a plan's content to a Content.
-
-    Raises:
-        DropnasError: a part is missing or has the wrong form.
-    """
+    """Convert a plan's content to a Content. Raises a DropnasError if a part is missing or has the wrong form."""
+    order = list(TARGETS)
     try:
-        folders = {name: content["folders"][name] for name in sorted(content["folders"], key=_place)}
+        known = sorted(content["folders"], key=lambda name: order.index(name) if name in order else len(order))
+        folders = {name: content["folders"][name] for name in known}  # plan.json sorts by name
         runs = {run["id"]: run for run in content["runs"]}
         plan: Content = parse(Content, {**content, "folders": folders, "runs": runs}, where)
     except (DropnasError, KeyError, TypeError) as error:
@@ -82,8 +80,3 @@ def parse_content(content: Mapping[str, Any], where: object) -> Content:
     if lost := sorted(set(plan.folders.values()) - {run.folder for run in plan.runs.values()}):
         raise DropnasError(f"no run {lost[0]} in the plan", where=where)
     return plan
-
-
-def _place(name: str) -> int:
-    """The position of a target on the page (plan.json sorts by name): registered ones in order, then the others."""
-    return [*TARGETS, name].index(name)

@@ -9,18 +9,19 @@ is. The two choices are quantified separately, because the first affects every n
 two tables.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pandas import DataFrame
+
 from dropnas.analysis.finished_runs import Training, read_run, read_training
 from dropnas.analysis.summary import Summary, summarise
-from dropnas.artifacts.training_files import HeldOut
-from dropnas.report.build import METHOD_COLUMN
-from dropnas.report.page.complete import Complete
+from dropnas.report.page.complete import Complete, cell_label
 from dropnas.report.printed import title
-from dropnas.report.table import Table
-from dropnas.report.verdicts import labels
+
+EPOCH = "Final epoch minus best on test"
+HELD_OUT = ["Held-out epoch minus best on test", "Best of seeds, held-out minus test"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Selection:
     """
 
     epoch: Summary
-    held_out_epoch: Summary | None
-    best_seed: float | None
+    held_out_epoch: Summary | None = None
+    best_seed: float | None = None
 
 
 def selection(trainings: Sequence[Training]) -> Selection:
@@ -46,33 +47,38 @@ def selection(trainings: Sequence[Training]) -> Selection:
     Raises:
         ValueError: there are no trainings.
     """
-    held_out = [(one, one.held_out) for one in trainings if one.held_out]
-    complete = len(held_out) == len(trainings)
+    best = [one.top1.best for one in trainings]
+    epoch = summarise([one.top1.final - one.top1.best for one in trainings])
+    held_out = [one.held_out for one in trainings if one.held_out]
+    if len(held_out) < len(trainings):
+        return Selection(epoch)
+    chosen = min(held_out, key=lambda one: one.held_out_error)  # the first, as the select stage chooses
     return Selection(
-        epoch=summarise([one.top1.final - one.top1.best for one in trainings]),
-        held_out_epoch=summarise([kept.test_error - one.top1.best for one, kept in held_out]) if complete else None,
-        best_seed=_best_seed(held_out) if complete and len(trainings) > 1 else None,
+        epoch,
+        summarise([one.test_error - lowest for one, lowest in zip(held_out, best, strict=True)]),
+        chosen.test_error - min(best) if len(trainings) > 1 else None,
     )
 
 
-def _best_seed(held_out: Sequence[tuple[Training, HeldOut]]) -> float:
-    chosen = min((kept for _, kept in held_out), key=lambda kept: kept.held_out_error)  # the first, as select chooses
-    return chosen.test_error - min(one.top1.best for one, _ in held_out)
+def selections(complete: Iterable[Complete]) -> DataFrame:
+    """The effects in each experiment that has trainings, under the name of the first table that contains it.
 
-
-def selections(complete: Iterable[Complete]) -> Iterator[tuple[str, Selection]]:
-    """Yield each experiment that has trainings once, under the name of the first table that contains it."""
-    seen = set[tuple[Path, ...]]()
+    The columns for held-out images are there only if an experiment has them.
+    """
+    names: dict[tuple[Path, ...], str] = {}
     for one in complete:
-        for (row, column), folders in one.trainings.items():
-            if folders not in seen:
-                trainings = [read_training(read_run(folder)) for folder in folders]
-                yield f"{title(one.table.content.table)}, {_label(one.table, row, column)}", selection(trainings)
-            seen.add(folders)
+        for cell, folders in one.trainings.items():
+            names.setdefault(folders, f"{title(one.table.content.table)}, {cell_label(one.table.layout, *cell)}")
+    found = [selection([read_training(read_run(folder)) for folder in folders]) for folders in names]
+    frame = DataFrame({"Experiment": names.values(), "n": [one.epoch.n for one in found]})
+    frame[EPOCH] = [_text(one.epoch) for one in found]
+    if any(one.held_out_epoch for one in found):
+        frame[HELD_OUT[0]] = [_text(one.held_out_epoch) for one in found]
+        frame[HELD_OUT[1]] = ["-" if one.best_seed is None else f"{one.best_seed:.2f}" for one in found]
+    return frame
 
 
-def _label(table: Table, row: str, column: str) -> str:
-    """Row and column as the table shows them; only the row if a method fills its row."""
-    heads = next((" ".join(one.heads) for one in table.layout.rows if one.key == row), "")
-    header = next((one.header[-1] or one.header[0] for one in table.layout.columns if one.key == column), "")
-    return heads if column == METHOD_COLUMN else ", ".join(labels(table.layout, heads, header))
+def _text(summary: Summary | None) -> str:
+    if summary is None:
+        return "-"
+    return f"{summary.mean:.2f}" + ("" if summary.std is None else f"±{summary.std:.2f}")

@@ -7,8 +7,6 @@ manifest, and all runs that read the input must agree on it. The run is marked, 
 checked.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -135,18 +133,3 @@ def _without_conflicts(found: dict[str, Found]) -> dict[str, Found]:
         reason = reason or (_taint(kept[source] for source in one.run.inputs) if one.counts else "")
         kept[id_] = Found(one.run, one.folder, State.EXCLUDED, reason) if reason else one
     return kept
-
-
-def fingerprint(raw: object, content: Content, root: Path) -> str:
-    """A hash that changes with `raw` (the plan and the page's settings), a file of a run, or the state of a run."""
-    store = Store(root)
-    states = [
-        (run.id, store.state(run.id, root / run.folder), *_stamps(root / run.folder)) for run in content.runs.values()
-    ]
-    return hashlib.sha256(json.dumps([raw, states], sort_keys=True).encode()).hexdigest()
-
-
-def _stamps(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of each file of a run."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from dropnas.artifacts.verdicts_file import CellVerdict
 from dropnas.report.frame import Frame
-from dropnas.report.printed import title
 from dropnas.report.render_latex import latex
 from dropnas.report.render_markdown import markdown
 from dropnas.report.table import Line, Table
@@ -14,7 +13,6 @@ from dropnas.report.table_forms import REMARKS, SOURCE, frame_of
 from dropnas.report.verdicts import BEST_ON_TEST
 
 LINKED = {Line.FINAL: "final", Line.BEST: "best", Line.COUNTED: "counted"}
-VERDICT_ORDER = ("agrees", "differs", "undecided", "too few runs", "not comparable")
 Spot = tuple[int, int]  # line and column of a frame
 
 
@@ -36,11 +34,6 @@ class PageTable:
     verdicts: Sequence[CellVerdict] = ()
 
     @property
-    def title(self) -> str:
-        """The title of the table."""
-        return title(self.name)
-
-    @property
     def words(self) -> list[int]:
         """The columns that hold no numbers."""
         return [at for at, one in enumerate(self.frame.header) if at < self.frame.labels or one in (SOURCE, REMARKS)]
@@ -50,13 +43,12 @@ class PageTable:
         """For each line, the number of lines that share its labels; 0 if a line above has the labels."""
         starts = [at for at, line in enumerate(self.frame.lines) if line.texts[0]]
         ends = dict(zip(starts, [*starts[1:], len(self.frame.lines)], strict=True))
-        return [ends[at] - at if at in ends else 0 for at in range(len(self.frame.lines))]
+        return [ends.get(at, at) - at for at in range(len(self.frame.lines))]
 
     @property
-    def tally(self) -> list[tuple[str, int]]:
+    def tally(self) -> Counter[str]:
         """The number of verdicts of each kind."""
-        counts = Counter(str(one.verdict) for one in self.verdicts)
-        return [(word, counts[word]) for word in VERDICT_ORDER if counts[word]]
+        return Counter(str(one.verdict) for one in self.verdicts)
 
     @property
     def copies(self) -> dict[str, str]:
@@ -68,19 +60,16 @@ def page_table(table: Table, verdicts: Sequence[CellVerdict] = ()) -> PageTable:
     """Make the page's form of one of the paper's tables, the baselines or a table of published baselines."""
     anchors, marks = dict[Spot, str](), dict[Spot, list[CellVerdict]]()
     first = len(table.layout.heads) + 1  # the column with the source is in between
-    of_cell: dict[tuple[str, str], list[CellVerdict]] = {}
-    for one in reversed(verdicts):
-        if BEST_ON_TEST in one.quantity:
-            of_cell.setdefault((one.row, one.column), []).append(one)
+    errors = [one for one in reversed(verdicts) if BEST_ON_TEST in one.quantity]
     for at, (row, line) in enumerate(table.lines):
         for index, column in enumerate(table.layout.columns, first):
             key = (row.key, column.key)
             if table.holds(key, line):
                 anchors[at, index] = anchor(table.content.table, *key, line)
-                marks[at, index] = of_cell.get(key, []) if line is Line.BEST else []
+                marks[at, index] = [one for one in errors if line is Line.BEST and (one.row, one.column) == key]
     return PageTable(table.content.table, frame_of(table), anchors, marks, verdicts)
 
 
-def anchor(table: str, row: str, column: str, line: Line = Line.BEST) -> str:
+def anchor(table: str, row: str, column: str, line: str = Line.BEST) -> str:
     """The anchor of a number's evidence on the page; it does not change when rows are added."""
-    return f"from-{table}-{row}-{column}-{LINKED[line]}"
+    return f"from-{table}-{row}-{column}-{LINKED[Line(line)]}"

@@ -15,20 +15,19 @@ from typing import TYPE_CHECKING, Any
 from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.errors import DropnasError
 from dropnas.report.looked import looked_of
-from dropnas.report.page.planned import parse_content
+from dropnas.report.page.planned import Content, parse_content
 from dropnas.report.page.progress import CostOf
-from dropnas.report.page.survey import fingerprint
 from dropnas.runs.files import write_text
+from dropnas.runs.identity import canonical_json
+from dropnas.runs.store import Store
 
 if TYPE_CHECKING:
     from dropnas.report.compare_results import Other
 
 PAGE = "report.html"
-REMEDY = "make setup, or pip install 'dropnas[report]'"
 MARK = '<meta name="dropnas-fingerprint" content="{}">'
 HEAD = 4096  # characters at the start that contain the fingerprint
 VERDICTS = ("verdicts.md", "verdicts.csv", VerdictsFile.FILE)
-CODE = (".py", ".yaml", ".j2", ".css", ".js")
 
 
 def write_page(
@@ -58,14 +57,14 @@ def write_page(
     """
     plan = parse_content(content, where)
     looked = looked_of(plan.profile, plan.looks, root)
-    beside_it = [asdict(one) if one else None for one in (looked, other)]
-    mark = fingerprint([content, *beside_it, _code()], plan, root)
+    mark = _fingerprint([content, *(asdict(one) if one else None for one in (looked, other))], plan, root)
     file = (out / PAGE if out and out.is_dir() else out) or root / "results" / plan.profile / PAGE
     beside = [] if out else [file.with_name(name) for name in VERDICTS]
     if _shows(file, mark) and all(one.is_file() for one in beside):
         return file, False
-    if find_spec("jinja2") is None:
-        raise DropnasError("jinja2 is not installed", remedy=REMEDY)
+    for package in ("jinja2", "itables"):
+        if find_spec(package) is None:
+            raise DropnasError(f"{package} is not installed", remedy="make setup, or pip install 'dropnas[report]'")
     from dropnas.report.page.contents import gather  # imports statistics and templates, needed only when a page is made
     from dropnas.report.page.render import render
     from dropnas.report.verdict_files import verdict_texts
@@ -82,12 +81,16 @@ def _shows(file: Path, mark: str) -> bool:
     return file.is_file() and MARK.format(mark) in file.read_text(encoding="utf-8", errors="replace")[:HEAD]
 
 
-def _code() -> str:
-    """Hash of the code that makes the page and its numbers."""
-    package = Path(__file__).parent.parent
-    files = [path for folder in (package, package.with_name("analysis")) for path in sorted(folder.rglob("*"))]
-    digest = hashlib.sha256()
-    for file in files:
-        if file.suffix in CODE:
-            digest.update(f"{file.name} ".encode() + file.read_bytes())
-    return digest.hexdigest()
+def _fingerprint(raw: object, plan: Content, root: Path) -> str:
+    """A hash that changes with `raw`, the code of the page and its numbers, a file of a run, or the state of a run."""
+    code = Path(__file__).parent.parent
+    store, folders = Store(root), [root / run.folder for run in plan.runs.values()]
+    states = [store.state(run.id, folder) for run, folder in zip(plan.runs.values(), folders, strict=True)]
+    stamps = [_stamps(folder) for folder in (code, code.with_name("analysis"), *folders)]
+    return hashlib.sha256(canonical_json([raw, states, stamps]).encode()).hexdigest()
+
+
+def _stamps(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of each file in a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]

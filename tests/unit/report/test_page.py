@@ -89,7 +89,19 @@ def study(tmp_path: Path, once: Callable[[str, Callable[[Path], object]], Path])
 
 def excluded(contents: Contents) -> dict[str, str]:
     """The reasons, by the names of the runs."""
-    return {f"{one.run.stage} {one.run.name}": one.reason for one in contents.excluded}
+    found = contents.runs.query("state == 'excluded'")
+    return dict(zip(found["stage"] + " " + found["name"], found["reason"], strict=True))
+
+
+def rows(page: str, label: str) -> list[list[str]]:
+    """The cells of a table of the page, row by row, as HTML."""
+    table = page.partition(f'aria-label="{label}"')[2].partition("<tbody>")[2].partition("</tbody>")[0]
+    return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table)]
+
+
+def numbers(study: Study) -> list[list[str]]:
+    """Table, row, column, line, number, n and runs of each of our numbers on the page."""
+    return rows(study.page(), "Numbers and their runs")
 
 
 def cell(contents: Contents, row: str, column: str) -> str:
@@ -105,20 +117,19 @@ def cell(contents: Contents, row: str, column: str) -> str:
 def test_a_finished_plan_has_every_number_and_excludes_nothing(study: Study) -> None:
     contents = study.gather()
     assert contents.counts == {"done": len(study.plan.by_default().runs), "running": 0, "missing": 0, "excluded": 0}
-    assert (contents.excluded, contents.shortfalls, contents.missing) == ([], [], {})
+    assert (excluded(contents), contents.shortfalls) == ({}, [])
     assert cell(contents, "CIFAR-10", "DropNAS").endswith("(n=2)")
     assert contents.warning == ""
 
 
 def test_each_number_names_the_runs_it_comes_from_and_their_values(study: Study) -> None:
-    contents = study.gather()
-    runs = set(re.findall(r'id="run-(\w+)"', " ".join(contents.evidence.runs["Run"])))
-    assert runs == set(study.plan.runs)
-    for line in contents.evidence.numbers.to_dict("records"):
-        sources = re.findall(r'href="#run-(\w+)"', line["Runs"])
-        assert set(sources) <= runs and len(sources) == line["n"]
-    one = next(line for line in contents.evidence.numbers.to_dict("records") if "table6" in line["Table"])
-    values = dict(re.findall(r'href="#run-(\w+)">([^<]+)<', one["Runs"]))
+    page = study.page()
+    assert set(re.findall(r'id="run-(\w+)"', page)) == set(study.plan.runs)
+    lines = rows(page, "Numbers and their runs")
+    for *_, n, runs in lines:
+        assert len(re.findall(r'href="#run-(\w+)"', runs)) == int(n)
+    one = next(line for line in lines if "table6" in line[0] and line[3] == "ours, final epoch")
+    values = dict(re.findall(r'href="#run-(\w+)">([^<]+)<', one[-1]))
     read = {
         run.id: json.loads((study.folder(run) / "result.json").read_text())["top1_error"]["final"]
         for run in study.plan.runs.values()
@@ -132,33 +143,37 @@ def test_a_missing_run_lowers_n_and_is_named(study: Study) -> None:
     remove(gone, study.root)
     contents = study.gather()
     assert cell(contents, "CIFAR-100", "No grouping").endswith("(n=1)")
-    lacks = [(one.row, one.column, one.counted, one.planned) for one in contents.shortfalls]
-    assert lacks == [("cifar100", "no-grouping", 1, 2)]
-    assert [one.run.id for one in contents.missing["retrain"]] == [gone.id]
-    assert [one.run.name for one in contents.unchecked] == ["table6-study"]
-    assert (contents.excluded, gone.folder.name in study.page()) == ([], True)
+    lacks = [(one.cell, one.counted, one.planned) for one in contents.shortfalls]
+    assert lacks == [("CIFAR-100, No grouping", 1, 2)]
+    assert list(contents.runs.query("state == 'missing' and default")["id"]) == [gone.id]
+    assert unchecked(contents) == {"table table6-study": (gone.folder.name,)}
+    assert (excluded(contents), gone.folder.name in study.page()) == ({}, True)
+
+
+def unchecked(contents: Contents) -> dict[str, tuple[str, ...]]:
+    """The absent inputs of runs that count, by the names of the runs."""
+    found = contents.runs[contents.runs["unchecked"].astype(bool)]
+    return dict(zip(found["stage"] + " " + found["name"], found["unchecked"], strict=True))
 
 
 def test_numbers_stand_without_their_pruned_searches_and_say_so(study: Study) -> None:
-    before = study.gather()
+    before = errors(study)
     search = study.find("search", "cifar10-original-dropnas-seed0")
     remove(search, study.root)
     contents = study.gather()
-    assert contents.excluded == [] and errors(contents) == errors(before)
-    found = {f"{one.run.stage} {one.run.name}": one.unchecked for one in contents.unchecked}
-    assert found[f"derive {search.name}"] == (search.folder.name,)
+    assert excluded(contents) == {} and errors(study) == before
+    assert unchecked(contents)[f"derive {search.name}"] == (search.folder.name,)
     assert "Inputs that are not here" in study.page() and "Inputs that are not here" not in before_page(study)
 
 
-def errors(contents: Contents) -> list[Any]:
+def errors(study: Study) -> list[list[str]]:
     """The numbers that come from trainings; the cost of a missing search is missing, too."""
-    lines = contents.evidence.numbers.to_dict("records")
-    return [one for one in lines if not one["Column"].startswith("Search Cost")]
+    return [one for one in numbers(study) if not one[2].startswith("Search Cost")]
 
 
-def sources(contents: Contents) -> set[str]:
+def sources(study: Study) -> set[str]:
     """The names of the runs behind all numbers."""
-    return set(re.findall(r"#run-(\w+)", " ".join(contents.evidence.numbers["Runs"])))
+    return {run for line in numbers(study) for run in re.findall(r"#run-(\w+)", line[-1])}
 
 
 def before_page(study: Study) -> str:
@@ -185,7 +200,7 @@ def test_readers_of_an_absent_input_that_differ_are_kept_out_with_what_follows(s
     for one in (derived, table):
         assert reasons[f"{one.stage} {one.name}"] == f"others read another {search.folder.name}, and that is not here"
     assert reasons["select cifar10-original-dropnas-best-of-2"].startswith("depends on")
-    assert not study.gather().unchecked
+    assert not unchecked(study.gather())
 
 
 def test_a_reader_that_does_not_say_what_it_read_is_kept_out(study: Study) -> None:
@@ -197,7 +212,7 @@ def test_a_reader_that_does_not_say_what_it_read_is_kept_out(study: Study) -> No
 
 
 def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:
-    before = study.gather()
+    before = errors(study)
     for run in study.plan.by_default().runs.values():
         if run.stage in ("search", "retrain", "data"):
             for file in study.folder(run).iterdir():
@@ -205,8 +220,9 @@ def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:
                     file.unlink()
             (study.folder(run) / MARK).write_text(MARK_TEXT)
     contents = study.gather()
-    assert contents.excluded == [] and errors(contents) == errors(before)
-    assert contents.light > 0 and f"{contents.light} runs lie here without weights" in study.page()
+    assert excluded(contents) == {} and errors(study) == before
+    light = contents.runs["light"].sum()
+    assert light > 0 and f"{light} runs lie here without weights" in study.page()
 
 
 def test_a_lightly_pulled_run_that_lost_another_file_is_damaged(study: Study) -> None:
@@ -227,7 +243,6 @@ def test_nothing_done_yet_is_a_page_too(study: Study) -> None:
     empty = Study(study.plan, study.root / "elsewhere")
     contents = empty.gather()
     assert contents.counts["done"] == 0
-    assert len(contents.evidence.numbers) == 0
     assert contents.answer.sentence == "None of the paper's 13 claims can be judged yet: too few runs are done."
     assert "No number yet" in empty.page()
 
@@ -268,7 +283,7 @@ def test_a_damaged_run_enters_no_number_and_says_why(study: Study, change: Any, 
     contents = study.gather()
     assert excluded(contents)[f"retrain {run.name}"].startswith(reason)
     assert cell(contents, "CIFAR-100", "No grouping").endswith("(n=1)")
-    assert run.id not in sources(contents)
+    assert run.id not in sources(study)
     assert reason.split(":")[0] in study.page()
 
 
@@ -343,7 +358,7 @@ def test_a_rate_without_runs_keeps_the_sweep_undecided(study: Study) -> None:
     found = survey(content, study.root)
     errors = evidence(content, found, complete_tables(content, found)).sweep
     assert errors["cifar10"]["1e-05"] == [] and len(errors["cifar10"]["0.0001"]) == 2
-    claims = [one.claim for one in gather(content, study.root, page_cost).claims]
+    claims = gather(content, study.root, page_cost).claims
     assert next(one for one in claims if one.claim.startswith("r = 3e-5 is the best")).outcome == "too few runs"
 
 
@@ -361,13 +376,11 @@ def test_another_store_stands_beside_ours(study: Study) -> None:
     shifted = tuple(replace(one, mean=one.mean + 5, runs=()) for one in ours.numbers)
     other = Other("their store", replace(ours, numbers=shifted), ("The protocols differ: seeds 2 (A), 8 (B).",))
     contents = gather(parse_content(study.content, "plan"), study.root, page_cost, other)
-    assert set(contents.other.numbers["Found"]) <= {"differs", "not shown", "not tested", "only one run"}
-    assert any(text.startswith("-5.00 [") for text in contents.other.numbers["A - B [95 %]"])
+    assert set(contents.compared["outcome"]) <= {"differs", "not shown", "not tested", "only one run"}
     file, written = write_page(study.content, study.root, None, "plan", page_cost, other)
     text = file.read_text(encoding="utf-8")
-    assert (
-        written and "Compared with their store" in text and "seeds 2 (A), 8 (B)" in text and 'href="#compare"' in text
-    )
+    assert written and "Compared with their store" in text and 'href="#compare"' in text
+    assert "seeds 2 (A), 8 (B)" in text and '<td class="number">-5.00 [' in text
     assert write_page(study.content, study.root, None, "plan", page_cost) == (file, True)
     assert 'href="#compare"' not in file.read_text(encoding="utf-8")
 
@@ -392,8 +405,7 @@ def test_published_baselines_stand_on_the_page_once_somebody_asked_for_one(study
             publish(run, study.root)
     contents = study.gather()
     assert "table1_published" in {one.name for one in contents.others}
-    assert baseline.id in sources(contents)
-    study.page()
+    assert baseline.id in sources(study)
 
 
 def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> None:
@@ -411,7 +423,7 @@ def test_results_have_the_page_even_where_a_table_is_damaged(study: Study) -> No
 def test_a_run_that_moved_to_another_machine_is_marked(study: Study) -> None:
     search = study.find("search")
     rewrite_record(study.folder(search), lambda record: record.update({"machines": ["CPU (AVX512)", "CPU (AVX2)"]}))
-    lines = study.gather().evidence.runs.to_dict("records")
-    shown = {re.findall(r'id="run-(\w+)"', line["Run"])[0]: line["Device"] for line in lines}
+    lines = rows(study.page(), "Runs")
+    shown = {re.findall(r'id="run-(\w+)"', line[0])[0]: line[8] for line in lines}
     assert shown[search.id] == "CPU (AVX512), then CPU (AVX2): the bytes are those of neither"
     assert not [id_ for id_, device in shown.items() if "neither" in device and id_ != search.id]

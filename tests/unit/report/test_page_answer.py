@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pandas import DataFrame
 
 from dropnas.analysis.claim_tests import Outcome
 from dropnas.analysis.config import ClustersConfig
@@ -17,7 +18,7 @@ from dropnas.report.page.answer import TEST_RUN, answer
 from dropnas.report.page.deviations import deviations, drop_rates, entries
 from dropnas.report.page.planned import Planned
 from dropnas.report.page.progress import PageCost, progress
-from dropnas.report.page.survey import Found, State
+from dropnas.report.page.survey import State
 from dropnas.search.config import DeriveConfig, DropoutOptions, SearchConfig
 
 
@@ -43,7 +44,7 @@ def test_the_answer_counts_the_claims() -> None:
 @given(st.lists(st.sampled_from(list(Outcome)), min_size=1))
 def test_every_claim_is_in_the_tally(outcomes: list[Outcome]) -> None:
     found = answer([claim(one) for one in outcomes], [], True)
-    assert dict(found.tally) == {str(word): outcomes.count(word) for word in Outcome}
+    assert found.tally == {str(word): outcomes.count(word) for word in Outcome}
     assert found.sentence.endswith(".") and not re.search(r"\b1 (hold|are)\b|\b(0|[2-9]) (holds|is)\b", found.sentence)
 
 
@@ -71,18 +72,16 @@ def run(id_: str, stage: str = "retrain", **config: Any) -> Planned:
     return Planned(id_, stage, id_, f"runs/{stage}/{id_}", (), ("table1",), config)
 
 
-def found(id_: str, state: State, started: str = "", ended: str = "", tmp: Any = None) -> Found:
-    record = {"started": started, "ended": ended} if started else {}
-    return Found(run(id_), tmp, state, record=record)
-
-
 def test_it_says_when_it_will_be_finished_at_the_pace_so_far() -> None:
     """Three of twelve hours took a day, so the other nine take three days."""
-    runs = [
-        found("a", State.DONE, "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z"),
-        found("b", State.DONE, "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"),
-        found("c", State.MISSING),
-    ]
+    runs = DataFrame(
+        [
+            (State.DONE, "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z"),
+            (State.DONE, "2026-01-01T06:00:00Z", "2026-01-02T00:00:00Z"),
+            (State.MISSING, "", ""),
+        ],
+        columns=["state", "started", "ended"],
+    )
     one = progress(runs, PageCost({}, Cost(), "", "GPU-hours"))
     assert (one.finished, one.done) == (False, "2 of 3 runs done.")
     assert one.cost == "Total: 12.0 GPU-hours, 9.0 still to do."

@@ -9,13 +9,10 @@ from math import ceil
 from dropnas.artifacts.verdicts_file import CellVerdict
 from dropnas.data.config import ROLES
 from dropnas.report.config import TARGETS
-from dropnas.report.page.phrases import interval, points
 from dropnas.report.table import Table
 from dropnas.report.verdicts import margin
 
 MARKS = re.compile("(?<=[A-Za-z)])[¹²³⁴†\N{ASTERISK OPERATOR}]+$")  # marks that a caption of the paper explains
-WIDTH = 100.0  # width of the picture in its own units; zero is in the middle
-KINDS = {"mean": "", "best": "best of 8", "single": "single"}
 
 
 @dataclass(frozen=True)
@@ -35,16 +32,12 @@ class Picture:
     margin: float
     bars: tuple[tuple[str, CellVerdict], ...]
 
-    def at(self, value: float) -> float:
-        """The position of a difference."""
-        return round(WIDTH / 2 * (1 + value / self.reach), 2)
-
 
 def pictures(tables: Mapping[str, Table], verdicts: Sequence[CellVerdict]) -> list[Picture]:
     """A picture for each table and data set with a tested number."""
     tested = [one for one in verdicts if one.interval]
     groups = groupby(tested, lambda one: (one.table, _data_set(one)))
-    return [_picture(tables[table], data, list(own)) for (table, data), own in groups]
+    return [_picture(tables[table], ROLES[data].printed, list(own)) for (table, data), own in groups]
 
 
 def _data_set(one: CellVerdict) -> str:
@@ -54,20 +47,15 @@ def _data_set(one: CellVerdict) -> str:
 
 
 def _picture(table: Table, data: str, own: Sequence[CellVerdict]) -> Picture:
-    name, within, called = table.content.table, margin(own[0].table, own[0].row), ROLES[data].printed
+    within = margin(own[0].table, own[0].row)
     reach = ceil(max(*(abs(end) for one in own for end in one.interval or ()), 2 * within) * 10) / 10
-    return Picture(name, called, reach, within, tuple((_label(table, one, called), one) for one in own))
+    bars = tuple((_label(table, one, data), one) for one in own)
+    return Picture(own[0].table, data, reach, within, bars)
 
 
 def _label(table: Table, one: CellVerdict, data: str) -> str:
     """A row's label without data set, citation and marks; with the column's label if the table has several errors."""
     row = MARKS.sub("", one.row_label.removeprefix(data).strip().partition(" [")[0])
     errors = [column for column in table.layout.columns if column.quantity.endswith("error")]
-    column = next(column for column in table.layout.columns if column.key == one.column)
-    shown = (column.header[1] or one.column_label) if len(errors) > 1 else ""
-    return ", ".join(filter(None, (row, shown)))
-
-
-def description(one: CellVerdict) -> str:
-    """Describe a bar in words."""
-    return f"ours {one.ours_text}, paper {one.paper_text}: {points(one.difference)} [{interval(one.interval)}] points"
+    bottom = next(column.header[1] for column in table.layout.columns if column.key == one.column)
+    return ", ".join(filter(None, (row, (bottom or one.column_label) if len(errors) > 1 else "")))

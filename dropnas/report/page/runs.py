@@ -1,0 +1,94 @@
+"""The runs of a plan as one frame, a line for each: the page counts, groups and lists them with pandas."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas
+from pandas import DataFrame
+
+from dropnas.report.page.planned import Content
+from dropnas.report.page.survey import Found, State
+from dropnas.runs.authenticity import machines
+
+COMMIT = 10  # displayed digits of a commit
+UNKNOWN = "not recorded"
+ENVIRONMENT = ["python", "packages", "image", "threads"]  # shared by many runs, so each is listed once
+
+
+def runs_frame(content: Content, found: Mapping[str, Found]) -> DataFrame:
+    """A line for each run, in the order of the plan.
+
+    `environment` is the number of a run's environment, from 1 in the order of the runs; 0 for runs that do not count.
+    """
+    frame = DataFrame([_line(one, content.by_default(one.run)) for one in found.values()])
+    numbers = done(frame).groupby(ENVIRONMENT, sort=False).ngroup() + 1
+    return frame.assign(environment=numbers.reindex(frame.index, fill_value=0))
+
+
+def done(runs: DataFrame) -> DataFrame:
+    """The runs that count."""
+    return runs[runs["state"] == State.DONE]
+
+
+def environments(runs: DataFrame) -> DataFrame:
+    """The distinct environments of the runs that count, with their devices and the number of their runs."""
+    groups = done(runs).groupby(["environment", *ENVIRONMENT])
+    found = groups.agg(devices=("device", lambda each: "; ".join(sorted(set(each)))), runs=("id", "size"))
+    return found.reset_index()
+
+
+def commits(runs: DataFrame) -> DataFrame:
+    """The commits of the runs that count and the state of the checkout; most runs first.
+
+    A run of another commit counts, because its identity covers its code, but a reader should see it.
+    """
+    counted = done(runs)[["commit", "checkout"]].value_counts()
+    return counted.reset_index(name="runs").rename(columns=str.capitalize)
+
+
+def targets(content: Content, runs: DataFrame) -> DataFrame:
+    """For each table and figure, the number of its runs in each state, and whether it is built."""
+    each = runs.explode("used_by")
+    counts = pandas.crosstab(each["used_by"], each["state"])
+    states = runs.set_index("id")["state"]
+    built = [states[content.target(name).id] for name in content.folders]
+    return counts.reindex(index=list(content.folders), columns=[str(state) for state in State], fill_value=0).assign(
+        built=built
+    )
+
+
+def _line(one: Found, default: bool) -> dict[str, Any]:
+    record = one.record
+    git, seconds = record.get("git") or {}, record.get("seconds")
+    versions = sorted((record.get("versions") or {}).items())
+    return {
+        "id": one.run.id,
+        "name": one.run.name,
+        "folder": one.folder.name,
+        "stage": one.run.stage,
+        "state": str(one.state),
+        "reason": one.reason,
+        "unchecked": one.unchecked,
+        "light": one.light,
+        "default": default,
+        "seed": str(one.run.config.get("seed", "")),
+        "inputs": one.run.inputs,
+        "used_by": one.run.used_by,
+        "minutes": f"{seconds / 60:.1f}" if isinstance(seconds, int | float) else "",
+        "started": str(record.get("started", "")),
+        "ended": str(record.get("ended", "")),
+        "device": str(record.get("device", "")),
+        "moved": _moved(record),
+        "commit": str(git.get("commit", ""))[:COMMIT] or UNKNOWN,
+        "checkout": "changed since that commit" if git.get("dirty") else "as committed",
+        "python": str(record.get("python", UNKNOWN)),
+        "packages": ", ".join(f"{name} {version}" for name, version in versions),
+        "image": str(record.get("image", "")),
+        "threads": str(record.get("threads", "")),
+    }
+
+
+def _moved(record: Mapping[str, Any]) -> str:
+    """A warning that names the machines of a run that was stopped and continued elsewhere."""
+    several = machines(record)
+    return f"{', then '.join(several)}: the bytes are those of neither" if several[1:] else ""
