@@ -1,9 +1,12 @@
 """Figure 3: the best cells found, normal cells above reduction cells; also draws the two cells of any genotype.
 
-Design choices: boxes and arrows from left to right, as in the paper. The outputs of the last two cells and of this cell
-are green; the nodes are blue with a rounded frame, so that both can be distinguished without colour.
+Design choices: the nodes are on a horizontal line, and the edges are arcs. The layout follows our own rule instead of a
+layout program, which a machine may lack and whose layout differs between versions. Equal cells therefore give equal
+bytes everywhere. The outputs of the last two cells and of this cell are green squares; the nodes are blue and rounded,
+so that both can be distinguished without colour.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,19 +14,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
+from pandas import DataFrame
 
-from dropnas.report.figures.cell_layout import FONT_SIZE, Arrow, Layout, Node, lay_out
-from dropnas.report.figures.drawing import Drawing, Facts, Panels
-from dropnas.report.figures.series import Drawn
-from dropnas.report.figures.sheet import INK, LETTERS, sheet
-from dropnas.space.genotype import Genotype
+from dropnas.artifacts.genotype_file import Edge
+from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels
+from dropnas.report.figures.labels import short
+from dropnas.report.figures.sheet import INK, LETTERS
+from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.genotype_text import cell_in_words
 from dropnas.space.names import INPUTS
 
-KINDS = ("normal", "reduce")
-KIND_NAMES = {"normal": "normal cell", "reduce": "reduction cell"}
-GAP, TITLE = 0.3, 0.35  # inches: gap around panels, title above each panel
-NARROWEST = 4.0  # inches: minimum width of a sheet
+KINDS = {"normal": "normal cell", "reduce": "reduction cell"}
+WIDTH, HEIGHT = 0.68, 0.32  # inches, of a node
+COLUMN, STEP = 1.2, 0.42  # inches: distance between nodes; added height of an arc for each node that it passes
+APEX = 0.75  # height of an arc's highest point, relative to its control points
+TITLE = 0.35  # inches, above each panel
+CURVE = [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4]
+LINE: Any = {"lw": 0.7, "color": INK, "shrinkA": 0, "shrinkB": 0}
+LABEL: Any = {"ha": "center", "va": "center"}
+GROUND: Any = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}  # covers the line below a label
 GREEN, BLUE = "#d5ecc2", "#cfe2f3"
 
 
@@ -36,82 +45,84 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """Draw a column of panels for each data set."""
-    genotypes = [(titles[role], Genotype.of_values(panel["genotype"], role)) for role, panel in content.items()]
-    letters = iter(LETTERS)
-    named = [
-        [(f"({next(letters)}) {title} {KIND_NAMES[kind]}", _layout(genotype, kind)) for title, genotype in genotypes]
-        for kind in KINDS
-    ]
-    return _draw(named)
+    return _draw(
+        {titles[role]: Genotype.of_values(shown["genotype"], role) for role, shown in content.items()}, LETTERS
+    )
 
 
 def draw_genotype(title: str, genotype: Genotype) -> Figure:
     """Draw the two cells of a genotype, one below the other."""
-    return _draw([[(f"{title}, {KIND_NAMES[kind]}", _layout(genotype, kind))] for kind in KINDS])
+    return _draw({title: genotype})
 
 
-def _layout(genotype: Genotype, kind: str) -> Layout:
-    return lay_out(getattr(genotype, kind), getattr(genotype, f"{kind}_concat"))
+def arcs(cell: Sequence[Edge], concat: Sequence[int]) -> DataFrame:
+    """The edges of a cell as arcs, one a line.
+
+    Args:
+        cell: edges (operation, predecessor), two for each node.
+        concat: the nodes that form the output.
+
+    Returns:
+        `tail` and `head`, the nodes that an arc joins; `text`, its operation, empty for a link to the output;
+        `height`, that of its control points over the boxes, negative below them; `start` and `end`, the positions where
+        it meets the boxes of tail and head. Lengths are in inches.
+    """
+    output = INPUTS + len(cell) // EDGES_PER_NODE
+    edges = [(before, INPUTS + at // EDGES_PER_NODE, short(name)) for at, (name, before) in enumerate(cell)]
+    found = DataFrame([*edges, *((node, output, "") for node in concat)], columns=["tail", "head", "text"])
+    span, above = found["head"] - found["tail"], found["text"] != ""
+    parallel = found.groupby(["tail", "head"]).cumcount() / 2  # so that their labels do not overlap
+    found["height"] = STEP * (span + parallel).where(above, -span / 2)
+    for node, position, side in (("tail", "start", 1), ("head", "end", -1)):
+        rivals = found["height"].abs().groupby([found[node], above])
+        port = rivals.rank(method="max", ascending=False) / (rivals.transform("size") + 1)  # higher is more central
+        found[position] = COLUMN * found[node] + side * WIDTH / 2 * port
+    return found
 
 
-def _draw(rows: Sequence[Sequence[tuple[str, Layout]]]) -> Figure:
-    """Draw panels in rows and columns, each as large as its layout requires; all boxes have the same size."""
-    heights = [max(layout.height for _, layout in row) for row in rows]
-    widths = [max(row[column][1].width for row in rows) for column in range(len(rows[0]))]
-    size = sum(widths) + GAP * (len(widths) + 1), sum(heights) + (TITLE + GAP) * len(rows)
-    figure = sheet(max(size[0], NARROWEST), size[1], layout=None)
-    top = size[1]
-    for row, tall in zip(rows, heights, strict=True):
-        left, top = GAP, top - TITLE
-        for (title, layout), wide in zip(row, widths, strict=True):
-            _panel(figure, (left, top), title, layout)
-            left += wide + GAP
-        top -= tall + GAP
+def _draw(genotypes: Mapping[str, Genotype], letters: Sequence[str] = ()) -> Figure:
+    """Draw the normal cells above the reduction cells."""
+    rows = [[arcs(getattr(one, kind), getattr(one, f"{kind}_concat")) for one in genotypes.values()] for kind in KINDS]
+    names = [f"{title} {kind}" for kind in KINDS.values() for title in genotypes]
+    titles = [f"({letter}) {name}" for letter, name in zip(letters, names, strict=False)] or names
+    right = COLUMN * max(found["head"].max() for row in rows for found in row) + WIDTH
+    low = [min(found["height"].min() for found in row) * APEX - HEIGHT for row in rows]
+    high = [max(found["height"].max() for found in row) * APEX + HEIGHT + 0.1 for row in rows]
+    heights = [top - bottom for bottom, top in zip(low, high, strict=True)]
+    figure = Figure(figsize=((right + WIDTH) * len(genotypes), sum(heights) + TITLE * len(rows)))
+    grid = figure.subplots(len(rows), len(genotypes), squeeze=False, height_ratios=heights)
+    for axes, title in zip(grid.flat, titles, strict=True):
+        axes.set_title(title, loc="left")
+    for line, row, bottom, top in zip(grid, rows, low, high, strict=True):
+        for axes, found in zip(line, row, strict=True):
+            axes.set(xlim=(-WIDTH, right), ylim=(bottom, top), aspect="equal")
+            axes.axis("off")
+            _cell(axes, found)
     return figure
 
 
-def _panel(figure: Figure, corner: tuple[float, float], title: str, layout: Layout) -> None:
-    """Draw a cell; `corner` is the position of its upper left corner on the sheet, in inches."""
-    width, height = figure.get_size_inches()
-    left, top = corner
-    bounds = (left / width, (top - layout.height) / height, layout.width / width, layout.height / height)
-    axes = figure.add_axes(bounds)
-    axes.set_xlim(0, layout.width)
-    axes.set_ylim(0, layout.height)
-    axes.axis("off")
-    figure.text(left / width, (top + TITLE / 4) / height, title, fontsize=9)
-    for arrow in layout.arrows:
-        _arrow(axes, arrow)
-    for index, node in enumerate(layout.nodes):
-        _node(axes, node, index < INPUTS or index == len(layout.nodes) - 1)
-
-
-def _node(axes: Axes, node: Node, outer: bool) -> None:
-    x, y = node.centre
-    shape = "square,pad=0" if outer else "round,pad=0,rounding_size=0.08"
-    corner = (x - node.width / 2, y - node.height / 2)
-    fill = GREEN if outer else BLUE
-    axes.add_patch(
-        FancyBboxPatch(corner, node.width, node.height, boxstyle=shape, fc=fill, ec=INK, lw=0.7, clip_on=False)
-    )
-    axes.text(x, y, node.text, ha="center", va="center", fontsize=FONT_SIZE, zorder=4)
-
-
-def _arrow(axes: Axes, arrow: Arrow) -> None:
-    path = Curve(arrow.curve, [Curve.MOVETO, *[Curve.CURVE4] * (len(arrow.curve) - 1)])
-    axes.add_patch(
-        FancyArrowPatch(
-            path=path, arrowstyle="-|>", mutation_scale=7, lw=0.7, color=INK, shrinkA=0, shrinkB=0, clip_on=False
-        )
-    )
-    ground = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}
-    axes.text(*arrow.at, arrow.text, ha="center", va="center", fontsize=FONT_SIZE - 1, bbox=ground, zorder=3)
+def _cell(axes: Axes, found: DataFrame) -> None:
+    last = found["head"].max()
+    names = ["$c_{k-2}$", "$c_{k-1}$", *map(str, range(last - INPUTS)), "$c_k$"]
+    for arc in found.to_dict("records"):
+        foot = math.copysign(HEIGHT / 2, arc["height"])
+        top = foot + arc["height"]
+        curve = Curve([(arc["start"], foot), (arc["start"], top), (arc["end"], top), (arc["end"], foot)], CURVE)
+        axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=7, **LINE))
+        at = ((arc["start"] + arc["end"]) / 2, foot + APEX * arc["height"])
+        axes.text(*at, arc["text"], fontsize=8, zorder=3, bbox=GROUND, **LABEL)
+    for node, name in enumerate(names):
+        outer = node < INPUTS or node == last
+        shape, fill = ("square,pad=0", GREEN) if outer else ("round,pad=0,rounding_size=0.08", BLUE)
+        corner = (COLUMN * node - WIDTH / 2, -HEIGHT / 2)
+        axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle=shape, fc=fill, ec=INK, lw=0.7))
+        axes.text(COLUMN * node, 0, name, fontsize=9, zorder=4, **LABEL)
 
 
 def _facts(content: Panels) -> Facts:
     for panel, shown in content.items():
-        for kind in KINDS:
-            yield panel, KIND_NAMES[kind], cell_in_words(shown["genotype"][kind])
+        for kind, name in KINDS.items():
+            yield panel, name, cell_in_words(shown["genotype"][kind])
 
 
 CELLS = Drawing(panels, draw, ("Data", "Cell", "Edges"), _facts)

@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dropnas.analysis.finished_runs import require_stage
-from dropnas.analysis.summary import mean, sample_deviation
+from dropnas.analysis.summary import summarise
 from dropnas.artifacts.clusters_file import ClustersCell, ClustersFile
-from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
+from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
-from dropnas.report.figures.series import Drawn
-from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, settle, sheet
+from dropnas.report.figures.sheet import COLOURS, GREY, INK, LETTERS, settle
 
 POSITIONS = ("first", "last")
 MARKERS = "os^Dvp"
@@ -28,63 +28,59 @@ WIDTH, ROW = 7.2, 3.55  # inches
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
     """The content of the panels, by data set; see `figure.json`."""
-    return {one.panel: _panel(one) for one in series}
+    content = {}
+    for one in series:
+        read = [ClustersFile.read(require_stage(run, "clusters").folder).cells for run in one.runs]
+        content[one.panel] = {
+            "shown": one.runs[0].name,
+            "cells": asdict(read[0]),
+            "statistics": {
+                position: _statistics([getattr(cells, position) for cells in read]) for position in POSITIONS
+            },
+            "runs": one.run_names,
+        }
+    return content
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """Draw a row for each data set, with its first cell on the left and its last cell on the right."""
-    figure = sheet(WIDTH, ROW * len(content))
+    figure = Figure(figsize=(WIDTH, ROW * len(content)))
     grid = figure.subplots(len(content), len(POSITIONS), squeeze=False)
     shown = [(titles[role], panel, position) for role, panel in content.items() for position in POSITIONS]
-    for axes, letter, (title, panel, position) in zip(grid.flat, LETTERS, shown, strict=False):
-        cell = panel["cells"][position]
+    cells = [panel["cells"][position] for _, panel, position in shown]
+    for axes, letter, (title, panel, position), cell in zip(grid.flat, LETTERS, shown, cells, strict=False):
         axes.set_title(f"({letter}) {title}\n{position} cell ({cell['kind']})")
         _points(axes, cell, _sentence(panel["statistics"][position]))
-    _legend(figure, max(label for _, panel, position in shown for label in panel["cells"][position]["labels"]))
+    _legend(figure, 1 + max(label for cell in cells for label in cell["labels"]))
     settle(figure)
-    for axes, (_, panel, position) in zip(grid.flat, shown, strict=True):
-        cell = panel["cells"][position]
+    for axes, cell in zip(grid.flat, cells, strict=True):
         label_points(axes, cell["points"], [shorter(name) for name in cell["operations"]])
     return figure
 
 
-def _panel(series: Drawn) -> dict[str, Any]:
-    read = [ClustersFile.read(require_stage(run, "clusters").folder).cells for run in series.runs]
-    return {
-        "shown": series.runs[0].name,
-        "cells": asdict(read[0]),
-        "statistics": {position: statistics([getattr(cells, position) for cells in read]) for position in POSITIONS},
-        "runs": series.run_names,
-    }
-
-
-def statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
-    """Mean silhouette of the parameterised operations, and number of seeds with an operation alone in a cluster.
+def _statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
+    """Mean silhouette of the parameterised operations, and share of seeds with an operation alone in a cluster.
 
     Both are over the seeds; the deviation is the sample deviation.
     """
-    silhouettes = [mean([cell.silhouette[name] for name in cell.parameterised]) for cell in cells]
-    alone = [bool(cell.single_member) for cell in cells]
+    each = [summarise([cell.silhouette[name] for name in cell.parameterised]).mean for cell in cells]
+    silhouette = summarise(each)
     return {
-        "silhouette_parameterised_mean": mean(silhouettes),
-        "silhouette_parameterised_std": sample_deviation(silhouettes) if len(cells) > 1 else None,
-        "single_member_share": sum(alone) / len(cells),
+        "silhouette_parameterised_mean": silhouette.mean,
+        "silhouette_parameterised_std": silhouette.std,
+        "single_member_share": sum(bool(cell.single_member) for cell in cells) / len(cells),
         "n": len(cells),
     }
 
 
 def _points(axes: Axes, cell: Mapping[str, Any], sentence: str) -> None:
     """Draw the operations, each joined to the centre of its cluster."""
-    points, labels = cell["points"], cell["labels"]
-    for label in sorted(set(labels)):
-        own = [point for point, other in zip(points, labels, strict=True) if other == label]
-        centre = [mean([point[axis] for point in own]) for axis in (0, 1)]
-        for x, y in own:
-            axes.plot([centre[0], x], [centre[1], y], color=GREY, lw=0.5, ls=":", zorder=1)
-    for (x, y), label, name in zip(points, labels, cell["operations"], strict=True):
+    points, labels = np.array(cell["points"]), np.array(cell["labels"])
+    for point, label, name in zip(points, labels, cell["operations"], strict=True):
+        axes.plot(*zip(points[labels == label].mean(axis=0), point, strict=True), color=GREY, lw=0.5, ls=":", zorder=1)
         colour = COLOURS[label % len(COLOURS)]
         face, edge = (colour, "white") if name in cell["parameterised"] else ("white", colour)
-        axes.plot(x, y, MARKERS[label % len(MARKERS)], ms=7.5, mfc=face, mec=edge, mew=1.2, zorder=2)
+        axes.plot(*point, MARKERS[label % len(MARKERS)], ms=7.5, mfc=face, mec=edge, mew=1.2, zorder=2)
     first, second = (f"principal component {k + 1} ({100 * part:.0f} %)" for k, part in enumerate(cell["explained"]))
     axes.set_xlabel(f"{first}\n\n{sentence}")
     axes.set_ylabel(second)
@@ -102,19 +98,12 @@ def _sentence(found: Mapping[str, Any]) -> str:
     )
 
 
-def _legend(figure: Figure, last: int) -> None:
+def _legend(figure: Figure, clusters: int) -> None:
     """Draw the legend: shapes are clusters; filled points are parameterised operations."""
-    clusters = [
-        Line2D([], [], ls="", marker=MARKERS[k % len(MARKERS)], mfc="#bbbbbb", mec=INK, label=f"cluster {k + 1}")
-        for k in range(last + 1)
-    ]
-    groups = [
-        Line2D([], [], ls="", marker="o", mfc=face, mec=INK, label=label)
-        for face, label in ((INK, "parameterised (O$_p$)"), ("white", "not (O$_{np}$)"))
-    ]
-    figure.legend(
-        handles=[*clusters, *groups], loc="outside upper center", ncols=last + 3, fontsize=7, handletextpad=0.2
-    )
+    forms = [(MARKERS[k % len(MARKERS)], "#bbbbbb", f"cluster {k + 1}") for k in range(clusters)]
+    forms += [("o", INK, "parameterised (O$_p$)"), ("o", "white", "not (O$_{np}$)")]
+    handles = [Line2D([], [], ls="", marker=form, mfc=face, mec=INK, label=label) for form, face, label in forms]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(forms), fontsize=7, handletextpad=0.2)
 
 
 def _facts(content: Panels) -> Facts:
@@ -124,9 +113,5 @@ def _facts(content: Panels) -> Facts:
             yield panel, f"{position} cell", *(number(one[name]) for name in values), f"{one['n']}"
 
 
-CLUSTERS = Drawing(
-    panels,
-    draw,
-    ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Share of seeds with a lone point", "n"),
-    _facts,
-)
+HEAD = ("Data", "Cell", "Silhouette of parameterised operations", "Deviation", "Share of seeds with a lone point", "n")
+CLUSTERS = Drawing(panels, draw, HEAD, _facts)

@@ -8,36 +8,40 @@ p-values appear too. The accuracy is the best on test, as in the paper. The figu
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropnas.analysis.finished_runs import require_stage
 from dropnas.artifacts.correlation_file import CorrelationFile
-from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
+from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
-from dropnas.report.figures.series import Drawn
-from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, settle, sheet
+from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, settle
 from dropnas.report.printed import PRINTED_CORRELATIONS
 from dropnas.space.names import PARAMETERISED
 
 WIDTH, HEIGHT = 4.2, 4.6  # inches; the width is that of one panel
-NOT_THERE = "the edge is not in the best cell;\nit takes the place of its node's weaker one"
+NOT_THERE = "\nthe edge is not in the best cell;\nit takes the place of its node's weaker one"
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
     """The content of the panels, by edge: that of correlation.json; see `figure.json`."""
-    return {one.panel: _panel(one) for one in series}
+    content = {}
+    for one in series:
+        run = require_stage(one.runs[0], "correlation")
+        content[one.panel] = {**CorrelationFile.read(run.folder).values(), "run": run.name}
+    return content
 
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """Draw the edges side by side."""
-    figure = sheet(WIDTH * len(content), HEIGHT)
+    figure = Figure(figsize=(WIDTH * len(content), HEIGHT))
     grid = figure.subplots(1, len(content), squeeze=False)[0]
     for axes, letter, (edge, panel) in zip(grid, LETTERS, content.items(), strict=False):
         axes.set_title(f"({letter}) on edge E({edge})")
         axes.set_xlabel(f"accuracy of the stand-alone model, best on test (%)\n\n{_sentences(edge, panel)}")
         axes.set_ylabel("weight of the operation in the search (Eq. 1)")
-        _scatter(axes, panel["operations"], panel["pearson"]["value"] is not None)
+        _scatter(axes, panel)
     settle(figure)
     for axes, panel in zip(grid, content.values(), strict=True):
         points = [(one["accuracy_best"], one["p"]) for one in panel["operations"]]
@@ -45,33 +49,25 @@ def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     return figure
 
 
-def _panel(series: Drawn) -> dict[str, Any]:
-    run = require_stage(series.runs[0], "correlation")
-    return {**CorrelationFile.read(run.folder).values(), "run": run.name}
-
-
-def _scatter(axes: Axes, operations: Sequence[Mapping[str, Any]], sloped: bool) -> None:
-    points = [(one["accuracy_best"], one["p"]) for one in operations]
-    x = [point[0] for point in points]
-    if sloped:
-        from scipy.stats import linregress  # the import takes a second, and most figures do not need it
-
-        line = linregress(x, [one["p"] for one in operations])
-        ends = [min(x), max(x)]
-        axes.plot(ends, [line.intercept + line.slope * end for end in ends], color=GREY, lw=0.8, ls="--", zorder=1)
-    for one, point in zip(operations, points, strict=True):
-        face = COLOURS[0] if one["operation"] in PARAMETERISED else "white"
-        axes.plot(*point, "o", ms=6, mfc=face, mec=COLOURS[0], mew=1.2, zorder=2)
+def _scatter(axes: Axes, panel: Mapping[str, Any]) -> None:
+    """Draw the points, those of parameterised operations filled, and the line of least squares if there is one."""
+    x, y = np.array([(one["accuracy_best"], one["p"]) for one in panel["operations"]]).T
+    filled = np.array([one["operation"] in PARAMETERISED for one in panel["operations"]])
+    for own, face in ((filled, COLOURS[0]), (~filled, "white")):
+        axes.plot(x[own], y[own], "o", ms=6, mfc=face, mec=COLOURS[0], mew=1.2, zorder=2)
+    if panel["pearson"]["value"] is not None:
+        ends = np.array([x.min(), x.max()])
+        axes.plot(ends, np.polynomial.Polynomial.fit(x, y, 1)(ends), color=GREY, lw=0.8, ls="--", zorder=1)
     axes.ticklabel_format(useOffset=False)
     axes.locator_params(axis="x", nbins=5)
     axes.margins(0.18)
 
 
 def _sentences(edge: str, panel: Mapping[str, Any]) -> str:
-    lines = [_coefficient(name, panel[name.lower()]) for name in ("Pearson", "Spearman")]
-    paper = [f"the paper's coefficient: {PRINTED_CORRELATIONS[edge][0]:.3f}"] if edge in PRINTED_CORRELATIONS else []
-    there = [] if panel["edge_was_there"] else [NOT_THERE]
-    return "\n".join([*lines, f"n = {panel['n']}, intervals of 95 %", *paper, *there])
+    paper = f"\nthe paper's coefficient: {PRINTED_CORRELATIONS[edge][0]:.3f}" if edge in PRINTED_CORRELATIONS else ""
+    there = "" if panel["edge_was_there"] else NOT_THERE
+    coefficients = "\n".join(_coefficient(name, panel[name.lower()]) for name in ("Pearson", "Spearman"))
+    return f"{coefficients}\nn = {panel['n']}, intervals of 95 %{paper}{there}"
 
 
 def _coefficient(name: str, found: Mapping[str, float | None]) -> str:

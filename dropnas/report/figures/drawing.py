@@ -1,15 +1,37 @@
-"""The parts of a figure: its numbers, its picture, and its description for readers who cannot see it."""
+"""The parts of a figure: its series of runs, its numbers, its picture, and the numbers as a table."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from dropnas.report.figures.series import Drawn
+from dropnas.analysis.finished_runs import Run
 
 Panels = Mapping[str, Any]
 Facts = Iterator[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A series of the configuration with its runs.
+
+    Attributes:
+        panel, name, label: as in `dropnas.report.config.Series`.
+        runs: its runs, at least one.
+        reproduction: whether the paper's numbers may be shown next to them.
+    """
+
+    panel: str
+    name: str
+    label: str
+    runs: tuple[Run, ...]
+    reproduction: bool = False
+
+    @property
+    def run_names(self) -> list[str]:
+        """The names of the runs' folders."""
+        return [run.name for run in self.runs]
 
 
 @dataclass(frozen=True)
@@ -29,6 +51,14 @@ class Drawing:
     facts: Callable[[Panels], Facts]
 
 
+def by_panel(series: Iterable[Drawn]) -> dict[str, list[Drawn]]:
+    """The series of each panel, in the order of the panels."""
+    panels: dict[str, list[Drawn]] = {}
+    for one in series:
+        panels.setdefault(one.panel, []).append(one)
+    return panels
+
+
 def number(value: float | None) -> str:
-    """Format a number of that table with three digits."""
+    """Format a number of the table with three digits."""
     return "undefined" if value is None else f"{value:.3g}"

@@ -3,21 +3,26 @@
 Design choices: the content of a figure is first collected as plain numbers with the runs behind them (figure.json); the
 picture is drawn from these numbers only. No torch is needed, and equal runs give equal bytes. Every caveat is stated in
 the picture's footer, because pictures are copied without their surroundings.
+
+Runs that select or compute from numbers only do not record the hardware of the trainings. The hardware and data of a
+figure are therefore those of the trainings behind it, which are found through the receipts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from dropnas.analysis.finished_runs import distinct, read_run
+from dropnas.analysis.finished_runs import Run, distinct, read_run
 from dropnas.artifacts.figure_file import FigureFacts, FigureFile
+from dropnas.artifacts.receipt_file import ReceiptFile
+from dropnas.data.config import ROLES
+from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.report.config import FigureConfig
-from dropnas.report.figures.drawing import Drawing
-from dropnas.report.figures.series import Drawn, drawn, titles, trainings_behind
-from dropnas.report.figures.sheet import SUFFIXES, footer, save, style
+from dropnas.report.figures.drawing import Drawing, Drawn, by_panel
+from dropnas.report.figures.sheet import METADATA, footer, save, style
 from dropnas.workspace import Workspace
 
+TRAINED = ("search", "retrain", "transfer", "clusters")
 NO_REPRODUCTION = (
     "No reproduction of the paper: profile '{profile}' runs on other data or in other sizes. Panels keep the paper's "
     "names only to show what they stand for."
@@ -36,25 +41,12 @@ def run(config: FigureConfig, inputs: Sequence[Path], out: Path, workspace: Work
     Raises:
         DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number.
     """
-    series = drawn(config, [read_run(folder) for folder in inputs])
+    series = _drawn(config, [read_run(folder) for folder in inputs])
     drawing: Drawing = load(config.drawing)
     panels = drawing.panels(series)
-    content = _content(config, series, panels, FigureFacts(drawing.head, tuple(drawing.facts(panels))))
-    content.write(out)
-    with style():
-        figure = drawing.draw(panels, titles(series))
-        footer(figure, foot(content))
-        for suffix in SUFFIXES:
-            save(figure, out / f"{config.figure}{suffix}")
-    workspace.progress(f"{config.figure}: {len(config.series)} series from {len(inputs)} runs")
-    return {}
-
-
-def _content(config: FigureConfig, series: Sequence[Drawn], panels: dict[str, Any], facts: FigureFacts) -> FigureFile:
-    """The content of figure.json: the numbers to draw, and the runs behind them."""
-    trained = trainings_behind(run for one in series for run in one.runs)
-    counts = [_count(one) for one in series]
-    return FigureFile(
+    trained = _trainings_behind(run for one in series for run in one.runs)
+    counts = [len(_trainings_behind(one.runs) if one.runs[0].stage == "select" else one.runs) for one in series]
+    content = FigureFile(
         figure=config.figure,
         caption=config.caption,
         profile=config.profile,
@@ -63,22 +55,64 @@ def _content(config: FigureConfig, series: Sequence[Drawn], panels: dict[str, An
         data=distinct(run.data for run in trained),
         n=(min(counts), max(counts)),
         panels=panels,
-        facts=facts,
+        facts=FigureFacts(drawing.head, tuple(drawing.facts(panels))),
     )
-
-
-def _count(series: Drawn) -> int:
-    """The number of runs behind a series; for a selection, of the runs from which it was made."""
-    return len(trainings_behind(series.runs) if series.runs[0].stage == "select" else series.runs)
+    content.write(out)
+    with style():
+        figure = drawing.draw(panels, {panel: _title(panel, ones) for panel, ones in by_panel(series).items()})
+        footer(figure, foot(content))
+        for suffix in METADATA:
+            save(figure, out / f"{config.figure}{suffix}")
+    workspace.progress(f"{config.figure}: {len(config.series)} series from {len(inputs)} runs")
+    return {}
 
 
 def foot(content: FigureFile) -> list[str]:
     """The sentences below the caption: the profile, and whether the figure may be compared with the paper."""
-    low, high = content.n
     facts = (
-        f"Profile: {content.profile}. n = {low if low == high else f'{low} to {high}'}. "
+        f"Profile: {content.profile}. n = {' to '.join(map(str, dict.fromkeys(content.n)))}. "
         f"Data: {', '.join(content.data) or 'not recorded'}. "
         f"Hardware: {', '.join(content.hardware) or 'not recorded'}."
     )
     warning = [] if content.reproduction else [NO_REPRODUCTION.format(profile=content.profile)]
     return [facts, *warning]
+
+
+def _drawn(config: FigureConfig, runs: Sequence[Run]) -> list[Drawn]:
+    if not config.series:
+        raise DropnasError("no series to draw", where=config.figure)
+    made = []
+    for one in config.series:
+        if not one.runs or not all(0 <= position < len(runs) for position in one.runs):
+            where = f"{config.figure}, panel {one.panel!r}, series {one.name!r}"
+            raise DropnasError(f"runs {list(one.runs)} of {len(runs)} inputs", where=where)
+        own = tuple(runs[position] for position in one.runs)
+        made.append(Drawn(one.panel, one.name, one.label, own, config.reproduction))
+    return made
+
+
+def _title(panel: str, series: Iterable[Drawn]) -> str:
+    """The title of a panel: the paper's data set and, if it differs, the data set used instead."""
+    if panel not in ROLES:
+        return panel
+    paper = ROLES[panel].printed
+    data = distinct(run.data for run in _trainings_behind(run for one in series for run in one.runs))
+    return paper if data in ((panel,), ()) else f"{', '.join(data)} as {paper}"
+
+
+def _trainings_behind(runs: Iterable[Run]) -> list[Run]:
+    """The runs that trained or analysed a network: the given runs, or otherwise their inputs, and so on.
+
+    Inputs that are no longer on disk are left out.
+    """
+    return list({run.folder: run for one in runs for run in _behind(one)}.values())
+
+
+def _behind(run: Run) -> Iterator[Run]:
+    if run.stage in TRAINED:
+        yield run
+        return
+    for name in ReceiptFile.read(run.folder).inputs:
+        for folder in run.folder.parent.parent.glob(f"*/{name}"):
+            if ReceiptFile.file(folder).is_file():
+                yield from _behind(read_run(folder))

@@ -1,40 +1,41 @@
 """Figure 2: accuracy against the drop path rate r, and at the p_d of one-level DARTS, ProxylessNAS and SNAS.
 
 Design choices: the accuracy is the best on test, as in the paper, with the sample deviation over the trainings; the
-accuracy of the final epoch is drawn fainter. The three p_d of other methods have a separate axis, because a logarithmic
-axis has no p_d = 0. The paper does not print its curve as numbers, but Tables 4 and 5 have some of its points; these
-are drawn.
+accuracy of the final epoch is drawn fainter. The positions on the axis are equally spaced, because the rates are nearly
+so on a logarithmic axis, which has no p_d = 0; the three p_d of other methods are to the right of the curve. The paper
+does not print its curve as numbers, but Tables 4 and 5 have some of its points; these are drawn.
 """
 
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from dropnas.analysis.comparison import printed_sample
 from dropnas.analysis.drop_rates import SPECIAL, effective, of_rate
 from dropnas.analysis.finished_runs import read_training
 from dropnas.analysis.summary import mean, sample_deviation
-from dropnas.report.figures.drawing import Drawing, Facts, Panels
-from dropnas.report.figures.series import Drawn, by_panel
-from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, sheet
+from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, by_panel
+from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS
 from dropnas.report.printed import printed_cell
 
 NAMES = {"one-level-darts": "one-level DARTS", "drop-rate-0.75": "as ProxylessNAS", "drop-rate-0.875": "as SNAS"}
 WIDTH, HEIGHT = 9.6, 3.8  # inches; a single panel is half as wide
-KINDS = (  # key, label, marker, colour, line width, shift to the right: as a factor of the rate, in methods
-    ("best", "ours, best on test", "o-", COLOURS[0], 1.0, 1.0, 0.0),
-    ("final", "ours, final epoch", "s--", GREY, 0.8, 1.12, 0.15),
-    ("paper", "the paper", "D", COLOURS[1], 0.8, 0.89, -0.15),
-)
 PRINTED = {  # cells with printed points of the paper's curves: table, row, column
     "one-level-darts": ("table4", "{}/original", "one-level-darts"),
     "3e-05": ("table4", "{}/original", "dropnas"),
     "1e-05": ("table5", "1e-5", "1e-5"),  # equal rates, on CIFAR-10
     "0.0001": ("table5", "1e-4", "1e-4"),
 }
+KINDS: dict[str, dict[str, Any]] = {  # side by side, from left to right
+    "paper": {"label": "the paper", "marker": "D", "ls": "", "color": COLOURS[1], "ms": 4},
+    "best": {"label": "ours, best on test", "marker": "o", "color": COLOURS[0], "ms": 5, "zorder": 3},
+    "final": {"label": "ours, final epoch", "marker": "s", "ls": "--", "color": GREY, "mfc": "white", "ms": 4},
+}
+APART = 0.15  # distance between them; that of two rates is 1
 
 
 def panels(series: Sequence[Drawn]) -> dict[str, Any]:
@@ -44,16 +45,17 @@ def panels(series: Sequence[Drawn]) -> dict[str, Any]:
 
 def draw(content: Mapping[str, Any], titles: Mapping[str, str]) -> Figure:
     """Draw the data sets side by side, each with the curve and, to its right, the three p_d of other methods."""
-    figure = sheet(WIDTH * (1 if len(content) > 1 else 0.55), HEIGHT)
-    parts = figure.subfigures(1, len(content), squeeze=False, wspace=0.04)[0]
-    for part, letter, (role, points) in zip(parts, LETTERS, content.items(), strict=False):
-        curve, methods = part.subplots(1, 2, sharey=True, width_ratios=(3, 1.15))
-        curve.set_title(f"({letter}) {titles[role]}", loc="left")
-        _curve(curve, [point for point in points if point["rate"]])
-        _methods(methods, [point for point in points if not point["rate"]])
-        curve.set_ylabel("test accuracy (%)")
-    handles = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}  # noqa: B905
-    figure.legend(handles.values(), handles, loc="outside upper center", ncols=len(KINDS), fontsize=7)
+    figure = Figure(figsize=(WIDTH * (1 if len(content) > 1 else 0.55), HEIGHT))
+    grid = figure.subplots(1, len(content), squeeze=False)[0]
+    for axes, letter, (role, points) in zip(grid, LETTERS, content.items(), strict=False):
+        axes.set_title(f"({letter}) {titles[role]}", loc="left")
+        axes.set_xlabel("drop path rate r, and methods with another p$_d$")
+        axes.set_ylabel("test accuracy (%)")
+        _axis(axes, points)
+        for shift, kind in zip((-APART, 0, APART), KINDS, strict=True):
+            _marks(axes, points, kind, shift)
+    legend = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(legend.values(), legend, loc="outside upper center", ncols=len(KINDS), fontsize=7)
     return figure
 
 
@@ -72,10 +74,10 @@ def _point(series: Drawn) -> dict[str, Any]:
 
 def _printed(role: str, name: str) -> dict[str, float] | None:
     """Mean and sample deviation of the error that the paper prints; None if it prints none."""
-    table, key, column = PRINTED.get(name, ("", "", ""))
+    table, row, column = PRINTED.get(name, ("", "", ""))
     if not table or (table == "table5" and role != "cifar10"):
         return None
-    cell = printed_cell(table, key.format(role), column)
+    cell = printed_cell(table, row.format(role), column)
     assert cell.mean is not None and cell.std is not None  # these cells have both
     known = printed_sample(cell.mean, cell.std, 8)
     return {"mean": known.mean, "std": known.std}
@@ -89,81 +91,41 @@ def _rate(name: str) -> float | None:
         return None
 
 
-def _curve(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
-    if not points:
-        axes.set_xticks([])
-        return
-    rates = [point["rate"] for point in points]
-    axes.set_xscale("log")
-    for kind in KINDS:
-        _marks(axes, [rate * kind[5] for rate in rates], points, kind, joined=True)
-    axes.set_xticks(rates, [_power(rate) for rate in rates], fontsize=7)
-    axes.set_xlabel("drop path rate r")
-    axes.margins(x=0.07)
-    axes.xaxis.set_minor_locator(NullLocator())
-    _above(axes, rates, [f"{of_rate(rate):.3f}" for rate in rates])
+def _axis(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
+    """Set the ticks: rates and methods below, and p_d above."""
+    rates = sum(point["rate"] is not None for point in points)
+    above = axes.secondary_xaxis("top")
+    above.set_xticks(range(len(points)), [_p_d(point) for point in points], fontsize=6.5, color=GREY)
+    above.set_xlabel("p$_d$ (effective)", fontsize=6.5, color=GREY)
+    names = [np.format_float_scientific(one["rate"], trim="-", exp_digits=1) for one in points[:rates]]
+    axes.set_xticks(range(len(points)), [*names, *(NAMES.get(one["name"], one["label"]) for one in points[rates:])])
+    for label in axes.get_xticklabels()[rates:]:
+        label.set(rotation=30, ha="right", fontsize=7)
+    axes.axvline(rates - 0.5, color=GREY, lw=0.6, ls=":")
 
 
-def _methods(axes: Axes, points: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the methods at separate positions, next to the curve and without a scale."""
-    positions = range(len(points))
-    for kind in KINDS:
-        _marks(axes, [position + kind[6] for position in positions], points, kind, joined=False)
-    axes.set_xticks(
-        positions, [NAMES.get(one["name"], one["label"]) for one in points], fontsize=7, rotation=30, ha="right"
-    )
-    _above(axes, positions, [_nominal(SPECIAL.get(point["name"], 0.0)) for point in points])
-    axes.set_xlim(-0.6, len(points) - 0.4)
-    axes.tick_params(axis="y", left=False, labelleft=False)
-    axes.spines["left"].set_linestyle((0, (2, 3)))
-
-
-def _nominal(p_d: float) -> str:
-    """The nominal p_d and, below it, the effective p_d after resampling."""
+def _p_d(point: Mapping[str, Any]) -> str:
+    """The nominal p_d and, for a high one, the effective p_d after resampling below it."""
+    if point["rate"] is not None:
+        return f"{of_rate(point['rate']):.3f}"
+    p_d = SPECIAL.get(point["name"], 0.0)
     return f"{p_d:g}\n({effective(p_d):.2f})" if p_d else "0\n"
 
 
-def _above(axes: Axes, positions: Sequence[float], texts: Sequence[str]) -> None:
-    """Write p_d above the axes."""
-    above = axes.secondary_xaxis("top")
-    above.set_xticks(positions, texts, fontsize=6.5, color=GREY)
-    above.xaxis.set_minor_locator(NullLocator())
-    above.tick_params(length=2, color=GREY)
-    above.set_xlabel("p$_d$" if "(" not in "".join(texts) else "p$_d$ (effective)", fontsize=6.5, color=GREY)
-
-
-def _power(rate: float) -> str:
-    """Format a rate as 1e-4, not as 0.0001."""
-    digits, exponent = f"{rate:e}".split("e")
-    return f"{float(digits):g}e{int(exponent)}"
-
-
-def _marks(
-    axes: Axes, positions: Sequence[float], points: Sequence[Mapping[str, Any]], kind: tuple[Any, ...], joined: bool
-) -> None:
-    """Draw mean and deviation of one kind of accuracy."""
-    key, label, form, colour, line, *_ = kind
-    known = [(position, *_moments(point[key])) for position, point in zip(positions, points, strict=True) if point[key]]
-    if not known:
-        return
-    at, means, spreads = zip(*known, strict=True)
-    axes.errorbar(
-        at,
-        means,
-        spreads,
-        fmt=form if joined else form[0],
-        color=colour,
-        mfc="white" if key == "final" else colour,
-        ms=5 if key == "best" else 4,
-        lw=line,
-        capsize=2.5,
-        zorder=3 if key == "best" else 2,
-        label=label,
-    )
+def _marks(axes: Axes, points: Sequence[Mapping[str, Any]], kind: str, shift: float) -> None:
+    """Draw mean and deviation of one kind of accuracy; the rates are joined by a line, the methods are not."""
+    moments = np.array([_moments(point[kind]) for point in points])
+    methods = np.array([point["rate"] is None for point in points])
+    at, style = np.arange(len(points)) + shift, {**KINDS[kind], "lw": 0.9, "capsize": 2.5}
+    if np.isfinite(moments).any():
+        axes.errorbar(at[~methods], *moments[~methods].T, **style)
+        axes.errorbar(at[methods], *moments[methods].T, **{**style, "ls": "", "label": ""})
 
 
 def _moments(errors: Any) -> tuple[float, float]:
-    """Mean accuracy and sample deviation, from our errors or from the printed mean and deviation."""
+    """Mean accuracy and sample deviation, from our errors or from the printed mean and deviation; NaN without any."""
+    if not errors:
+        return nan, nan
     if isinstance(errors, Mapping):
         return 100 - errors["mean"], errors["std"]
     return 100 - mean(errors), sample_deviation(errors) if len(errors) > 1 else 0.0

@@ -1,4 +1,4 @@
-"""The sheet that a figure is drawn on, its footer, and the files that it is written to.
+"""The style of all figures, the footer below each, and the files that it is written to.
 
 Design choices: pyplot is not used, because its state is global. All figures share one style with the font that
 matplotlib includes. Files have no dates, and ids in SVG come from a fixed salt, so that equal runs give equal bytes.
@@ -12,15 +12,13 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dropnas.errors import DropnasError
 
-SUFFIXES = (".svg", ".png", ".pdf")
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -28,19 +26,21 @@ STYLE: Any = {
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
     "legend.frameon": False,
     "lines.linewidth": 1.2,
+    "savefig.bbox": "tight",
+    "savefig.dpi": 200,
+    "savefig.pad_inches": 0.08,
     "svg.fonttype": "path",
     "svg.hashsalt": "dropnas",
     "pdf.fonttype": 42,
 }
-METADATA: dict[str, dict[str, Any]] = {
+METADATA: dict[str, dict[str, Any]] = {  # of each format, without what changes from run to run
     ".svg": {"Date": None, "Creator": None},
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-DPI = 200
-MARGIN = 0.08  # inches around the drawn content
 INK, GREY = "#1a1a1a", "#6b6b6b"  # both readable on white
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8a5fa8", "#7a5c00", "#3d8fbf", "#b03a6f", "#555555")
 LETTERS = (*ascii_lowercase, *("a" + letter for letter in ascii_lowercase))
@@ -51,13 +51,6 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(STYLE)
 
 
-def sheet(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
-    """An empty sheet, in inches; panels are positioned when it is drawn or, without a layout, by the caller."""
-    figure = Figure(figsize=(width, height), layout=layout)
-    FigureCanvasAgg(figure)  # labels are positioned by their size, which only a canvas can measure
-    return figure
-
-
 def settle(figure: Figure) -> None:
     """Give all panels their final positions, so that labels can be placed next to points."""
     figure.draw_without_rendering()
@@ -65,28 +58,22 @@ def settle(figure: Figure) -> None:
 
 
 def footer(figure: Figure, sentences: Iterable[str]) -> None:
-    """Write sentences below the sheet, each starting on a new line."""
+    """Write sentences below the finished sheet, each starting on a new line."""
+    settle(figure)
     width, height = figure.get_size_inches()
     lines = [line for text in sentences for line in textwrap.wrap(text, int(17.5 * width))]
-    note = figure.text(0, -0.1 / height, "\n".join(lines), fontsize=6.5, color=GREY, va="top", ha="left")
-    note.set_in_layout(False)
+    figure.text(0, -0.1 / height, "\n".join(lines), fontsize=6.5, color=GREY, va="top", ha="left")
 
 
 def require_format(file: Path) -> Path:
     """Return the file if its suffix is one of .svg, .png and .pdf. Raises a DropnasError otherwise."""
-    if file.suffix.lower() not in SUFFIXES:
-        raise DropnasError(
-            f"{file.suffix or 'no suffix'} is no format", where=file, remedy=f"one of {' '.join(SUFFIXES)}"
-        )
+    if file.suffix.lower() not in METADATA:
+        known = " ".join(METADATA)
+        raise DropnasError(f"{file.suffix or 'no suffix'} is no format", where=file, remedy=f"one of {known}")
     return file
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Write a figure in the format of the file's suffix. Raises a DropnasError for an unknown suffix."""
-    suffix = require_format(file).suffix.lower()
+    """Write a figure in the format of the file's suffix."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    if figure.get_layout_engine():
-        settle(figure)
-    for note in figure.texts:
-        note.set_in_layout(True)  # the layout is finished; now the file includes the footer
-    figure.savefig(file, dpi=DPI, metadata=METADATA[suffix], bbox_inches="tight", pad_inches=MARGIN)
+    figure.savefig(file, metadata=METADATA[file.suffix.lower()])

@@ -7,7 +7,7 @@ from dropnas.analysis.finished_runs import read_run
 from dropnas.errors import DropnasError
 from dropnas.report.figures.cell_drawings import draw_genotype
 from dropnas.report.figures.sheet import footer, require_format, save, style
-from dropnas.report.figures.trajectories import draw_search, read_trajectory
+from dropnas.report.figures.trajectories import draw_search
 from dropnas.space.published import load_genotype
 
 PICTURES = Path("results", "pictures")
@@ -28,7 +28,8 @@ def draw_cells(genotype: str, out: Path | None) -> Path:
     """
     cells = load_genotype(genotype)
     name = "genotype" if genotype.lstrip().startswith(("{", "[")) else Path(genotype).resolve().stem
-    file = require_format(out or PICTURES / f"{_plain(name)}.svg")
+    plain = re.sub(r"[^\w.+-]+", "-", name) or "genotype"
+    file = require_format(out or PICTURES / f"{plain}.svg")
     with style():
         save(draw_genotype(name, cells), file)
     return file
@@ -49,12 +50,7 @@ def draw_trajectory(search: Path, out: Path | None) -> Path:
     run = read_run(search.resolve())
     file = require_format(out or PICTURES / f"{run.name}-trajectory.svg")
     with style():
-        figure = draw_search(run.name, read_trajectory(run))
+        figure = draw_search(run)
         footer(figure, [f"Data: {run.data}. Hardware: {run.device}."])
         save(figure, file)
     return file
-
-
-def _plain(name: str) -> str:
-    """A name that is a single path component."""
-    return re.sub(r"[^\w.+-]+", "-", name) or "genotype"

@@ -13,7 +13,7 @@ from dropnas.report import looked
 from dropnas.report.claims import BEYOND, claims
 from dropnas.report.compare_results import Other, compare
 from dropnas.report.count_texts import frame as counts_frame
-from dropnas.report.page import deviations, runs
+from dropnas.report.page import deviations, runs_frame
 from dropnas.report.page.answer import answer
 from dropnas.report.page.complete import FIGURE, TABLE, complete_tables
 from dropnas.report.page.differences import pictures
@@ -51,7 +51,7 @@ def gather(plan: Content, root: Path, cost_of: CostOf, other: Other | None = Non
     beyond = [one for one in known if BEYOND in one.where]
     decided = VerdictsFile(plan.profile, plan.reproduction, (*paper, *beyond), tuple(numbers))
     shown = {name: page_table(table, judged.get(name, ())) for name, table in tables.items()}
-    frame, cost = runs.runs_frame(plan, found), cost_of(plan, root)
+    frame, cost = runs_frame.runs_frame(plan, found), cost_of(plan, root)
     default = frame[frame["default"]]
     figures = list(page_figures(plan, found))
     drawn = {one.name for one in figures}
@@ -78,9 +78,9 @@ def gather(plan: Content, root: Path, cost_of: CostOf, other: Other | None = Non
         selections=selections(complete.values()),
         shortfalls=[one for part in complete.values() for one in part.shortfalls],
         runs=frame,
-        targets=runs.targets(plan, frame),
-        commits=runs.commits(frame),
-        environments=runs.environments(frame),
+        targets=runs_frame.targets(plan, frame),
+        commits=runs_frame.commits(frame),
+        environments=runs_frame.environments(frame),
         cost=cost,
         data=pandas.concat([data(table.content) for table in tables.values()] or [DataFrame()]),
         verdicts=decided,
@@ -94,11 +94,11 @@ def _of_paper(table: Table) -> bool:
 
 def _bar(default: DataFrame) -> SimpleNamespace:
     """The banner at the top, which says whose numbers these are."""
-    trained = runs.done(default[default["stage"].isin(TRAININGS)])
+    trained = runs_frame.done(default[default["stage"].isin(TRAININGS)])
     return SimpleNamespace(
         seeds=default.loc[default["stage"] == "search", "seed"].nunique(),
         hardware=", ".join(sorted({*trained["device"]} - {""})),
-        commits=runs.commits(default).to_dict(orient="records"),
+        commits=runs_frame.commits(default).to_dict(orient="records"),
         newest=default["ended"].max()[:10],
     )
 

@@ -67,8 +67,9 @@ def cells(experiments):
     return [Cell("mine", "error", *experiments.experiment("depth", "cifar10", DROPNAS), "Mine")]
 """
 DRAWING = """
+from matplotlib.figure import Figure
+
 from dropnas.report.figures.drawing import Drawing
-from dropnas.report.figures.sheet import sheet
 
 
 def panels(series):
@@ -76,7 +77,7 @@ def panels(series):
 
 
 def draw(content, titles):
-    figure = sheet(4, 3)
+    figure = Figure(figsize=(4, 3))
     figure.add_subplot().bar(range(len(content)), list(content.values()))
     return figure
 
@@ -228,7 +229,7 @@ def test_a_figure_is_drawn_by_its_own_file(tmp_path: Path) -> None:
 def test_the_code_of_a_figure_counts_for_it_alone(tmp_path: Path, registered: None) -> None:
     before = plan_of(tmp_path, ASKED).targets
     forget()
-    (tmp_path / "own_parts/drawing.py").write_text(DRAWING.replace("sheet(4, 3)", "sheet(5, 3)"))
+    (tmp_path / "own_parts/drawing.py").write_text(DRAWING.replace("(4, 3)", "(5, 3)"))
     after = plan_of(tmp_path, ASKED).targets
     assert [name for name, run in after.items() if run.id != before[name].id] == ["bars"]
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from dropnas.artifacts.figure_file import FigureFile
 from dropnas.errors import DropnasError
 from dropnas.extension import load
 from dropnas.report.config import TARGETS, names
-from dropnas.report.figures import labels, trajectories
-from dropnas.report.figures.cell_layout import lay_out
+from dropnas.report.figures import labels
+from dropnas.report.figures.cell_drawings import arcs
 from dropnas.report.figures.figure_stage import foot
-from dropnas.report.figures.sheet import sheet, style
+from dropnas.report.figures.sheet import style
 from dropnas.report.figures.single_pictures import draw_cells, draw_trajectory
 from dropnas.report.publish import refresh_figures
 from dropnas.space.published import published
@@ -299,42 +300,29 @@ def test_a_missing_file_and_a_run_that_is_none_of_the_inputs_are_named(cases: di
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=7, max_size=7, unique=True))
 def test_names_beside_points_do_not_overlap(points: list[tuple[float, float]]) -> None:
     with style():
-        figure = sheet(4, 4)
+        figure = Figure(figsize=(4, 4))
         axes = figure.add_subplot()
         axes.plot([x for x, _ in points], [y for _, y in points], "o")
         axes.set(xlim=(-0.3, 1.3), ylim=(-0.3, 1.3))
         labels.label_points(axes, points, [labels.shorter(name) for name in NAMES])
-        extents = [text.get_window_extent(figure.canvas.get_renderer()) for text in axes.texts]  # type: ignore[attr-defined]
+        extents = [text.get_window_extent() for text in axes.texts]
     for one, other in combinations(extents, 2):
-        shared = labels.Box(*one.extents).overlap(labels.Box(*other.extents))
-        assert shared < 0.02 * one.width * one.height
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
-def test_names_of_lines_are_a_step_apart_in_the_order_of_the_lines(ends: list[float]) -> None:
-    axes = sheet(3, 3).add_subplot()
-    axes.set_ylim(0, 1)
-    heights = trajectories.apart(axes, ends)
-    ordered = [height for _, height in sorted(zip(ends, heights, strict=True))]
-    step = min(trajectories.LINE_HEIGHT, 1 / max(len(ends) - 1, 1))
-    assert all(after - before > step - 1e-9 for before, after in pairwise(ordered))
-    assert min(heights) >= -1e-9 and max(heights) <= 1 + 1e-9
+        assert labels.overlap(one, other) < 0.02 * one.width * one.height
 
 
 @pytest.mark.parametrize("id_", list(published()))
 def test_every_published_cell_has_a_layout(id_: str) -> None:
     genotype = published()[id_].genotype
     for cell, concat in ((genotype.normal, genotype.normal_concat), (genotype.reduce, genotype.reduce_concat)):
-        layout = lay_out(cell, concat)
-        assert [node.text for node in layout.nodes][:2] == ["$c_{k-2}$", "$c_{k-1}$"]
-        assert len(layout.nodes) == 3 + len(cell) // 2
-        ends = [(round(arrow.curve[at][0], 6), arrow.curve[at][1]) for arrow in layout.arrows for at in (0, -1)]
+        found = arcs(cell, concat)
+        assert found["head"].max() == 2 + len(cell) // 2
+        ends = [(round(x, 6), high > 0) for end in ("start", "end") for x, high in found[[end, "height"]].to_numpy()]
         assert len(set(ends)) == len(ends)  # no two edges begin or end at the same point
-        assert [arrow.text for arrow in layout.arrows if arrow.text] == [labels.short(name) for name, _ in cell]
-        assert len(layout.arrows) == len(cell) + len(concat)
-        places = [arrow.at for arrow in layout.arrows if arrow.text]
+        edges = found[found["text"] != ""]
+        assert list(edges["text"]) == [labels.short(name) for name, _ in cell]
+        assert len(found) == len(cell) + len(concat)
+        places = zip((edges["start"] + edges["end"]) / 2, edges["height"], strict=True)
         assert all(abs(a[0] - b[0]) > 0.5 or abs(a[1] - b[1]) > 0.15 for a, b in combinations(places, 2))
-        assert all(0 <= y <= layout.height for arrow in layout.arrows for _, y in (arrow.curve[0], arrow.at))
 
 
 def test_draw_takes_ids_files_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

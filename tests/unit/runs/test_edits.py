@@ -262,7 +262,7 @@ def added(file: str) -> dict[str, Edit]:
         pytest.param(added("dropnas/evaluate/retrain.py"), of("retrain"), id="retraining"),
         pytest.param(added("dropnas/evaluate/cifar_network.py"), of("retrain", "architectures"), id="network"),
         pytest.param(added("dropnas/report/table.py"), of("table", "published"), id="tables"),
-        pytest.param(added("dropnas/report/figures/cell_layout.py"), figures("figure3"), id="drawings"),
+        pytest.param(added("dropnas/report/figures/cell_drawings.py"), figures("figure3"), id="drawings"),
     ],
 )
 def test_an_edit_changes_those_runs_alone(copy: Copy, edits: dict[str, Edit], directly: Callable[[Run], bool]) -> None:
