@@ -133,11 +133,12 @@ class Plain:
 
     def _images(self) -> Tensor:
         config, random, images = self.config, self.random, self.data.batch(self.indices)
-        images = augment.random_flip(augment.random_crop(images, config.crop_padding, random), random)
+        images = augment.crop(images, config.crop_padding, augment.draw_crops(len(images), config.crop_padding, random))
+        images = augment.flip(images, augment.draw_flips(len(images), random))
         drawn = autoaugment.draw(autoaugment.CIFAR, len(images), random)
         images = autoaugment.augment(images, autoaugment.CIFAR, drawn)
         images = augment.normalise(images, self.data.mean, self.data.std)
-        images = augment.random_cutout(images, config.cutout, random)
+        images = augment.cutout(images, config.cutout, augment.draw_holes(len(images), *images.shape[2:], random))
         return images.contiguous(memory_format=self.layout)
 
 

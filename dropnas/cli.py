@@ -233,7 +233,7 @@ def data(
 ) -> None:
     """Prepare datasets: `data digits`, or `data cifar10 --params params/cifar-cpu.yaml --path FOLDER`."""
     if checksum is not None:
-        from dropnas.data.checksum import source_checksum
+        from dropnas.data.sources import source_checksum
 
         print(source_checksum(checksum))
         return

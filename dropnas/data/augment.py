@@ -2,8 +2,7 @@
 
 Design choices: each image has its own random numbers. A batch is still augmented by one gather, without a loop over
 images or a synchronisation with the host. `draw_…` can draw the numbers of an epoch in advance, on the CPU for any
-device; `random_…` draws them for one batch. If the generator is on the CPU and the images are on a GPU, the numbers are
-copied. Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images,
+device. Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images,
 where its hole has the value of the mean.
 """
 
@@ -30,12 +29,6 @@ def crop(images: Tensor, padding: int, corners: Tensor) -> Tensor:
     return windows[torch.arange(count, device=images.device), :, corners[0], corners[1]]
 
 
-def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """`crop` at random positions."""
-    corners = draw_crops(len(images), padding, generator)
-    return crop(images, padding, corners.to(images.device, non_blocking=True))
-
-
 def draw_flips(count: int, generator: torch.Generator) -> Tensor:
     """Choose the images to mirror, each with probability one half: bool (count,)."""
     return torch.randint(2, (count,), generator=generator, device=generator.device).bool()
@@ -44,11 +37,6 @@ def draw_flips(count: int, generator: torch.Generator) -> Tensor:
 def flip(images: Tensor, mirrored: Tensor) -> Tensor:
     """Mirror the selected images, bool (B,), of a batch (B, C, H, W) left to right."""
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
-
-
-def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each image left to right with probability one half; images (B, C, H, W)."""
-    return flip(images, draw_flips(len(images), generator).to(images.device, non_blocking=True))
 
 
 def draw_holes(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
@@ -67,12 +55,6 @@ def cutout(images: Tensor, side: int, centres: Tensor) -> Tensor:
     rows = _hole(images.shape[2], side, centres[0])[:, None, :, None]
     columns = _hole(images.shape[3], side, centres[1])[:, None, None, :]
     return images.masked_fill(rows & columns, 0)
-
-
-def random_cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """`cutout` around random pixels."""
-    centres = draw_holes(len(images), images.shape[2], images.shape[3], generator)
-    return cutout(images, side, centres.to(images.device, non_blocking=True))
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

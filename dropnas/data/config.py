@@ -79,7 +79,7 @@ DATASETS: dict[str, KnownDataset] = {
         search_days=0.7,
     ),
     "imagenet": PaperDataset(
-        {"images": "dropnas.data.image_files:read"},
+        {"images": "dropnas.data.image_layout:read"},
         train=1_281_167,
         test=50_000,
         height=0,

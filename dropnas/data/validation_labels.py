@@ -11,6 +11,7 @@ Design choices: three such lists are known. They are found by their file name, a
 import csv
 import io
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 from dropnas.data.manifest import BytesAt, Entry
@@ -44,7 +45,7 @@ def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
         if name not in lists:
             raise DropnasError(f"{known} needs {name}", where=location, remedy="put it into the source, too")
         entry = lists[name]
-        with BytesAt(location) as source:
+        with closing(BytesAt(location)) as source:
             return source.read(entry.path, entry.offset, entry.length)
 
     ordered = sorted(images, key=lambda entry: entry.path)

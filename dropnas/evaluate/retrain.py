@@ -18,9 +18,8 @@ from torch import Tensor
 from dropnas.artifacts.metrics_file import Row
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import arrays, augment
+from dropnas.data.batches import apart
 from dropnas.data.batches import sizes as batch_sizes
-from dropnas.data.batches import steps_per_epoch
-from dropnas.data.held_out import apart
 from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import drop_path_masks
 from dropnas.evaluate.cifar_network import CifarNetwork
@@ -101,7 +100,7 @@ class Retraining:
 
     @property
     def steps_per_epoch(self) -> int:
-        return steps_per_epoch(len(self.trained), self.config.batch_size)
+        return len(batch_sizes(len(self.trained), self.config.batch_size))
 
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rate and drop-path of the epoch, and draw all its random numbers from (seed, epoch)."""

@@ -18,7 +18,6 @@ from torch import Tensor
 from dropnas.artifacts.metrics_file import Row
 from dropnas.data import batches
 from dropnas.data.arrays import ImageArrays
-from dropnas.data.held_out import apart
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.cell import Backend
@@ -75,7 +74,7 @@ class SeedGroup:
         self.strategy = make_strategy(self.config, space)
         self.space = self.strategy.space
         count = held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
-        parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
+        parts = [batches.apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
         self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
         self.images_seen, self.stopped, self.closing = 0, False, 0
         self._begin(0, configs, parts, [None] * len(configs))
