@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dropnas.data.sources import walk_files
 from dropnas.data.splits import require_enough
 from dropnas.errors import DropnasError
 
@@ -54,6 +53,15 @@ def _folder_entries(folder: Path) -> Iterator[Entry]:
         if not stat.S_ISREG(status.st_mode):
             raise DropnasError("is not a file", where=folder / name, remedy="remove it")
         yield Entry(name, 0, status.st_size)
+
+
+def walk_files(folder: Path) -> Iterator[str]:
+    """Paths of all files below a folder, relative to it, with forward slashes; without hidden ones."""
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(parent, name).relative_to(folder).as_posix()
 
 
 def _tar_entries(path: Path) -> Iterator[Entry]:

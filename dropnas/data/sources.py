@@ -10,10 +10,10 @@ location of the folder.
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from dropnas.data.config import DATASETS, DatasetConfig
+from dropnas.data.manifest import walk_files
 from dropnas.errors import DropnasError
 from dropnas.workspace import Workspace
 
@@ -87,15 +87,6 @@ def file_digest(path: Path, algorithm: str) -> str:
         raise DropnasError("is not a regular file", where=path, remedy="put the file itself there")
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
-
-
-def walk_files(folder: Path) -> Iterator[str]:
-    """Paths of all files below a folder, relative to it, with forward slashes; without hidden ones."""
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield Path(parent, name).relative_to(folder).as_posix()
 
 
 def _require_source(path: Path) -> None:
