@@ -26,12 +26,13 @@ from benchmarks._launches import launches
 from benchmarks._limits import conditions, limits, until_done
 from benchmarks._pieces import forget
 from benchmarks._workloads import CLASSES, Training, dropnas_c10, noise
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import augment, autoaugment
 from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
-from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
+from dropnas.evaluate.networks import EvaluationNetwork
 from dropnas.training import determinism, precision
 from dropnas.training.config import Precision
 from dropnas.training.initialisation import initialise
@@ -99,7 +100,9 @@ class Plain:
     def __init__(self, size: Size, kind: Precision, device: str, layout: torch.memory_format) -> None:
         self.config, self.device, self.layout = _config(size, kind), device, layout
         self.data = noise(size.batch, size.side, device)
-        network = CifarNetwork(dropnas_c10(), size.channels, size.cells, CLASSES, True, pool_norm=True)
+        sides = (size.side, size.side)
+        shape = NetworkFile("cifar", size.cells, size.channels, CLASSES, True, True, False, sides)
+        network = EvaluationNetwork(shape, dropnas_c10())
         initialise(network, generator(0, "initialisation"))
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.parameters = list(self.network.parameters())

@@ -9,7 +9,7 @@ from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary, release_millions
 from dropnas.evaluate.config import RetrainConfig, TransferConfig
-from dropnas.evaluate.networks import build
+from dropnas.evaluate.networks import EvaluationNetwork
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import SKIP
 from dropnas.space.published import published
@@ -26,17 +26,14 @@ def describe(
     """Describe a genotype in the network of a dataset, as plain JSON values.
 
     Args:
-        genotype: the two cells.
         network: the paper's data set of the network, a key of ROLES.
-        pool_norm: whether batch norm follows pooling.
-        squeeze_excitation: whether a squeeze-and-excitation module follows each cell; ImageNet only.
         channels, cells: initial width and depth; None means the paper's (36 and 20, or 48 and 14).
 
     Raises:
         DropnasError: the network is unknown, or the size is not possible.
     """
     shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
-    module = build(shape, genotype)
+    module = EvaluationNetwork(shape, genotype)
     return {
         **shape.values(),
         "network": network,
@@ -66,15 +63,12 @@ def paper_shape(
     if network not in ROLES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
     large = ROLES[network].network == "imagenet"
-    paper_cells = (
-        TransferConfig.cells if large else RetrainConfig.cells
-    )  # read from the class, because no other field is needed
-    paper_channels = TransferConfig.channels if large else RetrainConfig.channels
+    paper: type[TransferConfig | RetrainConfig] = TransferConfig if large else RetrainConfig
     side = TransferConfig.image_size if large else 32
     return NetworkFile(
         network=ROLES[network].network,
-        cells=paper_cells if cells is None else cells,
-        channels=paper_channels if channels is None else channels,
+        cells=paper.cells if cells is None else cells,
+        channels=paper.channels if channels is None else channels,
         classes=ROLES[network].classes,
         auxiliary=True,
         pool_norm=pool_norm,

@@ -7,7 +7,7 @@ changes keep their addresses, so that a step can be captured in a CUDA graph.
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,9 +15,8 @@ from torch.nn import functional
 
 from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError
-from dropnas.evaluate.config import MemoryFormat
-from dropnas.evaluate.stack import EvaluationNetwork, Forward, Outputs
-from dropnas.training.config import Precision
+from dropnas.evaluate.config import MemoryFormat, RetrainConfig, TransferConfig
+from dropnas.evaluate.networks import EvaluationNetwork, Forward, Outputs
 from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.foreach import ForeachLayers
 from dropnas.training.optimisers import SGD
@@ -29,33 +28,12 @@ LAYOUTS: dict[MemoryFormat, torch.memory_format] = {
 TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 
 
-class Options(Protocol):
-    """The fields that RetrainConfig and TransferConfig have in common."""
-
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def momentum(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def gradient_clip(self) -> float: ...
-    @property
-    def auxiliary_weight(self) -> float: ...
-    @property
-    def precision(self) -> Precision: ...
-    @property
-    def memory_format(self) -> MemoryFormat: ...
-
-
 class Learner:
     """A network in training.
 
     Args:
-        network: returns (logits, logits of the auxiliary tower or None); moved to the device.
-        config: settings of the optimiser, auxiliary weight, precision and memory format.
+        network: moved to the device.
         classes: number of classes, which decides whether top-5 is meaningful.
-        device: torch device string.
         forward: a faster implementation of the network's forward pass, if there is one.
 
     Raises:
@@ -65,7 +43,7 @@ class Learner:
     def __init__(
         self,
         network: EvaluationNetwork,
-        config: Options,
+        config: RetrainConfig | TransferConfig,
         classes: int,
         device: str,
         forward: Forward | None = None,
@@ -79,9 +57,7 @@ class Learner:
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
         self.layers = ForeachLayers(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
-        self.tested = torch.zeros(
-            3, dtype=torch.int64, device=device
-        )  # counts of a test: top-1 hits, top-5 hits, images
+        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # top-1 hits, top-5 hits, images of a test
 
     def changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
@@ -162,11 +138,7 @@ class Learner:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "sums": self.sums,
-        }
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "sums": self.sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])

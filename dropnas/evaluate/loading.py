@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
-from dropnas.evaluate.networks import Network, build
+from dropnas.evaluate.networks import EvaluationNetwork
 from dropnas.runs.authenticity import require_whole
 from dropnas.space.genotype import Genotype
+from dropnas.training.weights_file import load_weights
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class LoadedRun:
         config: the run's configuration.
     """
 
-    network: Network
+    network: EvaluationNetwork
     genotype: Genotype
     shape: NetworkFile
     config: dict[str, Any]
@@ -61,20 +60,6 @@ def read_network(folder: Path, config: dict[str, Any]) -> LoadedRun:
     shape = NetworkFile.read(folder)
     genotype = Genotype.read(folder)
     with torch.random.fork_rng(devices=[]):  # the initial weights are random and replaced immediately
-        network = build(shape, genotype)
-    _load_weights(network, folder / "network.safetensors")
+        network = EvaluationNetwork(shape, genotype)
+    load_weights(network, folder / "network.safetensors")
     return LoadedRun(network.eval(), genotype, shape, config)
-
-
-def _load_weights(network: Network, file: Path) -> None:
-    if not file.is_file():
-        raise DropnasError("no such file", where=file, remedy="fetch the run's heavy part, or run it again")
-    try:
-        weights = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise DropnasError(f"is damaged ({error})", where=file, remedy="run `verify`") from error
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        mismatch = str(error).splitlines()[1:2] or [str(error)]
-        raise DropnasError(f"does not fit network.json and genotype.json: {mismatch[0]}", where=file) from error

@@ -22,10 +22,10 @@ from dropnas.data.batches import apart
 from dropnas.data.batches import sizes as batch_sizes
 from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import drop_path_masks
-from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import Draws, augmented, draw
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
+from dropnas.evaluate.networks import EvaluationNetwork
 from dropnas.evaluate.results import HELD_OUT_ERROR, archive
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision
@@ -70,16 +70,19 @@ class Retraining:
         self.config, self.training, self.testing, self.device = config, training, testing, device
         parts = apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
         self.trained, self.held_out = (part.to(device) for part in parts)  # indices
-        network = CifarNetwork(
-            genotype,
-            channels=config.channels,
+        height, width = training.images.shape[2:]
+        self.shape = NetworkFile(
+            network="cifar",
             cells=config.cells,
+            channels=config.channels,
             classes=training.classes,
             auxiliary=config.auxiliary_weight > 0,
             pool_norm=config.pool_norm,
+            squeeze_excitation=False,
+            image_size=(height, width),
         )
+        network = EvaluationNetwork(self.shape, genotype)
         initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
-        height, width = training.images.shape[2:]
         usual = config.memory_format == "contiguous"
         forward = small_images.fastest(network, height * width, device) if usual else None
         self.learner = Learner(network, config, training.classes, device, forward)
@@ -218,19 +221,5 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     started = time.monotonic()
     (result,) = train(trainee, config.epochs, [workspace])
     rows, seconds = rows_of(result), time.monotonic() - started
-    archive(out, genotype, _shape(config, training), trainee.learner.network, rows, len(testing))
+    archive(out, genotype, trainee.shape, trainee.learner.network, rows, len(testing))
     return {"images_per_second": trainee.images_seen / seconds}
-
-
-def _shape(config: RetrainConfig, training: arrays.ImageArrays) -> NetworkFile:
-    height, width = training.images.shape[2:]
-    return NetworkFile(
-        network="cifar",
-        cells=config.cells,
-        channels=config.channels,
-        classes=training.classes,
-        auxiliary=False,
-        pool_norm=config.pool_norm,
-        squeeze_excitation=False,
-        image_size=(height, width),
-    )

@@ -26,8 +26,8 @@ from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, ba
 from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.config import TransferConfig
-from dropnas.evaluate.imagenet_network import ImageNetNetwork
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
+from dropnas.evaluate.networks import EvaluationNetwork
 from dropnas.evaluate.results import archive
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision, schedule
@@ -76,15 +76,17 @@ class Transfer:
         self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
         if config.autoaugment:
             autoaugment.make_tables(autoaugment.IMAGENET, config.image_size, config.image_size, self.device)
-        network = ImageNetNetwork(
-            genotype,
-            channels=config.channels,
+        self.shape = NetworkFile(
+            network="imagenet",
             cells=config.cells,
+            channels=config.channels,
             classes=training.classes,
             auxiliary=config.auxiliary_weight > 0,
             pool_norm=config.pool_norm,
             squeeze_excitation=config.squeeze_excitation,
+            image_size=(config.image_size, config.image_size),
         )
+        network = EvaluationNetwork(self.shape, genotype)
         initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
         self.learner = Learner(network, config, training.classes, self.device)
         self.combiner = Combiner(network, self.own, ranks)
@@ -260,7 +262,7 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
         (result,) = train(trainee, config.epochs, [workspace], ranks)
         rows, seconds = rows_of(result), time.monotonic() - started
         if ranks.leads:
-            archive(out, genotype, _shape(config, training), trainee.learner.network, rows, len(testing))
+            archive(out, genotype, trainee.shape, trainee.learner.network, rows, len(testing))
     return {"images_per_second": trainee.images_seen / seconds}
 
 
@@ -283,16 +285,3 @@ def _check_batch(config: TransferConfig, images: int, world: int) -> None:
         raise DropnasError(
             f"{images} training images do not fill one batch of {config.batch_size}", remedy="use a smaller batch_size"
         )
-
-
-def _shape(config: TransferConfig, training: ImageSource) -> NetworkFile:
-    return NetworkFile(
-        network="imagenet",
-        cells=config.cells,
-        channels=config.channels,
-        classes=training.classes,
-        auxiliary=False,
-        pool_norm=config.pool_norm,
-        squeeze_excitation=config.squeeze_excitation,
-        image_size=(config.image_size, config.image_size),
-    )

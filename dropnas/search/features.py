@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dropnas.analysis.clusters import Gram
@@ -30,6 +28,7 @@ from dropnas.search.supernet import Supernet
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import SearchSpace, find_space
 from dropnas.training.seeding import generator
+from dropnas.training.weights_file import load_weights
 
 BATCH = 100  # images; on the first cell of the paper's supernet their features take 92 MB in double precision
 
@@ -66,7 +65,7 @@ def load_supernet(folder: Path, classes: int, device: str) -> TrainedSupernet:
         raise DropnasError(f"the operations are not those of {config.space!r}", where=AlphasFile.file(folder))
     with torch.random.fork_rng(devices=[]):  # the initial weights are replaced below
         network = Supernet(space, config.channels, config.cells, classes)
-    _load_weights(network, folder / "supernet.safetensors")
+    load_weights(network, folder / "supernet.safetensors")
     alphas = Alphas(*(torch.tensor(matrix, device=device) for matrix in (found.normal, found.reduce)))
     return TrainedSupernet(space, network.eval().to(device), alphas)
 
@@ -145,15 +144,3 @@ def _config(folder: Path) -> SearchConfig:
     except TypeError as error:
         where = ReceiptFile.file(folder)
         raise DropnasError(f"is not the receipt of a search ({error})", where=where, remedy="run `verify`") from error
-
-
-def _load_weights(network: Supernet, file: Path) -> None:
-    if not file.is_file():
-        raise DropnasError("no such file", where=file, remedy="fetch the run's heavy part, or run the search again")
-    try:
-        network.load_state_dict(load_file(file))
-    except (OSError, SafetensorError) as error:
-        raise DropnasError(f"is damaged ({error})", where=file, remedy="run `verify`") from error
-    except RuntimeError as error:
-        mismatch = str(error).splitlines()[1:2] or [str(error)]
-        raise DropnasError(f"does not fit the search's supernet: {mismatch[0].strip()}", where=file) from error

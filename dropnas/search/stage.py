@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.metrics_file import MetricsFile, Row
@@ -37,6 +36,7 @@ from dropnas.training.checkpoint import Checkpoints
 from dropnas.training.common_checkpoint import common_checkpoint
 from dropnas.training.graphs import recorder_for
 from dropnas.training.loop import train
+from dropnas.training.weights_file import save_weights
 from dropnas.workspace import Workspace, silent
 
 Statistics = dict[str, float]
@@ -144,8 +144,7 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
         parameters=sum(weight.numel() for weight in search.supernet.parameters()),
         further=dict(group.strategy.results(search)),
     ).write(out)
-    weights = {name: value.cpu().contiguous() for name, value in search.supernet.state_dict().items()}
-    (out / "supernet.safetensors").write_bytes(save(weights))
+    save_weights(search.supernet.state_dict(), out / "supernet.safetensors")
     genotype = group.strategy.derive(search)
     if genotype is not None:
         returned(genotype, Genotype, "derive", search.config.strategy).write(out)

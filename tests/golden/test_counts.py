@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary
-from dropnas.evaluate.imagenet_network import ImageNetStem
 from dropnas.evaluate.inspect import describe
-from dropnas.evaluate.networks import build
-from dropnas.evaluate.stack import CellStack, EvaluationNetwork
+from dropnas.evaluate.networks import CellStack, EvaluationNetwork, ImageNetStem
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import OPERATION_NAMES
 from dropnas.space.published import load_genotype, published
@@ -119,7 +117,7 @@ def closed_form(genotype, network, channels, cells, classes, side, pool_norm, ex
 
 def counted(genotype, shape):
     with torch.device("meta"):
-        network = build(shape, genotype)
+        network = EvaluationNetwork(shape, genotype)
     return parameters(network), parameters_with_auxiliary(network), multiply_adds(network, shape.image_size)
 
 
@@ -239,8 +237,9 @@ def test_the_three_sizes_that_xnas_published(channels, millions):
 def test_xnas_official_imagenet_network():
     """46 channels after a stem of 56; its squeeze-and-excitation has 372,416 weights, each used once an image."""
     with torch.device("meta"):
-        stack = CellStack(load_genotype("xnas"), 56, 46, 14, True, pool_norm=False, squeeze_excitation=False)
-        network = EvaluationNetwork(ImageNetStem(56), stack, tower=None, classes=1000)
+        shape = NetworkFile("imagenet", 14, 46, 1000, False, False, False, (224, 224))
+        network = EvaluationNetwork(shape, load_genotype("xnas"))
+        network.stem, network.stack = ImageNetStem(56), CellStack(shape, load_genotype("xnas"), 56)
     assert parameters(network) == 4_886_148
     assert round((multiply_adds(network, (224, 224)) + 372_416) / 1e6, 1) == 568.8
 
@@ -258,7 +257,7 @@ def test_the_papers_own_counts_are_those_of_the_releases_logger(name, network, m
 
 
 def test_counting_leaves_the_network_as_it_was():
-    network = build(small("cifar", True), load_genotype("dropnas_c10")).train()
+    network = EvaluationNetwork(small("cifar", True), load_genotype("dropnas_c10")).train()
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     multiply_adds(network, (8, 8))
     assert network.training
