@@ -12,8 +12,18 @@ from dropnas.training.config import NormWeight, Precision
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 
+class _Rounding:
+    precision: Precision
+    memory_format: MemoryFormat
+
+    @property
+    def numerics(self) -> str:
+        """The settings that change rounding on purpose; a part of the run's identity."""
+        return f"{self.precision}, channels last" if self.memory_format == "channels_last" else self.precision
+
+
 @dataclass(frozen=True)
-class RetrainConfig:
+class RetrainConfig(_Rounding):
     """One retraining on CIFAR (Section 4.2, "Architecture Evaluation").
 
     Attributes:
@@ -70,14 +80,9 @@ class RetrainConfig:
     deterministic: bool = True
     memory_format: MemoryFormat = "contiguous"
 
-    @property
-    def numerics(self) -> str:
-        """The settings that change rounding on purpose; a part of the run's identity."""
-        return _numerics(self.precision, self.memory_format)
-
 
 @dataclass(frozen=True)
-class TransferConfig:
+class TransferConfig(_Rounding):
     """One training on ImageNet (Section 4.2, last paragraph).
 
     Attributes:
@@ -134,11 +139,6 @@ class TransferConfig:
     precision: Precision = "fp32"
     memory_format: MemoryFormat = "contiguous"
 
-    @property
-    def numerics(self) -> str:
-        """The settings that change rounding on purpose; a part of the run's identity."""
-        return _numerics(self.precision, self.memory_format)
-
 
 @dataclass(frozen=True)
 class SelectConfig:
@@ -183,7 +183,3 @@ class ArchitecturesConfig:
 
     pool_norm: bool = True
     own: tuple[FixedConfig, ...] = ()
-
-
-def _numerics(precision: Precision, memory_format: MemoryFormat) -> str:
-    return f"{precision}, channels last" if memory_format == "channels_last" else precision

@@ -21,14 +21,9 @@ from dropnas.training.weights_file import load_weights
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A finished run's network.
+    """A finished run's configuration, and its network with the final weights, in evaluation mode, on the CPU.
 
-    Attributes:
-        network: the network with its final weights, in evaluation mode, on the CPU; call it with normalised images (B,
-            3, H, W).
-        genotype: the network's two cells.
-        shape: depth, width and the other fields of network.json.
-        config: the run's configuration.
+    Call the network with normalised images (B, 3, H, W).
     """
 
     network: EvaluationNetwork

@@ -43,13 +43,9 @@ SPLITS: tuple[Split, ...] = ("test", "held out")
 
 
 class Retraining:
-    """The training of one network on one dataset.
+    """The training of one network on the two splits of a dataset, which are on the device.
 
     Args:
-        config: settings of the training.
-        genotype: genotype of the network.
-        training, testing: the two splits, on the device.
-        device: torch device string.
         recorder: records the steps and the evaluation as CUDA graphs; None runs them directly.
 
     Raises:
@@ -93,11 +89,8 @@ class Retraining:
         self.losses = torch.zeros(self.steps_per_epoch, device=device)  # one for each step of the epoch
         self.steps = torch.arange(self.steps_per_epoch, device=device)
         self.tests = torch.arange(len(testing), device=device)  # indices of all test images
-        self.programs = GraphedPrograms(
-            {**self._training_programs(), **self._test_programs()},
-            [*self.learner.changed(), self.losses, self.learner.tested],
-            recorder,
-        )
+        changed = [*self.learner.changed(), self.losses, self.learner.tested]
+        self.programs = GraphedPrograms(self._programs(), changed, recorder)
         self.prepared = False
         self.images_seen = 0  # by this process, for the throughput
 
@@ -135,9 +128,8 @@ class Retraining:
         learner.descend()
         loss = loss.detach()
         learner.count(loss, top_hits(outputs[0].detach(), labels, 1), size)
-        here = (
-            self.steps == self.position // config.batch_size
-        )  # a mask, because an indexed write may sort and wait for the host
+        # a mask, because an indexed write may sort and wait for the host
+        here = self.steps == self.position // config.batch_size
         self.losses.copy_(torch.where(here, loss, self.losses))
 
     def finish_epoch(self, epoch: int) -> list[Row]:
@@ -175,19 +167,15 @@ class Retraining:
         self.position.fill_(first)
         self.programs.run(key)
 
-    def _training_programs(self) -> dict[Hashable, Program]:
-        """The programs of a step: for a full batch, and for a smaller last one."""
-        sizes = dict.fromkeys(batch_sizes(len(self.trained), self.config.batch_size))
-        return {("train", size): partial(self.train_batch, size) for size in sizes}
-
-    def _test_programs(self) -> dict[Hashable, Program]:
-        """The programs of a test batch, for each split and size."""
-        found: dict[Hashable, Program] = {}
+    def _programs(self) -> dict[Hashable, Program]:
+        """The programs of a step and of a test of each split, for a full batch and for a smaller last one."""
+        sizes = batch_sizes(len(self.trained), self.config.batch_size)
+        found: dict[Hashable, Program] = {("train", size): partial(self.train_batch, size) for size in sizes}
         for split in SPLITS:
             images, indices = self._split(split)
-            for first in range(0, len(indices), TEST_BATCH):
-                size = min(TEST_BATCH, len(indices) - first)
-                found[split, size] = partial(self.test_batch, images, indices, size)
+            for part in torch.split(indices, TEST_BATCH):  # type: ignore[no-untyped-call]
+                if size := len(part):
+                    found[split, size] = partial(self.test_batch, images, indices, size)
         return found
 
     def _split(self, split: Split) -> tuple[arrays.ImageArrays, Tensor]:
@@ -205,7 +193,7 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
 
     Args:
         inputs: the prepared dataset (arrays), then the run with genotype.json.
-        out: folder for genotype.json, network.json, metrics.csv, result.json and network.safetensors.
+        out: folder for the files of `results.archive`.
 
     Returns:
         images_per_second of this process, evaluation included.

@@ -43,13 +43,6 @@ TEST_BATCH = 200  # images; affects results by rounding only
 class Transfer:
     """The part of this process in the training of one network.
 
-    Args:
-        config: settings of the training.
-        genotype: the genotype of the network's cells.
-        training, testing: the two splits.
-        workspace: gives the device and the number of decoding processes.
-        ranks: the processes that share the training.
-
     Raises:
         DropnasError: the global batch is not a multiple of the micro-batches, or there are too few images for it.
     """
@@ -243,8 +236,7 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
 
     Args:
         inputs: the prepared dataset (files or arrays), then the run with genotype.json.
-        out: folder in which the first process writes genotype.json, network.json, metrics.csv, result.json,
-            network.safetensors.
+        out: folder in which the first process writes the files of `results.archive`.
 
     Returns:
         images_per_second of all processes, evaluation included.

@@ -35,13 +35,7 @@ BATCH = 100  # images; on the first cell of the paper's supernet their features 
 
 @dataclass(frozen=True)
 class TrainedSupernet:
-    """The supernet at the end of a search.
-
-    Attributes:
-        space: the search space.
-        network: the supernet, in evaluation mode.
-        alphas: the alphas of the last epoch.
-    """
+    """The supernet at the end of a search, in evaluation mode, with the alphas of the last epoch."""
 
     space: SearchSpace
     network: Supernet
@@ -87,10 +81,7 @@ def grams(
     """Compute the inner products of the operations' features on one edge, for some cells.
 
     Args:
-        supernet: on the device of the images.
-        images: the images to choose from; they are normalised here.
         chosen: indices of the images, int64 (N,).
-        cells, edge: indices of the cells, and of the edge in each cell.
         features: `maps` concatenates the maps of all images, `means` takes their mean over the images.
 
     Returns:

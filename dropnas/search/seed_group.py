@@ -43,7 +43,6 @@ class SeedGroup:
         configs: configurations of the searches; they differ only in the seed.
         space: the search space.
         images: all training images, on the device.
-        device: torch device string.
         recorder: records the steps as CUDA graphs; None runs them directly.
         backend: computes the convolutions on edges in place of torch's kernels.
         precompile: is called with a recorded step before it first runs.
@@ -68,7 +67,8 @@ class SeedGroup:
         backend: Backend | None = None,
         precompile: Prepare | None = None,
     ) -> None:
-        _require_equal(configs)
+        if any(replace(config, seed=configs[0].seed) != configs[0] for config in configs):
+            raise DropnasError("searches of a group differ in more than the seed", remedy="train them in other groups")
         self.config, self.images, self.device = configs[0], images, device
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
@@ -142,14 +142,7 @@ class SeedGroup:
         return [self._state_of(index) for index in range(len(self.runs))]
 
     def load_state_dicts(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Continue from one state for each search; the states may come from different groups.
-
-        Raises:
-            DropnasError: the states are at different steps.
-        """
-        positions = {(state["phase"], state["counter"], len(state["history"])) for state in states}
-        if len(positions) > 1:
-            raise DropnasError("the searches of a group must be at the same step")
+        """Continue from one state for each search; they are at the same step, but may come from different groups."""
         if states[0]["phase"] != self.phase:
             self._enter(states[0]["phase"])
         for index, (run, state) in enumerate(zip(self.runs, states, strict=True)):
@@ -303,17 +296,6 @@ class SeedGroup:
             for number, tensor in enumerate(slot)
         ]
         return {**state.architecture, **state.memory, **dict(slots), "losses": tables.losses, "hits": tables.hits}
-
-
-def _require_equal(configs: Sequence[SearchConfig]) -> None:
-    first = configs[0]
-    for config in configs:
-        if replace(config, seed=first.seed) != first:
-            raise DropnasError(
-                "searches of a group differ in more than the seed",
-                where=f"seeds {first.seed} and {config.seed}",
-                remedy="train them in groups of their own",
-            )
 
 
 def held_out_images(count: int, share: float, strategy: str) -> int:

@@ -44,7 +44,6 @@ def normed(
     """Batch norm of E operations without affine parameters, followed by a scale for each channel.
 
     Args:
-        norms: the batch norms whose running statistics are updated.
         scales: scales of consecutive parts of the channels; None means 1.
         rectify: whether a ReLU follows.
     """

@@ -65,8 +65,6 @@ def mixed_cell(
     Args:
         cells: the same cell of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        weights: the mixing weights of the cell.
-        statistics: collects the statistics of the batch norms.
         backend: computes the convolutions and the shared maps of the edges that leave a state, in place of torch's
             kernels. It is used only if all operations on these edges are computed.
         channels: selects the channels of a state that go through the operations.

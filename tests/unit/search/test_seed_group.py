@@ -101,10 +101,6 @@ def test_what_changes_stays_at_its_address() -> None:
 def test_groups_that_cannot_be_are_refused() -> None:
     with pytest.raises(DropnasError, match="more than the seed"):
         SeedGroup([TINY, replace(TINY, seed=1, channels=3)], SMALL, images_of(7), "cpu")
-    first, second = group_of(), group_of()
-    train(first, last=1)
-    with pytest.raises(DropnasError, match="at the same step"):
-        second.load_state_dicts([first.state_dicts()[0], second.state_dicts()[1]])
 
 
 # ---- strategies that are wrong
