@@ -16,10 +16,13 @@ from torch.nn import functional
 from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import MemoryFormat, RetrainConfig, TransferConfig
-from dropnas.evaluate.networks import EvaluationNetwork, Forward, Outputs
+from dropnas.evaluate.networks import EvaluationNetwork, Forward, Outputs, shape_of
+from dropnas.space.genotype import Genotype
 from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.foreach import ForeachLayers
+from dropnas.training.initialisation import initialise
 from dropnas.training.optimisers import SGD
+from dropnas.training.seeding import generator
 
 LAYOUTS: dict[MemoryFormat, torch.memory_format] = {
     "contiguous": torch.contiguous_format,
@@ -29,12 +32,11 @@ TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 
 
 class Learner:
-    """A network in training.
+    """A genotype's network in training, with initial weights that follow from the seed.
 
-    Args:
-        network: moved to the device.
-        classes: number of classes, which decides whether top-5 is meaningful.
-        forward: a faster implementation of the network's forward pass, if there is one.
+    Attributes:
+        shape: the network's shape.
+        forward: its forward pass, which a faster implementation may replace.
 
     Raises:
         DropnasError: the memory format is channels last on a CPU.
@@ -42,17 +44,20 @@ class Learner:
 
     def __init__(
         self,
-        network: EvaluationNetwork,
         config: RetrainConfig | TransferConfig,
+        genotype: Genotype,
         classes: int,
+        image_size: tuple[int, int],
         device: str,
-        forward: Forward | None = None,
     ) -> None:
+        self.shape = shape_of(config, classes, image_size)
+        network = EvaluationNetwork(self.shape, genotype)
+        initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
         self.layout = layout(config.memory_format, device)
         # before the optimiser creates its averages, which copy the parameters' memory format
         self.network: EvaluationNetwork = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
-        self.forward: Forward = forward or self.network
-        self.config, self.classes, self.device = config, classes, device
+        self.forward: Forward = self.network
+        self.config = config
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
         self.layers = ForeachLayers(self.network, config.precision, device)
@@ -131,7 +136,7 @@ class Learner:
     def errors(self, ranks: Ranks = SINGLE) -> Row:
         """Errors in percent over the tested images of all ranks."""
         top1, top5, total = ranks.sum(self.tested.clone()).tolist()
-        known = self.classes >= TOP5_CLASSES
+        known = self.shape.classes >= TOP5_CLASSES
         return {
             "top1_error": 100 * (total - top1) / total,
             "top5_error": 100 * (total - top5) / total if known else None,

@@ -14,11 +14,26 @@ from torch.nn import functional
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.cells import Cell
+from dropnas.evaluate.config import RetrainConfig, TransferConfig
 from dropnas.space.genotype import Genotype
 
 STEM_MULTIPLIER = 3  # of CIFAR's stem
 Outputs = tuple[Tensor, Tensor | None]  # logits, and the auxiliary tower's
 Forward = Callable[[Tensor, Tensor | None], Outputs]  # takes images and drop-path's masks
+
+
+def shape_of(config: RetrainConfig | TransferConfig, classes: int, image_size: tuple[int, int]) -> NetworkFile:
+    """The shape of the network that a retraining or transfer trains."""
+    return NetworkFile(
+        network="imagenet" if isinstance(config, TransferConfig) else "cifar",
+        cells=config.cells,
+        channels=config.channels,
+        classes=classes,
+        auxiliary=config.auxiliary_weight > 0,
+        pool_norm=config.pool_norm,
+        squeeze_excitation=isinstance(config, TransferConfig) and config.squeeze_excitation,
+        image_size=image_size,
+    )
 
 
 class EvaluationNetwork(nn.Module):

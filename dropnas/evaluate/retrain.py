@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from dropnas.artifacts.metrics_file import Row
-from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import arrays, augment
 from dropnas.data.batches import apart
 from dropnas.data.batches import sizes as batch_sizes
@@ -25,12 +24,10 @@ from dropnas.evaluate.cells import drop_path_masks
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import Draws, augmented, draw
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
-from dropnas.evaluate.networks import EvaluationNetwork
 from dropnas.evaluate.results import HELD_OUT_ERROR, archive
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision
 from dropnas.training.graphs import GraphedPrograms, Program, Recorder, recorder_for
-from dropnas.training.initialisation import initialise
 from dropnas.training.loop import rows_of, train
 from dropnas.training.schedule import cosine, linear
 from dropnas.training.seeding import generator
@@ -67,21 +64,9 @@ class Retraining:
         parts = apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
         self.trained, self.held_out = (part.to(device) for part in parts)  # indices
         height, width = training.images.shape[2:]
-        self.shape = NetworkFile(
-            network="cifar",
-            cells=config.cells,
-            channels=config.channels,
-            classes=training.classes,
-            auxiliary=config.auxiliary_weight > 0,
-            pool_norm=config.pool_norm,
-            squeeze_excitation=False,
-            image_size=(height, width),
-        )
-        network = EvaluationNetwork(self.shape, genotype)
-        initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
-        usual = config.memory_format == "contiguous"
-        forward = small_images.fastest(network, height * width, device) if usual else None
-        self.learner = Learner(network, config, training.classes, device, forward)
+        self.learner = Learner(config, genotype, training.classes, (height, width), device)
+        if config.memory_format == "contiguous":
+            self.learner.forward = small_images.fastest(self.learner.network, height * width, device)
         self.drop_path = 0.0
         self.path_scale = torch.ones((), device=device)  # drop-path's factor of the outputs that it keeps
         self.draws = self._draw(0).to(device)
@@ -209,5 +194,5 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     started = time.monotonic()
     (result,) = train(trainee, config.epochs, [workspace])
     rows, seconds = rows_of(result), time.monotonic() - started
-    archive(out, genotype, trainee.shape, trainee.learner.network, rows, len(testing))
+    archive(out, genotype, trainee.learner.shape, trainee.learner.network, rows, len(testing))
     return {"images_per_second": trainee.images_seen / seconds}

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from dropnas.artifacts.metrics_file import Row
-from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import augment, autoaugment
 from dropnas.data.batches import epoch_order
 from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, batches
@@ -27,12 +26,10 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.config import TransferConfig
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
-from dropnas.evaluate.networks import EvaluationNetwork
 from dropnas.evaluate.results import archive
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision, schedule
 from dropnas.training.distributed import Combiner, Ranks, joined
-from dropnas.training.initialisation import initialise
 from dropnas.training.loop import rows_of, train
 from dropnas.training.seeding import derive, generator
 from dropnas.workspace import Workspace
@@ -65,24 +62,13 @@ class Transfer:
         self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step in all processes
         self.own = self.accumulated // ranks.world  # of these, those of this process
         self.first = ranks.rank * self.own  # index of the first of them
+        sides = (config.image_size, config.image_size)
         # On a CPU the decoding processes apply the policy, which relieves this process.
         self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
         if config.autoaugment:
-            autoaugment.make_tables(autoaugment.IMAGENET, config.image_size, config.image_size, self.device)
-        self.shape = NetworkFile(
-            network="imagenet",
-            cells=config.cells,
-            channels=config.channels,
-            classes=training.classes,
-            auxiliary=config.auxiliary_weight > 0,
-            pool_norm=config.pool_norm,
-            squeeze_excitation=config.squeeze_excitation,
-            image_size=(config.image_size, config.image_size),
-        )
-        network = EvaluationNetwork(self.shape, genotype)
-        initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
-        self.learner = Learner(network, config, training.classes, self.device)
-        self.combiner = Combiner(network, self.own, ranks)
+            autoaugment.make_tables(autoaugment.IMAGENET, *sides, self.device)
+        self.learner = Learner(config, genotype, training.classes, sides, self.device)
+        self.combiner = Combiner(self.learner.network, self.own, ranks)
         self.images_seen = 0  # by all processes since this one started, for the throughput
         self.drop_path = 0.0
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
@@ -254,7 +240,7 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
         (result,) = train(trainee, config.epochs, [workspace], ranks)
         rows, seconds = rows_of(result), time.monotonic() - started
         if ranks.leads:
-            archive(out, genotype, trainee.shape, trainee.learner.network, rows, len(testing))
+            archive(out, genotype, trainee.learner.shape, trainee.learner.network, rows, len(testing))
     return {"images_per_second": trainee.images_seen / seconds}
 
 

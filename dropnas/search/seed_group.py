@@ -69,15 +69,18 @@ class SeedGroup:
     ) -> None:
         if any(replace(config, seed=configs[0].seed) != configs[0] for config in configs):
             raise DropnasError("searches of a group differ in more than the seed", remedy="train them in other groups")
-        self.config, self.images, self.device = configs[0], images, device
+        self.configs, self.config, self.images, self.device = configs, configs[0], images, device
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
         self.space = self.strategy.space
         count = held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
-        parts = [batches.apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
-        self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
+        self.parts = [
+            batches.apart(len(images), count, generator(config.seed, "held-out images")) for config in configs
+        ]
+        self.sizes = batches.sizes(len(self.parts[0][0]), self.config.batch_size)
         self.images_seen, self.stopped, self.closing = 0, False, 0
-        self._begin(0, configs, parts, [None] * len(configs))
+        self.phase, self.runs = 0, list[SeedRun]()
+        self._enter(0)
         for run in self.runs:
             self._note(run)
 
@@ -153,33 +156,17 @@ class SeedGroup:
         self._choose_candidates()
         self.tables.counter.fill_(states[0]["counter"])
 
-    def _begin(
-        self,
-        phase: int,
-        configs: Sequence[SearchConfig],
-        parts: Sequence[tuple[Tensor, Tensor]],
-        before: Sequence[Mapping[str, Tensor] | None],
-    ) -> None:
-        """Make everything that a phase trains."""
-        self.phase = phase
-        self.state = self._new_state(phase, [config.seed for config in configs], before)
+    def _enter(self, phase: int) -> None:
+        """Make everything that a phase trains, from what the strategy carries over from the phase before."""
+        old, follows = self.runs, phase == self.phase + 1
+        before = [{**run.architecture, **run.memory} for run in old] if old and follows else [None] * len(self.configs)
+        self.phase, self.state = phase, self._new_state(phase, before)
         self.tables = EpochTables.empty(self.state.weights, len(self.sizes))
         self.draws: Tensors = {}
         self.programs: dict[str, GraphedPrograms] = {}
-        self.runs = [
-            SeedRun(
-                config,
-                self.space,
-                self.images,
-                *part,
-                supernet,
-                {name: values.detach()[index] for name, values in self.state.architecture.items()},
-                {name: values[index] for name, values in self.state.memory.items()},
-            )
-            for index, (config, part, supernet) in enumerate(
-                zip(configs, parts, self.state.engine.supernets, strict=True)
-            )
-        ]
+        self.runs = [self._seed_run(index) for index in range(len(self.configs))]
+        for run, earlier in zip(self.runs, old, strict=False):
+            run.history = earlier.history
         self._choose_candidates()
 
     def _choose_candidates(self) -> None:
@@ -191,22 +178,21 @@ class SeedGroup:
         if candidates != self.state.engine.candidates:
             self.state.engine.candidates, self.programs = candidates, {}
 
-    def _enter(self, phase: int) -> None:
-        """Enter another phase with new weights, and with what the strategy carries over."""
-        old = self.runs
-        parts = [(run.trained, run.held_out) for run in old]
-        follows = phase == self.phase + 1
-        before = [{**run.architecture, **run.memory} if follows else None for run in old]
-        self._begin(phase, [run.config for run in old], parts, before)
-        for run, earlier in zip(self.runs, old, strict=True):
-            run.history = earlier.history
+    def _seed_run(self, index: int) -> SeedRun:
+        return SeedRun(
+            self.configs[index],
+            self.space,
+            self.images,
+            *self.parts[index],
+            self.state.engine.supernets[index],
+            {name: values.detach()[index] for name, values in self.state.architecture.items()},
+            {name: values[index] for name, values in self.state.memory.items()},
+        )
 
-    def _new_state(
-        self, phase: int, seeds: Sequence[int], before: Sequence[Mapping[str, Tensor] | None]
-    ) -> SearchState:
+    def _new_state(self, phase: int, before: Sequence[Mapping[str, Tensor] | None]) -> SearchState:
         """Draw the seeds' initial weights and architecture parameters on the CPU and move them to the device."""
         strategy, later = self.strategy, [phase] if phase else []
-        name = self.config.strategy
+        name, seeds = self.config.strategy, [config.seed for config in self.configs]
         made = [strategy.make_supernet(phase, self.images.classes) for _ in seeds]
         supernets = [returned(each, Supernet, "make_supernet", name) for each in made]
         for supernet, seed in zip(supernets, seeds, strict=True):

@@ -32,8 +32,7 @@ from dropnas.search.strategy import make_strategy
 from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import find_space
 from dropnas.training import determinism, precision
-from dropnas.training.checkpoint import Checkpoints
-from dropnas.training.common_checkpoint import common_checkpoint
+from dropnas.training.checkpoint import Checkpoints, common_checkpoint
 from dropnas.training.graphs import recorder_for
 from dropnas.training.loop import train
 from dropnas.training.weights_file import save_weights

@@ -4,6 +4,10 @@ Design choices: a file consists of one header line (format, sha256 of the rest, 
 `torch.save`. It is written under a temporary name, flushed to disk, and renamed. The last two checkpoints that are
 known to be intact are kept. A damaged checkpoint therefore costs one interval, not the run, and never replaces a good
 one. Only tensors and plain values are unpickled (`weights_only`), and only after the checksum matches.
+
+Several runs that train as one group save separately. If a job is killed while they save, some are one checkpoint ahead
+of the others. These go back by one checkpoint, so that all runs continue as one group with the same numbers as before.
+No run goes back further than that. The start of a run counts as a checkpoint without a state.
 """
 
 import hashlib
@@ -11,7 +15,8 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +42,6 @@ class Checkpoints:
 
     Args:
         folder: the run's scratch folder; created if it is missing.
-        identity: the run's identity, without blanks.
         progress: receives a line for each checkpoint that cannot be used.
     """
 
@@ -171,3 +175,31 @@ def _unpickled(payload: bytes) -> State:
     if not isinstance(state, dict):
         raise ValueError("does not hold the state of a training")
     return state
+
+
+Position = tuple[int, int, str]
+
+
+def position(state: State | None) -> Position:
+    """The epoch, its finished steps and the device; runs at equal positions can continue as one group."""
+    return (state["epoch"], state["step"], state["made_on"]) if state else (0, 0, "")
+
+
+def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | None]:
+    """Find the earliest position among the newest checkpoints of some runs, and the runs that can continue from it.
+
+    A run can continue from it if its newest or second newest checkpoint is at that position.
+
+    Returns:
+        the states by the indices of these runs, in their order; None for a run at its start.
+    """
+    histories = [own.states() for own in checkpoints]
+    newest = [next(states) for states in histories]
+    earliest = min(map(position, newest))
+    found: dict[int, State | None] = {}
+    for index, (state, earlier) in enumerate(zip(newest, histories, strict=True)):
+        if position(state) == earliest:
+            found[index] = state
+        else:
+            found.update((index, one) for one in islice(earlier, 1) if position(one) == earliest)
+    return found

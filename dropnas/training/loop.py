@@ -18,8 +18,7 @@ from torch import Tensor
 from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError, not_finite
 from dropnas.training import signals
-from dropnas.training.checkpoint import Checkpoints, State
-from dropnas.training.common_checkpoint import common_checkpoint
+from dropnas.training.checkpoint import Checkpoints, State, common_checkpoint
 from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace

@@ -3,17 +3,19 @@
 Design choices: maps are (B, H, W, E * K * C), contiguous. They hold the maps of E operations side by side in the
 channels, each for K supernets. The modules, their weights and their running statistics are the plain supernet's; only
 the computation differs. A mixing weight is the scale of the batch norm that ends its operation. Weighting therefore
-needs no extra pass over the maps, and the gradient of the weight comes with the gradient of the norm.
+needs no extra pass over the maps, and the gradient of the weight comes with the gradient of the norm. Batch norm is
+torch's own on every device. It writes the batch statistics to new tensors instead of the running statistics, whose
+update is decided later (`running_statistics`). If maps are bfloat16, statistics and scales are in single precision.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.search.engine.depthwise import depthwise
-from dropnas.search.engine.norm import batch_norm
 from dropnas.search.engine.pointwise import pointwise
 from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.space.operations import FactorizedReduce
@@ -32,6 +34,32 @@ def depthwise_of(maps: Tensor, layers: Sequence[nn.Conv2d], dilation: int) -> Te
 def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
     """1x1 convolutions of E operations; each works on its own part of the channels."""
     return pointwise(maps, torch.stack([layer.weight.flatten(1) for layer in layers]).to(maps.dtype))
+
+
+def wide(values: Tensor) -> Tensor:
+    """Convert bfloat16 to single precision, in which sums are taken; other types stay unchanged."""
+    return values.float() if values.dtype == torch.bfloat16 else values
+
+
+class Normed(NamedTuple):
+    """Normalised maps (B, H, W, C) with the mean and the unbiased variance of each channel (C,)."""
+
+    maps: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def batch_norm(
+    maps: Tensor, scale: Tensor | None, epsilon: float, rectify: bool = False, shift: Tensor | None = None
+) -> Normed:
+    """Normalise each channel of contiguous maps (B, H, W, C) over the batch; then scale, shift (both (C,)) and ReLU."""
+    mean, variance = wide(maps.new_empty(0)).new_zeros(2, maps.shape[-1]).unbind()
+    images, all_of_it = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W) in the same memory
+    scale = None if scale is None else scale.contiguous()  # torch's backward pass assumes it
+    normal = torch.batch_norm(images, scale, shift, mean, variance, True, all_of_it, epsilon, False)
+    if rectify:
+        normal.relu_()  # before the permutation: a view changed in place would be copied backward
+    return Normed(normal.permute(0, 2, 3, 1), mean, variance)
 
 
 def normed(

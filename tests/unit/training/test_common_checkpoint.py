@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.training.checkpoint import Checkpoints, State
-from dropnas.training.common_checkpoint import common_checkpoint, position
+from dropnas.training.checkpoint import Checkpoints, State, common_checkpoint, position
 from dropnas.training.loop import train
 from dropnas.workspace import Workspace, silent
 from tests.unit.training.test_training_loop import EPOCHS, Regression, same, train_one
