@@ -264,11 +264,7 @@ def _rounded_down(values: Tensor) -> Tensor:
 
 
 # functions of (values, images, kept, added) that make the tables which depend on the image
-FITTED: dict[str, Callable[..., Tensor]] = {
-    "Equalize": _equalised,
-    "AutoContrast": _stretched,
-    "Contrast": _contrasted,
-}
+FITTED: dict[str, Callable[..., Tensor]] = {"Equalize": _equalised, "AutoContrast": _stretched, "Contrast": _contrasted}
 MIXED: dict[str, Callable[[Tensor], Tensor]] = {
     "Color": lambda images: _greyscale(images)[:, None],
     "Sharpness": _blurred,

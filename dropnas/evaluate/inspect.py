@@ -49,11 +49,7 @@ def describe(
 
 
 def paper_shape(
-    network: str,
-    pool_norm: bool,
-    squeeze_excitation: bool,
-    channels: int | None = None,
-    cells: int | None = None,
+    network: str, pool_norm: bool, squeeze_excitation: bool, channels: int | None = None, cells: int | None = None
 ) -> NetworkFile:
     """The shape of the paper's network for a dataset (Section 4.2); width and depth may be changed.
 

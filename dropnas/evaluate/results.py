@@ -21,12 +21,7 @@ HELD_OUT_ERROR = "held_out_error"  # the column, if training images are held out
 
 
 def archive(
-    out: Path,
-    genotype: Genotype,
-    shape: NetworkFile,
-    network: nn.Module,
-    rows: Sequence[Row],
-    test_images: int,
+    out: Path, genotype: Genotype, shape: NetworkFile, network: nn.Module, rows: Sequence[Row], test_images: int
 ) -> None:
     """Write a run's files: genotype.json, network.json, metrics.csv, result.json, network.safetensors.
 

@@ -16,9 +16,7 @@ import torch
 from torch import Tensor
 
 from dropnas.artifacts.metrics_file import Row
-from dropnas.data import arrays, augment
-from dropnas.data.batches import apart
-from dropnas.data.batches import sizes as batch_sizes
+from dropnas.data import arrays, augment, batches
 from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import drop_path_masks
 from dropnas.evaluate.config import RetrainConfig
@@ -61,8 +59,9 @@ class Retraining:
         recorder: Recorder | None = None,
     ) -> None:
         self.config, self.training, self.testing, self.device = config, training, testing, device
-        parts = apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
+        parts = batches.apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
         self.trained, self.held_out = (part.to(device) for part in parts)  # indices
+        self.sizes = batches.sizes(len(self.trained), config.batch_size)  # of the batches of an epoch
         height, width = training.images.shape[2:]
         self.learner = Learner(config, genotype, training.classes, (height, width), device)
         if config.memory_format == "contiguous":
@@ -71,8 +70,8 @@ class Retraining:
         self.path_scale = torch.ones((), device=device)  # drop-path's factor of the outputs that it keeps
         self.draws = self._draw(0).to(device)
         self.position = torch.zeros((), dtype=torch.int64, device=device)  # of a batch's first image in its split
-        self.losses = torch.zeros(self.steps_per_epoch, device=device)  # one for each step of the epoch
-        self.steps = torch.arange(self.steps_per_epoch, device=device)
+        self.losses = torch.zeros(len(self.sizes), device=device)  # one for each step of the epoch
+        self.steps = torch.arange(len(self.sizes), device=device)
         self.tests = torch.arange(len(testing), device=device)  # indices of all test images
         changed = [*self.learner.changed(), self.losses, self.learner.tested]
         self.programs = GraphedPrograms(self._programs(), changed, recorder)
@@ -81,7 +80,7 @@ class Retraining:
 
     @property
     def steps_per_epoch(self) -> int:
-        return len(batch_sizes(len(self.trained), self.config.batch_size))
+        return len(self.sizes)
 
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rate and drop-path of the epoch, and draw all its random numbers from (seed, epoch)."""
@@ -92,10 +91,8 @@ class Retraining:
         self.draws.take_over(self._draw(epoch))
 
     def step(self, epoch: int, step: int) -> Tensor:
-        first = step * self.config.batch_size
-        size = min(self.config.batch_size, len(self.trained) - first)
-        self._run(("train", size), first)
-        self.images_seen += size
+        self._run(("train", self.sizes[step]), step * self.config.batch_size)
+        self.images_seen += self.sizes[step]
         return self.losses[step : step + 1]
 
     def train_batch(self, size: int) -> None:
@@ -154,8 +151,7 @@ class Retraining:
 
     def _programs(self) -> dict[Hashable, Program]:
         """The programs of a step and of a test of each split, for a full batch and for a smaller last one."""
-        sizes = batch_sizes(len(self.trained), self.config.batch_size)
-        found: dict[Hashable, Program] = {("train", size): partial(self.train_batch, size) for size in sizes}
+        found: dict[Hashable, Program] = {("train", size): partial(self.train_batch, size) for size in self.sizes}
         for split in SPLITS:
             images, indices = self._split(split)
             for part in torch.split(indices, TEST_BATCH):  # type: ignore[no-untyped-call]

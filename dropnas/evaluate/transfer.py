@@ -10,7 +10,7 @@ pixels.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ class Transfer:
             config.micro_batch,
             start=step * self.own,
             workers=self.workspace.workers,
-            finish=_Autoaugmenting(config.seed, epoch, self.own, self.first) if decoding else None,
+            finish=partial(_autoaugmented, config.seed, epoch, self.own, self.first) if decoding else None,
         )
 
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -182,26 +182,13 @@ class Transfer:
             yield self._prepare(images), labels.to(self.device, non_blocking=True)
 
 
-@dataclass(frozen=True)
-class _Autoaugmenting:
-    """AutoAugment in the processes that decode.
+def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
+    """AutoAugment in the processes that decode, for micro-batch `number` of a process that has `own` in each step.
 
-    It holds positions instead of a reference to the Transfer, because deleting the Transfer ends the decoding
-    processes.
-
-    Attributes:
-        seed, epoch: seed and epoch of the training.
-        own, first: number of this process's micro-batches in a step, and the first of them.
+    A method of Transfer would refer to it; then deleting the Transfer would not end the decoding processes.
     """
-
-    seed: int
-    epoch: int
-    own: int
-    first: int
-
-    def __call__(self, images: list[Tensor], number: int) -> list[Tensor]:
-        position = (self.epoch, number // self.own, self.first + number % self.own)
-        return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), self.seed, position))
+    position = (epoch, number // own, first + number % own)
+    return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), seed, position))
 
 
 def _operations(count: int, seed: int, position: tuple[int, int, int]) -> Tensor:

@@ -1,10 +1,9 @@
 """Features of the operations on one edge of a trained supernet, for Figures 1 and 4 (Sections 2.2 and 5.2).
 
 Design choices: each operation is one point. Its coordinates are the operation's feature maps of all images,
-concatenated, or the mean of these maps over the images (docs/decisions.md gives the evidence for either). Concatenated
-maps have millions of dimensions, but there are only seven points, so their inner products are sufficient for the
-clustering. The inner products are summed in double precision over batches, so only one batch of features is in memory.
-The network is in evaluation mode. Every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
+concatenated, or the mean of these maps over the images (docs/decisions.md gives the evidence for either). Seven points
+of millions of dimensions are given by their inner products, which are summed in double precision over batches. The
+network is in evaluation mode. Every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
 """
 
 from collections import defaultdict

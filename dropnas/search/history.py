@@ -25,8 +25,9 @@ LEFT, GENOTYPE = "left", "genotype"  # further keys of an entry
 
 def matrices(architecture: Mapping[str, Tensor]) -> Matrices:
     """Convert architecture parameters to plain numbers."""
-    others = {name: values.tolist() for name, values in architecture.items() if name != ALPHAS}
-    return {**dict(zip(Alphas._fields, architecture[ALPHAS].tolist(), strict=True)), **others}
+    normal, reduce = architecture[ALPHAS].tolist()
+    further = {name: values.tolist() for name, values in architecture.items() if name != ALPHAS}
+    return {"normal": normal, "reduce": reduce, "further": further}
 
 
 def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:

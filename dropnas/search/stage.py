@@ -16,7 +16,7 @@ import torch
 
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.metrics_file import MetricsFile, Row
-from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, Matrix, Numbers, Partial, SearchResultFile
+from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, Matrix, Partial, SearchResultFile
 from dropnas.data import arrays
 from dropnas.errors import DropnasError
 from dropnas.extension import load
@@ -101,10 +101,7 @@ def even_part(count: int, most: int) -> int:
 
 
 def new_group(
-    configs: Sequence[SearchConfig],
-    images: arrays.ImageArrays,
-    device: str,
-    progress: Callable[[str], None] = silent,
+    configs: Sequence[SearchConfig], images: arrays.ImageArrays, device: str, progress: Callable[[str], None] = silent
 ) -> SeedGroup:
     """Set up the searches as the stage trains them on a device; on a GPU, with CUDA graphs and the backend.
 
@@ -130,7 +127,7 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
     """Write the files of a finished search."""
     operations = search.space.operations
     epochs = [_epoch(number, entry) for number, entry in enumerate(search.history)]
-    AlphasFile(operations, *_split(matrices(search.architecture))).write(out)
+    AlphasFile(operations, **matrices(search.architecture)).write(out)
     HistoryFile(operations, tuple(epochs)).write(out)
     MetricsFile(rows).write(out)
     start = Alphas(*(torch.tensor(search.history[0][kind]) for kind in Alphas._fields))
@@ -151,21 +148,14 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
 
 def _epoch(number: int, entry: Matrices) -> Epoch:
     """Convert an entry of the history; the alpha of a pruned operation is None."""
-    *alphas, further = _split(entry)
-    left, chosen = entry.get(LEFT), entry.get(GENOTYPE)
+    alphas, left, chosen = (entry["normal"], entry["reduce"]), entry.get(LEFT), entry.get(GENOTYPE)
     normal, reduce = map(_marked, alphas, left) if left else alphas
-    return Epoch(number, normal, reduce, further, chosen and GenotypeFile(**chosen))
+    return Epoch(number, normal, reduce, entry["further"], chosen and GenotypeFile(**chosen))
 
 
 def _marked(alphas: Matrix, left: Sequence[Sequence[bool]]) -> Partial:
     rows = zip(alphas, left, strict=True)
     return tuple(tuple(alpha if keeps else None for alpha, keeps in zip(*row, strict=True)) for row in rows)
-
-
-def _split(entry: Matrices) -> tuple[Matrix, Matrix, dict[str, Numbers]]:
-    """Split an entry into the alphas of both kinds of cells and the strategy's further architecture parameters."""
-    further = {name: values for name, values in entry.items() if name not in (*Alphas._fields, LEFT, GENOTYPE)}
-    return entry["normal"], entry["reduce"], further
 
 
 def _set_up(config: SearchConfig, workspace: Workspace) -> None:

@@ -20,7 +20,7 @@ from dropnas.training.optimisers import SGD, Adam
 from dropnas.training.precision import autocast
 
 Tensors = dict[str, Tensor]
-Matrices = dict[str, Any]  # rows of numbers for normal and reduce, and any further architecture parameters
+Matrices = dict[str, Any]  # rows of numbers for normal and reduce; further architecture parameters by name
 
 
 @dataclass(frozen=True)

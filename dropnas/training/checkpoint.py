@@ -5,9 +5,8 @@ Design choices: a file consists of one header line (format, sha256 of the rest, 
 known to be intact are kept. A damaged checkpoint therefore costs one interval, not the run, and never replaces a good
 one. Only tensors and plain values are unpickled (`weights_only`), and only after the checksum matches.
 
-Several runs that train as one group save separately. If a job is killed while they save, some are one checkpoint ahead
-of the others. These go back by one checkpoint, so that all runs continue as one group with the same numbers as before.
-No run goes back further than that. The start of a run counts as a checkpoint without a state.
+Runs that train as one group save separately. If a job is killed meanwhile, some are one checkpoint ahead of the others
+and go back by one, but no further. The start of a run counts as a checkpoint without a state.
 """
 
 import hashlib

@@ -1,11 +1,10 @@
 """The training loop of searches, retrainings and transfers: for one run, or for several runs that share each step.
 
 Design choices: the trainee defines a step; the loop decides when to save, stop and resume. The random numbers of an
-epoch follow from seed and epoch when it starts. Later changes are in the trainee's state. A checkpoint may therefore be
-taken between any two steps, and a resumed run continues bit for bit. No step waits for the device: losses are checked
-every few steps. Runs that share each step are saved separately, so that each may continue in another group. A run whose
-loss is not finite fails and is not saved again. Its steps are still computed, because the other runs' numbers must not
-depend on it.
+epoch follow from seed and epoch when it starts. A checkpoint may therefore be taken between any two steps, and a
+resumed run continues bit for bit. No step waits for the device: losses are checked every few steps. Runs that share
+each step are saved separately, so that each may continue in another group. A run whose loss is not finite fails and is
+not saved again. Its steps are still computed, because the other runs' numbers must not depend on it.
 """
 
 import time
