@@ -2,243 +2,251 @@
 
 Hours are those that are known for the device; where some are unknown, those of the authors on a V100, which leave out
 ImageNet: the unit is said with each answer, and nothing is invented.
-
-What fits is the last step of the ladder that fits with at least three seeds. If none does, the first step is reduced
-further: two seeds, the authors' cells alone, one data set. One seed comes last, since it can test nothing.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame, Series
 from rich.console import RenderableType
 
+from dropnas.analysis.judge_looks import NEVER
 from dropnas.analysis.power import smallest
+from dropnas.analysis.simulated_looks import Truth, simulate
 from dropnas.config import Parameters, read_parameters, write_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.monitor.budget import FEWEST_SEEDS, Part, detectable, most_seeds, with_most_seeds, with_seeds
-from dropnas.monitor.costs import authors_days
+from dropnas.monitor.budget import FEWEST_SEEDS, Part, detectable, fitting, most_seeds
 from dropnas.monitor.estimate import Known, number
-from dropnas.monitor.looks_cost import NONE, TRUE, LooksCost, looks_cost
 from dropnas.monitor.screen import table
-from dropnas.pipeline.asked import asked
+from dropnas.pipeline.asked import Asking, asked
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.judging import deviations
 from dropnas.pipeline.ladder import SEQUENTIAL, STEPS
 from dropnas.pipeline.plan import Plan, make_plan
-from dropnas.report.config import TARGETS
 from dropnas.report.looked import read_looked, text
 
-DAY = 24.0  # hours
 SHOWN_SEEDS = (3, 5, 8, 16)
+COUNT = 200  # simulated reproductions; the expected hours are then known to about half a percent
 AUTHORS = "V100-hours at the authors' speed (a search as they print it, a day for a retraining), without ImageNet"
+TRUTHS = {"true": "the paper's numbers are true", "none": "no method differs from another"}
+CLAIM = "claim: "  # begin of the names of columns
 FOUND = "smallest difference found in four of five cases"
 OPEN = 0.5  # chance from which on a claim is named as one that stays open
-OWN = "dropnas"  # how the authors' published cells are called
 ANSWERS = {step.profile: step.answers for step in STEPS}
-ONE_SEED = "One seed has no deviation, so nothing is tested: its errors only stand beside the printed ones."
-
-
-@dataclass(frozen=True)
-class Prices:
-    """Hours in one unit for all plans that are compared: those known for the device if all are, or the authors'."""
-
-    known: Known
-    unit: str
-
-    @classmethod
-    def alike(cls, plans: Sequence[Plan], known: Known) -> "Prices":
-        """The prices in which all of some plans can be told."""
-        found = [one.hours for plan in plans for one in known.estimates(plan_content(plan)["runs"]).values()]
-        own = known.device if None not in found else None
-        return cls(known, f"{own.unit} on {own.label}" if own else AUTHORS)
-
-    def of(self, plan: Plan) -> dict[str, float]:
-        """Hours of each run of a plan, by its id."""
-        runs = plan_content(plan)["runs"]
-        if self.unit == AUTHORS:
-            days = authors_days(runs)
-            return {run["id"]: DAY * days.get(run["id"], 0.0) for run in runs}
-        return {id_: one.hours or 0.0 for id_, one in self.known.estimates(runs).items()}
-
-    def by_default(self, plan: Plan) -> dict[str, float]:
-        """Hours of each run that a plan makes by default."""
-        hours = self.of(plan)
-        return {id_: hours[id_] for id_ in plan.by_default().runs}
-
-    def hours(self, part: Parameters) -> float:
-        """Hours of all that a parameter file builds by default."""
-        return sum(self.by_default(make_plan(part)).values())
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """The steps of the ladder in the folder of a parameter file, with the hours of each; and the sequential plan."""
+    """Plans, each with the runs of those before it, and the sequential plan if there is one; and what is known."""
 
-    steps: tuple[Part, ...]  # of a step with those before it
-    looks: LooksCost | None
-    largest: Plan | None  # the last step; without steps the sequential plan
-    prices: Prices
+    known: Known
+    steps: tuple[Plan, ...]
+    sequential: Plan | None
+
+    @cached_property
+    def unit(self) -> str:
+        """The unit in which all their hours are known.
+
+        Raises:
+            DropnasError: there is none.
+        """
+        plans = [*self.steps, *filter(None, [self.sequential])]
+        unknown = sum(self.known.frame(plan_content(plan)["runs"]).hours.isna().sum() for plan in plans)
+        if unknown and not all(plan.parameters.reproduction for plan in plans):
+            remedy = "run plan --measure on the machine that will run them"
+            raise DropnasError(f"the hours of {unknown} runs are unknown, so no budget can be kept", remedy=remedy)
+        device = self.known.device
+        return f"{device.unit} on {device.label}" if device and not unknown else AUTHORS
+
+    def hours(self, plan: Plan) -> DataFrame:
+        """The `hours` of each run that a plan makes by default, and those that are `left`, by its id."""
+        frame = self.known.frame(plan_content(plan.by_default())["runs"])
+        hours = frame.authors if self.unit == AUTHORS else frame.hours
+        return DataFrame({"hours": hours, "left": hours.mask(frame.basis == "took", 0.0)})
+
+    def of_steps(self) -> DataFrame:
+        """The hours of each step and those that are left, with the steps before it, by its profile."""
+        runs, found = DataFrame(), {}
+        for plan in self.steps:
+            runs = self.hours(plan).combine_first(runs)
+            found[plan.parameters.profile] = runs.sum()
+        return DataFrame(found).T
+
+    def left(self, part: Parameters) -> float:
+        """Hours that are left of all that a parameter file makes by default."""
+        return float(self.hours(make_plan(part)).left.sum())
 
 
 def ladder(file: Path, known: Known) -> Ladder:
-    """The ladder in the folder of a parameter file; if that has looks, with it as the sequential plan."""
-    settings, other = read_parameters(file), file.with_name(f"{SEQUENTIAL}.yaml")
-    named = [file.with_name(f"{step.profile}.yaml") for step in STEPS]
-    plans = [make_plan(read_parameters(one)) for one in named if one.is_file()]
-    own = settings if settings.looks else read_parameters(other) if other.is_file() else None
-    sequential = make_plan(own) if own else None
-    prices = Prices.alike([*plans, *([sequential] if sequential else [])], known)
-    looks = looks_cost(sequential, prices.of(sequential)) if sequential else None
-    largest = plans[-1] if plans else sequential
-    steps, total = list[Part](), dict[str, float]()
-    for plan in plans:
-        total |= prices.by_default(plan)
-        steps.append(Part(plan.parameters, sum(total.values())))
-    return Ladder(tuple(steps), looks, largest, prices)
-
-
-def has_ladder(file: Path) -> bool:
-    """Whether a parameter file is a step of the ladder, with the others beside it."""
-    names = [f"{step.profile}.yaml" for step in STEPS]
-    return file.name in names and all(file.with_name(name).is_file() for name in names)
+    """The ladder in the folder of a parameter file, which may have looks; the file alone if it is no step of it."""
+    settings = read_parameters(file)
+    files = [file.with_name(f"{step.profile}.yaml") for step in STEPS]
+    looks: Path | None = file if settings.looks else file.with_name(f"{SEQUENTIAL}.yaml")
+    if not all(one.is_file() for one in files) or not (settings.looks or file in files):
+        files, looks = ([], file) if settings.looks else ([file], None)
+    sequential = make_plan(read_parameters(looks)) if looks and looks.is_file() else None
+    return Ladder(known, tuple(make_plan(read_parameters(one)) for one in files), sequential)
 
 
 def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
     """The steps with their hours and questions, the sequential plan, and the power of each claim."""
     found = ladder(file, known)
-    rows, cost = table("step", "hours", "answers", left=("answers",)), found.looks
-    for one in found.steps:
-        rows.add_row(one.parameters.profile, number(one.hours), ANSWERS[one.parameters.profile])
-    if cost:
-        least, most = (number(cost.fixed + look.most) for look in (cost.looks[0], cost.looks[-1]))
-        expected = f"The same, seeds only where they decide: expected {_all_of(cost)}."
-        rows.add_row(cost.profile, f"{least} to {most}", expected)
-    yield rows
-    yield f"Hours: {found.prices.unit}. Those of a step include the steps before it."
-    if cost and found.largest:
-        yield from _looks(cost)
-        yield from power_lines(found.largest, known.root)
+    rows = [(step, number(cost.hours), ANSWERS.get(str(step), "")) for step, cost in found.of_steps().iterrows()]
+    looks = looks_cost(found, found.sequential) if found.sequential else DataFrame()
+    if found.sequential:
+        least, *_, most = (looks.fixed + looks.most).map(number)
+        answer = f"The same, seeds only where they decide: expected {_expected(looks)}."
+        rows.append((found.sequential.parameters.profile, f"{least} to {most}", answer))
+    yield table(DataFrame(rows, columns=["step", "hours", "answers"]), words="answers")
+    yield f"Hours: {found.unit}. Those of a step include the steps before it."
+    if found.sequential:
+        yield from _looks(looks)
+    yield from power_lines([*filter(None, [found.sequential]), *found.steps][-1], known.root)
 
 
 def looks_lines(plan: Plan, known: Known) -> Iterator[RenderableType]:
     """What the looks of a sequential plan cost and leave open, and what was decided at those that are over."""
-    prices = Prices.alike([plan], known)
-    yield from _looks(looks_cost(plan, prices.of(plan)))
-    yield f"Hours: {prices.unit}."
+    alone = Ladder(known, (), plan)
+    yield from _looks(looks_cost(alone, plan))
+    yield f"Hours: {alone.unit}."
     looked = read_looked(known.root / "results" / plan.parameters.profile)
     if looked and looked.judged:
         yield text(looked)
 
 
-def _looks(cost: LooksCost) -> Iterator[RenderableType]:
-    rows = table("look", "seeds", "hours by then", "at most", "numbers open", "claims open")
-    for at, look in enumerate(cost.looks, start=1):
-        claims = "/".join(f"{sum(one.values()):.1f}" for one in look.claims)
-        numbers = "/".join(f"{one:.0%}" for one in look.numbers)
-        hours, most = "/".join(map(number, look.hours)), number(look.most)
-        rows.add_row(str(at), str(look.seeds), hours, most, numbers, f"{claims} of {len(look.claims[0])}")
-    yield rows
-    yield f"Expected if {TRUE}/if {NONE}, without what rests on the best of the seeds. Open: not decided by then."
+def looks_cost(prices: Ladder, plan: Plan) -> DataFrame:
+    """The cost of the looks of a sequential plan, whose runs are those of the first look; a row for each look.
+
+    An experiment's seed costs its search and its retrainings; what rests on the best of the seeds, and all else, costs
+    the same however many seeds there are. Columns are `seeds` (of what is not decided before), `fixed` (hours that do
+    not depend on them) and `most` (hours of the seeds by then if nothing is decided before). By simulated reproductions
+    there are, for each of TRUTHS, the expected `hours`, the share of printed `numbers` that is open after the look, and
+    the number of open `claims`; and for each claim the chance that it is open if the paper's numbers are true.
+    """
+    asking, schedule, each = asked(plan), plan.parameters.looks, prices.hours(plan).hours
+    runs = [(one.searches[0].id, one.trainings[0].id) for one in asking.experiments]
+    seed = np.array([each[search] + plan.parameters.retrainings * each[training] for search, training in runs])
+    looks = DataFrame({"seeds": schedule, "most": np.array(schedule) * seed.sum()})
+    looks["fixed"] = each.sum() - looks.most[0]
+    for name, truth in truths(asking).items():
+        found = simulate(asking.questions, schedule, truth, COUNT)
+        claims = _open(found.judged.claim_since, looks)
+        looks[f"hours {name}"] = [(np.minimum(found.seeds, seeds) @ seed).mean() for seeds in schedule]
+        looks[f"numbers {name}"] = _open(found.judged.number_since, looks).mean(axis=1).fillna(0.0)
+        looks[f"claims {name}"] = claims.sum(axis=1)
+        if name == "true":
+            looks[[CLAIM + claim.claim for claim in asking.questions.claims]] = claims
+    return looks
 
 
-def _all_of(cost: LooksCost) -> str:
+def _open(since: NDArray[np.int64], looks: DataFrame) -> DataFrame:
+    """The share of simulated reproductions in which each question is open after each look."""
+    return DataFrame([((since == NEVER) | (since > at)).mean(axis=0) for at in looks.index])
+
+
+def truths(asking: Asking) -> dict[str, Truth]:
+    """What may be true: the paper's numbers, or every method as good as DropNAS."""
+    priors = asking.questions.priors
+    means, stds = np.array([prior.mean for prior in priors]), np.array([prior.std for prior in priors])
+    base: dict[str, float] = {}  # DropNAS in the original space; without it the first experiment of the data set
+    for one, mean in zip(asking.experiments, means, strict=True):
+        if one.role not in base or one.searches[0].name.endswith("-original-dropnas-seed0"):
+            base[one.role] = mean
+    none = np.array([base[one.role] for one in asking.experiments])
+    return {"true": Truth(means, stds), "none": Truth(none, stds)}
+
+
+def _looks(looks: DataFrame) -> Iterator[RenderableType]:
+    shown = {
+        "look": looks.index + 1,
+        "seeds": looks.seeds,
+        "hours by then": _both(looks, "hours", number),
+        "at most": looks.most.map(number),
+        "numbers open": _both(looks, "numbers", "{:.0%}".format),
+        f"of {len(looks.filter(like=CLAIM).columns)} claims open": _both(looks, "claims", "{:.1f}".format),
+    }
+    yield table(DataFrame(shown))
+    truths = "/".join(f"if {words}" for words in TRUTHS.values())
+    yield f"Expected {truths}, without what rests on the best of the seeds. Open: not decided by then."
+
+
+def _both(looks: DataFrame, what: str, form: Callable[[float], str]) -> "Series[str]":
+    return looks[f"{what} true"].map(form) + "/" + looks[f"{what} none"].map(form)
+
+
+def _expected(looks: DataFrame) -> str:
     """The expected hours of all looks, and of what rests on the best of the seeds."""
-    return "/".join(number(cost.fixed + hours) for hours in cost.looks[-1].hours)
+    return str(_both(looks.add(looks.fixed, axis="index"), "hours", number).iloc[-1])
 
 
 def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = None) -> Iterator[str]:
-    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there."""
+    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there.
+
+    Raises:
+        DropnasError: the budget is no number, or nothing fits.
+    """
+    if not math.isfinite(budget):
+        raise DropnasError("no number of hours", where=f"--gpu-hours {budget}", remedy="such as --gpu-hours 200")
     found = ladder(file, known)
-    yield f"Hours: {found.prices.unit}."
+    yield f"Hours: {found.unit}."
     if found.steps:
-        part = fitting(found, budget)
-        yield from _part_lines(part, found.steps, budget, out) if part else _nothing(found, budget, out)
-    if found.looks:
-        yield from _looks_that_fit(found.looks, budget)
+        hours = found.of_steps().left
+        steps = [Part(plan.parameters, hours[plan.parameters.profile]) for plan in found.steps]
+        part = fitting(steps, budget, found.left, (2, 1) if len(steps) > 1 else (FEWEST_SEEDS,))
+        yield from _part_lines(part, hours, budget)
+        if out:
+            yield _written(part, budget, out)
+        elif part.lacks:
+            yield "With --out FILE it is written as a parameter file."
+    if found.sequential:
+        name = found.sequential.parameters.profile
+        yield from _looks_that_fit(name, looks_cost(found, found.sequential), budget)
 
 
-def fitting(found: Ladder, budget: float) -> Part | None:
-    """The largest honest part of the ladder that fits; None if not even one training does."""
-
-    def fewer(part: Part, fewest: int) -> Part | None:
-        kept, most = with_most_seeds(part.parameters, fewest, budget, found.prices.hours), most_seeds(part.parameters)
-        if kept is None:
-            return None
-        seeds = most_seeds(kept.parameters)
-        return replace(kept, lacks=(f"{seeds} instead of {most} seeds",) * (seeds < most) + part.lacks)
-
-    for step in reversed(found.steps):
-        if kept := step if step.hours <= budget else fewer(step, FEWEST_SEEDS):
-            return kept
-    for fewest in (2, 1):
-        if fits := [kept for part in _smaller(found) if (kept := fewer(part, fewest))]:
-            return max(fits, key=lambda part: part.hours)
-    return None
-
-
-def _smaller(found: Ladder) -> Iterator[Part]:
-    """The first step, without other methods' cells, on one data set, and both; before fewer seeds."""
-    whole = found.steps[0].parameters
-    own = replace(whole, published=tuple(name for name in whole.published if name.startswith(OWN)))
-    others = ", ".join(name for name in whole.published if name not in own.published)
-    role = next(iter(whole.datasets))
-    tables = tuple(name for name in whole.tables if set(TARGETS[name].needs) <= {role})
-    for on in ((), (f"on {ROLES[role].printed} alone",)):
-        for kept, lacks in ((whole, ()), (own, (f"without the cell of {others}",))):
-            part = replace(kept, datasets={role: kept.datasets[role]}, tables=tables) if on else kept
-            yield Part(part, found.prices.hours(part), (*lacks, *on))
-
-
-def _part_lines(part: Part, steps: Sequence[Part], budget: float, out: Path | None) -> Iterator[str]:
-    settings, name, seeds = part.parameters, part.parameters.profile, most_seeds(part.parameters)
-    words = ", ".join([name, *part.lacks])
-    yield f"{budget:g} hours: {words}: {number(part.hours)} h."
-    yield f"It answers: {ANSWERS[name]}"
+def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[str]:
+    name, seeds = part.parameters.profile, most_seeds(part.parameters)
+    yield f"{budget:g} hours: {', '.join([name, *part.lacks])}: {number(part.hours)} h."
     if seeds == 1:
-        yield ONE_SEED
-    else:
+        yield "One seed has no deviation, so nothing is tested: its errors only stand beside the printed ones."
+    elif part.parameters.reproduction:
         few = f" ({FEWEST_SEEDS} seeds: {detectable(FEWEST_SEEDS):.2f})" if seeds < FEWEST_SEEDS else ""
         points = f"from {detectable(seeds):.2f} points on{few}"
         yield f"{seeds} seeds find a difference from Table 1's CIFAR-10 number four times in five {points}."
-    at = [one.parameters.profile for one in steps].index(name)
+    if name in ANSWERS:
+        yield f"It answers: {ANSWERS[name]}"
     if part.lacks:
-        yield f"Open: the same with all seeds, cells and data sets ({name}, {number(steps[at].hours)} h)"
-    for one in steps[at + 1 :]:
-        yield f"Open: {ANSWERS[one.parameters.profile]} ({one.parameters.profile}, {number(one.hours)} h)"
-    if out:
-        words += f", for {budget:g} hours"
-        description = f"{settings.description.rstrip('.')}: {words}."
-        write_parameters(replace(settings, profile=out.stem, description=description), out, [f"{words}."])
-        yield f"{out}: written."
-    elif part.lacks:
-        yield "With --out FILE it is written as a parameter file."
+        yield f"Open: all of {name} ({number(hours[name])} h)"
+    for later, needed in hours[name:].iloc[1:].items():
+        yield f"Open: {ANSWERS[str(later)]} ({later}, {number(needed)} h)"
 
 
-def _nothing(found: Ladder, budget: float, out: Path | None) -> Iterator[str]:
-    least = min(found.prices.hours(with_seeds(part.parameters, 1)) for part in _smaller(found))
-    yield f"Nothing of the ladder fits {budget:g} hours: one seed of the authors' cell takes {number(least)}."
-    if out:
-        raise DropnasError(f"nothing fits into {budget:g} hours, so nothing is written", where=out)
+def _written(part: Part, budget: float, out: Path) -> str:
+    words = f"{', '.join([part.parameters.profile, *part.lacks])}, for {budget:g} hours."
+    description = f"{part.parameters.description.rstrip('.')}: {words}"
+    write_parameters(replace(part.parameters, profile=out.stem, description=description), out, [words])
+    return f"{out}: written."
 
 
-def _looks_that_fit(cost: LooksCost, budget: float) -> Iterator[str]:
-    name, first, most = cost.profile, cost.looks[0], cost.fixed + cost.looks[-1].most
-    if most <= budget:
-        yield f"All of {name} fits: at most {number(most)} h, expected {_all_of(cost)}."
-    fits = [look for look in cost.looks if max(look.hours) <= budget]
-    if not fits:
-        takes = f"its first look, {first.seeds} seeds of everything, takes {number(first.most)}"
-        yield f"Of {name} nothing fits: {takes}."
+def _looks_that_fit(name: str, looks: DataFrame, budget: float) -> Iterator[str]:
+    if (most := looks.fixed.iloc[-1] + looks.most.iloc[-1]) <= budget:
+        yield f"All of {name} fits: at most {number(most)} h, expected {_expected(looks)}."
+    fits = looks[looks[["hours true", "hours none"]].max(axis=1) <= budget]
+    if fits.empty:
+        yield f"Of {name} nothing fits: its first look, {looks.seeds[0]} seeds of all, takes {number(looks.most[0])}."
         return
-    last, seeds = fits[-1], ", ".join(str(look.seeds) for look in fits)
-    hours = f"expected {'/'.join(map(number, last.hours))} h, at most {number(last.most)} h"
+    last, seeds = fits.iloc[-1], ", ".join(map(str, fits.seeds))
+    hours = f"expected {_both(fits, 'hours', number).iloc[-1]} h, at most {number(last.most)} h"
     yield f"Looks of {name} that fit: {seeds} seeds, {hours}."
-    yield f"Then open, if {TRUE}: {last.numbers[0]:.0%} of the printed numbers, and these claims:"
-    for claim, chance in last.claims[0].items():
+    yield f"Then open, if {TRUTHS['true']}: {last['numbers true']:.0%} of the printed numbers, and these claims:"
+    for claim, chance in last.filter(like=CLAIM).items():
         if chance >= OPEN:
-            yield f"  {claim} (open in {chance:.0%} of simulated reproductions)"
+            yield f"  {str(claim).removeprefix(CLAIM)} (open in {chance:.0%} of simulated reproductions)"
 
 
 def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
@@ -247,14 +255,11 @@ def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
     stds, ours = deviations(asking, root)
     if not stds.all():
         return
-    rows = table(FOUND, *(f"{n} seeds" for n in SHOWN_SEEDS), left=(FOUND,))
-    by_seeds = [smallest(asking.questions, stds, n) for n in SHOWN_SEEDS]
+    by_seeds, rows = [smallest(asking.questions, stds, n) for n in SHOWN_SEEDS], []
     for at, claim in enumerate(asking.questions.claims):
-        roles = [asking.experiments[contrast.lower[0]].role for contrast in claim.contrasts]
-        for role in dict.fromkeys(roles):
-            of_role = [[value for value, of in zip(found[at], roles, strict=True) if of == role] for found in by_seeds]
-            rows.add_row(f"{ROLES[role].printed}: {claim.claim}", *(f"{max(some):.2f}" for some in of_role))
-    yield rows
+        roles = [ROLES[asking.experiments[contrast.lower[0]].role].printed for contrast in claim.contrasts]
+        hardest = DataFrame([found[at] for found in by_seeds], columns=roles).T.groupby(level=0).max()
+        rows += [(f"{role}: {claim.claim}", *points.map("{:.2f}".format)) for role, points in hardest.iterrows()]
+    yield table(DataFrame(rows, columns=[FOUND, *(f"{n} seeds" for n in SHOWN_SEEDS)]), words=FOUND)
     whose = f"and of ours, which {ours} of {len(stds)} experiments have" if ours else "since there are none of ours yet"
     yield f"Points of test error, by the deviations that the paper prints, {whose}; of several comparisons the hardest."
-    yield "The boundaries of looks ask for little more at the last look, and for much more at the first."
