@@ -60,17 +60,15 @@ def page_cost(content: Content, root: Path) -> PageCost:
 
 def basis_lines(known: Known, frame: DataFrame) -> list[str]:
     """What the hours of runs rest on, in sentences."""
-    basis, lines = Counter(frame.basis), []
-    used = [f"{basis['took']} finished runs as measured"] if basis["took"] else []
-    if alike := basis["equal runs"] + basis["same kind"]:
-        used.append(f"{alike} estimated from finished runs of their kind")
-    if basis["probe"]:
+    counts, lines = Counter(frame.basis), []
+    words = {"took": "finished runs as measured", "equal runs": "by equal runs", "same kind": "by runs of their kind"}
+    if counts["probe"]:
         last, spread = known.measured[-1], max(one.spread for one in known.measured)
         how = f"(spread up to {spread:.0%}, load {last.load:.1f} on {last.cpus} CPUs)"
-        used.append(f"{basis['probe']} by the probe of {last.date[:10]} {how}")
-    if known.device and used:
-        left_out = NOT_INCLUDED + READY_IMAGES * bool(basis["probe"])
+        words["probe"] = f"by the probe of {last.date[:10]} {how}"
+    if known.device and (used := [f"{counts[basis]} {text}" for basis, text in words.items() if counts[basis]]):
+        left_out = NOT_INCLUDED + READY_IMAGES * bool(counts["probe"])
         lines.append(f"{known.unit} on {known.device.label}: {', '.join(used)}. {left_out}.")
-    if basis["unknown"]:
-        lines.append(f"The hours of {basis['unknown']} trainings are unknown; run plan --measure (about a minute).")
+    if counts["unknown"]:
+        lines.append(f"The hours of {counts['unknown']} trainings are unknown; run plan --measure (about a minute).")
     return lines

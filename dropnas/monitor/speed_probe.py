@@ -12,12 +12,12 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,15 +53,13 @@ SMALLEST = 2  # images of the first batch; batch norm needs two
 CLEAR = 1.5  # a batch that takes so many times as long as the smallest shows what an image costs
 FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
 EIGHTY = (0.1, 0.5, 0.9)  # quantiles
-TRAINING_PART = 0.7  # of the time of a kind that also has an evaluation
 GENOTYPE = "dropnas_c10"  # stands for the genotypes that the searches will find
 MOST_SPREAD = 0.5  # of a result that is trusted
 CIFAR_CLASSES, IMAGENET_CLASSES = 10, 1000
 Compute = Callable[[int], object]  # a batch of the given size
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A part of an epoch, ready to be timed: training, or evaluation."""
 
     compute: Compute
@@ -69,8 +67,7 @@ class Part:
     images: int  # in an epoch
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """Seconds of a step, how far repetitions let them vary (as a part of them), and the largest batch timed."""
 
     seconds: float
@@ -90,26 +87,27 @@ def measure(
     It takes about `seconds`, on a slow machine longer, since each batch is repeated. After the `limit` no further kind
     is begun, and `progress`, which receives a line for each kind, hears how many were left out.
     """
-    begun, load, found = time.monotonic(), os.getloadavg()[0], list[Measured]()
+    begun, load, cpus, found = time.monotonic(), os.getloadavg()[0], os.cpu_count() or 1, list[Measured]()
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
         used = environment(device, machine.threads)
-        same = {"load": load, "cpus": os.cpu_count() or 1, "versions": used["versions"]}
         for index, (kind, (run, shape)) in enumerate(wanted.items()):
             spent, left = time.monotonic() - begun, len(wanted) - index
             if spent > limit:
                 progress(f"{left} kinds of work were not timed in {limit:.0f} s; measure again for them")
                 break
-            parts = _prepared(run, shape, machine, device, Path(folder, str(index)))
-            timed = _timed(parts, (seconds - spent) / left, device)
-            found.append(Measured(Device.of(used), kind, *timed, date=f"{datetime.now(UTC):%FT%TZ}", **same))
+            parts = _parts(run, shape, machine, device, Path(folder, str(index)))
+            share = (seconds - spent) / left / len(parts)
+            epoch = _epoch(parts, [timing(part.compute, part.batch, share, device) for part in parts])
+            date = f"{datetime.now(UTC):%FT%TZ}"
+            found.append(Measured(Device.of(used), kind, *epoch, load, cpus, date, used["versions"]))
             speed = f"{found[-1].images_per_second:.3g} images/s in batches of {found[-1].batch}"
             progress(f"{run['stage']} such as {run['name']}: {speed}, spread {found[-1].spread:.0%}")
-    took = f"{time.monotonic() - begun:.0f} s; load {load:.1f} on {os.cpu_count()} CPUs before"
+    took = f"{time.monotonic() - begun:.0f} s; load {load:.1f} on {cpus} CPUs before"
     progress(f"{len(found)} kinds of work timed in {took}")
     return found
 
 
-def _prepared(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, folder: Path) -> list[Part]:
+def _parts(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, folder: Path) -> list[Part]:
     """The training of a run and, if it has one, its evaluation."""
     config = parse(STAGES[run["stage"]].config, run["config"], run["name"])
     determinism.apply(config.seed, device, machine.threads, deterministic=getattr(config, "deterministic", True))
@@ -117,16 +115,11 @@ def _prepared(run: Mapping[str, Any], shape: Shape, machine: Machine, device: st
     return PREPARE[run["stage"]](config, shape, device, folder)
 
 
-def _timed(parts: Sequence[Part], share: float, device: str) -> tuple[float, float, int, float]:
+def _epoch(parts: Sequence[Part], timings: Sequence[Timing]) -> tuple[float, float, int, float]:
     """Seconds of an epoch and their spread; of the training the largest batch, and images a second."""
-    ends, shares = time.monotonic() + share, (TRAINING_PART, 1.0) if len(parts) > 1 else (1.0,)
-    steps = [
-        timing(part.compute, part.batch, share * (ends - time.monotonic()), device)
-        for part, share in zip(parts, shares, strict=True)
-    ]
-    seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, steps, strict=True)]
-    spread = sum(step.spread * one for step, one in zip(steps, seconds, strict=True)) / sum(seconds)
-    return sum(seconds), spread, steps[0].batch, parts[0].batch / steps[0].seconds
+    seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, timings, strict=True)]
+    spread = sum(step.spread * one for step, one in zip(timings, seconds, strict=True)) / sum(seconds)
+    return sum(seconds), spread, timings[0].batch, parts[0].batch / timings[0].seconds
 
 
 def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:

@@ -17,7 +17,7 @@ from pandas import DataFrame
 
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
-from dropnas.monitor.estimate import HOUR, read_known
+from dropnas.monitor.estimate import HOUR, number, read_known
 from dropnas.monitor.words import Runs, cells
 from dropnas.monitor.work import COSTLY
 from dropnas.parsing import parse
@@ -115,8 +115,10 @@ class Watch:
         done = {id_ for id_, state in states.items() if state == "done"}
         if done != self._done or self._frame.empty:
             self._read(done)
-        found = {id_: self._now(self.runs[id_], states[id_], now, doubt=doubt) for id_ in self._needed()}
-        work = self._frame.join(DataFrame.from_dict(found, orient="index"), how="inner")
+        needed = self._needed()
+        work = self._frame.loc[[id_ in needed for id_ in self.runs]]
+        found = [self._now(self.runs[id_], states[id_], now, doubt=doubt) for id_ in work.index]
+        work = work.join(DataFrame(found, index=work.index))
         work["left"] = work.hours.fillna(0.0) * (1 - work.part)
         title = f"{self.plan['profile']}: {self.plan['description']}"
         return Snapshot(title, work, self.runs, self._unit, self._last, self._next(work), now)
@@ -146,7 +148,7 @@ class Watch:
         if not waiting:
             return ""
         cell, id_ = min(waiting, key=lambda one: hours.get(one[1], float("inf")))
-        when = f" in about {duration(hours[id_] * HOUR)}" if id_ in hours else ""
+        when = f" in about {number(hours[id_])} h" if id_ in hours else ""
         return cell.name + cell.count(len(self._done & set(cell.trainings)) + 1, ", ") + when
 
     def _now(self, run: Mapping[str, Any], state: str, now: float, *, doubt: bool) -> dict[str, Any]:
@@ -181,15 +183,6 @@ def time_left(work: DataFrame, jobs: int) -> float:
     for id_, inputs, left in zip(work.index, work.inputs, work.left, strict=True):
         chain[id_] = left + max((chain.get(source, 0.0) for source in inputs), default=0.0)
     return max(work.left.sum() / max(jobs, 1), max(chain.values(), default=0.0))
-
-
-def duration(seconds: float) -> str:
-    """Days and hours, hours and minutes, or minutes and seconds."""
-    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def failure(log: str, run: Mapping[str, Any]) -> str:

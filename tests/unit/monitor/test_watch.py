@@ -20,7 +20,7 @@ from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor import display
 from dropnas.monitor.display import plain, rendered, show
-from dropnas.monitor.watch import Snapshot, Watch, duration, failure, time_left
+from dropnas.monitor.watch import Snapshot, Watch, failure, time_left
 from dropnas.monitor.words import cells, described, seeds_text
 from dropnas.pipeline.compute import PROGRESS
 from dropnas.pipeline.execute import execute
@@ -269,7 +269,7 @@ def test_the_last_result_and_the_next_one(root):
     found = Watch(CONTENT, root).look()
     assert found.last == "Table 1, DropNAS: 4.00 % after 1 of 2 seeds"
     with lease(begin(root, second, "epoch 1/4: train_loss 2.1")):
-        assert Watch(CONTENT, root).look().next == "Table 1, DropNAS, 2 of 2 seeds in about 1 h 30 min"
+        assert Watch(CONTENT, root).look().next == "Table 1, DropNAS, 2 of 2 seeds in about 1.50 h"
     publish_trained(root, second, day=2, error=5.0)
     watch = Watch(CONTENT, root)
     assert watch.look().last == "Table 1, DropNAS: 4.50 % after 2 of 2 seeds" and watch.look().next
@@ -324,21 +324,6 @@ def test_time_in_which_nobody_worked_is_no_part_of_what_a_run_took(tmp_path):
         os.utime(file, (now - 3 * 3600, now - 3 * 3600))
     assert execute([spec(data, "micro", PLAN.parameters.machine)], tmp_path, lambda line: None) == 0
     assert ManifestFile.read(tmp_path / data.folder).run["seconds"] == pytest.approx(3600, abs=60)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (59.4, "59 s"),
-        (61, "1 min 01 s"),
-        (3600, "1 h 00 min"),
-        (47 * 3600, "47 h 00 min"),
-        (180_000, "2 d 2 h"),
-    ],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_frozen_plan_is_watched_as_its_parameter_file_is(tmp_path):
