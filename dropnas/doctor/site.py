@@ -61,10 +61,8 @@ def _profile(name: str) -> dict[str, Any]:
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DropnasError(
-            f"is not a readable profile ({reason})", where=file, remedy="give a folder such as profiles/slurm"
-        ) from error
+        what = f"is not a readable profile ({error})"
+        raise DropnasError(what, where=file, remedy="give a folder such as profiles/slurm") from error
     return found if isinstance(found, dict) else {}
 
 
