@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +42,26 @@ OPEN = 0.5  # chance from which on a claim is named as one that stays open
 ANSWERS = {step.profile: step.answers for step in STEPS}
 
 
+class Costed(NamedTuple):
+    """A plan, and the frame of the runs that it makes by default."""
+
+    plan: Plan
+    runs: DataFrame
+
+    @classmethod
+    def of(cls, parameters: Parameters, known: Known) -> "Costed":
+        """The plan of a parameter file."""
+        plan = make_plan(parameters)
+        return cls(plan, known.frame(plan_content(plan.by_default())["runs"]))
+
+
 @dataclass(frozen=True)
 class Ladder:
     """Plans, each with the runs of those before it, and the sequential plan if there is one; and what is known."""
 
     known: Known
-    steps: tuple[Plan, ...]
-    sequential: Plan | None
+    steps: tuple[Costed, ...]
+    sequential: Costed | None
 
     @cached_property
     def unit(self) -> str:
@@ -57,30 +71,29 @@ class Ladder:
             DropnasError: there is none.
         """
         plans = [*self.steps, *filter(None, [self.sequential])]
-        unknown = sum(self.known.frame(plan_content(plan)["runs"]).hours.isna().sum() for plan in plans)
-        if unknown and not all(plan.parameters.reproduction for plan in plans):
+        unknown = sum(one.runs.hours.isna().sum() for one in plans)
+        if unknown and not all(one.plan.parameters.reproduction for one in plans):
             remedy = "run plan --measure on the machine that will run them"
-            raise DropnasError(f"the hours of {unknown} runs are unknown, so no budget can be kept", remedy=remedy)
+            raise DropnasError(f"the hours of {unknown} runs are unknown", remedy=remedy)
         device = self.known.device
         return f"{device.unit} on {device.label}" if device and not unknown else AUTHORS
 
-    def hours(self, plan: Plan) -> DataFrame:
-        """The `hours` of each run that a plan makes by default, and those that are `left`, by its id."""
-        frame = self.known.frame(plan_content(plan.by_default())["runs"])
-        hours = frame.authors if self.unit == AUTHORS else frame.hours
-        return DataFrame({"hours": hours, "left": hours.mask(frame.basis == "took", 0.0)})
+    def hours(self, runs: DataFrame) -> DataFrame:
+        """The `hours` of each run, and those that are `left`."""
+        hours = runs.authors if self.unit == AUTHORS else runs.hours
+        return DataFrame({"hours": hours, "left": hours.mask(runs.basis == "took", 0.0)})
 
     def of_steps(self) -> DataFrame:
         """The hours of each step and those that are left, with the steps before it, by its profile."""
         runs, found = DataFrame(), {}
-        for plan in self.steps:
-            runs = self.hours(plan).combine_first(runs)
-            found[plan.parameters.profile] = runs.sum()
+        for step in self.steps:
+            runs = self.hours(step.runs).combine_first(runs)
+            found[step.plan.parameters.profile] = runs.sum()
         return DataFrame(found).T
 
     def left(self, part: Parameters) -> float:
         """Hours that are left of all that a parameter file makes by default."""
-        return float(self.hours(make_plan(part)).left.sum())
+        return float(self.hours(Costed.of(part, self.known).runs).left.sum())
 
 
 def ladder(file: Path, known: Known) -> Ladder:
@@ -90,38 +103,38 @@ def ladder(file: Path, known: Known) -> Ladder:
     looks: Path | None = file if settings.looks else file.with_name(f"{SEQUENTIAL}.yaml")
     if not all(one.is_file() for one in files) or not (settings.looks or file in files):
         files, looks = ([], file) if settings.looks else ([file], None)
-    sequential = make_plan(read_parameters(looks)) if looks and looks.is_file() else None
-    return Ladder(known, tuple(make_plan(read_parameters(one)) for one in files), sequential)
+    sequential = Costed.of(read_parameters(looks), known) if looks and looks.is_file() else None
+    return Ladder(known, tuple(Costed.of(read_parameters(one), known) for one in files), sequential)
 
 
 def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
     """The steps with their hours and questions, the sequential plan, and the power of each claim."""
     found = ladder(file, known)
     rows = [(step, number(cost.hours), ANSWERS.get(str(step), "")) for step, cost in found.of_steps().iterrows()]
-    looks = looks_cost(found, found.sequential) if found.sequential else DataFrame()
+    looks = looks_cost(found)
     if found.sequential:
         least, *_, most = (looks.fixed + looks.most).map(number)
         answer = f"The same, seeds only where they decide: expected {_expected(looks)}."
-        rows.append((found.sequential.parameters.profile, f"{least} to {most}", answer))
+        rows.append((found.sequential.plan.parameters.profile, f"{least} to {most}", answer))
     yield table(DataFrame(rows, columns=["step", "hours", "answers"]), words="answers")
     yield f"Hours: {found.unit}. Those of a step include the steps before it."
-    if found.sequential:
-        yield from _looks(looks)
-    yield from power_lines([*filter(None, [found.sequential]), *found.steps][-1], known.root)
+    yield from _looks(looks)
+    yield from power_lines([*filter(None, [found.sequential]), *found.steps][-1].plan, known.root)
 
 
-def looks_lines(plan: Plan, known: Known) -> Iterator[RenderableType]:
+def looks_lines(plan: Plan, runs: DataFrame, known: Known) -> Iterator[RenderableType]:
     """What the looks of a sequential plan cost and leave open, and what was decided at those that are over."""
-    alone = Ladder(known, (), plan)
-    yield from _looks(looks_cost(alone, plan))
-    yield f"Hours: {alone.unit}."
+    alone = Ladder(known, (), Costed(plan, runs))
+    if plan.parameters.reproduction or not runs.hours.isna().any():
+        yield from _looks(looks_cost(alone))
+        yield f"Hours: {alone.unit}."
     looked = read_looked(known.root / "results" / plan.parameters.profile)
     if looked and looked.judged:
         yield text(looked)
 
 
-def looks_cost(prices: Ladder, plan: Plan) -> DataFrame:
-    """The cost of the looks of a sequential plan, whose runs are those of the first look; a row for each look.
+def looks_cost(found: Ladder) -> DataFrame:
+    """The cost of the sequential plan, whose runs are those of the first look; a row for each look; without it empty.
 
     An experiment's seed costs its search and its retrainings; what rests on the best of the seeds, and all else, costs
     the same however many seeds there are. Columns are `seeds` (of what is not decided before), `fixed` (hours that do
@@ -129,16 +142,19 @@ def looks_cost(prices: Ladder, plan: Plan) -> DataFrame:
     there are, for each of TRUTHS, the expected `hours`, the share of printed `numbers` that is open after the look, and
     the number of open `claims`; and for each claim the chance that it is open if the paper's numbers are true.
     """
-    asking, schedule, each = asked(plan), plan.parameters.looks, prices.hours(plan).hours
+    if found.sequential is None:
+        return DataFrame()
+    plan, each = found.sequential.plan, found.hours(found.sequential.runs).hours
+    asking, schedule, retrainings = asked(plan), plan.parameters.looks, plan.parameters.retrainings
     runs = [(one.searches[0].id, one.trainings[0].id) for one in asking.experiments]
-    seed = np.array([each[search] + plan.parameters.retrainings * each[training] for search, training in runs])
+    seed = np.array([each[search] + retrainings * each[training] for search, training in runs])
     looks = DataFrame({"seeds": schedule, "most": np.array(schedule) * seed.sum()})
     looks["fixed"] = each.sum() - looks.most[0]
     for name, truth in truths(asking).items():
-        found = simulate(asking.questions, schedule, truth, COUNT)
-        claims = _open(found.judged.claim_since, looks)
-        looks[f"hours {name}"] = [(np.minimum(found.seeds, seeds) @ seed).mean() for seeds in schedule]
-        looks[f"numbers {name}"] = _open(found.judged.number_since, looks).mean(axis=1).fillna(0.0)
+        made = simulate(asking.questions, schedule, truth, COUNT)
+        claims = _open(made.judged.claim_since, looks)
+        looks[f"hours {name}"] = [(np.minimum(made.seeds, seeds) @ seed).mean() for seeds in schedule]
+        looks[f"numbers {name}"] = _open(made.judged.number_since, looks).mean(axis=1).fillna(0.0)
         looks[f"claims {name}"] = claims.sum(axis=1)
         if name == "true":
             looks[[CLAIM + claim.claim for claim in asking.questions.claims]] = claims
@@ -163,6 +179,8 @@ def truths(asking: Asking) -> dict[str, Truth]:
 
 
 def _looks(looks: DataFrame) -> Iterator[RenderableType]:
+    if looks.empty:
+        return
     shown = {
         "look": looks.index + 1,
         "seeds": looks.seeds,
@@ -197,16 +215,18 @@ def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = No
     yield f"Hours: {found.unit}."
     if found.steps:
         hours = found.of_steps().left
-        steps = [Part(plan.parameters, hours[plan.parameters.profile]) for plan in found.steps]
+        steps = [Part(step.plan.parameters, step_hours) for step, step_hours in zip(found.steps, hours, strict=True)]
         part = fitting(steps, budget, found.left, (2, 1) if len(steps) > 1 else (FEWEST_SEEDS,))
         yield from _part_lines(part, hours, budget)
         if out:
-            yield _written(part, budget, out)
+            words = f"{', '.join([part.parameters.profile, *part.lacks])}, for {budget:g} hours."
+            description = f"{part.parameters.description.rstrip('.')}: {words}"
+            write_parameters(replace(part.parameters, profile=out.stem, description=description), out, [words])
+            yield f"{out}: written."
         elif part.lacks:
             yield "With --out FILE it is written as a parameter file."
     if found.sequential:
-        name = found.sequential.parameters.profile
-        yield from _looks_that_fit(name, looks_cost(found, found.sequential), budget)
+        yield from _looks_that_fit(found.sequential.plan.parameters.profile, looks_cost(found), budget)
 
 
 def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[str]:
@@ -224,13 +244,6 @@ def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[s
         yield f"Open: all of {name} ({number(hours[name])} h)"
     for later, needed in hours[name:].iloc[1:].items():
         yield f"Open: {ANSWERS[str(later)]} ({later}, {number(needed)} h)"
-
-
-def _written(part: Part, budget: float, out: Path) -> str:
-    words = f"{', '.join([part.parameters.profile, *part.lacks])}, for {budget:g} hours."
-    description = f"{part.parameters.description.rstrip('.')}: {words}"
-    write_parameters(replace(part.parameters, profile=out.stem, description=description), out, [words])
-    return f"{out}: written."
 
 
 def _looks_that_fit(name: str, looks: DataFrame, budget: float) -> Iterator[str]:

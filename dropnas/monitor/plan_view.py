@@ -136,4 +136,4 @@ def _further(plan: Plan, default: DataFrame, known: Known) -> Iterator[Renderabl
     if plan.parameters.looks and not plan.parameters.look:
         from dropnas.monitor.ladder_view import looks_lines
 
-        yield from looks_lines(plan, known)
+        yield from looks_lines(plan, default, known)

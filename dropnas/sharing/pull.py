@@ -24,14 +24,9 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pulled:
-    """The result of a pull.
+    """How many runs were new here, were here without their heavy part, were complete, and are nowhere; and problems.
 
-    Attributes:
-        new: number of runs that were not here.
-        completed: number of runs that were here without their heavy part.
-        present: number of runs that were already complete.
-        absent: number of requested runs that are neither here nor on the remote.
-        problems: one line for each run that was left out, with the reason.
+    There is one problem for each run that was left out, a line with the reason.
     """
 
     new: int
@@ -42,14 +37,10 @@ class Pulled:
 
 
 def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progress, *, heavy: bool = False) -> Pulled:
-    """Fetch runs that the remote has and this store lacks.
+    """Fetch runs that the remote has and this store lacks: those in folders `names`, or all if it is None.
 
-    Args:
-        root: root folder of the store.
-        names: folders of the requested runs, relative to the root; None means all on the remote.
-        remote_name: name of the DVC remote; empty for the default one.
-        progress: receives lines about the progress.
-        heavy: whether to fetch weights and images too, also for runs that are here without them.
+    An empty `remote_name` means the default one. With `heavy`, weights and images come too, also for runs that are here
+    without them.
 
     Raises:
         DropnasError: the remote cannot be used, or has no runs.

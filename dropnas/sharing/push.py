@@ -23,13 +23,9 @@ BATCH = 32  # number of runs that are sent together; after a kill, at most these
 
 @dataclass(frozen=True)
 class Pushed:
-    """The result of a push.
+    """How many runs were sent, were on the remote before, and were left out without their heavy part; and problems.
 
-    Attributes:
-        sent: number of runs that the remote lacked.
-        present: number of runs that the remote already had.
-        light: number of runs left out because their heavy part is not here.
-        problems: one line for each other run that was left out, with the reason.
+    There is one problem for each other run that was left out, a line with the reason.
     """
 
     sent: int
@@ -39,13 +35,9 @@ class Pushed:
 
 
 def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callable[[str], None]) -> Pushed:
-    """Send the finished runs that the remote lacks.
+    """Send the finished runs that the remote lacks: those in folders `names`, or all if it is None.
 
-    Args:
-        root: root folder of the store.
-        names: folders of the requested runs, relative to the root; None means all.
-        remote_name: name of the DVC remote; empty for the default one.
-        progress: receives lines about the progress.
+    An empty `remote_name` means the default one.
 
     Raises:
         DropnasError: the remote cannot be used, or the store has no finished run.
@@ -82,11 +74,7 @@ def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
 def _checked(root: Path, name: str, versions: Mapping[str, str], problems: list[str]) -> SharedRun | None:
     """Return a run that may be pushed; otherwise return None and add the reason to `problems`.
 
-    Args:
-        root: root folder of the store.
-        name: the run's folder.
-        versions: versions of all runs here and on the remote, by the names of their folders.
-        problems: collects the problems of runs.
+    `versions` has those of all runs here and on the remote, by the names of their folders.
     """
     try:
         Store(root).require_intact(root / name)

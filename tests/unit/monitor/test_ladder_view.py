@@ -40,7 +40,7 @@ def test_each_step_costs_more(found: Ladder) -> None:
 
 def test_looks_cost_between_the_first_look_and_eight_seeds(found: Ladder) -> None:
     assert found.sequential
-    looks = looks_cost(found, found.sequential)
+    looks = looks_cost(found)
     for truth in ("true", "none"):
         hours, numbers = looks[f"hours {truth}"], looks[f"numbers {truth}"]
         assert looks.most.iloc[0] < hours.iloc[-1] < looks.most.iloc[-1]
@@ -82,7 +82,7 @@ def test_what_fits_a_budget(known: Known, budget: float, step: str, looks: str) 
 def test_no_larger_part_of_the_first_step_fits(found: Ladder) -> None:
     """By hand: the cells of DARTS and of the authors on two data sets, a day for each training."""
     hours = found.of_steps().left
-    steps = [Part(plan.parameters, hours[plan.parameters.profile]) for plan in found.steps]
+    steps = [Part(step.plan.parameters, hours[step.plan.parameters.profile]) for step in found.steps]
     for budget in (24, 47, 48, 71, 72, 95, 96, 143, 144, 191, 192, 287, 288, 299):
         part = fitting(steps, budget, found.left, (2, 1))
         assert part.hours <= budget
@@ -95,7 +95,7 @@ def test_what_fits_is_written_with_the_same_identities(known: Known, found: Ladd
     assert said.endswith("evening.yaml: written.")
     written = make_plan(read_parameters(tmp_path / "evening.yaml")).by_default()
     trained = [run for run in written.runs.values() if run.stage == "retrain"]
-    assert len(trained) == 2 and {run.id for run in trained} < set(found.steps[0].runs)
+    assert len(trained) == 2 and {run.id for run in trained} < set(found.steps[0].plan.runs)
     with pytest.raises(DropnasError, match="nothing fits into 20 hours"):
         list(fitting_lines(PARAMS / "headline.yaml", known, 20, tmp_path / "nothing.yaml"))
 
