@@ -96,20 +96,23 @@ class Ladder:
         return float(self.hours(Costed.of(part, self.known).runs).left.sum())
 
 
-def ladder(file: Path, known: Known) -> Ladder:
-    """The ladder in the folder of a parameter file, which may have looks; the file alone if it is no step of it."""
+def ladder(file: Path, known: Known, *, requested: bool = False) -> Ladder:
+    """The ladder in the folder of a parameter file, which may have looks; the file alone if it is no step of it.
+
+    If the ladder is `requested`, it need not be a step.
+    """
     settings = read_parameters(file)
-    files = [file.with_name(f"{step.profile}.yaml") for step in STEPS]
-    looks: Path | None = file if settings.looks else file.with_name(f"{SEQUENTIAL}.yaml")
-    if not all(one.is_file() for one in files) or not (settings.looks or file in files):
-        files, looks = ([], file) if settings.looks else ([file], None)
-    sequential = Costed.of(read_parameters(looks), known) if looks and looks.is_file() else None
-    return Ladder(known, tuple(Costed.of(read_parameters(one), known) for one in files), sequential)
+    steps = [one for step in STEPS if (one := file.with_name(f"{step.profile}.yaml")).is_file()]
+    looks = file if settings.looks else file.with_name(f"{SEQUENTIAL}.yaml")
+    if not ((requested and steps) or settings.looks or file in steps):
+        return Ladder(known, (Costed.of(settings, known),), None)
+    sequential = Costed.of(read_parameters(looks), known) if looks.is_file() else None
+    return Ladder(known, tuple(Costed.of(read_parameters(one), known) for one in steps), sequential)
 
 
 def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
     """The steps with their hours and questions, the sequential plan, and the power of each claim."""
-    found = ladder(file, known)
+    found = ladder(file, known, requested=True)
     rows = [(step, number(cost.hours), ANSWERS.get(str(step), "")) for step, cost in found.of_steps().iterrows()]
     looks = looks_cost(found)
     if found.sequential:
@@ -203,7 +206,9 @@ def _expected(looks: DataFrame) -> str:
     return str(_both(looks.add(looks.fixed, axis="index"), "hours", number).iloc[-1])
 
 
-def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = None) -> Iterator[str]:
+def fitting_lines(
+    file: Path, known: Known, budget: float, out: Path | None = None, *, requested: bool = False
+) -> Iterator[str]:
     """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there.
 
     Raises:
@@ -211,7 +216,7 @@ def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = No
     """
     if not math.isfinite(budget):
         raise DropnasError("no number of hours", where=f"--gpu-hours {budget}", remedy="such as --gpu-hours 200")
-    found = ladder(file, known)
+    found = ladder(file, known, requested=requested)
     yield f"Hours: {found.unit}."
     if found.steps:
         hours = found.of_steps().left

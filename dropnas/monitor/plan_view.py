@@ -52,7 +52,7 @@ def answer(
         if budget is None:
             yield from ladder_view.ladder_lines(file, known)
         else:
-            yield from ladder_view.fitting_lines(file, known, budget, out)
+            yield from ladder_view.fitting_lines(file, known, budget, out, requested=ladder)
         return
     plan = make_plan(settings)
     if why:

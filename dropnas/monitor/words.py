@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from dropnas.analysis.finished_runs import read_run, read_training
+from dropnas.data.config import DATASETS
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.pipeline.experiments import MORE_RETRAININGS
@@ -14,7 +15,6 @@ from dropnas.report.config import Entry, TableConfig
 from dropnas.report.printed import Layout, layout, title
 from dropnas.search.methods import METHODS
 
-DATA_SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
 RATES = ("rate_parameterised", "rate_non_parameterised")
 MARKS = "¹²³⁴⁵⁶†∗ "  # noqa: RUF001 (footnotes, as printed)
 Runs = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
@@ -31,7 +31,7 @@ def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
     if stage in ("table", "published"):
         return title(config["table"]), None
     if stage in ("figure", "data", "architectures"):
-        return joined(stage, DATA_SETS.get(config.get("name", ""), run["name"])), None
+        return joined(stage, _data_set(config["name"]) if stage == "data" else run["name"]), None
     chain = [run]
     while chain[-1]["inputs"] and chain[-1]["stage"] not in ("data", "search"):
         chain.append(runs[chain[-1]["inputs"][-1]])
@@ -39,7 +39,11 @@ def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
     name = next((one["config"]["name"] for one in sources if one["stage"] == "data"), "")
     best = "best" if any(one["stage"] == "select" for one in chain[1:]) else ""
     best = "AutoAugment" if stage == "retrain" and config["autoaugment"] else best
-    return joined(stage, DATA_SETS.get(name, name), *_method(chain[-1]), best), config.get("seed")
+    return joined(stage, _data_set(name), *_method(chain[-1]), best), config.get("seed")
+
+
+def _data_set(name: str) -> str:
+    return str(getattr(DATASETS.get(name), "printed", name))
 
 
 def _method(source: dict[str, Any]) -> Iterator[str]:

@@ -6,13 +6,13 @@ before the search. Of grouped dropout the share of dropped operations counts, be
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from dropnas.data.config import DATASETS
-from dropnas.evaluate.config import RetrainConfig
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.identity import canonical_json, resolved
-from dropnas.search.config import PRESETS, SearchConfig
+from dropnas.search.config import PRESETS
 
 COSTLY = ("search", "retrain", "transfer")  # every other stage takes moments
 COSTLESS = {  # settings that hardly change the duration of an epoch
@@ -37,9 +37,16 @@ class Shape(NamedTuple):
     width: int
 
 
+@cache
+def defaults(stage: str) -> Mapping[str, Any]:
+    """The configuration of a stage with every field at its default, the paper's."""
+    found: Mapping[str, Any] = resolved(STAGES[stage].config())
+    return found
+
+
 def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
     """The work of a run of a stage of COSTLY, as JSON; fields that its configuration lacks are at their default."""
-    config = {**resolved(STAGES[stage].config()), **config}
+    config = {**defaults(stage), **config}
     settings = {name: value for name, value in config.items() if name not in COSTLESS}
     if stage == "search":
         settings["strategy"] = _strategy_class(config["strategy"], settings.pop("options"))
@@ -60,9 +67,9 @@ def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
 
 def epoch_images(stage: str, config: Mapping[str, Any], shape: Shape) -> int | None:
     """Images that an epoch trains on; None if only the strategy knows."""
+    config = {**defaults(stage), **config}
     if stage == "search":
-        every = {**resolved(STAGES[stage].config()), **config}
-        return shape.train if _strategy_class(every["strategy"], every["options"]).startswith("dropping") else None
+        return shape.train if _strategy_class(config["strategy"], config["options"]).startswith("dropping") else None
     if stage == "transfer":  # the rest of the last batch is left out of the epoch
         return shape.train - shape.train % int(config["batch_size"])
     return shape.train - int(config["held_out"])
@@ -79,9 +86,7 @@ def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
 
 def authors_hours(stage: str, config: Mapping[str, Any], dataset: str) -> float:
     """V100-hours of a search or retraining of the paper's networks at the authors' speed; 0 of all else."""
-    papers = {"search": SearchConfig, "retrain": RetrainConfig}
-    paper = resolved(papers[stage]()) if stage in papers else None
-    if paper is None or any(config[name] != paper[name] for name in SIZE):
+    if stage not in ("search", "retrain") or any(config[name] != defaults(stage)[name] for name in SIZE):
         return 0.0
     days = getattr(DATASETS.get(dataset), "search_days", 0.0) if stage == "search" else AUTHORS_RETRAINING_DAYS
-    return float(24 * days * config["epochs"] / paper["epochs"])
+    return float(24 * days * config["epochs"] / defaults(stage)["epochs"])
