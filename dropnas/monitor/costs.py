@@ -53,7 +53,7 @@ def page_cost(content: Content, root: Path) -> PageCost:
     except DropnasError as error:
         return PageCost({}, None, f"No hours, since a record cannot be read: {error}.")
     found = costs(frame.assign(state=""), content.folders, content.on_request)
-    rows: dict[Any, Any] = dict(found.iterrows())
+    rows: dict[Any, Any] = {row.Index: row for row in found.itertuples()}
     default = frame[[content.by_default(run) for run in content.runs.values()]]
     return PageCost(rows, rows.pop(TOTAL), " ".join(basis_lines(known, default)), known.unit)
 
