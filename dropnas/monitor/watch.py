@@ -18,7 +18,7 @@ from pandas import DataFrame
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
 from dropnas.monitor.estimate import HOUR, number, read_known
-from dropnas.monitor.words import Runs, cells
+from dropnas.monitor.words import Runs, cells, counted, joined, result
 from dropnas.monitor.work import COSTLY
 from dropnas.parsing import parse
 from dropnas.pipeline.compute import PROGRESS
@@ -100,7 +100,7 @@ class Watch:
         wanted = set(targets) or every - set(plan["on_request"])
         self.plan, self.root, self.store = plan, root, Store(root)
         self.runs = {run["id"]: run for run in plan["runs"] if wanted & set(run["used_by"])}
-        self.cells = list(cells(self.runs))
+        self._cells = cells(self.runs)
         self._last_runs = set(self.runs) - {source for run in self.runs.values() for source in run["inputs"]}
         self._jobs = {id_: job for job in plan["jobs"] for id_ in job["runs"]}
         self._done: set[str] = set()
@@ -135,21 +135,21 @@ class Watch:
         """Read what is known, which changes when further runs are done."""
         known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
         self._frame, self._unit, self._done = known.frame([*self.runs.values()]), known.unit, done
-        ended = known.took.set_index("folder").ended.to_dict()
-        results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
-        last = max(results, key=lambda one: one[0], default=None)  # the first cell with the last training
-        self._last = last[1].result(done, self.root) if last else ""
+        self._cells["done"] = self._cells.id.isin(done)
+        cells = self._cells.assign(ended=self._cells.folder.map(known.took.set_index("folder").ended))
+        last = cells.dropna(subset="ended").sort_values("ended", ascending=False, kind="stable").head(1).cell
+        self._last = "".join(result(cell, self.root) for _, cell in cells[cells.cell.isin(last)].groupby("cell"))
 
     def _next(self, work: DataFrame) -> str:
         """The cell whose next training ends first, or else the first cell that is not done."""
-        soon = work[(work.state == "running") & work.hours.notna()]
-        hours = (soon.left * soon.group).to_dict()
-        waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in self._done]
-        if not waiting:
+        ends = (work.left * work.group).where(work.state == "running").where(work.hours.notna())
+        waiting = self._cells[~self._cells.done].assign(hours=lambda rows: rows.id.map(ends))
+        if waiting.empty:
             return ""
-        cell, id_ = min(waiting, key=lambda one: hours.get(one[1], float("inf")))
-        when = f" in about {number(hours[id_])} h" if id_ in hours else ""
-        return cell.name + cell.count(len(self._done & set(cell.trainings)) + 1, ", ") + when
+        first = waiting.sort_values("hours", kind="stable").iloc[0]  # unknown hours come last
+        cell = self._cells[self._cells.cell == first.cell]
+        when = f"in about {number(first.hours)} h" if first.hours >= 0 else ""
+        return joined(first.cell, counted(int(cell.done.sum()) + 1, cell), when)
 
     def _now(self, run: Mapping[str, Any], state: str, now: float, *, doubt: bool) -> dict[str, Any]:
         """What is added to the row of a run."""

@@ -256,10 +256,12 @@ def test_runs_in_words(root):
 
 
 def test_cells_in_words():
-    names = [cell.name for cell in cells({run["id"]: run for run in PAPER["runs"]})]
-    assert len(set(names)) == len(names)
+    found = cells({run["id"]: run for run in PAPER["runs"]})
+    names = set(found.cell)
+    tables = [run["config"]["entries"] for run in PAPER["runs"] if run["stage"] == "table"]
+    assert len(names) == sum(map(len, tables))
     expected = {"Table 5, cell (3e-5, 1e-5)", "Table 1, DropNAS", "Table 4, CIFAR-10 3-skip, one-level DARTS"}
-    assert expected | {"Table 6, CIFAR-100, No grouping", "Table 3, DropNAS (CIFAR-10)"} <= set(names)
+    assert expected | {"Table 6, CIFAR-100, No grouping", "Table 3, DropNAS (CIFAR-10)"} <= names
 
 
 def test_the_last_result_and_the_next_one(root):
@@ -269,7 +271,7 @@ def test_the_last_result_and_the_next_one(root):
     found = Watch(CONTENT, root).look()
     assert found.last == "Table 1, DropNAS: 4.00 % after 1 of 2 seeds"
     with lease(begin(root, second, "epoch 1/4: train_loss 2.1")):
-        assert Watch(CONTENT, root).look().next == "Table 1, DropNAS, 2 of 2 seeds in about 1.50 h"
+        assert Watch(CONTENT, root).look().next == "Table 1, DropNAS · 2 of 2 seeds · in about 1.50 h"
     publish_trained(root, second, day=2, error=5.0)
     watch = Watch(CONTENT, root)
     assert watch.look().last == "Table 1, DropNAS: 4.50 % after 2 of 2 seeds" and watch.look().next

@@ -189,7 +189,7 @@ def test_tables_and_figures_are_known_everywhere(tmp_path: Path) -> None:
         {**run, "inputs": [one.id for one in planned.inputs], "config": resolved(planned.config)}
         for run, planned in zip(runs, plan.runs.values(), strict=True)
     ]
-    watched = [cell.name for cell in cells({run["id"]: run for run in described})]
+    watched = list(cells({run["id"]: run for run in described}).cell)
     assert "Depth, Mine" in watched
     assert shown[0] == "table1" and shown.index("depth") < shown.index("bars") < shown.index("architectures")
 
