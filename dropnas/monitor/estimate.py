@@ -127,28 +127,28 @@ class Known:
         found = DataFrame(list(runs)).set_index("id", drop=False)
         found["kind"] = Series({run["id"]: kind for run, _, kind in self._trainings(runs)}, dtype=object)
         found["epochs"] = [run["config"].get("epochs", 0) for run in runs]
+        by_basis = self._by_basis(found)
+        found["hours"] = by_basis.bfill(axis="columns").iloc[:, 0]
+        found["basis"] = by_basis.notna().idxmax(axis="columns").where(found.hours.notna(), "unknown")
+        found["left"] = found.hours.mask(found.basis == "took", 0.0)
+        data = {run["id"]: run["config"]["name"] for run in runs if run["stage"] == "data"}
+        source = found.inputs.str[0].map(data)
+        found["authors"] = [*map(authors_hours, found.stage, found.config, source)]
+        return found
+
+    def _by_basis(self, found: DataFrame) -> DataFrame:
+        """The hours of runs by what they may rest on, the best first; NaN where it is not there."""
         own = self.took[(self.took.device == self.device) & (self.took.kind != "")]
         equal = own.groupby(["kind", "epochs"]).hours.agg(_of_newest).rename("equal")
         probed = Series({one.kind: one.epoch_seconds / HOUR for one in self.measured}, dtype=float)
-        each = DataFrame(
-            {
-                "took": found.folder.map(self.took.set_index("folder").hours),
-                "equal runs": found.join(equal, on=["kind", "epochs"]).equal,
-                "same kind": found.kind.map(own.groupby("kind").epoch_hours.agg(_of_newest)) * found.epochs,
-                "probe": found.kind.map(probed) * found.epochs,
-                "a moment": found.stage.isin(COSTLY).map({False: 0.0}),
-            },
-            dtype=float,
-        )
-        found["hours"] = each.bfill(axis="columns").iloc[:, 0]
-        found["basis"] = each.notna().idxmax(axis="columns").where(found.hours.notna(), "unknown")
-        found["left"] = found.hours.mask(found.basis == "took", 0.0)
-        data = {run["id"]: run["config"]["name"] for run in runs if run["stage"] == "data"}
-        found["authors"] = [
-            authors_hours(run["stage"], run["config"], data[run["inputs"][0]]) if run["stage"] in COSTLY else 0.0
-            for run in runs
-        ]
-        return found
+        columns = {
+            "took": found.folder.map(self.took.set_index("folder").hours),
+            "equal runs": found.join(equal, on=["kind", "epochs"]).equal,
+            "same kind": found.kind.map(own.groupby("kind").epoch_hours.agg(_of_newest)) * found.epochs,
+            "probe": found.kind.map(probed) * found.epochs,
+            "a moment": found.stage.isin(COSTLY).map({False: 0.0}),
+        }
+        return DataFrame(columns, dtype=float)
 
     def work_to_measure(self, runs: Runs) -> dict[str, tuple[Mapping[str, Any], Shape]]:
         """Each kind of work, with one such run and the shape of its data; those never measured first."""
