@@ -16,7 +16,7 @@ from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 from dropnas.sharing.remote import open_remote
-from dropnas.sharing.shared_run import SharedRun, read_run
+from dropnas.sharing.shared_run import SharedRun, attempt, read_run
 
 BATCH = 32  # number of runs that are sent together; after a kill, at most these are sent again
 
@@ -57,7 +57,8 @@ def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callabl
     expected = {name.rpartition("/")[2]: version for name, version in {**local, **versions}.items()}
     sent = 0
     for start in range(0, len(new), BATCH):
-        batch = [run for name in new[start : start + BATCH] if (run := _checked(root, name, expected, problems))]
+        batch, faults = attempt(new[start : start + BATCH], lambda name: _checked(root, name, expected))
+        problems += [f"{name}: left out: {fault}" for name, fault in faults.items()]
         remote.send(root, batch)
         sent += len(batch)
         progress(f"{sent} of {len(new)} runs sent")
@@ -71,18 +72,15 @@ def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
         yield f"{name}: the remote has another computation of it, which is kept"
 
 
-def _checked(root: Path, name: str, versions: Mapping[str, str], problems: list[str]) -> SharedRun | None:
-    """Return a run that may be pushed; otherwise return None and add the reason to `problems`.
+def _checked(root: Path, name: str, versions: Mapping[str, str]) -> SharedRun:
+    """A run that may be pushed, given the versions of all runs here and on the remote by the names of their folders.
 
-    `versions` has those of all runs here and on the remote, by the names of their folders.
+    Raises:
+        DropnasError: it is damaged, or its inputs are not those that it was made from.
     """
-    try:
-        Store(root).require_intact(root / name)
-        run = read_run(root, name)
-        for read, version in run.inputs.items():
-            if versions.get(read, version) != version:
-                raise DropnasError(f"its input {read} was replaced by another computation")
-        return run
-    except DropnasError as error:
-        problems.append(f"{name}: left out: {error}")
-        return None
+    Store(root).require_intact(root / name)
+    run = read_run(root, name)
+    for read, version in run.inputs.items():
+        if versions.get(read, version) != version:
+            raise DropnasError(f"its input {read} was replaced by another computation")
+    return run
