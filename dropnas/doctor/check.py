@@ -33,19 +33,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Situation:
-    """The conditions of a run that the checks examine.
+    """The conditions of a run that the checks examine."""
 
-    Attributes:
-        root: root folder of the store.
-        site: where and how jobs run.
-        runs: the runs to compute; empty if no parameter file was given.
-        machine: the resources that the runs may use.
-    """
-
-    root: Path
-    site: Site
-    runs: tuple[Run, ...] = ()
-    machine: Machine = field(default_factory=Machine)
+    root: Path  # of the store
+    site: Site  # where and how jobs run
+    runs: tuple[Run, ...] = ()  # to compute; empty if no parameter file was given
+    machine: Machine = field(default_factory=Machine)  # the resources that the runs may use
 
     @property
     def processes(self) -> int:

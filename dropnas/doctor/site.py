@@ -15,19 +15,12 @@ IMAGES = {"apptainer", "singularity"}
 
 @dataclass(frozen=True)
 class Site:
-    """The scheduler and the image of a start.
+    """The scheduler and the image of a start."""
 
-    Attributes:
-        executor: Snakemake's executor, `local` or `slurm`.
-        in_image: whether jobs run in the image.
-        resources: resources that each job requests by default.
-        jobs: largest number of jobs at the same time.
-    """
-
-    executor: str = "local"
-    in_image: bool = False
-    resources: dict[str, Any] = field(default_factory=dict)
-    jobs: int = 1
+    executor: str = "local"  # of Snakemake: `local` or `slurm`
+    in_image: bool = False  # whether jobs run in the image
+    resources: dict[str, Any] = field(default_factory=dict)  # that each job requests by default
+    jobs: int = 1  # the most at the same time
 
 
 def site(options: Sequence[str]) -> Site:

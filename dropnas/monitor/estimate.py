@@ -100,18 +100,14 @@ def number(hours: float) -> str:
 class Known:
     """Known times below a root.
 
-    Attributes:
-        root: root folder of the store.
-        took: a row for each finished training of any plan and device, the oldest first: folder, kind (empty if its data
-            set is gone), epochs, device, device-hours, hours of an epoch, and its end in UTC.
-        device: the device on which runs that are not done are estimated; None if no time is known.
-        measured: the results of the probe on this device.
+    `took` has a row for each finished training of any plan and device, the oldest first: folder, kind (empty if its
+    data set is gone), epochs, device, device-hours, hours of an epoch, and its end in UTC.
     """
 
     root: Path
     took: DataFrame
-    device: Device | None
-    measured: list[Measured]
+    device: Device | None  # on which runs that are not done are estimated; None if no time is known
+    measured: list[Measured]  # on this device
 
     @property
     def unit(self) -> str:

@@ -36,25 +36,19 @@ DONE = {**WAITING, "state": "done", "part": 1.0}
 class Snapshot:
     """A plan at a moment.
 
-    Attributes:
-        title: profile and description.
-        work: a row for each run by its id, in the plan's order: that of `Known.frame`; its `state` (done, running,
-            waiting, failed); the `part` that is done, from 0 to 1; of a running one when it `started` (seconds since
-            the epoch), the last `line` that it said, and how many runs of a `group` share its time; of a failed or
-            stopped one the `reason` and, of a failed one, the `log`.
-        runs: the runs of the plan by their ids, as plan.json describes them.
-        unit: GPU-hours or CPU-hours.
-        last, next: the last result in words, and the next one; empty if there is none.
-        time: seconds since the epoch.
+    `work` has a row for each run by its id, in the plan's order: that of `Known.frame`; its `state` (done, running,
+    waiting, failed); the `part` that is done, from 0 to 1; of a running one when it `started` (seconds since the
+    epoch), the last `line` that it said, and how many runs of a `group` share its time; of a failed or stopped one the
+    `reason` and, of a failed one, the `log`.
     """
 
-    title: str
+    title: str  # profile and description
     work: DataFrame
-    runs: Runs
-    unit: str
-    last: str
-    next: str
-    time: float
+    runs: Runs  # as plan.json describes them
+    unit: str  # GPU-hours or CPU-hours
+    last: str  # the last result, in words; empty if there is none
+    next: str  # the next one
+    time: float  # seconds since the epoch
 
     @property
     def done(self) -> frozenset[str]:

@@ -25,19 +25,12 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class SharedRun:
-    """A run with its manifest.
+    """A run with its manifest."""
 
-    Attributes:
-        folder: the run's folder, relative to the root of a store.
-        version: sha256 of the manifest. It differs between two computations of one run.
-        inputs: the version of each run that it read, by the name of that run's folder.
-        files: sha256 of each file by its path in the folder, without manifest and receipt.
-    """
-
-    folder: str
-    version: str
-    inputs: dict[str, str]
-    files: dict[str, str]
+    folder: str  # relative to the root of a store
+    version: str  # sha256 of the manifest; it differs between two computations of one run
+    inputs: dict[str, str]  # the version of each run that it read, by the name of that run's folder
+    files: dict[str, str]  # sha256 of each file by its path in the folder, without manifest and receipt
 
     @property
     def key(self) -> str:
