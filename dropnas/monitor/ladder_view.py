@@ -1,31 +1,28 @@
-"""What `plan` says of the ladder and of looks: their hours, the power of each claim, and what fits a budget.
+"""What `plan` says of the ladder: the hours of its steps, the power of each claim, and what fits a budget.
 
 Hours are those that are known for the device; where some are unknown, those of the authors on a V100, which leave out
 ImageNet: the unit is said with each answer, and nothing is invented.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from pandas import DataFrame, Series
 from rich.console import RenderableType
 
-from dropnas.analysis.judge_looks import NEVER
 from dropnas.analysis.power import smallest
-from dropnas.analysis.simulated_looks import Truth, simulate
 from dropnas.config import Parameters, read_parameters, write_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.monitor.budget import FEWEST_SEEDS, Part, detectable, fitting, most_seeds
 from dropnas.monitor.estimate import Known, number
+from dropnas.monitor.looks_view import expected, looks_cost, looks_table, looks_that_fit
 from dropnas.monitor.screen import table
-from dropnas.pipeline.asked import Asking, asked
+from dropnas.pipeline.asked import asked
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.judging import deviations
 from dropnas.pipeline.ladder import SEQUENTIAL, STEPS
@@ -33,12 +30,8 @@ from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.report.looked import read_looked, text
 
 SHOWN_SEEDS = (3, 5, 8, 16)
-COUNT = 200  # simulated reproductions; the expected hours are then known to about half a percent
 AUTHORS = "V100-hours at the authors' speed (a search as they print it, a day for a retraining), without ImageNet"
-TRUTHS = {"true": "the paper's numbers are true", "none": "no method differs from another"}
-CLAIM = "claim: "  # begin of the names of columns
 FOUND = "smallest difference found in four of five cases"
-OPEN = 0.5  # chance from which on a claim is named as one that stays open
 ANSWERS = {step.profile: step.answers for step in STEPS}
 
 
@@ -91,6 +84,12 @@ class Ladder:
             found[step.plan.parameters.profile] = runs.sum()
         return DataFrame(found).T
 
+    def looks(self) -> DataFrame:
+        """The cost of the looks; empty without any."""
+        return (
+            looks_cost(self.sequential.plan, self.hours(self.sequential.runs).hours) if self.sequential else DataFrame()
+        )
+
     def left(self, part: Parameters) -> float:
         """Hours that are left of all that a parameter file makes by default."""
         return float(self.hours(Costed.of(part, self.known).runs).left.sum())
@@ -114,14 +113,15 @@ def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
     """The steps with their hours and questions, the sequential plan, and the power of each claim."""
     found = ladder(file, known, requested=True)
     rows = [(step, number(cost.hours), ANSWERS.get(str(step), "")) for step, cost in found.of_steps().iterrows()]
-    looks = looks_cost(found)
+    looks = found.looks()
     if found.sequential:
         least, *_, most = (looks.fixed + looks.most).map(number)
-        answer = f"The same, seeds only where they decide: expected {_expected(looks)}."
+        answer = f"The same, seeds only where they decide: expected {expected(looks)}."
         rows.append((found.sequential.plan.parameters.profile, f"{least} to {most}", answer))
     yield table(DataFrame(rows, columns=["step", "hours", "answers"]), words="answers")
     yield f"Hours: {found.unit}. Those of a step include the steps before it."
-    yield from _looks(looks)
+    if found.sequential:
+        yield from looks_table(looks)
     yield from power_lines([*filter(None, [found.sequential]), *found.steps][-1].plan, known.root)
 
 
@@ -129,81 +129,11 @@ def looks_lines(plan: Plan, runs: DataFrame, known: Known) -> Iterator[Renderabl
     """What the looks of a sequential plan cost and leave open, and what was decided at those that are over."""
     alone = Ladder(known, (), Costed(plan, runs))
     if plan.parameters.reproduction or not runs.hours.isna().any():
-        yield from _looks(looks_cost(alone))
+        yield from looks_table(alone.looks())
         yield f"Hours: {alone.unit}."
     looked = read_looked(known.root / "results" / plan.parameters.profile)
     if looked and looked.judged:
         yield text(looked)
-
-
-def looks_cost(found: Ladder) -> DataFrame:
-    """The cost of the sequential plan, whose runs are those of the first look; a row for each look; without it empty.
-
-    An experiment's seed costs its search and its retrainings; what rests on the best of the seeds, and all else, costs
-    the same however many seeds there are. Columns are `seeds` (of what is not decided before), `fixed` (hours that do
-    not depend on them) and `most` (hours of the seeds by then if nothing is decided before). By simulated reproductions
-    there are, for each of TRUTHS, the expected `hours`, the share of printed `numbers` that is open after the look, and
-    the number of open `claims`; and for each claim the chance that it is open if the paper's numbers are true.
-    """
-    if found.sequential is None:
-        return DataFrame()
-    plan, each = found.sequential.plan, found.hours(found.sequential.runs).hours
-    asking, schedule, retrainings = asked(plan), plan.parameters.looks, plan.parameters.retrainings
-    runs = [(one.searches[0].id, one.trainings[0].id) for one in asking.experiments]
-    seed = np.array([each[search] + retrainings * each[training] for search, training in runs])
-    looks = DataFrame({"seeds": schedule, "most": np.array(schedule) * seed.sum()})
-    looks["fixed"] = each.sum() - looks.most[0]
-    for name, truth in truths(asking).items():
-        made = simulate(asking.questions, schedule, truth, COUNT)
-        claims = _open(made.judged.claim_since, looks)
-        looks[f"hours {name}"] = [(np.minimum(made.seeds, seeds) @ seed).mean() for seeds in schedule]
-        looks[f"numbers {name}"] = _open(made.judged.number_since, looks).mean(axis=1).fillna(0.0)
-        looks[f"claims {name}"] = claims.sum(axis=1)
-        if name == "true":
-            looks[[CLAIM + claim.claim for claim in asking.questions.claims]] = claims
-    return looks
-
-
-def _open(since: NDArray[np.int64], looks: DataFrame) -> DataFrame:
-    """The share of simulated reproductions in which each question is open after each look."""
-    return DataFrame([((since == NEVER) | (since > at)).mean(axis=0) for at in looks.index])
-
-
-def truths(asking: Asking) -> dict[str, Truth]:
-    """What may be true: the paper's numbers, or every method as good as DropNAS."""
-    priors = asking.questions.priors
-    means, stds = np.array([prior.mean for prior in priors]), np.array([prior.std for prior in priors])
-    base: dict[str, float] = {}  # DropNAS in the original space; without it the first experiment of the data set
-    for one, mean in zip(asking.experiments, means, strict=True):
-        if one.role not in base or one.searches[0].name.endswith("-original-dropnas-seed0"):
-            base[one.role] = mean
-    none = np.array([base[one.role] for one in asking.experiments])
-    return {"true": Truth(means, stds), "none": Truth(none, stds)}
-
-
-def _looks(looks: DataFrame) -> Iterator[RenderableType]:
-    if looks.empty:
-        return
-    shown = {
-        "look": looks.index + 1,
-        "seeds": looks.seeds,
-        "hours by then": _both(looks, "hours", number),
-        "at most": looks.most.map(number),
-        "numbers open": _both(looks, "numbers", "{:.0%}".format),
-        f"of {len(looks.filter(like=CLAIM).columns)} claims open": _both(looks, "claims", "{:.1f}".format),
-    }
-    yield table(DataFrame(shown))
-    truths = "/".join(f"if {words}" for words in TRUTHS.values())
-    yield f"Expected {truths}, without what rests on the best of the seeds. Open: not decided by then."
-
-
-def _both(looks: DataFrame, what: str, form: Callable[[float], str]) -> "Series[str]":
-    return looks[f"{what} true"].map(form) + "/" + looks[f"{what} none"].map(form)
-
-
-def _expected(looks: DataFrame) -> str:
-    """The expected hours of all looks, and of what rests on the best of the seeds."""
-    return str(_both(looks.add(looks.fixed, axis="index"), "hours", number).iloc[-1])
 
 
 def fitting_lines(
@@ -231,7 +161,7 @@ def fitting_lines(
         elif part.lacks:
             yield "With --out FILE it is written as a parameter file."
     if found.sequential:
-        yield from _looks_that_fit(found.sequential.plan.parameters.profile, looks_cost(found), budget)
+        yield from looks_that_fit(found.sequential.plan.parameters.profile, found.looks(), budget)
 
 
 def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[str]:
@@ -249,22 +179,6 @@ def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[s
         yield f"Open: all of {name} ({number(hours[name])} h)"
     for later, needed in hours[name:].iloc[1:].items():
         yield f"Open: {ANSWERS[str(later)]} ({later}, {number(needed)} h)"
-
-
-def _looks_that_fit(name: str, looks: DataFrame, budget: float) -> Iterator[str]:
-    if (most := looks.fixed.iloc[-1] + looks.most.iloc[-1]) <= budget:
-        yield f"All of {name} fits: at most {number(most)} h, expected {_expected(looks)}."
-    fits = looks[looks[["hours true", "hours none"]].max(axis=1) <= budget]
-    if fits.empty:
-        yield f"Of {name} nothing fits: its first look, {looks.seeds[0]} seeds of all, takes {number(looks.most[0])}."
-        return
-    last, seeds = fits.iloc[-1], ", ".join(map(str, fits.seeds))
-    hours = f"expected {_both(fits, 'hours', number).iloc[-1]} h, at most {number(last.most)} h"
-    yield f"Looks of {name} that fit: {seeds} seeds, {hours}."
-    yield f"Then open, if {TRUTHS['true']}: {last['numbers true']:.0%} of the printed numbers, and these claims:"
-    for claim, chance in last.filter(like=CLAIM).items():
-        if chance >= OPEN:
-            yield f"  {str(claim).removeprefix(CLAIM)} (open in {chance:.0%} of simulated reproductions)"
 
 
 def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:

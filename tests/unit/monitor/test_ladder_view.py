@@ -12,7 +12,7 @@ from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor.budget import Part, fitting
 from dropnas.monitor.estimate import Known, read_known
-from dropnas.monitor.ladder_view import Ladder, fitting_lines, ladder, ladder_lines, looks_cost
+from dropnas.monitor.ladder_view import Ladder, fitting_lines, ladder, ladder_lines
 from dropnas.monitor.plan_view import answer
 from dropnas.pipeline.plan import make_plan
 from tests.unit.monitor.stored import shown
@@ -40,7 +40,7 @@ def test_each_step_costs_more(found: Ladder) -> None:
 
 def test_looks_cost_between_the_first_look_and_eight_seeds(found: Ladder) -> None:
     assert found.sequential
-    looks = looks_cost(found)
+    looks = found.looks()
     for truth in ("true", "none"):
         hours, numbers = looks[f"hours {truth}"], looks[f"numbers {truth}"]
         assert looks.most.iloc[0] < hours.iloc[-1] < looks.most.iloc[-1]
