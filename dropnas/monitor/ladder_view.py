@@ -23,7 +23,7 @@ from dropnas.monitor.estimate import Known, number
 from dropnas.monitor.looks_view import expected, looks_cost, looks_table, looks_that_fit
 from dropnas.monitor.screen import table
 from dropnas.pipeline.asked import asked
-from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.freeze import descriptions
 from dropnas.pipeline.judging import deviations
 from dropnas.pipeline.ladder import SEQUENTIAL, STEPS
 from dropnas.pipeline.plan import Plan, make_plan
@@ -45,7 +45,7 @@ class Costed(NamedTuple):
     def of(cls, parameters: Parameters, known: Known) -> "Costed":
         """The plan of a parameter file."""
         plan = make_plan(parameters)
-        return cls(plan, known.frame(plan_content(plan.by_default())["runs"]))
+        return cls(plan, known.frame([*descriptions(plan.by_default())]))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dropnas.monitor import screen
 from dropnas.monitor.costs import TOTAL, basis_lines, costs
 from dropnas.monitor.estimate import Known, add_measured, read_known
 from dropnas.pipeline.disk import needed
-from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.freeze import descriptions
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.runs.store import Store
 
@@ -80,7 +80,7 @@ def answer(
 
 def described(plan: Plan, known: Known) -> DataFrame:
     """The frame of a plan's runs, with their states."""
-    frame, store = known.frame(plan_content(plan)["runs"]), Store(known.root)
+    frame, store = known.frame([*descriptions(plan)]), Store(known.root)
     folders = zip(frame.id, frame.folder, strict=True)
     return frame.assign(state=[store.state(id_, known.root / folder) for id_, folder in folders])
 
@@ -100,7 +100,7 @@ def _measured(known: Known, plan: Plan, show: Callable[[str], None]) -> Known:
     from dropnas.monitor.speed_probe import measure, trusted  # imports torch, which planning does not need
 
     machine = plan.parameters.machine
-    kept, refused = trusted(measure(known.work_to_measure(plan_content(plan)["runs"]), machine, show))
+    kept, refused = trusted(measure(known.work_to_measure([*descriptions(plan)]), machine, show))
     add_measured(known.root, kept)
     if refused:
         show(refused)
