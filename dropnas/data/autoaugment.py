@@ -64,18 +64,11 @@ def _tables(policy: Policy, images: Tensor) -> Tables:
 
 @dataclass(frozen=True)
 class _Listed:
-    """The distinct operations of a policy, and how its sub-policies use them.
-
-    Attributes:
-        operations: the distinct operations; the first one does nothing.
-        numbers: int64 (25, 2, 2): for each sub-policy, the numbers of its first and second operation, with sign + and
-            with sign -.
-        probabilities: float32 (25, 2), the probabilities of the first and of the second operation.
-    """
+    """The distinct operations of a policy, of which the first does nothing, and how its sub-policies use them."""
 
     operations: tuple[Operation, ...]
-    numbers: Tensor
-    probabilities: Tensor
+    numbers: Tensor  # int64 (25, 2, 2): of the first and second operation of each sub-policy, with sign + and sign -
+    probabilities: Tensor  # float32 (25, 2): of the first and second operation
 
 
 @cache

@@ -21,22 +21,14 @@ from dropnas.training.seeding import generator
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of some images, in the order in which the epoch visits them.
+    """The random numbers of some images, in the order in which the epoch visits them."""
 
-    Attributes:
-        order: int64 (N,), the index of each image in the training split.
-        crops, holes: int64 (N, 2), the transposed arguments of `augment.crop` and `augment.cutout`.
-        mirrored: bool (N,).
-        operations: int64 (N, 2), for `autoaugment.augment`.
-        kept: bool (N, edges of the network), for drop-path.
-    """
-
-    order: Tensor
-    crops: Tensor
-    holes: Tensor
-    mirrored: Tensor
-    operations: Tensor
-    kept: Tensor
+    order: Tensor  # int64 (N,), the index of each image in the training split
+    crops: Tensor  # int64 (N, 2), the transposed argument of `augment.crop`
+    holes: Tensor  # likewise, of `augment.cutout`
+    mirrored: Tensor  # bool (N,)
+    operations: Tensor  # int64 (N, 2), for `autoaugment.augment`
+    kept: Tensor  # bool (N, edges of the network), for drop-path
 
     def rows(self, positions: Tensor) -> "Draws":
         """The rows for these positions (B,) in the epoch."""

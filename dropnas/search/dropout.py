@@ -28,14 +28,11 @@ Masks = Literal["shared", "per-cell"]
 class Kept:
     """The operations and alphas that a batch keeps.
 
-    Attributes:
-        cells: bool (cells, edges, operations): the operations that run.
-        kinds: bool (2, edges, operations), normal and reduce: the alphas that take part. An alpha takes part if at
-            least one cell of its kind keeps the operation.
+    An alpha takes part if at least one cell of its kind keeps the operation.
     """
 
-    cells: Tensor
-    kinds: Tensor
+    cells: Tensor  # bool (cells, edges, operations): the operations that run
+    kinds: Tensor  # bool (2, edges, operations), normal and reduce: the alphas that take part
 
 
 def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:

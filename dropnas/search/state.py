@@ -25,25 +25,15 @@ Matrices = dict[str, Any]  # rows of numbers for normal and reduce; further arch
 
 @dataclass(frozen=True)
 class SearchState:
-    """K seeds in training. Its tensors keep their addresses; a step changes them in place.
+    """K seeds in training. Its tensors keep their addresses; a step changes them in place."""
 
-    Attributes:
-        engine: computes the K supernets; their parameters are views of `weights`.
-        weights: w, (K, weights), in the order of `parameters()`.
-        architecture: the architecture parameters by name, each a leaf tensor (K, ...); `alphas` is (K, 2, edges,
-            operations).
-        memory: the strategy's own state by name, each (K, ...).
-        weight_optimiser, architecture_optimiser: optimisers of `weights`, and of `architecture` in its order.
-        precision: precision of the passes.
-    """
-
-    engine: Engine
-    weights: Tensor
-    architecture: dict[str, Tensor]
-    memory: dict[str, Tensor]
+    engine: Engine  # computes the K supernets; their parameters are views of `weights`
+    weights: Tensor  # w, (K, weights), in the order of `parameters()`
+    architecture: dict[str, Tensor]  # leaf tensors (K, ...) by name; `alphas` is (K, 2, edges, operations)
+    memory: dict[str, Tensor]  # the strategy's own state by name, each (K, ...)
     weight_optimiser: SGD
-    architecture_optimiser: SGD | Adam
-    precision: Precision
+    architecture_optimiser: SGD | Adam  # of `architecture` in its order
+    precision: Precision  # of the passes
 
     @property
     def alphas(self) -> Tensor:
@@ -130,23 +120,17 @@ class SearchState:
 
 @dataclass(eq=False)
 class SeedRun:
-    """One search of a group. Its tensors are views of the group's tensors, so they change with it.
-
-    Attributes:
-        architecture, memory: as in SearchState, without the axis of the seeds.
-        trained, held_out: indices of the images that train w, and of the others.
-        history: the architecture parameters at the start and after each epoch.
-    """
+    """One search of a group. Its tensors are views of the group's tensors, so they change with it."""
 
     config: SearchConfig
     space: SearchSpace
     images: ImageArrays
-    trained: Tensor
-    held_out: Tensor
+    trained: Tensor  # indices of the images that train w
+    held_out: Tensor  # and of the others
     supernet: Supernet
-    architecture: Tensors
-    memory: Tensors
-    history: list[Matrices] = field(default_factory=list)
+    architecture: Tensors  # as in SearchState, without the axis of the seeds
+    memory: Tensors  # likewise
+    history: list[Matrices] = field(default_factory=list)  # the parameters at the start and after each epoch
 
     @property
     def alphas(self) -> Alphas:

@@ -37,41 +37,28 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """The input of one step of K seeds.
+    """The input of one step of K seeds."""
 
-    Attributes:
-        images, labels: normalised images (K, B, 3, H, W) and int64 labels (K, B).
-        drawn: the tensors that `Strategy.draw` drew for this step, each (K, ...).
-        held_out: images and labels of a batch that does not train w; None if all images train w.
-        variant: the form of the step, as `Strategy.variant` returns it.
-    """
-
-    images: Tensor
-    labels: Tensor
-    drawn: Mapping[str, Tensor]
-    held_out: tuple[Tensor, Tensor] | None
-    variant: str
+    images: Tensor  # normalised (K, B, 3, H, W)
+    labels: Tensor  # int64 (K, B)
+    drawn: Mapping[str, Tensor]  # the tensors that `Strategy.draw` drew for this step, each (K, ...)
+    held_out: tuple[Tensor, Tensor] | None  # images and labels that do not train w; None if all images train w
+    variant: str  # the form of the step, as `Strategy.variant` returns it
 
 
 class Strategy:
     """A search method, made by `factory(config, space, **options)`. Every method but `step` has a default.
 
-    Attributes:
-        space: the search space; a method may add operations to the space that it is given.
-        weight_share: fraction of the training images that trains w, above 0 and at most 1. An epoch passes over these
-            images; each step also gets a random batch of the others.
-        needs_held_out: whether its steps need images that do not train w.
-        groups_seeds: whether several seeds may train as one group.
-        records: whether its step can be recorded as a CUDA graph; if not, a run reports this when it starts.
+    An epoch passes over the images that train w; each step also gets a random batch of the others.
     """
 
-    weight_share: float = 1.0
-    needs_held_out: bool = False
-    groups_seeds: bool = True
-    records: bool = True
+    weight_share: float = 1.0  # fraction of the training images that trains w, above 0 and at most 1
+    needs_held_out: bool = False  # whether its steps need images that do not train w
+    groups_seeds: bool = True  # whether several seeds may train as one group
+    records: bool = True  # whether its step can be recorded as a CUDA graph; if not, a run reports it when it starts
 
     def __init__(self, config: SearchConfig, space: SearchSpace) -> None:
-        self.config, self.space = config, space
+        self.config, self.space = config, space  # a method may add operations to the space that it is given
 
     # ---- what is trained
 

@@ -28,11 +28,7 @@ def cell_kinds(cells: int) -> tuple[int, ...]:
 
 
 class MixedOperation(nn.ModuleList):
-    """An edge: all candidate operations of the space, in its order.
-
-    Attributes:
-        channels: number of channels that go through the operations.
-    """
+    """An edge: all candidate operations of the space, in its order, for `channels` channels."""
 
     def __init__(self, space: SearchSpace, channels: int, stride: int) -> None:
         super().__init__(

@@ -21,17 +21,11 @@ from torch.nn.modules.batchnorm import _NormBase
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process, as one of those that train a network.
+    """This process, as one of those that train a network."""
 
-    Attributes:
-        rank: number of this process; process 0 leads: only it writes and reports.
-        world: number of processes.
-        hosts: gloo group of all processes; None for a single process.
-    """
-
-    rank: int = 0
-    world: int = 1
-    hosts: dist.ProcessGroup | None = None
+    rank: int = 0  # process 0 leads: only it writes and reports
+    world: int = 1  # number of processes
+    hosts: dist.ProcessGroup | None = None  # gloo group of all processes; None for a single process
 
     @property
     def leads(self) -> bool:
