@@ -47,10 +47,6 @@ class ImageSource:
     Args:
         location: current location of images of the `files` kind; if empty, their location when they were prepared.
 
-    Attributes:
-        labels: int64 (N,).
-        mean, std: float32 (3,).
-
     Raises:
         DropnasError: a file is missing, damaged, or inconsistent with dataset.json, or the images are not at their
             location.
@@ -65,9 +61,9 @@ class ImageSource:
         else:
             rows, labels = _manifest(folder / f"{split}_manifest.npy", dataset, split)
             self.image = partial(_from_file, rows, BytesAt(Path(location or dataset.location)))
-        self.labels = torch.from_numpy(labels)
+        self.labels = torch.from_numpy(labels)  # int64 (N,)
         self.classes = dataset.classes
-        self.mean, self.std = torch.tensor(dataset.mean), torch.tensor(dataset.std)
+        self.mean, self.std = torch.tensor(dataset.mean), torch.tensor(dataset.std)  # float32 (3,)
 
     def __len__(self) -> int:
         return len(self.labels)

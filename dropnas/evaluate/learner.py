@@ -6,7 +6,6 @@ changes keep their addresses, so that a step can be captured in a CUDA graph.
 """
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -34,10 +33,6 @@ TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 class Learner:
     """A genotype's network in training, with initial weights that follow from the seed.
 
-    Attributes:
-        shape: the network's shape.
-        forward: its forward pass, which a faster implementation may replace.
-
     Raises:
         DropnasError: the memory format is channels last on a CPU.
     """
@@ -56,7 +51,7 @@ class Learner:
         self.layout = layout(config.memory_format, device)
         # before the optimiser creates its averages, which copy the parameters' memory format
         self.network: EvaluationNetwork = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
-        self.forward: Forward = self.network
+        self.forward: Forward = self.network  # a faster implementation may replace it
         self.config = config
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
@@ -73,10 +68,6 @@ class Learner:
         self.network.train()
         self.optimiser.learning_rate = learning_rate
         self.sums.zero_()
-
-    def computing(self) -> AbstractContextManager[None]:
-        """The context of a forward pass in the configured precision."""
-        return self.layers.computing()
 
     def outputs(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
         """The network's outputs for normalised images (B, 3, H, W), converted to the configured memory format."""
@@ -127,7 +118,7 @@ class Learner:
     def test(self, images: Tensor, labels: Tensor) -> None:
         """Count one batch, without a synchronisation with the host."""
         self.network.eval()
-        with self.computing():
+        with self.layers.computing():
             logits, _ = self.outputs(images)
         self.tested[0].add_(top_hits(logits, labels, 1))
         self.tested[1].add_(top_hits(logits, labels, 5))

@@ -103,7 +103,7 @@ class Retraining:
         indices = self.trained[drawn.order]
         images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
         masks = drop_path_masks(drawn.kept, self.path_scale) if config.drop_path else None
-        with learner.computing():
+        with learner.layers.computing():
             outputs = learner.outputs(images, masks)
             loss = with_auxiliary(outputs, labels, config.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]

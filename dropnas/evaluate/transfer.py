@@ -119,7 +119,7 @@ class Transfer:
             images = share * images + (1 - share) * images[others]
             targets = [(share, labels), (1 - share, labels[others])]
         masks = self._masks(len(labels), position)
-        with self.learner.computing():
+        with self.learner.layers.computing():
             outputs = self.learner.outputs(images, masks)
             loss = torch.zeros((), device=self.device)
             hits = torch.zeros((), device=self.device)

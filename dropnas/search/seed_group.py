@@ -47,12 +47,6 @@ class SeedGroup:
         backend: computes the convolutions on edges in place of torch's kernels.
         precompile: is called with a recorded step before it first runs.
 
-    Attributes:
-        runs: the searches, in the order of the configurations.
-        images_seen: number of images seen since this start, by all searches.
-        stopped: whether the strategy has ended the search.
-        closing: number of steps on the host after the batches of this epoch.
-
     Raises:
         DropnasError: the configurations differ in more than the seed, or cannot be trained.
     """
@@ -78,8 +72,10 @@ class SeedGroup:
             batches.apart(len(images), count, generator(config.seed, "held-out images")) for config in configs
         ]
         self.sizes = batches.sizes(len(self.parts[0][0]), self.config.batch_size)
-        self.images_seen, self.stopped, self.closing = 0, False, 0
-        self.phase, self.runs = 0, list[SeedRun]()
+        self.images_seen = 0  # since this start, by all searches
+        self.stopped = False  # whether the strategy has ended the search
+        self.closing = 0  # number of steps on the host after the batches of this epoch
+        self.phase, self.runs = 0, list[SeedRun]()  # in the order of the configurations
         self._enter(0)
         for run in self.runs:
             self._note(run)

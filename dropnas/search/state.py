@@ -64,11 +64,8 @@ class SearchState:
 
         Args:
             images, labels: (K, B, 3, H, W) and (K, B).
-            mixing: weights of the operations, (K, cells, edges, operations).
-            kept: bool mask of the same shape; operations with False take no part and have no gradient. None keeps all.
+            mixing, kept, update_statistics, paths: see `Engine.mix`.
             precision: replaces the state's precision.
-            update_statistics: whether the running statistics of batch norms are updated.
-            paths: factors of each edge's output for each image, (K, cells, edges, B); None means 1.
         """
         with autocast(precision or self.precision, self.weights.device.type):
             logits = self.engine.mix(images, mixing, kept, update_statistics, paths)

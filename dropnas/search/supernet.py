@@ -98,11 +98,7 @@ def sum_of(terms: Sequence[Tensor]) -> Tensor:
 
 
 class Supernet(nn.Module):
-    """The one-shot model: all candidate operations on all edges of all cells.
-
-    Attributes:
-        kinds: the kind of each cell, NORMAL or REDUCE.
-    """
+    """The one-shot model: all candidate operations on all edges of all cells."""
 
     def __init__(
         self, space: SearchSpace, channels: int, cells: int, classes: int, edge: EdgeFactory = MixedOperation
