@@ -17,11 +17,9 @@ def draw_crops(count: int, padding: int, generator: torch.Generator) -> Tensor:
 
 
 def crop(images: Tensor, padding: int, corners: Tensor) -> Tensor:
-    """Pad each image by `padding` pixels of 0 on all sides and cut out a window of its original size.
+    """Pad images (B, C, H, W) by `padding` pixels of 0 on all sides and cut out windows of the original size.
 
-    Args:
-        images: (B, C, H, W) of any type.
-        corners: (2, B), from `draw_crops`.
+    The corners of the windows are those of `draw_crops`.
     """
     count, _, height, width = images.shape
     padded = functional.pad(images, (padding,) * 4)
@@ -46,12 +44,7 @@ def draw_holes(count: int, height: int, width: int, generator: torch.Generator) 
 
 
 def cutout(images: Tensor, side: int, centres: Tensor) -> Tensor:
-    """Set a square of `side` pixels around a pixel of each image to 0, clipped at the border (Cutout).
-
-    Args:
-        images: (B, C, H, W), normalised.
-        centres: (2, B), from `draw_holes`.
-    """
+    """Cutout: set a square of `side` pixels around a pixel of `draw_holes` to 0 in each image (B, C, H, W)."""
     rows = _hole(images.shape[2], side, centres[0])[:, None, :, None]
     columns = _hole(images.shape[3], side, centres[1])[:, None, None, :]
     return images.masked_fill(rows & columns, 0)

@@ -118,10 +118,8 @@ def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator)
 
 
 def drop_path_masks(kept: Tensor, scale: float | Tensor) -> Tensor:
-    """The factors of the outputs, (edges, B, 1, 1, 1): the scale for kept outputs, 0 for dropped ones.
+    """The factors of the outputs, (edges, B, 1, 1, 1): the scale for those that `draw_paths` keeps, 0 for the others.
 
-    Args:
-        kept: bool (B, edges), from `draw_paths`.
-        scale: 1 / (1 - rate), which preserves the mean.
+    A scale of 1 / (1 - rate) preserves the mean.
     """
     return (kept.t() * scale)[..., None, None, None]

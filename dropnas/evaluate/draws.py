@@ -65,11 +65,9 @@ def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int],
 
 
 def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: Draws) -> Tensor:
-    """Crop, flip, AutoAugment, normalise and Cutout, in this order as in DARTS; each only if it is switched on.
+    """Crop, flip, AutoAugment, normalise and Cutout of uint8 images (B, 3, H, W), in this order as in DARTS.
 
-    Args:
-        images: uint8 (B, 3, H, W).
-        data: its mean and standard deviation normalise the images.
+    Each only if it is switched on; the mean and the standard deviation are those of the data.
     """
     if config.crop_padding:
         images = augment.crop(images, config.crop_padding, drawn.crops.t())

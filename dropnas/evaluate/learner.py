@@ -81,12 +81,7 @@ class Learner:
             parameter.grad = None
 
     def count(self, loss: Tensor, hits: Tensor, images: int) -> None:
-        """Add a batch to the epoch's sums.
-
-        Args:
-            loss: its mean loss, detached.
-            hits: number of correctly classified images.
-        """
+        """Add the mean loss and the hits of a batch to the epoch's sums; both are detached."""
         self.sums[0].add_(loss, alpha=images)
         self.sums[1].add_(hits)
         self.sums[2].add_(images)

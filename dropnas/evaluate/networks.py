@@ -98,8 +98,7 @@ def _halving(before: int, after: int) -> list[nn.Module]:
 class CellStack(nn.Module):
     """The cells between stem and classifier; widths double in the reduction cells at one and two thirds.
 
-    Args:
-        width: channels of each of the two inputs of the first cell.
+    Each of the two inputs of the first cell has `width` channels.
     """
 
     def __init__(self, shape: NetworkFile, genotype: Genotype, width: int) -> None:

@@ -172,12 +172,8 @@ class Retraining:
 def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Retrain the genotype of a derive or select run.
 
-    Args:
-        inputs: the prepared dataset (arrays), then the run with genotype.json.
-        out: folder for the files of `results.archive`.
-
-    Returns:
-        images_per_second of this process, evaluation included.
+    The inputs are the prepared dataset (arrays) and the run with genotype.json. Writes the files of `results.archive`.
+    Returns the images_per_second of this process, evaluation included.
 
     Raises:
         DropnasError: an input is damaged, too many images are held out, or a loss is not finite.

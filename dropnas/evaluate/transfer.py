@@ -207,12 +207,8 @@ def learning_rate(config: TransferConfig, epoch: int) -> float:
 def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Train the genotype of a derive or select run on ImageNet; under torchrun, each process calls this.
 
-    Args:
-        inputs: the prepared dataset (files or arrays), then the run with genotype.json.
-        out: folder in which the first process writes the files of `results.archive`.
-
-    Returns:
-        images_per_second of all processes, evaluation included.
+    The inputs are the prepared dataset (files or arrays) and the run with genotype.json. Writes the files of
+    `results.archive`. Returns the images_per_second of all processes, evaluation included.
 
     Raises:
         DropnasError: a damaged input, a batch that cannot be divided among the processes, or a loss that is not finite.

@@ -39,13 +39,10 @@ def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
 
 
 def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
-    """Summarise the alphas of an epoch.
+    """Summarise the alphas of an epoch, whose entry of the history is given.
 
     The row has the entropy of p over the operations that are left, the number of skip-connects of the genotype, and
     whether both scores give the same genotype.
-
-    Args:
-        entry: the entry of the history after the same epoch.
     """
     if LEFT in entry:
         pairs = zip(alphas, torch.tensor(entry[LEFT], device=alphas.normal.device), strict=True)

@@ -41,7 +41,6 @@ class SeedGroup:
 
     Args:
         configs: configurations of the searches; they differ only in the seed.
-        space: the search space.
         images: all training images, on the device.
         recorder: records the steps as CUDA graphs; None runs them directly.
         backend: computes the convolutions on edges in place of torch's kernels.

@@ -79,12 +79,9 @@ class SearchState:
         return of_weights.view_as(self.weights), *found[len(self._parameters) :]
 
     def of_weights(self, cells: Tensor) -> Tensor:
-        """For each weight, whether its operation is kept: bool (K, weights).
+        """For each weight, whether a mask (K, cells, edges, operations) keeps its operation: bool (K, weights).
 
         Weights that are not on an edge are always kept.
-
-        Args:
-            cells: bool (K, cells, edges, operations).
         """
         keeps = torch.cat([cells.flatten(1), cells.new_ones(len(cells), 1)], dim=1)
         return keeps.index_select(1, self._slots)

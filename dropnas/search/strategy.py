@@ -171,10 +171,9 @@ class Strategy:
     # ---- a batch, on the device
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Train K seeds on a batch. Use operations on tensors only, and change the tensors of the state in place.
+        """Train K seeds on a batch; return the losses (K,) and the logits (K, B, classes), both detached.
 
-        Returns:
-            the losses (K,) and the logits (K, B, classes), both detached.
+        Use operations on tensors only, and change the tensors of the state in place.
         """
         raise NotImplementedError
 

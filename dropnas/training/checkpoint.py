@@ -37,12 +37,7 @@ def newest(folder: Path) -> int:
 
 
 class Checkpoints:
-    """The checkpoints of one run.
-
-    Args:
-        folder: the run's scratch folder; created if it is missing.
-        progress: receives a line for each checkpoint that cannot be used.
-    """
+    """The checkpoints of one run, in its scratch folder; `progress` receives a line for each that cannot be used."""
 
     def __init__(self, folder: Path, identity: str, progress: Callable[[str], None]) -> None:
         self.folder, self.identity, self.progress = folder, identity, progress
@@ -77,10 +72,7 @@ class Checkpoints:
             yield None
 
     def save(self, state: State) -> None:
-        """Write a checkpoint with the next number, and delete all but the last two intact ones.
-
-        Args:
-            state: tensors and plain values (numbers, strings, lists, dicts).
+        """Write a checkpoint of tensors and plain values with the next number; keep the last two intact ones only.
 
         Raises:
             OSError: the disk is full or the folder cannot be written; no half-written file remains.

@@ -69,12 +69,7 @@ def normed(
     scales: Sequence[Tensor] | None = None,
     rectify: bool = False,
 ) -> Tensor:
-    """Batch norm of E operations without affine parameters, followed by a scale for each channel.
-
-    Args:
-        scales: scales of consecutive parts of the channels; None means 1.
-        rectify: whether a ReLU follows.
-    """
+    """Batch norm of E operations without affine parameters; then scales of parts of the channels and ReLU, if given."""
     scale = None if scales is None else side_by_side(scales)
     normal = batch_norm(maps, scale, norms[0].eps, rectify)
     statistics.note(norms, normal.mean, normal.variance)
@@ -95,11 +90,7 @@ def reduced(
     statistics: RunningStatistics,
     scales: Sequence[Tensor] | None = None,
 ) -> Tensor:
-    """FactorizedReduce of operations (E, K) that read the same maps, after their ReLU.
-
-    Returns:
-        (B, ceil(H / 2), ceil(W / 2), E * K * C).
-    """
+    """FactorizedReduce of operations (E, K) on the same maps after ReLU: (B, ceil(H / 2), ceil(W / 2), E * K * C)."""
     height, width = rectified.shape[1:3]
     straight = rectified[:, ::2, ::2]
     shifted = functional.pad(rectified, (0, 0, 0, width % 2, 0, height % 2))[:, 1::2, 1::2]
