@@ -43,18 +43,11 @@ class Checkpoints:
         self.folder, self.identity, self.progress = folder, identity, progress
         self.intact: list[Path] = []  # checkpoints that were read or written here, in order
 
-    def load(self) -> State | None:
-        """Return the state of the newest intact checkpoint of this run, on the CPU; None if there is none.
-
-        Each newer checkpoint that is damaged or belongs to another run is skipped and reported in one line.
-        """
-        return next(self.states())
-
     def states(self) -> Iterator[State | None]:
         """Yield the states from which the run can continue, the newest first; None stands for the start of the run.
 
-        The last state that the caller takes is the one to continue from. The next `save` replaces the newer
-        checkpoints.
+        A checkpoint that is damaged or belongs to another run is skipped and reported in one line. The last state that
+        the caller takes is the one to continue from. The next `save` replaces the newer checkpoints.
         """
         found = _numbered(self.folder)
         first = 0  # number 0 stands for the start

@@ -172,15 +172,12 @@ class _Loop:
         if stop:
             for run in self.going:
                 run.workspace.stopping()
-        if stop or self._due(spacing):
+        if stop or time.monotonic() - self.saved_at >= spacing:
             self._save(epoch, step)
         if stop and self.going:
             self.ranks.agree(stop)  # torchrun ends all processes after one, so all wait until the leader has saved
             self._log(f"stopped by a signal at epoch {epoch + 1}, step {step}; the state is saved, start the run again")
             raise SystemExit(signals.EXIT_STOPPED)
-
-    def _due(self, spacing: float) -> bool:
-        return time.monotonic() - self.saved_at >= spacing
 
     def _save(self, epoch: int, step: int) -> None:
         self._check(epoch, step)
