@@ -203,7 +203,7 @@ def test_the_authors_settings() -> None:
 def test_without_edge_normalisation_every_edge_has_weight_one() -> None:
     group = group_of(replace(PC, options={"proportion": 2, "edge_normalisation": False}), images=IMAGES)
     train(group, last=2)
-    assert list(group.runs[0].architecture) == ["alphas"] and BETAS not in group.runs[0].history[0]
+    assert list(group.runs[0].architecture) == ["alphas"] and BETAS not in group.runs[0].history[0]["further"]
     assert torch.allclose(mixing_weights(group.state.architecture).sum(-1), torch.ones(2, 2, 14))
     found = group.strategy.derive(group.runs[0])
     normal, reduce = (alphas.softmax(-1)[None] for alphas in group.runs[0].alphas)
