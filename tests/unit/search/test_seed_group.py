@@ -331,7 +331,7 @@ def test_phases_begin_anew_and_carry_over_what_the_strategy_says() -> None:
     assert not torch.equal(group.runs[0].architecture["alphas"], alphas)
     train(group, first=4, last=8)
     history = group.runs[0].history
-    assert group.epochs == 4 and len(history) == 5 and all("betas" in of_epoch for of_epoch in history)
+    assert group.epochs == 4 and len(history) == 5 and all("betas" in entry["further"] for entry in history)
 
 
 def test_a_variant_of_the_step_is_used_in_its_epochs() -> None:
