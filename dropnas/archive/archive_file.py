@@ -20,6 +20,7 @@ from dropnas.errors import DropnasError
 from dropnas.runs.files import write_bytes
 
 SUMS = "SHA256SUMS"
+PARAMETERS, RESULTS = "parameters.yaml", "results"  # a file of plans and results; the folder of results
 SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 FILE, FOLDER, LINK, KIND = 0o100644, 0o040755, 0o120000, 0o170000  # modes, and the mask of their type bits

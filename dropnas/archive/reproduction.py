@@ -1,5 +1,6 @@
-"""The content of an archive, as its metadata describe it."""
+"""The content of an archive, and its description for readers (README.md) and for a data repository (Zenodo)."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,33 @@ from typing import Any, Self
 
 import yaml
 
+from dropnas.archive.archive_file import SUMS
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 
-LICENSE_URL = "https://spdx.org/licenses/{}"
-DOI_URL = "https://doi.org/{}"
+CRATE = "ro-crate-metadata.json"
+README = """# {made.title}
+
+{made.summary}
+
+| here | what it is |
+|---|---|
+| `results/{made.profile}/` | tables, figures, verdicts and the page, `report.html` |
+| `runs/`, `data/` | each run: receipt, manifest (what went into it, the sha256 of its files), metrics, genotype |
+| `{made.plan}/` | the frozen start: parameters, every run's spec, and the source that computed them |
+| `{crate}` | the same as a Workflow Run RO-Crate |
+| `{sums}` | for `sha256sum --check {sums}` in the unpacked folder |
+
+Weights and images are not in it; the manifests hold their checksums.
+
+To rebuild the tables, figures and the page without a GPU, in a checkout of the program:
+
+    python -m dropnas results --from ARCHIVE --root FOLDER
+
+To compare these numbers with yours:
+
+    python -m dropnas compare ARCHIVE results/{made.profile}
+"""
 
 
 @dataclass(frozen=True)
@@ -41,15 +64,10 @@ class Citation:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read the file. Raises a DropnasError if it is missing, or names no author or no paper."""
-        try:
-            found: Self = parse(cls, yaml.safe_load(file.read_text(encoding="utf-8")), file)
-        except FileNotFoundError as error:
-            raise DropnasError("no such file", where=file, remedy="make the archive in a checkout") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise DropnasError(f"cannot be read ({error})", where=file) from error
-        if not found.authors or not found.references:
-            raise DropnasError("names no author or no paper", where=file)
+        """Read the file. Raises a DropnasError if it is missing or has other fields."""
+        if not file.is_file():
+            raise DropnasError("no such file", where=file, remedy="make the archive in a checkout")
+        found: Self = parse(cls, yaml.safe_load(file.read_text(encoding="utf-8")), file)
         return found
 
     @property
@@ -59,11 +77,6 @@ class Citation:
             author.get("name") or ", ".join(filter(None, (author.get("family-names"), author.get("given-names"))))
             for author in self.authors
         ]
-
-    @property
-    def paper(self) -> _Reference:
-        """The reproduced paper."""
-        return self.references[0]
 
 
 @dataclass(frozen=True)
@@ -95,16 +108,40 @@ class Reproduction:
     def summary(self) -> str:
         """The content and the outcome, in a few sentences."""
         return (
-            f'Reproduction of the paper "{self.citation.paper.title}". {len(self.records)} of {self.planned} planned '
+            f'Reproduction of the paper "{self.paper.title}". {len(self.records)} of {self.planned} planned '
             f"runs, without weights and images, with the results and the frozen plan. {self.verdict}"
         )
 
     @property
-    def started(self) -> str:
-        """Start of the first run, in ISO 8601."""
-        return min(str(record["started"]) for record in self.records.values())
+    def paper(self) -> _Reference:
+        """The reproduced paper."""
+        return self.citation.references[0]
 
     @property
-    def ended(self) -> str:
-        """End of the last run, in ISO 8601."""
-        return max(str(record["ended"]) for record in self.records.values())
+    def times(self) -> tuple[str, str]:
+        """Start of the first run and end of the last one, in ISO 8601."""
+        records = self.records.values()
+        return min(str(one["started"]) for one in records), max(str(one["ended"]) for one in records)
+
+
+def readme_text(made: Reproduction) -> str:
+    """README.md of the archive."""
+    return README.format(made=made, crate=CRATE, sums=SUMS)
+
+
+def zenodo_text(made: Reproduction) -> str:
+    """.zenodo.json: the metadata of a deposit, from CITATION.cff and the runs."""
+    citation = made.citation
+    deposit = {
+        "title": made.title,
+        "upload_type": "dataset",
+        "description": made.summary,
+        "creators": [{"name": name} for name in citation.names],
+        "access_right": "open",
+        "license": citation.license.lower(),
+        "version": citation.version,
+        "publication_date": made.times[1][: len("2026-01-02")],
+        "keywords": list(citation.keywords),
+        "related_identifiers": [{"identifier": made.paper.doi, "relation": "references", "scheme": "doi"}],
+    }
+    return json.dumps(deposit, indent=2, ensure_ascii=False) + "\n"

@@ -115,8 +115,8 @@ def test_an_edit_with_new_checksums_is_refused(archived: Path, tmp_path: Path, e
 
 
 def refused(file: Path, root: Path, message: str) -> None:
-    with pytest.raises(DropnasError) as caught:
-        unpack(file, root)
+    with pytest.raises(DropnasError) as caught, opened(file) as archive:
+        unpack(archive, root)
     assert message in str(caught.value) and "\n" not in str(caught.value)
     left = [path for path in root.rglob("*") if path != root / "scratch"] if root.exists() else []
     assert left == []
