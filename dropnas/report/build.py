@@ -6,16 +6,16 @@ that fits nowhere is rejected, so that no run is lost silently.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
-from dropnas.analysis.finished_runs import Run, Training, read_training, require_stage
+from dropnas.analysis.finished_runs import Run, read_training, require_stage
 from dropnas.artifacts.table_file import TableNumber, TrainedArchitecture
 from dropnas.errors import DropnasError
 from dropnas.report.config import Entry, TableConfig
-from dropnas.report.measure import measure, selected
+from dropnas.report.measure import CellRuns, as_released, measure, selected
 from dropnas.report.printed import Column, Layout, PrintedRow, layout
-from dropnas.report.table import CellKey, Table, tabulate
+from dropnas.report.table import Table, tabulate
 
 Axis = Literal["rows", "columns"]
 RANDOM = "random"  # the row that relative improvements refer to
@@ -40,16 +40,6 @@ AS_RELEASED = "; 'as released' in 2²⁰ with the tower, as the release's logger
 SEARCH_COST = "Our search cost is in days of one device, mean of the searches."
 
 
-@dataclass(frozen=True)
-class Filled:
-    """An entry, its runs, and the training whose architecture represents them."""
-
-    entry: Entry
-    searches: tuple[Run, ...]
-    trainings: tuple[Training, ...]
-    chosen: Training
-
-
 def build(config: TableConfig, runs: Sequence[Run]) -> Table:
     """Build a table.
 
@@ -58,63 +48,38 @@ def build(config: TableConfig, runs: Sequence[Run]) -> Table:
         runs: the table's inputs, in their order.
 
     Raises:
-        DropnasError: an entry names a cell that the table cannot have, or a run that is missing, damaged or of the
-            wrong stage.
+        DropnasError: an entry names a cell that the table cannot have, or a run that is damaged or of the wrong stage.
     """
     paper = config.layout or layout(config.table)
-    filled = _filled(config, paper, runs)
-    shown = _extended(config, paper)
-
-    def of_entry(row: str, column: str) -> Filled | None:
-        return filled.get((row, METHOD_COLUMN if paper.row_is_method else column))
+    filled = {(entry.row, entry.column): _cell_runs(config, paper, entry, runs) for entry in config.entries}
+    if len(filled) < len(config.entries):
+        raise DropnasError("two entries for one cell", where=config.table)
 
     def measured(blank: TableNumber) -> list[TableNumber]:
-        one, random = of_entry(blank.row, blank.column), filled.get((f"{_group(blank.row)}/{RANDOM}", METHOD_COLUMN))
-        against = random.trainings if random else ()
-        return measure(paper, blank, one.searches, one.trainings, one.chosen, against) if one else []
+        one = filled.get((blank.row, METHOD_COLUMN if paper.row_is_method else blank.column))
+        random = filled.get((f"{_group(blank.row)}/{RANDOM}", METHOD_COLUMN))
+        return measure(paper, blank, replace(one, random=random.trainings if random else ())) if one else []
 
-    keys = {(row.key, column.key) for row in shown.rows for column in shown.columns}
-    ran = {key for key in keys if of_entry(*key)}
     chosen = {
-        one.entry.row: TrainedArchitecture(one.chosen.run.name, one.chosen.genotype)
-        for one in filled.values()
+        row: TrainedArchitecture(one.chosen.run.name, one.chosen.genotype)
+        for (row, _), one in filled.items()
         if paper.row_is_method
     }
-    return tabulate(config, shown, runs, measured, ran, _notes(paper), chosen, {})
+    return tabulate(config, _extended(config, paper), runs, measured, _notes(paper), chosen)
+
+
+def _cell_runs(config: TableConfig, paper: Layout, entry: Entry, runs: Sequence[Run]) -> CellRuns:
+    searches = [require_stage(runs[at], "search") for at in entry.searches]
+    trainings = [read_training(require_stage(runs[at], paper.trainings)) for at in entry.trainings]
+    return CellRuns(searches, trainings, selected(trainings, config.criterion))
 
 
 def _notes(paper: Layout) -> tuple[str, ...]:
     """Explain how to read one of the paper's tables, or the baselines, with our numbers in it."""
-    as_released = paper.number is not None and paper.trainings == "retrain"  # the release has no ImageNet code
-    parameters = f"{PARAMETERS}{AS_RELEASED if as_released else ''}."
+    parameters = f"{PARAMETERS}{AS_RELEASED if as_released(paper) else ''}."
     method = (parameters, SEARCH_COST) if paper.row_is_method else ()
     style = (BEST_AND_MEAN,) if paper.style == "best-and-mean" else ()
     return (SOURCES, EPOCHS, DEVIATION, *style, *method, *paper.notes)
-
-
-def _filled(config: TableConfig, paper: Layout, runs: Sequence[Run]) -> dict[CellKey, Filled]:
-    """The entries by row and column."""
-    filled: dict[CellKey, Filled] = {}
-    for entry in config.entries:
-        if (entry.row, entry.column) in filled:
-            raise DropnasError("two entries for one cell", where=_where(config, entry))
-        if not entry.trainings:
-            raise DropnasError("the cell has no training", where=_where(config, entry))
-        searches = [require_stage(_input(config, entry, runs, at), "search") for at in entry.searches]
-        trainings = [require_stage(_input(config, entry, runs, at), paper.trainings) for at in entry.trainings]
-        read = tuple(map(read_training, trainings))
-        filled[entry.row, entry.column] = Filled(entry, tuple(searches), read, selected(read, config.criterion))
-    return filled
-
-
-def _input(config: TableConfig, entry: Entry, runs: Sequence[Run], position: int) -> Run:
-    if not 0 <= position < len(runs):
-        raise DropnasError(f"no input {position} among {len(runs)} runs", where=_where(config, entry))
-    return runs[position]
-
-
-def _where(config: TableConfig, entry: Entry) -> str:
-    return f"{config.table}, row {entry.row!r}, column {entry.column!r}"
 
 
 def known_keys(paper: Layout, axis: Axis) -> set[str]:
@@ -124,31 +89,31 @@ def known_keys(paper: Layout, axis: Axis) -> set[str]:
     return {METHOD_COLUMN} if paper.row_is_method else {column.key for column in paper.columns}
 
 
-def _new_keys(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
+def _new_labels(config: TableConfig, paper: Layout, axis: Axis) -> dict[str, str]:
     """Rows or columns that the paper does not have, in the order of the entries, with their labels.
 
     If both the row and the column of an entry are new, the labels come from entries in the same row or column whose
     other key is the paper's.
     """
     known, crossing = known_keys(paper, axis), known_keys(paper, "columns" if axis == "rows" else "rows")
-    keys = [
-        (entry, *((entry.row, entry.column) if axis == "rows" else (entry.column, entry.row)))
-        for entry in config.entries
-    ]
-    new = [(entry, key, other) for entry, key, other in keys if key not in known]
-    labels = {key: entry.label for entry, key, other in reversed(new) if other in crossing}
-    for entry, key, _ in new:
-        if paper.open not in (axis, "both") or not labels.get(key):
-            what = f"no such {axis.removesuffix('s')} in the paper's table, and a new one needs a label"
+    labels: dict[str, str] = {}
+    for entry in config.entries:
+        key, other = (entry.row, entry.column) if axis == "rows" else (entry.column, entry.row)
+        if key not in known:
+            labels[key] = labels.get(key) or (entry.label if other in crossing else "")
+    for key, label in labels.items():
+        if not label or paper.open not in (axis, "both"):
+            name = axis.removesuffix("s")
+            what = f"no such {name} in the paper's table, and a new one needs a label"
             remedy = f"the paper's {axis} are {', '.join(sorted(known))}"
-            raise DropnasError(what, where=_where(config, entry), remedy=remedy)
-    return {key: labels[key] for _, key, _ in new}
+            raise DropnasError(what, where=f"{config.table}, {name} {key!r}", remedy=remedy)
+    return labels
 
 
 def _extended(config: TableConfig, paper: Layout) -> Layout:
     """The paper's layout with the rows and columns that the entries add."""
     shared = paper.columns[-1].header[0]  # new columns share this header
-    own = [Column(key, (shared, label), "top1_error") for key, label in _new_keys(config, paper, "columns").items()]
+    own = [Column(key, (shared, label), "top1_error") for key, label in _new_labels(config, paper, "columns").items()]
     columns = (*paper.columns, *own)
     rows = [replace(row, cells=(*row.cells, *[None] * (len(columns) - len(row.cells)))) for row in _rows(config, paper)]
     return replace(paper, columns=columns, rows=tuple(rows))
@@ -156,11 +121,9 @@ def _extended(config: TableConfig, paper: Layout) -> Layout:
 
 def _rows(config: TableConfig, paper: Layout) -> list[PrintedRow]:
     """The paper's rows and new ones: after the last row of their data set if rows are grouped, otherwise at the end."""
-    rows = list(paper.rows)
-    if paper.number is None:  # the baselines show only what was run; the paper's tables show all of their rows
-        run = {entry.row for entry in config.entries}
-        rows = [row for row in rows if row.key in run]
-    for position, (key, label) in enumerate(_new_keys(config, paper, "rows").items()):
+    run = {entry.row for entry in config.entries}  # the baselines show only these; the paper's tables show all rows
+    rows = [row for row in paper.rows if paper.number is not None or row.key in run]
+    for position, (key, label) in enumerate(_new_labels(config, paper, "rows").items()):
         group = [index for index, row in enumerate(rows) if _group(row.key) == _group(key)]
         if len(paper.heads) == 1:
             rows.append(PrintedRow(key, (label,), (), rule=position == 0))

@@ -20,7 +20,7 @@ from dropnas.parsing import parse
 from dropnas.report.page.phrases import listed
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
-from dropnas.report.table import NO_REPRODUCTION
+from dropnas.report.table import warning
 from dropnas.runs.identity import canonical_json
 
 CHECKLIST = "checklist.md"
@@ -69,7 +69,7 @@ def checklist_text(content: Content, found: Mapping[str, Found]) -> str:
     """The text of checklist.md for a plan, from the plan's runs in the store."""
     known = facts(content, found)
     lines = [f"# Checklists (profile: {content.profile})", "", INTRODUCTION, ""]
-    lines += [] if content.reproduction else [f"**{NO_REPRODUCTION.format(profile=content.profile)}**", ""]
+    lines += [] if content.reproduction else [f"**{warning(content.profile, False)}**", ""]
     for one in checklists():
         lines += [f"## {one.title}", "", one.source, ""]
         for title, questions in one.sections.items():

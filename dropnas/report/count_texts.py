@@ -6,20 +6,13 @@ from dataclasses import asdict
 import pandas
 
 from dropnas.artifacts.counts_file import Counted
-from dropnas.report.frame import Frame, TextLine, numbered
+from dropnas.report.frame import Frame, TextLine, csv, markdown, numbered
 from dropnas.report.render_latex import latex
-from dropnas.report.render_markdown import markdown
 
 HEADER = (
-    ("Table", ""),
-    ("Architecture", ""),
-    ("Cell", ""),
-    ("Parameters", "printed (M)"),
-    ("Parameters", "computed (M)"),
-    ("Parameters", "as released (2²⁰)"),
-    ("Multiply-adds", "(M)"),
-    ("Excitation", "(M)"),
-    ("Remarks", ""),
+    *(("Table", ""), ("Architecture", ""), ("Cell", "")),
+    *(("Parameters", "printed (M)"), ("Parameters", "computed (M)"), ("Parameters", "as released (2²⁰)")),
+    *(("Multiply-adds", "(M)"), ("Excitation", "(M)"), ("Remarks", "")),
 )
 PRINTED = ("test_error", "top1", "top5", "params_m", "gpu_days")  # keys of published.yaml
 CAPTION = "Parameters and multiply-adds of the published architectures that Tables 1-3 quote, beside the printed ones."
@@ -39,9 +32,11 @@ NO_POOL_NORM = "There is no batch norm after pooling."
 
 
 def count_texts(rows: Sequence[Counted], pool_norm: bool) -> dict[str, str]:
-    """The contents of the files, by suffix."""
+    """The contents of the files, by suffix; the paper's printed numbers have their own columns in the CSV."""
     texts = frame(rows, pool_norm)
-    return {"md": markdown(texts), "csv": _csv(rows), "tex": latex(texts)}
+    counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
+    printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
+    return {"md": markdown(texts), "csv": csv(pandas.concat([counts, printed], axis="columns")), "tex": latex(texts)}
 
 
 def frame(rows: Sequence[Counted], pool_norm: bool) -> Frame:
@@ -51,14 +46,12 @@ def frame(rows: Sequence[Counted], pool_norm: bool) -> Frame:
         title="Published architectures",
         label="architectures",
         caption=CAPTION,
-        warning="",
         header=HEADER,
         labels=3,
         lines=tuple(
             TextLine((*_texts(row), number), rule=before is not None and before.table != row.table)
             for before, row, number in zip([None, *rows], rows, numbers, strict=False)
         ),
-        provenance="",
         notes=(COUNTING, EXCITATION, POOL_NORM if pool_norm else NO_POOL_NORM, *remarks),
     )
 
@@ -75,11 +68,3 @@ def _texts(row: Counted) -> tuple[str, ...]:
         f"{row.multiply_adds / 1e6:.1f}",
         f"{row.excitation_parameters / 1e6:.3f}" if row.excitation_parameters else "-",
     )
-
-
-def _csv(rows: Sequence[Counted]) -> str:
-    """One line for each architecture and table; the paper's printed numbers have their own columns."""
-    counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
-    printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
-    text: str = pandas.concat([counts, printed], axis="columns").to_csv(index=False, lineterminator="\n")
-    return text

@@ -6,11 +6,16 @@ data file; a renderer that cannot show a character translates it. Remarks on sin
 the table, because no column is wide enough for them.
 """
 
+import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import pandas
+
+WIDTH = 100  # of Markdown, whose sentences are wrapped for a terminal
+SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash only if it would escape the next character
 
 
 @dataclass(frozen=True)
@@ -27,25 +32,25 @@ class Frame:
 
     Attributes:
         title: name of the table, with its profile.
-        label: label by which a LaTeX document refers to it.
         caption: what the table shows.
-        warning: states that it is not a reproduction; empty if it is one.
         header: the two header lines of each column; adjacent columns with an equal first line share it.
         labels: number of columns, from the left, that are labels.
         lines: the lines of the table.
+        label: label by which a LaTeX document refers to it.
+        warning: states that it is not a reproduction; empty if it is one.
         provenance: profile, data and hardware; empty if nothing was run.
         notes: notes on how to read it, one or two sentences each.
     """
 
     title: str
-    label: str
     caption: str
-    warning: str
     header: tuple[tuple[str, str], ...]
     labels: int
     lines: tuple[TextLine, ...]
-    provenance: str
-    notes: tuple[str, ...]
+    label: str = ""
+    warning: str = ""
+    provenance: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def texts(self) -> pandas.DataFrame:
@@ -68,3 +73,28 @@ def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
     texts = list(dict.fromkeys(text for row in remarks for text in row))
     cells = [", ".join(map(str, sorted(texts.index(text) + 1 for text in row))) for row in remarks]
     return cells, [f"Remark {number}: {text}." for number, text in enumerate(texts, start=1)]
+
+
+def markdown(frame: Frame) -> str:
+    """Render the whole file: title, caption, warning, table and notes."""
+    texts = frame.texts.map(_escaped).rename(columns=_escaped)
+    grid = texts.to_markdown(index=False, tablefmt="github", disable_numparse=True)
+    warning = f"**{frame.warning}**" if frame.warning else ""
+    notes = "\n".join(_wrapped(note, "- ", "  ") for note in frame.notes)
+    above = (f"# {frame.title}", _wrapped(frame.caption), _wrapped(warning))
+    return "\n\n".join(filter(None, (*above, grid, _wrapped(frame.provenance), notes))) + "\n"
+
+
+def csv(frame: pandas.DataFrame) -> str:
+    """Convert a frame to CSV, with the same line endings on every system."""
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _escaped(text: str) -> str:
+    """Escape characters that would break the table or count as Markdown."""
+    return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _wrapped(text: str, first: str = "", later: str = "") -> str:
+    return textwrap.TextWrapper(WIDTH, first, later, break_long_words=False, break_on_hyphens=False).fill(text)

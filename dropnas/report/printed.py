@@ -6,12 +6,14 @@ six tables. A mistake in the file is an error when it is read.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+
+from dropnas.parsing import parse
 
 Quantity = Literal[
     "top1_error", "top5_error", "parameters", "search_days", "multiply_adds", "skip_connects", "improvement"
@@ -123,8 +125,7 @@ def parse_printed(text: str) -> Printed:
 @cache
 def layouts() -> dict[str, Layout]:
     """The paper's six tables by name."""
-    text = Path(__file__).with_name("printed.yaml").read_text(encoding="utf-8")
-    return {name: _layout(name, entry) for name, entry in yaml.safe_load(text).items()}
+    return {name: _layout(name, entry) for name, entry in _data("printed.yaml").items()}
 
 
 def layout(table: str) -> Layout:
@@ -150,26 +151,29 @@ def title(name: str) -> str:
     return f"Published baselines of {words}" if name.endswith(PUBLISHED) else words
 
 
-def _layout(name: Any, entry: dict[str, Any]) -> Layout:
-    """Make a layout; the dataclass rejects unknown and missing keys."""
-    return Layout(
-        **{
-            **entry,
-            "name": name,
-            "heads": tuple(map(_header, entry["heads"])),
-            "columns": tuple(_column(key, column) for key, column in entry["columns"].items()),
-            "rows": tuple(_row(key, **row) for key, row in entry["rows"].items()),
-        }
-    )
+def quoted_layout(table: str) -> Layout:
+    """The paper's table that quotes these published baselines."""
+    return layouts()[table.removesuffix(PUBLISHED)]
 
 
-def _column(key: str, entry: dict[str, Any]) -> Column:
-    return Column(**{**entry, "key": key, "header": _header(entry["header"])})
+def behind(table: str) -> dict[str, list[str] | str]:
+    """The ids of the published architectures of each row of the paper's table, or the reason why there are none."""
+    found: dict[str, list[str] | str] = _data("published_rows.yaml")[table.removesuffix(PUBLISHED)]
+    return found
 
 
-def _header(lines: list[str]) -> tuple[str, str]:
-    top, bottom = lines
-    return top, bottom
+@cache
+def _data(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return found
+
+
+def _layout(name: str, entry: dict[str, Any]) -> Layout:
+    """Make a layout; an unknown or missing key, or a value of another type, is an error."""
+    columns = [{"key": key, **column} for key, column in entry["columns"].items()]
+    rows = tuple(_row(key, **row) for key, row in entry["rows"].items())
+    found: Layout = parse(Layout, {**entry, "name": name, "columns": columns, "rows": ()}, f"printed.yaml, {name}")
+    return replace(found, rows=rows)
 
 
 def _row(
@@ -178,32 +182,3 @@ def _row(
     full = (f"{label} [{citation}]" if citation else label) + marks
     heads = (group, full) if group else (full,)
     return PrintedRow(key, heads, tuple(map(parse_printed, cells)), rule)
-
-
-def quoted_layout(table: str) -> Layout:
-    """The paper's table that quotes these published baselines."""
-    return layouts()[table.removesuffix(PUBLISHED)]
-
-
-@cache
-def behind(table: str) -> dict[str, tuple[str, ...] | str]:
-    """The ids of the published architectures of each row of the paper's table, or the reason why there are none.
-
-    Raises:
-        ValueError: the rows of the file differ from those of the table, or an entry is neither.
-    """
-    name = table.removesuffix(PUBLISHED)
-    entries = yaml.safe_load(Path(__file__).with_name("published_rows.yaml").read_text(encoding="utf-8"))[name]
-    rows = [row.key for row in quoted_layout(table).rows]
-    if list(entries) != rows:
-        expected = f"the paper's are {', '.join(rows)}"
-        raise ValueError(f"published_rows.yaml, {name}: rows are {', '.join(entries)}; {expected}")
-    return {key: _ids(f"published_rows.yaml, {name}, {key}", value) for key, value in entries.items()}
-
-
-def _ids(where: str, value: Any) -> tuple[str, ...] | str:
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, list) and value and all(isinstance(id_, str) for id_ in value):
-        return tuple(value)
-    raise ValueError(f"{where}: neither a list of ids nor a reason")

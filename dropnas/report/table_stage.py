@@ -1,8 +1,6 @@
-"""The table stage: one of the paper's tables, or the baselines, and the files of every table.
+"""The table stage: one of the paper's tables, or the baselines.
 
-Design choices: no torch is imported, and a table takes a fraction of a second, because tables are rebuilt often. One
-typed table is rendered as four files. No file has anything that differs between two executions of the same runs (time,
-host), so identical runs give byte-identical tables.
+No torch is imported, and a table takes a fraction of a second, because tables are rebuilt often.
 """
 
 from collections.abc import Sequence
@@ -11,10 +9,6 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import read_run
 from dropnas.report.build import build
 from dropnas.report.config import TableConfig
-from dropnas.report.render_latex import latex
-from dropnas.report.render_markdown import markdown
-from dropnas.report.table import Table
-from dropnas.report.table_forms import csv, data, frame_of
 from dropnas.workspace import Workspace
 
 
@@ -31,14 +25,6 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
         DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number; an entry names a cell
             that the table cannot have.
     """
-    write(build(config, [read_run(folder) for folder in inputs]), out)
+    build(config, [read_run(folder) for folder in inputs]).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} cells from {len(inputs)} runs")
     return {}
-
-
-def write(table: Table, out: Path) -> None:
-    """Write the four files of a table."""
-    content, frame = table.content, frame_of(table)
-    content.write(out)
-    for suffix, text in (("md", markdown(frame)), ("csv", csv(data(content))), ("tex", latex(frame))):
-        (out / f"{content.table}.{suffix}").write_text(text, encoding="utf-8")

@@ -5,16 +5,14 @@ reproduction, because single lines are copied from it. Claims, which are not abo
 the Markdown.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
 
 import pandas
 
-from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Decided, VerdictsFile
-from dropnas.report.frame import Frame, TextLine
-from dropnas.report.render_markdown import markdown
-from dropnas.report.table import NO_REPRODUCTION
-from dropnas.report.table_forms import csv
+from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, VerdictsFile
+from dropnas.report.frame import Frame, TextLine, csv, markdown
+from dropnas.report.table import warning
 
 CLAIM_HEADS = ("Claim", "Where", "Our runs", "At the final epoch", "The paper's own numbers")
 NUMBER_HEADS = ("Table", "Row", "Column", "Verdict", "Ours", "Paper", "Difference", "95 % interval")
@@ -27,55 +25,42 @@ NUMBERS_CAPTION = (
 
 def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
     """The content of the files, by their suffix."""
-    return {".md": _markdown(verdicts), ".csv": csv(numbers_data(verdicts)), ".json": verdicts.json()}
+    parts = (
+        ("the claims", CLAIMS_CAPTION, CLAIM_HEADS, map(_claim, verdicts.claims)),
+        ("number by number", NUMBERS_CAPTION, NUMBER_HEADS, map(_number, verdicts.numbers)),
+    )
+    text = "\n".join(_markdown(verdicts, *part) for part in parts)
+    return {".md": text, ".csv": csv(_data(verdicts)), ".json": verdicts.json()}
 
 
-def numbers_data(verdicts: VerdictsFile) -> pandas.DataFrame:
-    """The verdict on each number, with profile and reproduction in every line, because single lines are copied."""
-    lines = [
-        asdict(one) | {"interval": _joined(one.interval or ()), "runs": _joined(one.runs)} for one in verdicts.numbers
-    ]
-    frame = pandas.DataFrame(lines, columns=list(CellVerdict.__dataclass_fields__), dtype=object)
+def _data(verdicts: VerdictsFile) -> pandas.DataFrame:
+    """A line for each number, with profile and reproduction."""
+    names = [field.name for field in fields(CellVerdict)]
+    frame = pandas.DataFrame([asdict(one) for one in verdicts.numbers], columns=names, dtype=object)
+    for name in ("interval", "runs"):
+        frame[name] = [" ".join(map(str, values or ())) for values in frame[name]]
     frame.insert(0, "profile", verdicts.profile)
     frame.insert(1, "reproduction", str(verdicts.reproduction).lower())
     return frame
 
 
-def _joined(values: Sequence[object]) -> str:
-    return " ".join(map(str, values))
-
-
-def _markdown(verdicts: VerdictsFile) -> str:
-    claims = _frame(verdicts, "the claims", CLAIMS_CAPTION, CLAIM_HEADS, 2, [_claim(one) for one in verdicts.claims])
-    numbers = _frame(
-        verdicts, "number by number", NUMBERS_CAPTION, NUMBER_HEADS, 3, [_number(one) for one in verdicts.numbers]
-    )
-    return markdown(claims) + "\n" + markdown(numbers)
-
-
-def _frame(
-    verdicts: VerdictsFile, what: str, caption: str, heads: Sequence[str], labels: int, lines: Sequence[tuple[str, ...]]
-) -> Frame:
-    return Frame(
+def _markdown(
+    verdicts: VerdictsFile, what: str, caption: str, heads: Sequence[str], lines: Iterable[tuple[str, ...]]
+) -> str:
+    frame = Frame(
         title=f"Verdicts, {what} (profile: {verdicts.profile})",
-        label="verdicts",
         caption=caption,
-        warning="" if verdicts.reproduction else NO_REPRODUCTION.format(profile=verdicts.profile),
+        warning=warning(verdicts.profile, verdicts.reproduction),
         header=tuple((head, "") for head in heads),
-        labels=labels,
-        lines=tuple(TextLine(line) for line in lines),
-        provenance="",
-        notes=(),
+        labels=0,
+        lines=tuple(map(TextLine, lines)),
     )
+    return markdown(frame)
 
 
 def _claim(one: ClaimResult) -> tuple[str, ...]:
-    ours = f"{one.outcome}: {one.detail}"
-    return (one.claim, one.where, ours, _decided(one.by_final_epoch), _decided(one.by_paper))
-
-
-def _decided(found: Decided | None) -> str:
-    return f"{found.outcome}: {found.detail}" if found else ""
+    decided = (one, one.by_final_epoch, one.by_paper)
+    return (one.claim, one.where, *(f"{found.outcome}: {found.detail}" if found else "" for found in decided))
 
 
 def _number(one: CellVerdict) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from dropnas.artifacts.verdicts_file import CellVerdict, Kind
 from dropnas.data.config import ROLES
 from dropnas.report.config import TARGETS
 from dropnas.report.printed import Layout, Printed
-from dropnas.report.table import Table, summary_of
+from dropnas.report.table import Table
 
 PAPER_SEEDS = 8
 OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # rows of Tables 1-3
@@ -119,7 +119,7 @@ def _numbers(table: Table) -> Iterator[_Number]:
             continue
         printed = Printed(measured.paper, measured.paper_mean, measured.paper_std, measured.paper_best)
         error = measured.quantity.endswith(BEST_ON_TEST)
-        summary, runs = independent(measured) if error else (summary_of(measured), measured.runs)
+        summary, runs = independent(measured) if error else (summarise(measured.ours_values), measured.runs)
         for kind in _kinds(printed):
             number = _Number(table, quantities[column], kind, printed, measured, summary, runs)
             if error or not number.quoted:  # counts of published architectures have remarks of their own

@@ -303,11 +303,8 @@ def test_a_run_that_is_not_what_it_should_be_is_refused(
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([("enas_micro", (2,))], "no training 2 among 2 inputs"),
-        ([("enas_micro", (0,))], "no training 0 among 2 inputs"),
-        ([("enas_micro", (1,)), ("enas_micro", (1,))], "two entries for one architecture"),
-        ([("xnas", (1,))], "architecture 'xnas': is not quoted by the table"),
-        ([("nonsense", (1,))], "is not quoted by the table"),
+        ([("xnas", (1,))], "table1_published: does not quote xnas"),
+        ([("nonsense", (1,))], "table1_published: does not quote nonsense"),
     ],
 )
 def test_an_entry_that_fits_nowhere_is_refused(maker: Maker, entries: Any, message: str) -> None:
@@ -317,8 +314,6 @@ def test_an_entry_that_fits_nowhere_is_refused(maker: Maker, entries: Any, messa
 
 
 def test_inputs_without_counts_are_refused(maker: Maker) -> None:
-    with pytest.raises(DropnasError, match="no counts of the architectures"):
-        maker.build(maker.config("table1_published"), [])
     with pytest.raises(DropnasError, match="is not the receipt of an architectures run"):
         maker.build(maker.config("table1_published"), [maker.training("enas_micro")])
 
