@@ -14,6 +14,7 @@ numbers are in several tables.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dropnas.analysis.best_of import ALIKE, compare_lowest, expected_lowest
 from dropnas.analysis.comparison import Comparison, Sample, compare_means, of_summary, printed_sample
@@ -64,9 +65,15 @@ class _Number:
     def value(self) -> float:
         """The printed number."""
         number = self.printed.best if self.kind == "best" else self.printed.mean
-        if number is None:
-            raise ValueError(f"{self.printed.text!r} holds no {self.kind}")
+        assert number is not None  # its kind says that it is printed
         return number
+
+    @property
+    def sample(self) -> Sample:
+        """Our runs, which are at least two where a number is tested."""
+        found = of_summary(self.ours)
+        assert found is not None
+        return found
 
     @property
     def margin(self) -> float:
@@ -76,7 +83,7 @@ class _Number:
     def set(self, value: float, sign: str = "") -> str:
         """Format a number with as many decimals as the paper prints here."""
         decimals = len(self.printed.text.split("±")[0].split(" ")[0].partition(".")[2])
-        return f"{value:{sign}z.{decimals}f}"
+        return f"{value:{sign}z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def margin(table: str, row: str) -> float:
@@ -91,13 +98,10 @@ def verdicts(table: Table) -> list[CellVerdict]:
     Args:
         table: one of the paper's tables, with our numbers.
     """
-    numbers = list(_numbers(table))
-    obstacles = [_obstacle(number) for number in numbers]
-    free = [number for number, obstacle in zip(numbers, obstacles, strict=True) if obstacle is None]
-    judged = iter(judge([_compare(number) for number in free]))
+    obstacles = [(number, _obstacle(number)) for number in _numbers(table)]
+    judged = iter(judge([_compare(number) for number, obstacle in obstacles if obstacle is None]))
     return [
-        _undecidable(number, *obstacle) if obstacle else _decided(number, next(judged))
-        for number, obstacle in zip(numbers, obstacles, strict=True)
+        _untested(number, *obstacle) if obstacle else _tested(number, next(judged)) for number, obstacle in obstacles
     ]
 
 
@@ -134,28 +138,25 @@ def _kinds(printed: Printed) -> Sequence[Kind]:
 
 def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
     """The reason why nothing can be tested; None if a test is possible."""
-    if not number.table.content.reproduction:
-        reason = (
-            f"Not tested: profile '{number.table.content.profile}' runs on other data or in other sizes than the paper"
-        )
-        return Verdict.NOT_COMPARABLE, reason
-    if number.quoted:
-        reason = "Not tested: the printed number comes from another paper and its protocol"
-        return Verdict.NOT_COMPARABLE, reason
-    if number.column == "parameters":
-        return Verdict.NOT_COMPARABLE, "Not tested: size depends on which seed won"
-    if number.column == "search_days":
-        return Verdict.NOT_COMPARABLE, "Not tested: other hardware"
-    if number.ours.n < 2:
+    content, why = number.table.content, ""
+    if not content.reproduction:
+        why = f"profile '{content.profile}' runs on other data or in other sizes than the paper"
+    elif number.quoted:
+        why = "the printed number comes from another paper and its protocol"
+    elif number.column == "parameters":
+        why = "size depends on which seed won"
+    elif number.column == "search_days":
+        why = "other hardware"
+    elif number.ours.n < 2:
         return Verdict.TOO_FEW, "Only one run, so no error bar"
-    return None
+    return (Verdict.NOT_COMPARABLE, f"Not tested: {why}") if why else None
 
 
 def _compare(number: _Number) -> Comparison:
-    ours, paper = _sample(number), paper_sample(number.printed)
+    paper = paper_sample(number.printed)
     if number.kind == "mean" and paper:
-        return compare_means(ours, paper, number.margin)
-    return compare_lowest(ours, number.value, number.of, number.margin, paper)
+        return compare_means(number.sample, paper, number.margin)
+    return compare_lowest(number.sample, number.value, number.of, number.margin, paper)
 
 
 def paper_sample(printed: Printed) -> Sample | None:
@@ -165,35 +166,36 @@ def paper_sample(printed: Printed) -> Sample | None:
     return printed_sample(printed.mean, printed.std, PAPER_SEEDS)
 
 
-def _sample(number: _Number) -> Sample:
-    ours = of_summary(number.ours)
-    if ours is None:
-        raise ValueError("a single run has no spread")
-    return ours
-
-
-def _undecidable(number: _Number, verdict: Verdict, reason: str) -> CellVerdict:
+def _untested(number: _Number, verdict: Verdict, reason: str) -> CellVerdict:
     """A verdict without a test: our mean does not estimate the printed number, so a difference would mislead."""
     shown = verdict is Verdict.TOO_FEW and number.kind != "best"
     difference = number.ours.mean - number.value if shown else None
-    return _verdict(number, _plain_text(number), difference, None, verdict, reason)
+    return _verdict(number, _ours_text(number), verdict=verdict, reason=reason, difference=difference)
 
 
-def _decided(number: _Number, judged: Judged) -> CellVerdict:
-    ours_text = _plain_text(number)
+def _tested(number: _Number, judged: Judged) -> CellVerdict:
+    text = _ours_text(number)
     if number.kind == "best":
-        expected = number.set(expected_lowest(_sample(number), PAPER_SEEDS))
+        expected = number.set(expected_lowest(number.sample, PAPER_SEEDS))
         lowest = number.set(number.ours.best)
-        ours_text = f"{expected} expected as best of {PAPER_SEEDS} (lowest seen {lowest}, n={number.ours.n})"
-    difference = judged.comparison.difference
-    return _verdict(number, ours_text, difference, judged, judged.verdict, _reason(number, judged))
+        text = f"{expected} expected as best of {PAPER_SEEDS} (lowest seen {lowest}, n={number.ours.n})"
+    return _verdict(
+        number,
+        text,
+        verdict=judged.verdict,
+        reason=_reason(number, judged),
+        difference=judged.comparison.difference,
+        interval=judged.comparison.interval,
+        p_differs=judged.p_differs,
+        p_agrees=judged.p_agrees,
+    )
 
 
-def _verdict(
-    number: _Number, ours: str, difference: float | None, judged: Judged | None, verdict: Verdict, reason: str
-) -> CellVerdict:
+def _verdict(number: _Number, text: str, **found: Any) -> CellVerdict:
     measured = number.measured
     row, column = labels(number.table.layout, measured.row_label, measured.column_label)
+    best, _, mean = number.printed.text.partition(" (")  # the compared part of "2.26 (2.58±0.14)"
+    untested = dict.fromkeys(("interval", "p_differs", "p_agrees"))
     return CellVerdict(
         table=number.table.content.table,
         row=measured.row,
@@ -202,19 +204,14 @@ def _verdict(
         column_label=column,
         quantity=measured.quantity,
         kind=number.kind,
-        ours_text=ours,
-        paper_text=_printed_text(number),
+        ours_text=text,
+        paper_text=mean.rstrip(")") if mean and number.kind == "mean" else best,
         n=number.ours.n,
         n_paper=None if number.quoted else number.of,
         mean=number.ours.mean,
         std=number.ours.std,
-        difference=difference,
-        interval=judged.comparison.interval if judged else None,
-        p_differs=judged.p_differs if judged else None,
-        p_agrees=judged.p_agrees if judged else None,
-        verdict=verdict,
-        reason=reason,
         runs=number.runs,
+        **{**untested, **found},
     )
 
 
@@ -224,13 +221,7 @@ def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
     return (f"{of_row} {row}", f"{of_column} {column}") if of_column else (row, column)
 
 
-def _printed_text(number: _Number) -> str:
-    """The compared part of a cell's text: "2.58±0.14" or "2.26" of "2.26 (2.58±0.14)"."""
-    best, _, mean = number.printed.text.partition(" (")
-    return mean.rstrip(")") if mean and number.kind == "mean" else best
-
-
-def _plain_text(number: _Number) -> str:
+def _ours_text(number: _Number) -> str:
     ours = number.ours
     if not number.measured.quantity.endswith(BEST_ON_TEST):
         return number.measured.ours.strip("()")
@@ -242,30 +233,27 @@ def _plain_text(number: _Number) -> str:
 
 def _reason(number: _Number, judged: Judged) -> str:
     """State the verdict in one sentence with its tests; all p-values are corrected."""
-    if judged.comparison.interval is None:
+    comparison = judged.comparison
+    if comparison.interval is None:
         return _no_interval(number)
-    shift, within = signed(number.set(judged.comparison.difference, "+")), f"within ±{number.margin:g} points"
-    between = " to ".join(signed(number.set(end, "+")) for end in judged.comparison.interval)
+    shift, *ends = (number.set(value, "+") for value in (comparison.difference, *comparison.interval))
     differs, agrees = p_text(judged.p_differs), p_text(judged.p_agrees)
-    text = f"Equal {within} ({agrees})"
+    within = f"within ±{number.margin:g} points"
     if judged.verdict is Verdict.DIFFERS:
         text = f"Differs by {shift} points ({differs}); not shown to be {within} ({agrees})"
     elif judged.verdict is Verdict.UNDECIDED:
-        alone = min(judged.comparison.p_differs, judged.comparison.p_agrees) <= LEVEL
+        alone = min(comparison.p_differs, comparison.p_agrees) <= LEVEL
         corrected = "; significant by itself, but not after Holm's correction over the table" if alone else ""
-        text = f"Neither equality nor a difference is shown: {between} points{corrected}"
+        text = f"Neither equality nor a difference is shown: {' to '.join(ends)} points{corrected}"
     elif judged.measurable:
         text = f"Differs by {shift} points ({differs}), but is equal {within} ({agrees})"
+    else:
+        text = f"Equal {within} ({agrees})"
     return text if number.kind == "mean" else f"{text}, if the paper's runs scatter as ours do"
 
 
-def signed(text: str) -> str:
-    """Replace the hyphen of a number by a minus sign."""
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
 def _no_interval(number: _Number) -> str:
-    ours, paper = _sample(number), paper_sample(number.printed)
+    ours, paper = number.sample, paper_sample(number.printed)
     if not ours.std or not paper:
         return "Not tested: all runs gave the same number, so their spread is unknown"
     return (
