@@ -36,8 +36,8 @@ def summary(folders: Sequence[Path]) -> str:
             ", ".join(sorted({one for _, table in tables for one in getattr(table, name)}))
             for name in ("data", "hardware")
         )
-        console.print(f"Data: {data}. Hardware: {hardware}.")
-        console.print(*sorted({table.warning for _, table in tables} - {""}), sep="\n")
+        warnings = sorted({table.warning for _, table in tables} - {""})
+        console.print(f"Data: {data}. Hardware: {hardware}.", *warnings, sep="\n")
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
