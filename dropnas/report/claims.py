@@ -8,8 +8,6 @@ Design choices: a claim names its numbers, and a source supplies their values, s
 numbers. A claim with a missing number counts as "too few runs"; the remaining numbers do not decide it.
 """
 
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -34,20 +32,18 @@ from dropnas.analysis.summary import mean
 from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.verdicts_file import ClaimResult, Compared, Decided
 from dropnas.data.config import ROLES, SEARCHED
-from dropnas.errors import DropnasError
 from dropnas.report.printed import PRINTED_CORRELATIONS, layout, printed_cell
 from dropnas.report.table import Table
 from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, paper_sample
 
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
 EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
-RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
 BEYOND = "beyond the paper"  # in the `where` of a claim that is not the paper's
-OF_DARTS = 0.2  # the correlation that Section 5.5 quotes for DARTS, without its number of points
+OF_DARTS = (0.2, None)  # the correlation that Section 5.5 quotes for DARTS, without its number of points
 NOT_TESTED = Decided(Outcome.UNDECIDED, "Not tested: our data or sizes are not the paper's.")
 
 CellKey = tuple[str, str, str]  # table, row, column
-Source = Callable[[CellKey], Sample | None]  # the runs behind a cell; None if there are fewer than two
+Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None if there are fewer than two
 Pairs = Sequence[tuple[str, CellKey, CellKey]]  # name of the comparison; the cell expected to be lower; the other one
 Correlations = Mapping[str, tuple[float | None, int]]
 HEADLINES: dict[str, CellKey] = {
@@ -84,9 +80,6 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     Args:
         evidence: the known numbers.
         reproduction: whether the runs may be compared with the paper.
-
-    Raises:
-        DropnasError: a drop path rate, an error or a correlation is not valid.
     """
     ours, final = (_ours(evidence, epoch) for epoch in ("best_on_test", "final"))
     sources, known = (ours, final, _printed), evidence.correlations
@@ -102,8 +95,8 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
         "spaces": [_lower(source, spaces()) for source in sources],
         "equal-rates": [_equal_rates(source) for source in sources],
         "best-pair": [_lower(source, pairs_of_rates()) for source in sources],
-        "correlation-above-darts": [_above_darts(known), None, _above_darts(PRINTED_CORRELATIONS)],
-        "correlation-first-edge": [_above_last_edge(known), None, _above_last_edge(PRINTED_CORRELATIONS)],
+        "correlation-above-darts": [_correlation(known, OF_DARTS), None, _correlation(PRINTED_CORRELATIONS, OF_DARTS)],
+        "correlation-first-edge": [_correlation(known), None, _correlation(PRINTED_CORRELATIONS)],
         "ablations": [_lower(source, ablations()) for source in sources],
     }
     of_paper = [_result(name, words()[name], reproduction, *decided[name]) for name in words() if name in decided]
@@ -141,35 +134,20 @@ def _result(
 
 def _ours(evidence: Evidence, epoch: str) -> Source:
     """Our runs at the best epoch on test or at the final one; the sweep is known at the best epoch."""
-    swept = {
-        (role, name): _swept(role, name, errors)
-        for role, rates in evidence.sweep.items()
-        for name, errors in rates.items()
-    }
 
-    def source(key: CellKey) -> Sample | None:
-        table, *cell = key
+    def source(table: str, row: str, column: str) -> Sample | None:
         if table == "figure2":
-            return swept.get((cell[0], cell[1]))
-        known = evidence.tables[table].cells if table in evidence.tables else {}
-        measured = known.get((cell[0], cell[1]), {}).get(f"top1_error_{epoch}")
+            return sample(evidence.sweep.get(row, {}).get(column, ()))
+        cell = evidence.tables[table].cells.get((row, column), {}) if table in evidence.tables else {}
+        measured = cell.get(f"top1_error_{epoch}")
         return of_summary(independent(measured)[0]) if measured else None
 
     return source
 
 
-def _printed(key: CellKey) -> Sample | None:
+def _printed(table: str, row: str, column: str) -> Sample | None:
     """The paper's printed numbers; the population deviation over eight seeds is converted to a sample deviation."""
-    return paper_sample(printed_cell(*key))
-
-
-def _swept(role: str, name: str, errors: Sequence[float]) -> Sample | None:
-    where = f"figure2, {role}, {name}"
-    if name not in EXTREMES and not RATE.fullmatch(name):
-        raise DropnasError("is neither a drop path rate nor one of the presets", where=where)
-    if not all(map(math.isfinite, errors)):
-        raise DropnasError("has an error that is not a finite number", where=where)
-    return sample(errors)
+    return paper_sample(printed_cell(table, row, column))
 
 
 def _sweep(others: Callable[[str], Iterable[str]]) -> Pairs:
@@ -232,7 +210,7 @@ def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, Cel
 
 def _lower(source: Source, pairs: Pairs) -> Decided:
     """Whether the first cell of every pair has the lower error."""
-    sampled = [(label, source(lower), source(higher)) for label, lower, higher in pairs]
+    sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
     known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
     if not pairs or len(known) < len(pairs):
         return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs on both sides.")
@@ -264,7 +242,7 @@ def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) ->
 def _equal_rates(source: Source) -> Decided:
     """Table 5: compare the cells off the diagonal with those on it."""
     keys = _cells("table5")
-    known = [(row == column, one) for _, row, column in keys if (one := source(("table5", row, column)))]
+    known = [(key[1] == key[2], one) for key in keys if (one := source(*key))]
     if len(known) < len(keys):
         return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(keys)} cells have two runs or more.")
     equal = sum(is_equal for is_equal, _ in known)
@@ -278,7 +256,7 @@ def _equal_rates(source: Source) -> Decided:
 
 def _reached(source: Source, key: CellKey) -> Decided:
     """Whether our runs reach the printed best of eight or, on ImageNet, the error of the single training."""
-    ours, cell = source(key), printed_cell(*key)
+    ours, cell = source(*key), printed_cell(*key)
     if ours is None or cell.mean is None:
         return Decided(Outcome.TOO_FEW, "Fewer than two runs.")
     printed, m = (cell.best, PAPER_SEEDS) if cell.best else (cell.mean, 1)
@@ -304,19 +282,11 @@ def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Decided:
     return Decided(seldom(list(cases.values())).outcome, detail)
 
 
-def _above_darts(known: Correlations) -> Decided:
-    r, n = known.get("0,2", (None, 0))
-    if r is None:
-        return Decided(Outcome.TOO_FEW, "The correlation is missing or undefined.")
-    return _correlated(correlation_higher(r, n, OF_DARTS, None), f"{r:.3f} (n={n}) against {OF_DARTS:g}")
-
-
-def _above_last_edge(known: Correlations) -> Decided:
-    (first, n), (last, m) = (known.get(edge, (None, 0)) for edge in PRINTED_CORRELATIONS)
-    if first is None or last is None:
+def _correlation(known: Correlations, against: tuple[float | None, int | None] | None = None) -> Decided:
+    """Whether the correlation on edge (0,2) is higher than another one; None is that on edge (4,5)."""
+    (first, n), (other, m) = known.get("0,2", (None, 0)), against or known.get("4,5", (None, 0))
+    if first is None or other is None:
         return Decided(Outcome.TOO_FEW, "A correlation is missing or undefined.")
-    return _correlated(correlation_higher(first, n, last, m), f"{first:.3f} (n={n}) against {last:.3f} (n={m})")
-
-
-def _correlated(decision: Decision, numbers: str) -> Decided:
+    decision = correlation_higher(first, n, other, m)
+    numbers = f"{first:.3f} (n={n}) against {f'{other:.3f} (n={m})' if m else f'{other:g}'}"
     return Decided(decision.outcome, "; ".join([numbers, *map(p_text, decision.p_holds)]) + ".")

@@ -12,7 +12,7 @@ numbers are in several tables.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,11 @@ class _Number:
         return self.table.layout.row_is_method and self.measured.row not in OWN_ROWS
 
     @property
+    def is_error(self) -> bool:
+        """Whether it is a test error."""
+        return self.measured.quantity.endswith(BEST_ON_TEST)
+
+    @property
     def of(self) -> int:
         """The number of the paper's trainings behind it."""
         return 1 if self.kind == "single" else PAPER_SEEDS
@@ -64,9 +69,13 @@ class _Number:
     @property
     def value(self) -> float:
         """The printed number."""
-        number = self.printed.best if self.kind == "best" else self.printed.mean
-        assert number is not None  # its kind says that it is printed
-        return number
+        return float(self.text.partition("±")[0])
+
+    @property
+    def text(self) -> str:
+        """The compared part of a cell's text: "2.58±0.14" or "2.26" of "2.26 (2.58±0.14)"."""
+        best, _, mean = self.printed.text.partition(" (")
+        return mean.rstrip(")") if mean and self.kind == "mean" else best
 
     @property
     def sample(self) -> Sample:
@@ -82,7 +91,7 @@ class _Number:
 
     def set(self, value: float, sign: str = "") -> str:
         """Format a number with as many decimals as the paper prints here."""
-        decimals = len(self.printed.text.split("±")[0].split(" ")[0].partition(".")[2])
+        decimals = len(self.text.partition("±")[0].partition(".")[2])
         return f"{value:{sign}z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -106,11 +115,16 @@ def verdicts(table: Table) -> list[CellVerdict]:
 
 
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
-    """The first training of each architecture, with the names of those runs; retrainings add no independent search."""
-    first: dict[str, tuple[float, str]] = {}
-    for value, run in zip(measured.ours_values, measured.runs, strict=True):
-        first.setdefault(RETRAINING.sub("", run), (value, run))
-    values, runs = zip(*first.values(), strict=True)
+    """The values of our number and the names of their runs; of an error, the first training of each architecture.
+
+    Retrainings of an architecture add no independent search.
+    """
+    values, runs = measured.ours_values, measured.runs
+    if "_error_" in measured.quantity:
+        first: dict[str, tuple[float, str]] = {}
+        for value, run in zip(values, runs, strict=True):
+            first.setdefault(RETRAINING.sub("", run), (value, run))
+        values, runs = zip(*first.values(), strict=True)
     return summarise(values), runs
 
 
@@ -122,18 +136,11 @@ def _numbers(table: Table) -> Iterator[_Number]:
         if measured is None or measured.paper_mean is None:
             continue
         printed = Printed(measured.paper, measured.paper_mean, measured.paper_std, measured.paper_best)
-        error = measured.quantity.endswith(BEST_ON_TEST)
-        summary, runs = independent(measured) if error else (summarise(measured.ours_values), measured.runs)
-        for kind in _kinds(printed):
-            number = _Number(table, quantities[column], kind, printed, measured, summary, runs)
-            if error or not number.quoted:  # counts of published architectures have remarks of their own
+        several: tuple[Kind, ...] = ("mean",) if printed.best is None else ("mean", "best")
+        for kind in ("single",) if printed.std is None else several:
+            number = _Number(table, quantities[column], kind, printed, measured, *independent(measured))
+            if number.is_error or not number.quoted:  # counts of published architectures have remarks of their own
                 yield number
-
-
-def _kinds(printed: Printed) -> Sequence[Kind]:
-    if printed.std is None:
-        return ("single",)
-    return ("mean",) if printed.best is None else ("mean", "best")
 
 
 def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
@@ -194,7 +201,6 @@ def _tested(number: _Number, judged: Judged) -> CellVerdict:
 def _verdict(number: _Number, text: str, **found: Any) -> CellVerdict:
     measured = number.measured
     row, column = labels(number.table.layout, measured.row_label, measured.column_label)
-    best, _, mean = number.printed.text.partition(" (")  # the compared part of "2.26 (2.58±0.14)"
     untested = dict.fromkeys(("interval", "p_differs", "p_agrees"))
     return CellVerdict(
         table=number.table.content.table,
@@ -205,7 +211,7 @@ def _verdict(number: _Number, text: str, **found: Any) -> CellVerdict:
         quantity=measured.quantity,
         kind=number.kind,
         ours_text=text,
-        paper_text=mean.rstrip(")") if mean and number.kind == "mean" else best,
+        paper_text=number.text,
         n=number.ours.n,
         n_paper=None if number.quoted else number.of,
         mean=number.ours.mean,
@@ -223,7 +229,7 @@ def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
 
 def _ours_text(number: _Number) -> str:
     ours = number.ours
-    if not number.measured.quantity.endswith(BEST_ON_TEST):
+    if not number.is_error:
         return number.measured.ours.strip("()")
     if number.kind == "best":
         return f"{number.set(ours.best)} (lowest of n={ours.n})"
