@@ -29,14 +29,9 @@ FORMATS = {  # formats of files by suffix; all others are plain text
 
 
 def crate_text(made: Reproduction, names: Sequence[str]) -> str:
-    """The text of ro-crate-metadata.json.
+    """The text of ro-crate-metadata.json; `names` are those of the archive's other files.
 
-    Args:
-        made: the archived reproduction.
-        names: names of the archive's other files.
-
-    Raises:
-        DropnasError: `rocrate` is not installed.
+    Raises a DropnasError if `rocrate` is not installed.
     """
     try:
         from rocrate.rocrate import ROCrate

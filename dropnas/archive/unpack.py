@@ -15,14 +15,14 @@ from typing import Any
 
 from dropnas.archive.archive_file import REMEDY, Archive
 from dropnas.artifacts.manifest_file import MANIFEST
-from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.config import NAME
 from dropnas.errors import DropnasError
 from dropnas.pipeline.execute import read_spec
 from dropnas.pipeline.freeze import FROZEN, PLAN, check
 from dropnas.pipeline.jobs import DONE
 from dropnas.report.page.planned import Content, parse_content
-from dropnas.runs.files import read_json, sha256
+from dropnas.runs.files import read_json, sha256, write_text
+from dropnas.runs.parts import MARK, MARK_TEXT
 from dropnas.runs.store import Store
 from dropnas.runs.verify import SHOWN
 from dropnas.sharing.arrival import admit, staging
@@ -51,11 +51,7 @@ class Unpacked:
 
 
 def unpack(archive: Archive, root: Path) -> Unpacked:
-    """Move the content of an archive into a store.
-
-    Args:
-        archive: the opened archive.
-        root: root folder of the store, which may be new. Runs that are already there do not change.
+    """Move the content of an archive into a store, which may be new; runs that are already there do not change.
 
     Raises:
         DropnasError: the archive is damaged or was edited, or the store has another computation of one of its runs.
@@ -63,8 +59,7 @@ def unpack(archive: Archive, root: Path) -> Unpacked:
     store = Store(root)
     with staging(store) as staged:
         archive.extract(staged, ("data/", "runs/", "plans/"))
-        folder = _plan_folder(archive, staged)
-        plan = _plan(staged / folder, archive)
+        folder, plan = _plan(archive, staged)
         runs = _runs(archive, staged, plan)
         require_agreement(runs, archive.file, REMEDY)
         _require_none_other(runs, store)
@@ -77,8 +72,8 @@ def unpack(archive: Archive, root: Path) -> Unpacked:
     return Unpacked(folder, plan.profile, len(runs), tuple(specs), tuple(kept))
 
 
-def _plan_folder(archive: Archive, staged: Path) -> Path:
-    """The folder of the frozen plan, whose content must match its name."""
+def _plan(archive: Archive, staged: Path) -> tuple[Path, Content]:
+    """The folder of the frozen plan, whose content must match its name, and the plan."""
     folders = {"/".join(name.split("/")[:2]) for name in archive.sums if name.startswith("plans/")}
     folder = next(iter(folders), "")
     if len(folders) != 1 or not PLANS.fullmatch(folder):
@@ -89,15 +84,11 @@ def _plan_folder(archive: Archive, staged: Path) -> Path:
     check(staged / folder)
     if read_json(staged / folder / FROZEN)["id"] != Path(folder).name:
         raise DropnasError(f"{folder} holds another plan than its name says", where=archive.file, remedy=REMEDY)
-    return Path(folder)
-
-
-def _plan(folder: Path, archive: Archive) -> Content:
-    plan = parse_content(read_json(folder / PLAN), archive.file)
+    plan = parse_content(read_json(staged / folder / PLAN), archive.file)
     leading = [*(run.folder for run in plan.runs.values()), *plan.folders.values()]
     if not re.fullmatch(NAME, plan.profile) or not all(map(FOLDER.fullmatch, leading)):
         raise DropnasError(f"its {PLAN} names a folder that does not belong to a run", where=archive.file)
-    return plan
+    return Path(folder), plan
 
 
 def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
@@ -115,25 +106,15 @@ def _run(archive: Archive, staged: Path, folder: str) -> SharedRun:
         run = read_run(staged, folder)
     except DropnasError as error:
         raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=REMEDY) from error
-    light = {name: run.files[name] for name in run.part(heavy=False)}
-    there = {
-        name.removeprefix(f"{folder}/"): sha for name, sha in archive.sums.items() if name.startswith(f"{folder}/")
-    }
-    for name in sorted(there.keys() ^ {*light, MANIFEST, RECEIPT}):
-        what = "is not in its manifest" if name in there else "is missing"
-        raise DropnasError(f"{folder}: {name} {what}", where=archive.file, remedy=REMEDY)
-    for name, expected in light.items():
-        if there[name] != expected:
-            raise DropnasError(f"{folder}: {name} does not match its manifest", where=archive.file, remedy=REMEDY)
+    if run.part(heavy=True):  # missing on purpose
+        write_text(staged / folder / MARK, MARK_TEXT, flush=False)
+    for fault in Store(staged).damage(staged / folder):
+        raise DropnasError(fault.removeprefix(f"{staged}/"), where=archive.file, remedy=REMEDY)
     return run
 
 
 def require_agreement(runs: Sequence[SharedRun], where: object, remedy: str) -> None:
-    """Check that the inputs of each run are the runs in the archive.
-
-    Raises:
-        DropnasError: two computations of one run are mixed.
-    """
+    """Check that the inputs of each run are the runs in the archive, and not other computations of them."""
     versions = {run.name: run.version for run in runs}
     for run in runs:
         for name, version in run.inputs.items():

@@ -41,11 +41,7 @@ SEARCH_COST = "Our search cost is in days of one device, mean of the searches."
 
 
 def build(config: TableConfig, runs: Sequence[Run]) -> Table:
-    """Build a table.
-
-    Args:
-        config: configuration of the table: the runs of each cell.
-        runs: the table's inputs, in their order.
+    """Build a table from its configuration and its inputs, in their order.
 
     Raises:
         DropnasError: an entry names a cell that the table cannot have, or a run that is damaged or of the wrong stage.

@@ -77,9 +77,7 @@ class Evidence:
 def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
 
-    Args:
-        evidence: the known numbers.
-        reproduction: whether the runs may be compared with the paper.
+    `reproduction` says whether the runs may be compared with the paper.
     """
     ours, final = (_ours(evidence, epoch) for epoch in ("best_on_test", "final"))
     sources, known = (ours, final, _printed), evidence.correlations

@@ -125,9 +125,7 @@ def protocol_lines(
 ) -> list[str]:
     """List the differences between two protocols, one per line: the profiles, and the settings of their files.
 
-    Args:
-        profiles: names of the two profiles.
-        first, second: content of `parameters.yaml`; None if the file is missing.
+    A parameter file that is missing is None.
     """
     lines = [f"The profiles differ: {profiles[0]} (A), {profiles[1]} (B)."] if profiles[0] != profiles[1] else []
     if first is None or second is None:

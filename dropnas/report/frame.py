@@ -61,14 +61,11 @@ class Frame:
 
 
 def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Remarks on rows as numbers and a list.
-
-    Args:
-        remarks: the remarks of each row, in order.
+    """Number the remarks of each row.
 
     Returns:
-        For each row the numbers of its remarks (`1, 3`; empty if there are none), and the numbered remarks. A remark
-        that several rows share has one number.
+        For each row the numbers of its remarks (`1, 3`; empty if there are none), and the numbered remarks. A remark that
+        several rows share has one number.
     """
     texts = list(dict.fromkeys(text for row in remarks for text in row))
     cells = [", ".join(map(str, sorted(texts.index(text) + 1 for text in row))) for row in remarks]

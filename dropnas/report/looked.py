@@ -80,11 +80,7 @@ def _estimates(one: LookedNumber | LookedContrast) -> tuple[str, str, str]:
 
 
 def require_same(looked: LooksFile, looks: tuple[int, ...], parameters: str, where: object) -> None:
-    """Check that the design was not changed after results were seen.
-
-    Raises:
-        DropnasError: looks or settings differ from those at the first look.
-    """
+    """Check that the design was not changed after results were seen; raises a DropnasError."""
     remedy = f"restore them, or begin anew: give the file another profile, or remove {where}"
     if looked.looks != looks:
         was = ", ".join(map(str, looked.looks))

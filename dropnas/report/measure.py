@@ -54,10 +54,7 @@ class CellRuns:
 def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNumber]:
     """All numbers of a cell; empty if the runs do not have its quantity.
 
-    Args:
-        layout: layout of the table, for its style.
-        blank: the cell without numbers of ours; its quantity says what to measure.
-        runs: the runs behind the cell.
+    `blank` is the cell without numbers of ours; its quantity says what to measure.
     """
     if blank.quantity in ("top1_error", "top5_error"):
         return list(_errors(layout, blank, runs))
@@ -86,10 +83,8 @@ def number(
 def selected(trainings: Sequence[Training], criterion: Criterion) -> Training:
     """The training with the lowest top-1 error, the first of several equal ones, as the select stage chooses.
 
-    A single training needs no error for this: a transfer has no error on held-out images.
-
-    Raises:
-        DropnasError: one of several trainings has no error on held-out images, but the criterion needs it.
+    A single training needs no error for this: a transfer has no error on held-out images. Raises a DropnasError if the
+    criterion needs such an error and one of several trainings has none.
     """
     return trainings[0] if len(trainings) == 1 else min(trainings, key=lambda one: _deciding(one, criterion))
 

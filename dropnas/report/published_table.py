@@ -53,17 +53,7 @@ Trained = Mapping[str, Sequence[Training]]  # by architecture
 
 
 def run(config: PublishedConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write table.json, tableN_published.md, .csv and .tex.
-
-    Args:
-        config: configuration of the table, with the inputs of each architecture.
-        inputs: published runs: the counts of the architectures, then retrainings or transfers.
-        out: the folder to fill.
-        workspace: receives a line of progress.
-
-    Raises:
-        DropnasError: as for `build_published`.
-    """
+    """Write table.json, tableN_published.md, .csv and .tex; otherwise as `build_published`."""
     build_published(config, inputs).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} architectures from {len(inputs) - 1} trainings")
     return {}
@@ -77,8 +67,8 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
         inputs: published runs: first the one that counts the architectures, then retrainings or transfers.
 
     Raises:
-        DropnasError: an entry names an architecture that the table does not quote, or an input is missing, damaged, of
-            the wrong stage, or trained another cell.
+        DropnasError: an entry names an architecture that the table does not quote, or an input is missing, damaged, of the
+            wrong stage, or trained another cell.
     """
     paper, counts = quoted_layout(config.table), read_counts(inputs[0])
     shown = _layout(config, paper)
@@ -110,11 +100,7 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
 
 
 def read_counts(folder: Path) -> Counts:
-    """The counts of an `architectures` run.
-
-    Raises:
-        DropnasError: the run is of another stage, or its file is missing, damaged or has an invalid count.
-    """
+    """The counts of an `architectures` run. Raises a DropnasError if the run is another one or damaged."""
     if ReceiptFile.read(folder).stage != ARCHITECTURES:
         raise DropnasError(f"is not the receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
     return {(one.architecture, one.table): one for one in CountsFile.read(folder).counts}

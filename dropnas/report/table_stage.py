@@ -15,15 +15,9 @@ from dropnas.workspace import Workspace
 def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Write table.json, tableN.md, tableN.csv and tableN.tex (Tables 1-6; `baselines.*` of the baselines).
 
-    Args:
-        config: configuration of the table, with the inputs of each cell.
-        inputs: published runs: searches, retrainings or transfers.
-        out: the folder to fill.
-        workspace: receives a line of progress.
-
     Raises:
-        DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number; an entry names a cell
-            that the table cannot have.
+        DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number; an entry names a cell that
+            the table cannot have.
     """
     build(config, [read_run(folder) for folder in inputs]).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} cells from {len(inputs)} runs")

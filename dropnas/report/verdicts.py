@@ -102,11 +102,7 @@ def margin(table: str, row: str) -> float:
 
 
 def verdicts(table: Table) -> list[CellVerdict]:
-    """The verdicts on all printed numbers for which we have runs, in the order of the table.
-
-    Args:
-        table: one of the paper's tables, with our numbers.
-    """
+    """The verdicts on all printed numbers of a table for which we have runs, in its order."""
     obstacles = [(number, _obstacle(number)) for number in _numbers(table)]
     judged = iter(judge([_compare(number) for number, obstacle in obstacles if obstacle is None]))
     return [

@@ -39,6 +39,7 @@ def change_a_number_and_its_manifest(content: Content) -> None:
 
     values["files"]["result.json"] = sha256(content[name]).hexdigest()
     content[manifest] = json.dumps(values).encode()
+    del content[name.replace("result.json", "run.json")]  # the receipt, which follows from the manifest
 
 
 def change_an_option(content: Content) -> None:
@@ -95,13 +96,13 @@ def rename_the_plan(content: Content) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (change_a_number, "result.json does not match its manifest"),
+        (change_a_number, "result.json: changed since it was published"),
         (change_a_number_and_its_manifest, "was made from another computation of"),
         (change_an_option, "its manifest belongs to another run"),
         (rename_a_run, "its manifest belongs to another run"),
         (add_a_run, "runs/search/strange-0123456789 is not a run of its plan"),
-        (add_a_file, "more.json is not in its manifest"),
-        (remove_a_file, "alphas.json is missing"),
+        (add_a_file, "more.json: not in the manifest"),
+        (remove_a_file, "alphas.json: missing"),
         (change_the_plan, "was changed after it was frozen"),
         (change_the_source, "was changed after it was frozen"),
         (add_compiled_code, "cli.cpython-311.pyc does not belong there"),
