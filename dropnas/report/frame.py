@@ -61,11 +61,10 @@ class Frame:
 
 
 def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Number the remarks of each row.
+    """Number the remarks of each row; a remark that several rows share has one number.
 
     Returns:
-        For each row the numbers of its remarks (`1, 3`; empty if there are none), and the numbered remarks. A remark that
-        several rows share has one number.
+        For each row the numbers of its remarks (`1, 3`; empty if there are none), and the numbered remarks.
     """
     texts = list(dict.fromkeys(text for row in remarks for text in row))
     cells = [", ".join(map(str, sorted(texts.index(text) + 1 for text in row))) for row in remarks]
@@ -74,12 +73,17 @@ def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
 
 def markdown(frame: Frame) -> str:
     """Render the whole file: title, caption, warning, table and notes."""
-    texts = frame.texts.map(_escaped).rename(columns=_escaped)
-    grid = texts.to_markdown(index=False, tablefmt="github", disable_numparse=True)
     warning = f"**{frame.warning}**" if frame.warning else ""
     notes = "\n".join(_wrapped(note, "- ", "  ") for note in frame.notes)
-    above = (f"# {frame.title}", _wrapped(frame.caption), _wrapped(warning))
-    return "\n\n".join(filter(None, (*above, grid, _wrapped(frame.provenance), notes))) + "\n"
+    table = titled(frame.title, frame.texts, frame.caption, warning)
+    return "\n\n".join(filter(None, (table, _wrapped(frame.provenance), notes))) + "\n"
+
+
+def titled(title: str, table: pandas.DataFrame, *before: str) -> str:
+    """Render a table as Markdown, with a title and wrapped paragraphs before it, of which empty ones are left out."""
+    texts = table.map(_escaped).rename(columns=_escaped)
+    grid = texts.to_markdown(index=False, tablefmt="github", disable_numparse=True)
+    return "\n\n".join(filter(None, (f"# {title}", *map(_wrapped, before), grid)))
 
 
 def csv(frame: pandas.DataFrame) -> str:

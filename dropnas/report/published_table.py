@@ -67,8 +67,8 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
         inputs: published runs: first the one that counts the architectures, then retrainings or transfers.
 
     Raises:
-        DropnasError: an entry names an architecture that the table does not quote, or an input is missing, damaged, of the
-            wrong stage, or trained another cell.
+        DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, of the wrong
+            stage, or trained another cell.
     """
     paper, counts = quoted_layout(config.table), read_counts(inputs[0])
     shown = _layout(config, paper)

@@ -16,8 +16,7 @@ def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Works
     """Write table.json, tableN.md, tableN.csv and tableN.tex (Tables 1-6; `baselines.*` of the baselines).
 
     Raises:
-        DropnasError: an input is missing, damaged, of the wrong stage or has an invalid number; an entry names a cell that
-            the table cannot have.
+        DropnasError: as for `build`, or an input has no valid receipt.
     """
     build(config, [read_run(folder) for folder in inputs]).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} cells from {len(inputs)} runs")

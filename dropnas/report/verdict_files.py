@@ -5,13 +5,12 @@ reproduction, because single lines are copied from it. Claims, which are not abo
 the Markdown.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
-import pandas
+from pandas import DataFrame
 
 from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, VerdictsFile
-from dropnas.report.frame import Frame, TextLine, csv, markdown
+from dropnas.report.frame import csv, titled
 from dropnas.report.table import warning
 
 CLAIM_HEADS = ("Claim", "Where", "Our runs", "At the final epoch", "The paper's own numbers")
@@ -25,37 +24,24 @@ NUMBERS_CAPTION = (
 
 def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
     """The content of the files, by their suffix."""
-    parts = (
-        ("the claims", CLAIMS_CAPTION, CLAIM_HEADS, map(_claim, verdicts.claims)),
-        ("number by number", NUMBERS_CAPTION, NUMBER_HEADS, map(_number, verdicts.numbers)),
-    )
-    text = "\n".join(_markdown(verdicts, *part) for part in parts)
-    return {".md": text, ".csv": csv(_data(verdicts)), ".json": verdicts.json()}
+    profile, caution = verdicts.profile, warning(verdicts.profile, verdicts.reproduction)
+    claims = DataFrame(map(_claim, verdicts.claims), columns=CLAIM_HEADS, dtype=object)
+    numbers = DataFrame(map(_number, verdicts.numbers), columns=NUMBER_HEADS, dtype=object)
+    parts = (("the claims", claims, CLAIMS_CAPTION), ("number by number", numbers, NUMBERS_CAPTION))
+    bold = f"**{caution}**" if caution else ""
+    texts = [titled(f"Verdicts, {what} (profile: {profile})", table, text, bold) for what, table, text in parts]
+    return {".md": "\n\n".join(texts) + "\n", ".csv": csv(_data(verdicts)), ".json": verdicts.json()}
 
 
-def _data(verdicts: VerdictsFile) -> pandas.DataFrame:
+def _data(verdicts: VerdictsFile) -> DataFrame:
     """A line for each number, with profile and reproduction."""
     names = [field.name for field in fields(CellVerdict)]
-    frame = pandas.DataFrame([asdict(one) for one in verdicts.numbers], columns=names, dtype=object)
+    frame = DataFrame([asdict(one) for one in verdicts.numbers], columns=names, dtype=object)
     for name in ("interval", "runs"):
         frame[name] = [" ".join(map(str, values or ())) for values in frame[name]]
     frame.insert(0, "profile", verdicts.profile)
     frame.insert(1, "reproduction", str(verdicts.reproduction).lower())
     return frame
-
-
-def _markdown(
-    verdicts: VerdictsFile, what: str, caption: str, heads: Sequence[str], lines: Iterable[tuple[str, ...]]
-) -> str:
-    frame = Frame(
-        title=f"Verdicts, {what} (profile: {verdicts.profile})",
-        caption=caption,
-        warning=warning(verdicts.profile, verdicts.reproduction),
-        header=tuple((head, "") for head in heads),
-        labels=0,
-        lines=tuple(map(TextLine, lines)),
-    )
-    return markdown(frame)
 
 
 def _claim(one: ClaimResult) -> tuple[str, ...]:
