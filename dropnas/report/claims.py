@@ -90,12 +90,12 @@ def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
         "best-rate": [_lower(ours, _sweep(lambda role: _other_rates(evidence.sweep.get(role, {}))))],
         "other-methods-rates": [_lower(ours, _sweep(lambda role: EXTREMES))],
         "no-lone-point": [_no_lone_point(evidence.lone_points)],
-        "spaces": [_lower(source, spaces()) for source in sources],
+        "spaces": [_lower(source, against_dropnas("table4")) for source in sources],
         "equal-rates": [_equal_rates(source) for source in sources],
         "best-pair": [_lower(source, pairs_of_rates()) for source in sources],
         "correlation-above-darts": [_correlation(known, OF_DARTS), None, _correlation(PRINTED_CORRELATIONS, OF_DARTS)],
         "correlation-first-edge": [_correlation(known), None, _correlation(PRINTED_CORRELATIONS)],
-        "ablations": [_lower(source, ablations()) for source in sources],
+        "ablations": [_lower(source, against_dropnas("table6")) for source in sources],
     }
     of_paper = [_result(name, words()[name], reproduction, *decided[name]) for name in words() if name in decided]
     beyond = words()["baseline"]
@@ -165,34 +165,27 @@ def _other_rates(swept: Iterable[str]) -> list[str]:
     return [*others, *missing]
 
 
-def spaces() -> Pairs:
-    """Table 4: DropNAS against one-level DARTS in each space."""
+def against_dropnas(table: str) -> Pairs:
+    """Tables 4 and 6: in each row, DropNAS against one-level DARTS or against each ablation."""
+    paper = layout(table)
+    others = [column for column in paper.columns if column.key != "dropnas"]
     return [
-        (" ".join(row.heads), ("table4", row.key, "dropnas"), ("table4", row.key, "one-level-darts"))
-        for row in layout("table4").rows
+        (" ".join((*row.heads, *names)), (table, row.key, "dropnas"), (table, row.key, column.key))
+        for row in paper.rows
+        for column in others
+        for names in [(column.header[1],) if len(others) > 1 else ()]
     ]
 
 
 def pairs_of_rates() -> Pairs:
     """Table 5: 3e-5 for both groups against each other pair."""
     best = ("table5", "3e-5", "3e-5")
-    return [(f"O_np {key[1]}, O_p {key[2]}", best, key) for key in _cells("table5") if key != best]
+    return [(f"O_np {key[1]}, O_p {key[2]}", best, key) for key in _table5() if key != best]
 
 
-def ablations() -> Pairs:
-    """Table 6: DropNAS against each ablation."""
-    paper = layout("table6")
-    return [
-        (f"{row.heads[0]} {column.header[1]}", ("table6", row.key, "dropnas"), ("table6", row.key, column.key))
-        for row in paper.rows
-        for column in paper.columns
-        if column.key != "dropnas"
-    ]
-
-
-def _cells(table: str) -> list[CellKey]:
-    paper = layout(table)
-    return [(table, row.key, column.key) for row in paper.rows for column in paper.columns]
+def _table5() -> list[CellKey]:
+    paper = layout("table5")
+    return [("table5", row.key, column.key) for row in paper.rows for column in paper.columns]
 
 
 def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]]:
@@ -239,7 +232,7 @@ def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) ->
 
 def _equal_rates(source: Source) -> Decided:
     """Table 5: compare the cells off the diagonal with those on it."""
-    keys = _cells("table5")
+    keys = _table5()
     known = [(key[1] == key[2], one) for key in keys if (one := source(*key))]
     if len(known) < len(keys):
         return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(keys)} cells have two runs or more.")

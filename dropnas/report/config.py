@@ -107,8 +107,14 @@ def names(*stages: str) -> list[str]:
     return [name for name, target in TARGETS.items() if target.stage in stages]
 
 
+class _Strict:
+    """A configuration in which an unknown key or a value of another type is an error."""
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+
 @dataclass(frozen=True)
-class Entry:
+class Entry(_Strict):
     """A cell of a table that has runs of ours.
 
     Attributes:
@@ -116,8 +122,6 @@ class Entry:
         label: the label of a row or column that the paper does not have; empty for the paper's own.
         searches, trainings: indices of its search runs and of its retrain or transfer runs among the table's inputs.
     """
-
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     row: str
     column: str
@@ -127,7 +131,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class TableConfig:
+class TableConfig(_Strict):
     """One table of one profile.
 
     Attributes:
@@ -139,8 +143,6 @@ class TableConfig:
         layout: see Target; for a table that is not in `printed.yaml`.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
     table: str
     profile: str
     reproduction: bool
@@ -150,7 +152,7 @@ class TableConfig:
 
 
 @dataclass(frozen=True)
-class PublishedEntry:
+class PublishedEntry(_Strict):
     """A published architecture that was trained here.
 
     Attributes:
@@ -159,8 +161,6 @@ class PublishedEntry:
         label, genotype: name and cells of the user's own architecture; empty for a published one.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
     architecture: str
     trainings: tuple[int, ...]
     label: str = ""
@@ -168,7 +168,7 @@ class PublishedEntry:
 
 
 @dataclass(frozen=True)
-class PublishedConfig:
+class PublishedConfig(_Strict):
     """The published baselines of Table 1, 2 or 3, retrained here; the first input is the `architectures` run.
 
     Attributes:
@@ -177,8 +177,6 @@ class PublishedConfig:
         entries: the architectures, in the order of published.yaml.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
     table: str
     profile: str
     reproduction: bool
@@ -186,7 +184,7 @@ class PublishedConfig:
 
 
 @dataclass(frozen=True)
-class Series:
+class Series(_Strict):
     """Runs that are drawn together: a curve, a point with its deviation, or a cell.
 
     Attributes:
@@ -196,8 +194,6 @@ class Series:
         runs: indices of its runs among the figure's inputs.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
     panel: str
     name: str
     label: str
@@ -205,7 +201,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class FigureConfig:
+class FigureConfig(_Strict):
     """One figure of one profile.
 
     Attributes:
@@ -215,8 +211,6 @@ class FigureConfig:
         drawing: `module:ATTRIBUTE` of its Drawing.
         caption: the sentence below the figure.
     """
-
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     figure: str
     profile: str

@@ -57,13 +57,9 @@ class Column:
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """A row of the paper.
+    """A row of the paper: its key, the texts of its label columns, its cells, and whether a line is drawn above it.
 
-    Attributes:
-        key: its key in our entries.
-        heads: the texts of its label columns, with citation and marks.
-        cells: one for each column; None if the paper has no such cell.
-        rule: whether a line is drawn above it.
+    A cell is None if the paper has no such cell.
     """
 
     key: str
@@ -129,18 +125,17 @@ def layouts() -> dict[str, Layout]:
 
 
 def layout(table: str) -> Layout:
-    """One table of the paper."""
-    return layouts()[table]
+    """The paper's table of this name, or the one that quotes these published baselines."""
+    return layouts()[table.removesuffix(PUBLISHED)]
 
 
 def printed_cell(table: str, row: str, column: str) -> Printed:
-    """The paper's printed cell. Raises ValueError if there is no such cell."""
+    """The paper's printed cell."""
     paper = layout(table)
-    at = [one.key for one in paper.columns].index(column)
-    for one in paper.rows:
-        if one.key == row and (cell := one.cells[at]):
-            return cell
-    raise ValueError(f"no cell {row}, {column} in {table}")
+    cells = {one.key: one.cells for one in paper.rows}[row]
+    cell = dict(zip((one.key for one in paper.columns), cells, strict=True))[column]
+    assert cell is not None
+    return cell
 
 
 def title(name: str) -> str:
@@ -149,11 +144,6 @@ def title(name: str) -> str:
         return "Published architectures"
     words = re.sub(r"(?<=[a-z])(?=\d)", " ", name.removesuffix(PUBLISHED)).replace("_", " ").capitalize()
     return f"Published baselines of {words}" if name.endswith(PUBLISHED) else words
-
-
-def quoted_layout(table: str) -> Layout:
-    """The paper's table that quotes these published baselines."""
-    return layouts()[table.removesuffix(PUBLISHED)]
 
 
 def behind(table: str) -> dict[str, list[str] | str]:

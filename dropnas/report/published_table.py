@@ -19,7 +19,7 @@ from dropnas.errors import DropnasError
 from dropnas.report.build import EPOCHS
 from dropnas.report.config import PublishedConfig, PublishedEntry
 from dropnas.report.measure import MILLION, CellRuns, measure, number
-from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow, behind, quoted_layout
+from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow, behind, layout
 from dropnas.report.table import Line, Table, tabulate
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
@@ -70,7 +70,7 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
         DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, of the wrong
             stage, or trained another cell.
     """
-    paper, counts = quoted_layout(config.table), read_counts(inputs[0])
+    paper, counts = layout(config.table), read_counts(inputs[0])
     shown = _layout(config, paper)
     cells = {row.key for row in shown.rows if row.heads[-1] != NOTHING}
     entries = {one.architecture: one for one in config.entries if one.trainings}

@@ -17,7 +17,7 @@ from dropnas.errors import DropnasError
 from dropnas.pipeline.published_experiments import quoted
 from dropnas.report.config import PublishedConfig, PublishedEntry, names
 from dropnas.report.frame import numbered
-from dropnas.report.printed import Layout, behind, quoted_layout
+from dropnas.report.printed import Layout, behind, layout
 from dropnas.report.publish import metrics, refresh
 from dropnas.report.published_table import run
 from dropnas.report.render_latex import escaped
@@ -102,13 +102,13 @@ def block(folder: Path, table: str, id_: str) -> list[str]:
 @pytest.mark.parametrize("table", NAMES)
 def test_every_published_architecture_of_a_table_stands_behind_exactly_one_of_its_rows(table: str) -> None:
     assert sorted(ids(table)) == sorted(one.id for one in quoted(table))
-    assert list(behind(table)) == [row.key for row in quoted_layout(table).rows]
+    assert list(behind(table)) == [row.key for row in layout(table).rows]
 
 
 @pytest.mark.parametrize("table", NAMES)
 def test_a_published_architecture_has_the_figures_of_the_row_that_it_stands_behind(table: str) -> None:
     """published.yaml has the same figures independently, so a wrong row would be noticed."""
-    paper = quoted_layout(table)
+    paper = layout(table)
     checked = 0
     for row in paper.rows:
         printed = dict(zip([column.key for column in paper.columns], row.cells, strict=True))
@@ -129,7 +129,7 @@ def test_a_published_architecture_has_the_figures_of_the_row_that_it_stands_behi
 
 @pytest.mark.parametrize("table", NAMES)
 def test_all_rows_and_quoted_errors_stand_in_all_formats_in_the_papers_order(table: str, maker: Maker) -> None:
-    out, paper = maker.build(maker.config(table), [maker.counts()]), quoted_layout(table)
+    out, paper = maker.build(maker.config(table), [maker.counts()]), layout(table)
     rows = list(dict.fromkeys(line["row"] for line in lines_of(out, table)))
     behind_rows = [behind(table)[row.key] for row in paper.rows]
     expected = [row.key if isinstance(ids, str) else ids for row, ids in zip(paper.rows, behind_rows, strict=True)]
