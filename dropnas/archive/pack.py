@@ -12,7 +12,6 @@ from pathlib import Path
 from dropnas.archive.archive_file import RESULTS, write_archive
 from dropnas.archive.crate import crate_text
 from dropnas.archive.reproduction import CRATE, Citation, Reproduction, readme_text, zenodo_text
-from dropnas.archive.unpack import require_agreement
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
@@ -22,13 +21,13 @@ from dropnas.pipeline.look_files import current
 from dropnas.pipeline.publish_results import publish, verdict
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.progress import CostOf
-from dropnas.runs.files import read_json
+from dropnas.runs.authenticity import identity_faults, input_faults
+from dropnas.runs.files import read_json, sha256
 from dropnas.runs.fingerprint import PACKAGE, module_file
+from dropnas.runs.parts import is_heavy
 from dropnas.runs.store import Store, receipt_of
-from dropnas.sharing.shared_run import SharedRun, read_run
 
 CITATION, LICENSE = "CITATION.cff", "LICENSE"
-REMEDY = "run verify, which names such runs"
 
 
 @dataclass(frozen=True)
@@ -83,21 +82,17 @@ def project() -> Path:
 
 def _runs(folders: list[str], root: Path) -> Iterator[tuple[str, bytes]]:
     """The light files of finished runs, each checked."""
-    runs = [_checked(root, folder) for folder in folders]
-    require_agreement(runs, root, REMEDY)
-    for run in runs:
-        for name in (*run.part(heavy=False), MANIFEST):
-            yield f"{run.folder}/{name}", (root / run.folder / name).read_bytes()
-        receipt = json.dumps(receipt_of(root / run.folder), indent=2, sort_keys=True) + "\n"
-        yield f"{run.folder}/{RECEIPT}", receipt.encode()
-
-
-def _checked(root: Path, folder: str) -> SharedRun:
-    Store(root).require_intact(root / folder)
-    try:
-        return read_run(root, folder)
-    except DropnasError as error:
-        raise DropnasError(str(error), where=root / folder, remedy=REMEDY) from error
+    versions = {Path(name).name: sha256(root / name / MANIFEST) for name in folders}
+    for name in folders:
+        folder, manifest = root / name, ManifestFile.read(root / name)
+        faults = identity_faults(folder, manifest.run) + input_faults(manifest.run, versions)
+        for fault in faults + Store(root).damage(folder):
+            raise DropnasError(
+                fault.removeprefix(f"{folder}/"), where=folder, remedy="run verify, which names such runs"
+            )
+        for file in (MANIFEST, *(one for one in manifest.files if not is_heavy(one))):
+            yield f"{name}/{file}", (folder / file).read_bytes()
+        yield f"{name}/{RECEIPT}", f"{json.dumps(receipt_of(folder), indent=2, sort_keys=True)}\n".encode()
 
 
 def _files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:

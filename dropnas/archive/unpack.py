@@ -24,7 +24,7 @@ from dropnas.report.page.planned import Content, parse_content
 from dropnas.runs.files import read_json, sha256, write_text
 from dropnas.runs.parts import MARK, MARK_TEXT
 from dropnas.runs.store import Store
-from dropnas.runs.verify import SHOWN
+from dropnas.runs.verify import SHOWN, verify
 from dropnas.sharing.arrival import admit, staging
 from dropnas.sharing.shared_run import FOLDER, SharedRun, read_run
 
@@ -61,7 +61,6 @@ def unpack(archive: Archive, root: Path) -> Unpacked:
         archive.extract(staged, ("data/", "runs/", "plans/"))
         folder, plan = _plan(archive, staged)
         runs = _runs(archive, staged, plan)
-        require_agreement(runs, archive.file, REMEDY)
         _require_none_other(runs, store)
         specs, kept = _shown(staged / folder, plan, {run.folder for run in runs})
         computed = {spec["folder"] for spec in specs}
@@ -92,35 +91,22 @@ def _plan(archive: Archive, staged: Path) -> tuple[Path, Content]:
 
 
 def _runs(archive: Archive, staged: Path, plan: Content) -> list[SharedRun]:
-    """The runs of the archive, in the plan's order; each must belong to the plan and match its manifest."""
+    """The runs of the archive, in the plan's order; each must belong to the plan and be intact."""
     found = {"/".join(name.split("/")[:3]) for name in archive.sums if name.startswith(("data/", "runs/"))}
     planned = [run.folder for run in plan.runs.values()]
     if strange := sorted(found - set(planned)):
         raise DropnasError(f"{strange[0]} is not a run of its plan", where=archive.file, remedy=REMEDY)
-    return [_run(archive, staged, folder) for folder in planned if folder in found]
-
-
-def _run(archive: Archive, staged: Path, folder: str) -> SharedRun:
-    """Read a run of the archive, whose light files must be present and match its manifest."""
-    try:
-        run = read_run(staged, folder)
-    except DropnasError as error:
-        raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=REMEDY) from error
-    if run.part(heavy=True):  # missing on purpose
-        write_text(staged / folder / MARK, MARK_TEXT, flush=False)
-    for fault in Store(staged).damage(staged / folder):
-        raise DropnasError(fault.removeprefix(f"{staged}/"), where=archive.file, remedy=REMEDY)
-    return run
-
-
-def require_agreement(runs: Sequence[SharedRun], where: object, remedy: str) -> None:
-    """Check that the inputs of each run are the runs in the archive, and not other computations of them."""
-    versions = {run.name: run.version for run in runs}
-    for run in runs:
-        for name, version in run.inputs.items():
-            if versions.get(name, version) != version:
-                what = f"{run.folder} was made from another computation of {name}"
-                raise DropnasError(what, where=where, remedy=remedy)
+    runs = []
+    for folder in (one for one in planned if one in found):
+        try:
+            runs.append(read_run(staged, folder))
+        except DropnasError as error:
+            raise DropnasError(f"{folder}: {error}", where=archive.file, remedy=REMEDY) from error
+        if runs[-1].part(heavy=True):  # missing on purpose
+            write_text(staged / folder / MARK, MARK_TEXT, flush=False)
+    for problem in verify(staged).problems:
+        raise DropnasError(problem.removeprefix(f"{staged}/"), where=archive.file, remedy=REMEDY)
+    return runs
 
 
 def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:

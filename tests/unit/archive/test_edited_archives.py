@@ -97,7 +97,7 @@ def rename_the_plan(content: Content) -> None:
     ("edit", "message"),
     [
         (change_a_number, "result.json: changed since it was published"),
-        (change_a_number_and_its_manifest, "was made from another computation of"),
+        (change_a_number_and_its_manifest, "was replaced by another computation"),
         (change_an_option, "its manifest belongs to another run"),
         (rename_a_run, "its manifest belongs to another run"),
         (add_a_run, "runs/search/strange-0123456789 is not a run of its plan"),
