@@ -6,14 +6,12 @@ six tables. A mistake in the file is an error when it is read.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-
-from dropnas.parsing import parse
 
 Quantity = Literal[
     "top1_error", "top5_error", "parameters", "search_days", "multiply_adds", "skip_connects", "improvement"
@@ -159,11 +157,19 @@ def _data(name: str) -> dict[str, Any]:
 
 
 def _layout(name: str, entry: dict[str, Any]) -> Layout:
-    """Make a layout; an unknown or missing key, or a value of another type, is an error."""
-    columns = [{"key": key, **column} for key, column in entry["columns"].items()]
-    rows = tuple(_row(key, **row) for key, row in entry["rows"].items())
-    found: Layout = parse(Layout, {**entry, "name": name, "columns": columns, "rows": ()}, f"printed.yaml, {name}")
-    return replace(found, rows=rows)
+    """Make a layout; the dataclass rejects unknown and missing keys."""
+    own = {
+        "name": name,
+        "heads": tuple(map(tuple, entry["heads"])),
+        "columns": tuple(_column(key, **column) for key, column in entry["columns"].items()),
+        "rows": tuple(_row(key, **row) for key, row in entry["rows"].items()),
+    }
+    return Layout(**{**entry, **own})
+
+
+def _column(key: str, *, header: list[str], quantity: Quantity) -> Column:
+    top, bottom = header
+    return Column(key, (top, bottom), quantity)
 
 
 def _row(

@@ -16,11 +16,11 @@ from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.errors import DropnasError
-from dropnas.report.build import EPOCHS
 from dropnas.report.config import PublishedConfig, PublishedEntry
 from dropnas.report.measure import MILLION, CellRuns, measure, number
 from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow, behind, layout
 from dropnas.report.table import Line, Table, tabulate
+from dropnas.report.table_stage import EPOCHS
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
 
