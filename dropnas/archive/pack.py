@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dropnas.archive.archive_file import RESULTS, write_archive
 from dropnas.archive.crate import crate_text
-from dropnas.archive.reproduction import CRATE, Citation, Reproduction, readme_text, zenodo_text
+from dropnas.archive.reproduction import CRATE, Citation, Reproduction
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
@@ -106,5 +106,5 @@ def _files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
 def _metadata(made: Reproduction, names: list[str]) -> dict[str, bytes]:
     """The metadata files of an archive: for readers, for a data repository, and for programs."""
     texts = {name: (project() / name).read_bytes() for name in (CITATION, LICENSE) if (project() / name).is_file()}
-    texts |= {"README.md": readme_text(made).encode(), ".zenodo.json": zenodo_text(made).encode()}
+    texts |= {"README.md": made.readme().encode(), ".zenodo.json": made.zenodo().encode()}
     return texts | {CRATE: crate_text(made, [*names, *texts]).encode()}

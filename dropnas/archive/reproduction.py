@@ -13,28 +13,6 @@ from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 
 CRATE = "ro-crate-metadata.json"
-README = """# {made.title}
-
-{made.summary}
-
-| here | what it is |
-|---|---|
-| `results/{made.profile}/` | tables, figures, verdicts and the page, `report.html` |
-| `runs/`, `data/` | each run: receipt, manifest (what went into it, the sha256 of its files), metrics, genotype |
-| `{made.plan}/` | the frozen start: parameters, every run's spec, and the source that computed them |
-| `{crate}` | the same as a Workflow Run RO-Crate |
-| `{sums}` | for `sha256sum --check {sums}` in the unpacked folder |
-
-Weights and images are not in it; the manifests hold their checksums.
-
-To rebuild the tables, figures and the page without a GPU, in a checkout of the program:
-
-    python -m dropnas results --from ARCHIVE --root FOLDER
-
-To compare these numbers with yours:
-
-    python -m dropnas compare ARCHIVE results/{made.profile}
-"""
 
 
 @dataclass(frozen=True)
@@ -123,25 +101,27 @@ class Reproduction:
         records = self.records.values()
         return min(str(one["started"]) for one in records), max(str(one["ended"]) for one in records)
 
+    def readme(self) -> str:
+        """README.md of the archive."""
+        from jinja2 import Template  # as the page, which an archive holds
 
-def readme_text(made: Reproduction) -> str:
-    """README.md of the archive."""
-    return README.format(made=made, crate=CRATE, sums=SUMS)
+        template = Path(__file__).with_name("readme.md.j2").read_text(encoding="utf-8")
+        text: str = Template(template, keep_trailing_newline=True).render(made=self, crate=CRATE, sums=SUMS)
+        return text
 
-
-def zenodo_text(made: Reproduction) -> str:
-    """.zenodo.json: the metadata of a deposit, from CITATION.cff and the runs."""
-    citation = made.citation
-    deposit = {
-        "title": made.title,
-        "upload_type": "dataset",
-        "description": made.summary,
-        "creators": [{"name": name} for name in citation.names],
-        "access_right": "open",
-        "license": citation.license.lower(),
-        "version": citation.version,
-        "publication_date": made.times[1][: len("2026-01-02")],
-        "keywords": list(citation.keywords),
-        "related_identifiers": [{"identifier": made.paper.doi, "relation": "references", "scheme": "doi"}],
-    }
-    return json.dumps(deposit, indent=2, ensure_ascii=False) + "\n"
+    def zenodo(self) -> str:
+        """.zenodo.json: the metadata of a deposit, from CITATION.cff and the runs."""
+        citation = self.citation
+        deposit = {
+            "title": self.title,
+            "upload_type": "dataset",
+            "description": self.summary,
+            "creators": [{"name": name} for name in citation.names],
+            "access_right": "open",
+            "license": citation.license.lower(),
+            "version": citation.version,
+            "publication_date": self.times[1].partition("T")[0],
+            "keywords": citation.keywords,
+            "related_identifiers": [{"identifier": self.paper.doi, "relation": "references", "scheme": "doi"}],
+        }
+        return json.dumps(deposit, indent=2, ensure_ascii=False) + "\n"

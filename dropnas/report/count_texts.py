@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pandas
 
 from dropnas.artifacts.counts_file import Counted
-from dropnas.report.frame import Frame, TextLine, csv, markdown, numbered
+from dropnas.report.frame import Frame, TextLine, csv, markdown, numbered, wording
 from dropnas.report.render_latex import latex
 
 HEADER = (
@@ -15,20 +15,6 @@ HEADER = (
     *(("Multiply-adds", "(M)"), ("Excitation", "(M)"), ("Remarks", "")),
 )
 PRINTED = ("test_error", "top1", "top5", "params_m", "gpu_days")  # keys of published.yaml
-CAPTION = "Parameters and multiply-adds of the published architectures that Tables 1-3 quote, beside the printed ones."
-COUNTING = (
-    "Computed: in 10⁶, auxiliary tower left out, in the paper's networks: 20 cells of 36 channels (Tables 1 and 2), 14 "
-    "cells of 48 channels on images of 224 pixels (Table 3). 'as released' is in 2²⁰ with the tower, as the release's "
-    "logger counted. Multiply-adds are those of convolutions and linear layers for one image."
-)
-EXCITATION = (
-    "Squeeze-and-excitation is in the three counts of DropNAS in Table 3 and of no other; 'Excitation' is what it has, "
-    "or would add, in the form in which Table 3 is trained here."
-)
-POOL_NORM = (
-    "Batch norm after pooling is counted, as released; it has at most 0.02M parameters and moves no printed digit."
-)
-NO_POOL_NORM = "There is no batch norm after pooling."
 
 
 def count_texts(rows: Sequence[Counted], pool_norm: bool) -> dict[str, str]:
@@ -41,18 +27,19 @@ def count_texts(rows: Sequence[Counted], pool_norm: bool) -> dict[str, str]:
 
 def frame(rows: Sequence[Counted], pool_norm: bool) -> Frame:
     """The table that Markdown, LaTeX and the page show."""
+    words = wording("architectures")
     numbers, remarks = numbered([[row.remark] if row.remark else [] for row in rows])
     return Frame(
         title="Published architectures",
         label="architectures",
-        caption=CAPTION,
+        caption=words["caption"],
         header=HEADER,
         labels=3,
         lines=tuple(
             TextLine((*_texts(row), number), rule=before is not None and before.table != row.table)
             for before, row, number in zip([None, *rows], rows, numbers, strict=False)
         ),
-        notes=(COUNTING, EXCITATION, POOL_NORM if pool_norm else NO_POOL_NORM, *remarks),
+        notes=(words["counting"], words["excitation"], words["pool-norm" if pool_norm else "no-pool-norm"], *remarks),
     )
 
 

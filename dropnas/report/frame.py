@@ -10,9 +10,12 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import pandas
+import yaml
 
 WIDTH = 100  # of Markdown, whose sentences are wrapped for a terminal
 SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash only if it would escape the next character
@@ -58,6 +61,13 @@ class Frame:
         shared = (top if top != before else "" for (before, _), (top, _) in pairwise([("", ""), *self.header]))
         heads = [" ".join(filter(None, lines)) for lines in zip(shared, (low for _, low in self.header), strict=True)]
         return pandas.DataFrame([line.texts for line in self.lines], columns=heads, dtype=str)
+
+
+@cache
+def wording(tables: str) -> dict[str, str]:
+    """The caption of, and the notes on how to read, `tables`, `published` tables or counted `architectures`."""
+    found: dict[str, str] = yaml.safe_load(Path(__file__).with_name("notes.yaml").read_text(encoding="utf-8"))[tables]
+    return found
 
 
 def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:

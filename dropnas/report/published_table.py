@@ -17,10 +17,10 @@ from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.errors import DropnasError
 from dropnas.report.config import PublishedConfig, PublishedEntry
+from dropnas.report.frame import wording
 from dropnas.report.measure import MILLION, CellRuns, measure, number
 from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow, behind, layout
 from dropnas.report.table import Line, Table, tabulate
-from dropnas.report.table_stage import EPOCHS
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
 
@@ -29,25 +29,6 @@ SHOWN = ("top1_error", "top5_error", "parameters")  # quantities of the paper's 
 MULTIPLY_ADDS = Column("multiply_adds", ("Multiply-adds", "(M)"), "multiply_adds")
 NOT_ASKED = "not run: no training of it was asked for"
 HEADS = (("Architecture", ""), ("Cell", ""))
-CAPTION = (
-    "The architectures that the paper quotes in its Table {number}: their published cells, trained here under one "
-    "protocol, beside the quoted errors."
-)
-PROTOCOL = (
-    "'quoted' and 'paper' are what the paper prints, from the methods' own papers and protocols; ours is the published "
-    "cell ('Cell' is its id, as 'dropnas inspect' takes it) under the protocol of this profile, as all cells of ours."
-)
-DEVIATION = "Ours: mean ± sample deviation (n-1, shown where n > 1) over n trainings with different seeds."
-COUNTING = (
-    "'counted' are parameters and multiply-adds of the paper's network, whatever the profile trains: in 10⁶, auxiliary "
-    "tower left out, batch norm after pooling as the profile has it."
-)
-EXCITATION = (
-    "Squeeze-and-excitation is counted for DropNAS only, as printed; here all are trained with it, or none, as the "
-    "profile has it."
-)
-MARKS = "The caption of the paper's Table {number}, for its marks: {caption}"
-
 Counts = Mapping[tuple[str, str], Counted]  # by architecture and table
 Trained = Mapping[str, Sequence[Training]]  # by architecture
 
@@ -108,9 +89,10 @@ def read_counts(folder: Path) -> Counts:
 
 def _notes(paper: Layout) -> tuple[str, ...]:
     """How to read a table of published baselines."""
-    excitation = (EXCITATION,) if paper.trainings == "transfer" else ()
-    marks = MARKS.format(number=paper.number, caption=paper.caption)
-    return PROTOCOL, EPOCHS, DEVIATION, COUNTING, *excitation, marks
+    excitation = ("excitation",) if paper.trainings == "transfer" else ()
+    shown = ("protocol", "epochs", "deviation", "counting", *excitation)
+    marks = wording("published")["marks"].format(number=paper.number, caption=paper.caption)
+    return (*(wording("published")[name] for name in shown), marks)
 
 
 def _layout(config: PublishedConfig, paper: Layout) -> Layout:
@@ -126,7 +108,7 @@ def _layout(config: PublishedConfig, paper: Layout) -> Layout:
     for index, entry in enumerate(entry for entry in config.entries if entry.label):
         rows.append(PrintedRow(entry.architecture, (entry.label, entry.architecture), nothing, rule=index == 0))
     columns = (*(paper.columns[at] for at in kept), MULTIPLY_ADDS)
-    caption = CAPTION.format(number=paper.number)
+    caption = wording("published")["caption"].format(number=paper.number)
     return replace(paper, caption=caption, style="mean", heads=HEADS, columns=columns, rows=tuple(rows), notes=())
 
 

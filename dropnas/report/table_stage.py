@@ -15,6 +15,7 @@ from dropnas.analysis.finished_runs import Run, read_run, read_training, require
 from dropnas.artifacts.table_file import TableNumber, TrainedArchitecture
 from dropnas.errors import DropnasError
 from dropnas.report.config import Entry, TableConfig
+from dropnas.report.frame import wording
 from dropnas.report.measure import CellRuns, as_released, measure, selected
 from dropnas.report.printed import Column, Layout, PrintedRow, layout
 from dropnas.report.table import Table, tabulate
@@ -23,24 +24,6 @@ from dropnas.workspace import Workspace
 Axis = Literal["rows", "columns"]
 RANDOM = "random"  # the row that relative improvements refer to
 METHOD_COLUMN = "error"  # column of an entry in Tables 1-3, whose runs fill the whole row
-SOURCES = (
-    "Source: 'quoted' marks a row that we do not run, with the paper's numbers; 'paper' is what the paper prints for a "
-    "row that we do run, and ours stand below it."
-)
-EPOCHS = (
-    "'final epoch' is the test error after the last epoch; 'best on test' is the lowest of any epoch, chosen on the "
-    "test set, which is what the paper printed."
-)
-DEVIATION = (
-    "Ours: mean ± sample deviation (n-1, shown where n > 1) over n trained networks, at least one for each search "
-    "seed. In the paper's own rows ± is the population deviation over 8 seeds."
-)
-BEST_AND_MEAN = "Several seeds are set as in the paper: best (mean ± deviation)."
-PARAMETERS = (
-    "Our parameters are those of the architecture with the lowest error on test: in 10⁶, auxiliary tower left out"
-)
-AS_RELEASED = "; 'as released' in 2²⁰ with the tower, as the release's logger counted for the paper's Tables 1 and 2"
-SEARCH_COST = "Our search cost is in days of one device, mean of the searches."
 
 
 def run(config: TableConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
@@ -86,10 +69,10 @@ def _cell_runs(config: TableConfig, paper: Layout, entry: Entry, runs: Sequence[
 
 def _notes(paper: Layout) -> tuple[str, ...]:
     """Explain how to read one of the paper's tables, or the baselines, with our numbers in it."""
-    parameters = f"{PARAMETERS}{AS_RELEASED if as_released(paper) else ''}."
-    method = (parameters, SEARCH_COST) if paper.row_is_method else ()
-    style = (BEST_AND_MEAN,) if paper.style == "best-and-mean" else ()
-    return (SOURCES, EPOCHS, DEVIATION, *style, *method, *paper.notes)
+    style = ("best-and-mean",) if paper.style == "best-and-mean" else ()
+    method = ("as-released" if as_released(paper) else "parameters", "search-cost") if paper.row_is_method else ()
+    shown = ("sources", "epochs", "deviation", *style, *method)
+    return (*(wording("tables")[name] for name in shown), *paper.notes)
 
 
 def known_keys(paper: Layout, axis: Axis) -> set[str]:
