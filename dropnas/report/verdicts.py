@@ -13,11 +13,10 @@ numbers are in several tables.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from dropnas.analysis.best_of import ALIKE, compare_lowest, expected_lowest
-from dropnas.analysis.comparison import Comparison, Sample, compare_means, of_summary, printed_sample
+from dropnas.analysis.comparison import Comparison, Sample, compare_means, printed_sample
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.analysis.verdict import LEVEL, Judged, Verdict, judge
 from dropnas.artifacts.table_file import TableNumber
@@ -41,58 +40,36 @@ RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # suffix that a retraining'
 
 @dataclass(frozen=True)
 class _Number:
-    """A printed number and our measurement of it; `column` is the content of the column."""
+    """The verdict on a printed number, whose test may be to come; the printed cell; and our lowest value."""
 
-    table: Table
-    column: str
-    kind: Kind
+    cell: CellVerdict
     printed: Printed
-    measured: TableNumber
-    ours: Summary
-    runs: tuple[str, ...]
-
-    @property
-    def quoted(self) -> bool:
-        """Whether the paper took the number from another paper."""
-        return self.table.layout.row_is_method and self.measured.row not in OWN_ROWS
-
-    @property
-    def is_error(self) -> bool:
-        """Whether it is a test error."""
-        return self.measured.quantity.endswith(BEST_ON_TEST)
-
-    @property
-    def of(self) -> int:
-        """The number of the paper's trainings behind it."""
-        return 1 if self.kind == "single" else PAPER_SEEDS
+    lowest: float
 
     @property
     def value(self) -> float:
         """The printed number."""
-        return float(self.text.partition("±")[0])
-
-    @property
-    def text(self) -> str:
-        """The compared part of a cell's text: "2.58±0.14" or "2.26" of "2.26 (2.58±0.14)"."""
-        best, _, mean = self.printed.text.partition(" (")
-        return mean.rstrip(")") if mean and self.kind == "mean" else best
+        return float(self.cell.paper_text.partition("±")[0])
 
     @property
     def sample(self) -> Sample:
         """Our runs, which are at least two where a number is tested."""
-        found = of_summary(self.ours)
-        assert found is not None
-        return found
+        assert self.cell.std is not None
+        return Sample(self.cell.n, self.cell.mean, self.cell.std)
 
     @property
     def margin(self) -> float:
         """The margin of equivalence, in points."""
-        return margin(self.table.content.table, self.measured.row)
+        return margin(self.cell.table, self.cell.row)
 
     def set(self, value: float, sign: str = "") -> str:
         """Format a number with as many decimals as the paper prints here."""
-        decimals = len(self.text.partition("±")[0].partition(".")[2])
-        return f"{value:{sign}z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+        return _set(value, self.cell.paper_text, sign)
+
+
+def _set(value: float, paper: str, sign: str = "") -> str:
+    decimals = len(paper.partition("±")[0].partition(".")[2])
+    return f"{value:{sign}z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def margin(table: str, row: str) -> float:
@@ -103,11 +80,9 @@ def margin(table: str, row: str) -> float:
 
 def verdicts(table: Table) -> list[CellVerdict]:
     """The verdicts on all printed numbers of a table for which we have runs, in its order."""
-    obstacles = [(number, _obstacle(number)) for number in _numbers(table)]
-    judged = iter(judge([_compare(number) for number, obstacle in obstacles if obstacle is None]))
-    return [
-        _untested(number, *obstacle) if obstacle else _tested(number, next(judged)) for number, obstacle in obstacles
-    ]
+    numbers = list(_numbers(table))
+    judged = iter(judge([_compare(one) for one in numbers if one.cell.verdict == Verdict.UNDECIDED]))
+    return [_tested(one, next(judged)) if one.cell.verdict == Verdict.UNDECIDED else one.cell for one in numbers]
 
 
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
@@ -125,41 +100,82 @@ def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
 
 
 def _numbers(table: Table) -> Iterator[_Number]:
+    """The verdicts without a test; "undecided" is to be tested."""
     quantities = {column.key: column.quantity for column in table.layout.columns}
-    for (_, column), ours in table.cells.items():
+    for (row, column), ours in table.cells.items():
         named = OUR_QUANTITY.get(quantities[column], ())
         measured = next((ours[name] for name in named if name in ours), None)
-        if measured is None or measured.paper_mean is None:
-            continue
+        quoted = table.layout.row_is_method and row not in OWN_ROWS  # by the paper, from another paper
+        if measured is None or measured.paper_mean is None or (quoted and "_error_" not in measured.quantity):
+            continue  # counts of published architectures have remarks of their own
         printed = Printed(measured.paper, measured.paper_mean, measured.paper_std, measured.paper_best)
         several: tuple[Kind, ...] = ("mean",) if printed.best is None else ("mean", "best")
         for kind in ("single",) if printed.std is None else several:
-            number = _Number(table, quantities[column], kind, printed, measured, *independent(measured))
-            if number.is_error or not number.quoted:  # counts of published architectures have remarks of their own
-                yield number
+            yield _number(table, measured, printed, kind, quoted)
 
 
-def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
-    """The reason why nothing can be tested; None if a test is possible."""
-    content, why = number.table.content, ""
-    if not content.reproduction:
-        why = f"profile '{content.profile}' runs on other data or in other sizes than the paper"
-    elif number.quoted:
+def _number(table: Table, measured: TableNumber, printed: Printed, kind: Kind, quoted: bool) -> _Number:
+    (ours, runs), content = independent(measured), table.content
+    verdict, reason = _before_tests(table, measured, quoted, ours.n)
+    row, column = labels(table.layout, measured.row_label, measured.column_label)
+    best, _, mean = printed.text.partition(" (")  # the compared part of "2.26 (2.58±0.14)"
+    paper = mean.rstrip(")") if mean and kind == "mean" else best
+    too_few = verdict is Verdict.TOO_FEW and kind != "best"  # else a difference would mislead
+    cell = CellVerdict(
+        table=content.table,
+        row=measured.row,
+        column=measured.column,
+        row_label=row,
+        column_label=column,
+        quantity=measured.quantity,
+        kind=kind,
+        ours_text=_ours_text(measured, ours, kind, paper),
+        paper_text=paper,
+        n=ours.n,
+        n_paper=None if quoted else 1 if kind == "single" else PAPER_SEEDS,
+        mean=ours.mean,
+        std=ours.std,
+        difference=ours.mean - float(paper.partition("±")[0]) if too_few else None,
+        interval=None,
+        p_differs=None,
+        p_agrees=None,
+        verdict=verdict,
+        reason=reason,
+        runs=runs,
+    )
+    return _Number(cell, printed, ours.best)
+
+
+def _before_tests(table: Table, measured: TableNumber, quoted: bool, n: int) -> tuple[Verdict, str]:
+    """The reason why nothing can be tested; undecided if a test is possible."""
+    why = ""
+    if not table.content.reproduction:
+        why = f"profile '{table.content.profile}' runs on other data or in other sizes than the paper"
+    elif quoted:
         why = "the printed number comes from another paper and its protocol"
-    elif number.column == "parameters":
+    elif measured.quantity in OUR_QUANTITY["parameters"]:
         why = "size depends on which seed won"
-    elif number.column == "search_days":
+    elif measured.quantity in OUR_QUANTITY["search_days"]:
         why = "other hardware"
-    elif number.ours.n < 2:
+    elif n < 2:
         return Verdict.TOO_FEW, "Only one run, so no error bar"
-    return (Verdict.NOT_COMPARABLE, f"Not tested: {why}") if why else None
+    return (Verdict.NOT_COMPARABLE, f"Not tested: {why}") if why else (Verdict.UNDECIDED, "")
+
+
+def _ours_text(measured: TableNumber, ours: Summary, kind: Kind, paper: str) -> str:
+    if "_error_" not in measured.quantity:
+        return measured.ours.strip("()")
+    if kind == "best":
+        return f"{_set(ours.best, paper)} (lowest of n={ours.n})"
+    spread = "" if ours.std is None else f"±{_set(ours.std, paper)}"
+    return f"{_set(ours.mean, paper)}{spread} (n={ours.n})"
 
 
 def _compare(number: _Number) -> Comparison:
     paper = paper_sample(number.printed)
-    if number.kind == "mean" and paper:
+    if number.cell.kind == "mean" and paper:
         return compare_means(number.sample, paper, number.margin)
-    return compare_lowest(number.sample, number.value, number.of, number.margin, paper)
+    return compare_lowest(number.sample, number.value, number.cell.n_paper or 1, number.margin, paper)
 
 
 def paper_sample(printed: Printed) -> Sample | None:
@@ -169,22 +185,14 @@ def paper_sample(printed: Printed) -> Sample | None:
     return printed_sample(printed.mean, printed.std, PAPER_SEEDS)
 
 
-def _untested(number: _Number, verdict: Verdict, reason: str) -> CellVerdict:
-    """A verdict without a test: our mean does not estimate the printed number, so a difference would mislead."""
-    shown = verdict is Verdict.TOO_FEW and number.kind != "best"
-    difference = number.ours.mean - number.value if shown else None
-    return _verdict(number, _ours_text(number), verdict=verdict, reason=reason, difference=difference)
-
-
 def _tested(number: _Number, judged: Judged) -> CellVerdict:
-    text = _ours_text(number)
-    if number.kind == "best":
-        expected = number.set(expected_lowest(number.sample, PAPER_SEEDS))
-        lowest = number.set(number.ours.best)
-        text = f"{expected} expected as best of {PAPER_SEEDS} (lowest seen {lowest}, n={number.ours.n})"
-    return _verdict(
-        number,
-        text,
+    text = number.cell.ours_text
+    if number.cell.kind == "best":
+        expected, lowest = number.set(expected_lowest(number.sample, PAPER_SEEDS)), number.set(number.lowest)
+        text = f"{expected} expected as best of {PAPER_SEEDS} (lowest seen {lowest}, n={number.cell.n})"
+    return replace(
+        number.cell,
+        ours_text=text,
         verdict=judged.verdict,
         reason=_reason(number, judged),
         difference=judged.comparison.difference,
@@ -194,43 +202,10 @@ def _tested(number: _Number, judged: Judged) -> CellVerdict:
     )
 
 
-def _verdict(number: _Number, text: str, **found: Any) -> CellVerdict:
-    measured = number.measured
-    row, column = labels(number.table.layout, measured.row_label, measured.column_label)
-    untested = dict.fromkeys(("interval", "p_differs", "p_agrees"))
-    return CellVerdict(
-        table=number.table.content.table,
-        row=measured.row,
-        column=measured.column,
-        row_label=row,
-        column_label=column,
-        quantity=measured.quantity,
-        kind=number.kind,
-        ours_text=text,
-        paper_text=number.text,
-        n=number.ours.n,
-        n_paper=None if number.quoted else number.of,
-        mean=number.ours.mean,
-        std=number.ours.std,
-        runs=number.runs,
-        **{**untested, **found},
-    )
-
-
 def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
     """Row and column, each with its name where a corner such as "O_np \\ O_p" names both."""
     of_row, _, of_column = layout.heads[-1][0].partition(" \\ ")
     return (f"{of_row} {row}", f"{of_column} {column}") if of_column else (row, column)
-
-
-def _ours_text(number: _Number) -> str:
-    ours = number.ours
-    if not number.is_error:
-        return number.measured.ours.strip("()")
-    if number.kind == "best":
-        return f"{number.set(ours.best)} (lowest of n={ours.n})"
-    spread = "" if ours.std is None else f"±{number.set(ours.std)}"
-    return f"{number.set(ours.mean)}{spread} (n={ours.n})"
 
 
 def _reason(number: _Number, judged: Judged) -> str:
@@ -251,7 +226,7 @@ def _reason(number: _Number, judged: Judged) -> str:
         text = f"Differs by {shift} points ({differs}), but is equal {within} ({agrees})"
     else:
         text = f"Equal {within} ({agrees})"
-    return text if number.kind == "mean" else f"{text}, if the paper's runs scatter as ours do"
+    return text if number.cell.kind == "mean" else f"{text}, if the paper's runs scatter as ours do"
 
 
 def _no_interval(number: _Number) -> str:
