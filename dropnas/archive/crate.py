@@ -42,7 +42,10 @@ def crate_text(made: Reproduction, names: Sequence[str]) -> str:
     _describe(crate, made)
     workflow = _workflow(crate, made)
     inside = tuple(f"{folder}/" for folder in (*made.records, f"{made.plan}/source", f"{made.plan}/specs"))
-    files = {name: _file(crate, name) for name in names if not name.startswith(inside)}
+    files = {}
+    for name in (one for one in names if not one.startswith(inside)):
+        properties = {"name": name, "encodingFormat": FORMATS.get(name.rpartition(".")[2], "text/plain")}
+        files[name] = crate.add_file(dest_path=name, properties=properties)
     results = [entity for name, entity in files.items() if name.startswith(f"{RESULTS}/")]
     parameters, text = [files[f"{made.plan}/{PARAMETERS}"]], f"all runs of profile {made.profile}"
     start = _action(crate, "start", text, made.times, workflow, parameters, results)
@@ -74,11 +77,6 @@ def _workflow(crate: Any, made: Reproduction) -> Any:
     workflow = crate.add_workflow(dest_path=name, main=True, lang="snakemake", properties=properties)
     workflow["license"], workflow["author"] = crate.root_dataset["license"], crate.root_dataset["author"]
     return workflow
-
-
-def _file(crate: Any, name: str) -> Any:
-    properties = {"name": name, "encodingFormat": FORMATS.get(name.rpartition(".")[2], "text/plain")}
-    return crate.add_file(dest_path=name, properties=properties)
 
 
 def _runs(crate: Any, made: Reproduction) -> Iterator[Any]:

@@ -8,11 +8,12 @@ the table, because no column is wide enough for them.
 
 import re
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas
 import yaml
@@ -94,6 +95,17 @@ def titled(title: str, table: pandas.DataFrame, *before: str) -> str:
     texts = table.map(_escaped).rename(columns=_escaped)
     grid = texts.to_markdown(index=False, tablefmt="github", disable_numparse=True)
     return "\n\n".join(filter(None, (f"# {title}", *map(_wrapped, before), grid)))
+
+
+def tidy(entries: Sequence[Any], kind: type, several: Mapping[str, str]) -> pandas.DataFrame:
+    """A line for each entry of a dataclass, with its fields as columns.
+
+    The values of a field in `several` are joined by the separator that is given there.
+    """
+    frame = pandas.DataFrame(map(asdict, entries), columns=[field.name for field in fields(kind)], dtype=object)
+    for name, separator in several.items():
+        frame[name] = [separator.join(map(str, values or ())) for values in frame[name]]
+    return frame
 
 
 def csv(frame: pandas.DataFrame) -> str:

@@ -16,9 +16,6 @@ import yaml
 Quantity = Literal[
     "top1_error", "top5_error", "parameters", "search_days", "multiply_adds", "skip_connects", "improvement"
 ]
-Style = Literal["mean", "best-and-mean"]
-Open = Literal["rows", "columns", "both", "nowhere"]
-
 PRINTED_CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the number of points in each panel
 NOTHING = "-"
 PUBLISHED = "_published"  # suffix of the name of a table of published baselines
@@ -85,9 +82,9 @@ class Layout:
     number: int | None
     caption: str
     trainings: Literal["retrain", "transfer"]
-    style: Style
+    style: Literal["mean", "best-and-mean"]
     decimals: int
-    open: Open
+    open: Literal["rows", "columns", "both", "nowhere"]
     heads: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     rows: tuple[PrintedRow, ...]

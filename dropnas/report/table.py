@@ -8,7 +8,7 @@ the same runs (time, host), so identical runs give byte-identical tables.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import pandas
 from dropnas.analysis.finished_runs import Run, distinct
 from dropnas.artifacts.table_file import TableFile, TableNumber, TrainedArchitecture
 from dropnas.report.config import PublishedConfig, TableConfig
-from dropnas.report.frame import Frame, TextLine, csv, markdown, numbered
+from dropnas.report.frame import Frame, TextLine, csv, markdown, numbered, tidy
 from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow, title
 from dropnas.report.render_latex import latex
 
@@ -30,7 +30,6 @@ NO_REPRODUCTION = (
     "paper's names only to show where the numbers stand."
 )
 SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
-SEVERAL = {"ours_values": " ", "runs": " ", "remarks": "; "}  # separators between the values of a field of the CSV
 
 
 class Line(StrEnum):
@@ -175,10 +174,7 @@ def _blank(row: PrintedRow, column: Column, printed: Printed | None, remarks: tu
 
 def data(table: TableFile) -> pandas.DataFrame:
     """All numbers of a table, one line each; properties of the entire table are repeated in every line."""
-    names = [field.name for field in fields(TableNumber)]
-    frame = pandas.DataFrame([asdict(one) for one in table.numbers], columns=names, dtype=object)
-    for name, separator in SEVERAL.items():
-        frame[name] = [separator.join(map(str, values)) for values in frame[name]]
+    frame = tidy(table.numbers, TableNumber, {"ours_values": " ", "runs": " ", "remarks": "; "})
     frame.insert(0, "table", table.table)
     common = {"profile": table.profile, "reproduction": str(table.reproduction).lower()}
     return frame.assign(**common, data="; ".join(table.data), hardware="; ".join(table.hardware))

@@ -5,12 +5,10 @@ reproduction, because single lines are copied from it. Claims, which are not abo
 the Markdown.
 """
 
-from dataclasses import asdict, fields
-
 from pandas import DataFrame
 
 from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, VerdictsFile
-from dropnas.report.frame import csv, titled
+from dropnas.report.frame import csv, tidy, titled
 from dropnas.report.table import warning
 
 CLAIM_HEADS = ("Claim", "Where", "Our runs", "At the final epoch", "The paper's own numbers")
@@ -35,10 +33,7 @@ def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
 
 def _data(verdicts: VerdictsFile) -> DataFrame:
     """A line for each number, with profile and reproduction."""
-    names = [field.name for field in fields(CellVerdict)]
-    frame = DataFrame([asdict(one) for one in verdicts.numbers], columns=names, dtype=object)
-    for name in ("interval", "runs"):
-        frame[name] = [" ".join(map(str, values or ())) for values in frame[name]]
+    frame = tidy(verdicts.numbers, CellVerdict, {"interval": " ", "runs": " "})
     frame.insert(0, "profile", verdicts.profile)
     frame.insert(1, "reproduction", str(verdicts.reproduction).lower())
     return frame
