@@ -28,7 +28,7 @@ def count_texts(rows: Sequence[Counted], pool_norm: bool) -> dict[str, str]:
 def frame(rows: Sequence[Counted], pool_norm: bool) -> Frame:
     """The table that Markdown, LaTeX and the page show."""
     words = wording("architectures")
-    numbers, remarks = numbered([[row.remark] if row.remark else [] for row in rows])
+    numbers, remarks = numbered({at: [row.remark] if row.remark else [] for at, row in enumerate(rows)})
     return Frame(
         title="Published architectures",
         label="architectures",
@@ -36,8 +36,8 @@ def frame(rows: Sequence[Counted], pool_norm: bool) -> Frame:
         header=HEADER,
         labels=3,
         lines=tuple(
-            TextLine((*_texts(row), number), rule=before is not None and before.table != row.table)
-            for before, row, number in zip([None, *rows], rows, numbers, strict=False)
+            TextLine((*_texts(row), numbers[at]), rule=at > 0 and rows[at - 1].table != row.table)
+            for at, row in enumerate(rows)
         ),
         notes=(words["counting"], words["excitation"], words["pool-norm" if pool_norm else "no-pool-norm"], *remarks),
     )

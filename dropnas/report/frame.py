@@ -71,15 +71,15 @@ def wording(tables: str) -> dict[str, str]:
     return found
 
 
-def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
+def numbered(remarks: Mapping[Any, Sequence[str]]) -> tuple[dict[Any, str], list[str]]:
     """Number the remarks of each row; a remark that several rows share has one number.
 
     Returns:
         For each row the numbers of its remarks (`1, 3`; empty if there are none), and the numbered remarks.
     """
-    texts = list(dict.fromkeys(text for row in remarks for text in row))
-    cells = [", ".join(map(str, sorted(texts.index(text) + 1 for text in row))) for row in remarks]
-    return cells, [f"Remark {number}: {text}." for number, text in enumerate(texts, start=1)]
+    texts = list(dict.fromkeys(text for own in remarks.values() for text in own))
+    numbers = {row: ", ".join(map(str, sorted(texts.index(text) + 1 for text in own))) for row, own in remarks.items()}
+    return numbers, [f"Remark {number}: {text}." for number, text in enumerate(texts, start=1)]
 
 
 def markdown(frame: Frame) -> str:

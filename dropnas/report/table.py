@@ -183,9 +183,7 @@ def data(table: TableFile) -> pandas.DataFrame:
 def frame_of(table: Table) -> Frame:
     """Convert a table to texts: the paper's columns, with the source of each line after the labels."""
     layout, content = table.layout, table.content
-    about = {one.row: one.remarks for one in content.numbers}
-    cells, remarks = numbered([about[row.key] for row in layout.rows])
-    of_row = dict(zip((row.key for row in layout.rows), cells, strict=True))
+    of_row, remarks = numbered({one.row: one.remarks for one in content.numbers})
     lines: list[TextLine] = []
     before = None
     for row, line in table.lines:  # only the first line of a row has labels and remarks

@@ -319,6 +319,6 @@ def test_inputs_without_counts_are_refused(maker: Maker) -> None:
 
 
 def test_remarks_are_numbered_once_each() -> None:
-    cells, notes = numbered([["b", "a"], [], ["c", "b"]])
-    assert cells == ["1, 2", "", "1, 3"]
+    cells, notes = numbered({"x": ["b", "a"], "y": [], "z": ["c", "b"]})
+    assert cells == {"x": "1, 2", "y": "", "z": "1, 3"}
     assert notes == ["Remark 1: b.", "Remark 2: a.", "Remark 3: c."]
