@@ -26,7 +26,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 FILE, FOLDER, LINK, KIND = 0o100644, 0o040755, 0o120000, 0o170000  # modes, and the mask of their type bits
 UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')  # characters that some systems do not allow in a name
 FAULTS = (  # zipfile's errors for a damaged file
-    *(zipfile.BadZipFile, zlib.error, EOFError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error),
     *(RuntimeError, ValueError, OverflowError, KeyError, IndexError),
 )
 REMEDY = "fetch the archive again from where it was published"
@@ -98,6 +98,8 @@ def _damage_reported(file: Path) -> Iterator[None]:
     try:
         yield
     except FAULTS as error:
+        if getattr(error, "filename", None):  # it cannot be opened at all, which the command line reports
+            raise
         raise DropnasError(f"is not an archive, or is damaged ({error})", where=file, remedy=REMEDY) from error
 
 
