@@ -2,7 +2,7 @@
 
 from dropnas.pipeline.experiments import Experiments
 from dropnas.report.config import TARGETS, PublishedConfig, PublishedEntry
-from dropnas.report.printed import quoted_layout
+from dropnas.report.printed import layout
 from dropnas.runs.identity import Run
 from dropnas.space.published import Published, published
 
@@ -26,10 +26,10 @@ def published_baselines(experiments: Experiments, name: str) -> Run:
 
 def quoted(name: str) -> list[Published]:
     """The published architectures that a table quotes."""
-    return [one for one in published().values() if quoted_layout(name).name in one.paper_rows]
+    return [one for one in published().values() if layout(name).name in one.paper_rows]
 
 
 def _trainings(experiments: Experiments, name: str, architecture: Published) -> list[Run]:
-    if quoted_layout(name).trainings == "transfer":
+    if layout(name).trainings == "transfer":
         return [experiments.published_transfer(architecture)]
     return experiments.published_retrainings(name, TARGETS[name].needs[-1], architecture)
