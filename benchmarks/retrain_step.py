@@ -30,9 +30,9 @@ from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import augment, autoaugment
 from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
+from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
-from dropnas.evaluate.networks import EvaluationNetwork
 from dropnas.training import determinism, precision
 from dropnas.training.config import Precision
 from dropnas.training.initialisation import initialise
@@ -102,7 +102,7 @@ class Plain:
         self.data = noise(size.batch, size.side, device)
         sides = (size.side, size.side)
         shape = NetworkFile("cifar", size.cells, size.channels, CLASSES, True, True, False, sides)
-        network = EvaluationNetwork(shape, dropnas_c10())
+        network = CifarNetwork(shape, dropnas_c10())
         initialise(network, generator(0, "initialisation"))
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.parameters = list(self.network.parameters())

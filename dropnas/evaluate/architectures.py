@@ -16,7 +16,7 @@ from dropnas.data.config import ROLES
 from dropnas.evaluate.complexity import multiply_adds, parameters, release_millions
 from dropnas.evaluate.config import ArchitecturesConfig, FixedConfig
 from dropnas.evaluate.inspect import paper_shape
-from dropnas.evaluate.networks import EvaluationNetwork
+from dropnas.evaluate.networks import build
 from dropnas.report.count_texts import count_texts
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import Published, published
@@ -84,7 +84,7 @@ def count_one(architecture: Published, table: str, pool_norm: bool) -> Counted:
     """Count a published architecture in the network of a table that quotes it."""
     large = ROLES[NETWORKS[table]].network == "imagenet"
     shape = paper_shape(NETWORKS[table], pool_norm, large)
-    network = EvaluationNetwork(shape, architecture.genotype)
+    network = build(shape, architecture.genotype)
     own = large and architecture.id.startswith("dropnas")
     excitation = sum(weight.numel() for name, weight in network.named_parameters() if EXCITED in name)
     left_out = 0 if own else excitation  # each of its weights is used once for an image

@@ -12,18 +12,8 @@ from dropnas.training.config import NormWeight, Precision
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 
-class _Rounding:
-    precision: Precision
-    memory_format: MemoryFormat
-
-    @property
-    def numerics(self) -> str:
-        """The settings that change rounding on purpose; a part of the run's identity."""
-        return f"{self.precision}, channels last" if self.memory_format == "channels_last" else self.precision
-
-
 @dataclass(frozen=True)
-class RetrainConfig(_Rounding):
+class RetrainConfig:
     """One retraining on CIFAR (Section 4.2, "Architecture Evaluation").
 
     Attributes:
@@ -80,9 +70,14 @@ class RetrainConfig(_Rounding):
     deterministic: bool = True
     memory_format: MemoryFormat = "contiguous"
 
+    @property
+    def numerics(self) -> str:
+        """The settings that change rounding on purpose; a part of the run's identity."""
+        return _numerics(self.precision, self.memory_format)
+
 
 @dataclass(frozen=True)
-class TransferConfig(_Rounding):
+class TransferConfig:
     """One training on ImageNet (Section 4.2, last paragraph).
 
     Attributes:
@@ -139,6 +134,11 @@ class TransferConfig(_Rounding):
     precision: Precision = "fp32"
     memory_format: MemoryFormat = "contiguous"
 
+    @property
+    def numerics(self) -> str:
+        """The settings that change rounding on purpose; a part of the run's identity."""
+        return _numerics(self.precision, self.memory_format)
+
 
 @dataclass(frozen=True)
 class SelectConfig:
@@ -183,3 +183,7 @@ class ArchitecturesConfig:
 
     pool_norm: bool = True
     own: tuple[FixedConfig, ...] = ()
+
+
+def _numerics(precision: Precision, memory_format: MemoryFormat) -> str:
+    return f"{precision}, channels last" if memory_format == "channels_last" else precision

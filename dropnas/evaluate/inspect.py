@@ -9,7 +9,7 @@ from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary, release_millions
 from dropnas.evaluate.config import RetrainConfig, TransferConfig
-from dropnas.evaluate.networks import EvaluationNetwork
+from dropnas.evaluate.networks import build
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import SKIP
 from dropnas.space.published import published
@@ -33,7 +33,7 @@ def describe(
         DropnasError: the network is unknown, or the size is not possible.
     """
     shape = paper_shape(network, pool_norm, squeeze_excitation, channels, cells)
-    module = EvaluationNetwork(shape, genotype)
+    module = build(shape, genotype)
     return {
         **shape.values(),
         "network": network,

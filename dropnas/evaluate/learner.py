@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from dropnas.artifacts.metrics_file import Row
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
 from dropnas.evaluate.config import MemoryFormat, RetrainConfig, TransferConfig
-from dropnas.evaluate.networks import EvaluationNetwork, Forward, Outputs, shape_of
-from dropnas.space.genotype import Genotype
+from dropnas.evaluate.stack import EvaluationNetwork, Forward, Outputs
 from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.foreach import ForeachLayers
 from dropnas.training.initialisation import initialise
@@ -31,7 +31,7 @@ TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 
 
 class Learner:
-    """A genotype's network in training, with initial weights that follow from the seed.
+    """A network of a shape in training, with initial weights that follow from the seed.
 
     Raises:
         DropnasError: the memory format is channels last on a CPU.
@@ -39,14 +39,12 @@ class Learner:
 
     def __init__(
         self,
+        network: EvaluationNetwork,
+        shape: NetworkFile,
         config: RetrainConfig | TransferConfig,
-        genotype: Genotype,
-        classes: int,
-        image_size: tuple[int, int],
         device: str,
     ) -> None:
-        self.shape = shape_of(config, classes, image_size)
-        network = EvaluationNetwork(self.shape, genotype)
+        self.shape = shape
         initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
         self.layout = layout(config.memory_format, device)
         # before the optimiser creates its averages, which copy the parameters' memory format

@@ -13,7 +13,8 @@ import torch
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
-from dropnas.evaluate.networks import EvaluationNetwork
+from dropnas.evaluate.networks import build
+from dropnas.evaluate.stack import EvaluationNetwork
 from dropnas.runs.authenticity import require_whole
 from dropnas.space.genotype import Genotype
 from dropnas.training.weights_file import load_weights
@@ -55,6 +56,6 @@ def read_network(folder: Path, config: dict[str, Any]) -> LoadedRun:
     shape = NetworkFile.read(folder)
     genotype = Genotype.read(folder)
     with torch.random.fork_rng(devices=[]):  # the initial weights are random and replaced immediately
-        network = EvaluationNetwork(shape, genotype)
+        network = build(shape, genotype)
     load_weights(network, folder / "network.safetensors")
     return LoadedRun(network.eval(), genotype, shape, config)

@@ -19,10 +19,12 @@ from dropnas.artifacts.metrics_file import Row
 from dropnas.data import arrays, augment, batches
 from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import drop_path_masks
+from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import Draws, augmented, draw
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
 from dropnas.evaluate.results import HELD_OUT_ERROR, archive
+from dropnas.evaluate.stack import shape_of
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision
 from dropnas.training.graphs import GraphedPrograms, Program, Recorder, recorder_for
@@ -63,7 +65,8 @@ class Retraining:
         self.trained, self.held_out = (part.to(device) for part in parts)  # indices
         self.sizes = batches.sizes(len(self.trained), config.batch_size)  # of the batches of an epoch
         height, width = training.images.shape[2:]
-        self.learner = Learner(config, genotype, training.classes, (height, width), device)
+        shape = shape_of("cifar", config, training.classes, (height, width))
+        self.learner = Learner(CifarNetwork(shape, genotype), shape, config, device)
         if config.memory_format == "contiguous":
             self.learner.forward = small_images.fastest(self.learner.network, height * width, device)
         self.drop_path = 0.0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.evaluate.cells import Cell
-from dropnas.evaluate.networks import AuxiliaryTower, CellStack, EvaluationNetwork, Forward, Outputs
+from dropnas.evaluate.stack import AuxiliaryTower, CellStack, EvaluationNetwork, Forward, Outputs
 from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices

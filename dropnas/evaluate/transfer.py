@@ -25,8 +25,10 @@ from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, ba
 from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.config import TransferConfig
+from dropnas.evaluate.imagenet_network import ImageNetNetwork
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
 from dropnas.evaluate.results import archive
+from dropnas.evaluate.stack import shape_of
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision, schedule
 from dropnas.training.distributed import Combiner, Ranks, joined
@@ -67,7 +69,8 @@ class Transfer:
         self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
         if config.autoaugment:
             autoaugment.make_tables(autoaugment.IMAGENET, *sides, self.device)
-        self.learner = Learner(config, genotype, training.classes, sides, self.device)
+        shape = shape_of("imagenet", config, training.classes, sides, config.squeeze_excitation)
+        self.learner = Learner(ImageNetNetwork(shape, genotype), shape, config, self.device)
         self.combiner = Combiner(self.learner.network, self.own, ranks)
         self.images_seen = 0  # by all processes since this one started, for the throughput
         self.drop_path = 0.0

@@ -48,8 +48,13 @@ def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
         pairs = zip(alphas, torch.tensor(entry[LEFT], device=alphas.normal.device), strict=True)
         alphas = Alphas(*(matrix.masked_fill(~of_kind, -math.inf) for matrix, of_kind in pairs))
     normal, reduce = (matrix.tolist() for matrix in alphas)
-    rules = DeriveConfig("alpha", "separate"), DeriveConfig("probability", "separate")
-    by_alpha, by_probability = (derivation.genotype(space.operations, normal, reduce, rule) for rule in rules)
+    by_alpha, by_probability = (
+        derivation.genotype(space.operations, normal, reduce, rule)
+        for rule in (
+            DeriveConfig(score="alpha", skips="separate"),
+            DeriveConfig(score="probability", skips="separate"),
+        )
+    )
     chosen = entry.get(GENOTYPE, by_alpha.values())
     return {
         "alpha_entropy_normal": entropy(alphas.normal),

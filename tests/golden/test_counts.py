@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_with_auxiliary
+from dropnas.evaluate.imagenet_network import ImageNetStem
 from dropnas.evaluate.inspect import describe
-from dropnas.evaluate.networks import CellStack, EvaluationNetwork, ImageNetStem
+from dropnas.evaluate.networks import build
+from dropnas.evaluate.stack import CellStack
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import OPERATION_NAMES
 from dropnas.space.published import load_genotype, published
@@ -117,7 +119,7 @@ def closed_form(genotype, network, channels, cells, classes, side, pool_norm, ex
 
 def counted(genotype, shape):
     with torch.device("meta"):
-        network = EvaluationNetwork(shape, genotype)
+        network = build(shape, genotype)
     return parameters(network), parameters_with_auxiliary(network), multiply_adds(network, shape.image_size)
 
 
@@ -238,7 +240,7 @@ def test_xnas_official_imagenet_network():
     """46 channels after a stem of 56; its squeeze-and-excitation has 372,416 weights, each used once an image."""
     with torch.device("meta"):
         shape = NetworkFile("imagenet", 14, 46, 1000, False, False, False, (224, 224))
-        network = EvaluationNetwork(shape, load_genotype("xnas"))
+        network = build(shape, load_genotype("xnas"))
         network.stem, network.stack = ImageNetStem(56), CellStack(shape, load_genotype("xnas"), 56)
     assert parameters(network) == 4_886_148
     assert round((multiply_adds(network, (224, 224)) + 372_416) / 1e6, 1) == 568.8
@@ -257,7 +259,7 @@ def test_the_papers_own_counts_are_those_of_the_releases_logger(name, network, m
 
 
 def test_counting_leaves_the_weights_as_they_were():
-    network = EvaluationNetwork(small("cifar", True), load_genotype("dropnas_c10"))
+    network = build(small("cifar", True), load_genotype("dropnas_c10"))
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     multiply_adds(network, (8, 8))
     assert not any(module._forward_hooks for module in network.modules())

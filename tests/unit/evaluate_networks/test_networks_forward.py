@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.cells import Cell, SqueezeExcitation, draw_paths, drop_path_masks
-from dropnas.evaluate.networks import AuxiliaryTower
+from dropnas.evaluate.stack import AuxiliaryTower
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import load_genotype
 from dropnas.training.initialisation import initialise

@@ -8,7 +8,7 @@ import torch
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
 from dropnas.evaluate.inspect import describe
-from dropnas.evaluate.networks import EvaluationNetwork
+from dropnas.evaluate.networks import build
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import load_genotype
 
@@ -69,7 +69,7 @@ def test_an_operation_of_a_users_package_runs_through_network_and_counts(tmp_pat
         for name in ("own_counted:pointwise", "skip_connect")
     )
     shape = NetworkFile("cifar", 3, 4, 10, False, True, False, (8, 8))
-    assert EvaluationNetwork(shape, own)(torch.zeros(2, 3, 8, 8))[0].shape == (2, 10)
+    assert build(shape, own)(torch.zeros(2, 3, 8, 8))[0].shape == (2, 10)
     difference = describe(own, "cifar10", cells=3, channels=4)["parameters"]
     difference -= describe(skip, "cifar10", cells=3, channels=4)["parameters"]
     assert difference == 2 * 4 * 4  # of three cells one is normal, with two 1x1 convolutions of four channels

@@ -12,7 +12,7 @@ import dropnas
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
 from dropnas.evaluate.loading import read_network
-from dropnas.evaluate.networks import EvaluationNetwork
+from dropnas.evaluate.networks import build
 from dropnas.evaluate.results import archive
 from dropnas.space.published import load_genotype
 
@@ -26,7 +26,7 @@ RECEIPT = {"id": "0", "stage": "retrain", "device": "CPU", "seconds": 1.0, "inpu
 
 def write_run(folder: Path, shape: NetworkFile):
     """Make a run folder like a retraining's; return its network."""
-    network = EvaluationNetwork(shape, GENOTYPE)
+    network = build(shape, GENOTYPE)
     network(torch.randn(4, 3, 16, 16))  # changes the running statistics
     folder.mkdir()
     (folder / "network.json").write_text(json.dumps(shape.values()))
@@ -55,7 +55,7 @@ def test_a_loaded_network_gives_the_logits_of_the_trained_one(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", SHAPES)
 def test_what_a_stage_archives_can_be_loaded(kind, tmp_path):
-    trained = EvaluationNetwork(SHAPES[kind], GENOTYPE)
+    trained = build(SHAPES[kind], GENOTYPE)
     rows = [{"epoch": 1, "top1_error": 50.0, "top5_error": None}]
     shape = dataclasses.replace(SHAPES[kind], auxiliary=False)
     archive(tmp_path, GENOTYPE, shape, trained, rows, test_images=7)

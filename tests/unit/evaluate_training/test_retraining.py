@@ -22,7 +22,7 @@ from dropnas.errors import DropnasError
 from dropnas.evaluate import draws, loading, retrain
 from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.learner import with_auxiliary
-from dropnas.evaluate.networks import Outputs
+from dropnas.evaluate.stack import Outputs
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism
 from dropnas.workspace import Workspace
