@@ -59,12 +59,14 @@ def paper_shape(
     if network not in ROLES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
     large = ROLES[network].network == "imagenet"
-    paper: type[TransferConfig | RetrainConfig] = TransferConfig if large else RetrainConfig
+    # read from the classes field by field, so that other fields do not count as this stage's code
+    paper_cells = TransferConfig.cells if large else RetrainConfig.cells
+    paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32
     return NetworkFile(
         network=ROLES[network].network,
-        cells=paper.cells if cells is None else cells,
-        channels=paper.channels if channels is None else channels,
+        cells=paper_cells if cells is None else cells,
+        channels=paper_channels if channels is None else channels,
         classes=ROLES[network].classes,
         auxiliary=True,
         pool_norm=pool_norm,
