@@ -268,7 +268,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="has an alias", problem_mark=self.peek_event().start_mark)
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="has an alias", problem_mark=mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -417,7 +418,8 @@ def _of_options(kind: type, options: dict[str, Scalar], where: str) -> Iterator[
 
 def _own_labels(parameters: Parameters) -> list[str]:
     """The keys of rows and columns of the user's own methods, spaces and architectures."""
-    own = (*parameters.methods, *parameters.spaces, *parameters.architectures)
+    own: list[Method | Space | Architecture]
+    own = [*parameters.methods, *parameters.spaces, *parameters.architectures]
     return [slug(item.label) for item in own]
 
 
@@ -427,12 +429,13 @@ def _of_trainings(parameters: Parameters) -> Iterator[Fault]:
     for name in ("space", "strategy", "seed"):
         if getattr(search, name) != getattr(SearchConfig(), name):
             yield f"search.{name}", "is set by the tables", "use methods, spaces or seeds"
-    for stage, settings in (("retrain", retrain), ("transfer", transfer)):
-        if settings.seed:
+    for stage, seed in (("retrain", retrain.seed), ("transfer", transfer.seed)):
+        if seed:
             yield f"{stage}.seed", "is set by the seeds", "remove it"
-    for stage, settings in (("search", search), ("retrain", retrain)):
-        if settings.learning_rate < settings.learning_rate_min:
-            yield f"{stage}.learning_rate", f"is below learning_rate_min, {settings.learning_rate_min:g}", ""
+    annealed: SearchConfig | RetrainConfig
+    for stage, annealed in (("search", search), ("retrain", retrain)):
+        if annealed.learning_rate < annealed.learning_rate_min:
+            yield f"{stage}.learning_rate", f"is below learning_rate_min, {annealed.learning_rate_min:g}", ""
     if parameters.select.criterion == "held-out" and not retrain.held_out:
         yield "select.criterion", "held-out needs images that are held out", "set retrain.held_out"
     if parameters.reproduction and retrain.held_out:
