@@ -131,7 +131,7 @@ def reached(found: Comparison) -> Decision:
 def _decide(p_holds: Sequence[float], p_opposite: Sequence[float]) -> Decision:
     if not p_holds:
         raise ValueError("a claim needs a comparison")
-    opposite = holm(p_opposite)
+    opposite = holm(p_opposite).tolist()
     outcome = Outcome.UNDECIDED
     if max(p_holds) <= LEVEL:
         outcome = Outcome.HOLDS

@@ -14,7 +14,9 @@ p-values are 1 and there is no interval.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from dropnas.analysis.summary import Summary, summarise
@@ -137,9 +139,14 @@ def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
 
 def difference(first: Sample, second: Sample) -> Estimate:
     """The first mean minus the second: Welch's estimate with cautious degrees of freedom."""
-    estimate, fewest = contrast((first, second), (1.0, -1.0)), min(first.n, second.n)
-    welch = estimate.freedom - OPTIMISM if fewest >= FEW else 0.0
-    return replace(estimate, freedom=max(fewest - 1.0, welch))
+    estimate = contrast((first, second), (1.0, -1.0))
+    return replace(estimate, freedom=float(cautious(estimate.freedom, min(first.n, second.n))))
+
+
+def cautious(freedom: Any, fewest: Any) -> Any:
+    """Welch's degrees of freedom made cautious for the tails; arrays are taken, too."""
+    welch = np.where(np.less(fewest, FEW), 0.0, np.subtract(freedom, OPTIMISM))
+    return np.maximum(np.subtract(fewest, 1.0), welch)
 
 
 def compare_means(ours: Sample, paper: Sample, margin: float) -> Comparison:

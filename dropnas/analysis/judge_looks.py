@@ -16,23 +16,22 @@ judged again if its experiments get further seeds for another question.
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr, stdtrit
 
-from dropnas.analysis.comparison import FEW, OPTIMISM
+from dropnas.analysis.comparison import cautious
 from dropnas.analysis.group_sequential import Array, boundary, chance, over_looks
+from dropnas.analysis.multiple import holm
 from dropnas.analysis.questions import Questions
 from dropnas.analysis.verdict import LEVEL
 
 HARDLY = 0.2  # conditional power below which a question gets no further seeds
 Flags = NDArray[np.bool_]
 NEVER = -1
-SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[
-    :, None, None
-]  # directions of a number's four tests: above, below, above, below
+# directions of a number's four tests: above, below, above, below
+SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,11 @@ class Asked:
     @classmethod
     def of(cls, questions: Questions, schedule: tuple[int, ...]) -> "Asked":
         """The questions with the numbers as printed."""
-        printed, std = (np.array([[getattr(one, name) for one in questions.numbers]]) for name in ("printed", "std"))
-        return cls(questions, schedule, printed.reshape(1, -1), std.reshape(1, -1))
+        asked = cls(questions, schedule, np.empty(0), np.empty(0))
+        return replace(asked, printed=asked._of_numbers("printed")[None], printed_std=asked._of_numbers("std")[None])
+
+    def _of_numbers(self, name: str) -> Array:
+        return np.array([getattr(one, name) for one in self.questions.numbers], dtype=float)
 
     @property
     def fractions(self) -> tuple[float, ...]:
@@ -64,17 +66,17 @@ class Asked:
     @cached_property
     def own(self) -> NDArray[np.intp]:
         """The index of each number's experiment."""
-        return np.array([one.experiment for one in self.questions.numbers], dtype=np.intp)
+        return self._of_numbers("experiment").astype(np.intp)
 
     @cached_property
     def margins(self) -> Array:
         """The margin of each number."""
-        return np.array([one.margin for one in self.questions.numbers])
+        return self._of_numbers("margin")
 
     @cached_property
     def of_paper(self) -> Array:
         """The number of the paper's runs behind each number."""
-        return np.array([float(one.of) for one in self.questions.numbers])
+        return self._of_numbers("of")
 
     @cached_property
     def families(self) -> list[NDArray[np.intp]]:
@@ -224,23 +226,18 @@ def _tails(asked: Asked, mean: Array, std: Array, n: int) -> Array:
     error = np.sqrt(ours + theirs)
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = (ours + theirs) ** 2 / (ours**2 / (n - 1) + theirs**2 / np.maximum(asked.of_paper - 1, 1))
-        freedom = _cautious(freedom, np.minimum(n, asked.of_paper))
+        freedom = cautious(freedom, np.minimum(n, asked.of_paper))
         value = mean - asked.printed
         bounds = np.stack([np.zeros_like(asked.margins)] * 2 + [-asked.margins, asked.margins])[:, None]
         p = stdtr(freedom, SIGNS * (bounds - value) / error)
     return np.where(error > 0, p, 1.0)
 
 
-def _cautious(freedom: Array, fewest: Any) -> Array:
-    """Cautious degrees of freedom for the tails, as in `comparison.difference`."""
-    return np.asarray(np.where(fewest < FEW, fewest - 1.0, np.maximum(fewest - 1.0, freedom - OPTIMISM)))
-
-
 def contrast_freedom(asked: Asked, stds: Array, n: int) -> Array:
     """Degrees of freedom of each contrast, from deviations [reproductions, experiments] over n seeds each."""
     with np.errstate(divide="ignore", invalid="ignore"):
         welch = (n - 1) * (stds**2 @ (asked.weights**2).T) ** 2 / (stds**4 @ (asked.weights**4).T)
-    return np.where(asked.pairs, _cautious(welch, n), welch)
+    return np.where(asked.pairs, cautious(welch, n), welch)
 
 
 def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judged:
@@ -303,7 +300,7 @@ def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Ar
     theirs = np.broadcast_to(asked.printed_std**2 / asked.of_paper, std.shape)
     present_error, last_error = (np.sqrt(std**2 / count + theirs) for count in (n, most))
     freedom = last_error**4 / (std**4 / most**2 / (most - 1) + theirs**2 / np.maximum(asked.of_paper - 1, 1))
-    freedom = _cautious(freedom, np.minimum(most, asked.of_paper))
+    freedom = cautious(freedom, np.minimum(most, asked.of_paper))
     value = mean - asked.printed
     half_agree, half_differ = (-stdtrit(freedom, p) * last_error for p in (agree, differ))
     found = chance(value, present_error, last_error, half_agree - asked.margins, asked.margins - half_agree)
@@ -337,14 +334,8 @@ def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Arr
 
 
 def _holm(p_values: Array, families: list[NDArray[np.intp]]) -> Array:
-    """Holm's correction within each family, along the last axis, as in `multiple.holm`."""
+    """Holm's correction within each family."""
     adjusted = np.ones_like(p_values)
     for family in families:
-        own = p_values[:, family]
-        order = np.argsort(own, axis=1, kind="stable")
-        factors = np.arange(len(family), 0, -1)
-        stepped = np.minimum(1, np.maximum.accumulate(np.take_along_axis(own, order, 1) * factors, axis=1))
-        block = np.empty_like(own)
-        np.put_along_axis(block, order, stepped, 1)
-        adjusted[:, family] = block
+        adjusted[:, family] = holm(p_values[:, family])
     return adjusted

@@ -6,20 +6,21 @@ independence, which the cells of a table do not have: they share a data set, and
 column.
 """
 
-from collections.abc import Sequence
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values in the given order: a test is rejected if its adjusted p-value is at most the level.
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Adjusted p-values along the last axis: a test is rejected if its adjusted p-value is at most the level.
 
     Raises:
         ValueError: a p-value is outside [0, 1] or NaN.
     """
-    if not all(0 <= p <= 1 for p in p_values):
-        raise ValueError(f"no p-values: {list(p_values)}")
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
+    p = np.asarray(p_values, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"no p-values: {p}")
+    order, factors = np.argsort(p, axis=-1, kind="stable"), np.arange(p.shape[-1], 0, -1)
+    stepped = np.minimum(1, np.maximum.accumulate(np.take_along_axis(p, order, -1) * factors, axis=-1))
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, stepped, -1)
     return adjusted

@@ -50,8 +50,8 @@ class Judged:
 
 def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
     """Judge all comparisons of one table, in their order."""
-    differs = holm([one.p_differs for one in comparisons])
-    agrees = holm([one.p_agrees for one in comparisons])
+    differs = holm([one.p_differs for one in comparisons]).tolist()
+    agrees = holm([one.p_agrees for one in comparisons]).tolist()
     return [
         Judged(one, p_differs, p_agrees, _verdict(p_differs, p_agrees))
         for one, p_differs, p_agrees in zip(comparisons, differs, agrees, strict=True)

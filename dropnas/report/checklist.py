@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import yaml
 
-from dropnas.analysis.summary import mean
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.parsing import parse
 from dropnas.report.page.phrases import listed
@@ -191,7 +191,7 @@ def _commit(record: Mapping[str, Any]) -> str:
 
 def _runtime(stage: str, trained: Sequence[Found]) -> str:
     hours = [one.record["seconds"] / 3600 for one in trained if one.run.stage == stage]
-    return f"{mean(hours):,.2f} hours for each of {len(hours)} {TRAININGS[stage]}"
+    return f"{fmean(hours):,.2f} hours for each of {len(hours)} {TRAININGS[stage]}"
 
 
 def _counted(stage: str, planned: Sequence[Planned], done: Sequence[Found]) -> str:

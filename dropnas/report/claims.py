@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import yaml
@@ -31,7 +32,6 @@ from dropnas.analysis.claim_tests import (
 )
 from dropnas.analysis.comparison import Estimate, Sample, contrast, difference, of_summary, sample
 from dropnas.analysis.drop_rates import SPECIAL, both
-from dropnas.analysis.summary import mean
 from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.verdicts_file import ClaimResult, Compared, Decided
 from dropnas.data.config import ROLES, SEARCHED
@@ -161,7 +161,7 @@ def _many_skips(skips: Mapping[str, Sequence[float]]) -> Decided:
     if not decision.p_holds:
         return Decided(decision.outcome, f"Fewer than two searches on a side {n}.")
     return Decided(
-        decision.outcome, f"{mean(darts):.1f} against {mean(dropnas):.1f} {n}; {p_text(decision.p_holds[0])}."
+        decision.outcome, f"{fmean(darts):.1f} against {fmean(dropnas):.1f} {n}; {p_text(decision.p_holds[0])}."
     )
 
 

@@ -62,7 +62,7 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
     keys = sorted({**ours, **theirs}, key=lambda key: key[0])  # stable: within a table, the order of A, then B
     pairs = [(ours.get(key), theirs.get(key)) for key in keys]
     estimates = [_estimate(*pair) for pair in pairs]
-    corrected = iter(holm([one.p_different() for one in estimates if one]))
+    corrected = iter(holm([one.p_different() for one in estimates if one]).tolist())
     rows = [
         _row(*pair, estimate, next(corrected) if estimate else None)
         for pair, estimate in zip(pairs, estimates, strict=True)

@@ -7,12 +7,13 @@ before it is stored: the recorded seconds differ between executions, but the tab
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from statistics import fmean
 from typing import Literal
 
 from dropnas.analysis.comparison import sample
 from dropnas.analysis.finished_runs import Run, Training
 from dropnas.analysis.relative import improvement
-from dropnas.analysis.summary import Summary, mean, summarise
+from dropnas.analysis.summary import Summary, summarise
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.artifacts.training_files import Errors
 from dropnas.errors import DropnasError
@@ -150,7 +151,7 @@ def _improvement(ours: Sequence[float], random: Sequence[float]) -> Iterator[tup
     """The value and its interval's limits: for each, the suffix of the quantity's name, the number, and its text."""
     ours_sample, random_sample = sample(ours), sample(random)
     if ours_sample is None or random_sample is None:
-        value = 100 * (1 - mean(ours) / mean(random))
+        value = 100 * (1 - fmean(ours) / fmean(random))
         yield "", value, f"{value:+.1f}"
         return
     value, interval = improvement(ours_sample, random_sample)
@@ -164,5 +165,5 @@ def _search_days(blank: TableNumber, searches: Sequence[Run]) -> Iterator[TableN
     """The cost of each search and their mean, in device-days with one decimal."""
     if searches:
         each = [run.seconds / SECONDS_A_DAY for run in searches]
-        days = replace(summarise([round(one, 1) for one in each]), mean=round(mean(each), 1))
+        days = replace(summarise([round(one, 1) for one in each]), mean=round(fmean(each), 1))
         yield number(blank, "search_device_days", Line.BEST, f"{days.mean:.1f}", days, [run.name for run in searches])

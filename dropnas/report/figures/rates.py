@@ -7,6 +7,7 @@ are drawn.
 """
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -16,7 +17,6 @@ from matplotlib.ticker import NullLocator
 from dropnas.analysis.comparison import printed_sample
 from dropnas.analysis.drop_rates import SPECIAL, effective, of_rate
 from dropnas.analysis.finished_runs import read_training
-from dropnas.analysis.summary import mean, sample_deviation
 from dropnas.report.figures.drawing import Drawing, Facts, Panels
 from dropnas.report.figures.series import Drawn, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS, sheet
@@ -166,7 +166,7 @@ def _moments(errors: Any) -> tuple[float, float]:
     """Mean accuracy and sample deviation, from our errors or from the printed mean and deviation."""
     if isinstance(errors, Mapping):
         return 100 - errors["mean"], errors["std"]
-    return 100 - mean(errors), sample_deviation(errors) if len(errors) > 1 else 0.0
+    return 100 - fmean(errors), stdev(errors) if len(errors) > 1 else 0.0
 
 
 def _facts(content: Panels) -> Facts:
