@@ -37,17 +37,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The outcome of a claim's tests.
+    """The outcome of a claim's tests."""
 
-    Attributes:
-        outcome: the outcome of the claim.
-        p_holds: p-value of each comparison in the direction of the claim.
-        p_opposite: p-value of each comparison in the opposite direction, with Holm's correction.
-    """
-
-    outcome: Outcome
-    p_holds: tuple[float, ...]
-    p_opposite: tuple[float, ...]
+    outcome: Outcome  # the outcome of the claim
+    p_holds: tuple[float, ...]  # p-value of each comparison in the direction of the claim
+    p_opposite: tuple[float, ...]  # p-value of each comparison in the opposite direction, with Holm's correction
 
 
 def all_lower(pairs: Sequence[tuple[Sample, Sample]]) -> Decision:

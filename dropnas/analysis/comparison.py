@@ -46,17 +46,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference or contrast of means.
+    """A difference or contrast of means."""
 
-    Attributes:
-        value: the estimate, in the unit of the means.
-        error: its standard error; 0 if no sample has any spread.
-        freedom: degrees of freedom, by Welch and Satterthwaite or fewer.
-    """
-
-    value: float
-    error: float
-    freedom: float
+    value: float  # the estimate, in the unit of the means
+    error: float  # its standard error; 0 if no sample has any spread
+    freedom: float  # degrees of freedom, by Welch and Satterthwaite or fewer
 
     def p_above(self, bound: float) -> float:
         """One-sided p-value of the claim that the true value is greater than a bound."""
@@ -88,20 +82,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One of our numbers compared with one of the paper.
+    """One of our numbers compared with one of the paper."""
 
-    Attributes:
-        difference: ours minus the paper's, in the unit of both.
-        interval: the 95 % confidence interval of the difference, not corrected for other comparisons; None without any
-            spread.
-        p_differs: two-sided p-value of a difference.
-        p_agrees: p-value of equivalence within the margin.
-    """
-
-    difference: float
+    difference: float  # ours minus the paper's, in the unit of both
+    # the 95 % confidence interval of the difference, not corrected for other comparisons; None without any spread
     interval: tuple[float, float] | None
-    p_differs: float
-    p_agrees: float
+    p_differs: float  # two-sided p-value of a difference
+    p_agrees: float  # p-value of equivalence within the margin
 
 
 def sample(values: Sequence[float]) -> Sample | None:

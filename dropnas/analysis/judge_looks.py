@@ -36,16 +36,11 @@ SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
 
 @dataclass(frozen=True)
 class Asked:
-    """Questions as arrays.
-
-    Attributes:
-        questions: the questions.
-        schedule: number of seeds at each look; the last one is the largest.
-        printed, printed_std: printed mean and deviation of each number, of shape [reproductions or 1, numbers].
-    """
+    """Questions as arrays."""
 
     questions: Questions
-    schedule: tuple[int, ...]
+    schedule: tuple[int, ...]  # number of seeds at each look; the last one is the largest
+    # printed, printed_std: printed mean and deviation of each number, of shape [reproductions or 1, numbers]
     printed: Array
     printed_std: Array
 
@@ -113,35 +108,26 @@ class Asked:
 
 @dataclass(frozen=True)
 class Judged:
-    """The state after a look; the first axis of all arrays is the reproduction.
+    """The state after a look; the first axis of all arrays is the reproduction."""
 
-    Attributes:
-        look: index of the last look; 0 is the first.
-        present: experiments that have the seeds of this look.
-        sides: one-sided p-values over all looks of each number: above 0, below 0, above -margin, below the margin.
-        lower, higher: p-values that each contrast is below and above 0.
-        differs, agrees: p-values of each number, corrected over its table.
-        number_since: the look that decided each number; -1 means undecided.
-        holds, contradicted: whether each claim holds or is contradicted.
-        claim_since: the look that decided each claim; -1 means undecided.
-        number_open, claim_open: numbers and claims that continue.
-        next: experiments that need the seeds of the next look.
-    """
-
-    look: int
-    present: Flags
-    sides: Array
+    look: int  # index of the last look; 0 is the first
+    present: Flags  # experiments that have the seeds of this look
+    sides: Array  # one-sided p-values over all looks of each number: above 0, below 0, above -margin, below the margin
+    # lower, higher: p-values that each contrast is below and above 0
     lower: Array
     higher: Array
+    # differs, agrees: p-values of each number, corrected over its table
     differs: Array
     agrees: Array
-    number_since: NDArray[np.int64]
+    number_since: NDArray[np.int64]  # the look that decided each number; -1 means undecided
+    # holds, contradicted: whether each claim holds or is contradicted
     holds: Flags
     contradicted: Flags
-    claim_since: NDArray[np.int64]
+    claim_since: NDArray[np.int64]  # the look that decided each claim; -1 means undecided
+    # number_open, claim_open: numbers and claims that continue
     number_open: Flags
     claim_open: Flags
-    next: Flags
+    next: Flags  # experiments that need the seeds of the next look
 
 
 def before(asked: Asked, count: int) -> Judged:

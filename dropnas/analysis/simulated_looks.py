@@ -21,18 +21,14 @@ DECIMALS = 2  # decimals of the paper's numbers
 
 @dataclass(frozen=True)
 class Truth:
-    """The true means and deviations of the errors of each experiment, ours and the paper's.
+    """The true means and deviations of the errors of each experiment, ours and the paper's."""
 
-    Attributes:
-        means, stds: true means and deviations of our errors.
-        paper: true means of the paper's errors, from which its eight runs are drawn; None uses the printed numbers.
-        paper_stds: the true deviations of the paper's errors, if `paper` is given.
-    """
-
+    # means, stds: true means and deviations of our errors
     means: Array
     stds: Array
+    # true means of the paper's errors, from which its eight runs are drawn; None uses the printed numbers
     paper: Array | None = None
-    paper_stds: Array | None = None
+    paper_stds: Array | None = None  # the true deviations of the paper's errors, if `paper` is given
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,13 @@ from statistics import fmean, pstdev, stdev
 
 @dataclass(frozen=True)
 class Summary:
-    """The statistics of one quantity in a table.
+    """The statistics of one quantity in a table."""
 
-    Attributes:
-        values: the values of the single runs, in their order.
-        mean: their mean.
-        std: sample deviation (n - 1); None for a single value.
-        population_std: population deviation (n), as the paper prints it.
-        best: the lowest value, because every quantity is an error or a cost.
-    """
-
-    values: tuple[float, ...]
-    mean: float
-    std: float | None
-    population_std: float
-    best: float
+    values: tuple[float, ...]  # the values of the single runs, in their order
+    mean: float  # their mean
+    std: float | None  # sample deviation (n - 1); None for a single value
+    population_std: float  # population deviation (n), as the paper prints it
+    best: float  # the lowest value, because every quantity is an error or a cost
 
     @property
     def n(self) -> int:

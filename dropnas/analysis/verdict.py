@@ -29,18 +29,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Judged:
-    """A comparison with its verdict.
-
-    Attributes:
-        comparison: the comparison.
-        p_differs, p_agrees: its p-values, corrected over the table.
-        verdict: agrees, differs or undecided.
-    """
+    """A comparison with its verdict."""
 
     comparison: Comparison
+    # p_differs, p_agrees: its p-values, corrected over the table
     p_differs: float
     p_agrees: float
-    verdict: Verdict
+    verdict: Verdict  # agrees, differs or undecided
 
     @property
     def measurable(self) -> bool:

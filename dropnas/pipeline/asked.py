@@ -24,15 +24,10 @@ Cells = Mapping[CellKey, int]  # experiments by table, row and column
 
 @dataclass(frozen=True)
 class Asking:
-    """The questions of a plan, and its experiments in their order.
+    """The questions of a plan, and its experiments in their order."""
 
-    Attributes:
-        questions: the questions; an experiment's name is the folder of its first training.
-        experiments: the runs of the experiments.
-    """
-
-    questions: Questions
-    experiments: tuple[Experiment, ...]
+    questions: Questions  # the questions; an experiment's name is the folder of its first training
+    experiments: tuple[Experiment, ...]  # the runs of the experiments
 
 
 def asked(plan: Plan) -> Asking:

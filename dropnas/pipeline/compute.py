@@ -40,17 +40,11 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LeasedRun:
-    """A run of a group.
+    """A run of a group."""
 
-    Attributes:
-        spec: the run's spec, as `dropnas.pipeline.execute.read_spec` returns it.
-        attempts: the attempts at the run; the last one is this one.
-        release: releases the lease before the group is finished.
-    """
-
-    spec: Spec
-    attempts: Attempts
-    release: Callable[[], object]
+    spec: Spec  # the run's spec, as `dropnas.pipeline.execute.read_spec` returns it
+    attempts: Attempts  # the attempts at the run; the last one is this one
+    release: Callable[[], object]  # releases the lease before the group is finished
 
 
 class RunGroup:

@@ -35,29 +35,19 @@ MORE_RETRAININGS = 1000  # the seed of the k-th retraining is the search's seed 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One method in one setting, over its seeds.
+    """One method in one setting, over its seeds."""
 
-    Attributes:
-        searches: for each seed, the run before its retrainings (a search, or a random draw).
-        trainings: the first retraining of each seed, whose errors are compared.
-        role: the paper's data set.
-    """
-
-    searches: tuple[Run, ...]
-    trainings: tuple[Run, ...]
-    role: str
+    searches: tuple[Run, ...]  # for each seed, the run before its retrainings (a search, or a random draw)
+    trainings: tuple[Run, ...]  # the first retraining of each seed, whose errors are compared
+    role: str  # the paper's data set
 
 
 @dataclass
 class Experiments:
-    """Creates runs; the same configuration and inputs always give the same object.
+    """Creates runs; the same configuration and inputs always give the same object."""
 
-    Attributes:
-        parameters: the parameter file.
-        met: the experiments that were requested so far, by their names in `seeds_at`.
-    """
-
-    parameters: Parameters
+    parameters: Parameters  # the parameter file
+    # the experiments that were requested so far, by their names in `seeds_at`
     met: dict[str, Experiment] = field(default_factory=dict)
     _runs: dict[str, Run] = field(default_factory=dict)
 

@@ -19,15 +19,10 @@ from dropnas.machine.faults import reported
 
 @dataclass(frozen=True)
 class Failures:
-    """The failed runs of a process.
+    """The failed runs of a process."""
 
-    Attributes:
-        root: root folder of the store.
-        ids: ids of these runs.
-    """
-
-    root: Path
-    ids: set[str] = field(default_factory=set)
+    root: Path  # root folder of the store
+    ids: set[str] = field(default_factory=set)  # ids of these runs
 
     @contextmanager
     def of(self, *specs: dict[str, Any]) -> Iterator[None]:

@@ -27,16 +27,11 @@ Errors = Mapping[str, Sequence[float]]  # errors of each experiment, by seed
 
 @dataclass(frozen=True)
 class Judging:
-    """The looks so far.
+    """The looks so far."""
 
-    Attributes:
-        asked: the questions, with the schedule.
-        past: the state before the first look and after each look.
-        errors: errors of each experiment, in the order of the questions; as many as were needed.
-    """
-
-    asked: Asked
-    past: tuple[Judged, ...]
+    asked: Asked  # the questions, with the schedule
+    past: tuple[Judged, ...]  # the state before the first look and after each look
+    # errors of each experiment, in the order of the questions; as many as were needed
     errors: tuple[tuple[float, ...], ...]
 
     @property

@@ -30,19 +30,12 @@ from dropnas.runs.store import Store
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of a sequential plan.
+    """The state of a sequential plan."""
 
-    Attributes:
-        judging: the looks so far.
-        following: parameters of the next start.
-        plan: its plan.
-        last: whether it is the last start.
-    """
-
-    judging: Judging
-    following: Parameters
+    judging: Judging  # the looks so far
+    following: Parameters  # parameters of the next start
     plan: Plan
-    last: bool
+    last: bool  # whether it is the last start
 
 
 def standing(settings: Parameters, root: Path) -> Standing:

@@ -29,20 +29,13 @@ MAKERS: dict[str, Callable[[Experiments, str], Run]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of a parameter file.
+    """All runs of a parameter file."""
 
-    Attributes:
-        parameters: the parameter file.
-        runs: every run by its id; inputs come before the runs that read them.
-        targets: the last run of each table and figure, by its name.
-        on_request: names of the targets that are built only if requested by name.
-        experiments: the experiments with one run for each seed, by their names in `seeds_at`.
-    """
-
-    parameters: Parameters
-    runs: dict[str, Run]
-    targets: dict[str, Run]
-    on_request: frozenset[str] = frozenset()
+    parameters: Parameters  # the parameter file
+    runs: dict[str, Run]  # every run by its id; inputs come before the runs that read them
+    targets: dict[str, Run]  # the last run of each table and figure, by its name
+    on_request: frozenset[str] = frozenset()  # names of the targets that are built only if requested by name
+    # the experiments with one run for each seed, by their names in `seeds_at`
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
 
     def used_by(self) -> dict[str, list[str]]:

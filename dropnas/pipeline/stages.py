@@ -18,23 +18,15 @@ class Stage:
 
     A stage whose configuration has `group_seeds` also has `first(configs, inputs, workspaces)`, which chooses the runs
     to train now, and `run_group(configs, inputs, outs, workspaces)`.
-
-    Attributes:
-        name: name of the stage.
-        module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
-        does: what its verb on the command line does.
-        reads_heavy: stages of the inputs whose weights or images it reads; of other inputs, only the light part is
-            read.
-        shared_rule: the workflow's rule for it, if the rule does not have the name of the stage.
-        plural: whether its command-line verb is the plural of its name.
     """
 
-    name: str
-    module: str
-    does: str
+    name: str  # name of the stage
+    module: str  # the entry module; its function `run(config, inputs, out, workspace)` computes the run
+    does: str  # what its verb on the command line does
+    # stages of the inputs whose weights or images it reads; of other inputs, only the light part is read
     reads_heavy: tuple[str, ...] = ()
-    shared_rule: str = ""
-    plural: bool = False
+    shared_rule: str = ""  # the workflow's rule for it, if the rule does not have the name of the stage
+    plural: bool = False  # whether its command-line verb is the plural of its name
 
     @property
     def trains(self) -> bool:

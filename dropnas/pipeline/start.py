@@ -40,23 +40,14 @@ QUESTIONS = (  # options with which Snakemake only prints something or cleans up
 
 @dataclass(frozen=True)
 class Start:
-    """A frozen start and Snakemake's arguments for it.
+    """A frozen start and Snakemake's arguments for it."""
 
-    Attributes:
-        folder: the frozen start.
-        targets: tables and figures that were requested by name.
-        arguments: command-line arguments for Snakemake.
-        question: whether Snakemake only prints something and runs no job.
-        forced: whether Snakemake may have work to do even if all runs are done.
-        again: the command that continues the start.
-    """
-
-    folder: Path
-    targets: tuple[str, ...]
-    arguments: tuple[str, ...]
-    question: bool
-    forced: bool
-    again: str
+    folder: Path  # the frozen start
+    targets: tuple[str, ...]  # tables and figures that were requested by name
+    arguments: tuple[str, ...]  # command-line arguments for Snakemake
+    question: bool  # whether Snakemake only prints something and runs no job
+    forced: bool  # whether Snakemake may have work to do even if all runs are done
+    again: str  # the command that continues the start
 
     @property
     def environment(self) -> dict[str, str]:

@@ -22,26 +22,16 @@ UNKNOWN = "a machine that is not recorded"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt.
+    """One attempt."""
 
-    Attributes:
-        started: start time, in seconds since the epoch.
-        seconds: working time; 0 until the next attempt begins.
-        newest: name of the newest checkpoint when the attempt began; empty if there was none.
-        warned: whether the attempt received a stop signal.
-        group: number of runs that shared its time, including this one.
-        machine: the machine that determined the rounding, as `environment.machine_name` returns it; empty until it is
-            known.
-        before: the machines that computed the newest checkpoint when the attempt began, in order.
-    """
-
-    started: float
-    seconds: float = 0.0
-    newest: str = ""
-    warned: bool = False
-    group: int = 1
+    started: float  # start time, in seconds since the epoch
+    seconds: float = 0.0  # working time; 0 until the next attempt begins
+    newest: str = ""  # name of the newest checkpoint when the attempt began; empty if there was none
+    warned: bool = False  # whether the attempt received a stop signal
+    group: int = 1  # number of runs that shared its time, including this one
+    # the machine that determined the rounding, as `environment.machine_name` returns it; empty until it is known
     machine: str = ""
-    before: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()  # the machines that computed the newest checkpoint when the attempt began, in order
 
 
 class Attempts:

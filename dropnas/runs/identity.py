@@ -121,21 +121,13 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Run:
-    """A computation that is made once: a stage with its configuration, its inputs and its code.
+    """A computation that is made once: a stage with its configuration, its inputs and its code."""
 
-    Attributes:
-        stage: name of the stage, such as data, search, derive, retrain, select, transfer or table.
-        name: readable name, which depends on configuration and inputs only.
-        config: the stage's typed configuration.
-        inputs: the runs that it reads, in order.
-        code: the code fingerprint of the stage.
-    """
-
-    stage: str
-    name: str
-    config: Any
-    inputs: tuple["Run", ...]
-    code: str
+    stage: str  # name of the stage, such as data, search, derive, retrain, select, transfer or table
+    name: str  # readable name, which depends on configuration and inputs only
+    config: Any  # the stage's typed configuration
+    inputs: tuple["Run", ...]  # the runs that it reads, in order
+    code: str  # the code fingerprint of the stage
 
     @cached_property
     def identity(self) -> dict[str, Any]:

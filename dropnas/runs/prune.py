@@ -31,19 +31,12 @@ KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
 
 @dataclass(frozen=True)
 class Unwanted:
-    """Something that no plan needs.
+    """Something that no plan needs."""
 
-    Attributes:
-        kind: a key of KINDS.
-        folder: its folder.
-        size: total size of its files in bytes.
-        scratch: the folder with the lease that protects it.
-    """
-
-    kind: str
+    kind: str  # a key of KINDS
     folder: Path
-    size: int
-    scratch: Path
+    size: int  # total size of its files in bytes
+    scratch: Path  # the folder with the lease that protects it
 
 
 def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:

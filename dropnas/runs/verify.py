@@ -24,22 +24,15 @@ SHOWN = ("table", "published", "figure")  # stages whose results are shown to a 
 
 @dataclass(frozen=True)
 class Verified:
-    """The findings of a check.
+    """The findings of a check."""
 
-    Attributes:
-        runs: number of finished runs.
-        light: number of those without their heavy part.
-        problems: one line for each problem.
-        tainted: the tables and figures that depend on a run with a problem, and that run, by their folders.
-        unchecked: number of inputs that could not be compared because they are not in this store.
-        moved: the machines of each run that several machines computed; a single machine would give other bytes.
-    """
-
-    runs: int
-    light: int
-    problems: list[str]
+    runs: int  # number of finished runs
+    light: int  # number of those without their heavy part
+    problems: list[str]  # one line for each problem
+    # the tables and figures that depend on a run with a problem, and that run, by their folders
     tainted: dict[str, str]
-    unchecked: int
+    unchecked: int  # number of inputs that could not be compared because they are not in this store
+    # the machines of each run that several machines computed; a single machine would give other bytes
     moved: dict[str, tuple[str, ...]]
 
 
