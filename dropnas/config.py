@@ -300,8 +300,8 @@ _Loader.add_implicit_resolver(
 def read_parameters(file: Path) -> Parameters:
     """Read and check a parameter file.
 
-    Raises:
-        DropnasError: the file is missing or is not YAML, or a key or value is wrong; the error names file and field.
+    Raises a DropnasError if the file is missing or is not YAML, or a key or value is wrong; the error names file and
+    field.
     """
     remedy = "give a parameter file such as params/smoke.yaml"
     if file.exists() and not file.is_file():
@@ -322,8 +322,7 @@ def read_parameters(file: Path) -> Parameters:
 def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:
     """Write a parameter file that reads as these parameters, with a comment at its top; defaults are left out.
 
-    Raises:
-        DropnasError: another file is there already.
+    Raises a DropnasError if another file is there already.
     """
     values = TypeAdapter(Parameters).dump_python(parameters, mode="json", exclude_defaults=True)
     text = "".join(f"# {line}".rstrip() + "\n" for line in header)

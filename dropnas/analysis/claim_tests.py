@@ -47,8 +47,7 @@ class Decision:
 def all_lower(pairs: Sequence[tuple[Sample, Sample]]) -> Decision:
     """Test whether the first mean of each pair is lower than the second, by one-sided Welch's tests.
 
-    Raises:
-        ValueError: there are no pairs.
+    Raises a ValueError if there are no pairs.
     """
     estimates = [difference(lower, higher) for lower, higher in pairs]
     return _decide([one.p_below(0.0) for one in estimates], [one.p_above(0.0) for one in estimates])
@@ -66,8 +65,7 @@ def correlation_higher(first: float, first_n: int, second: float, second_n: int 
         first, second: Pearson's coefficients, between -1 and 1.
         first_n, second_n: the numbers of points behind them; None if the second is a given number.
 
-    Raises:
-        ValueError: a coefficient is outside [-1, 1].
+    Raises a ValueError if a coefficient is outside [-1, 1].
     """
     if min(first_n, second_n or first_n) < FEWEST_POINTS:
         return Decision(Outcome.TOO_FEW, (), ())

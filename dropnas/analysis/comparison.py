@@ -113,8 +113,7 @@ def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
         samples: at least one sample.
         weights: one for each sample; (1, -1) is Welch's comparison of two.
 
-    Raises:
-        ValueError: the numbers of weights and samples differ.
+    Raises a ValueError if the numbers of weights and samples differ.
     """
     pairs = list(zip(samples, weights, strict=True))
     parts = [(weight * one.std) ** 2 / one.n for one, weight in pairs]

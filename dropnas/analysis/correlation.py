@@ -39,10 +39,8 @@ def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace:
         config: the edge and its operations.
         inputs: the select run, the search behind each of its candidates, and a retraining for each operation.
         out: folder for correlation.json.
-        workspace: not used.
 
-    Raises:
-        DropnasError: an input is missing, damaged or does not fit the others, or the edge does not exist.
+    Raises a DropnasError if an input is missing, damaged or does not fit the others, or the edge does not exist.
     """
     searches, trained = inputs[1 : -len(config.operations)], inputs[-len(config.operations) :]
     search = searches[_chosen(inputs[0], len(searches))]

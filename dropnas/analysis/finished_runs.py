@@ -48,11 +48,7 @@ class Training:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's receipt.
-
-    Raises:
-        DropnasError: the receipt is missing, damaged or incomplete.
-    """
+    """Read a run's receipt. Raises a DropnasError if the receipt is missing, damaged or incomplete."""
     receipt = ReceiptFile.read(folder)
     if not receipt.inputs:
         raise DropnasError("has no inputs, but a data set is needed", where=ReceiptFile.file(folder))
@@ -62,8 +58,7 @@ def read_run(folder: Path) -> Run:
 def read_training(run: Run) -> Training:
     """Read the result of a retraining or transfer.
 
-    Raises:
-        DropnasError: result.json or genotype.json is missing, damaged or incomplete, or contains a NaN.
+    Raises a DropnasError if result.json or genotype.json is missing, damaged or incomplete, or contains a NaN.
     """
     result = TrainingResultFile.read(run.folder)
     return Training(

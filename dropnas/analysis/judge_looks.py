@@ -157,8 +157,6 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
     """Judge the next look.
 
     Args:
-        asked: the questions.
-        past: the state after the previous look.
         means, stds: mean and deviation of each experiment over the seeds of this look, [reproductions, experiments].
             Values of experiments without these seeds are ignored.
     """

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Adjusted p-values along the last axis: a test is rejected if its adjusted p-value is at most the level.
 
-    Raises:
-        ValueError: a p-value is outside [0, 1] or NaN.
+    Raises a ValueError if a p-value is outside [0, 1] or NaN.
     """
     p = np.asarray(p_values, dtype=float)
     if not ((p >= 0) & (p <= 1)).all():

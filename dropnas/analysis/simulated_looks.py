@@ -40,14 +40,7 @@ class Simulated:
 
 
 def simulate(questions: Questions, schedule: tuple[int, ...], truth: Truth, count: int, seed: int = 0) -> Simulated:
-    """Draw and judge reproductions.
-
-    Args:
-        questions: the questions.
-        schedule: number of seeds at each look.
-        truth: distribution of the errors.
-        count, seed: number of reproductions, and seed of the random numbers.
-    """
+    """Draw and judge reproductions."""
     blocks = list(_blocks(questions, schedule, truth, count, seed))
     names = Judged.__dataclass_fields__
     joined = {

@@ -64,7 +64,6 @@ def trajectory(operations: Sequence[str], epochs: Sequence[Epoch]) -> Trajectory
     """Compute the trajectory of a search's alphas.
 
     Args:
-        operations: names in the order of the columns.
         epochs: the history; epoch 0 is the start.
     """
     has_own_rule = any(epoch.genotype for epoch in epochs)

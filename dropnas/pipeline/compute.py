@@ -52,9 +52,6 @@ class RunGroup:
 
     Args:
         members: the runs, none of which is published.
-        store: the store of the runs.
-        progress: receives lines about the progress.
-        failures: collects the failures of runs.
     """
 
     def __init__(self, members: Sequence[LeasedRun], store: Store, progress: Progress, failures: Failures) -> None:
@@ -233,8 +230,7 @@ def recorded(
 def require_asked(spec: Spec, where: object) -> None:
     """Check that a spec's configuration, inputs and the current code give the run that it names.
 
-    Raises:
-        DropnasError: they do not, or the code has changed since the spec was written.
+    Raises a DropnasError if they do not, or the code has changed since the spec was written.
     """
     config = _config(spec)
     found = identity(spec["stage"], config, [id_in(name) for name in spec["inputs"]])

@@ -19,12 +19,10 @@ def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[
     """The specs of data runs, for names or roles in a parameter file, or for the package's own names.
 
     Args:
-        names: names of datasets.
         parameters: the parameter file; None uses `params/paper.yaml` if it exists.
         path: path of the source, instead of the one in the parameter file.
 
-    Raises:
-        DropnasError: neither the file nor this package knows a name.
+    Raises a DropnasError if neither the file nor this package knows a name.
     """
     known = _known(parameters)
     specs = []

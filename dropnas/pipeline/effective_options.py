@@ -23,8 +23,6 @@ def preset_options(strategy: str, common: dict[str, Scalar], own: dict[str, Scal
     Args:
         strategy: a key of PRESETS.
         common: options of the parameter file for all methods.
-        own: options of this method.
-        space: the search space.
     """
     preset, default = vars(PRESETS[strategy]), vars(DropoutOptions())
     purpose = {name for name in preset if preset[name] != default[name]}
@@ -64,8 +62,7 @@ def search_config(common: SearchConfig, method: Method, space: str, seed: int) -
 def _different(config: SearchConfig) -> dict[str, Scalar]:
     """The options of a search method that differ from its defaults.
 
-    Raises:
-        DropnasError: the method does not have an option, or does not accept its value.
+    Raises a DropnasError if the method does not have an option, or does not accept its value.
     """
     from dropnas.search.strategy import make_strategy  # imports torch, which a plan needs only here
 

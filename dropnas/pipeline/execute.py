@@ -108,8 +108,8 @@ def _groups(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[di
 def read_spec(path: Path, stage: str) -> dict[str, Any]:
     """Read a run's spec.
 
-    Raises:
-        DropnasError: the file is not a spec, is a spec of another stage, or does not match the run that it names.
+    Raises a DropnasError if the file is not a spec, is a spec of another stage, or does not match the run that it
+    names.
     """
     hint = "use a spec from plans/<id>/specs/"
     content = read_json(path)

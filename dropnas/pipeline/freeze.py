@@ -46,8 +46,6 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
     """Write the frozen start of a parameter file; the same content gives the same folder.
 
     Args:
-        parameters: the parameter file.
-        root: root folder of the store.
         targets: requested targets; jobs contain only the runs that the targets need.
 
     Returns:
@@ -100,8 +98,7 @@ def _write(content: Mapping[str, bytes], folder: Path) -> None:
 def check(folder: Path) -> None:
     """Check that a frozen start is unchanged.
 
-    Raises:
-        DropnasError: one of its files was changed, added or removed.
+    Raises a DropnasError if one of its files was changed, added or removed.
     """
     frozen = read_json(folder / FROZEN)
     if not isinstance(frozen, dict) or _content_id(folder) != frozen.get("id"):
@@ -207,10 +204,8 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
 
     Args:
         source: a frozen start, as a path or as `plans/<id>` below `root`, or a parameter file.
-        root: root folder of the store.
 
-    Raises:
-        DropnasError: it is neither.
+    Raises a DropnasError if it is neither.
     """
     folder = source if source.is_dir() else root / source
     if not folder.is_dir():

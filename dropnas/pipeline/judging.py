@@ -81,7 +81,6 @@ def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
     """Judge the next look.
 
     Args:
-        judging: the looks so far.
         errors: errors of each experiment; an experiment that continues has at least those of this look's seeds.
     """
     n = judging.asked.schedule[judging.now.look + 1]

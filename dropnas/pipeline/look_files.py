@@ -13,8 +13,7 @@ def look_file(profile: str, look: int, root: Path) -> Path:
 def starts(file: Path, root: Path) -> list[Path]:
     """The parameter files of a file's starts so far, in their order; the file itself if there are none.
 
-    Raises:
-        DropnasError: it is not a parameter file.
+    Raises a DropnasError if it is not a parameter file.
     """
     settings = read_parameters(file)
     if not settings.looks or settings.look:

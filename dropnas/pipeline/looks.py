@@ -41,9 +41,8 @@ class Standing:
 def standing(settings: Parameters, root: Path) -> Standing:
     """Judge all looks whose runs are finished.
 
-    Raises:
-        DropnasError: design or settings were changed after the first look, or a run on which a look was based is
-            missing.
+    Raises a DropnasError if design or settings were changed after the first look, or a run on which a look was based is
+    missing.
     """
     results = root / "results" / settings.profile
     record = read_looked(results)
@@ -89,10 +88,7 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
     """Run look after look until every question is decided, is given up, or has the largest number of seeds.
 
     Args:
-        file: the parameter file.
-        root: root folder of the store.
         start: runs a parameter file and returns the exit status.
-        show: prints a line.
 
     Returns:
         The status of the last start.

@@ -18,9 +18,7 @@ def write_markers(plan: dict[str, Any], folder: Path, root: Path) -> None:
     """Write the markers of jobs whose runs are all published, and remove those of other jobs.
 
     Args:
-        plan: the content of plan.json.
         folder: folder of the frozen start, `plans/<id>`.
-        root: root folder of the store.
     """
     store = Store(root)
     published = {run["id"] for run in plan["runs"] if store.is_published(root / run["folder"])}

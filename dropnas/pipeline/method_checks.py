@@ -13,8 +13,7 @@ CHECKED_BY_TYPE = {*PRESETS, FIRST_ORDER, SECOND_ORDER}  # their options were ch
 def require_methods(plan: Plan) -> None:
     """Check that every method of the plan can be created.
 
-    Raises:
-        DropnasError: a method's options contradict each other, the space, the settings, or the number of images.
+    Raises a DropnasError if a method's options contradict each other, the space, the settings, or the number of images.
     """
     searches = [run for run in plan.by_default().runs.values() if run.stage == "search"]
     made = {(str(one), run.inputs[0].id): (one, run) for run in searches for one in [replace(run.config, seed=0)]}

@@ -33,17 +33,14 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
 
     Args:
         plan_folder: `plans/<id>`.
-        root: root folder of the store.
-        cost_of: computes the device-hours of a plan, for the page.
         targets: tables and figures to report; empty means all of the plan.
 
     Returns:
         A summary: the tables in short form, their location, the unfinished ones, the page, and the outcome of the
             claims.
 
-    Raises:
-        DropnasError: the folder is not a frozen plan or was changed after it was frozen, or the run of a table is
-            damaged. In the last case the page is still made, and reports the damage.
+    Raises a DropnasError if the folder is not a frozen plan or was changed after it was frozen, or the run of a table
+    is damaged. In the last case the page is still made, and reports the damage.
     """
     check(plan_folder)
     plan = read_json(plan_folder / PLAN)

@@ -59,8 +59,7 @@ class Start:
 def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
     """Freeze the plan for the targets in Snakemake's options; `require_targets` must have checked them.
 
-    Raises:
-        DropnasError: the parameters are wrong, or Snakemake is not installed.
+    Raises a DropnasError if the parameters are wrong, or Snakemake is not installed.
     """
     found = _parsed(options)
     asked = sorted(found.targets)

@@ -13,12 +13,7 @@ from dropnas.sharing.shared_run import FOLDER
 def wanted(words: Sequence[str], root: Path) -> set[str] | None:
     """The folders of the named runs, relative to the store; None means all.
 
-    Args:
-        words: parameter files, and folders of runs.
-        root: root folder of the store.
-
-    Raises:
-        DropnasError: a word is neither a parameter file nor the folder of a run.
+    Raises a DropnasError if a word is neither a parameter file nor the folder of a run.
     """
     if not words:
         return None

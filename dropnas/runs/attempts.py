@@ -49,8 +49,7 @@ class Attempts:
     def begin(self) -> None:
         """Record the start of this attempt; after this, call `stopped` if a signal ends it.
 
-        Raises:
-            DropnasError: the last two attempts received a signal and left no new checkpoint.
+        Raises a DropnasError if the last two attempts received a signal and left no new checkpoint.
         """
         self._write()
         self._require_progress(self.earlier)
@@ -90,8 +89,7 @@ class Attempts:
     def stopped(self) -> None:
         """Record that this attempt ends because of a stop signal.
 
-        Raises:
-            DropnasError: neither this attempt nor the previous one saved anything new.
+        Raises a DropnasError if neither this attempt nor the previous one saved anything new.
         """
         self.warned()
         if _newest(self.scratch) == self.own.newest:

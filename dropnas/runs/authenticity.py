@@ -35,8 +35,7 @@ def id_in(name: str) -> str:
 def require_own(folder: Path) -> Record:
     """Return the record of a run, which must match the name of its folder.
 
-    Raises:
-        DropnasError: the folder holds another run, or the manifest contradicts itself.
+    Raises a DropnasError if the folder holds another run, or the manifest contradicts itself.
     """
     record: Record = ManifestFile.read(folder).run
     for fault in identity_faults(folder, record):
@@ -47,8 +46,7 @@ def require_own(folder: Path) -> Record:
 def require_whole(folder: Path) -> Record:
     """Return the record of a run, which must match the name of its folder and have unchanged files.
 
-    Raises:
-        DropnasError: the record does not match, or a file is damaged.
+    Raises a DropnasError if the record does not match, or a file is damaged.
     """
     record = require_own(folder)
     Store(folder.parents[2]).require_intact(folder)

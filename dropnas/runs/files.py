@@ -46,11 +46,7 @@ def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read the value in a JSON file.
-
-    Raises:
-        DropnasError: the file is missing or is not JSON.
-    """
+    """Read the value in a JSON file. Raises a DropnasError if the file is missing or is not JSON."""
     try:
         if path.exists() and not path.is_file():  # reading a pipe would block
             raise DropnasError("is not a file", where=path)

@@ -54,8 +54,7 @@ def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
         entry: the stage's entry module, such as `dropnas.search.stage`.
         references: `package.module:ATTRIBUTE` names in the stage's configuration.
 
-    Raises:
-        DropnasError: a module is missing, has a syntax error, lacks the attribute, or imports by name.
+    Raises a DropnasError if a module is missing, has a syntax error, lacks the attribute, or imports by name.
     """
     digest = hashlib.sha256()
     for part in closure(entry, references):

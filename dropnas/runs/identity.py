@@ -36,14 +36,7 @@ def id_of(identity: dict[str, Any]) -> str:
 
 
 def identity_of(stage: str, config: Any, inputs: Sequence[str], code: str) -> dict[str, Any]:
-    """Collect exactly what can change the result of a run.
-
-    Args:
-        stage: name of the stage.
-        config: the stage's typed configuration.
-        inputs: ids of the runs that it reads, in order.
-        code: the code fingerprint of the stage.
-    """
+    """Collect exactly what can change the result of a run."""
     numerics = getattr(config, "numerics", getattr(config, "precision", "exact"))
     return {"stage": stage, "config": hashed(config), "inputs": list(inputs), "code": code, "numerics": numerics}
 
@@ -77,9 +70,8 @@ def hashed(value: Any) -> Any:
 def hashed_names(kind: type) -> tuple[list[str], list[str]]:
     """The options and properties of a configuration class that are part of an identity.
 
-    Raises:
-        DropnasError: the class has a method. Methods are code outside of the fingerprint; properties count by their
-            value.
+    Raises a DropnasError if the class has a method. Methods are code outside of the fingerprint; properties count by
+    their value.
     """
     members = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("__")}
     for name, member in members.items():

@@ -55,8 +55,7 @@ def holder(scratch: Path) -> str:
 def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
     """Hold the lease of a run; while another process holds it, wait and check every `patience` seconds.
 
-    Raises:
-        DropnasError: the scratch folder is a link, or its file system has no file locks.
+    Raises a DropnasError if the scratch folder is a link, or its file system has no file locks.
     """
     while not (token := _take(scratch)):
         time.sleep(patience)

@@ -43,11 +43,9 @@ def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
     """Find what the given plans do not need in a store, except what a process works on.
 
     Args:
-        root: root folder of the store.
         plans: the runs of each plan, by their ids.
 
-    Raises:
-        DropnasError: a folder on the way is a link.
+    Raises a DropnasError if a folder on the way is a link.
     """
     runs = {id_: run for plan in plans for id_, run in plan.items()}
     found = [*_scratch(Store(root), runs), *_runs(root, runs), *_plans(root, [set(plan) for plan in plans])]

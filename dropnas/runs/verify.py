@@ -37,11 +37,7 @@ class Verified:
 
 
 def published(root: Path) -> list[Path]:
-    """The folders of all finished runs, datasets first.
-
-    Raises:
-        OSError: a folder of the store cannot be read.
-    """
+    """The folders of all finished runs, datasets first. Raises an OSError if a folder of the store cannot be read."""
     return [folder for folder in _folders(root) if (folder / MANIFEST).is_file()]
 
 
@@ -77,7 +73,6 @@ def _folders(root: Path, problems: dict[Path, list[str]] | None = None) -> Itera
     """Yield the folders where runs should be, datasets first: `data/NAME/RUN` and `runs/STAGE/RUN`.
 
     Args:
-        root: root folder of the store.
         problems: collects what cannot be read; if it is None, that is an error.
     """
     for top in (root / "data", root / "runs"):

@@ -65,8 +65,7 @@ class Finished:
 def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
     """Carry finished trainings to the identities that a parameter file gives them with the current code.
 
-    Raises:
-        DropnasError: the parameter file is wrong.
+    Raises a DropnasError if the parameter file is wrong.
     """
     root = root.absolute()  # trials work in other folders
     parameters = current(parameters, root)
@@ -156,8 +155,7 @@ def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
 def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root: Path) -> dict[str, Any]:
     """Make a trial, and return its entry for the manifest; without cases, no trial is needed.
 
-    Raises:
-        DropnasError: the results differ, or the old code is not available.
+    Raises a DropnasError if the results differ, or the old code is not available.
     """
     run, old = matched
     if not found:
@@ -174,8 +172,7 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
 def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
     """Yield the source of the code that made a run: from a frozen start, or from the commit in the run's manifest.
 
-    Raises:
-        DropnasError: neither is available.
+    Raises a DropnasError if neither is available.
     """
     for spec in sorted(root.absolute().glob(f"plans/*/specs/{record['id']}.json")):
         check(spec.parents[1])

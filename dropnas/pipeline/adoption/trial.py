@@ -33,8 +33,7 @@ class Code:
 def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
     """Describe the difference between the results of the old and the new code; empty if all bytes are equal.
 
-    Raises:
-        DropnasError: one version of the code is not the expected one, or fails on a case.
+    Raises a DropnasError if one version of the code is not the expected one, or fails on a case.
     """
     with tempfile.TemporaryDirectory(prefix="dropnas-adopt-") as temporary:
         folder = Path(temporary)
