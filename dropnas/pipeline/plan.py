@@ -1,30 +1,22 @@
 """The plan: from tables and figures to experiments, and from experiments to runs.
 
-The code is pure and fast and does not import torch. `table_experiments`, `published_experiments` and
-`figure_experiments` define the experiments of each table and figure. This module combines them, and `jobs` groups the
-runs into jobs. Snakemake, the tables, the cost estimate and `verify` all read the same plan.
+The code is pure and fast and does not import torch. `targets` makes the last run of each table and figure. This module
+combines them, and `jobs` groups the runs into jobs. Snakemake, the tables, the cost estimate and `verify` all read the
+same plan.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from dropnas.config import Parameters
 from dropnas.pipeline.experiments import Experiment, Experiments
-from dropnas.pipeline.figure_experiments import figure
 from dropnas.pipeline.protocol import require_planned
-from dropnas.pipeline.published_experiments import published_baselines
 from dropnas.pipeline.stages import STAGES
-from dropnas.pipeline.table_experiments import table
+from dropnas.pipeline.targets import ARCHITECTURES, target_run
 from dropnas.report.config import TARGETS
 from dropnas.runs.identity import Run
 
-ARCHITECTURES = "architectures"
 PAPER = "paper"  # stands for all targets that are built by default
-MAKERS: dict[str, Callable[[Experiments, str], Run]] = {
-    "table": table,
-    "published": published_baselines,
-    "figure": figure,
-}
 
 
 @dataclass(frozen=True)
@@ -86,17 +78,10 @@ def make_plan(parameters: Parameters) -> Plan:
         for name, target in TARGETS.items()
         if target.on_request and name not in wanted and set(target.needs) <= set(parameters.datasets)
     ]
-    targets = {name: _target(experiments, name) for name in [*wanted, ARCHITECTURES, *asked]}
+    targets = {name: target_run(experiments, name) for name in [*wanted, ARCHITECTURES, *asked]}
     if parameters.reproduction:
         require_planned(_runs(targets).values(), parameters.profile)
     return Plan(parameters, _runs(targets), targets, frozenset(asked), experiments.met)
-
-
-def _target(experiments: Experiments, name: str) -> Run:
-    """The last run of a table or figure."""
-    if name == ARCHITECTURES:
-        return experiments.architectures()
-    return MAKERS[TARGETS[name].stage](experiments, name)
 
 
 def _runs(targets: dict[str, Run]) -> dict[str, Run]:
