@@ -195,10 +195,7 @@ def inspect(
 
 
 @question()
-def draw(
-    genotype: Genotype,
-    out: Picture = None,
-) -> None:
+def draw(genotype: Genotype, out: Picture = None) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.single_pictures import draw_cells
 
@@ -222,8 +219,7 @@ def convert(
 
 @question()
 def trajectory(
-    folder: Annotated[Path, Argument(metavar="SEARCH", help="Folder of a finished search.")],
-    out: Picture = None,
+    folder: Annotated[Path, Argument(metavar="SEARCH", help="Folder of a finished search.")], out: Picture = None
 ) -> None:
     """Draw the alphas of a search over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_trajectory

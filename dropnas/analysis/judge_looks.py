@@ -167,10 +167,7 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
     if now.look + 1 == len(asked.schedule):
         nothing = np.zeros_like
         return replace(
-            now,
-            number_open=nothing(now.number_open),
-            claim_open=nothing(now.claim_open),
-            next=nothing(now.present),
+            now, number_open=nothing(now.number_open), claim_open=nothing(now.claim_open), next=nothing(now.present)
         )
     pooled = _pooled(asked, stds, asked.schedule[now.look])
     number_chance, claim_chance = _number_chance(asked, now, means, pooled), _claim_chance(asked, now, means, pooled)

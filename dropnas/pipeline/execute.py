@@ -56,10 +56,7 @@ def never() -> bool:
 
 
 def execute(
-    specs: Iterable[dict[str, Any]],
-    root: Path,
-    progress: Callable[[str], None],
-    warned: Callable[[], bool] = never,
+    specs: Iterable[dict[str, Any]], root: Path, progress: Callable[[str], None], warned: Callable[[], bool] = never
 ) -> int:
     """Compute runs one after another, and those that can train together as one group.
 

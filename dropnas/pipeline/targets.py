@@ -9,15 +9,7 @@ from typing import Any
 
 from dropnas.extension import load
 from dropnas.pipeline.experiments import Experiments
-from dropnas.report.config import (
-    TARGETS,
-    Entry,
-    FigureConfig,
-    PublishedConfig,
-    PublishedEntry,
-    Series,
-    TableConfig,
-)
+from dropnas.report.config import TARGETS, Entry, FigureConfig, PublishedConfig, PublishedEntry, Series, TableConfig
 from dropnas.report.printed import quoted_layout
 from dropnas.runs.identity import Run
 from dropnas.space.published import Published, published
