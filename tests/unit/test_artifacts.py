@@ -173,7 +173,7 @@ def test_what_is_wrong_is_one_line_with_file_and_field(kind: type[JsonFile], dat
         if name != FURTHER:
             refused(kind, {**values, key: WRONG}, name)
         if field.default is field.default_factory is dataclasses.MISSING:
-            refused(kind, {one: value for one, value in values.items() if one != key}, f"{name}: field required")
+            refused(kind, {one: value for one, value in values.items() if one != key}, f"{name}: missing")
     if FURTHER not in fields and kind not in (HistoryFile, ReceiptFile, VerdictsFile):  # which may have further keys
         refused(kind, {**values, "unheard_of": 1}, "unheard_of")
     for wrong in (None, 3, [], "text"):

@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parents[2] / "dropnas"
 # From the bottom up. A room may import rooms of earlier lines; rooms of one line do not import each other.
 ORDER = (
     {"choice", "errors"},
-    {"artifacts", "extension", "parsing", "workspace"},
+    {"extension", "parsing", "workspace"},
+    {"artifacts"},
     {"machine", "runs", "space", "training"},
     {"analysis", "data"},
     {"report"},
