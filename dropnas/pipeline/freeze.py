@@ -16,9 +16,9 @@ import yaml
 
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
+from dropnas.pipeline.effective_options import require_methods
 from dropnas.pipeline.jobs import DONE, SHOWN, Job, jobs
 from dropnas.pipeline.look_files import current
-from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
 from dropnas.pipeline.shipped import FOLDER, shipped
 from dropnas.pipeline.stages import STAGES, Stage, references
@@ -56,7 +56,7 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
         remedy = f"python -m dropnas run {parameters}"
         raise DropnasError("has looks, and each look needs its own start", where=parameters, remedy=remedy)
     plan = make_plan(settings)
-    require_methods(plan)
+    require_methods(plan.by_default().runs.values())
     content = dict(_content(plan, targets))
     id_ = _id({name: hashlib.sha256(data).hexdigest() for name, data in content.items()})
     folder = root / "plans" / id_

@@ -90,17 +90,6 @@ def _renewed(scratch: Path, token: str) -> Iterator[None]:
         _give_back(scratch, token)
 
 
-@contextmanager
-def lease_if_free(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run briefly if no other process does; yield whether it is held. It is not renewed."""
-    token = _take(scratch)
-    try:
-        yield bool(token)
-    finally:
-        if token:
-            _give_back(scratch, token)
-
-
 def _here() -> dict[str, str]:
     """This boot of this machine and the process namespace; names of hosts are not unique."""
     boot, names = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")

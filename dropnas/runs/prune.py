@@ -20,7 +20,7 @@ from pathlib import Path
 from dropnas.errors import DropnasError
 from dropnas.runs.files import read_json
 from dropnas.runs.identity import Run
-from dropnas.runs.lease import holder, lease_if_free
+from dropnas.runs.lease import holder, lease_now
 from dropnas.runs.store import Store
 
 RUN = re.compile(r"[A-Za-z0-9][\w.+-]*-([0-9a-f]{10})")
@@ -58,7 +58,7 @@ def remove(found: Sequence[Unwanted], root: Path) -> list[Unwanted]:
     for one in found:
         _refuse_links(one.folder, root)
         away = root / "scratch" / f"pruned-{uuid.uuid4().hex}"
-        with lease_if_free(one.scratch) as free:
+        with lease_now(one.scratch) as free:
             if free:
                 os.replace(one.folder, away)
                 removed.append(one)

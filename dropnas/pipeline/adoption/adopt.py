@@ -37,7 +37,7 @@ from dropnas.pipeline.stages import STAGES
 from dropnas.runs.files import sha256
 from dropnas.runs.fingerprint import PACKAGE
 from dropnas.runs.identity import Run
-from dropnas.runs.lease import lease_if_free
+from dropnas.runs.lease import lease_now
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 
@@ -202,7 +202,7 @@ def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool
     """Publish the files of a finished run under its new identity; return whether it was published."""
     store.require_intact(old.folder)
     folder, scratch = store.root / run.folder, store.scratch(run.id)
-    with lease_if_free(scratch) as free:
+    with lease_now(scratch) as free:
         if not free or store.is_published(folder):
             return False
         staged = scratch / "staged"
