@@ -113,7 +113,6 @@ def _finish(failures: int) -> None:
 
 
 def _report_problems(problems: Sequence[str]) -> None:
-    """Print problems to standard error, one line each, and exit with status 1 if there are any."""
     for line in problems:
         print(line, file=sys.stderr)
     _finish(len(problems))

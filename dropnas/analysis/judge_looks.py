@@ -315,7 +315,6 @@ def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Arr
 
 
 def _holm(p_values: Array, families: list[NDArray[np.intp]]) -> Array:
-    """Holm's correction within each family."""
     adjusted = np.ones_like(p_values)
     for family in families:
         adjusted[:, family] = holm(p_values[:, family])

@@ -22,7 +22,6 @@ def improvement(method: Sample, random: Sample) -> tuple[float, tuple[float, flo
 
 
 def _fieller(above: Sample, below: Sample) -> tuple[float, float] | None:
-    """Fieller's interval for the ratio of two independent means."""
     estimate = difference(above, below)
     if not estimate.error:
         return None

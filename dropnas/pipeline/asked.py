@@ -56,7 +56,6 @@ def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[CellKey, int]
 
 
 def _printed(plan: Plan) -> Iterator[tuple[CellKey, Printed]]:
-    """The printed number in each cell of the plan's tables."""
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         paper = config.layout or layout(config.table)
         for row in paper.rows:
@@ -161,5 +160,4 @@ def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
 
 
 def _role_of(method: str, cells: Cells) -> str:
-    """A data set on which a baseline was trained."""
     return next(row.partition("/")[0] for table, row, _ in cells if table == "baselines" and row.endswith(f"/{method}"))

@@ -99,7 +99,6 @@ class RunGroup:
         return [member for member in self._members if member.spec["id"] not in self.failures.ids]
 
     def _prepare(self, stack: ExitStack) -> None:
-        """Check the inputs, take a device, and keep the runs that are to be trained now."""
         spec = self.members[0].spec
         inputs = _inputs(spec, self.store)
         if spec["config"].get("reproduction"):

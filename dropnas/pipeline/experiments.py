@@ -87,7 +87,6 @@ class Experiments:
         return self._retrain(self.genotype(search), search.inputs[0], search.config.seed, self.parameters.retrainings)
 
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
-        """Retrainings of a run's genotype; the first one has the given seed."""
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
         prefix = (
             f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""
@@ -137,7 +136,6 @@ class Experiments:
         return [run for some in trainings for run in some]
 
     def _sample(self, space: str, seed: int) -> Run:
-        """An architecture drawn at random."""
         return self._run("sample", f"random-{slug(space.rpartition(':')[2])}-seed{seed}", SampleConfig(space, seed))
 
     def fixed(self, architecture: Published) -> Run:

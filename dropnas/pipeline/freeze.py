@@ -68,7 +68,6 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
 
 
 def _content(plan: Plan, targets: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """The files of a frozen start by their paths in its folder."""
     settings = plan.parameters
     yield from _source(plan)
     yield "parameters.yaml", yaml.safe_dump(resolved(settings), sort_keys=False).encode()
@@ -84,7 +83,6 @@ def _json(value: Any) -> bytes:
 
 
 def _write(content: Mapping[str, bytes], folder: Path) -> None:
-    """Write the folder under a temporary name, then rename it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".freezing-") as temporary:
         staged = Path(temporary, "plan")

@@ -150,7 +150,6 @@ def _contrast(judging: Judging, part: Contrast, last: int, p: float) -> LookedCo
 
 
 def _when(judging: Judging, look_at: int, since: int, goes_on: bool) -> tuple[int, int, str]:
-    """The number of the look, its seeds, and what happened at it."""
     schedule = judging.asked.schedule
     if look_at == NEVER:
         return 0, 0, "not looked at yet"

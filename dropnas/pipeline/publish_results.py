@@ -89,7 +89,6 @@ def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets
 
 
 def _figures(plan: dict[str, Any], store: Store, destination: Path) -> list[str]:
-    """Copy the finished figures; return the names of the others."""
     folders = {name: store.root / folder for name, folder in plan["folders"].items() if name in names("figure")}
     finished = [folder for folder in folders.values() if store.is_published(folder)]
     for folder in finished:

@@ -89,7 +89,6 @@ def require_targets(parameters: Parameters, options: Sequence[str]) -> None:
 
 
 def _parsed(options: Sequence[str]) -> Namespace:
-    """Snakemake's options, parsed by its own parser."""
     if not shutil.which("snakemake", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])):
         raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
     if not options:

@@ -199,7 +199,6 @@ def _refuse_dynamic_code(module: str, imported: Iterable[tuple[ast.AST, str]]) -
 
 
 def _check_reference(reference: str) -> None:
-    """Check, without an import, that a module defines the attribute that the configuration names."""
     module, _, attribute = reference.partition(":")
     defined = {name for node in _code(module).tree.body for name in _defined_names(node)}
     if attribute not in defined:

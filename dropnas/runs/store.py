@@ -166,7 +166,6 @@ def _cut_short(file: Path) -> list[str]:
 
 
 def _flush(path: Path) -> None:
-    """Flush a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -188,7 +188,6 @@ def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
 
 
 def _check_out(commit: str, folder: Path) -> None:
-    """Extract the package at a commit of this checkout."""
     checkout = Path(__file__).parents[3]
     archive = subprocess.run(
         ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE], capture_output=True, check=False
@@ -215,7 +214,6 @@ def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool
 
 
 def _record(run: Run, old: Finished, proof: dict[str, Any], root: Path) -> dict[str, Any]:
-    """The record of the new run: that of the old one with the new identity, and a note of the adoption."""
     sources = [root / source.folder for source in run.inputs]
     return {
         **old.record,
@@ -226,7 +224,6 @@ def _record(run: Run, old: Finished, proof: dict[str, Any], root: Path) -> dict[
 
 
 def _link(source: str, destination: str) -> None:
-    """Make a hard link, or a copy if the file system has no hard links."""
     try:
         os.link(source, destination)
     except OSError:
