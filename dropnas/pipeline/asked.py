@@ -128,17 +128,21 @@ def _of_sweep(sweep: Mapping[tuple[str, str], int]) -> Iterator[Claim]:
     others = [(role, name) for role, name in sweep if name not in (BEST_RATE, *EXTREMES) and role in best]
     sides = {(role, float(name) < float(BEST_RATE)) for role, name in others}
     if sides >= {(role, lower) for role in SEARCHED for lower in (True, False)}:
-        pairs = tuple(
-            Contrast(f"{ROLES[role].printed} {name}", (best[role],), (sweep[role, name],)) for role, name in others
-        )
-        yield Claim("best-rate", words()["best-rate"]["claim"], pairs)
+        yield _worse_than_best("best-rate", {(role, name): name for role, name in others}, best, sweep)
     extremes = [(role, name) for role, name in sweep if name in EXTREMES and role in best]
     if len(extremes) == len(EXTREMES) * len(SEARCHED):
-        pairs = tuple(
-            Contrast(f"{ROLES[role].printed} {EXTREMES[name]}", (best[role],), (sweep[role, name],))
-            for role, name in extremes
-        )
-        yield Claim("other-methods-rates", words()["other-methods-rates"]["claim"], pairs)
+        labels = {(role, name): EXTREMES[name] for role, name in extremes}
+        yield _worse_than_best("other-methods-rates", labels, best, sweep)
+
+
+def _worse_than_best(
+    id_: str, labels: Mapping[tuple[str, str], str], best: Mapping[str, int], sweep: Mapping[tuple[str, str], int]
+) -> Claim:
+    pairs = [
+        Contrast(f"{ROLES[role].printed} {label}", (best[role],), (sweep[role, name],))
+        for (role, name), label in labels.items()
+    ]
+    return Claim(id_, words()[id_]["claim"], tuple(pairs))
 
 
 def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:

@@ -117,9 +117,8 @@ class RunGroup:
             member.attempts.work_on(machine)
             *_, last = member.attempts.own.before or (machine,)
             if last != machine:
-                self.progress(
-                    f"{member.spec['name']}: started on {last}, continues on {machine}: equal up to rounding only"
-                )
+                moved = f"started on {last}, continues on {machine}: equal up to rounding only"
+                self.progress(f"{member.spec['name']}: {moved}")
 
     def _keep(self, chosen: Sequence[int]) -> None:
         kept = [self.members[index] for index in chosen]
@@ -150,10 +149,8 @@ class RunGroup:
         return records
 
     def _workspaces(self) -> list[Workspace]:
-        return [
-            workspace(member.spec, self.store, self.device, self.progress, member.attempts.warned)
-            for member in self.members
-        ]
+        where = (self.store, self.device, self.progress)
+        return [workspace(member.spec, *where, member.attempts.warned) for member in self.members]
 
     def _stopped(self) -> None:
         for member in self.members:
@@ -241,9 +238,8 @@ def require_asked(spec: Spec, where: object) -> None:
     folder = f"data/{config.name}/{name}" if spec["stage"] == "data" else f"runs/{spec['stage']}/{name}"
     if other or found != spec["identity"] or (spec["id"], spec["folder"]) != (id_of(found), folder):
         part = other[0] if other else "id or folder"
-        raise DropnasError(
-            f"its {part} does not match the run that it names", where=where, remedy="use a spec from plans/<id>/specs/"
-        )
+        hint = "use a spec from plans/<id>/specs/"
+        raise DropnasError(f"its {part} does not match the run that it names", where=where, remedy=hint)
 
 
 def common_part(spec: Spec) -> Any:

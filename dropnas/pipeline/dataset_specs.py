@@ -28,9 +28,8 @@ def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[
     specs = []
     for name in names:
         if name not in known:
-            raise DropnasError(
-                f"unknown dataset {name!r}", where=parameters or DEFAULT, remedy=f"known: {', '.join(sorted(known))}"
-            )
+            remedy = f"known: {', '.join(sorted(known))}"
+            raise DropnasError(f"unknown dataset {name!r}", where=parameters or DEFAULT, remedy=remedy)
         config = replace(known[name], path=path) if path else known[name]
         run = Run("data", dataset_name(config), config, (), code_of("data", config))
         specs.append(spec(run, "data", Machine()))

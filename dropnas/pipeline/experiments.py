@@ -88,9 +88,7 @@ class Experiments:
 
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
-        prefix = (
-            f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""
-        )  # the names of other runs already start with it
+        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # others' names start with it
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(
@@ -179,9 +177,8 @@ class Experiments:
         trained = [self._retrain(variant, data, self.parameters.retrain.seed, 1)[0] for variant in variants]
         searches = [retraining.inputs[1].inputs[0] for retraining in best.inputs]
         name = f"{best.name}-edge-{predecessor}-{node}"
-        return self._run(
-            "correlation", name, CorrelationConfig(node, predecessor, operations), best, *searches, *trained
-        )
+        config = CorrelationConfig(node, predecessor, operations)
+        return self._run("correlation", name, config, best, *searches, *trained)
 
     def _variant(self, best: Run, node: int, predecessor: int, operation: str) -> Run:
         name = f"{best.name}-edge-{predecessor}-{node}-{slug(operation)}"
@@ -214,13 +211,11 @@ def search_name(config: SearchConfig) -> str:
 
 
 def _option_names(options: dict[str, Scalar]) -> list[str]:
-    rates = [options.pop(name, None) for name in ("rate_parameterised", "rate_non_parameterised")]
-    both = rates[0] is not None and rates[0] == rates[1]
-    named = (
-        [f"r{rates[0]:g}"]
-        if both
-        else [f"{k}{v:g}" for k, v in zip(("rp", "rnp"), rates, strict=True) if v is not None]
-    )
+    groups = {"rp": "rate_parameterised", "rnp": "rate_non_parameterised"}
+    rates = {key: options.pop(name, None) for key, name in groups.items()}
+    if rates["rp"] == rates["rnp"]:
+        rates = {"r": rates["rp"]}
+    named = [f"{key}{rate:g}" for key, rate in rates.items() if rate is not None]
     return named + [f"{key}-{value}" for key, value in sorted(options.items())]
 
 

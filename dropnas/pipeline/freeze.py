@@ -28,17 +28,8 @@ from dropnas.runs.fingerprint import PACKAGE, closure, module_file
 from dropnas.runs.identity import ID_DIGITS, Run, canonical_json, resolved
 
 FROZEN, PLAN = "frozen.json", "plan.json"
-PARTS = {
-    "profile",
-    "description",
-    "reproduction",
-    "machine",
-    "rules",
-    "jobs",
-    "folders",
-    "on_request",
-    "runs",
-}  # keys of plan.json that are read
+# keys of plan.json that are read
+PARTS = {"profile", "description", "reproduction", "machine", "rules", "jobs", "folders", "on_request", "runs"}
 WORKFLOW = ("Snakefile", "workflow", "profiles")
 
 
@@ -77,9 +68,7 @@ def _content(plan: Plan, targets: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _json(value: Any) -> bytes:
-    return (
-        json.dumps(value, sort_keys=True) + "\n"
-    ).encode()  # without indentation, which would take half a second for a thousand files
+    return f"{json.dumps(value, sort_keys=True)}\n".encode()  # indentation would take half a second for 1,000 files
 
 
 def _write(content: Mapping[str, bytes], folder: Path) -> None:

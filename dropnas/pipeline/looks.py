@@ -147,9 +147,8 @@ def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
 
 def _checksum(settings: Parameters) -> str:
     """Checksum of the settings that determine a look's runs and questions: all but seeds, description and machine."""
-    kept = {
-        name: value for name, value in resolved(settings).items() if name not in ("seeds", "description", "machine")
-    }
+    left_out = ("seeds", "description", "machine")
+    kept = {name: value for name, value in resolved(settings).items() if name not in left_out}
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
 
 
@@ -176,6 +175,5 @@ def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
             if run.folder.name != folder:
                 raise DropnasError("its look was judged with other code or settings", where=folder, remedy=remedy)
             if not Store(root).is_published(root / run.folder):
-                raise DropnasError(
-                    "a look was based on this run, which is missing", where=root / run.folder, remedy=remedy
-                )
+                what = "a look was based on this run, which is missing"
+                raise DropnasError(what, where=root / run.folder, remedy=remedy)

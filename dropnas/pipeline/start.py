@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from dropnas.config import Parameters
 from dropnas.errors import DropnasError
@@ -124,14 +124,8 @@ def until_stopped(
     Returns:
         The exit status; for a stopped command, 128 plus the number of the signal.
     """
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **environment},
-        stdout=output,
-        stderr=output,
-        process_group=0,
-        preexec_fn=_end_with_parent,
-    )
+    how: Any = {"stdout": output, "stderr": output, "process_group": 0, "preexec_fn": _end_with_parent}
+    process = subprocess.Popen(command, env={**os.environ, **environment}, **how)
     with _passed_on(process.pid) as asked:
         follow(process)
         status = process.wait()

@@ -20,10 +20,8 @@ from dropnas.runs.store import Store
 
 RUN = re.compile(rf"[A-Za-z0-9][\w.+-]*-([0-9a-f]{{{ID_DIGITS}}})")
 Record = dict[str, Any]
-SHAPE = {
-    **{"id": str, "stage": str, "name": str, "identity": dict, "config": dict},
-    **{"inputs": list, "input_manifests": dict},
-}
+TEXTS = dict.fromkeys(("id", "stage", "name"), str)
+SHAPE = {**TEXTS, "identity": dict, "config": dict, "inputs": list, "input_manifests": dict}
 
 
 def id_in(name: str) -> str:
@@ -61,11 +59,8 @@ def identity_faults(folder: Path, record: Record) -> list[str]:
 def input_faults(record: Record, manifests: Mapping[str, str]) -> list[str]:
     """List the inputs that are still in the store but differ from those that the run read."""
     read = read_inputs(record)
-    return [
-        f"its input {name} was replaced by another computation"
-        for name in read
-        if manifests.get(name, read[name]) != read[name]
-    ]
+    replaced = [name for name in read if manifests.get(name, read[name]) != read[name]]
+    return [f"its input {name} was replaced by another computation" for name in replaced]
 
 
 def read_inputs(record: Record) -> dict[str, str]:

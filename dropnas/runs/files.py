@@ -80,9 +80,8 @@ def _checksums(folder: str, before: str, below: float) -> Iterator[tuple[str, st
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
-                raise DropnasError(
-                    "is a link in a run's folder", where=entry.path, remedy="replace it by the file itself"
-                )
+                hint = "replace it by the file itself"
+                raise DropnasError("is a link in a run's folder", where=entry.path, remedy=hint)
             if entry.is_dir():
                 yield from _checksums(entry.path, f"{before}{entry.name}/", below)
             elif entry.is_file():

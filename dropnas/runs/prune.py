@@ -103,9 +103,8 @@ def _refuse_links(folder: Path, root: Path) -> None:
     way = [folder, *folder.parents]
     for one in way[: way.index(root)]:
         if one.is_symlink():
-            raise DropnasError(
-                "is a link, which could lead out of the store", where=one, remedy="remove the link first"
-            )
+            fault = "is a link, which could lead out of the store"
+            raise DropnasError(fault, where=one, remedy="remove the link first")
 
 
 def _size(folder: Path) -> int:

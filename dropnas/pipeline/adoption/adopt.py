@@ -81,10 +81,8 @@ def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
         if STAGES[stage].trains:
             _adopt_stage(ready, finished, store, start, done, progress)
         elif stage != "data" and ready:
-            failures = execute(
-                [read_spec(root / start / "specs" / f"{run.id}.json", stage) for run in ready], root, progress
-            )
-            done.computed += len(ready) - failures
+            specs = [read_spec(root / start / "specs" / f"{run.id}.json", stage) for run in ready]
+            done.computed += len(specs) - execute(specs, root, progress)
     return done
 
 
@@ -189,9 +187,8 @@ def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
 
 def _check_out(commit: str, folder: Path) -> None:
     checkout = Path(__file__).parents[3]
-    archive = subprocess.run(
-        ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE], capture_output=True, check=False
-    )
+    command = ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE]
+    archive = subprocess.run(command, capture_output=True, check=False)
     if archive.returncode:
         raise DropnasError("the commit that made the runs is not in this checkout", where=commit, remedy="git fetch")
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
