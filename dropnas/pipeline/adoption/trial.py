@@ -56,8 +56,8 @@ def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list
     """The folders that the cases read, by their keys: small data, a genotype, or a small search."""
     code = Code(source, "")
     for data in {case.data for case in cases}:
-        case = {"config": DATA[data], "inputs": [], "out": str(folder / data / "out")}
-        _compute("data", [case], code, folder / f"{data}.json")
+        made = {"config": DATA[data], "inputs": [], "out": str(folder / data / "out")}
+        _compute("data", [made], code, folder / f"{data}.json")
     folders = {}
     for index, case in enumerate(cases):
         data = str(folder / case.data / "out")
