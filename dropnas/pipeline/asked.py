@@ -159,9 +159,5 @@ def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
         if table == "baselines" and own is not None and own != number:
             found.setdefault(row.partition("/")[2], []).append(Contrast(ROLES[role].printed, (own,), (number,)))
     for method, contrasts in found.items():
-        label = labels[f"{_role_of(method, cells)}/{method}"]
+        label = next(label for row, label in labels.items() if row.endswith(f"/{method}"))
         yield Claim(f"baseline-{method}", words()["baseline"]["claim"].format(label), tuple(contrasts))
-
-
-def _role_of(method: str, cells: Cells) -> str:
-    return next(row.partition("/")[0] for table, row, _ in cells if table == "baselines" and row.endswith(f"/{method}"))

@@ -71,21 +71,21 @@ class RunGroup:
         """
         records: dict[str, Any] = {}
         try:
-            self._begin()
+            self._each(lambda member: member.attempts.begin())
             with ExitStack() as stack:
                 self._each_fails_by(lambda: self._prepare(stack))
                 self._each_fails_by(lambda: records.update(self._compute()))
         except SystemExit as end:
             if end.code == EXIT_STOPPED:
-                self._stopped()
+                self._each(lambda member: member.attempts.stopped())
             if self.members:
                 raise
         return {member.spec["id"] for member in self.members if self._publish(member, records)}
 
-    def _begin(self) -> None:
+    def _each(self, work: Callable[[LeasedRun], None]) -> None:
         for member in self.members:
             with self.failures.of(member.spec):
-                member.attempts.begin()
+                work(member)
 
     def _each_fails_by(self, work: Callable[[], None]) -> None:
         """Run work that all runs need; an error fails each of them."""
@@ -151,11 +151,6 @@ class RunGroup:
     def _workspaces(self) -> list[Workspace]:
         where = (self.store, self.device, self.progress)
         return [workspace(member.spec, *where, member.attempts.warned) for member in self.members]
-
-    def _stopped(self) -> None:
-        for member in self.members:
-            with self.failures.of(member.spec):
-                member.attempts.stopped()
 
     def _publish(self, member: LeasedRun, records: dict[str, Any]) -> bool:
         spec = member.spec

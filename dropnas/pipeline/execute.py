@@ -73,7 +73,8 @@ def execute(
     if plan:
         check(root / plan)
     store, failures = Store(root), Failures(root)
-    advance = _advance if _leads() else _advance_beside
+    leads = os.environ.get("RANK", "0") == "0"  # the only process, or the one of torchrun that publishes
+    advance = _advance if leads else _advance_beside
     for left in _groups(specs, failures):
         while left:
             if warned():
@@ -167,8 +168,3 @@ def _is_finished(spec: dict[str, Any], store: Store, progress: Callable[[str], N
             progress(f"{spec['folder']}: finished before")
             return True
     return False
-
-
-def _leads() -> bool:
-    """Whether this process is the only one, or the torchrun process that publishes."""
-    return os.environ.get("RANK", "0") == "0"

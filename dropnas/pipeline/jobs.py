@@ -55,17 +55,15 @@ class Job:
     def result(self) -> str:
         """The source of the marker's content, for Snakemake's report: the table or figure, or else the null device."""
         run, suffix = self.runs[0], SHOWN.get(self.rule)
-        return f"{run.folder}/{_target(run)}{suffix}" if suffix else os.devnull
+        if not suffix:
+            return os.devnull
+        return f"{run.folder}/{run.config.figure if run.stage == 'figure' else run.config.table}{suffix}"
 
     @property
     def attempts(self) -> str:
         """The name of the file with the job's attempts, next to its log; the same in every plan with these runs."""
         more = f"-and-{len(self.runs) - 1}-more" if len(self.runs) > 1 else ""
         return f"{self.runs[0].folder.name}{more}.attempts"
-
-
-def _target(run: Run) -> str:
-    return str(run.config.figure if run.stage == "figure" else run.config.table)
 
 
 def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:

@@ -55,11 +55,15 @@ class Adoption:
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run of the store, with the content of its manifest."""
+    """A finished run of the store, with its manifest."""
 
     folder: Path
-    record: dict[str, Any]
-    files: dict[str, str]
+    manifest: ManifestFile
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What determined the run."""
+        return self.manifest.run
 
 
 def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
@@ -72,27 +76,19 @@ def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
     plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
     os.environ["DROPNAS_PLAN"] = str(start)  # runs computed here record this start
     store, done = Store(root), Adoption()
-    finished = [_finished(folder) for folder in published(root) if folder.parts[-3] != "data"]
+    finished = [Finished(folder, ManifestFile.read(folder)) for folder in published(root) if folder.parts[-3] != "data"]
     depth, steps = depths(plan), defaultdict[tuple[int, str], list[Run]](list)
     for run in plan.runs.values():
         steps[depth[run.id], run.stage].append(run)
     for (_, stage), runs in sorted(steps.items()):
-        ready = [run for run in runs if not store.is_published(root / run.folder) and _inputs_are_there(run, store)]
+        missing = [run for run in runs if not store.is_published(root / run.folder)]
+        ready = [run for run in missing if all(store.is_published(root / one.folder) for one in run.inputs)]
         if STAGES[stage].trains:
             _adopt_stage(ready, finished, store, start, done, progress)
         elif stage != "data" and ready:
             specs = [read_spec(root / start / "specs" / f"{run.id}.json", stage) for run in ready]
             done.computed += len(specs) - execute(specs, root, progress)
     return done
-
-
-def _finished(folder: Path) -> Finished:
-    manifest = ManifestFile.read(folder)
-    return Finished(folder, manifest.run, manifest.files)
-
-
-def _inputs_are_there(run: Run, store: Store) -> bool:
-    return all(store.is_published(store.root / source.folder) for source in run.inputs)
 
 
 def _adopt_stage(
@@ -204,7 +200,7 @@ def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool
         staged = scratch / "staged"
         shutil.rmtree(staged, ignore_errors=True)
         shutil.copytree(old.folder, staged, copy_function=_link, ignore=lambda _, names: {MANIFEST, RECEIPT} & {*names})
-        ManifestFile(_record(run, old, proof, store.root), old.files).write(staged)
+        ManifestFile(_record(run, old, proof, store.root), old.manifest.files).write(staged)
         store.settle(staged, folder)
     store.discard_scratch(run.id)
     return True
