@@ -325,8 +325,8 @@ def prune(
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files needs; with --yes, remove them."""
     from dropnas.config import read_parameters
-    from dropnas.pipeline.look_files import starts
     from dropnas.pipeline.plan import make_plan
+    from dropnas.pipeline.starts import starts
     from dropnas.runs.prune import KINDS, remove, unwanted
 
     files = [one for file in parameters for one in starts(file, root)]
@@ -342,7 +342,7 @@ def prune(
 @sharing()
 def push(what: What = None, remote: Remote = "", root: Root = HERE) -> None:
     """Send finished runs to the DVC remote, also while the workflow is running."""
-    from dropnas.pipeline.wanted_runs import wanted
+    from dropnas.pipeline.starts import wanted
     from dropnas.sharing.push import push as push_runs
 
     done = push_runs(root, wanted(what or (), root), remote, _print)
@@ -358,7 +358,7 @@ def pull(
     root: Root = HERE,
 ) -> None:
     """Fetch finished runs from the DVC remote, without weights and images, which stages fetch when they need them."""
-    from dropnas.pipeline.wanted_runs import wanted
+    from dropnas.pipeline.starts import wanted
     from dropnas.sharing.pull import pull as pull_runs
 
     done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
@@ -467,8 +467,8 @@ def results(
     if plan_source is None:
         raise DropnasError("no plan is given", remedy="give a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
-    from dropnas.pipeline.look_files import current
     from dropnas.pipeline.publish_results import publish
+    from dropnas.pipeline.starts import current
 
     folder = freeze_plan(current(plan_source, root), root) if plan_source.is_file() else plan_source
     print(publish(root / folder, root, page_cost, targets or ()))

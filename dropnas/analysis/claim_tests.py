@@ -19,8 +19,7 @@ from enum import StrEnum
 from scipy.special import ndtr
 
 from dropnas.analysis.comparison import Comparison, Estimate, Sample, difference
-from dropnas.analysis.multiple import holm
-from dropnas.analysis.verdict import LEVEL
+from dropnas.analysis.verdict import LEVEL, holm
 
 PERMUTATIONS = 20_000  # most permutations; eight and eight counts have 12,870
 FEWEST_POINTS = 4  # Fisher's z has the variance 1 / (n - 3)

@@ -23,9 +23,8 @@ from scipy.special import ndtr, stdtr, stdtrit
 
 from dropnas.analysis.comparison import cautious
 from dropnas.analysis.group_sequential import Array, boundary, chance, over_looks
-from dropnas.analysis.multiple import holm
 from dropnas.analysis.questions import Questions
-from dropnas.analysis.verdict import LEVEL
+from dropnas.analysis.verdict import LEVEL, holm
 
 HARDLY = 0.2  # conditional power below which a question gets no further seeds
 Flags = NDArray[np.bool_]

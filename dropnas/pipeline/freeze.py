@@ -18,10 +18,10 @@ from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.effective_options import require_methods
 from dropnas.pipeline.jobs import DONE, SHOWN, Job, jobs
-from dropnas.pipeline.look_files import current
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
 from dropnas.pipeline.shipped import FOLDER, shipped
 from dropnas.pipeline.stages import STAGES, Stage, references
+from dropnas.pipeline.starts import current
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, sha256
 from dropnas.runs.fingerprint import PACKAGE, closure, module_file

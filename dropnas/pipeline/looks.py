@@ -20,8 +20,8 @@ from dropnas.errors import DropnasError
 from dropnas.pipeline import judging
 from dropnas.pipeline.asked import asked
 from dropnas.pipeline.judging import Judging
-from dropnas.pipeline.look_files import look_file
 from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.pipeline.starts import look_file
 from dropnas.report.looked import read_looked, require_same, write_looked
 from dropnas.runs.files import write_text
 from dropnas.runs.identity import canonical_json, resolved

@@ -14,8 +14,7 @@ from typing import Any
 from pandas import DataFrame
 
 from dropnas.analysis.comparison import Estimate, Sample, difference
-from dropnas.analysis.multiple import holm
-from dropnas.analysis.verdict import LEVEL
+from dropnas.analysis.verdict import LEVEL, holm
 from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.report.verdicts import BEST_ON_TEST, p_text
 

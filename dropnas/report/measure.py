@@ -10,9 +10,8 @@ from dataclasses import asdict, replace
 from statistics import fmean
 from typing import Literal
 
-from dropnas.analysis.comparison import sample
+from dropnas.analysis.comparison import improvement, sample
 from dropnas.analysis.finished_runs import Run, Training
-from dropnas.analysis.relative import improvement
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.artifacts.training_files import Errors

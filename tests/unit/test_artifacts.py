@@ -24,6 +24,7 @@ from dropnas.artifacts.clusters_file import ClustersCell
 from dropnas.artifacts.correlation_file import Coefficient
 from dropnas.artifacts.counts_file import Counted, CountsFile
 from dropnas.artifacts.dataset_file import Dataset
+from dropnas.artifacts.derivation_files import ORIGIN
 from dropnas.artifacts.json_file import FURTHER, JsonFile
 from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.artifacts.metrics_file import METRICS, MetricsFile
@@ -31,7 +32,6 @@ from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.search_files import EDGES, AlphasFile, Epoch, HistoryFile, SearchResultFile
 from dropnas.artifacts.selection_file import Candidate, SelectionFile
 from dropnas.artifacts.training_files import NetworkFile
-from dropnas.artifacts.variant_file import ORIGIN
 from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.errors import DropnasError
 from dropnas.space import spaces

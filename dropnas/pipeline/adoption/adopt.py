@@ -31,9 +31,9 @@ from dropnas.pipeline.adoption.small_cases import Case, cases
 from dropnas.pipeline.adoption.trial import Code, difference
 from dropnas.pipeline.execute import execute, read_spec
 from dropnas.pipeline.freeze import check, freeze
-from dropnas.pipeline.look_files import current
 from dropnas.pipeline.plan import depths, make_plan
 from dropnas.pipeline.stages import STAGES
+from dropnas.pipeline.starts import current
 from dropnas.runs.files import sha256
 from dropnas.runs.fingerprint import PACKAGE
 from dropnas.runs.identity import Run

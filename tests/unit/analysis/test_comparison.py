@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dropnas.analysis.comparison import FEW, Sample, compare_means, contrast, difference, printed_sample, sample
-from dropnas.analysis.multiple import holm
+from dropnas.analysis.verdict import holm
 
 MEANS = st.floats(0, 50)
 SAMPLES = st.builds(Sample, st.integers(FEW, 12), MEANS, st.floats(0.01, 5))

@@ -12,9 +12,9 @@ from scipy.stats import t as student
 from benchmarks import sequential
 from dropnas.analysis.comparison import OPTIMISM
 from dropnas.analysis.judge_looks import HARDLY, NEVER, Asked, Judged, before, judge_look
-from dropnas.analysis.multiple import holm
 from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
 from dropnas.analysis.simulated_looks import Truth, simulate
+from dropnas.analysis.verdict import holm
 from dropnas.config import read_parameters
 from dropnas.pipeline.asked import Asking, asked
 from dropnas.pipeline.plan import make_plan

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dropnas.analysis.comparison import Sample
-from dropnas.analysis.relative import improvement
+from dropnas.analysis.comparison import Sample, improvement
 from dropnas.config import BASELINES, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
