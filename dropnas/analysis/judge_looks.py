@@ -111,6 +111,7 @@ class Judged:
 
     look: int  # index of the last look; 0 is the first
     present: Flags  # experiments that have the seeds of this look
+    seeds: NDArray[np.int64]  # number of seeds of each experiment; one that missed a look has no later one
     sides: Array  # one-sided p-values over all looks of each number: above 0, below 0, above -margin, below the margin
     # lower, higher: p-values that each contrast is below and above 0
     lower: Array
@@ -137,6 +138,7 @@ def before(asked: Asked, count: int) -> Judged:
     return Judged(
         NEVER,
         np.zeros((count, experiments), dtype=bool),
+        np.zeros((count, experiments), dtype=np.int64),
         np.ones((4, count, numbers)),
         np.ones((count, contrasts)),
         np.ones((count, contrasts)),
@@ -159,7 +161,8 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
         means, stds: mean and deviation of each experiment over the seeds of this look, [reproductions, experiments].
             Values of experiments without these seeds are ignored.
     """
-    now = replace(past, look=past.look + 1, present=past.next)
+    seeds = np.where(past.next, asked.schedule[past.look + 1], past.seeds)
+    now = replace(past, look=past.look + 1, present=past.next, seeds=seeds)
     if asked.schedule[now.look] == 1:  # no test is possible with one run
         return replace(now, next=_needed(asked, now))
     now = _judge_claims(asked, _judge_numbers(asked, now, means, stds), means, stds)

@@ -4,12 +4,9 @@ Design choices: the code that judges them is the code that judges real runs. Ran
 fixed size, so a smaller number of reproductions is a subset of a larger one.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dropnas.analysis.group_sequential import Array
 from dropnas.analysis.judge_looks import Asked, Judged, before, judge_look
@@ -31,49 +28,29 @@ class Truth:
     paper_stds: Array | None = None  # the true deviations of the paper's errors, if `paper` is given
 
 
-@dataclass(frozen=True)
-class Simulated:
-    """Finished reproductions: the verdicts, and the number of seeds of each experiment, [reproductions, ...]."""
-
-    judged: Judged
-    seeds: NDArray[np.int64]
-
-
-def simulate(questions: Questions, schedule: tuple[int, ...], truth: Truth, count: int, seed: int = 0) -> Simulated:
-    """Draw and judge reproductions."""
-    blocks = list(_blocks(questions, schedule, truth, count, seed))
-    names = Judged.__dataclass_fields__
-    joined = {
-        name: np.concatenate([getattr(one.judged, name) for one in blocks], axis=1 if name == "sides" else 0)
-        for name in names
-        if name != "look"
-    }
-    last = blocks[0].judged.look
-    return Simulated(Judged(look=last, **joined), np.concatenate([one.seeds for one in blocks]))
-
-
-def _blocks(
-    questions: Questions, schedule: tuple[int, ...], truth: Truth, count: int, seed: int
-) -> Iterator[Simulated]:
-    for block in range(0, count, BLOCK):
-        random = np.random.default_rng([seed, block // BLOCK])
-        yield _block(questions, schedule, truth, random, min(BLOCK, count - block))
+def simulate(questions: Questions, schedule: tuple[int, ...], truth: Truth, count: int, seed: int = 0) -> Judged:
+    """Draw reproductions and judge all their looks."""
+    blocks = [
+        _block(questions, schedule, truth, np.random.default_rng([seed, first // BLOCK]), min(BLOCK, count - first))
+        for first in range(0, count, BLOCK)
+    ]
+    arrays = {field.name: [getattr(one, field.name) for one in blocks] for field in fields(Judged)}
+    look, *_ = arrays.pop("look")
+    return Judged(look, **{name: np.concatenate(parts, axis=parts[0].ndim - 2) for name, parts in arrays.items()})
 
 
 def _block(
     questions: Questions, schedule: tuple[int, ...], truth: Truth, random: np.random.Generator, count: int
-) -> Simulated:
+) -> Judged:
     size = (BLOCK, len(questions.experiments), schedule[-1])
     errors = (truth.means[:, None] + truth.stds[:, None] * random.normal(size=size))[:count]
     asked = _printed(Asked.of(questions, schedule), truth, random, count)
     judged = before(asked, count)
-    seeds = np.zeros((count, size[1]), dtype=np.int64)
     for n in schedule:
-        seeds[judged.next] = n
         some = errors[:, :, :n]
         stds = some.std(axis=2, ddof=1) if n > 1 else np.zeros(some.shape[:2])
         judged = judge_look(asked, judged, some.mean(axis=2), stds)
-    return Simulated(judged, seeds)
+    return judged
 
 
 def _printed(asked: Asked, truth: Truth, random: np.random.Generator, count: int) -> Asked:
@@ -89,13 +66,3 @@ def _printed(asked: Asked, truth: Truth, random: np.random.Generator, count: int
 
     std = shown(errors.std(axis=2)) * np.sqrt(of / (of - 1))
     return replace(asked, printed=shown(errors.mean(axis=2)), printed_std=std)
-
-
-def shifted(questions: Questions, margins: float) -> Array:
-    """The priors' means, shifted by multiples of the margin, alternately up and down; others do not change."""
-    means = np.array([prior.mean for prior in questions.priors])
-    moved: dict[int, Any] = {}
-    for number in questions.numbers:
-        moved.setdefault(number.experiment, (-1) ** len(moved) * number.margin * margins)
-    means[list(moved)] += list(moved.values())
-    return means

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropnas.analysis.group_sequential import Array
-from dropnas.analysis.judge_looks import NEVER
-from dropnas.analysis.simulated_looks import Simulated, Truth, simulate
+from dropnas.analysis.judge_looks import NEVER, Judged
+from dropnas.analysis.simulated_looks import Truth, simulate
 from dropnas.data.config import ROLES
 from dropnas.pipeline.asked import Asking, asked
 from dropnas.pipeline.plan import Plan
@@ -52,14 +52,14 @@ def looks_cost(plan: Plan, prices: Mapping[str, float]) -> LooksCost:
     return LooksCost(plan.parameters.profile, fixed, looks)
 
 
-def _look(at: int, seeds: int, each: Array, found: Sequence[Simulated], asking: Asking) -> Look:
+def _look(at: int, seeds: int, each: Array, found: Sequence[Judged], asking: Asking) -> Look:
     def open_(since: NDArray[np.int64]) -> list[float]:
         return list(((since == NEVER) | (since > at)).mean(axis=0).tolist())
 
     names = [one.claim for one in asking.questions.claims]
     hours = [float((np.minimum(one.seeds, seeds) @ each).mean()) for one in found]
-    numbers = [open_(one.judged.number_since) for one in found]
-    claims = [dict(zip(names, open_(one.judged.claim_since), strict=True)) for one in found]
+    numbers = [open_(one.number_since) for one in found]
+    claims = [dict(zip(names, open_(one.claim_since), strict=True)) for one in found]
     return Look(seeds, seeds * float(each.sum()), hours, [fmean(one or [0.0]) for one in numbers], claims)
 
 

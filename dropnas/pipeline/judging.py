@@ -6,7 +6,6 @@ the same result, whatever else is in the store.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,29 +29,23 @@ class Judging:
     """The looks so far."""
 
     asked: Asked  # the questions, with the schedule
-    past: tuple[Judged, ...]  # the state before the first look and after each look
+    now: Judged  # the state after the last look
     # errors of each experiment, in the order of the questions; as many as were needed
     errors: tuple[tuple[float, ...], ...]
 
-    @property
-    def now(self) -> Judged:
-        """The state after the last look."""
-        return self.past[-1]
-
     def seeds(self) -> dict[str, int]:
         """The seeds that each experiment should have: those of the next look if it continues, else the current ones."""
-        schedule, names = self.asked.schedule, self.asked.questions.experiments
-        found = dict.fromkeys(names, schedule[0])
-        for n, (_, after) in zip(schedule, pairwise(self.past), strict=False):
-            found |= {name: n for name, had in zip(names, after.present[0], strict=True) if had}
-        going = zip(names, self.now.next[0], strict=True)
-        return found | {name: schedule[self.now.look + 1] for name, goes in going if goes}
+        schedule, look = self.asked.schedule, self.now.look
+        counts = np.maximum(self.now.seeds[0], schedule[0])
+        if look + 1 < len(schedule):
+            counts = np.where(self.now.next[0], schedule[look + 1], counts)
+        return dict(zip(self.asked.questions.experiments, counts.tolist(), strict=True))
 
 
 def begin(asking: Asking, schedule: tuple[int, ...]) -> Judging:
     """The state before any look."""
     asked = Asked.of(asking.questions, schedule)
-    return Judging(asked, (before(asked, 1),), ())
+    return Judging(asked, before(asked, 1), ())
 
 
 def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
@@ -89,7 +82,7 @@ def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
         one = sample(values[:n]) if len(values) >= n else None
         if one:
             means[0, index], stds[0, index] = one.mean, one.std
-    return Judging(judging.asked, (*judging.past, judge_look(judging.asked, judging.now, means, stds)), tuple(errors))
+    return Judging(judging.asked, judge_look(judging.asked, judging.now, means, stds), tuple(errors))
 
 
 def numbers(judging: Judging) -> list[LookedNumber]:
@@ -178,8 +171,8 @@ def _estimates(
 
 def _last_with(judging: Judging, experiments: Sequence[int]) -> int:
     """The last look whose seeds all of these experiments have."""
-    looks = [one.look for one in judging.past[1:] if one.present[0, list(experiments)].all()]
-    return max(looks, default=NEVER)
+    seeds = int(judging.now.seeds[0, list(experiments)].min())
+    return judging.asked.schedule.index(seeds) if seeds else NEVER
 
 
 def _sample(judging: Judging, experiment: int, look_at: int) -> Sample | None:
