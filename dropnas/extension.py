@@ -31,8 +31,11 @@ def load(reference: str) -> Any:
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, SyntaxError) as error:
-        remedy = "start in the folder that holds the package, or install it"
-        raise DropnasError(f"cannot import {module_name!r} ({error})", where=reference, remedy=remedy) from error
+        raise DropnasError(
+            f"cannot import {module_name!r} ({error})",
+            where=reference,
+            remedy="start in the folder that holds the package, or install it",
+        ) from error
     except AttributeError as error:
         raise DropnasError(f"module {module_name!r} has no {attribute!r}", where=reference) from error
 

@@ -1,4 +1,4 @@
-"""Plain values, as YAML and JSON hold them, into frozen, typed dataclasses; a wrong key or value is one line."""
+"""Plain values, as YAML and JSON hold them, into frozen, typed configurations; a wrong key or value is one line."""
 
 import dataclasses
 import json
@@ -10,21 +10,17 @@ from pydantic import TypeAdapter, ValidationError
 from dropnas.choice import UNKNOWN_NAME, nearest
 from dropnas.errors import DropnasError
 
-UNKNOWN_KEYS = ("unexpected_keyword_argument", "extra_forbidden")
-MISSING = ("missing", "missing_argument")
-# A number that is not finite shows which of two forms of a value was meant; an unknown key may be a missing one.
-TELLING = ("finite_number", *UNKNOWN_KEYS)
-
 
 def parse(kind: Any, content: Any, where: object) -> Any:
-    """A typed dataclass from plain values. Raises a DropnasError that names the first wrong field."""
+    """A typed configuration from plain values.
+
+    Raises:
+        DropnasError: names the first wrong field and its accepted values.
+    """
     try:
         return _adapter(kind).validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         raise _first_error(error, kind, where) from error
-    except DropnasError as error:
-        origin = f"{where}: {error.where}" if error.where else where
-        raise DropnasError(error.what, where=origin, remedy=error.remedy) from error
 
 
 @cache
@@ -33,26 +29,23 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _first_error(error: ValidationError, kind: Any, where: object) -> DropnasError:
-    errors = error.errors()
-    first = next((one for telling in TELLING for one in errors if one["type"] == telling), errors[0])
+    first, *others = error.errors()
     path = ".".join(str(part) for part in first["loc"] if not str(part).startswith("[")) or "the file"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    message = first["msg"].removeprefix("Value error, ")
-    fault, remedy = f"{message[0].lower()}{message[1:]}, not {json.dumps(first['input'], default=str)[:80]}", ""
-    if first["type"] in UNKNOWN_KEYS:
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _known_keys(kind, first["loc"][:-1])
-        fault, remedy = "unknown key", nearest(str(first["loc"][-1]), known) if known else "remove it"
-    elif first["type"] in MISSING:
-        fault = "missing"
-    elif first["type"] == UNKNOWN_NAME:
-        fault, remedy = f"unknown name {first['input']!r}", message
-    elif first["type"] == "value_error":  # its message has the value
-        fault = message
-    return DropnasError(f"{path}: {fault}{more}", where=where, remedy=remedy)
+        remedy = nearest(str(first["loc"][-1]), known) if known else "remove it"
+        return DropnasError(f"{path}: unknown key{more}", where=where, remedy=remedy)
+    if first["type"] in ("missing", "missing_argument"):
+        return DropnasError(f"{path}: missing{more}", where=where, remedy="add it")
+    if first["type"] == UNKNOWN_NAME:
+        return DropnasError(f"{path}: unknown name {first['input']!r}{more}", where=where, remedy=first["msg"])
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return DropnasError(f"{path}: {message}, not {json.dumps(first['input'], default=str)[:80]}{more}", where=where)
 
 
 def _known_keys(kind: Any, path: tuple[Any, ...]) -> list[str]:
-    """Field names of the dataclass that a path of keys leads to."""
+    """Field names of the configuration that a path of keys leads to."""
     for part in path:
         if dataclasses.is_dataclass(kind):
             kind = next((f.type for f in dataclasses.fields(kind) if f.name == part), None)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dropnas.analysis.config import VariantConfig
-from dropnas.artifacts.derivation_files import VariantFile
+from dropnas.artifacts.variant_file import VariantFile
 from dropnas.errors import DropnasError
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS

@@ -7,13 +7,16 @@ sorted keys and indentation, so equal runs give equal bytes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from dropnas.errors import DropnasError
 
+NOT_FINITE = "finite_number"
+UNKNOWN = "unexpected_keyword_argument"  # pydantic's error for a key that is not a field
 FURTHER = "further"  # the field for all unknown keys
 
 
@@ -74,9 +77,15 @@ class JsonFile:
 
         Raises a DropnasError if a field is wrong; the error names the first one.
         """
-        from dropnas.parsing import parse  # imported late: writing works without pydantic
+        from pydantic import ValidationError  # imported late: writing works without pydantic
 
-        found: Self = parse(cls, cls.as_fields(values), where)
+        try:
+            found: Self = _adapter(cls).validate_json(json.dumps(cls.as_fields(values)))  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise DropnasError(_first(error.errors()), where=where) from error
+        except DropnasError as error:
+            origin = f"{where}: {error.where}" if error.where else where
+            raise DropnasError(error.what, where=origin, remedy=error.remedy) from error
         return found
 
     @classmethod
@@ -96,6 +105,21 @@ class JsonFile:
     def write(self, folder: Path) -> None:
         """Write the file into the folder of a run."""
         (folder / self.FILE).write_text(self.json(), encoding="utf-8")
+
+
+def _first(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Describe the first wrong field.
+
+    A number that is not finite comes first, because it shows which of two forms of a row was meant. An unknown key
+    comes second, because it may be the cause of a missing one.
+    """
+    first = next((one for kind in (NOT_FINITE, UNKNOWN) for one in errors if one["type"] == kind), errors[0])
+    field = ".".join(map(str, first["loc"])) or "the file"
+    if first["type"] == UNKNOWN:
+        return f"{field}: unknown key"
+    what = first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] in ("missing", "value_error") else f", not {json.dumps(first['input'])[:80]}"
+    return f"{field}: {what[0].lower()}{what[1:]}{given}"
 
 
 def plain(value: Any) -> Any:
@@ -119,3 +143,10 @@ def gathered(kind: type, values: Any) -> Any:
     known = {field.name for field in fields(kind)} - {FURTHER}
     own = {name: value for name, value in values.items() if name in known}
     return {**own, FURTHER: {name: value for name, value in values.items() if name not in known}}
+
+
+@cache
+def _adapter(kind: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from dropnas.artifacts.derivation_files import DerivationFile
+from dropnas.artifacts.derivation_file import DerivationFile
 from dropnas.artifacts.search_files import AlphasFile
 from dropnas.search.config import DeriveConfig
 from dropnas.space.derivation import genotype, is_same

@@ -24,7 +24,6 @@ from dropnas.artifacts.clusters_file import ClustersCell
 from dropnas.artifacts.correlation_file import Coefficient
 from dropnas.artifacts.counts_file import Counted, CountsFile
 from dropnas.artifacts.dataset_file import Dataset
-from dropnas.artifacts.derivation_files import ORIGIN
 from dropnas.artifacts.json_file import FURTHER, JsonFile
 from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.artifacts.metrics_file import METRICS, MetricsFile
@@ -32,6 +31,7 @@ from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.search_files import EDGES, AlphasFile, Epoch, HistoryFile, SearchResultFile
 from dropnas.artifacts.selection_file import Candidate, SelectionFile
 from dropnas.artifacts.training_files import NetworkFile
+from dropnas.artifacts.variant_file import ORIGIN
 from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.errors import DropnasError
 from dropnas.space import spaces
@@ -173,7 +173,7 @@ def test_what_is_wrong_is_one_line_with_file_and_field(kind: type[JsonFile], dat
         if name != FURTHER:
             refused(kind, {**values, key: WRONG}, name)
         if field.default is field.default_factory is dataclasses.MISSING:
-            refused(kind, {one: value for one, value in values.items() if one != key}, f"{name}: missing")
+            refused(kind, {one: value for one, value in values.items() if one != key}, f"{name}: field required")
     if FURTHER not in fields and kind not in (HistoryFile, ReceiptFile, VerdictsFile):  # which may have further keys
         refused(kind, {**values, "unheard_of": 1}, "unheard_of")
     for wrong in (None, 3, [], "text"):

@@ -14,8 +14,7 @@ PACKAGE = Path(__file__).parents[2] / "dropnas"
 # From the bottom up. A room may import rooms of earlier lines; rooms of one line do not import each other.
 ORDER = (
     {"choice", "errors"},
-    {"extension", "parsing", "workspace"},
-    {"artifacts"},
+    {"artifacts", "extension", "parsing", "workspace"},
     {"machine", "runs", "space", "training"},
     {"analysis", "data"},
     {"report"},

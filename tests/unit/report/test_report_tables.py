@@ -292,7 +292,7 @@ def edit(folder: Path, name: str, **changes: Any) -> None:
             {"top1_error": ERRORS | {"best": float("inf")}},
             "top1_error.best: input should be a finite",
         ),
-        ("result.json", {"top1_error": {"final": 2.0}}, "top1_error.best: missing"),
+        ("result.json", {"top1_error": {"final": 2.0}}, "top1_error.best: field required"),
         ("result.json", {"top1_error": None}, "top1_error: input should be an object, not null"),
         ("result.json", {"top5_error": 3.0}, "top5_error: input should be an object, not 3.0"),
         ("result.json", {"parameters": "many"}, 'parameters: input should be a valid integer, not "many"'),

@@ -195,9 +195,9 @@ def test_a_space_of_too_few_operations_is_refused(dataset: Path, search: Make, t
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("run.json", "{}", "stage: missing"),
+        ("run.json", "{}", "stage: field required"),
         ("run.json", ReceiptFile("search", "CPU", 1.0, (), {"depth": 3}).json(), "not the receipt of a search"),
-        ("alphas.json", '{"operations": ["skip_connect"]}', "normal: missing"),
+        ("alphas.json", '{"operations": ["skip_connect"]}', "normal: field required"),
         ("supernet.safetensors", "damaged", "is damaged"),
     ],
 )

@@ -58,7 +58,7 @@ def test_the_forms_in_which_people_write_it(text: str, tmp_path) -> None:
         ("Genotype(**{'normal': []})", "is no list|None: unknown key"),
         ("Genotype(normal=[], normal_concat=range(0, 10**9))", "is no list, name or number"),
         ("Genotype(normal=[], normal_concat=range(0, 1000000000))", "is no range"),
-        ("Genotype(normal=[('none', 0)])", ": missing"),
+        ("Genotype(normal=[('none', 0)])", "field required"),
         ("import os; Genotype()", "is not the text of a genotype"),
         ("Genotype(" * 5000, "is not the text of a genotype"),
         ("Genotype(" + " " * 200_000, "characters are no genotype"),

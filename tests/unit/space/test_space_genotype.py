@@ -67,7 +67,7 @@ def changed(**fields):
         ),
         (changed(reduce=[["none", 1.0], ["none", 0]]), r"reduce\.0\.1: input should be a valid integer, not 1\.0"),
         (changed(extra=1), "extra: unknown key"),
-        (json.dumps({"normal": VALID["normal"]}), "normal_concat: missing"),
+        (json.dumps({"normal": VALID["normal"]}), "normal_concat: field required"),
         ("[1, 2]", "the file: input should be an object"),
         ("{'normal': 1}", r"cannot be read as JSON \(.* line 1 column 2 "),
     ],

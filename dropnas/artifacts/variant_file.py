@@ -1,29 +1,11 @@
-"""derivation.json and variant.json: how a genotype was derived, and the genotype from which a variant was made."""
+"""variant.json: the genotype from which a variant was made."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.json_file import JsonFile
 
 ORIGIN = "from"  # the key of the field `origin`, because `from` is a Python keyword
-
-
-@dataclass(frozen=True)
-class DerivationFile(JsonFile):
-    """How a genotype was derived."""
-
-    FILE: ClassVar[str] = "derivation.json"
-
-    # `strategy` if the search method derived it by its own rule, otherwise `alphas`
-    rule: Literal["strategy", "alphas"]
-    # score, skips: options of the rule `alphas`
-    score: str
-    skips: str
-    # alpha, probability: the genotypes by raw alpha and by probability
-    alpha: GenotypeFile
-    probability: GenotypeFile
-    equal: bool  # whether these two are the same architecture
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,24 @@
+"""derivation.json: how a genotype was derived, and the genotype by the other score."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from dropnas.artifacts.genotype_file import GenotypeFile
+from dropnas.artifacts.json_file import JsonFile
+
+
+@dataclass(frozen=True)
+class DerivationFile(JsonFile):
+    """How a genotype was derived."""
+
+    FILE: ClassVar[str] = "derivation.json"
+
+    # `strategy` if the search method derived it by its own rule, otherwise `alphas`
+    rule: Literal["strategy", "alphas"]
+    # score, skips: options of the rule `alphas`
+    score: str
+    skips: str
+    # alpha, probability: the genotypes by raw alpha and by probability
+    alpha: GenotypeFile
+    probability: GenotypeFile
+    equal: bool  # whether these two are the same architecture
