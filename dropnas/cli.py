@@ -94,7 +94,8 @@ def _compute(stage: str, specs: Sequence[Path], root: Path) -> None:
         from dropnas.doctor.examine import show_node
 
         show_node(root)
-    from dropnas.pipeline.execute import execute, never, read_spec
+    from dropnas.pipeline.execute import execute, never
+    from dropnas.pipeline.specs import read_spec
 
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned or never))
 
@@ -141,7 +142,7 @@ def transfer(
 ) -> None:
     if processes == 1:
         return _compute("transfer", specs, root)
-    from dropnas.pipeline.execute import read_spec
+    from dropnas.pipeline.specs import read_spec
     from dropnas.training.distributed_launch import launch
 
     for path in specs:  # a wrong spec is reported once, not by each process
@@ -165,8 +166,8 @@ def data(
 
         print(source_checksum(checksum))
         return
-    from dropnas.pipeline.dataset_specs import dataset_specs
-    from dropnas.pipeline.execute import execute, read_spec
+    from dropnas.pipeline.execute import execute
+    from dropnas.pipeline.specs import dataset_specs, read_spec
 
     if not names:
         raise DropnasError("no dataset is given", remedy="give one, for example `data digits`")

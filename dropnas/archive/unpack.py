@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dropnas.archive.agreement import require_agreement
 from dropnas.archive.archive_file import REMEDY, Archive, opened
@@ -21,9 +20,9 @@ from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.config import NAME
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
-from dropnas.pipeline.execute import read_spec
 from dropnas.pipeline.freeze import FROZEN, PLAN, check
 from dropnas.pipeline.jobs import DONE
+from dropnas.pipeline.specs import Spec, read_spec
 from dropnas.runs.files import read_json, sha256
 from dropnas.runs.store import Store
 from dropnas.runs.verify import SHOWN
@@ -48,7 +47,7 @@ class Unpacked:
 
     plan: Path
     runs: int
-    specs: tuple[dict[str, Any], ...]
+    specs: tuple[Spec, ...]
     kept: tuple[str, ...]
     results: dict[str, str]
     looks: LooksFile | None
@@ -94,7 +93,7 @@ def unpack(file: Path, root: Path) -> Unpacked:
         require_agreement(runs, file, REMEDY)
         _require_none_other(runs, root)
         specs, kept = _shown(staged / folder, plan, {run.folder for run in runs})
-        computed = {spec["folder"] for spec in specs}
+        computed = {spec.folder for spec in specs}
         store = Store(root)
         new = [run for run in runs if run.folder not in computed and not store.is_published(root / run.folder)]
         for name, why in admit(store, staged, new, heavy=False).items():
@@ -161,7 +160,7 @@ def _require_none_other(runs: Sequence[SharedRun], root: Path) -> None:
             raise DropnasError("the store has another computation of a run of the archive", where=here, remedy=hint)
 
 
-def _shown(folder: Path, plan: _Plan, there: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def _shown(folder: Path, plan: _Plan, there: Iterable[str]) -> tuple[list[Spec], list[str]]:
     """Split the archive's tables and figures: specs of those that the code here can compute, and names of the others.
 
     A spec is rejected if the code, or its content, does not match its name. The archive's own run, which was checked

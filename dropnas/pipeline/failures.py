@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dropnas.errors import DropnasError
 from dropnas.extension import blamed
 from dropnas.machine.faults import reported
+from dropnas.pipeline.specs import Spec
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Failures:
     ids: set[str] = field(default_factory=set)  # ids of these runs
 
     @contextmanager
-    def of(self, *specs: dict[str, Any]) -> Iterator[None]:
+    def of(self, *specs: Spec) -> Iterator[None]:
         """Report an error inside the context as a failure of these runs, and continue after it."""
         try:
             with reported():
@@ -36,8 +36,8 @@ class Failures:
                 traceback.print_exception(error)
                 reason = _mistake(error)
             for spec in specs:
-                self.ids.add(spec["id"])
-                print(f"error: {spec['stage']} {spec['name']}: {reason}", file=sys.stderr)
+                self.ids.add(spec.id)
+                print(f"error: {spec.stage} {spec.name}: {reason}", file=sys.stderr)
 
     def _reason(self, error: Exception) -> str:
         """The message of an error that the user can correct; empty for a bug."""

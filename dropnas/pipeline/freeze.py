@@ -20,12 +20,13 @@ from dropnas.pipeline.effective_options import require_methods
 from dropnas.pipeline.jobs import DONE, SHOWN, Job, jobs
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
 from dropnas.pipeline.shipped import FOLDER, shipped
+from dropnas.pipeline.specs import spec
 from dropnas.pipeline.stages import STAGES, Stage, references
 from dropnas.pipeline.starts import current
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, sha256
 from dropnas.runs.fingerprint import PACKAGE, closure, module_file
-from dropnas.runs.identity import ID_DIGITS, Run, canonical_json, resolved
+from dropnas.runs.identity import ID_DIGITS, canonical_json, resolved
 
 FROZEN, PLAN = "frozen.json", "plan.json"
 # keys of plan.json that are read
@@ -64,7 +65,7 @@ def _content(plan: Plan, targets: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     yield "parameters.yaml", yaml.safe_dump(resolved(settings), sort_keys=False).encode()
     yield PLAN, _json(plan_content(plan, targets))
     for run in plan.runs.values():
-        yield f"specs/{run.id}.json", _json(spec(run, settings.profile, settings.machine))
+        yield f"specs/{run.id}.json", _json(resolved(spec(run, settings.profile, settings.machine)))
 
 
 def _json(value: Any) -> bytes:
@@ -134,28 +135,6 @@ def _user_packages(plan: Plan) -> set[Path]:
                 assert file is not None  # the closure has read it
                 found.add(file.parent if file.name == "__init__.py" else file)
     return found
-
-
-def spec(run: Run, profile: str, machine: Machine) -> dict[str, Any]:
-    """Everything that a stage's verb needs to compute a run."""
-    return {
-        "id": run.id,
-        "stage": run.stage,
-        "name": run.name,
-        "folder": str(run.folder),
-        "inputs": [str(source.folder) for source in run.inputs],
-        "config": resolved(run.config),
-        "identity": run.identity,
-        "profile": profile,
-        "machine": resolved(machine),
-        "location": _location(run),
-    }
-
-
-def _location(run: Run) -> str:
-    """The path of the source of a run's data set; trainings read ImageNet's images from it, too."""
-    datasets = [source.config for source in (run, *run.inputs) if source.stage == "data"]
-    return str(datasets[0].path) if datasets else ""
 
 
 def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:

@@ -29,9 +29,10 @@ from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.small_cases import Case, cases
 from dropnas.pipeline.adoption.trial import Code, difference
-from dropnas.pipeline.execute import execute, read_spec
+from dropnas.pipeline.execute import execute
 from dropnas.pipeline.freeze import check, freeze
 from dropnas.pipeline.plan import depths, make_plan
+from dropnas.pipeline.specs import read_spec
 from dropnas.pipeline.stages import STAGES
 from dropnas.pipeline.starts import current
 from dropnas.runs.files import sha256
