@@ -1,13 +1,14 @@
 """Statistics of one quantity over several runs.
 
 Design choices: both kinds of deviation are given. The paper prints the population deviation, but an estimate from a few
-seeds needs the sample deviation. The module `statistics` computes them exactly, so the order of the runs does not
-change any digit. A statistic that does not exist is None.
+seeds needs the sample deviation. Sums use `math.fsum`, so the order of the runs does not change any digit. A statistic
+that does not exist is None.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, pstdev, stdev
+from statistics import fmean
 
 
 @dataclass(frozen=True)
@@ -28,5 +29,7 @@ class Summary:
 
 def summarise(values: Sequence[float]) -> Summary:
     """All statistics of the values. Raises ValueError without values."""
-    std = stdev(values) if len(values) > 1 else None
-    return Summary(tuple(values), fmean(values), std, pstdev(values), min(values))
+    mean, n = fmean(values), len(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    std = math.sqrt(squares / (n - 1)) if n > 1 else None
+    return Summary(tuple(values), mean, std, math.sqrt(squares / n), min(values))

@@ -7,7 +7,7 @@ the same scale, because they show distances between features.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dropnas.analysis.finished_runs import require_stage
+from dropnas.analysis.summary import summarise
 from dropnas.artifacts.clusters_file import ClustersCell, ClustersFile
 from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
@@ -63,11 +64,11 @@ def statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
 
     Both are over the seeds; the deviation is the sample deviation.
     """
-    silhouettes = [fmean([cell.silhouette[name] for name in cell.parameterised]) for cell in cells]
+    silhouettes = summarise([fmean([cell.silhouette[name] for name in cell.parameterised]) for cell in cells])
     alone = [bool(cell.single_member) for cell in cells]
     return {
-        "silhouette_parameterised_mean": fmean(silhouettes),
-        "silhouette_parameterised_std": stdev(silhouettes) if len(cells) > 1 else None,
+        "silhouette_parameterised_mean": silhouettes.mean,
+        "silhouette_parameterised_std": silhouettes.std,
         "single_member_share": sum(alone) / len(cells),
         "n": len(cells),
     }
