@@ -85,14 +85,11 @@ def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
     return Judging(judging.asked, judge_look(judging.asked, judging.now, means, stds), tuple(errors))
 
 
-def numbers(judging: Judging) -> list[LookedNumber]:
-    """The findings of the looks for each printed mean."""
-    return [_number(judging, index, one) for index, one in enumerate(judging.asked.questions.numbers)]
-
-
-def claims(judging: Judging) -> list[LookedClaim]:
-    """The findings of the looks for each claim."""
-    return [_claim(judging, index, one) for index, one in enumerate(judging.asked.questions.claims)]
+def findings(judging: Judging) -> tuple[tuple[LookedNumber, ...], tuple[LookedClaim, ...]]:
+    """The findings of the looks for each printed mean and each claim."""
+    questions = judging.asked.questions
+    numbers = tuple(_number(judging, index, one) for index, one in enumerate(questions.numbers))
+    return numbers, tuple(_claim(judging, index, one) for index, one in enumerate(questions.claims))
 
 
 def _number(judging: Judging, index: int, one: Number) -> LookedNumber:

@@ -19,7 +19,7 @@ from dropnas.config import OF_BEST, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline import judging
 from dropnas.pipeline.asked import asked
-from dropnas.pipeline.judging import Judging
+from dropnas.pipeline.judging import Judging, findings
 from dropnas.pipeline.plan import Plan, make_plan
 from dropnas.pipeline.starts import look_file
 from dropnas.report.looked import read_looked, require_same, write_looked
@@ -65,7 +65,9 @@ def standing(settings: Parameters, root: Path) -> Standing:
         errors = [judging.read_errors(trainings[name], root) for name in asking.questions.experiments]
         now = judging.look(now, errors)
         if now.now.look + 1 > known:
-            write_looked(_record(settings, now, trainings_of(plan, asking.questions.experiments)), results)
+            judged = (now.now.look + 1, trainings_of(plan, asking.questions.experiments))
+            new = LooksFile(settings.profile, settings.looks, _checksum(settings), *judged, *findings(now))
+            write_looked(new, results)
 
 
 def judge_again(settings: Parameters, root: Path) -> LooksFile | None:
@@ -150,18 +152,6 @@ def _checksum(settings: Parameters) -> str:
     left_out = ("seeds", "description", "machine")
     kept = {name: value for name, value in resolved(settings).items() if name not in left_out}
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
-
-
-def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, ...]]) -> LooksFile:
-    return LooksFile(
-        settings.profile,
-        settings.looks,
-        _checksum(settings),
-        now.now.look + 1,
-        trainings,
-        tuple(judging.numbers(now)),
-        tuple(judging.claims(now)),
-    )
 
 
 def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
