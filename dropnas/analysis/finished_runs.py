@@ -22,7 +22,7 @@ class Run:
     """The receipt of a finished run."""
 
     folder: Path  # the run's folder; the last part is its name
-    stage: str  # stage of the run
+    stage: str
     device: str  # model of the GPU or CPU
     seconds: float  # total computing time, including all interrupted attempts
     data: str  # readable name of the data set of the training, its first input

@@ -56,7 +56,7 @@ class Prior:
 class Questions:
     """All questions of a plan."""
 
-    experiments: tuple[str, ...]  # names of the experiments
+    experiments: tuple[str, ...]
     priors: tuple[Prior, ...]  # prior expectation for each experiment
     # numbers, claims: the questions
     numbers: tuple[Number, ...]

@@ -15,7 +15,7 @@ class ReceiptFile(JsonFile):
     __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
     FILE: ClassVar[str] = RECEIPT
 
-    stage: str  # stage of the run
+    stage: str
     device: str  # model of the GPU or CPU
     seconds: float  # total computing time, including all interrupted attempts
     inputs: tuple[str, ...]  # names of the folders of the runs that it read

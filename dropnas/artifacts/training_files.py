@@ -17,7 +17,7 @@ class NetworkFile(JsonFile):
 
     FILE: ClassVar[str] = "network.json"
 
-    network: Literal["cifar", "imagenet"]  # `cifar` or `imagenet`
+    network: Literal["cifar", "imagenet"]
     # cells, channels, classes: depth, initial width C, classes
     cells: int
     channels: int
@@ -56,7 +56,7 @@ class Errors:
 class HeldOut:
     """The epoch chosen without the test split: the first one with the lowest error on held-out training images."""
 
-    epoch: int  # number of the epoch
+    epoch: int
     held_out_error: float  # error on the held-out images in that epoch, in percent
     test_error: float  # test error in that epoch, in percent
 

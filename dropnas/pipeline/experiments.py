@@ -46,7 +46,7 @@ class Experiment:
 class Experiments:
     """Creates runs; the same configuration and inputs always give the same object."""
 
-    parameters: Parameters  # the parameter file
+    parameters: Parameters
     # the experiments that were requested so far, by their names in `seeds_at`
     met: dict[str, Experiment] = field(default_factory=dict)
     _runs: dict[str, Run] = field(default_factory=dict)

@@ -23,7 +23,7 @@ PAPER = "paper"  # stands for all targets that are built by default
 class Plan:
     """All runs of a parameter file."""
 
-    parameters: Parameters  # the parameter file
+    parameters: Parameters
     runs: dict[str, Run]  # every run by its id; inputs come before the runs that read them
     targets: dict[str, Run]  # the last run of each table and figure, by its name
     on_request: frozenset[str] = frozenset()  # names of the targets that are built only if requested by name
