@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from dropnas.analysis.group_sequential import Array
-from dropnas.analysis.judge_looks import NEVER, Judged
+from dropnas.analysis.judge_looks import NEVER, Asked, Judged
 from dropnas.analysis.questions import Claim, Questions
-from dropnas.analysis.simulated_looks import Truth, simulate
+from dropnas.analysis.simulated_looks import BLOCK, Truth, simulate
 from dropnas.analysis.verdict import LEVEL
 from dropnas.config import read_parameters
 from dropnas.data.config import ROLES
@@ -109,9 +109,18 @@ def _simulated(
     questions: Questions, schedule: tuple[int, ...], stds: Array, margins: float, count: int
 ) -> tuple[Questions, Judged]:
     """Simulate reproductions of a paper whose eight runs are drawn again; our errors are shifted by some margins."""
-    papers = np.array([prior.std for prior in questions.priors])
-    truth = Truth(shifted(questions, margins), stds, _means(questions), papers)
-    return questions, simulate(questions, schedule, truth, count, seed=1)
+    truth = Truth(shifted(questions, margins), stds)
+    return questions, simulate(questions, schedule, truth, count, seed=1, paper=_drawn_again)
+
+
+def _drawn_again(asked: Asked, random: np.random.Generator, count: int) -> Asked:
+    """The paper's eight runs of each experiment, drawn around the printed numbers and printed with two decimals."""
+    priors, of = asked.questions.priors, asked.questions.numbers[0].of
+    stds = np.array([prior.std for prior in priors])
+    noise = random.normal(size=(BLOCK, len(priors), of))
+    errors = (_means(asked.questions)[:, None] + stds[:, None] * noise)[:count]
+    mean, std = (np.round(values, 2)[:, asked.own] for values in (errors.mean(axis=2), errors.std(axis=2)))
+    return replace(asked, printed=mean, printed_std=std * np.sqrt(of / (of - 1)))
 
 
 def _differs(found: tuple[Questions, Judged]) -> Iterator[float]:
