@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from typer import Argument, Context, Exit, Option, Typer
@@ -69,15 +69,23 @@ def _shipped(named: Path | None) -> Path | None:
     return named and parameter_file(named)
 
 
+def _whole(named: Any) -> Any:
+    """If the argument is the folder of a run, check that the run is unchanged."""
+    if os.path.isdir(named):
+        from dropnas.runs.authenticity import require_whole
+
+        require_whole(Path(named).resolve())
+    return named
+
+
 ParameterFile = Annotated[Path, Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
 PLAN_HELP = "A parameter file or a frozen plan, plans/<id>."
 PlanSource = Annotated[Path, Argument(metavar="PLAN", help=PLAN_HELP, callback=_shipped)]
 What = Annotated[list[str] | None, Argument(help="Parameter files, or folders of runs.  [default: all]")]
 Targets = Annotated[list[str] | None, Argument(help="Tables and figures.  [default: all]")]
 Remote = Annotated[str, Option(help="Name of the DVC remote, instead of the default one.")]
-Genotype = Annotated[
-    str, Argument(help="Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`.")
-]
+GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
+Genotype = Annotated[str, Argument(help=GENOTYPE_HELP, callback=_whole)]
 Picture = Annotated[Path | None, Option(help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")]
 AsJson = Annotated[bool, Option("--json", help="For a program to read.")]
 HERE = Path()
@@ -98,14 +106,6 @@ def _compute(stage: str, specs: Sequence[Path], root: Path) -> None:
     from dropnas.pipeline.specs import read_spec
 
     _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned or never))
-
-
-def _check_run(named: str) -> None:
-    """If the argument is the folder of a run, check that the run is unchanged."""
-    if os.path.isdir(named):
-        from dropnas.runs.authenticity import require_whole
-
-        require_whole(Path(named).resolve())
 
 
 def _finish(failures: int) -> None:
@@ -188,7 +188,6 @@ def inspect(
     from dropnas.evaluate.inspect import describe
     from dropnas.space.published import load_genotype
 
-    _check_run(genotype)
     facts = describe(load_genotype(genotype), network, pool_norm=pool_norm, squeeze_excitation=squeeze_excitation)
     text = json.dumps(facts, indent=2)
     print(text if as_json else yaml.safe_dump(json.loads(text), sort_keys=False, default_flow_style=None, width=110))
@@ -199,7 +198,6 @@ def draw(genotype: Genotype, out: Picture = None) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.single_pictures import draw_cells
 
-    _check_run(genotype)
     print(draw_cells(genotype, out))
 
 
@@ -212,19 +210,18 @@ def convert(
     from dropnas.space.genotype_text import to_genotype_text
     from dropnas.space.published import load_genotype
 
-    _check_run(genotype)
     found = load_genotype(genotype)
     print(json.dumps(found.values()) if to == "json" else to_genotype_text(found))
 
 
 @question()
 def trajectory(
-    folder: Annotated[Path, Argument(metavar="SEARCH", help="Folder of a finished search.")], out: Picture = None
+    folder: Annotated[Path, Argument(metavar="SEARCH", help="Folder of a finished search.", callback=_whole)],
+    out: Picture = None,
 ) -> None:
     """Draw the alphas of a search over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_trajectory
 
-    _check_run(str(folder))
     print(draw_trajectory(folder, out))
 
 
