@@ -113,7 +113,7 @@ class RunGroup:
         """Report a run that continues on another machine, because rounding differs between machines."""
         machine = machine_name(self.device)
         for member in self.members:
-            member.attempts.work_on(machine)
+            member.attempts.note(machine=machine)
             *_, last = member.attempts.own.before or (machine,)
             if last != machine:
                 moved = f"started on {last}, continues on {machine}: equal up to rounding only"
@@ -123,7 +123,7 @@ class RunGroup:
         kept = [self.members[index] for index in chosen]
         for member in self.members:
             if member in kept:
-                member.attempts.share(len(kept))
+                member.attempts.note(group=len(kept))
             else:
                 member.attempts.cancel()
                 member.release()

@@ -9,6 +9,7 @@ person starts it again. A damaged log counts as an empty one, because it holds n
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -59,14 +60,9 @@ class Attempts:
         """The run's share of the working time of the earlier attempts, up to their last sign of life."""
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
-    def share(self, group: int) -> None:
-        """Record that `group` runs, including this one, train as one group."""
-        self.own = replace(self.own, group=group)
-        self._write()
-
-    def work_on(self, machine: str) -> None:
-        """Record the machine of this attempt."""
-        self.own = replace(self.own, machine=machine)
+    def note(self, **facts: Any) -> None:
+        """Record facts of this attempt, such as its machine."""
+        self.own = replace(self.own, **facts)
         self._write()
 
     @property
@@ -83,8 +79,7 @@ class Attempts:
 
     def warned(self) -> None:
         """Record that this attempt received a stop signal; call it before the attempt saves."""
-        self.own = replace(self.own, warned=True)
-        self._write()
+        self.note(warned=True)
 
     def stopped(self) -> None:
         """Record that this attempt ends because of a stop signal.

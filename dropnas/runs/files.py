@@ -12,10 +12,7 @@ from dropnas.errors import DropnasError
 
 
 def write_text(path: Path, text: str, *, flush: bool = True) -> None:
-    """Write to a temporary file, then rename it.
-
-    With `flush`, the file is flushed to disk before the rename; without it, a power cut may lose the file.
-    """
+    """Like `write_bytes`, for text."""
     write_bytes(path, text.encode(), flush=flush)
 
 

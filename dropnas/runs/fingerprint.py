@@ -171,9 +171,9 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
     elif isinstance(node, ast.ImportFrom):
         base = node.module or ""
         if node.level:
-            file = module_file(module)
-            levels = node.level - (file is not None and file.name == "__init__.py")
-            base = ".".join([*module.split(".")[: len(module.split(".")) - levels], *([base] if base else [])])
+            is_package = (file := module_file(module)) is not None and file.name == "__init__.py"
+            package = module if is_package else module.rpartition(".")[0]
+            base = importlib.util.resolve_name("." * node.level + base, package)
         yield from (f"{base}.{alias.name}" for alias in node.names)
         yield base
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):

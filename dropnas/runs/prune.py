@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
+from dropnas.runs.authenticity import id_in
 from dropnas.runs.files import read_json
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import holder, lease_now
 from dropnas.runs.store import Store
 
-RUN = re.compile(r"[A-Za-z0-9][\w.+-]*-([0-9a-f]{10})")
 IDENTITY = re.compile(r"[0-9a-f]{10}")
 PASSING = re.compile(r"(pull|pruned)-\w+")  # temporary folders, which remain if a pull or prune is killed
 KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
@@ -70,9 +70,9 @@ def remove(found: Sequence[Unwanted], root: Path) -> list[Unwanted]:
 
 def _runs(root: Path, wanted: dict[str, Run]) -> Iterator[Unwanted]:
     for folder in _folders(root, "runs/*/*"):
-        match = RUN.fullmatch(folder.name)
-        if match and not (match[1] in wanted and folder == root / wanted[match[1]].folder):
-            yield Unwanted("run", folder, _size(folder), Store(root).scratch(match[1]))
+        id_ = id_in(folder.name)
+        if id_ and not (id_ in wanted and folder == root / wanted[id_].folder):
+            yield Unwanted("run", folder, _size(folder), Store(root).scratch(id_))
 
 
 def _scratch(store: Store, wanted: dict[str, Run]) -> Iterator[Unwanted]:

@@ -74,7 +74,7 @@ def attempt(scratch: Path, machine: str, saves: int = 0) -> Attempts:
     """An attempt on a machine that saves some checkpoints or none."""
     made = Attempts(scratch)
     made.begin()
-    made.work_on(machine)
+    made.note(machine=machine)
     if saves:
         (scratch / f"checkpoint-{saves:08d}.pt").write_bytes(b"a state")
     return made
