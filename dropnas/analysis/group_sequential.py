@@ -135,13 +135,9 @@ def exits(
     return np.array(below), np.array(above)
 
 
-def nominal_levels(level: float, fractions: Sequence[float]) -> tuple[float, ...]:
-    """The level of each look's own one-sided test, such that all looks together have this level."""
-    return _nominal(level, tuple(fractions))
-
-
 @cache
-def _nominal(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
+def nominal_levels(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
+    """The level of each look's own one-sided test, such that all looks together have this level."""
     return tuple(float(p) for p in ndtr(-boundaries([level], fractions)[0]))
 
 
@@ -175,7 +171,7 @@ def boundary(level: Any, look: int, fractions: Sequence[float]) -> Array:
 
 
 def repeated_interval(
-    value: float, error: float, freedom: float, look: int, fractions: Sequence[float], confidence: float = 0.95
+    value: float, error: float, freedom: float, look: int, fractions: tuple[float, ...], confidence: float = 0.95
 ) -> tuple[float, float] | None:
     """The interval of a look; the intervals of all looks together have this confidence. None if the error is 0."""
     if not error:
@@ -186,7 +182,7 @@ def repeated_interval(
 
 
 def median_unbiased(
-    value: float, error: float, p_above: float, look: int, fractions: Sequence[float], level: float = 0.05
+    value: float, error: float, p_above: float, look: int, fractions: tuple[float, ...], level: float = 0.05
 ) -> float:
     """The median-unbiased estimate, if two-sided boundaries of this level end the looks.
 

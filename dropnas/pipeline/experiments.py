@@ -4,7 +4,9 @@ Tables and figures name experiments. Equal experiments share their runs, because
 functions are pure and do not import torch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from dropnas.analysis.config import CorrelationConfig, VariantConfig
@@ -95,16 +97,18 @@ class Experiments:
         self, target: str, role: str, method: Method, space: str = "original"
     ) -> tuple[list[Run], list[Run]]:
         """The searches and retrainings of one method, over the seeds of a table or figure."""
-        seeds = self.seeds(target, self.retrainings(self.search(role, space, method, 0))[0])
-        searches = [self.search(role, space, method, seed) for seed in seeds]
-        trainings = [self.retrainings(search) for search in searches]
-        self._meet(role, searches, trainings)
-        return searches, [run for some in trainings for run in some]
+        return self._over_seeds(target, role, partial(self.search, role, space, method), self.retrainings)
 
-    def _meet(self, role: str, searches: list[Run], trainings: list[list[Run]]) -> None:
-        name = folder_key(trainings[0][0])
+    def _over_seeds(
+        self, target: str, role: str, search: Callable[[int], Run], train: Callable[[Run], list[Run]]
+    ) -> tuple[list[Run], list[Run]]:
+        first = train(search(0))[0]
+        searches = [search(seed) for seed in self.seeds(target, first)]
+        trainings = [train(one) for one in searches]
+        name = folder_key(first)
         if name not in self.met or len(self.met[name].searches) < len(searches):
             self.met[name] = Experiment(tuple(searches), tuple(some[0] for some in trainings), role)
+        return searches, [run for some in trainings for run in some]
 
     def best(self, role: str, method: Method) -> Run:
         """The choice of a method's best genotype, in the paper's table of a data set."""
@@ -126,12 +130,11 @@ class Experiments:
 
     def sampled(self, target: str, role: str, space: str) -> list[Run]:
         """Random search: one architecture for each seed, retrained as often as that of a search."""
-        data, count = self.data(role), self.parameters.retrainings
-        seeds = self.seeds(target, self._retrain(self._sample(space, 0), data, 0, 1)[0])
-        drawn = [self._sample(space, seed) for seed in seeds]
-        trainings = [self._retrain(one, data, one.config.seed, count) for one in drawn]
-        self._meet(role, drawn, trainings)
-        return [run for some in trainings for run in some]
+
+        def train(drawn: Run) -> list[Run]:
+            return self._retrain(drawn, self.data(role), drawn.config.seed, self.parameters.retrainings)
+
+        return self._over_seeds(target, role, partial(self._sample, space), train)[1]
 
     def _sample(self, space: str, seed: int) -> Run:
         return self._run("sample", f"random-{slug(space.rpartition(':')[2])}-seed{seed}", SampleConfig(space, seed))
