@@ -20,6 +20,7 @@ from dropnas.pipeline.effective_options import require_methods
 from dropnas.pipeline.jobs import DONE, SHOWN, Job, jobs
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
 from dropnas.pipeline.shipped import FOLDER, shipped
+from dropnas.pipeline.shipped import PACKAGE as PACKAGE_FOLDER
 from dropnas.pipeline.specs import spec
 from dropnas.pipeline.stages import STAGES, Stage, references
 from dropnas.pipeline.starts import current
@@ -53,7 +54,7 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
     id_ = _id({name: hashlib.sha256(data).hexdigest() for name, data in content.items()})
     folder = root / "plans" / id_
     if not folder.exists():
-        frozen = {"id": id_, "parameters": str(parameters), "git": git_state(_project())}
+        frozen = {"id": id_, "parameters": str(parameters), "git": git_state(PACKAGE_FOLDER.parent)}
         _write({**content, FROZEN: _json(frozen)}, folder)
     check(folder)
     return Path("plans", id_)
@@ -108,16 +109,9 @@ def _id(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical_json(dict(digests)).encode()).hexdigest()[:ID_DIGITS]
 
 
-def _project() -> Path:
-    """The folder that holds the package: the checkout."""
-    package = module_file(PACKAGE)
-    assert package is not None  # this package is installed
-    return package.parent.parent
-
-
 def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
     """The files of the package, the workflow and the user's packages."""
-    for part in [_project() / PACKAGE, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
+    for part in [PACKAGE_FOLDER, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
             name = file.relative_to(part.parent)
             left_out = any(piece.startswith(".") or piece in ("__pycache__", FOLDER) for piece in name.parts)
