@@ -44,20 +44,15 @@ def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace:
     """
     searches, trained = inputs[1 : -len(config.operations)], inputs[-len(config.operations) :]
     search = searches[_chosen(inputs[0], len(searches))]
-    errors = [read_training(read_run(folder)).top1 for folder in trained]
     operations = tuple(
-        StandAlone(operation, alpha, p, 100 - error.best, 100 - error.final, run=folder.name)
-        for operation, (alpha, p), error, folder in zip(
-            config.operations, _weights(config, search), errors, trained, strict=True
-        )
+        StandAlone(operation, alpha, p, *_accuracies(folder), run=folder.name)
+        for operation, (alpha, p), folder in zip(config.operations, _weights(config, search), trained, strict=True)
     )
-    first = EDGES_PER_NODE * (config.node - INPUTS)
-    of_node = Genotype.read(inputs[0]).normal[first : first + EDGES_PER_NODE]
     p, accuracy = [one.p for one in operations], [one.accuracy_best for one in operations]
     CorrelationFile(
         edge=(config.predecessor, config.node),
         search=search.name,
-        edge_was_there=config.predecessor in [predecessor for _, predecessor in of_node],
+        edge_was_there=_has_edge(Genotype.read(inputs[0]), config),
         n=len(operations),
         operations=operations,
         pearson=pearson(accuracy, p),
@@ -125,3 +120,13 @@ def _weights(config: CorrelationConfig, search: Path) -> list[tuple[float, float
     alphas = found.normal[edges().index(edge)]
     p = softmax(alphas).tolist()
     return [(alphas[at], p[at]) for at in map(found.operations.index, config.operations)]
+
+
+def _accuracies(folder: Path) -> tuple[float, float]:
+    errors = read_training(read_run(folder)).top1
+    return 100 - errors.best, 100 - errors.final
+
+
+def _has_edge(genotype: Genotype, config: CorrelationConfig) -> bool:
+    first = EDGES_PER_NODE * (config.node - INPUTS)
+    return config.predecessor in [predecessor for _, predecessor in genotype.normal[first : first + EDGES_PER_NODE]]
