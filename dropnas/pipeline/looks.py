@@ -51,21 +51,21 @@ def standing(settings: Parameters, root: Path) -> Standing:
     asking = asked(make_plan(settings))
     now, store, known = judging.begin(asking, settings.looks), Store(root), record.judged if record else 0
     while True:
-        last = not now.now.next.any()
+        last = not now.state.next.any()
         parameters = _following(settings, now, last=last)
         plan = make_plan(parameters)
         if last:
             return Standing(now, parameters, plan, last)
         trainings = {name: plan.experiments[name].trainings for name in asking.questions.experiments}
         done = all(store.is_published(root / run.folder) for some in trainings.values() for run in some)
-        if record and now.now.look + 2 <= known:
+        if record and now.looks + 1 <= known:
             _require_kept(record, plan, root)
         if not done:
             return Standing(now, parameters, plan, last)
         errors = [judging.read_errors(trainings[name], root) for name in asking.questions.experiments]
         now = judging.look(now, errors)
-        if now.now.look + 1 > known:
-            judged = (now.now.look + 1, trainings_of(plan, asking.questions.experiments))
+        if now.looks > known:
+            judged = (now.looks, trainings_of(plan, asking.questions.experiments))
             new = LooksFile(settings.profile, settings.looks, _checksum(settings), *judged, *findings(now))
             write_looked(new, results)
 
@@ -114,9 +114,9 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
 
 def announcement(now: Standing) -> Iterator[str]:
     """Describe the next start in a line or two."""
-    schedule, number = now.judging.asked.schedule, now.judging.now.look + 1
+    schedule, number = now.judging.asked.schedule, now.judging.looks
     if number:
-        state = now.judging.now
+        state = now.judging.state
         decided = int((state.number_since >= 0).sum() + (state.claim_since >= 0).sum())
         goes_on = int(state.number_open.sum() + state.claim_open.sum())
         every = state.number_since.size + state.claim_since.size
@@ -127,7 +127,7 @@ def announcement(now: Standing) -> Iterator[str]:
     if now.last:
         yield "last start: tables, figures and runs that need the best seed"
     else:
-        going = int(now.judging.now.next.sum())
+        going = int(now.judging.state.next.sum())
         every = len(now.judging.asked.questions.experiments)
         yield f"look {number + 1}: {schedule[number]} seeds for {going} of {every} experiments"
 
@@ -140,7 +140,7 @@ def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
     return replace(
         settings,
         seeds_at=seeds,
-        look=now.now.look + 2,
+        look=now.looks + 1,
         best_of_seeds=False,
         tables=tuple(name for name in settings.tables if name not in OF_BEST),
         figures=tuple(name for name in settings.figures if name not in OF_BEST),
