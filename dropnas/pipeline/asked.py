@@ -80,9 +80,8 @@ def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printe
     """The paper's number for each experiment; where the paper has none, DropNAS' mean and the typical deviation."""
     known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
     stds = defaultdict(list)
-    for role in SEARCHED:
-        rows = [row for name in ("table4", "table6") for row in layout(name).rows if row.key.partition("/")[0] == role]
-        stds[role] = [cell.std for row in rows for cell in row.cells if cell and cell.std is not None]
+    for row in (*layout("table4").rows, *layout("table6").rows):
+        stds[row.key.partition("/")[0]] += [cell.std for cell in row.cells if cell and cell.std is not None]
     found = []
     for number, role in enumerate(roles):
         base = next(row.cells[0] for row in layout(ROLES[role].table).rows if row.key == "dropnas")
