@@ -79,7 +79,7 @@ def _sample_std(population: float) -> float:
 def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
     """The paper's number for each experiment; where the paper has none, DropNAS' mean and the typical deviation."""
     known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
-    stds = defaultdict(list)
+    stds = defaultdict[str, list[float]](list)
     for row in (*layout("table4").rows, *layout("table6").rows):
         stds[row.key.partition("/")[0]] += [cell.std for cell in row.cells if cell and cell.std is not None]
     found = []
