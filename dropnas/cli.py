@@ -408,9 +408,8 @@ def run(
     """Freeze the plan of a parameter file, run it and show the progress; further options go to Snakemake."""
     if targets:
         from dropnas.monitor.plan_view import targets as listed
-        from dropnas.monitor.screen import show
 
-        show(listed(parameters, root))
+        print(*listed(parameters, root), sep="\n")
         return
     from dropnas.config import read_parameters
     from dropnas.doctor.examine import require_ready

@@ -63,8 +63,8 @@ MUTATIONS = (
     Mutation("dropnas/analysis/trajectory.py", "entr(p).sum(axis=-1)", "entr(p).max(axis=-1)", "tests/unit/analysis"),
     Mutation("dropnas/report/measure.py", "SECONDS_A_DAY = 86_400", "SECONDS_A_DAY = 86_000", "tests/unit/report"),
     Mutation("dropnas/sharing/pull.py", "if len(index[name]) == 1}", "}", "tests/unit/sharing"),
-    Mutation("dropnas/doctor/storage.py", "passed if free >= size else", "passed if free >= 0 else", "tests/foreign"),
-    Mutation("dropnas/monitor/estimate.py", "hours.count(None))", "0)", "tests/unit/monitor"),
+    Mutation("dropnas/doctor/storage.py", "free >= size, f", "free >= 0, f", "tests/foreign"),
+    Mutation("dropnas/monitor/estimate.py", "int(hours.isna().sum()))", "0)", "tests/unit/monitor"),
 )
 
 

@@ -155,7 +155,7 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
         | {PAPER: sorted(markers[run.id] for run in plan.by_default().targets.values())},
         "folders": {name: str(run.folder) for name, run in plan.targets.items()},
         "on_request": sorted(plan.on_request),
-        "runs": list(_descriptions(plan)),
+        "runs": list(descriptions(plan)),
     }
 
 
@@ -212,7 +212,8 @@ def _job(job: Job, settings: Parameters, markers: Mapping[str, str], priority: i
     }
 
 
-def _descriptions(plan: Plan) -> Iterator[dict[str, Any]]:
+def descriptions(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Every run of a plan as plan.json describes it."""
     users = plan.used_by()
     for run in plan.runs.values():
         yield {
