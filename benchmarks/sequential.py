@@ -25,7 +25,7 @@ from dropnas.analysis.verdict import LEVEL
 from dropnas.config import read_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.monitor.costs import AUTHORS_RETRAINING_DAYS
+from dropnas.monitor.work import AUTHORS_RETRAINING_DAYS
 from dropnas.pipeline.asked import Asking, asked
 from dropnas.pipeline.plan import make_plan
 

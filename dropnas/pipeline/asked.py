@@ -13,7 +13,7 @@ from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.pipeline.experiments import Experiment
 from dropnas.pipeline.plan import Plan
-from dropnas.report.claims import BEST_RATE, EXTREMES, CellKey, ablations, pairs_of_rates, spaces, words
+from dropnas.report.claims import BEST_RATE, EXTREMES, CellKey, against_dropnas, pairs_of_rates, words
 from dropnas.report.config import FigureConfig, TableConfig
 from dropnas.report.printed import Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
@@ -96,7 +96,8 @@ def _claims(cells: Cells, plan: Plan, index: Mapping[str, int]) -> Iterator[Clai
     """The claims whose experiments are all in the plan, in the order of the paper."""
     sweep = dict(_sweep(plan, index))
     yield from _of_sweep(sweep)
-    for name, pairs_of_cells in (("spaces", spaces()), ("best-pair", pairs_of_rates()), ("ablations", ablations())):
+    in_tables = {"spaces": against_dropnas("table4"), "best-pair": pairs_of_rates()}
+    for name, pairs_of_cells in {**in_tables, "ablations": against_dropnas("table6")}.items():
         if all(key in cells for _, *pair in pairs_of_cells for key in pair):
             pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in pairs_of_cells)
             yield Claim(name, words()[name]["claim"], pairs)

@@ -10,7 +10,7 @@ from typing import Any
 from dropnas.extension import load
 from dropnas.pipeline.experiments import Experiments
 from dropnas.report.config import TARGETS, Entry, FigureConfig, PublishedConfig, PublishedEntry, Series, TableConfig
-from dropnas.report.printed import quoted_layout
+from dropnas.report.printed import layout
 from dropnas.runs.identity import Run
 from dropnas.space.published import Published, published
 
@@ -47,9 +47,9 @@ def _table(experiments: Experiments, name: str, inputs: Inputs) -> TableConfig:
         Entry(cell.row, cell.column, cell.label, inputs.positions(cell.searches), inputs.positions(cell.trainings))
         for cell in load(target.experiments)(experiments)
     )
-    layout = load(target.layout) if target.layout else None
-    layout = layout(experiments) if callable(layout) else layout
-    return TableConfig(*_head(experiments, name), entries, experiments.parameters.select.criterion, layout)
+    own = load(target.layout) if target.layout else None
+    own = own(experiments) if callable(own) else own
+    return TableConfig(*_head(experiments, name), entries, experiments.parameters.select.criterion, own)
 
 
 def _figure(experiments: Experiments, name: str, inputs: Inputs) -> FigureConfig:
@@ -73,10 +73,10 @@ def _published(experiments: Experiments, name: str, inputs: Inputs) -> Published
 
 def quoted(name: str) -> list[Published]:
     """The published architectures that a table quotes."""
-    return [one for one in published().values() if quoted_layout(name).name in one.paper_rows]
+    return [one for one in published().values() if layout(name).name in one.paper_rows]
 
 
 def _trainings(experiments: Experiments, name: str, architecture: Published) -> list[Run]:
-    if quoted_layout(name).trainings == "transfer":
+    if layout(name).trainings == "transfer":
         return [experiments.published_transfer(architecture)]
     return experiments.published_retrainings(name, TARGETS[name].needs[-1], architecture)

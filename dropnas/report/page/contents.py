@@ -26,8 +26,7 @@ from dropnas.report.page.survey import Found, State, survey
 from dropnas.report.page.tables import PageTable, page_table
 from dropnas.report.printed import title
 from dropnas.report.published_table import ARCHITECTURES, read_counts
-from dropnas.report.table import NO_REPRODUCTION, Table
-from dropnas.report.table_forms import data
+from dropnas.report.table import Table, data, warning
 from dropnas.report.verdicts import verdicts
 from dropnas.space.genotype_text import cell_in_words
 
@@ -59,7 +58,7 @@ def gather(content: Content, root: Path, cost_of: progress.CostOf, other: Other 
         profile=content.profile,
         description=content.description,
         reproduction=content.reproduction,
-        warning="" if content.reproduction else NO_REPRODUCTION.format(profile=content.profile),
+        warning=warning(content.profile, content.reproduction),
         bar=_bar(default),
         answer=answered(paper, numbers, content.reproduction),
         progress=progress.progress(default, cost),

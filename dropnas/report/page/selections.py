@@ -16,10 +16,10 @@ from pathlib import Path
 from dropnas.analysis.finished_runs import Training, read_run, read_training
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.artifacts.training_files import HeldOut
-from dropnas.report.build import METHOD_COLUMN
 from dropnas.report.page.complete import Complete
 from dropnas.report.printed import title
 from dropnas.report.table import Table
+from dropnas.report.table_stage import METHOD_COLUMN
 from dropnas.report.verdicts import labels
 
 
