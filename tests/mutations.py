@@ -51,10 +51,10 @@ MUTATIONS = (
     ),
     Mutation("dropnas/runs/fingerprint.py", "for file in _data_files(module):", "for file in ():", RUNS),
     Mutation("dropnas/runs/code.py", '"kind", "ctx"}', '"kind", "ctx", "op"}', RUNS),
-    Mutation("dropnas/pipeline/execute.py", r"[A-Za-z0-9][\w.+-]*/[A-Za-z0-9]", ".*/", "tests/unit/pipeline"),
+    Mutation("dropnas/pipeline/specs.py", r"[A-Za-z0-9][\w.+-]*/[A-Za-z0-9]", ".*/", "tests/unit/pipeline"),
     Mutation("dropnas/pipeline/freeze.py", '!= frozen.get("id")', "is None", "tests/unit/pipeline tests/hostile"),
     Mutation(
-        "dropnas/pipeline/markers.py",
+        "dropnas/pipeline/jobs.py",
         "if not published.issuperset(job",
         "if published.isdisjoint(job",
         "tests/unit/runs/test_store.py tests/workflow/test_named_rules.py",

@@ -17,8 +17,8 @@ from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import PLAN, freeze
 from dropnas.pipeline.jobs import DONE
-from dropnas.pipeline.look_files import current
 from dropnas.pipeline.publish_results import publish, verdict
+from dropnas.pipeline.starts import current
 from dropnas.report.page.planned import parse_content
 from dropnas.report.page.progress import CostOf
 from dropnas.runs.authenticity import identity_faults, input_faults

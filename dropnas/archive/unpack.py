@@ -11,15 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dropnas.archive.archive_file import REMEDY, Archive
 from dropnas.artifacts.manifest_file import MANIFEST
 from dropnas.config import NAME
 from dropnas.errors import DropnasError
-from dropnas.pipeline.execute import read_spec
 from dropnas.pipeline.freeze import FROZEN, PLAN, check
 from dropnas.pipeline.jobs import DONE
+from dropnas.pipeline.specs import Spec, read_spec
 from dropnas.report.page.planned import Content, parse_content
 from dropnas.runs.files import read_json, sha256, write_text
 from dropnas.runs.parts import MARK, MARK_TEXT
@@ -46,7 +45,7 @@ class Unpacked:
     plan: Path
     profile: str
     runs: int
-    specs: tuple[dict[str, Any], ...]
+    specs: tuple[Spec, ...]
     kept: tuple[str, ...]
 
 
@@ -63,7 +62,7 @@ def unpack(archive: Archive, root: Path) -> Unpacked:
         runs = _runs(archive, staged, plan)
         _require_none_other(runs, store)
         specs, kept = _shown(staged / folder, plan, {run.folder for run in runs})
-        computed = {spec["folder"] for spec in specs}
+        computed = {spec.folder for spec in specs}
         new = [run for run in runs if run.folder not in computed and not store.is_published(root / run.folder)]
         for name, why in admit(store, staged, new, heavy=False).items():
             raise DropnasError(f"{name}: {why}", where=archive.file)
@@ -118,7 +117,7 @@ def _require_none_other(runs: Sequence[SharedRun], store: Store) -> None:
             raise DropnasError("the store has another computation of a run of the archive", where=here, remedy=hint)
 
 
-def _shown(folder: Path, plan: Content, there: set[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def _shown(folder: Path, plan: Content, there: set[str]) -> tuple[list[Spec], list[str]]:
     """Split the archive's tables and figures: specs of those that the code here can compute, and names of the others.
 
     A spec is rejected if the code, or its content, does not match its name. The archive's own run, which was checked

@@ -39,9 +39,9 @@ def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
     looks["fixed"] = each.sum() - looks.most[0]
     for name, truth in truths(asking).items():
         made = simulate(asking.questions, schedule, truth, COUNT)
-        claims = _open(made.judged.claim_since, looks)
+        claims = _open(made.claim_since, looks)
         looks[f"hours {name}"] = [(np.minimum(made.seeds, seeds) @ seed).mean() for seeds in schedule]
-        looks[f"numbers {name}"] = _open(made.judged.number_since, looks).mean(axis=1).fillna(0.0)
+        looks[f"numbers {name}"] = _open(made.number_since, looks).mean(axis=1).fillna(0.0)
         looks[f"claims {name}"] = claims.sum(axis=1)
         if name == "true":
             looks[[CLAIM + claim.claim for claim in asking.questions.claims]] = claims

@@ -9,9 +9,9 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from dropnas.analysis.summary import mean
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.report.page.phrases import listed
 from dropnas.report.page.planned import Content, Planned
@@ -95,7 +95,7 @@ def _machines(done: Sequence[Found], trained: Sequence[Found]) -> dict[str, Any]
         "commits": sorted({_commit(one.record) for one in done} - {""}),
         "hours": sum(one["seconds"] * one.get("processes", 1) for one in records) / 3600,
         "runtimes": [
-            f"{mean(each):,.2f} hours for each of {len(each)} {TRAININGS[stage]}"
+            f"{fmean(each):,.2f} hours for each of {len(each)} {TRAININGS[stage]}"
             for stage, each in hours.items()
             if each
         ],

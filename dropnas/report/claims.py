@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 
 import yaml
 
@@ -28,7 +29,6 @@ from dropnas.analysis.claim_tests import (
 )
 from dropnas.analysis.comparison import Estimate, Sample, contrast, difference, of_summary, sample
 from dropnas.analysis.drop_rates import SPECIAL, both
-from dropnas.analysis.summary import mean
 from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.verdicts_file import ClaimResult, Compared, Decided
 from dropnas.data.config import ROLES, SEARCHED
@@ -262,7 +262,7 @@ def _many_skips(skips: Mapping[str, Sequence[float]]) -> Decided:
     decision, n = counts_higher(darts, dropnas), f"(n={len(darts)} and {len(dropnas)})"
     if not decision.p_holds:
         return Decided(decision.outcome, f"Fewer than two searches on a side {n}.")
-    counts = f"{mean(darts):.1f} against {mean(dropnas):.1f} {n}"
+    counts = f"{fmean(darts):.1f} against {fmean(dropnas):.1f} {n}"
     return Decided(decision.outcome, f"{counts}; {p_text(decision.p_holds[0])}.")
 
 

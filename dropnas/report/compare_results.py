@@ -14,8 +14,7 @@ from typing import Any
 from pandas import DataFrame
 
 from dropnas.analysis.comparison import Sample, difference
-from dropnas.analysis.multiple import holm
-from dropnas.analysis.verdict import LEVEL
+from dropnas.analysis.verdict import LEVEL, holm
 from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.report.verdicts import BEST_ON_TEST, p_text
 
@@ -65,7 +64,7 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
     keys = sorted(a | b, key=lambda key: key[0])  # stable: within a table, the order of A, then B
     rows = [_row(a.get(key), b.get(key)) for key in keys]
     tested = [row for row in rows if row["p"] is not None]
-    for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
+    for row, p in zip(tested, holm([row["p"] for row in tested]).tolist(), strict=True):
         row |= {"p": p, "outcome": Outcome.DIFFERS if p <= LEVEL else Outcome.NOT_SHOWN}
     return DataFrame(rows, columns=COLUMNS, dtype=object)
 

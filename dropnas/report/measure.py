@@ -7,12 +7,12 @@ before it is stored: the recorded seconds differ between executions, but the tab
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import fmean
 from typing import Literal
 
-from dropnas.analysis.comparison import sample
+from dropnas.analysis.comparison import improvement, sample
 from dropnas.analysis.finished_runs import Run, Training
-from dropnas.analysis.relative import improvement
-from dropnas.analysis.summary import Summary, mean, summarise
+from dropnas.analysis.summary import Summary, summarise
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.artifacts.training_files import Errors
 from dropnas.errors import DropnasError
@@ -151,7 +151,7 @@ def _improvements(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
 def _improvement(ours: Sequence[float], random: Sequence[float]) -> Iterator[tuple[str, float, str]]:
     """The value and its interval's limits: for each, the suffix of the quantity's name, the number, and its text."""
     ours_sample, random_sample = sample(ours), sample(random)
-    value, interval = 100 * (1 - mean(ours) / mean(random)), None
+    value, interval = 100 * (1 - fmean(ours) / fmean(random)), None
     if ours_sample and random_sample:
         value, interval = improvement(ours_sample, random_sample)
     yield "", value, f"{value:+.1f}"
@@ -164,6 +164,6 @@ def _days(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
     """The cost of each search and their mean, in device-days with one decimal."""
     if runs.searches:
         each = [run.seconds / SECONDS_A_DAY for run in runs.searches]
-        days = replace(summarise([round(one, 1) for one in each]), mean=round(mean(each), 1))
+        days = replace(summarise([round(one, 1) for one in each]), mean=round(fmean(each), 1))
         names = [run.name for run in runs.searches]
         yield number(blank, "search_device_days", Line.BEST, f"{days.mean:.1f}", days, names)

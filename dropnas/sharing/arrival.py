@@ -14,7 +14,7 @@ from pathlib import Path
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256, write_json, write_text
-from dropnas.runs.lease import lease, lease_if_free
+from dropnas.runs.lease import lease, lease_now
 from dropnas.runs.parts import MARK, MARK_TEXT
 from dropnas.runs.store import Store, receipt_of
 from dropnas.sharing.shared_run import Problems, SharedRun, attempt
@@ -59,7 +59,7 @@ def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None
 def _publish(store: Store, staged: Path, run: SharedRun) -> None:
     """Give a checked run its final name."""
     identity = run.folder.rpartition("-")[2]
-    with lease_if_free(store.scratch(identity)) as free:
+    with lease_now(store.scratch(identity)) as free:
         if not free:
             raise DropnasError("it is being computed here", remedy="pull again when it is finished")
         if not store.is_published(store.root / run.folder):

@@ -178,11 +178,11 @@ def _take_notes(file: Path) -> None:
     The jobs' logs are not sufficient: Snakemake removes a job's log when a second start reaches the same job.
     """
     text = file.read_text()
-    note = 'for spec in {}: open({}.root / "{}.txt", "a").write(spec["folder"] + "\\n")\n'
+    note = 'for spec in {}: open({}.root / "{}.txt", "a").write(spec.folder + "\\n")\n'
     for place, *noted in (
-        ("    configs = [_config(spec) for spec in specs]\n", "specs", "store", "computed"),
+        ("    configs = [spec.config for spec in specs]\n", "specs", "store", "computed"),
         (
-            '            self.store.publish(staged, self.store.root / spec["folder"], records[spec["id"]])\n',
+            "            self.store.publish(staged, self.store.root / spec.folder, records[spec.id])\n",
             "[spec]",
             "self.store",
             "published",

@@ -7,6 +7,7 @@ the same scale, because they show distances between features.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dropnas.analysis.finished_runs import require_stage
-from dropnas.analysis.summary import mean, sample_deviation
+from dropnas.analysis.summary import summarise
 from dropnas.artifacts.clusters_file import ClustersCell, ClustersFile
 from dropnas.report.figures.drawing import Drawing, Facts, Panels, number
 from dropnas.report.figures.labels import label_points, shorter
@@ -63,11 +64,11 @@ def statistics(cells: Sequence[ClustersCell]) -> dict[str, float | int | None]:
 
     Both are over the seeds; the deviation is the sample deviation.
     """
-    silhouettes = [mean([cell.silhouette[name] for name in cell.parameterised]) for cell in cells]
+    silhouettes = summarise([fmean([cell.silhouette[name] for name in cell.parameterised]) for cell in cells])
     alone = [bool(cell.single_member) for cell in cells]
     return {
-        "silhouette_parameterised_mean": mean(silhouettes),
-        "silhouette_parameterised_std": sample_deviation(silhouettes) if len(cells) > 1 else None,
+        "silhouette_parameterised_mean": silhouettes.mean,
+        "silhouette_parameterised_std": silhouettes.std,
         "single_member_share": sum(alone) / len(cells),
         "n": len(cells),
     }
@@ -78,7 +79,7 @@ def _points(axes: Axes, cell: Mapping[str, Any], sentence: str) -> None:
     points, labels = cell["points"], cell["labels"]
     for label in sorted(set(labels)):
         own = [point for point, other in zip(points, labels, strict=True) if other == label]
-        centre = [mean([point[axis] for point in own]) for axis in (0, 1)]
+        centre = [fmean([point[axis] for point in own]) for axis in (0, 1)]
         for x, y in own:
             axes.plot([centre[0], x], [centre[1], y], color=GREY, lw=0.5, ls=":", zorder=1)
     for (x, y), label, name in zip(points, labels, cell["operations"], strict=True):

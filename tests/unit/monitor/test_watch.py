@@ -24,8 +24,9 @@ from dropnas.monitor.watch import Snapshot, Watch, failure, time_left
 from dropnas.monitor.words import cells, described, seeds_text
 from dropnas.pipeline.compute import PROGRESS
 from dropnas.pipeline.execute import execute
-from dropnas.pipeline.freeze import plan_content, read_plan, spec
+from dropnas.pipeline.freeze import plan_content, read_plan
 from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.specs import spec
 from dropnas.runs.files import write_json, write_text
 from dropnas.runs.lease import lease
 from dropnas.runs.store import Store

@@ -18,8 +18,8 @@ from dropnas.monitor.budget import dispensable
 from dropnas.monitor.words import cells
 from dropnas.monitor.work import Shape, declared_shape
 from dropnas.parsing import parse
-from dropnas.pipeline.dataset_specs import dataset_specs
 from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.pipeline.specs import dataset_specs
 from dropnas.report.config import TARGETS, FigureConfig, TableConfig, Target
 from dropnas.report.figures import figure_stage
 from dropnas.report.page.planned import parse_content
@@ -159,7 +159,7 @@ def test_a_data_set_is_known_everywhere(tmp_path: Path) -> None:
     assert any(data in run.inputs for run in plan.runs.values() if run.stage == "search")
     assert "noise" in schema()["$defs"]["DatasetConfig"]["properties"]["name"]["enum"]
     assert declared_shape(resolved(data.config)) == Shape(8, 4, 9, 9)
-    assert [spec["id"] for spec in dataset_specs(["noise"], tmp_path / "own.yaml", "")] == [data.id]
+    assert [spec.id for spec in dataset_specs(["noise"], tmp_path / "own.yaml", "")] == [data.id]
     out = tmp_path / "prepared"
     out.mkdir()
     prepare.run(data.config, [], out, Workspace(tmp_path, data.id))

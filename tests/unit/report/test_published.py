@@ -14,7 +14,7 @@ import pytest
 from dropnas.artifacts.counts_file import Counted
 from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
-from dropnas.pipeline.published_experiments import quoted
+from dropnas.pipeline.targets import quoted
 from dropnas.report.config import PublishedConfig, PublishedEntry, names
 from dropnas.report.frame import numbered
 from dropnas.report.printed import Layout, behind, layout
