@@ -115,7 +115,8 @@ def epoch(size: Size, way: Way, images: ImageArrays, device: str) -> Epoch:
     search = stage_search(config, images, device, way.double)
     search.epoch(0)
     (row,) = search.trainee.finish_epoch(0)
-    before, after = search.trainee.runs[0].history
+    history = search.trainee.runs[0].history
+    before, after = ({kind: entry[kind] for kind in ("normal", "reduce")} for entry in history)
     return Epoch(before, after, row["train_loss"], row["train_accuracy"], seconds=time.perf_counter() - started)
 
 

@@ -26,6 +26,7 @@ from benchmarks._launches import launches
 from benchmarks._limits import conditions, limits, until_done
 from benchmarks._pieces import forget
 from benchmarks._workloads import CLASSES, Training, dropnas_c10, noise
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import augment, autoaugment
 from dropnas.errors import DropnasError
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
@@ -99,7 +100,9 @@ class Plain:
     def __init__(self, size: Size, kind: Precision, device: str, layout: torch.memory_format) -> None:
         self.config, self.device, self.layout = _config(size, kind), device, layout
         self.data = noise(size.batch, size.side, device)
-        network = CifarNetwork(dropnas_c10(), size.channels, size.cells, CLASSES, True, pool_norm=True)
+        sides = (size.side, size.side)
+        shape = NetworkFile("cifar", size.cells, size.channels, CLASSES, True, True, False, sides)
+        network = CifarNetwork(shape, dropnas_c10())
         initialise(network, generator(0, "initialisation"))
         self.network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.parameters = list(self.network.parameters())
@@ -133,11 +136,12 @@ class Plain:
 
     def _images(self) -> Tensor:
         config, random, images = self.config, self.random, self.data.batch(self.indices)
-        images = augment.random_flip(augment.random_crop(images, config.crop_padding, random), random)
+        images = augment.crop(images, config.crop_padding, augment.draw_crops(len(images), config.crop_padding, random))
+        images = augment.flip(images, augment.draw_flips(len(images), random))
         drawn = autoaugment.draw(autoaugment.CIFAR, len(images), random)
         images = autoaugment.augment(images, autoaugment.CIFAR, drawn)
         images = augment.normalise(images, self.data.mean, self.data.std)
-        images = augment.random_cutout(images, config.cutout, random)
+        images = augment.cutout(images, config.cutout, augment.draw_holes(len(images), *images.shape[2:], random))
         return images.contiguous(memory_format=self.layout)
 
 

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from dropnas.analysis.group_sequential import Array
-from dropnas.analysis.judge_looks import NEVER
+from dropnas.analysis.judge_looks import NEVER, Asked, Judged
 from dropnas.analysis.questions import Claim, Questions
-from dropnas.analysis.simulated_looks import Simulated, Truth, shifted, simulate
+from dropnas.analysis.simulated_looks import BLOCK, Truth, simulate
 from dropnas.analysis.verdict import LEVEL
 from dropnas.config import read_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.monitor.costs import AUTHORS_RETRAINING_DAYS
+from dropnas.monitor.work import AUTHORS_RETRAINING_DAYS
 from dropnas.pipeline.asked import Asking, asked
 from dropnas.pipeline.plan import make_plan
 
@@ -64,8 +64,8 @@ def hours(asking: Asking, schedule: tuple[int, ...], count: int) -> dict[str, di
         found[name] = {
             "share": round(float(share.mean()), 4),
             "5 % to 95 %": [round(float(low), 3), round(float(high), 3)],
-            "numbers decided": round(float((result.judged.number_since != NEVER).mean()), 3),
-            "claims that hold": _by_claim(questions, result.judged.holds.mean(axis=0)),
+            "numbers decided": round(float((result.number_since != NEVER).mean()), 3),
+            "claims that hold": _by_claim(questions, result.holds.mean(axis=0)),
         }
     return found
 
@@ -80,7 +80,7 @@ def wrong(questions: Questions, schedule: tuple[int, ...], count: int, scatter: 
     """
     stds = scatter * np.array([prior.std for prior in questions.priors])
     claims = replace(questions, numbers=())
-    none = simulate(claims, schedule, Truth(np.zeros(len(stds)), stds), count, seed=2).judged
+    none = simulate(claims, schedule, Truth(np.zeros(len(stds)), stds), count, seed=2)
     return {
         "differs, no difference": max(_differs(_simulated(questions, schedule, stds, 0.0, count))),
         "agrees, differences at the margin": max(_agrees(_simulated(questions, schedule, stds, 1.0, count))),
@@ -107,22 +107,31 @@ def _dropnas(asking: Asking, role: str) -> float:
 
 def _simulated(
     questions: Questions, schedule: tuple[int, ...], stds: Array, margins: float, count: int
-) -> tuple[Questions, Simulated]:
+) -> tuple[Questions, Judged]:
     """Simulate reproductions of a paper whose eight runs are drawn again; our errors are shifted by some margins."""
-    papers = np.array([prior.std for prior in questions.priors])
-    truth = Truth(shifted(questions, margins), stds, _means(questions), papers)
-    return questions, simulate(questions, schedule, truth, count, seed=1)
+    truth = Truth(shifted(questions, margins), stds)
+    return questions, simulate(questions, schedule, truth, count, seed=1, paper=_drawn_again)
 
 
-def _differs(found: tuple[Questions, Simulated]) -> Iterator[float]:
+def _drawn_again(asked: Asked, random: np.random.Generator, count: int) -> Asked:
+    """The paper's eight runs of each experiment, drawn around the printed numbers and printed with two decimals."""
+    priors, of = asked.questions.priors, asked.questions.numbers[0].of
+    stds = np.array([prior.std for prior in priors])
+    noise = random.normal(size=(BLOCK, len(priors), of))
+    errors = (_means(asked.questions)[:, None] + stds[:, None] * noise)[:count]
+    mean, std = (np.round(values, 2)[:, asked.own] for values in (errors.mean(axis=2), errors.std(axis=2)))
+    return replace(asked, printed=mean, printed_std=std * np.sqrt(of / (of - 1)))
+
+
+def _differs(found: tuple[Questions, Judged]) -> Iterator[float]:
     questions, result = found
-    shown = (result.judged.differs <= LEVEL) & (result.judged.agrees > LEVEL)
+    shown = (result.differs <= LEVEL) & (result.agrees > LEVEL)
     yield from (float(shown[:, family].any(axis=1).mean()) for family in _families(questions))
 
 
-def _agrees(found: tuple[Questions, Simulated]) -> Iterator[float]:
+def _agrees(found: tuple[Questions, Judged]) -> Iterator[float]:
     questions, result = found
-    shown = result.judged.agrees <= LEVEL
+    shown = result.agrees <= LEVEL
     yield from (float(shown[:, family].any(axis=1).mean()) for family in _families(questions))
 
 
@@ -140,7 +149,7 @@ def worst(questions: Questions, schedule: tuple[int, ...], stds: Array, count: i
         for contrast in alone.claims[0].contrasts[1:]:
             means[list(contrast.higher)] = EASILY * stds.max()
         result = simulate(alone, schedule, Truth(means, stds[used]), count, seed=3)
-        found[claim.claim] = float(result.judged.holds.mean())
+        found[claim.claim] = float(result.holds.mean())
     return found
 
 
@@ -161,3 +170,13 @@ def _alone(questions: Questions, claim: Claim) -> tuple[Questions, list[int]]:
 def _by_claim(questions: Questions, shares: Array) -> dict[str, float]:
     names = [claim.claim for claim in questions.claims]
     return {name: round(float(share), 3) for name, share in zip(names, shares, strict=True)}
+
+
+def shifted(questions: Questions, margins: float) -> Array:
+    """The priors' means, shifted by multiples of the margin, alternately up and down; others do not change."""
+    means = np.array([prior.mean for prior in questions.priors])
+    moved: dict[int, Any] = {}
+    for number in questions.numbers:
+        moved.setdefault(number.experiment, (-1) ** len(moved) * number.margin * margins)
+    means[list(moved)] += list(moved.values())
+    return means

@@ -25,7 +25,7 @@ from dropnas.errors import DropnasError
 from dropnas.pipeline.execute import execute
 from dropnas.pipeline.freeze import freeze
 from dropnas.pipeline.plan import ancestors, make_plan
-from dropnas.runs.files import read_json
+from dropnas.pipeline.specs import read_spec
 from dropnas.runs.identity import Run
 
 PARAMETERS = Path(__file__).with_suffix(".yaml")
@@ -74,7 +74,7 @@ def _counted(way: Way, used: list[float]) -> Way:
 
 def _compute_inputs(runs: list[Run], plan: Path, root: Path) -> None:
     sources = [source for source in ancestors(runs) if source not in runs or source.stage != "transfer"]
-    specs = [read_json(root / plan / "specs" / f"{source.id}.json") for source in sources]
+    specs = [read_spec(root / plan / "specs" / f"{source.id}.json", source.stage) for source in sources]
     if execute(specs, root, lambda line: None):
         raise DropnasError("the inputs of the stages could not be computed", where=root)
 

@@ -10,13 +10,9 @@ UNKNOWN_NAME = "unknown_name"  # the type of its error
 
 @dataclass(frozen=True)
 class OneOf:
-    """For `Annotated[str, OneOf(names)]`: rejects any other name, and lists the names in the JSON Schema.
+    """For `Annotated[str, OneOf(names)]`: rejects any other name, and lists the names in the JSON Schema."""
 
-    Attributes:
-        names: returns the names; called whenever a value is checked.
-    """
-
-    names: Callable[[], Iterable[str]]
+    names: Callable[[], Iterable[str]]  # returns the names; called whenever a value is checked
 
     def __get_pydantic_core_schema__(self, kind: Any, handler: Callable[[Any], Any]) -> Any:
         from pydantic_core import core_schema

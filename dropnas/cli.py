@@ -13,18 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
+import yaml
+from typer import Argument, Context, Exit, Option, Typer
 
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
 from dropnas.machine import account, caches, encoding
 from dropnas.machine.faults import reported
+from dropnas.pipeline.stages import STAGES
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+stage = partial(app.command, rich_help_panel="Stages")
+question = partial(app.command, rich_help_panel="Questions")
+sharing = partial(app.command, rich_help_panel="Shared results")
+workflow = partial(app.command, rich_help_panel="Workflow")
+TO_SNAKEMAKE = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def _version(asked: bool) -> None:
@@ -37,15 +40,14 @@ def _version(asked: bool) -> None:
         git = git_state(PACKAGE.parent)
         commit = f", commit {git['commit'][:10]}{' (changed)' if git['dirty'] else ''}" if git["commit"] else ""
         print(f"dropnas {version('dropnas')}{commit}, Python {sys.version.split()[0]}")
-        raise typer.Exit
+        raise Exit
+
+
+Version = Annotated[bool, Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)]
 
 
 @app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
+def options(version: Version = False) -> None:
     """DropNAS, reproduced: searches, retrainings, transfer and the paper's tables."""
 
 
@@ -56,10 +58,8 @@ def _share(root: Path) -> Path:
     return root
 
 
-Root = Annotated[
-    Path, typer.Option("--root", help="The folder of data/, runs/, scratch/, plans/ and results/.", callback=_share)
-]
-Specs = Annotated[list[Path], typer.Argument(help="Specs of runs, from the folder specs/ of a frozen plan.")]
+Root = Annotated[Path, Option(help="The folder of data/, runs/, scratch/, plans/ and results/.", callback=_share)]
+Specs = Annotated[list[Path], Argument(help="Specs of runs, from the folder specs/ of a frozen plan.")]
 
 
 def _shipped(named: Path | None) -> Path | None:
@@ -69,50 +69,51 @@ def _shipped(named: Path | None) -> Path | None:
     return named and parameter_file(named)
 
 
-ParameterFile = Annotated[Path, typer.Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
-PlanSource = Annotated[
-    Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped)
-]
-What = Annotated[list[str] | None, typer.Argument(help="Parameter files, or folders of runs.  [default: all]")]
-RemoteName = Annotated[str, typer.Option("--remote", help="Name of the DVC remote, instead of the default one.")]
-HERE = Path()
-COMPARED_HELP = "A verdicts.json, a folder of results, a store, a profile of this store, or an archive."
-GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
-
-
-def _stage(stage: str, specs: list[Path], root: Path) -> None:
-    from dropnas.pipeline.execute import execute, read_spec
-
-    _finish(execute([read_spec(path, stage) for path in specs], root, _print))
-
-
-def _train(stage: str, specs: list[Path], root: Path) -> None:
-    """Like `_stage`; a stop signal of the scheduler ends the process once the state is saved."""
-    from dropnas.training.signals import obey
-
-    warned = obey()
-    from dropnas.doctor.examine import show_node
-    from dropnas.pipeline.execute import execute, read_spec
-
-    show_node(root)
-    _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned))
-
-
-def _check_run(named: str) -> None:
+def _whole(named: Any) -> Any:
     """If the argument is the folder of a run, check that the run is unchanged."""
     if os.path.isdir(named):
         from dropnas.runs.authenticity import require_whole
 
         require_whole(Path(named).resolve())
+    return named
+
+
+ParameterFile = Annotated[Path, Argument(help="A parameter file, such as params/smoke.yaml.", callback=_shipped)]
+PLAN_HELP = "A parameter file or a frozen plan, plans/<id>."
+PlanSource = Annotated[Path, Argument(metavar="PLAN", help=PLAN_HELP, callback=_shipped)]
+What = Annotated[list[str] | None, Argument(help="Parameter files, or folders of runs.  [default: all]")]
+Targets = Annotated[list[str] | None, Argument(help="Tables and figures.  [default: all]")]
+Remote = Annotated[str, Option(help="Name of the DVC remote, instead of the default one.")]
+GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
+Genotype = Annotated[str, Argument(help=GENOTYPE_HELP, callback=_whole)]
+Picture = Annotated[Path | None, Option(help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")]
+AsJson = Annotated[bool, Option("--json", help="For a program to read.")]
+HERE = Path()
+COMPARED_HELP = "A verdicts.json, a folder of results, a store, a profile of this store, or an archive."
+
+
+def _compute(stage: str, specs: Sequence[Path], root: Path) -> None:
+    """Compute runs from their specs. A stop signal of the scheduler ends a training once its state is saved."""
+    warned = None
+    if STAGES[stage].trains:
+        from dropnas.training.signals import obey
+
+        warned = obey()  # first, since the imports take seconds
+        from dropnas.doctor.examine import show_node
+
+        show_node(root)
+    from dropnas.pipeline.execute import execute, never
+    from dropnas.pipeline.specs import read_spec
+
+    _finish(execute([read_spec(path, stage) for path in specs], root, _print, warned or never))
 
 
 def _finish(failures: int) -> None:
     if failures:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _report_problems(problems: Sequence[str]) -> None:
-    """Print problems to standard error, one line each, and exit with status 1 if there are any."""
     for line in problems:
         print(line, file=sys.stderr)
     _finish(len(problems))
@@ -122,224 +123,121 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-@app.command(rich_help_panel="Stages")
-def search(specs: Specs, root: Root = HERE) -> None:
-    """Search for cells, one run for each seed."""
-    _train("search", specs, root)
+def _add_stage(name: str) -> None:
+    @stage(STAGES[name].verb, help=STAGES[name].does)
+    def verb(specs: Specs, root: Root = HERE) -> None:
+        _compute(name, specs, root)
 
 
-@app.command(rich_help_panel="Stages")
-def derive(specs: Specs, root: Root = HERE) -> None:
-    """Derive genotypes from the alphas of searches."""
-    _stage("derive", specs, root)
+for _name in STAGES:
+    if _name not in ("data", "transfer"):  # these have further options
+        _add_stage(_name)
 
 
-@app.command(rich_help_panel="Stages")
-def retrain(specs: Specs, root: Root = HERE) -> None:
-    """Train genotypes from scratch on CIFAR."""
-    _train("retrain", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def select(specs: Specs, root: Root = HERE) -> None:
-    """Choose the best genotype of several seeds."""
-    _stage("select", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
+@stage(help=STAGES["transfer"].does)
 def transfer(
     specs: Specs,
     root: Root = HERE,
-    processes: Annotated[
-        int, typer.Option(min=1, help="Number of processes that train one network on this host, one for each GPU.")
-    ] = 1,
+    processes: Annotated[int, Option(min=1, help="Processes that train one network, one for each GPU.")] = 1,
 ) -> None:
-    """Train genotypes on ImageNet, with --processes on several GPUs."""
-    if processes > 1:
-        from dropnas.pipeline.execute import read_spec
-        from dropnas.training.distributed_launch import launch
+    if processes == 1:
+        return _compute("transfer", specs, root)
+    from dropnas.pipeline.specs import read_spec
+    from dropnas.training.distributed_launch import launch
 
-        for path in specs:  # a wrong spec is reported once, not by each process
-            read_spec(path, "transfer")
-        sys.exit(launch(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
-    _train("transfer", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def tables(specs: Specs, root: Root = HERE) -> None:
-    """Build tables from finished runs."""
-    _stage("table", specs, root)
+    for path in specs:  # a wrong spec is reported once, not by each process
+        read_spec(path, "transfer")
+    sys.exit(launch(processes, ["dropnas", "transfer", "--root", str(root), *map(str, specs)]))
 
 
-@app.command(rich_help_panel="Stages")
-def sample(specs: Specs, root: Root = HERE) -> None:
-    """Draw architectures at random (random search)."""
-    _stage("sample", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def fixed(specs: Specs, root: Root = HERE) -> None:
-    """Turn published or own genotypes into runs that can be retrained."""
-    _stage("fixed", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def variant(specs: Specs, root: Root = HERE) -> None:
-    """Put another operation on an edge of a genotype (Figure 5)."""
-    _stage("variant", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def clusters(specs: Specs, root: Root = HERE) -> None:
-    """Cluster the features of the operations on an edge (Figures 1 and 4)."""
-    _stage("clusters", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def correlation(specs: Specs, root: Root = HERE) -> None:
-    """Correlate stand-alone accuracy with the architecture parameters (Figure 5)."""
-    _stage("correlation", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def architectures(specs: Specs, root: Root = HERE) -> None:
-    """Count parameters and multiply-adds of the published architectures."""
-    _stage("architectures", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def published(specs: Specs, root: Root = HERE) -> None:
-    """Build tables of the published baselines from finished runs."""
-    _stage("published", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
-def figures(specs: Specs, root: Root = HERE) -> None:
-    """Draw figures from finished runs."""
-    _stage("figure", specs, root)
-
-
-@app.command(rich_help_panel="Stages")
+@stage()
 def data(
-    names: Annotated[list[str] | None, typer.Argument(help="Names of datasets, or specs of runs.")] = None,
+    names: Annotated[list[str] | None, Argument(help="Names of datasets, or specs of runs.")] = None,
     parameters: Annotated[
-        Path | None, typer.Option("--params", help="Parameter file that declares them.  [default: params/paper.yaml]")
+        Path | None, Option("--params", help="File that declares them.  [default: paper.yaml]")
     ] = None,
-    path: Annotated[str, typer.Option("--path", help="Path of the source, instead of the one in the file.")] = "",
-    checksum: Annotated[
-        Path | None, typer.Option("--checksum", help="Print the checksum of a source and exit.")
-    ] = None,
+    path: Annotated[str, Option(help="Path of the source, instead of the one in the file.")] = "",
+    checksum: Annotated[Path | None, Option(help="Print the checksum of a source and exit.")] = None,
     root: Root = HERE,
 ) -> None:
     """Prepare datasets: `data digits`, or `data cifar10 --params params/cifar-cpu.yaml --path FOLDER`."""
     if checksum is not None:
-        from dropnas.data.checksum import source_checksum
+        from dropnas.data.sources import source_checksum
 
         print(source_checksum(checksum))
         return
-    from dropnas.pipeline.dataset_specs import dataset_specs
-    from dropnas.pipeline.execute import execute, read_spec
+    from dropnas.pipeline.execute import execute
+    from dropnas.pipeline.specs import dataset_specs, read_spec
 
-    files = [Path(name) for name in names or [] if name.endswith(".json")]
-    plain = [name for name in names or [] if not name.endswith(".json")]
     if not names:
         raise DropnasError("no dataset is given", remedy="give one, for example `data digits`")
-    specs = [*(read_spec(file, "data") for file in files), *dataset_specs(plain, parameters, path)]
+    specs = [read_spec(Path(name), "data") for name in names if name.endswith(".json")]
+    specs += dataset_specs([name for name in names if not name.endswith(".json")], parameters, path)
     _finish(execute(specs, root, _print))
 
 
-@app.command(rich_help_panel="Questions")
+@question()
 def inspect(
-    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    network: Annotated[str, typer.Option(help=f"{', '.join(ROLES)}.")] = "cifar10",
-    pool_norm: Annotated[bool, typer.Option("--pool-norm/--no-pool-norm", help="Batch norm after pooling.")] = True,
-    squeeze_excitation: Annotated[
-        bool, typer.Option("--squeeze-excitation/--no-squeeze-excitation", help="ImageNet only.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    genotype: Genotype,
+    network: Annotated[str, Option(help=f"{', '.join(ROLES)}.")] = "cifar10",
+    pool_norm: Annotated[bool, Option(help="Batch norm after pooling.")] = True,
+    squeeze_excitation: Annotated[bool, Option(help="ImageNet only.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Parameters and multiply-adds of a genotype in an evaluation network of the paper."""
     from dropnas.evaluate.inspect import describe
     from dropnas.space.published import load_genotype
 
-    _check_run(genotype)
     facts = describe(load_genotype(genotype), network, pool_norm=pool_norm, squeeze_excitation=squeeze_excitation)
-    if as_json:
-        print(json.dumps(facts, indent=2))
-    else:
-        published = facts.pop("published")
-        _show({**facts, **{entry["id"]: entry["paper_rows"] for entry in published}})
+    text = json.dumps(facts, indent=2)
+    print(text if as_json else yaml.safe_dump(json.loads(text), sort_keys=False, default_flow_style=None, width=110))
 
 
-@app.command(rich_help_panel="Questions")
-def draw(
-    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")
-    ] = None,
-) -> None:
+@question()
+def draw(genotype: Genotype, out: Picture = None) -> None:
     """Draw the two cells of a genotype, as Figure 3 does."""
     from dropnas.report.figures.single_pictures import draw_cells
 
-    _check_run(genotype)
     print(draw_cells(genotype, out))
 
 
-@app.command(rich_help_panel="Questions")
+@question()
 def convert(
-    genotype: Annotated[str, typer.Argument(help=GENOTYPE_HELP)],
-    to: Annotated[Literal["json", "text"], typer.Option("--to", help="text: the form that DARTS prints.")] = "json",
+    genotype: Genotype,
+    to: Annotated[Literal["json", "text"], Option(help="text: the form that DARTS prints.")] = "json",
 ) -> None:
     """Print a genotype as JSON, or as the text that DARTS and its descendants print."""
     from dropnas.space.genotype_text import to_genotype_text
     from dropnas.space.published import load_genotype
 
-    _check_run(genotype)
     found = load_genotype(genotype)
     print(json.dumps(found.values()) if to == "json" else to_genotype_text(found))
 
 
-@app.command(rich_help_panel="Questions")
+@question()
 def trajectory(
-    folder: Annotated[Path, typer.Argument(metavar="SEARCH", help="Folder of a finished search.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")
-    ] = None,
+    folder: Annotated[Path, Argument(metavar="SEARCH", help="Folder of a finished search.", callback=_whole)],
+    out: Picture = None,
 ) -> None:
     """Draw the alphas of a search over its epochs: p, entropy, skip-connects, changes."""
     from dropnas.report.figures.single_pictures import draw_trajectory
 
-    _check_run(str(folder))
     print(draw_trajectory(folder, out))
 
 
-@app.command(rich_help_panel="Questions")
+@question()
 def plan(
     parameters: ParameterFile,
-    as_json: Annotated[bool, typer.Option("--json", help="A list of runs, for a program to read.")] = False,
-    each: Annotated[bool, typer.Option("--runs", help="Show a line for each run.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Include targets that are built only on request.")] = False,
-    measure: Annotated[
-        bool, typer.Option("--measure", help="First measure the speed of this machine, in about a minute.")
-    ] = False,
+    as_json: AsJson = False,
+    each: Annotated[bool, Option("--runs", help="Show a line for each run.")] = False,
+    everything: Annotated[bool, Option("--all", help="Include targets that are built only on request.")] = False,
+    measure: Annotated[bool, Option("--measure", help="First measure this machine, in about a minute.")] = False,
     gpu_hours: Annotated[
-        float | None,
-        typer.Option(
-            "--gpu-hours",
-            min=0,
-            help="Show the part that fits into this number of device-hours, and what it leaves open.",
-        ),
+        float | None, Option(min=0, help="Show the part that fits into so many device-hours, and what it leaves open.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write what --gpu-hours finds as this parameter file.")
-    ] = None,
-    ladder: Annotated[
-        bool,
-        typer.Option(
-            "--ladder", help="Show the steps of the ladder: hours, looks, power; with --gpu-hours, those that fit."
-        ),
-    ] = False,
-    why: Annotated[str, typer.Option("--why", metavar="RUN", help="Show why a run is missing: what changed.")] = "",
+    out: Annotated[Path | None, Option(help="Write what --gpu-hours finds as this parameter file.")] = None,
+    ladder: Annotated[bool, Option("--ladder", help="Show the steps of the ladder: hours, looks, power.")] = False,
+    why: Annotated[str, Option(metavar="RUN", help="Show why a run is missing: what changed.")] = "",
     root: Root = HERE,
 ) -> None:
     """Show every table and figure with its runs (shared, done, running, missing) and its device-hours."""
@@ -351,11 +249,11 @@ def plan(
         show(part, raw=as_json or each)
 
 
-@app.command(rich_help_panel="Questions")
+@question()
 def watch(
     plan_source: PlanSource,
-    targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures.  [default: all]")] = None,
-    once: Annotated[bool, typer.Option("--once", help="Show it once, even if runs are not finished.")] = False,
+    targets: Targets = None,
+    once: Annotated[bool, Option("--once", help="Show it once, even if runs are not finished.")] = False,
     root: Root = HERE,
 ) -> None:
     """Watch a plan's runs until all are done: running and failed runs, remaining hours, last and next result."""
@@ -366,7 +264,7 @@ def watch(
     show(Watch(read_plan(plan_source, root), root, targets or ()), once=once)
 
 
-@app.command(rich_help_panel="Questions")
+@question()
 def verify(root: Root = HERE) -> None:
     """Check every finished run: its files, its inputs, its data set; report the tables that a damaged run affects."""
     from dropnas.runs.verify import verify as verify_store
@@ -381,23 +279,15 @@ def verify(root: Root = HERE) -> None:
         print(f"{found.unchecked} inputs could not be compared, because they are not here")
     for name, machines in found.moved.items():
         print(f"{name}: computed on {', then on '.join(machines)}: neither alone gives the same bytes")
-    _report_problems(
-        [
-            *found.problems,
-            *(f"{name}: tainted, because it depends on {source}" for name, source in found.tainted.items()),
-        ]
-    )
+    tainted = [f"{name}: tainted, because it depends on {source}" for name, source in found.tainted.items()]
+    _report_problems([*found.problems, *tainted])
 
 
-@app.command(rich_help_panel="Questions")
+@question()
 def report(
     plan_source: PlanSource,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write.  [default: results/<profile>/report.html]")
-    ] = None,
-    compare: Annotated[
-        str, typer.Option("--compare", metavar="B", help=f"Compare with another one. {COMPARED_HELP}")
-    ] = "",
+    out: Annotated[Path | None, Option(help="The file to write.  [default: results/<profile>/report.html]")] = None,
+    compare: Annotated[str, Option(metavar="B", help=f"Compare with another one. {COMPARED_HELP}")] = "",
     root: Root = HERE,
 ) -> None:
     """Make the report page of a plan, one HTML file, from the current content of the store."""
@@ -412,11 +302,11 @@ def report(
     print(f"{file}{'' if written else ': nothing has changed'}")
 
 
-@app.command(rich_help_panel="Questions")
+@question()
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help=COMPARED_HELP)],
-    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+    first: Annotated[str, Argument(metavar="A", help=COMPARED_HELP)],
+    second: Annotated[str, Argument(metavar="B", help="The other one.")],
+    as_json: AsJson = False,
     root: Root = HERE,
 ) -> None:
     """Compare the numbers of two stores: which differ, by how much, with a test."""
@@ -425,16 +315,16 @@ def compare(
     print(comparison(first, second, root, as_json=as_json))
 
 
-@app.command(rich_help_panel="Shared results")
+@sharing()
 def prune(
-    parameters: Annotated[list[Path], typer.Argument(help="Parameter files whose runs are kept.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without this option they are only shown.")] = False,
+    parameters: Annotated[list[Path], Argument(help="Parameter files whose runs are kept.")],
+    yes: Annotated[bool, Option("--yes", help="Remove them; without this option they are only shown.")] = False,
     root: Root = HERE,
 ) -> None:
     """Show the runs, resume states and frozen starts that no plan of these files needs; with --yes, remove them."""
     from dropnas.config import read_parameters
-    from dropnas.pipeline.look_files import starts
     from dropnas.pipeline.plan import make_plan
+    from dropnas.pipeline.starts import starts
     from dropnas.runs.prune import KINDS, remove, unwanted
 
     files = [one for file in parameters for one in starts(file, root)]
@@ -447,10 +337,10 @@ def prune(
     print(f"removed: {kinds}, {size}" if yes else f"not needed: {kinds}, {size}; use --yes to remove them")
 
 
-@app.command(rich_help_panel="Shared results")
-def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
+@sharing()
+def push(what: What = None, remote: Remote = "", root: Root = HERE) -> None:
     """Send finished runs to the DVC remote, also while the workflow is running."""
-    from dropnas.pipeline.wanted_runs import wanted
+    from dropnas.pipeline.starts import wanted
     from dropnas.sharing.push import push as push_runs
 
     done = push_runs(root, wanted(what or (), root), remote, _print)
@@ -458,15 +348,15 @@ def push(what: What = None, remote: RemoteName = "", root: Root = HERE) -> None:
     _report_problems(done.problems)
 
 
-@app.command(rich_help_panel="Shared results")
+@sharing()
 def pull(
     what: What = None,
-    heavy: Annotated[bool, typer.Option("--heavy", help="Also weights and images.")] = False,
-    remote: RemoteName = "",
+    heavy: Annotated[bool, Option("--heavy", help="Also weights and images.")] = False,
+    remote: Remote = "",
     root: Root = HERE,
 ) -> None:
     """Fetch finished runs from the DVC remote, without weights and images, which stages fetch when they need them."""
-    from dropnas.pipeline.wanted_runs import wanted
+    from dropnas.pipeline.starts import wanted
     from dropnas.sharing.pull import pull as pull_runs
 
     done = pull_runs(root, wanted(what or (), root), remote, _print, heavy=heavy)
@@ -475,12 +365,10 @@ def pull(
     _report_problems(done.problems)
 
 
-@app.command(rich_help_panel="Shared results")
+@sharing()
 def archive(
-    plan_source: Annotated[Path, typer.Argument(metavar="PLAN", help="A parameter file or a frozen plan, plans/<id>.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write.  [default: <profile>.crate.zip]")
-    ] = None,
+    plan_source: Annotated[Path, Argument(metavar="PLAN", help=PLAN_HELP)],
+    out: Annotated[Path | None, Option(help="The file to write.  [default: <profile>.crate.zip]")] = None,
     root: Root = HERE,
 ) -> None:
     """Write one file to publish: runs without weights, results, frozen plan, page, and metadata as an RO-Crate."""
@@ -491,7 +379,7 @@ def archive(
     print(f"{done.file}: {done.runs} of {done.planned} runs, {done.size / 1e6:,.1f} MB")
 
 
-@app.command(rich_help_panel="Shared results")
+@sharing()
 def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     """After a refactoring: give finished trainings their new identities, if a trial shows that no byte changed."""
     from dropnas.pipeline.adoption.adopt import adopt as adopt_runs
@@ -501,7 +389,7 @@ def adopt(parameters: ParameterFile, root: Root = HERE) -> None:
     _report_problems(done.refused)
 
 
-@app.command(rich_help_panel="Workflow")
+@workflow()
 def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     """Write a frozen start (plan, parameters, source) and print its folder."""
     from dropnas.pipeline.freeze import freeze as freeze_plan
@@ -509,22 +397,19 @@ def freeze(parameters: ParameterFile, root: Root = HERE) -> None:
     print(freeze_plan(parameters, root))
 
 
-@app.command(rich_help_panel="Workflow", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@workflow(context_settings=TO_SNAKEMAKE)
 def run(
-    context: typer.Context,
+    context: Context,
     parameters: ParameterFile,
-    targets: Annotated[bool, typer.Option("--list", help="List the tables and figures, and exit.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show Snakemake's output instead of the progress.")
-    ] = False,
+    targets: Annotated[bool, Option("--list", help="List the tables and figures, and exit.")] = False,
+    verbose: Annotated[bool, Option("--verbose", help="Show Snakemake's output instead of the progress.")] = False,
     root: Root = HERE,
 ) -> None:
     """Freeze the plan of a parameter file, run it and show the progress; further options go to Snakemake."""
     if targets:
         from dropnas.monitor.plan_view import targets as listed
-        from dropnas.monitor.screen import show
 
-        show(listed(parameters, root))
+        print(*listed(parameters, root), sep="\n")
         return
     from dropnas.config import read_parameters
     from dropnas.doctor.examine import require_ready
@@ -542,13 +427,11 @@ def run(
     sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
 
 
-@app.command(rich_help_panel="Workflow", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@workflow(context_settings=TO_SNAKEMAKE)
 def doctor(
-    context: typer.Context,
-    parameters: Annotated[
-        Path | None, typer.Argument(help="Check for the runs of this parameter file.", callback=_shipped)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For a bug report.")] = False,
+    context: Context,
+    parameters: Annotated[Path | None, Argument(help="Check for its runs.", callback=_shipped)] = None,
+    as_json: AsJson = False,
     root: Root = HERE,
 ) -> None:
     """Check this machine, the image and the cluster: one line for each check, with its remedy. Options as for `run`."""
@@ -562,16 +445,11 @@ def doctor(
     _finish(stops(checks))
 
 
-@app.command(rich_help_panel="Workflow")
+@workflow()
 def results(
-    plan_source: Annotated[
-        Path | None,
-        typer.Argument(metavar="[PLAN]", help="A parameter file or a frozen plan, plans/<id>.", callback=_shipped),
-    ] = None,
-    targets: Annotated[list[str] | None, typer.Argument(help="Tables and figures to show.  [default: all]")] = None,
-    archived: Annotated[
-        Path | None, typer.Option("--from", metavar="ARCHIVE", help="Rebuild them from an archive, without a GPU.")
-    ] = None,
+    plan_source: Annotated[Path | None, Argument(metavar="[PLAN]", help=PLAN_HELP, callback=_shipped)] = None,
+    targets: Targets = None,
+    archived: Annotated[Path | None, Option("--from", metavar="ARCHIVE", help="Rebuild them from an archive.")] = None,
     root: Root = HERE,
 ) -> None:
     """Copy a plan's finished tables to results/<profile>/, make its page, and show the tables in short form."""
@@ -586,38 +464,19 @@ def results(
     if plan_source is None:
         raise DropnasError("no plan is given", remedy="give a parameter file, plans/<id>, or an archive with --from")
     from dropnas.pipeline.freeze import freeze as freeze_plan
-    from dropnas.pipeline.look_files import current
     from dropnas.pipeline.publish_results import publish
+    from dropnas.pipeline.starts import current
 
     folder = freeze_plan(current(plan_source, root), root) if plan_source.is_file() else plan_source
     print(publish(root / folder, root, page_cost, targets or ()))
 
 
-@app.command(rich_help_panel="Workflow")
+@workflow()
 def schema() -> None:
     """Print the JSON Schema of a parameter file."""
     from dropnas.config import schema as parameter_schema
 
     print(json.dumps(parameter_schema(), indent=2))
-
-
-def _show(facts: dict[str, Any], depth: int = 0) -> None:
-    """Print facts for a reader, one line each; nested ones are indented."""
-    for name, value in facts.items():
-        label = " " * 2 * depth + name.replace("_", " ")
-        if isinstance(value, dict):
-            print(label)
-            _show(value, depth + 1)
-        else:
-            print(f"{label:32} {_text(value)}")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(" ".join(map(str, item)) if isinstance(item, list) else str(item) for item in value)
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def main() -> None:

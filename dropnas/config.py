@@ -9,9 +9,10 @@ from the same classes.
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -32,15 +33,16 @@ from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
 DEFAULT_TABLES = tuple(name for name in names("table") if not TARGETS[name].on_request)
-VARIED: dict[
-    str, tuple[str, ...]
-] = {  # options that define the methods of the tables, and the values that an entire file may set
+# options that define the methods of the tables, and the values that an entire file may set
+VARIED: dict[str, tuple[str, ...]] = {
     "rate_parameterised": (),
     "rate_non_parameterised": (),
     "grouping": (),
     "alpha_adjust": ("released", "equation-3"),
     "decay_scope": ("kept",),
 }
+Count = Annotated[int, Field(ge=1, le=1000)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
 RoleName = Annotated[str, OneOf(lambda: ROLES)]
 TargetName = Annotated[str, OneOf(lambda: TARGETS)]
 TableName = Annotated[str, OneOf(lambda: names("table", "published"))]
@@ -52,7 +54,7 @@ BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 OF_BEST = ("table3", "figure3", "figure5")  # targets whose runs all depend on the best of several seeds
 PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that `methods` cannot have in `search`
-LARGEST = 10_000  # most values in a parameter file, far more than any has
+Fault = tuple[str, str, str]  # a field, what is wrong with it, and the remedy
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
@@ -90,7 +92,7 @@ class Looks:
 
 
 Seeds = Annotated[  # the tags keep errors of the two forms apart
-    Annotated[int, Field(ge=1, le=1000), Tag("[number]")] | Annotated[Looks, Tag("[looks]")],
+    Annotated[Count, Tag("[number]")] | Annotated[Looks, Tag("[looks]")],
     Discriminator(lambda value: "[looks]" if isinstance(value, dict | Looks) else "[number]"),
 ]
 
@@ -168,7 +170,7 @@ class Machine:
     device: str = field(default="auto", metadata={"pattern": r"^(auto|cpu|cuda(:\d+)?)$"})
     threads: int = field(default=1, metadata={"ge": 1, "le": 1024})
     workers: int = field(default=0, metadata={"ge": 0, "le": 1024})
-    runs_per_job: dict[Literal["search", "retrain", "transfer"], int] = field(default_factory=dict)
+    runs_per_job: dict[Literal["search", "retrain", "transfer"], Count] = field(default_factory=dict)
     seeds_at_once: int = field(default=0, metadata={"ge": 0, "le": 1000})
     transfer_processes: int = field(default=1, metadata={"ge": 1, "le": 64})
     checkpoint_seconds: float = field(default=300.0, metadata={"ge": 0})
@@ -222,15 +224,15 @@ class Parameters:
     datasets: dict[RoleName, DatasetConfig]
     reproduction: bool = False
     seeds: Seeds = 8
-    seeds_of: dict[TargetName, int] = field(default_factory=dict)
-    seeds_at: dict[str, Annotated[int, Field(ge=1, le=1000)]] = field(default_factory=dict)
+    seeds_of: dict[TargetName, Count] = field(default_factory=dict)
+    seeds_at: dict[str, Count] = field(default_factory=dict)
     look: Annotated[int, Field(ge=0, le=1000)] = 0
     best_of_seeds: bool = True
-    retrainings: int = field(default=1, metadata={"ge": 1, "le": 1000})
+    retrainings: Count = 1
     tables: tuple[TableName, ...] = field(default=DEFAULT_TABLES, metadata={"min_length": 1})
     figures: tuple[FigureName, ...] = ()
-    drop_rates: tuple[float, ...] = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
-    group_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
+    drop_rates: tuple[Rate, ...] = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
+    group_rates: tuple[Rate, ...] = (1e-5, 3e-5, 1e-4)
     paper_spaces: tuple[PaperSpace, ...] = field(default=get_args(PaperSpace), metadata={"min_length": 1})
     baselines: tuple[BaselineName, ...] = ("random", "darts-first-order", "darts-second-order")
     methods: tuple[Method, ...] = ()
@@ -258,53 +260,38 @@ class Parameters:
 
 
 class _Loader(yaml.SafeLoader):
-    """A YAML loader that reads `3e-5` as a number and rejects duplicate keys."""
+    """A YAML loader that reads `3e-5` as a number, and rejects what a parameter file cannot mean.
 
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = set()
-    for key in (loader.construct_object(key) for key, _ in node.value):
-        if key in keys:
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} appears twice", node.start_mark)
-        keys.add(key)
-    return dict(loader.construct_pairs(node, deep=True))
-
-
-def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
-    """Read a whole number as decimal; plain YAML would read 010 as 8 and 1:30 as 90."""
-    if not re.fullmatch(r"[-+]?(0|[1-9][0-9_]*)", node.value):
-        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is not a plain number", node.start_mark)
-    return int(node.value.replace("_", ""))
-
-
-def _content(text: str) -> Any:
-    """The values in a YAML text.
-
-    Raises:
-        ValueError: there are more than any parameter file has; nested aliases can make many from a few lines.
+    These are duplicate keys, numbers that are not finite, whole numbers such as 010 and 1:30, which YAML would read as
+    8 and 90, and aliases, since nested ones can make a few lines very large.
     """
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is not None and _size(node, {}) > LARGEST:
-            raise ValueError(f"more than {LARGEST} values")
-        return loader.construct_document(node) if node is not None else None
-    finally:
-        loader.dispose()
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="has an alias: write the value itself", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = Counter(str(self.construct_object(key, deep=True)) for key, _ in node.value)
+        for key in (key for key, times in keys.items() if times > 1):
+            raise yaml.MarkedYAMLError(problem=f"key {key!r} appears twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+    def whole_number(self, node: yaml.ScalarNode) -> int:
+        if not re.fullmatch(r"[-+]?(0|[1-9][0-9_]*)", node.value):
+            raise yaml.MarkedYAMLError(problem=f"{node.value} is not a plain number", problem_mark=node.start_mark)
+        return int(node.value.replace("_", ""))
+
+    def finite_number(self, node: yaml.ScalarNode) -> float:
+        number = self.construct_yaml_float(node)
+        if not math.isfinite(number):
+            raise yaml.MarkedYAMLError(problem=f"{node.value} is not finite", problem_mark=node.start_mark)
+        return number
 
 
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """The number of values in a node. An alias counts at each use; a node that contains itself counts as too large."""
-    if id(node) not in known:
-        known[id(node)] = LARGEST + 1
-        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
-        inner = parts if isinstance(node, yaml.CollectionNode) else ()
-        known[id(node)] = 1 + sum(_size(part, known) for part in inner)
-    return known[id(node)]
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.finite_number)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
@@ -313,32 +300,29 @@ _Loader.add_implicit_resolver(
 def read_parameters(file: Path) -> Parameters:
     """Read and check a parameter file.
 
-    Raises:
-        DropnasError: the file is missing or is not YAML, or a key or value is wrong; the error names file and field.
+    Raises a DropnasError if the file is missing or is not YAML, or a key or value is wrong; the error names file and
+    field.
     """
+    remedy = "give a parameter file such as params/smoke.yaml"
     if file.exists() and not file.is_file():
-        raise DropnasError("is not a file", where=file, remedy="give a parameter file such as params/smoke.yaml")
+        raise DropnasError("is not a file", where=file, remedy=remedy)
     try:
-        content = _content(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
-        raise DropnasError(
-            "cannot be read", where=file, remedy="give a parameter file such as params/smoke.yaml"
-        ) from error
+        raise DropnasError("cannot be read", where=file, remedy=remedy) from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise DropnasError(f"is not valid YAML ({error})", where=file) from error
-    for key_path, number in _numbers(content):
-        if not math.isfinite(number):
-            raise DropnasError(f"{key_path}: is not finite", where=file, remedy="write a number")
     parameters: Parameters = parse(Parameters, content, file)
-    _check(parameters, file)
+    parts = (_of_datasets, _of_seeds, _of_methods, _of_trainings, _of_lists)
+    for field_name, fault, hint in chain.from_iterable(part(parameters) for part in parts):
+        raise DropnasError(f"{field_name}: {fault}", where=file, remedy=hint)
     return replace(parameters, architectures=tuple(_read_in(one, file) for one in parameters.architectures))
 
 
 def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:
     """Write a parameter file that reads as these parameters, with a comment at its top; defaults are left out.
 
-    Raises:
-        DropnasError: another file is there already.
+    Raises a DropnasError if another file is there already.
     """
     values = TypeAdapter(Parameters).dump_python(parameters, mode="json", exclude_defaults=True)
     text = "".join(f"# {line}".rstrip() + "\n" for line in header)
@@ -363,120 +347,114 @@ def _read_in(architecture: Architecture, file: Path) -> Architecture:
     return replace(architecture, genotype=json.dumps(genotype.values()))
 
 
-def _numbers(content: Any, key_path: str = "") -> Iterator[tuple[str, float]]:
-    """Yield every float in nested values, with the keys that lead to it."""
-    if isinstance(content, float):
-        yield key_path, content
-    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, item in items:
-        yield from _numbers(item, f"{key_path}.{key}" if key_path else str(key))
-
-
-def _check(parameters: Parameters, file: Path) -> None:
-    """Check the rules that types cannot express."""
-
-    def require(condition: bool, fieldname: str, message: str, remedy: str = "") -> None:
-        if not condition:
-            raise DropnasError(f"{fieldname}: {message}", where=file, remedy=remedy)
-
-    _check_datasets(parameters, require)
-    _check_seeds(parameters, require)
-    _check_methods(parameters, require, file)
-    for name in ("space", "strategy", "seed"):
-        untouched = getattr(parameters.search, name) == getattr(SearchConfig(), name)
-        require(untouched, f"search.{name}", "is set by the tables", "use methods, spaces or seeds")
-    require(parameters.retrain.seed == 0, "retrain.seed", "is set by the seeds")
-    require(parameters.transfer.seed == 0, "transfer.seed", "is set by the seeds")
-    chosen = parameters.select.criterion != "held-out" or parameters.retrain.held_out > 0
-    require(chosen, "select.criterion", "held-out needs images that are held out", "set retrain.held_out")
-    whole = not (parameters.reproduction and parameters.retrain.held_out)
-    require(whole, "retrain.held_out", "the paper held no images out", "set reproduction: false")
-    batches = parameters.transfer.batch_size % parameters.transfer.micro_batch == 0
-    require(batches, "transfer.micro_batch", "must divide transfer.batch_size")
-    machine, micro_batches = parameters.machine, parameters.transfer.batch_size // parameters.transfer.micro_batch
-    shared = micro_batches % machine.transfer_processes == 0
-    require(shared, "machine.transfer_processes", f"must divide the {micro_batches} micro-batches of a step")
-    free = machine.transfer_processes == 1 or ":" not in machine.device
-    require(
-        free, "machine.device", f"{machine.device} is a single GPU, but transfer_processes needs several", "use cuda"
-    )
-    for stage in ("search", "retrain"):
-        settings = getattr(parameters, stage)
-        falls = settings.learning_rate >= settings.learning_rate_min
-        require(falls, f"{stage}.learning_rate", f"is below learning_rate_min, {settings.learning_rate_min:g}")
-    for name in ("drop_rates", "group_rates"):
-        rates = getattr(parameters, name)
-        require(all(0 <= rate < 1 for rate in rates), name, "rates must be in [0, 1)")
-        require(len(set(rates)) == len(rates), name, "a rate appears twice")
-    counts = [(f"seeds_of.{name}", count) for name, count in parameters.seeds_of.items()]
-    counts += [(f"machine.runs_per_job.{stage}", count) for stage, count in parameters.machine.runs_per_job.items()]
-    for name, count in counts:
-        require(1 <= count <= 1000, name, f"must be from 1 to 1000, not {count}")
-
-
-def _check_seeds(parameters: Parameters, require: Callable[..., None]) -> None:
-    seeds = parameters.seeds
-    if isinstance(seeds, Looks):
-        grow = all(before < after for before, after in pairwise((0, *seeds.looks)))
-        require(grow, "seeds.looks", f"{list(seeds.looks)} do not increase", "give more seeds at each look")
-        message = f"has looks above most, {seeds.most}"
-        require(seeds.looks[-1] <= seeds.most, "seeds.looks", message, "increase most, or remove these looks")
-        require(not parameters.seeds_of, "seeds_of", "cannot be used with looks", "remove it")
-        require(bool(parameters.look) or not parameters.seeds_at, "seeds_at", "cannot be used with looks", "remove it")
-    require(not parameters.look or isinstance(seeds, Looks), "look", "has no effect without seeds.looks", "remove it")
-    if not parameters.best_of_seeds:
-        further = [name for name in OF_BEST if name in (*parameters.tables, *parameters.figures)]
-        require(not further, ", ".join(further), "need the best of the seeds", "set best_of_seeds: true")
-    require(len(set(parameters.published)) == len(parameters.published), "published", "a name appears twice")
-
-
-def _check_datasets(parameters: Parameters, require: Callable[..., None]) -> None:
+def _of_datasets(parameters: Parameters) -> Iterator[Fault]:
     for role, dataset in parameters.datasets.items():
         sources = DATASETS[dataset.name].sources
-        message = f"dataset {dataset.name!r} has no source {dataset.source!r}"
-        require(dataset.source in sources, f"datasets.{role}.source", message, f"its sources: {', '.join(sources)}")
-        require(dataset.train_images != 1, f"datasets.{role}.train_images", "one image is no data set", "0 takes all")
-        require("\0" not in dataset.path, f"datasets.{role}.path", "contains a NUL character", "correct the path")
-    targets = [*parameters.tables, *parameters.figures]
-    require(len(set(targets)) == len(targets), "tables, figures", "a name appears twice")
-    needed = {role for target in targets for role in TARGETS[target].needs}
-    missing = sorted(needed - set(parameters.datasets))
-    require(not missing, "datasets", f"no {' and no '.join(missing)}", "give a data set for it")
+        if dataset.source not in sources:
+            fault = f"dataset {dataset.name!r} has no source {dataset.source!r}"
+            yield f"datasets.{role}.source", fault, f"its sources: {', '.join(sources)}"
+        if dataset.train_images == 1:
+            yield f"datasets.{role}.train_images", "one image is no data set", "0 takes all"
+        if "\0" in dataset.path:
+            yield f"datasets.{role}.path", "contains a NUL character", "correct the path"
+    needed = {role for target in (*parameters.tables, *parameters.figures) for role in TARGETS[target].needs}
+    if missing := sorted(needed - set(parameters.datasets)):
+        yield "datasets", f"no {' and no '.join(missing)}", "give a data set for it"
 
 
-def _check_methods(parameters: Parameters, require: Callable[..., None], file: Path) -> None:
-    own = parameters.methods, parameters.spaces, parameters.architectures
-    named = [item.label for items in own for item in items]
-    keys = {slug(label) for label in named}  # of rows and columns
-    where = "methods, spaces, architectures"
-    require(len(keys) == len(named), where, "a label appears twice")
-    taken = {"dropnas", RANDOM, *STRATEGIES, *SPACES, *map(slug, published())} & keys
-    require(not taken, where, f"the label {', '.join(sorted(taken))} is taken", "choose another")
-    require(all(keys), where, "a label has no letter and no digit")
-    require(len(set(parameters.baselines)) == len(parameters.baselines), "baselines", "a name appears twice")
-    parse(DropoutOptions, dict(parameters.search.options), f"{file}: search.options")
+def _of_seeds(parameters: Parameters) -> Iterator[Fault]:
+    seeds = parameters.seeds
+    if isinstance(seeds, Looks):
+        if not all(before < after for before, after in pairwise((0, *seeds.looks))):
+            yield "seeds.looks", f"{list(seeds.looks)} do not increase", "give more seeds at each look"
+        if seeds.looks[-1] > seeds.most:
+            yield "seeds.looks", f"has looks above most, {seeds.most}", "increase most, or remove these looks"
+        if parameters.seeds_of:
+            yield "seeds_of", "cannot be used with looks", "remove it"
+        if parameters.seeds_at and not parameters.look:
+            yield "seeds_at", "cannot be used with looks", "remove it"
+    elif parameters.look:
+        yield "look", "has no effect without seeds.looks", "remove it"
+    further = [name for name in OF_BEST if name in (*parameters.tables, *parameters.figures)]
+    if further and not parameters.best_of_seeds:
+        yield ", ".join(further), "need the best of the seeds", "set best_of_seeds: true"
+
+
+def _of_methods(parameters: Parameters) -> Iterator[Fault]:
+    own = "methods, spaces, architectures"
+    keys = set(_own_labels(parameters))
+    if taken := {"dropnas", RANDOM, *STRATEGIES, *SPACES, *map(slug, published())} & keys:
+        yield own, f"the label {', '.join(sorted(taken))} is taken", "choose another"
+    if "" in keys:
+        yield own, "a label has no letter and no digit", "choose another"
+    yield from _of_options(DropoutOptions, parameters.search.options, "search.options")
     for name, value in parameters.search.options.items():
-        varied = name in VARIED and value not in VARIED[name]
-        require(
-            not varied,
-            f"search.options.{name}",
-            f"{value!r} is one of the variants that the tables compare",
-            "use it in methods",
-        )
+        if name in VARIED and value not in VARIED[name]:
+            fault = f"{value!r} is one of the variants that the tables compare"
+            yield f"search.options.{name}", fault, "use it in methods"
     for method in parameters.methods:
-        where = f"methods ({method.label}).strategy"
-        hint = f"known: {', '.join(STRATEGIES)}; or package.module:ATTRIBUTE"
-        known = method.strategy in STRATEGIES or is_reference(method.strategy)
-        require(known, where, f"no strategy {method.strategy!r}", hint)
+        where = f"methods ({method.label})"
+        if method.strategy not in STRATEGIES and not is_reference(method.strategy):
+            hint = f"known: {', '.join(STRATEGIES)}; or package.module:ATTRIBUTE"
+            yield f"{where}.strategy", f"no strategy {method.strategy!r}", hint
         if method.strategy in PRESETS:
-            parse(DropoutOptions, dict(method.options), f"{file}: methods ({method.label}).options")
-        fixed = sorted(PER_SEARCH & set(method.search))
-        require(not fixed, f"methods ({method.label}).search", f"{', '.join(fixed)} is set elsewhere", "remove it")
-        parse(SearchConfig, dict(method.search), f"{file}: methods ({method.label}).search")
+            yield from _of_options(DropoutOptions, method.options, f"{where}.options")
+        if fixed := sorted(PER_SEARCH & set(method.search)):
+            yield f"{where}.search", f"{', '.join(fixed)} is set elsewhere", "remove it"
+        yield from _of_options(SearchConfig, method.search, f"{where}.search")
     for item in parameters.spaces:
-        known = item.space in SPACES or is_reference(item.space)
-        hint = f"known: {', '.join(SPACES)}; or package.module:ATTRIBUTE"
-        require(known, f"spaces ({item.label}).space", f"no space {item.space!r}", hint)
+        if item.space not in SPACES and not is_reference(item.space):
+            hint = f"known: {', '.join(SPACES)}; or package.module:ATTRIBUTE"
+            yield f"spaces ({item.label}).space", f"no space {item.space!r}", hint
+
+
+def _of_options(kind: type, options: dict[str, Scalar], where: str) -> Iterator[Fault]:
+    try:
+        parse(kind, options, where)
+    except DropnasError as error:
+        yield where, error.what, error.remedy
+
+
+def _own_labels(parameters: Parameters) -> list[str]:
+    """The keys of rows and columns of the user's own methods, spaces and architectures."""
+    own: list[Method | Space | Architecture]
+    own = [*parameters.methods, *parameters.spaces, *parameters.architectures]
+    return [slug(item.label) for item in own]
+
+
+def _of_trainings(parameters: Parameters) -> Iterator[Fault]:
+    search, retrain, transfer = parameters.search, parameters.retrain, parameters.transfer
+    machine = parameters.machine
+    for name in ("space", "strategy", "seed"):
+        if getattr(search, name) != getattr(SearchConfig(), name):
+            yield f"search.{name}", "is set by the tables", "use methods, spaces or seeds"
+    for stage, seed in (("retrain", retrain.seed), ("transfer", transfer.seed)):
+        if seed:
+            yield f"{stage}.seed", "is set by the seeds", "remove it"
+    annealed: SearchConfig | RetrainConfig
+    for stage, annealed in (("search", search), ("retrain", retrain)):
+        if annealed.learning_rate < annealed.learning_rate_min:
+            yield f"{stage}.learning_rate", f"is below learning_rate_min, {annealed.learning_rate_min:g}", ""
+    if parameters.select.criterion == "held-out" and not retrain.held_out:
+        yield "select.criterion", "held-out needs images that are held out", "set retrain.held_out"
+    if parameters.reproduction and retrain.held_out:
+        yield "retrain.held_out", "the paper held no images out", "set reproduction: false"
+    micro_batches, rest = divmod(transfer.batch_size, transfer.micro_batch)
+    if rest:
+        yield "transfer.micro_batch", "must divide transfer.batch_size", ""
+    if micro_batches % machine.transfer_processes:
+        yield "machine.transfer_processes", f"must divide the {micro_batches} micro-batches of a step", ""
+    if machine.transfer_processes > 1 and ":" in machine.device:
+        yield "machine.device", f"{machine.device} is a single GPU, but transfer_processes needs several", "use cuda"
+
+
+def _of_lists(parameters: Parameters) -> Iterator[Fault]:
+    lists = {name: getattr(parameters, name) for name in ("published", "baselines", "drop_rates", "group_rates")}
+    lists["tables, figures"] = (*parameters.tables, *parameters.figures)
+    lists["methods, spaces, architectures"] = _own_labels(parameters)
+    for name, values in lists.items():
+        if len(set(values)) < len(values):
+            yield name, "a name or rate appears twice", "remove it"
 
 
 def slug(text: str) -> str:

@@ -24,8 +24,7 @@ def is_reference(text: str) -> bool:
 def load(reference: str) -> Any:
     """Import what `package.module:ATTRIBUTE` names.
 
-    Raises:
-        DropnasError: the module cannot be imported, or has no such attribute.
+    Raises a DropnasError if the module cannot be imported, or has no such attribute.
     """
     module_name, attribute = reference.split(":")
     _packages.update({module_name.partition(".")[0]} - {OWN})

@@ -51,10 +51,10 @@ MUTATIONS = (
     ),
     Mutation("dropnas/runs/fingerprint.py", "for file in _data_files(module):", "for file in ():", RUNS),
     Mutation("dropnas/runs/code.py", '"kind", "ctx"}', '"kind", "ctx", "op"}', RUNS),
-    Mutation("dropnas/pipeline/execute.py", r"[A-Za-z0-9][\w.+-]*/[A-Za-z0-9]", ".*/", "tests/unit/pipeline"),
+    Mutation("dropnas/pipeline/specs.py", r"[A-Za-z0-9][\w.+-]*/[A-Za-z0-9]", ".*/", "tests/unit/pipeline"),
     Mutation("dropnas/pipeline/freeze.py", '!= frozen.get("id")', "is None", "tests/unit/pipeline tests/hostile"),
     Mutation(
-        "dropnas/pipeline/markers.py",
+        "dropnas/pipeline/jobs.py",
         "if not published.issuperset(job",
         "if published.isdisjoint(job",
         "tests/unit/runs/test_store.py tests/workflow/test_named_rules.py",
@@ -63,8 +63,8 @@ MUTATIONS = (
     Mutation("dropnas/analysis/trajectory.py", "entr(p).sum(axis=-1)", "entr(p).max(axis=-1)", "tests/unit/analysis"),
     Mutation("dropnas/report/measure.py", "SECONDS_A_DAY = 86_400", "SECONDS_A_DAY = 86_000", "tests/unit/report"),
     Mutation("dropnas/sharing/pull.py", "if len(index[name]) == 1}", "}", "tests/unit/sharing"),
-    Mutation("dropnas/doctor/storage.py", "passed if free >= size else", "passed if free >= 0 else", "tests/foreign"),
-    Mutation("dropnas/monitor/estimate.py", "hours.count(None))", "0)", "tests/unit/monitor"),
+    Mutation("dropnas/doctor/storage.py", "free >= size, f", "free >= 0, f", "tests/foreign"),
+    Mutation("dropnas/monitor/estimate.py", "int(hours.isna().sum()))", "0)", "tests/unit/monitor"),
 )
 
 

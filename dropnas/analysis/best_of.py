@@ -86,7 +86,6 @@ def compare_lowest(ours: Sample, printed: float, m: int, margin: float, paper: S
     """Compare our runs with the printed lowest of m, as a difference of location, with equivalence within ± margin.
 
     Args:
-        ours: our runs.
         printed: the lowest error of m runs.
         m: number of those runs; 1 for a single training.
         margin: the largest difference that counts as none, in the unit of the errors.

@@ -19,8 +19,7 @@ from enum import StrEnum
 from scipy.special import ndtr
 
 from dropnas.analysis.comparison import Comparison, Estimate, Sample, difference
-from dropnas.analysis.multiple import holm
-from dropnas.analysis.verdict import LEVEL
+from dropnas.analysis.verdict import LEVEL, holm
 
 PERMUTATIONS = 20_000  # most permutations; eight and eight counts have 12,870
 FEWEST_POINTS = 4  # Fisher's z has the variance 1 / (n - 3)
@@ -37,24 +36,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The outcome of a claim's tests.
+    """The outcome of a claim's tests."""
 
-    Attributes:
-        outcome: the outcome of the claim.
-        p_holds: p-value of each comparison in the direction of the claim.
-        p_opposite: p-value of each comparison in the opposite direction, with Holm's correction.
-    """
-
-    outcome: Outcome
-    p_holds: tuple[float, ...]
-    p_opposite: tuple[float, ...]
+    outcome: Outcome  # the outcome of the claim
+    p_holds: tuple[float, ...]  # p-value of each comparison in the direction of the claim
+    p_opposite: tuple[float, ...]  # p-value of each comparison in the opposite direction, with Holm's correction
 
 
 def all_lower(pairs: Sequence[tuple[Sample, Sample]]) -> Decision:
     """Test whether the first mean of each pair is lower than the second, by one-sided Welch's tests.
 
-    Raises:
-        ValueError: there are no pairs.
+    Raises a ValueError if there are no pairs.
     """
     estimates = [difference(lower, higher) for lower, higher in pairs]
     return _decide([one.p_below(0.0) for one in estimates], [one.p_above(0.0) for one in estimates])
@@ -72,8 +64,7 @@ def correlation_higher(first: float, first_n: int, second: float, second_n: int 
         first, second: Pearson's coefficients, between -1 and 1.
         first_n, second_n: the numbers of points behind them; None if the second is a given number.
 
-    Raises:
-        ValueError: a coefficient is outside [-1, 1].
+    Raises a ValueError if a coefficient is outside [-1, 1].
     """
     if min(first_n, second_n or first_n) < FEWEST_POINTS:
         return Decision(Outcome.TOO_FEW, (), ())
@@ -131,7 +122,7 @@ def reached(found: Comparison) -> Decision:
 def _decide(p_holds: Sequence[float], p_opposite: Sequence[float]) -> Decision:
     if not p_holds:
         raise ValueError("a claim needs a comparison")
-    opposite = holm(p_opposite)
+    opposite = holm(p_opposite).tolist()
     outcome = Outcome.UNDECIDED
     if max(p_holds) <= LEVEL:
         outcome = Outcome.HOLDS

@@ -56,8 +56,7 @@ def plane(points: Points) -> tuple[Points, tuple[float, float]]:
 def distinct_points(gram: Gram, where: str) -> Points:
     """Compute the coordinates of features that can be clustered.
 
-    Raises:
-        DropnasError: the features are not finite, or all equal.
+    Raises a DropnasError if the features are not finite, or all equal.
     """
     if not np.isfinite(gram).all():
         raise DropnasError("features are not finite", where=where, remedy="the search diverged; see its metrics.csv")

@@ -39,10 +39,8 @@ def run(config: CorrelationConfig, inputs: Sequence[Path], out: Path, workspace:
         config: the edge and its operations.
         inputs: the select run, the search behind each of its candidates, and a retraining for each operation.
         out: folder for correlation.json.
-        workspace: not used.
 
-    Raises:
-        DropnasError: an input is missing, damaged or does not fit the others, or the edge does not exist.
+    Raises a DropnasError if an input is missing, damaged or does not fit the others, or the edge does not exist.
     """
     searches, trained = inputs[1 : -len(config.operations)], inputs[-len(config.operations) :]
     search = searches[_chosen(inputs[0], len(searches))]
@@ -99,12 +97,10 @@ def _coefficient(value: float, variance: float, p_value: float) -> Coefficient:
 
 
 def _is_defined(x: Sequence[float], y: Sequence[float]) -> bool:
-    """Whether there are enough values and both sequences vary."""
     return len(x) >= FEWEST and len(set(x)) > 1 and len(set(y)) > 1
 
 
 def _chosen(select: Path, searches: int) -> int:
-    """The index of the candidate that a select run chose."""
     selection = SelectionFile.read(select)
     runs = [candidate.run for candidate in selection.candidates]
     if len(runs) != searches:
@@ -127,12 +123,10 @@ def _weights(config: CorrelationConfig, search: Path) -> list[tuple[float, float
 
 
 def _accuracies(folder: Path) -> tuple[float, float]:
-    """The best and the final accuracy of a retraining, in percent."""
     errors = read_training(read_run(folder)).top1
     return 100 - errors.best, 100 - errors.final
 
 
 def _has_edge(genotype: Genotype, config: CorrelationConfig) -> bool:
-    """Whether the genotype's normal cell has the edge."""
     first = EDGES_PER_NODE * (config.node - INPUTS)
     return config.predecessor in [predecessor for _, predecessor in genotype.normal[first : first + EDGES_PER_NODE]]

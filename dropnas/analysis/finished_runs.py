@@ -19,21 +19,13 @@ IDENTITY = re.compile("-[0-9a-f]{10}$")
 
 @dataclass(frozen=True)
 class Run:
-    """The receipt of a finished run.
+    """The receipt of a finished run."""
 
-    Attributes:
-        folder: the run's folder; the last part is its name.
-        stage: stage of the run.
-        device: model of the GPU or CPU.
-        seconds: total computing time, including all interrupted attempts.
-        data: readable name of the data set of the training, its first input.
-    """
-
-    folder: Path
+    folder: Path  # the run's folder; the last part is its name
     stage: str
-    device: str
-    seconds: float
-    data: str
+    device: str  # model of the GPU or CPU
+    seconds: float  # total computing time, including all interrupted attempts
+    data: str  # readable name of the data set of the training, its first input
 
     @property
     def name(self) -> str:
@@ -43,32 +35,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Training:
-    """A finished retraining or transfer.
+    """A finished retraining or transfer."""
 
-    Attributes:
-        run: its receipt.
-        top1, top5: test errors; top5 is None if there are too few classes.
-        parameters: number of weights without the auxiliary tower.
-        parameters_with_auxiliary: number of weights with the tower.
-        genotype: the trained architecture.
-        held_out: the epoch chosen on held-out training images; None if no images were held out.
-    """
-
-    run: Run
+    run: Run  # its receipt
+    # top1, top5: test errors; top5 is None if there are too few classes
     top1: Errors
     top5: Errors | None
-    parameters: int
-    parameters_with_auxiliary: int
-    genotype: GenotypeFile
-    held_out: HeldOut | None = None
+    parameters: int  # number of weights without the auxiliary tower
+    parameters_with_auxiliary: int  # number of weights with the tower
+    genotype: GenotypeFile  # the trained architecture
+    held_out: HeldOut | None = None  # the epoch chosen on held-out training images; None if no images were held out
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's receipt.
-
-    Raises:
-        DropnasError: the receipt is missing, damaged or incomplete.
-    """
+    """Read a run's receipt. Raises a DropnasError if the receipt is missing, damaged or incomplete."""
     receipt = ReceiptFile.read(folder)
     if not receipt.inputs:
         raise DropnasError("has no inputs, but a data set is needed", where=ReceiptFile.file(folder))
@@ -78,8 +58,7 @@ def read_run(folder: Path) -> Run:
 def read_training(run: Run) -> Training:
     """Read the result of a retraining or transfer.
 
-    Raises:
-        DropnasError: result.json or genotype.json is missing, damaged or incomplete, or contains a NaN.
+    Raises a DropnasError if result.json or genotype.json is missing, damaged or incomplete, or contains a NaN.
     """
     result = TrainingResultFile.read(run.folder)
     return Training(

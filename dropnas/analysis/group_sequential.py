@@ -94,8 +94,7 @@ def _nodes(fractions: Sequence[float]) -> int:
 def boundaries(levels: Sequence[float] | Array, fractions: Sequence[float]) -> Array:
     """One-sided boundaries of z for each level and look, of shape [levels, looks].
 
-    Raises:
-        ValueError: the fractions do not increase or are outside (0, 1], or a level is outside (0, 1).
+    Raises a ValueError if the fractions do not increase or are outside (0, 1], or a level is outside (0, 1).
     """
     every = np.asarray(levels, dtype=float)
     if not all(0 < a < b <= 1 for a, b in zip((1e-9, *fractions), fractions, strict=False)):
@@ -123,7 +122,6 @@ def exits(
 
     Args:
         low, high: boundaries of z; -inf and inf mean none.
-        fractions: times of the looks.
         drift: expected z at fraction 1.
     """
     inside, count, below, above = _start(1), _nodes(fractions), [], []
@@ -137,13 +135,9 @@ def exits(
     return np.array(below), np.array(above)
 
 
-def nominal_levels(level: float, fractions: Sequence[float]) -> tuple[float, ...]:
-    """The level of each look's own one-sided test, such that all looks together have this level."""
-    return _nominal(level, tuple(fractions))
-
-
 @cache
-def _nominal(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
+def nominal_levels(level: float, fractions: tuple[float, ...]) -> tuple[float, ...]:
+    """The level of each look's own one-sided test, such that all looks together have this level."""
     return tuple(float(p) for p in ndtr(-boundaries([level], fractions)[0]))
 
 
@@ -163,7 +157,6 @@ def over_looks(p: Any, look: int, fractions: Sequence[float]) -> Array:
     Args:
         p: p-values, of any shape.
         look: index of the look; 0 is the first.
-        fractions: times of all looks.
     """
     levels, bounds = _table(tuple(fractions))
     z = -ndtri(np.asarray(p, dtype=float))
@@ -178,7 +171,7 @@ def boundary(level: Any, look: int, fractions: Sequence[float]) -> Array:
 
 
 def repeated_interval(
-    value: float, error: float, freedom: float, look: int, fractions: Sequence[float], confidence: float = 0.95
+    value: float, error: float, freedom: float, look: int, fractions: tuple[float, ...], confidence: float = 0.95
 ) -> tuple[float, float] | None:
     """The interval of a look; the intervals of all looks together have this confidence. None if the error is 0."""
     if not error:
@@ -189,7 +182,7 @@ def repeated_interval(
 
 
 def median_unbiased(
-    value: float, error: float, p_above: float, look: int, fractions: Sequence[float], level: float = 0.05
+    value: float, error: float, p_above: float, look: int, fractions: tuple[float, ...], level: float = 0.05
 ) -> float:
     """The median-unbiased estimate, if two-sided boundaries of this level end the looks.
 
@@ -200,8 +193,6 @@ def median_unbiased(
         value, error: the difference at the last look, and its standard error.
         p_above: the one-sided p-value of a difference above 0, which determines z.
         look: index of the last look; 0 is the first.
-        fractions: times of all looks.
-        level: two-sided level.
     """
     if look == 0 or not error:
         return value
@@ -227,7 +218,6 @@ def chance(value: Any, now: Any, then: Any, low: Any, high: Any) -> Any:
     It assumes that the current trend continues: the later estimate scatters around the current one.
 
     Args:
-        value: the current estimate.
         now, then: its current and its later standard error.
         low, high: bounds on the later estimate.
     """

@@ -16,45 +16,41 @@ judged again if its experiments get further seeds for another question.
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr, stdtrit
 
-from dropnas.analysis.comparison import FEW, OPTIMISM
+from dropnas.analysis.comparison import cautious
 from dropnas.analysis.group_sequential import Array, boundary, chance, over_looks
 from dropnas.analysis.questions import Questions
-from dropnas.analysis.verdict import LEVEL
+from dropnas.analysis.verdict import LEVEL, holm
 
 HARDLY = 0.2  # conditional power below which a question gets no further seeds
 Flags = NDArray[np.bool_]
 NEVER = -1
-SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[
-    :, None, None
-]  # directions of a number's four tests: above, below, above, below
+# directions of a number's four tests: above, below, above, below
+SIGNS = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Questions as arrays.
-
-    Attributes:
-        questions: the questions.
-        schedule: number of seeds at each look; the last one is the largest.
-        printed, printed_std: printed mean and deviation of each number, of shape [reproductions or 1, numbers].
-    """
+    """Questions as arrays."""
 
     questions: Questions
-    schedule: tuple[int, ...]
+    schedule: tuple[int, ...]  # number of seeds at each look; the last one is the largest
+    # printed, printed_std: printed mean and deviation of each number, of shape [reproductions or 1, numbers]
     printed: Array
     printed_std: Array
 
     @classmethod
     def of(cls, questions: Questions, schedule: tuple[int, ...]) -> "Asked":
         """The questions with the numbers as printed."""
-        printed, std = (np.array([[getattr(one, name) for one in questions.numbers]]) for name in ("printed", "std"))
-        return cls(questions, schedule, printed.reshape(1, -1), std.reshape(1, -1))
+        asked = cls(questions, schedule, np.empty(0), np.empty(0))
+        return replace(asked, printed=asked._of_numbers("printed")[None], printed_std=asked._of_numbers("std")[None])
+
+    def _of_numbers(self, name: str) -> Array:
+        return np.array([getattr(one, name) for one in self.questions.numbers], dtype=float)
 
     @property
     def fractions(self) -> tuple[float, ...]:
@@ -64,17 +60,17 @@ class Asked:
     @cached_property
     def own(self) -> NDArray[np.intp]:
         """The index of each number's experiment."""
-        return np.array([one.experiment for one in self.questions.numbers], dtype=np.intp)
+        return self._of_numbers("experiment").astype(np.intp)
 
     @cached_property
     def margins(self) -> Array:
         """The margin of each number."""
-        return np.array([one.margin for one in self.questions.numbers])
+        return self._of_numbers("margin")
 
     @cached_property
     def of_paper(self) -> Array:
         """The number of the paper's runs behind each number."""
-        return np.array([float(one.of) for one in self.questions.numbers])
+        return self._of_numbers("of")
 
     @cached_property
     def families(self) -> list[NDArray[np.intp]]:
@@ -111,35 +107,27 @@ class Asked:
 
 @dataclass(frozen=True)
 class Judged:
-    """The state after a look; the first axis of all arrays is the reproduction.
+    """The state after a look; the first axis of all arrays is the reproduction."""
 
-    Attributes:
-        look: index of the last look; 0 is the first.
-        present: experiments that have the seeds of this look.
-        sides: one-sided p-values over all looks of each number: above 0, below 0, above -margin, below the margin.
-        lower, higher: p-values that each contrast is below and above 0.
-        differs, agrees: p-values of each number, corrected over its table.
-        number_since: the look that decided each number; -1 means undecided.
-        holds, contradicted: whether each claim holds or is contradicted.
-        claim_since: the look that decided each claim; -1 means undecided.
-        number_open, claim_open: numbers and claims that continue.
-        next: experiments that need the seeds of the next look.
-    """
-
-    look: int
-    present: Flags
-    sides: Array
+    look: int  # index of the last look; 0 is the first
+    present: Flags  # experiments that have the seeds of this look
+    seeds: NDArray[np.int64]  # number of seeds of each experiment; one that missed a look has no later one
+    sides: Array  # one-sided p-values over all looks of each number: above 0, below 0, above -margin, below the margin
+    # lower, higher: p-values that each contrast is below and above 0
     lower: Array
     higher: Array
+    # differs, agrees: p-values of each number, corrected over its table
     differs: Array
     agrees: Array
-    number_since: NDArray[np.int64]
+    number_since: NDArray[np.int64]  # the look that decided each number; -1 means undecided
+    # holds, contradicted: whether each claim holds or is contradicted
     holds: Flags
     contradicted: Flags
-    claim_since: NDArray[np.int64]
+    claim_since: NDArray[np.int64]  # the look that decided each claim; -1 means undecided
+    # number_open, claim_open: numbers and claims that continue
     number_open: Flags
     claim_open: Flags
-    next: Flags
+    next: Flags  # experiments that need the seeds of the next look
 
 
 def before(asked: Asked, count: int) -> Judged:
@@ -150,6 +138,7 @@ def before(asked: Asked, count: int) -> Judged:
     return Judged(
         NEVER,
         np.zeros((count, experiments), dtype=bool),
+        np.zeros((count, experiments), dtype=np.int64),
         np.ones((4, count, numbers)),
         np.ones((count, contrasts)),
         np.ones((count, contrasts)),
@@ -169,22 +158,18 @@ def judge_look(asked: Asked, past: Judged, means: Array, stds: Array) -> Judged:
     """Judge the next look.
 
     Args:
-        asked: the questions.
-        past: the state after the previous look.
         means, stds: mean and deviation of each experiment over the seeds of this look, [reproductions, experiments].
             Values of experiments without these seeds are ignored.
     """
-    now = replace(past, look=past.look + 1, present=past.next)
+    seeds = np.where(past.next, asked.schedule[past.look + 1], past.seeds)
+    now = replace(past, look=past.look + 1, present=past.next, seeds=seeds)
     if asked.schedule[now.look] == 1:  # no test is possible with one run
         return replace(now, next=_needed(asked, now))
     now = _judge_claims(asked, _judge_numbers(asked, now, means, stds), means, stds)
     if now.look + 1 == len(asked.schedule):
         nothing = np.zeros_like
         return replace(
-            now,
-            number_open=nothing(now.number_open),
-            claim_open=nothing(now.claim_open),
-            next=nothing(now.present),
+            now, number_open=nothing(now.number_open), claim_open=nothing(now.claim_open), next=nothing(now.present)
         )
     pooled = _pooled(asked, stds, asked.schedule[now.look])
     number_chance, claim_chance = _number_chance(asked, now, means, pooled), _claim_chance(asked, now, means, pooled)
@@ -224,23 +209,18 @@ def _tails(asked: Asked, mean: Array, std: Array, n: int) -> Array:
     error = np.sqrt(ours + theirs)
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = (ours + theirs) ** 2 / (ours**2 / (n - 1) + theirs**2 / np.maximum(asked.of_paper - 1, 1))
-        freedom = _cautious(freedom, np.minimum(n, asked.of_paper))
+        freedom = cautious(freedom, np.minimum(n, asked.of_paper))
         value = mean - asked.printed
         bounds = np.stack([np.zeros_like(asked.margins)] * 2 + [-asked.margins, asked.margins])[:, None]
         p = stdtr(freedom, SIGNS * (bounds - value) / error)
     return np.where(error > 0, p, 1.0)
 
 
-def _cautious(freedom: Array, fewest: Any) -> Array:
-    """Cautious degrees of freedom for the tails, as in `comparison.difference`."""
-    return np.asarray(np.where(fewest < FEW, fewest - 1.0, np.maximum(fewest - 1.0, freedom - OPTIMISM)))
-
-
 def contrast_freedom(asked: Asked, stds: Array, n: int) -> Array:
     """Degrees of freedom of each contrast, from deviations [reproductions, experiments] over n seeds each."""
     with np.errstate(divide="ignore", invalid="ignore"):
         welch = (n - 1) * (stds**2 @ (asked.weights**2).T) ** 2 / (stds**4 @ (asked.weights**4).T)
-    return np.where(asked.pairs, _cautious(welch, n), welch)
+    return np.where(asked.pairs, cautious(welch, n), welch)
 
 
 def _judge_claims(asked: Asked, now: Judged, means: Array, stds: Array) -> Judged:
@@ -303,7 +283,7 @@ def _number_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Ar
     theirs = np.broadcast_to(asked.printed_std**2 / asked.of_paper, std.shape)
     present_error, last_error = (np.sqrt(std**2 / count + theirs) for count in (n, most))
     freedom = last_error**4 / (std**4 / most**2 / (most - 1) + theirs**2 / np.maximum(asked.of_paper - 1, 1))
-    freedom = _cautious(freedom, np.minimum(most, asked.of_paper))
+    freedom = cautious(freedom, np.minimum(most, asked.of_paper))
     value = mean - asked.printed
     half_agree, half_differ = (-stdtrit(freedom, p) * last_error for p in (agree, differ))
     found = chance(value, present_error, last_error, half_agree - asked.margins, asked.margins - half_agree)
@@ -337,14 +317,7 @@ def _claim_chance(asked: Asked, now: Judged, means: Array, pooled: Array) -> Arr
 
 
 def _holm(p_values: Array, families: list[NDArray[np.intp]]) -> Array:
-    """Holm's correction within each family, along the last axis, as in `multiple.holm`."""
     adjusted = np.ones_like(p_values)
     for family in families:
-        own = p_values[:, family]
-        order = np.argsort(own, axis=1, kind="stable")
-        factors = np.arange(len(family), 0, -1)
-        stepped = np.minimum(1, np.maximum.accumulate(np.take_along_axis(own, order, 1) * factors, axis=1))
-        block = np.empty_like(own)
-        np.put_along_axis(block, order, stepped, 1)
-        adjusted[:, family] = block
+        adjusted[:, family] = holm(p_values[:, family])
     return adjusted

@@ -18,7 +18,6 @@ def smallest(questions: Questions, stds: Array, n: int) -> list[list[float]]:
     contrasts are independent. They share an experiment, so the claim holds more often.
 
     Args:
-        questions: the claims.
         stds: deviation of a single seed, for each experiment.
         n: number of seeds on each side, at least two, without intermediate looks.
     """

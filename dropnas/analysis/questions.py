@@ -12,26 +12,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Number:
-    """A printed mean to which an experiment is compared.
+    """A printed mean to which an experiment is compared."""
 
-    Attributes:
-        family: the table; Holm's correction is applied within it.
-        row, column: cell of the table.
-        experiment: index of the experiment whose runs are compared.
-        printed: the printed mean.
-        std: its deviation (n - 1).
-        of: number of the paper's runs behind it.
-        margin: the largest difference that counts as none.
-    """
-
-    family: str
+    family: str  # the table; Holm's correction is applied within it
+    # row, column: cell of the table
     row: str
     column: str
-    experiment: int
-    printed: float
-    std: float
-    of: int
-    margin: float
+    experiment: int  # index of the experiment whose runs are compared
+    printed: float  # the printed mean
+    std: float  # its deviation (n - 1)
+    of: int  # number of the paper's runs behind it
+    margin: float  # the largest difference that counts as none
 
 
 @dataclass(frozen=True)
@@ -45,45 +36,28 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, which holds only if each of its contrasts is significant.
+    """A claim, which holds only if each of its contrasts is significant."""
 
-    Attributes:
-        id: a short name.
-        claim: the claim as a sentence.
-        contrasts: one or more contrasts.
-    """
-
-    id: str
-    claim: str
-    contrasts: tuple[Contrast, ...]
+    id: str  # a short name
+    claim: str  # the claim as a sentence
+    contrasts: tuple[Contrast, ...]  # one or more contrasts
 
 
 @dataclass(frozen=True)
 class Prior:
-    """The expectation for an experiment before it is run.
+    """The expectation for an experiment before it is run."""
 
-    Attributes:
-        mean: expected error.
-        std: expected deviation of a single seed (n - 1).
-        freedom: degrees of freedom of that deviation; 0 if there is no prior information on it.
-    """
-
-    mean: float
-    std: float
-    freedom: int
+    mean: float  # expected error
+    std: float  # expected deviation of a single seed (n - 1)
+    freedom: int  # degrees of freedom of that deviation; 0 if there is no prior information on it
 
 
 @dataclass(frozen=True)
 class Questions:
-    """All questions of a plan.
-
-    Attributes:
-        experiments: names of the experiments.
-        priors: prior expectation for each experiment.
-        numbers, claims: the questions.
-    """
+    """All questions of a plan."""
 
     experiments: tuple[str, ...]
-    priors: tuple[Prior, ...]
+    priors: tuple[Prior, ...]  # prior expectation for each experiment
+    # numbers, claims: the questions
     numbers: tuple[Number, ...]
     claims: tuple[Claim, ...]

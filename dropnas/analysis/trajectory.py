@@ -34,18 +34,13 @@ class ByAlpha:
 
 @dataclass(frozen=True)
 class CellTrajectory:
-    """One kind of cell over the epochs; every sequence has one entry for each epoch.
+    """One kind of cell over the epochs; every sequence has one entry for each epoch."""
 
-    Attributes:
-        p: the weights of Eq. 1 over the operations that are left; 0 for pruned ones: (epochs, edges, operations).
-        entropy: entropy of p in nats, averaged over the edges.
-        skips: number of skip-connects among the genotype's edges; None before there is a genotype.
-        changes: number of the genotype's edges that the previous epoch's genotype lacked; 0 at the start.
-    """
-
+    # the weights of Eq. 1 over the operations that are left; 0 for pruned ones: (epochs, edges, operations).
     p: NDArray[np.float64]
-    entropy: list[float]
-    skips: list[int | None]
+    entropy: list[float]  # entropy of p in nats, averaged over the edges
+    skips: list[int | None]  # number of skip-connects among the genotype's edges; None before there is a genotype
+    # number of the genotype's edges that the previous epoch's genotype lacked; 0 at the start
     changes: list[int | None]
 
     @property
@@ -57,14 +52,10 @@ class CellTrajectory:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A search over its epochs.
+    """A search over its epochs."""
 
-    Attributes:
-        operations: names in the order of the space; repeated names are numbered.
-        normal, reduce: the two kinds of cells.
-    """
-
-    operations: list[str]
+    operations: list[str]  # names in the order of the space; repeated names are numbered
+    # normal, reduce: the two kinds of cells
     normal: CellTrajectory
     reduce: CellTrajectory
 
@@ -73,7 +64,6 @@ def trajectory(operations: Sequence[str], epochs: Sequence[Epoch]) -> Trajectory
     """Compute the trajectory of a search's alphas.
 
     Args:
-        operations: names in the order of the columns.
         epochs: the history; epoch 0 is the start.
     """
     has_own_rule = any(epoch.genotype for epoch in epochs)

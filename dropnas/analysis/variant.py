@@ -20,8 +20,7 @@ from dropnas.workspace import Workspace
 def run(config: VariantConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Write the variant's genotype.json, and variant.json, which records whether the genotype had the edge before.
 
-    Raises:
-        DropnasError: the input has no genotype, or its normal cell has no such node.
+    Raises a DropnasError if the input has no genotype, or its normal cell has no such node.
     """
     genotype = Genotype.read(inputs[0])
     made, was_there = with_operation(genotype, config.node, config.predecessor, config.operation)
@@ -36,8 +35,7 @@ def with_operation(genotype: Genotype, node: int, predecessor: int, operation: s
     Returns:
         the new genotype, and whether the original one had the edge.
 
-    Raises:
-        DropnasError: the normal cell has no such node, or the predecessor does not come before it.
+    Raises a DropnasError if the normal cell has no such node, or the predecessor does not come before it.
     """
     first = EDGES_PER_NODE * (node - INPUTS)
     if not 0 <= first < len(genotype.normal):

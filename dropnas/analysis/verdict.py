@@ -5,14 +5,20 @@ margin), and whatever neither test decides is undecided. Differences and agreeme
 correction. A table without true differences shows a "differs" in at most 5 % of cases. A table in which every number is
 off by the margin shows an "agrees" in at most 5 % of cases. A difference that is significant, but certainly smaller
 than the margin, counts as agreement.
+
+Holm's correction rejects more than Bonferroni's with the same guarantee. The false discovery rate is not used because a
+single wrong "differs" in a table is too many. Holm's correction needs no independence, which the cells of a table do
+not have: they share a data set, and the cells of Table 6 also its first column.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from dropnas.analysis.comparison import Comparison
-from dropnas.analysis.multiple import holm
 
 LEVEL = 0.05  # family-wise level of each family
 
@@ -29,18 +35,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Judged:
-    """A comparison with its verdict.
-
-    Attributes:
-        comparison: the comparison.
-        p_differs, p_agrees: its p-values, corrected over the table.
-        verdict: agrees, differs or undecided.
-    """
+    """A comparison with its verdict."""
 
     comparison: Comparison
+    # p_differs, p_agrees: its p-values, corrected over the table
     p_differs: float
     p_agrees: float
-    verdict: Verdict
+    verdict: Verdict  # agrees, differs or undecided
 
     @property
     def measurable(self) -> bool:
@@ -50,8 +51,8 @@ class Judged:
 
 def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
     """Judge all comparisons of one table, in their order."""
-    differs = holm([one.p_differs for one in comparisons])
-    agrees = holm([one.p_agrees for one in comparisons])
+    differs = holm([one.p_differs for one in comparisons]).tolist()
+    agrees = holm([one.p_agrees for one in comparisons]).tolist()
     return [
         Judged(one, p_differs, p_agrees, _verdict(p_differs, p_agrees))
         for one, p_differs, p_agrees in zip(comparisons, differs, agrees, strict=True)
@@ -62,3 +63,18 @@ def _verdict(p_differs: float, p_agrees: float) -> Verdict:
     if p_agrees <= LEVEL:
         return Verdict.AGREES
     return Verdict.DIFFERS if p_differs <= LEVEL else Verdict.UNDECIDED
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """P-values with Holm's correction along the last axis: a test is rejected if its p-value is at most the level.
+
+    Raises a ValueError if a p-value is outside [0, 1] or NaN.
+    """
+    p = np.asarray(p_values, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"no p-values: {p}")
+    order, factors = np.argsort(p, axis=-1, kind="stable"), np.arange(p.shape[-1], 0, -1)
+    stepped = np.minimum(1, np.maximum.accumulate(np.take_along_axis(p, order, -1) * factors, axis=-1))
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, stepped, -1)
+    return adjusted

@@ -20,24 +20,20 @@ from dropnas.errors import DropnasError
 from dropnas.runs.files import write_bytes
 
 SUMS = "SHA256SUMS"
+PARAMETERS, RESULTS = "parameters.yaml", "results"  # a file of plans and results; the folder of results
 SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 FILE, FOLDER, LINK, KIND = 0o100644, 0o040755, 0o120000, 0o170000  # modes, and the mask of their type bits
 UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')  # characters that some systems do not allow in a name
 FAULTS = (  # zipfile's errors for a damaged file
-    *(zipfile.BadZipFile, zlib.error, EOFError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error),
     *(RuntimeError, ValueError, OverflowError, KeyError, IndexError),
 )
 REMEDY = "fetch the archive again from where it was published"
 
 
 def write_archive(file: Path, content: Mapping[str, bytes]) -> None:
-    """Write files, and the checksums of all of them, into one archive.
-
-    Args:
-        file: the archive to write.
-        content: the content of each file, by its name in the archive.
-    """
+    """Write files, given by their names in the archive, and the checksums of all of them."""
     sums = "".join(f"{hashlib.sha256(content[name]).hexdigest()}  {name}\n" for name in sorted(content))
     folders = {f"{folder}/": b"" for name in content for folder in PurePosixPath(name).parents if folder.name}
     stream = io.BytesIO()
@@ -65,13 +61,7 @@ class Archive:
     packed: zipfile.ZipFile
 
     def read(self, name: str) -> bytes:
-        """Read a file of the archive.
-
-        Raises:
-            DropnasError: the archive has no file of this name, or the file does not match its checksum.
-        """
-        if name not in self.sums:
-            raise DropnasError(f"{name} is not in the archive", where=self.file, remedy=REMEDY)
+        """Read a file of the archive. Raises a DropnasError if the file does not match its checksum."""
         with _damage_reported(self.file):
             data = self.packed.read(name)
         if hashlib.sha256(data).hexdigest() != self.sums[name]:
@@ -92,8 +82,8 @@ def opened(file: Path) -> Iterator[Archive]:
     """Open an archive.
 
     Raises:
-        DropnasError: the file is not an archive or is damaged, it holds something else than plain files, or its
-            checksums do not list exactly its files.
+        DropnasError: it is not an archive or is damaged, holds something else than plain files, or its checksums do not
+            list exactly its files.
     """
     with ExitStack() as stack:
         with _damage_reported(file):
@@ -108,6 +98,8 @@ def _damage_reported(file: Path) -> Iterator[None]:
     try:
         yield
     except FAULTS as error:
+        if getattr(error, "filename", None):  # it cannot be opened at all, which the command line reports
+            raise
         raise DropnasError(f"is not an archive, or is damaged ({error})", where=file, remedy=REMEDY) from error
 
 

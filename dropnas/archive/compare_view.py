@@ -1,41 +1,88 @@
-"""A comparison of two stores: in 80 columns for the terminal, or as JSON."""
+"""A comparison of two stores, each named by the user: in 80 columns for the terminal, or as JSON."""
 
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import yaml
 from pandas import DataFrame
 
-from dropnas.archive.result_source import PARAMETERS, RESULTS, parameters_at, read_source
+from dropnas.archive.archive_file import PARAMETERS, RESULTS, opened
+from dropnas.artifacts.verdicts_file import VerdictsFile
+from dropnas.errors import DropnasError
 from dropnas.report.compare_results import HEADS, Other, answer, compare, protocol_lines, texts
 from dropnas.report.printed import title
 
 WIDTH = 80
 FORM = "  {:15} {:15} {:23} {:8} {}"
+Settings = dict[str, Any] | None  # the content of a resolved parameter file; None if it is missing
 
 
 def comparison(first: str, second: str, root: Path, *, as_json: bool) -> str:
-    """Compare the two named sources, which `dropnas.archive.result_source` reads."""
-    a, b = read_source(first, root), read_source(second, root)
-    frame = compare(a.results, b.results)
-    notes = protocol_lines((a.results.profile, b.results.profile), a.parameters, b.parameters)
+    """Compare the two named sources.
+
+    Args:
+        first, second: each a `verdicts.json`, a folder of results, the root of a store with results, an archive, or a
+            profile of the store at `root`.
+        root: root folder of a store.
+        as_json: for a program to read.
+
+    Raises:
+        DropnasError: a source is none of these, a store has several profiles, or a file cannot be read.
+    """
+    (a, ours), (b, theirs) = _read(first, root), _read(second, root)
+    frame, notes = compare(a, b), protocol_lines((a.profile, b.profile), ours, theirs)
     if as_json:
         content = {"a": first, "b": second, "notes": notes, "numbers": frame.to_dict(orient="records")}
         return json.dumps(content, indent=2, allow_nan=False)
-    return "\n".join([*_heading(first, second, notes), *_tables(frame), *_wrapped([answer(frame)])])
+    heading = (f"A: {first}", f"B: {second}", *_wrapped(notes))
+    return "\n".join([*heading, *_tables(frame), *_wrapped([answer(frame)])])
 
 
 def other_store(word: str, profile: str, root: Path) -> Other:
     """Read the named store, whose numbers the page of a profile compares with its own."""
-    found, beside = read_source(word, root), root / RESULTS / profile / PARAMETERS
-    notes = protocol_lines((profile, found.results.profile), parameters_at(beside), found.parameters)
-    return Other(word, found.results, tuple(notes))
+    (results, theirs), ours = _read(word, root), _settings(root / RESULTS / profile)
+    return Other(word, results, tuple(protocol_lines((profile, results.profile), ours, theirs)))
 
 
-def _heading(first: str, second: str, notes: Sequence[str]) -> Iterator[str]:
-    yield from (f"A: {first}", f"B: {second}")
-    yield from _wrapped(notes)
+def _read(word: str, root: Path) -> tuple[VerdictsFile, Settings]:
+    path = Path(word)
+    if path.suffix == ".json" and path.is_file():
+        return VerdictsFile.read(path), _settings(path.parent)
+    if path.is_file():
+        with opened(path) as archive, TemporaryDirectory() as folder:
+            archive.extract(Path(folder), (f"{RESULTS}/",))
+            return _read_folder(Path(folder), word)
+    return _read_folder(path if path.is_dir() else root / RESULTS / word, word)
+
+
+def _read_folder(folder: Path, word: str) -> tuple[VerdictsFile, Settings]:
+    """Read a folder of results, or those of a store's only profile."""
+    found = [folder] if (folder / VerdictsFile.FILE).is_file() else []
+    found = found or sorted(file.parent for file in (folder / RESULTS).glob(f"*/{VerdictsFile.FILE}"))
+    if len(found) > 1:
+        remedy = f"name one of {', '.join(map(str, found))}"
+        raise DropnasError("has results of several profiles", where=word, remedy=remedy)
+    if not found:
+        remedy = f"name a {VerdictsFile.FILE}, a folder of results, a store, a profile or an archive"
+        raise DropnasError(f"no {VerdictsFile.FILE} is found there", where=word, remedy=remedy)
+    return VerdictsFile.read(found[0]), _settings(found[0])
+
+
+def _settings(folder: Path) -> Settings:
+    file = folder / PARAMETERS
+    if not file.is_file():
+        return None
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise DropnasError(f"cannot be read as YAML ({error})", where=file) from error
+    if not isinstance(values, dict):
+        raise DropnasError("holds no settings", where=file)
+    return values
 
 
 def _wrapped(lines: Sequence[str]) -> Iterator[str]:

@@ -7,13 +7,13 @@ agent. The profiles are those that common tools support: Workflow Run Crate 0.5 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dropnas.archive.reproduction import DOI_URL, LICENSE_URL, Reproduction
+from dropnas.archive.archive_file import PARAMETERS, RESULTS
+from dropnas.archive.reproduction import Reproduction
 from dropnas.errors import DropnasError
 
-CRATE = "ro-crate-metadata.json"
 VERSION = "1.1"  # version of RO-Crate
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -29,14 +29,9 @@ FORMATS = {  # formats of files by suffix; all others are plain text
 
 
 def crate_text(made: Reproduction, names: Sequence[str]) -> str:
-    """The text of ro-crate-metadata.json.
+    """The text of ro-crate-metadata.json; `names` are those of the archive's other files.
 
-    Args:
-        made: the archived reproduction.
-        names: names of the archive's other files.
-
-    Raises:
-        DropnasError: `rocrate` is not installed.
+    Raises a DropnasError if `rocrate` is not installed.
     """
     try:
         from rocrate.rocrate import ROCrate
@@ -47,92 +42,73 @@ def crate_text(made: Reproduction, names: Sequence[str]) -> str:
     _describe(crate, made)
     workflow = _workflow(crate, made)
     inside = tuple(f"{folder}/" for folder in (*made.records, f"{made.plan}/source", f"{made.plan}/specs"))
-    files = {name: _file(crate, name) for name in names if not name.startswith(inside)}
-    runs = {name: _run(crate, name, record) for name, record in made.records.items()}
-    actions = list(_actions(crate, made, runs))
-    results = [entity for name, entity in files.items() if name.startswith("results/")]
-    done = {"object": files[f"{made.plan}/parameters.yaml"], "result": results}
-    start = _action(crate, "start", f"all runs of profile {made.profile}", workflow, (made.started, made.ended), done)
-    crate.root_dataset["mentions"] = [start, *actions]
+    files = {}
+    for name in (one for one in names if not one.startswith(inside)):
+        properties = {"name": name, "encodingFormat": FORMATS.get(name.rpartition(".")[2], "text/plain")}
+        files[name] = crate.add_file(dest_path=name, properties=properties)
+    results = [entity for name, entity in files.items() if name.startswith(f"{RESULTS}/")]
+    parameters, text = [files[f"{made.plan}/{PARAMETERS}"]], f"all runs of profile {made.profile}"
+    start = _action(crate, "start", text, made.times, workflow, parameters, results)
+    crate.root_dataset["mentions"] = [start, *_runs(crate, made)]
     return json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _describe(crate: Any, made: Reproduction) -> None:
     """Describe the root: its title, its authors, and the profiles that it follows."""
     citation, root = made.citation, crate.root_dataset
-    root["name"], root["description"] = made.title, made.summary
-    root["datePublished"] = made.ended
-    root["license"] = _entity(
-        crate, LICENSE_URL.format(citation.license), "CreativeWork", name=citation.license, description="License"
-    )
+    root["name"], root["description"], root["datePublished"] = made.title, made.summary, made.times[1]
+    licensed = {"name": citation.license, "description": "License"}
+    root["license"] = _entity(crate, f"https://spdx.org/licenses/{citation.license}", "CreativeWork", **licensed)
     root["conformsTo"] = [
         _entity(crate, profile, "CreativeWork", name=name, version=profile.rpartition("/")[2])
         for profile, name in PROFILES.items()
     ]
     kinds = ["Person" if "family-names" in author else "Organization" for author in citation.authors]
-    root["author"] = _one_or_all(
-        [
-            _entity(crate, f"#author-{number}", kind, name=name)
-            for number, (kind, name) in enumerate(zip(kinds, citation.names, strict=True), 1)
-        ]
-    )
-    paper = citation.paper
-    root["citation"] = _entity(crate, DOI_URL.format(paper.doi), "ScholarlyArticle", name=paper.title)
+    authors = enumerate(zip(kinds, citation.names, strict=True), 1)
+    root["author"] = _one_or_all([_entity(crate, f"#author-{at}", kind, name=name) for at, (kind, name) in authors])
+    root["citation"] = _entity(crate, f"https://doi.org/{made.paper.doi}", "ScholarlyArticle", name=made.paper.title)
 
 
 def _workflow(crate: Any, made: Reproduction) -> Any:
     """The frozen Snakefile, as the main entity."""
-    name = f"{made.plan}/source/Snakefile"
     properties = {"name": f"Workflow of {made.citation.title}", "version": made.citation.version}
     properties["encodingFormat"] = "text/plain"
+    name = f"{made.plan}/source/Snakefile"
     workflow = crate.add_workflow(dest_path=name, main=True, lang="snakemake", properties=properties)
     workflow["license"], workflow["author"] = crate.root_dataset["license"], crate.root_dataset["author"]
     return workflow
 
 
-def _file(crate: Any, name: str) -> Any:
-    properties = {"name": name, "encodingFormat": FORMATS.get(name.rpartition(".")[2], "text/plain")}
-    return crate.add_file(dest_path=name, properties=properties)
-
-
-def _run(crate: Any, name: str, record: Mapping[str, Any]) -> Any:
-    """The folder of a run."""
-    return crate.add_dataset(
-        dest_path=f"{name}/",
-        properties={"name": record["name"], "identifier": record["id"], "description": f"{record['stage']} run"},
-    )
-
-
-def _actions(crate: Any, made: Reproduction, runs: Mapping[str, Any]) -> Iterator[Any]:
-    """An action for each run."""
-    folders = {name.rpartition("/")[2]: entity for name, entity in runs.items()}
-    verbs = {stage: _verb(crate, stage, made) for stage in dict.fromkeys(one["stage"] for one in made.records.values())}
-    for name, record in made.records.items():
+def _runs(crate: Any, made: Reproduction) -> Iterator[Any]:
+    """Add the folder of each run, and yield its action."""
+    folders: dict[str, Any] = {}
+    verbs: dict[str, Any] = {}
+    for name, record in made.records.items():  # inputs come first
+        stage, text = record["stage"], f"{record['stage']} {record['name']}"
+        properties = {"name": record["name"], "identifier": record["id"], "description": f"{stage} run"}
+        folders[name.rpartition("/")[2]] = folder = crate.add_dataset(dest_path=f"{name}/", properties=properties)
+        program = {"name": f"dropnas, stage {stage}", "softwareVersion": made.citation.version}
+        verbs[stage] = verbs.get(stage) or _entity(crate, f"#stage-{stage}", "SoftwareApplication", **program)
         read = [folders[one] for one in record["inputs"] if one in folders]
-        done = {"object": _one_or_all(read), "result": runs[name]}
-        text = f"{record['stage']} {record['name']}"
-        yield _action(crate, record["id"], text, verbs[record["stage"]], (record["started"], record["ended"]), done)
+        yield _action(crate, record["id"], text, (record["started"], record["ended"]), verbs[stage], read, [folder])
 
 
-def _verb(crate: Any, stage: str, made: Reproduction) -> Any:
-    """The program that computes a stage."""
-    return _entity(
-        crate,
-        f"#stage-{stage}",
-        "SoftwareApplication",
-        name=f"dropnas, stage {stage}",
-        softwareVersion=made.citation.version,
-    )
-
-
-def _action(crate: Any, id_: str, name: str, instrument: Any, times: tuple[str, str], done: Mapping[str, Any]) -> Any:
+def _action(
+    crate: Any,
+    id_: str,
+    name: str,
+    times: tuple[str, str],
+    instrument: Any,
+    objects: Sequence[Any],
+    done: Sequence[Any],
+) -> Any:
     """An action with its instrument, objects and results; empty properties are left out."""
     start, end = (time.replace("Z", "+00:00") for time in times)
     texts = {"name": name, "description": f"Computed {name}", "startTime": start, "endTime": end}
     action = _entity(crate, f"#run-{id_}", "CreateAction", actionStatus=COMPLETED, **texts)
-    for key, value in {"instrument": instrument, **done}.items():
-        if value:
-            action[key] = value
+    for key, entities in {"instrument": [instrument], "object": objects, "result": done}.items():
+        if entities:
+            action[key] = _one_or_all(entities)
     return action
 
 

@@ -8,25 +8,24 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dropnas.archive.agreement import require_agreement
-from dropnas.archive.archive_file import write_archive
-from dropnas.archive.crate import CRATE, crate_text
-from dropnas.archive.deposit import README, ZENODO, readme_text, zenodo_text
-from dropnas.archive.reproduction import Citation, Reproduction
+from dropnas.archive.archive_file import RESULTS, write_archive
+from dropnas.archive.crate import crate_text
+from dropnas.archive.reproduction import CRATE, Citation, Reproduction
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import PLAN, freeze
 from dropnas.pipeline.jobs import DONE
-from dropnas.pipeline.look_files import current
 from dropnas.pipeline.publish_results import publish, verdict
+from dropnas.pipeline.starts import current
+from dropnas.report.page.planned import parse_content
 from dropnas.report.page.progress import CostOf
-from dropnas.runs.files import read_json
+from dropnas.runs.authenticity import identity_faults, input_faults
+from dropnas.runs.files import read_json, sha256
 from dropnas.runs.fingerprint import PACKAGE, module_file
+from dropnas.runs.parts import is_heavy
 from dropnas.runs.store import Store, receipt_of
-from dropnas.sharing.shared_run import SharedRun, read_run
 
 CITATION, LICENSE = "CITATION.cff", "LICENSE"
 
@@ -55,33 +54,23 @@ def pack(source: Path, root: Path, out: Path | None, cost_of: CostOf) -> Packed:
     """
     folder = root / (freeze(current(source, root), root) if source.is_file() else source)
     publish(folder, root, cost_of)
-    plan = read_json(folder / PLAN)
-    finished = [run["folder"] for run in plan["runs"] if Store(root).is_published(root / run["folder"])]
+    plan = parse_content(read_json(folder / PLAN), folder)
+    finished = [run.folder for run in plan.runs.values() if Store(root).is_published(root / run.folder)]
     if not finished:
         raise DropnasError("no run of this plan is finished", where=source, remedy=f"start it with: run {source}")
-    made = _reproduction(plan, f"plans/{folder.name}", finished, root)
-    content = dict(_runs(finished, root)) | dict(_copies(made, folder, root))
+    results = f"{RESULTS}/{plan.profile}"
+    made = Reproduction(
+        profile=plan.profile,
+        plan=f"plans/{folder.name}",
+        planned=sum(map(plan.by_default, plan.runs.values())),
+        records={name: ManifestFile.read(root / name).run for name in finished},
+        verdict=verdict(root / results),
+        citation=Citation.read(project() / CITATION),
+    )
+    content = dict(_runs(finished, root)) | dict(_files(folder, made.plan)) | dict(_files(root / results, results))
     file = out or root / f"{made.profile}.crate.zip"
     write_archive(file, content | _metadata(made, sorted(content)))
     return Packed(file, file.stat().st_size, len(finished), made.planned)
-
-
-def _reproduction(plan: dict[str, Any], folder: str, finished: list[str], root: Path) -> Reproduction:
-    return Reproduction(
-        profile=plan["profile"],
-        plan=folder,
-        planned=sum(not set(run["used_by"]) <= set(plan["on_request"]) for run in plan["runs"]),
-        records={name: ManifestFile.read(root / name).run for name in finished},
-        verdict=verdict(root / "results" / plan["profile"]),
-        citation=Citation.read(project() / CITATION),
-    )
-
-
-def _copies(made: Reproduction, folder: Path, root: Path) -> Iterator[tuple[str, bytes]]:
-    """The files of the frozen plan and of the results."""
-    results = f"results/{made.profile}"
-    yield from ((f"{made.plan}/{name}", data) for name, data in _files(folder) if not name.startswith(f"{DONE}/"))
-    yield from ((f"{results}/{name}", data) for name, data in _files(root / results))
 
 
 def project() -> Path:
@@ -93,33 +82,29 @@ def project() -> Path:
 
 def _runs(folders: list[str], root: Path) -> Iterator[tuple[str, bytes]]:
     """The light files of finished runs, each checked."""
-    runs = [_checked(root, folder) for folder in folders]
-    require_agreement(runs, root, "run verify, which names such runs")
-    for run in runs:
-        for name in (*run.part(heavy=False), MANIFEST):
-            yield f"{run.folder}/{name}", (root / run.folder / name).read_bytes()
-        receipt = json.dumps(receipt_of(root / run.folder), indent=2, sort_keys=True) + "\n"
-        yield f"{run.folder}/{RECEIPT}", receipt.encode()
+    versions = {Path(name).name: sha256(root / name / MANIFEST) for name in folders}
+    for name in folders:
+        folder, manifest = root / name, ManifestFile.read(root / name)
+        faults = identity_faults(folder, manifest.run) + input_faults(manifest.run, versions)
+        for fault in faults + Store(root).damage(folder):
+            raise DropnasError(
+                fault.removeprefix(f"{folder}/"), where=folder, remedy="run verify, which names such runs"
+            )
+        for file in (MANIFEST, *(one for one in manifest.files if not is_heavy(one))):
+            yield f"{name}/{file}", (folder / file).read_bytes()
+        yield f"{name}/{RECEIPT}", f"{json.dumps(receipt_of(folder), indent=2, sort_keys=True)}\n".encode()
 
 
-def _checked(root: Path, folder: str) -> SharedRun:
-    Store(root).require_intact(root / folder)
-    try:
-        return read_run(root, folder)
-    except DropnasError as error:
-        raise DropnasError(str(error), where=root / folder, remedy="run verify, which names such runs") from error
-
-
-def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """The files in a folder, except hidden ones and those that Python leaves behind."""
+def _files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
+    """The files in a folder, except hidden ones, markers, and those that Python leaves behind."""
     for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder)
-        if file.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in name.parts):
-            yield name.as_posix(), file.read_bytes()
+        parts = file.relative_to(folder).parts
+        if file.is_file() and parts[0] != DONE and not any(one[0] == "." or one == "__pycache__" for one in parts):
+            yield "/".join((name, *parts)), file.read_bytes()
 
 
 def _metadata(made: Reproduction, names: list[str]) -> dict[str, bytes]:
     """The metadata files of an archive: for readers, for a data repository, and for programs."""
     texts = {name: (project() / name).read_bytes() for name in (CITATION, LICENSE) if (project() / name).is_file()}
-    texts |= {README: readme_text(made).encode(), ZENODO: zenodo_text(made).encode()}
+    texts |= {"README.md": made.readme().encode(), ".zenodo.json": made.zenodo().encode()}
     return texts | {CRATE: crate_text(made, [*names, *texts]).encode()}

@@ -1,10 +1,11 @@
 """Rebuilds the tables, figures and page of an archive, and reports whether they equal the published ones."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dropnas.archive.result_source import PARAMETERS
+from dropnas.archive.archive_file import PARAMETERS, RESULTS, Archive, opened
 from dropnas.archive.unpack import Unpacked, unpack
+from dropnas.artifacts.looks_file import LooksFile
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.execute import execute
@@ -36,37 +37,44 @@ def rebuild(
     Raises:
         DropnasError: the archive was edited, or a table cannot be computed.
     """
-    unpacked = unpack(file, root)
-    if execute(unpacked.specs, root, progress):
-        raise DropnasError("not all tables and figures could be rebuilt", where=file, remedy="see the lines above")
-    looks = list(_looks(unpacked, root))
-    published = publish(root / unpacked.plan, root, cost_of, targets)
-    return "\n".join([published, *_lines(unpacked, root), *looks])
+    with opened(file) as archive:
+        unpacked = unpack(archive, root)
+        if execute(unpacked.specs, root, progress):
+            raise DropnasError("not all tables and figures could be rebuilt", where=file, remedy="see the lines above")
+        looks = _looks(archive, unpacked, root)
+        published = publish(root / unpacked.plan, root, cost_of, targets)
+    lines = [
+        published,
+        f"From the archive: {unpacked.runs} runs, checked. Rebuilt: {len(unpacked.specs)} tables and figures.",
+        f"Made by another version of the code, so taken from the archive: {', '.join(unpacked.kept)}."
+        if unpacked.kept
+        else "",
+        _difference(archive, root),
+        looks,
+    ]
+    return "\n".join(filter(None, lines))
 
 
-def _looks(unpacked: Unpacked, root: Path) -> Iterator[str]:
+def _looks(archive: Archive, unpacked: Unpacked, root: Path) -> str:
     """Judge the looks of a sequential plan again; if that fails, keep the archive's record."""
-    if unpacked.looks is None:
-        return
-    again = judge_again(read_parameters(root / unpacked.plan / PARAMETERS), root)
-    if again == unpacked.looks:
-        yield f"Looks: {unpacked.looks.judged}, judged again with the same result."
-    else:
-        write_looked(unpacked.looks, root / "results" / unpacked.looks.profile)
-        yield f"Looks: {unpacked.looks.judged}, as the archive has them; they cannot be judged again by this code."
+    folder = f"{RESULTS}/{unpacked.profile}"
+    name = f"{folder}/{LooksFile.FILE}"
+    if name not in archive.sums:
+        return ""
+    looks = LooksFile.of_text(archive.read(name).decode(), f"{archive.file}: {name}")
+    if judge_again(read_parameters(root / unpacked.plan / PARAMETERS), root) == looks:
+        return f"Looks: {looks.judged}, judged again with the same result."
+    write_looked(looks, root / folder)
+    return f"Looks: {looks.judged}, as the archive has them; they cannot be judged again by this code."
 
 
-def _lines(unpacked: Unpacked, root: Path) -> Iterator[str]:
-    yield f"From the archive: {unpacked.runs} runs, checked. Rebuilt: {len(unpacked.specs)} tables and figures."
-    if unpacked.kept:
-        yield f"Made by another version of the code, so taken from the archive: {', '.join(unpacked.kept)}."
-    differ = list(_differing(unpacked.results, root))
+def _difference(archive: Archive, root: Path) -> str:
+    """Name the results that differ from the published ones; the page is left out, because it names time and machine."""
+    differ = [
+        name
+        for name, checksum in archive.sums.items()
+        if name.startswith(f"{RESULTS}/") and not name.endswith(f"/{PAGE}")
+        if not (root / name).is_file() or sha256(root / name) != checksum
+    ]
     named = ", ".join(differ[:NAMED]) + (f" and {len(differ) - NAMED} more" if len(differ) > NAMED else "")
-    yield f"Different from the archive: {named}." if differ else "The results are those of the archive, byte for byte."
-
-
-def _differing(published: Mapping[str, str], root: Path) -> Iterator[str]:
-    """Files of results that differ from the published ones; the page is left out, because it names time and machine."""
-    for name, checksum in published.items():
-        if not name.endswith(f"/{PAGE}") and (not (root / name).is_file() or sha256(root / name) != checksum):
-            yield name
+    return f"Different from the archive: {named}." if differ else "The results are those of the archive, byte for byte."

@@ -1,5 +1,6 @@
-"""The content of an archive, as its metadata describe it."""
+"""The content of an archive, and its description for readers (README.md) and for a data repository (Zenodo)."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,11 @@ from typing import Any, Self
 
 import yaml
 
+from dropnas.archive.archive_file import SUMS
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 
-LICENSE_URL = "https://spdx.org/licenses/{}"
-DOI_URL = "https://doi.org/{}"
+CRATE = "ro-crate-metadata.json"
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,10 @@ class Citation:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read the file. Raises a DropnasError if it is missing, or names no author or no paper."""
-        try:
-            found: Self = parse(cls, yaml.safe_load(file.read_text(encoding="utf-8")), file)
-        except FileNotFoundError as error:
-            raise DropnasError("no such file", where=file, remedy="make the archive in a checkout") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise DropnasError(f"cannot be read ({error})", where=file) from error
-        if not found.authors or not found.references:
-            raise DropnasError("names no author or no paper", where=file)
+        """Read the file. Raises a DropnasError if it is missing or has other fields."""
+        if not file.is_file():
+            raise DropnasError("no such file", where=file, remedy="make the archive in a checkout")
+        found: Self = parse(cls, yaml.safe_load(file.read_text(encoding="utf-8")), file)
         return found
 
     @property
@@ -59,11 +55,6 @@ class Citation:
             author.get("name") or ", ".join(filter(None, (author.get("family-names"), author.get("given-names"))))
             for author in self.authors
         ]
-
-    @property
-    def paper(self) -> _Reference:
-        """The reproduced paper."""
-        return self.references[0]
 
 
 @dataclass(frozen=True)
@@ -95,16 +86,42 @@ class Reproduction:
     def summary(self) -> str:
         """The content and the outcome, in a few sentences."""
         return (
-            f'Reproduction of the paper "{self.citation.paper.title}". {len(self.records)} of {self.planned} planned '
+            f'Reproduction of the paper "{self.paper.title}". {len(self.records)} of {self.planned} planned '
             f"runs, without weights and images, with the results and the frozen plan. {self.verdict}"
         )
 
     @property
-    def started(self) -> str:
-        """Start of the first run, in ISO 8601."""
-        return min(str(record["started"]) for record in self.records.values())
+    def paper(self) -> _Reference:
+        """The reproduced paper."""
+        return self.citation.references[0]
 
     @property
-    def ended(self) -> str:
-        """End of the last run, in ISO 8601."""
-        return max(str(record["ended"]) for record in self.records.values())
+    def times(self) -> tuple[str, str]:
+        """Start of the first run and end of the last one, in ISO 8601."""
+        records = self.records.values()
+        return min(str(one["started"]) for one in records), max(str(one["ended"]) for one in records)
+
+    def readme(self) -> str:
+        """README.md of the archive."""
+        from jinja2 import Template  # as the page, which an archive holds
+
+        template = Path(__file__).with_name("readme.md.j2").read_text(encoding="utf-8")
+        text: str = Template(template, keep_trailing_newline=True).render(made=self, crate=CRATE, sums=SUMS)
+        return text
+
+    def zenodo(self) -> str:
+        """.zenodo.json: the metadata of a deposit, from CITATION.cff and the runs."""
+        citation = self.citation
+        deposit = {
+            "title": self.title,
+            "upload_type": "dataset",
+            "description": self.summary,
+            "creators": [{"name": name} for name in citation.names],
+            "access_right": "open",
+            "license": citation.license.lower(),
+            "version": citation.version,
+            "publication_date": self.times[1].partition("T")[0],
+            "keywords": citation.keywords,
+            "related_identifiers": [{"identifier": self.paper.doi, "relation": "references", "scheme": "doi"}],
+        }
+        return json.dumps(deposit, indent=2, ensure_ascii=False) + "\n"

@@ -8,28 +8,18 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class ClustersCell:
-    """The clusters of one cell.
+    """The clusters of one cell."""
 
-    Attributes:
-        cell, kind: index and kind of the cell.
-        operations: all operations except zero.
-        parameterised: those of the group O_p.
-        points: coordinates of the operations on the two axes of PCA.
-        labels: the K-means cluster of each operation.
-        explained: share of the variance on each axis.
-        silhouette: silhouette of each operation within its group.
-        single_member: operations that form a cluster of their own.
-    """
-
+    # cell, kind: index and kind of the cell
     cell: int
     kind: Literal["normal", "reduction"]
-    operations: tuple[str, ...]
-    parameterised: tuple[str, ...]
-    points: tuple[tuple[float, float], ...]
-    labels: tuple[int, ...]
-    explained: tuple[float, float]
-    silhouette: dict[str, float]
-    single_member: tuple[str, ...]
+    operations: tuple[str, ...]  # all operations except zero
+    parameterised: tuple[str, ...]  # those of the group O_p
+    points: tuple[tuple[float, float], ...]  # coordinates of the operations on the two axes of PCA
+    labels: tuple[int, ...]  # the K-means cluster of each operation
+    explained: tuple[float, float]  # share of the variance on each axis
+    silhouette: dict[str, float]  # silhouette of each operation within its group
+    single_member: tuple[str, ...]  # operations that form a cluster of their own
 
     def __post_init__(self) -> None:
         names = set(self.operations)

@@ -34,23 +34,15 @@ class StandAlone:
 
 @dataclass(frozen=True)
 class CorrelationFile(JsonFile):
-    """The correlation on an edge.
-
-    Attributes:
-        edge: (predecessor, node).
-        search: the name of the search's folder.
-        edge_was_there: whether the chosen normal cell has the edge.
-        n: number of operations.
-        operations: the correlated values.
-        pearson, spearman: the coefficients.
-    """
+    """The correlation on an edge."""
 
     FILE: ClassVar[str] = "correlation.json"
 
-    edge: tuple[int, int]
-    search: str
-    edge_was_there: bool
-    n: int
-    operations: tuple[StandAlone, ...]
+    edge: tuple[int, int]  # (predecessor, node)
+    search: str  # the name of the search's folder
+    edge_was_there: bool  # whether the chosen normal cell has the edge
+    n: int  # number of operations
+    operations: tuple[StandAlone, ...]  # the correlated values
+    # pearson, spearman: the coefficients
     pearson: Coefficient
     spearman: Coefficient

@@ -8,34 +8,25 @@ from dropnas.artifacts.json_file import JsonFile, plain
 
 @dataclass(frozen=True)
 class Counted:
-    """One published architecture in the network of one table.
+    """One published architecture in the network of one table."""
 
-    Attributes:
-        architecture, name: its id and its name.
-        table, network: the table that prints it, and the network of that table: `cifar10`, `cifar100` or `imagenet`.
-        printed: the figures that the paper prints, as in published.yaml; `params_m` is in 10^6.
-        parameters: number of weights without the auxiliary tower and, unless `squeeze_excitation` is set, without
-            squeeze-and-excitation.
-        as_released: the count of the release's logger: with the tower, in units of 2^20.
-        multiply_adds: multiply-adds for one image, of the network that `parameters` counts.
-        squeeze_excitation: whether the three counts include squeeze-and-excitation, as in the paper's own rows of Table
-            3.
-        excitation_parameters: number of weights of squeeze-and-excitation, whether counted or not; 0 in the CIFAR
-            networks.
-        remark: difference from the printed parameters and its reason; empty if they agree up to rounding.
-    """
-
+    # architecture, name: its id and its name
     architecture: str
     name: str
+    # table, network: the table that prints it, and the network of that table: `cifar10`, `cifar100` or `imagenet`
     table: str
     network: str
-    printed: dict[str, Any]
+    printed: dict[str, Any]  # the figures that the paper prints, as in published.yaml; `params_m` is in 10^6
+    # number of weights without the auxiliary tower and, unless `squeeze_excitation` is set, without
+    # squeeze-and-excitation
     parameters: int
-    as_released: float
-    multiply_adds: int
+    as_released: float  # the count of the release's logger: with the tower, in units of 2^20
+    multiply_adds: int  # multiply-adds for one image, of the network that `parameters` counts
+    # whether the three counts include squeeze-and-excitation, as in the paper's own rows of Table 3
     squeeze_excitation: bool
+    # number of weights of squeeze-and-excitation, whether counted or not; 0 in the CIFAR networks
     excitation_parameters: int
-    remark: str
+    remark: str  # difference from the printed parameters and its reason; empty if they agree up to rounding
 
     def __post_init__(self) -> None:
         if min(self.parameters, self.multiply_adds) < 1:

@@ -11,34 +11,27 @@ Statistic = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Dataset(JsonFile):
-    """A prepared dataset.
-
-    Attributes:
-        name: name as in DatasetConfig.
-        kind: `arrays` (images as .npy in the same folder) or `files` (a manifest of images in another folder).
-        classes: number of classes; labels are 0 .. classes - 1.
-        channels, height, width: size of the stored images; height and width are 0 if they vary (`files`).
-        mean, std: statistics of the training images scaled to 0..1, for each channel (a single channel is repeated
-            three times).
-        train, test: numbers of images of the two splits.
-        location: `files` only: absolute path of the folder or tar that contains the images.
-        test_is_train: `files` only: the source had one split, so both splits have the same images.
-    """
+    """A prepared dataset."""
 
     FILE: ClassVar[str] = "dataset.json"
 
-    name: str
+    name: str  # name as in DatasetConfig
+    # `arrays` (images as .npy in the same folder) or `files` (a manifest of images in another folder)
     kind: Literal["arrays", "files"]
-    classes: int
+    classes: int  # number of classes; labels are 0 .. classes - 1.
+    # channels, height, width: size of the stored images; height and width are 0 if they vary (`files`)
     channels: Literal[1, 3]
     height: int
     width: int
+    # mean, std: statistics of the training images scaled to 0..1, for each channel (a single channel is repeated three
+    # times)
     mean: Statistic
     std: Statistic
+    # train, test: numbers of images of the two splits
     train: int
     test: int
-    location: str = ""
-    test_is_train: bool = False
+    location: str = ""  # `files` only: absolute path of the folder or tar that contains the images
+    test_is_train: bool = False  # `files` only: the source had one split, so both splits have the same images
 
     def __post_init__(self) -> None:
         if min(self.classes, self.height, self.width, self.train, self.test) < 0:

@@ -9,20 +9,16 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class DerivationFile(JsonFile):
-    """How a genotype was derived.
-
-    Attributes:
-        rule: `strategy` if the search method derived it by its own rule, otherwise `alphas`.
-        score, skips: options of the rule `alphas`.
-        alpha, probability: the genotypes by raw alpha and by probability.
-        equal: whether these two are the same architecture.
-    """
+    """How a genotype was derived."""
 
     FILE: ClassVar[str] = "derivation.json"
 
+    # `strategy` if the search method derived it by its own rule, otherwise `alphas`
     rule: Literal["strategy", "alphas"]
+    # score, skips: options of the rule `alphas`
     score: str
     skips: str
+    # alpha, probability: the genotypes by raw alpha and by probability
     alpha: GenotypeFile
     probability: GenotypeFile
-    equal: bool
+    equal: bool  # whether these two are the same architecture

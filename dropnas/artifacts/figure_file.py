@@ -16,25 +16,20 @@ class FigureFacts:
 
 @dataclass(frozen=True)
 class FigureFile(JsonFile):
-    """A figure.
-
-    Attributes:
-        figure, caption: its name and its caption.
-        profile, reproduction: profile of the numbers, and whether they may be compared with the paper's.
-        hardware, data: distinct device models and data sets of its trainings.
-        n: smallest and largest number of runs of a series.
-        panels: the plotted values by panel; their form depends on the kind of figure, which may be a user's.
-        facts: the numbers as text, for readers who cannot see the picture.
-    """
+    """A figure."""
 
     FILE: ClassVar[str] = "figure.json"
 
+    # figure, caption: its name and its caption
     figure: str
     caption: str
+    # profile, reproduction: profile of the numbers, and whether they may be compared with the paper's
     profile: str
     reproduction: bool
+    # hardware, data: distinct device models and data sets of its trainings
     hardware: tuple[str, ...]
     data: tuple[str, ...]
-    n: tuple[int, int]
+    n: tuple[int, int]  # smallest and largest number of runs of a series
+    # the plotted values by panel; their form depends on the kind of figure, which may be a user's
     panels: dict[str, Any]
-    facts: FigureFacts
+    facts: FigureFacts  # the numbers as text, for readers who cannot see the picture

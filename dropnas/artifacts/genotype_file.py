@@ -13,16 +13,13 @@ Edge = tuple[str, int]
 
 @dataclass(frozen=True)
 class GenotypeFile(JsonFile):
-    """The normal and the reduction cell.
-
-    Attributes:
-        normal, reduce: edges (operation, predecessor), two consecutive ones for each node, nodes in order.
-        normal_concat, reduce_concat: the nodes whose outputs are concatenated to the cell's output.
-    """
+    """The normal and the reduction cell."""
 
     FILE: ClassVar[str] = "genotype.json"
 
+    # normal, reduce: edges (operation, predecessor), two consecutive ones for each node, nodes in order
     normal: tuple[Edge, ...]
+    # normal_concat, reduce_concat: the nodes whose outputs are concatenated to the cell's output
     normal_concat: tuple[int, ...]
     reduce: tuple[Edge, ...]
     reduce_concat: tuple[int, ...]

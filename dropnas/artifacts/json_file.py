@@ -39,8 +39,8 @@ class JsonFile:
     def read(cls, path: Path) -> Self:
         """Read a file, or the file of this name in the folder of a run.
 
-        Raises:
-            DropnasError: the file is missing or damaged, or has other content; the error names the first wrong field.
+        Raises a DropnasError if the file is missing or damaged, or has other content; the error names the first wrong
+        field.
         """
         return cls.of_text(cls.text(path), cls.file(path))
 
@@ -75,8 +75,7 @@ class JsonFile:
     def of_values(cls, values: Any, where: object) -> Self:
         """Check plain values in the form of JSON; `where` names their origin.
 
-        Raises:
-            DropnasError: a field is wrong; the error names the first one.
+        Raises a DropnasError if a field is wrong; the error names the first one.
         """
         from pydantic import ValidationError  # imported late: writing works without pydantic
 

@@ -11,28 +11,21 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class LookedNumber:
-    """A printed mean after the looks so far.
+    """A printed mean after the looks so far."""
 
-    Attributes:
-        table, row, column: of the number.
-        verdict: agrees, differs or undecided.
-        look, seeds, when: the look that decided or stopped it, or the last one; its seeds; what happened, in words.
-        difference: ours minus the paper's at that look, as it is.
-        unbiased: the same, too high as often as too low in spite of early stopping.
-        interval: repeated 95 % confidence interval, which holds over all looks.
-        p_differs, p_agrees: over all looks, corrected over the table.
-    """
-
+    # table, row, column: of the number
     table: str
     row: str
     column: str
-    verdict: str
+    verdict: str  # agrees, differs or undecided
+    # look, seeds, when: the look that decided or stopped it, or the last one; its seeds; what happened, in words
     look: int
     seeds: int
     when: str
-    difference: float | None
-    unbiased: float | None
-    interval: Interval | None
+    difference: float | None  # ours minus the paper's at that look, as it is
+    unbiased: float | None  # the same, too high as often as too low in spite of early stopping
+    interval: Interval | None  # repeated 95 % confidence interval, which holds over all looks
+    # p_differs, p_agrees: over all looks, corrected over the table
     p_differs: float
     p_agrees: float
 
@@ -69,23 +62,16 @@ class LookedClaim:
 
 @dataclass(frozen=True)
 class LooksFile(JsonFile):
-    """The looks so far.
-
-    Attributes:
-        profile: name of the profile.
-        looks: number of seeds at each look; the last one is the largest.
-        parameters: checksum of the settings, which must not change after results were seen.
-        judged: number of judged looks.
-        trainings: names of the folders behind the judged looks, by experiment, in the order of the seeds.
-        numbers, claims: the decisions.
-    """
+    """The looks so far."""
 
     FILE: ClassVar[str] = "looks.json"
 
-    profile: str
-    looks: tuple[int, ...]
-    parameters: str
-    judged: int = 0
+    profile: str  # name of the profile
+    looks: tuple[int, ...]  # number of seeds at each look; the last one is the largest
+    parameters: str  # checksum of the settings, which must not change after results were seen
+    judged: int = 0  # number of judged looks
+    # names of the folders behind the judged looks, by experiment, in the order of the seeds
     trainings: Mapping[str, tuple[str, ...]] | None = None
+    # numbers, claims: the decisions
     numbers: tuple[LookedNumber, ...] = ()
     claims: tuple[LookedClaim, ...] = ()

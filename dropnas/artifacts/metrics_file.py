@@ -27,8 +27,7 @@ class MetricsFile:
     def write(self, folder: Path) -> None:
         """Write the file into the folder of a run.
 
-        Raises:
-            ValueError: a row has other columns than the first row.
+        Raises a ValueError if a row has other columns than the first row.
         """
         columns = list(self.rows[0]) if self.rows else []
         with (folder / METRICS).open("w", newline="", encoding="utf-8") as file:
@@ -43,8 +42,7 @@ class MetricsFile:
     def read(cls, folder: Path) -> Self:
         """The metrics of a run.
 
-        Raises:
-            DropnasError: the file is missing, a row has other columns, or a cell is not a finite number.
+        Raises a DropnasError if the file is missing, a row has other columns, or a cell is not a finite number.
         """
         path = folder / METRICS
         try:

@@ -10,24 +10,16 @@ RECEIPT = "run.json"
 
 @dataclass(frozen=True)
 class ReceiptFile(JsonFile):
-    """The fields of a receipt that are read. The store writes it from the manifest, with more fields.
-
-    Attributes:
-        stage: stage of the run.
-        device: model of the GPU or CPU.
-        seconds: total computing time, including all interrupted attempts.
-        inputs: names of the folders of the runs that it read.
-        config: the configuration of its stage.
-    """
+    """The fields of a receipt that are read. The store writes it from the manifest, with more fields."""
 
     __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
     FILE: ClassVar[str] = RECEIPT
 
     stage: str
-    device: str
-    seconds: float
-    inputs: tuple[str, ...]
-    config: dict[str, Any] = field(default_factory=dict)
+    device: str  # model of the GPU or CPU
+    seconds: float  # total computing time, including all interrupted attempts
+    inputs: tuple[str, ...]  # names of the folders of the runs that it read
+    config: dict[str, Any] = field(default_factory=dict)  # the configuration of its stage
 
     def __post_init__(self) -> None:
         if not self.stage or not self.device:

@@ -15,20 +15,15 @@ Numbers = float | tuple[float, ...] | Matrix
 
 @dataclass(frozen=True)
 class AlphasFile(JsonFile):
-    """The alphas at the end of a search.
-
-    Attributes:
-        operations: names in the order of the columns.
-        normal, reduce: a row for each edge (node, predecessor).
-        further: a strategy's own architecture parameters, by name.
-    """
+    """The alphas at the end of a search."""
 
     FILE: ClassVar[str] = "alphas.json"
 
-    operations: tuple[str, ...]
+    operations: tuple[str, ...]  # names in the order of the columns
+    # normal, reduce: a row for each edge (node, predecessor)
     normal: Matrix
     reduce: Matrix
-    further: dict[str, Numbers] = field(default_factory=dict)
+    further: dict[str, Numbers] = field(default_factory=dict)  # a strategy's own architecture parameters, by name
 
     def __post_init__(self) -> None:
         _check_shapes(self.operations, self.normal, self.reduce)
@@ -41,18 +36,14 @@ class AlphasFile(JsonFile):
 
 @dataclass(frozen=True)
 class Epoch:
-    """The state of a search after an epoch; epoch 0 is the start.
-
-    Attributes:
-        normal, reduce: the alphas, as in AlphasFile; None for pruned operations.
-        further: the strategy's own parameters, as in AlphasFile.
-        genotype: the genotype by the method's own rule; None if it has no such rule, or no genotype yet.
-    """
+    """The state of a search after an epoch; epoch 0 is the start."""
 
     epoch: int
+    # normal, reduce: the alphas, as in AlphasFile; None for pruned operations
     normal: Partial
     reduce: Partial
-    further: dict[str, Numbers] = field(default_factory=dict)
+    further: dict[str, Numbers] = field(default_factory=dict)  # the strategy's own parameters, as in AlphasFile
+    # the genotype by the method's own rule; None if it has no such rule, or no genotype yet
     genotype: GenotypeFile | None = None
 
 
@@ -79,25 +70,19 @@ class HistoryFile(JsonFile):
 
 @dataclass(frozen=True)
 class SearchResultFile(JsonFile):
-    """The result of a search.
-
-    Attributes:
-        train_loss, train_accuracy: training metrics of the last epoch; None if the strategy does not measure them.
-        epochs: number of trained epochs.
-        alpha_spread_start, alpha_spread_end: standard deviation of all alphas at the start and at the end.
-        parameters: number of weights of the supernet.
-        further: further results of the strategy.
-    """
+    """The result of a search."""
 
     FILE: ClassVar[str] = "result.json"
 
+    # train_loss, train_accuracy: training metrics of the last epoch; None if the strategy does not measure them
     train_loss: float | None
     train_accuracy: float | None
-    epochs: int
+    epochs: int  # number of trained epochs
+    # alpha_spread_start, alpha_spread_end: standard deviation of all alphas at the start and at the end
     alpha_spread_start: float
     alpha_spread_end: float
-    parameters: int
-    further: dict[str, str | bool | int | float | None] = field(default_factory=dict)
+    parameters: int  # number of weights of the supernet
+    further: dict[str, str | bool | int | float | None] = field(default_factory=dict)  # further results of the strategy
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:

@@ -8,18 +8,13 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class Candidate:
-    """A retraining to choose from.
+    """A retraining to choose from."""
 
-    Attributes:
-        run: name of its folder.
-        top1_error_final, top1_error_best: test errors in percent: after the last epoch, and the lowest of any epoch.
-        held_out_error: the lowest error on held-out training images; None if no images were held out.
-    """
-
-    run: str
+    run: str  # name of its folder
+    # top1_error_final, top1_error_best: test errors in percent: after the last epoch, and the lowest of any epoch
     top1_error_final: float
     top1_error_best: float
-    held_out_error: float | None = None
+    held_out_error: float | None = None  # the lowest error on held-out training images; None if no images were held out
 
 
 @dataclass(frozen=True)

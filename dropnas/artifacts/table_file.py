@@ -9,37 +9,28 @@ from dropnas.artifacts.json_file import JsonFile
 
 @dataclass(frozen=True)
 class TableNumber:
-    """One number: our quantity in a cell with the paper's number there, or only the latter.
+    """One number: our quantity in a cell with the paper's number there, or only the latter."""
 
-    Attributes:
-        row, column: keys of the cell; row_label, column_label: labels in the table.
-        quantity: name of the quantity, with its convention or epoch.
-        source: line of the row that has the number, as in `dropnas.report.table.Line`; empty if there is none.
-        ours: our number as shown; ours_mean to ours_values: its statistics; n: number of values behind them.
-        paper: the paper's text; paper_mean, paper_std, paper_best: the numbers in it.
-        runs: names of the run folders behind it.
-        remarks: remarks on its row.
-    """
-
+    # row, column: keys of the cell; row_label, column_label: labels in the table
     row: str
     row_label: str
     column: str
     column_label: str
-    quantity: str
-    source: str
-    ours: str = ""
+    quantity: str  # name of the quantity, with its convention or epoch
+    source: str  # line of the row that has the number, as in `dropnas.report.table.Line`; empty if there is none
+    ours: str = ""  # our number as shown; ours_mean to ours_values: its statistics; n: number of values behind them
     ours_mean: float | None = None
     ours_std: float | None = None
     ours_population_std: float | None = None
     n: int | None = None
     ours_best: float | None = None
     ours_values: tuple[float, ...] = ()
-    paper: str = ""
+    paper: str = ""  # the paper's text; paper_mean, paper_std, paper_best: the numbers in it
     paper_mean: float | None = None
     paper_std: float | None = None
     paper_best: float | None = None
-    runs: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()  # names of the run folders behind it
+    remarks: tuple[str, ...] = ()  # remarks on its row
 
 
 @dataclass(frozen=True)
@@ -52,31 +43,24 @@ class TrainedArchitecture:
 
 @dataclass(frozen=True)
 class TableFile(JsonFile):
-    """A table.
-
-    Attributes:
-        table, number, caption: name, number in the paper, and caption.
-        profile, reproduction, warning: profile of our numbers, whether they may be compared with the paper's, and a
-            warning if not.
-        data, hardware: distinct data sets and device models.
-        notes: notes on how to read the table.
-        row_header: the header above the labels of its rows.
-        numbers: the numbers, row by row.
-        architectures: architectures of the rows that show parameters, by row.
-    """
+    """A table."""
 
     FILE: ClassVar[str] = "table.json"
     ASCII: ClassVar[bool] = False
 
+    # table, number, caption: name, number in the paper, and caption
     table: str
     number: int | None
     caption: str
+    # profile, reproduction, warning: profile of our numbers, whether they may be compared with the paper's, and a
+    # warning if not
     profile: str
     reproduction: bool
     warning: str
+    # data, hardware: distinct data sets and device models
     data: tuple[str, ...]
     hardware: tuple[str, ...]
-    notes: tuple[str, ...]
-    row_header: str
-    numbers: tuple[TableNumber, ...]
-    architectures: dict[str, TrainedArchitecture]
+    notes: tuple[str, ...]  # notes on how to read the table
+    row_header: str  # the header above the labels of its rows
+    numbers: tuple[TableNumber, ...]  # the numbers, row by row
+    architectures: dict[str, TrainedArchitecture]  # architectures of the rows that show parameters, by row

@@ -11,14 +11,6 @@ from dropnas.errors import DropnasError
 class NetworkFile(JsonFile):
     """The shape of an evaluation network. Together with the genotype, it is sufficient to build the network again.
 
-    Attributes:
-        network: `cifar` or `imagenet`.
-        cells, channels, classes: depth, initial width C, classes.
-        auxiliary: whether there is an auxiliary tower.
-        pool_norm, squeeze_excitation: whether batch norm follows pooling, and whether squeeze-and-excitation follows
-            each cell (ImageNet only).
-        image_size: height and width of the images that it was trained for.
-
     Raises:
         DropnasError: a value is not possible for a network.
     """
@@ -26,13 +18,16 @@ class NetworkFile(JsonFile):
     FILE: ClassVar[str] = "network.json"
 
     network: Literal["cifar", "imagenet"]
+    # cells, channels, classes: depth, initial width C, classes
     cells: int
     channels: int
     classes: int
-    auxiliary: bool
+    auxiliary: bool  # whether there is an auxiliary tower
+    # pool_norm, squeeze_excitation: whether batch norm follows pooling, and whether squeeze-and-excitation follows each
+    # cell (ImageNet only)
     pool_norm: bool
     squeeze_excitation: bool
-    image_size: tuple[int, int]
+    image_size: tuple[int, int]  # height and width of the images that it was trained for
 
     def __post_init__(self) -> None:
         if self.network == "cifar" and self.squeeze_excitation:
@@ -59,40 +54,27 @@ class Errors:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The epoch chosen without the test split: the first one with the lowest error on held-out training images.
-
-    Attributes:
-        epoch: number of the epoch.
-        held_out_error: error on the held-out images in that epoch, in percent.
-        test_error: test error in that epoch, in percent.
-    """
+    """The epoch chosen without the test split: the first one with the lowest error on held-out training images."""
 
     epoch: int
-    held_out_error: float
-    test_error: float
+    held_out_error: float  # error on the held-out images in that epoch, in percent
+    test_error: float  # test error in that epoch, in percent
 
 
 @dataclass(frozen=True)
 class TrainingResultFile(JsonFile):
-    """The result of a training.
-
-    Attributes:
-        top1_error, top5_error: test errors; top5_error is None if there are too few classes.
-        epochs, classes, test_images: their numbers.
-        parameters: number of weights without the auxiliary tower.
-        parameters_with_auxiliary: number of weights with the tower.
-        multiply_adds: multiply-adds for one image.
-        held_out: the epoch chosen on held-out training images; None if no images were held out.
-    """
+    """The result of a training."""
 
     FILE: ClassVar[str] = "result.json"
 
+    # top1_error, top5_error: test errors; top5_error is None if there are too few classes
     top1_error: Errors
     top5_error: Errors | None
+    # epochs, classes, test_images: their numbers
     epochs: int
     classes: int
-    parameters: int
-    parameters_with_auxiliary: int
-    multiply_adds: int
+    parameters: int  # number of weights without the auxiliary tower
+    parameters_with_auxiliary: int  # number of weights with the tower
+    multiply_adds: int  # multiply-adds for one image
     test_images: int
-    held_out: HeldOut | None = None
+    held_out: HeldOut | None = None  # the epoch chosen on held-out training images; None if no images were held out

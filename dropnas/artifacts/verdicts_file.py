@@ -11,43 +11,35 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class CellVerdict:
-    """The verdict on one printed number.
+    """The verdict on one printed number."""
 
-    Attributes:
-        table, row, column: keys of the cell, as in `printed.yaml`.
-        row_label, column_label: as the table shows them.
-        quantity: our quantity in the comparison.
-        kind: a `mean` over seeds, the `best` of eight, or a `single` training.
-        ours_text, paper_text: the compared numbers, in the digits of the table.
-        n, n_paper: trainings behind either; None for a row that the paper quotes.
-        mean, std: of ours, in full precision; the deviation with n - 1, None of a single run.
-        difference: ours minus the paper's in percentage points; None if a difference would have no meaning.
-        interval: its 95 % confidence interval.
-        p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table.
-        verdict, reason: what follows, and why in one sentence.
-        runs: names of the runs behind ours.
-    """
-
+    # table, row, column: keys of the cell, as in `printed.yaml`
     table: str
     row: str
     column: str
+    # row_label, column_label: as the table shows them
     row_label: str
     column_label: str
-    quantity: str
-    kind: Kind
+    quantity: str  # our quantity in the comparison
+    kind: Kind  # a `mean` over seeds, the `best` of eight, or a `single` training
+    # ours_text, paper_text: the compared numbers, in the digits of the table
     ours_text: str
     paper_text: str
+    # n, n_paper: trainings behind either; None for a row that the paper quotes
     n: int
     n_paper: int | None
+    # mean, std: of ours, in full precision; the deviation with n - 1, None of a single run
     mean: float
     std: float | None
-    difference: float | None
-    interval: Interval | None
+    difference: float | None  # ours minus the paper's in percentage points; None if a difference would have no meaning
+    interval: Interval | None  # its 95 % confidence interval
+    # p_differs, p_agrees: p-values of a difference and of equivalence, corrected over the table
     p_differs: float | None
     p_agrees: float | None
+    # verdict, reason: what follows, and why in one sentence
     verdict: str
     reason: str
-    runs: tuple[str, ...]
+    runs: tuple[str, ...]  # names of the runs behind ours
 
     def __post_init__(self) -> None:
         if self.n < 1 or (self.std is None) != (self.n == 1) or (self.std or 0) < 0:
@@ -56,21 +48,13 @@ class CellVerdict:
 
 @dataclass(frozen=True)
 class Compared:
-    """One comparison of a claim.
+    """One comparison of a claim."""
 
-    Attributes:
-        label: name of the comparison.
-        effect: the effect in the direction of the claim, in points of test error; negative means the opposite.
-        interval: its 95 % interval; None if there was no spread.
-        smallest: the smallest effect that these runs would have shown four times in five.
-        p: p-value in the claim's direction.
-    """
-
-    label: str
-    effect: float
-    interval: Interval | None
-    smallest: float
-    p: float
+    label: str  # name of the comparison
+    effect: float  # the effect in the direction of the claim, in points of test error; negative means the opposite
+    interval: Interval | None  # its 95 % interval; None if there was no spread
+    smallest: float  # the smallest effect that these runs would have shown four times in five
+    p: float  # p-value in the claim's direction
 
 
 @dataclass(frozen=True)
@@ -84,46 +68,34 @@ class Decided:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim of the paper and what becomes of it.
+    """A claim of the paper and what becomes of it."""
 
-    Attributes:
-        id: a short name that stays.
-        claim, where, test: one line each: its text, its place in the paper, and its criterion.
-        outcome, detail, comparisons: the decision by our runs, at the best epoch on test, as in the paper.
-        comparable: whether our runs may be compared with the paper at all; False for smoke, mini and other data.
-        by_final_epoch: the decision by our runs at the final epoch; None if it is unknown.
-        by_paper: the decision by the paper's printed numbers; None if it prints none.
-    """
-
-    id: str
+    id: str  # a short name that stays
+    # claim, where, test: one line each: its text, its place in the paper, and its criterion
     claim: str
     where: str
     test: str
+    # outcome, detail, comparisons: the decision by our runs, at the best epoch on test, as in the paper
     outcome: str
     detail: str
     comparisons: tuple[Compared, ...]
-    comparable: bool
-    by_final_epoch: Decided | None = None
-    by_paper: Decided | None = None
+    comparable: bool  # whether our runs may be compared with the paper at all; False for smoke, mini and other data
+    by_final_epoch: Decided | None = None  # the decision by our runs at the final epoch; None if it is unknown
+    by_paper: Decided | None = None  # the decision by the paper's printed numbers; None if it prints none
 
 
 @dataclass(frozen=True)
 class VerdictsFile(JsonFile):
-    """All that was decided for a profile; a file of another version may hold more.
-
-    Attributes:
-        profile, reproduction: whose runs, and whether they may be compared with the paper.
-        claims: of the paper, in its order.
-        numbers: a verdict on each printed number, table by table.
-    """
+    """All that was decided for a profile; a file of another version may hold more."""
 
     __pydantic_config__: ClassVar[Any] = {**JsonFile.__pydantic_config__, "extra": "ignore"}
     FILE: ClassVar[str] = "verdicts.json"
 
+    # profile, reproduction: whose runs, and whether they may be compared with the paper
     profile: str
     reproduction: bool
-    claims: tuple[ClaimResult, ...]
-    numbers: tuple[CellVerdict, ...]
+    claims: tuple[ClaimResult, ...]  # of the paper, in its order
+    numbers: tuple[CellVerdict, ...]  # a verdict on each printed number, table by table
 
     def values(self) -> dict[str, Any]:
         """With null for what does not exist."""

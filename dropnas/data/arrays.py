@@ -22,20 +22,13 @@ from dropnas.errors import DropnasError
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """One split on one device.
+    """One split on one device."""
 
-    Attributes:
-        images: uint8 (N, C, H, W), C = 1 or 3; a view of memory in the layout NHWC.
-        labels: int64 (N,).
-        classes: number of classes.
-        mean, std: float32 (3,), mean and standard deviation of the training images scaled to 0..1, on the same device.
-    """
-
-    images: Tensor
-    labels: Tensor
+    images: Tensor  # uint8 (N, C, H, W), C = 1 or 3; a view of memory in the layout NHWC
+    labels: Tensor  # int64 (N,)
     classes: int
-    mean: Tensor
-    std: Tensor
+    mean: Tensor  # float32 (3,), of the training images scaled to 0..1, on the same device
+    std: Tensor  # likewise
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -2,8 +2,7 @@
 
 Design choices: each image has its own random numbers. A batch is still augmented by one gather, without a loop over
 images or a synchronisation with the host. `draw_…` can draw the numbers of an epoch in advance, on the CPU for any
-device; `random_…` draws them for one batch. If the generator is on the CPU and the images are on a GPU, the numbers are
-copied. Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images,
+device. Crop and flip work on uint8, where the border is black, as in the release. Cutout works on normalised images,
 where its hole has the value of the mean.
 """
 
@@ -18,22 +17,14 @@ def draw_crops(count: int, padding: int, generator: torch.Generator) -> Tensor:
 
 
 def crop(images: Tensor, padding: int, corners: Tensor) -> Tensor:
-    """Pad each image by `padding` pixels of 0 on all sides and cut out a window of its original size.
+    """Pad images (B, C, H, W) by `padding` pixels of 0 on all sides and cut out windows of the original size.
 
-    Args:
-        images: (B, C, H, W) of any type.
-        corners: (2, B), from `draw_crops`.
+    The corners of the windows are those of `draw_crops`.
     """
     count, _, height, width = images.shape
     padded = functional.pad(images, (padding,) * 4)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, 2 padding + 1, 2 padding + 1, H, W), a view
     return windows[torch.arange(count, device=images.device), :, corners[0], corners[1]]
-
-
-def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """`crop` at random positions."""
-    corners = draw_crops(len(images), padding, generator)
-    return crop(images, padding, corners.to(images.device, non_blocking=True))
 
 
 def draw_flips(count: int, generator: torch.Generator) -> Tensor:
@@ -46,11 +37,6 @@ def flip(images: Tensor, mirrored: Tensor) -> Tensor:
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
-def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each image left to right with probability one half; images (B, C, H, W)."""
-    return flip(images, draw_flips(len(images), generator).to(images.device, non_blocking=True))
-
-
 def draw_holes(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
     """A random pixel (row, column) of each image, int64 (2, count)."""
     sides = (height, width)
@@ -58,21 +44,10 @@ def draw_holes(count: int, height: int, width: int, generator: torch.Generator) 
 
 
 def cutout(images: Tensor, side: int, centres: Tensor) -> Tensor:
-    """Set a square of `side` pixels around a pixel of each image to 0, clipped at the border (Cutout).
-
-    Args:
-        images: (B, C, H, W), normalised.
-        centres: (2, B), from `draw_holes`.
-    """
+    """Cutout: set a square of `side` pixels around a pixel of `draw_holes` to 0 in each image (B, C, H, W)."""
     rows = _hole(images.shape[2], side, centres[0])[:, None, :, None]
     columns = _hole(images.shape[3], side, centres[1])[:, None, None, :]
     return images.masked_fill(rows & columns, 0)
-
-
-def random_cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """`cutout` around random pixels."""
-    centres = draw_holes(len(images), images.shape[2], images.shape[3], generator)
-    return cutout(images, side, centres.to(images.device, non_blocking=True))
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

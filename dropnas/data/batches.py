@@ -1,7 +1,9 @@
-"""The order of the images in an epoch, and the number of its steps.
+"""Which training images are held out, their order in an epoch, and the number of its steps.
 
 Design choices: the order depends only on (seed, epoch), so that an epoch can be resumed at any step. As in the authors'
 loader, the last, smaller batch is used too; a last batch of one image is left out, since batch norm needs at least two.
+Images are held out for the alphas of a two-level search, or to choose the epoch and the seed. With the same generator,
+a larger held-out part contains a smaller one.
 """
 
 import torch
@@ -11,13 +13,28 @@ from dropnas.errors import DropnasError
 from dropnas.training.seeding import generator
 
 
+def apart(count: int, held_out: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Split the indices of `count` images into those to train on and those held out, int64, each in ascending order.
+
+    Raises:
+        DropnasError: fewer than two images would be left to train on.
+    """
+    if held_out > count - 2:
+        raise DropnasError(
+            f"{held_out} of {count} training images cannot be held out",
+            remedy="hold out fewer, so that at least two are left to train on",
+        )
+    order = torch.randperm(count, generator=random)
+    return order[held_out:].sort().values, order[:held_out].sort().values
+
+
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     """A permutation of 0 .. count - 1, int64 (count,), on the CPU."""
     return torch.randperm(count, generator=generator(seed, "order", epoch))
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of batches in an epoch; the last one may be smaller, but has at least two images.
+def sizes(count: int, batch_size: int) -> list[int]:
+    """Number of images in each step of an epoch; the last batch may be smaller, but has at least two images.
 
     Raises:
         DropnasError: there are fewer than two images.
@@ -25,9 +42,4 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     if count < 2:
         raise DropnasError(f"{count} images are too few to train on", remedy="use at least 2")
     full, rest = divmod(count, batch_size)
-    return full + (rest >= 2)
-
-
-def sizes(count: int, batch_size: int) -> list[int]:
-    """Number of images in each step of an epoch."""
-    return [min(batch_size, count - step * batch_size) for step in range(steps_per_epoch(count, batch_size))]
+    return [batch_size] * full + ([rest] if rest >= 2 else [])

@@ -21,15 +21,15 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dropnas.data.checksum import CHUNK, file_digest
 from dropnas.data.config import ROLES, DatasetConfig
-from dropnas.data.sources import require_checksum
+from dropnas.data.sources import file_digest, require_checksum
 from dropnas.data.splits import Arrays, Labelled
 from dropnas.errors import DropnasError
 from dropnas.workspace import Workspace
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz"
 TIMEOUT = 60.0  # seconds without receiving a byte
+CHUNK = 1 << 20  # bytes written at a time
 SIDE, PIXELS = 32, 3 * 32 * 32
 
 
@@ -53,7 +53,7 @@ class Archive:
         local, mirror = workspace.location or config.path, config.mirror or BASE_URL
         path = find(Path(local), self) if local else download(self, workspace.scratch, workspace.progress, mirror)
         require_checksum(config, path)
-        return (read_folder if path.is_dir() else read)(path, self, ROLES[config.name].classes)
+        return read(path, self, ROLES[config.name].classes)
 
 
 CIFAR10 = Archive(
@@ -110,36 +110,44 @@ def find(path: Path, archive: Archive) -> Path:
 
 
 def read(path: Path, archive: Archive, classes: int) -> Arrays:
-    """Check the MD5 of an archive and read both splits: images uint8 (N, 32, 32, 3), labels int64 (N,).
+    """Read both splits of an archive or of its unpacked folder: images uint8 (N, 32, 32, 3), labels int64 (N,).
 
     Raises:
         DropnasError: wrong MD5, a damaged archive or pickle, or unexpected content.
     """
+    if path.is_dir():
+        return _read_splits(archive, classes, lambda name: _open_file(path, name, archive))
     require_md5(path, archive.md5, archive.filename)
     try:
         with tarfile.open(path, "r:gz") as tar:
-            train = _join([_read_batch(tar, archive, name) for name in archive.train])
-            test = _join([_read_batch(tar, archive, name) for name in archive.test])
+            return _read_splits(archive, classes, lambda name: _open_member(tar, f"{archive.folder}/{name}"))
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise DropnasError(f"damaged archive ({error})", where=path, remedy="fetch it again") from error
-    return Arrays(classes, train, test)
 
 
-def read_folder(path: Path, archive: Archive, classes: int) -> Arrays:
-    """Read both splits from the unpacked folder, after a check of each file's MD5.
-
-    Raises:
-        DropnasError: a file is missing or has another MD5.
-    """
-    for name, md5 in (archive.train | archive.test).items():
-        if not (path / name).is_file():
-            raise DropnasError("no such file", where=path / name, remedy="unpack the archive again")
-        require_md5(path / name, md5, f"{archive.folder}/{name}")
+def _read_splits(archive: Archive, classes: int, open_pickle: Callable[[str], IO[bytes]]) -> Arrays:
     train, test = (
-        _join([_batch((path / name).open("rb"), archive, str(path / name)) for name in names])
-        for names in (archive.train, archive.test)
+        _join([_batch(open_pickle(name), archive, name) for name in names]) for names in (archive.train, archive.test)
     )
     return Arrays(classes, train, test)
+
+
+def _open_file(folder: Path, name: str, archive: Archive) -> IO[bytes]:
+    if not (folder / name).is_file():
+        raise DropnasError("no such file", where=folder / name, remedy="unpack the archive again")
+    require_md5(folder / name, (archive.train | archive.test)[name], f"{archive.folder}/{name}")
+    return (folder / name).open("rb")
+
+
+def _open_member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    try:
+        member = tar.getmember(name)
+    except KeyError as error:
+        raise DropnasError("not in the archive", where=name, remedy="is it the right archive?") from error
+    stream = tar.extractfile(member) if member.isfile() else None
+    if stream is None:
+        raise DropnasError("is not a regular file", where=name, remedy="is it the right archive?")
+    return stream
 
 
 def require_md5(path: Path, md5: str, name: str) -> None:
@@ -151,20 +159,6 @@ def require_md5(path: Path, md5: str, name: str) -> None:
             where=path,
             remedy="it is incomplete or a different file: fetch it again",
         )
-
-
-def _read_batch(tar: tarfile.TarFile, archive: Archive, name: str) -> Labelled:
-    """Read one pickle of the archive."""
-    member_name = f"{archive.folder}/{name}"
-    where = f"{archive.filename}: {member_name}"
-    try:
-        member = tar.getmember(member_name)
-    except KeyError as error:
-        raise DropnasError("not in the archive", where=where, remedy="is it the right archive?") from error
-    stream = tar.extractfile(member) if member.isfile() else None
-    if stream is None:
-        raise DropnasError("is not a regular file", where=where, remedy="is it the right archive?")
-    return _batch(stream, archive, where)
 
 
 def _batch(stream: IO[bytes], archive: Archive, where: str) -> Labelled:
@@ -191,10 +185,7 @@ def _join(parts: list[Labelled]) -> Labelled:
 
 
 def download(archive: Archive, folder: Path, progress: Callable[[str], None], base_url: str = BASE_URL) -> Path:
-    """Fetch an archive into a folder; an interrupted download is continued.
-
-    Returns:
-        The path of the archive, which exists only with the correct MD5.
+    """Fetch an archive into a folder; an interrupted download is continued. The path exists only with the correct MD5.
 
     Raises:
         DropnasError: no connection, a truncated response, or a wrong MD5.

@@ -14,40 +14,26 @@ PREPARATION = 1
 class KnownDataset:
     """A data set that this package reads.
 
-    Attributes:
-        sources: the reader of each possible source, as `module:ATTRIBUTE`. A reader takes DatasetConfig and Workspace
-            and returns Arrays, or ImageFiles, which are not copied. The first source is the default.
-        train, test: numbers of images of the two splits.
-        height, width: size of the images in pixels; 0 if it varies.
+    A reader takes DatasetConfig and Workspace and returns Arrays, or a Listing of images, which are not copied.
     """
 
-    sources: dict[str, str]
-    train: int
+    sources: dict[str, str]  # the reader of each source as `module:ATTRIBUTE`; the first source is the default
+    train: int  # number of images
     test: int
-    height: int
+    height: int  # of the images in pixels; 0 if it varies
     width: int
 
 
 @dataclass(frozen=True)
 class PaperDataset(KnownDataset):
-    """A data set of the paper. In a parameter file, its name is a role, which another data set may play.
-
-    Attributes:
-        classes: number of classes.
-        printed: its name in the paper.
-        network: the evaluation network that the paper trains on it.
-        table: the paper's table of errors on this data set.
-        margin: largest difference of test errors, in points, that counts as no difference; docs/verdicts.md gives the
-            reasons.
-        search_days: cost of the authors' search on it, in days of a V100; 0 if they report none.
-    """
+    """A data set of the paper. In a parameter file, its name is a role, which another data set may play."""
 
     classes: int
-    printed: str
-    network: Literal["cifar", "imagenet"]
-    table: str
-    margin: float
-    search_days: float = 0.0
+    printed: str  # its name in the paper
+    network: Literal["cifar", "imagenet"]  # the evaluation network that the paper trains on it
+    table: str  # the paper's table of errors on this data set
+    margin: float  # largest difference of test errors, in points, that counts as none; see docs/verdicts.md
+    search_days: float = 0.0  # cost of the authors' search on it, in days of a V100; 0 if they report none
 
 
 # Every data set by its name in a parameter file. To add one, add a file that reads it and an entry.
@@ -79,7 +65,7 @@ DATASETS: dict[str, KnownDataset] = {
         search_days=0.7,
     ),
     "imagenet": PaperDataset(
-        {"images": "dropnas.data.image_files:read"},
+        {"images": "dropnas.data.image_layout:read"},
         train=1_281_167,
         test=50_000,
         height=0,

@@ -1,13 +1,9 @@
-"""Decoding and resizing of images.
+"""Decoding and resizing of images; docs/decisions.md, "ImageNet's pixels", compares them with Pillow's.
 
-Design choices: torchvision's binding of libjpeg-turbo decodes a JPEG directly into a tensor. It is faster than Pillow
-and gives the same pixels. Pillow decodes everything else: ImageNet contains a PNG and about twenty CMYK images with the
-suffix .JPEG. Images are resized by torch's antialiased bilinear filter in integer arithmetic. It is faster than Pillow,
-gives the same result on every instruction set, and occasionally differs from Pillow by one of 256 levels. torchvision's
-`resize` is not used, because it computes in integers or floats depending on the processor. torchvision's decoder will
-move to torchcodec; if it is missing, Pillow decodes to the same pixels. No image is decoded at a reduced size. libjpeg
-reduces by a factor of at least two, so crops would need 448 pixels, but the shorter side of ImageNet's images usually
-has 375.
+Design choices: torchvision's binding of libjpeg-turbo decodes JPEGs; Pillow decodes everything else (ImageNet contains
+a PNG and about twenty CMYK images with the suffix .JPEG), and all images if torchvision no longer has a decoder.
+torch's antialiased bilinear filter resizes in integer arithmetic, which gives the same result on every instruction set.
+torchvision's `resize` computes in integers or floats depending on the processor.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""How the images of a folder or tar are sorted into splits and classes.
+"""The source `images`: how the images of a folder or tar, which are not copied, are sorted into splits and classes.
 
 Design choices: the expected layout is `train/<class>/<image>` and `val/<class>/<image>`, below any number of common
 folders; `training/` and `validation/` are accepted too. ImageNet is distributed with a flat `val/`, whose labels
@@ -12,9 +12,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dropnas.data.config import DatasetConfig
 from dropnas.data.manifest import Entry, entries_of
+from dropnas.data.sources import locate
 from dropnas.data.validation_labels import label
 from dropnas.errors import DropnasError
+from dropnas.workspace import Workspace
 
 SUFFIXES = {".jpeg", ".jpg", ".png"}
 TRAIN, TEST, LAST = {"train", "training"}, {"val", "validation"}, {"test"}
@@ -25,12 +28,18 @@ Folders = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of both splits with their labels, in the order of the manifest."""
+    """The images of both splits of a folder or tar with their labels, in the order of the manifest."""
 
+    location: Path
     classes: tuple[str, ...]
     train: list[tuple[Entry, int]]
     test: list[tuple[Entry, int]]
     test_is_train: bool
+
+
+def read(config: DatasetConfig, workspace: Workspace) -> Listing:
+    """List the images of the source that the configuration names. Raises a DropnasError like `list_images`."""
+    return list_images(locate(config, workspace))
 
 
 def list_images(location: Path) -> Listing:
@@ -52,7 +61,7 @@ def list_images(location: Path) -> Listing:
     unknown = sorted(test.keys() - train.keys())
     if unknown:
         raise DropnasError(f"class {unknown[0]} of val/ is not in train/", where=location)
-    return Listing(classes, _interleave(train, classes), _interleave(test, classes), train is test)
+    return Listing(location, classes, _interleave(train, classes), _interleave(test, classes), train is test)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ a few percent of the decoding time. Prepared arrays (`digits-224`) are read thro
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from dropnas.artifacts.dataset_file import Dataset, Split
 from dropnas.data.arrays import map_array, map_split
-from dropnas.data.batches import steps_per_epoch
+from dropnas.data.batches import sizes
 from dropnas.data.decoding import decode, jpeg_decoder, resize
 from dropnas.data.manifest import IMAGE_ERRORS, BytesAt, manifest_type
 from dropnas.data.splits import check_labels
@@ -40,18 +41,10 @@ Finish = Callable[[list[Tensor], int], list[Tensor]]  # the images of a micro-ba
 Batch = tuple[Tensor, Tensor]
 
 
-class _Reader(Protocol):
-    labels: NDArray[np.int64]
-
-    def __call__(self, index: int) -> Tensor: ...
-
-
 class ImageSource:
     """One split of a prepared dataset of either kind, image by image.
 
     Args:
-        folder: the prepared dataset.
-        split: `train` or `test`.
         location: current location of images of the `files` kind; if empty, their location when they were prepared.
 
     Raises:
@@ -61,67 +54,58 @@ class ImageSource:
 
     def __init__(self, folder: Path, split: Split, location: str = "") -> None:
         dataset = Dataset.read(folder)
-        self._read: _Reader = (
-            _ArrayReader(folder, dataset, split)
-            if dataset.kind == "arrays"
-            else _FileReader(folder, dataset, split, Path(location or dataset.location))
-        )
-        self.labels = torch.from_numpy(self._read.labels)  # int64 (N,)
+        self.image: Callable[[int], Tensor]  # one image as uint8 (3, H, W), in its original size
+        if dataset.kind == "arrays":
+            images, labels = map_split(folder, dataset, split)
+            self.image = partial(_from_array, images)
+        else:
+            rows, labels = _manifest(folder / f"{split}_manifest.npy", dataset, split)
+            self.image = partial(_from_file, rows, BytesAt(Path(location or dataset.location)))
+        self.labels = torch.from_numpy(labels)  # int64 (N,)
         self.classes = dataset.classes
         self.mean, self.std = torch.tensor(dataset.mean), torch.tensor(dataset.std)  # float32 (3,)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def image(self, index: int) -> Tensor:
-        """One image as uint8 (3, H, W), in its original size."""
-        return self._read(index)
+
+def _from_array(images: NDArray[np.uint8], index: int) -> Tensor:
+    pixels = torch.from_numpy(np.array(images[index]))  # (H, W, 1 or 3)
+    return pixels.permute(2, 0, 1).expand(3, -1, -1)
 
 
-class _ArrayReader:
-    def __init__(self, folder: Path, dataset: Dataset, split: Split) -> None:
-        self.images, self.labels = map_split(folder, dataset, split)
-
-    def __call__(self, index: int) -> Tensor:
-        pixels = torch.from_numpy(np.array(self.images[index]))  # (H, W, 1 or 3)
-        return pixels.permute(2, 0, 1).expand(3, -1, -1)
-
-
-class _FileReader:
-    def __init__(self, folder: Path, dataset: Dataset, split: Split, location: Path) -> None:
-        path = folder / f"{split}_manifest.npy"
-        self.rows = map_array(path, None, (dataset.count(split),))
-        paths = self.rows.dtype.fields["path"][0] if self.rows.dtype.fields else self.rows.dtype
-        if self.rows.dtype != manifest_type(paths.itemsize):
-            raise DropnasError("is not a manifest", where=path, remedy="prepare the dataset again")
-        self.labels = np.ascontiguousarray(self.rows["label"])
-        check_labels(self.labels, dataset.classes, str(path))
-        self.location, self.source = location, BytesAt(location)
-        jpeg_decoder()  # imported once, here, instead of in each worker in each epoch
-
-    def __call__(self, index: int) -> Tensor:
-        row = self.rows[index]
-        path = row["path"].decode()
-        data = self.source.read(path, int(row["offset"]), int(row["length"]))
-        if hashlib.sha256(data).digest() != row["sha256"].tobytes():
-            raise DropnasError(
-                "changed since it was prepared", where=f"{self.location}: {path}", remedy="put the old image back"
-            )
-        try:
-            return decode(data)
-        except IMAGE_ERRORS as error:
-            raise DropnasError(f"cannot be decoded ({error})", where=f"{self.location}: {path}") from error
+def _manifest(path: Path, dataset: Dataset, split: Split) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """The rows of a manifest, and their labels."""
+    rows = map_array(path, None, (dataset.count(split),))
+    paths = rows.dtype.fields["path"][0] if rows.dtype.fields else rows.dtype
+    if rows.dtype != manifest_type(paths.itemsize):
+        raise DropnasError("is not a manifest", where=path, remedy="prepare the dataset again")
+    labels = np.ascontiguousarray(rows["label"])
+    check_labels(labels, dataset.classes, str(path))
+    jpeg_decoder()  # imported once, here, instead of in each worker in each epoch
+    return rows, labels
 
 
+def _from_file(rows: NDArray[np.void], source: BytesAt, index: int) -> Tensor:
+    row = rows[index]
+    path = row["path"].decode()
+    where = f"{source.location}: {path}"
+    data = source.read(path, int(row["offset"]), int(row["length"]))
+    if hashlib.sha256(data).digest() != row["sha256"].tobytes():
+        raise DropnasError("changed since it was prepared", where=where, remedy="put the old image back")
+    try:
+        return decode(data)
+    except IMAGE_ERRORS as error:
+        raise DropnasError(f"cannot be decoded ({error})", where=where) from error
+
+
+@dataclass(frozen=True)
 class TrainTransform:
-    """A random crop of the image, resized, and a random flip; both depend on (seed, epoch, index).
+    """A random crop of the image, resized to a square of `size` pixels, and a random flip, by (seed, epoch, index)."""
 
-    Args:
-        size: side of the square result in pixels.
-    """
-
-    def __init__(self, size: int, seed: int, epoch: int) -> None:
-        self.size, self.seed, self.epoch = size, seed, epoch
+    size: int
+    seed: int
+    epoch: int
 
     def __call__(self, image: Tensor, index: int) -> Tensor:
         """uint8 (3, size, size) of an image (3, H, W)."""
@@ -131,17 +115,13 @@ class TrainTransform:
         return pixels.flip(2) if torch.rand((), generator=random) < 0.5 else pixels
 
 
+@dataclass(frozen=True)
 class TestTransform:
-    """The image, resized so that its shorter side is 256/224 of the size, then cropped to its centre.
-
-    Args:
-        size: side of the square result in pixels.
-    """
+    """The centre of the image as a square of `size` pixels, after its shorter side was resized to 256/224 of that."""
 
     __test__ = False  # not a test for pytest
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    size: int
 
     def __call__(self, image: Tensor, index: int) -> Tensor:
         """uint8 (3, size, size) of an image (3, H, W); the index has no effect."""
@@ -189,9 +169,6 @@ def batches(
 
     Args:
         order: indices into the source, int64 (N,).
-        batch_size: images of a micro-batch.
-        start: first micro-batch of the epoch, counted over all processes, that has not been used yet.
-        rank, world: the index of this process, and the number of processes.
         workers: number of processes that decode; with 0, this process decodes.
         finish: function that the decoding process applies to the images of a micro-batch.
 
@@ -201,12 +178,11 @@ def batches(
     Raises:
         DropnasError: an image is missing, was changed or cannot be decoded, or a worker died.
     """
-    count = steps_per_epoch(len(order), batch_size)
-    mine = [m for m in range(start, count) if m % world == rank]
+    parts = torch.split(order[: sum(sizes(len(order), batch_size))], batch_size)  # type: ignore[no-untyped-call]
     loader = DataLoader(
-        _MicroBatches(source, transform, torch.split(order, batch_size), finish),
+        _MicroBatches(source, transform, parts, finish),
         batch_size=None,
-        sampler=mine,
+        sampler=[number for number in range(start, len(parts)) if number % world == rank],
         num_workers=workers,
         multiprocessing_context="fork" if workers else None,  # workers inherit the open source and use no GPU
         worker_init_fn=signals.ignore,  # a training that is asked to stop needs its workers until it has saved
@@ -226,13 +202,14 @@ def batches(
         ) from error
 
 
+@dataclass(frozen=True)
 class _MicroBatches(TorchDataset[Batch | DropnasError]):
     """Makes the micro-batch of an index. An error is returned as a value, so that it can be reported in one line."""
 
-    def __init__(
-        self, source: ImageSource, transform: Transform, indices: Sequence[Tensor], finish: Finish | None
-    ) -> None:
-        self.source, self.transform, self.indices, self.finish = source, transform, indices, finish
+    source: ImageSource
+    transform: Transform
+    indices: Sequence[Tensor]
+    finish: Finish | None
 
     def __getitem__(self, number: int) -> Batch | DropnasError:
         indices = self.indices[number]

@@ -5,8 +5,6 @@ Design choices: images are not copied. For each split a structured array is writ
 (offset 0 in a folder), height and width, label, and SHA-256. Rows interleave the classes (the first image of each, then
 the second), so that any prefix is balanced. A tar must be uncompressed, because its images are read by offset; nothing
 is ever extracted.
-
-`dropnas.data.image_layout` describes how a source is sorted into splits and classes.
 """
 
 import hashlib
@@ -15,6 +13,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -22,17 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dropnas.data.checksum import walk_files
 from dropnas.data.splits import require_enough
 from dropnas.errors import DropnasError
 
 EVERY = 10_000  # number of images between two progress lines
-IMAGE_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-)  # Pillow's errors for bytes that are not an image
+# Pillow's errors for bytes that are not an image
+IMAGE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,15 @@ def _folder_entries(folder: Path) -> Iterator[Entry]:
         if not stat.S_ISREG(status.st_mode):
             raise DropnasError("is not a file", where=folder / name, remedy="remove it")
         yield Entry(name, 0, status.st_size)
+
+
+def walk_files(folder: Path) -> Iterator[str]:
+    """Paths of all files below a folder, relative to it, with forward slashes; without hidden ones."""
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(parent, name).relative_to(folder).as_posix()
 
 
 def _tar_entries(path: Path) -> Iterator[Entry]:
@@ -106,7 +109,7 @@ def manifest(
     rows = rows[: limit or None]
     longest = max(len(entry.path.encode()) for entry, _ in rows)
     table = np.zeros(len(rows), dtype=manifest_type(longest))
-    with BytesAt(location) as source:
+    with closing(BytesAt(location)) as source:
         for index, (entry, label) in enumerate(rows):
             data = source.read(entry.path, entry.offset, entry.length)
             height, width = _size(data, f"{location}: {entry.path}")
@@ -119,17 +122,8 @@ def manifest(
 
 def manifest_type(longest_path: int) -> np.dtype[np.void]:
     """The type of a manifest's rows."""
-    return np.dtype(
-        [
-            ("path", f"S{longest_path}"),
-            ("offset", "<i8"),
-            ("length", "<i8"),
-            ("height", "<i4"),
-            ("width", "<i4"),
-            ("label", "<i8"),
-            ("sha256", "u1", (32,)),
-        ]
-    )
+    sizes = [("offset", "<i8"), ("length", "<i8"), ("height", "<i4"), ("width", "<i4"), ("label", "<i8")]
+    return np.dtype([("path", f"S{longest_path}"), *sizes, ("sha256", "u1", (32,))])
 
 
 def _size(data: bytes, where: str) -> tuple[int, int]:
@@ -179,10 +173,3 @@ class BytesAt:
         """Close the tar, if there is one."""
         if self._tar is not None:
             os.close(self._tar)
-            self._tar = None
-
-    def __enter__(self) -> "BytesAt":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

@@ -32,32 +32,19 @@ NONE: Operation = ("none", 0, 1)  # leaves the image unchanged
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a list of operations, for images of one size on one device.
-
-    Attributes:
-        operations: the list of operations.
-        named: for each name in the list, the operations of that name, bool (operations,).
-        moves, looks_up: bool (operations,): whether an operation moves pixels, and whether it changes each value
-            independently.
-        sources: int64 (rows, H * W), the source index of each pixel; H * W stands for grey.
-        source_row: int64 (operations,), an operation's row of `sources`.
-        values: uint8 (operations, 256), the new value for each value, unless it depends on the image.
-        mixes: uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o.
-        mix_row: int32 (operations,), an operation's row of `mixes`.
-        kept, added: float32 (operations,), the weights of the image and of the image that is blended with it.
-    """
+    """The tables of a list of operations, for images of one size on one device."""
 
     operations: tuple[Operation, ...]
-    named: dict[str, Tensor]
-    moves: Tensor
-    looks_up: Tensor
-    sources: Tensor
-    source_row: Tensor
-    values: Tensor
-    mixes: Tensor
-    mix_row: Tensor
-    kept: Tensor
-    added: Tensor
+    named: dict[str, Tensor]  # for each name in the list, the operations of that name, bool (operations,)
+    moves: Tensor  # bool (operations,): whether an operation moves pixels
+    looks_up: Tensor  # bool (operations,): whether it changes each value independently
+    sources: Tensor  # int64 (rows, H * W), the source index of each pixel; H * W stands for grey
+    source_row: Tensor  # int64 (operations,), an operation's row of `sources`
+    values: Tensor  # uint8 (operations, 256), the new value for each value, unless it depends on the image
+    mixes: Tensor  # uint8 (rows, 256 * 256), the blend of a value v with another value o, at index v + 256 * o
+    mix_row: Tensor  # int32 (operations,), an operation's row of `mixes`
+    kept: Tensor  # float32 (operations,), the weight of the image
+    added: Tensor  # float32 (operations,), the weight of the image that is blended with it
 
     def applied(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Apply one operation to each image of a uint8 batch (B, 3, H, W), by its number, int64 (B,)."""
@@ -264,11 +251,7 @@ def _rounded_down(values: Tensor) -> Tensor:
 
 
 # functions of (values, images, kept, added) that make the tables which depend on the image
-FITTED: dict[str, Callable[..., Tensor]] = {
-    "Equalize": _equalised,
-    "AutoContrast": _stretched,
-    "Contrast": _contrasted,
-}
+FITTED: dict[str, Callable[..., Tensor]] = {"Equalize": _equalised, "AutoContrast": _stretched, "Contrast": _contrasted}
 MIXED: dict[str, Callable[[Tensor], Tensor]] = {
     "Color": lambda images: _greyscale(images)[:, None],
     "Sharpness": _blurred,

@@ -1,14 +1,14 @@
 """CIFAR from a Hugging Face folder: `train-*.parquet` and `test-*.parquet` with encoded images.
 
 Design choices: the columns are `img` {bytes, path} and `label` (CIFAR-10) or `fine_label` (CIFAR-100). Rows are read in
-batches, so that memory use stays small, and in the order of the shards' names. The pixels are those of the encoded
-images: a lossy copy is not the original CIFAR.
+the order of the shards' names. The pixels are those of the encoded images: a lossy copy is not the original CIFAR.
 """
 
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,13 @@ except ImportError:  # pyarrow is an optional dependency
     pyarrow = None
 
 from dropnas.data.config import ROLES, DatasetConfig
+from dropnas.data.manifest import IMAGE_ERRORS
 from dropnas.data.sources import locate
 from dropnas.data.splits import Arrays, Labelled, first
 from dropnas.errors import DropnasError
 from dropnas.workspace import Workspace
 
 SIDE = 32
-ROWS = 1000  # rows read at a time
-IMAGE_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-)  # Pillow's errors for bytes that are not an image
 
 
 @dataclass(frozen=True)
@@ -66,15 +60,9 @@ def read(label: str, classes: int, folder: Path, train_images: int, test_images:
 
 
 def _read_split(folder: Path, split: str, label: str, limit: int) -> Labelled:
-    images, labels = [], []
-    for image, value in _rows(_shards(folder, split), label):
-        images.append(image)
-        labels.append(value)
-        if len(images) == limit:
-            break
-    where = f"{folder}: {split}"
-    shape = (-1, SIDE, SIDE, 3)
-    return first(Labelled(np.array(images).reshape(shape), np.array(labels, dtype=np.int64)), limit, where)
+    rows = list(islice(_rows(_shards(folder, split), label), limit or None))
+    images = np.array([image for image, _ in rows]).reshape(-1, SIDE, SIDE, 3)
+    return first(Labelled(images, np.array([number for _, number in rows])), limit, f"{folder}: {split}")
 
 
 def _shards(folder: Path, split: str) -> list[Path]:
@@ -93,25 +81,20 @@ def _shards(folder: Path, split: str) -> list[Path]:
 def _rows(shards: list[Path], label: str) -> Iterator[tuple[np.ndarray, int]]:
     """Image (32, 32, 3) and label of each row."""
     for shard in shards:
-        row = 0
-        for batch in _batches(shard, label):
-            for fields in batch:
-                yield _decode(fields["img"], f"{shard}: row {row}"), _label(fields[label], f"{shard}: row {row}")
-                row += 1
+        for number, row in enumerate(_table(shard, label).to_pylist()):
+            where = f"{shard}: row {number}"
+            yield _decode(row["img"], where), _label(row[label], where)
 
 
-def _batches(shard: Path, label: str) -> Iterator[list[dict[str, Any]]]:
+def _table(shard: Path, label: str) -> Any:
     try:
-        with parquet.ParquetFile(shard) as file:
-            missing = {"img", label} - set(file.schema_arrow.names)
-            if missing:
-                raise DropnasError(
-                    f"no column {', '.join(sorted(missing))}; it has {', '.join(file.schema_arrow.names)}", where=shard
-                )
-            for batch in file.iter_batches(batch_size=ROWS, columns=["img", label]):
-                yield batch.to_pylist()
+        found = parquet.read_schema(shard).names
+        missing = sorted({"img", label} - {*found})
+        if not missing:
+            return parquet.read_table(shard, columns=["img", label])
     except (pyarrow.ArrowException, OSError) as error:
         raise DropnasError(f"damaged parquet file ({error})", where=shard, remedy="fetch it again") from error
+    raise DropnasError(f"no column {', '.join(missing)}; it has {', '.join(found)}", where=shard)
 
 
 def _decode(image: Any, where: str) -> np.ndarray:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dropnas.artifacts.dataset_file import Dataset, Statistic
-from dropnas.data import manifest
 from dropnas.data.config import DATASETS, DatasetConfig
-from dropnas.data.image_files import ImageFiles
+from dropnas.data.image_layout import Listing
+from dropnas.data.manifest import manifest
 from dropnas.data.sources import check_source
 from dropnas.data.splits import Arrays, Labelled, check, first
 from dropnas.errors import DropnasError
@@ -31,10 +31,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 def run(config: DatasetConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Prepare a dataset.
 
-    Args:
-        inputs: none.
-        out: folder for `dataset.json` and, for each split, `<split>_images.npy` uint8 (N, H, W, C) and
-            `<split>_labels.npy` int64 (N,), or `<split>_manifest.npy` for ImageNet.
+    Writes `dataset.json` and, for each split, `<split>_images.npy` uint8 (N, H, W, C) and `<split>_labels.npy` int64
+    (N,), or `<split>_manifest.npy` for ImageNet.
 
     Raises:
         DropnasError: the dataset is unknown, the source is missing or damaged, there are too few images, or a label is
@@ -43,13 +41,15 @@ def run(config: DatasetConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     check_source(config)
     found = load(DATASETS[config.name].sources[config.source])(config, workspace)
     if isinstance(found, Arrays):
-        _prepare_arrays(config, found, out, workspace)
+        dataset = _prepare_arrays(config, found, out)
     else:
-        _prepare_files(config, found, out, workspace)
+        dataset = _prepare_files(config, found, out, workspace)
+    dataset.write(out)
+    workspace.progress(f"{config.name}: {dataset.train} training and {dataset.test} test images")
     return {}
 
 
-def _prepare_arrays(config: DatasetConfig, arrays: Arrays, out: Path, workspace: Workspace) -> None:
+def _prepare_arrays(config: DatasetConfig, arrays: Arrays, out: Path) -> Dataset:
     train = first(arrays.train, config.train_images, f"{config.name}: train")
     test = first(arrays.test, config.test_images, f"{config.name}: test")
     for name, split in (("train", train), ("test", test)):
@@ -59,7 +59,7 @@ def _prepare_arrays(config: DatasetConfig, arrays: Arrays, out: Path, workspace:
         _save(out / f"{name}_labels.npy", split.labels)
     mean, std = statistics(train, config.name)
     _, height, width, channels = train.images.shape
-    Dataset(
+    return Dataset(
         name=config.name,
         kind="arrays",
         classes=arrays.classes,
@@ -70,22 +70,21 @@ def _prepare_arrays(config: DatasetConfig, arrays: Arrays, out: Path, workspace:
         std=std,
         train=len(train.labels),
         test=len(test.labels),
-    ).write(out)
-    workspace.progress(f"{config.name}: {len(train.labels)} training and {len(test.labels)} test images")
+    )
 
 
-def _prepare_files(config: DatasetConfig, files: ImageFiles, out: Path, workspace: Workspace) -> None:
-    location, listing = files.location, files.listing
+def _prepare_files(config: DatasetConfig, listing: Listing, out: Path, workspace: Workspace) -> Dataset:
+    location = listing.location
     if listing.test_is_train:
         workspace.progress(f"{location}: no train/ and val/: the same images are used for training and for testing")
     _require_classes(len(listing.classes), str(location))
     limits = {"train": config.train_images, "test": config.test_images}
     counts = {}
     for split, rows in (("train", listing.train), ("test", listing.test)):
-        table = manifest.manifest(rows, location, limits[split], split, workspace.progress)
+        table = manifest(rows, location, limits[split], split, workspace.progress)
         _save(out / f"{split}_manifest.npy", table)
         counts[split] = len(table)
-    Dataset(
+    return Dataset(
         name=config.name,
         kind="files",
         classes=len(listing.classes),
@@ -94,12 +93,10 @@ def _prepare_files(config: DatasetConfig, files: ImageFiles, out: Path, workspac
         width=0,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
-        train=counts["train"],
-        test=counts["test"],
+        **counts,
         location=str(location),
         test_is_train=listing.test_is_train,
-    ).write(out)
-    workspace.progress(f"{config.name}: {counts['train']} training and {counts['test']} test images")
+    )
 
 
 def _require_classes(count: int, where: str) -> None:
@@ -113,9 +110,8 @@ def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:
     Raises:
         DropnasError: a channel is constant, so that it cannot be normalised.
     """
-    channels = split.images.shape[3]
     means, deviations = [], []
-    for channel in range(channels):
+    for channel in range(split.images.shape[3]):
         counts = _value_counts(split.images[..., channel])
         total = sum(counts)
         first_moment = sum(value * count for value, count in enumerate(counts))  # exact: Python integers
@@ -125,8 +121,7 @@ def statistics(split: Labelled, where: str) -> tuple[Statistic, Statistic]:
             raise DropnasError(f"channel {channel} of the training images is constant", where=where)
         means.append(first_moment / total / 255)
         deviations.append(math.sqrt(scaled_variance) / total / 255)
-    repeat = 3 // channels
-    mean, std = means * repeat, deviations * repeat
+    mean, std = (values * (3 // len(values)) for values in (means, deviations))
     return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 
 

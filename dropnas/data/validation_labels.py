@@ -11,22 +11,20 @@ Design choices: three such lists are known. They are found by their file name, a
 import csv
 import io
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 from dropnas.data.manifest import BytesAt, Entry
 from dropnas.errors import DropnasError
 
+SOLUTION, SYNSETS = "LOC_val_solution.csv", "imagenet_2012_validation_synset_labels.txt"
 NUMBERS, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 Labels = dict[str, str]  # class of each image by its path
-Read = Callable[[str], bytes]  # a file of the source by its name
+Texts = dict[str, bytes]  # the list and its companion by their names
 
 
 def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
-    """The class of each validation image.
-
-    Args:
-        images: the images of the flat folder.
-        entries: all files of the source, including the list.
+    """The class of each image of a flat folder, from a list of labels among all files of the source.
 
     Raises:
         DropnasError: there is no list, or it does not match the images.
@@ -39,39 +37,39 @@ def label(images: list[Entry], entries: list[Entry], location: Path) -> Labels:
             where=location,
             remedy=f"put one of {', '.join(LISTS)} into the source, or sort the images into one folder for each class",
         )
-
-    def read(name: str) -> bytes:
-        if name not in lists:
-            raise DropnasError(f"{known} needs {name}", where=location, remedy="put it into the source, too")
-        entry = lists[name]
-        with BytesAt(location) as source:
-            return source.read(entry.path, entry.offset, entry.length)
-
-    ordered = sorted(images, key=lambda entry: entry.path)
+    if known == NUMBERS and META not in lists:
+        raise DropnasError(f"{known} needs {META}", where=location, remedy="put it into the source, too")
+    paths = sorted(entry.path for entry in images)
+    with closing(BytesAt(location)) as source:
+        texts = {
+            name: source.read(entry.path, entry.offset, entry.length)
+            for name, entry in lists.items()
+            if name in (known, META)
+        }
     try:
-        labels = LISTS[known](read, [entry.path for entry in ordered])
+        labels = LISTS[known](texts, paths)
     except (ValueError, LookupError, TypeError, csv.Error) as error:
         raise DropnasError(
             f"{known} is not a list of labels ({error})", where=location, remedy="fetch it again"
         ) from error
-    if missing := [entry.path for entry in ordered if not labels.get(entry.path)]:
+    if missing := [path for path in paths if not labels.get(path)]:
         raise DropnasError(f"{known} has no label for {missing[0]}", where=location, remedy="fetch it again")
     return labels
 
 
-def _solution(read: Read, paths: list[str]) -> Labels:
-    rows = csv.reader(io.StringIO(read("LOC_val_solution.csv").decode()))
+def _solution(texts: Texts, paths: list[str]) -> Labels:
+    rows = csv.reader(io.StringIO(texts[SOLUTION].decode()))
     classes = {row[0]: row[1].split()[0] for row in rows if row and row[0] != "ImageId"}
     return {path: classes.get(PurePosixPath(path).stem, "") for path in paths}
 
 
-def _numbers(read: Read, paths: list[str]) -> Labels:
-    names = _classes(read(META))
-    return _in_order([names[int(number)] for number in read(NUMBERS).split()], paths)
+def _numbers(texts: Texts, paths: list[str]) -> Labels:
+    names = _classes(texts[META])
+    return _in_order([names[int(number)] for number in texts[NUMBERS].split()], paths)
 
 
-def _synsets(read: Read, paths: list[str]) -> Labels:
-    return _in_order(read("imagenet_2012_validation_synset_labels.txt").decode().split(), paths)
+def _synsets(texts: Texts, paths: list[str]) -> Labels:
+    return _in_order(texts[SYNSETS].decode().split(), paths)
 
 
 def _in_order(classes: list[str], paths: list[str]) -> Labels:
@@ -92,8 +90,8 @@ def _classes(meta: bytes) -> dict[int, str]:
     return {int(row[0]): str(row[1]) for row in synsets}
 
 
-LISTS: dict[str, Callable[[Read, list[str]], Labels]] = {
-    "LOC_val_solution.csv": _solution,
+LISTS: dict[str, Callable[[Texts, list[str]], Labels]] = {
+    SOLUTION: _solution,
     NUMBERS: _numbers,
-    "imagenet_2012_validation_synset_labels.txt": _synsets,
+    SYNSETS: _synsets,
 }

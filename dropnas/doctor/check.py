@@ -1,6 +1,7 @@
 """One check of a machine: the item that was checked, whether it is adequate, and the remedy if not."""
 
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -9,9 +10,11 @@ from dropnas.config import Machine
 from dropnas.doctor.site import Site
 from dropnas.runs.identity import Run
 
+PATIENCE = 20.0  # seconds; more than a working program needs, even on a busy machine
+
 
 class Outcome(StrEnum):
-    """The outcome of a check."""
+    """The outcome of a check; a warning stops no run."""
 
     PASSED = "ok"
     WARNING = "warning"
@@ -20,14 +23,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """A check and its outcome.
-
-    Attributes:
-        name: the checked item, in a word or two; it does not depend on the outcome.
-        outcome: the outcome; a warning stops no run.
-        found: what the check found.
-        remedy: what to do; empty if nothing needs to be done.
-    """
+    """The checked item in a word or two, which do not depend on the outcome; what was found; and what to do, if any."""
 
     name: str
     outcome: Outcome
@@ -37,35 +33,37 @@ class Check:
 
 @dataclass(frozen=True)
 class Situation:
-    """The conditions of a run that the checks examine.
+    """The conditions of a run that the checks examine."""
 
-    Attributes:
-        root: root folder of the store.
-        site: where and how jobs run.
-        runs: the runs to compute; empty if no parameter file was given.
-        machine: the resources that the runs may use.
-    """
+    root: Path  # of the store
+    site: Site  # where and how jobs run
+    runs: tuple[Run, ...] = ()  # to compute; empty if no parameter file was given
+    machine: Machine = field(default_factory=Machine)  # the resources that the runs may use
 
-    root: Path
-    site: Site
-    runs: tuple[Run, ...] = ()
-    machine: Machine = field(default_factory=Machine)
+    @property
+    def processes(self) -> int:
+        """The largest number of processes, each with a GPU, that a run needs."""
+        return self.machine.transfer_processes if any(run.stage == "transfer" for run in self.runs) else 1
 
 
 Checks = Iterator[Check]
-Examine = Callable[[Situation], Checks]
 
 
-def passed(name: str, found: str) -> Check:
-    """A check without a problem."""
-    return Check(name, Outcome.PASSED, found)
+def check(name: str, passes: object, found: str, remedy: str = "", *, stops: bool = True) -> Check:
+    """A check; if it does not pass it has the remedy, and it would stop a run unless `stops` is false."""
+    problem = Outcome.FAILED if stops else Outcome.WARNING
+    return Check(name, Outcome.PASSED, found) if passes else Check(name, problem, found, remedy)
 
 
-def warning(name: str, found: str, remedy: str) -> Check:
-    """A check with a problem that does not stop the run."""
-    return Check(name, Outcome.WARNING, found, remedy)
-
-
-def failed(name: str, found: str, remedy: str) -> Check:
-    """A check with a problem that would stop the run."""
-    return Check(name, Outcome.FAILED, found, remedy)
+def ask(*command: str) -> tuple[bool, str]:
+    """Return whether a program succeeded, and its output; if it failed, the last line of its error output."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return False, f"{command[0]} does not respond"
+    except OSError as error:
+        return False, f"{command[0]}: {error.strerror}"
+    if done.returncode:
+        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        return False, said[-1] if said else f"{command[0]} ended with status {done.returncode}"
+    return True, done.stdout

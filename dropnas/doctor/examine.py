@@ -8,31 +8,17 @@ from pathlib import Path
 
 from dropnas.config import read_parameters
 from dropnas.doctor import gpu, image, installation, scheduler, source_places, storage
-from dropnas.doctor.check import Check, Examine, Outcome, Situation
+from dropnas.doctor.check import Check, Outcome, Situation
 from dropnas.doctor.site import site
 from dropnas.errors import DropnasError
 from dropnas.pipeline.disk import Disk
 from dropnas.pipeline.plan import ancestors, make_plan
 
-ALL: tuple[Examine, ...] = (
-    installation.examine,
-    gpu.examine,
-    image.examine,
-    scheduler.examine,
-    storage.examine,
-    source_places.examine,
-)
-# With these Snakemake runs no job.
-LOOKS = {"-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--summary", "-S", "--lint", "--report"}
-LOOKS |= {
-    "-h",
-    "--help",
-    "--unlock",
-    "--detailed-summary",
-    "-D",
-    "--list-rules",
-    "-l",
-}  # Snakemake runs no job with these
+ALL = (installation, gpu, image, scheduler, storage, source_places)
+LOOKS = {  # with these options Snakemake runs no job
+    *("-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--summary", "-S", "--detailed-summary"),
+    *("-D", "--lint", "--report", "-h", "--help", "--unlock", "--list-rules", "-l"),
+}
 
 
 def situation(parameters: Path | None, options: Sequence[str], root: Path) -> Situation:
@@ -52,20 +38,19 @@ def situation(parameters: Path | None, options: Sequence[str], root: Path) -> Si
 
 def examine(found: Situation) -> list[Check]:
     """Run all checks."""
-    return [check for one in ALL for check in one(found)]
+    return [check for part in ALL for check in part.examine(found)]
 
 
 def report(checks: Iterable[Check], *, as_json: bool = False) -> str:
     """Write a line for each check, or a list for a bug report."""
     if as_json:
         return json.dumps([asdict(check) for check in checks], indent=2)
-    return "\n".join(line(check) for check in checks)
+    return "\n".join(map(line, checks))
 
 
 def line(check: Check) -> str:
     """Write a check in one line, with its remedy."""
-    remedy = f"; {check.remedy}" if check.remedy else ""
-    return f"{check.outcome:8} {check.name}: {check.found}{remedy}"
+    return f"{check.outcome:8} {check.name}: {check.found}{'; ' * bool(check.remedy)}{check.remedy}"
 
 
 def stops(checks: Iterable[Check]) -> bool:
@@ -85,9 +70,8 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
     for check in checks:
         show(line(check))
     if stops(checks):
-        raise DropnasError(
-            "this machine is not ready for the run", remedy=f"python -m dropnas doctor {parameters} shows all checks"
-        )
+        remedy = f"python -m dropnas doctor {parameters} shows all checks"
+        raise DropnasError("this machine is not ready for the run", remedy=remedy)
 
 
 def show_node(root: Path) -> None:

@@ -4,8 +4,7 @@ import os
 import re
 import shutil
 
-from dropnas.doctor.check import Check, Checks, Situation, failed, passed, warning
-from dropnas.doctor.program import ask
+from dropnas.doctor.check import Check, Checks, Situation, ask, check
 
 UNITS = {"": 1, "K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}  # units of memory in MB
 
@@ -16,14 +15,12 @@ def examine(situation: Situation) -> Checks:
         return
     if not shutil.which("sbatch"):
         hint = "start on a login node of the cluster, or leave out the SLURM profile"
-        yield failed("SLURM", "sbatch is not on this node", hint)
+        yield check("SLURM", False, "sbatch is not on this node", hint)
         return
-    yield passed("SLURM", "sbatch is available")
+    yield check("SLURM", True, "sbatch is available")
     tool = next((name for name in ("sacct", "squeue") if shutil.which(name)), "")
-    if tool:
-        yield passed("job status", f"comes from {tool}")
-    else:
-        yield failed("job status", "neither sacct nor squeue is on this node", "put SLURM's programs on PATH")
+    found = f"comes from {tool}" if tool else "neither sacct nor squeue is on this node"
+    yield check("job status", tool, found, "put SLURM's programs on PATH")
     yield _scontrol()
     if shutil.which("scontrol"):
         yield from _partition(situation)
@@ -31,66 +28,57 @@ def examine(situation: Situation) -> Checks:
 
 def _scontrol() -> Check:
     if shutil.which("scontrol"):
-        return passed("scontrol", "is available; compute nodes need it too, so that a stopped job can requeue itself")
+        found = "is available; compute nodes need it too, so that a stopped job can requeue itself"
+        return check("scontrol", True, found)
     hint = "put SLURM's programs on PATH, or start with --retries 20, which submits stopped jobs again"
-    return warning("scontrol", "is not on this node, so a stopped job cannot requeue itself", hint)
+    return check("scontrol", False, "is not on this node, so a stopped job cannot requeue itself", hint, stops=False)
 
 
 def _partition(situation: Situation) -> Checks:
     name = situation.site.resources.get("slurm_partition", "")
     works, said = ask("scontrol", "show", "partition", "--oneliner", *([name] if name else []))
-    facts = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in said.splitlines()]
-    found = next((one for one in facts if name or one.get("Default") == "YES"), None) if works else None
+    facts = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in said.splitlines()] if works else []
+    found = next((one for one in facts if name or one.get("Default") == "YES"), None)
     if found is None:
         hint = "set slurm_partition in the profile's default-resources to one that `sinfo` lists"
-        yield failed("partition", f"{name or 'the default one'}: {said if not works else 'does not exist'}", hint)
+        fault = f"{name or 'the default one'}: {'does not exist' if works else said}"
+        yield check("partition", False, fault, hint)
         return
-    name = found.get("PartitionName", name)
-    if found.get("State") != "UP":
-        yield failed("partition", f"{name} is {found.get('State')}", "wait until it is up, or choose another one")
-    else:
-        yield passed("partition", f"{name} is up")
+    name, state = found.get("PartitionName", name), found.get("State")
+    yield check("partition", state == "UP", f"{name} is {state}", "wait until it is up, or choose another one")
     yield _time(situation, name, found)
     yield _memory(situation, name, found)
     yield from _gpus(situation, name)
-    if "CANCEL" in found.get("PreemptMode", ""):
-        hint = "leave this command running: it requeues them"
-        yield warning("preemption", f"{name} ends preempted jobs (PreemptMode=CANCEL)", hint)
-    else:
-        yield passed("preemption", f"PreemptMode={found.get('PreemptMode', 'unknown')}")
+    mode = found.get("PreemptMode", "unknown")
+    ends = f"{name} ends preempted jobs (PreemptMode=CANCEL)" if "CANCEL" in mode else ""
+    hint = "leave this command running: it requeues them"
+    yield check("preemption", not ends, ends or f"PreemptMode={mode}", hint, stops=False)
 
 
 def _time(situation: Situation, name: str, found: dict[str, str]) -> Check:
     limit, wanted = _minutes(found.get("MaxTime", "UNLIMITED")), situation.machine.runtime_minutes
-    if limit is not None and wanted > limit:
-        hint = f"set machine.runtime_minutes to {limit} or less; a longer run is requeued and continues"
-        return failed("time limit", f"{wanted} min are requested, but {name} allows {limit}", hint)
-    return passed("time limit", f"{wanted} min are requested, {name} allows {limit or 'any time'}")
+    hint = f"set machine.runtime_minutes to {limit} or less; a longer run is requeued and continues"
+    found_out = f"{wanted} min are requested, {name} allows {limit or 'any time'}"
+    return check("time limit", limit is None or wanted <= limit, found_out, hint)
 
 
 def _memory(situation: Situation, name: str, found: dict[str, str]) -> Check:
-    machine = situation.machine
-    together = machine.transfer_processes if any(run.stage == "transfer" for run in situation.runs) else 1
-    wanted = machine.memory_mb * together
+    wanted = situation.machine.memory_mb * situation.processes
     limits = [_megabytes(found[key]) for key in ("MaxMemPerNode",) if found.get(key, "UNLIMITED") != "UNLIMITED"]
     works, said = ask("sinfo", "--noheader", "--partition", name, "--format=%m")
     limits += [max((_megabytes(word.rstrip("+")) for word in said.split()), default=wanted)] if works else []
     largest = min(limits, default=wanted)
-    if wanted > largest:
-        hint = "lower machine.memory_mb or machine.transfer_processes, or choose another partition"
-        return failed("memory", f"{wanted} MB are requested, but no node of {name} has more than {largest}", hint)
-    return passed("memory", f"{wanted} MB are requested, nodes of {name} have up to {largest}")
+    hint = "lower machine.memory_mb or machine.transfer_processes, or choose another partition"
+    said = f"{wanted} MB are requested, nodes of {name} have up to {largest}"
+    return check("memory", wanted <= largest, said, hint)
 
 
 def _gpus(situation: Situation, name: str) -> Checks:
-    if situation.machine.device == "cpu":
-        return
     works, said = ask("sinfo", "--noheader", "--partition", name, "--format=%G")
-    if works and "gpu" not in said:
+    if works and situation.machine.device != "cpu":
+        found = " ".join(sorted(set(said.split()))) if "gpu" in said else f"no node of {name} has a GPU"
         hint = "choose a partition with GPUs, or set machine.device: cpu"
-        yield failed("GPUs of the partition", f"no node of {name} has a GPU", hint)
-    elif works:
-        yield passed("GPUs of the partition", " ".join(sorted(set(said.split()))))
+        yield check("GPUs of the partition", "gpu" in said, found, hint)
 
 
 def _minutes(text: str) -> int | None:

@@ -15,19 +15,12 @@ IMAGES = {"apptainer", "singularity"}
 
 @dataclass(frozen=True)
 class Site:
-    """The scheduler and the image of a start.
+    """The scheduler and the image of a start."""
 
-    Attributes:
-        executor: Snakemake's executor, `local` or `slurm`.
-        in_image: whether jobs run in the image.
-        resources: resources that each job requests by default.
-        jobs: largest number of jobs at the same time.
-    """
-
-    executor: str = "local"
-    in_image: bool = False
-    resources: dict[str, Any] = field(default_factory=dict)
-    jobs: int = 1
+    executor: str = "local"  # of Snakemake: `local` or `slurm`
+    in_image: bool = False  # whether jobs run in the image
+    resources: dict[str, Any] = field(default_factory=dict)  # that each job requests by default
+    jobs: int = 1  # the most at the same time
 
 
 def site(options: Sequence[str]) -> Site:
@@ -61,10 +54,8 @@ def _profile(name: str) -> dict[str, Any]:
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DropnasError(
-            f"is not a readable profile ({reason})", where=file, remedy="give a folder such as profiles/slurm"
-        ) from error
+        what = f"is not a readable profile ({error})"
+        raise DropnasError(what, where=file, remedy="give a folder such as profiles/slurm") from error
     return found if isinstance(found, dict) else {}
 
 

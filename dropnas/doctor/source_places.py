@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from dropnas.data.cifar import BASE_URL
 from dropnas.data.config import DatasetConfig
-from dropnas.doctor.check import Check, Checks, Situation, failed, passed
+from dropnas.doctor.check import Check, Checks, Situation, check
 from dropnas.runs.store import Store
 
 PATIENCE = 2.0  # seconds that a server has to respond
@@ -22,32 +22,31 @@ def examine(situation: Situation) -> Checks:
         if run.stage == "data":
             name = f"data: {run.config.name}"
             done = store.is_published(situation.root / run.folder)
-            yield passed(name, "is prepared") if done else _source(name, run.config)
+            yield check(name, True, "is prepared") if done else _source(name, run.config)
 
 
 def _source(name: str, config: DatasetConfig) -> Check:
     if config.source == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        return failed(name, "pyarrow is not installed", "pip install 'dropnas[parquet]', or use another source")
+        return check(name, False, "pyarrow is not installed", "pip install 'dropnas[parquet]', or use another source")
     if config.source == "bundled":
-        return passed(name, "comes with scikit-learn")
+        return check(name, True, "comes with scikit-learn")
     if config.path:
         there = Path(config.path).exists()
         hint = f"put it there, or set datasets.….path (data/README.md describes the layouts of {config.name})"
-        return passed(name, config.path) if there else failed(name, f"{config.path} does not exist", hint)
+        return check(name, there, config.path if there else f"{config.path} does not exist", hint)
     if config.source != "torchvision":
-        return failed(name, "has no `path`", "set `path` to the location of its source")
+        return check(name, False, "has no `path`", "set `path` to the location of its source")
     return _server(name, config.mirror or BASE_URL)
 
 
 def _server(name: str, url: str) -> Check:
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return passed(name, f"is read from {url}")
+        return check(name, True, f"is read from {url}")
     fault = _unreachable(parts.hostname or "", 80 if parts.scheme == "http" else 443)
-    if fault:
-        hint = "set `path` to a local archive, or `mirror` to a server that can be reached from here"
-        return failed(name, f"{url} cannot be reached ({fault})", hint)
-    return passed(name, f"{parts.hostname} can be reached")
+    hint = "set `path` to a local archive, or `mirror` to a server that can be reached from here"
+    found = f"{url} cannot be reached ({fault})" if fault else f"{parts.hostname} can be reached"
+    return check(name, not fault, found, hint)
 
 
 @cache

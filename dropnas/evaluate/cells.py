@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS
 from dropnas.space.operations import AfterReLU, FactorizedReduce, Identity, ReLUConvBN, make_operation
@@ -38,25 +39,21 @@ class Cell(nn.Module):
     """One cell of a genotype (Section 2.1, after derivation).
 
     Args:
-        genotype: contains the cell to build.
         channels_before_last, channels_last: channels of the two inputs, states 0 and 1.
         channels: channels C of each node; the output has C for each node in the concat.
         reduction: whether to build the reduction cell, whose operations on the inputs have stride 2.
         reduction_before: whether the previous cell is a reduction cell, so that state 0 must be halved as well.
-        pool_norm: whether batch norm follows pooling.
-        squeeze_excitation: whether a SqueezeExcitation is applied to the output.
     """
 
     def __init__(
         self,
+        shape: NetworkFile,
         genotype: Genotype,
         channels_before_last: int,
         channels_last: int,
         channels: int,
         reduction: bool,
         reduction_before: bool,
-        pool_norm: bool,
-        squeeze_excitation: bool,
     ) -> None:
         super().__init__()
         edges = genotype.reduce if reduction else genotype.normal
@@ -68,18 +65,13 @@ class Cell(nn.Module):
             else ReLUConvBN(channels_before_last, channels, kernel=1, stride=1, padding=0, affine=True)
         )
         self.preprocess_last = ReLUConvBN(channels_last, channels, kernel=1, stride=1, padding=0, affine=True)
+        strides = [2 if reduction and predecessor < INPUTS else 1 for predecessor in self.predecessors]
         self.operations = nn.ModuleList(
-            make_operation(
-                name,
-                channels,
-                stride=2 if reduction and predecessor < INPUTS else 1,
-                affine=True,
-                pool_norm=pool_norm,
-            )
-            for name, predecessor in edges
+            make_operation(name, channels, stride, affine=True, pool_norm=shape.pool_norm)
+            for (name, _), stride in zip(edges, strides, strict=True)
         )
         self.channels_out = channels * len(self.concat)
-        self.excitation = SqueezeExcitation(self.channels_out) if squeeze_excitation else nn.Identity()
+        self.excitation = SqueezeExcitation(self.channels_out) if shape.squeeze_excitation else nn.Identity()
 
     def forward(self, before_last: Tensor, last: Tensor, masks: Tensor | None) -> Tensor:
         """The cell's output (B, channels_out, H, W); a reduction cell halves H and W.
@@ -126,10 +118,8 @@ def draw_paths(edges: int, images: int, rate: float, generator: torch.Generator)
 
 
 def drop_path_masks(kept: Tensor, scale: float | Tensor) -> Tensor:
-    """The factors of the outputs, (edges, B, 1, 1, 1): the scale for kept outputs, 0 for dropped ones.
+    """The factors of the outputs, (edges, B, 1, 1, 1): the scale for those that `draw_paths` keeps, 0 for the others.
 
-    Args:
-        kept: bool (B, edges), from `draw_paths`.
-        scale: 1 / (1 - rate), which preserves the mean.
+    A scale of 1 / (1 - rate) preserves the mean.
     """
     return (kept.t() * scale)[..., None, None, None]

@@ -2,42 +2,19 @@
 
 from torch import Tensor, nn
 
-from dropnas.evaluate.stack import AuxiliaryTower, CellStack, EvaluationNetwork
+from dropnas.artifacts.training_files import NetworkFile
+from dropnas.evaluate.stack import EvaluationNetwork
 from dropnas.space.genotype import Genotype
 
 STEM_MULTIPLIER = 3
-AUXILIARY_STRIDE = 3
 
 
 class CifarNetwork(EvaluationNetwork):
-    """Stem of 3C channels, cells, classifier, and an auxiliary tower during training.
+    """A stem of 3C channels, and the cells."""
 
-    Args:
-        genotype: the two cells.
-        channels: initial width C; 36 in the paper.
-        cells: depth; 20 in the paper.
-        classes: 10 or 100.
-        auxiliary: whether there is an auxiliary tower (its loss has weight 0.4 in the paper).
-        pool_norm: whether batch norm follows pooling, as in the release.
-    """
-
-    def __init__(
-        self, genotype: Genotype, channels: int, cells: int, classes: int, auxiliary: bool, pool_norm: bool
-    ) -> None:
-        width = STEM_MULTIPLIER * channels
-        stack = CellStack(
-            genotype,
-            width,
-            channels,
-            cells,
-            reduction_before=False,
-            pool_norm=pool_norm,
-            squeeze_excitation=False,
-        )
-        tower = (
-            AuxiliaryTower(stack.auxiliary_channels, classes, AUXILIARY_STRIDE, last_norm=True) if auxiliary else None
-        )
-        super().__init__(CifarStem(width), stack, tower, classes)
+    def __init__(self, shape: NetworkFile, genotype: Genotype) -> None:
+        width = STEM_MULTIPLIER * shape.channels
+        super().__init__(shape, genotype, CifarStem(width), width)
 
 
 class CifarStem(nn.Module):

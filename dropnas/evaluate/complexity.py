@@ -1,14 +1,12 @@
 """The size of a network as the literature counts it: parameters, and multiply-adds for one image.
 
 Design choices: the auxiliary tower is not part of the deployed network, so it is left out and reported separately.
-Multiply-adds are those of convolutions and linear layers; batch norm, pooling and additions are not counted. They are
-recorded while an empty image passes through the network. Each convolution computes only one channel, to get the shape
-of its output, and all weights are views of a single zero. The pass therefore takes hardly any time and memory. torch's
-meta device would serve the same purpose, but it imports torch's compiler, which takes as long as torch itself.
+Multiply-adds are those of convolutions and linear layers. They are recorded while an empty image passes through the
+network. Each convolution computes only one channel, to get the shape of its output, and all weights are views of a
+single zero, so the pass takes hardly any time and memory. torch's meta device would import torch's compiler.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -39,14 +37,14 @@ def release_millions(network: nn.Module) -> float:
 def multiply_adds(network: nn.Module, image_size: tuple[int, int]) -> int:
     """The multiply-adds of convolutions and linear layers for one image (3, height, width), without the tower.
 
-    The network is not changed. Only calls of `conv2d` and `linear` of torch.nn.functional are counted, also in a user's
-    operation.
+    The network is left in evaluation mode, which skips the tower. Only calls of `conv2d` and `linear` of
+    torch.nn.functional are counted, also in a user's operation.
     """
     tensors = chain(network.named_parameters(), network.named_buffers())
     zeros = {name: torch.zeros((), dtype=value.dtype).expand(value.shape) for name, value in tensors}
     counting = _Counting()
-    with torch.no_grad(), _evaluating(network), counting:
-        functional_call(network, zeros, torch.zeros(1, 3, *image_size))
+    with torch.no_grad(), counting:
+        functional_call(network.eval(), zeros, torch.zeros(1, 3, *image_size))
     return counting.multiply_adds
 
 
@@ -78,15 +76,3 @@ def _of_that_shape(
     """A tensor with the shape of a convolution's output."""
     thin = functional.conv2d(input.narrow(-3, 0, 1), weight[:1, :1], None, *geometry[:3], **named)
     return thin.expand(*thin.shape[:-3], len(weight), *thin.shape[-2:])
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, which skips the tower; afterwards each module is in its previous mode again."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -21,22 +21,14 @@ from dropnas.training.seeding import generator
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of some images, in the order in which the epoch visits them.
+    """The random numbers of some images, in the order in which the epoch visits them."""
 
-    Attributes:
-        order: int64 (N,), the index of each image in the training split.
-        crops, holes: int64 (N, 2), the transposed arguments of `augment.crop` and `augment.cutout`.
-        mirrored: bool (N,).
-        operations: int64 (N, 2), for `autoaugment.augment`.
-        kept: bool (N, edges of the network), for drop-path.
-    """
-
-    order: Tensor
-    crops: Tensor
-    holes: Tensor
-    mirrored: Tensor
-    operations: Tensor
-    kept: Tensor
+    order: Tensor  # int64 (N,), the index of each image in the training split
+    crops: Tensor  # int64 (N, 2), the transposed argument of `augment.crop`
+    holes: Tensor  # likewise, of `augment.cutout`
+    mirrored: Tensor  # bool (N,)
+    operations: Tensor  # int64 (N, 2), for `autoaugment.augment`
+    kept: Tensor  # bool (N, edges of the network), for drop-path
 
     def rows(self, positions: Tensor) -> "Draws":
         """The rows for these positions (B,) in the epoch."""
@@ -73,11 +65,9 @@ def draw(config: RetrainConfig, epoch: int, images: int, sides: tuple[int, int],
 
 
 def augmented(images: Tensor, data: ImageArrays, config: RetrainConfig, drawn: Draws) -> Tensor:
-    """Crop, flip, AutoAugment, normalise and Cutout, in this order as in DARTS; each only if it is switched on.
+    """Crop, flip, AutoAugment, normalise and Cutout of uint8 images (B, 3, H, W), in this order as in DARTS.
 
-    Args:
-        images: uint8 (B, 3, H, W).
-        data: its mean and standard deviation normalise the images.
+    Each only if it is switched on; the mean and the standard deviation are those of the data.
     """
     if config.crop_padding:
         images = augment.crop(images, config.crop_padding, drawn.crops.t())

@@ -26,10 +26,7 @@ def describe(
     """Describe a genotype in the network of a dataset, as plain JSON values.
 
     Args:
-        genotype: the two cells.
         network: the paper's data set of the network, a key of ROLES.
-        pool_norm: whether batch norm follows pooling.
-        squeeze_excitation: whether a squeeze-and-excitation module follows each cell; ImageNet only.
         channels, cells: initial width and depth; None means the paper's (36 and 20, or 48 and 14).
 
     Raises:
@@ -52,11 +49,7 @@ def describe(
 
 
 def paper_shape(
-    network: str,
-    pool_norm: bool,
-    squeeze_excitation: bool,
-    channels: int | None = None,
-    cells: int | None = None,
+    network: str, pool_norm: bool, squeeze_excitation: bool, channels: int | None = None, cells: int | None = None
 ) -> NetworkFile:
     """The shape of the paper's network for a dataset (Section 4.2); width and depth may be changed.
 
@@ -66,9 +59,8 @@ def paper_shape(
     if network not in ROLES:
         raise DropnasError(f"unknown network {network!r}", remedy=f"known: {', '.join(ROLES)}")
     large = ROLES[network].network == "imagenet"
-    paper_cells = (
-        TransferConfig.cells if large else RetrainConfig.cells
-    )  # read from the class, because no other field is needed
+    # read from the classes field by field, so that other fields do not count as this stage's code
+    paper_cells = TransferConfig.cells if large else RetrainConfig.cells
     paper_channels = TransferConfig.channels if large else RetrainConfig.channels
     side = TransferConfig.image_size if large else 32
     return NetworkFile(

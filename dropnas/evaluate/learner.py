@@ -6,21 +6,22 @@ changes keep their addresses, so that a step can be captured in a CUDA graph.
 """
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dropnas.artifacts.metrics_file import Row
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
-from dropnas.evaluate.config import MemoryFormat
+from dropnas.evaluate.config import MemoryFormat, RetrainConfig, TransferConfig
 from dropnas.evaluate.stack import EvaluationNetwork, Forward, Outputs
-from dropnas.training.config import Precision
 from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.foreach import ForeachLayers
+from dropnas.training.initialisation import initialise
 from dropnas.training.optimisers import SGD
+from dropnas.training.seeding import generator
 
 LAYOUTS: dict[MemoryFormat, torch.memory_format] = {
     "contiguous": torch.contiguous_format,
@@ -29,34 +30,8 @@ LAYOUTS: dict[MemoryFormat, torch.memory_format] = {
 TOP5_CLASSES = 6  # with fewer classes, every label is among the top five
 
 
-class Options(Protocol):
-    """The fields that RetrainConfig and TransferConfig have in common."""
-
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def momentum(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def gradient_clip(self) -> float: ...
-    @property
-    def auxiliary_weight(self) -> float: ...
-    @property
-    def precision(self) -> Precision: ...
-    @property
-    def memory_format(self) -> MemoryFormat: ...
-
-
 class Learner:
-    """A network in training.
-
-    Args:
-        network: returns (logits, logits of the auxiliary tower or None); moved to the device.
-        config: settings of the optimiser, auxiliary weight, precision and memory format.
-        classes: number of classes, which decides whether top-5 is meaningful.
-        device: torch device string.
-        forward: a faster implementation of the network's forward pass, if there is one.
+    """A network of a shape in training, with initial weights that follow from the seed.
 
     Raises:
         DropnasError: the memory format is channels last on a CPU.
@@ -65,23 +40,22 @@ class Learner:
     def __init__(
         self,
         network: EvaluationNetwork,
-        config: Options,
-        classes: int,
+        shape: NetworkFile,
+        config: RetrainConfig | TransferConfig,
         device: str,
-        forward: Forward | None = None,
     ) -> None:
+        self.shape = shape
+        initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
         self.layout = layout(config.memory_format, device)
         # before the optimiser creates its averages, which copy the parameters' memory format
         self.network: EvaluationNetwork = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
-        self.forward: Forward = forward or self.network
-        self.config, self.classes, self.device = config, classes, device
+        self.forward: Forward = self.network  # a faster implementation may replace it
+        self.config = config
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = SGD(self.parameters, config.learning_rate, config.momentum, config.weight_decay)
         self.layers = ForeachLayers(self.network, config.precision, device)
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, top-1 hits, images
-        self.tested = torch.zeros(
-            3, dtype=torch.int64, device=device
-        )  # counts of a test: top-1 hits, top-5 hits, images
+        self.tested = torch.zeros(3, dtype=torch.int64, device=device)  # top-1 hits, top-5 hits, images of a test
 
     def changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
@@ -92,10 +66,6 @@ class Learner:
         self.network.train()
         self.optimiser.learning_rate = learning_rate
         self.sums.zero_()
-
-    def computing(self) -> AbstractContextManager[None]:
-        """The context of a forward pass in the configured precision."""
-        return self.layers.computing()
 
     def outputs(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
         """The network's outputs for normalised images (B, 3, H, W), converted to the configured memory format."""
@@ -109,12 +79,7 @@ class Learner:
             parameter.grad = None
 
     def count(self, loss: Tensor, hits: Tensor, images: int) -> None:
-        """Add a batch to the epoch's sums.
-
-        Args:
-            loss: its mean loss, detached.
-            hits: number of correctly classified images.
-        """
+        """Add the mean loss and the hits of a batch to the epoch's sums; both are detached."""
         self.sums[0].add_(loss, alpha=images)
         self.sums[1].add_(hits)
         self.sums[2].add_(images)
@@ -146,7 +111,7 @@ class Learner:
     def test(self, images: Tensor, labels: Tensor) -> None:
         """Count one batch, without a synchronisation with the host."""
         self.network.eval()
-        with self.computing():
+        with self.layers.computing():
             logits, _ = self.outputs(images)
         self.tested[0].add_(top_hits(logits, labels, 1))
         self.tested[1].add_(top_hits(logits, labels, 5))
@@ -155,18 +120,14 @@ class Learner:
     def errors(self, ranks: Ranks = SINGLE) -> Row:
         """Errors in percent over the tested images of all ranks."""
         top1, top5, total = ranks.sum(self.tested.clone()).tolist()
-        known = self.classes >= TOP5_CLASSES
+        known = self.shape.classes >= TOP5_CLASSES
         return {
             "top1_error": 100 * (total - top1) / total,
             "top5_error": 100 * (total - top5) / total if known else None,
         }
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "sums": self.sums,
-        }
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "sums": self.sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])

@@ -10,29 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.errors import DropnasError
-from dropnas.evaluate.networks import Network, build
+from dropnas.evaluate.networks import build
+from dropnas.evaluate.stack import EvaluationNetwork
 from dropnas.runs.authenticity import require_whole
 from dropnas.space.genotype import Genotype
+from dropnas.training.weights_file import load_weights
 
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A finished run's network.
+    """A finished run's configuration, and its network with the final weights, in evaluation mode, on the CPU.
 
-    Attributes:
-        network: the network with its final weights, in evaluation mode, on the CPU; call it with normalised images (B,
-            3, H, W).
-        genotype: the network's two cells.
-        shape: depth, width and the other fields of network.json.
-        config: the run's configuration.
+    Call the network with normalised images (B, 3, H, W).
     """
 
-    network: Network
+    network: EvaluationNetwork
     genotype: Genotype
     shape: NetworkFile
     config: dict[str, Any]
@@ -62,19 +57,5 @@ def read_network(folder: Path, config: dict[str, Any]) -> LoadedRun:
     genotype = Genotype.read(folder)
     with torch.random.fork_rng(devices=[]):  # the initial weights are random and replaced immediately
         network = build(shape, genotype)
-    _load_weights(network, folder / "network.safetensors")
+    load_weights(network, folder / "network.safetensors")
     return LoadedRun(network.eval(), genotype, shape, config)
-
-
-def _load_weights(network: Network, file: Path) -> None:
-    if not file.is_file():
-        raise DropnasError("no such file", where=file, remedy="fetch the run's heavy part, or run it again")
-    try:
-        weights = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise DropnasError(f"is damaged ({error})", where=file, remedy="run `verify`") from error
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        mismatch = str(error).splitlines()[1:2] or [str(error)]
-        raise DropnasError(f"does not fit network.json and genotype.json: {mismatch[0]}", where=file) from error

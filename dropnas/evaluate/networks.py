@@ -1,16 +1,12 @@
-"""Builds the network that a network.json describes."""
+"""Builds the network that a network.json describes. Trainings import the network of their stage alone."""
 
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.imagenet_network import ImageNetNetwork
+from dropnas.evaluate.stack import EvaluationNetwork
 from dropnas.space.genotype import Genotype
 
-Network = CifarNetwork | ImageNetNetwork
 
-
-def build(shape: NetworkFile, genotype: Genotype) -> Network:
+def build(shape: NetworkFile, genotype: Genotype) -> EvaluationNetwork:
     """Build the network, with PyTorch's default initial weights."""
-    sizes = (genotype, shape.channels, shape.cells, shape.classes, shape.auxiliary, shape.pool_norm)
-    if shape.network == "cifar":
-        return CifarNetwork(*sizes)
-    return ImageNetNetwork(*sizes, shape.squeeze_excitation)
+    return (CifarNetwork if shape.network == "cifar" else ImageNetNetwork)(shape, genotype)

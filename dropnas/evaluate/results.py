@@ -6,6 +6,7 @@ genotype.json describe the network for these weights.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -14,38 +15,30 @@ from dropnas.artifacts.metrics_file import MetricsFile, Row
 from dropnas.artifacts.training_files import Errors, HeldOut, NetworkFile, TrainingResultFile
 from dropnas.evaluate import complexity
 from dropnas.space.genotype import Genotype
+from dropnas.training.weights_file import save_weights
 
 HELD_OUT_ERROR = "held_out_error"  # the column, if training images are held out
 
 
 def archive(
-    out: Path,
-    genotype: Genotype,
-    shape: NetworkFile,
-    network: nn.Module,
-    rows: Sequence[Row],
-    test_images: int,
+    out: Path, genotype: Genotype, shape: NetworkFile, network: nn.Module, rows: Sequence[Row], test_images: int
 ) -> None:
     """Write a run's files: genotype.json, network.json, metrics.csv, result.json, network.safetensors.
 
     Args:
-        shape: shape of the network without its auxiliary tower.
+        shape: shape of the network; it is written without the auxiliary tower.
         network: the trained network, moved to the CPU here.
         rows: one row for each epoch, with `top1_error`, `top5_error` and, if measured, HELD_OUT_ERROR.
     """
-    from safetensors.torch import save_file  # imported late: benchmarks also run without it
-
     network.cpu().eval()
+    shape = replace(shape, auxiliary=False)
     genotype.write(out)
     shape.write(out)
     _result(shape, network, rows, test_images).write(out)
     MetricsFile(rows).write(out)
-    weights = {
-        name: tensor.contiguous()
-        for name, tensor in network.state_dict().items()
-        if not name.startswith(complexity.AUXILIARY)
-    }
-    save_file(weights, out / "network.safetensors")
+    weights = network.state_dict()
+    kept = {name: weights[name] for name in weights if not name.startswith(complexity.AUXILIARY)}
+    save_weights(kept, out / "network.safetensors")
 
 
 def final_and_best(rows: Sequence[Row], column: str) -> Errors | None:

@@ -16,11 +16,7 @@ import torch
 from torch import Tensor
 
 from dropnas.artifacts.metrics_file import Row
-from dropnas.artifacts.training_files import NetworkFile
-from dropnas.data import arrays, augment
-from dropnas.data.batches import sizes as batch_sizes
-from dropnas.data.batches import steps_per_epoch
-from dropnas.data.held_out import apart
+from dropnas.data import arrays, augment, batches
 from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import drop_path_masks
 from dropnas.evaluate.cifar_network import CifarNetwork
@@ -28,10 +24,10 @@ from dropnas.evaluate.config import RetrainConfig
 from dropnas.evaluate.draws import Draws, augmented, draw
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
 from dropnas.evaluate.results import HELD_OUT_ERROR, archive
+from dropnas.evaluate.stack import shape_of
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision
 from dropnas.training.graphs import GraphedPrograms, Program, Recorder, recorder_for
-from dropnas.training.initialisation import initialise
 from dropnas.training.loop import rows_of, train
 from dropnas.training.schedule import cosine, linear
 from dropnas.training.seeding import generator
@@ -44,13 +40,9 @@ SPLITS: tuple[Split, ...] = ("test", "held out")
 
 
 class Retraining:
-    """The training of one network on one dataset.
+    """The training of one network on the two splits of a dataset, which are on the device.
 
     Args:
-        config: settings of the training.
-        genotype: genotype of the network.
-        training, testing: the two splits, on the device.
-        device: torch device string.
         recorder: records the steps and the evaluation as CUDA graphs; None runs them directly.
 
     Raises:
@@ -69,39 +61,29 @@ class Retraining:
         recorder: Recorder | None = None,
     ) -> None:
         self.config, self.training, self.testing, self.device = config, training, testing, device
-        parts = apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
+        parts = batches.apart(len(training), config.held_out, generator(ANY_SEED, "held-out images"))
         self.trained, self.held_out = (part.to(device) for part in parts)  # indices
-        network = CifarNetwork(
-            genotype,
-            channels=config.channels,
-            cells=config.cells,
-            classes=training.classes,
-            auxiliary=config.auxiliary_weight > 0,
-            pool_norm=config.pool_norm,
-        )
-        initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
+        self.sizes = batches.sizes(len(self.trained), config.batch_size)  # of the batches of an epoch
         height, width = training.images.shape[2:]
-        usual = config.memory_format == "contiguous"
-        forward = small_images.fastest(network, height * width, device) if usual else None
-        self.learner = Learner(network, config, training.classes, device, forward)
+        shape = shape_of("cifar", config, training.classes, (height, width))
+        self.learner = Learner(CifarNetwork(shape, genotype), shape, config, device)
+        if config.memory_format == "contiguous":
+            self.learner.forward = small_images.fastest(self.learner.network, height * width, device)
         self.drop_path = 0.0
         self.path_scale = torch.ones((), device=device)  # drop-path's factor of the outputs that it keeps
         self.draws = self._draw(0).to(device)
         self.position = torch.zeros((), dtype=torch.int64, device=device)  # of a batch's first image in its split
-        self.losses = torch.zeros(self.steps_per_epoch, device=device)  # one for each step of the epoch
-        self.steps = torch.arange(self.steps_per_epoch, device=device)
+        self.losses = torch.zeros(len(self.sizes), device=device)  # one for each step of the epoch
+        self.steps = torch.arange(len(self.sizes), device=device)
         self.tests = torch.arange(len(testing), device=device)  # indices of all test images
-        self.programs = GraphedPrograms(
-            {**self._training_programs(), **self._test_programs()},
-            [*self.learner.changed(), self.losses, self.learner.tested],
-            recorder,
-        )
+        changed = [*self.learner.changed(), self.losses, self.learner.tested]
+        self.programs = GraphedPrograms(self._programs(), changed, recorder)
         self.prepared = False
         self.images_seen = 0  # by this process, for the throughput
 
     @property
     def steps_per_epoch(self) -> int:
-        return steps_per_epoch(len(self.trained), self.config.batch_size)
+        return len(self.sizes)
 
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rate and drop-path of the epoch, and draw all its random numbers from (seed, epoch)."""
@@ -112,10 +94,8 @@ class Retraining:
         self.draws.take_over(self._draw(epoch))
 
     def step(self, epoch: int, step: int) -> Tensor:
-        first = step * self.config.batch_size
-        size = min(self.config.batch_size, len(self.trained) - first)
-        self._run(("train", size), first)
-        self.images_seen += size
+        self._run(("train", self.sizes[step]), step * self.config.batch_size)
+        self.images_seen += self.sizes[step]
         return self.losses[step : step + 1]
 
     def train_batch(self, size: int) -> None:
@@ -126,16 +106,15 @@ class Retraining:
         indices = self.trained[drawn.order]
         images, labels = augmented(data.batch(indices), data, config, drawn), data.labels[indices]
         masks = drop_path_masks(drawn.kept, self.path_scale) if config.drop_path else None
-        with learner.computing():
+        with learner.layers.computing():
             outputs = learner.outputs(images, masks)
             loss = with_auxiliary(outputs, labels, config.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         learner.descend()
         loss = loss.detach()
         learner.count(loss, top_hits(outputs[0].detach(), labels, 1), size)
-        here = (
-            self.steps == self.position // config.batch_size
-        )  # a mask, because an indexed write may sort and wait for the host
+        # a mask, because an indexed write may sort and wait for the host
+        here = self.steps == self.position // config.batch_size
         self.losses.copy_(torch.where(here, loss, self.losses))
 
     def finish_epoch(self, epoch: int) -> list[Row]:
@@ -173,19 +152,14 @@ class Retraining:
         self.position.fill_(first)
         self.programs.run(key)
 
-    def _training_programs(self) -> dict[Hashable, Program]:
-        """The programs of a step: for a full batch, and for a smaller last one."""
-        sizes = dict.fromkeys(batch_sizes(len(self.trained), self.config.batch_size))
-        return {("train", size): partial(self.train_batch, size) for size in sizes}
-
-    def _test_programs(self) -> dict[Hashable, Program]:
-        """The programs of a test batch, for each split and size."""
-        found: dict[Hashable, Program] = {}
+    def _programs(self) -> dict[Hashable, Program]:
+        """The programs of a step and of a test of each split, for a full batch and for a smaller last one."""
+        found: dict[Hashable, Program] = {("train", size): partial(self.train_batch, size) for size in self.sizes}
         for split in SPLITS:
             images, indices = self._split(split)
-            for first in range(0, len(indices), TEST_BATCH):
-                size = min(TEST_BATCH, len(indices) - first)
-                found[split, size] = partial(self.test_batch, images, indices, size)
+            for part in torch.split(indices, TEST_BATCH):  # type: ignore[no-untyped-call]
+                if size := len(part):
+                    found[split, size] = partial(self.test_batch, images, indices, size)
         return found
 
     def _split(self, split: Split) -> tuple[arrays.ImageArrays, Tensor]:
@@ -201,12 +175,8 @@ class Retraining:
 def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Retrain the genotype of a derive or select run.
 
-    Args:
-        inputs: the prepared dataset (arrays), then the run with genotype.json.
-        out: folder for genotype.json, network.json, metrics.csv, result.json and network.safetensors.
-
-    Returns:
-        images_per_second of this process, evaluation included.
+    The inputs are the prepared dataset (arrays) and the run with genotype.json. Writes the files of `results.archive`.
+    Returns the images_per_second of this process, evaluation included.
 
     Raises:
         DropnasError: an input is damaged, too many images are held out, or a loss is not finite.
@@ -219,19 +189,5 @@ def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Wor
     started = time.monotonic()
     (result,) = train(trainee, config.epochs, [workspace])
     rows, seconds = rows_of(result), time.monotonic() - started
-    archive(out, genotype, _shape(config, training), trainee.learner.network, rows, len(testing))
+    archive(out, genotype, trainee.learner.shape, trainee.learner.network, rows, len(testing))
     return {"images_per_second": trainee.images_seen / seconds}
-
-
-def _shape(config: RetrainConfig, training: arrays.ImageArrays) -> NetworkFile:
-    height, width = training.images.shape[2:]
-    return NetworkFile(
-        network="cifar",
-        cells=config.cells,
-        channels=config.channels,
-        classes=training.classes,
-        auxiliary=False,
-        pool_norm=config.pool_norm,
-        squeeze_excitation=False,
-        image_size=(height, width),
-    )

@@ -17,11 +17,9 @@ from dropnas.workspace import Workspace
 
 
 def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Choose the retraining with the lowest top-1 error according to the criterion.
+    """Choose, of the retrainings `inputs`, the one with the lowest top-1 error according to the criterion.
 
-    Args:
-        inputs: published retrainings, each with result.json and genotype.json.
-        out: folder for the chosen genotype.json and selection.json.
+    Writes its genotype.json, and selection.json.
 
     Raises:
         DropnasError: there is no retraining, or one lacks a readable result or the error of the criterion.
@@ -38,14 +36,12 @@ def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Work
 
 
 def _candidate(folder: Path) -> Candidate:
-    """The errors of a retraining."""
     result = TrainingResultFile.read(folder)
     held_out = result.held_out.held_out_error if result.held_out else None
     return Candidate(folder.name, result.top1_error.final, result.top1_error.best, held_out)
 
 
 def _error(candidate: Candidate, criterion: str, folder: Path) -> float:
-    """The error of the criterion."""
     if criterion != "held-out":
         return candidate.top1_error_best if criterion == "best" else candidate.top1_error_final
     if candidate.held_out_error is None:

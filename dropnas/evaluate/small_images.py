@@ -1,9 +1,8 @@
 """A faster forward pass of a CIFAR network for small images on a CPU; it computes the same sums.
 
 Design choices: maps are (C, B, H, W). A 1x1 convolution is then one matrix product for the batch, and a depthwise
-convolution is a product of small matrices for each channel. Batch norm works along rows, and concatenated channels are
-adjacent in memory. The network's own modules are used, with their parameters, running statistics and mode. Unknown
-layers get their maps in the usual layout. For larger maps torch's own convolutions are faster.
+convolution is a product of small matrices for each channel. The network's own modules are used, with their parameters,
+running statistics and mode. Unknown layers get their maps in the usual layout.
 """
 
 from collections.abc import Callable
@@ -14,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.evaluate.cells import Cell
-from dropnas.evaluate.cifar_network import CifarNetwork
-from dropnas.evaluate.stack import AuxiliaryTower, CellStack, Forward, Outputs
+from dropnas.evaluate.stack import AuxiliaryTower, CellStack, EvaluationNetwork, Forward, Outputs
 from dropnas.space.genotype import EDGES_PER_NODE
 from dropnas.space.operations import FactorizedReduce, Identity
 from dropnas.space.small_maps import tap_matrices
@@ -24,14 +22,14 @@ LARGEST = 256  # most pixels of an image (16x16) for which this is faster; measu
 LARGEST_AS_MATRIX = 128  # most pixels of a map for a depthwise convolution as a product; measured
 
 
-def fastest(network: CifarNetwork, pixels: int, device: str) -> Forward:
+def fastest(network: EvaluationNetwork, pixels: int, device: str) -> Forward:
     """Choose the faster forward pass for images of this size: the network's own, or that of this module."""
     if device == "cpu" and pixels <= LARGEST:
         return lambda images, masks: forward(network, images, masks)
     return network
 
 
-def forward(network: CifarNetwork, images: Tensor, masks: Tensor | None = None) -> Outputs:
+def forward(network: EvaluationNetwork, images: Tensor, masks: Tensor | None = None) -> Outputs:
     """Like the network's own forward pass: logits of images (B, 3, H, W) and of the tower, with drop-path's masks."""
     states, _ = network.stem(images)
     masks = None if masks is None or not network.training else masks.transpose(1, 2)  # (edges, 1, B, 1, 1)

@@ -1,4 +1,4 @@
-"""The parts that both evaluation networks share: the stack of cells, the auxiliary tower, and the forward pass.
+"""The parts that both evaluation networks share (Section 4.2, in DARTS' layout): cells, classifier, auxiliary tower.
 
 Design choices: the drop-path masks of all cells are drawn in advance and passed as one tensor, so that a network draws
 no random numbers. If two cells read a state, ReLU is applied to it only once, because on a GPU the passes over the
@@ -6,92 +6,83 @@ largest maps take most of a step's time.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.cells import Cell
+from dropnas.evaluate.config import RetrainConfig, TransferConfig
 from dropnas.space.genotype import Genotype
 
 Outputs = tuple[Tensor, Tensor | None]  # logits, and the auxiliary tower's
 Forward = Callable[[Tensor, Tensor | None], Outputs]  # takes images and drop-path's masks
 
 
-class AuxiliaryTower(nn.Module):
-    """The auxiliary classifier at two thirds of the depth, as in DARTS: `stride` 3 on CIFAR, 2 on ImageNet.
+def shape_of(
+    network: Literal["cifar", "imagenet"],
+    config: RetrainConfig | TransferConfig,
+    classes: int,
+    image_size: tuple[int, int],
+    squeeze_excitation: bool = False,
+) -> NetworkFile:
+    """The shape of the network that a retraining or transfer trains."""
+    auxiliary = config.auxiliary_weight > 0
+    sizes = (config.cells, config.channels, classes)
+    return NetworkFile(network, *sizes, auxiliary, config.pool_norm, squeeze_excitation, image_size)
 
-    Its 2x2 convolution needs a 2x2 map. DARTS' 5x5 average pooling produces one from the standard maps: 8x8 for 32x32
-    images (stride 3), and 7x7 for 224x224 images (stride 2). For all other sizes DARTS' own tower would fail, and
-    adaptive average pooling to 2x2 replaces the pooling.
+
+class EvaluationNetwork(nn.Module):
+    """The network of a shape, with PyTorch's default initial weights. The tower is part of it only in training mode.
+
+    The stem maps images (B, 3, H, W) to the two inputs of the first cell, each with `width` channels.
     """
 
-    def __init__(self, channels: int, classes: int, stride: int, last_norm: bool) -> None:
+    def __init__(self, shape: NetworkFile, genotype: Genotype, stem: nn.Module, width: int) -> None:
         super().__init__()
-        self.stride = stride
-        self.features = nn.Sequential(
-            nn.Conv2d(channels, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
-            nn.ReLU(),
-            nn.Conv2d(128, 768, 2, bias=False),
-            *([nn.BatchNorm2d(768)] if last_norm else []),  # DARTS' ImageNet tower has none here
-            nn.ReLU(),
-        )
-        self.classifier = nn.Linear(768, classes)
+        self.stem = stem
+        self.stack = CellStack(shape, genotype, width)
+        large = shape.network == "imagenet"
+        tower = AuxiliaryTower(self.stack.auxiliary_channels, shape.classes, large) if shape.auxiliary else None
+        self.auxiliary = tower
+        self.classifier = nn.Linear(self.stack.channels_out, shape.classes)
 
-    def forward(self, states: Tensor) -> Tensor:
-        pooled = self.pooled(functional.relu(states))
-        logits: Tensor = self.classifier(self.features(pooled).flatten(1))  # (B, C, 2, 2) -> (B, 768) -> logits
-        return logits
+    def forward(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
+        """Logits (B, classes) of normalised images (B, 3, H, W) of any size, and those of the tower.
 
-    def pooled(self, maps: Tensor) -> Tensor:
-        """The 2x2 maps that the tower's convolution needs."""
-        if all((side - 5) // self.stride == 1 for side in maps.shape[-2:]):
-            return functional.avg_pool2d(maps, 5, stride=self.stride, count_include_pad=False)
-        return functional.adaptive_avg_pool2d(maps, 2)
+        Args:
+            masks: drop-path's masks (edges of all cells, B, 1, 1, 1) from `cells.drop_path_masks`; None is off. Ignored
+                in evaluation mode.
+        """
+        before_last, last = self.stem(images)
+        states, auxiliary_states = self.stack(before_last, last, masks)
+        logits = self.classifier(states.mean(dim=(2, 3)))  # (B, C, H, W) -> (B, C) -> (B, classes)
+        if self.auxiliary is None or not self.training:
+            return logits, None
+        return logits, self.auxiliary(auxiliary_states)
 
 
 class CellStack(nn.Module):
     """The cells between stem and classifier; widths double in the reduction cells at one and two thirds.
 
-    Args:
-        genotype: the genotype of all cells.
-        stem_channels: channels of each of the two inputs of the first cell.
-        channels: width C of the first cell's nodes.
-        cells: number of cells; those at the indices cells // 3 and 2 * cells // 3 are reduction cells.
-        reduction_before: whether the first cell follows a reduction, as it does in the ImageNet stem.
-        pool_norm, squeeze_excitation: whether batch norm follows pooling, and a SqueezeExcitation each cell.
+    Each of the two inputs of the first cell has `width` channels.
     """
 
-    def __init__(
-        self,
-        genotype: Genotype,
-        stem_channels: int,
-        channels: int,
-        cells: int,
-        reduction_before: bool,
-        pool_norm: bool,
-        squeeze_excitation: bool,
-    ) -> None:
+    def __init__(self, shape: NetworkFile, genotype: Genotype, width: int) -> None:
         super().__init__()
-        before_last = last = stem_channels
-        self.auxiliary_cell = 2 * cells // 3
-        self.auxiliary_channels = 0
+        before_last = last = width
+        channels = shape.channels
+        reductions = (shape.cells // 3, 2 * shape.cells // 3)
+        reduction_before = shape.network == "imagenet"  # its stem ends with a reduction
+        self.auxiliary_cell, self.auxiliary_channels = reductions[1], 0
         self.edge_counts: list[int] = []
         self.cells = nn.ModuleList()
-        for index in range(cells):
-            reduction = index in (cells // 3, 2 * cells // 3)
+        for index in range(shape.cells):
+            reduction = index in reductions
             channels *= 2 if reduction else 1
-            cell = Cell(
-                genotype,
-                before_last,
-                last,
-                channels,
-                reduction,
-                reduction_before,
-                pool_norm,
-                squeeze_excitation,
-            )
+            cell = Cell(shape, genotype, before_last, last, channels, reduction, reduction_before)
             self.cells.append(cell)
             self.edge_counts.append(len(cell.predecessors))
             before_last, last, reduction_before = last, cell.channels_out, reduction
@@ -122,34 +113,34 @@ class CellStack(nn.Module):
         return output, auxiliary
 
 
-class EvaluationNetwork(nn.Module):
-    """A stem, the cells, a classifier, and an auxiliary tower during training.
+class AuxiliaryTower(nn.Module):
+    """The auxiliary classifier at two thirds of the depth, as in DARTS.
 
-    Args:
-        stem: maps images (B, 3, H, W) to the two inputs of the first cell.
-        stack: the cells.
-        tower: the auxiliary classifier, if there is one.
-        classes: number of classes.
+    Its 2x2 convolution needs a 2x2 map. DARTS' 5x5 average pooling produces one from the standard maps: 8x8 for 32x32
+    images (stride 3), and 7x7 for 224x224 images (stride 2). For all other sizes DARTS' own tower would fail, and
+    adaptive average pooling to 2x2 replaces the pooling.
     """
 
-    def __init__(self, stem: nn.Module, stack: CellStack, tower: AuxiliaryTower | None, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, large: bool) -> None:
         super().__init__()
-        self.stem = stem
-        self.stack = stack
-        self.auxiliary = tower
-        self.classifier = nn.Linear(stack.channels_out, classes)
+        self.stride = 2 if large else 3
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            *([] if large else [nn.BatchNorm2d(768)]),  # DARTS' ImageNet tower has none here
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, classes)
 
-    def forward(self, images: Tensor, masks: Tensor | None = None) -> Outputs:
-        """Logits (B, classes) of normalised images (B, 3, H, W), and in training mode also those of the tower.
+    def forward(self, states: Tensor) -> Tensor:
+        pooled = self.pooled(functional.relu(states))
+        logits: Tensor = self.classifier(self.features(pooled).flatten(1))  # (B, C, 2, 2) -> (B, 768) -> logits
+        return logits
 
-        Args:
-            images: any size; 32x32 on CIFAR, 224x224 on ImageNet.
-            masks: drop-path's masks (edges of all cells, B, 1, 1, 1) from `cells.drop_path_masks`; None is off. Ignored
-                in evaluation mode.
-        """
-        before_last, last = self.stem(images)
-        states, auxiliary_states = self.stack(before_last, last, masks)
-        logits = self.classifier(states.mean(dim=(2, 3)))  # (B, C, H, W) -> (B, C) -> (B, classes)
-        if self.auxiliary is None or not self.training:
-            return logits, None
-        return logits, self.auxiliary(auxiliary_states)
+    def pooled(self, maps: Tensor) -> Tensor:
+        """The 2x2 maps that the tower's convolution needs."""
+        if all((side - 5) // self.stride == 1 for side in maps.shape[-2:]):
+            return functional.avg_pool2d(maps, 5, stride=self.stride, count_include_pad=False)
+        return functional.adaptive_avg_pool2d(maps, 2)

@@ -10,7 +10,7 @@ pixels.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from dropnas.artifacts.metrics_file import Row
-from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import augment, autoaugment
 from dropnas.data.batches import epoch_order
 from dropnas.data.imagenet import ImageSource, TestTransform, TrainTransform, batches
@@ -29,10 +28,10 @@ from dropnas.evaluate.config import TransferConfig
 from dropnas.evaluate.imagenet_network import ImageNetNetwork
 from dropnas.evaluate.learner import Learner, top_hits, with_auxiliary
 from dropnas.evaluate.results import archive
+from dropnas.evaluate.stack import shape_of
 from dropnas.space.genotype import Genotype
 from dropnas.training import determinism, precision, schedule
 from dropnas.training.distributed import Combiner, Ranks, joined
-from dropnas.training.initialisation import initialise
 from dropnas.training.loop import rows_of, train
 from dropnas.training.seeding import derive, generator
 from dropnas.workspace import Workspace
@@ -42,13 +41,6 @@ TEST_BATCH = 200  # images; affects results by rounding only
 
 class Transfer:
     """The part of this process in the training of one network.
-
-    Args:
-        config: settings of the training.
-        genotype: the genotype of the network's cells.
-        training, testing: the two splits.
-        workspace: gives the device and the number of decoding processes.
-        ranks: the processes that share the training.
 
     Raises:
         DropnasError: the global batch is not a multiple of the micro-batches, or there are too few images for it.
@@ -72,22 +64,14 @@ class Transfer:
         self.accumulated = config.batch_size // config.micro_batch  # micro-batches of a step in all processes
         self.own = self.accumulated // ranks.world  # of these, those of this process
         self.first = ranks.rank * self.own  # index of the first of them
+        sides = (config.image_size, config.image_size)
         # On a CPU the decoding processes apply the policy, which relieves this process.
         self.augmenting = ("decoding" if self.device == "cpu" else "device") if config.autoaugment else "nowhere"
         if config.autoaugment:
-            autoaugment.make_tables(autoaugment.IMAGENET, config.image_size, config.image_size, self.device)
-        network = ImageNetNetwork(
-            genotype,
-            channels=config.channels,
-            cells=config.cells,
-            classes=training.classes,
-            auxiliary=config.auxiliary_weight > 0,
-            pool_norm=config.pool_norm,
-            squeeze_excitation=config.squeeze_excitation,
-        )
-        initialise(network, generator(config.seed, "initialisation"), config.norm_weight)
-        self.learner = Learner(network, config, training.classes, self.device)
-        self.combiner = Combiner(network, self.own, ranks)
+            autoaugment.make_tables(autoaugment.IMAGENET, *sides, self.device)
+        shape = shape_of("imagenet", config, training.classes, sides, config.squeeze_excitation)
+        self.learner = Learner(ImageNetNetwork(shape, genotype), shape, config, self.device)
+        self.combiner = Combiner(self.learner.network, self.own, ranks)
         self.images_seen = 0  # by all processes since this one started, for the throughput
         self.drop_path = 0.0
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
@@ -138,7 +122,7 @@ class Transfer:
             images = share * images + (1 - share) * images[others]
             targets = [(share, labels), (1 - share, labels[others])]
         masks = self._masks(len(labels), position)
-        with self.learner.computing():
+        with self.learner.layers.computing():
             outputs = self.learner.outputs(images, masks)
             loss = torch.zeros((), device=self.device)
             hits = torch.zeros((), device=self.device)
@@ -181,7 +165,7 @@ class Transfer:
             config.micro_batch,
             start=step * self.own,
             workers=self.workspace.workers,
-            finish=_Autoaugmenting(config.seed, epoch, self.own, self.first) if decoding else None,
+            finish=partial(_autoaugmented, config.seed, epoch, self.own, self.first) if decoding else None,
         )
 
     def _test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -201,26 +185,13 @@ class Transfer:
             yield self._prepare(images), labels.to(self.device, non_blocking=True)
 
 
-@dataclass(frozen=True)
-class _Autoaugmenting:
-    """AutoAugment in the processes that decode.
+def _autoaugmented(seed: int, epoch: int, own: int, first: int, images: list[Tensor], number: int) -> list[Tensor]:
+    """AutoAugment in the processes that decode, for micro-batch `number` of a process that has `own` in each step.
 
-    It holds positions instead of a reference to the Transfer, because deleting the Transfer ends the decoding
-    processes.
-
-    Attributes:
-        seed, epoch: seed and epoch of the training.
-        own, first: number of this process's micro-batches in a step, and the first of them.
+    A method of Transfer would refer to it; then deleting the Transfer would not end the decoding processes.
     """
-
-    seed: int
-    epoch: int
-    own: int
-    first: int
-
-    def __call__(self, images: list[Tensor], number: int) -> list[Tensor]:
-        position = (self.epoch, number // self.own, self.first + number % self.own)
-        return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), self.seed, position))
+    position = (epoch, number // own, first + number % own)
+    return autoaugment.augment_each(images, autoaugment.IMAGENET, _operations(len(images), seed, position))
 
 
 def _operations(count: int, seed: int, position: tuple[int, int, int]) -> Tensor:
@@ -239,13 +210,8 @@ def learning_rate(config: TransferConfig, epoch: int) -> float:
 def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
     """Train the genotype of a derive or select run on ImageNet; under torchrun, each process calls this.
 
-    Args:
-        inputs: the prepared dataset (files or arrays), then the run with genotype.json.
-        out: folder in which the first process writes genotype.json, network.json, metrics.csv, result.json,
-            network.safetensors.
-
-    Returns:
-        images_per_second of all processes, evaluation included.
+    The inputs are the prepared dataset (files or arrays) and the run with genotype.json. Writes the files of
+    `results.archive`. Returns the images_per_second of all processes, evaluation included.
 
     Raises:
         DropnasError: a damaged input, a batch that cannot be divided among the processes, or a loss that is not finite.
@@ -260,7 +226,7 @@ def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Wo
         (result,) = train(trainee, config.epochs, [workspace], ranks)
         rows, seconds = rows_of(result), time.monotonic() - started
         if ranks.leads:
-            archive(out, genotype, _shape(config, training), trainee.learner.network, rows, len(testing))
+            archive(out, genotype, trainee.learner.shape, trainee.learner.network, rows, len(testing))
     return {"images_per_second": trainee.images_seen / seconds}
 
 
@@ -283,16 +249,3 @@ def _check_batch(config: TransferConfig, images: int, world: int) -> None:
         raise DropnasError(
             f"{images} training images do not fill one batch of {config.batch_size}", remedy="use a smaller batch_size"
         )
-
-
-def _shape(config: TransferConfig, training: ImageSource) -> NetworkFile:
-    return NetworkFile(
-        network="imagenet",
-        cells=config.cells,
-        channels=config.channels,
-        classes=training.classes,
-        auxiliary=False,
-        pool_norm=config.pool_norm,
-        squeeze_excitation=config.squeeze_excitation,
-        image_size=(config.image_size, config.image_size),
-    )

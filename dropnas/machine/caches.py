@@ -58,6 +58,5 @@ def _temporary() -> Path:
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError as error:
-        raise DropnasError(
-            "no folder for temporary files can be written", remedy="set TMPDIR to a writable folder"
-        ) from error
+        what = "no folder for temporary files can be written"
+        raise DropnasError(what, remedy="set TMPDIR to a writable folder") from error

@@ -64,9 +64,8 @@ def _gpus(wanted: str) -> int:
     if not count:
         _require_none_given(wanted)
     elif int(wanted.partition(":")[2] or 0) >= count:
-        raise DropnasError(
-            f"device {wanted!r} does not exist: torch sees {count} GPUs", remedy="use device auto or cpu"
-        )
+        what = f"device {wanted!r} does not exist: torch sees {count} GPUs"
+        raise DropnasError(what, remedy="use device auto or cpu")
     else:
         compatibility.require_cuda()
         _require_one_each(count)
@@ -79,22 +78,17 @@ def _require_none_given(wanted: str) -> None:
     if wanted == "auto" and not given:
         return
     compatibility.require_driver()
-    missing = (
-        f"this process was given a GPU ({given}), but" if wanted == "auto" else f"device {wanted!r} was requested, but"
-    )
-    raise DropnasError(
-        f"{missing} torch sees no GPU: {compatibility.refusal()}",
-        remedy=f"{faults.SEE_DRIVER}; machine.device: cpu trains on the CPU",
-    )
+    asked = f"this process was given a GPU ({given})" if wanted == "auto" else f"device {wanted!r} was requested"
+    remedy = f"{faults.SEE_DRIVER}; machine.device: cpu trains on the CPU"
+    raise DropnasError(f"{asked}, but torch sees no GPU: {compatibility.refusal()}", remedy=remedy)
 
 
 def _require_one_each(count: int) -> None:
     """Reject more processes of torchrun than GPUs, because one would wait for ever."""
     index = int(os.environ.get("LOCAL_RANK", "0"))
     if index >= count:
-        raise DropnasError(
-            f"process {index} of this host has no device: torch sees {count} GPUs", remedy="start fewer processes"
-        )
+        what = f"process {index} of this host has no device: torch sees {count} GPUs"
+        raise DropnasError(what, remedy="start fewer processes")
 
 
 def _take_free(count: int, locks: Path, progress: Callable[[str], None]) -> tuple[int, int]:

@@ -1,11 +1,12 @@
 """The progress of a plan: one live display on a terminal, plain lines elsewhere, for the verbs `run` and `watch`."""
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
 
+from pandas import DataFrame, crosstab
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -13,15 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from dropnas.monitor.estimate import HOUR, number
-from dropnas.monitor.screen import console
-from dropnas.monitor.watch import Snapshot, Watch, Watched, time_left
+from dropnas.monitor.screen import console, table
+from dropnas.monitor.watch import Snapshot, Watch, time_left
 from dropnas.monitor.words import Runs, described, joined, seeds_text
 from dropnas.pipeline.stages import STAGES
 
 PERIOD = 2.0  # seconds between two looks
 LINE_PERIOD = 60.0  # the same if the output is no terminal
 MOST_LINES = 8  # running groups, or failed runs, that are listed
-STATES = ("done", "running", "waiting", "failed")
+STATES = ["done", "running", "waiting", "failed"]
 WIDTH = 80  # columns, if the output is no terminal
 
 
@@ -61,10 +62,10 @@ def show(
 
 def plain(snapshot: Snapshot) -> str:
     """A snapshot in one line of a log."""
-    states = Counter(one.state for one in snapshot.work)
-    counts = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
+    counts = snapshot.work.state.value_counts().reindex(STATES).dropna()
+    states = ", ".join(f"{n:.0f} {state}" for state, n in counts.items())
     last = f"last: {snapshot.last}" if snapshot.last else ""
-    return "; ".join(filter(None, (_percent(snapshot), counts, _hours(snapshot), _end(snapshot), last)))
+    return "; ".join(filter(None, (_percent(snapshot), states, _hours(snapshot), _end(snapshot), last)))
 
 
 def rendered(snapshot: Snapshot) -> RenderableType:
@@ -76,13 +77,13 @@ def rendered(snapshot: Snapshot) -> RenderableType:
     for name, text in said.items():
         if text:
             facts.add_row(Text(name, style="dim"), Text(text))
-    parts: list[RenderableType] = [Text(snapshot.title, style="bold"), bar, facts, Text(), _stages(snapshot)]
-    if snapshot.running:
-        parts += [Text(), _running(snapshot)]
-    if failed := snapshot.failed:
-        heading = "failed" if any(one.log for one in failed) else "stopped"
-        lines = failures(failed, snapshot.runs)
-        parts += [Text(), Text(heading, style="dim"), *(Text(line, style="red") for line in lines)]
+    parts: list[RenderableType] = [Text(snapshot.title, style="bold"), bar, facts, _stages(snapshot.work)]
+    if not snapshot.running.empty:
+        parts.append(_running(snapshot))
+    if not snapshot.failed.empty:
+        heading = "failed" if snapshot.failed.log.any() else "stopped"
+        lines = failures(snapshot.failed, snapshot.runs)
+        parts += [Text(heading, style="dim"), *(Text(line, style="red") for line in lines)]
     return Group(*parts)
 
 
@@ -91,44 +92,35 @@ def _percent(snapshot: Snapshot) -> str:
     return f"{int(100 * snapshot.part)} %"
 
 
-def _stages(snapshot: Snapshot) -> Table:
+def _stages(work: DataFrame) -> Table:
     """A line for each rule of the workflow."""
-    table = Table("", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in (*STATES, "hours left"):
-        table.add_column(heading, justify="right")
-    of_rule = defaultdict[str, list[Watched]](list)
-    for one in snapshot.work:
-        of_rule[STAGES[one.run["stage"]].rule].append(one)
-    for rule, own in of_rule.items():
-        counts, hours = Counter(one.state for one in own), sum(one.left for one in own)
-        numbers = (str(counts[state] or "-") for state in STATES)
-        table.add_row(rule, *numbers, number(hours) if hours else "", style="" if counts["running"] else "dim")
-    return table
+    rule = work.stage.map({name: stage.rule for name, stage in STAGES.items()})
+    counts = crosstab(rule, work.state).reindex(index=rule.unique(), columns=STATES, fill_value=0)
+    left = work.left.groupby(rule).sum().map(lambda hours: number(hours) if hours else "")
+    return table(counts.replace(0, "-").assign(**{"hours left": left}).reset_index(names=""))
 
 
 def _running(snapshot: Snapshot) -> Table:
     """What runs now, those that began first at the top; runs that differ in their seed alone share a line."""
-    runs, groups = snapshot.runs, defaultdict[tuple[str, str], list[tuple[float, int | None]]](list)
-    for one in sorted(snapshot.running, key=lambda one: one.started):
-        words, seed = described(one.run, runs)
-        groups[words, one.line].append((one.started, seed))
-    table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
-    table.add_column("running", ratio=1)
-    table.add_column("for", justify="right", no_wrap=True)
-    for (words, line), own in list(groups.items())[:MOST_LINES]:
+    groups = defaultdict[tuple[str, str], list[tuple[float, int | None]]](list)
+    running = snapshot.running.sort_values("started")
+    for id_, line, started in zip(running.index, running.line, running.started, strict=True):
+        words, seed = described(snapshot.runs[id_], snapshot.runs)
+        groups[words, line].append((started, seed))
+    rows = []
+    for (words, line), own in groups.items():
         hours, minutes = divmod(int(snapshot.time - own[0][0]) // 60, 60)
-        table.add_row(Text(joined(words, seeds_text(seed for _, seed in own), line)), f"{hours}:{minutes:02} h")
-    if len(groups) > MOST_LINES:
-        table.add_row(f"and {len(groups) - MOST_LINES} more", "")
-    return table
+        rows.append((joined(words, seeds_text(seed for _, seed in own), line), f"{hours}:{minutes:02} h"))
+    more = [(f"and {len(rows) - MOST_LINES} more", "")] if len(rows) > MOST_LINES else []
+    return table(DataFrame([*rows[:MOST_LINES], *more], columns=["running", "for"]), words="running")
 
 
-def failures(failed: Sequence[Watched], runs: Runs) -> Iterator[str]:
+def failures(failed: DataFrame, runs: Runs) -> Iterator[str]:
     """Each failed run with its reason, and the log in which more stands."""
-    for one in failed[:MOST_LINES]:
-        words, seed = described(one.run, runs)
+    for id_, reason, log in zip(failed.index[:MOST_LINES], failed.reason, failed.log, strict=False):
+        words, seed = described(runs[id_], runs)
         name = joined(words, seeds_text([seed]))
-        yield from (f"{name}: {one.reason}", f"  {one.log}") if one.log else (name,)
+        yield from (f"{name}: {reason}", f"  {log}") if log else (name,)
     if len(failed) > MOST_LINES:
         yield f"and {len(failed) - MOST_LINES} more"
 
@@ -136,19 +128,17 @@ def failures(failed: Sequence[Watched], runs: Runs) -> Iterator[str]:
 def _hours(snapshot: Snapshot) -> str:
     """Hours spent and left."""
     work = snapshot.work
-    spent, left = sum((one.hours or 0.0) * one.part for one in work), sum(one.left for one in work)
-    known = f"{number(spent)} {snapshot.unit} spent, {number(left)} left"
-    if not (count := sum(one.hours is None for one in work)):
-        return known
-    unknown = f"the hours of {count} trainings are unknown (plan --measure)"
-    return f"{known}; {unknown}" if left else unknown
+    left, unknown = work.left.sum(), work.hours.isna().sum()
+    known = f"{number((work.hours * work.part).sum())} {snapshot.unit} spent, {number(left)} left"
+    missing = f"the hours of {unknown} trainings are unknown (plan --measure)"
+    return known if not unknown else f"{known}; {missing}" if left else missing
 
 
 def _end(snapshot: Snapshot) -> str:
     """The date on which all will be finished; empty if it is unknown."""
     if snapshot.complete or not snapshot.jobs:
         return "all is done" if snapshot.complete else "nothing trains now"
-    if any(one.hours is None for one in snapshot.work):
+    if snapshot.work.hours.isna().any():
         return ""
     ready = datetime.fromtimestamp(snapshot.time + time_left(snapshot.work, snapshot.jobs) * HOUR)
     return f"finished about {ready:%a %F %H:%M}, {snapshot.jobs} at a time"

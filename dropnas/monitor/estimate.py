@@ -9,28 +9,27 @@ cost is its real seconds, killed attempts included. The cost of an epoch follows
 start-up and so holds for other numbers of epochs. The probe's results are in `scratch/throughput.json`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from statistics import median
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+from pandas import DataFrame, Series
 from pydantic import Field
 
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
-from dropnas.monitor.work import COSTLY, Kind, Shape, declared_shape, kind_of
+from dropnas.monitor.work import COSTLY, Shape, authors_hours, declared_shape, epoch_images, kind_of
 from dropnas.parsing import parse
 from dropnas.report.page.phrases import count
 from dropnas.runs.files import read_json, write_json
 
 FILE = Path("scratch", "throughput.json")
 HOUR = 3600.0  # seconds
-MOST_SPREAD = 0.5  # of a result that is trusted
 NEWEST = 8  # finished runs of a kind that count
+Runs = Sequence[Mapping[str, Any]]  # as plan.json describes them
 
 
 @dataclass(frozen=True)
@@ -59,24 +58,11 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A finished training."""
-
-    folder: str  # relative to the root
-    kind: Kind | None  # None if its data set is gone
-    epochs: int
-    device: Device
-    hours: float  # device-hours of the run
-    epoch_hours: float
-    ended: str  # time in UTC, as in the manifest
-
-
-@dataclass(frozen=True)
 class Measured:
     """One result of the probe."""
 
     device: Device
-    kind: Kind
+    kind: str
     epoch_seconds: Annotated[float, Field(gt=0)]  # evaluation included
     spread: float  # how far repetitions let them vary, as a part of them
     batch: int  # images of the largest batch; the protocol's, unless that took too long
@@ -87,32 +73,147 @@ class Measured:
     versions: dict[str, str]  # of the packages
 
 
-def finished_runs(root: Path) -> list[Finished]:
-    """Every finished training below a root, the oldest first."""
+@dataclass(frozen=True)
+class Hours:
+    """A sum of device-hours: the known ones, and the number of runs whose hours are unknown."""
+
+    known: float = 0.0
+    unknown: int = 0
+
+    @classmethod
+    def of(cls, hours: "Series[float]") -> "Hours":
+        """The sum of hours. Unknown ones (NaN) are counted, never taken for zero."""
+        return cls(float(hours.sum()), int(hours.isna().sum()))
+
+    def __str__(self) -> str:
+        """Three digits; `?` if nothing is known, `> 12.3` if a part is."""
+        return "?" if self.unknown and not self.known else "> " * bool(self.unknown) + number(self.known)
+
+
+def number(hours: float) -> str:
+    """Hours with as many digits as an estimate has."""
+    digits = 0 if hours >= 100 or hours == 0 else 1 if hours >= 10 else 2 if hours >= 0.1 else 3
+    return f"{hours:,.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """Known times below a root.
+
+    `took` has a row for each finished training of any plan and device, the oldest first: folder, kind (empty if its
+    data set is gone), epochs, device, device-hours, hours of an epoch, and its end in UTC.
+    """
+
+    root: Path
+    took: DataFrame
+    device: Device | None  # on which runs that are not done are estimated; None if no time is known
+    measured: list[Measured]  # on this device
+
+    @property
+    def unit(self) -> str:
+        """What the hours are called."""
+        return self.device.unit if self.device else "device-hours"
+
+    def frame(self, runs: Runs) -> DataFrame:
+        """A row for each run by its id: what plan.json says of it, and what it costs.
+
+        Further columns are the kind of work, the epochs, the device-hours (NaN if unknown), those that are left, their
+        basis (`took`, `equal runs`, `same kind`, `probe`, `a moment` or `unknown`), and the authors' V100-hours.
+        """
+        found = DataFrame(list(runs)).set_index("id", drop=False)
+        found["kind"] = Series({run["id"]: kind for run, _, kind in self._trainings(runs)}, dtype=object)
+        found["epochs"] = [run["config"].get("epochs", 0) for run in runs]
+        by_basis = self._by_basis(found)
+        found["hours"] = by_basis.bfill(axis="columns").iloc[:, 0]
+        found["basis"] = by_basis.notna().idxmax(axis="columns").where(found.hours.notna(), "unknown")
+        found["left"] = found.hours.mask(found.basis == "took", 0.0)
+        data = {run["id"]: run["config"]["name"] for run in runs if run["stage"] == "data"}
+        source = found.inputs.str[0].map(data)
+        found["authors"] = [*map(authors_hours, found.stage, found.config, source)]
+        return found
+
+    def _by_basis(self, found: DataFrame) -> DataFrame:
+        """The hours of runs by what they may rest on, the best first; NaN where it is not there."""
+        own = self.took[(self.took.device == self.device) & (self.took.kind != "")]
+        equal = own.groupby(["kind", "epochs"]).hours.agg(_of_newest).rename("equal")
+        probed = Series({one.kind: one.epoch_seconds / HOUR for one in self.measured}, dtype=float)
+        columns = {
+            "took": found.folder.map(self.took.set_index("folder").hours),
+            "equal runs": found.join(equal, on=["kind", "epochs"]).equal,
+            "same kind": found.kind.map(own.groupby("kind").epoch_hours.agg(_of_newest)) * found.epochs,
+            "probe": found.kind.map(probed) * found.epochs,
+            "a moment": found.stage.isin(COSTLY).map({False: 0.0}),
+        }
+        return DataFrame(columns, dtype=float)
+
+    def work_to_measure(self, runs: Runs) -> dict[str, tuple[Mapping[str, Any], Shape]]:
+        """Each kind of work, with one such run and the shape of its data; those never measured first."""
+        found = {kind: (run, shape) for run, shape, kind in self._trainings(runs)}
+        measured = [entry.kind for entry in self.measured]
+        return {kind: found[kind] for kind in sorted(found, key=measured.__contains__)}
+
+    def _trainings(self, runs: Runs) -> Iterator[tuple[Mapping[str, Any], Shape, str]]:
+        """The trainings among runs with the shape of their data and their kind, where the shape is known."""
+        shapes = {run["id"]: self._shape(run) for run in runs if run["stage"] == "data"}
+        for run in runs:
+            if run["stage"] in COSTLY and (shape := shapes[run["inputs"][0]]):
+                yield run, shape, kind_of(run["stage"], run["config"], shape)
+
+    def _shape(self, data: Mapping[str, Any]) -> Shape | None:
+        folder = self.root / data["folder"]
+        return _prepared(folder) if Dataset.file(folder).is_file() else declared_shape(data["config"])
+
+
+def _of_newest(values: "Series[float]") -> float:
+    return float(values.tail(NEWEST).median())
+
+
+def read_known(root: Path, machine: Machine) -> Known:
+    """Known times below a root. Of the devices of a parameter file's machine the one used last counts, a GPU first.
+
+    Raises:
+        DropnasError: a manifest or the probe's record is damaged.
+    """
+    took, measured, kind = _finished(root), read_measured(root), machine.device.partition(":")[0]
+    used = [*zip(took.ended, took.device, strict=True), *((one.date, one.device) for one in measured)]
+    allowed = [one for one in used if kind in ("auto", one[1].kind) and one[1].threads in (0, machine.threads)]
+    device = max(allowed, key=lambda one: (one[1].kind != "cpu", one[0]), default=("", None))[1]
+    return Known(root, took, device, [entry for entry in measured if entry.device == device])
+
+
+def _finished(root: Path) -> DataFrame:
     shapes = {path.parent.name: _prepared(path.parent) for path in root.glob(f"data/*/*/{Dataset.FILE}")}
-    found = [_finished(path.parent, root, shapes) for s in COSTLY for path in root.glob(f"runs/{s}/*/{MANIFEST}")]
-    return sorted(found, key=lambda run: run.ended)
+    found = [_took(path.parent, root, shapes) for s in COSTLY for path in root.glob(f"runs/{s}/*/{MANIFEST}")]
+    columns = ["folder", "kind", "epochs", "device", "hours", "epoch_hours", "ended"]
+    return DataFrame(found, columns=columns).astype({"hours": float, "epoch_hours": float}).sort_values("ended")
+
+
+def _took(folder: Path, root: Path, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    """What a finished training took."""
+    run = ManifestFile.read(folder).run
+    try:
+        stage, config, shape = run["stage"], run["config"], shapes.get(run["inputs"][0])
+        processes = run.get("processes", 1)  # of a transfer under torchrun; each holds a device
+        hours = float(run["seconds"]) * processes / HOUR
+        images = epoch_images(stage, config, shape) if shape else None
+        speed = float(run["statistics"]["images_per_second"]) if images else 0.0
+        return {
+            "folder": str(folder.relative_to(root)),
+            "kind": kind_of(stage, config, shape) if shape else "",
+            "epochs": config["epochs"],
+            "device": Device.of(run),
+            "hours": hours,
+            "epoch_hours": images / speed * processes / HOUR if images else hours / config["epochs"],
+            "ended": run["ended"],
+        }
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+        what = f"does not say what the run took ({error!r})"
+        raise DropnasError(what, where=folder / MANIFEST, remedy="restore the folder") from error
 
 
 def _prepared(folder: Path) -> Shape:
     dataset = Dataset.read(folder)
     return Shape(dataset.train, dataset.test, dataset.height, dataset.width)
-
-
-def _finished(folder: Path, root: Path, shapes: Mapping[str, Shape]) -> Finished:
-    run = ManifestFile.read(folder).run
-    try:
-        shape, epochs = shapes.get(run["inputs"][0]), run["config"]["epochs"]
-        kind = kind_of(run["stage"], run["config"], shape) if shape else None
-        processes = run.get("processes", 1)  # of a transfer under torchrun; each holds a device
-        hours = float(run["seconds"]) * processes / HOUR
-        epoch = hours / epochs
-        if kind and kind.trained is not None:
-            epoch = kind.trained / float(run["statistics"]["images_per_second"]) * processes / HOUR
-        return Finished(str(folder.relative_to(root)), kind, epochs, Device.of(run), hours, epoch, run["ended"])
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-        what = f"does not say what the run took ({error!r})"
-        raise DropnasError(what, where=folder / MANIFEST, remedy="restore the folder") from error
 
 
 def read_measured(root: Path) -> list[Measured]:
@@ -132,117 +233,3 @@ def add_measured(root: Path, new: Sequence[Measured]) -> None:
     """Keep new results; each replaces an older one of the same device and kind."""
     entries = {(entry.device, entry.kind): entry for entry in (*read_measured(root), *new)}
     write_json(root / FILE, {"measured": [asdict(entry) for entry in entries.values()]})
-
-
-def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
-    """The results whose repetitions agree, and a line on the others (empty if there are none).
-
-    Raises:
-        DropnasError: no result can be trusted.
-    """
-    kept = [entry for entry in found if entry.spread <= MOST_SPREAD]
-    varying = [entry for entry in found if entry.spread > MOST_SPREAD]
-    if not varying:
-        return kept, ""
-    refused = f"{len(varying)} of {len(found)} measurements are not trusted: their repetitions let the result vary"
-    most, remedy = max(entry.spread for entry in varying), "measure again when the machine is idle"
-    refused += f" by up to {most:.0%} (load {found[0].load:.1f} on {found[0].cpus} CPUs)"
-    if not kept:
-        raise DropnasError(refused, remedy=remedy)
-    return kept, f"{refused}; {remedy}"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Device-hours of a run (None if unknown), and what they rest on."""
-
-    hours: float | None
-    basis: Literal["took", "equal runs", "same kind", "probe", "a moment", "unknown"]
-
-
-@dataclass(frozen=True)
-class Hours:
-    """A sum of device-hours: the known ones, and the number of runs whose hours are unknown."""
-
-    known: float = 0.0
-    unknown: int = 0
-
-    @classmethod
-    def of(cls, estimates: Iterable[Estimate]) -> "Hours":
-        """The sum of estimates. Unknown hours are counted, never taken for zero."""
-        hours = [estimate.hours for estimate in estimates]
-        return cls(sum(known for known in hours if known is not None), hours.count(None))
-
-    @classmethod
-    def left(cls, estimates: Iterable[Estimate]) -> "Hours":
-        """The sum over runs that are not done."""
-        return cls.of(estimate for estimate in estimates if estimate.basis != "took")
-
-    def __str__(self) -> str:
-        """Three digits; `?` if nothing is known, `> 12.3` if a part is."""
-        return "?" if self.unknown and not self.known else "> " * bool(self.unknown) + number(self.known)
-
-
-def number(hours: float) -> str:
-    """Hours with as many digits as an estimate has."""
-    digits = 0 if hours >= 100 or hours == 0 else 1 if hours >= 10 else 2 if hours >= 0.1 else 3
-    return f"{hours:,.{digits}f}"
-
-
-@dataclass(frozen=True)
-class Known:
-    """Known times below a root."""
-
-    root: Path
-    took: dict[str, Finished]  # by their folders, the oldest first
-    device: Device | None  # on which runs that are not done are estimated; None if no time is known
-    measured: list[Measured]  # on this device
-
-    def estimates(self, runs: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
-        """Estimates by the ids of runs, which are as plan.json describes them."""
-        found, expected = {run["id"]: Estimate(0.0, "a moment") for run in runs}, cache(self._expected)
-        for run, kind in self._kinds(runs):
-            took = self.took.get(run["folder"])
-            found[run["id"]] = Estimate(took.hours, "took") if took else expected(kind, run["config"]["epochs"])
-        return found
-
-    def work_to_measure(self, runs: Sequence[dict[str, Any]]) -> dict[Kind, dict[str, Any]]:
-        """Each kind of work in runs, with the configuration of one such run; those never measured first."""
-        configs = {kind: run["config"] for run, kind in self._kinds(runs) if kind}
-        measured = [entry.kind for entry in self.measured]
-        return {kind: configs[kind] for kind in sorted(configs, key=measured.__contains__)}
-
-    def _kinds(self, runs: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Kind | None]]:
-        """The trainings among runs with their kinds; None if the size of the data set is unknown."""
-        shapes = {run["id"]: self._shape(run) for run in runs if run["stage"] == "data"}
-        for run in runs:
-            if run["stage"] in COSTLY:
-                shape = shapes[run["inputs"][0]]
-                yield run, kind_of(run["stage"], run["config"], shape) if shape else None
-
-    def _shape(self, data: dict[str, Any]) -> Shape | None:
-        folder = self.root / data["folder"]
-        return _prepared(folder) if Dataset.file(folder).is_file() else declared_shape(data["config"])
-
-    def _expected(self, kind: Kind | None, epochs: int) -> Estimate:
-        same = [run for run in self.took.values() if kind and (run.device, run.kind) == (self.device, kind)]
-        if equal := [run.hours for run in same if run.epochs == epochs]:
-            return Estimate(median(equal[-NEWEST:]), "equal runs")
-        if same:
-            return Estimate(median(run.epoch_hours for run in same[-NEWEST:]) * epochs, "same kind")
-        probes = [entry.epoch_seconds for entry in self.measured if entry.kind == kind]
-        return Estimate(probes[-1] * epochs / HOUR, "probe") if probes else Estimate(None, "unknown")
-
-
-def read_known(root: Path, machine: Machine) -> Known:
-    """Known times below a root. Of the devices of a parameter file's machine the one used last counts, a GPU first.
-
-    Raises:
-        DropnasError: a manifest or the probe's record is damaged.
-    """
-    runs, measured, kind = finished_runs(root), read_measured(root), machine.device.partition(":")[0]
-    used = [(run.ended, run.device) for run in runs] + [(one.date, one.device) for one in measured]
-    allowed = [one for one in used if kind in ("auto", one[1].kind) and one[1].threads in (0, machine.threads)]
-    device = max(allowed, key=lambda one: (one[1].kind != "cpu", one[0]), default=("", None))[1]
-    own = [entry for entry in measured if entry.device == device]
-    return Known(root, {run.folder: run for run in runs}, device, own)

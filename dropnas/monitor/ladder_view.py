@@ -1,244 +1,184 @@
-"""What `plan` says of the ladder and of looks: their hours, the power of each claim, and what fits a budget.
+"""What `plan` says of the ladder: the hours of its steps, the power of each claim, and what fits a budget.
 
 Hours are those that are known for the device; where some are unknown, those of the authors on a V100, which leave out
 ImageNet: the unit is said with each answer, and nothing is invented.
-
-What fits is the last step of the ladder that fits with at least three seeds. If none does, the first step is reduced
-further: two seeds, the authors' cells alone, one data set. One seed comes last, since it can test nothing.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
+from pandas import DataFrame, Series
 from rich.console import RenderableType
 
 from dropnas.analysis.power import smallest
 from dropnas.config import Parameters, read_parameters, write_parameters
 from dropnas.data.config import ROLES
 from dropnas.errors import DropnasError
-from dropnas.monitor.budget import FEWEST_SEEDS, Part, detectable, most_seeds, with_most_seeds, with_seeds
-from dropnas.monitor.costs import authors_days
+from dropnas.monitor.budget import FEWEST_SEEDS, Part, detectable, fitting, most_seeds
 from dropnas.monitor.estimate import Known, number
-from dropnas.monitor.looks_cost import NONE, TRUE, LooksCost, looks_cost
+from dropnas.monitor.looks_view import expected, looks_cost, looks_table, looks_that_fit
 from dropnas.monitor.screen import table
 from dropnas.pipeline.asked import asked
-from dropnas.pipeline.freeze import plan_content
+from dropnas.pipeline.freeze import descriptions
 from dropnas.pipeline.judging import deviations
 from dropnas.pipeline.ladder import SEQUENTIAL, STEPS
 from dropnas.pipeline.plan import Plan, make_plan
-from dropnas.report.config import TARGETS
 from dropnas.report.looked import read_looked, text
 
-DAY = 24.0  # hours
 SHOWN_SEEDS = (3, 5, 8, 16)
 AUTHORS = "V100-hours at the authors' speed (a search as they print it, a day for a retraining), without ImageNet"
 FOUND = "smallest difference found in four of five cases"
-OPEN = 0.5  # chance from which on a claim is named as one that stays open
-OWN = "dropnas"  # how the authors' published cells are called
 ANSWERS = {step.profile: step.answers for step in STEPS}
-ONE_SEED = "One seed has no deviation, so nothing is tested: its errors only stand beside the printed ones."
 
 
-@dataclass(frozen=True)
-class Prices:
-    """Hours in one unit for all plans that are compared: those known for the device if all are, or the authors'."""
+class Costed(NamedTuple):
+    """A plan, and the frame of the runs that it makes by default."""
 
-    known: Known
-    unit: str
+    plan: Plan
+    runs: DataFrame
 
     @classmethod
-    def alike(cls, plans: Sequence[Plan], known: Known) -> "Prices":
-        """The prices in which all of some plans can be told."""
-        found = [one.hours for plan in plans for one in known.estimates(plan_content(plan)["runs"]).values()]
-        own = known.device if None not in found else None
-        return cls(known, f"{own.unit} on {own.label}" if own else AUTHORS)
-
-    def of(self, plan: Plan) -> dict[str, float]:
-        """Hours of each run of a plan, by its id."""
-        runs = plan_content(plan)["runs"]
-        if self.unit == AUTHORS:
-            days = authors_days(runs)
-            return {run["id"]: DAY * days.get(run["id"], 0.0) for run in runs}
-        return {id_: one.hours or 0.0 for id_, one in self.known.estimates(runs).items()}
-
-    def by_default(self, plan: Plan) -> dict[str, float]:
-        """Hours of each run that a plan makes by default."""
-        hours = self.of(plan)
-        return {id_: hours[id_] for id_ in plan.by_default().runs}
-
-    def hours(self, part: Parameters) -> float:
-        """Hours of all that a parameter file builds by default."""
-        return sum(self.by_default(make_plan(part)).values())
+    def of(cls, parameters: Parameters, known: Known) -> "Costed":
+        """The plan of a parameter file."""
+        plan = make_plan(parameters)
+        return cls(plan, known.frame([*descriptions(plan.by_default())]))
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """The steps of the ladder in the folder of a parameter file, with the hours of each; and the sequential plan."""
+    """Plans, each with the runs of those before it, and the sequential plan if there is one; and what is known."""
 
-    steps: tuple[Part, ...]  # of a step with those before it
-    looks: LooksCost | None
-    largest: Plan | None  # the last step; without steps the sequential plan
-    prices: Prices
+    known: Known
+    steps: tuple[Costed, ...]
+    sequential: Costed | None
+
+    @cached_property
+    def unit(self) -> str:
+        """The unit in which all their hours are known.
+
+        Raises:
+            DropnasError: there is none.
+        """
+        plans = [*self.steps, *filter(None, [self.sequential])]
+        unknown = sum(one.runs.hours.isna().sum() for one in plans)
+        if unknown and not all(one.plan.parameters.reproduction for one in plans):
+            remedy = "run plan --measure on the machine that will run them"
+            raise DropnasError(f"the hours of {unknown} runs are unknown", remedy=remedy)
+        device = self.known.device
+        return f"{device.unit} on {device.label}" if device and not unknown else AUTHORS
+
+    def hours(self, runs: DataFrame) -> DataFrame:
+        """The `hours` of each run, and those that are `left`."""
+        hours = runs.authors if self.unit == AUTHORS else runs.hours
+        return DataFrame({"hours": hours, "left": hours.mask(runs.basis == "took", 0.0)})
+
+    def of_steps(self) -> DataFrame:
+        """The hours of each step and those that are left, with the steps before it, by its profile."""
+        runs, found = DataFrame(), {}
+        for step in self.steps:
+            runs = self.hours(step.runs).combine_first(runs)
+            found[step.plan.parameters.profile] = runs.sum()
+        return DataFrame(found).T
+
+    def looks(self) -> DataFrame:
+        """The cost of the looks; empty without any."""
+        return (
+            looks_cost(self.sequential.plan, self.hours(self.sequential.runs).hours) if self.sequential else DataFrame()
+        )
+
+    def left(self, part: Parameters) -> float:
+        """Hours that are left of all that a parameter file makes by default."""
+        return float(self.hours(Costed.of(part, self.known).runs).left.sum())
 
 
-def ladder(file: Path, known: Known) -> Ladder:
-    """The ladder in the folder of a parameter file; if that has looks, with it as the sequential plan."""
-    settings, other = read_parameters(file), file.with_name(f"{SEQUENTIAL}.yaml")
-    named = [file.with_name(f"{step.profile}.yaml") for step in STEPS]
-    plans = [make_plan(read_parameters(one)) for one in named if one.is_file()]
-    own = settings if settings.looks else read_parameters(other) if other.is_file() else None
-    sequential = make_plan(own) if own else None
-    prices = Prices.alike([*plans, *([sequential] if sequential else [])], known)
-    looks = looks_cost(sequential, prices.of(sequential)) if sequential else None
-    largest = plans[-1] if plans else sequential
-    steps, total = list[Part](), dict[str, float]()
-    for plan in plans:
-        total |= prices.by_default(plan)
-        steps.append(Part(plan.parameters, sum(total.values())))
-    return Ladder(tuple(steps), looks, largest, prices)
+def ladder(file: Path, known: Known, *, requested: bool = False) -> Ladder:
+    """The ladder in the folder of a parameter file, which may have looks; the file alone if it is no step of it.
 
-
-def has_ladder(file: Path) -> bool:
-    """Whether a parameter file is a step of the ladder, with the others beside it."""
-    names = [f"{step.profile}.yaml" for step in STEPS]
-    return file.name in names and all(file.with_name(name).is_file() for name in names)
+    If the ladder is `requested`, it need not be a step.
+    """
+    settings = read_parameters(file)
+    steps = [one for step in STEPS if (one := file.with_name(f"{step.profile}.yaml")).is_file()]
+    looks = file if settings.looks else file.with_name(f"{SEQUENTIAL}.yaml")
+    if not ((requested and steps) or settings.looks or file in steps):
+        return Ladder(known, (Costed.of(settings, known),), None)
+    sequential = Costed.of(read_parameters(looks), known) if looks.is_file() else None
+    return Ladder(known, tuple(Costed.of(read_parameters(one), known) for one in steps), sequential)
 
 
 def ladder_lines(file: Path, known: Known) -> Iterator[RenderableType]:
     """The steps with their hours and questions, the sequential plan, and the power of each claim."""
-    found = ladder(file, known)
-    rows, cost = table("step", "hours", "answers", left=("answers",)), found.looks
-    for one in found.steps:
-        rows.add_row(one.parameters.profile, number(one.hours), ANSWERS[one.parameters.profile])
-    if cost:
-        least, most = (number(cost.fixed + look.most) for look in (cost.looks[0], cost.looks[-1]))
-        expected = f"The same, seeds only where they decide: expected {_all_of(cost)}."
-        rows.add_row(cost.profile, f"{least} to {most}", expected)
-    yield rows
-    yield f"Hours: {found.prices.unit}. Those of a step include the steps before it."
-    if cost and found.largest:
-        yield from _looks(cost)
-        yield from power_lines(found.largest, known.root)
+    found = ladder(file, known, requested=True)
+    rows = [(step, number(cost.hours), ANSWERS.get(str(step), "")) for step, cost in found.of_steps().iterrows()]
+    looks = found.looks()
+    if found.sequential:
+        least, *_, most = (looks.fixed + looks.most).map(number)
+        answer = f"The same, seeds only where they decide: expected {expected(looks)}."
+        rows.append((found.sequential.plan.parameters.profile, f"{least} to {most}", answer))
+    yield table(DataFrame(rows, columns=["step", "hours", "answers"]), words="answers")
+    yield f"Hours: {found.unit}. Those of a step include the steps before it."
+    if found.sequential:
+        yield from looks_table(looks)
+    yield from power_lines([*filter(None, [found.sequential]), *found.steps][-1].plan, known.root)
 
 
-def looks_lines(plan: Plan, known: Known) -> Iterator[RenderableType]:
+def looks_lines(plan: Plan, runs: DataFrame, known: Known) -> Iterator[RenderableType]:
     """What the looks of a sequential plan cost and leave open, and what was decided at those that are over."""
-    prices = Prices.alike([plan], known)
-    yield from _looks(looks_cost(plan, prices.of(plan)))
-    yield f"Hours: {prices.unit}."
+    alone = Ladder(known, (), Costed(plan, runs))
+    if plan.parameters.reproduction or not runs.hours.isna().any():
+        yield from looks_table(alone.looks())
+        yield f"Hours: {alone.unit}."
     looked = read_looked(known.root / "results" / plan.parameters.profile)
     if looked and looked.judged:
         yield text(looked)
 
 
-def _looks(cost: LooksCost) -> Iterator[RenderableType]:
-    rows = table("look", "seeds", "hours by then", "at most", "numbers open", "claims open")
-    for at, look in enumerate(cost.looks, start=1):
-        claims = "/".join(f"{sum(one.values()):.1f}" for one in look.claims)
-        numbers = "/".join(f"{one:.0%}" for one in look.numbers)
-        hours, most = "/".join(map(number, look.hours)), number(look.most)
-        rows.add_row(str(at), str(look.seeds), hours, most, numbers, f"{claims} of {len(look.claims[0])}")
-    yield rows
-    yield f"Expected if {TRUE}/if {NONE}, without what rests on the best of the seeds. Open: not decided by then."
+def fitting_lines(
+    file: Path, known: Known, budget: float, out: Path | None = None, *, requested: bool = False
+) -> Iterator[str]:
+    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there.
 
-
-def _all_of(cost: LooksCost) -> str:
-    """The expected hours of all looks, and of what rests on the best of the seeds."""
-    return "/".join(number(cost.fixed + hours) for hours in cost.looks[-1].hours)
-
-
-def fitting_lines(file: Path, known: Known, budget: float, out: Path | None = None) -> Iterator[str]:
-    """What fits into a budget of hours, what it promises and what stays open; with `out` it is written there."""
-    found = ladder(file, known)
-    yield f"Hours: {found.prices.unit}."
+    Raises:
+        DropnasError: the budget is no number, or nothing fits.
+    """
+    if not math.isfinite(budget):
+        raise DropnasError("no number of hours", where=f"--gpu-hours {budget}", remedy="such as --gpu-hours 200")
+    found = ladder(file, known, requested=requested)
+    yield f"Hours: {found.unit}."
     if found.steps:
-        part = fitting(found, budget)
-        yield from _part_lines(part, found.steps, budget, out) if part else _nothing(found, budget, out)
-    if found.looks:
-        yield from _looks_that_fit(found.looks, budget)
+        hours = found.of_steps().left
+        steps = [Part(step.plan.parameters, step_hours) for step, step_hours in zip(found.steps, hours, strict=True)]
+        part = fitting(steps, budget, found.left, (2, 1) if len(steps) > 1 else (FEWEST_SEEDS,))
+        yield from _part_lines(part, hours, budget)
+        if out:
+            words = f"{', '.join([part.parameters.profile, *part.lacks])}, for {budget:g} hours."
+            description = f"{part.parameters.description.rstrip('.')}: {words}"
+            write_parameters(replace(part.parameters, profile=out.stem, description=description), out, [words])
+            yield f"{out}: written."
+        elif part.lacks:
+            yield "With --out FILE it is written as a parameter file."
+    if found.sequential:
+        yield from looks_that_fit(found.sequential.plan.parameters.profile, found.looks(), budget)
 
 
-def fitting(found: Ladder, budget: float) -> Part | None:
-    """The largest honest part of the ladder that fits; None if not even one training does."""
-
-    def fewer(part: Part, fewest: int) -> Part | None:
-        kept, most = with_most_seeds(part.parameters, fewest, budget, found.prices.hours), most_seeds(part.parameters)
-        if kept is None:
-            return None
-        seeds = most_seeds(kept.parameters)
-        return replace(kept, lacks=(f"{seeds} instead of {most} seeds",) * (seeds < most) + part.lacks)
-
-    for step in reversed(found.steps):
-        if kept := step if step.hours <= budget else fewer(step, FEWEST_SEEDS):
-            return kept
-    for fewest in (2, 1):
-        if fits := [kept for part in _smaller(found) if (kept := fewer(part, fewest))]:
-            return max(fits, key=lambda part: part.hours)
-    return None
-
-
-def _smaller(found: Ladder) -> Iterator[Part]:
-    """The first step, without other methods' cells, on one data set, and both; before fewer seeds."""
-    whole = found.steps[0].parameters
-    own = replace(whole, published=tuple(name for name in whole.published if name.startswith(OWN)))
-    others = ", ".join(name for name in whole.published if name not in own.published)
-    role = next(iter(whole.datasets))
-    tables = tuple(name for name in whole.tables if set(TARGETS[name].needs) <= {role})
-    for on in ((), (f"on {ROLES[role].printed} alone",)):
-        for kept, lacks in ((whole, ()), (own, (f"without the cell of {others}",))):
-            part = replace(kept, datasets={role: kept.datasets[role]}, tables=tables) if on else kept
-            yield Part(part, found.prices.hours(part), (*lacks, *on))
-
-
-def _part_lines(part: Part, steps: Sequence[Part], budget: float, out: Path | None) -> Iterator[str]:
-    settings, name, seeds = part.parameters, part.parameters.profile, most_seeds(part.parameters)
-    words = ", ".join([name, *part.lacks])
-    yield f"{budget:g} hours: {words}: {number(part.hours)} h."
-    yield f"It answers: {ANSWERS[name]}"
+def _part_lines(part: Part, hours: "Series[float]", budget: float) -> Iterator[str]:
+    name, seeds = part.parameters.profile, most_seeds(part.parameters)
+    yield f"{budget:g} hours: {', '.join([name, *part.lacks])}: {number(part.hours)} h."
     if seeds == 1:
-        yield ONE_SEED
-    else:
+        yield "One seed has no deviation, so nothing is tested: its errors only stand beside the printed ones."
+    elif part.parameters.reproduction:
         few = f" ({FEWEST_SEEDS} seeds: {detectable(FEWEST_SEEDS):.2f})" if seeds < FEWEST_SEEDS else ""
         points = f"from {detectable(seeds):.2f} points on{few}"
         yield f"{seeds} seeds find a difference from Table 1's CIFAR-10 number four times in five {points}."
-    at = [one.parameters.profile for one in steps].index(name)
+    if name in ANSWERS:
+        yield f"It answers: {ANSWERS[name]}"
     if part.lacks:
-        yield f"Open: the same with all seeds, cells and data sets ({name}, {number(steps[at].hours)} h)"
-    for one in steps[at + 1 :]:
-        yield f"Open: {ANSWERS[one.parameters.profile]} ({one.parameters.profile}, {number(one.hours)} h)"
-    if out:
-        words += f", for {budget:g} hours"
-        description = f"{settings.description.rstrip('.')}: {words}."
-        write_parameters(replace(settings, profile=out.stem, description=description), out, [f"{words}."])
-        yield f"{out}: written."
-    elif part.lacks:
-        yield "With --out FILE it is written as a parameter file."
-
-
-def _nothing(found: Ladder, budget: float, out: Path | None) -> Iterator[str]:
-    least = min(found.prices.hours(with_seeds(part.parameters, 1)) for part in _smaller(found))
-    yield f"Nothing of the ladder fits {budget:g} hours: one seed of the authors' cell takes {number(least)}."
-    if out:
-        raise DropnasError(f"nothing fits into {budget:g} hours, so nothing is written", where=out)
-
-
-def _looks_that_fit(cost: LooksCost, budget: float) -> Iterator[str]:
-    name, first, most = cost.profile, cost.looks[0], cost.fixed + cost.looks[-1].most
-    if most <= budget:
-        yield f"All of {name} fits: at most {number(most)} h, expected {_all_of(cost)}."
-    fits = [look for look in cost.looks if max(look.hours) <= budget]
-    if not fits:
-        takes = f"its first look, {first.seeds} seeds of everything, takes {number(first.most)}"
-        yield f"Of {name} nothing fits: {takes}."
-        return
-    last, seeds = fits[-1], ", ".join(str(look.seeds) for look in fits)
-    hours = f"expected {'/'.join(map(number, last.hours))} h, at most {number(last.most)} h"
-    yield f"Looks of {name} that fit: {seeds} seeds, {hours}."
-    yield f"Then open, if {TRUE}: {last.numbers[0]:.0%} of the printed numbers, and these claims:"
-    for claim, chance in last.claims[0].items():
-        if chance >= OPEN:
-            yield f"  {claim} (open in {chance:.0%} of simulated reproductions)"
+        yield f"Open: all of {name} ({number(hours[name])} h)"
+    for later, needed in hours[name:].iloc[1:].items():
+        yield f"Open: {ANSWERS[str(later)]} ({later}, {number(needed)} h)"
 
 
 def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
@@ -247,14 +187,11 @@ def power_lines(plan: Plan, root: Path) -> Iterator[RenderableType]:
     stds, ours = deviations(asking, root)
     if not stds.all():
         return
-    rows = table(FOUND, *(f"{n} seeds" for n in SHOWN_SEEDS), left=(FOUND,))
-    by_seeds = [smallest(asking.questions, stds, n) for n in SHOWN_SEEDS]
+    by_seeds, rows = [smallest(asking.questions, stds, n) for n in SHOWN_SEEDS], []
     for at, claim in enumerate(asking.questions.claims):
-        roles = [asking.experiments[contrast.lower[0]].role for contrast in claim.contrasts]
-        for role in dict.fromkeys(roles):
-            of_role = [[value for value, of in zip(found[at], roles, strict=True) if of == role] for found in by_seeds]
-            rows.add_row(f"{ROLES[role].printed}: {claim.claim}", *(f"{max(some):.2f}" for some in of_role))
-    yield rows
+        roles = [ROLES[asking.experiments[contrast.lower[0]].role].printed for contrast in claim.contrasts]
+        hardest = DataFrame([found[at] for found in by_seeds], columns=roles).T.groupby(level=0).max()
+        rows += [(f"{role}: {claim.claim}", *points.map("{:.2f}".format)) for role, points in hardest.iterrows()]
+    yield table(DataFrame(rows, columns=[FOUND, *(f"{n} seeds" for n in SHOWN_SEEDS)]), words=FOUND)
     whose = f"and of ours, which {ours} of {len(stds)} experiments have" if ours else "since there are none of ours yet"
     yield f"Points of test error, by the deviations that the paper prints, {whose}; of several comparisons the hardest."
-    yield "The boundaries of looks ask for little more at the last look, and for much more at the first."

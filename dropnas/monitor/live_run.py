@@ -107,8 +107,8 @@ def _reasons(watch: Watch, log: Path, again: str) -> list[str]:
     """Why Snakemake failed, and how to go on; each failed run once more, as the last that is said."""
     found, done = [], ""
     with suppress(DropnasError, OSError):
-        snapshot = watch.look()
-        found = list(failures([*snapshot.failed, *watch.refused()], snapshot.runs))
+        snapshot = watch.look(doubt=True)
+        found = list(failures(snapshot.failed, snapshot.runs))
         done = f"{len(snapshot.done)} of {len(snapshot.runs)} runs are done, and no finished one is repeated. "
     if not found:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []

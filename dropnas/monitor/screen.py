@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from pandas import DataFrame
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -25,9 +26,12 @@ def show(part: RenderableType, *, raw: bool = False) -> None:
         output.print(part, soft_wrap=isinstance(part, str) and not output.is_terminal)
 
 
-def table(*heads: str, left: tuple[str, ...] = ()) -> Table:
-    """A table of numbers. The first column is for names, and those in `left` for words, which may be wrapped."""
+def table(frame: DataFrame, words: str = "", total: str = "") -> Table:
+    """A frame whose first column has names. The column `words` may be wrapped; the row `total` has lines around it."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for at, head in enumerate(heads):
-        made.add_column(head, justify="left" if at == 0 or head in left else "right", no_wrap=head not in left)
+    for at, head in enumerate(frame.columns):
+        made.add_column(head, justify="left" if at == 0 or head == words else "right", no_wrap=head != words)
+    for name, following, *cells in zip(frame.iloc[:, 0], [*frame.iloc[1:, 0], ""], *frame.T.values, strict=True):
+        bold = "bold" if name == total else ""
+        made.add_row(*map(str, cells), style=bold, end_section=bool(total) and total in (name, following))
     return made

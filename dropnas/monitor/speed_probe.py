@@ -12,12 +12,12 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,12 +27,13 @@ from dropnas.config import Machine
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.imagenet import ImageSource
 from dropnas.data.prepare import IMAGENET_MEAN, IMAGENET_STD
+from dropnas.errors import DropnasError
 from dropnas.evaluate.learner import Learner
 from dropnas.evaluate.retrain import TEST_BATCH, Retraining
 from dropnas.evaluate.transfer import Transfer
 from dropnas.machine.devices import claimed
 from dropnas.monitor.estimate import Device, Measured
-from dropnas.monitor.work import Kind, Shape
+from dropnas.monitor.work import Shape
 from dropnas.parsing import parse
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.environment import environment
@@ -52,14 +53,13 @@ SMALLEST = 2  # images of the first batch; batch norm needs two
 CLEAR = 1.5  # a batch that takes so many times as long as the smallest shows what an image costs
 FEWEST_STEPS, MOST_STEPS = 3, 20  # repetitions of a batch
 EIGHTY = (0.1, 0.5, 0.9)  # quantiles
-TRAINING_PART = 0.7  # of the time of a kind that also has an evaluation
 GENOTYPE = "dropnas_c10"  # stands for the genotypes that the searches will find
+MOST_SPREAD = 0.5  # of a result that is trusted
 CIFAR_CLASSES, IMAGENET_CLASSES = 10, 1000
 Compute = Callable[[int], object]  # a batch of the given size
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A part of an epoch, ready to be timed: training, or evaluation."""
 
     compute: Compute
@@ -67,8 +67,7 @@ class Part:
     images: int  # in an epoch
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """Seconds of a step, how far repetitions let them vary (as a part of them), and the largest batch timed."""
 
     seconds: float
@@ -77,52 +76,67 @@ class Timing:
 
 
 def measure(
-    wanted: Mapping[Kind, dict[str, Any]],
+    wanted: Mapping[str, tuple[Mapping[str, Any], Shape]],
     machine: Machine,
     progress: Callable[[str], None],
     seconds: float = SECONDS,
     limit: float = 2 * SECONDS,
 ) -> list[Measured]:
-    """Time each kind of work on this machine, given with the configuration of one of its runs, as JSON values.
+    """Time each kind of work on this machine, given with one of its runs and the shape of its data.
 
     It takes about `seconds`, on a slow machine longer, since each batch is repeated. After the `limit` no further kind
     is begun, and `progress`, which receives a line for each kind, hears how many were left out.
     """
-    begun, load, found = time.monotonic(), os.getloadavg()[0], list[Measured]()
+    begun, load, cpus, found = time.monotonic(), os.getloadavg()[0], os.cpu_count() or 1, list[Measured]()
     with claimed(machine.device, progress) as device, tempfile.TemporaryDirectory() as folder:
-        for index, (kind, config) in enumerate(wanted.items()):
+        used = environment(device, machine.threads)
+        for index, (kind, (run, shape)) in enumerate(wanted.items()):
             spent, left = time.monotonic() - begun, len(wanted) - index
             if spent > limit:
                 progress(f"{left} kinds of work were not timed in {limit:.0f} s; measure again for them")
                 break
-            share = (seconds - spent) / left
-            entry = _measure_kind(kind, config, machine, device, share, load, Path(folder, str(index)))
-            speed = f"{entry.images_per_second:.3g} images/s in batches of {entry.batch}"
-            progress(f"{kind.label}: {speed}, spread {entry.spread:.0%}")
-            found.append(entry)
-    cpus = f"load {load:.1f} on {os.cpu_count()} CPUs before"
-    progress(f"{len(found)} kinds of work timed in {time.monotonic() - begun:.0f} s; {cpus}")
+            parts = _parts(run, shape, machine, device, Path(folder, str(index)))
+            share = (seconds - spent) / left / len(parts)
+            epoch = _epoch(parts, [timing(part.compute, part.batch, share, device) for part in parts])
+            date = f"{datetime.now(UTC):%FT%TZ}"
+            found.append(Measured(Device.of(used), kind, *epoch, load, cpus, date, used["versions"]))
+            speed = f"{found[-1].images_per_second:.3g} images/s in batches of {found[-1].batch}"
+            progress(f"{run['stage']} such as {run['name']}: {speed}, spread {found[-1].spread:.0%}")
+    took = f"{time.monotonic() - begun:.0f} s; load {load:.1f} on {cpus} CPUs before"
+    progress(f"{len(found)} kinds of work timed in {took}")
     return found
 
 
-def _measure_kind(
-    kind: Kind, config: dict[str, Any], machine: Machine, device: str, share: float, load: float, folder: Path
-) -> Measured:
-    ends = time.monotonic() + share
-    typed = parse(STAGES[kind.stage].config, config, kind.label)
-    determinism.apply(typed.seed, device, machine.threads, deterministic=getattr(typed, "deterministic", True))
-    precision.apply(typed.precision)
-    parts = PREPARE[kind.stage](typed, kind.shape, device, folder)
-    shares = (TRAINING_PART, 1.0) if len(parts) > 1 else (1.0,)
-    steps = [
-        timing(part.compute, part.batch, share * (ends - time.monotonic()), device)
-        for part, share in zip(parts, shares, strict=True)
-    ]
-    seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, steps, strict=True)]
-    spread = sum(step.spread * one for step, one in zip(steps, seconds, strict=True)) / sum(seconds)
-    used, cpus, date = environment(device, machine.threads), os.cpu_count() or 1, f"{datetime.now(UTC):%FT%TZ}"
-    batch, speed = steps[0].batch, parts[0].batch / steps[0].seconds
-    return Measured(Device.of(used), kind, sum(seconds), spread, batch, speed, load, cpus, date, used["versions"])
+def _parts(run: Mapping[str, Any], shape: Shape, machine: Machine, device: str, folder: Path) -> list[Part]:
+    """The training of a run and, if it has one, its evaluation."""
+    config = parse(STAGES[run["stage"]].config, run["config"], run["name"])
+    determinism.apply(config.seed, device, machine.threads, deterministic=getattr(config, "deterministic", True))
+    precision.apply(config.precision)
+    return PREPARE[run["stage"]](config, shape, device, folder)
+
+
+def _epoch(parts: Sequence[Part], timings: Sequence[Timing]) -> tuple[float, float, int, float]:
+    """Seconds of an epoch and their spread; of the training the largest batch, and images a second."""
+    seconds = [part.images / part.batch * step.seconds for part, step in zip(parts, timings, strict=True)]
+    spread = sum(step.spread * one for step, one in zip(timings, seconds, strict=True)) / sum(seconds)
+    return sum(seconds), spread, timings[0].batch, parts[0].batch / timings[0].seconds
+
+
+def trusted(found: Sequence[Measured]) -> tuple[list[Measured], str]:
+    """The results whose repetitions agree, and a line on the others (empty if there are none).
+
+    Raises:
+        DropnasError: no result can be trusted.
+    """
+    kept = [entry for entry in found if entry.spread <= MOST_SPREAD]
+    if len(kept) == len(found):
+        return kept, ""
+    refused = f"{len(found) - len(kept)} of {len(found)} measurements are not trusted: their repetitions let the result"
+    most, remedy = max(entry.spread for entry in found), "measure again when the machine is idle"
+    refused += f" vary by up to {most:.0%} (load {found[0].load:.1f} on {found[0].cpus} CPUs)"
+    if not kept:
+        raise DropnasError(refused, remedy=remedy)
+    return kept, f"{refused}; {remedy}"
 
 
 def timing(work: Compute, full: int, share: float, device: str) -> Timing:

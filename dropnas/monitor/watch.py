@@ -7,16 +7,18 @@ process that sees the store, and disturbs nothing.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
+
+import numpy as np
+from pandas import DataFrame
 
 from dropnas.config import Machine
 from dropnas.errors import DropnasError
-from dropnas.monitor.estimate import HOUR, Estimate, read_known
-from dropnas.monitor.words import Runs, cells
+from dropnas.monitor.estimate import HOUR, number, read_known
+from dropnas.monitor.words import Runs, cells, counted, joined, result
 from dropnas.monitor.work import COSTLY
 from dropnas.parsing import parse
 from dropnas.pipeline.compute import PROGRESS
@@ -26,48 +28,32 @@ from dropnas.runs.store import Store
 EPOCH = re.compile(r"\bepoch (\d+)/(\d+)")
 TAIL = 64_000  # bytes of a log that are read
 NEARLY = 0.99  # the part of a run that is done if it takes longer than expected
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A run at a moment."""
-
-    run: dict[str, Any]  # as plan.json describes it
-    state: str  # done, running, waiting or failed
-    hours: float | None = 0.0  # device-hours of a training, None if unknown; of all else 0
-    part: float = 0.0  # how much of it is done, from 0 to 1
-    started: float = 0.0  # if it is at work, seconds since the epoch
-    line: str = ""  # the last that it said
-    group: int = 1  # how many runs share its time
-    reason: str = ""  # why it failed; `stopped` if somebody stopped it
-    log: Path | None = None  # where more is said of a failure
-
-    @property
-    def left(self) -> float:
-        """Its device-hours that are left, as far as they are known."""
-        return (self.hours or 0.0) * (1 - self.part)
+WAITING = {"state": "waiting", "part": 0.0, "started": 0.0, "line": "", "group": 1, "reason": "", "log": ""}
+DONE = {**WAITING, "state": "done", "part": 1.0}
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A plan at a moment."""
+    """A plan at a moment.
+
+    `work` has a row for each run by its id, in the plan's order: that of `Known.frame`; its `state` (done, running,
+    waiting, failed); the `part` that is done, from 0 to 1; of a running one when it `started` (seconds since the
+    epoch), the last `line` that it said, and how many runs of a `group` share its time; of a failed or stopped one the
+    `reason` and, of a failed one, the `log`.
+    """
 
     title: str  # profile and description
-    work: tuple[Watched, ...]  # in the plan's order
+    work: DataFrame
+    runs: Runs  # as plan.json describes them
     unit: str  # GPU-hours or CPU-hours
     last: str  # the last result, in words; empty if there is none
     next: str  # the next one
     time: float  # seconds since the epoch
 
     @property
-    def runs(self) -> Runs:
-        """The runs by their ids."""
-        return {one.run["id"]: one.run for one in self.work}
-
-    @property
     def done(self) -> frozenset[str]:
         """The ids of those that are done."""
-        return frozenset(one.run["id"] for one in self.work if one.state == "done")
+        return frozenset(self.work.index[self.work.state == "done"])
 
     @property
     def complete(self) -> bool:
@@ -75,142 +61,125 @@ class Snapshot:
         return len(self.done) == len(self.work)
 
     @property
-    def running(self) -> list[Watched]:
+    def running(self) -> DataFrame:
         """Those at work."""
-        return [one for one in self.work if one.state == "running"]
+        return self.work[self.work.state == "running"]
 
     @property
-    def failed(self) -> list[Watched]:
+    def failed(self) -> DataFrame:
         """Those that were begun and that nobody works on."""
-        return [one for one in self.work if one.reason]
+        return self.work[self.work.reason != ""]
 
     @property
     def jobs(self) -> int:
         """How many trainings run at a time; a group counts as one."""
-        return round(sum(1 / one.group for one in self.running if one.run["stage"] in COSTLY))
+        return round((1 / self.running.group[self.running.stage.isin(COSTLY)]).sum())
 
     @property
     def part(self) -> float:
         """How much is done by expected hours, from 0 to 1; unknown hours of a training count as the mean of others."""
-        known = [one.hours for one in self.work if one.hours]
-        usual = fmean(known) if known else 1.0
-        weights = [usual if one.hours is None else one.hours for one in self.work]
-        weights = weights if any(weights) else [1.0] * len(weights)
-        return 1.0 if self.complete else min(fmean([one.part for one in self.work], weights), NEARLY)
+        hours = self.work.hours
+        weights = hours.fillna(hours[hours > 0].mean() if (hours > 0).any() else 1.0)
+        weights = weights if weights.any() else weights + 1.0
+        return 1.0 if self.complete else min(float(np.average(self.work.part, weights=weights)), NEARLY)
 
 
 class Watch:
     """Reads the state of the runs of a plan.json, or of those behind some targets; what is done is not read twice."""
 
-    def __init__(self, plan: dict[str, Any], root: Path, targets: Sequence[str] = ()) -> None:
+    def __init__(self, plan: Mapping[str, Any], root: Path, targets: Sequence[str] = ()) -> None:
         every = {name for run in plan["runs"] for name in run["used_by"]}
         if unknown := sorted(set(targets) - every):
             raise DropnasError(f"no target {unknown[0]!r}", remedy=f"known: {', '.join(sorted(every))}")
         wanted = set(targets) or every - set(plan["on_request"])
         self.plan, self.root, self.store = plan, root, Store(root)
-        self.runs = [run for run in plan["runs"] if wanted & set(run["used_by"])]
-        self.by_id = {run["id"]: run for run in self.runs}
-        self.cells = list(cells(self.by_id))
-        self._last_runs = set(self.by_id) - {source for run in self.runs for source in run["inputs"]}
+        self.runs = {run["id"]: run for run in plan["runs"] if wanted & set(run["used_by"])}
+        self._cells = cells(self.runs)
+        self._last_runs = set(self.runs) - {source for run in self.runs.values() for source in run["inputs"]}
         self._jobs = {id_: job for job in plan["jobs"] for id_ in job["runs"]}
         self._done: set[str] = set()
-        self._estimates: dict[str, Estimate] = {}
+        self._frame = DataFrame()
         self._unit = self._last = ""
 
-    def look(self) -> Snapshot:
-        """The plan now."""
+    def look(self, *, doubt: bool = False) -> Snapshot:
+        """The plan now; with `doubt`, published runs too have a reason if their jobs do not accept them."""
         now, states = time.time(), dict.fromkeys(self._done, "done")
-        others = [run for id_, run in self.by_id.items() if id_ not in states]
+        others = [run for id_, run in self.runs.items() if id_ not in states]
         states |= {run["id"]: self.store.state(run["id"], self.root / run["folder"]) for run in others}
         done = {id_ for id_, state in states.items() if state == "done"}
-        if done != self._done or not self._estimates:
+        if done != self._done or self._frame.empty:
             self._read(done)
-        work = tuple(self._watched(run, states[run["id"]], now) for run in self._needed())
+        needed = self._needed()
+        work = self._frame.loc[[id_ in needed for id_ in self.runs]]
+        found = [self._now(self.runs[id_], states[id_], now, doubt=doubt) for id_ in work.index]
+        work = work.join(DataFrame(found, index=work.index))
+        work["left"] = work.hours.fillna(0.0) * (1 - work.part)
         title = f"{self.plan['profile']}: {self.plan['description']}"
-        return Snapshot(title, work, self._unit, self._last, self._next(work), now)
+        return Snapshot(title, work, self.runs, self._unit, self._last, self._next(work), now)
 
-    def _needed(self) -> Iterator[dict[str, Any]]:
+    def _needed(self) -> set[str]:
         """The runs that are done, and those that a target which is not done waits for; others may have been pruned."""
         wanted = set(self._last_runs)
-        for run in reversed(self.runs):  # what reads a run comes after it
-            if run["id"] in wanted - self._done:
+        for id_, run in reversed(self.runs.items()):  # what reads a run comes after it
+            if id_ in wanted - self._done:
                 wanted |= set(run["inputs"])
-        return (run for run in self.runs if run["id"] in wanted | self._done)
+        return wanted | self._done
 
     def _read(self, done: set[str]) -> None:
         """Read what is known, which changes when further runs are done."""
         known = read_known(self.root, parse(Machine, self.plan["machine"], "plan.json"))
-        self._estimates = known.estimates(self.runs)
-        self._unit = known.device.unit if known.device else "device-hours"
-        ended = {folder: one.ended for folder, one in known.took.items()}
-        results = [(ended[path], cell) for cell in self.cells for path in cell.trainings.values() if path in ended]
-        last = max(results, key=lambda one: one[0], default=None)  # the first cell with the last training
-        self._last = last[1].result(done, self.root) if last else ""
-        self._done = done
+        self._frame, self._unit, self._done = known.frame([*self.runs.values()]), known.unit, done
+        self._cells["done"] = self._cells.id.isin(done)
+        cells = self._cells.assign(ended=self._cells.folder.map(known.took.set_index("folder").ended))
+        last = cells.dropna(subset="ended").sort_values("ended", ascending=False, kind="stable").head(1).cell
+        self._last = "".join(result(cell, self.root) for _, cell in cells[cells.cell.isin(last)].groupby("cell"))
 
-    def _next(self, work: Sequence[Watched]) -> str:
+    def _next(self, work: DataFrame) -> str:
         """The cell whose next training ends first, or else the first cell that is not done."""
-        soon = [one for one in work if one.state == "running" and one.hours is not None]
-        hours = {one.run["id"]: one.left * one.group for one in soon}
-        waiting = [(cell, id_) for cell in self.cells for id_ in cell.trainings if id_ not in self._done]
-        if not waiting:
+        ends = (work.left * work.group).where(work.state == "running").where(work.hours.notna())
+        waiting = self._cells[~self._cells.done].assign(hours=lambda rows: rows.id.map(ends))
+        if waiting.empty:
             return ""
-        cell, id_ = min(waiting, key=lambda one: hours.get(one[1], float("inf")))
-        when = f" in about {duration(hours[id_] * HOUR)}" if id_ in hours else ""
-        return cell.name + cell.count(len(self._done & set(cell.trainings)) + 1, ", ") + when
+        first = waiting.sort_values("hours", kind="stable").iloc[0]  # unknown hours come last
+        cell = self._cells[self._cells.cell == first.cell]
+        when = f"in about {number(first.hours)} h" if first.hours >= 0 else ""
+        return joined(first.cell, counted(int(cell.done.sum()) + 1, cell), when)
 
-    def _watched(self, run: dict[str, Any], state: str, now: float) -> Watched:
-        hours, scratch = self._estimates[run["id"]].hours, self.store.scratch(run["id"])
-        if state == "done":
-            return Watched(run, state, hours, 1.0)
+    def _now(self, run: Mapping[str, Any], state: str, now: float, *, doubt: bool) -> dict[str, Any]:
+        """What is added to the row of a run."""
         if state == "running":
-            return self._running(run, hours, scratch, now)
-        reason, log = self._failure(run)
-        if reason:
-            return Watched(run, "failed", hours, reason=reason, log=log)
-        return Watched(run, "waiting", hours, reason="stopped" if scratch.is_dir() and read_attempts(scratch) else "")
+            return self._running(run, now)
+        found, scratch = DONE if state == "done" else WAITING, self.store.scratch(run["id"])
+        if state == "done" and not doubt:
+            return found
+        job = self._jobs[run["id"]]
+        log = self.root / "logs" / str(self.plan["profile"]) / str(job["rule"]) / str(job["attempts"])
+        if reason := failure(_text(log), run):
+            return {**found, "state": "done" if state == "done" else "failed", "reason": reason, "log": str(log)}
+        stopped = state != "done" and scratch.is_dir() and read_attempts(scratch)
+        return {**found, "reason": "stopped" if stopped else ""}
 
-    def _running(self, run: dict[str, Any], hours: float | None, scratch: Path, now: float) -> Watched:
-        attempts, part = read_attempts(scratch), 0.0
+    def _running(self, run: Mapping[str, Any], now: float) -> dict[str, Any]:
+        scratch, hours, part = self.store.scratch(run["id"]), self._frame.hours[run["id"]], 0.0
+        attempts = read_attempts(scratch)
         started, group = (attempts[-1].started, attempts[-1].group) if attempts else (now, 1)
         line = _text(scratch / PROGRESS).strip().removeprefix(f"{run['name']}: ")
         if epochs := EPOCH.search(line):
             part, line = int(epochs[1]) / max(int(epochs[2]), 1), epochs[0]
-        elif hours:
+        elif hours > 0:
             part = min((now - started) / HOUR / hours / group, NEARLY)
-        return Watched(run, "running", hours, part, started, line, group)
-
-    def refused(self) -> list[Watched]:
-        """Published runs that their jobs do not accept, such as damaged ones, by their logs."""
-        done = ((run, *self._failure(run)) for run in self.runs if run["id"] in self._done)
-        return [Watched(run, "failed", reason=reason, log=log) for run, reason, log in done if reason]
-
-    def _failure(self, run: dict[str, Any]) -> tuple[str, Path]:
-        job = self._jobs[run["id"]]
-        log = self.root / "logs" / str(self.plan["profile"]) / str(job["rule"]) / str(job["attempts"])
-        return failure(_text(log), run), log
+        return {**WAITING, "state": "running", "part": part, "started": started, "line": line, "group": group}
 
 
-def time_left(work: Iterable[Watched], jobs: int) -> float:
+def time_left(work: DataFrame, jobs: int) -> float:
     """Hours until all runs are done, inputs first: those left shared by jobs, or the longest chain if that is more."""
-    chain, total = dict[str, float](), 0.0
-    for one in work:
-        before = max((chain.get(source, 0.0) for source in one.run["inputs"]), default=0.0)
-        chain[one.run["id"]] = before + one.left
-        total += one.left
-    return max(total / max(jobs, 1), max(chain.values(), default=0.0))
+    chain = dict[str, float]()
+    for id_, inputs, left in zip(work.index, work.inputs, work.left, strict=True):
+        chain[id_] = left + max((chain.get(source, 0.0) for source in inputs), default=0.0)
+    return max(work.left.sum() / max(jobs, 1), max(chain.values(), default=0.0))
 
 
-def duration(seconds: float) -> str:
-    """Days and hours, hours and minutes, or minutes and seconds."""
-    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
-
-
-def failure(log: str, run: dict[str, Any]) -> str:
+def failure(log: str, run: Mapping[str, Any]) -> str:
     """Why a run failed: the last line of its job's log if that is its error, or one that ended the job; else empty."""
     begin = f"error: {run['stage']} {run['name']}"
     lines = log.splitlines()

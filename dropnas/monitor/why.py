@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pandas import json_normalize
+
 from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.adopt import old_source
@@ -71,12 +73,10 @@ def _changes(run: Run, old: Record) -> dict[str, str]:
     return changes | {part: _values(identity[part], before[part]) for part in parts}
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(config: Any) -> dict[str, Any]:
     """Values by dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": hashed(value)}
-    return found
+    (found,) = json_normalize([hashed(config)]).to_dict("records")
+    return {str(key): value for key, value in found.items()}
 
 
 def _values(now: Any, then: Any) -> str:

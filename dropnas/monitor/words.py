@@ -1,12 +1,14 @@
 """Runs and results in words: "retrain · CIFAR-100 · DropNAS · seed 3", "Table 5, cell (3e-5, 1e-5)"."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from pandas import DataFrame
+
 from dropnas.analysis.finished_runs import read_run, read_training
+from dropnas.data.config import DATASETS
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
 from dropnas.pipeline.experiments import MORE_RETRAININGS
@@ -14,7 +16,6 @@ from dropnas.report.config import Entry, TableConfig
 from dropnas.report.printed import Layout, layout, title
 from dropnas.search.methods import METHODS
 
-DATA_SETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
 RATES = ("rate_parameterised", "rate_non_parameterised")
 MARKS = "¹²³⁴⁵⁶†∗ "  # noqa: RUF001 (footnotes, as printed)
 Runs = Mapping[str, dict[str, Any]]  # by id, as plan.json describes them
@@ -31,7 +32,7 @@ def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
     if stage in ("table", "published"):
         return title(config["table"]), None
     if stage in ("figure", "data", "architectures"):
-        return joined(stage, DATA_SETS.get(config.get("name", ""), run["name"])), None
+        return joined(stage, _data_set(config["name"]) if stage == "data" else run["name"]), None
     chain = [run]
     while chain[-1]["inputs"] and chain[-1]["stage"] not in ("data", "search"):
         chain.append(runs[chain[-1]["inputs"][-1]])
@@ -39,7 +40,11 @@ def described(run: dict[str, Any], runs: Runs) -> tuple[str, int | None]:
     name = next((one["config"]["name"] for one in sources if one["stage"] == "data"), "")
     best = "best" if any(one["stage"] == "select" for one in chain[1:]) else ""
     best = "AutoAugment" if stage == "retrain" and config["autoaugment"] else best
-    return joined(stage, DATA_SETS.get(name, name), *_method(chain[-1]), best), config.get("seed")
+    return joined(stage, _data_set(name), *_method(chain[-1]), best), config.get("seed")
+
+
+def _data_set(name: str) -> str:
+    return str(getattr(DATASETS.get(name), "printed", name))
 
 
 def _method(source: dict[str, Any]) -> Iterator[str]:
@@ -67,43 +72,40 @@ def seeds_text(seeds: Iterable[int | None]) -> str:
     return f"seeds {found[0]}-{found[-1]}" if consecutive else f"seeds {', '.join(map(str, found))}"
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table, with its trainings."""
+def cells(runs: Runs) -> DataFrame:
+    """A row for each training in a cell of a table among runs, in the plan's order.
 
-    name: str
-    trainings: dict[str, str]  # their folders by id
-    counted: str  # what they are called: `seeds`, unless a genotype is retrained more than once
-    decimals: int  # of its error
-    criterion: str  # by which error the best of several seeds is chosen: of the `best` epoch or the final one
-
-    def result(self, done: Container[str], root: Path) -> str:
-        """The mean test error, as the criterion has it, of the trainings that are done: "2.69 % after 3 of 8 seeds"."""
-        folders = [root / folder for id_, folder in self.trainings.items() if id_ in done]
-        try:
-            errors = [read_training(read_run(folder)).top1 for folder in folders]
-        except DropnasError as error:
-            return str(error)  # the others are still shown
-        mean = fmean(one.best if self.criterion == "best" else one.final for one in errors)
-        return f"{self.name}: {mean:.{self.decimals}f} %" + self.count(len(errors), " after ")
-
-    def count(self, done: int, before: str) -> str:
-        """How many trainings are done, as "3 of 8 seeds" after some text; empty if there is only one in all."""
-        return f"{before}{done} of {len(self.trainings)} {self.counted}" if len(self.trainings) > 1 else ""
-
-
-def cells(runs: Runs) -> Iterator[Cell]:
-    """The cells of all tables among runs, in the plan's order."""
+    Columns are `cell` (in words), `id`, `folder`, `seed`, the `decimals` of the cell's error, and the `criterion` by
+    which the best of several seeds is chosen: the error of the `best` epoch or of the final one.
+    """
+    rows = []
     for run in (run for run in runs.values() if run["stage"] == "table"):
         config: TableConfig = parse(TableConfig, run["config"], run["name"])
         paper = config.layout or layout(config.table)
         for entry in config.entries:
-            trainings = [runs[run["inputs"][index]] for index in entry.trainings]
-            seeds = {one["config"]["seed"] % MORE_RETRAININGS for one in trainings}
-            counted = "seeds" if len(seeds) == len(trainings) else "trainings"
-            folders = {one["id"]: one["folder"] for one in trainings}
             name = f"{title(config.table)}, {_cell(paper, entry)}"
-            yield Cell(name, folders, counted, paper.decimals, config.criterion)
+            for one in (runs[run["inputs"][index]] for index in entry.trainings):
+                seed = one["config"]["seed"] % MORE_RETRAININGS
+                rows.append((name, one["id"], one["folder"], seed, paper.decimals, config.criterion))
+    return DataFrame(rows, columns=["cell", "id", "folder", "seed", "decimals", "criterion"])
+
+
+def counted(done: int, cell: DataFrame) -> str:
+    """How many trainings of a cell are done, "3 of 8 seeds"; empty if there is only one in all."""
+    what = "seeds" if cell.seed.is_unique else "trainings"  # of one genotype there may be several
+    return f"{done} of {len(cell)} {what}" if len(cell) > 1 else ""
+
+
+def result(cell: DataFrame, root: Path) -> str:
+    """The mean test error of the trainings of a cell that are `done`: "2.69 % after 3 of 8 seeds"."""
+    done, first = cell[cell.done], cell.iloc[0]
+    try:
+        errors = [read_training(read_run(root / folder)).top1 for folder in done.folder]
+    except DropnasError as error:
+        return str(error)  # the others are still shown
+    mean = fmean(one.best if first.criterion == "best" else one.final for one in errors)
+    count = counted(len(done), cell)
+    return f"{first.cell}: {mean:.{first.decimals}f} %{' after ' * bool(count)}{count}"
 
 
 def _cell(paper: Layout, entry: Entry) -> str:

@@ -1,14 +1,13 @@
 """The kinds of work that take device time. Pure, and without torch.
 
-A kind is everything that decides how long an epoch takes. Each setting counts unless `COSTLESS` names it, so a new
-option makes a new kind with an unknown cost, and never a wrong number. The genotype does not count: nobody knows it
+A kind of work is everything that decides how long an epoch takes. Each setting counts unless `COSTLESS` names it, so a
+new option makes a new kind with an unknown cost, and never a wrong number. The genotype does not count: nobody knows it
 before the search. Of grouped dropout the share of dropped operations counts, because these are not computed.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from dropnas.data.config import DATASETS
 from dropnas.pipeline.stages import STAGES
@@ -23,10 +22,13 @@ COSTLESS = {  # settings that hardly change the duration of an epoch
 }
 GROUP = 4  # operations of a group in the paper's space, for p_d = r^(1/4)
 MANY = 0.5  # a p_d from which on most operations are dropped
+# The authors' speed in GPU-days of a V100: the printed "search cost" (Tables 1, 2), and about a day for a retraining,
+# as users of DARTS' networks report. The paper does not say what ImageNet cost.
+AUTHORS_RETRAINING_DAYS = 1.0
+SIZE = ("cells", "channels", "batch_size")  # of the paper's networks
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """Numbers of images of a data set, and their size in pixels (0 if it varies)."""
 
     train: int
@@ -35,42 +37,22 @@ class Shape:
     width: int
 
 
-@dataclass(frozen=True)
-class Kind:
-    """Work whose epochs take equally long on the same device; the settings are JSON values."""
-
-    stage: str
-    shape: Shape
-    settings: dict[str, Any] = field(hash=False)
-
-    @property
-    def label(self) -> str:
-        """A short description."""
-        own = self.settings
-        parts = [self.stage, f"{own['cells']} cells, {own['channels']} channels"]
-        parts += [str(own[name]) for name in ("space", "strategy") if name in own]
-        parts += ["AutoAugment"] * (self.stage == "retrain" and own["autoaugment"])
-        return ", ".join([*parts, f"{self.shape.train:,} images"])
-
-    @property
-    def trained(self) -> int | None:
-        """Images that an epoch trains on; None if only the strategy knows."""
-        if self.stage == "search":
-            return self.shape.train if self.settings["strategy"].startswith("dropping") else None
-        if self.stage == "transfer":  # the rest of the last batch is left out of the epoch
-            return self.shape.train - self.shape.train % int(self.settings["batch_size"])
-        return self.shape.train - int(self.settings["held_out"])
+@cache
+def defaults(stage: str) -> Mapping[str, Any]:
+    """The configuration of a stage with every field at its default, the paper's."""
+    found: Mapping[str, Any] = resolved(STAGES[stage].config())
+    return found
 
 
-def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> Kind:
-    """The work of a run of a stage of COSTLY; fields that its configuration lacks are at their default."""
-    config = {**resolved(STAGES[stage].config()), **config}
+def kind_of(stage: str, config: Mapping[str, Any], shape: Shape) -> str:
+    """The work of a run of a stage of COSTLY, as JSON; fields that its configuration lacks are at their default."""
+    config = {**defaults(stage), **config}
     settings = {name: value for name, value in config.items() if name not in COSTLESS}
-    if "auxiliary_weight" in settings:
-        settings["auxiliary_weight"] = settings["auxiliary_weight"] > 0  # whether there is a tower
     if stage == "search":
         settings["strategy"] = _strategy_class(config["strategy"], settings.pop("options"))
-    return Kind(stage, shape, settings)
+    else:
+        settings["auxiliary_weight"] = config["auxiliary_weight"] > 0  # whether there is a tower
+    return canonical_json([stage, shape, settings])
 
 
 def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
@@ -79,8 +61,18 @@ def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
     rates = [float(every[name]) for name in ("rate_parameterised", "rate_non_parameterised") if name in every]
     if strategy not in PRESETS or len(rates) < 2:
         return strategy + (f" {canonical_json(dict(options))}" if options else "")
-    dropped = sum(math.pow(rate, 1 / GROUP) for rate in rates) / 2
+    dropped = sum(rate ** (1 / GROUP) for rate in rates) / 2
     return "dropping nothing" if dropped == 0 else "dropping many" if dropped >= MANY else "dropping few"
+
+
+def epoch_images(stage: str, config: Mapping[str, Any], shape: Shape) -> int | None:
+    """Images that an epoch trains on; None if only the strategy knows."""
+    config = {**defaults(stage), **config}
+    if stage == "search":
+        return shape.train if _strategy_class(config["strategy"], config["options"]).startswith("dropping") else None
+    if stage == "transfer":  # the rest of the last batch is left out of the epoch
+        return shape.train - shape.train % int(config["batch_size"])
+    return shape.train - int(config["held_out"])
 
 
 def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
@@ -90,3 +82,11 @@ def declared_shape(dataset: Mapping[str, Any]) -> Shape | None:
         return None
     train, test = dataset["train_images"] or known.train, dataset["test_images"] or known.test
     return Shape(train, test, known.height, known.width)
+
+
+def authors_hours(stage: str, config: Mapping[str, Any], dataset: str) -> float:
+    """V100-hours of a search or retraining of the paper's networks at the authors' speed; 0 of all else."""
+    if stage not in ("search", "retrain") or any(config[name] != defaults(stage)[name] for name in SIZE):
+        return 0.0
+    days = getattr(DATASETS.get(dataset), "search_days", 0.0) if stage == "search" else AUTHORS_RETRAINING_DAYS
+    return float(24 * days * config["epochs"] / defaults(stage)["epochs"])

@@ -13,7 +13,7 @@ from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
 from dropnas.data.config import ROLES, SEARCHED
 from dropnas.pipeline.experiments import Experiment
 from dropnas.pipeline.plan import Plan
-from dropnas.report.claims import BEST_RATE, EXTREMES, CellKey, ablations, pairs_of_rates, spaces, words
+from dropnas.report.claims import BEST_RATE, EXTREMES, CellKey, against_dropnas, pairs_of_rates, words
 from dropnas.report.config import FigureConfig, TableConfig
 from dropnas.report.printed import Printed, layout
 from dropnas.report.verdicts import PAPER_SEEDS, margin
@@ -24,15 +24,10 @@ Cells = Mapping[CellKey, int]  # experiments by table, row and column
 
 @dataclass(frozen=True)
 class Asking:
-    """The questions of a plan, and its experiments in their order.
+    """The questions of a plan, and its experiments in their order."""
 
-    Attributes:
-        questions: the questions; an experiment's name is the folder of its first training.
-        experiments: the runs of the experiments.
-    """
-
-    questions: Questions
-    experiments: tuple[Experiment, ...]
+    questions: Questions  # the questions; an experiment's name is the folder of its first training
+    experiments: tuple[Experiment, ...]  # the runs of the experiments
 
 
 def asked(plan: Plan) -> Asking:
@@ -61,7 +56,6 @@ def _cells(plan: Plan, index: Mapping[str, int]) -> Iterator[tuple[CellKey, int]
 
 
 def _printed(plan: Plan) -> Iterator[tuple[CellKey, Printed]]:
-    """The printed number in each cell of the plan's tables."""
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         paper = config.layout or layout(config.table)
         for row in paper.rows:
@@ -85,10 +79,9 @@ def _sample_std(population: float) -> float:
 def _priors(cells: Cells, roles: Sequence[str], printed: Mapping[CellKey, Printed]) -> tuple[Prior, ...]:
     """The paper's number for each experiment; where the paper has none, DropNAS' mean and the typical deviation."""
     known = {number: cell for key, number in cells.items() if (cell := printed.get(key)) and cell.std is not None}
-    stds = defaultdict(list)
-    for role in SEARCHED:
-        rows = [row for name in ("table4", "table6") for row in layout(name).rows if row.key.partition("/")[0] == role]
-        stds[role] = [cell.std for row in rows for cell in row.cells if cell and cell.std is not None]
+    stds = defaultdict[str, list[float]](list)
+    for row in (*layout("table4").rows, *layout("table6").rows):
+        stds[row.key.partition("/")[0]] += [cell.std for cell in row.cells if cell and cell.std is not None]
     found = []
     for number, role in enumerate(roles):
         base = next(row.cells[0] for row in layout(ROLES[role].table).rows if row.key == "dropnas")
@@ -103,7 +96,8 @@ def _claims(cells: Cells, plan: Plan, index: Mapping[str, int]) -> Iterator[Clai
     """The claims whose experiments are all in the plan, in the order of the paper."""
     sweep = dict(_sweep(plan, index))
     yield from _of_sweep(sweep)
-    for name, pairs_of_cells in (("spaces", spaces()), ("best-pair", pairs_of_rates()), ("ablations", ablations())):
+    in_tables = {"spaces": against_dropnas("table4"), "best-pair": pairs_of_rates()}
+    for name, pairs_of_cells in {**in_tables, "ablations": against_dropnas("table6")}.items():
         if all(key in cells for _, *pair in pairs_of_cells for key in pair):
             pairs = tuple(Contrast(label, (cells[low],), (cells[high],)) for label, low, high in pairs_of_cells)
             yield Claim(name, words()[name]["claim"], pairs)
@@ -134,17 +128,21 @@ def _of_sweep(sweep: Mapping[tuple[str, str], int]) -> Iterator[Claim]:
     others = [(role, name) for role, name in sweep if name not in (BEST_RATE, *EXTREMES) and role in best]
     sides = {(role, float(name) < float(BEST_RATE)) for role, name in others}
     if sides >= {(role, lower) for role in SEARCHED for lower in (True, False)}:
-        pairs = tuple(
-            Contrast(f"{ROLES[role].printed} {name}", (best[role],), (sweep[role, name],)) for role, name in others
-        )
-        yield Claim("best-rate", words()["best-rate"]["claim"], pairs)
+        yield _worse_than_best("best-rate", {(role, name): name for role, name in others}, best, sweep)
     extremes = [(role, name) for role, name in sweep if name in EXTREMES and role in best]
     if len(extremes) == len(EXTREMES) * len(SEARCHED):
-        pairs = tuple(
-            Contrast(f"{ROLES[role].printed} {EXTREMES[name]}", (best[role],), (sweep[role, name],))
-            for role, name in extremes
-        )
-        yield Claim("other-methods-rates", words()["other-methods-rates"]["claim"], pairs)
+        labels = {(role, name): EXTREMES[name] for role, name in extremes}
+        yield _worse_than_best("other-methods-rates", labels, best, sweep)
+
+
+def _worse_than_best(
+    id_: str, labels: Mapping[tuple[str, str], str], best: Mapping[str, int], sweep: Mapping[tuple[str, str], int]
+) -> Claim:
+    pairs = [
+        Contrast(f"{ROLES[role].printed} {label}", (best[role],), (sweep[role, name],))
+        for (role, name), label in labels.items()
+    ]
+    return Claim(id_, words()[id_]["claim"], tuple(pairs))
 
 
 def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
@@ -161,10 +159,5 @@ def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
         if table == "baselines" and own is not None and own != number:
             found.setdefault(row.partition("/")[2], []).append(Contrast(ROLES[role].printed, (own,), (number,)))
     for method, contrasts in found.items():
-        label = labels[f"{_role_of(method, cells)}/{method}"]
+        label = next(label for row, label in labels.items() if row.endswith(f"/{method}"))
         yield Claim(f"baseline-{method}", words()["baseline"]["claim"].format(label), tuple(contrasts))
-
-
-def _role_of(method: str, cells: Cells) -> str:
-    """A data set on which a baseline was trained."""
-    return next(row.partition("/")[0] for table, row, _ in cells if table == "baselines" and row.endswith(f"/{method}"))

@@ -17,16 +17,16 @@ from typing import Any
 
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
-from dropnas.parsing import parse
 from dropnas.pipeline.failures import Failures
 from dropnas.pipeline.freeze import FROZEN
 from dropnas.pipeline.protocol import require_followed
-from dropnas.pipeline.stages import STAGES, common, entry, identity
+from dropnas.pipeline.specs import Spec, require_asked
+from dropnas.pipeline.stages import STAGES, entry
 from dropnas.runs.attempts import Attempts
-from dropnas.runs.authenticity import id_in, input_faults, require_whole
+from dropnas.runs.authenticity import input_faults, require_whole
 from dropnas.runs.environment import environment, machine_name
 from dropnas.runs.files import read_json, sha256, write_text
-from dropnas.runs.identity import id_of
+from dropnas.runs.identity import resolved
 from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 from dropnas.sharing.pull import require_heavy
@@ -34,23 +34,16 @@ from dropnas.training.signals import EXIT_STOPPED
 from dropnas.workspace import Workspace, unseen
 
 PROGRESS = "progress.txt"  # in a run's scratch folder: the last line of progress
-Spec = dict[str, Any]
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class LeasedRun:
-    """A run of a group.
-
-    Attributes:
-        spec: the run's spec, as `dropnas.pipeline.execute.read_spec` returns it.
-        attempts: the attempts at the run; the last one is this one.
-        release: releases the lease before the group is finished.
-    """
+    """A run of a group."""
 
     spec: Spec
-    attempts: Attempts
-    release: Callable[[], object]
+    attempts: Attempts  # the attempts at the run; the last one is this one
+    release: Callable[[], object]  # releases the lease before the group is finished
 
 
 class RunGroup:
@@ -58,9 +51,6 @@ class RunGroup:
 
     Args:
         members: the runs, none of which is published.
-        store: the store of the runs.
-        progress: receives lines about the progress.
-        failures: collects the failures of runs.
     """
 
     def __init__(self, members: Sequence[LeasedRun], store: Store, progress: Progress, failures: Failures) -> None:
@@ -80,21 +70,21 @@ class RunGroup:
         """
         records: dict[str, Any] = {}
         try:
-            self._begin()
+            self._each(lambda member: member.attempts.begin())
             with ExitStack() as stack:
                 self._each_fails_by(lambda: self._prepare(stack))
                 self._each_fails_by(lambda: records.update(self._compute()))
         except SystemExit as end:
             if end.code == EXIT_STOPPED:
-                self._stopped()
+                self._each(lambda member: member.attempts.stopped())
             if self.members:
                 raise
-        return {member.spec["id"] for member in self.members if self._publish(member, records)}
+        return {member.spec.id for member in self.members if self._publish(member, records)}
 
-    def _begin(self) -> None:
+    def _each(self, work: Callable[[LeasedRun], None]) -> None:
         for member in self.members:
             with self.failures.of(member.spec):
-                member.attempts.begin()
+                work(member)
 
     def _each_fails_by(self, work: Callable[[], None]) -> None:
         """Run work that all runs need; an error fails each of them."""
@@ -105,37 +95,35 @@ class RunGroup:
     @property
     def members(self) -> list[LeasedRun]:
         """The runs that have not failed."""
-        return [member for member in self._members if member.spec["id"] not in self.failures.ids]
+        return [member for member in self._members if member.spec.id not in self.failures.ids]
 
     def _prepare(self, stack: ExitStack) -> None:
-        """Check the inputs, take a device, and keep the runs that are to be trained now."""
         spec = self.members[0].spec
         inputs = _inputs(spec, self.store)
-        if spec["config"].get("reproduction"):
+        if getattr(spec.config, "reproduction", False):
             require_followed(inputs)
         self.device = _device(spec, stack, self.progress)
         if len(self.members) > 1:
-            configs, spaces = [_config(member.spec) for member in self.members], self._workspaces()
-            self._keep(entry(spec["stage"], "first")(configs, inputs, spaces))
-        if STAGES[spec["stage"]].trains:
+            configs, spaces = [member.spec.config for member in self.members], self._workspaces()
+            self._keep(entry(spec.stage, "first")(configs, inputs, spaces))
+        if STAGES[spec.stage].trains:
             self._note_machine()
 
     def _note_machine(self) -> None:
         """Report a run that continues on another machine, because rounding differs between machines."""
         machine = machine_name(self.device)
         for member in self.members:
-            member.attempts.work_on(machine)
+            member.attempts.note(machine=machine)
             *_, last = member.attempts.own.before or (machine,)
             if last != machine:
-                self.progress(
-                    f"{member.spec['name']}: started on {last}, continues on {machine}: equal up to rounding only"
-                )
+                moved = f"started on {last}, continues on {machine}: equal up to rounding only"
+                self.progress(f"{member.spec.name}: {moved}")
 
     def _keep(self, chosen: Sequence[int]) -> None:
         kept = [self.members[index] for index in chosen]
         for member in self.members:
             if member in kept:
-                member.attempts.share(len(kept))
+                member.attempts.note(group=len(kept))
             else:
                 member.attempts.cancel()
                 member.release()
@@ -144,7 +132,7 @@ class RunGroup:
     def _compute(self) -> dict[str, Any]:
         """Compute the runs that have not failed; return the record of each run by its id."""
         members = self.members
-        outs = [_emptied(self.store.scratch(member.spec["id"]) / "staged") for member in members]
+        outs = [_emptied(self.store.scratch(member.spec.id) / "staged") for member in members]
         started = datetime.now(UTC)
         results = compute([member.spec for member in members], outs, self._workspaces(), self.store)
         ended = datetime.now(UTC)
@@ -156,34 +144,27 @@ class RunGroup:
                 record = recorded(member.spec, self.store, started, ended, result, self.device)
                 share = (ended - started).total_seconds() / len(members)
                 machines = {"machines": member.attempts.machines} if member.attempts.own.machine else {}
-                records[member.spec["id"]] = {**record, **machines, "seconds": member.attempts.seconds + share}
+                records[member.spec.id] = {**record, **machines, "seconds": member.attempts.seconds + share}
         return records
 
     def _workspaces(self) -> list[Workspace]:
-        return [
-            workspace(member.spec, self.store, self.device, self.progress, member.attempts.warned)
-            for member in self.members
-        ]
-
-    def _stopped(self) -> None:
-        for member in self.members:
-            with self.failures.of(member.spec):
-                member.attempts.stopped()
+        where = (self.store, self.device, self.progress)
+        return [workspace(member.spec, *where, member.attempts.warned) for member in self.members]
 
     def _publish(self, member: LeasedRun, records: dict[str, Any]) -> bool:
         spec = member.spec
         with self.failures.of(spec):
-            require_asked(spec, spec["name"])  # the code may have been edited in the meantime
-            staged = self.store.scratch(spec["id"]) / "staged"
-            self.store.publish(staged, self.store.root / spec["folder"], records[spec["id"]])
-            self.progress(f"{spec['folder']}: published")
+            require_asked(spec, spec.name)  # the code may have been edited in the meantime
+            staged = self.store.scratch(spec.id) / "staged"
+            self.store.publish(staged, self.store.root / spec.folder, records[spec.id])
+            self.progress(f"{spec.folder}: published")
             return True
         return False
 
 
 def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
     """Compute a run in a torchrun process that does not publish it."""
-    staged = _emptied(store.scratch(spec["id"]) / f"rank{os.environ['RANK']}")
+    staged = _emptied(store.scratch(spec.id) / f"rank{os.environ['RANK']}")
     with ExitStack() as stack:
         device = _device(spec, stack, progress)
         compute([spec], [staged], [workspace(spec, store, device, progress, unseen)], store)
@@ -191,8 +172,8 @@ def compute_beside(spec: Spec, store: Store, progress: Progress) -> None:
 
 def compute(specs: Sequence[Spec], outs: Sequence[Path], workspaces: Sequence[Workspace], store: Store) -> list[Any]:
     """Let the stage fill empty folders; return the statistics of each run, or its error."""
-    stage, inputs = specs[0]["stage"], _inputs(specs[0], store)
-    configs = [_config(spec) for spec in specs]
+    stage, inputs = specs[0].stage, _inputs(specs[0], store)
+    configs = [spec.config for spec in specs]
     if len(specs) == 1:
         return [entry(stage)(configs[0], inputs, outs[0], workspaces[0])]
     results: list[Any] = entry(stage, "run_group")(configs, inputs, outs, workspaces)
@@ -201,19 +182,19 @@ def compute(specs: Sequence[Spec], outs: Sequence[Path], workspaces: Sequence[Wo
 
 def workspace(spec: Spec, store: Store, device: str, progress: Progress, stopping: Callable[[], None]) -> Workspace:
     """The workspace of a run: its folders, device and limits."""
-    scratch, machine = store.scratch(spec["id"]), spec["machine"]
+    scratch, machine = store.scratch(spec.id), spec.machine
     return Workspace(
         scratch=scratch,
-        identity=spec["id"],
+        identity=spec.id,
         device=device,
-        threads=machine["threads"],
-        workers=machine["workers"],
-        location=spec["location"],
-        seeds_at_once=machine["seeds_at_once"],
-        memory_mb=machine["memory_mb"],
-        checkpoint_seconds=machine["checkpoint_seconds"],
+        threads=machine.threads,
+        workers=machine.workers,
+        location=spec.location,
+        seeds_at_once=machine.seeds_at_once,
+        memory_mb=machine.memory_mb,
+        checkpoint_seconds=machine.checkpoint_seconds,
         stopping=stopping,
-        progress=_kept(scratch, lambda line: progress(f"{spec['name']}: {line}")),
+        progress=_kept(scratch, lambda line: progress(f"{spec.name}: {line}")),
     )
 
 
@@ -222,13 +203,13 @@ def recorded(
 ) -> dict[str, Any]:
     """A run's record in its manifest, except its seconds: identity, inputs, commit of the code, environment."""
     plan = os.environ.get("DROPNAS_PLAN")
-    sources = [store.root / name for name in spec["inputs"]]
+    sources = [store.root / name for name in spec.inputs]
     return {
-        **{key: spec[key] for key in ("id", "stage", "name", "config", "identity", "profile")},
+        **{key: resolved(getattr(spec, key)) for key in ("id", "stage", "name", "config", "identity", "profile")},
         "inputs": [source.name for source in sources],
         "input_manifests": {source.name: sha256(source / MANIFEST) for source in sources},
         "git": read_json(store.root / plan / FROZEN)["git"] if plan else {},
-        **environment(device, spec["machine"]["threads"]),
+        **environment(device, spec.machine.threads),
         "started": f"{started:%FT%TZ}",
         "ended": f"{ended:%FT%TZ}",
         "processes": int(os.environ.get("WORLD_SIZE", "1")),  # processes of torchrun, each with its own device
@@ -236,41 +217,10 @@ def recorded(
     }
 
 
-def require_asked(spec: Spec, where: object) -> None:
-    """Check that a spec's configuration, inputs and the current code give the run that it names.
-
-    Raises:
-        DropnasError: they do not, or the code has changed since the spec was written.
-    """
-    config = _config(spec)
-    found = identity(spec["stage"], config, [id_in(name) for name in spec["inputs"]])
-    other = [part for part in found if found[part] != spec["identity"].get(part)]
-    if other == ["code"]:
-        hint = "restore it, or freeze the parameters again"
-        raise DropnasError("the code has changed since the spec was written", where=where, remedy=hint)
-    name = f"{spec['name']}-{id_of(found)}"
-    folder = f"data/{config.name}/{name}" if spec["stage"] == "data" else f"runs/{spec['stage']}/{name}"
-    if other or found != spec["identity"] or (spec["id"], spec["folder"]) != (id_of(found), folder):
-        part = other[0] if other else "id or folder"
-        raise DropnasError(
-            f"its {part} does not match the run that it names", where=where, remedy="use a spec from plans/<id>/specs/"
-        )
-
-
-def common_part(spec: Spec) -> Any:
-    """The common part of the runs of a group; None for a run that trains alone."""
-    shared = common(_config(spec))
-    return shared and [spec[key] for key in ("stage", "inputs", "machine", "location")] + [shared]
-
-
-def _config(spec: Spec) -> Any:
-    return parse(STAGES[spec["stage"]].config, spec["config"], spec["name"])
-
-
 def _inputs(spec: Spec, store: Store) -> list[Path]:
-    inputs = [store.root / name for name in spec["inputs"]]
-    for name, source in zip(spec["inputs"], inputs, strict=True):
-        _require_input(store, source, whole=stage_of(name) in STAGES[spec["stage"]].reads_heavy)
+    inputs = [store.root / name for name in spec.inputs]
+    for name, source in zip(spec.inputs, inputs, strict=True):
+        _require_input(store, source, whole=stage_of(name) in STAGES[spec.stage].reads_heavy)
     _require_agreement(inputs)
     return inputs
 
@@ -297,13 +247,13 @@ def _require_input(store: Store, folder: Path, *, whole: bool) -> None:
 
 
 def _device(spec: Spec, stack: ExitStack, progress: Progress) -> str:
-    if not STAGES[spec["stage"]].trains:
+    if not STAGES[spec.stage].trains:
         return "cpu"
     from dropnas.machine.compatibility import require_precision  # torch is imported only by stages that train
     from dropnas.machine.devices import claimed
 
-    device = stack.enter_context(claimed(spec["machine"]["device"], progress))
-    require_precision(device, spec["config"].get("precision", "fp32"))
+    device = stack.enter_context(claimed(spec.machine.device, progress))
+    require_precision(device, getattr(spec.config, "precision", "fp32"))
     return device
 
 

@@ -5,15 +5,27 @@ method takes precedence: "No alpha-adjust" stays without it, whichever form of a
 cannot change a run are left out, so its identity does not depend on them.
 """
 
+from collections.abc import Iterable
 from dataclasses import is_dataclass, replace
 from typing import Any
 
 from dropnas.config import Method
-from dropnas.search.config import PRESETS, DeriveConfig, DropoutOptions, Scalar, SearchConfig
+from dropnas.data.config import DATASETS
+from dropnas.runs.identity import Run
+from dropnas.search.config import (
+    FIRST_ORDER,
+    PRESETS,
+    SECOND_ORDER,
+    DeriveConfig,
+    DropoutOptions,
+    Scalar,
+    SearchConfig,
+)
 from dropnas.search.methods import METHODS, authors_settings
 from dropnas.space.spaces import SPACES, find_space
 
 PAPER_GROUP = 4  # group size for which r^(1/|group|) equals the release's r^(1/4)
+CHECKED_BY_TYPE = {*PRESETS, FIRST_ORDER, SECOND_ORDER}  # their options were checked when the file was read
 ONLY_OF_DROPPED = ("drop_probability", "grouping", "masks", "alpha_adjust", "decay_scope", "dropped")
 
 
@@ -23,8 +35,6 @@ def preset_options(strategy: str, common: dict[str, Scalar], own: dict[str, Scal
     Args:
         strategy: a key of PRESETS.
         common: options of the parameter file for all methods.
-        own: options of this method.
-        space: the search space.
     """
     preset, default = vars(PRESETS[strategy]), vars(DropoutOptions())
     purpose = {name for name in preset if preset[name] != default[name]}
@@ -64,8 +74,7 @@ def search_config(common: SearchConfig, method: Method, space: str, seed: int) -
 def _different(config: SearchConfig) -> dict[str, Scalar]:
     """The options of a search method that differ from its defaults.
 
-    Raises:
-        DropnasError: the method does not have an option, or does not accept its value.
+    Raises a DropnasError if the method does not have an option, or does not accept its value.
     """
     from dropnas.search.strategy import make_strategy  # imports torch, which a plan needs only here
 
@@ -82,3 +91,20 @@ def derive_config(config: DeriveConfig, space: str) -> DeriveConfig:
     operations = SPACES[space].operations if space in SPACES else None
     distinct = operations is not None and len(set(operations)) == len(operations)
     return replace(config, skips=DeriveConfig().skips) if distinct else config
+
+
+def require_methods(runs: Iterable[Run]) -> None:
+    """Create each search method of a plan before anything runs, so that a wrong option costs no GPU-hours.
+
+    Raises a DropnasError if a method's options contradict each other, the space, the settings, or the number of images.
+    """
+    made = {(str(replace(run.config, seed=0)), run.inputs[0].id): run for run in runs if run.stage == "search"}
+    for run in made.values():
+        config, data = run.config, run.inputs[0].config
+        if config.strategy not in CHECKED_BY_TYPE:
+            from dropnas.search.seed_group import held_out_images  # imports torch, which a plan needs only here
+            from dropnas.search.strategy import make_strategy
+
+            share = make_strategy(config, find_space(config.space)).weight_share
+            images = data.train_images or DATASETS[data.name].train
+            held_out_images(images, share, f"strategy {config.strategy!r}")

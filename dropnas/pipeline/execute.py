@@ -6,48 +6,23 @@ is reported in one line and does not end the other runs of the process.
 """
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropnas.config import Machine
-from dropnas.errors import DropnasError
-from dropnas.parsing import parse
-from dropnas.pipeline.compute import LeasedRun, RunGroup, common_part, compute_beside, require_asked
+from dropnas.pipeline.compute import LeasedRun, RunGroup, compute_beside
 from dropnas.pipeline.failures import Failures
 from dropnas.pipeline.freeze import check
+from dropnas.pipeline.specs import Spec
 from dropnas.runs.attempts import Attempts
 from dropnas.runs.authenticity import require_whole
-from dropnas.runs.files import read_json
-from dropnas.runs.identity import resolved
 from dropnas.runs.lease import lease_now
 from dropnas.runs.store import Store
 from dropnas.training.signals import EXIT_STOPPED
 
-FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*")
 PATIENCE = 5.0  # seconds between checks of runs that another process computes
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A spec's fields, as `dropnas.pipeline.freeze.spec` writes them."""
-
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
-    id: str
-    stage: str
-    name: str
-    folder: str
-    inputs: tuple[str, ...]
-    config: dict[str, Any]
-    identity: dict[str, Any]
-    profile: str
-    machine: Machine
-    location: str
 
 
 def never() -> bool:
@@ -56,10 +31,7 @@ def never() -> bool:
 
 
 def execute(
-    specs: Iterable[dict[str, Any]],
-    root: Path,
-    progress: Callable[[str], None],
-    warned: Callable[[], bool] = never,
+    specs: Iterable[Spec], root: Path, progress: Callable[[str], None], warned: Callable[[], bool] = never
 ) -> int:
     """Compute runs one after another, and those that can train together as one group.
 
@@ -76,27 +48,28 @@ def execute(
     if plan:
         check(root / plan)
     store, failures = Store(root), Failures(root)
-    advance = _advance if _leads() else _advance_beside
+    leads = os.environ.get("RANK", "0") == "0"  # the only process, or the one of torchrun that publishes
+    advance = _advance if leads else _advance_beside
     for left in _groups(specs, failures):
         while left:
             if warned():
                 for spec in left:
-                    progress(f"{spec['name']}: not started, because of a stop signal; start it again")
+                    progress(f"{spec.name}: not started, because of a stop signal; start it again")
                 raise SystemExit(EXIT_STOPPED)
             settled = advance(left, store, progress, failures) | failures.ids
-            busy = [spec for spec in left if spec["id"] not in settled]
+            busy = [spec for spec in left if spec.id not in settled]
             if len(busy) == len(left):
                 time.sleep(PATIENCE)
             left = busy
     return len(failures.ids)
 
 
-def _groups(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[dict[str, Any]]]:
+def _groups(specs: Iterable[Spec], failures: Failures) -> list[list[Spec]]:
     """Group the runs that can train together, in the order of the first run of each group."""
-    found: list[tuple[Any, list[dict[str, Any]]]] = []
+    found: list[tuple[Any, list[Spec]]] = []
     for spec in specs:
         with failures.of(spec):
-            shared = common_part(spec)
+            shared = spec.group
             group = next((members for other, members in found if shared and other == shared), None)
             if group is None:
                 found.append((shared, [spec]))
@@ -105,36 +78,14 @@ def _groups(specs: Iterable[dict[str, Any]], failures: Failures) -> list[list[di
     return [members for _, members in found]
 
 
-def read_spec(path: Path, stage: str) -> dict[str, Any]:
-    """Read a run's spec.
-
-    Raises:
-        DropnasError: the file is not a spec, is a spec of another stage, or does not match the run that it names.
-    """
-    hint = "use a spec from plans/<id>/specs/"
-    content = read_json(path)
-    try:
-        spec = vars(parse(Spec, content, path))
-    except DropnasError as error:
-        raise DropnasError(f"is not the spec of a run ({error.what})", where=path, remedy=hint) from error
-    if spec["stage"] != stage:
-        raise DropnasError(f"is the spec of a {spec['stage']} run, not of a {stage} run", where=path, remedy=hint)
-    if not all(FOLDER.fullmatch(name) for name in (spec["folder"], *spec["inputs"])):
-        raise DropnasError("its folders are not folders of runs", where=path, remedy=hint)
-    require_asked({**spec, "inputs": list(spec["inputs"])}, path)
-    return {**spec, "machine": resolved(spec["machine"])}
-
-
-def _advance(
-    specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
-) -> set[str]:
+def _advance(specs: Sequence[Spec], store: Store, progress: Callable[[str], None], failures: Failures) -> set[str]:
     """Compute the runs of a group that no other process computes; return the ids of the published runs.
 
     It never waits for a lease while it holds one, so two processes cannot wait for each other.
     """
     with ExitStack() as stack:
         members = [one for spec in specs if (one := _member(spec, store, stack, failures))]
-        published = {one.spec["id"] for one in members if _is_finished(one.spec, store, progress, failures)}
+        published = {one.spec.id for one in members if _is_finished(one.spec, store, progress, failures)}
         published = published or RunGroup(members, store, progress, failures).attempt()
     for identity in published:
         store.discard_scratch(identity)
@@ -142,36 +93,31 @@ def _advance(
 
 
 def _advance_beside(
-    specs: Sequence[dict[str, Any]], store: Store, progress: Callable[[str], None], failures: Failures
+    specs: Sequence[Spec], store: Store, progress: Callable[[str], None], failures: Failures
 ) -> set[str]:
     """Compute the runs in a torchrun process other than the first one; it publishes nothing."""
     for spec in specs:
         with failures.of(spec):
-            if store.is_published(store.root / spec["folder"]):
+            if store.is_published(store.root / spec.folder):
                 return _advance(specs, store, progress, failures)
             compute_beside(spec, store, progress)
-    return {spec["id"] for spec in specs}
+    return {spec.id for spec in specs}
 
 
-def _member(spec: dict[str, Any], store: Store, stack: ExitStack, failures: Failures) -> LeasedRun | None:
+def _member(spec: Spec, store: Store, stack: ExitStack, failures: Failures) -> LeasedRun | None:
     """Take a run's lease; None if another process holds it or the run failed."""
-    own, scratch = stack.enter_context(ExitStack()), store.scratch(spec["id"])
+    own, scratch = stack.enter_context(ExitStack()), store.scratch(spec.id)
     with failures.of(spec):
         return LeasedRun(spec, Attempts(scratch), own.close) if own.enter_context(lease_now(scratch)) else None
     return None
 
 
-def _is_finished(spec: dict[str, Any], store: Store, progress: Callable[[str], None], failures: Failures) -> bool:
-    folder = store.root / spec["folder"]
+def _is_finished(spec: Spec, store: Store, progress: Callable[[str], None], failures: Failures) -> bool:
+    folder = store.root / spec.folder
     with failures.of(spec):
         if store.is_published(folder):
             require_whole(folder)
             store.write_receipt(folder)
-            progress(f"{spec['folder']}: finished before")
+            progress(f"{spec.folder}: finished before")
             return True
     return False
-
-
-def _leads() -> bool:
-    """Whether this process is the only one, or the torchrun process that publishes."""
-    return os.environ.get("RANK", "0") == "0"

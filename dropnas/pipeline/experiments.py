@@ -4,7 +4,9 @@ Tables and figures name experiments. Equal experiments share their runs, because
 functions are pure and do not import torch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from dropnas.analysis.config import CorrelationConfig, VariantConfig
@@ -35,29 +37,19 @@ MORE_RETRAININGS = 1000  # the seed of the k-th retraining is the search's seed 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One method in one setting, over its seeds.
+    """One method in one setting, over its seeds."""
 
-    Attributes:
-        searches: for each seed, the run before its retrainings (a search, or a random draw).
-        trainings: the first retraining of each seed, whose errors are compared.
-        role: the paper's data set.
-    """
-
-    searches: tuple[Run, ...]
-    trainings: tuple[Run, ...]
-    role: str
+    searches: tuple[Run, ...]  # for each seed, the run before its retrainings (a search, or a random draw)
+    trainings: tuple[Run, ...]  # the first retraining of each seed, whose errors are compared
+    role: str  # the paper's data set
 
 
 @dataclass
 class Experiments:
-    """Creates runs; the same configuration and inputs always give the same object.
-
-    Attributes:
-        parameters: the parameter file.
-        met: the experiments that were requested so far, by their names in `seeds_at`.
-    """
+    """Creates runs; the same configuration and inputs always give the same object."""
 
     parameters: Parameters
+    # the experiments that were requested so far, by their names in `seeds_at`
     met: dict[str, Experiment] = field(default_factory=dict)
     _runs: dict[str, Run] = field(default_factory=dict)
 
@@ -97,27 +89,26 @@ class Experiments:
         return self._retrain(self.genotype(search), search.inputs[0], search.config.seed, self.parameters.retrainings)
 
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
-        """Retrainings of a run's genotype; the first one has the given seed."""
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
-        prefix = (
-            f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""
-        )  # the names of other runs already start with it
+        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # others' names start with it
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(
         self, target: str, role: str, method: Method, space: str = "original"
     ) -> tuple[list[Run], list[Run]]:
         """The searches and retrainings of one method, over the seeds of a table or figure."""
-        seeds = self.seeds(target, self.retrainings(self.search(role, space, method, 0))[0])
-        searches = [self.search(role, space, method, seed) for seed in seeds]
-        trainings = [self.retrainings(search) for search in searches]
-        self._meet(role, searches, trainings)
-        return searches, [run for some in trainings for run in some]
+        return self._over_seeds(target, role, partial(self.search, role, space, method), self.retrainings)
 
-    def _meet(self, role: str, searches: list[Run], trainings: list[list[Run]]) -> None:
-        name = folder_key(trainings[0][0])
+    def _over_seeds(
+        self, target: str, role: str, search: Callable[[int], Run], train: Callable[[Run], list[Run]]
+    ) -> tuple[list[Run], list[Run]]:
+        first = train(search(0))[0]
+        searches = [search(seed) for seed in self.seeds(target, first)]
+        trainings = [train(one) for one in searches]
+        name = folder_key(first)
         if name not in self.met or len(self.met[name].searches) < len(searches):
             self.met[name] = Experiment(tuple(searches), tuple(some[0] for some in trainings), role)
+        return searches, [run for some in trainings for run in some]
 
     def best(self, role: str, method: Method) -> Run:
         """The choice of a method's best genotype, in the paper's table of a data set."""
@@ -139,15 +130,13 @@ class Experiments:
 
     def sampled(self, target: str, role: str, space: str) -> list[Run]:
         """Random search: one architecture for each seed, retrained as often as that of a search."""
-        data, count = self.data(role), self.parameters.retrainings
-        seeds = self.seeds(target, self._retrain(self._sample(space, 0), data, 0, 1)[0])
-        drawn = [self._sample(space, seed) for seed in seeds]
-        trainings = [self._retrain(one, data, one.config.seed, count) for one in drawn]
-        self._meet(role, drawn, trainings)
-        return [run for some in trainings for run in some]
+
+        def train(drawn: Run) -> list[Run]:
+            return self._retrain(drawn, self.data(role), drawn.config.seed, self.parameters.retrainings)
+
+        return self._over_seeds(target, role, partial(self._sample, space), train)[1]
 
     def _sample(self, space: str, seed: int) -> Run:
-        """An architecture drawn at random."""
         return self._run("sample", f"random-{slug(space.rpartition(':')[2])}-seed{seed}", SampleConfig(space, seed))
 
     def fixed(self, architecture: Published) -> Run:
@@ -191,9 +180,8 @@ class Experiments:
         trained = [self._retrain(variant, data, self.parameters.retrain.seed, 1)[0] for variant in variants]
         searches = [retraining.inputs[1].inputs[0] for retraining in best.inputs]
         name = f"{best.name}-edge-{predecessor}-{node}"
-        return self._run(
-            "correlation", name, CorrelationConfig(node, predecessor, operations), best, *searches, *trained
-        )
+        config = CorrelationConfig(node, predecessor, operations)
+        return self._run("correlation", name, config, best, *searches, *trained)
 
     def _variant(self, best: Run, node: int, predecessor: int, operation: str) -> Run:
         name = f"{best.name}-edge-{predecessor}-{node}-{slug(operation)}"
@@ -226,13 +214,11 @@ def search_name(config: SearchConfig) -> str:
 
 
 def _option_names(options: dict[str, Scalar]) -> list[str]:
-    rates = [options.pop(name, None) for name in ("rate_parameterised", "rate_non_parameterised")]
-    both = rates[0] is not None and rates[0] == rates[1]
-    named = (
-        [f"r{rates[0]:g}"]
-        if both
-        else [f"{k}{v:g}" for k, v in zip(("rp", "rnp"), rates, strict=True) if v is not None]
-    )
+    groups = {"rp": "rate_parameterised", "rnp": "rate_non_parameterised"}
+    rates = {key: options.pop(name, None) for key, name in groups.items()}
+    if rates["rp"] == rates["rnp"]:
+        rates = {"r": rates["rp"]}
+    named = [f"{key}{rate:g}" for key, rate in rates.items() if rate is not None]
     return named + [f"{key}-{value}" for key, value in sorted(options.items())]
 
 

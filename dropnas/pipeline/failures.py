@@ -10,27 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dropnas.errors import DropnasError
 from dropnas.extension import blamed
 from dropnas.machine.faults import reported
+from dropnas.pipeline.specs import Spec
 
 
 @dataclass(frozen=True)
 class Failures:
-    """The failed runs of a process.
+    """The failed runs of a process."""
 
-    Attributes:
-        root: root folder of the store.
-        ids: ids of these runs.
-    """
-
-    root: Path
-    ids: set[str] = field(default_factory=set)
+    root: Path  # root folder of the store
+    ids: set[str] = field(default_factory=set)  # ids of these runs
 
     @contextmanager
-    def of(self, *specs: dict[str, Any]) -> Iterator[None]:
+    def of(self, *specs: Spec) -> Iterator[None]:
         """Report an error inside the context as a failure of these runs, and continue after it."""
         try:
             with reported():
@@ -41,8 +36,8 @@ class Failures:
                 traceback.print_exception(error)
                 reason = _mistake(error)
             for spec in specs:
-                self.ids.add(spec["id"])
-                print(f"error: {spec['stage']} {spec['name']}: {reason}", file=sys.stderr)
+                self.ids.add(spec.id)
+                print(f"error: {spec.stage} {spec.name}: {reason}", file=sys.stderr)
 
     def _reason(self, error: Exception) -> str:
         """The message of an error that the user can correct; empty for a bug."""

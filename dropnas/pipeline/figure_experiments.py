@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dropnas.config import Method
-from dropnas.extension import load
 from dropnas.pipeline.baselines import asked
 from dropnas.pipeline.experiments import DROPNAS, EXTREMES, ONE_LEVEL_DARTS, Experiments, at_rates
-from dropnas.report.config import TARGETS, FigureConfig, Series
 from dropnas.runs.identity import Run
 
 EDGES = ((0, 2), (4, 5))  # edges of Figure 5 as (predecessor, node): the first and the last edge of a cell
@@ -21,20 +19,6 @@ class Drawn:
     name: str
     label: str
     runs: list[Run]
-
-
-def figure(experiments: Experiments, name: str) -> Run:
-    """A figure: its series with their runs."""
-    target = TARGETS[name]
-    drawn: list[Drawn] = list(load(target.experiments)(experiments))
-    inputs = list({run.id: run for one in drawn for run in one.runs}.values())
-    position = {run.id: index for index, run in enumerate(inputs)}
-    series = tuple(Series(one.panel, one.name, one.label, tuple(position[run.id] for run in one.runs)) for one in drawn)
-    settings = experiments.parameters
-    config = FigureConfig(
-        name, settings.profile, settings.reproduction, series, drawing=target.drawing, caption=target.caption
-    )
-    return experiments.report("figure", name, config, inputs)
 
 
 def _clusters(target: str, method: Method) -> Callable[[Experiments], Iterator[Drawn]]:

@@ -16,29 +16,22 @@ import yaml
 
 from dropnas.config import Machine, Parameters, read_parameters
 from dropnas.errors import DropnasError
+from dropnas.pipeline.effective_options import require_methods
 from dropnas.pipeline.jobs import DONE, SHOWN, Job, jobs
-from dropnas.pipeline.look_files import current
-from dropnas.pipeline.method_checks import require_methods
 from dropnas.pipeline.plan import PAPER, Plan, make_plan, waiting
 from dropnas.pipeline.shipped import FOLDER, shipped
+from dropnas.pipeline.shipped import PACKAGE as PACKAGE_FOLDER
+from dropnas.pipeline.specs import spec
 from dropnas.pipeline.stages import STAGES, Stage, references
+from dropnas.pipeline.starts import current
 from dropnas.runs.environment import git_state
 from dropnas.runs.files import checksums, read_json, sha256
 from dropnas.runs.fingerprint import PACKAGE, closure, module_file
-from dropnas.runs.identity import ID_DIGITS, Run, canonical_json, resolved
+from dropnas.runs.identity import ID_DIGITS, canonical_json, resolved
 
 FROZEN, PLAN = "frozen.json", "plan.json"
-PARTS = {
-    "profile",
-    "description",
-    "reproduction",
-    "machine",
-    "rules",
-    "jobs",
-    "folders",
-    "on_request",
-    "runs",
-}  # keys of plan.json that are read
+# keys of plan.json that are read
+PARTS = {"profile", "description", "reproduction", "machine", "rules", "jobs", "folders", "on_request", "runs"}
 WORKFLOW = ("Snakefile", "workflow", "profiles")
 
 
@@ -46,8 +39,6 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
     """Write the frozen start of a parameter file; the same content gives the same folder.
 
     Args:
-        parameters: the parameter file.
-        root: root folder of the store.
         targets: requested targets; jobs contain only the runs that the targets need.
 
     Returns:
@@ -58,35 +49,31 @@ def freeze(parameters: Path, root: Path, targets: Sequence[str] = ()) -> Path:
         remedy = f"python -m dropnas run {parameters}"
         raise DropnasError("has looks, and each look needs its own start", where=parameters, remedy=remedy)
     plan = make_plan(settings)
-    require_methods(plan)
+    require_methods(plan.by_default().runs.values())
     content = dict(_content(plan, targets))
     id_ = _id({name: hashlib.sha256(data).hexdigest() for name, data in content.items()})
     folder = root / "plans" / id_
     if not folder.exists():
-        frozen = {"id": id_, "parameters": str(parameters), "git": git_state(_project())}
+        frozen = {"id": id_, "parameters": str(parameters), "git": git_state(PACKAGE_FOLDER.parent)}
         _write({**content, FROZEN: _json(frozen)}, folder)
     check(folder)
     return Path("plans", id_)
 
 
 def _content(plan: Plan, targets: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """The files of a frozen start by their paths in its folder."""
     settings = plan.parameters
     yield from _source(plan)
     yield "parameters.yaml", yaml.safe_dump(resolved(settings), sort_keys=False).encode()
     yield PLAN, _json(plan_content(plan, targets))
     for run in plan.runs.values():
-        yield f"specs/{run.id}.json", _json(spec(run, settings.profile, settings.machine))
+        yield f"specs/{run.id}.json", _json(resolved(spec(run, settings.profile, settings.machine)))
 
 
 def _json(value: Any) -> bytes:
-    return (
-        json.dumps(value, sort_keys=True) + "\n"
-    ).encode()  # without indentation, which would take half a second for a thousand files
+    return f"{json.dumps(value, sort_keys=True)}\n".encode()  # indentation would take half a second for 1,000 files
 
 
 def _write(content: Mapping[str, bytes], folder: Path) -> None:
-    """Write the folder under a temporary name, then rename it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".freezing-") as temporary:
         staged = Path(temporary, "plan")
@@ -100,8 +87,7 @@ def _write(content: Mapping[str, bytes], folder: Path) -> None:
 def check(folder: Path) -> None:
     """Check that a frozen start is unchanged.
 
-    Raises:
-        DropnasError: one of its files was changed, added or removed.
+    Raises a DropnasError if one of its files was changed, added or removed.
     """
     frozen = read_json(folder / FROZEN)
     if not isinstance(frozen, dict) or _content_id(folder) != frozen.get("id"):
@@ -123,16 +109,9 @@ def _id(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical_json(dict(digests)).encode()).hexdigest()[:ID_DIGITS]
 
 
-def _project() -> Path:
-    """The folder that holds the package: the checkout."""
-    package = module_file(PACKAGE)
-    assert package is not None  # this package is installed
-    return package.parent.parent
-
-
 def _source(plan: Plan) -> Iterator[tuple[str, bytes]]:
     """The files of the package, the workflow and the user's packages."""
-    for part in [_project() / PACKAGE, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
+    for part in [PACKAGE_FOLDER, *(shipped() / name for name in WORKFLOW), *sorted(_user_packages(plan))]:
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
             name = file.relative_to(part.parent)
             left_out = any(piece.startswith(".") or piece in ("__pycache__", FOLDER) for piece in name.parts)
@@ -150,28 +129,6 @@ def _user_packages(plan: Plan) -> set[Path]:
                 assert file is not None  # the closure has read it
                 found.add(file.parent if file.name == "__init__.py" else file)
     return found
-
-
-def spec(run: Run, profile: str, machine: Machine) -> dict[str, Any]:
-    """Everything that a stage's verb needs to compute a run."""
-    return {
-        "id": run.id,
-        "stage": run.stage,
-        "name": run.name,
-        "folder": str(run.folder),
-        "inputs": [str(source.folder) for source in run.inputs],
-        "config": resolved(run.config),
-        "identity": run.identity,
-        "profile": profile,
-        "machine": resolved(machine),
-        "location": _location(run),
-    }
-
-
-def _location(run: Run) -> str:
-    """The path of the source of a run's data set; trainings read ImageNet's images from it, too."""
-    datasets = [source.config for source in (run, *run.inputs) if source.stage == "data"]
-    return str(datasets[0].path) if datasets else ""
 
 
 def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
@@ -198,7 +155,7 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
         | {PAPER: sorted(markers[run.id] for run in plan.by_default().targets.values())},
         "folders": {name: str(run.folder) for name, run in plan.targets.items()},
         "on_request": sorted(plan.on_request),
-        "runs": list(_descriptions(plan)),
+        "runs": list(descriptions(plan)),
     }
 
 
@@ -207,10 +164,8 @@ def read_plan(source: Path, root: Path) -> dict[str, Any]:
 
     Args:
         source: a frozen start, as a path or as `plans/<id>` below `root`, or a parameter file.
-        root: root folder of the store.
 
-    Raises:
-        DropnasError: it is neither.
+    Raises a DropnasError if it is neither.
     """
     folder = source if source.is_dir() else root / source
     if not folder.is_dir():
@@ -257,7 +212,8 @@ def _job(job: Job, settings: Parameters, markers: Mapping[str, str], priority: i
     }
 
 
-def _descriptions(plan: Plan) -> Iterator[dict[str, Any]]:
+def descriptions(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Every run of a plan as plan.json describes it."""
     users = plan.used_by()
     for run in plan.runs.values():
         yield {

@@ -2,18 +2,26 @@
 
 Batches are made for the targets of a start. They hold only runs that these targets need, so a start for one table
 trains nothing for another. The plan's other runs are in batches of their own.
+
+A job has a marker in the folder of the frozen start, a file that exists once all its runs are published. The markers
+are the only outputs that Snakemake knows, because it may delete outputs. They follow the store: each start corrects
+them, so Snakemake finds nothing to do in a store that is finished or was pulled. A job writes its marker when it ends.
 """
 
 import os
 import re
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.pipeline.plan import Plan, depths
 from dropnas.pipeline.stages import STAGES, common
 from dropnas.runs.identity import Run, canonical_json, resolved
+from dropnas.runs.store import Store
 
 DONE = "done"  # the folder of the markers, in a plan's folder
 SHOWN = {"table": ".csv", "figure": ".svg"}  # by rule: the file of a result that Snakemake's report shows
@@ -47,17 +55,15 @@ class Job:
     def result(self) -> str:
         """The source of the marker's content, for Snakemake's report: the table or figure, or else the null device."""
         run, suffix = self.runs[0], SHOWN.get(self.rule)
-        return f"{run.folder}/{_target(run)}{suffix}" if suffix else os.devnull
+        if not suffix:
+            return os.devnull
+        return f"{run.folder}/{run.config.figure if run.stage == 'figure' else run.config.table}{suffix}"
 
     @property
     def attempts(self) -> str:
         """The name of the file with the job's attempts, next to its log; the same in every plan with these runs."""
         more = f"-and-{len(self.runs) - 1}-more" if len(self.runs) > 1 else ""
         return f"{self.runs[0].folder.name}{more}.attempts"
-
-
-def _target(run: Run) -> str:
-    return str(run.config.figure if run.stage == "figure" else run.config.table)
 
 
 def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
@@ -121,3 +127,24 @@ def _dataset(run: Run) -> str:
     if run.stage == "derive":
         run = run.inputs[0]
     return run.inputs[0].name if run.stage in ("search", "retrain", "transfer", "clusters") else run.stage
+
+
+def write_markers(plan: dict[str, Any], folder: Path, root: Path) -> None:
+    """Write the markers of jobs whose runs are all published, and remove those of other jobs.
+
+    Args:
+        folder: folder of the frozen start, `plans/<id>`.
+    """
+    store = Store(root)
+    published = {run["id"] for run in plan["runs"] if store.is_published(root / run["folder"])}
+    for run in plan["runs"]:  # tables read the receipts of runs that no job checks again
+        if run["id"] in published and not (root / run["folder"] / RECEIPT).exists():
+            store.write_receipt(root / run["folder"])
+    for job in plan["jobs"]:
+        marker = folder / job["marker"]
+        if not published.issuperset(job["runs"]):
+            marker.unlink(missing_ok=True)
+        elif not marker.is_file():
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            result = root / job["result"]  # a pulled figure may lack its images
+            shutil.copyfile(result if result.is_file() else os.devnull, marker)

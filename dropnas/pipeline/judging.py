@@ -4,9 +4,8 @@ Each look uses only the first seeds of each experiment, as many as the look has.
 the same result, whatever else is in the store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,42 +21,34 @@ from dropnas.pipeline.asked import Asking
 from dropnas.runs.identity import Run
 from dropnas.runs.store import Store
 
-Errors = Mapping[str, Sequence[float]]  # errors of each experiment, by seed
-
 
 @dataclass(frozen=True)
 class Judging:
-    """The looks so far.
+    """The looks so far."""
 
-    Attributes:
-        asked: the questions, with the schedule.
-        past: the state before the first look and after each look.
-        errors: errors of each experiment, in the order of the questions; as many as were needed.
-    """
-
-    asked: Asked
-    past: tuple[Judged, ...]
+    asked: Asked  # the questions, with the schedule
+    state: Judged  # the state after the last look
+    # errors of each experiment, in the order of the questions; as many as were needed
     errors: tuple[tuple[float, ...], ...]
 
     @property
-    def now(self) -> Judged:
-        """The state after the last look."""
-        return self.past[-1]
+    def looks(self) -> int:
+        """The number of judged looks."""
+        return self.state.look + 1
 
     def seeds(self) -> dict[str, int]:
         """The seeds that each experiment should have: those of the next look if it continues, else the current ones."""
-        schedule, names = self.asked.schedule, self.asked.questions.experiments
-        found = dict.fromkeys(names, schedule[0])
-        for n, (_, after) in zip(schedule, pairwise(self.past), strict=False):
-            found |= {name: n for name, had in zip(names, after.present[0], strict=True) if had}
-        going = zip(names, self.now.next[0], strict=True)
-        return found | {name: schedule[self.now.look + 1] for name, goes in going if goes}
+        schedule = self.asked.schedule
+        counts = np.maximum(self.state.seeds[0], schedule[0])
+        if self.looks < len(schedule):
+            counts = np.where(self.state.next[0], schedule[self.looks], counts)
+        return dict(zip(self.asked.questions.experiments, counts.tolist(), strict=True))
 
 
 def begin(asking: Asking, schedule: tuple[int, ...]) -> Judging:
     """The state before any look."""
     asked = Asked.of(asking.questions, schedule)
-    return Judging(asked, (before(asked, 1),), ())
+    return Judging(asked, before(asked, 1), ())
 
 
 def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
@@ -86,35 +77,29 @@ def look(judging: Judging, errors: Sequence[tuple[float, ...]]) -> Judging:
     """Judge the next look.
 
     Args:
-        judging: the looks so far.
         errors: errors of each experiment; an experiment that continues has at least those of this look's seeds.
     """
-    n = judging.asked.schedule[judging.now.look + 1]
+    n = judging.asked.schedule[judging.looks]
     means, stds = np.zeros((1, len(errors))), np.zeros((1, len(errors)))
     for index, values in enumerate(errors):
         one = sample(values[:n]) if len(values) >= n else None
         if one:
             means[0, index], stds[0, index] = one.mean, one.std
-    return Judging(judging.asked, (*judging.past, judge_look(judging.asked, judging.now, means, stds)), tuple(errors))
+    return Judging(judging.asked, judge_look(judging.asked, judging.state, means, stds), tuple(errors))
 
 
-def numbers(judging: Judging) -> list[LookedNumber]:
-    """The findings of the looks for each printed mean."""
-    return [_number(judging, index, one) for index, one in enumerate(judging.asked.questions.numbers)]
-
-
-def claims(judging: Judging) -> list[LookedClaim]:
-    """The findings of the looks for each claim."""
-    return [_claim(judging, index, one) for index, one in enumerate(judging.asked.questions.claims)]
+def findings(judging: Judging) -> tuple[tuple[LookedNumber, ...], tuple[LookedClaim, ...]]:
+    """The findings of the looks for each printed mean and each claim."""
+    questions = judging.asked.questions
+    numbers = tuple(_number(judging, index, one) for index, one in enumerate(questions.numbers))
+    return numbers, tuple(_claim(judging, index, one) for index, one in enumerate(questions.claims))
 
 
 def _number(judging: Judging, index: int, one: Number) -> LookedNumber:
-    now, since = judging.now, int(judging.now.number_since[0, index])
-    evaluated = _last_with(judging, (one.experiment,))
-    look_at = evaluated if since == NEVER else since
-    verdict = "undecided"
-    if since != NEVER:
-        verdict = "agrees" if now.agrees[0, index] <= LEVEL else "differs"
+    state, since = judging.state, int(judging.state.number_since[0, index])
+    look_at = _last_with(judging, (one.experiment,)) if since == NEVER else since
+    decided = "agrees" if state.agrees[0, index] <= LEVEL else "differs"
+    verdict = "undecided" if since == NEVER else decided
     ours, paper = _sample(judging, one.experiment, look_at), Sample(one.of, one.printed, one.std)
     estimate = difference(ours, paper) if ours else None
     return LookedNumber(
@@ -122,26 +107,25 @@ def _number(judging: Judging, index: int, one: Number) -> LookedNumber:
         one.row,
         one.column,
         verdict,
-        *_when(judging, look_at, since, bool(now.number_open[0, index])),
+        *_when(judging, look_at, since, bool(state.number_open[0, index])),
         *_estimates(judging, estimate, look_at),
-        float(now.differs[0, index]),
-        float(now.agrees[0, index]),
+        float(state.differs[0, index]),
+        float(state.agrees[0, index]),
     )
 
 
 def _claim(judging: Judging, index: int, one: Claim) -> LookedClaim:
-    now, since = judging.now, int(judging.now.claim_since[0, index])
+    state, since = judging.state, int(judging.state.claim_since[0, index])
     rows = judging.asked.of_claims[index]
     looks = [_last_with(judging, (*part.lower, *part.higher)) for part in one.contrasts]
     look_at = min(looks) if since == NEVER else since
-    outcome = "holds" if now.holds[0, index] else "contradicted" if now.contradicted[0, index] else "undecided"
+    outcome = "holds" if state.holds[0, index] else "contradicted" if state.contradicted[0, index] else "undecided"
     parts = tuple(
-        _contrast(judging, part, min(last, look_at) if since != NEVER else last, float(now.lower[0, row]))
+        _contrast(judging, part, min(last, look_at) if since != NEVER else last, float(state.lower[0, row]))
         for part, last, row in zip(one.contrasts, looks, rows, strict=True)
     )
-    return LookedClaim(
-        one.id, one.claim, outcome, *_when(judging, look_at, since, bool(now.claim_open[0, index])), parts
-    )
+    when = _when(judging, look_at, since, bool(state.claim_open[0, index]))
+    return LookedClaim(one.id, one.claim, outcome, *when, parts)
 
 
 def _contrast(judging: Judging, part: Contrast, last: int, p: float) -> LookedContrast:
@@ -156,7 +140,6 @@ def _contrast(judging: Judging, part: Contrast, last: int, p: float) -> LookedCo
 
 
 def _when(judging: Judging, look_at: int, since: int, goes_on: bool) -> tuple[int, int, str]:
-    """The number of the look, its seeds, and what happened at it."""
     schedule = judging.asked.schedule
     if look_at == NEVER:
         return 0, 0, "not looked at yet"
@@ -185,8 +168,8 @@ def _estimates(
 
 def _last_with(judging: Judging, experiments: Sequence[int]) -> int:
     """The last look whose seeds all of these experiments have."""
-    looks = [one.look for one in judging.past[1:] if one.present[0, list(experiments)].all()]
-    return max(looks, default=NEVER)
+    seeds = int(judging.state.seeds[0, list(experiments)].min())
+    return judging.asked.schedule.index(seeds) if seeds else NEVER
 
 
 def _sample(judging: Judging, experiment: int, look_at: int) -> Sample | None:

@@ -19,9 +19,9 @@ from dropnas.config import OF_BEST, Parameters, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline import judging
 from dropnas.pipeline.asked import asked
-from dropnas.pipeline.judging import Judging
-from dropnas.pipeline.look_files import look_file
+from dropnas.pipeline.judging import Judging, findings
 from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.pipeline.starts import look_file
 from dropnas.report.looked import read_looked, require_same, write_looked
 from dropnas.runs.files import write_text
 from dropnas.runs.identity import canonical_json, resolved
@@ -30,27 +30,19 @@ from dropnas.runs.store import Store
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of a sequential plan.
+    """The state of a sequential plan."""
 
-    Attributes:
-        judging: the looks so far.
-        following: parameters of the next start.
-        plan: its plan.
-        last: whether it is the last start.
-    """
-
-    judging: Judging
-    following: Parameters
+    judging: Judging  # the looks so far
+    following: Parameters  # parameters of the next start
     plan: Plan
-    last: bool
+    last: bool  # whether it is the last start
 
 
 def standing(settings: Parameters, root: Path) -> Standing:
     """Judge all looks whose runs are finished.
 
-    Raises:
-        DropnasError: design or settings were changed after the first look, or a run on which a look was based is
-            missing.
+    Raises a DropnasError if design or settings were changed after the first look, or a run on which a look was based is
+    missing.
     """
     results = root / "results" / settings.profile
     record = read_looked(results)
@@ -59,21 +51,23 @@ def standing(settings: Parameters, root: Path) -> Standing:
     asking = asked(make_plan(settings))
     now, store, known = judging.begin(asking, settings.looks), Store(root), record.judged if record else 0
     while True:
-        last = not now.now.next.any()
+        last = not now.state.next.any()
         parameters = _following(settings, now, last=last)
         plan = make_plan(parameters)
         if last:
             return Standing(now, parameters, plan, last)
         trainings = {name: plan.experiments[name].trainings for name in asking.questions.experiments}
         done = all(store.is_published(root / run.folder) for some in trainings.values() for run in some)
-        if record and now.now.look + 2 <= known:
+        if record and now.looks + 1 <= known:
             _require_kept(record, plan, root)
         if not done:
             return Standing(now, parameters, plan, last)
         errors = [judging.read_errors(trainings[name], root) for name in asking.questions.experiments]
         now = judging.look(now, errors)
-        if now.now.look + 1 > known:
-            write_looked(_record(settings, now, trainings_of(plan, asking.questions.experiments)), results)
+        if now.looks > known:
+            judged = (now.looks, trainings_of(plan, asking.questions.experiments))
+            new = LooksFile(settings.profile, settings.looks, _checksum(settings), *judged, *findings(now))
+            write_looked(new, results)
 
 
 def judge_again(settings: Parameters, root: Path) -> LooksFile | None:
@@ -96,10 +90,7 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
     """Run look after look until every question is decided, is given up, or has the largest number of seeds.
 
     Args:
-        file: the parameter file.
-        root: root folder of the store.
         start: runs a parameter file and returns the exit status.
-        show: prints a line.
 
     Returns:
         The status of the last start.
@@ -123,9 +114,9 @@ def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callab
 
 def announcement(now: Standing) -> Iterator[str]:
     """Describe the next start in a line or two."""
-    schedule, number = now.judging.asked.schedule, now.judging.now.look + 1
+    schedule, number = now.judging.asked.schedule, now.judging.looks
     if number:
-        state = now.judging.now
+        state = now.judging.state
         decided = int((state.number_since >= 0).sum() + (state.claim_since >= 0).sum())
         goes_on = int(state.number_open.sum() + state.claim_open.sum())
         every = state.number_since.size + state.claim_since.size
@@ -136,7 +127,7 @@ def announcement(now: Standing) -> Iterator[str]:
     if now.last:
         yield "last start: tables, figures and runs that need the best seed"
     else:
-        going = int(now.judging.now.next.sum())
+        going = int(now.judging.state.next.sum())
         every = len(now.judging.asked.questions.experiments)
         yield f"look {number + 1}: {schedule[number]} seeds for {going} of {every} experiments"
 
@@ -149,7 +140,7 @@ def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
     return replace(
         settings,
         seeds_at=seeds,
-        look=now.now.look + 2,
+        look=now.looks + 1,
         best_of_seeds=False,
         tables=tuple(name for name in settings.tables if name not in OF_BEST),
         figures=tuple(name for name in settings.figures if name not in OF_BEST),
@@ -158,22 +149,9 @@ def _following(settings: Parameters, now: Judging, *, last: bool) -> Parameters:
 
 def _checksum(settings: Parameters) -> str:
     """Checksum of the settings that determine a look's runs and questions: all but seeds, description and machine."""
-    kept = {
-        name: value for name, value in resolved(settings).items() if name not in ("seeds", "description", "machine")
-    }
+    left_out = ("seeds", "description", "machine")
+    kept = {name: value for name, value in resolved(settings).items() if name not in left_out}
     return hashlib.sha256(canonical_json(kept).encode()).hexdigest()
-
-
-def _record(settings: Parameters, now: Judging, trainings: dict[str, tuple[str, ...]]) -> LooksFile:
-    return LooksFile(
-        settings.profile,
-        settings.looks,
-        _checksum(settings),
-        now.now.look + 1,
-        trainings,
-        tuple(judging.numbers(now)),
-        tuple(judging.claims(now)),
-    )
 
 
 def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
@@ -187,6 +165,5 @@ def _require_kept(record: LooksFile, plan: Plan, root: Path) -> None:
             if run.folder.name != folder:
                 raise DropnasError("its look was judged with other code or settings", where=folder, remedy=remedy)
             if not Store(root).is_published(root / run.folder):
-                raise DropnasError(
-                    "a look was based on this run, which is missing", where=root / run.folder, remedy=remedy
-                )
+                what = "a look was based on this run, which is missing"
+                raise DropnasError(what, where=root / run.folder, remedy=remedy)

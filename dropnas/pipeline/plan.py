@@ -1,48 +1,33 @@
 """The plan: from tables and figures to experiments, and from experiments to runs.
 
-The code is pure and fast and does not import torch. `table_experiments`, `published_experiments` and
-`figure_experiments` define the experiments of each table and figure. This module combines them, and `jobs` groups the
-runs into jobs. Snakemake, the tables, the cost estimate and `verify` all read the same plan.
+The code is pure and fast and does not import torch. `targets` makes the last run of each table and figure. This module
+combines them, and `jobs` groups the runs into jobs. Snakemake, the tables, the cost estimate and `verify` all read the
+same plan.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from dropnas.config import Parameters
 from dropnas.pipeline.experiments import Experiment, Experiments
-from dropnas.pipeline.figure_experiments import figure
 from dropnas.pipeline.protocol import require_planned
-from dropnas.pipeline.published_experiments import published_baselines
 from dropnas.pipeline.stages import STAGES
-from dropnas.pipeline.table_experiments import table
+from dropnas.pipeline.targets import ARCHITECTURES, target_run
 from dropnas.report.config import TARGETS
 from dropnas.runs.identity import Run
 
-ARCHITECTURES = "architectures"
 PAPER = "paper"  # stands for all targets that are built by default
-MAKERS: dict[str, Callable[[Experiments, str], Run]] = {
-    "table": table,
-    "published": published_baselines,
-    "figure": figure,
-}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of a parameter file.
-
-    Attributes:
-        parameters: the parameter file.
-        runs: every run by its id; inputs come before the runs that read them.
-        targets: the last run of each table and figure, by its name.
-        on_request: names of the targets that are built only if requested by name.
-        experiments: the experiments with one run for each seed, by their names in `seeds_at`.
-    """
+    """All runs of a parameter file."""
 
     parameters: Parameters
-    runs: dict[str, Run]
-    targets: dict[str, Run]
-    on_request: frozenset[str] = frozenset()
+    runs: dict[str, Run]  # every run by its id; inputs come before the runs that read them
+    targets: dict[str, Run]  # the last run of each table and figure, by its name
+    on_request: frozenset[str] = frozenset()  # names of the targets that are built only if requested by name
+    # the experiments with one run for each seed, by their names in `seeds_at`
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
 
     def used_by(self) -> dict[str, list[str]]:
@@ -83,9 +68,8 @@ def ancestors(runs: Iterable[Run]) -> list[Run]:
 def make_plan(parameters: Parameters) -> Plan:
     """Make the runs of a parameter file; for a file with looks, those of the first look.
 
-    Raises:
-        DropnasError: the user's code that the file names is missing or imports modules by name, or the file claims to
-            reproduce the paper but does not.
+    Raises a DropnasError if the user's code that the file names is missing or imports modules by name, or the file
+    claims to reproduce the paper but does not.
     """
     experiments = Experiments(parameters)
     wanted = [*parameters.tables, *parameters.figures]
@@ -94,17 +78,10 @@ def make_plan(parameters: Parameters) -> Plan:
         for name, target in TARGETS.items()
         if target.on_request and name not in wanted and set(target.needs) <= set(parameters.datasets)
     ]
-    targets = {name: _target(experiments, name) for name in [*wanted, ARCHITECTURES, *asked]}
+    targets = {name: target_run(experiments, name) for name in [*wanted, ARCHITECTURES, *asked]}
     if parameters.reproduction:
         require_planned(_runs(targets).values(), parameters.profile)
     return Plan(parameters, _runs(targets), targets, frozenset(asked), experiments.met)
-
-
-def _target(experiments: Experiments, name: str) -> Run:
-    """The last run of a table or figure."""
-    if name == ARCHITECTURES:
-        return experiments.architectures()
-    return MAKERS[TARGETS[name].stage](experiments, name)
 
 
 def _runs(targets: dict[str, Run]) -> dict[str, Run]:

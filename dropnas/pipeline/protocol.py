@@ -54,8 +54,7 @@ def _of_dataset(config: DatasetConfig) -> str:
 def require_planned(runs: Iterable[Run], where: object) -> None:
     """Check that all runs of a plan follow the paper's protocol.
 
-    Raises:
-        DropnasError: a run does not; the error names the first one.
+    Raises a DropnasError if a run does not; the error names the first one.
     """
     for run in runs:
         if found := deviation(run.config):
@@ -65,8 +64,7 @@ def require_planned(runs: Iterable[Run], where: object) -> None:
 def require_followed(folders: Iterable[Path]) -> None:
     """Check that finished runs, and their data sets, follow the paper's protocol.
 
-    Raises:
-        DropnasError: a run does not; the error names the first one.
+    Raises a DropnasError if a run does not; the error names the first one.
     """
     for folder in folders:
         record = ManifestFile.read(folder).run

@@ -14,7 +14,7 @@ from dropnas.pipeline.freeze import PLAN, check
 from dropnas.report.checklist import CHECKLIST, checklist_text
 from dropnas.report.claims import BEYOND
 from dropnas.report.config import names
-from dropnas.report.page.planned import Content, parse_content
+from dropnas.report.page.planned import parse_content
 from dropnas.report.page.progress import CostOf
 from dropnas.report.page.survey import survey
 from dropnas.report.page.write import write_page
@@ -33,17 +33,14 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
 
     Args:
         plan_folder: `plans/<id>`.
-        root: root folder of the store.
-        cost_of: computes the device-hours of a plan, for the page.
         targets: tables and figures to report; empty means all of the plan.
 
     Returns:
         A summary: the tables in short form, their location, the unfinished ones, the page, and the outcome of the
             claims.
 
-    Raises:
-        DropnasError: the folder is not a frozen plan or was changed after it was frozen, or the run of a table is
-            damaged. In the last case the page is still made, and reports the damage.
+    Raises a DropnasError if the folder is not a frozen plan or was changed after it was frozen, or the run of a table
+    is damaged. In the last case the page is still made, and reports the damage.
     """
     check(plan_folder)
     plan = read_json(plan_folder / PLAN)
@@ -52,12 +49,9 @@ def publish(plan_folder: Path, root: Path, cost_of: CostOf, targets: Sequence[st
     finally:
         page, written = write_page(plan, root, None, plan_folder, cost_of)
         if written or not page.with_name(CHECKLIST).is_file():
-            _write_checklist(parse_content(plan, plan_folder), root, page.with_name(CHECKLIST))
+            content = parse_content(plan, plan_folder)
+            write_text(page.with_name(CHECKLIST), checklist_text(content, survey(content, root)))
     return f"{summary_text}\nThe page: {page}\n{verdict(page.parent)}"
-
-
-def _write_checklist(content: Content, root: Path, file: Path) -> None:
-    write_text(file, checklist_text(content, survey(content, root)))
 
 
 def verdict(folder: Path) -> str:
@@ -72,30 +66,18 @@ def verdict(folder: Path) -> str:
 
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
     """Copy tables, figures and parameters; return the text for the report of `publish`."""
-    root = store.root
-    tables = {*names("table", "published"), COUNTS}
-    folders = {name: root / folder for name, folder in plan["folders"].items() if name in tables}
-    finished = [folder for folder in folders.values() if store.is_published(folder)]
-    wanted = targets or set(plan["folders"]) - set(plan["on_request"])
-    missing = [name for name, folder in folders.items() if folder not in finished and name in wanted]
+    root, figures = store.root, names("figure")
+    folders = {name: root / folder for name, folder in plan["folders"].items()}
+    finished = {name: folder for name, folder in folders.items() if store.is_published(folder)}
+    for folder in finished.values():
+        require_whole(folder)
     destination = root / "results" / plan["profile"]
-    for folder in finished:
-        require_whole(folder)
-    refresh(finished, destination)
-    missing += [name for name in _figures(plan, store, destination) if name in wanted]
+    refresh([folder for name, folder in finished.items() if name not in figures], destination)
+    refresh_figures([folder for name, folder in finished.items() if name in figures], destination)
     write_text(destination / "parameters.yaml", (plan_folder / "parameters.yaml").read_text(encoding="utf-8"))
-    reported = targets or set(folders)
-    shown = [folder for name, folder in folders.items() if folder in finished and name in reported - {COUNTS}]
+    missing = [name for name in targets or set(folders) - set(plan["on_request"]) if name not in finished]
+    not_shown = {*figures, COUNTS, *(set(folders) - targets if targets else ())}
+    shown = [folder for name, folder in finished.items() if name not in not_shown]
     lines = [summary(shown)] if shown else []
-    lines += [f"Not finished: {', '.join(missing)}"] if missing else [f"All tables: {destination / 'tables'}"]
+    lines += [f"Not finished: {', '.join(sorted(missing))}"] if missing else [f"All tables: {destination / 'tables'}"]
     return "\n".join(lines)
-
-
-def _figures(plan: dict[str, Any], store: Store, destination: Path) -> list[str]:
-    """Copy the finished figures; return the names of the others."""
-    folders = {name: store.root / folder for name, folder in plan["folders"].items() if name in names("figure")}
-    finished = [folder for folder in folders.values() if store.is_published(folder)]
-    for folder in finished:
-        require_whole(folder)
-    refresh_figures(finished, destination)
-    return [name for name, folder in folders.items() if folder not in finished]

@@ -16,26 +16,22 @@ from dropnas.runs.identity import identity_of
 class Stage:
     """One kind of run.
 
-    Attributes:
-        name: name of the stage.
-        module: the entry module; its function `run(config, inputs, out, workspace)` computes the run.
-        trains: whether it needs torch and a device; other stages run where the workflow runs.
-        reads_heavy: stages of the inputs whose weights or images it reads; of other inputs, only the light part is
-            read.
-        grouped: whether runs that differ only in the seed can train as one group, if the configuration sets
-            `group_seeds`. The module then also has `first(configs, inputs, workspaces)`, which chooses the runs to
-            train now, and `run_group(configs, inputs, outs, workspaces)`.
-        shared_rule: the workflow's rule for it, if the rule does not have the name of the stage.
-        plural: whether its command-line verb is the plural of its name.
+    A stage whose configuration has `group_seeds` also has `first(configs, inputs, workspaces)`, which chooses the runs
+    to train now, and `run_group(configs, inputs, outs, workspaces)`.
     """
 
-    name: str
-    module: str
-    trains: bool
+    name: str  # name of the stage
+    module: str  # the entry module; its function `run(config, inputs, out, workspace)` computes the run
+    does: str  # what its verb on the command line does
+    # stages of the inputs whose weights or images it reads; of other inputs, only the light part is read
     reads_heavy: tuple[str, ...] = ()
-    grouped: bool = False
-    shared_rule: str = ""
-    plural: bool = False
+    shared_rule: str = ""  # the workflow's rule for it, if the rule does not have the name of the stage
+    plural: bool = False  # whether its command-line verb is the plural of its name
+
+    @property
+    def trains(self) -> bool:
+        """Whether it needs torch and a device, as all do that read images; others run where the workflow runs."""
+        return bool(self.reads_heavy)
 
     @property
     def rule(self) -> str:
@@ -53,23 +49,25 @@ class Stage:
         return configuration(self.name)
 
 
-STAGES: dict[str, Stage] = {
-    "data": Stage("data", "dropnas.data.prepare", trains=False, shared_rule="prepare"),
-    "search": Stage("search", "dropnas.search.stage", trains=True, reads_heavy=("data",), grouped=True),
-    "derive": Stage("derive", "dropnas.search.derive", trains=False, shared_rule="genotype"),
-    "sample": Stage("sample", "dropnas.search.sample", trains=False, shared_rule="genotype"),
-    "fixed": Stage("fixed", "dropnas.evaluate.fixed", trains=False, shared_rule="genotype"),
-    "retrain": Stage("retrain", "dropnas.evaluate.retrain", trains=True, reads_heavy=("data",)),
-    "select": Stage("select", "dropnas.evaluate.select", trains=False),
-    "transfer": Stage("transfer", "dropnas.evaluate.transfer", trains=True, reads_heavy=("data",)),
-    "variant": Stage("variant", "dropnas.analysis.variant", trains=False),
-    "clusters": Stage("clusters", "dropnas.search.feature_clusters", trains=True, reads_heavy=("data", "search")),
-    "correlation": Stage("correlation", "dropnas.analysis.correlation", trains=False),
-    "architectures": Stage("architectures", "dropnas.evaluate.architectures", trains=False, shared_rule="counts"),
-    "table": Stage("table", "dropnas.report.table_stage", trains=False, plural=True),
-    "published": Stage("published", "dropnas.report.published_table", trains=False, shared_rule="table"),
-    "figure": Stage("figure", "dropnas.report.figures.figure_stage", trains=False, plural=True),
-}
+IMAGES = ("data",)
+_STAGES = (
+    Stage("data", "dropnas.data.prepare", "Prepare datasets.", shared_rule="prepare"),
+    Stage("search", "dropnas.search.stage", "Search for cells, one run for each seed.", IMAGES),
+    Stage("derive", "dropnas.search.derive", "Derive genotypes from the alphas of searches.", shared_rule="genotype"),
+    Stage("sample", "dropnas.search.sample", "Draw architectures at random (random search).", shared_rule="genotype"),
+    Stage("fixed", "dropnas.evaluate.fixed", "Make runs of published or own genotypes.", shared_rule="genotype"),
+    Stage("retrain", "dropnas.evaluate.retrain", "Train genotypes from scratch on CIFAR.", IMAGES),
+    Stage("select", "dropnas.evaluate.select", "Choose the best genotype of several seeds."),
+    Stage("transfer", "dropnas.evaluate.transfer", "Train genotypes on ImageNet.", IMAGES),
+    Stage("variant", "dropnas.analysis.variant", "Put another operation on an edge of a genotype (Figure 5)."),
+    Stage("clusters", "dropnas.search.feature_clusters", "Cluster features (Figures 1 and 4).", ("data", "search")),
+    Stage("correlation", "dropnas.analysis.correlation", "Correlate stand-alone accuracy with p (Figure 5)."),
+    Stage("architectures", "dropnas.evaluate.architectures", "Count published architectures.", shared_rule="counts"),
+    Stage("table", "dropnas.report.table_stage", "Build tables from finished runs.", plural=True),
+    Stage("published", "dropnas.report.published_table", "Build tables of retrained baselines.", shared_rule="table"),
+    Stage("figure", "dropnas.report.figures.figure_stage", "Draw figures from finished runs.", plural=True),
+)
+STAGES = {stage.name: stage for stage in _STAGES}
 
 
 def references(config: Any) -> tuple[str, ...]:

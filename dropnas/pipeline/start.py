@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from dropnas.config import Parameters
 from dropnas.errors import DropnasError
@@ -40,23 +40,14 @@ QUESTIONS = (  # options with which Snakemake only prints something or cleans up
 
 @dataclass(frozen=True)
 class Start:
-    """A frozen start and Snakemake's arguments for it.
+    """A frozen start and Snakemake's arguments for it."""
 
-    Attributes:
-        folder: the frozen start.
-        targets: tables and figures that were requested by name.
-        arguments: command-line arguments for Snakemake.
-        question: whether Snakemake only prints something and runs no job.
-        forced: whether Snakemake may have work to do even if all runs are done.
-        again: the command that continues the start.
-    """
-
-    folder: Path
-    targets: tuple[str, ...]
-    arguments: tuple[str, ...]
-    question: bool
-    forced: bool
-    again: str
+    folder: Path  # the frozen start
+    targets: tuple[str, ...]  # tables and figures that were requested by name
+    arguments: tuple[str, ...]  # command-line arguments for Snakemake
+    question: bool  # whether Snakemake only prints something and runs no job
+    forced: bool  # whether Snakemake may have work to do even if all runs are done
+    again: str  # the command that continues the start
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,8 +59,7 @@ class Start:
 def prepare(parameters: Path, options: Sequence[str], root: Path) -> Start:
     """Freeze the plan for the targets in Snakemake's options; `require_targets` must have checked them.
 
-    Raises:
-        DropnasError: the parameters are wrong, or Snakemake is not installed.
+    Raises a DropnasError if the parameters are wrong, or Snakemake is not installed.
     """
     found = _parsed(options)
     asked = sorted(found.targets)
@@ -99,7 +89,6 @@ def require_targets(parameters: Parameters, options: Sequence[str]) -> None:
 
 
 def _parsed(options: Sequence[str]) -> Namespace:
-    """Snakemake's options, parsed by its own parser."""
     if not shutil.which("snakemake", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])):
         raise DropnasError("Snakemake is not installed", remedy="make setup, or pip install 'dropnas[workflow]'")
     if not options:
@@ -135,14 +124,8 @@ def until_stopped(
     Returns:
         The exit status; for a stopped command, 128 plus the number of the signal.
     """
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **environment},
-        stdout=output,
-        stderr=output,
-        process_group=0,
-        preexec_fn=_end_with_parent,
-    )
+    how: Any = {"stdout": output, "stderr": output, "process_group": 0, "preexec_fn": _end_with_parent}
+    process = subprocess.Popen(command, env={**os.environ, **environment}, **how)
     with _passed_on(process.pid) as asked:
         follow(process)
         status = process.wait()

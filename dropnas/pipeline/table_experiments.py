@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 from dropnas.config import Parameters, Space, slug
 from dropnas.data.config import ROLES, SEARCHED
-from dropnas.extension import load
 from dropnas.pipeline.experiments import ABLATIONS, DROPNAS, ONE_LEVEL_DARTS, Experiments, at_rates
-from dropnas.report.config import TARGETS, Entry, TableConfig
 from dropnas.runs.identity import Run
 
 
@@ -19,29 +17,6 @@ class Cell:
     searches: list[Run]
     trainings: list[Run]
     label: str = ""
-
-
-def table(experiments: Experiments, name: str) -> Run:
-    """A table: its cells with their runs."""
-    target = TARGETS[name]
-    cells: list[Cell] = load(target.experiments)(experiments)
-    inputs = list({run.id: run for cell in cells for run in (*cell.searches, *cell.trainings)}.values())
-    position = {run.id: index for index, run in enumerate(inputs)}
-    entries = tuple(
-        Entry(
-            cell.row,
-            cell.column,
-            cell.label,
-            tuple(position[run.id] for run in cell.searches),
-            tuple(position[run.id] for run in cell.trainings),
-        )
-        for cell in cells
-    )
-    settings = experiments.parameters
-    layout = load(target.layout) if target.layout else None
-    layout = layout(experiments) if callable(layout) else layout
-    config = TableConfig(name, settings.profile, settings.reproduction, entries, settings.select.criterion, layout)
-    return experiments.report("table", name, config, inputs)
 
 
 def _best_rows(experiments: Experiments, role: str) -> list[Cell]:

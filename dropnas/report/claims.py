@@ -8,13 +8,11 @@ Design choices: a claim names its numbers, and a source supplies their values, s
 numbers. A claim with a missing number counts as "too few runs"; the remaining numbers do not decide it.
 """
 
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import Any
+from statistics import fmean
 
 import yaml
 
@@ -31,32 +29,28 @@ from dropnas.analysis.claim_tests import (
 )
 from dropnas.analysis.comparison import Estimate, Sample, contrast, difference, of_summary, sample
 from dropnas.analysis.drop_rates import SPECIAL, both
-from dropnas.analysis.summary import mean
 from dropnas.analysis.verdict import LEVEL
 from dropnas.artifacts.verdicts_file import ClaimResult, Compared, Decided
 from dropnas.data.config import ROLES, SEARCHED
-from dropnas.errors import DropnasError
 from dropnas.report.printed import PRINTED_CORRELATIONS, layout, printed_cell
 from dropnas.report.table import Table
 from dropnas.report.verdicts import PAPER_SEEDS, independent, margin, p_text, paper_sample
 
 BEST_RATE = "3e-05"  # the paper's best drop path rate (Section 5.1), as the sweep names it
 EXTREMES = {name: f"p_d = {both(p_d)}" for name, p_d in SPECIAL.items()}
-RATE = re.compile(r"[0-9.]+(e-?[0-9]+)?")
 BEYOND = "beyond the paper"  # in the `where` of a claim that is not the paper's
-OF_DARTS = 0.2  # the correlation that Section 5.5 quotes for DARTS, without its number of points
-HEADLINES = (
-    ("headline-cifar10", "table1", "dropnas", "error"),
-    ("headline-cifar100", "table2", "dropnas", "error"),
-    ("headline-imagenet", "table3", "dropnas-cifar10", "top1"),
-)
+OF_DARTS = (0.2, None)  # the correlation that Section 5.5 quotes for DARTS, without its number of points
 NOT_TESTED = Decided(Outcome.UNDECIDED, "Not tested: our data or sizes are not the paper's.")
 
-Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None if there are fewer than two
 CellKey = tuple[str, str, str]  # table, row, column
+Source = Callable[[str, str, str], Sample | None]  # the runs behind a cell; None if there are fewer than two
 Pairs = Sequence[tuple[str, CellKey, CellKey]]  # name of the comparison; the cell expected to be lower; the other one
-Sweep = Mapping[str, Mapping[str, Sample | None]]
 Correlations = Mapping[str, tuple[float | None, int]]
+HEADLINES: dict[str, CellKey] = {
+    "headline-cifar10": ("table1", "dropnas", "error"),
+    "headline-cifar100": ("table2", "dropnas", "error"),
+    "headline-imagenet": ("table3", "dropnas-cifar10", "top1"),
+}
 
 
 @dataclass(frozen=True)
@@ -83,189 +77,66 @@ class Evidence:
 def claims(evidence: Evidence, reproduction: bool) -> list[ClaimResult]:
     """All claims, in the order of the paper; then whether DropNAS beats each of the baselines that were run.
 
-    Args:
-        evidence: the known numbers.
-        reproduction: whether the runs may be compared with the paper.
-
-    Raises:
-        DropnasError: a drop path rate, an error or a correlation is not valid.
+    `reproduction` says whether the runs may be compared with the paper.
     """
-    swept = {role: _swept(role, rates) for role, rates in evidence.sweep.items()}
-    ours, final = (_ours(evidence.tables, swept, epoch) for epoch in ("best_on_test", "final"))
-    in_tables = {"spaces": _lower(spaces()), "equal-rates": _equal_rates}
-    in_tables |= {"best-pair": _lower(pairs_of_rates()), "ablations": _lower(ablations())}
-    decided: dict[str, Any] = {
-        **{
-            name: (_reached(ours, key), _reached(final, key)) if reproduction else (NOT_TESTED,)
-            for name, *key in HEADLINES
-        },
-        **{name: (decide(ours), decide(final), decide(_printed)) for name, decide in in_tables.items()},
-        "many-skips": (_many_skips(evidence.skips),),
-        "best-rate": (_against_best_rate({role: _other_rates(swept.get(role, {})) for role in SEARCHED})(ours),),
-        "other-methods-rates": (_against_best_rate({role: list(EXTREMES) for role in SEARCHED})(ours),),
-        "no-lone-point": (_no_lone_point(evidence.lone_points),),
-        "correlation-above-darts": (_above_darts(evidence.correlations), None, _above_darts(PRINTED_CORRELATIONS)),
-        "correlation-first-edge": (
-            _above_last_edge(evidence.correlations),
-            None,
-            _above_last_edge(PRINTED_CORRELATIONS),
-        ),
+    ours, final = (_ours(evidence, epoch) for epoch in ("best_on_test", "final"))
+    sources, known = (ours, final, _printed), evidence.correlations
+    decided: dict[str, Sequence[Decided | None]] = {  # by our runs at either epoch, and by the printed numbers
+        name: [_reached(source, key) for source in (ours, final)] if reproduction else [NOT_TESTED]
+        for name, key in HEADLINES.items()
     }
-    result = partial(_result, reproduction)
-    return [
-        *(result(name, words, *decided[name]) for name, words in words().items() if name in decided),
-        *(
-            result(name, {**words()["baseline"], "claim": words()["baseline"]["claim"].format(label)}, *found)
-            for name, label, *found in _baselines(evidence.tables.get("baselines"), ours, final)
-        ),
+    decided |= {
+        "many-skips": [_many_skips(evidence.skips)],
+        "best-rate": [_lower(ours, _sweep(lambda role: _other_rates(evidence.sweep.get(role, {}))))],
+        "other-methods-rates": [_lower(ours, _sweep(lambda role: EXTREMES))],
+        "no-lone-point": [_no_lone_point(evidence.lone_points)],
+        "spaces": [_lower(source, against_dropnas("table4")) for source in sources],
+        "equal-rates": [_equal_rates(source) for source in sources],
+        "best-pair": [_lower(source, pairs_of_rates()) for source in sources],
+        "correlation-above-darts": [_correlation(known, OF_DARTS), None, _correlation(PRINTED_CORRELATIONS, OF_DARTS)],
+        "correlation-first-edge": [_correlation(known), None, _correlation(PRINTED_CORRELATIONS)],
+        "ablations": [_lower(source, against_dropnas("table6")) for source in sources],
+    }
+    of_paper = [_result(name, words()[name], reproduction, *decided[name]) for name in words() if name in decided]
+    beyond = words()["baseline"]
+    return of_paper + [
+        _result(
+            f"baseline-{method}",
+            {**beyond, "claim": beyond["claim"].format(label)},
+            reproduction,
+            *(_lower(source, pairs) for source in (ours, final)),
+        )
+        for (method, label), pairs in _baselines(evidence.tables.get("baselines")).items()
     ]
 
 
 @cache
 def words() -> dict[str, dict[str, str]]:
-    """The text of each claim, its place in the paper, and its criterion, by its id."""
+    """The text of each claim, its place in the paper, and its criterion, by its id, in the order of the paper."""
     found: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
     return found
 
 
 def _result(
-    comparable: bool,
     name: str,
     words: Mapping[str, str],
-    ours: Decided,
+    comparable: bool,
+    ours: Decided | None,
     final: Decided | None = None,
     paper: Decided | None = None,
 ) -> ClaimResult:
-    claim, where, test = words["claim"], words["where"], words["test"]
-    return ClaimResult(name, claim, where, test, ours.outcome, ours.detail, ours.comparisons, comparable, final, paper)
+    assert ours is not None  # only the other two may be unknown
+    texts = (words["claim"], words["where"], words["test"])
+    return ClaimResult(name, *texts, ours.outcome, ours.detail, ours.comparisons, comparable, final, paper)
 
 
-def _reached(source: Source, key: Sequence[str]) -> Decided:
-    """Whether our runs reach the printed best of eight or, on ImageNet, the error of the single training."""
-    table, row, column = key
-    ours, cell = source(table, row, column), printed_cell(table, row, column)
-    if ours is None or cell.mean is None:
-        return Decided(Outcome.TOO_FEW, "Fewer than two runs.")
-    printed, m = (cell.best, PAPER_SEEDS) if cell.best else (cell.mean, 1)
-    found = compare_lowest(ours, printed, m, margin(table, row), paper_sample(cell))
-    between = f", 95 % interval {found.interval[0]:+.2f} to {found.interval[1]:+.2f}" if found.interval else ""
-    detail = (
-        f"{printed + found.difference:.2f} against {printed:g} (n={ours.n}): {found.difference:+.2f} points{between}."
-    )
-    return Decided(reached(found).outcome, detail)
-
-
-def _many_skips(skips: Mapping[str, Sequence[float]]) -> Decided:
-    darts, dropnas = skips.get("one-level-darts", ()), skips.get("dropnas", ())
-    decision, n = counts_higher(darts, dropnas), f"(n={len(darts)} and {len(dropnas)})"
-    if not decision.p_holds:
-        return Decided(decision.outcome, f"Fewer than two searches on a side {n}.")
-    return Decided(
-        decision.outcome, f"{mean(darts):.1f} against {mean(dropnas):.1f} {n}; {p_text(decision.p_holds[0])}."
-    )
-
-
-def _swept(role: str, rates: Mapping[str, Sequence[float]]) -> dict[str, Sample | None]:
-    for name, errors in rates.items():
-        where = f"figure2, {role}, {name}"
-        if name not in EXTREMES and not RATE.fullmatch(name):
-            raise DropnasError("is neither a drop path rate nor one of the presets", where=where)
-        if not all(math.isfinite(error) for error in errors):
-            raise DropnasError("has an error that is not a finite number", where=where)
-    return {name: sample(errors) for name, errors in rates.items()}
-
-
-def _against_best_rate(others: Mapping[str, Sequence[str]]) -> Callable[[Source], Decided]:
-    return _lower(
-        [
-            (f"{ROLES[role].printed} {EXTREMES.get(name, name)}", ("figure2", role, BEST_RATE), ("figure2", role, name))
-            for role, names in others.items()
-            for name in names
-        ]
-    )
-
-
-def _other_rates(swept: Mapping[str, Sample | None]) -> list[str]:
-    """The other rates of a sweep, and a placeholder for each side of the paper's best rate without a rate."""
-    others = [name for name in swept if name != BEST_RATE and name not in EXTREMES]
-    lower = [name for name in others if float(name) < float(BEST_RATE)]
-    missing = [text for text, there in (("any lower rate", lower), ("any higher rate", others != lower)) if not there]
-    return [*others, *missing]
-
-
-def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Decided:
-    cases = {panel: (sum(seeds), len(seeds)) for panel, seeds in lone_points.items()}
-    seen = ", ".join(f"{panel} {k} of {n}" for panel, (k, n) in cases.items())
-    return Decided(
-        seldom(list(cases.values())).outcome, f"Seeds with such a cluster: {seen}." if cases else "No clusters yet."
-    )
-
-
-def spaces() -> Pairs:
-    """Table 4: DropNAS against one-level DARTS in each space."""
-    return [
-        (" ".join(row.heads), ("table4", row.key, "dropnas"), ("table4", row.key, "one-level-darts"))
-        for row in layout("table4").rows
-    ]
-
-
-def pairs_of_rates() -> Pairs:
-    """Table 5: 3e-5 for both groups against each other pair."""
-    paper, best = layout("table5"), ("3e-5", "3e-5")
-    cells = [(row.key, column.key) for row in paper.rows for column in paper.columns]
-    return [(f"O_np {at[0]}, O_p {at[1]}", ("table5", *best), ("table5", *at)) for at in cells if at != best]
-
-
-def ablations() -> Pairs:
-    """Table 6: DropNAS against each ablation."""
-    paper = layout("table6")
-    return [
-        (f"{row.heads[0]} {column.header[1]}", ("table6", row.key, "dropnas"), ("table6", row.key, column.key))
-        for row in paper.rows
-        for column in paper.columns
-        if column.key != "dropnas"
-    ]
-
-
-def _above_darts(known: Correlations) -> Decided:
-    r, n = known.get("0,2", (None, 0))
-    if r is None:
-        return Decided(Outcome.TOO_FEW, "The correlation is missing or undefined.")
-    return _correlated(correlation_higher(r, n, OF_DARTS, None), f"{r:.3f} (n={n}) against {OF_DARTS:g}")
-
-
-def _above_last_edge(known: Correlations) -> Decided:
-    (first, n), (last, m) = (known.get(edge, (None, 0)) for edge in PRINTED_CORRELATIONS)
-    if first is None or last is None:
-        return Decided(Outcome.TOO_FEW, "A correlation is missing or undefined.")
-    return _correlated(correlation_higher(first, n, last, m), f"{first:.3f} (n={n}) against {last:.3f} (n={m})")
-
-
-def _correlated(decision: Decision, numbers: str) -> Decided:
-    return Decided(decision.outcome, "; ".join([numbers, *map(p_text, decision.p_holds)]) + ".")
-
-
-def _baselines(table: Table | None, ours: Source, final: Source) -> list[tuple[str, str, Decided, Decided]]:
-    """A question that the paper leaves open: whether DropNAS beats the other methods that were trained."""
-    by_method: dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]] = {}
-    for row in table.layout.rows if table else ():
-        role, _, method = row.key.partition("/")
-        if method != "dropnas":
-            pair = (row.heads[0], ("baselines", f"{role}/dropnas", "error"), ("baselines", row.key, "error"))
-            by_method.setdefault((method, row.heads[1]), []).append(pair)
-    return [
-        (f"baseline-{method}", label, _lower(pairs)(ours), _lower(pairs)(final))
-        for (method, label), pairs in by_method.items()
-    ]
-
-
-def _ours(tables: Mapping[str, Table], swept: Sweep, epoch: str) -> Source:
-    """Our runs at the best epoch on test or at the final one."""
+def _ours(evidence: Evidence, epoch: str) -> Source:
+    """Our runs at the best epoch on test or at the final one; the sweep is known at the best epoch."""
 
     def source(table: str, row: str, column: str) -> Sample | None:
         if table == "figure2":
-            return swept.get(row, {}).get(column)
-        cell = tables[table].cells.get((row, column), {}) if table in tables else {}
+            return sample(evidence.sweep.get(row, {}).get(column, ()))
+        cell = evidence.tables[table].cells.get((row, column), {}) if table in evidence.tables else {}
         measured = cell.get(f"top1_error_{epoch}")
         return of_summary(independent(measured)[0]) if measured else None
 
@@ -277,24 +148,71 @@ def _printed(table: str, row: str, column: str) -> Sample | None:
     return paper_sample(printed_cell(table, row, column))
 
 
-def _lower(pairs: Pairs) -> Callable[[Source], Decided]:
-    """Decide whether the first cell of every pair has the lower error."""
+def _sweep(others: Callable[[str], Iterable[str]]) -> Pairs:
+    """Figure 2: the paper's best rate against others of each data set."""
+    return [
+        (f"{ROLES[role].printed} {EXTREMES.get(name, name)}", ("figure2", role, BEST_RATE), ("figure2", role, name))
+        for role in SEARCHED
+        for name in others(role)
+    ]
 
-    def decide(source: Source) -> Decided:
-        sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
-        known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
-        if not pairs or len(known) < len(pairs):
-            return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs on both sides.")
-        decision = all_lower([(lower, higher) for _, lower, higher in known])
-        shown = f"A lower error is shown in {sum(p <= LEVEL for p in decision.p_holds)} of {len(known)} comparisons"
-        converted = " The paper's deviations are converted from n to n - 1." if source is _printed else ""
-        compared = (
-            _compared(label, difference(higher, lower), p)
-            for (label, lower, higher), p in zip(known, decision.p_holds, strict=True)
-        )
-        return Decided(decision.outcome, f"{shown}; {_weakest(known, decision)}.{converted}", tuple(compared))
 
-    return decide
+def _other_rates(swept: Iterable[str]) -> list[str]:
+    """The other rates of a sweep, and a placeholder for each side of the paper's best rate without a rate."""
+    others = [name for name in swept if name != BEST_RATE and name not in EXTREMES]
+    lower = [name for name in others if float(name) < float(BEST_RATE)]
+    missing = [text for text, there in (("any lower rate", lower), ("any higher rate", others != lower)) if not there]
+    return [*others, *missing]
+
+
+def against_dropnas(table: str) -> Pairs:
+    """Tables 4 and 6: in each row, DropNAS against one-level DARTS or against each ablation."""
+    paper = layout(table)
+    others = [column for column in paper.columns if column.key != "dropnas"]
+    return [
+        (" ".join((*row.heads, *names)), (table, row.key, "dropnas"), (table, row.key, column.key))
+        for row in paper.rows
+        for column in others
+        for names in [(column.header[1],) if len(others) > 1 else ()]
+    ]
+
+
+def pairs_of_rates() -> Pairs:
+    """Table 5: 3e-5 for both groups against each other pair."""
+    best = ("table5", "3e-5", "3e-5")
+    return [(f"O_np {key[1]}, O_p {key[2]}", best, key) for key in _table5() if key != best]
+
+
+def _table5() -> list[CellKey]:
+    paper = layout("table5")
+    return [("table5", row.key, column.key) for row in paper.rows for column in paper.columns]
+
+
+def _baselines(table: Table | None) -> dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]]:
+    """DropNAS against each of the other methods that were trained, by name and label of the method."""
+    pairs: dict[tuple[str, str], list[tuple[str, CellKey, CellKey]]] = {}
+    for row in table.layout.rows if table else ():
+        role, _, method = row.key.partition("/")
+        if method != "dropnas":
+            pair = (row.heads[0], ("baselines", f"{role}/dropnas", "error"), ("baselines", row.key, "error"))
+            pairs.setdefault((method, row.heads[1]), []).append(pair)
+    return pairs
+
+
+def _lower(source: Source, pairs: Pairs) -> Decided:
+    """Whether the first cell of every pair has the lower error."""
+    sampled = [(label, source(*lower), source(*higher)) for label, lower, higher in pairs]
+    known = [(label, lower, higher) for label, lower, higher in sampled if lower and higher]
+    if not pairs or len(known) < len(pairs):
+        return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(pairs)} comparisons have two runs on both sides.")
+    decision = all_lower([(lower, higher) for _, lower, higher in known])
+    shown = f"A lower error is shown in {sum(p <= LEVEL for p in decision.p_holds)} of {len(known)} comparisons"
+    converted = " The paper's deviations are converted from n to n - 1." if source is _printed else ""
+    compared = [
+        _compared(label, difference(higher, lower), p)
+        for (label, lower, higher), p in zip(known, decision.p_holds, strict=True)
+    ]
+    return Decided(decision.outcome, f"{shown}; {_weakest(known, decision)}.{converted}", tuple(compared))
 
 
 def _compared(label: str, estimate: Estimate, p: float) -> Compared:
@@ -314,9 +232,8 @@ def _weakest(pairs: Sequence[tuple[str, Sample, Sample]], decision: Decision) ->
 
 def _equal_rates(source: Source) -> Decided:
     """Table 5: compare the cells off the diagonal with those on it."""
-    paper = layout("table5")
-    keys = [(row.key, column.key) for row in paper.rows for column in paper.columns]
-    known = [(row == column, one) for row, column in keys if (one := source("table5", row, column))]
+    keys = _table5()
+    known = [(key[1] == key[2], one) for key in keys if (one := source(*key))]
     if len(known) < len(keys):
         return Decided(Outcome.TOO_FEW, f"{len(known)} of {len(keys)} cells have two runs or more.")
     equal = sum(is_equal for is_equal, _ in known)
@@ -324,6 +241,43 @@ def _equal_rates(source: Source) -> Decided:
     estimate = contrast([one for _, one in known], weights)
     decision = positive(estimate)
     compared = _compared("equal rates against the others", estimate, decision.p_holds[0])
-    return Decided(
-        decision.outcome, f"Equal rates are lower by {estimate.value:.3f} points ({p_text(compared.p)}).", (compared,)
-    )
+    detail = f"Equal rates are lower by {estimate.value:.3f} points ({p_text(compared.p)})."
+    return Decided(decision.outcome, detail, (compared,))
+
+
+def _reached(source: Source, key: CellKey) -> Decided:
+    """Whether our runs reach the printed best of eight or, on ImageNet, the error of the single training."""
+    ours, cell = source(*key), printed_cell(*key)
+    if ours is None or cell.mean is None:
+        return Decided(Outcome.TOO_FEW, "Fewer than two runs.")
+    printed, m = (cell.best, PAPER_SEEDS) if cell.best else (cell.mean, 1)
+    found = compare_lowest(ours, printed, m, margin(*key[:2]), paper_sample(cell))
+    between = f", 95 % interval {found.interval[0]:+.2f} to {found.interval[1]:+.2f}" if found.interval else ""
+    lowest = f"{printed + found.difference:.2f} against {printed:g} (n={ours.n})"
+    return Decided(reached(found).outcome, f"{lowest}: {found.difference:+.2f} points{between}.")
+
+
+def _many_skips(skips: Mapping[str, Sequence[float]]) -> Decided:
+    darts, dropnas = skips.get("one-level-darts", ()), skips.get("dropnas", ())
+    decision, n = counts_higher(darts, dropnas), f"(n={len(darts)} and {len(dropnas)})"
+    if not decision.p_holds:
+        return Decided(decision.outcome, f"Fewer than two searches on a side {n}.")
+    counts = f"{fmean(darts):.1f} against {fmean(dropnas):.1f} {n}"
+    return Decided(decision.outcome, f"{counts}; {p_text(decision.p_holds[0])}.")
+
+
+def _no_lone_point(lone_points: Mapping[str, Sequence[bool]]) -> Decided:
+    cases = {panel: (sum(seeds), len(seeds)) for panel, seeds in lone_points.items()}
+    seen = ", ".join(f"{panel} {k} of {n}" for panel, (k, n) in cases.items())
+    detail = f"Seeds with such a cluster: {seen}." if cases else "No clusters yet."
+    return Decided(seldom(list(cases.values())).outcome, detail)
+
+
+def _correlation(known: Correlations, against: tuple[float | None, int | None] | None = None) -> Decided:
+    """Whether the correlation on edge (0,2) is higher than another one; None is that on edge (4,5)."""
+    (first, n), (other, m) = known.get("0,2", (None, 0)), against or known.get("4,5", (None, 0))
+    if first is None or other is None:
+        return Decided(Outcome.TOO_FEW, "A correlation is missing or undefined.")
+    decision = correlation_higher(first, n, other, m)
+    numbers = f"{first:.3f} (n={n}) against {f'{other:.3f} (n={m})' if m else f'{other:g}'}"
+    return Decided(decision.outcome, "; ".join([numbers, *map(p_text, decision.p_holds)]) + ".")

@@ -13,18 +13,17 @@ from typing import Any
 
 from pandas import DataFrame
 
-from dropnas.analysis.comparison import Estimate, Sample, difference
-from dropnas.analysis.multiple import holm
-from dropnas.analysis.verdict import LEVEL
+from dropnas.analysis.comparison import Sample, difference
+from dropnas.analysis.verdict import LEVEL, holm
 from dropnas.artifacts.verdicts_file import CellVerdict, VerdictsFile
 from dropnas.report.verdicts import BEST_ON_TEST, p_text
 
-Key = tuple[str, str, str, str]  # table, row, column, quantity
 APART = {"profile", "description", "machine", "tables", "figures"}  # keys of a parameter file outside the protocol
 SHOWN_SETTINGS = 5
 HEADS = ("A: mean (n)", "B: mean (n)", "A - B [95 %]", "p", "")
+LABELS = ("table", "row", "column", "quantity", "row_label", "column_label")
 COLUMNS = (
-    *("table", "row", "column", "quantity", "row_label", "column_label"),
+    *LABELS,
     *("mean_a", "std_a", "n_a", "mean_b", "std_b", "n_b", "difference", "low", "high", "p", "outcome"),
 )
 
@@ -58,16 +57,40 @@ def compare(first: VerdictsFile, second: VerdictsFile) -> DataFrame:
         `std` and `n` of A and B, `difference` (A minus B, in the unit of the quantity) with the limits of its 95 %
         interval, `p` (two-sided, corrected after Holm over all rows), and `outcome`. Missing values are None.
     """
-    ours, theirs = _by_key(first), _by_key(second)
-    keys = sorted({**ours, **theirs}, key=lambda key: key[0])  # stable: within a table, the order of A, then B
-    pairs = [(ours.get(key), theirs.get(key)) for key in keys]
-    estimates = [_estimate(*pair) for pair in pairs]
-    corrected = iter(holm([one.p_different() for one in estimates if one]))
-    rows = [
-        _row(*pair, estimate, next(corrected) if estimate else None)
-        for pair, estimate in zip(pairs, estimates, strict=True)
-    ]
+    a, b = (
+        {(one.table, one.row, one.column, one.quantity): one for one in results.numbers if one.kind != "best"}
+        for results in (first, second)
+    )
+    keys = sorted(a | b, key=lambda key: key[0])  # stable: within a table, the order of A, then B
+    rows = [_row(a.get(key), b.get(key)) for key in keys]
+    tested = [row for row in rows if row["p"] is not None]
+    for row, p in zip(tested, holm([row["p"] for row in tested]).tolist(), strict=True):
+        row |= {"p": p, "outcome": Outcome.DIFFERS if p <= LEVEL else Outcome.NOT_SHOWN}
     return DataFrame(rows, columns=COLUMNS, dtype=object)
+
+
+def _row(a: CellVerdict | None, b: CellVerdict | None) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(a or b, name) for name in LABELS}
+    for side, one in (("a", a), ("b", b)):
+        row |= {f"{name}_{side}": getattr(one, name, None) for name in ("mean", "std", "n")}
+    row |= dict.fromkeys(("difference", "low", "high", "p"))
+    if not a or not b:
+        return row | {"outcome": Outcome.ONLY_FIRST if a else Outcome.ONLY_SECOND}
+    row |= {"difference": a.mean - b.mean, "outcome": _untested(a, b)}
+    if row["outcome"] is None and a.std is not None and b.std is not None:
+        estimate = difference(Sample(a.n, a.mean, a.std), Sample(b.n, b.mean, b.std))
+        low, high = estimate.interval() or (None, None)
+        row |= {"low": low, "high": high, "p": estimate.p_different()}
+    return row
+
+
+def _untested(a: CellVerdict, b: CellVerdict) -> Outcome | None:
+    """The reason why two numbers cannot be tested."""
+    if a.runs and (a.runs, a.mean, a.std) == (b.runs, b.mean, b.std):
+        return Outcome.SAME_RUNS
+    if not a.quantity.endswith(BEST_ON_TEST):
+        return Outcome.NO_TEST
+    return Outcome.TOO_FEW if a.std is None or b.std is None else None
 
 
 def texts(row: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -79,10 +102,10 @@ def texts(row: Mapping[Any, Any]) -> tuple[str, ...]:
 
 
 def _mean(row: Mapping[Any, Any], side: str) -> str:
-    if row[f"mean_{side}"] is None:
+    mean, std, n = (row[f"{name}_{side}"] for name in ("mean", "std", "n"))
+    if mean is None:
         return ""
-    spread = "" if row[f"std_{side}"] is None else f"±{row[f'std_{side}']:.2f}"
-    return f"{row[f'mean_{side}']:.2f}{spread} ({row[f'n_{side}']})"
+    return f"{mean:.2f}{'' if std is None else f'±{std:.2f}'} ({n})"
 
 
 def answer(frame: DataFrame) -> str:
@@ -96,74 +119,31 @@ def answer(frame: DataFrame) -> str:
     )
 
 
-def _by_key(results: VerdictsFile) -> dict[Key, CellVerdict]:
-    found = (one for one in results.numbers if one.kind != "best")
-    return {(one.table, one.row, one.column, one.quantity): one for one in found}
-
-
-def _estimate(a: CellVerdict | None, b: CellVerdict | None) -> Estimate | None:
-    """The difference; None if it cannot be tested."""
-    if not a or not b or a.std is None or b.std is None or _untested(a, b):
-        return None
-    return difference(Sample(a.n, a.mean, a.std), Sample(b.n, b.mean, b.std))
-
-
-def _untested(a: CellVerdict, b: CellVerdict) -> Outcome | None:
-    """The reason why two numbers cannot be tested, whatever their values."""
-    if a.runs and (a.runs, a.mean, a.std) == (b.runs, b.mean, b.std):
-        return Outcome.SAME_RUNS
-    return None if a.quantity.endswith(BEST_ON_TEST) else Outcome.NO_TEST
-
-
-def _row(a: CellVerdict | None, b: CellVerdict | None, estimate: Estimate | None, p: float | None) -> dict[str, Any]:
-    one = a or b
-    assert one is not None  # at least one store has the number
-    row: dict[str, Any] = {name: getattr(one, name) for name in COLUMNS[:6]}
-    for side, number in (("a", a), ("b", b)):
-        row |= {f"{name}_{side}": getattr(number, name, None) for name in ("mean", "std", "n")}
-    low, high = (estimate.interval() if estimate else None) or (None, None)
-    found = a.mean - b.mean if a and b else None
-    return row | {"difference": found, "low": low, "high": high, "p": p, "outcome": _outcome(a, b, p)}
-
-
-def _outcome(a: CellVerdict | None, b: CellVerdict | None, p: float | None) -> Outcome:
-    if not a or not b:
-        return Outcome.ONLY_FIRST if a else Outcome.ONLY_SECOND
-    if p is None:
-        return _untested(a, b) or Outcome.TOO_FEW
-    return Outcome.DIFFERS if p <= LEVEL else Outcome.NOT_SHOWN
-
-
 def protocol_lines(
     profiles: Sequence[str], first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
 ) -> list[str]:
     """List the differences between two protocols, one per line: the profiles, and the settings of their files.
 
-    Args:
-        profiles: names of the two profiles.
-        first, second: content of `parameters.yaml`; None if the file is missing.
+    A parameter file that is missing is None.
     """
     lines = [f"The profiles differ: {profiles[0]} (A), {profiles[1]} (B)."] if profiles[0] != profiles[1] else []
     if first is None or second is None:
         lacking = " and ".join(side for side, one in (("A", first), ("B", second)) if one is None)
         return [*lines, f"The protocols are not compared: no parameters.yaml beside the verdicts of {lacking}."]
     ours, theirs = dict(_settings(first)), dict(_settings(second))
-    other = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key) and not key.endswith(".path")]
-    if other:
-        named = [f"{key} {_set(ours.get(key))} (A), {_set(theirs.get(key))} (B)" for key in other[:SHOWN_SETTINGS]]
-        more = f"; {len(other) - SHOWN_SETTINGS} more" if len(other) > SHOWN_SETTINGS else ""
-        lines.append(f"The protocols differ: {'; '.join(named)}{more}.")
-    return lines
+    other = [key for key in ours | theirs if ours.get(key) != theirs.get(key) and not key.endswith(".path")]
+    named = [f"{key} {_set(ours.get(key))} (A), {_set(theirs.get(key))} (B)" for key in other[:SHOWN_SETTINGS]]
+    more = f"; {len(other) - SHOWN_SETTINGS} more" if len(other) > SHOWN_SETTINGS else ""
+    return [*lines, f"The protocols differ: {'; '.join(named)}{more}."] if other else lines
 
 
 def _settings(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     """The settings of a parameter file by their dotted keys."""
     for key, value in values.items():
-        if before or key not in APART:
-            if isinstance(value, Mapping):
-                yield from _settings(value, f"{before}{key}.")
-            else:
-                yield f"{before}{key}", value
+        if isinstance(value, Mapping) and (before or key not in APART):
+            yield from _settings(value, f"{before}{key}.")
+        elif before or key not in APART:
+            yield f"{before}{key}", value
 
 
 def _set(value: object) -> str:

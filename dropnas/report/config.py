@@ -14,15 +14,13 @@ class Target:
     """A table or figure that a parameter file can request.
 
     Attributes:
-        stage: the stage that makes it: `table`, `published` (published architectures, retrained) or `figure`.
+        stage: the stage that makes it; `published` are published architectures, retrained.
         needs: the paper's data sets that it requires. A table's errors are measured on the last of them, unless its
-            rows
-                name the data set.
+            rows name the data set.
         experiments: `module:ATTRIBUTE` of a function of Experiments that yields the cells of a table or the series of a
             figure, with their runs. For a table of published baselines, the function returns the published
             architectures.
-        drawing: for a figure, `module:ATTRIBUTE` of its Drawing.
-        caption: for a figure, one sentence. A table's caption is in its layout.
+        drawing, caption: for a figure, `module:ATTRIBUTE` of its Drawing, and one sentence.
         layout: for a table that is not in `printed.yaml`, `module:ATTRIBUTE` of its Layout, or of a function of
             Experiments that returns it.
         on_request: whether every plan has it, but builds it only if requested by name.
@@ -41,8 +39,13 @@ class Target:
 
 CELLS, SERIES = "dropnas.pipeline.table_experiments", "dropnas.pipeline.figure_experiments"
 BASELINES = "dropnas.pipeline.baselines"
-PLOTS = "dropnas.report.figures"
 CIFAR10, CIFAR = ("cifar10",), ("cifar10", "cifar100")
+
+
+def _figure(name: str, drawing: str, priority: int, caption: str) -> Target:
+    experiments, drawing = f"{SERIES}:{name}", f"dropnas.report.figures.{drawing}"
+    return Target("figure", CIFAR10, experiments, drawing=drawing, caption=caption, priority=priority)
+
 
 # Every table and figure by its name in a parameter file, in the order of the page. To add one, add a file and an entry.
 TARGETS: dict[str, Target] = {
@@ -58,55 +61,43 @@ TARGETS: dict[str, Target] = {
     "table1_published": Target("published", CIFAR10, on_request=True, priority=2),
     "table2_published": Target("published", ("cifar100",), on_request=True, priority=1),
     "table3_published": Target("published", ("imagenet",), on_request=True),
-    "figure1": Target(
-        "figure",
-        CIFAR10,
-        f"{SERIES}:figure1",
-        drawing=f"{PLOTS}.cluster_plots:CLUSTERS",
-        caption="Feature clusters of the operations on edge E(0,2) after a search by one-level DARTS.",
-        priority=6,
+    "figure1": _figure(
+        "figure1",
+        "cluster_plots:CLUSTERS",
+        6,
+        "Feature clusters of the operations on edge E(0,2) after a search by one-level DARTS.",
     ),
-    "figure2": Target(
-        "figure",
-        CIFAR10,
-        f"{SERIES}:figure2",
-        drawing=f"{PLOTS}.rates:RATES",
-        caption="Test accuracy of the found architectures against the drop path rate; mean and sample deviation over "
-        "the trainings.",
-        priority=5,
+    "figure2": _figure(
+        "figure2",
+        "rates:RATES",
+        5,
+        "Test accuracy of the found architectures against the drop path rate; mean and sample deviation over the "
+        "trainings.",
     ),
-    "figure3": Target(
-        "figure",
-        CIFAR10,
-        f"{SERIES}:figure3",
-        drawing=f"{PLOTS}.cell_drawings:CELLS",
-        caption="The best cells that DropNAS found, each the best of n retrainings.",
-        priority=9,
+    "figure3": _figure(
+        "figure3",
+        "cell_drawings:CELLS",
+        9,
+        "The best cells that DropNAS found, each the best of n retrainings.",
     ),
-    "figure4": Target(
-        "figure",
-        CIFAR10,
-        f"{SERIES}:figure4",
-        drawing=f"{PLOTS}.cluster_plots:CLUSTERS",
-        caption="Feature clusters of the operations on edge E(0,2) after a search by DropNAS.",
-        priority=7,
+    "figure4": _figure(
+        "figure4",
+        "cluster_plots:CLUSTERS",
+        7,
+        "Feature clusters of the operations on edge E(0,2) after a search by DropNAS.",
     ),
-    "figure5": Target(
-        "figure",
-        CIFAR10,
-        f"{SERIES}:figure5",
-        drawing=f"{PLOTS}.correlation_plots:CORRELATIONS",
-        caption="Stand-alone accuracy of each operation on two edges against its p in the search; a training each.",
-        priority=4,
+    "figure5": _figure(
+        "figure5",
+        "correlation_plots:CORRELATIONS",
+        4,
+        "Stand-alone accuracy of each operation on two edges against its p in the search; a training each.",
     ),
-    "trajectories": Target(
-        "figure",
-        CIFAR10,
-        f"{SERIES}:trajectories",
-        drawing=f"{PLOTS}.trajectories:TRAJECTORIES",
-        caption="What the alphas do during the searches: entropy of p, skip-connects kept, changes of the genotype; "
-        "mean over the seeds, bands are their range.",
-        priority=8,
+    "trajectories": _figure(
+        "trajectories",
+        "trajectories:TRAJECTORIES",
+        8,
+        "What the alphas do during the searches: entropy of p, skip-connects kept, changes of the genotype; mean over "
+        "the seeds, bands are their range.",
     ),
 }
 
@@ -116,8 +107,14 @@ def names(*stages: str) -> list[str]:
     return [name for name, target in TARGETS.items() if target.stage in stages]
 
 
+class _Strict:
+    """A configuration in which an unknown key or a value of another type is an error."""
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+
 @dataclass(frozen=True)
-class Entry:
+class Entry(_Strict):
     """A cell of a table that has runs of ours.
 
     Attributes:
@@ -125,8 +122,6 @@ class Entry:
         label: the label of a row or column that the paper does not have; empty for the paper's own.
         searches, trainings: indices of its search runs and of its retrain or transfer runs among the table's inputs.
     """
-
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     row: str
     column: str
@@ -136,7 +131,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class TableConfig:
+class TableConfig(_Strict):
     """One table of one profile.
 
     Attributes:
@@ -148,8 +143,6 @@ class TableConfig:
         layout: see Target; for a table that is not in `printed.yaml`.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
     table: str
     profile: str
     reproduction: bool
@@ -159,7 +152,7 @@ class TableConfig:
 
 
 @dataclass(frozen=True)
-class PublishedEntry:
+class PublishedEntry(_Strict):
     """A published architecture that was trained here.
 
     Attributes:
@@ -168,8 +161,6 @@ class PublishedEntry:
         label, genotype: name and cells of the user's own architecture; empty for a published one.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
     architecture: str
     trainings: tuple[int, ...]
     label: str = ""
@@ -177,7 +168,7 @@ class PublishedEntry:
 
 
 @dataclass(frozen=True)
-class PublishedConfig:
+class PublishedConfig(_Strict):
     """The published baselines of Table 1, 2 or 3, retrained here; the first input is the `architectures` run.
 
     Attributes:
@@ -186,8 +177,6 @@ class PublishedConfig:
         entries: the architectures, in the order of published.yaml.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
     table: str
     profile: str
     reproduction: bool
@@ -195,7 +184,7 @@ class PublishedConfig:
 
 
 @dataclass(frozen=True)
-class Series:
+class Series(_Strict):
     """Runs that are drawn together: a curve, a point with its deviation, or a cell.
 
     Attributes:
@@ -205,8 +194,6 @@ class Series:
         runs: indices of its runs among the figure's inputs.
     """
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
-
     panel: str
     name: str
     label: str
@@ -214,7 +201,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class FigureConfig:
+class FigureConfig(_Strict):
     """One figure of one profile.
 
     Attributes:
@@ -224,8 +211,6 @@ class FigureConfig:
         drawing: `module:ATTRIBUTE` of its Drawing.
         caption: the sentence below the figure.
     """
-
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
 
     figure: str
     profile: str

@@ -6,60 +6,40 @@ from dataclasses import asdict
 import pandas
 
 from dropnas.artifacts.counts_file import Counted
-from dropnas.report.frame import Frame, TextLine, numbered
+from dropnas.report.frame import Frame, TextLine, csv, markdown, numbered, wording
 from dropnas.report.render_latex import latex
-from dropnas.report.render_markdown import markdown
 
 HEADER = (
-    ("Table", ""),
-    ("Architecture", ""),
-    ("Cell", ""),
-    ("Parameters", "printed (M)"),
-    ("Parameters", "computed (M)"),
-    ("Parameters", "as released (2²⁰)"),
-    ("Multiply-adds", "(M)"),
-    ("Excitation", "(M)"),
-    ("Remarks", ""),
+    *(("Table", ""), ("Architecture", ""), ("Cell", "")),
+    *(("Parameters", "printed (M)"), ("Parameters", "computed (M)"), ("Parameters", "as released (2²⁰)")),
+    *(("Multiply-adds", "(M)"), ("Excitation", "(M)"), ("Remarks", "")),
 )
 PRINTED = ("test_error", "top1", "top5", "params_m", "gpu_days")  # keys of published.yaml
-CAPTION = "Parameters and multiply-adds of the published architectures that Tables 1-3 quote, beside the printed ones."
-COUNTING = (
-    "Computed: in 10⁶, auxiliary tower left out, in the paper's networks: 20 cells of 36 channels (Tables 1 and 2), 14 "
-    "cells of 48 channels on images of 224 pixels (Table 3). 'as released' is in 2²⁰ with the tower, as the release's "
-    "logger counted. Multiply-adds are those of convolutions and linear layers for one image."
-)
-EXCITATION = (
-    "Squeeze-and-excitation is in the three counts of DropNAS in Table 3 and of no other; 'Excitation' is what it has, "
-    "or would add, in the form in which Table 3 is trained here."
-)
-POOL_NORM = (
-    "Batch norm after pooling is counted, as released; it has at most 0.02M parameters and moves no printed digit."
-)
-NO_POOL_NORM = "There is no batch norm after pooling."
 
 
 def count_texts(rows: Sequence[Counted], pool_norm: bool) -> dict[str, str]:
-    """The contents of the files, by suffix."""
+    """The contents of the files, by suffix; the paper's printed numbers have their own columns in the CSV."""
     texts = frame(rows, pool_norm)
-    return {"md": markdown(texts), "csv": _csv(rows), "tex": latex(texts)}
+    counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
+    printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
+    return {"md": markdown(texts), "csv": csv(pandas.concat([counts, printed], axis="columns")), "tex": latex(texts)}
 
 
 def frame(rows: Sequence[Counted], pool_norm: bool) -> Frame:
     """The table that Markdown, LaTeX and the page show."""
-    numbers, remarks = numbered([[row.remark] if row.remark else [] for row in rows])
+    words = wording("architectures")
+    numbers, remarks = numbered({at: [row.remark] if row.remark else [] for at, row in enumerate(rows)})
     return Frame(
         title="Published architectures",
         label="architectures",
-        caption=CAPTION,
-        warning="",
+        caption=words["caption"],
         header=HEADER,
         labels=3,
         lines=tuple(
-            TextLine((*_texts(row), number), rule=before is not None and before.table != row.table)
-            for before, row, number in zip([None, *rows], rows, numbers, strict=False)
+            TextLine((*_texts(row), numbers[at]), rule=at > 0 and rows[at - 1].table != row.table)
+            for at, row in enumerate(rows)
         ),
-        provenance="",
-        notes=(COUNTING, EXCITATION, POOL_NORM if pool_norm else NO_POOL_NORM, *remarks),
+        notes=(words["counting"], words["excitation"], words["pool-norm" if pool_norm else "no-pool-norm"], *remarks),
     )
 
 
@@ -75,11 +55,3 @@ def _texts(row: Counted) -> tuple[str, ...]:
         f"{row.multiply_adds / 1e6:.1f}",
         f"{row.excitation_parameters / 1e6:.3f}" if row.excitation_parameters else "-",
     )
-
-
-def _csv(rows: Sequence[Counted]) -> str:
-    """One line for each architecture and table; the paper's printed numbers have their own columns."""
-    counts = pandas.DataFrame([asdict(row) for row in rows]).drop(columns="printed")
-    printed = pandas.DataFrame([row.printed for row in rows], columns=PRINTED, dtype=object).add_prefix("printed_")
-    text: str = pandas.concat([counts, printed], axis="columns").to_csv(index=False, lineterminator="\n")
-    return text

@@ -6,11 +6,20 @@ data file; a renderer that cannot show a character translates it. Remarks on sin
 the table, because no column is wide enough for them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pandas
+import yaml
+
+WIDTH = 100  # of Markdown, whose sentences are wrapped for a terminal
+SPECIAL = re.compile(r"[|*`<]|\\(?=[!-/:-@\[-`{-~])")  # a backslash only if it would escape the next character
 
 
 @dataclass(frozen=True)
@@ -27,25 +36,25 @@ class Frame:
 
     Attributes:
         title: name of the table, with its profile.
-        label: label by which a LaTeX document refers to it.
         caption: what the table shows.
-        warning: states that it is not a reproduction; empty if it is one.
         header: the two header lines of each column; adjacent columns with an equal first line share it.
         labels: number of columns, from the left, that are labels.
         lines: the lines of the table.
+        label: label by which a LaTeX document refers to it.
+        warning: states that it is not a reproduction; empty if it is one.
         provenance: profile, data and hardware; empty if nothing was run.
         notes: notes on how to read it, one or two sentences each.
     """
 
     title: str
-    label: str
     caption: str
-    warning: str
     header: tuple[tuple[str, str], ...]
     labels: int
     lines: tuple[TextLine, ...]
-    provenance: str
-    notes: tuple[str, ...]
+    label: str = ""
+    warning: str = ""
+    provenance: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def texts(self) -> pandas.DataFrame:
@@ -55,16 +64,60 @@ class Frame:
         return pandas.DataFrame([line.texts for line in self.lines], columns=heads, dtype=str)
 
 
-def numbered(remarks: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Remarks on rows as numbers and a list.
+@cache
+def wording(tables: str) -> dict[str, str]:
+    """The caption of, and the notes on how to read, `tables`, `published` tables or counted `architectures`."""
+    found: dict[str, str] = yaml.safe_load(Path(__file__).with_name("notes.yaml").read_text(encoding="utf-8"))[tables]
+    return found
 
-    Args:
-        remarks: the remarks of each row, in order.
+
+def numbered(remarks: Mapping[Any, Sequence[str]]) -> tuple[dict[Any, str], list[str]]:
+    """Number the remarks of each row; a remark that several rows share has one number.
 
     Returns:
-        For each row the numbers of its remarks (`1, 3`; empty if there are none), and the numbered remarks. A remark
-        that several rows share has one number.
+        For each row the numbers of its remarks (`1, 3`; empty if there are none), and the numbered remarks.
     """
-    texts = list(dict.fromkeys(text for row in remarks for text in row))
-    cells = [", ".join(map(str, sorted(texts.index(text) + 1 for text in row))) for row in remarks]
-    return cells, [f"Remark {number}: {text}." for number, text in enumerate(texts, start=1)]
+    texts = list(dict.fromkeys(text for own in remarks.values() for text in own))
+    numbers = {row: ", ".join(map(str, sorted(texts.index(text) + 1 for text in own))) for row, own in remarks.items()}
+    return numbers, [f"Remark {number}: {text}." for number, text in enumerate(texts, start=1)]
+
+
+def markdown(frame: Frame) -> str:
+    """Render the whole file: title, caption, warning, table and notes."""
+    warning = f"**{frame.warning}**" if frame.warning else ""
+    notes = "\n".join(_wrapped(note, "- ", "  ") for note in frame.notes)
+    table = titled(frame.title, frame.texts, frame.caption, warning)
+    return "\n\n".join(filter(None, (table, _wrapped(frame.provenance), notes))) + "\n"
+
+
+def titled(title: str, table: pandas.DataFrame, *before: str) -> str:
+    """Render a table as Markdown, with a title and wrapped paragraphs before it, of which empty ones are left out."""
+    texts = table.map(_escaped).rename(columns=_escaped)
+    grid = texts.to_markdown(index=False, tablefmt="github", disable_numparse=True)
+    return "\n\n".join(filter(None, (f"# {title}", *map(_wrapped, before), grid)))
+
+
+def tidy(entries: Sequence[Any], kind: type, several: Mapping[str, str]) -> pandas.DataFrame:
+    """A line for each entry of a dataclass, with its fields as columns.
+
+    The values of a field in `several` are joined by the separator that is given there.
+    """
+    frame = pandas.DataFrame(map(asdict, entries), columns=[field.name for field in fields(kind)], dtype=object)
+    for name, separator in several.items():
+        frame[name] = [separator.join(map(str, values or ())) for values in frame[name]]
+    return frame
+
+
+def csv(frame: pandas.DataFrame) -> str:
+    """Convert a frame to CSV, with the same line endings on every system."""
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _escaped(text: str) -> str:
+    """Escape characters that would break the table or count as Markdown."""
+    return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _wrapped(text: str, first: str = "", later: str = "") -> str:
+    return textwrap.TextWrapper(WIDTH, first, later, break_long_words=False, break_on_hyphens=False).fill(text)

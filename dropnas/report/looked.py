@@ -7,7 +7,7 @@ depends on earlier results. A number that no look has judged is undecided; the b
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dropnas.analysis.claim_tests import Outcome
 from dropnas.analysis.verdict import Verdict
@@ -80,11 +80,7 @@ def _estimates(one: LookedNumber | LookedContrast) -> tuple[str, str, str]:
 
 
 def require_same(looked: LooksFile, looks: tuple[int, ...], parameters: str, where: object) -> None:
-    """Check that the design was not changed after results were seen.
-
-    Raises:
-        DropnasError: looks or settings differ from those at the first look.
-    """
+    """Check that the design was not changed after results were seen; raises a DropnasError."""
     remedy = f"restore them, or begin anew: give the file another profile, or remove {where}"
     if looked.looks != looks:
         was = ", ".join(map(str, looked.looks))
@@ -104,11 +100,9 @@ def by_looks(looked: LooksFile | None, found: Sequence[CellVerdict]) -> list[Cel
 def _cell(one: CellVerdict, looked: LookedNumber | None) -> CellVerdict:
     if one.verdict in (Verdict.TOO_FEW, Verdict.NOT_COMPARABLE):
         return one
-    untested: dict[str, Any] = {"p_differs": None, "p_agrees": None, "interval": None}
-    if one.kind != "mean":
-        return replace(one, verdict=Verdict.NOT_COMPARABLE, reason=BEST, **untested)
-    if looked is None:
-        return replace(one, verdict=Verdict.UNDECIDED, reason=WAITS, **untested)
+    if looked is None or one.kind != "mean":
+        verdict, reason = (Verdict.UNDECIDED, WAITS) if one.kind == "mean" else (Verdict.NOT_COMPARABLE, BEST)
+        return replace(one, verdict=verdict, reason=reason, interval=None, p_differs=None, p_agrees=None)
     unbiased = "" if looked.unbiased is None else f"; median-unbiased difference {looked.unbiased:+.2f}"
     return replace(
         one,

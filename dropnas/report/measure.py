@@ -6,13 +6,13 @@ before it is stored: the recorded seconds differ between executions, but the tab
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from statistics import fmean
 from typing import Literal
 
-from dropnas.analysis.comparison import sample
+from dropnas.analysis.comparison import improvement, sample
 from dropnas.analysis.finished_runs import Run, Training
-from dropnas.analysis.relative import improvement
-from dropnas.analysis.summary import Summary, mean, summarise
+from dropnas.analysis.summary import Summary, summarise
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.artifacts.training_files import Errors
 from dropnas.errors import DropnasError
@@ -22,42 +22,51 @@ from dropnas.space.names import SKIP
 
 SECONDS_A_DAY = 86_400
 MILLION = 10**6
+MEBI = 2**20  # the release's logger divides by it
+Criterion = Literal["best", "final", "held-out"]
 KINDS: tuple[tuple[str, Line, Callable[[Errors], float]], ...] = (
     ("final", Line.FINAL, lambda errors: errors.final),
     ("best_on_test", Line.BEST, lambda errors: errors.best),
 )
-MEBI = 2**20  # the release's logger divides by it
 
 
-def measure(
-    layout: Layout,
-    blank: TableNumber,
-    searches: Sequence[Run],
-    trainings: Sequence[Training],
-    chosen: Training,
-    random: Sequence[Training] = (),
-) -> list[TableNumber]:
-    """All numbers of a cell; empty if the runs do not have its quantity.
+@dataclass(frozen=True)
+class CellRuns:
+    """The runs behind a cell.
 
-    Args:
-        layout: layout of the table, for its style.
-        blank: the cell without numbers of ours; its quantity says what to measure.
-        searches: the searches of all seeds.
-        trainings: the trainings of all seeds, at least one.
-        chosen: the training whose architecture is counted.
+    Attributes:
+        searches, trainings: those of all seeds; at least one training.
+        chosen: the training whose architecture represents them.
         random: the trainings of random search, to which a relative improvement refers.
     """
+
+    searches: Sequence[Run]
+    trainings: Sequence[Training]
+    chosen: Training
+    random: Sequence[Training] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the trainings."""
+        return [one.run.name for one in self.trainings]
+
+
+def measure(layout: Layout, blank: TableNumber, runs: CellRuns) -> list[TableNumber]:
+    """All numbers of a cell; empty if the runs do not have its quantity.
+
+    `blank` is the cell without numbers of ours; its quantity says what to measure.
+    """
+    if blank.quantity in ("top1_error", "top5_error"):
+        return list(_errors(layout, blank, runs))
     if blank.quantity == "parameters":
-        return list(_parameters(blank, chosen, as_released=layout.number is not None and layout.trainings == "retrain"))
-    if blank.quantity == "search_days":
-        return list(_search_days(blank, searches))
-    if blank.quantity == "skip_connects":
-        return [_skip_connects(blank, trainings)]
-    if blank.quantity == "improvement":
-        return list(_improvements(blank, trainings, random))
-    if blank.quantity == "top1_error":
-        return list(_errors(blank, layout, [(training.run, training.top1) for training in trainings]))
-    return list(_errors(blank, layout, [(one.run, one.top5) for one in trainings if one.top5 is not None]))
+        return list(_parameters(blank, runs.chosen, as_released=as_released(layout)))
+    others = {"search_days": _days, "skip_connects": _skips, "improvement": _improvements}
+    return list(others[blank.quantity](blank, runs))
+
+
+def as_released(layout: Layout) -> bool:
+    """Whether the release's count of parameters is shown too; it has no ImageNet code, and no baselines."""
+    return layout.number is not None and layout.trainings == "retrain"
 
 
 def number(
@@ -71,21 +80,16 @@ def number(
     return filled
 
 
-def selected(trainings: Sequence[Training], criterion: Literal["best", "final", "held-out"]) -> Training:
+def selected(trainings: Sequence[Training], criterion: Criterion) -> Training:
     """The training with the lowest top-1 error, the first of several equal ones, as the select stage chooses.
 
-    A single training needs no error for this: a transfer has no error on held-out images.
-
-    Raises:
-        DropnasError: one of several trainings has no error on held-out images, but the criterion needs it.
+    A single training needs no error for this: a transfer has no error on held-out images. Raises a DropnasError if the
+    criterion needs such an error and one of several trainings has none.
     """
-    if len(trainings) == 1:
-        return trainings[0]
-    return min(trainings, key=lambda one: _deciding(one, criterion))
+    return trainings[0] if len(trainings) == 1 else min(trainings, key=lambda one: _deciding(one, criterion))
 
 
-def _deciding(training: Training, criterion: Literal["best", "final", "held-out"]) -> float:
-    """The error by which the best seed is chosen, in percent."""
+def _deciding(training: Training, criterion: Criterion) -> float:
     if criterion != "held-out":
         return training.top1.best if criterion == "best" else training.top1.final
     if training.held_out is None:
@@ -94,11 +98,13 @@ def _deciding(training: Training, criterion: Literal["best", "final", "held-out"
     return training.held_out.held_out_error
 
 
-def _errors(blank: TableNumber, layout: Layout, measured: Sequence[tuple[Run, Errors]]) -> Iterator[TableNumber]:
-    runs = [run.name for run, _ in measured]
-    for kind, line, take in KINDS if runs else ():
+def _errors(layout: Layout, blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
+    of_kind = [(one.run.name, one.top1 if blank.quantity == "top1_error" else one.top5) for one in runs.trainings]
+    measured = [(name, errors) for name, errors in of_kind if errors]
+    for kind, line, take in KINDS if measured else ():
         summary = summarise([take(errors) for _, errors in measured])
-        yield number(blank, f"{blank.quantity}_{kind}", line, _error_text(layout, summary), summary, runs)
+        text = _error_text(layout, summary)
+        yield number(blank, f"{blank.quantity}_{kind}", line, text, summary, [name for name, _ in measured])
 
 
 def _error_text(layout: Layout, summary: Summary) -> str:
@@ -113,7 +119,6 @@ def _error_text(layout: Layout, summary: Summary) -> str:
 
 
 def _parameters(blank: TableNumber, training: Training, *, as_released: bool) -> Iterator[TableNumber]:
-    """The number of parameters; in Tables 1 and 2 also as counted by the release, which has no ImageNet code."""
     runs, plain = [training.run.name], training.parameters / MILLION
     yield number(blank, "parameters_million", Line.BEST, _count_text(plain), summarise([plain]), runs)
     if as_released:
@@ -127,42 +132,38 @@ def _count_text(value: float) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
-def _skip_connects(blank: TableNumber, trainings: Sequence[Training]) -> TableNumber:
+def _skips(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
     """The number of skip-connects in the normal cells."""
-    counts = [float(sum(operation == SKIP for operation, _ in one.genotype.normal)) for one in trainings]
-    summary = summarise(counts)
+    summary = summarise([float(sum(name == SKIP for name, _ in one.genotype.normal)) for one in runs.trainings])
     text = f"{summary.mean:.1f}" if summary.std is None else f"{summary.mean:.1f}±{summary.std:.1f}"
-    return number(blank, "skip_connects_normal", Line.BEST, text, summary, [one.run.name for one in trainings])
+    yield number(blank, "skip_connects_normal", Line.BEST, text, summary, runs.names)
 
 
-def _improvements(
-    blank: TableNumber, trainings: Sequence[Training], random: Sequence[Training]
-) -> Iterator[TableNumber]:
+def _improvements(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
     """(RS - method) / RS in percent, with an interval if both have two trainings or more; nothing for RS itself."""
-    runs = [one.run.name for one in (*trainings, *random)]
-    for kind, line, take in KINDS if random and random != trainings else ():
-        ours, others = ([take(one.top1) for one in side] for side in (trainings, random))
+    names = [*runs.names, *(one.run.name for one in runs.random)]
+    for kind, line, take in KINDS if runs.random and runs.random != runs.trainings else ():
+        ours, others = ([take(one.top1) for one in side] for side in (runs.trainings, runs.random))
         for end, value, text in _improvement(ours, others):
-            yield number(blank, f"improvement_{kind}{end}", line, text, summarise([value]), runs)
+            yield number(blank, f"improvement_{kind}{end}", line, text, summarise([value]), names)
 
 
 def _improvement(ours: Sequence[float], random: Sequence[float]) -> Iterator[tuple[str, float, str]]:
     """The value and its interval's limits: for each, the suffix of the quantity's name, the number, and its text."""
     ours_sample, random_sample = sample(ours), sample(random)
-    if ours_sample is None or random_sample is None:
-        value = 100 * (1 - mean(ours) / mean(random))
-        yield "", value, f"{value:+.1f}"
-        return
-    value, interval = improvement(ours_sample, random_sample)
+    value, interval = 100 * (1 - fmean(ours) / fmean(random)), None
+    if ours_sample and random_sample:
+        value, interval = improvement(ours_sample, random_sample)
     yield "", value, f"{value:+.1f}"
     if interval:
-        low, high = interval
-        yield from (("_low", low, f"[{low:+.1f},"), ("_high", high, f"{high:+.1f}]"))
+        yield "_low", interval[0], f"[{interval[0]:+.1f},"
+        yield "_high", interval[1], f"{interval[1]:+.1f}]"
 
 
-def _search_days(blank: TableNumber, searches: Sequence[Run]) -> Iterator[TableNumber]:
+def _days(blank: TableNumber, runs: CellRuns) -> Iterator[TableNumber]:
     """The cost of each search and their mean, in device-days with one decimal."""
-    if searches:
-        each = [run.seconds / SECONDS_A_DAY for run in searches]
-        days = replace(summarise([round(one, 1) for one in each]), mean=round(mean(each), 1))
-        yield number(blank, "search_device_days", Line.BEST, f"{days.mean:.1f}", days, [run.name for run in searches])
+    if runs.searches:
+        each = [run.seconds / SECONDS_A_DAY for run in runs.searches]
+        days = replace(summarise([round(one, 1) for one in each]), mean=round(fmean(each), 1))
+        names = [run.name for run in runs.searches]
+        yield number(blank, "search_device_days", Line.BEST, f"{days.mean:.1f}", days, names)

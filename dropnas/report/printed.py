@@ -16,9 +16,6 @@ import yaml
 Quantity = Literal[
     "top1_error", "top5_error", "parameters", "search_days", "multiply_adds", "skip_connects", "improvement"
 ]
-Style = Literal["mean", "best-and-mean"]
-Open = Literal["rows", "columns", "both", "nowhere"]
-
 PRINTED_CORRELATIONS = {"0,2": (0.902, 7), "4,5": (0.352, 7)}  # Figure 5, with the number of points in each panel
 NOTHING = "-"
 PUBLISHED = "_published"  # suffix of the name of a table of published baselines
@@ -55,13 +52,9 @@ class Column:
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """A row of the paper.
+    """A row of the paper: its key, the texts of its label columns, its cells, and whether a line is drawn above it.
 
-    Attributes:
-        key: its key in our entries.
-        heads: the texts of its label columns, with citation and marks.
-        cells: one for each column; None if the paper has no such cell.
-        rule: whether a line is drawn above it.
+    A cell is None if the paper has no such cell.
     """
 
     key: str
@@ -89,9 +82,9 @@ class Layout:
     number: int | None
     caption: str
     trainings: Literal["retrain", "transfer"]
-    style: Style
+    style: Literal["mean", "best-and-mean"]
     decimals: int
-    open: Open
+    open: Literal["rows", "columns", "both", "nowhere"]
     heads: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     rows: tuple[PrintedRow, ...]
@@ -123,23 +116,21 @@ def parse_printed(text: str) -> Printed:
 @cache
 def layouts() -> dict[str, Layout]:
     """The paper's six tables by name."""
-    text = Path(__file__).with_name("printed.yaml").read_text(encoding="utf-8")
-    return {name: _layout(name, entry) for name, entry in yaml.safe_load(text).items()}
+    return {name: _layout(name, entry) for name, entry in _data("printed.yaml").items()}
 
 
 def layout(table: str) -> Layout:
-    """One table of the paper."""
-    return layouts()[table]
+    """The paper's table of this name, or the one that quotes these published baselines."""
+    return layouts()[table.removesuffix(PUBLISHED)]
 
 
 def printed_cell(table: str, row: str, column: str) -> Printed:
-    """The paper's printed cell. Raises ValueError if there is no such cell."""
+    """The paper's printed cell."""
     paper = layout(table)
-    at = [one.key for one in paper.columns].index(column)
-    for one in paper.rows:
-        if one.key == row and (cell := one.cells[at]):
-            return cell
-    raise ValueError(f"no cell {row}, {column} in {table}")
+    cells = {one.key: one.cells for one in paper.rows}[row]
+    cell = dict(zip((one.key for one in paper.columns), cells, strict=True))[column]
+    assert cell is not None
+    return cell
 
 
 def title(name: str) -> str:
@@ -150,26 +141,32 @@ def title(name: str) -> str:
     return f"Published baselines of {words}" if name.endswith(PUBLISHED) else words
 
 
-def _layout(name: Any, entry: dict[str, Any]) -> Layout:
+def behind(table: str) -> dict[str, list[str] | str]:
+    """The ids of the published architectures of each row of the paper's table, or the reason why there are none."""
+    found: dict[str, list[str] | str] = _data("published_rows.yaml")[table.removesuffix(PUBLISHED)]
+    return found
+
+
+@cache
+def _data(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return found
+
+
+def _layout(name: str, entry: dict[str, Any]) -> Layout:
     """Make a layout; the dataclass rejects unknown and missing keys."""
-    return Layout(
-        **{
-            **entry,
-            "name": name,
-            "heads": tuple(map(_header, entry["heads"])),
-            "columns": tuple(_column(key, column) for key, column in entry["columns"].items()),
-            "rows": tuple(_row(key, **row) for key, row in entry["rows"].items()),
-        }
-    )
+    own = {
+        "name": name,
+        "heads": tuple(map(tuple, entry["heads"])),
+        "columns": tuple(_column(key, **column) for key, column in entry["columns"].items()),
+        "rows": tuple(_row(key, **row) for key, row in entry["rows"].items()),
+    }
+    return Layout(**{**entry, **own})
 
 
-def _column(key: str, entry: dict[str, Any]) -> Column:
-    return Column(**{**entry, "key": key, "header": _header(entry["header"])})
-
-
-def _header(lines: list[str]) -> tuple[str, str]:
-    top, bottom = lines
-    return top, bottom
+def _column(key: str, *, header: list[str], quantity: Quantity) -> Column:
+    top, bottom = header
+    return Column(key, (top, bottom), quantity)
 
 
 def _row(
@@ -178,32 +175,3 @@ def _row(
     full = (f"{label} [{citation}]" if citation else label) + marks
     heads = (group, full) if group else (full,)
     return PrintedRow(key, heads, tuple(map(parse_printed, cells)), rule)
-
-
-def quoted_layout(table: str) -> Layout:
-    """The paper's table that quotes these published baselines."""
-    return layouts()[table.removesuffix(PUBLISHED)]
-
-
-@cache
-def behind(table: str) -> dict[str, tuple[str, ...] | str]:
-    """The ids of the published architectures of each row of the paper's table, or the reason why there are none.
-
-    Raises:
-        ValueError: the rows of the file differ from those of the table, or an entry is neither.
-    """
-    name = table.removesuffix(PUBLISHED)
-    entries = yaml.safe_load(Path(__file__).with_name("published_rows.yaml").read_text(encoding="utf-8"))[name]
-    rows = [row.key for row in quoted_layout(table).rows]
-    if list(entries) != rows:
-        expected = f"the paper's are {', '.join(rows)}"
-        raise ValueError(f"published_rows.yaml, {name}: rows are {', '.join(entries)}; {expected}")
-    return {key: _ids(f"published_rows.yaml, {name}, {key}", value) for key, value in entries.items()}
-
-
-def _ids(where: str, value: Any) -> tuple[str, ...] | str:
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, list) and value and all(isinstance(id_, str) for id_ in value):
-        return tuple(value)
-    raise ValueError(f"{where}: neither a list of ids nor a reason")

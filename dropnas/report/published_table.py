@@ -16,57 +16,26 @@ from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.artifacts.table_file import TableNumber
 from dropnas.errors import DropnasError
-from dropnas.report.build import EPOCHS
 from dropnas.report.config import PublishedConfig, PublishedEntry
-from dropnas.report.measure import MILLION, measure, number
-from dropnas.report.printed import NOTHING, Column, Layout, PrintedRow, behind, parse_printed, quoted_layout
+from dropnas.report.frame import wording
+from dropnas.report.measure import MILLION, CellRuns, measure, number
+from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow, behind, layout
 from dropnas.report.table import Line, Table, tabulate
-from dropnas.report.table_stage import write
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
 
 ARCHITECTURES = "architectures"
-ERRORS = ("top1_error", "top5_error")
+SHOWN = ("top1_error", "top5_error", "parameters")  # quantities of the paper's columns that are kept
 MULTIPLY_ADDS = Column("multiply_adds", ("Multiply-adds", "(M)"), "multiply_adds")
 NOT_ASKED = "not run: no training of it was asked for"
 HEADS = (("Architecture", ""), ("Cell", ""))
-CAPTION = (
-    "The architectures that the paper quotes in its Table {number}: their published cells, trained here under one "
-    "protocol, beside the quoted errors."
-)
-PROTOCOL = (
-    "'quoted' and 'paper' are what the paper prints, from the methods' own papers and protocols; ours is the published "
-    "cell ('Cell' is its id, as 'dropnas inspect' takes it) under the protocol of this profile, as all cells of ours."
-)
-DEVIATION = "Ours: mean ± sample deviation (n-1, shown where n > 1) over n trainings with different seeds."
-COUNTING = (
-    "'counted' are parameters and multiply-adds of the paper's network, whatever the profile trains: in 10⁶, auxiliary "
-    "tower left out, batch norm after pooling as the profile has it."
-)
-EXCITATION = (
-    "Squeeze-and-excitation is counted for DropNAS only, as printed; here all are trained with it, or none, as the "
-    "profile has it."
-)
-MARKS = "The caption of the paper's Table {number}, for its marks: {caption}"
-
-
 Counts = Mapping[tuple[str, str], Counted]  # by architecture and table
-Trained = Mapping[str, tuple[Training, ...]]  # by architecture
+Trained = Mapping[str, Sequence[Training]]  # by architecture
 
 
 def run(config: PublishedConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Write table.json, tableN_published.md, .csv and .tex.
-
-    Args:
-        config: configuration of the table, with the inputs of each architecture.
-        inputs: published runs: the counts of the architectures, then retrainings or transfers.
-        out: the folder to fill.
-        workspace: receives a line of progress.
-
-    Raises:
-        DropnasError: as for `build_published`.
-    """
-    write(build_published(config, inputs), out)
+    """Write table.json, tableN_published.md, .csv and .tex; otherwise as `build_published`."""
+    build_published(config, inputs).write(out)
     workspace.progress(f"{config.table}: {len(config.entries)} architectures from {len(inputs) - 1} trainings")
     return {}
 
@@ -79,103 +48,68 @@ def build_published(config: PublishedConfig, inputs: Sequence[Path]) -> Table:
         inputs: published runs: first the one that counts the architectures, then retrainings or transfers.
 
     Raises:
-        DropnasError: an entry names an architecture that the table does not quote or that another entry names; an input
-            is missing, damaged, of the wrong stage, or trained another cell.
+        DropnasError: an entry names an architecture that the table does not quote, or an input is damaged, of the wrong
+            stage, or trained another cell.
     """
-    if not inputs:
-        raise DropnasError("no counts of the architectures among the inputs", where=config.table)
-    paper, counts = quoted_layout(config.table), read_counts(inputs[0])
-    trained = _trained(config, paper, inputs)
-    shown, cells = _layout(config, paper)
+    paper, counts = layout(config.table), read_counts(inputs[0])
+    shown = _layout(config, paper)
+    cells = {row.key for row in shown.rows if row.heads[-1] != NOTHING}
+    entries = {one.architecture: one for one in config.entries if one.trainings}
+    if strange := sorted(entries.keys() - cells):
+        raise DropnasError(f"does not quote {strange[0]}", where=config.table)
+    trained = {id_: [_training(inputs[at], paper, one) for at in one.trainings] for id_, one in entries.items()}
+
+    def counted(id_: str) -> Counted:
+        if (id_, paper.name) not in counts:
+            raise DropnasError(f"no count of {id_!r} in the network of {paper.name}", where=inputs[0])
+        return counts[id_, paper.name]
 
     def measured(blank: TableNumber) -> list[TableNumber]:
         if blank.row in cells and blank.quantity in ("parameters", "multiply_adds"):
-            return [_count(blank, _counted(counts, blank.row, paper.name, inputs[0]), inputs[0].name)]
+            return [_count(blank, counted(blank.row), inputs[0].name)]
         trainings = trained.get(blank.row, ())
-        return measure(shown, blank, (), trainings, trainings[0]) if trainings else []
+        return measure(shown, blank, CellRuns((), trainings, trainings[0])) if trainings else []
 
     remarks = {
-        row.key: tuple(_remarks(row.key, trained, _counted(counts, row.key, paper.name, inputs[0])))
+        row.key: [*_remarks(row.key, trained, counted(row.key))]
         if row.key in cells
-        else (str(behind(config.table)[row.key]),)
+        else [str(behind(config.table)[row.key])]
         for row in shown.rows
     }
-    ran = {(key, column.key) for key in trained for column in shown.columns}
     runs = [training.run for trainings in trained.values() for training in trainings]
-    return tabulate(config, shown, runs, measured, ran, _notes(paper), {}, remarks)
+    return tabulate(config, shown, runs, measured, _notes(paper), remarks=remarks)
 
 
 def read_counts(folder: Path) -> Counts:
-    """The counts of an `architectures` run.
-
-    Raises:
-        DropnasError: the run is of another stage, or its file is missing, damaged or has an invalid count.
-    """
+    """The counts of an `architectures` run. Raises a DropnasError if the run is another one or damaged."""
     if ReceiptFile.read(folder).stage != ARCHITECTURES:
         raise DropnasError(f"is not the receipt of an {ARCHITECTURES} run", where=ReceiptFile.file(folder))
     return {(one.architecture, one.table): one for one in CountsFile.read(folder).counts}
 
 
-def _counted(counts: Counts, architecture: str, table: str, folder: Path) -> Counted:
-    if (architecture, table) not in counts:
-        raise DropnasError(f"no count of {architecture!r} in the network of {table}", where=folder)
-    return counts[architecture, table]
-
-
 def _notes(paper: Layout) -> tuple[str, ...]:
     """How to read a table of published baselines."""
-    excitation = (EXCITATION,) if paper.trainings == "transfer" else ()
-    marks = MARKS.format(number=paper.number, caption=paper.caption)
-    return PROTOCOL, EPOCHS, DEVIATION, COUNTING, *excitation, marks
+    excitation = ("excitation",) if paper.trainings == "transfer" else ()
+    shown = ("protocol", "epochs", "deviation", "counting", *excitation)
+    marks = wording("published")["marks"].format(number=paper.number, caption=paper.caption)
+    return (*(wording("published")[name] for name in shown), marks)
 
 
-def _layout(config: PublishedConfig, paper: Layout) -> tuple[Layout, set[str]]:
-    """The layout, with a row for each published cell and then for the user's own; and the keys of rows with a cell."""
-    kept = [at for at, column in enumerate(paper.columns) if column.quantity in (*ERRORS, "parameters")]
-    rows, cells = [], set()
-    for printed, ids in [*_quoted(config, paper), *_own(config, paper)]:
-        for index, id_ in enumerate(ids):
-            key, rule = id_ or printed.key, printed.rule and index == 0
-            numbers = (*(printed.cells[at] for at in kept), None)
-            rows.append(PrintedRow(key, (printed.heads[-1], id_ or NOTHING), numbers, rule))
-            cells |= {id_} - {""}
-    columns = (*(paper.columns[at] for at in kept), MULTIPLY_ADDS)
-    caption = CAPTION.format(number=paper.number)
-    shown = replace(paper, caption=caption, style="mean", heads=HEADS, columns=columns, rows=tuple(rows), notes=())
-    return shown, cells
-
-
-def _quoted(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, tuple[str, ...]]]:
-    """The paper's rows with the ids of the published cells behind them; an empty tuple if there are none."""
+def _layout(config: PublishedConfig, paper: Layout) -> Layout:
+    """The layout, with a row for each published cell and then for each architecture of the user."""
+    kept = [at for at, column in enumerate(paper.columns) if column.quantity in SHOWN]
+    rows = []
     for row in paper.rows:
-        found = behind(config.table)[row.key]
-        yield row, ("",) if isinstance(found, str) else found
-
-
-def _own(config: PublishedConfig, paper: Layout) -> Iterator[tuple[PrintedRow, tuple[str, ...]]]:
-    """Rows of the user's architectures, for which the paper prints nothing."""
+        ids, numbers = behind(config.table)[row.key], (*(row.cells[at] for at in kept), None)
+        for index, id_ in enumerate((NOTHING,) if isinstance(ids, str) else ids):
+            heads, key = (row.heads[-1], id_), row.key if id_ == NOTHING else id_
+            rows.append(PrintedRow(key, heads, numbers, row.rule and index == 0))
+    nothing = (*(Printed(NOTHING) for _ in kept), None)  # the paper prints no numbers of the user's architectures
     for index, entry in enumerate(entry for entry in config.entries if entry.label):
-        nothing = (parse_printed(NOTHING),) * len(paper.columns)
-        yield PrintedRow(entry.architecture, (entry.label,), nothing, rule=index == 0), (entry.architecture,)
-
-
-def _trained(config: PublishedConfig, paper: Layout, inputs: Sequence[Path]) -> Trained:
-    """The trainings of each architecture."""
-    known = {id_ for found in behind(config.table).values() if not isinstance(found, str) for id_ in found}
-    known |= {entry.architecture for entry in config.entries if entry.label}
-    trained: dict[str, tuple[Training, ...]] = {}
-    for entry in config.entries:
-        where = f"{config.table}, architecture {entry.architecture!r}"
-        if entry.architecture not in known:
-            raise DropnasError("is not quoted by the table", where=where, remedy=f"known: {', '.join(sorted(known))}")
-        if entry.architecture in trained:
-            raise DropnasError("two entries for one architecture", where=where)
-        for position in entry.trainings:
-            if not 1 <= position < len(inputs):
-                raise DropnasError(f"no training {position} among {len(inputs)} inputs", where=where)
-        folders = [inputs[position] for position in entry.trainings]
-        trained[entry.architecture] = tuple(_training(folder, paper, entry) for folder in folders)
-    return {id_: trainings for id_, trainings in trained.items() if trainings}
+        rows.append(PrintedRow(entry.architecture, (entry.label, entry.architecture), nothing, rule=index == 0))
+    columns = (*(paper.columns[at] for at in kept), MULTIPLY_ADDS)
+    caption = wording("published")["caption"].format(number=paper.number)
+    return replace(paper, caption=caption, style="mean", heads=HEADS, columns=columns, rows=tuple(rows), notes=())
 
 
 def _training(folder: Path, paper: Layout, entry: PublishedEntry) -> Training:

@@ -11,56 +11,56 @@ from itertools import groupby
 
 from dropnas.report.frame import Frame
 
-SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-MARKS = {"\N{DAGGER}": r"\dagger ", "\N{ASTERISK OPERATOR}": r"\ast "}
-RAISED = re.compile(f"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻{''.join(MARKS)}]+")
+COMMANDS = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"},
+        **{"<": "$<$", ">": "$>$", "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MULTIPLICATION SIGN}": r"$\times$"},
+        "\N{GREEK SMALL LETTER ALPHA}": r"$\alpha$",
+    }
+)
+LOWERED = {
+    **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)),
+    **{"\N{DAGGER}": r"\dagger ", "\N{ASTERISK OPERATOR}": r"\ast "},
+}
+RAISED = re.compile(f"[{''.join(LOWERED)}]+")
 NUMBER = re.compile(r"[-+(\[]*\d|-$")
 OPENING = re.compile(r"(?<![^\s(])'")
 GROUP = re.compile(r"O\\_(n?p)\b")
-SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    "|": r"\textbar{}",
-}
-SYMBOLS = {
-    "\N{PLUS-MINUS SIGN}": r"$\pm$",
-    "\N{MULTIPLICATION SIGN}": r"$\times$",
-    "\N{GREEK SMALL LETTER ALPHA}": r"$\alpha$",
-}
 
 
 def latex(frame: Frame) -> str:
     """Render the whole file: a table environment with caption, warning, table and notes."""
-    columns = frame.header
+    notes = (frame.provenance, *frame.notes)
     lines = [
         r"% \usepackage{booktabs,graphicx}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escaped(frame.caption)}}}",
-        rf"\label{{tab:{_identifier(frame.label)}}}",
+        rf"\label{{tab:{re.sub('[^A-Za-z0-9-]+', '-', frame.label)}}}",
         *([rf"\textbf{{{escaped(frame.warning)}}}\par\medskip"] if frame.warning else []),
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{{''.join(_alignment(frame, column) for column in range(len(columns)))}}}",
+        rf"\begin{{tabular}}{{{''.join(_alignment(frame, column) for column in range(len(frame.header)))}}}",
         r"\toprule",
-        *_header(columns),
+        *_header(frame.header),
         r"\midrule",
         *_body(frame),
         r"\bottomrule",
         r"\end{tabular}}",
-        rf"\par\medskip\footnotesize {' '.join(map(escaped, filter(None, (frame.provenance, *frame.notes))))}",
+        rf"\par\medskip\footnotesize {' '.join(map(escaped, filter(None, notes)))}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX: special characters, symbols, superscripts, the two operation groups."""
+    text = OPENING.sub("`", " ".join(text.split()).translate(COMMANDS))
+    return RAISED.sub(_raised, GROUP.sub(r"$\\mathcal{O}_{\1}$", text))
+
+
+def _raised(match: re.Match[str]) -> str:
+    return f"$^{{{''.join(LOWERED[character] for character in match[0]).strip()}}}$"
 
 
 def _alignment(frame: Frame, column: int) -> str:
@@ -69,54 +69,28 @@ def _alignment(frame: Frame, column: int) -> str:
     return "r" if texts and all(map(NUMBER.match, texts)) else "l"
 
 
-def escaped(text: str) -> str:
-    """Text as LaTeX: special characters, superscripts, the two operation groups, symbols."""
-    text = "".join(SPECIAL.get(character, character) for character in " ".join(text.split()))
-    text = OPENING.sub("`", text)
-    text = GROUP.sub(r"$\\mathcal{O}_{\1}$", text)
-    text = RAISED.sub(_raised, text)
-    return "".join(SYMBOLS.get(character, character) for character in text)
-
-
-def _raised(match: re.Match[str]) -> str:
-    marks = "".join(MARKS.get(character, character) for character in match[0].translate(SUPERSCRIPTS))
-    return f"$^{{{marks.strip()}}}$"
-
-
-def _identifier(text: str) -> str:
-    return re.sub("[^A-Za-z0-9-]+", "-", text)
-
-
 def _header(columns: tuple[tuple[str, str], ...]) -> Iterator[str]:
     """The one or two lines of the header; adjacent columns with the same first line share it."""
-    spans = [(top, len(list(group))) for top, group in groupby(top for top, _ in columns)]
-    yield _row(_span(top, length) for top, length in spans)
-    yield from _rules(spans)
+    cells, rules, first = [], [], 1
+    for top, group in groupby(escaped(top) for top, _ in columns):
+        length = len(list(group))
+        cells.append(top if length == 1 else rf"\multicolumn{{{length}}}{{c}}{{{top}}}")
+        rules += [rf"\cmidrule(lr){{{first}-{first + length - 1}}}"] if length > 1 else []
+        first += length
+    yield from (_row(cells), *rules)
     if any(bottom for _, bottom in columns):
         yield _row(escaped(bottom) for _, bottom in columns)
 
 
-def _span(text: str, length: int) -> str:
-    return escaped(text) if length == 1 else rf"\multicolumn{{{length}}}{{c}}{{{escaped(text)}}}"
-
-
-def _rules(spans: list[tuple[str, int]]) -> Iterator[str]:
-    first = 1
-    for _, length in spans:
-        if length > 1:
-            yield rf"\cmidrule(lr){{{first}-{first + length - 1}}}"
-        first += length
-
-
 def _body(frame: Frame) -> Iterator[str]:
     """The lines of the body; the first of several label columns is printed only if it changes, as in the paper."""
-    told = ""
+    printed = ""
     for line in frame.lines:
         if line.rule:
             yield r"\midrule"
         first, *rest = line.texts
-        repeated = frame.labels > 1 and first == told
-        told = first or told
+        repeated = frame.labels > 1 and first == printed
+        printed = first or printed
         yield _row(map(escaped, ("" if repeated else first, *rest)))
 
 

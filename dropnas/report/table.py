@@ -3,26 +3,33 @@
 Design choices: the paper's layout is kept. Each row with runs of ours is split into lines: the paper's numbers, ours of
 the final epoch, and ours of the best epoch on the test split. Both errors are thus directly below the printed number,
 in the paper's own columns. Each of our numbers has the names of its runs. Every caveat is stated in the table's own
-file, because tables are copied without their surroundings.
+file, because tables are copied without their surroundings. No file has anything that differs between two executions of
+the same runs (time, host), so identical runs give byte-identical tables.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
+
+import pandas
 
 from dropnas.analysis.finished_runs import Run, distinct
-from dropnas.analysis.summary import Summary
 from dropnas.artifacts.table_file import TableFile, TableNumber, TrainedArchitecture
 from dropnas.report.config import PublishedConfig, TableConfig
-from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow
+from dropnas.report.frame import Frame, TextLine, csv, markdown, numbered, tidy
+from dropnas.report.printed import NOTHING, Column, Layout, Printed, PrintedRow, title
+from dropnas.report.render_latex import latex
 
 CellKey = tuple[str, str]  # keys of row and column
+Measure = Callable[[TableNumber], Sequence[TableNumber]]  # from an entry without our numbers to the numbers of its cell
 NOT_RUN = "not run"
 NO_REPRODUCTION = (
     "No reproduction of the paper: profile '{profile}' runs on other data or in other sizes. Rows and columns keep the "
     "paper's names only to show where the numbers stand."
 )
+SOURCE, REMARKS = ("Source", ""), ("Remarks", "")
 
 
 class Line(StrEnum):
@@ -35,6 +42,9 @@ class Line(StrEnum):
     COUNTED = "counted"  # for an architecture, whether it was trained or not
 
 
+TRAINED = (Line.FINAL, Line.BEST)
+
+
 @dataclass(frozen=True)
 class Table:
     """A complete table.
@@ -42,12 +52,10 @@ class Table:
     Attributes:
         layout: the layout of the paper's table or of a further one, with our rows and columns.
         content: the content of table.json.
-        ran: the cells that have runs of ours, even if the runs lack the quantity.
     """
 
     layout: Layout
     content: TableFile
-    ran: Set[CellKey]
 
     @cached_property
     def cells(self) -> dict[CellKey, dict[str, TableNumber]]:
@@ -58,16 +66,23 @@ class Table:
                 found.setdefault((one.row, one.column), {})[one.quantity] = one
         return found
 
+    @cached_property
+    def ran(self) -> Set[CellKey]:
+        """The cells with runs of ours; the runs of a method are behind its whole row, even without its quantities."""
+        cells = {(one.row, one.column) for one in self.content.numbers if one.source in TRAINED}
+        rows = {row for row, _ in cells} if self.layout.row_is_method else set()
+        return cells | {(row, column.key) for row in rows for column in self.layout.columns}
+
     @property
     def lines(self) -> Iterator[tuple[PrintedRow, Line]]:
         """The lines of the table, from the top."""
         for row in self.layout.rows:
             keys = [(row.key, column.key) for column in self.layout.columns]
-            run = any(key in self.ran for key in keys)
+            run = not self.ran.isdisjoint(keys)
             if not run or any(row.cells):
                 yield row, Line.PAPER if run else Line.QUOTED
             if run:
-                yield from ((row, Line.FINAL), (row, Line.BEST))
+                yield from ((row, line) for line in TRAINED)
             if any(self.holds(key, Line.COUNTED) for key in keys):
                 yield row, Line.COUNTED
 
@@ -85,52 +100,61 @@ class Table:
         ours = self.cells.get(key, {}).values()
         return " ".join(one.ours for one in ours if one.source == line) if ours else NOTHING
 
+    def write(self, out: Path) -> None:
+        """Write table.json and, under the table's name, Markdown, CSV and LaTeX."""
+        self.content.write(out)
+        frame = frame_of(self)
+        for suffix, text in (("md", markdown(frame)), ("csv", csv(data(self.content))), ("tex", latex(frame))):
+            (out / f"{self.content.table}.{suffix}").write_text(text, encoding="utf-8")
 
-Measure = Callable[[TableNumber], Sequence[TableNumber]]  # from an entry without our numbers to the numbers of its cell
+
+def warning(profile: str, reproduction: bool) -> str:
+    """What a table says of a profile that reproduces nothing; empty for a reproduction."""
+    return "" if reproduction else NO_REPRODUCTION.format(profile=profile)
 
 
 def tabulate(
     config: TableConfig | PublishedConfig,
     layout: Layout,
-    runs: Iterable[Run],
+    runs: Sequence[Run],
     measure: Measure,
-    ran: Set[CellKey],
     notes: Sequence[str],
-    architectures: Mapping[str, TrainedArchitecture],
-    remarks: Mapping[str, tuple[str, ...]],
+    architectures: Mapping[str, TrainedArchitecture] | None = None,
+    remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> Table:
-    """Fill a layout; `remarks` has the remarks on each row."""
-    read = list(runs)
+    """Fill a layout; `architectures` and `remarks` are those of the rows."""
     content = TableFile(
         table=config.table,
         number=layout.number,
         caption=layout.caption,
         profile=config.profile,
         reproduction=config.reproduction,
-        warning="" if config.reproduction else NO_REPRODUCTION.format(profile=config.profile),
-        data=distinct(run.data for run in read),
-        hardware=distinct(run.device for run in read),
+        warning=warning(config.profile, config.reproduction),
+        data=distinct(run.data for run in runs),
+        hardware=distinct(run.device for run in runs),
         notes=tuple(notes),
         row_header=" ".join(text for lines in layout.heads for text in lines if text),
-        numbers=tuple(_numbers(layout, measure, ran, remarks)),
-        architectures=dict(architectures),
+        numbers=tuple(
+            number for row in layout.rows for number in _row(layout, row, measure, (remarks or {}).get(row.key, ()))
+        ),
+        architectures=dict(architectures or {}),
     )
-    return Table(layout, content, ran)
+    return Table(layout, content)
 
 
-def _numbers(
-    layout: Layout, measure: Measure, ran: Set[CellKey], remarks: Mapping[str, tuple[str, ...]]
-) -> Iterator[TableNumber]:
-    for row in layout.rows:
-        source = Line.PAPER if any((row.key, column.key) in ran for column in layout.columns) else Line.QUOTED
-        for column, printed in zip(layout.columns, row.cells, strict=True):
-            blank = _blank(row, column, printed, source if printed else "", remarks.get(row.key, ()))
-            yield from measure(blank) or [blank]
+def _row(layout: Layout, row: PrintedRow, measure: Measure, remarks: Sequence[str]) -> Iterator[TableNumber]:
+    """Our numbers in a row, and the paper's where we have none."""
+    blanks = [
+        _blank(row, column, printed, tuple(remarks)) for column, printed in zip(layout.columns, row.cells, strict=True)
+    ]
+    measured = [measure(blank) for blank in blanks]
+    run = any(number.source in TRAINED for numbers in measured for number in numbers)
+    for blank, numbers in zip(blanks, measured, strict=True):
+        source = (Line.PAPER if run else Line.QUOTED) if blank.paper else ""
+        yield from numbers or [replace(blank, source=source)]
 
 
-def _blank(
-    row: PrintedRow, column: Column, printed: Printed | None, source: str, about: tuple[str, ...]
-) -> TableNumber:
+def _blank(row: PrintedRow, column: Column, printed: Printed | None, remarks: tuple[str, ...]) -> TableNumber:
     """The entry of a cell without runs of ours."""
     paper = printed or Printed("")
     return TableNumber(
@@ -139,17 +163,44 @@ def _blank(
         column=column.key,
         column_label=" ".join(filter(None, column.header)),
         quantity=column.quantity,
-        source=source,
+        source="",
         paper=paper.text,
         paper_mean=paper.mean,
         paper_std=paper.std,
         paper_best=paper.best,
-        remarks=about,
+        remarks=remarks,
     )
 
 
-def summary_of(one: TableNumber) -> Summary:
-    """The statistics of one of our numbers. Raises ValueError for an entry without one."""
-    if one.ours_mean is None or one.ours_population_std is None or one.ours_best is None:
-        raise ValueError(f"no number of ours in {one.row}, {one.column}")
-    return Summary(one.ours_values, one.ours_mean, one.ours_std, one.ours_population_std, one.ours_best)
+def data(table: TableFile) -> pandas.DataFrame:
+    """All numbers of a table, one line each; properties of the entire table are repeated in every line."""
+    frame = tidy(table.numbers, TableNumber, {"ours_values": " ", "runs": " ", "remarks": "; "})
+    frame.insert(0, "table", table.table)
+    common = {"profile": table.profile, "reproduction": str(table.reproduction).lower()}
+    return frame.assign(**common, data="; ".join(table.data), hardware="; ".join(table.hardware))
+
+
+def frame_of(table: Table) -> Frame:
+    """Convert a table to texts: the paper's columns, with the source of each line after the labels."""
+    layout, content = table.layout, table.content
+    of_row, remarks = numbered({one.row: one.remarks for one in content.numbers})
+    lines: list[TextLine] = []
+    before = None
+    for row, line in table.lines:  # only the first line of a row has labels and remarks
+        first, before = row is not before, row
+        heads = row.heads if first else ("",) * len(row.heads)
+        texts = (table.text(row, at, line) for at in range(len(layout.columns)))
+        last = ((of_row[row.key] if first else ""),) if remarks else ()
+        lines.append(TextLine((*heads, line.value, *texts, *last), rule=row.rule and first))
+    provenance = f"Data: {', '.join(content.data)}. Hardware: {', '.join(content.hardware)}."
+    return Frame(
+        title=f"{title(content.table)} (profile {content.profile})",
+        label=f"{content.table}-{content.profile}",
+        caption=content.caption,
+        warning=content.warning,
+        header=(*layout.heads, SOURCE, *(one.header for one in layout.columns), *((REMARKS,) if remarks else ())),
+        labels=len(layout.heads),
+        lines=tuple(lines),
+        provenance=f"Profile: {content.profile}. {provenance if content.hardware else 'No runs of ours.'}",
+        notes=(*content.notes, *remarks),
+    )

@@ -5,7 +5,6 @@ summary gives the path of the files with the quoted ones. A row's label has its 
 to each other.
 """
 
-import io
 import textwrap
 from collections.abc import Sequence
 from itertools import groupby
@@ -15,49 +14,41 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dropnas.artifacts.table_file import TableFile, TableNumber
+from dropnas.artifacts.table_file import TableFile
 from dropnas.report.printed import NOTHING, title
-from dropnas.report.table import Line
+from dropnas.report.table import TRAINED
 
 WIDTH = 100
 NUMBERS = ("Ours, final epoch", "Ours, best on test", "Paper")
 
 
 def summary(folders: Sequence[Path]) -> str:
-    """The tables in short form, the paths of their files, and their common data, hardware and profile.
-
-    Args:
-        folders: run folders of tables.
-
-    Raises:
-        DropnasError: a folder is not that of a table.
-    """
-    stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
+    """The tables of these run folders in short form, the paths of their files, and their data, hardware and profile."""
+    console = Console(width=WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
     tables = [(folder, TableFile.read(folder)) for folder in folders]
-    for folder, table in tables:
-        caption = table.caption.partition(". ")[0].rstrip(".")
-        console.print(textwrap.fill(f"{title(table.table)}: {caption} (profile {table.profile})", WIDTH))
-        console.print(_grid(table))
-        console.print(f"In full: {folder / table.table}.md\n", soft_wrap=True)
-    data, hardware = ({text for _, table in tables for text in getattr(table, name)} for name in ("data", "hardware"))
-    warnings = sorted({table.warning for _, table in tables} - {""})
-    console.print(f"Data: {', '.join(sorted(data))}. Hardware: {', '.join(sorted(hardware))}.", *warnings, sep="\n")
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    with console.capture() as captured:
+        for folder, table in tables:
+            caption = table.caption.partition(". ")[0].rstrip(".")
+            console.print(textwrap.fill(f"{title(table.table)}: {caption} (profile {table.profile})", WIDTH))
+            console.print(_grid(table))
+            console.print(f"In full: {folder / table.table}.md\n", soft_wrap=True)
+        data, hardware = (
+            ", ".join(sorted({one for _, table in tables for one in getattr(table, name)}))
+            for name in ("data", "hardware")
+        )
+        warnings = sorted({table.warning for _, table in tables} - {""})
+        console.print(f"Data: {data}. Hardware: {hardware}.", *warnings, sep="\n")
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
 def _grid(table: TableFile) -> Table:
     """The rows that we ran: the label, and below it a line for each column."""
     grid = Table(table.row_header, *NUMBERS, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    ours = [one for one in table.numbers if one.source in (Line.FINAL, Line.BEST) and one.n]
+    ours = [one for one in table.numbers if one.source in TRAINED]
     for (_, label), of_row in groupby(ours, lambda one: (one.row, one.row_label)):
         grid.add_row(label.removesuffix(f" {NOTHING}"))
         for _, of_cell in groupby(of_row, lambda one: one.column):
             cell = list(of_cell)
-            texts = (_text(cell, line) for line in (Line.FINAL, Line.BEST))
+            texts = (" ".join(one.ours for one in cell if one.source == line) for line in TRAINED)
             grid.add_row(f"  {cell[0].column_label}", *texts, cell[0].paper or NOTHING)
     return grid
-
-
-def _text(cell: Sequence[TableNumber], line: Line) -> str:
-    return " ".join(one.ours for one in cell if one.source == line)

@@ -5,16 +5,11 @@ reproduction, because single lines are copied from it. Claims, which are not abo
 the Markdown.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from pandas import DataFrame
 
-import pandas
-
-from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, Decided, VerdictsFile
-from dropnas.report.frame import Frame, TextLine
-from dropnas.report.render_markdown import markdown
-from dropnas.report.table import NO_REPRODUCTION
-from dropnas.report.table_forms import csv
+from dropnas.artifacts.verdicts_file import CellVerdict, ClaimResult, VerdictsFile
+from dropnas.report.frame import csv, tidy, titled
+from dropnas.report.table import warning
 
 CLAIM_HEADS = ("Claim", "Where", "Our runs", "At the final epoch", "The paper's own numbers")
 NUMBER_HEADS = ("Table", "Row", "Column", "Verdict", "Ours", "Paper", "Difference", "95 % interval")
@@ -27,55 +22,26 @@ NUMBERS_CAPTION = (
 
 def verdict_texts(verdicts: VerdictsFile) -> dict[str, str]:
     """The content of the files, by their suffix."""
-    return {".md": _markdown(verdicts), ".csv": csv(numbers_data(verdicts)), ".json": verdicts.json()}
+    profile, caution = verdicts.profile, warning(verdicts.profile, verdicts.reproduction)
+    claims = DataFrame(map(_claim, verdicts.claims), columns=CLAIM_HEADS, dtype=object)
+    numbers = DataFrame(map(_number, verdicts.numbers), columns=NUMBER_HEADS, dtype=object)
+    parts = (("the claims", claims, CLAIMS_CAPTION), ("number by number", numbers, NUMBERS_CAPTION))
+    bold = f"**{caution}**" if caution else ""
+    texts = [titled(f"Verdicts, {what} (profile: {profile})", table, text, bold) for what, table, text in parts]
+    return {".md": "\n\n".join(texts) + "\n", ".csv": csv(_data(verdicts)), ".json": verdicts.json()}
 
 
-def numbers_data(verdicts: VerdictsFile) -> pandas.DataFrame:
-    """The verdict on each number, with profile and reproduction in every line, because single lines are copied."""
-    lines = [
-        asdict(one) | {"interval": _joined(one.interval or ()), "runs": _joined(one.runs)} for one in verdicts.numbers
-    ]
-    frame = pandas.DataFrame(lines, columns=list(CellVerdict.__dataclass_fields__), dtype=object)
+def _data(verdicts: VerdictsFile) -> DataFrame:
+    """A line for each number, with profile and reproduction."""
+    frame = tidy(verdicts.numbers, CellVerdict, {"interval": " ", "runs": " "})
     frame.insert(0, "profile", verdicts.profile)
     frame.insert(1, "reproduction", str(verdicts.reproduction).lower())
     return frame
 
 
-def _joined(values: Sequence[object]) -> str:
-    return " ".join(map(str, values))
-
-
-def _markdown(verdicts: VerdictsFile) -> str:
-    claims = _frame(verdicts, "the claims", CLAIMS_CAPTION, CLAIM_HEADS, 2, [_claim(one) for one in verdicts.claims])
-    numbers = _frame(
-        verdicts, "number by number", NUMBERS_CAPTION, NUMBER_HEADS, 3, [_number(one) for one in verdicts.numbers]
-    )
-    return markdown(claims) + "\n" + markdown(numbers)
-
-
-def _frame(
-    verdicts: VerdictsFile, what: str, caption: str, heads: Sequence[str], labels: int, lines: Sequence[tuple[str, ...]]
-) -> Frame:
-    return Frame(
-        title=f"Verdicts, {what} (profile: {verdicts.profile})",
-        label="verdicts",
-        caption=caption,
-        warning="" if verdicts.reproduction else NO_REPRODUCTION.format(profile=verdicts.profile),
-        header=tuple((head, "") for head in heads),
-        labels=labels,
-        lines=tuple(TextLine(line) for line in lines),
-        provenance="",
-        notes=(),
-    )
-
-
 def _claim(one: ClaimResult) -> tuple[str, ...]:
-    ours = f"{one.outcome}: {one.detail}"
-    return (one.claim, one.where, ours, _decided(one.by_final_epoch), _decided(one.by_paper))
-
-
-def _decided(found: Decided | None) -> str:
-    return f"{found.outcome}: {found.detail}" if found else ""
+    decided = (one, one.by_final_epoch, one.by_paper)
+    return (one.claim, one.where, *(f"{found.outcome}: {found.detail}" if found else "" for found in decided))
 
 
 def _number(one: CellVerdict) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ numbers are in several tables.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from dropnas.analysis.best_of import ALIKE, compare_lowest, expected_lowest
-from dropnas.analysis.comparison import Comparison, Sample, compare_means, of_summary, printed_sample
+from dropnas.analysis.comparison import Comparison, Sample, compare_means, printed_sample
 from dropnas.analysis.summary import Summary, summarise
 from dropnas.analysis.verdict import LEVEL, Judged, Verdict, judge
 from dropnas.artifacts.table_file import TableNumber
@@ -24,7 +24,7 @@ from dropnas.artifacts.verdicts_file import CellVerdict, Kind
 from dropnas.data.config import ROLES
 from dropnas.report.config import TARGETS
 from dropnas.report.printed import Layout, Printed
-from dropnas.report.table import Table, summary_of
+from dropnas.report.table import Table
 
 PAPER_SEEDS = 8
 OWN_ROWS = frozenset(("dropnas", "dropnas-augmented", "dropnas-cifar10", "dropnas-cifar100"))  # rows of Tables 1-3
@@ -40,43 +40,36 @@ RETRAINING = re.compile(r"-train\d+-[0-9a-f]{10}$")  # suffix that a retraining'
 
 @dataclass(frozen=True)
 class _Number:
-    """A printed number and our measurement of it; `column` is the content of the column."""
+    """The verdict on a printed number, whose test may be to come; the printed cell; and our lowest value."""
 
-    table: Table
-    column: str
-    kind: Kind
+    cell: CellVerdict
     printed: Printed
-    measured: TableNumber
-    ours: Summary
-    runs: tuple[str, ...]
-
-    @property
-    def quoted(self) -> bool:
-        """Whether the paper took the number from another paper."""
-        return self.table.layout.row_is_method and self.measured.row not in OWN_ROWS
-
-    @property
-    def of(self) -> int:
-        """The number of the paper's trainings behind it."""
-        return 1 if self.kind == "single" else PAPER_SEEDS
+    lowest: float
 
     @property
     def value(self) -> float:
         """The printed number."""
-        number = self.printed.best if self.kind == "best" else self.printed.mean
-        if number is None:
-            raise ValueError(f"{self.printed.text!r} holds no {self.kind}")
-        return number
+        return float(self.cell.paper_text.partition("±")[0])
+
+    @property
+    def sample(self) -> Sample:
+        """Our runs, which are at least two where a number is tested."""
+        assert self.cell.std is not None
+        return Sample(self.cell.n, self.cell.mean, self.cell.std)
 
     @property
     def margin(self) -> float:
         """The margin of equivalence, in points."""
-        return margin(self.table.content.table, self.measured.row)
+        return margin(self.cell.table, self.cell.row)
 
     def set(self, value: float, sign: str = "") -> str:
         """Format a number with as many decimals as the paper prints here."""
-        decimals = len(self.printed.text.split("±")[0].split(" ")[0].partition(".")[2])
-        return f"{value:{sign}z.{decimals}f}"
+        return _set(value, self.cell.paper_text, sign)
+
+
+def _set(value: float, paper: str, sign: str = "") -> str:
+    decimals = len(paper.partition("±")[0].partition(".")[2])
+    return f"{value:{sign}z.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def margin(table: str, row: str) -> float:
@@ -86,76 +79,103 @@ def margin(table: str, row: str) -> float:
 
 
 def verdicts(table: Table) -> list[CellVerdict]:
-    """The verdicts on all printed numbers for which we have runs, in the order of the table.
-
-    Args:
-        table: one of the paper's tables, with our numbers.
-    """
+    """The verdicts on all printed numbers of a table for which we have runs, in its order."""
     numbers = list(_numbers(table))
-    obstacles = [_obstacle(number) for number in numbers]
-    free = [number for number, obstacle in zip(numbers, obstacles, strict=True) if obstacle is None]
-    judged = iter(judge([_compare(number) for number in free]))
-    return [
-        _undecidable(number, *obstacle) if obstacle else _decided(number, next(judged))
-        for number, obstacle in zip(numbers, obstacles, strict=True)
-    ]
+    judged = iter(judge([_compare(one) for one in numbers if one.cell.verdict == Verdict.UNDECIDED]))
+    return [_tested(one, next(judged)) if one.cell.verdict == Verdict.UNDECIDED else one.cell for one in numbers]
 
 
 def independent(measured: TableNumber) -> tuple[Summary, tuple[str, ...]]:
-    """The first training of each architecture, with the names of those runs; retrainings add no independent search."""
-    first: dict[str, tuple[float, str]] = {}
-    for value, run in zip(measured.ours_values, measured.runs, strict=True):
-        first.setdefault(RETRAINING.sub("", run), (value, run))
-    values, runs = zip(*first.values(), strict=True)
+    """The values of our number and the names of their runs; of an error, the first training of each architecture.
+
+    Retrainings of an architecture add no independent search.
+    """
+    values, runs = measured.ours_values, measured.runs
+    if "_error_" in measured.quantity:
+        first: dict[str, tuple[float, str]] = {}
+        for value, run in zip(values, runs, strict=True):
+            first.setdefault(RETRAINING.sub("", run), (value, run))
+        values, runs = zip(*first.values(), strict=True)
     return summarise(values), runs
 
 
 def _numbers(table: Table) -> Iterator[_Number]:
+    """The verdicts without a test; "undecided" is to be tested."""
     quantities = {column.key: column.quantity for column in table.layout.columns}
-    for (_, column), ours in table.cells.items():
+    for (row, column), ours in table.cells.items():
         named = OUR_QUANTITY.get(quantities[column], ())
         measured = next((ours[name] for name in named if name in ours), None)
-        if measured is None or measured.paper_mean is None:
-            continue
+        quoted = table.layout.row_is_method and row not in OWN_ROWS  # by the paper, from another paper
+        if measured is None or measured.paper_mean is None or (quoted and "_error_" not in measured.quantity):
+            continue  # counts of published architectures have remarks of their own
         printed = Printed(measured.paper, measured.paper_mean, measured.paper_std, measured.paper_best)
-        error = measured.quantity.endswith(BEST_ON_TEST)
-        summary, runs = independent(measured) if error else (summary_of(measured), measured.runs)
-        for kind in _kinds(printed):
-            number = _Number(table, quantities[column], kind, printed, measured, summary, runs)
-            if error or not number.quoted:  # counts of published architectures have remarks of their own
-                yield number
+        several: tuple[Kind, ...] = ("mean",) if printed.best is None else ("mean", "best")
+        for kind in ("single",) if printed.std is None else several:
+            yield _number(table, measured, printed, kind, quoted)
 
 
-def _kinds(printed: Printed) -> Sequence[Kind]:
-    if printed.std is None:
-        return ("single",)
-    return ("mean",) if printed.best is None else ("mean", "best")
+def _number(table: Table, measured: TableNumber, printed: Printed, kind: Kind, quoted: bool) -> _Number:
+    (ours, runs), content = independent(measured), table.content
+    verdict, reason = _before_tests(table, measured, quoted, ours.n)
+    row, column = labels(table.layout, measured.row_label, measured.column_label)
+    best, _, mean = printed.text.partition(" (")  # the compared part of "2.26 (2.58±0.14)"
+    paper = mean.rstrip(")") if mean and kind == "mean" else best
+    too_few = verdict is Verdict.TOO_FEW and kind != "best"  # else a difference would mislead
+    cell = CellVerdict(
+        table=content.table,
+        row=measured.row,
+        column=measured.column,
+        row_label=row,
+        column_label=column,
+        quantity=measured.quantity,
+        kind=kind,
+        ours_text=_ours_text(measured, ours, kind, paper),
+        paper_text=paper,
+        n=ours.n,
+        n_paper=None if quoted else 1 if kind == "single" else PAPER_SEEDS,
+        mean=ours.mean,
+        std=ours.std,
+        difference=ours.mean - float(paper.partition("±")[0]) if too_few else None,
+        interval=None,
+        p_differs=None,
+        p_agrees=None,
+        verdict=verdict,
+        reason=reason,
+        runs=runs,
+    )
+    return _Number(cell, printed, ours.best)
 
 
-def _obstacle(number: _Number) -> tuple[Verdict, str] | None:
-    """The reason why nothing can be tested; None if a test is possible."""
-    if not number.table.content.reproduction:
-        reason = (
-            f"Not tested: profile '{number.table.content.profile}' runs on other data or in other sizes than the paper"
-        )
-        return Verdict.NOT_COMPARABLE, reason
-    if number.quoted:
-        reason = "Not tested: the printed number comes from another paper and its protocol"
-        return Verdict.NOT_COMPARABLE, reason
-    if number.column == "parameters":
-        return Verdict.NOT_COMPARABLE, "Not tested: size depends on which seed won"
-    if number.column == "search_days":
-        return Verdict.NOT_COMPARABLE, "Not tested: other hardware"
-    if number.ours.n < 2:
+def _before_tests(table: Table, measured: TableNumber, quoted: bool, n: int) -> tuple[Verdict, str]:
+    """The reason why nothing can be tested; undecided if a test is possible."""
+    why = ""
+    if not table.content.reproduction:
+        why = f"profile '{table.content.profile}' runs on other data or in other sizes than the paper"
+    elif quoted:
+        why = "the printed number comes from another paper and its protocol"
+    elif measured.quantity in OUR_QUANTITY["parameters"]:
+        why = "size depends on which seed won"
+    elif measured.quantity in OUR_QUANTITY["search_days"]:
+        why = "other hardware"
+    elif n < 2:
         return Verdict.TOO_FEW, "Only one run, so no error bar"
-    return None
+    return (Verdict.NOT_COMPARABLE, f"Not tested: {why}") if why else (Verdict.UNDECIDED, "")
+
+
+def _ours_text(measured: TableNumber, ours: Summary, kind: Kind, paper: str) -> str:
+    if "_error_" not in measured.quantity:
+        return measured.ours.strip("()")
+    if kind == "best":
+        return f"{_set(ours.best, paper)} (lowest of n={ours.n})"
+    spread = "" if ours.std is None else f"±{_set(ours.std, paper)}"
+    return f"{_set(ours.mean, paper)}{spread} (n={ours.n})"
 
 
 def _compare(number: _Number) -> Comparison:
-    ours, paper = _sample(number), paper_sample(number.printed)
-    if number.kind == "mean" and paper:
-        return compare_means(ours, paper, number.margin)
-    return compare_lowest(ours, number.value, number.of, number.margin, paper)
+    paper = paper_sample(number.printed)
+    if number.cell.kind == "mean" and paper:
+        return compare_means(number.sample, paper, number.margin)
+    return compare_lowest(number.sample, number.value, number.cell.n_paper or 1, number.margin, paper)
 
 
 def paper_sample(printed: Printed) -> Sample | None:
@@ -165,56 +185,20 @@ def paper_sample(printed: Printed) -> Sample | None:
     return printed_sample(printed.mean, printed.std, PAPER_SEEDS)
 
 
-def _sample(number: _Number) -> Sample:
-    ours = of_summary(number.ours)
-    if ours is None:
-        raise ValueError("a single run has no spread")
-    return ours
-
-
-def _undecidable(number: _Number, verdict: Verdict, reason: str) -> CellVerdict:
-    """A verdict without a test: our mean does not estimate the printed number, so a difference would mislead."""
-    shown = verdict is Verdict.TOO_FEW and number.kind != "best"
-    difference = number.ours.mean - number.value if shown else None
-    return _verdict(number, _plain_text(number), difference, None, verdict, reason)
-
-
-def _decided(number: _Number, judged: Judged) -> CellVerdict:
-    ours_text = _plain_text(number)
-    if number.kind == "best":
-        expected = number.set(expected_lowest(_sample(number), PAPER_SEEDS))
-        lowest = number.set(number.ours.best)
-        ours_text = f"{expected} expected as best of {PAPER_SEEDS} (lowest seen {lowest}, n={number.ours.n})"
-    difference = judged.comparison.difference
-    return _verdict(number, ours_text, difference, judged, judged.verdict, _reason(number, judged))
-
-
-def _verdict(
-    number: _Number, ours: str, difference: float | None, judged: Judged | None, verdict: Verdict, reason: str
-) -> CellVerdict:
-    measured = number.measured
-    row, column = labels(number.table.layout, measured.row_label, measured.column_label)
-    return CellVerdict(
-        table=number.table.content.table,
-        row=measured.row,
-        column=measured.column,
-        row_label=row,
-        column_label=column,
-        quantity=measured.quantity,
-        kind=number.kind,
-        ours_text=ours,
-        paper_text=_printed_text(number),
-        n=number.ours.n,
-        n_paper=None if number.quoted else number.of,
-        mean=number.ours.mean,
-        std=number.ours.std,
-        difference=difference,
-        interval=judged.comparison.interval if judged else None,
-        p_differs=judged.p_differs if judged else None,
-        p_agrees=judged.p_agrees if judged else None,
-        verdict=verdict,
-        reason=reason,
-        runs=number.runs,
+def _tested(number: _Number, judged: Judged) -> CellVerdict:
+    text = number.cell.ours_text
+    if number.cell.kind == "best":
+        expected, lowest = number.set(expected_lowest(number.sample, PAPER_SEEDS)), number.set(number.lowest)
+        text = f"{expected} expected as best of {PAPER_SEEDS} (lowest seen {lowest}, n={number.cell.n})"
+    return replace(
+        number.cell,
+        ours_text=text,
+        verdict=judged.verdict,
+        reason=_reason(number, judged),
+        difference=judged.comparison.difference,
+        interval=judged.comparison.interval,
+        p_differs=judged.p_differs,
+        p_agrees=judged.p_agrees,
     )
 
 
@@ -224,48 +208,29 @@ def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
     return (f"{of_row} {row}", f"{of_column} {column}") if of_column else (row, column)
 
 
-def _printed_text(number: _Number) -> str:
-    """The compared part of a cell's text: "2.58±0.14" or "2.26" of "2.26 (2.58±0.14)"."""
-    best, _, mean = number.printed.text.partition(" (")
-    return mean.rstrip(")") if mean and number.kind == "mean" else best
-
-
-def _plain_text(number: _Number) -> str:
-    ours = number.ours
-    if not number.measured.quantity.endswith(BEST_ON_TEST):
-        return number.measured.ours.strip("()")
-    if number.kind == "best":
-        return f"{number.set(ours.best)} (lowest of n={ours.n})"
-    spread = "" if ours.std is None else f"±{number.set(ours.std)}"
-    return f"{number.set(ours.mean)}{spread} (n={ours.n})"
-
-
 def _reason(number: _Number, judged: Judged) -> str:
     """State the verdict in one sentence with its tests; all p-values are corrected."""
-    if judged.comparison.interval is None:
+    comparison = judged.comparison
+    if comparison.interval is None:
         return _no_interval(number)
-    shift, within = signed(number.set(judged.comparison.difference, "+")), f"within ±{number.margin:g} points"
-    between = " to ".join(signed(number.set(end, "+")) for end in judged.comparison.interval)
+    shift, *ends = (number.set(value, "+") for value in (comparison.difference, *comparison.interval))
     differs, agrees = p_text(judged.p_differs), p_text(judged.p_agrees)
-    text = f"Equal {within} ({agrees})"
+    within = f"within ±{number.margin:g} points"
     if judged.verdict is Verdict.DIFFERS:
         text = f"Differs by {shift} points ({differs}); not shown to be {within} ({agrees})"
     elif judged.verdict is Verdict.UNDECIDED:
-        alone = min(judged.comparison.p_differs, judged.comparison.p_agrees) <= LEVEL
+        alone = min(comparison.p_differs, comparison.p_agrees) <= LEVEL
         corrected = "; significant by itself, but not after Holm's correction over the table" if alone else ""
-        text = f"Neither equality nor a difference is shown: {between} points{corrected}"
+        text = f"Neither equality nor a difference is shown: {' to '.join(ends)} points{corrected}"
     elif judged.measurable:
         text = f"Differs by {shift} points ({differs}), but is equal {within} ({agrees})"
-    return text if number.kind == "mean" else f"{text}, if the paper's runs scatter as ours do"
-
-
-def signed(text: str) -> str:
-    """Replace the hyphen of a number by a minus sign."""
-    return text.replace("-", "\N{MINUS SIGN}")
+    else:
+        text = f"Equal {within} ({agrees})"
+    return text if number.cell.kind == "mean" else f"{text}, if the paper's runs scatter as ours do"
 
 
 def _no_interval(number: _Number) -> str:
-    ours, paper = _sample(number), paper_sample(number.printed)
+    ours, paper = number.sample, paper_sample(number.printed)
     if not ours.std or not paper:
         return "Not tested: all runs gave the same number, so their spread is unknown"
     return (

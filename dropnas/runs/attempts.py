@@ -9,6 +9,7 @@ person starts it again. A damaged log counts as an empty one, because it holds n
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,26 +23,16 @@ UNKNOWN = "a machine that is not recorded"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt.
+    """One attempt."""
 
-    Attributes:
-        started: start time, in seconds since the epoch.
-        seconds: working time; 0 until the next attempt begins.
-        newest: name of the newest checkpoint when the attempt began; empty if there was none.
-        warned: whether the attempt received a stop signal.
-        group: number of runs that shared its time, including this one.
-        machine: the machine that determined the rounding, as `environment.machine_name` returns it; empty until it is
-            known.
-        before: the machines that computed the newest checkpoint when the attempt began, in order.
-    """
-
-    started: float
-    seconds: float = 0.0
-    newest: str = ""
-    warned: bool = False
-    group: int = 1
+    started: float  # start time, in seconds since the epoch
+    seconds: float = 0.0  # working time; 0 until the next attempt begins
+    newest: str = ""  # name of the newest checkpoint when the attempt began; empty if there was none
+    warned: bool = False  # whether the attempt received a stop signal
+    group: int = 1  # number of runs that shared its time, including this one
+    # the machine that determined the rounding, as `environment.machine_name` returns it; empty until it is known
     machine: str = ""
-    before: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()  # the machines that computed the newest checkpoint when the attempt began, in order
 
 
 class Attempts:
@@ -59,8 +50,7 @@ class Attempts:
     def begin(self) -> None:
         """Record the start of this attempt; after this, call `stopped` if a signal ends it.
 
-        Raises:
-            DropnasError: the last two attempts received a signal and left no new checkpoint.
+        Raises a DropnasError if the last two attempts received a signal and left no new checkpoint.
         """
         self._write()
         self._require_progress(self.earlier)
@@ -70,14 +60,9 @@ class Attempts:
         """The run's share of the working time of the earlier attempts, up to their last sign of life."""
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
-    def share(self, group: int) -> None:
-        """Record that `group` runs, including this one, train as one group."""
-        self.own = replace(self.own, group=group)
-        self._write()
-
-    def work_on(self, machine: str) -> None:
-        """Record the machine of this attempt."""
-        self.own = replace(self.own, machine=machine)
+    def note(self, **facts: Any) -> None:
+        """Record facts of this attempt, such as its machine."""
+        self.own = replace(self.own, **facts)
         self._write()
 
     @property
@@ -94,14 +79,12 @@ class Attempts:
 
     def warned(self) -> None:
         """Record that this attempt received a stop signal; call it before the attempt saves."""
-        self.own = replace(self.own, warned=True)
-        self._write()
+        self.note(warned=True)
 
     def stopped(self) -> None:
         """Record that this attempt ends because of a stop signal.
 
-        Raises:
-            DropnasError: neither this attempt nor the previous one saved anything new.
+        Raises a DropnasError if neither this attempt nor the previous one saved anything new.
         """
         self.warned()
         if _newest(self.scratch) == self.own.newest:

@@ -20,10 +20,8 @@ from dropnas.runs.store import Store
 
 RUN = re.compile(rf"[A-Za-z0-9][\w.+-]*-([0-9a-f]{{{ID_DIGITS}}})")
 Record = dict[str, Any]
-SHAPE = {
-    **{"id": str, "stage": str, "name": str, "identity": dict, "config": dict},
-    **{"inputs": list, "input_manifests": dict},
-}
+TEXTS = dict.fromkeys(("id", "stage", "name"), str)
+SHAPE = {**TEXTS, "identity": dict, "config": dict, "inputs": list, "input_manifests": dict}
 
 
 def id_in(name: str) -> str:
@@ -35,8 +33,7 @@ def id_in(name: str) -> str:
 def require_own(folder: Path) -> Record:
     """Return the record of a run, which must match the name of its folder.
 
-    Raises:
-        DropnasError: the folder holds another run, or the manifest contradicts itself.
+    Raises a DropnasError if the folder holds another run, or the manifest contradicts itself.
     """
     record: Record = ManifestFile.read(folder).run
     for fault in identity_faults(folder, record):
@@ -47,8 +44,7 @@ def require_own(folder: Path) -> Record:
 def require_whole(folder: Path) -> Record:
     """Return the record of a run, which must match the name of its folder and have unchanged files.
 
-    Raises:
-        DropnasError: the record does not match, or a file is damaged.
+    Raises a DropnasError if the record does not match, or a file is damaged.
     """
     record = require_own(folder)
     Store(folder.parents[2]).require_intact(folder)
@@ -63,11 +59,8 @@ def identity_faults(folder: Path, record: Record) -> list[str]:
 def input_faults(record: Record, manifests: Mapping[str, str]) -> list[str]:
     """List the inputs that are still in the store but differ from those that the run read."""
     read = read_inputs(record)
-    return [
-        f"its input {name} was replaced by another computation"
-        for name in read
-        if manifests.get(name, read[name]) != read[name]
-    ]
+    replaced = [name for name in read if manifests.get(name, read[name]) != read[name]]
+    return [f"its input {name} was replaced by another computation" for name in replaced]
 
 
 def read_inputs(record: Record) -> dict[str, str]:

@@ -31,17 +31,11 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True)
 class Code:
-    """The code of a module.
+    """The code of a module."""
 
-    Attributes:
-        tree: its syntax tree, reduced to the code that counts.
-        nodes: its imports, calls and constants, including those that do not count.
-        uses: the names that it uses.
-    """
-
-    tree: ast.Module
-    nodes: tuple[ast.AST, ...]
-    uses: frozenset[Use]
+    tree: ast.Module  # its syntax tree, reduced to the code that counts
+    nodes: tuple[ast.AST, ...]  # its imports, calls and constants, including those that do not count
+    uses: frozenset[Use]  # the names that it uses
 
 
 def read(tree: ast.Module) -> Code:

@@ -27,11 +27,7 @@ CONFIGURATIONS = {
 
 @cache
 def configuration(stage: str) -> Any:
-    """Import the configuration class of a stage.
-
-    Raises:
-        DropnasError: there is no such stage.
-    """
+    """Import the configuration class of a stage. Raises a DropnasError if there is no such stage."""
     if stage not in CONFIGURATIONS:
         raise DropnasError(f"unknown stage {stage!r}", remedy=f"known: {', '.join(CONFIGURATIONS)}")
     module, _, name = CONFIGURATIONS[stage].partition(":")

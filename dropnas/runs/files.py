@@ -12,10 +12,7 @@ from dropnas.errors import DropnasError
 
 
 def write_text(path: Path, text: str, *, flush: bool = True) -> None:
-    """Write to a temporary file, then rename it.
-
-    With `flush`, the file is flushed to disk before the rename; without it, a power cut may lose the file.
-    """
+    """Like `write_bytes`, for text."""
     write_bytes(path, text.encode(), flush=flush)
 
 
@@ -46,11 +43,7 @@ def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read the value in a JSON file.
-
-    Raises:
-        DropnasError: the file is missing or is not JSON.
-    """
+    """Read the value in a JSON file. Raises a DropnasError if the file is missing or is not JSON."""
     try:
         if path.exists() and not path.is_file():  # reading a pipe would block
             raise DropnasError("is not a file", where=path)
@@ -84,9 +77,8 @@ def _checksums(folder: str, before: str, below: float) -> Iterator[tuple[str, st
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():
-                raise DropnasError(
-                    "is a link in a run's folder", where=entry.path, remedy="replace it by the file itself"
-                )
+                hint = "replace it by the file itself"
+                raise DropnasError("is a link in a run's folder", where=entry.path, remedy=hint)
             if entry.is_dir():
                 yield from _checksums(entry.path, f"{before}{entry.name}/", below)
             elif entry.is_file():

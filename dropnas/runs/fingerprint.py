@@ -54,8 +54,7 @@ def fingerprint(entry: str, references: tuple[str, ...] = ()) -> str:
         entry: the stage's entry module, such as `dropnas.search.stage`.
         references: `package.module:ATTRIBUTE` names in the stage's configuration.
 
-    Raises:
-        DropnasError: a module is missing, has a syntax error, lacks the attribute, or imports by name.
+    Raises a DropnasError if a module is missing, has a syntax error, lacks the attribute, or imports by name.
     """
     digest = hashlib.sha256()
     for part in closure(entry, references):
@@ -98,11 +97,8 @@ def module_file(module: str) -> Path | None:
 def _code(module: str) -> Code:
     file = module_file(module)
     if file is None:
-        raise DropnasError(
-            "no Python module of that name",
-            where=module,
-            remedy="check the name, or start in the folder of the package",
-        )
+        remedy = "check the name, or start in the folder of the package"
+        raise DropnasError("no Python module of that name", where=module, remedy=remedy)
     _read[file] = _stamp(file)
     try:
         return read(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)))
@@ -175,16 +171,14 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
     elif isinstance(node, ast.ImportFrom):
         base = node.module or ""
         if node.level:
-            file = module_file(module)
-            levels = node.level - (file is not None and file.name == "__init__.py")
-            base = ".".join([*module.split(".")[: len(module.split(".")) - levels], *([base] if base else [])])
+            is_package = (file := module_file(module)) is not None and file.name == "__init__.py"
+            package = module if is_package else module.rpartition(".")[0]
+            base = importlib.util.resolve_name("." * node.level + base, package)
         yield from (f"{base}.{alias.name}" for alias in node.names)
         yield base
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):
-        is_ours = _under(module, (PACKAGE,))  # our lists name more methods and backends than a run uses
-        yield from (
-            () if is_ours else (node.value.partition(":")[0],)
-        )  # such as a user's space that names a user's operation
+        # A user's space may name a user's operation. Our own lists name more methods and backends than a run uses.
+        yield from () if _under(module, (PACKAGE,)) else (node.value.partition(":")[0],)
 
 
 def _refuse_dynamic_code(module: str, imported: Iterable[tuple[ast.AST, str]]) -> None:
@@ -192,15 +186,11 @@ def _refuse_dynamic_code(module: str, imported: Iterable[tuple[ast.AST, str]]) -
     lines = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id in DYNAMIC]
     lines += [getattr(node, "lineno", 0) for node, name in imported if name.partition(".")[0] == "importlib"]
     if lines and module != EXTENSION:
-        raise DropnasError(
-            f"line {min(lines)} runs code that a fingerprint cannot see",
-            where=module_file(module),
-            remedy="import it by an ordinary import statement",
-        )
+        fault, remedy = f"line {min(lines)} runs code that a fingerprint cannot see", "use an import statement"
+        raise DropnasError(fault, where=module_file(module), remedy=remedy)
 
 
 def _check_reference(reference: str) -> None:
-    """Check, without an import, that a module defines the attribute that the configuration names."""
     module, _, attribute = reference.partition(":")
     defined = {name for node in _code(module).tree.body for name in _defined_names(node)}
     if attribute not in defined:

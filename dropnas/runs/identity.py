@@ -36,14 +36,7 @@ def id_of(identity: dict[str, Any]) -> str:
 
 
 def identity_of(stage: str, config: Any, inputs: Sequence[str], code: str) -> dict[str, Any]:
-    """Collect exactly what can change the result of a run.
-
-    Args:
-        stage: name of the stage.
-        config: the stage's typed configuration.
-        inputs: ids of the runs that it reads, in order.
-        code: the code fingerprint of the stage.
-    """
+    """Collect exactly what can change the result of a run."""
     numerics = getattr(config, "numerics", getattr(config, "precision", "exact"))
     return {"stage": stage, "config": hashed(config), "inputs": list(inputs), "code": code, "numerics": numerics}
 
@@ -77,9 +70,8 @@ def hashed(value: Any) -> Any:
 def hashed_names(kind: type) -> tuple[list[str], list[str]]:
     """The options and properties of a configuration class that are part of an identity.
 
-    Raises:
-        DropnasError: the class has a method. Methods are code outside of the fingerprint; properties count by their
-            value.
+    Raises a DropnasError if the class has a method. Methods are code outside of the fingerprint; properties count by
+    their value.
     """
     members = {name: getattr(kind, name) for name in dir(kind) if not name.startswith("__")}
     for name, member in members.items():
@@ -121,21 +113,13 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Run:
-    """A computation that is made once: a stage with its configuration, its inputs and its code.
+    """A computation that is made once: a stage with its configuration, its inputs and its code."""
 
-    Attributes:
-        stage: name of the stage, such as data, search, derive, retrain, select, transfer or table.
-        name: readable name, which depends on configuration and inputs only.
-        config: the stage's typed configuration.
-        inputs: the runs that it reads, in order.
-        code: the code fingerprint of the stage.
-    """
-
-    stage: str
-    name: str
-    config: Any
-    inputs: tuple["Run", ...]
-    code: str
+    stage: str  # name of the stage, such as data, search, derive, retrain, select, transfer or table
+    name: str  # readable name, which depends on configuration and inputs only
+    config: Any  # the stage's typed configuration
+    inputs: tuple["Run", ...]  # the runs that it reads, in order
+    code: str  # the code fingerprint of the stage
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -55,8 +55,7 @@ def holder(scratch: Path) -> str:
 def lease(scratch: Path, patience: float = 5.0) -> Iterator[None]:
     """Hold the lease of a run; while another process holds it, wait and check every `patience` seconds.
 
-    Raises:
-        DropnasError: the scratch folder is a link, or its file system has no file locks.
+    Raises a DropnasError if the scratch folder is a link, or its file system has no file locks.
     """
     while not (token := _take(scratch)):
         time.sleep(patience)
@@ -89,17 +88,6 @@ def _renewed(scratch: Path, token: str) -> Iterator[None]:
         stop.set()
         renewal.join()
         _give_back(scratch, token)
-
-
-@contextmanager
-def lease_if_free(scratch: Path) -> Iterator[bool]:
-    """Hold the lease of a run briefly if no other process does; yield whether it is held. It is not renewed."""
-    token = _take(scratch)
-    try:
-        yield bool(token)
-    finally:
-        if token:
-            _give_back(scratch, token)
 
 
 def _here() -> dict[str, str]:

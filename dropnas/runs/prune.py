@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnas.errors import DropnasError
+from dropnas.runs.authenticity import id_in
 from dropnas.runs.files import read_json
 from dropnas.runs.identity import Run
-from dropnas.runs.lease import holder, lease_if_free
+from dropnas.runs.lease import holder, lease_now
 from dropnas.runs.store import Store
 
-RUN = re.compile(r"[A-Za-z0-9][\w.+-]*-([0-9a-f]{10})")
 IDENTITY = re.compile(r"[0-9a-f]{10}")
 PASSING = re.compile(r"(pull|pruned)-\w+")  # temporary folders, which remain if a pull or prune is killed
 KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
@@ -31,30 +31,21 @@ KINDS = {"scratch": "resume states", "run": "runs", "plan": "frozen starts"}
 
 @dataclass(frozen=True)
 class Unwanted:
-    """Something that no plan needs.
+    """Something that no plan needs."""
 
-    Attributes:
-        kind: a key of KINDS.
-        folder: its folder.
-        size: total size of its files in bytes.
-        scratch: the folder with the lease that protects it.
-    """
-
-    kind: str
+    kind: str  # a key of KINDS
     folder: Path
-    size: int
-    scratch: Path
+    size: int  # total size of its files in bytes
+    scratch: Path  # the folder with the lease that protects it
 
 
 def unwanted(root: Path, plans: Sequence[Mapping[str, Run]]) -> list[Unwanted]:
     """Find what the given plans do not need in a store, except what a process works on.
 
     Args:
-        root: root folder of the store.
         plans: the runs of each plan, by their ids.
 
-    Raises:
-        DropnasError: a folder on the way is a link.
+    Raises a DropnasError if a folder on the way is a link.
     """
     runs = {id_: run for plan in plans for id_, run in plan.items()}
     found = [*_scratch(Store(root), runs), *_runs(root, runs), *_plans(root, [set(plan) for plan in plans])]
@@ -67,7 +58,7 @@ def remove(found: Sequence[Unwanted], root: Path) -> list[Unwanted]:
     for one in found:
         _refuse_links(one.folder, root)
         away = root / "scratch" / f"pruned-{uuid.uuid4().hex}"
-        with lease_if_free(one.scratch) as free:
+        with lease_now(one.scratch) as free:
             if free:
                 os.replace(one.folder, away)
                 removed.append(one)
@@ -79,9 +70,9 @@ def remove(found: Sequence[Unwanted], root: Path) -> list[Unwanted]:
 
 def _runs(root: Path, wanted: dict[str, Run]) -> Iterator[Unwanted]:
     for folder in _folders(root, "runs/*/*"):
-        match = RUN.fullmatch(folder.name)
-        if match and not (match[1] in wanted and folder == root / wanted[match[1]].folder):
-            yield Unwanted("run", folder, _size(folder), Store(root).scratch(match[1]))
+        id_ = id_in(folder.name)
+        if id_ and not (id_ in wanted and folder == root / wanted[id_].folder):
+            yield Unwanted("run", folder, _size(folder), Store(root).scratch(id_))
 
 
 def _scratch(store: Store, wanted: dict[str, Run]) -> Iterator[Unwanted]:
@@ -112,9 +103,8 @@ def _refuse_links(folder: Path, root: Path) -> None:
     way = [folder, *folder.parents]
     for one in way[: way.index(root)]:
         if one.is_symlink():
-            raise DropnasError(
-                "is a link, which could lead out of the store", where=one, remedy="remove the link first"
-            )
+            fault = "is a link, which could lead out of the store"
+            raise DropnasError(fault, where=one, remedy="remove the link first")
 
 
 def _size(folder: Path) -> int:

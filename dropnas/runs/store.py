@@ -33,8 +33,7 @@ class Store:
     def is_published(self, folder: Path) -> bool:
         """Whether a run is finished. A manifest appears together with the folder, so its existence is sufficient.
 
-        Raises:
-            DropnasError: the folder is a file, or a link, which could lead out of the store.
+        Raises a DropnasError if the folder is a file, or a link, which could lead out of the store.
         """
         _refuse_link(folder)
         return (folder / MANIFEST).is_file()
@@ -167,7 +166,6 @@ def _cut_short(file: Path) -> list[str]:
 
 
 def _flush(path: Path) -> None:
-    """Flush a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -24,31 +24,20 @@ SHOWN = ("table", "published", "figure")  # stages whose results are shown to a 
 
 @dataclass(frozen=True)
 class Verified:
-    """The findings of a check.
+    """The findings of a check."""
 
-    Attributes:
-        runs: number of finished runs.
-        light: number of those without their heavy part.
-        problems: one line for each problem.
-        tainted: the tables and figures that depend on a run with a problem, and that run, by their folders.
-        unchecked: number of inputs that could not be compared because they are not in this store.
-        moved: the machines of each run that several machines computed; a single machine would give other bytes.
-    """
-
-    runs: int
-    light: int
-    problems: list[str]
+    runs: int  # number of finished runs
+    light: int  # number of those without their heavy part
+    problems: list[str]  # one line for each problem
+    # the tables and figures that depend on a run with a problem, and that run, by their folders
     tainted: dict[str, str]
-    unchecked: int
+    unchecked: int  # number of inputs that could not be compared because they are not in this store
+    # the machines of each run that several machines computed; a single machine would give other bytes
     moved: dict[str, tuple[str, ...]]
 
 
 def published(root: Path) -> list[Path]:
-    """The folders of all finished runs, datasets first.
-
-    Raises:
-        OSError: a folder of the store cannot be read.
-    """
+    """The folders of all finished runs, datasets first. Raises an OSError if a folder of the store cannot be read."""
     return [folder for folder in _folders(root) if (folder / MANIFEST).is_file()]
 
 
@@ -84,7 +73,6 @@ def _folders(root: Path, problems: dict[Path, list[str]] | None = None) -> Itera
     """Yield the folders where runs should be, datasets first: `data/NAME/RUN` and `runs/STAGE/RUN`.
 
     Args:
-        root: root folder of the store.
         problems: collects what cannot be read; if it is None, that is an error.
     """
     for top in (root / "data", root / "runs"):

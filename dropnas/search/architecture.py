@@ -34,34 +34,23 @@ def initial_alphas(space: SearchSpace, scale: float, generator: torch.Generator)
 
 
 def kept_softmax(alphas: Tensor, kept: Tensor) -> Tensor:
-    """The weights p of Eq. 1, computed over the kept operations only; dropped operations get 0.
+    """The weights p of Eq. 1 over the kept operations only, (..., operations); dropped operations get 0.
 
-    Args:
-        alphas: (..., operations).
-        kept: bool, same shape; each row keeps at least one operation.
+    Each row of the mask keeps at least one operation.
     """
     return alphas.masked_fill(~kept, -math.inf).softmax(dim=-1)
 
 
 def kept_rows(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> Tensor:
-    """The weights p of all cells: (cells, edges, operations).
-
-    Args:
-        alphas: alphas of both kinds of cells.
-        kept: bool (cells, edges, operations).
-        kinds: the kind of each cell, 0 for normal or 1 for reduction.
-    """
+    """The weights p of all cells for a mask `kept`, both (cells, edges, operations); `kinds` are 0 or 1 (reduction)."""
     rows = torch.stack([alphas[kind] for kind in kinds])
     return kept_softmax(rows, kept.to(rows.device, non_blocking=True))
 
 
 def mixtures(alphas: Alphas, kept: Tensor, kinds: tuple[int, ...]) -> list[Mixture]:
-    """For each cell and edge, list the kept operations with their weights.
+    """For each cell and edge, list the kept operations with their weights; see `kept_rows`.
 
-    Args:
-        alphas: alphas of both kinds of cells.
-        kept: bool (cells, edges, operations). It is on the CPU, so the choice of operations does not wait for a device.
-        kinds: the kind of each cell, 0 for normal or 1 for reduction.
+    The mask is on the CPU, so the choice of operations does not wait for a device.
     """
     weights = kept_rows(alphas, kept, kinds).flatten().unbind()
     operations = range(kept.shape[-1])
@@ -77,11 +66,7 @@ def alpha_adjust(old: Tensor, new: Tensor, kept: Tensor, mode: Adjust) -> Tensor
 
     Both modes add a number x to the kept alphas of an edge, so that the dropped operations keep their probability mass.
     With `released`, x solves Eq. 2 with the current values of the dropped alphas. With `equation-3`, x assumes that the
-    dropped alphas did not move. Edges without dropped operations do not change.
-
-    Args:
-        old, new: alphas (..., operations), before and after the batch.
-        kept: bool, same shape.
+    dropped alphas did not move. Edges without dropped operations do not change. All tensors are (..., operations).
     """
     if mode == "off":
         return new

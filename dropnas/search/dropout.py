@@ -28,14 +28,11 @@ Masks = Literal["shared", "per-cell"]
 class Kept:
     """The operations and alphas that a batch keeps.
 
-    Attributes:
-        cells: bool (cells, edges, operations): the operations that run.
-        kinds: bool (2, edges, operations), normal and reduce: the alphas that take part. An alpha takes part if at
-            least one cell of its kind keeps the operation.
+    An alpha takes part if at least one cell of its kind keeps the operation.
     """
 
-    cells: Tensor
-    kinds: Tensor
+    cells: Tensor  # bool (cells, edges, operations): the operations that run
+    kinds: Tensor  # bool (2, edges, operations), normal and reduce: the alphas that take part
 
 
 def drop_probabilities(options: DropoutOptions, space: SearchSpace) -> Tensor:
@@ -64,10 +61,15 @@ def drop_groups(options: DropoutOptions, space: SearchSpace) -> Groups:
 def sample_kept(
     masks: Masks, kinds: tuple[int, ...], probabilities: Tensor, groups: Groups, generator: torch.Generator
 ) -> Kept:
-    """Draw what a batch keeps: one mask for each kind of cell, or one for each cell."""
+    """Draw what a batch keeps: one mask for each kind of cell, or one for each cell.
+
+    If the supernet has no cell of a kind, per-cell masks count all alphas of that kind as dropped.
+    """
     if masks == "shared":
-        return shared_masks(sample_masks(KINDS, probabilities, groups, generator), kinds)
-    return cell_masks(sample_masks(len(kinds), probabilities, groups, generator), kinds)
+        of_kinds = sample_masks(KINDS, probabilities, groups, generator)
+        return Kept(of_kinds[list(kinds)], of_kinds)
+    cells, of_kind = sample_masks(len(kinds), probabilities, groups, generator), torch.tensor(kinds)
+    return Kept(cells, torch.stack([cells[of_kind == kind].any(dim=0) for kind in range(KINDS)]))
 
 
 def check_probabilities(probabilities: Tensor, groups: Groups, operations: int, where: str) -> None:
@@ -111,17 +113,3 @@ def sample_masks(count: int, probabilities: Tensor, groups: Groups, generator: t
 
 def _draw(rows: int, probabilities: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(rows, len(probabilities), dtype=torch.float64, generator=generator) >= probabilities
-
-
-def shared_masks(masks: Tensor, kinds: tuple[int, ...]) -> Kept:
-    """Use one mask for each kind of cell, (2, edges, operations), in all cells of the kind."""
-    return Kept(masks[list(kinds)], masks)
-
-
-def cell_masks(masks: Tensor, kinds: tuple[int, ...]) -> Kept:
-    """Use one mask for each cell, (cells, edges, operations).
-
-    If the supernet has no cell of a kind, all alphas of that kind count as dropped.
-    """
-    of_kind = torch.tensor(kinds)
-    return Kept(masks, torch.stack([masks[of_kind == kind].any(dim=0) for kind in range(KINDS)]))

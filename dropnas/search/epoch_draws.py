@@ -70,12 +70,11 @@ def augmentation(config: SearchConfig, size: int, random: torch.Generator) -> Te
 def _stacked(of_steps: Sequence[Tensors]) -> Tensors:
     """Stack the draws of all steps, padded to the size of the first step."""
     size = len(of_steps[0]["order"])
-    padded = {name: [_padded(each[name], size) for each in of_steps] for name in of_steps[0]}
-    return {name: torch.stack(values) for name, values in padded.items()}
-
-
-def _padded(values: Tensor, size: int) -> Tensor:
-    return functional.pad(values, (0, size - values.shape[-1]))
+    missing = [size - len(each["order"]) for each in of_steps]
+    return {
+        name: torch.stack([functional.pad(each[name], (0, few)) for each, few in zip(of_steps, missing, strict=True)])
+        for name in of_steps[0]
+    }
 
 
 def _check(own: Tensors, steps: int, cells: int, operations: int, strategy: str) -> None:

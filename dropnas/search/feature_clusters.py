@@ -26,13 +26,9 @@ FEWEST = 3  # operations; fewer have no silhouette
 
 
 def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Cluster the operations of an edge in the first and the last cell of a search's supernet.
+    """Cluster the operations of an edge in the first and the last cell of a search's supernet; write clusters.json.
 
-    Args:
-        config: the edge, the numbers of images and of clusters, and the seed.
-        inputs: the prepared dataset and the published search.
-        out: folder for clusters.json.
-        workspace: gives the device.
+    The inputs are the prepared dataset and the published search.
 
     Raises:
         DropnasError: the search is damaged; the edge does not exist; the space has fewer than three operations besides

@@ -1,10 +1,9 @@
 """Features of the operations on one edge of a trained supernet, for Figures 1 and 4 (Sections 2.2 and 5.2).
 
 Design choices: each operation is one point. Its coordinates are the operation's feature maps of all images,
-concatenated, or the mean of these maps over the images (docs/decisions.md gives the evidence for either). Concatenated
-maps have millions of dimensions, but there are only seven points, so their inner products are sufficient for the
-clustering. The inner products are summed in double precision over batches, so only one batch of features is in memory.
-The network is in evaluation mode. Every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
+concatenated, or the mean of these maps over the images (docs/decisions.md gives the evidence for either). Seven points
+of millions of dimensions are given by their inner products, which are summed in double precision over batches. The
+network is in evaluation mode. Every operation is mixed in by p (Eq. 1), and nothing is dropped or augmented.
 """
 
 from collections import defaultdict
@@ -15,8 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dropnas.analysis.clusters import Gram
@@ -30,19 +27,14 @@ from dropnas.search.supernet import Supernet
 from dropnas.space.names import ZERO
 from dropnas.space.spaces import SearchSpace, find_space
 from dropnas.training.seeding import generator
+from dropnas.training.weights_file import load_weights
 
 BATCH = 100  # images; on the first cell of the paper's supernet their features take 92 MB in double precision
 
 
 @dataclass(frozen=True)
 class TrainedSupernet:
-    """The supernet at the end of a search.
-
-    Attributes:
-        space: the search space.
-        network: the supernet, in evaluation mode.
-        alphas: the alphas of the last epoch.
-    """
+    """The supernet at the end of a search, in evaluation mode, with the alphas of the last epoch."""
 
     space: SearchSpace
     network: Supernet
@@ -66,7 +58,7 @@ def load_supernet(folder: Path, classes: int, device: str) -> TrainedSupernet:
         raise DropnasError(f"the operations are not those of {config.space!r}", where=AlphasFile.file(folder))
     with torch.random.fork_rng(devices=[]):  # the initial weights are replaced below
         network = Supernet(space, config.channels, config.cells, classes)
-    _load_weights(network, folder / "supernet.safetensors")
+    load_weights(network, folder / "supernet.safetensors")
     alphas = Alphas(*(torch.tensor(matrix, device=device) for matrix in (found.normal, found.reduce)))
     return TrainedSupernet(space, network.eval().to(device), alphas)
 
@@ -88,10 +80,7 @@ def grams(
     """Compute the inner products of the operations' features on one edge, for some cells.
 
     Args:
-        supernet: on the device of the images.
-        images: the images to choose from; they are normalised here.
         chosen: indices of the images, int64 (N,).
-        cells, edge: indices of the cells, and of the edge in each cell.
         features: `maps` concatenates the maps of all images, `means` takes their mean over the images.
 
     Returns:
@@ -145,15 +134,3 @@ def _config(folder: Path) -> SearchConfig:
     except TypeError as error:
         where = ReceiptFile.file(folder)
         raise DropnasError(f"is not the receipt of a search ({error})", where=where, remedy="run `verify`") from error
-
-
-def _load_weights(network: Supernet, file: Path) -> None:
-    if not file.is_file():
-        raise DropnasError("no such file", where=file, remedy="fetch the run's heavy part, or run the search again")
-    try:
-        network.load_state_dict(load_file(file))
-    except (OSError, SafetensorError) as error:
-        raise DropnasError(f"is damaged ({error})", where=file, remedy="run `verify`") from error
-    except RuntimeError as error:
-        mismatch = str(error).splitlines()[1:2] or [str(error)]
-        raise DropnasError(f"does not fit the search's supernet: {mismatch[0].strip()}", where=file) from error

@@ -25,8 +25,9 @@ LEFT, GENOTYPE = "left", "genotype"  # further keys of an entry
 
 def matrices(architecture: Mapping[str, Tensor]) -> Matrices:
     """Convert architecture parameters to plain numbers."""
-    others = {name: values.tolist() for name, values in architecture.items() if name != ALPHAS}
-    return {**dict(zip(Alphas._fields, architecture[ALPHAS].tolist(), strict=True)), **others}
+    normal, reduce = architecture[ALPHAS].tolist()
+    further = {name: values.tolist() for name, values in architecture.items() if name != ALPHAS}
+    return {"normal": normal, "reduce": reduce, "further": further}
 
 
 def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
@@ -38,21 +39,21 @@ def fault_of(values: Mapping[str, Tensor], epoch: int) -> DropnasError | None:
 
 
 def describe(space: SearchSpace, alphas: Alphas, entry: Matrices) -> Row:
-    """Summarise the alphas of an epoch.
+    """Summarise the alphas of an epoch, whose entry of the history is given.
 
     The row has the entropy of p over the operations that are left, the number of skip-connects of the genotype, and
     whether both scores give the same genotype.
-
-    Args:
-        entry: the entry of the history after the same epoch.
     """
     if LEFT in entry:
         pairs = zip(alphas, torch.tensor(entry[LEFT], device=alphas.normal.device), strict=True)
         alphas = Alphas(*(matrix.masked_fill(~of_kind, -math.inf) for matrix, of_kind in pairs))
     normal, reduce = (matrix.tolist() for matrix in alphas)
-    by_alpha = derivation.genotype(space.operations, normal, reduce, DeriveConfig(score="alpha", skips="separate"))
-    by_probability = derivation.genotype(
-        space.operations, normal, reduce, DeriveConfig(score="probability", skips="separate")
+    by_alpha, by_probability = (
+        derivation.genotype(space.operations, normal, reduce, rule)
+        for rule in (
+            DeriveConfig(score="alpha", skips="separate"),
+            DeriveConfig(score="probability", skips="separate"),
+        )
     )
     chosen = entry.get(GENOTYPE, by_alpha.values())
     return {

@@ -12,24 +12,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class SearchMethod:
-    """A search method.
+    """A search method."""
 
-    Attributes:
-        code: `module:ATTRIBUTE` of its Strategy.
-        label: its name in tables and texts.
-        settings: its authors' settings, where they differ from the defaults of SearchConfig, which are DropNAS'. If a
-            search has phases, `cells` and `epochs` are those of the first phase.
-        row: the key of its row in the paper's Tables 1 and 2; empty if it has none.
-        column: the key of its column in the paper's Table 4; the paper's errors are then quoted.
-        printed: the numbers that its own authors print, by data set and column (`error`, `params`, `days`), for a
-            method that the paper does not quote.
-    """
-
-    code: str
-    label: str
+    code: str  # `module:ATTRIBUTE` of its Strategy
+    label: str  # its name in tables and texts
+    # its authors' settings, where they differ from the defaults of SearchConfig, which are DropNAS'; if a search has
+    # phases, `cells` and `epochs` are those of the first phase
     settings: Mapping[str, Any] = field(default_factory=dict)
-    row: str = ""
-    column: str = ""
+    row: str = ""  # the key of its row in the paper's Tables 1 and 2; empty if it has none
+    column: str = ""  # the key of its column in the paper's Table 4; the paper's errors are then quoted
+    # the numbers that its own authors print, by data set and column (`error`, `params`, `days`), for a method that the
+    # paper does not quote
     printed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

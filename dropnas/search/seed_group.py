@@ -18,7 +18,6 @@ from torch import Tensor
 from dropnas.artifacts.metrics_file import Row
 from dropnas.data import batches
 from dropnas.data.arrays import ImageArrays
-from dropnas.data.held_out import apart
 from dropnas.errors import DropnasError
 from dropnas.search.config import SearchConfig
 from dropnas.search.engine.cell import Backend
@@ -42,18 +41,10 @@ class SeedGroup:
 
     Args:
         configs: configurations of the searches; they differ only in the seed.
-        space: the search space.
         images: all training images, on the device.
-        device: torch device string.
         recorder: records the steps as CUDA graphs; None runs them directly.
         backend: computes the convolutions on edges in place of torch's kernels.
         precompile: is called with a recorded step before it first runs.
-
-    Attributes:
-        runs: the searches, in the order of the configurations.
-        images_seen: number of images seen since this start, by all searches.
-        stopped: whether the strategy has ended the search.
-        closing: number of steps on the host after the batches of this epoch.
 
     Raises:
         DropnasError: the configurations differ in more than the seed, or cannot be trained.
@@ -69,16 +60,22 @@ class SeedGroup:
         backend: Backend | None = None,
         precompile: Prepare | None = None,
     ) -> None:
-        _require_equal(configs)
-        self.config, self.images, self.device = configs[0], images, device
+        if any(replace(config, seed=configs[0].seed) != configs[0] for config in configs):
+            raise DropnasError("searches of a group differ in more than the seed", remedy="train them in other groups")
+        self.configs, self.config, self.images, self.device = configs, configs[0], images, device
         self.recorder, self.backend, self.precompile = recorder, backend, precompile
         self.strategy = make_strategy(self.config, space)
         self.space = self.strategy.space
         count = held_out_images(len(images), self.strategy.weight_share, self.config.strategy)
-        parts = [apart(len(images), count, generator(config.seed, "held-out images")) for config in configs]
-        self.sizes = batches.sizes(len(parts[0][0]), self.config.batch_size)
-        self.images_seen, self.stopped, self.closing = 0, False, 0
-        self._begin(0, configs, parts, [None] * len(configs))
+        self.parts = [
+            batches.apart(len(images), count, generator(config.seed, "held-out images")) for config in configs
+        ]
+        self.sizes = batches.sizes(len(self.parts[0][0]), self.config.batch_size)
+        self.images_seen = 0  # since this start, by all searches
+        self.stopped = False  # whether the strategy has ended the search
+        self.closing = 0  # number of steps on the host after the batches of this epoch
+        self.phase, self.runs = 0, list[SeedRun]()  # in the order of the configurations
+        self._enter(0)
         for run in self.runs:
             self._note(run)
 
@@ -143,14 +140,7 @@ class SeedGroup:
         return [self._state_of(index) for index in range(len(self.runs))]
 
     def load_state_dicts(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Continue from one state for each search; the states may come from different groups.
-
-        Raises:
-            DropnasError: the states are at different steps.
-        """
-        positions = {(state["phase"], state["counter"], len(state["history"])) for state in states}
-        if len(positions) > 1:
-            raise DropnasError("the searches of a group must be at the same step")
+        """Continue from one state for each search; they are at the same step, but may come from different groups."""
         if states[0]["phase"] != self.phase:
             self._enter(states[0]["phase"])
         for index, (run, state) in enumerate(zip(self.runs, states, strict=True)):
@@ -161,33 +151,17 @@ class SeedGroup:
         self._choose_candidates()
         self.tables.counter.fill_(states[0]["counter"])
 
-    def _begin(
-        self,
-        phase: int,
-        configs: Sequence[SearchConfig],
-        parts: Sequence[tuple[Tensor, Tensor]],
-        before: Sequence[Mapping[str, Tensor] | None],
-    ) -> None:
-        """Make everything that a phase trains."""
-        self.phase = phase
-        self.state = self._new_state(phase, [config.seed for config in configs], before)
+    def _enter(self, phase: int) -> None:
+        """Make everything that a phase trains, from what the strategy carries over from the phase before."""
+        old, follows = self.runs, phase == self.phase + 1
+        before = [{**run.architecture, **run.memory} for run in old] if old and follows else [None] * len(self.configs)
+        self.phase, self.state = phase, self._new_state(phase, before)
         self.tables = EpochTables.empty(self.state.weights, len(self.sizes))
         self.draws: Tensors = {}
         self.programs: dict[str, GraphedPrograms] = {}
-        self.runs = [
-            SeedRun(
-                config,
-                self.space,
-                self.images,
-                *part,
-                supernet,
-                {name: values.detach()[index] for name, values in self.state.architecture.items()},
-                {name: values[index] for name, values in self.state.memory.items()},
-            )
-            for index, (config, part, supernet) in enumerate(
-                zip(configs, parts, self.state.engine.supernets, strict=True)
-            )
-        ]
+        self.runs = [self._seed_run(index) for index in range(len(self.configs))]
+        for run, earlier in zip(self.runs, old, strict=False):
+            run.history = earlier.history
         self._choose_candidates()
 
     def _choose_candidates(self) -> None:
@@ -199,22 +173,21 @@ class SeedGroup:
         if candidates != self.state.engine.candidates:
             self.state.engine.candidates, self.programs = candidates, {}
 
-    def _enter(self, phase: int) -> None:
-        """Enter another phase with new weights, and with what the strategy carries over."""
-        old = self.runs
-        parts = [(run.trained, run.held_out) for run in old]
-        follows = phase == self.phase + 1
-        before = [{**run.architecture, **run.memory} if follows else None for run in old]
-        self._begin(phase, [run.config for run in old], parts, before)
-        for run, earlier in zip(self.runs, old, strict=True):
-            run.history = earlier.history
+    def _seed_run(self, index: int) -> SeedRun:
+        return SeedRun(
+            self.configs[index],
+            self.space,
+            self.images,
+            *self.parts[index],
+            self.state.engine.supernets[index],
+            {name: values.detach()[index] for name, values in self.state.architecture.items()},
+            {name: values[index] for name, values in self.state.memory.items()},
+        )
 
-    def _new_state(
-        self, phase: int, seeds: Sequence[int], before: Sequence[Mapping[str, Tensor] | None]
-    ) -> SearchState:
+    def _new_state(self, phase: int, before: Sequence[Mapping[str, Tensor] | None]) -> SearchState:
         """Draw the seeds' initial weights and architecture parameters on the CPU and move them to the device."""
         strategy, later = self.strategy, [phase] if phase else []
-        name = self.config.strategy
+        name, seeds = self.config.strategy, [config.seed for config in self.configs]
         made = [strategy.make_supernet(phase, self.images.classes) for _ in seeds]
         supernets = [returned(each, Supernet, "make_supernet", name) for each in made]
         for supernet, seed in zip(supernets, seeds, strict=True):
@@ -304,17 +277,6 @@ class SeedGroup:
             for number, tensor in enumerate(slot)
         ]
         return {**state.architecture, **state.memory, **dict(slots), "losses": tables.losses, "hits": tables.hits}
-
-
-def _require_equal(configs: Sequence[SearchConfig]) -> None:
-    first = configs[0]
-    for config in configs:
-        if replace(config, seed=first.seed) != first:
-            raise DropnasError(
-                "searches of a group differ in more than the seed",
-                where=f"seeds {first.seed} and {config.seed}",
-                remedy="train them in groups of their own",
-            )
 
 
 def held_out_images(count: int, share: float, strategy: str) -> int:

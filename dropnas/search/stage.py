@@ -13,11 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
 from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.metrics_file import MetricsFile, Row
-from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, Matrix, Numbers, Partial, SearchResultFile
+from dropnas.artifacts.search_files import AlphasFile, Epoch, HistoryFile, Matrix, Partial, SearchResultFile
 from dropnas.data import arrays
 from dropnas.errors import DropnasError
 from dropnas.extension import load
@@ -33,10 +32,10 @@ from dropnas.search.strategy import make_strategy
 from dropnas.space.genotype import Genotype
 from dropnas.space.spaces import find_space
 from dropnas.training import determinism, precision
-from dropnas.training.checkpoint import Checkpoints
-from dropnas.training.common_checkpoint import common_checkpoint
+from dropnas.training.checkpoint import Checkpoints, common_checkpoint
 from dropnas.training.graphs import recorder_for
 from dropnas.training.loop import train
+from dropnas.training.weights_file import save_weights
 from dropnas.workspace import Workspace, silent
 
 Statistics = dict[str, float]
@@ -102,10 +101,7 @@ def even_part(count: int, most: int) -> int:
 
 
 def new_group(
-    configs: Sequence[SearchConfig],
-    images: arrays.ImageArrays,
-    device: str,
-    progress: Callable[[str], None] = silent,
+    configs: Sequence[SearchConfig], images: arrays.ImageArrays, device: str, progress: Callable[[str], None] = silent
 ) -> SeedGroup:
     """Set up the searches as the stage trains them on a device; on a GPU, with CUDA graphs and the backend.
 
@@ -131,7 +127,7 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
     """Write the files of a finished search."""
     operations = search.space.operations
     epochs = [_epoch(number, entry) for number, entry in enumerate(search.history)]
-    AlphasFile(operations, *_split(matrices(search.architecture))).write(out)
+    AlphasFile(operations, **matrices(search.architecture)).write(out)
     HistoryFile(operations, tuple(epochs)).write(out)
     MetricsFile(rows).write(out)
     start = Alphas(*(torch.tensor(search.history[0][kind]) for kind in Alphas._fields))
@@ -144,8 +140,7 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
         parameters=sum(weight.numel() for weight in search.supernet.parameters()),
         further=dict(group.strategy.results(search)),
     ).write(out)
-    weights = {name: value.cpu().contiguous() for name, value in search.supernet.state_dict().items()}
-    (out / "supernet.safetensors").write_bytes(save(weights))
+    save_weights(search.supernet.state_dict(), out / "supernet.safetensors")
     genotype = group.strategy.derive(search)
     if genotype is not None:
         returned(genotype, Genotype, "derive", search.config.strategy).write(out)
@@ -153,21 +148,14 @@ def write(out: Path, search: SeedRun, rows: list[Row], group: SeedGroup) -> None
 
 def _epoch(number: int, entry: Matrices) -> Epoch:
     """Convert an entry of the history; the alpha of a pruned operation is None."""
-    *alphas, further = _split(entry)
-    left, chosen = entry.get(LEFT), entry.get(GENOTYPE)
+    alphas, left, chosen = (entry["normal"], entry["reduce"]), entry.get(LEFT), entry.get(GENOTYPE)
     normal, reduce = map(_marked, alphas, left) if left else alphas
-    return Epoch(number, normal, reduce, further, chosen and GenotypeFile(**chosen))
+    return Epoch(number, normal, reduce, entry["further"], chosen and GenotypeFile(**chosen))
 
 
 def _marked(alphas: Matrix, left: Sequence[Sequence[bool]]) -> Partial:
     rows = zip(alphas, left, strict=True)
     return tuple(tuple(alpha if keeps else None for alpha, keeps in zip(*row, strict=True)) for row in rows)
-
-
-def _split(entry: Matrices) -> tuple[Matrix, Matrix, dict[str, Numbers]]:
-    """Split an entry into the alphas of both kinds of cells and the strategy's further architecture parameters."""
-    further = {name: values for name, values in entry.items() if name not in (*Alphas._fields, LEFT, GENOTYPE)}
-    return entry["normal"], entry["reduce"], further
 
 
 def _set_up(config: SearchConfig, workspace: Workspace) -> None:

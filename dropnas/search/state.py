@@ -20,30 +20,20 @@ from dropnas.training.optimisers import SGD, Adam
 from dropnas.training.precision import autocast
 
 Tensors = dict[str, Tensor]
-Matrices = dict[str, Any]  # rows of numbers for normal and reduce, and any further architecture parameters
+Matrices = dict[str, Any]  # rows of numbers for normal and reduce; further architecture parameters by name
 
 
 @dataclass(frozen=True)
 class SearchState:
-    """K seeds in training. Its tensors keep their addresses; a step changes them in place.
+    """K seeds in training. Its tensors keep their addresses; a step changes them in place."""
 
-    Attributes:
-        engine: computes the K supernets; their parameters are views of `weights`.
-        weights: w, (K, weights), in the order of `parameters()`.
-        architecture: the architecture parameters by name, each a leaf tensor (K, ...); `alphas` is (K, 2, edges,
-            operations).
-        memory: the strategy's own state by name, each (K, ...).
-        weight_optimiser, architecture_optimiser: optimisers of `weights`, and of `architecture` in its order.
-        precision: precision of the passes.
-    """
-
-    engine: Engine
-    weights: Tensor
-    architecture: dict[str, Tensor]
-    memory: dict[str, Tensor]
+    engine: Engine  # computes the K supernets; their parameters are views of `weights`
+    weights: Tensor  # w, (K, weights), in the order of `parameters()`
+    architecture: dict[str, Tensor]  # leaf tensors (K, ...) by name; `alphas` is (K, 2, edges, operations)
+    memory: dict[str, Tensor]  # the strategy's own state by name, each (K, ...)
     weight_optimiser: SGD
-    architecture_optimiser: SGD | Adam
-    precision: Precision
+    architecture_optimiser: SGD | Adam  # of `architecture` in its order
+    precision: Precision  # of the passes
 
     @property
     def alphas(self) -> Tensor:
@@ -74,11 +64,8 @@ class SearchState:
 
         Args:
             images, labels: (K, B, 3, H, W) and (K, B).
-            mixing: weights of the operations, (K, cells, edges, operations).
-            kept: bool mask of the same shape; operations with False take no part and have no gradient. None keeps all.
+            mixing, kept, update_statistics, paths: see `Engine.mix`.
             precision: replaces the state's precision.
-            update_statistics: whether the running statistics of batch norms are updated.
-            paths: factors of each edge's output for each image, (K, cells, edges, B); None means 1.
         """
         with autocast(precision or self.precision, self.weights.device.type):
             logits = self.engine.mix(images, mixing, kept, update_statistics, paths)
@@ -92,12 +79,9 @@ class SearchState:
         return of_weights.view_as(self.weights), *found[len(self._parameters) :]
 
     def of_weights(self, cells: Tensor) -> Tensor:
-        """For each weight, whether its operation is kept: bool (K, weights).
+        """For each weight, whether a mask (K, cells, edges, operations) keeps its operation: bool (K, weights).
 
         Weights that are not on an edge are always kept.
-
-        Args:
-            cells: bool (K, cells, edges, operations).
         """
         keeps = torch.cat([cells.flatten(1), cells.new_ones(len(cells), 1)], dim=1)
         return keeps.index_select(1, self._slots)
@@ -130,23 +114,17 @@ class SearchState:
 
 @dataclass(eq=False)
 class SeedRun:
-    """One search of a group. Its tensors are views of the group's tensors, so they change with it.
-
-    Attributes:
-        architecture, memory: as in SearchState, without the axis of the seeds.
-        trained, held_out: indices of the images that train w, and of the others.
-        history: the architecture parameters at the start and after each epoch.
-    """
+    """One search of a group. Its tensors are views of the group's tensors, so they change with it."""
 
     config: SearchConfig
     space: SearchSpace
     images: ImageArrays
-    trained: Tensor
-    held_out: Tensor
+    trained: Tensor  # indices of the images that train w
+    held_out: Tensor  # and of the others
     supernet: Supernet
-    architecture: Tensors
-    memory: Tensors
-    history: list[Matrices] = field(default_factory=list)
+    architecture: Tensors  # as in SearchState, without the axis of the seeds
+    memory: Tensors  # likewise
+    history: list[Matrices] = field(default_factory=list)  # the parameters at the start and after each epoch
 
     @property
     def alphas(self) -> Alphas:

@@ -22,17 +22,11 @@ from dropnas.search.strategy import Batch, Strategy
 
 @dataclass(frozen=True)
 class EpochTables:
-    """The progress of an epoch and the results of its steps.
+    """The progress of an epoch and the results of its steps."""
 
-    Attributes:
-        counter: int64 (1,), the index of the next step.
-        losses: (K, steps).
-        hits: int64 (K, steps), the number of correctly classified images.
-    """
-
-    counter: Tensor
-    losses: Tensor
-    hits: Tensor
+    counter: Tensor  # int64 (1,), the index of the next step
+    losses: Tensor  # (K, steps)
+    hits: Tensor  # int64 (K, steps), the number of correctly classified images
 
     @classmethod
     def empty(cls, weights: Tensor, steps: int) -> "EpochTables":
@@ -54,19 +48,14 @@ class EpochTables:
 
 @dataclass(frozen=True)
 class Step:
-    """The program of one variant of the step; call it with the number of images of the batch.
-
-    Attributes:
-        draws: the draws of the epoch, each (steps, K, ...), on the device.
-        images: all training images, on the device.
-    """
+    """The program of one variant of the step; call it with the number of images of the batch."""
 
     config: SearchConfig
     strategy: Strategy
     state: SearchState
     tables: EpochTables
-    draws: Mapping[str, Tensor]
-    images: ImageArrays
+    draws: Mapping[str, Tensor]  # of the epoch, each (steps, K, ...), on the device
+    images: ImageArrays  # all training images, on the device
     variant: str = ""
 
     def __call__(self, size: int) -> None:

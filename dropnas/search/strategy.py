@@ -7,9 +7,9 @@ Whatever changes between epochs is therefore part of the draws, or it selects an
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,41 +37,28 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """The input of one step of K seeds.
+    """The input of one step of K seeds."""
 
-    Attributes:
-        images, labels: normalised images (K, B, 3, H, W) and int64 labels (K, B).
-        drawn: the tensors that `Strategy.draw` drew for this step, each (K, ...).
-        held_out: images and labels of a batch that does not train w; None if all images train w.
-        variant: the form of the step, as `Strategy.variant` returns it.
-    """
-
-    images: Tensor
-    labels: Tensor
-    drawn: Mapping[str, Tensor]
-    held_out: tuple[Tensor, Tensor] | None
-    variant: str
+    images: Tensor  # normalised (K, B, 3, H, W)
+    labels: Tensor  # int64 (K, B)
+    drawn: Mapping[str, Tensor]  # the tensors that `Strategy.draw` drew for this step, each (K, ...)
+    held_out: tuple[Tensor, Tensor] | None  # images and labels that do not train w; None if all images train w
+    variant: str  # the form of the step, as `Strategy.variant` returns it
 
 
 class Strategy:
     """A search method, made by `factory(config, space, **options)`. Every method but `step` has a default.
 
-    Attributes:
-        space: the search space; a method may add operations to the space that it is given.
-        weight_share: fraction of the training images that trains w, above 0 and at most 1. An epoch passes over these
-            images; each step also gets a random batch of the others.
-        needs_held_out: whether its steps need images that do not train w.
-        groups_seeds: whether several seeds may train as one group.
-        records: whether its step can be recorded as a CUDA graph; if not, a run reports this when it starts.
+    An epoch passes over the images that train w; each step also gets a random batch of the others.
     """
 
-    weight_share: float = 1.0
-    needs_held_out: bool = False
-    groups_seeds: bool = True
-    records: bool = True
+    weight_share: float = 1.0  # fraction of the training images that trains w, above 0 and at most 1
+    needs_held_out: bool = False  # whether its steps need images that do not train w
+    groups_seeds: bool = True  # whether several seeds may train as one group
+    records: bool = True  # whether its step can be recorded as a CUDA graph; if not, a run reports it when it starts
 
     def __init__(self, config: SearchConfig, space: SearchSpace) -> None:
-        self.config, self.space = config, space
+        self.config, self.space = config, space  # a method may add operations to the space that it is given
 
     # ---- what is trained
 
@@ -115,24 +102,14 @@ class Strategy:
         """Return the operations that take part in a phase, if this is known when the phase begins; None means all.
 
         The engine does not compute operations that no seed can use, not even on a GPU. A step must still pass a mask to
-        `losses`.
-
-        Args:
-            memory: the strategy's own state for one or more seeds; leading axes come before the shape of a single seed.
-
-        Returns:
-            bool (..., 2, edges, operations).
+        `losses`. The result is bool (..., 2, edges, operations); the memory of several seeds has leading axes, too.
         """
         return None
 
     def unpruned(self, memory: Mapping[str, Tensor]) -> Tensor | None:
-        """Return the operations that pruning has left on each edge; None means all. The history marks the others.
+        """Return the operations that pruning has left, bool (2, edges, operations); None means all.
 
-        Args:
-            memory: the strategy's own state for one seed.
-
-        Returns:
-            bool (2, edges, operations).
+        The history marks the others.
         """
         return self.candidates(memory)
 
@@ -194,10 +171,9 @@ class Strategy:
     # ---- a batch, on the device
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Train K seeds on a batch. Use operations on tensors only, and change the tensors of the state in place.
+        """Train K seeds on a batch; return the losses (K,) and the logits (K, B, classes), both detached.
 
-        Returns:
-            the losses (K,) and the logits (K, B, classes), both detached.
+        Use operations on tensors only, and change the tensors of the state in place.
         """
         raise NotImplementedError
 
@@ -231,32 +207,22 @@ def make_strategy(config: SearchConfig, space: SearchSpace) -> Strategy:
             where=reference,
             remedy="derive it from dropnas.search.strategy.Strategy",
         )
-    _check_hooks(type(strategy), config.strategy)
-    _check_share(strategy.weight_share, config.strategy)
-    if strategy.needs_held_out and strategy.weight_share == 1:
-        remedy = "set weight_share below 1, for example 0.5"
-        raise DropnasError("needs held-out images, but weight_share is 1", where=config.strategy, remedy=remedy)
-    _check_phases(strategy.phases, config.strategy)
+    for fault, remedy in _faults(strategy):
+        raise DropnasError(fault, where=config.strategy, remedy=remedy)
     return strategy
 
 
-def _check_hooks(kind: type[Strategy], where: str) -> None:
+def _faults(strategy: Strategy) -> Iterator[tuple[str, str]]:
+    """What is wrong with a user's strategy, each with its remedy."""
+    kind, share, phases = type(strategy), strategy.weight_share, strategy.phases
     if kind.step is Strategy.step:
-        raise DropnasError(
-            "has no method 'step'", where=where, remedy="add it: it trains the weights and alphas on a batch"
-        )
+        yield "has no method 'step'", "add it: it trains the weights and alphas on a batch"
     if kind.closing_steps is not Strategy.closing_steps and kind.close is Strategy.close:
-        raise DropnasError(
-            "has 'closing_steps' but no method 'close'", where=where, remedy="add it: it runs one closing step"
-        )
-
-
-def _check_share(share: Any, where: str) -> None:
+        yield "has 'closing_steps' but no method 'close'", "add it: it runs one closing step"
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        raise DropnasError(f"weight_share is {share!r}", where=where, remedy="it is above 0 and at most 1")
-
-
-def _check_phases(phases: Any, where: str) -> None:
+        yield f"weight_share is {share!r}", "it is above 0 and at most 1"
+    elif strategy.needs_held_out and share == 1:
+        yield "needs held-out images, but weight_share is 1", "set weight_share below 1, for example 0.5"
     fits = isinstance(phases, Sequence) and all(isinstance(each, Phase) and each.epochs > 0 for each in phases)
     if not fits or not phases:
-        raise DropnasError(f"phases is {phases!r}", where=where, remedy="return a sequence of at least one Phase")
+        yield f"phases is {phases!r}", "return a sequence of at least one Phase"

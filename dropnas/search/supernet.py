@@ -28,11 +28,7 @@ def cell_kinds(cells: int) -> tuple[int, ...]:
 
 
 class MixedOperation(nn.ModuleList):
-    """An edge: all candidate operations of the space, in its order.
-
-    Attributes:
-        channels: number of channels that go through the operations.
-    """
+    """An edge: all candidate operations of the space, in its order, for `channels` channels."""
 
     def __init__(self, space: SearchSpace, channels: int, stride: int) -> None:
         super().__init__(
@@ -64,13 +60,10 @@ class Cell(nn.Module):
         """Build a cell.
 
         Args:
-            space: the search space.
             before, last: channels of the output before the last one, and of the last output.
             channels: channels of each node; the output has NODES times as many.
             kind: NORMAL, or REDUCE, whose edges from the inputs have stride 2.
-            halved_before: whether the last cell was a reduction, so that the output before it has twice the height and
-                width.
-            edge: makes each edge.
+            halved_before: whether the last cell was a reduction, so that the output before it is twice as large.
         """
         super().__init__()
         self.preprocess0: nn.Module = (
@@ -102,11 +95,7 @@ def sum_of(terms: Sequence[Tensor]) -> Tensor:
 
 
 class Supernet(nn.Module):
-    """The one-shot model: all candidate operations on all edges of all cells.
-
-    Attributes:
-        kinds: the kind of each cell, NORMAL or REDUCE.
-    """
+    """The one-shot model: all candidate operations on all edges of all cells."""
 
     def __init__(
         self, space: SearchSpace, channels: int, cells: int, classes: int, edge: EdgeFactory = MixedOperation
@@ -134,11 +123,7 @@ class Supernet(nn.Module):
         return logits
 
     def mix(self, images: Tensor, alphas: Alphas, kept: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, 3, H, W); the alphas mix the operations that a mask keeps.
-
-        Args:
-            kept: bool (cells, edges, operations), on the CPU.
-        """
+        """Logits (B, classes) of images (B, 3, H, W); the alphas mix what a mask (cells, edges, operations) keeps."""
         logits: Tensor = self(images, mixtures(alphas, kept, self.kinds))
         return logits
 

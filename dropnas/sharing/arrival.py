@@ -7,17 +7,17 @@ run. A run that is being computed here is not touched.
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from dropnas.artifacts.receipt_file import RECEIPT
 from dropnas.errors import DropnasError
 from dropnas.runs.files import sha256, write_json, write_text
-from dropnas.runs.lease import lease, lease_if_free
+from dropnas.runs.lease import lease, lease_now
 from dropnas.runs.parts import MARK, MARK_TEXT
 from dropnas.runs.store import Store, receipt_of
-from dropnas.sharing.shared_run import Problems, SharedRun
+from dropnas.sharing.shared_run import Problems, SharedRun, attempt
 
 DAMAGED = "remove it from the remote and push it again from a complete store"
 
@@ -33,26 +33,18 @@ def staging(store: Store) -> Iterator[Path]:
 
 def admit(store: Store, staged: Path, runs: Sequence[SharedRun], *, heavy: bool) -> Problems:
     """Publish runs that have arrived, with or without their heavy parts; return the problems of the others."""
-    problems = _problems(runs, lambda run: _prepare(store, staged / run.folder, run, heavy=heavy))
+    arrived = {run.folder: run for run in runs}
+    _, damaged = attempt(arrived, lambda name: _prepare(store, staged / name, arrived[name], heavy=heavy))
     os.sync()  # once for all: a power cut must not leave an empty file under a final name
-    complete = [run for run in runs if run.folder not in problems]
-    return problems | _problems(complete, lambda run: _publish(store, staged / run.folder, run))
+    complete = [name for name in arrived if name not in damaged]
+    return damaged | attempt(complete, lambda name: _publish(store, staged / name, arrived[name]))[1]
 
 
 def complete(store: Store, staged: Path, runs: Sequence[SharedRun]) -> Problems:
     """Add heavy parts that have arrived to their runs; return the problems of the others."""
+    arrived = {run.folder: run for run in runs}
     os.sync()
-    return _problems(runs, lambda run: _add(store, staged / run.folder, run))
-
-
-def _problems(runs: Sequence[SharedRun], step: Callable[[SharedRun], None]) -> Problems:
-    found = {}
-    for run in runs:
-        try:
-            step(run)
-        except DropnasError as error:
-            found[run.folder] = str(error)
-    return found
+    return attempt(arrived, lambda name: _add(store, staged / name, arrived[name]))[1]
 
 
 def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None:
@@ -67,7 +59,7 @@ def _prepare(store: Store, staged: Path, run: SharedRun, *, heavy: bool) -> None
 def _publish(store: Store, staged: Path, run: SharedRun) -> None:
     """Give a checked run its final name."""
     identity = run.folder.rpartition("-")[2]
-    with lease_if_free(store.scratch(identity)) as free:
+    with lease_now(store.scratch(identity)) as free:
         if not free:
             raise DropnasError("it is being computed here", remedy="pull again when it is finished")
         if not store.is_published(store.root / run.folder):

@@ -16,7 +16,7 @@ from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 from dropnas.sharing.arrival import admit, complete, staging
 from dropnas.sharing.remote import Remote, open_remote
-from dropnas.sharing.shared_run import Problems, SharedRun, read_run, read_runs
+from dropnas.sharing.shared_run import Problems, SharedRun, read_runs
 
 BATCH = 64  # number of runs whose files are fetched together
 Progress = Callable[[str], None]
@@ -24,14 +24,9 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pulled:
-    """The result of a pull.
+    """How many runs were new here, were here without their heavy part, were complete, and are nowhere; and problems.
 
-    Attributes:
-        new: number of runs that were not here.
-        completed: number of runs that were here without their heavy part.
-        present: number of runs that were already complete.
-        absent: number of requested runs that are neither here nor on the remote.
-        problems: one line for each run that was left out, with the reason.
+    There is one problem for each run that was left out, a line with the reason.
     """
 
     new: int
@@ -42,14 +37,10 @@ class Pulled:
 
 
 def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progress, *, heavy: bool = False) -> Pulled:
-    """Fetch runs that the remote has and this store lacks.
+    """Fetch runs that the remote has and this store lacks: those in folders `names`, or all if it is None.
 
-    Args:
-        root: root folder of the store.
-        names: folders of the requested runs, relative to the root; None means all on the remote.
-        remote_name: name of the DVC remote; empty for the default one.
-        progress: receives lines about the progress.
-        heavy: whether to fetch weights and images too, also for runs that are here without them.
+    An empty `remote_name` means the default one. With `heavy`, weights and images come too, also for runs that are here
+    without them.
 
     Raises:
         DropnasError: the remote cannot be used, or has no runs.
@@ -62,7 +53,7 @@ def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progres
     versions = {name: index[name][0] for name in meant if len(index[name]) == 1}
     problems = {name: "two computations of it were pushed" for name in meant if name not in versions}
     published_here = {name for name in {*meant, *(names or ())} if store.is_published(root / name)}
-    problems |= {name: fault for name in sorted(published_here) if (fault := _own_fault(root, name))}
+    problems |= read_runs(root, dict.fromkeys(sorted(published_here)))[1]
     here = published_here & {*meant}
     light = {name for name in here if heavy and is_light(root / name)}
     lacking = {name: version for name, version in versions.items() if name not in here}
@@ -72,15 +63,6 @@ def pull(root: Path, names: Set[str] | None, remote_name: str, progress: Progres
     absent = 0 if names is None else sum(not store.is_published(root / name) for name in names - index.keys())
     lines = tuple(f"{name}: left out: {why}" for name, why in problems.items())
     return Pulled(new, completed, len(here) - len(light), absent, lines)
-
-
-def _own_fault(root: Path, name: str) -> str:
-    """What is wrong with a run that is already here, according to its manifest."""
-    try:
-        read_run(root, name)
-    except DropnasError as error:
-        return str(error)
-    return ""
 
 
 def require_heavy(folder: Path, root: Path) -> None:

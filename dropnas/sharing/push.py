@@ -16,20 +16,16 @@ from dropnas.runs.parts import is_light
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 from dropnas.sharing.remote import open_remote
-from dropnas.sharing.shared_run import SharedRun, read_run
+from dropnas.sharing.shared_run import SharedRun, attempt, read_run
 
 BATCH = 32  # number of runs that are sent together; after a kill, at most these are sent again
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """The result of a push.
+    """How many runs were sent, were on the remote before, and were left out without their heavy part; and problems.
 
-    Attributes:
-        sent: number of runs that the remote lacked.
-        present: number of runs that the remote already had.
-        light: number of runs left out because their heavy part is not here.
-        problems: one line for each other run that was left out, with the reason.
+    There is one problem for each other run that was left out, a line with the reason.
     """
 
     sent: int
@@ -39,13 +35,9 @@ class Pushed:
 
 
 def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callable[[str], None]) -> Pushed:
-    """Send the finished runs that the remote lacks.
+    """Send the finished runs that the remote lacks: those in folders `names`, or all if it is None.
 
-    Args:
-        root: root folder of the store.
-        names: folders of the requested runs, relative to the root; None means all.
-        remote_name: name of the DVC remote; empty for the default one.
-        progress: receives lines about the progress.
+    An empty `remote_name` means the default one.
 
     Raises:
         DropnasError: the remote cannot be used, or the store has no finished run.
@@ -65,7 +57,8 @@ def push(root: Path, names: Set[str] | None, remote_name: str, progress: Callabl
     expected = {name.rpartition("/")[2]: version for name, version in {**local, **versions}.items()}
     sent = 0
     for start in range(0, len(new), BATCH):
-        batch = [run for name in new[start : start + BATCH] if (run := _checked(root, name, expected, problems))]
+        batch, faults = attempt(new[start : start + BATCH], lambda name: _checked(root, name, expected))
+        problems += [f"{name}: left out: {fault}" for name, fault in faults.items()]
         remote.send(root, batch)
         sent += len(batch)
         progress(f"{sent} of {len(new)} runs sent")
@@ -79,22 +72,15 @@ def _conflict(name: str, version: str, pushed: Sequence[str]) -> Iterator[str]:
         yield f"{name}: the remote has another computation of it, which is kept"
 
 
-def _checked(root: Path, name: str, versions: Mapping[str, str], problems: list[str]) -> SharedRun | None:
-    """Return a run that may be pushed; otherwise return None and add the reason to `problems`.
+def _checked(root: Path, name: str, versions: Mapping[str, str]) -> SharedRun:
+    """A run that may be pushed, given the versions of all runs here and on the remote by the names of their folders.
 
-    Args:
-        root: root folder of the store.
-        name: the run's folder.
-        versions: versions of all runs here and on the remote, by the names of their folders.
-        problems: collects the problems of runs.
+    Raises:
+        DropnasError: it is damaged, or its inputs are not those that it was made from.
     """
-    try:
-        Store(root).require_intact(root / name)
-        run = read_run(root, name)
-        for read, version in run.inputs.items():
-            if versions.get(read, version) != version:
-                raise DropnasError(f"its input {read} was replaced by another computation")
-        return run
-    except DropnasError as error:
-        problems.append(f"{name}: left out: {error}")
-        return None
+    Store(root).require_intact(root / name)
+    run = read_run(root, name)
+    for read, version in run.inputs.items():
+        if versions.get(read, version) != version:
+            raise DropnasError(f"its input {read} was replaced by another computation")
+    return run

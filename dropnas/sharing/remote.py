@@ -34,13 +34,7 @@ REMOTE_HINT = "name a remote with `dvc remote add --default NAME URL` (a folder,
 
 @dataclass(frozen=True)
 class Remote:
-    """An opened DVC remote.
-
-    Attributes:
-        url: URL in DVC's configuration.
-        files: file system of the remote, with the methods of fsspec.
-        path: path of the remote on that file system.
-    """
+    """An opened DVC remote: its URL, its file system (with the methods of fsspec), and its path on that."""
 
     url: str
     files: Any
@@ -62,11 +56,7 @@ class Remote:
         return runs
 
     def fetch(self, parts: Mapping[str, Sequence[str]], destination: Path) -> None:
-        """Copy files of runs to their folders below `destination`; files that the remote lacks are skipped.
-
-        Args:
-            parts: names of files by their run's key, `FOLDER.VERSION`.
-            destination: a local folder.
+        """Copy files of runs (names by key) to their folders below `destination`; those that the remote lacks are not.
 
         Raises:
             DropnasError: the remote cannot be read.
@@ -116,11 +106,7 @@ class Remote:
 
 
 def open_remote(root: Path, name: str = "") -> Remote:
-    """Open a remote of the DVC repository that holds the store or, without one, the working directory.
-
-    Args:
-        root: root folder of the store.
-        name: name of the remote; empty for the default one.
+    """Open a remote, by default the default one, of the DVC repository of the store or of the working directory.
 
     Raises:
         DropnasError: DVC or its plugin for this kind of remote is not installed, or no such remote is configured.
@@ -130,9 +116,8 @@ def open_remote(root: Path, name: str = "") -> Remote:
         from dvc.fs import LocalFileSystem, get_cloud_fs
     except ImportError as error:
         raise DropnasError("DVC is not installed", remedy=DVC_HINT) from error
-    warnings.filterwarnings(
-        "ignore", "coroutine .* was never awaited"
-    )  # fsspec warns besides raising the error of a failed copy
+    # fsspec warns besides raising the error of a failed copy.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")
     repository = _repository(root)
     with _one_line("the DVC remote cannot be used", repository, REMOTE_HINT):
         config = Config(str(repository / ".dvc"))
@@ -152,9 +137,8 @@ def _repository(root: Path) -> Path:
         for folder in (start, *start.parents):
             if (folder / ".dvc").is_dir():
                 return folder
-    raise DropnasError(
-        "is not in a DVC repository", where=root.resolve(), remedy="start in the checkout, or use `dvc init`"
-    )
+    remedy = "start in the checkout, or use `dvc init`"
+    raise DropnasError("is not in a DVC repository", where=root.resolve(), remedy=remedy)
 
 
 @contextmanager

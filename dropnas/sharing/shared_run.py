@@ -5,9 +5,10 @@ the run of the folder's name, and must not name files outside of that folder.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from dropnas.artifacts.manifest_file import MANIFEST, ManifestFile
 from dropnas.errors import DropnasError
@@ -19,23 +20,17 @@ from dropnas.runs.parts import is_heavy, stage_of
 FOLDER = re.compile(r"(data|runs)/[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*-[0-9a-f]{10}")
 FILE = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*")
 Problems = dict[str, str]  # why a run was left out, by its folder
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
 class SharedRun:
-    """A run with its manifest.
+    """A run with its manifest."""
 
-    Attributes:
-        folder: the run's folder, relative to the root of a store.
-        version: sha256 of the manifest. It differs between two computations of one run.
-        inputs: the version of each run that it read, by the name of that run's folder.
-        files: sha256 of each file by its path in the folder, without manifest and receipt.
-    """
-
-    folder: str
-    version: str
-    inputs: dict[str, str]
-    files: dict[str, str]
+    folder: str  # relative to the root of a store
+    version: str  # sha256 of the manifest; it differs between two computations of one run
+    inputs: dict[str, str]  # the version of each run that it read, by the name of that run's folder
+    files: dict[str, str]  # sha256 of each file by its path in the folder, without manifest and receipt
 
     @property
     def key(self) -> str:
@@ -73,14 +68,24 @@ def read_run(root: Path, folder: str) -> SharedRun:
     return run
 
 
-def read_runs(root: Path, versions: Mapping[str, str]) -> tuple[list[SharedRun], Problems]:
-    """Read the manifests of several runs, given by folder and version; return also the problems of the others."""
-    runs, problems = [], {}
-    for folder, version in versions.items():
+def read_runs(root: Path, versions: Mapping[str, str | None]) -> tuple[list[SharedRun], Problems]:
+    """Read the manifests of runs, given by folder and version (None: any); return also the problems of the others."""
+
+    def read(folder: str) -> SharedRun:
+        version, manifest = versions[folder], root / folder / MANIFEST
+        if version and (not manifest.is_file() or sha256(manifest) != version):
+            raise DropnasError(f"its {MANIFEST} is not the one that was pushed")
+        return read_run(root, folder)
+
+    return attempt(versions, read)
+
+
+def attempt(folders: Iterable[str], step: Callable[[str], Made]) -> tuple[list[Made], Problems]:
+    """What a step makes of each run, given by its folder, and why it failed for the others."""
+    made, problems = [], {}
+    for folder in folders:
         try:
-            if not (root / folder / MANIFEST).is_file() or sha256(root / folder / MANIFEST) != version:
-                raise DropnasError(f"its {MANIFEST} is not the one that was pushed")
-            runs.append(read_run(root, folder))
+            made.append(step(folder))
         except DropnasError as error:
             problems[folder] = str(error)
-    return runs, problems
+    return made, problems

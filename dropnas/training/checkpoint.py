@@ -4,6 +4,9 @@ Design choices: a file consists of one header line (format, sha256 of the rest, 
 `torch.save`. It is written under a temporary name, flushed to disk, and renamed. The last two checkpoints that are
 known to be intact are kept. A damaged checkpoint therefore costs one interval, not the run, and never replaces a good
 one. Only tensors and plain values are unpickled (`weights_only`), and only after the checksum matches.
+
+Runs that train as one group save separately. If a job is killed meanwhile, some are one checkpoint ahead of the others
+and go back by one, but no further. The start of a run counts as a checkpoint without a state.
 """
 
 import hashlib
@@ -11,7 +14,8 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,30 +37,17 @@ def newest(folder: Path) -> int:
 
 
 class Checkpoints:
-    """The checkpoints of one run.
-
-    Args:
-        folder: the run's scratch folder; created if it is missing.
-        identity: the run's identity, without blanks.
-        progress: receives a line for each checkpoint that cannot be used.
-    """
+    """The checkpoints of one run, in its scratch folder; `progress` receives a line for each that cannot be used."""
 
     def __init__(self, folder: Path, identity: str, progress: Callable[[str], None]) -> None:
         self.folder, self.identity, self.progress = folder, identity, progress
         self.intact: list[Path] = []  # checkpoints that were read or written here, in order
 
-    def load(self) -> State | None:
-        """Return the state of the newest intact checkpoint of this run, on the CPU; None if there is none.
-
-        Each newer checkpoint that is damaged or belongs to another run is skipped and reported in one line.
-        """
-        return next(self.states())
-
     def states(self) -> Iterator[State | None]:
         """Yield the states from which the run can continue, the newest first; None stands for the start of the run.
 
-        The last state that the caller takes is the one to continue from. The next `save` replaces the newer
-        checkpoints.
+        A checkpoint that is damaged or belongs to another run is skipped and reported in one line. The last state that
+        the caller takes is the one to continue from. The next `save` replaces the newer checkpoints.
         """
         found = _numbered(self.folder)
         first = 0  # number 0 stands for the start
@@ -74,10 +65,7 @@ class Checkpoints:
             yield None
 
     def save(self, state: State) -> None:
-        """Write a checkpoint with the next number, and delete all but the last two intact ones.
-
-        Args:
-            state: tensors and plain values (numbers, strings, lists, dicts).
+        """Write a checkpoint of tensors and plain values with the next number; keep the last two intact ones only.
 
         Raises:
             OSError: the disk is full or the folder cannot be written; no half-written file remains.
@@ -171,3 +159,31 @@ def _unpickled(payload: bytes) -> State:
     if not isinstance(state, dict):
         raise ValueError("does not hold the state of a training")
     return state
+
+
+Position = tuple[int, int, str]
+
+
+def position(state: State | None) -> Position:
+    """The epoch, its finished steps and the device; runs at equal positions can continue as one group."""
+    return (state["epoch"], state["step"], state["made_on"]) if state else (0, 0, "")
+
+
+def common_checkpoint(checkpoints: Sequence[Checkpoints]) -> dict[int, State | None]:
+    """Find the earliest position among the newest checkpoints of some runs, and the runs that can continue from it.
+
+    A run can continue from it if its newest or second newest checkpoint is at that position.
+
+    Returns:
+        the states by the indices of these runs, in their order; None for a run at its start.
+    """
+    histories = [own.states() for own in checkpoints]
+    newest = [next(states) for states in histories]
+    earliest = min(map(position, newest))
+    found: dict[int, State | None] = {}
+    for index, (state, earlier) in enumerate(zip(newest, histories, strict=True)):
+        if position(state) == earliest:
+            found[index] = state
+        else:
+            found.update((index, one) for one in islice(earlier, 1) if position(one) == earliest)
+    return found

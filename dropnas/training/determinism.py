@@ -19,8 +19,7 @@ from dropnas.training.seeding import seed_global_generators
 def apply(seed: int, device: str, threads: int, *, deterministic: bool = True) -> None:
     """Set up torch so that the run depends only on its seed, its device and the number of threads.
 
-    Args:
-        deterministic: False lets cuDNN choose its kernels by timing; on a CPU this has no effect.
+    On a GPU, `deterministic=False` lets cuDNN choose its kernels by timing.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(threads)

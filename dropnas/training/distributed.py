@@ -1,14 +1,10 @@
 """The processes that train one network: several, started by `torchrun` (RANK, WORLD_SIZE, LOCAL_RANK), or one.
 
 Design choices: tensors are summed by the device's own backend (nccl on a GPU, gloo on a CPU). Small decisions of the
-hosts (resume state, a stop) use a separate gloo group, so they never wait for a GPU. With a single process, all
-functions here return at once.
-
-After each step, one flat all-reduce combines gradients, sums and batch-norm statistics. The number of processes
-therefore changes only rounding. DistributedDataParallel averages gradients too, but each process keeps its own running
-statistics and its own loss. Running statistics are an exponential mean over the micro-batches in their order. This mean
-is linear, so the statistics of each process can be weighted by their position in that order. The result is as if one
-process had seen all micro-batches.
+hosts (resume state, a stop) use a separate gloo group, so they never wait for a GPU. After each step, one flat
+all-reduce combines gradients, sums and batch-norm statistics, as if one process had seen all micro-batches: running
+statistics are an exponential mean over the micro-batches in their order, so those of each process can be weighted by
+their position in that order. DistributedDataParallel averages gradients only.
 """
 
 import os
@@ -25,17 +21,11 @@ from torch.nn.modules.batchnorm import _NormBase
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process, as one of those that train a network.
+    """This process, as one of those that train a network."""
 
-    Attributes:
-        rank: number of this process; process 0 leads: only it writes and reports.
-        world: number of processes.
-        hosts: gloo group of all processes; None for a single process.
-    """
-
-    rank: int = 0
-    world: int = 1
-    hosts: dist.ProcessGroup | None = None
+    rank: int = 0  # process 0 leads: only it writes and reports
+    world: int = 1  # number of processes
+    hosts: dist.ProcessGroup | None = None  # gloo group of all processes; None for a single process
 
     @property
     def leads(self) -> bool:

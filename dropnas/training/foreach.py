@@ -20,13 +20,7 @@ from dropnas.training.precision import autocast
 
 
 class ForeachLayers:
-    """The weights of a network that autocast would cast, and its counters of batches.
-
-    Args:
-        network: the network on its training device; its parameters and buffers stay where they are.
-        precision: precision of the forward passes.
-        device: torch device string.
-    """
+    """The weights of a network on its training device that autocast would cast, and its counters of batches."""
 
     def __init__(self, network: nn.Module, precision: Precision, device: str) -> None:
         self.network, self.precision, self.device = network, precision, device

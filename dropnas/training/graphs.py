@@ -2,13 +2,10 @@
 
 Design choices: a program takes no arguments and returns nothing. It reads and writes tensors that keep their addresses.
 A checkpoint is therefore copied into these tensors and never replaces them. All programs of an epoch (the smaller last
-batch has its own) are prepared before the first step. Each program is precompiled and warmed up. After each of these
-runs, the tensors that it changed are restored; otherwise the extra steps would run past the end of the epoch's data.
-All programs are then recorded in one memory pool. They are warmed up before any recording, because a finished recording
-would leave no memory for a warm-up.
-The order of these events is the same on every device; only the recorder differs: `CudaRecorder` on a GPU,
-`dropnas.training.rehearsal` on a CPU. Tests use the latter to run the same events and to find values that a recording
-would freeze.
+batch has its own) are precompiled and warmed up before its first step, and the tensors that they changed are restored.
+All programs are then recorded in one memory pool. The order of these events is the same on every device; only the
+recorder differs: `CudaRecorder` on a GPU, `dropnas.training.rehearsal` on a CPU. Tests use the latter to find values
+that a recording would freeze.
 """
 
 import gc

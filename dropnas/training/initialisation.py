@@ -24,12 +24,7 @@ def initialise(module: nn.Module, generator: torch.Generator, norm_weight: NormW
 
     The weights of convolutions and linear layers are uniform in ±1/sqrt(fan_in), weight before bias. Normalisation
     layers start with bias 0 and new running statistics. Parameters of a module without `reset_parameters` do not
-    change.
-
-    Args:
-        module: any module; it may be on another device than the generator, which draws the numbers.
-        generator: random generator; the modules draw in the order of `module.modules()`.
-        norm_weight: initial weights of normalisation layers: `ones`, or `uniform` in (0, 1).
+    change. The module may be on another device than the generator.
     """
     for layer in module.modules():
         if isinstance(layer, _ConvNd | nn.Linear):

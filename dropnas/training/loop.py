@@ -1,11 +1,10 @@
 """The training loop of searches, retrainings and transfers: for one run, or for several runs that share each step.
 
 Design choices: the trainee defines a step; the loop decides when to save, stop and resume. The random numbers of an
-epoch follow from seed and epoch when it starts. Later changes are in the trainee's state. A checkpoint may therefore be
-taken between any two steps, and a resumed run continues bit for bit. No step waits for the device: losses are checked
-every few steps. Runs that share each step are saved separately, so that each may continue in another group. A run whose
-loss is not finite fails and is not saved again. Its steps are still computed, because the other runs' numbers must not
-depend on it.
+epoch follow from seed and epoch when it starts. A checkpoint may therefore be taken between any two steps, and a
+resumed run continues bit for bit. No step waits for the device: losses are checked every few steps. Runs that share
+each step are saved separately, so that each may continue in another group. A run whose loss is not finite fails and is
+not saved again. Its steps are still computed, because the other runs' numbers must not depend on it.
 """
 
 import time
@@ -18,8 +17,7 @@ from torch import Tensor
 from dropnas.artifacts.metrics_file import Row
 from dropnas.errors import DropnasError, not_finite
 from dropnas.training import signals
-from dropnas.training.checkpoint import Checkpoints, State
-from dropnas.training.common_checkpoint import common_checkpoint
+from dropnas.training.checkpoint import Checkpoints, State, common_checkpoint
 from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace
@@ -174,15 +172,12 @@ class _Loop:
         if stop:
             for run in self.going:
                 run.workspace.stopping()
-        if stop or self._due(spacing):
+        if stop or time.monotonic() - self.saved_at >= spacing:
             self._save(epoch, step)
         if stop and self.going:
             self.ranks.agree(stop)  # torchrun ends all processes after one, so all wait until the leader has saved
             self._log(f"stopped by a signal at epoch {epoch + 1}, step {step}; the state is saved, start the run again")
             raise SystemExit(signals.EXIT_STOPPED)
-
-    def _due(self, spacing: float) -> bool:
-        return time.monotonic() - self.saved_at >= spacing
 
     def _save(self, epoch: int, step: int) -> None:
         self._check(epoch, step)

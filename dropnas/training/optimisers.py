@@ -20,23 +20,14 @@ EPSILON = 1e-8  # Adam's epsilon, as in torch
 
 
 class Optimiser:
-    """The common part of SGD and Adam.
-
-    Args:
-        parameters: the trained tensors; they keep their order.
-        learning_rate: may be changed at any time.
-
-    Attributes:
-        rate: the learning rate as a scalar tensor on the device of the parameters.
-        slots: running averages by name, one for each parameter in their order.
-    """
+    """The common part of SGD and Adam; the learning rate may be changed at any time."""
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float) -> None:
         self.parameters = list(parameters)
         first = self.parameters[0]
-        # torch's fused kernels read the rate in single precision on a GPU, and in double on a CPU
+        # the learning rate; torch's fused kernels read it in single precision on a GPU, and in double on a CPU
         self.rate = torch.zeros((), device=first.device, dtype=torch.float32 if first.is_cuda else torch.float64)
-        self.slots: dict[str, list[Tensor]] = {}
+        self.slots: dict[str, list[Tensor]] = {}  # running averages by name, one for each parameter in their order
         self.learning_rate = learning_rate
 
     @property

@@ -22,13 +22,9 @@ def derive(seed: int, purpose: str, *indices: int) -> int:
 
 
 def generator(seed: int, purpose: str, *indices: int, device: str | torch.device = "cpu") -> torch.Generator:
-    """Make a separate generator for one purpose.
+    """Make a separate generator for one purpose, such as "augmentation", and for indices such as the epoch.
 
-    Args:
-        seed: the run's seed.
-        purpose: what is drawn, for example "initialisation" or "augmentation".
-        indices: identify the draw, for example by the epoch.
-        device: device of the generator; generators on a CPU and on a GPU give different numbers.
+    Generators on a CPU and on a GPU give different numbers.
     """
     made = torch.Generator(device=device)
     made.manual_seed(derive(seed, purpose, *indices))

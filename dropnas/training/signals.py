@@ -22,11 +22,7 @@ _typed = threading.Event()  # SIGINT came once
 
 
 def obey() -> Callable[[], bool]:
-    """Let the first signal outside `caught` end this process with EXIT_STOPPED, from now on.
-
-    Returns:
-        A function that returns whether a signal came.
-    """
+    """Let the first signal outside `caught` end this process with EXIT_STOPPED; the result tells whether one came."""
     _asked.clear()
     _typed.clear()
     for number in SIGNALS:

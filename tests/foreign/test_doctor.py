@@ -230,8 +230,8 @@ CONDITIONS: dict[str, tuple[Callable[[Healthy], Any], list[str], str, str, bool]
     "a partition that is down": (partition(state="DOWN"), CLUSTER, "partition", "gpu is DOWN", True),
     "preemption that cancels": (partition(preempt="GANG,CANCEL"), CLUSTER, "preemption", "ends preempted jobs", False),
     "a time limit that is too short": (
-        machine_of(runtime_minutes=2881), CLUSTER, "time limit", "2881 min are requested, but gpu allows 2880", True),
-    "more memory than a node has": (machine_of(memory_mb=200_000), CLUSTER, "memory", "more than 128000", True),
+        machine_of(runtime_minutes=2881), CLUSTER, "time limit", "2881 min are requested, gpu allows 2880", True),
+    "more memory than a node has": (machine_of(memory_mb=200_000), CLUSTER, "memory", "have up to 128000", True),
     "a partition without GPUs": (
         stub("sinfo", SINFO.format(gres="(null)")), CLUSTER, "GPUs of the partition", "no node of gpu has a GPU", True),
     "no file locks": (lambda h: h.patch.setattr(fcntl, "flock", refuse), HERE, "file locks", "not support them", True),

@@ -12,12 +12,12 @@ from dropnas.artifacts.manifest_file import ManifestFile
 from dropnas.config import Machine
 from dropnas.data.config import DatasetConfig
 from dropnas.pipeline.execute import execute
-from dropnas.pipeline.freeze import spec
+from dropnas.pipeline.specs import spec
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.attempts import UNKNOWN, Attempts
 from dropnas.runs.environment import machine_name
 from dropnas.runs.files import write_json
-from dropnas.runs.identity import Run
+from dropnas.runs.identity import Run, resolved
 from dropnas.search.config import SearchConfig
 from dropnas.training.signals import EXIT_STOPPED
 from tests.foreign.conftest import Foreign
@@ -43,7 +43,7 @@ def test_a_run_that_goes_on_elsewhere_is_marked(machine: Foreign) -> None:
     with pytest.raises(SystemExit) as stopped:
         execute([spec(run, "test", Machine(device="cpu"))], root, stop_after_an_epoch)
     assert stopped.value.code == EXIT_STOPPED
-    write_json(root / "spec.json", spec(run, "test", Machine(device="cpu")))
+    write_json(root / "spec.json", resolved(spec(run, "test", Machine(device="cpu"))))
     done = machine.dropnas("search", "spec.json", ATEN_CPU_CAPABILITY="default")
     assert done.returncode == 0, done.stderr
     here, there = machine_name("cpu"), machine_name("cpu").partition(" (")[0]
@@ -74,7 +74,7 @@ def attempt(scratch: Path, machine: str, saves: int = 0) -> Attempts:
     """An attempt on a machine that saves some checkpoints or none."""
     made = Attempts(scratch)
     made.begin()
-    made.work_on(machine)
+    made.note(machine=machine)
     if saves:
         (scratch / f"checkpoint-{saves:08d}.pt").write_bytes(b"a state")
     return made

@@ -17,7 +17,7 @@ from dropnas.evaluate.complexity import multiply_adds, parameters, parameters_wi
 from dropnas.evaluate.imagenet_network import ImageNetStem
 from dropnas.evaluate.inspect import describe
 from dropnas.evaluate.networks import build
-from dropnas.evaluate.stack import CellStack, EvaluationNetwork
+from dropnas.evaluate.stack import CellStack
 from dropnas.space.genotype import Genotype
 from dropnas.space.names import OPERATION_NAMES
 from dropnas.space.published import load_genotype, published
@@ -239,8 +239,9 @@ def test_the_three_sizes_that_xnas_published(channels, millions):
 def test_xnas_official_imagenet_network():
     """46 channels after a stem of 56; its squeeze-and-excitation has 372,416 weights, each used once an image."""
     with torch.device("meta"):
-        stack = CellStack(load_genotype("xnas"), 56, 46, 14, True, pool_norm=False, squeeze_excitation=False)
-        network = EvaluationNetwork(ImageNetStem(56), stack, tower=None, classes=1000)
+        shape = NetworkFile("imagenet", 14, 46, 1000, False, False, False, (224, 224))
+        network = build(shape, load_genotype("xnas"))
+        network.stem, network.stack = ImageNetStem(56), CellStack(shape, load_genotype("xnas"), 56)
     assert parameters(network) == 4_886_148
     assert round((multiply_adds(network, (224, 224)) + 372_416) / 1e6, 1) == 568.8
 
@@ -257,10 +258,9 @@ def test_the_papers_own_counts_are_those_of_the_releases_logger(name, network, m
     assert release == pytest.approx(printed, abs=0.051)
 
 
-def test_counting_leaves_the_network_as_it_was():
-    network = build(small("cifar", True), load_genotype("dropnas_c10")).train()
+def test_counting_leaves_the_weights_as_they_were():
+    network = build(small("cifar", True), load_genotype("dropnas_c10"))
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     multiply_adds(network, (8, 8))
-    assert network.training
     assert not any(module._forward_hooks for module in network.modules())
     assert all(torch.equal(before[name], weight) for name, weight in network.state_dict().items())

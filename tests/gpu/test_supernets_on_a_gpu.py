@@ -10,8 +10,8 @@ import torch
 from dropnas.data.arrays import ImageArrays
 from dropnas.search.architecture import Alphas, kept_rows
 from dropnas.search.config import SearchConfig
+from dropnas.search.engine.blocks import batch_norm
 from dropnas.search.engine.engine import Engine
-from dropnas.search.engine.norm import batch_norm
 from dropnas.search.memory import fitting
 from dropnas.search.seed_group import SeedGroup
 from dropnas.space.spaces import ORIGINAL

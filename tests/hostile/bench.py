@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from dropnas.config import read_parameters
-from dropnas.pipeline.freeze import freeze, spec
+from dropnas.pipeline.freeze import freeze
 from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.pipeline.specs import spec
 from dropnas.runs.files import write_json
-from dropnas.runs.identity import Run
+from dropnas.runs.identity import Run, resolved
 from tests.hostile.made_sources import make_sources
 from tests.in_process import Ended, verb
 from tests.page.made_store import publish_plan
@@ -89,7 +90,7 @@ def make_store(root: Path) -> None:
     publish_plan(bench.plan, root)
     shutil.rmtree(root / "scratch")
     for run in bench.plan.runs.values():
-        write_json(bench.spec_file(run), spec(run, "study", bench.plan.parameters.machine))
+        write_json(bench.spec_file(run), resolved(spec(run, "study", bench.plan.parameters.machine)))
     make_sources(root)
     freeze(STUDY, root)
 

@@ -17,7 +17,7 @@ import yaml
 from hypothesis import strategies as st
 
 import dropnas
-from dropnas.data.checksum import source_checksum
+from dropnas.data.sources import source_checksum
 from dropnas.errors import DropnasError
 from dropnas.runs.identity import Run
 from dropnas.space.published import published

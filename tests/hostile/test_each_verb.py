@@ -167,7 +167,7 @@ def test_a_yaml_bomb_is_refused_in_no_time(tmp_path: Path) -> None:
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     (tmp_path / "bomb.yaml").write_text("\n".join(levels))
     used = time.process_time()
-    with pytest.raises(DropnasError, match="more than 10000 values"):
+    with pytest.raises(DropnasError, match="has an alias"):
         read_parameters(tmp_path / "bomb.yaml")
     assert time.process_time() - used < 5
 

@@ -151,7 +151,7 @@ def half_written(bench: Bench) -> list[str]:
     """Files under a final name that are incomplete."""
     faults = [f"{bench.folder} is there"] if bench.folder.exists() and not bench.published else []
     lines: list[str] = []
-    Checkpoints(bench.scratch, str(bench.run.spec["id"]), lines.append).load()
+    next(Checkpoints(bench.scratch, str(bench.run.spec["id"]), lines.append).states())
     left = [f"{path} is left" for path in bench.scratch.glob("*.partial")]
     return [*faults, *lines, *left]
 

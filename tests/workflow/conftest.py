@@ -30,9 +30,14 @@ WAIT = 3600.0  # seconds; far more than any test takes, even on a busy machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.workflow)
+    """Put the workflow's tests first: the longest ones, of which the first builds the store for all workers."""
+    items.sort(key=lambda item: not _is_here(item))
+    for item in filter(_is_here, items):
+        item.add_marker(pytest.mark.workflow)
+
+
+def _is_here(item: pytest.Item) -> bool:
+    return Path(__file__).parent in item.path.parents
 
 
 @dataclass(frozen=True)
@@ -173,11 +178,11 @@ def _take_notes(file: Path) -> None:
     The jobs' logs are not sufficient: Snakemake removes a job's log when a second start reaches the same job.
     """
     text = file.read_text()
-    note = 'for spec in {}: open({}.root / "{}.txt", "a").write(spec["folder"] + "\\n")\n'
+    note = 'for spec in {}: open({}.root / "{}.txt", "a").write(spec.folder + "\\n")\n'
     for place, *noted in (
-        ("    configs = [_config(spec) for spec in specs]\n", "specs", "store", "computed"),
+        ("    configs = [spec.config for spec in specs]\n", "specs", "store", "computed"),
         (
-            '            self.store.publish(staged, self.store.root / spec["folder"], records[spec["id"]])\n',
+            "            self.store.publish(staged, self.store.root / spec.folder, records[spec.id])\n",
             "[spec]",
             "self.store",
             "published",
@@ -211,8 +216,17 @@ def built(project: Path, once: Callable[[str, Callable[[Path], object]], Path]) 
     return Bench(once("completed-store", lambda folder: complete(make_bench(folder, project))))
 
 
+def commit(checkout: Path) -> None:
+    """Make a checkout a git repository without changes."""
+    (checkout / ".gitignore").write_text("__pycache__/\n")
+    author = ("-c", "user.name=Trial", "-c", "user.email=trial@example.org")
+    for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-q", "-m", "A state"]):
+        subprocess.run(["git", *command], cwd=checkout, check=True)
+
+
 def complete(bench: Bench) -> None:
-    """Fill a store with two parallel jobs while code and parameters in the checkout are broken."""
+    """Fill a store from a commit with two parallel jobs, while code and parameters in the checkout are broken."""
+    commit(bench.checkout)
     process = bench.begin("--cores", "2")
     bench.wait_until(lambda: list(bench.store.glob("data/*/*/run.json")) or process.poll() is not None, "a dataset")
     for file in bench.checkout.rglob("*.py"):

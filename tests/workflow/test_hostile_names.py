@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from dropnas.config import read_parameters
-from dropnas.pipeline.execute import FOLDER
 from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.specs import FOLDER
 from tests.workflow.conftest import Bench, completed, make_bench
 
 NASTY = 'it\'s $(touch pwned) `touch pwned`; touch pwned & "x" {y} {{z}} * #'

@@ -1,7 +1,6 @@
 """Edits, failures and kills during a run: no finished work is lost, and the results are bit for bit the same."""
 
 import os
-import shutil
 import signal
 
 import pytest
@@ -53,7 +52,7 @@ def test_a_failing_run_takes_no_finished_one_with_it(fresh, built):
     obstacle = fresh.store / "scratch" / failing.rpartition("-")[2]
     obstacle.parent.mkdir()
     obstacle.write_text("a file where the run's scratch folder should be\n")
-    failed = fresh.call(fresh.command("--cores", "1", "table1"))
+    failed = fresh.call(fresh.command("--cores", "1", "table1", "--until", "search"))
     assert failed.returncode != 0
     snakemake = next(fresh.store.glob("logs/micro/snakemake-*.log")).read_text()
     assert "last lines of attempt 1 in logs/micro/search/" in snakemake
@@ -63,17 +62,16 @@ def test_a_failing_run_takes_no_finished_one_with_it(fresh, built):
     finished = fresh.runs()
     assert fresh.finished("search/digits-") == searches - {failing}
     obstacle.unlink()
-    fresh.run("--cores", "1", "table1")
+    fresh.run("--cores", "1", "table1", "--until", "search")
     assert finished.items() <= fresh.runs().items()
     assert same(fresh.contents(), built.contents())
 
 
-def test_a_damaged_result_is_not_built_upon(fresh, built):
-    search = next(built.store.glob("runs/search/digits-*seed0*"))
-    copy = fresh.store / search.relative_to(built.store)
-    shutil.copytree(search, copy)
-    with (copy / "alphas.json").open("a") as file:
+def test_a_damaged_result_is_not_built_upon(bench):
+    bench.remove("runs/derive", "runs/retrain", "runs/select", "runs/table/table1-*")
+    with next(bench.store.glob("runs/search/digits-*seed0*/alphas.json")).open("a") as file:
         file.write(" ")
-    failed = fresh.call(fresh.command("table1"))
+    failed = bench.call(bench.command("table1"))
     assert failed.returncode != 0
     assert "alphas.json" in failed.stderr
+    assert not bench.finished("retrain/")

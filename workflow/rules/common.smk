@@ -74,7 +74,7 @@ def refresh_results():
 
 if workflow.is_main_process:
     sys.path.insert(0, workflow.basedir)
-    from dropnas.pipeline.markers import write_markers
+    from dropnas.pipeline.jobs import write_markers
 
     write_markers(PLAN, PLAN_FOLDER, ROOT)
     atexit.register(refresh_results)

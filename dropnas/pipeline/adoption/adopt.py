@@ -29,15 +29,16 @@ from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.adoption.small_cases import Case, cases
 from dropnas.pipeline.adoption.trial import Code, difference
-from dropnas.pipeline.execute import execute, read_spec
+from dropnas.pipeline.execute import execute
 from dropnas.pipeline.freeze import check, freeze
-from dropnas.pipeline.look_files import current
 from dropnas.pipeline.plan import depths, make_plan
+from dropnas.pipeline.specs import read_spec
 from dropnas.pipeline.stages import STAGES
+from dropnas.pipeline.starts import current
 from dropnas.runs.files import sha256
 from dropnas.runs.fingerprint import PACKAGE
 from dropnas.runs.identity import Run
-from dropnas.runs.lease import lease_if_free
+from dropnas.runs.lease import lease_now
 from dropnas.runs.store import Store
 from dropnas.runs.verify import published
 
@@ -55,47 +56,40 @@ class Adoption:
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run of the store, with the content of its manifest."""
+    """A finished run of the store, with its manifest."""
 
     folder: Path
-    record: dict[str, Any]
-    files: dict[str, str]
+    manifest: ManifestFile
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What determined the run."""
+        return self.manifest.run
 
 
 def adopt(parameters: Path, root: Path, progress: Progress) -> Adoption:
     """Carry finished trainings to the identities that a parameter file gives them with the current code.
 
-    Raises:
-        DropnasError: the parameter file is wrong.
+    Raises a DropnasError if the parameter file is wrong.
     """
     root = root.absolute()  # trials work in other folders
     parameters = current(parameters, root)
     plan, start = make_plan(read_parameters(parameters)).by_default(), freeze(parameters, root)
     os.environ["DROPNAS_PLAN"] = str(start)  # runs computed here record this start
     store, done = Store(root), Adoption()
-    finished = [_finished(folder) for folder in published(root) if folder.parts[-3] != "data"]
+    finished = [Finished(folder, ManifestFile.read(folder)) for folder in published(root) if folder.parts[-3] != "data"]
     depth, steps = depths(plan), defaultdict[tuple[int, str], list[Run]](list)
     for run in plan.runs.values():
         steps[depth[run.id], run.stage].append(run)
     for (_, stage), runs in sorted(steps.items()):
-        ready = [run for run in runs if not store.is_published(root / run.folder) and _inputs_are_there(run, store)]
+        missing = [run for run in runs if not store.is_published(root / run.folder)]
+        ready = [run for run in missing if all(store.is_published(root / one.folder) for one in run.inputs)]
         if STAGES[stage].trains:
             _adopt_stage(ready, finished, store, start, done, progress)
         elif stage != "data" and ready:
-            failures = execute(
-                [read_spec(root / start / "specs" / f"{run.id}.json", stage) for run in ready], root, progress
-            )
-            done.computed += len(ready) - failures
+            specs = [read_spec(root / start / "specs" / f"{run.id}.json", stage) for run in ready]
+            done.computed += len(specs) - execute(specs, root, progress)
     return done
-
-
-def _finished(folder: Path) -> Finished:
-    manifest = ManifestFile.read(folder)
-    return Finished(folder, manifest.run, manifest.files)
-
-
-def _inputs_are_there(run: Run, store: Store) -> bool:
-    return all(store.is_published(store.root / source.folder) for source in run.inputs)
 
 
 def _adopt_stage(
@@ -156,8 +150,7 @@ def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
 def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root: Path) -> dict[str, Any]:
     """Make a trial, and return its entry for the manifest; without cases, no trial is needed.
 
-    Raises:
-        DropnasError: the results differ, or the old code is not available.
+    Raises a DropnasError if the results differ, or the old code is not available.
     """
     run, old = matched
     if not found:
@@ -174,8 +167,7 @@ def _prove(matched: tuple[Run, Finished], found: Sequence[Case], new: Code, root
 def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
     """Yield the source of the code that made a run: from a frozen start, or from the commit in the run's manifest.
 
-    Raises:
-        DropnasError: neither is available.
+    Raises a DropnasError if neither is available.
     """
     for spec in sorted(root.absolute().glob(f"plans/*/specs/{record['id']}.json")):
         check(spec.parents[1])
@@ -191,11 +183,9 @@ def old_source(record: dict[str, Any], root: Path) -> Iterator[Path]:
 
 
 def _check_out(commit: str, folder: Path) -> None:
-    """Extract the package at a commit of this checkout."""
     checkout = Path(__file__).parents[3]
-    archive = subprocess.run(
-        ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE], capture_output=True, check=False
-    )
+    command = ["git", "-C", str(checkout), "archive", "--format=tar", commit, "--", PACKAGE]
+    archive = subprocess.run(command, capture_output=True, check=False)
     if archive.returncode:
         raise DropnasError("the commit that made the runs is not in this checkout", where=commit, remedy="git fetch")
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
@@ -205,20 +195,19 @@ def _carry(run: Run, old: Finished, proof: dict[str, Any], store: Store) -> bool
     """Publish the files of a finished run under its new identity; return whether it was published."""
     store.require_intact(old.folder)
     folder, scratch = store.root / run.folder, store.scratch(run.id)
-    with lease_if_free(scratch) as free:
+    with lease_now(scratch) as free:
         if not free or store.is_published(folder):
             return False
         staged = scratch / "staged"
         shutil.rmtree(staged, ignore_errors=True)
         shutil.copytree(old.folder, staged, copy_function=_link, ignore=lambda _, names: {MANIFEST, RECEIPT} & {*names})
-        ManifestFile(_record(run, old, proof, store.root), old.files).write(staged)
+        ManifestFile(_record(run, old, proof, store.root), old.manifest.files).write(staged)
         store.settle(staged, folder)
     store.discard_scratch(run.id)
     return True
 
 
 def _record(run: Run, old: Finished, proof: dict[str, Any], root: Path) -> dict[str, Any]:
-    """The record of the new run: that of the old one with the new identity, and a note of the adoption."""
     sources = [root / source.folder for source in run.inputs]
     return {
         **old.record,
@@ -229,7 +218,6 @@ def _record(run: Run, old: Finished, proof: dict[str, Any], root: Path) -> dict[
 
 
 def _link(source: str, destination: str) -> None:
-    """Make a hard link, or a copy if the file system has no hard links."""
     try:
         os.link(source, destination)
     except OSError:

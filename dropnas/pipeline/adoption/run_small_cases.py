@@ -23,9 +23,7 @@ def main(cases: Path) -> None:
             sys.exit("the code in PYTHONPATH is not the code that made the runs")
         out = Path(case["out"])
         out.mkdir(parents=True)
-        entry(stage)(
-            config, [Path(source) for source in case["inputs"]], out, Workspace(out.parent / "scratch", "probe")
-        )
+        entry(stage)(config, [*map(Path, case["inputs"])], out, Workspace(out.parent / "scratch", "probe"))
 
 
 if __name__ == "__main__":

@@ -39,16 +39,11 @@ DATA: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """A small computation of a stage.
+    """A small computation of a stage."""
 
-    Attributes:
-        config: the stage's configuration, reduced in size.
-        data: a key of DATA.
-        extra_input: the input besides the data: a folder with a genotype, or a search's small configuration.
-    """
-
-    config: dict[str, Any]
-    data: str
+    config: dict[str, Any]  # the stage's configuration, reduced in size
+    data: str  # a key of DATA
+    # the input besides the data: a folder with a genotype, or a search's small configuration
     extra_input: Path | dict[str, Any] | None = None
 
     @property

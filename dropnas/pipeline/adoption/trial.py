@@ -33,8 +33,7 @@ class Code:
 def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
     """Describe the difference between the results of the old and the new code; empty if all bytes are equal.
 
-    Raises:
-        DropnasError: one version of the code is not the expected one, or fails on a case.
+    Raises a DropnasError if one version of the code is not the expected one, or fails on a case.
     """
     with tempfile.TemporaryDirectory(prefix="dropnas-adopt-") as temporary:
         folder = Path(temporary)
@@ -48,9 +47,7 @@ def difference(stage: str, cases: Sequence[Case], old: Code, new: Code) -> str:
         for index, case in enumerate(cases):
             found = [checksums(folder / name / str(index) / "out") for name in ("old", "new")]
             if found[0] != found[1]:
-                names = sorted(
-                    name for name in found[0].keys() | found[1].keys() if found[0].get(name) != found[1].get(name)
-                )
+                names = sorted({name for name, _ in found[0].items() ^ found[1].items()})
                 return f"{', '.join(names)} differ ({describe(case) or 'default settings'})"
     return ""
 
@@ -59,12 +56,8 @@ def _inputs(cases: Sequence[Case], source: Path, folder: Path) -> dict[str, list
     """The folders that the cases read, by their keys: small data, a genotype, or a small search."""
     code = Code(source, "")
     for data in {case.data for case in cases}:
-        _compute(
-            "data",
-            [{"config": DATA[data], "inputs": [], "out": str(folder / data / "out")}],
-            code,
-            folder / f"{data}.json",
-        )
+        made = {"config": DATA[data], "inputs": [], "out": str(folder / data / "out")}
+        _compute("data", [made], code, folder / f"{data}.json")
     folders = {}
     for index, case in enumerate(cases):
         data = str(folder / case.data / "out")
@@ -87,14 +80,8 @@ def _compute(stage: str, listed: list[dict[str, Any]], code: Code, file: Path) -
     write_json(file, {"stage": stage, "code": code.fingerprint, "cases": listed})
     path = os.pathsep.join(filter(None, [str(code.source), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [sys.executable, str(PROBE), str(file)],
-        env=environment,
-        cwd=file.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, str(PROBE), str(file)]
+    done = subprocess.run(command, env=environment, cwd=file.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise DropnasError(f"the probe failed: {last}", where=code.source)

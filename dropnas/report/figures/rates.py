@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from dropnas.analysis.comparison import printed_sample
 from dropnas.analysis.drop_rates import SPECIAL, effective, of_rate
 from dropnas.analysis.finished_runs import read_training
-from dropnas.analysis.summary import mean, sample_deviation
+from dropnas.analysis.summary import summarise
 from dropnas.report.figures.drawing import Drawing, Drawn, Facts, Panels, by_panel
 from dropnas.report.figures.sheet import COLOURS, GREY, LETTERS
 from dropnas.report.printed import printed_cell
@@ -128,7 +128,8 @@ def _moments(errors: Any) -> tuple[float, float]:
         return nan, nan
     if isinstance(errors, Mapping):
         return 100 - errors["mean"], errors["std"]
-    return 100 - mean(errors), sample_deviation(errors) if len(errors) > 1 else 0.0
+    found = summarise(errors)
+    return 100 - found.mean, found.std or 0.0
 
 
 def _facts(content: Panels) -> Facts:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from dropnas.analysis.finished_runs import read_run
 from dropnas.parsing import parse
-from dropnas.report.build import METHOD_COLUMN, build, known_keys
 from dropnas.report.config import Entry, PublishedConfig, PublishedEntry, TableConfig
 from dropnas.report.page.planned import Content, Planned
 from dropnas.report.page.survey import Found
 from dropnas.report.printed import Layout, layout
 from dropnas.report.published_table import build_published
 from dropnas.report.table import CellKey, Table
+from dropnas.report.table_stage import METHOD_COLUMN, build, known_keys
 from dropnas.report.verdicts import labels
 from dropnas.space.published import published
 

@@ -25,8 +25,7 @@ from dropnas.report.page.selections import selections
 from dropnas.report.page.survey import Found, State, survey
 from dropnas.report.page.tables import PageTable, page_table
 from dropnas.report.published_table import ARCHITECTURES, read_counts
-from dropnas.report.table import NO_REPRODUCTION, Table
-from dropnas.report.table_forms import data
+from dropnas.report.table import Table, data, warning
 from dropnas.report.verdicts import verdicts
 
 TRAININGS = ["search", "retrain", "transfer"]
@@ -57,7 +56,7 @@ def gather(plan: Content, root: Path, cost_of: CostOf, other: Other | None = Non
     drawn = {one.name for one in figures}
     return Contents(
         plan=plan,
-        warning="" if plan.reproduction else NO_REPRODUCTION.format(profile=plan.profile),
+        warning=warning(plan.profile, plan.reproduction),
         bar=_bar(default),
         answer=answer(paper, numbers, plan.reproduction),
         progress=progress(default, cost),

@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dropnas.artifacts.verdicts_file import CellVerdict
-from dropnas.report.frame import Frame
+from dropnas.report.frame import Frame, markdown
 from dropnas.report.render_latex import latex
-from dropnas.report.render_markdown import markdown
-from dropnas.report.table import Line, Table
-from dropnas.report.table_forms import REMARKS, SOURCE, frame_of
+from dropnas.report.table import REMARKS, SOURCE, Line, Table, frame_of
 from dropnas.report.verdicts import BEST_ON_TEST
 
 LINKED = {Line.FINAL: "final", Line.BEST: "best", Line.COUNTED: "counted"}

@@ -3,17 +3,19 @@
 Design choices: maps are (B, H, W, E * K * C), contiguous. They hold the maps of E operations side by side in the
 channels, each for K supernets. The modules, their weights and their running statistics are the plain supernet's; only
 the computation differs. A mixing weight is the scale of the batch norm that ends its operation. Weighting therefore
-needs no extra pass over the maps, and the gradient of the weight comes with the gradient of the norm.
+needs no extra pass over the maps, and the gradient of the weight comes with the gradient of the norm. Batch norm is
+torch's own on every device. It writes the batch statistics to new tensors instead of the running statistics, whose
+update is decided later (`running_statistics`). If maps are bfloat16, statistics and scales are in single precision.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dropnas.search.engine.depthwise import depthwise
-from dropnas.search.engine.norm import batch_norm
 from dropnas.search.engine.pointwise import pointwise
 from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.space.operations import FactorizedReduce
@@ -34,6 +36,32 @@ def pointwise_of(maps: Tensor, layers: Sequence[nn.Conv2d]) -> Tensor:
     return pointwise(maps, torch.stack([layer.weight.flatten(1) for layer in layers]).to(maps.dtype))
 
 
+def wide(values: Tensor) -> Tensor:
+    """Convert bfloat16 to single precision, in which sums are taken; other types stay unchanged."""
+    return values.float() if values.dtype == torch.bfloat16 else values
+
+
+class Normed(NamedTuple):
+    """Normalised maps (B, H, W, C) with the mean and the unbiased variance of each channel (C,)."""
+
+    maps: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def batch_norm(
+    maps: Tensor, scale: Tensor | None, epsilon: float, rectify: bool = False, shift: Tensor | None = None
+) -> Normed:
+    """Normalise each channel of contiguous maps (B, H, W, C) over the batch; then scale, shift (both (C,)) and ReLU."""
+    mean, variance = wide(maps.new_empty(0)).new_zeros(2, maps.shape[-1]).unbind()
+    images, all_of_it = maps.permute(0, 3, 1, 2), 1.0  # (B, C, H, W) in the same memory
+    scale = None if scale is None else scale.contiguous()  # torch's backward pass assumes it
+    normal = torch.batch_norm(images, scale, shift, mean, variance, True, all_of_it, epsilon, False)
+    if rectify:
+        normal.relu_()  # before the permutation: a view changed in place would be copied backward
+    return Normed(normal.permute(0, 2, 3, 1), mean, variance)
+
+
 def normed(
     maps: Tensor,
     norms: Sequence[nn.BatchNorm2d],
@@ -41,13 +69,7 @@ def normed(
     scales: Sequence[Tensor] | None = None,
     rectify: bool = False,
 ) -> Tensor:
-    """Batch norm of E operations without affine parameters, followed by a scale for each channel.
-
-    Args:
-        norms: the batch norms whose running statistics are updated.
-        scales: scales of consecutive parts of the channels; None means 1.
-        rectify: whether a ReLU follows.
-    """
+    """Batch norm of E operations without affine parameters; then scales of parts of the channels and ReLU, if given."""
     scale = None if scales is None else side_by_side(scales)
     normal = batch_norm(maps, scale, norms[0].eps, rectify)
     statistics.note(norms, normal.mean, normal.variance)
@@ -68,11 +90,7 @@ def reduced(
     statistics: RunningStatistics,
     scales: Sequence[Tensor] | None = None,
 ) -> Tensor:
-    """FactorizedReduce of operations (E, K) that read the same maps, after their ReLU.
-
-    Returns:
-        (B, ceil(H / 2), ceil(W / 2), E * K * C).
-    """
+    """FactorizedReduce of operations (E, K) on the same maps after ReLU: (B, ceil(H / 2), ceil(W / 2), E * K * C)."""
     height, width = rectified.shape[1:3]
     straight = rectified[:, ::2, ::2]
     shifted = functional.pad(rectified, (0, 0, 0, width % 2, 0, height % 2))[:, 1::2, 1::2]

@@ -12,15 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropnas.search.engine.blocks import (
-    depthwise_of,
-    normed,
-    pointwise_of,
-    pooled,
-    reduced,
-    shared_norm,
-    side_by_side,
-)
+from dropnas.search.engine.blocks import depthwise_of, normed, pointwise_of, pooled, reduced, shared_norm, side_by_side
 from dropnas.search.engine.depthwise import depthwise
 from dropnas.search.engine.edges import LEAVING, Alike, AllChannels, Edge, Leaving, Shared, State, Sum, steps
 from dropnas.search.engine.mixing_weights import MixingWeights
@@ -65,35 +57,47 @@ def mixed_cell(
     Args:
         cells: the same cell of each of K supernets.
         inputs: the two states after preprocessing: (B, H, W, K * C).
-        weights: the mixing weights of the cell.
-        statistics: collects the statistics of the batch norms.
         backend: computes the convolutions and the shared maps of the edges that leave a state, in place of torch's
             kernels. It is used only if all operations on these edges are computed.
         channels: selects the channels of a state that go through the operations.
     """
     sums, states, stride = [Sum() for _ in range(NODES)], list(inputs), cells[0].input_stride
     for number, leaving in enumerate(LEAVING):
-        found = sums if weights.paths is None else [Sum() for _ in range(NODES)]
         state = State(channels.entering(number, states[number]), stride if number < INPUTS else 1, len(cells))
-        alike = _alike(cells, leaving, weights)
-        shared, others = _parted(alike, SHARED)
-        answers = _shared(state, shared, cells[0].operations, weights, statistics)
-        convolutions, rest = _parted(others, tuple(DEPTHWISE_FIRST))
-        if backend and convolutions and all(all(weights.computed[edge]) for edge, _ in leaving):
-            backend(state, convolutions, answers, weights, found, statistics)
-            others = rest
-        elif shared:
-            for node, maps in zip(answers.nodes, mix_parameter_free(answers.weights, answers.maps), strict=True):
-                found[node].add(maps)
-        for equal in others:
-            _add(state, equal, weights, found, statistics)
-        if weights.paths is not None:
+        if weights.paths is None:
+            _leave(cells, leaving, state, weights, sums, statistics, backend)
+        else:
+            of_edges = [Sum() for _ in range(NODES)]
+            _leave(cells, leaving, state, weights, of_edges, statistics, backend)
             for edge, node in leaving:
-                sums[node].add_path(found[node], edge, weights)
+                sums[node].add_path(of_edges[node], edge, weights)
         if (node := number - INPUTS + 1) >= 0:  # all edges to this node are summed
             states.append(channels.node(node, sums[node].total(state.maps[:, :: state.stride, :: state.stride])))
     nodes = [node.view(*node.shape[:-1], len(cells), -1) for node in states[INPUTS:]]
     return torch.cat(nodes, dim=-1).flatten(-2)
+
+
+def _leave(
+    cells: Sequence[Cell],
+    leaving: Leaving,
+    state: State,
+    weights: MixingWeights,
+    sums: Sequence[Sum],
+    statistics: RunningStatistics,
+    backend: Backend | None,
+) -> None:
+    """Add the outputs of the edges that leave a state to the nodes that they lead to."""
+    shared, others = _parted(_alike(cells, leaving, weights), SHARED)
+    answers = _shared(state, shared, cells[0].operations, weights, statistics)
+    convolutions, rest = _parted(others, tuple(DEPTHWISE_FIRST))
+    if backend and convolutions and all(all(weights.computed[edge]) for edge, _ in leaving):
+        backend(state, convolutions, answers, weights, sums, statistics)
+        others = rest
+    elif shared:
+        for node, maps in zip(answers.nodes, mix_parameter_free(answers.weights, answers.maps), strict=True):
+            sums[node].add(maps)
+    for alike in others:
+        _add(state, alike, weights, sums, statistics)
 
 
 def _alike(cells: Sequence[Cell], leaving: Leaving, weights: MixingWeights) -> list[Alike]:

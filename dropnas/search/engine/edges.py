@@ -95,19 +95,12 @@ def _added(total: Tensor | None, term: Tensor) -> Tensor:
 
 
 class Edge(NamedTuple):
-    """An operation on an edge.
+    """An operation on an edge."""
 
-    Attributes:
-        modules: the operation's modules in K supernets.
-        node: the node that the edge leads to, counted from 0.
-        slot: index among the mixing weights.
-        name: name in the search space.
-    """
-
-    modules: tuple[nn.Module, ...]
-    node: int
-    slot: int
-    name: str
+    modules: tuple[nn.Module, ...]  # in K supernets
+    node: int  # that the edge leads to, counted from 0
+    slot: int  # index among the mixing weights
+    name: str  # in the search space
 
     def is_a(self, *kinds: type[nn.Module]) -> bool:
         """Whether the engine knows the operation and it is of one of these kinds."""
@@ -123,17 +116,11 @@ Alike = Sequence[Edge]  # operations of one name
 
 
 class Shared(NamedTuple):
-    """Outputs of operations without weights; each output is the same for all edges from a state.
+    """Outputs of operations without weights; each output is the same for all edges from a state."""
 
-    Attributes:
-        nodes: the nodes that the edges lead to, counted from 0.
-        weights: mixing weights, (K, edges, operations).
-        maps: the output of each operation, (B, H, W, K * C).
-    """
-
-    nodes: Sequence[int]
-    weights: Tensor
-    maps: Sequence[Tensor]
+    nodes: Sequence[int]  # that the edges lead to, counted from 0
+    weights: Tensor  # mixing weights, (K, edges, operations)
+    maps: Sequence[Tensor]  # the output of each operation, (B, H, W, K * C)
 
 
 def steps(alike: Sequence[Edge]) -> list[list[Any]]:

@@ -30,14 +30,11 @@ class Engine:
         supernets: K supernets of the same space, channels, cells and classes, on one device.
         static: whether the computed operations must not depend on the masks.
         backend: computes the convolutions on edges in place of torch's kernels.
-
-    Attributes:
-        candidates: the operations that a static step computes, for each cell and edge; None computes all.
     """
 
     def __init__(self, supernets: Sequence[Supernet], static: bool, backend: Backend | None = None) -> None:
         self.supernets, self.static, self.backend = tuple(supernets), static, backend
-        self.candidates: Computed | None = None
+        self.candidates: Computed | None = None  # what a static step computes, for each cell and edge; None is all
         self._weights, self._users = UpdateWeights(self.supernets), UsersBuffers(self.supernets)
 
     def mix(

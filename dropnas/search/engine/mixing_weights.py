@@ -20,19 +20,12 @@ Entries = Sequence[Sequence[Sequence[int]]]  # for each row and column of a matr
 
 @dataclass(frozen=True)
 class MixingWeights:
-    """The mixing weights of a cell in K supernets.
+    """The mixing weights of a cell in K supernets."""
 
-    Attributes:
-        weights: (K, edges * operations), zero for dropped operations.
-        channels: number of channels C of the cell's nodes.
-        computed: the operations that are computed, for each edge.
-        paths: factors of each edge's output for each image, (K, edges, B); None means 1.
-    """
-
-    weights: Tensor
-    channels: int
-    computed: Sequence[Sequence[bool]]
-    paths: Tensor | None = None
+    weights: Tensor  # (K, edges * operations), zero for dropped operations
+    channels: int  # C of the cell's nodes
+    computed: Sequence[Sequence[bool]]  # the operations that are computed, for each edge
+    paths: Tensor | None = None  # factors of each edge's output for each image, (K, edges, B); None means 1
 
     @cached_property
     def _rows(self) -> tuple[Tensor, ...]:

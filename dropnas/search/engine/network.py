@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dropnas.search.engine.blocks import normed, pointwise_of, reduced, side_by_side
+from dropnas.search.engine.blocks import batch_norm, normed, pointwise_of, reduced, side_by_side, wide
 from dropnas.search.engine.mixing_weights import MixingWeights
-from dropnas.search.engine.norm import batch_norm, wide
 from dropnas.search.engine.running_statistics import RunningStatistics
 from dropnas.search.supernet import Cell, Supernet
 from dropnas.space.operations import FactorizedReduce

@@ -37,12 +37,7 @@ class _Mixed(torch.autograd.Function):
 
 
 def mix_parameter_free(weights: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """For each edge, the weighted sum of maps of equal shape.
-
-    Args:
-        weights: the weights for K supernets, (K, edges, maps).
-        maps: each (B, H, W, K * C).
-    """
+    """For each edge, the sum of maps, each (B, H, W, K * C), weighted for K supernets by (K, edges, maps)."""
     mixed: tuple[Tensor, ...] = _Mixed.apply(weights, *maps)  # type: ignore[no-untyped-call]
     return mixed
 
@@ -66,11 +61,7 @@ def _product(parts: Sequence[Tensor], matrices: Tensor) -> Tensor:
 
 
 def _scalar_products(rows: Tensor, others: Tensor, wide: torch.dtype) -> Tensor:
-    """The products of rows (K, E, values) with others (K, operations, values), summed in a wide type.
-
-    Returns:
-        (K, E, operations).
-    """
+    """The products of rows (K, E, values) with (K, operations, values), summed in a wide type: (K, E, operations)."""
     if layout.on_cpu(rows):
         return rows.to(wide) @ others.to(wide).transpose(1, 2)
     parts, product = (gcd(rows.shape[2], PARTS), -1), torch.bmm

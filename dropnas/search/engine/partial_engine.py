@@ -41,12 +41,7 @@ class PartialEngine(Engine):
 
 
 class PartialChannels(AllChannels):
-    """The channels of a cell's states that take part, for K supernets.
-
-    Args:
-        of_edges: the weights of the edges, (K, edges).
-        input_stride: the stride of the edges from the cell's inputs.
-    """
+    """The channels of a cell's states that take part, for K supernets whose edges have weights (K, edges)."""
 
     def __init__(self, proportion: int, of_edges: Tensor, input_stride: int) -> None:
         incoming = list(range(INPUTS, INPUTS + NODES))

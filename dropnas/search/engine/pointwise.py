@@ -32,14 +32,9 @@ class _Pointwise(torch.autograd.Function):
 
 
 def pointwise(maps: Tensor, matrices: Tensor) -> Tensor:
-    """Multiply the channels of each of G groups by the group's matrix.
+    """Multiply the channels of each of G groups by the group's matrix (C', C), of the same type.
 
-    Args:
-        maps: (B, H, W, G * C), contiguous.
-        matrices: (G, C', C), of the same type.
-
-    Returns:
-        (B, H, W, G * C'), contiguous.
+    Maps (B, H, W, G * C) become (B, H, W, G * C'); both are contiguous.
     """
     if _are_narrow(maps, matrices):
         matrices = torch.block_diag(*matrices)[None]  # type: ignore[no-untyped-call]

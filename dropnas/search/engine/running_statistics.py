@@ -19,15 +19,13 @@ from dropnas.search.supernet import Supernet
 class RunningStatistics:
     """The batch statistics that the norms of a pass computed.
 
-    Attributes:
-        norms: groups of norms that saw the same maps, in the order of the pass. A norm occurs once for each time that
-            it saw the batch.
-        means, variances: the statistics of each group side by side, each (norms * C,); the variance is unbiased.
+    The norms are in groups that saw the same maps, in the order of the pass. A norm occurs once for each time that it
+    saw the batch.
     """
 
     norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
-    means: list[Tensor] = field(default_factory=list)
-    variances: list[Tensor] = field(default_factory=list)
+    means: list[Tensor] = field(default_factory=list)  # of each group side by side, each (norms * C,)
+    variances: list[Tensor] = field(default_factory=list)  # likewise, unbiased
 
     def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor) -> None:
         """Store the batch statistics of these norms."""

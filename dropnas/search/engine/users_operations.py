@@ -58,10 +58,9 @@ class UsersBuffers:
 
     @contextmanager
     def restored(self, kept: Tensor | None, update: bool) -> Iterator[None]:
-        """Restore, after a pass, the buffers of dropped operations; without `update`, restore all buffers.
+        """Restore, after a pass with masks (K, cells, edges, operations), the buffers of dropped operations.
 
-        Args:
-            kept: bool (K, cells, edges, operations).
+        Without `update`, restore all buffers.
         """
         before = [buffer.clone() for buffer, _, _ in self._buffers]
         yield

@@ -130,7 +130,7 @@ class RandomWeightSharing(TwoLevel):
     def selection(self, run: SeedRun) -> Selection:
         """Return the size of the selection after a training of this length."""
         options, config = self.options, self.config
-        steps = config.epochs * batches.steps_per_epoch(len(run.trained), config.batch_size)
+        steps = config.epochs * len(batches.sizes(len(run.trained), config.batch_size))
         count = options.architectures
         if options.short == "share":
             count = min(count, math.ceil(count * steps / PER_ROUND))

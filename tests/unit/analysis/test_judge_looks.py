@@ -12,9 +12,9 @@ from scipy.stats import t as student
 from benchmarks import sequential
 from dropnas.analysis.comparison import OPTIMISM
 from dropnas.analysis.judge_looks import HARDLY, NEVER, Asked, Judged, before, judge_look
-from dropnas.analysis.multiple import holm
 from dropnas.analysis.questions import Claim, Contrast, Number, Prior, Questions
 from dropnas.analysis.simulated_looks import Truth, simulate
+from dropnas.analysis.verdict import holm
 from dropnas.config import read_parameters
 from dropnas.pipeline.asked import Asking, asked
 from dropnas.pipeline.plan import make_plan
@@ -105,9 +105,9 @@ def test_a_question_without_hope_is_given_up() -> None:
 def test_seeds_that_come_for_another_question_count() -> None:
     """A number that was given up is judged again if its experiment continues."""
     result = simulate(small(), (3, 5, 8), Truth(np.array([2.5, 2.9, 3.0]), np.full(3, 0.15)), 500)
-    given_up_first = result.judged.number_since >= 1
+    given_up_first = result.number_since >= 1
     assert given_up_first.any()
-    assert (result.seeds[result.judged.number_since[:, 0] == 2, 0] == 8).all()
+    assert (result.seeds[result.number_since[:, 0] == 2, 0] == 8).all()
 
 
 def test_one_seed_says_nothing() -> None:

@@ -5,8 +5,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import t
 
-from dropnas.analysis.comparison import Sample, difference
-from dropnas.analysis.relative import improvement
+from dropnas.analysis.comparison import Sample, difference, improvement
 
 
 @pytest.mark.parametrize(

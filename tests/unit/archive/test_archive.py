@@ -191,7 +191,9 @@ def test_two_computations_of_a_run_are_not_archived_together(made: Path, paramet
     search = next(run for run in plan.runs.values() if run.stage == "search")
     remove(search, root)
     publish(search, root, git={"commit": "f" * 40, "dirty": False})
-    with pytest.raises(DropnasError, match=f"was made from another computation of {search.folder.name}; run verify"):
+    with pytest.raises(
+        DropnasError, match=f"its input {search.folder.name} was replaced by another computation; run verify"
+    ):
         pack(parameters, root, tmp_path / "out.zip", page_cost)
     assert not (tmp_path / "out.zip").exists()
 

@@ -39,6 +39,7 @@ def change_a_number_and_its_manifest(content: Content) -> None:
 
     values["files"]["result.json"] = sha256(content[name]).hexdigest()
     content[manifest] = json.dumps(values).encode()
+    del content[name.replace("result.json", "run.json")]  # the receipt, which follows from the manifest
 
 
 def change_an_option(content: Content) -> None:
@@ -95,13 +96,13 @@ def rename_the_plan(content: Content) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (change_a_number, "result.json does not match its manifest"),
-        (change_a_number_and_its_manifest, "was made from another computation of"),
+        (change_a_number, "result.json: changed since it was published"),
+        (change_a_number_and_its_manifest, "was replaced by another computation"),
         (change_an_option, "its manifest belongs to another run"),
         (rename_a_run, "its manifest belongs to another run"),
         (add_a_run, "runs/search/strange-0123456789 is not a run of its plan"),
-        (add_a_file, "more.json is not in its manifest"),
-        (remove_a_file, "alphas.json is missing"),
+        (add_a_file, "more.json: not in the manifest"),
+        (remove_a_file, "alphas.json: missing"),
         (change_the_plan, "was changed after it was frozen"),
         (change_the_source, "was changed after it was frozen"),
         (add_compiled_code, "cli.cpython-311.pyc does not belong there"),
@@ -115,8 +116,8 @@ def test_an_edit_with_new_checksums_is_refused(archived: Path, tmp_path: Path, e
 
 
 def refused(file: Path, root: Path, message: str) -> None:
-    with pytest.raises(DropnasError) as caught:
-        unpack(file, root)
+    with pytest.raises(DropnasError) as caught, opened(file) as archive:
+        unpack(archive, root)
     assert message in str(caught.value) and "\n" not in str(caught.value)
     left = [path for path in root.rglob("*") if path != root / "scratch"] if root.exists() else []
     assert left == []
@@ -170,6 +171,17 @@ def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
 
 
 CONTENT = {"runs/a/b.json": b"0123456789" * 40, "data/c.csv": b"1,2\n", "ü.txt": b""}
+
+
+def test_a_file_before_the_archive_begins_is_refused(tmp_path: Path) -> None:
+    """Such a change makes zipfile seek to a negative position, which is an OSError."""
+    write_archive(tmp_path / "a.zip", CONTENT)
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    at = content.rindex(b"PK\x05\x06") + 16  # the end of the archive says where its list of files begins
+    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "little") + 1).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DropnasError, match=r"or is damaged \(\[Errno"), opened(tmp_path / "a.zip"):
+        pass
 
 
 @given(st.data())

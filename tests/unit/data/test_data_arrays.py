@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.data import arrays
-from dropnas.data.batches import epoch_order, steps_per_epoch
+from dropnas.data.batches import epoch_order, sizes
 from dropnas.data.config import DatasetConfig
 from dropnas.errors import DropnasError
 from tests.unit.data.small_sources import image_files, noise, write_folder
@@ -124,14 +124,14 @@ def test_manifest_is_no_array(make: Make, tmp_path: Path) -> None:
 
 @given(st.integers(2, 500), st.integers(2, 200))
 def test_steps_cover_what_batch_norm_can_use(count: int, batch_size: int) -> None:
-    sizes = [len(part) for part in torch.split(torch.arange(count), batch_size)]
-    assert steps_per_epoch(count, batch_size) == sum(size >= 2 for size in sizes)
+    parts = [len(part) for part in torch.split(torch.arange(count), batch_size)]
+    assert sizes(count, batch_size) == [part for part in parts if part >= 2]
 
 
 def test_steps_of_the_paper_and_of_too_few() -> None:
-    assert steps_per_epoch(50_000, 96) * 76 == 39_596  # the release's number of search steps
+    assert len(sizes(50_000, 96)) * 76 == 39_596  # the release's number of search steps
     with pytest.raises(DropnasError, match="too few"):
-        steps_per_epoch(1, 96)
+        sizes(1, 96)
 
 
 def test_order_is_a_permutation_of_its_own_for_each_seed_and_epoch() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dropnas.data.checksum import file_digest, source_checksum
+from dropnas.data.sources import file_digest, source_checksum
 from dropnas.errors import DropnasError
 
 

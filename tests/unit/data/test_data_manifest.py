@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_folder_and_tar_agree(tmp_path: Path, prefix: str) -> None:
             assert rows["label"].tolist() == [int("n02" in name) for name in names]
             for row, name in zip(rows, expected, strict=True):
                 assert row["sha256"].tobytes() == hashlib.sha256(files[name]).digest()
-                with BytesAt(location) as source:
+                with closing(BytesAt(location)) as source:
                     assert source.read(name, int(row["offset"]), int(row["length"])) == files[name]
         assert not table(folder, split)["offset"].any()
     assert (table(tar)["height"][0], table(tar)["width"][0]) == (64, 48)

@@ -12,8 +12,8 @@ import pytest
 
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.data import cifar, digits, prepare
-from dropnas.data.checksum import source_checksum
 from dropnas.data.config import DatasetConfig
+from dropnas.data.sources import source_checksum
 from dropnas.data.splits import Labelled
 from dropnas.errors import DropnasError
 from dropnas.workspace import Workspace

@@ -13,7 +13,7 @@ from dropnas.config import Machine
 from dropnas.data.config import DatasetConfig
 from dropnas.evaluate.config import FixedConfig, RetrainConfig
 from dropnas.pipeline.execute import execute
-from dropnas.pipeline.freeze import spec
+from dropnas.pipeline.specs import spec
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.space.published import load_genotype

@@ -9,9 +9,8 @@ import pytest
 
 from dropnas.artifacts.receipt_file import ReceiptFile
 from dropnas.errors import DropnasError
-from dropnas.evaluate.architectures import NETWORKS, count_one, run
+from dropnas.evaluate.architectures import NETWORKS, REASONS, count_one, remark, run
 from dropnas.evaluate.config import ArchitecturesConfig
-from dropnas.evaluate.differences import REASONS, remark
 from dropnas.report.count_texts import count_texts
 from dropnas.report.published_table import read_counts
 from dropnas.space.published import published

@@ -5,16 +5,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dropnas.artifacts.training_files import NetworkFile
 from dropnas.evaluate.cells import Cell, SqueezeExcitation, draw_paths, drop_path_masks
-from dropnas.evaluate.cifar_network import CifarNetwork
-from dropnas.evaluate.imagenet_network import ImageNetNetwork
 from dropnas.evaluate.stack import AuxiliaryTower
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import load_genotype
 from dropnas.training.initialisation import initialise
 from dropnas.training.seeding import generator
+from tests.unit.evaluate_networks.small_networks import cifar, imagenet
 
 GENOTYPES = ["dropnas_c10", "nasnet_a", "amoebanet_a", "enas_micro"]
+SHAPE = NetworkFile("cifar", 3, 2, 10, False, True, False, (8, 8))
 SKIPS = Genotype((("skip_connect", 0), ("skip_connect", 1)), (2,), (("skip_connect", 0), ("skip_connect", 1)), (2,))
 
 
@@ -132,7 +133,7 @@ def images(batch, side, seed=2):
 @pytest.mark.parametrize("name", GENOTYPES)
 def test_the_cifar_network_is_that_of_darts(name, pool_norm):
     genotype = load_genotype(name)
-    network = ready(CifarNetwork(genotype, 2, 3, 10, auxiliary=True, pool_norm=pool_norm))
+    network = ready(cifar(genotype, 2, 3, 10, auxiliary=True, pool_norm=pool_norm))
     weights, x = dict(network.named_parameters()), images(2, 32)
     masks = masks_of(network, 2, 0.3, 5)
     logits, auxiliary = network(x, masks)
@@ -147,7 +148,7 @@ def test_the_cifar_network_is_that_of_darts(name, pool_norm):
 @pytest.mark.parametrize("name", GENOTYPES[:2])
 def test_the_imagenet_network_is_that_of_darts(name, excite):
     genotype = load_genotype(name)
-    network = ready(ImageNetNetwork(genotype, 4, 3, 12, auxiliary=True, pool_norm=True, squeeze_excitation=excite))
+    network = ready(imagenet(genotype, 4, 3, 12, excite))
     weights, x = dict(network.named_parameters()), images(2, 224)
     logits, auxiliary = network(x)
 
@@ -161,7 +162,7 @@ def test_the_imagenet_network_is_that_of_darts(name, excite):
 
 
 def test_widths_and_sides_of_the_cells():
-    network = CifarNetwork(load_genotype("nasnet_a"), 4, 6, 10, auxiliary=False, pool_norm=True).eval()
+    network = cifar(load_genotype("nasnet_a"), 4, 6, 10, auxiliary=False).eval()
     seen = []
     for cell in network.stack.cells:
         cell.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape[1:])))
@@ -179,7 +180,7 @@ def test_widths_and_sides_of_the_cells():
 
 @pytest.mark.parametrize(("side", "stride"), [(8, 3), (9, 3), (10, 3), (7, 2), (8, 2)])
 def test_the_tower_is_the_standard_one_wherever_the_standard_one_works(side, stride):
-    tower = AuxiliaryTower(6, 10, stride, last_norm=True).double().eval()
+    tower = AuxiliaryTower(6, 10, large=stride == 2).double().eval()
     pool = nn.AvgPool2d(5, stride=stride, padding=0, count_include_pad=False)
     standard = nn.Sequential(nn.ReLU(), pool, *tower.features, nn.Flatten(), tower.classifier)
     x = torch.randn(2, 6, side, side, generator=generator(0, "x"), dtype=torch.float64)
@@ -189,14 +190,14 @@ def test_the_tower_is_the_standard_one_wherever_the_standard_one_works(side, str
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (2, 2), (3, 3), (4, 4), (5, 5), (6, 7), (16, 16), (8, 4)])
 @pytest.mark.parametrize("stride", [2, 3])
 def test_the_tower_takes_maps_of_any_other_size(size, stride):
-    assert AuxiliaryTower(6, 10, stride, last_norm=True)(torch.zeros(2, 6, *size)).shape == (2, 10)
+    assert AuxiliaryTower(6, 10, large=stride == 2)(torch.zeros(2, 6, *size)).shape == (2, 10)
 
 
 @pytest.mark.parametrize("side", [1, 2, 5, 8, 13])
 def test_small_and_odd_images_go_through_both_networks(side):
     for name in ("nasnet_a", "amoebanet_a"):
-        small = CifarNetwork(load_genotype(name), 2, 3, 5, auxiliary=True, pool_norm=True)
-        large = ImageNetNetwork(load_genotype(name), 2, 3, 5, auxiliary=True, pool_norm=True, squeeze_excitation=True)
+        small = cifar(load_genotype(name), 2, 3, 5, auxiliary=True)
+        large = imagenet(load_genotype(name), 2, 3, 5, True)
         for network in (small, large):
             for logits in network(torch.zeros(2, 3, side, side + 1)):
                 assert logits.shape == (2, 5)
@@ -204,16 +205,16 @@ def test_small_and_odd_images_go_through_both_networks(side):
 
 @pytest.mark.parametrize("cells", [1, 2])
 def test_very_shallow_networks(cells):
-    network = CifarNetwork(load_genotype("darts_v2"), 2, cells, 5, auxiliary=True, pool_norm=True)
+    network = cifar(load_genotype("darts_v2"), 2, cells, 5, auxiliary=True)
     assert [output.shape for output in network(torch.zeros(2, 3, 8, 8))] == [(2, 5), (2, 5)]
 
 
 def test_the_tower_works_in_training_mode_only():
-    network = CifarNetwork(load_genotype("darts_v2"), 2, 3, 5, auxiliary=True, pool_norm=True)
+    network = cifar(load_genotype("darts_v2"), 2, 3, 5, auxiliary=True)
     x = torch.zeros(2, 3, 8, 8)
     assert network.train()(x)[1] is not None
     assert network.eval()(x)[1] is None
-    without = CifarNetwork(load_genotype("darts_v2"), 2, 3, 5, auxiliary=False, pool_norm=True)
+    without = cifar(load_genotype("darts_v2"), 2, 3, 5, auxiliary=False)
     assert without.train()(x)[1] is None
 
 
@@ -224,7 +225,7 @@ def test_the_hidden_layer_of_squeeze_and_excitation_is_a_sixteenth_and_never_emp
 
 def test_equal_seeds_give_equal_bits():
     def gradients():
-        network = CifarNetwork(load_genotype("dropnas_c10"), 4, 3, 10, auxiliary=True, pool_norm=True)
+        network = cifar(load_genotype("dropnas_c10"), 4, 3, 10, auxiliary=True)
         initialise(network, generator(3, "initialisation"))
         logits, auxiliary = network(images(4, 16).float(), masks_of(network, 4, 0.2, 3))
         (logits.square().sum() + auxiliary.square().sum()).backward()
@@ -234,7 +235,7 @@ def test_equal_seeds_give_equal_bits():
 
 
 def test_drop_path_draws_from_its_generator_alone():
-    network = CifarNetwork(load_genotype("dropnas_c10"), 2, 3, 10, auxiliary=False, pool_norm=True)
+    network = cifar(load_genotype("dropnas_c10"), 2, 3, 10, auxiliary=False)
     x, before = images(4, 8).float(), torch.get_rng_state()
     first, second, other = (network(x, masks_of(network, 4, 0.5, seed))[0] for seed in (0, 0, 1))
     assert torch.equal(before, torch.get_rng_state())
@@ -244,14 +245,14 @@ def test_drop_path_draws_from_its_generator_alone():
 
 def test_drop_path_drops_every_operation_but_identity():
     states, nothing = images(4, 8).float()[:, :2], torch.zeros(2, 4, 1, 1, 1)
-    normal = Cell(SKIPS, 2, 2, 2, False, False, pool_norm=True, squeeze_excitation=False)
+    normal = Cell(SHAPE, SKIPS, 2, 2, 2, False, False)
     assert torch.equal(normal(states, states, nothing), normal(states, states, None))
-    reduction = Cell(SKIPS, 2, 2, 2, True, False, pool_norm=True, squeeze_excitation=False)
+    reduction = Cell(SHAPE, SKIPS, 2, 2, 2, True, False)
     assert torch.equal(reduction(states, states, nothing), torch.zeros(4, 2, 4, 4))
 
 
 def test_drop_path_is_for_training():
-    network = CifarNetwork(load_genotype("darts_v2"), 2, 3, 5, auxiliary=False, pool_norm=True).eval()
+    network = cifar(load_genotype("darts_v2"), 2, 3, 5, auxiliary=False).eval()
     x = images(2, 8).float()
     assert torch.equal(network(x)[0], network(x, masks_of(network, 2, 0.9, 0))[0])
 

@@ -10,6 +10,7 @@ from torchvision.transforms.functional import center_crop, pil_to_tensor
 
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
 from dropnas.evaluate.inspect import paper_shape
+from dropnas.evaluate.networks import build
 from dropnas.space.published import load_genotype
 from dropnas.training.initialisation import initialise
 from dropnas.training.seeding import generator
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.slow
 
 
 def backward(name, network, images):
-    module = paper_shape(network, pool_norm=True, squeeze_excitation=network == "imagenet").build(load_genotype(name))
+    shape = paper_shape(network, pool_norm=True, squeeze_excitation=network == "imagenet")
+    module = build(shape, load_genotype(name))
     initialise(module, generator(0, "initialisation"))
     kept = draw_paths(module.stack.edges, len(images), 0.2, generator(0, "drop-path"))
     logits, auxiliary = module.train()(images, drop_path_masks(kept, 1 / 0.8))

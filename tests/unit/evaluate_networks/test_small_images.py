@@ -8,12 +8,12 @@ from torch import nn
 
 from dropnas.evaluate import small_images
 from dropnas.evaluate.cells import draw_paths, drop_path_masks
-from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import load_genotype
 from dropnas.training.initialisation import initialise
 from dropnas.training.precision import autocast
 from dropnas.training.seeding import generator
+from tests.unit.evaluate_networks.small_networks import cifar
 
 POOLS = [("avg_pool_3x3", 0), ("max_pool_3x3", 1), ("none", 0), ("skip_connect", 2), ("dil_conv_5x5", 2)]
 REST = [("dil_conv_3x3", 0), ("sep_conv_7x7", 1), ("conv_7x1_1x7", 3)]
@@ -31,7 +31,7 @@ class Doubled(nn.Module):
 
 
 def network_of(genotype, channels=4, auxiliary=True):
-    network = CifarNetwork(genotype, channels, 3, 10, auxiliary, pool_norm=True).double()
+    network = cifar(genotype, channels, 3, 10, auxiliary).double()
     initialise(network, generator(0, "weights"))
     for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
         nn.init.uniform_(norm.weight, 0.5, 2, generator=generator(1, "scales"))

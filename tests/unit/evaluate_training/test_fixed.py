@@ -9,12 +9,12 @@ import torch
 
 from dropnas.errors import DropnasError
 from dropnas.evaluate import fixed
-from dropnas.evaluate.cifar_network import CifarNetwork
 from dropnas.evaluate.config import FixedConfig
 from dropnas.runs.identity import Run
 from dropnas.space.genotype import Genotype
 from dropnas.space.published import published
 from dropnas.workspace import Workspace
+from tests.unit.evaluate_networks.small_networks import cifar
 
 TWO = [["sep_conv_7x7", 0], ["conv_7x1_1x7", 1]]
 FIVE_NODES = {"normal": TWO * 5, "normal_concat": [2, 4, 5, 6], "reduce": TWO * 5, "reduce_concat": [3, 6]}
@@ -38,7 +38,7 @@ def test_five_nodes_and_nasnets_operations_pass_and_can_be_trained(tmp_path: Pat
     genotype = passed(FixedConfig("five", FIVE_NODES), tmp_path / "run")
     assert len(genotype.normal) == 10 and genotype.normal_concat == (2, 4, 5, 6)
     torch.manual_seed(0)
-    network = CifarNetwork(genotype, channels=2, cells=3, classes=10, auxiliary=False, pool_norm=True)
+    network = cifar(genotype, channels=2, cells=3, classes=10, auxiliary=False)
     logits, _ = network(torch.randn(2, 3, 8, 8))
     logits.sum().backward()
     assert logits.shape == (2, 10)

@@ -17,7 +17,7 @@ from dropnas.artifacts.genotype_file import GenotypeFile
 from dropnas.artifacts.training_files import Errors, HeldOut, TrainingResultFile
 from dropnas.config import read_parameters
 from dropnas.data import arrays, augment
-from dropnas.data.held_out import apart
+from dropnas.data.batches import apart
 from dropnas.errors import DropnasError
 from dropnas.evaluate import loading, retrain, select
 from dropnas.evaluate.config import RetrainConfig, SelectConfig

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from dropnas.config import Machine
 from dropnas.errors import DropnasError
+from dropnas.evaluate.config import RetrainConfig
 from dropnas.machine import compatibility, devices, faults
 from dropnas.pipeline import compute
+from dropnas.pipeline.specs import spec
+from dropnas.runs.identity import Run
 from dropnas.workspace import silent
 from tests.unit.machine.stub_gpus import WHEEL, Gpu, give
 
@@ -146,11 +150,14 @@ def test_bf16_needs_a_gpu_that_computes_in_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_run_in_bf16_is_refused_before_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, [Gpu("Tesla T4", (7, 5))])
-    spec = {"stage": "retrain", "machine": {"device": "auto"}, "config": {"precision": "bf16"}}
+    one, other = (
+        spec(Run("retrain", "x", RetrainConfig(precision=precision), (), "code"), "test", Machine())
+        for precision in ("bf16", "fp32")
+    )
     with ExitStack() as stack, pytest.raises(DropnasError, match="bf16"):
-        compute._device(spec, stack, silent)
+        compute._device(one, stack, silent)
     with ExitStack() as stack:
-        assert compute._device({**spec, "config": {"precision": "fp32"}}, stack, silent) == "cuda:0"
+        assert compute._device(other, stack, silent) == "cuda:0"
 
 
 CUDA_ERROR = (

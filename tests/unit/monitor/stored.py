@@ -9,7 +9,6 @@ from rich.console import Console, RenderableType
 
 from dropnas.artifacts.dataset_file import Dataset
 from dropnas.monitor.estimate import Device, Measured
-from dropnas.monitor.work import Kind
 from dropnas.pipeline.plan import Plan
 from dropnas.runs.files import write_json
 from dropnas.runs.identity import Run, resolved
@@ -57,7 +56,7 @@ def of_stage(plan: Plan, stage: str) -> list[Run]:
     return [run for run in plan.runs.values() if run.stage == stage]
 
 
-def measured(kind: Kind, seconds: float, day: int = 1, device: Device = A_GPU, spread: float = 0.1) -> Measured:
+def measured(kind: str, seconds: float, day: int = 1, device: Device = A_GPU, spread: float = 0.1) -> Measured:
     """A result of the probe on a day of January 2026."""
     return Measured(device, kind, seconds, spread, 96, 1000.0, 0.5, 2, f"2026-01-{day:02}T00:00:00Z", {})
 

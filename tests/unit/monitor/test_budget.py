@@ -1,5 +1,6 @@
 """A budget: the largest part of a plan that fits, as a parameter file."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,10 @@ from hypothesis import strategies as st
 from dropnas.analysis.comparison import difference, sample
 from dropnas.config import read_parameters, write_parameters
 from dropnas.errors import DropnasError
-from dropnas.monitor.budget import (
-    FEWEST_SEEDS,
-    STD_CIFAR10,
-    detectable,
-    fit,
-    hours_left,
-    most_seeds,
-    reduced,
-    with_seeds,
-)
+from dropnas.monitor.budget import FEWEST_SEEDS, STD_CIFAR10, detectable, dispensable, most_seeds, reduced, with_seeds
 from dropnas.monitor.estimate import Known, add_measured, read_known
+from dropnas.monitor.ladder_view import Ladder, fitting_lines
+from dropnas.monitor.work import epoch_images
 from dropnas.pipeline.freeze import plan_content
 from dropnas.pipeline.plan import make_plan
 from tests.unit.monitor.stored import measured, of_stage, publish, publish_data, took
@@ -37,8 +31,8 @@ def known(tmp_path_factory) -> Known:
     """A GPU that makes a thousand images a second of everything."""
     root = tmp_path_factory.mktemp("root")
     kinds = read_known(root, PAPER.machine).work_to_measure(runs_of(PAPER))
-    epochs = {kind: (kind.trained or 25_000) / 1000 for kind in kinds}
-    add_measured(root, [measured(kind, s) for kind, s in epochs.items()])
+    images = {kind: epoch_images(run["stage"], run["config"], shape) for kind, (run, shape) in kinds.items()}
+    add_measured(root, [measured(kind, (number or 25_000) / 1000) for kind, number in images.items()])
     return read_known(root, PAPER.machine)
 
 
@@ -58,7 +52,7 @@ PLENTY = replace(PAPER, seeds_of={"table1": 12, "figure5": 2}, retrainings=2)
 @settings(max_examples=60, deadline=None)
 @given(st.floats(3, 220))
 def test_what_fits_never_exceeds_the_budget_and_has_the_most_seeds(budget):
-    found = reduced(PLENTY, budget, price_by_count)
+    found = reduced(PLENTY, dispensable(PLENTY), FEWEST_SEEDS, budget, price_by_count)
     assert found.hours == price_by_count(found.parameters) <= budget
     most = max(found.parameters.seeds, *found.parameters.seeds_of.values(), 0)
     assert most >= FEWEST_SEEDS
@@ -71,7 +65,7 @@ def test_what_fits_never_exceeds_the_budget_and_has_the_most_seeds(budget):
 @settings(max_examples=60, deadline=None)
 @given(st.floats(3, 220))
 def test_what_went_does_not_fit_even_with_the_fewest_seeds(budget):
-    found = reduced(PLENTY, budget, price_by_count).parameters
+    found = reduced(PLENTY, dispensable(PLENTY), FEWEST_SEEDS, budget, price_by_count).parameters
     for kind in ("tables", "figures"):
         for name in set(getattr(PLENTY, kind)) - set(getattr(found, kind)):
             back = replace(found, **{kind: (*getattr(found, kind), name)})
@@ -79,25 +73,32 @@ def test_what_went_does_not_fit_even_with_the_fewest_seeds(budget):
 
 
 def test_seeds_go_first_then_figures_then_tables_and_never_the_protocol(known):
-    total = hours_left(known, PAPER)
-    found = {part: reduced(PAPER, part * total, lambda some: hours_left(known, some)) for part in (0.7, 0.4, 0.2)}
-    lost = {part: one.lacks for part, one in found.items()}
-    assert not lost[0.7] and most_seeds(found[0.7].parameters) < 8
-    assert "figure2" in lost[0.2] and not any(name.startswith("table") for name in lost[0.4])
-    assert any(name.startswith("table") for name in lost[0.2]) and "table1" not in lost[0.2]
+    left = Ladder(known, (), None).left
+    total, may_go = left(PAPER), dispensable(PAPER)
+    found = {part: reduced(PAPER, {} if part == 0.7 else may_go, 3, part * total, left) for part in (0.7, 0.4, 0.2)}
+    assert not reduced(PAPER, {}, 3, 0.2 * total, left) and most_seeds(found[0.7].parameters) < 8
+    assert "without figure2" in found[0.2].lacks and "table4" in found[0.4].parameters.tables
+    assert {*found[0.2].parameters.tables} < {*PAPER.tables} and "table1" in found[0.2].parameters.tables
     for one in found.values():
         for section in ("search", "derive", "retrain", "augmented", "select", "transfer", "datasets", "machine"):
             assert getattr(one.parameters, section) == getattr(PAPER, section)
 
 
-def test_what_fits_is_a_parameter_file(known, tmp_path):
-    total, out = hours_left(known, PAPER), tmp_path / "less.yaml"
-    lines = list(fit(known, PAPER, Path("params/paper.yaml"), 0.5 * total, out))
+@pytest.fixture
+def file(tmp_path) -> Path:
+    """The paper's file, outside of the ladder's folder."""
+    return Path(shutil.copy(REPOSITORY / "params/paper.yaml", tmp_path / "mine.yaml"))
+
+
+def test_what_fits_is_a_parameter_file(known, file, tmp_path):
+    left, out = Ladder(known, (), None).left, tmp_path / "less.yaml"
+    total = left(PAPER)
+    unit, fits, power, *_, last = fitting_lines(file, known, 0.5 * total, out)
     written = read_parameters(out)
-    assert written.seeds < 8 and written.profile == f"paper-{0.5 * total:.6f}".rstrip("0").rstrip(".") + "h"
-    assert hours_left(known, written) <= 0.5 * total
-    assert lines[1].startswith("  seeds: 8 -> ") and "is found four times in five from 0.23 -> " in lines[1]
-    assert out.read_text().startswith("# params/paper.yaml, reduced to") and str(out) in lines[0]
+    assert written.seeds < 8 and written.profile == "less" and left(written) <= 0.5 * total
+    assert unit == "Hours: GPU-hours on A GPU." and f"paper, {written.seeds} instead of 8 seeds" in fits
+    assert "points on" in power and last == f"{out}: written."
+    assert out.read_text().startswith(f"# paper, {written.seeds} instead of 8 seeds")
     ids, all_ids = ({run["id"] for run in runs_of(some) if run["stage"] == "search"} for some in (written, PAPER))
     assert ids < all_ids  # it shares its searches with the original
 
@@ -114,26 +115,25 @@ def test_detectable_differences_against_a_simulation():
     assert detectable(8) < detectable(5) < detectable(3) < detectable(2)
 
 
-def test_another_file_is_not_overwritten(known, tmp_path):
-    out = tmp_path / "mine.yaml"
-    out.write_text("# mine\n")
+def test_another_file_is_not_overwritten(known, file):
+    before = file.read_text()
     with pytest.raises(DropnasError, match=r"mine\.yaml: is there already"):
-        list(fit(known, PAPER, Path("paper.yaml"), 0.5 * hours_left(known, PAPER), out))
-    assert out.read_text() == "# mine\n"
+        list(fitting_lines(file, known, 0.5 * Ladder(known, (), None).left(PAPER), file))
+    assert file.read_text() == before
 
 
-def test_all_of_it_may_fit_and_the_smallest_may_not(known, tmp_path):
-    assert next(fit(known, PAPER, tmp_path / "paper.yaml", 1e9, None)).startswith("All of it fits")
-    with pytest.raises(DropnasError, match=r"nothing fits into 1 device-hours.*table1 with 3 seeds takes \d"):
-        list(fit(known, PAPER, tmp_path / "paper.yaml", 1, None))
+def test_all_of_it_may_fit_and_the_smallest_may_not(known, file):
+    _, fits, power, *_ = fitting_lines(file, known, 1e9)
+    assert fits.startswith("1e+09 hours: paper: ") and power.startswith("8 seeds find")
+    with pytest.raises(DropnasError, match=r"nothing fits into 1 hours.*table1 with 3 seeds, takes \d"):
+        list(fitting_lines(file, known, 1))
     with pytest.raises(DropnasError, match="no number of hours"):
-        list(fit(known, PAPER, tmp_path / "paper.yaml", float("nan"), None))
-    assert list(tmp_path.iterdir()) == []
+        list(fitting_lines(file, known, float("nan")))
 
 
 def test_without_known_hours_no_budget_is_kept(tmp_path):
     with pytest.raises(DropnasError, match=r"unknown.*plan --measure"):
-        list(fit(read_known(tmp_path, PAPER.machine), PAPER, Path("paper.yaml"), 200, None))
+        list(fitting_lines(REPOSITORY / "tests/workflow/micro.yaml", read_known(tmp_path, MICRO.machine), 200))
 
 
 def test_what_is_done_leaves_room(tmp_path):
@@ -142,7 +142,7 @@ def test_what_is_done_leaves_room(tmp_path):
     trainings = [run for stage in ("search", "retrain", "transfer") for run in of_stage(plan, stage)]
     for run in trainings[:-1]:
         publish(tmp_path, run, **took(3600))
-    assert hours_left(read_known(tmp_path, MICRO.machine), MICRO) == 1  # as its equal did
+    assert Ladder(read_known(tmp_path, MICRO.machine), (), None).left(MICRO) == 1  # as its equal did
 
 
 @pytest.mark.parametrize("file", [*FILES, REPOSITORY / "tests/example/warm.yaml"], ids=lambda file: file.name)

@@ -41,8 +41,8 @@ def test_results_are_renewed_after_each_table_and_hourly_if_anything_was_finishe
         return begun[-1]
 
     def look(seconds: float, *done: str) -> int:
-        work = tuple(replace(one, state="done" if one.run["id"] in done else "waiting") for one in first.work)
-        renewal(replace(first, time=first.time + seconds, work=work))
+        state = ["done" if id_ in done else "waiting" for id_ in first.work.index]
+        renewal(replace(first, time=first.time + seconds, work=first.work.assign(state=state)))
         return len(begun)
 
     renewal = Renewal(begin)  # type: ignore[arg-type]

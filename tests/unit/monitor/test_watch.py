@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pandas import DataFrame
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -19,12 +20,13 @@ from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.monitor import display
 from dropnas.monitor.display import plain, rendered, show
-from dropnas.monitor.watch import Snapshot, Watch, Watched, duration, failure, time_left
+from dropnas.monitor.watch import Snapshot, Watch, failure, time_left
 from dropnas.monitor.words import cells, described, seeds_text
 from dropnas.pipeline.compute import PROGRESS
 from dropnas.pipeline.execute import execute
-from dropnas.pipeline.freeze import plan_content, read_plan, spec
+from dropnas.pipeline.freeze import plan_content, read_plan
 from dropnas.pipeline.plan import make_plan
+from dropnas.pipeline.specs import spec
 from dropnas.runs.files import write_json, write_text
 from dropnas.runs.lease import lease
 from dropnas.runs.store import Store
@@ -56,12 +58,12 @@ def begin(root: Path, run, line: str = "", ago: float = 60.0) -> Path:
 
 def left(found: Snapshot, id_: str) -> float:
     """Device-hours that a run still takes, as far as they are known."""
-    return next(one.left for one in found.work if one.run["id"] == id_)
+    return float(found.work.left[id_])
 
 
 def unknown(found: Snapshot) -> int:
     """How many trainings have unknown hours."""
-    return sum(one.hours is None for one in found.work)
+    return int(found.work.hours.isna().sum())
 
 
 def log_of(root: Path, run) -> Path:
@@ -71,8 +73,8 @@ def log_of(root: Path, run) -> Path:
 
 def test_a_fresh_plan_waits(tmp_path):
     found = Watch(CONTENT, tmp_path).look()
-    assert not found.done and not found.running and not found.failed and not found.complete
-    assert set(found.runs) == set(PLAN.by_default().runs)
+    assert not found.done and found.running.empty and found.failed.empty and not found.complete
+    assert set(found.work.id) == set(PLAN.by_default().runs)
     assert unknown(found) == len(SEARCHES) + len(RETRAININGS) + 2
 
 
@@ -81,8 +83,8 @@ def test_a_run_in_work_is_shown_with_its_last_line_and_shortens_the_time_to_go(r
     publish(root, first, **took(7200))
     with lease(begin(root, second, "epoch 1/4: train_loss 2.1, 3.0 s", ago=90)):
         found = Watch(CONTENT, root).look()
-        (running,) = found.running
-        assert running.run["id"] == second.id and running.line.startswith("epoch 1/4")
+        (running,) = found.running.itertuples()
+        assert running.id == second.id and running.line.startswith("epoch 1/4")
         assert found.time - running.started == pytest.approx(90, abs=5)
         assert running.left == pytest.approx(2.0 * 3 / 4)
         assert first.id in found.done and left(found, first.id) == 0
@@ -98,10 +100,9 @@ def test_a_stopped_run_and_a_failed_one_are_told_apart(root):
     stopped, failed = SEARCHES[0], SEARCHES[-1]
     begin(root, stopped, "epoch 1/4: train_loss 2.1")
     write_text(log_of(root, failed), f"error: search {failed.name}: the loss is not finite\n")
-    found = {one.run["id"]: one for one in Watch(CONTENT, root).look().failed}
-    assert found.keys() == {stopped.id, failed.id}
-    assert found[stopped.id].reason == "stopped" and found[stopped.id].log is None
-    assert found[failed.id].reason == "the loss is not finite" and found[failed.id].log == log_of(root, failed)
+    found = Watch(CONTENT, root).look().failed
+    assert found.reason.to_dict() == {stopped.id: "stopped", failed.id: "the loss is not finite"}
+    assert found.log.to_dict() == {stopped.id: "", failed.id: str(log_of(root, failed))}
 
 
 @pytest.mark.parametrize(
@@ -136,14 +137,15 @@ def test_no_plan_is_done_before_its_longest_chain_or_its_share(nodes, jobs):
     ends: dict[str, float] = {}
     for run in runs:
         ends[run["id"]] = max((ends[source] for source in run["inputs"]), default=0.0) + left[run["id"]]
-    found = time_left([Watched(run, "waiting", one) for run, one in zip(runs, hours, strict=True)], jobs)
+    work = DataFrame({"inputs": [run["inputs"] for run in runs], "left": hours}, index=[run["id"] for run in runs])
+    found = time_left(work, jobs)
     assert found == pytest.approx(max(sum(left.values()) / jobs, max(ends.values(), default=0.0)))
     assert found <= sum(left.values()) + 1e-9
 
 
 def test_a_target_alone_is_watched(tmp_path):
     found = Watch(CONTENT, tmp_path, ["table1"]).look()
-    assert {run["stage"] for run in found.runs.values()} == {"data", "search", "derive", "retrain", "select", "table"}
+    assert {*found.work.stage} == {"data", "search", "derive", "retrain", "select", "table"}
     with pytest.raises(DropnasError, match="no target 'table9'"):
         Watch(CONTENT, tmp_path, ["table9"])
 
@@ -152,7 +154,7 @@ def test_what_was_pruned_behind_a_finished_table_is_not_waited_for(tmp_path):
     publish(tmp_path, PLAN.targets["table1"])
     assert Watch(CONTENT, tmp_path, ["table1"]).look().complete
     both = Watch(CONTENT, tmp_path, ["table1", "table3"]).look()
-    assert not both.complete and {run["stage"] for run in both.runs.values()} >= {"search", "retrain", "transfer"}
+    assert not both.complete and {*both.work.stage} >= {"search", "retrain", "transfer"}
 
 
 def test_what_is_no_plan_is_named(tmp_path):
@@ -221,8 +223,8 @@ def test_the_bar_weighs_trainings_by_their_hours(root):
     """Of four searches of the same work one takes two hours, so half of another is worth one."""
     publish_trained(root, SEARCHES[0], day=1)
     watch = Watch({**CONTENT, "runs": [run for run in CONTENT["runs"] if run["stage"] in ("data", "search")]}, root)
-    alike = [one for one in watch.look().work if one.run["stage"] == "search"]
-    equal = [one.run["id"] for one in alike if one.left == 2.0]
+    alike = watch.look().work.query("stage == 'search'")
+    equal = [*alike.index[alike.left == 2.0]]
     others = len(alike) - len(equal) - 1  # these weigh as much
     second = next(run for run in SEARCHES if run.id == equal[0])
     with lease(begin(root, second, "epoch 2/4: train_loss 2.1")):
@@ -255,10 +257,12 @@ def test_runs_in_words(root):
 
 
 def test_cells_in_words():
-    names = [cell.name for cell in cells({run["id"]: run for run in PAPER["runs"]})]
-    assert len(set(names)) == len(names)
+    found = cells({run["id"]: run for run in PAPER["runs"]})
+    names = set(found.cell)
+    tables = [run["config"]["entries"] for run in PAPER["runs"] if run["stage"] == "table"]
+    assert len(names) == sum(map(len, tables))
     expected = {"Table 5, cell (3e-5, 1e-5)", "Table 1, DropNAS", "Table 4, CIFAR-10 3-skip, one-level DARTS"}
-    assert expected | {"Table 6, CIFAR-100, No grouping", "Table 3, DropNAS (CIFAR-10)"} <= set(names)
+    assert expected | {"Table 6, CIFAR-100, No grouping", "Table 3, DropNAS (CIFAR-10)"} <= names
 
 
 def test_the_last_result_and_the_next_one(root):
@@ -268,7 +272,7 @@ def test_the_last_result_and_the_next_one(root):
     found = Watch(CONTENT, root).look()
     assert found.last == "Table 1, DropNAS: 4.00 % after 1 of 2 seeds"
     with lease(begin(root, second, "epoch 1/4: train_loss 2.1")):
-        assert Watch(CONTENT, root).look().next == "Table 1, DropNAS, 2 of 2 seeds in about 1 h 30 min"
+        assert Watch(CONTENT, root).look().next == "Table 1, DropNAS · 2 of 2 seeds · in about 1.50 h"
     publish_trained(root, second, day=2, error=5.0)
     watch = Watch(CONTENT, root)
     assert watch.look().last == "Table 1, DropNAS: 4.50 % after 2 of 2 seeds" and watch.look().next
@@ -323,21 +327,6 @@ def test_time_in_which_nobody_worked_is_no_part_of_what_a_run_took(tmp_path):
         os.utime(file, (now - 3 * 3600, now - 3 * 3600))
     assert execute([spec(data, "micro", PLAN.parameters.machine)], tmp_path, lambda line: None) == 0
     assert ManifestFile.read(tmp_path / data.folder).run["seconds"] == pytest.approx(3600, abs=60)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (59.4, "59 s"),
-        (61, "1 min 01 s"),
-        (3600, "1 h 00 min"),
-        (47 * 3600, "47 h 00 min"),
-        (180_000, "2 d 2 h"),
-    ],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_frozen_plan_is_watched_as_its_parameter_file_is(tmp_path):

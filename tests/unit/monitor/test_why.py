@@ -13,7 +13,7 @@ from dropnas.monitor.plan_view import targets
 from dropnas.monitor.why import why_missing
 from dropnas.pipeline.freeze import freeze
 from dropnas.pipeline.plan import make_plan
-from tests.unit.monitor.stored import of_stage, publish, shown
+from tests.unit.monitor.stored import of_stage, publish
 
 REPOSITORY = Path(__file__).parents[3]
 FILE = REPOSITORY / "tests/workflow/micro.yaml"
@@ -98,9 +98,9 @@ def test_a_name_must_be_that_of_one_run(tmp_path):
 
 
 def test_the_targets_are_listed(tmp_path):
-    lines = [line.rstrip() for line in shown(targets(FILE, tmp_path)).splitlines()]
+    lines = list(targets(FILE, tmp_path))
     assert [line.split()[0] for line in lines] == list(PLAN.targets)
     assert {line.split()[0] for line in lines if line.endswith("on request")} == PLAN.on_request
     command = [sys.executable, "-m", "dropnas", "run", str(FILE), "--list", "--root", str(tmp_path)]
     listed = subprocess.run(command, cwd=REPOSITORY, check=True, text=True, capture_output=True).stdout
-    assert [line.rstrip() for line in listed.splitlines()] == lines and not list(tmp_path.iterdir())
+    assert listed.splitlines() == lines and not list(tmp_path.iterdir())

@@ -1,6 +1,13 @@
-"""The small cases of an adoption leave defaults to the code that computes them."""
+"""The small cases of an adoption leave defaults to the code that computes them; the old code must be available."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropnas.errors import DropnasError
 from dropnas.evaluate.config import RetrainConfig
+from dropnas.pipeline.adoption.adopt import old_source
 from dropnas.pipeline.adoption.small_cases import small
 from dropnas.search.config import SearchConfig
 
@@ -17,3 +24,16 @@ def test_options_at_their_default_are_left_to_the_code() -> None:
 def test_what_only_a_gpu_does_is_not_asked_of_a_cpu() -> None:
     found = small("retrain", RetrainConfig(memory_format="channels_last", precision="bf16"))
     assert "memory_format" not in found and found["precision"] == "bf16"
+
+
+@pytest.mark.parametrize("git", [{}, {"commit": "", "dirty": True}, {"commit": "0" * 40, "dirty": True}])
+def test_a_checkout_that_differed_from_its_commit_is_no_proof(tmp_path: Path, git: dict[str, Any]) -> None:
+    record = {"id": "0123456789", "name": "a-run", "git": git}
+    with pytest.raises(DropnasError, match="neither in a frozen start nor in a commit"), old_source(record, tmp_path):
+        pass
+
+
+def test_a_commit_of_another_checkout_is_one_line(tmp_path: Path) -> None:
+    record = {"id": "0123456789", "name": "a-run", "git": {"commit": "0" * 40, "dirty": False}}
+    with pytest.raises(DropnasError, match=r"not in this checkout.*git fetch"), old_source(record, tmp_path):
+        pass

@@ -18,7 +18,7 @@ from dropnas.config import Machine
 from dropnas.data.config import DatasetConfig
 from dropnas.pipeline import execute as module
 from dropnas.pipeline.execute import execute
-from dropnas.pipeline.freeze import spec
+from dropnas.pipeline.specs import Spec, spec
 from dropnas.pipeline.stages import code_of
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease
@@ -39,7 +39,7 @@ def run_of(config: SearchConfig) -> Run:
     return Run("search", f"digits-seed{config.seed}", config, (data,), code_of("search", config))
 
 
-def specs(seeds: int = SEEDS, machine: Machine = MACHINE, **settings: Any) -> list[dict[str, Any]]:
+def specs(seeds: int = SEEDS, machine: Machine = MACHINE, **settings: Any) -> list[Spec]:
     runs = [run_of(replace(SEARCH, seed=seed, **settings)) for seed in range(seeds)]
     return [spec(run, "test", machine) for run in runs]
 
@@ -67,19 +67,19 @@ def together(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def files(root: Path, one: dict[str, Any]) -> dict[str, bytes]:
-    folder = root / one["folder"]
+def files(root: Path, one: Spec) -> dict[str, bytes]:
+    folder = root / one.folder
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in ("run.json", "manifest.json")}
 
 
-def record(root: Path, one: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = ManifestFile.read(root / one["folder"]).run
+def record(root: Path, one: Spec) -> dict[str, Any]:
+    found: dict[str, Any] = ManifestFile.read(root / one.folder).run
     return found
 
 
 def test_a_company_is_published_run_by_run_with_each_its_share(together: Path) -> None:
     records = [record(together, one) for one in specs()]
-    assert [found["id"] for found in records] == [one["id"] for one in specs()]
+    assert [found["id"] for found in records] == [one.id for one in specs()]
     assert all(found["identity"]["numerics"] == "fp32, grouped seeds" for found in records)
     assert all(found["statistics"]["group"] == SEEDS for found in records)
     assert len({found["seconds"] for found in records}) == 1
@@ -90,25 +90,25 @@ def test_a_company_is_published_run_by_run_with_each_its_share(together: Path) -
 def test_a_repeat_trains_only_the_missing_one(root: Path, together: Path) -> None:
     shutil.copytree(together / "runs", root / "runs")
     missing = specs()[1]
-    shutil.rmtree(root / missing["folder"])
+    shutil.rmtree(root / missing.folder)
     lines: list[str] = []
     assert execute(specs(), root, lines.append) == 0
     assert Counter(line.rpartition(": ")[2] for line in lines if line.startswith("runs/")) == {
         "finished before": 2,
         "published": 1,
     }
-    assert not [line for line in lines if "epoch 1/2" in line and missing["name"] not in line]
+    assert not [line for line in lines if "epoch 1/2" in line and missing.name not in line]
     assert record(root, missing)["statistics"]["group"] == 1
 
 
 def test_what_another_process_works_on_is_left_to_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are trained meanwhile; this run is waited for, and computed after its lease is released."""
     busy, *others = specs()
-    held = lease(Store(root).scratch(busy["id"]))
+    held = lease(Store(root).scratch(busy.id))
     held.__enter__()
 
     def wait(seconds: float) -> None:
-        assert all(Store(root).is_published(root / one["folder"]) for one in others)
+        assert all(Store(root).is_published(root / one.folder) for one in others)
         held.__exit__(None, None, None)
 
     monkeypatch.setattr(module.time, "sleep", wait)
@@ -134,7 +134,7 @@ def test_two_processes_on_overlapping_groups_publish_each_run_once(root: Path) -
         assert process.exitcode == 0
     lines = "".join((root / f"{start}.log").read_text() for start in (0, 1)).splitlines()
     published = Counter(line.partition(":")[0] for line in lines if line.endswith(": published"))
-    assert published == Counter(one["folder"] for one in specs(5))
+    assert published == Counter(one.folder for one in specs(5))
 
 
 def test_one_that_diverges_fails_alone_in_a_line(
@@ -155,10 +155,10 @@ def test_one_that_diverges_fails_alone_in_a_line(
     assert execute(specs(), root, lines.append) == 1
     first, failed, last = specs()
     assert [files(root, one) for one in (first, last)] == [files(together, one) for one in (first, last)]
-    assert not (root / failed["folder"]).exists()
+    assert not (root / failed.folder).exists()
     error = "epoch 2, step 1: the loss is not finite"
     assert [line for line in capsys.readouterr().err.splitlines() if error in line] != []
-    assert any(line.startswith(f"{failed['name']}: fails: ") and "2 others go on" in line for line in lines)
+    assert any(line.startswith(f"{failed.name}: fails: ") and "2 others go on" in line for line in lines)
 
 
 def test_a_warning_saves_all_and_they_go_on_as_if_nothing_had_been(root: Path, together: Path) -> None:

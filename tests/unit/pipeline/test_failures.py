@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 
 from dropnas import extension
+from dropnas.config import Machine
 from dropnas.errors import DropnasError
 from dropnas.pipeline.failures import Failures
+from dropnas.pipeline.specs import spec
+from dropnas.runs.identity import Run
+from dropnas.search.config import SearchConfig
 
-SPEC = {"id": "0123456789", "stage": "search", "name": "digits-seed0"}
+SPEC = spec(Run("search", "digits-seed0", SearchConfig(), (), "code"), "test", Machine())
 USERS = "def method(x):\n    return 1 / x\n"
 
 
@@ -22,7 +26,7 @@ def reported(raising: object, capsys: pytest.CaptureFixture[str], root: Path) ->
     failures = Failures(root)
     with failures.of(SPEC):
         raising()  # type: ignore[operator]
-    assert failures.ids == {SPEC["id"]}
+    assert failures.ids == {SPEC.id}
     return capsys.readouterr().err.splitlines()
 
 

@@ -13,10 +13,9 @@ from dropnas.artifacts.training_files import Errors, TrainingResultFile
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
 from dropnas.pipeline.freeze import freeze, read_plan
-from dropnas.pipeline.look_files import current, look_file, starts
 from dropnas.pipeline.looks import run_looks, standing
 from dropnas.pipeline.plan import make_plan
-from dropnas.pipeline.wanted_runs import wanted
+from dropnas.pipeline.starts import current, look_file, starts, wanted
 from dropnas.report.looked import read_looked
 from dropnas.runs.store import Store
 

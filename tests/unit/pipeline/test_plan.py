@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dropnas.config import Machine, Method, Space, read_parameters
-from dropnas.pipeline.execute import FOLDER
 from dropnas.pipeline.jobs import jobs
 from dropnas.pipeline.plan import ancestors, depths, make_plan, waiting
+from dropnas.pipeline.specs import FOLDER
 from dropnas.pipeline.stages import STAGES
 from tests.in_process import verb
 

@@ -14,12 +14,12 @@ from dropnas.artifacts.dataset_file import Dataset
 from dropnas.config import read_parameters, schema
 from dropnas.data import prepare
 from dropnas.data.config import DATASETS, KnownDataset
-from dropnas.monitor.budget import steps
+from dropnas.monitor.budget import dispensable
 from dropnas.monitor.words import cells
 from dropnas.monitor.work import Shape, declared_shape
 from dropnas.parsing import parse
-from dropnas.pipeline.dataset_specs import dataset_specs
 from dropnas.pipeline.plan import Plan, make_plan
+from dropnas.pipeline.specs import dataset_specs
 from dropnas.report.config import TARGETS, FigureConfig, TableConfig, Target
 from dropnas.report.figures import figure_stage
 from dropnas.report.page.planned import parse_content
@@ -160,7 +160,7 @@ def test_a_data_set_is_known_everywhere(tmp_path: Path) -> None:
     assert any(data in run.inputs for run in plan.runs.values() if run.stage == "search")
     assert "noise" in schema()["$defs"]["DatasetConfig"]["properties"]["name"]["enum"]
     assert declared_shape(resolved(data.config)) == Shape(8, 4, 9, 9)
-    assert [spec["id"] for spec in dataset_specs(["noise"], tmp_path / "own.yaml", "")] == [data.id]
+    assert [spec.id for spec in dataset_specs(["noise"], tmp_path / "own.yaml", "")] == [data.id]
     out = tmp_path / "prepared"
     out.mkdir()
     prepare.run(data.config, [], out, Workspace(tmp_path, data.id))
@@ -173,7 +173,7 @@ def test_tables_and_figures_are_known_everywhere(tmp_path: Path) -> None:
     assert {"depth", "bars"} < set(plan.targets)
     users = plan.used_by()
     assert {run.stage for run in plan.runs.values() if "depth" in users[run.id]} >= {"search", "retrain", "table"}
-    assert set(steps(plan.parameters)) >= {"depth", "bars"}
+    assert set(dispensable(plan.parameters)) >= {"without depth", "without bars"}
     properties = schema()["properties"]
     assert "depth" in properties["tables"]["items"]["enum"] and "bars" in properties["figures"]["items"]["enum"]
     assert (title("depth"), title("bars")) == ("Depth", "Bars")
@@ -190,7 +190,7 @@ def test_tables_and_figures_are_known_everywhere(tmp_path: Path) -> None:
         {**run, "inputs": [one.id for one in planned.inputs], "config": resolved(planned.config)}
         for run, planned in zip(runs, plan.runs.values(), strict=True)
     ]
-    watched = [cell.name for cell in cells({run["id"]: run for run in described})]
+    watched = list(cells({run["id"]: run for run in described}).cell)
     assert "Depth, Mine" in watched
     assert shown[0] == "table1" and shown.index("depth") < shown.index("bars") < shown.index("architectures")
 

@@ -40,7 +40,7 @@ def made_table(
         ]
 
     config = TableConfig(name, "paper" if reproduction else "smoke", reproduction)
-    return tabulate(config, paper, [], measured, set(errors), (), {}, {})
+    return tabulate(config, paper, [], measured, ())
 
 
 def with_spread(mean: float, std: float, n: int) -> list[float]:

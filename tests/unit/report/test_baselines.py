@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dropnas.analysis.comparison import Sample
-from dropnas.analysis.relative import improvement
+from dropnas.analysis.comparison import Sample, improvement
 from dropnas.config import BASELINES, read_parameters
 from dropnas.errors import DropnasError
 from dropnas.parsing import parse
@@ -228,4 +227,4 @@ def test_what_was_asked_for_and_is_not_finished_is_told(tmp_path: Path) -> None:
     nowhere = tmp_path / "runs" / "table" / "none-0123456789"
     folders = dict.fromkeys(("table1", "table2_published", "baselines", "figure1"), nowhere)
     text = copied_from(frozen(tmp_path, folders, ["baselines"]), tmp_path)
-    assert text == "Not finished: table1, table2_published, figure1"
+    assert text == "Not finished: figure1, table1, table2_published"

@@ -6,7 +6,7 @@ import pytest
 
 from dropnas.analysis.finished_runs import read_run, read_training
 from dropnas.artifacts.table_file import TableNumber
-from dropnas.report.measure import measure
+from dropnas.report.measure import CellRuns, measure
 from dropnas.report.printed import layouts
 from tests.unit.report.conftest import Runs
 
@@ -16,5 +16,5 @@ def test_a_search_costs_days_of_86400_seconds(runs: Runs, seconds: float, days: 
     trained = read_training(read_run(runs.training("one", 2.8, 2.6)))
     search = replace(trained.run, stage="search", seconds=seconds)
     blank = TableNumber("dropnas", "DropNAS", "days", "Search Cost", "search_days", "")
-    (found,) = measure(layouts()["table1"], blank, [search], [trained], trained)
+    (found,) = measure(layouts()["table1"], blank, CellRuns([search], [trained], trained))
     assert (found.ours, found.quantity, found.n) == (days, "search_device_days", 1)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from dropnas.errors import DropnasError
 from dropnas.report.publish import metrics, refresh
 from dropnas.report.terminal import summary
 
@@ -81,15 +80,6 @@ def test_in_short_there_is_a_number_for_each_table(tables: list[Path], tmp_path:
     for table, lowest in found.items():
         means = [cell.get("top1_error_final_mean", 100.0) for row in whole[table].values() for cell in row.values()]
         assert lowest == round(sorted(means)[0], 2)
-
-
-def test_a_missing_table_is_named(tables: list[Path], tmp_path: Path) -> None:
-    (tables[2] / "table3.tex").unlink()
-    with pytest.raises(DropnasError, match=r"table3\.tex: cannot be read"):
-        refresh(tables, tmp_path / "results")
-    assert not (tmp_path / "results").exists()
-    with pytest.raises(DropnasError, match=r"table\.json: no such file"):
-        metrics([tmp_path])
 
 
 def test_summary_shows_our_numbers_beside_the_papers(tables: list[Path]) -> None:

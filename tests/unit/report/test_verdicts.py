@@ -9,7 +9,7 @@ from dropnas.analysis.comparison import Sample
 from dropnas.analysis.finished_runs import read_run
 from dropnas.analysis.verdict import Verdict
 from dropnas.artifacts.verdicts_file import CellVerdict
-from dropnas.report.build import build
+from dropnas.report.table_stage import build
 from dropnas.report.verdicts import p_text, verdicts
 from tests.unit.report.conftest import Case
 from tests.unit.report.made_tables import made_table, with_spread

@@ -125,9 +125,9 @@ def with_new_option(source: str) -> str:
     """Every class of options with an additional option."""
     lines = source.splitlines()
     for node in reversed(ast.parse(source).body):
-        if isinstance(node, ast.ClassDef):
-            last = [statement for statement in node.body if isinstance(statement, ast.AnnAssign)][-1]
-            lines.insert(last.end_lineno or 0, "    novelty: int = field(default=3, kw_only=True)")
+        options = [one for one in getattr(node, "body", ()) if isinstance(one, ast.AnnAssign)]
+        if isinstance(node, ast.ClassDef) and options:
+            lines.insert(options[-1].end_lineno or 0, "    novelty: int = field(default=3, kw_only=True)")
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from dropnas.errors import DropnasError
-from dropnas.pipeline.markers import write_markers
+from dropnas.pipeline.jobs import write_markers
 from dropnas.runs import lease as lease_module
 from dropnas.runs.files import write_text
 from dropnas.runs.lease import holder, lease

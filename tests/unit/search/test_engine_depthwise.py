@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from dropnas.search.engine.blocks import batch_norm
 from dropnas.search.engine.depthwise import depthwise
 from dropnas.search.engine.layout import from_grids, to_grids
-from dropnas.search.engine.norm import batch_norm
 
 EXACT = 1e-12
 EPSILON = 1e-5

@@ -84,7 +84,7 @@ def flat(tensors: list[Tensor]) -> Tensor:
 def test_alphas_and_betas_rest_in_the_frozen_epochs_alone() -> None:
     group = group_of(PC, images=IMAGES)
     train(group, last=4)
-    history = group.runs[0].history
+    history = [{**entry, **entry["further"]} for entry in group.runs[0].history]
     assert history[0] == history[1]
     assert all(history[1][name] != history[2][name] for name in ("normal", "reduce", BETAS))
     assert list(group.programs) == ["weights only", ""]
@@ -203,7 +203,7 @@ def test_the_authors_settings() -> None:
 def test_without_edge_normalisation_every_edge_has_weight_one() -> None:
     group = group_of(replace(PC, options={"proportion": 2, "edge_normalisation": False}), images=IMAGES)
     train(group, last=2)
-    assert list(group.runs[0].architecture) == ["alphas"] and BETAS not in group.runs[0].history[0]
+    assert list(group.runs[0].architecture) == ["alphas"] and BETAS not in group.runs[0].history[0]["further"]
     assert torch.allclose(mixing_weights(group.state.architecture).sum(-1), torch.ones(2, 2, 14))
     found = group.strategy.derive(group.runs[0])
     normal, reduce = (alphas.softmax(-1)[None] for alphas in group.runs[0].alphas)

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import chisquare
 
 from dropnas.search.config import PRESETS, RATE_AS_PROXYLESSNAS, RATE_AS_SNAS, DropoutOptions
-from dropnas.search.dropout import cell_masks, drop_groups, drop_probabilities, sample_masks, shared_masks
+from dropnas.search.dropout import drop_groups, drop_probabilities, sample_kept, sample_masks
 from dropnas.space.spaces import EDGES, ONE_SKIP, ORIGINAL, SPACES, THREE_SKIP
 from dropnas.training.seeding import generator
 
@@ -105,15 +105,13 @@ def test_masks_follow_their_generator() -> None:
 
 
 def test_cells_of_a_kind_share_a_mask() -> None:
-    masks = torch.rand(2, EDGES, 8, generator=generator(3, "masks")) < 0.5
-    kept = shared_masks(masks, (0, 1, 0))
-    assert torch.equal(kept.cells, torch.stack([masks[0], masks[1], masks[0]]))
-    assert torch.equal(kept.kinds, masks)
+    probabilities = torch.full((8,), 0.5, dtype=torch.float64)
+    kept = sample_kept("shared", (0, 1, 0), probabilities, ORIGINAL.groups, generator(3, "masks"))
+    assert torch.equal(kept.cells, torch.stack([kept.kinds[0], kept.kinds[1], kept.kinds[0]]))
 
 
 def test_an_alpha_takes_part_where_any_cell_of_its_kind_keeps_the_operation() -> None:
-    masks = torch.rand(4, EDGES, 8, generator=generator(4, "masks")) < 0.5
-    kept = cell_masks(masks, (0, 1, 1, 0))
-    assert torch.equal(kept.cells, masks)
-    assert torch.equal(kept.kinds[0], masks[0] | masks[3])
-    assert torch.equal(kept.kinds[1], masks[1] | masks[2])
+    probabilities = torch.full((8,), 0.5, dtype=torch.float64)
+    kept = sample_kept("per-cell", (0, 1, 1, 0), probabilities, ORIGINAL.groups, generator(4, "masks"))
+    assert torch.equal(kept.kinds[0], kept.cells[0] | kept.cells[3])
+    assert torch.equal(kept.kinds[1], kept.cells[1] | kept.cells[2])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dropnas.errors import DropnasError
-from dropnas.pipeline.wanted_runs import wanted
+from dropnas.pipeline.starts import wanted
 from dropnas.runs.identity import Run
 from dropnas.runs.lease import lease
 from dropnas.runs.parts import is_heavy, is_light

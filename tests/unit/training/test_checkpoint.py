@@ -28,7 +28,7 @@ def saved(folder: Path, *numbers: int, identity: str = "abc") -> Checkpoints:
 def loaded(folder: Path) -> tuple[int | None, list[str]]:
     """The number of the found state, and the reported lines."""
     lines: list[str] = []
-    state = Checkpoints(folder, "abc", lines.append).load()
+    state = next(Checkpoints(folder, "abc", lines.append).states())
     return state["number"] if state else None, lines
 
 
@@ -122,7 +122,7 @@ def test_what_is_no_file_is_left_out_and_goes(tmp_path: Path, stand: Callable[[P
     saved(tmp_path, 1, 2)
     stand(tmp_path / name)
     made, lines = Checkpoints(tmp_path, "abc", (message := []).append), message
-    state = made.load()
+    state = next(made.states())
     assert state is not None and state["number"] == 2
     assert [f"{tmp_path / name}: not a regular file" in line for line in lines] == [True] * (name[-2:] == "pt")
     made.save({"number": 3})
@@ -144,7 +144,7 @@ def test_a_damaged_one_pushes_no_good_one_out(tmp_path: Path) -> None:
     saved(tmp_path, 1, 2)
     (tmp_path / "checkpoint-00000002.pt").write_bytes(b"")
     made = Checkpoints(tmp_path, "abc", lambda line: None)
-    made.load()
+    next(made.states())
     made.save({"number": 3})
     (tmp_path / "checkpoint-00000003.pt").write_bytes(b"")
     assert loaded(tmp_path)[0] == 1
@@ -155,7 +155,7 @@ def test_odd_names_stop_nothing(tmp_path: Path, name: str) -> None:
     saved(tmp_path, 1)
     (tmp_path / name).write_bytes(b"no checkpoint")
     made = Checkpoints(tmp_path, "abc", lambda line: None)
-    made.load()
+    next(made.states())
     made.save({"number": 2})
     made.save({"number": 3})
     assert loaded(tmp_path) == (3, [])

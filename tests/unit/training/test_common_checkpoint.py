@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dropnas.errors import DropnasError
-from dropnas.training.checkpoint import Checkpoints, State
-from dropnas.training.common_checkpoint import common_checkpoint, position
+from dropnas.training.checkpoint import Checkpoints, State, common_checkpoint, position
 from dropnas.training.loop import train
 from dropnas.workspace import Workspace, silent
 from tests.unit.training.test_training_loop import EPOCHS, Regression, same, train_one
@@ -126,7 +125,8 @@ def test_each_run_of_a_group_has_the_rows_and_checkpoints_of_a_run_alone(tmp_pat
     for seed, workspace in enumerate(spaces(tmp_path / "alone", 2)):
         assert train_one(Quiet(seed), workspace) == rows[seed]
         alone, together = (
-            Checkpoints(tmp_path / way / str(seed), f"run{seed}", silent).load() for way in ("alone", "together")
+            next(Checkpoints(tmp_path / way / str(seed), f"run{seed}", silent).states())
+            for way in ("alone", "together")
         )
         assert alone is not None and together is not None
         assert same({**alone, "random": None}, {**together, "random": None})
@@ -142,7 +142,7 @@ def test_one_that_is_not_finite_ends_alone(tmp_path: Path, places: tuple[int, in
     expected = [train_one(Quiet(seed), spaces(tmp_path / "alone", 3)[seed]) for seed in (0, 2)]
     assert [found[0], found[2]] == expected
     assert sum("fails: " in line for line in lines) == 1
-    last = Checkpoints(tmp_path / "1", "run1", silent).load()
+    last = next(Checkpoints(tmp_path / "1", "run1", silent).states())
     assert last is None or position(last)[:2] <= places
 
 

@@ -1,24 +1,44 @@
-"""The runs that the user names by parameter files or run folders."""
+"""The starts and runs that the user names by parameter files or run folders.
+
+A sequential plan has a parameter file for each look and one for the last start, which `run` writes.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from dropnas.config import read_parameters
 from dropnas.errors import DropnasError
-from dropnas.pipeline.look_files import starts
 from dropnas.pipeline.plan import make_plan
 from dropnas.sharing.shared_run import FOLDER
+
+
+def look_file(profile: str, look: int, root: Path) -> Path:
+    """The parameter file of a look's start."""
+    return root / "plans" / f"looks-{profile}" / f"look-{look}.yaml"
+
+
+def starts(file: Path, root: Path) -> list[Path]:
+    """The parameter files of a file's starts so far, in their order; the file itself if there are none.
+
+    Raises a DropnasError if it is not a parameter file.
+    """
+    settings = read_parameters(file)
+    if not settings.looks or settings.look:
+        return [file]
+    numbers = range(1, len(settings.looks) + 2)
+    found = [one for look in numbers if (one := look_file(settings.profile, look, root)).is_file()]
+    return found or [file]
+
+
+def current(file: Path, root: Path) -> Path:
+    """The newest of these files."""
+    return starts(file, root)[-1]
 
 
 def wanted(words: Sequence[str], root: Path) -> set[str] | None:
     """The folders of the named runs, relative to the store; None means all.
 
-    Args:
-        words: parameter files, and folders of runs.
-        root: root folder of the store.
-
-    Raises:
-        DropnasError: a word is neither a parameter file nor the folder of a run.
+    Raises a DropnasError if a word is neither a parameter file nor the folder of a run.
     """
     if not words:
         return None

@@ -1,0 +1,106 @@
+"""What the looks of a sequential plan cost, by simulated reproductions, and what they leave open.
+
+An experiment's seed costs its search and its retrainings; what rests on the best of the seeds, and all else, costs the
+same however many seeds there are.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame, Series
+from rich.console import RenderableType
+
+from dropnas.analysis.judge_looks import NEVER
+from dropnas.analysis.simulated_looks import Truth, simulate
+from dropnas.monitor.estimate import number
+from dropnas.monitor.screen import table
+from dropnas.pipeline.asked import Asking, asked
+from dropnas.pipeline.plan import Plan
+
+COUNT = 200  # simulated reproductions; the expected hours are then known to about half a percent
+TRUTHS = {"true": "the paper's numbers are true", "none": "no method differs from another"}
+CLAIM = "claim: "  # begin of the names of columns
+OPEN = 0.5  # chance from which on a claim is named as one that stays open
+
+
+def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
+    """The cost of a sequential plan, of which the first look is planned, by the hours of its runs; a row for each look.
+
+    Columns are `seeds` (of what is not decided before), `fixed` (hours that do
+    not depend on them) and `most` (hours of the seeds by then if nothing is decided before). By simulated reproductions
+    there are, for each of TRUTHS, the expected `hours`, the share of printed `numbers` that is open after the look, and
+    the number of open `claims`; and for each claim the chance that it is open if the paper's numbers are true.
+    """
+    asking, schedule, retrainings = asked(plan), plan.parameters.looks, plan.parameters.retrainings
+    runs = [(one.searches[0].id, one.trainings[0].id) for one in asking.experiments]
+    seed = np.array([each[search] + retrainings * each[training] for search, training in runs])
+    looks = DataFrame({"seeds": schedule, "most": np.array(schedule) * seed.sum()})
+    looks["fixed"] = each.sum() - looks.most[0]
+    for name, truth in truths(asking).items():
+        made = simulate(asking.questions, schedule, truth, COUNT)
+        claims = _open(made.claim_since, looks)
+        looks[f"hours {name}"] = [(np.minimum(made.seeds, seeds) @ seed).mean() for seeds in schedule]
+        looks[f"numbers {name}"] = _open(made.number_since, looks).mean(axis=1).fillna(0.0)
+        looks[f"claims {name}"] = claims.sum(axis=1)
+        if name == "true":
+            looks[[CLAIM + claim.claim for claim in asking.questions.claims]] = claims
+    return looks
+
+
+def _open(since: NDArray[np.int64], looks: DataFrame) -> DataFrame:
+    """The share of simulated reproductions in which each question is open after each look."""
+    return DataFrame([((since == NEVER) | (since > at)).mean(axis=0) for at in looks.index])
+
+
+def truths(asking: Asking) -> dict[str, Truth]:
+    """What may be true: the paper's numbers, or every method as good as DropNAS."""
+    priors = asking.questions.priors
+    means, stds = np.array([prior.mean for prior in priors]), np.array([prior.std for prior in priors])
+    base: dict[str, float] = {}  # DropNAS in the original space; without it the first experiment of the data set
+    for one, mean in zip(asking.experiments, means, strict=True):
+        if one.role not in base or one.searches[0].name.endswith("-original-dropnas-seed0"):
+            base[one.role] = mean
+    none = np.array([base[one.role] for one in asking.experiments])
+    return {"true": Truth(means, stds), "none": Truth(none, stds)}
+
+
+def looks_table(looks: DataFrame) -> Iterator[RenderableType]:
+    """What each look costs and leaves open."""
+    shown = {
+        "look": looks.index + 1,
+        "seeds": looks.seeds,
+        "hours by then": _both(looks, "hours", number),
+        "at most": looks.most.map(number),
+        "numbers open": _both(looks, "numbers", "{:.0%}".format),
+        f"of {len(looks.filter(like=CLAIM).columns)} claims open": _both(looks, "claims", "{:.1f}".format),
+    }
+    yield table(DataFrame(shown))
+    truths = "/".join(f"if {words}" for words in TRUTHS.values())
+    yield f"Expected {truths}, without what rests on the best of the seeds. Open: not decided by then."
+
+
+def _both(looks: DataFrame, what: str, form: Callable[[float], str]) -> "Series[str]":
+    return looks[f"{what} true"].map(form) + "/" + looks[f"{what} none"].map(form)
+
+
+def expected(looks: DataFrame) -> str:
+    """The expected hours of all looks, and of what rests on the best of the seeds."""
+    return str(_both(looks.add(looks.fixed, axis="index"), "hours", number).iloc[-1])
+
+
+def looks_that_fit(name: str, looks: DataFrame, budget: float) -> Iterator[str]:
+    """Which looks of a plan of this name fit into a budget, and what they leave open."""
+    if (most := looks.fixed.iloc[-1] + looks.most.iloc[-1]) <= budget:
+        yield f"All of {name} fits: at most {number(most)} h, expected {expected(looks)}."
+    fits = looks[looks[["hours true", "hours none"]].max(axis=1) <= budget]
+    if fits.empty:
+        yield f"Of {name} nothing fits: its first look, {looks.seeds[0]} seeds of all, takes {number(looks.most[0])}."
+        return
+    last, seeds = fits.iloc[-1], ", ".join(map(str, fits.seeds))
+    hours = f"expected {_both(fits, 'hours', number).iloc[-1]} h, at most {number(last.most)} h"
+    yield f"Looks of {name} that fit: {seeds} seeds, {hours}."
+    yield f"Then open, if {TRUTHS['true']}: {last['numbers true']:.0%} of the printed numbers, and these claims:"
+    for claim, chance in last.filter(like=CLAIM).items():
+        if chance >= OPEN:
+            yield f"  {str(claim).removeprefix(CLAIM)} (open in {chance:.0%} of simulated reproductions)"
