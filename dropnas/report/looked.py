@@ -25,9 +25,9 @@ NOTE = (
     "Estimates after early stopping are too extreme on average: beside the plain difference stand the median-unbiased "
     "one and the 95 % interval that holds over all looks."
 )
-BEST = "not tested: how many seeds there are depends on what was seen, and a best of them with it"
-ONCE = "tested at the last look alone, as if the number of seeds were fixed"
-WAITS = "no look has judged it yet"
+BEST = "Not tested: the number of seeds depends on what was seen, and the best of them on their number"
+ONCE = "Tested at the last look alone, as if the number of seeds were fixed."
+WAITS = "No look has judged it yet"
 
 
 def read_looked(folder: Path) -> LooksFile | None:
@@ -107,7 +107,7 @@ def _cell(one: CellVerdict, looked: LookedNumber | None) -> CellVerdict:
     return replace(
         one,
         verdict=Verdict(looked.verdict),
-        reason=f"{looked.when}{unbiased}; the interval holds over all looks",
+        reason=f"{looked.when.capitalize()}{unbiased}; the interval holds over all looks",
         interval=looked.interval,
         p_differs=looked.p_differs,
         p_agrees=looked.p_agrees,
@@ -128,12 +128,12 @@ def _claim(one: ClaimResult, looked: LookedClaim | None) -> ClaimResult:
     if one.id.startswith("headline"):
         return replace(one, outcome=Outcome.UNDECIDED, detail=BEST, comparisons=(), by_final_epoch=None)
     if looked is None:
-        return replace(one, detail=f"{one.detail}; {ONCE}")
+        return replace(one, detail=f"{one.detail} {ONCE}")
     plain, unbiased, interval = _estimates(looked.weakest)
     weakest = f"the weakest is {looked.weakest.label}, {plain} (median-unbiased {unbiased}; over all looks {interval})"
     parts = {part.label: part for part in looked.comparisons}
     comparisons = tuple(_compared(part, parts[part.label]) for part in one.comparisons if part.label in parts)
-    found, detail = Outcome(looked.outcome), f"{looked.when}; {weakest}"
+    found, detail = Outcome(looked.outcome), f"{looked.when.capitalize()}; {weakest}."
     return replace(one, outcome=found, detail=detail, comparisons=comparisons, by_final_epoch=None)
 
 

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from dropnas.report import looked
 from dropnas.report.compare_results import HEADS, answer, texts
 from dropnas.report.page import phrases
+from dropnas.report.page.complete import cell_label
 from dropnas.report.page.contents import Contents
 from dropnas.report.page.tables import LINKED, anchor
 from dropnas.report.printed import title
@@ -22,7 +23,7 @@ from dropnas.report.verdicts import p_text
 from dropnas.space.genotype_text import cell_in_words
 
 TEMPLATES = Path(__file__).with_name("templates")
-FUNCTIONS = (phrases.points, phrases.interval, phrases.count, anchor, cell_in_words, p_text, title)
+FUNCTIONS = (phrases.points, phrases.interval, phrases.count, anchor, cell_in_words, cell_label, p_text, title)
 VERDICTS = ("agrees", "differs", "undecided", "too few runs", "not comparable")
 KINDS = {"mean": "", "best": "best of 8", "single": "single"}
 

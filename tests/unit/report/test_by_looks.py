@@ -71,7 +71,7 @@ def test_a_number_takes_the_verdict_of_its_look() -> None:
         0.01,
         0.9,
     )
-    assert "decided at look 2 (5 seeds); median-unbiased difference -0.48" in found.reason
+    assert "Decided at look 2 (5 seeds); median-unbiased difference -0.48" in found.reason
     assert found.difference == -0.5
 
 
@@ -104,7 +104,7 @@ def test_a_claim_takes_the_outcome_of_its_look() -> None:
     assert found[0].comparisons == (Compared("second", 0.2, (-0.1, 0.5), 0.2, 0.03),)
     assert found[0].outcome is Outcome.HOLDS
     assert "the weakest is second, -0.20 (median-unbiased -0.19; over all looks -0.50 to +0.10)" in found[0].detail
-    assert found[1] == replace(other, detail=f"as one look has it; {ONCE}")
+    assert found[1] == replace(other, detail=f"as one look has it {ONCE}")
     assert (found[2].outcome, found[2].detail) == (Outcome.UNDECIDED, BEST)
     assert found[3] == few
 
