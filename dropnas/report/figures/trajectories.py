@@ -119,7 +119,7 @@ def _operations(axes: Axes, p: Mapping[str, Sequence[float]]) -> None:
         (lines[name],) = axes.plot(line, color=colour, lw=width, label=short(name), **form)
     from_above = sorted(p, key=lambda name: p[name][-1], reverse=True)
     handles = [lines[name] for name in from_above]
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), fontsize=6, handlelength=2.5)
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1), fontsize=6, handlelength=2.5)
     _epochs(axes)
 
 
