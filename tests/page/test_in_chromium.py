@@ -185,11 +185,22 @@ def test_nothing_sticks_out_of_the_window_or_is_cut(opened: Any) -> None:
     assert opened.eval_on_selector_all(".scroll", narrow)
 
 
+# A row with the elements and classes of an earlier row looks like it; axe takes seconds for thousands of rows.
+WITHOUT_LIKE_ROWS = """() => document.querySelectorAll("tbody").forEach(body => {
+  const seen = new Set();
+  for (const row of [...body.rows]) {
+    const form = [row, ...row.querySelectorAll("*")].map(one => `${one.tagName} ${one.className}`).join();
+    if (seen.has(form)) row.remove(); else seen.add(form);
+  }
+})"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast_and_accessibility(opened: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     opened.emulate_media(color_scheme=scheme)
     open_all(opened)
+    opened.evaluate(WITHOUT_LIKE_ROWS)
     found = axe.Axe().run(opened, options={"resultTypes": ["violations"]}).response
     assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
     assert any(one["id"] == "color-contrast" for one in found["passes"])
