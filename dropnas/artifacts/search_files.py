@@ -62,7 +62,7 @@ class HistoryFile(JsonFile):
 
     @classmethod
     def as_fields(cls, values: Any) -> Any:
-        """In each epoch, unknown keys belong to the strategy."""
+        """Gather the keys of each epoch that this class does not declare: a strategy has written them."""
         if not isinstance(values, dict) or not isinstance(values.get("epochs"), list):
             return values
         return {**values, "epochs": [gathered(Epoch, epoch) for epoch in values["epochs"]]}

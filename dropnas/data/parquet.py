@@ -1,7 +1,7 @@
 """CIFAR from a Hugging Face folder: `train-*.parquet` and `test-*.parquet` with encoded images.
 
 Design choices: the columns are `img` {bytes, path} and `label` (CIFAR-10) or `fine_label` (CIFAR-100). Rows are read in
-the order of the shards' names. The pixels are those of the encoded images: a lossy copy is not the original CIFAR.
+the order of the shards' names. The pixels are decoded as stored, so a copy in a lossy format differs from CIFAR.
 """
 
 import io

@@ -62,7 +62,7 @@ class Learner:
         return [*self.network.parameters(), *self.network.buffers(), *self.optimiser.tensors(), self.sums]
 
     def start_epoch(self, learning_rate: float) -> None:
-        """Set the learning rate of the epoch, and reset its sums."""
+        """Set the learning rate of this epoch, and reset the sums of loss and errors."""
         self.network.train()
         self.optimiser.learning_rate = learning_rate
         self.sums.zero_()

@@ -173,7 +173,7 @@ class Retraining:
 
 
 def run(config: RetrainConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Retrain the genotype of a derive or select run.
+    """Retrain the genotype of a `derive` or `select` run.
 
     The inputs are the prepared dataset (arrays) and the run with genotype.json. Writes the files of `results.archive`.
     Returns the images_per_second of this process, evaluation included.

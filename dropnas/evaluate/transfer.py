@@ -208,7 +208,7 @@ def learning_rate(config: TransferConfig, epoch: int) -> float:
 
 
 def run(config: TransferConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Train the genotype of a derive or select run on ImageNet; under torchrun, each process calls this.
+    """Train the genotype of a `derive` or `select` run on ImageNet; under torchrun, each process calls this.
 
     The inputs are the prepared dataset (files or arrays) and the run with genotype.json. Writes the files of
     `results.archive`. Returns the images_per_second of all processes, evaluation included.

@@ -5,8 +5,8 @@ of its kind times its epochs, by finished runs, then by the probe. Otherwise its
 and the decoding of images that the probe leaves out are not included.
 
 Every finished training below the root counts, of any plan; the newest ones, since code and machines change. Its own
-cost is its real seconds, killed attempts included. The cost of an epoch follows from its throughput, which leaves out
-start-up and so holds for other numbers of epochs. The probe's results are in `scratch/throughput.json`.
+cost is its wall-clock time, killed attempts included. The cost of an epoch follows from its throughput, which leaves
+out start-up and so holds for other numbers of epochs. The probe's results are in `scratch/throughput.json`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -53,7 +53,7 @@ class _Number:
 
     @property
     def sample(self) -> Sample:
-        """Our runs, which are at least two where a number is tested."""
+        """Our runs: at least two, as every test needs."""
         assert self.cell.std is not None
         return Sample(self.cell.n, self.cell.mean, self.cell.std)
 
@@ -203,7 +203,7 @@ def _tested(number: _Number, judged: Judged) -> CellVerdict:
 
 
 def labels(layout: Layout, row: str, column: str) -> tuple[str, str]:
-    """Row and column, each with its name where a corner such as "O_np \\ O_p" names both."""
+    """The labels of row and column, with the names of both axes if the table's corner has them ("O_np \\ O_p")."""
     of_row, _, of_column = layout.heads[-1][0].partition(" \\ ")
     return (f"{of_row} {row}", f"{of_column} {column}") if of_column else (row, column)
 

@@ -41,7 +41,7 @@ class PartialEngine(Engine):
 
 
 class PartialChannels(AllChannels):
-    """The channels of a cell's states that take part, for K supernets whose edges have weights (K, edges)."""
+    """The part of the channels that passes through the operations, for K supernets with edge weights (K, edges)."""
 
     def __init__(self, proportion: int, of_edges: Tensor, input_stride: int) -> None:
         incoming = list(range(INPUTS, INPUTS + NODES))
