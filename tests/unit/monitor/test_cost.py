@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas import Series
 
 from dropnas.config import Machine, read_parameters
 from dropnas.errors import DropnasError
@@ -212,6 +213,13 @@ def test_what_is_done_is_not_to_go(root):
 )
 def test_hours_in_words(hours, text):
     assert str(hours) == text
+
+
+def test_unknown_hours_are_counted_and_never_taken_for_zero(root):
+    assert Hours.of(Series([1.5, math.nan, 2.0, math.nan])) == Hours(3.5, 2)
+    publish(root, searches()[0], **took(7200))
+    left = costs(read_known(root, HERE).frame(RUNS).assign(state=""), list(MICRO.targets), ()).loc[TOTAL].left
+    assert left.unknown and str(left).startswith(("?", "> "))
 
 
 def test_the_authors_speed():
