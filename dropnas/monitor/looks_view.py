@@ -20,17 +20,17 @@ from dropnas.pipeline.plan import Plan
 
 COUNT = 200  # simulated reproductions; the expected hours are then known to about half a percent
 TRUTHS = {"true": "the paper's numbers are true", "none": "no method differs from another"}
-CLAIM = "claim: "  # begin of the names of columns
-OPEN = 0.5  # chance from which on a claim is named as one that stays open
+CLAIM = "claim: "  # the prefix of the columns of claims
+OPEN = 0.5  # claims that stay open with at least this chance are named
 
 
 def looks_cost(plan: Plan, each: "Series[float]") -> DataFrame:
-    """The cost of a sequential plan, of which the first look is planned, by the hours of its runs; a row for each look.
+    """The cost of the looks of a sequential plan, by the hours of the runs of its first look; a row for each look.
 
-    Columns are `seeds` (of what is not decided before), `fixed` (hours that do
-    not depend on them) and `most` (hours of the seeds by then if nothing is decided before). By simulated reproductions
-    there are, for each of TRUTHS, the expected `hours`, the share of printed `numbers` that is open after the look, and
-    the number of open `claims`; and for each claim the chance that it is open if the paper's numbers are true.
+    Columns are the number of `seeds`, the hours of that many seeds if nothing is decided earlier (`most`), and the
+    hours that do not depend on the seeds (`fixed`). From simulated reproductions come, for each of TRUTHS, the expected
+    `hours`, the share of printed `numbers` that are still open after the look, and the number of open `claims`; and for
+    each claim the chance that it is open if the paper's numbers are true.
     """
     asking, schedule, retrainings = asked(plan), plan.parameters.looks, plan.parameters.retrainings
     runs = [(one.searches[0].id, one.trainings[0].id) for one in asking.experiments]
