@@ -307,9 +307,10 @@ def read_parameters(file: Path) -> Parameters:
     if file.exists() and not file.is_file():
         raise DropnasError("is not a file", where=file, remedy=remedy)
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+        with file.open(encoding="utf-8") as stream:  # YAML's errors name it
+            content = yaml.load(stream, _Loader)
     except OSError as error:
-        raise DropnasError("cannot be read", where=file, remedy=remedy) from error
+        raise DropnasError(f"cannot be read ({error.strerror})", where=file, remedy=remedy) from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise DropnasError(f"is not valid YAML ({error})", where=file) from error
     parameters: Parameters = parse(Parameters, content, file)
