@@ -413,7 +413,6 @@ def run(
         return
     from dropnas.config import read_parameters
     from dropnas.doctor.examine import require_ready
-    from dropnas.monitor.live_run import run as run_plan
     from dropnas.pipeline.start import require_targets
 
     settings = read_parameters(parameters)
@@ -422,9 +421,20 @@ def run(
     if settings.looks and not settings.look:
         from dropnas.pipeline.looks import run_looks  # imports statistics, which other starts do not need
 
-        start = partial(run_plan, options=context.args, root=root, verbose=verbose)
+        start = partial(_start, options=context.args, root=root, verbose=verbose)
         sys.exit(run_looks(parameters, root, start, _print))
-    sys.exit(run_plan(parameters, context.args, root, verbose=verbose))
+    sys.exit(_start(parameters, context.args, root, verbose))
+
+
+def _start(parameters: Path, options: Sequence[str], root: Path, verbose: bool) -> int:
+    from dropnas.pipeline.start import ask, prepare
+
+    start = prepare(parameters, options, root)
+    if start.question:
+        ask(start)
+    from dropnas.monitor.live_run import run as run_plan  # imports pandas, which Snakemake's answers do not need
+
+    return run_plan(start, parameters, root, verbose=verbose)
 
 
 @workflow(context_settings=TO_SNAKEMAKE)

@@ -6,6 +6,7 @@ results, not their duration on a busy machine. If it is missing, as on a machine
 that do not need it still run.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported
+gc.disable()  # until all tests are collected, since their modules are no garbage
 
 try:
     from hypothesis import settings
@@ -22,6 +24,12 @@ except ModuleNotFoundError:
 else:
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, except among the modules and tests that exist now."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

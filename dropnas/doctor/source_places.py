@@ -7,7 +7,6 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
-from dropnas.data.cifar import BASE_URL
 from dropnas.data.config import DatasetConfig
 from dropnas.doctor.check import Check, Checks, Situation, check
 from dropnas.runs.store import Store
@@ -36,6 +35,8 @@ def _source(name: str, config: DatasetConfig) -> Check:
         return check(name, there, config.path if there else f"{config.path} does not exist", hint)
     if config.source != "torchvision":
         return check(name, False, "has no `path`", "set `path` to the location of its source")
+    from dropnas.data.cifar import BASE_URL  # imports numpy, which the checks of most starts do not need
+
     return _server(name, config.mirror or BASE_URL)
 
 

@@ -7,7 +7,7 @@ from the frozen copy. So neither disturbs the workflow, and an edit of the check
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,22 +19,22 @@ from dropnas.monitor.display import failures, show
 from dropnas.monitor.estimate import HOUR
 from dropnas.monitor.watch import Snapshot, Watch
 from dropnas.pipeline.freeze import read_plan
-from dropnas.pipeline.start import Start, ask, prepare, until_stopped
+from dropnas.pipeline.start import Start, until_stopped
 
 RESULTS = ("table", "published", "figure")  # stages after whose runs the page is renewed
 SNAKEMAKE = ("-m", "snakemake")
 TAIL = 15  # lines of Snakemake's log that are shown if Snakemake itself fails
 
 
-def run(parameters: Path, options: Sequence[str], root: Path, *, verbose: bool = False) -> int:
-    """Run `snakemake` on the frozen plan of a parameter file; further options are Snakemake's.
+def run(start: Start, parameters: Path, root: Path, *, verbose: bool = False) -> int:
+    """Run Snakemake on the frozen plan of a parameter file, and show the progress.
 
-    With `verbose`, its output is shown instead of the progress. Returns its exit status; of a start that was stopped
-    128 and the number of the signal.
+    Args:
+        verbose: whether to show Snakemake's output instead.
+
+    Returns:
+        Snakemake's exit status; 128 plus the number of the signal if the start was stopped.
     """
-    start = prepare(parameters, options, root)
-    if start.question:
-        ask(start)
     plan = read_plan(start.folder, root)
     watch = Watch(plan, root, start.targets)
     log = root / "logs" / plan["profile"] / f"snakemake-{datetime.now():%Y%m%d-%H%M%S}.log"

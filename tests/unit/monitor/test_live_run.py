@@ -63,7 +63,6 @@ def start_of(folder: Path, status: int, monkeypatch: pytest.MonkeyPatch) -> Star
     start = Start(
         folder, (), ("-c", f"print('Snakemake says this'); raise SystemExit({status})"), False, False, "again"
     )
-    monkeypatch.setattr(live_run, "prepare", lambda parameters, options, root: start)
     monkeypatch.setattr(live_run, "read_plan", lambda source, root: CONTENT)
     monkeypatch.setattr(live_run, "SNAKEMAKE", ())
     monkeypatch.setattr(live_run, "_begin_results", said)
@@ -73,8 +72,8 @@ def start_of(folder: Path, status: int, monkeypatch: pytest.MonkeyPatch) -> Star
 def test_snakemakes_output_goes_to_a_log_and_the_end_says_what_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    start_of(tmp_path, 1, monkeypatch)
-    assert live_run.run(Path("a.yaml"), [], tmp_path) == 1
+    start = start_of(tmp_path, 1, monkeypatch)
+    assert live_run.run(start, Path("a.yaml"), tmp_path) == 1
     said = capfd.readouterr()
     (log,) = tmp_path.glob("logs/micro/snakemake-*.log")
     assert log.read_text() == "Snakemake says this\n" and f"Snakemake's output: {log}" in said.out
@@ -86,8 +85,8 @@ def test_snakemakes_output_goes_to_a_log_and_the_end_says_what_failed(
 def test_verbose_brings_snakemakes_output_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    start_of(tmp_path, 0, monkeypatch)
-    assert live_run.run(Path("a.yaml"), [], tmp_path, verbose=True) == 0
+    start = start_of(tmp_path, 0, monkeypatch)
+    assert live_run.run(start, Path("a.yaml"), tmp_path, verbose=True) == 0
     said = capfd.readouterr()
     assert "Snakemake says this" in said.out and "waiting" not in said.out and not said.err
 
@@ -103,11 +102,11 @@ def test_a_failed_run_is_said_once_more_at_the_end(tmp_path: Path) -> None:
 def test_a_record_that_cannot_be_read_stops_the_display_and_not_the_workflow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    start_of(tmp_path, 0, monkeypatch)
+    start = start_of(tmp_path, 0, monkeypatch)
     broken = tmp_path / "runs" / "search" / "a-1" / "manifest.json"
     broken.parent.mkdir(parents=True)
     broken.write_text("{")
-    assert live_run.run(Path("a.yaml"), [], tmp_path) == 0
+    assert live_run.run(start, Path("a.yaml"), tmp_path) == 0
     said = capfd.readouterr()
     assert "the progress cannot be shown" in said.err and "the results" in said.out
     assert [log.read_text() for log in tmp_path.glob("logs/micro/*.log")] == ["Snakemake says this\n"]
