@@ -1,8 +1,8 @@
 # Jobs on a cluster: the image, its environment, the scheduler's stop signal, and the requeueing of stopped jobs.
 # - With `--sdm apptainer`, each rule runs in a SIF; otherwise `container:` has no effect. `--cleanenv` removes the
 #   host's environment, except for the variables that dropnas/machine/container.py passes on.
-# - SLURM sends the stop signal (`--signal` in profiles/slurm) to all processes of a job's steps. It is SIGURG, which ends
-#   no process by default; the trainer saves and ends with status 75. SIGUSR1 would end Snakemake and the shells, so it is
+# - SLURM sends the stop signal (`--signal` in profiles/slurm) to all processes of a job. It is SIGURG, which by default
+#   ends no process; the trainer saves and ends with status 75. SIGUSR1 would end Snakemake and the shells, so it is
 #   caught here and in logged.sh. It also ends squashfuse, if Apptainer uses it, and the image then loses all its files.
 # - The Snakemake process of a stopped job requeues the job, as often as needed. It runs outside the image, where the
 #   commands of SLURM are.
@@ -18,7 +18,7 @@ PASSED += ("SLURM_RESTART_COUNT",)  # distinguishes an earlier attempt of this j
 PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # show that the job was given a GPU
 
 
-# A path relative to the store, where jobs run: Snakemake rejects blanks in an image's path and reads braces as wildcards.
+# A path relative to the store, where jobs run: Snakemake rejects blanks in it and reads braces as wildcards.
 container: os.environ.get("DROPNAS_SIF", "containers/dropnas.sif")
 
 
