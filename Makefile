@@ -1,4 +1,4 @@
-# Thin targets; each is a line or two that can be typed by hand. `make` alone lists them.
+# Short targets: each runs a line or two that you can also type. `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help setup smoke methods mini paper plan push pull test trials hostile cluster gpu lint format docs lock image sif clean distclean
 
@@ -11,14 +11,14 @@ PARAMS ?= params/smoke.yaml
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*##/\1/p' $(MAKEFILE_LIST) | awk '{name = $$1; $$1 = ""; printf "make %-10s%s\n", name, $$0}'
 
-setup: $(READY)  ## make .venv with the locked dependencies (once)
+setup: $(READY)  ## create .venv with the locked dependencies (once)
 
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "no Python from 3.11 on was found; name one with make PYTHON=..." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "found no Python 3.11 or later; name one with make PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@test -e .git || printf '[core]\n    no_scm = true\n' >.dvc/config.local  # DVC outside of git, as in a downloaded ZIP
+	@test -e .git || printf '[core]\n    no_scm = true\n' >.dvc/config.local  # for DVC without git, as in a downloaded ZIP
 	@touch $@
 
 smoke: $(READY)  ## all six tables, small, on two CPU cores in minutes
@@ -33,48 +33,49 @@ mini: $(READY)  ## real CIFAR-10 on one GPU in an evening
 paper: $(READY)  ## the paper's protocol
 	@$(BIN)/python -m dropnas run params/paper.yaml
 
-plan: $(READY)  ## what PARAMS=params/smoke.yaml would run
+plan: $(READY)  ## show what the parameter file PARAMS (params/smoke.yaml) would run
 	@$(BIN)/python -m dropnas plan $(PARAMS)
 
-push: $(READY)  ## finished runs to the DVC remote, also while others are at work
+push: $(READY)  ## send finished runs to the DVC remote, also while the workflow is running
 	@$(BIN)/python -m dropnas push
 
-pull: $(READY)  ## finished runs from the DVC remote, without weights until a stage needs them
+pull: $(READY)  ## fetch finished runs from the DVC remote; weights follow when a stage needs them
 	@$(BIN)/python -m dropnas pull
 
 test: $(READY)  ## the tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal --durations 20
 
-trials: $(READY)  ## kills, damage, full disks, warnings, counted (SAMPLE=1: a seeded part, as CI runs it)
+trials: $(READY)  ## kills, damaged checkpoints, full disks, stop signals; counts failures (SAMPLE=1: a part, as in CI)
 	@$(BIN)/python -m pytest -m trial -n auto --dist worksteal tests/trials tests/workflow
 	@$(if $(SAMPLE),,for trial in kills stops damage full_disk; do $(BIN)/python -m tests.trials.$$trial || exit 1; done)
 
-hostile: $(READY)  ## damaged stores, specs, plans, parameter files and sources, CASES=2000 of them, counted
+hostile: $(READY)  ## damaged stores, specs, plans, parameter files and sources (CASES=2000 of them); counts failures
 	@$(BIN)/python -m tests.hostile $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 
 cluster: $(READY)  ## trials on a SLURM cluster that it starts on this host (Debian, root)
 	@tests/cluster/up.sh --install && $(BIN)/python -m pytest -s -m cluster tests/cluster
 
-# The first Python that can import torch, which on a bare machine may be any of them; OUT names the results' folder.
+# Uses the first Python that can import torch. OUT names the folder for the results.
 gpu:  ## tests and measurements on a GPU in ten minutes (MINUTES=10), with .venv or any Python that has torch
 	@for python in $(BIN)/python python3.12 python3 python3.11 python3.13 $(PYTHON); do \
 		$$python -c 'import sys, torch; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 		exec $$python -m benchmarks gpu $(if $(MINUTES),--minutes $(MINUTES)) $(if $(OUT),--out $(OUT)); done; \
-	echo "no Python from 3.11 on can import torch; install it, or name one with make gpu PYTHON=..." >&2; exit 1
+	echo "no Python 3.11 or later can import torch; install torch, or name a Python with make gpu PYTHON=..." >&2; exit 1
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/mypy
 
-format: $(READY)  ## put the sources into shape
+format: $(READY)  ## format the sources
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt Snakefile workflow
 
 SCHEMA = workflow/schemas/parameters.schema.json
-docs: $(READY)  ## renew the schema of parameter files, docs/parameters.md and the graph of the stages in README.md
+docs: $(READY)  ## renew the schema of parameter files and docs/parameters.md
 	@$(BIN)/python -m dropnas schema > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
 	@$(BIN)/python -m docs.parameter_reference
 
-# Torch for another CUDA has a lock of its own: LOCK_FILE=requirements-cu126.lock TORCH_INDEX=... (docs/cluster.md). uv takes
-# from that index what it holds, and the rest, in the versions of the usual lock, from where it always does.
+# Torch for another CUDA needs a separate lock: LOCK_FILE=requirements-cu126.lock TORCH_INDEX=... (docs/cluster.md). uv
+# takes from that index the packages that it has, and all others from the usual index, in the versions of
+# requirements.lock.
 LOCK_FILE ?= requirements.lock
 lock: $(READY)  ## renew requirements.lock from pyproject.toml (needs uv)
 	@test -e "$(LOCK_FILE)" || cp requirements.lock "$(LOCK_FILE)"
@@ -82,14 +83,14 @@ lock: $(READY)  ## renew requirements.lock from pyproject.toml (needs uv)
 		$(if $(TORCH_INDEX),--index "$(TORCH_INDEX)") --custom-compile-command "make lock" \
 		--all-extras pyproject.toml --output-file "$(LOCK_FILE)"
 
-image:  ## the container image: the locked dependencies, no project code
+image:  ## build the container image: the locked dependencies, no project code
 	@LOCK_FILE="$(LOCK_FILE)" TORCH_INDEX="$(TORCH_INDEX)" containers/build.sh image
 
-sif:  ## the same image as containers/dropnas.sif, for Apptainer
+sif:  ## convert the image to containers/dropnas.sif, for Apptainer
 	@containers/build.sh sif
 
 clean:  ## remove caches and logs; runs, data and results stay
 	rm -rf logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 
-distclean: clean  ## also the environment
+distclean: clean  ## also remove the environment
 	rm -rf .venv

@@ -1,10 +1,10 @@
 # The entry of the workflow. Design choices:
-# - The workflow runs from a frozen copy of plan, parameters and code (plans/<id>/), never from the checkout, because
-#   each cluster job parses the Snakefile again, weeks later. In a checkout, it makes this copy and starts again from
-#   there.
-# - Each rule is a stage; each job is one of the plan's jobs. The graph is static: no checkpoints, groups or
-#   directories.
-# - The existence of markers decides what runs: every input is ancient, and the profile compares no records.
+# - The workflow runs from a frozen copy of plan, parameters and code (plans/<id>/), because each cluster job parses the
+#   Snakefile again, perhaps weeks later. Started in a checkout, it makes this copy and starts again from there.
+# - Each rule is a stage, and its jobs are those of the plan. The graph is static, without Snakemake's checkpoints,
+#   groups and directory outputs.
+# - Only the existence of markers decides what runs: all inputs are `ancient`, and profiles/default turns off
+#   Snakemake's other triggers.
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -27,8 +27,8 @@ include: "workflow/rules/cluster.smk"
 include: "workflow/rules/stages.smk"
 
 
-# The named targets table1 ... table6, figure1 ... figure5 and so on, and `paper`, the default target, which has
-# everything except the targets on request (table1_published ..., baselines).
+# The targets table1, figure1 and so on, and the default target `paper`, which has everything that is not built only on
+# request (such as table1_published and baselines).
 for target, markers in PLAN["targets"].items():
 
     rule:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# build.sh image | sif: builds the image with the first of docker, podman and buildah that works here, or makes a SIF of it.
-# BASE_IMAGE names another base, BUILD_OPTIONS are further options of the builder, APPTAINER_OPTIONS those of apptainer.
-# LOCK_FILE names another lock, and TORCH_INDEX the package index of its torch: for another CUDA (docs/cluster.md).
+# build.sh image | sif: builds the image with the first of docker, podman and buildah that works here, or converts it to
+# a SIF. BASE_IMAGE names another base image. BUILD_OPTIONS are further options of the builder, APPTAINER_OPTIONS of
+# apptainer. For another CUDA, LOCK_FILE names another lock, and TORCH_INDEX the package index with its torch
+# (docs/cluster.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=dropnas sif=containers/dropnas.sif lock=${LOCK_FILE:-requirements.lock} archive="" half=""
@@ -10,7 +11,7 @@ trap 'exit 1' INT TERM HUP
 read -ra options <<<"${BUILD_OPTIONS:-}"
 read -ra apptainer_options <<<"${APPTAINER_OPTIONS:-}"
 
-checksum() {  # coreutils' program, or that of macOS
+checksum() {  # sha256sum of coreutils, or shasum of macOS
     local program=(sha256sum)
     command -v sha256sum >/dev/null || program=(shasum -a 256)
     "${program[@]}" "$1" | cut -c 1-12
@@ -20,7 +21,7 @@ builder() {
     local name
     docker info >/dev/null 2>&1 && { echo docker; return; }
     for name in podman buildah; do command -v "$name" >/dev/null && { echo "$name"; return; }; done
-    echo "none of docker (with a running daemon), podman and buildah is here" >&2
+    echo "no builder found: install docker (and start its daemon), podman or buildah" >&2
     exit 1
 }
 
@@ -36,18 +37,18 @@ build_image() {
 build_sif() {
     local program name apptainer=""
     for name in apptainer singularity; do command -v "$name" >/dev/null && { apptainer=$name; break; }; done
-    [ "$apptainer" ] || { echo "neither apptainer nor singularity is here" >&2; exit 1; }
+    [ "$apptainer" ] || { echo "no apptainer or singularity found; install one of them" >&2; exit 1; }
     program=$(builder)
     archive=$(mktemp -d) half=$sif.new
     case $program in
         docker) docker save --output "$archive/image.tar" "$image" ;;
         *) "$program" push --quiet "$image" "docker-archive:$archive/image.tar" ;;
     esac
-    # zstd: made in a fifth of the time of the default, and faster to read at each job's start
+    # zstd takes a fifth of the default's time to build, and each job starts faster
     "$apptainer" build --help 2>/dev/null | grep -q -e --mksquashfs-args &&
         apptainer_options+=(--mksquashfs-args "-comp zstd -Xcompression-level 3")
     "$apptainer" build --force ${apptainer_options[@]+"${apptainer_options[@]}"} "$half" "docker-archive:$archive/image.tar"
-    mv "$half" "$sif"  # jobs that run keep the old one
+    mv "$half" "$sif"  # running jobs keep the old file
 }
 
 case ${1:-} in

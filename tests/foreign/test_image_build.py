@@ -68,7 +68,7 @@ def test_an_interrupted_build_leaves_nothing(machine: Foreign, checkout: Path) -
 
 def test_neither_runtime_is_one_line(machine: Foreign, checkout: Path) -> None:
     done = machine.bare().run("containers/build.sh", "sif", folder=checkout)
-    assert (done.returncode, done.stderr) == (1, "neither apptainer nor singularity is here\n")
+    assert (done.returncode, done.stderr) == (1, "no apptainer or singularity found; install one of them\n")
 
 
 def test_an_image_is_built_where_only_macos_programs_are(machine: Foreign, checkout: Path) -> None:

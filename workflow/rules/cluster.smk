@@ -1,10 +1,11 @@
 # Jobs on a cluster: the image, its environment, the scheduler's stop signal, and the requeueing of stopped jobs.
-# - With `--sdm apptainer`, each rule runs in a SIF; otherwise this directive has no effect. `--cleanenv` removes the
+# - With `--sdm apptainer`, each rule runs in a SIF; otherwise `container:` has no effect. `--cleanenv` removes the
 #   host's environment, except for the variables that dropnas/machine/container.py passes on.
-# - SLURM sends the signal (`--signal` in profiles/slurm) to all processes of a job's steps. No process dies of SIGURG;
-#   the trainer saves and ends with status 75. SIGUSR1 would end Snakemake, so it is caught here and in each shell
-#   below. It also ends squashfuse, if Apptainer uses it, and with it all files of the image.
-# - The Snakemake process in such a job requeues it, outside the image, where SLURM's commands are; as often as needed.
+# - SLURM sends the stop signal (`--signal` in profiles/slurm) to all processes of a job. It is SIGURG, which by default
+#   ends no process; the trainer saves and ends with status 75. SIGUSR1 would end Snakemake and the shells, so it is
+#   caught here and in logged.sh. It also ends squashfuse, if Apptainer uses it, and the image then loses all its files.
+# - The Snakemake process of a stopped job requeues the job, as often as needed. It runs outside the image, where the
+#   commands of SLURM are.
 import signal
 import threading
 
@@ -14,18 +15,17 @@ from dropnas.machine import slurm
 
 PASSED = ("DROPNAS_PLAN", "DROPNAS_STOPPED", "PYTHONSAFEPATH", "SLURM_JOB_ID")
 PASSED += ("SLURM_RESTART_COUNT",)  # distinguishes an earlier attempt of this job from another job's lease
-PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # evidence that the job was given a GPU
+PASSED += ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")  # show that the job was given a GPU
 
 
-# Relative, because jobs run in the store's folder: Snakemake rejects blanks in an image's path and reads braces as
-# wildcards.
+# A path relative to the store, where jobs run: Snakemake rejects blanks in it and reads braces as wildcards.
 container: os.environ.get("DROPNAS_SIF", "containers/dropnas.sif")
 
 
 def resources(asked):
-    """The resources that jobs request; GPUs as `gres` if the site's profile sets one (`gres: gpu:a100`)."""
+    """The resources that jobs request; GPUs as `gres` if the profile sets it (`gres: gpu:a100`)."""
     site = (workflow.resource_settings.default_resources or {}).get("gres")
-    raw = getattr(site, "raw", None)  # for a resource that is not set, Snakemake returns an empty one
+    raw = getattr(site, "raw", None)  # Snakemake returns an empty object for a resource that is not set
     if raw is None:
         return asked
     card = raw.strip("'\"")
@@ -33,7 +33,7 @@ def resources(asked):
 
 
 def outlive(number, frame):
-    """Do nothing on a signal. (An ignored signal would stay ignored in the job's processes.)"""
+    """Do nothing. SIG_IGN is not used, because the job's processes would inherit it."""
 
 
 if workflow.remote_exec and "SLURM_JOB_ID" in os.environ:

@@ -1,5 +1,5 @@
-# A start from a checkout: freeze the parameters and the code, then run Snakemake again on the frozen copy with the same
-# options. Nothing after this file is read from the checkout, so edits cannot affect waiting jobs.
+# A start from a checkout freezes the parameters and the code, and runs Snakemake again on the frozen copy with the same
+# options. From then on nothing is read from the checkout, so edits cannot affect waiting jobs.
 import os
 import sys
 
@@ -10,7 +10,7 @@ from dropnas.pipeline.freeze import freeze
 
 
 def parameter_file():
-    """The file that --configfile names, by default that of the smoke profile."""
+    """The file that --configfile names, by default params/smoke.yaml."""
     files = workflow.overwrite_configfiles
     if workflow.config_settings.config:
         raise DropnasError(
@@ -23,7 +23,7 @@ def parameter_file():
 
 
 def start_again():
-    """Replace this process by Snakemake on the frozen copy; it returns only by a DropnasError."""
+    """Replace this process by Snakemake on the frozen copy; raises DropnasError if no copy can be made."""
     targets = workflow.dag_settings.targets if workflow.dag_settings else ()  # with --lint, nothing runs
     frozen = Path.cwd() / freeze(parameter_file(), Path.cwd(), sorted(targets))
     options = {

@@ -1,10 +1,9 @@
 # One rule for each stage: search, retrain, transfer, clusters, prepare, genotype, select, variant, correlation, counts,
 # table, figure. A job is a batch of runs of the frozen plan; its name has the data set, method and seeds. Its only
-# output is a marker. The runs themselves are in the store, where Snakemake owns nothing.
+# output is a marker. The runs themselves are in the store, which Snakemake does not manage.
 #
-# Trainings are jobs of the cluster. Everything else is short and runs with the workflow, which may be the only machine
-# with network access. The wildcard `stage` has one value in each rule; the functions of `common.smk` find the job by
-# it.
+# Trainings are jobs of the cluster. Everything else is short and runs where Snakemake runs, perhaps the only machine
+# with network access. The wildcard `stage` has one value in each rule; `common.smk` uses it to find a job in the plan.
 for stage, asked in PLAN["rules"].items():
 
     rule:
@@ -29,5 +28,5 @@ for stage, asked in PLAN["rules"].items():
         message:
             "{wildcards.stage} {wildcards.job} "
             "(threads={threads} gpu={resources.gpu} mem_mb={resources.mem_mb} runtime={resources.runtime})"
-        shell:  # `exec`, because an intermediate shell would die of a scheduler's signal
+        shell:  # `exec`, because the scheduler's signal would end an intermediate shell
             f"exec bash {LOGGED} {{log:q}} {{output:q}} {{threads}} {{params.processes}} {{params.arguments:q}}"
