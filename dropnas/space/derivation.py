@@ -1,16 +1,17 @@
 """Derive a genotype from alphas (the last two steps of Section 2.1).
 
-Design choices: this is plain Python without torch, so that a workflow derives a genotype in a moment. The score of an
-operation is its raw alpha, as in the release, or its probability p over all operations of the edge, as in the text.
+Design choices: this is plain Python without torch, so that the derive stage starts quickly. The score of an operation
+is its raw alpha, as in the release, or its probability p over all operations of the edge, as in the paper.
 Ties go to the lower index: first of the operation, then of the predecessor. Each node lists its stronger edge first, as
-the release does. The module is not part of the search because the diagnostics and the figures of the alphas derive
-genotypes too.
+the release does. The module is not part of the search because diagnostics and figures derive genotypes, too.
 """
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from operator import itemgetter
+from typing import Protocol
 
+from dropnas.artifacts.genotype_file import Edge
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
 from dropnas.space.names import INPUTS, ZERO
 from dropnas.space.spaces import NODES, edges
@@ -30,14 +31,6 @@ class Rule(Protocol):
         """`separate` or `summed`."""
 
 
-class Choice(NamedTuple):
-    """The best operation of an edge."""
-
-    score: float
-    operation: str
-    predecessor: int
-
-
 def genotype(operations: Sequence[str], normal: Matrix, reduce: Matrix, rule: Rule) -> Genotype:
     """Derive a genotype from the alphas of both kinds of cells.
 
@@ -46,11 +39,7 @@ def genotype(operations: Sequence[str], normal: Matrix, reduce: Matrix, rule: Ru
         normal, reduce: alphas of the two kinds of cells; each row is an edge (node, predecessor).
     """
     concat = tuple(range(INPUTS, INPUTS + NODES))
-    cells = [
-        [(choice.operation, choice.predecessor) for choice in derive_cell(operations, alphas, rule)]
-        for alphas in (normal, reduce)
-    ]
-    return Genotype(tuple(cells[0]), concat, tuple(cells[1]), concat)
+    return Genotype(_cell(operations, normal, rule), concat, _cell(operations, reduce, rule), concat)
 
 
 def is_same(first: Genotype, second: Genotype) -> bool:
@@ -62,21 +51,21 @@ def is_same(first: Genotype, second: Genotype) -> bool:
     )
 
 
-def derive_cell(operations: Sequence[str], alphas: Matrix, rule: Rule) -> list[Choice]:
-    """Choose, for each node, the two edges whose best operation (zero excluded) has the highest scores."""
-    of_node: dict[int, list[Choice]] = {}
+def _cell(operations: Sequence[str], alphas: Matrix, rule: Rule) -> tuple[Edge, ...]:
+    """Choose the two edges of each node whose best operations (zero excluded) have the highest scores."""
+    of_node: dict[int, list[tuple[float, Edge]]] = {}
     for (node, predecessor), row in zip(edges(), alphas, strict=True):
         score, operation = best_operation(operations, row, rule)
-        of_node.setdefault(node, []).append(Choice(score, operation, predecessor))
-    ranked = (sorted(choices, key=lambda choice: -choice.score) for choices in of_node.values())
-    return [choice for choices in ranked for choice in choices[:EDGES_PER_NODE]]
+        of_node.setdefault(node, []).append((score, (operation, predecessor)))
+    ranked = (sorted(choices, key=itemgetter(0), reverse=True) for choices in of_node.values())
+    return tuple(edge for choices in ranked for _, edge in choices[:EDGES_PER_NODE])
 
 
 def best_operation(operations: Sequence[str], alphas: Sequence[float], rule: Rule) -> tuple[float, str]:
     """Return the score and the name of an edge's best operation, zero excluded.
 
-    With `skips="summed"`, the probabilities of operations with the same name (3-skip) are added. In terms of raw
-    alphas, the sum is ln sum exp(alpha): the alpha of one operation that has the summed probability.
+    With `skips="summed"`, operations with the same name (3-skip) count as one: their probabilities are added, and its
+    raw alpha is ln sum exp(alpha), which gives the added probability.
     """
     names: list[str] = list(operations)
     if rule.skips == "summed":
@@ -91,7 +80,7 @@ def best_operation(operations: Sequence[str], alphas: Sequence[float], rule: Rul
 
 
 def _log_sum(alphas: Sequence[float]) -> float:
-    """ln sum exp(alpha). For a single alpha it returns exactly that alpha."""
+    """Return ln sum exp(alpha), which is exactly the alpha if there is only one."""
     if len(alphas) == 1:
         return alphas[0]
     top = max(alphas)

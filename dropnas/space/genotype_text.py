@@ -18,7 +18,7 @@ MOST_CHARACTERS = 100_000
 
 
 def is_genotype_text(text: str) -> bool:
-    """Return whether a text looks like this form, rather than like JSON or the name of a file."""
+    """Return whether a text has this form, rather than being JSON or the name of a file."""
     return f"{NAME}(" in text.replace(" ", "")
 
 
@@ -29,7 +29,7 @@ def parse_genotype_text(text: str, where: object = "genotype") -> Genotype:
         DropnasError: the text is not a genotype; the error gives `where` as its origin.
     """
     if len(text) > MOST_CHARACTERS:
-        raise DropnasError(f"{len(text)} characters are no genotype", where=where)
+        raise DropnasError(f"{len(text)} characters are too many for a genotype", where=where)
     call = _call(text, where)
     given = dict(zip(FIELDS, call.args, strict=False)) | {str(each.arg): each.value for each in call.keywords}
     try:
@@ -70,12 +70,12 @@ def _value(node: ast.expr) -> Any:
             return _range([_value(bound) for bound in bounds])
         case ast.Call(func=ast.Name(id="list" | "tuple"), args=[inner], keywords=[]):
             return _value(inner)
-    raise DropnasError(f"{ast.unparse(node)[:60]!r} is no list, name or number")
+    raise DropnasError(f"{ast.unparse(node)[:60]!r} is not a list, string or whole number")
 
 
 def _range(bounds: list[Any]) -> list[int]:
     if not all(isinstance(bound, int) and abs(bound) < 1000 for bound in bounds):
-        raise DropnasError(f"range{tuple(bounds)} is no range of nodes")
+        raise DropnasError(f"range{tuple(bounds)} is not a range of nodes")
     return list(range(*bounds))
 
 

@@ -10,7 +10,7 @@ from dropnas.errors import DropnasError
 from dropnas.extension import is_reference
 
 ZERO = "none"  # the paper's Zero: no connection at all
-INPUTS = 2  # states 0 and 1 are the outputs of the two previous cells, the earlier cell first
+INPUTS = 2  # states 0 and 1: the outputs of the cell before the previous one, and of the previous cell
 SKIP = "skip_connect"  # the paper's Identity
 
 PARAMETERISED = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")  # O_p, Section 2.3

@@ -19,19 +19,18 @@ from dropnas.space.names import check_operation
 
 Factory = Callable[[int, int, bool, bool], nn.Module]  # (channels, stride, affine, pool_norm)
 
-
 CALLED_AS = "it is called as ATTRIBUTE(channels, stride, affine, pool_norm)"
 
 
 class Identity(nn.Module):
-    """Skip-connect of stride 1. Drop-path recognises this class and leaves it out."""
+    """Skip-connect of stride 1. Drop-path does not apply to this class."""
 
     def forward(self, states: Tensor) -> Tensor:
         return states
 
 
 class Zero(nn.Module):
-    """The zero operation: returns zeros of the size that results from the stride."""
+    """The zero operation: zeros of the size that the stride gives."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -52,7 +51,7 @@ class AfterReLU(nn.Sequential):
 
 
 class ReLUConvBN(AfterReLU):
-    """ReLU, convolution, batch norm; with a 1x1 kernel, the preprocessing of a cell's inputs."""
+    """ReLU, convolution, batch norm; with a 1x1 kernel it preprocesses the inputs of a cell."""
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int, stride: int, padding: int, affine: bool
@@ -98,16 +97,7 @@ class DilConv(AfterReLU):
     def __init__(self, channels: int, kernel: int, stride: int, affine: bool) -> None:
         super().__init__(
             nn.ReLU(),
-            nn.Conv2d(
-                channels,
-                channels,
-                kernel,
-                stride,
-                padding=kernel - 1,
-                dilation=2,
-                groups=channels,
-                bias=False,
-            ),
+            nn.Conv2d(channels, channels, kernel, stride, kernel - 1, dilation=2, groups=channels, bias=False),
             nn.Conv2d(channels, channels, 1, bias=False),
             nn.BatchNorm2d(channels, affine=affine),
         )
@@ -173,14 +163,6 @@ def _skip_connect(channels: int, stride: int, affine: bool, pool_norm: bool) -> 
     return Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
 
-def _zero(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
-    return Zero(stride)
-
-
-def _conv_7x1_1x7(channels: int, stride: int, affine: bool, pool_norm: bool) -> nn.Module:
-    return FactorizedConv(channels, stride, affine)
-
-
 OPERATIONS: dict[str, Factory] = {
     "sep_conv_3x3": _sep_conv(3),
     "sep_conv_5x5": _sep_conv(5),
@@ -189,9 +171,9 @@ OPERATIONS: dict[str, Factory] = {
     "max_pool_3x3": _max_pool,
     "avg_pool_3x3": _avg_pool,
     "skip_connect": _skip_connect,
-    "none": _zero,
+    "none": lambda channels, stride, affine, pool_norm: Zero(stride),
     "sep_conv_7x7": _sep_conv(7),
-    "conv_7x1_1x7": _conv_7x1_1x7,
+    "conv_7x1_1x7": lambda channels, stride, affine, pool_norm: FactorizedConv(channels, stride, affine),
 }
 
 
@@ -211,11 +193,7 @@ def make_operation(name: str, channels: int, stride: int, affine: bool, pool_nor
     try:
         module = factory(channels, stride, affine, pool_norm) if callable(factory) else factory
     except TypeError as error:
-        raise DropnasError(f"makes no operation ({error})", where=name, remedy=CALLED_AS) from error
+        raise DropnasError(f"does not make an operation ({error})", where=name, remedy=CALLED_AS) from error
     if not isinstance(module, nn.Module):
-        raise DropnasError(
-            f"gives a {type(module).__name__}, not a torch module",
-            where=name,
-            remedy=CALLED_AS,
-        )
+        raise DropnasError(f"returns a {type(module).__name__}, not a torch module", where=name, remedy=CALLED_AS)
     return module

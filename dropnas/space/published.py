@@ -73,6 +73,6 @@ def load_genotype(text: str) -> Genotype:
 
 
 def _read_either(path: Path) -> Genotype:
-    """Read a genotype from a file in either form, or from a run folder."""
+    """Read a genotype, as JSON or text, from a file or a run folder."""
     text, file = Genotype.text(path), Genotype.file(path)
     return parse_genotype_text(text, file) if is_genotype_text(text) else Genotype.of_text(text, file)

@@ -13,8 +13,8 @@ remember, they agree with the paper, as do the 50 epochs, the batch of 64 and th
 and whether N shrinks when operations leave an edge.
 
 What differs here: the schedule is stretched to the epochs of the search, so that a short search reaches the same final
-temperature. As in the published algorithm, each step prunes and cools; the third-party code does so once an epoch. Its
-drop-path is left out.
+temperature. As in the published algorithm, each step prunes and cools; the third-party code does so once an epoch. The
+drop-path of that code is left out.
 """
 
 from dataclasses import dataclass, field

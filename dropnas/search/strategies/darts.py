@@ -4,11 +4,10 @@ w learns from one half of the training images, the alphas from the other half. E
 The second-order variant differentiates the held-out loss through one virtual step of w (Eq. 7) and approximates the
 second derivative by a finite difference (Eq. 8).
 
-Design choices: all operations are mixed in each pass. Dropout, partial decay and alpha-adjust are not used. Weight
-decay is ordinary L2; for w it is added after clipping. All settings but the split are the settings of the search, so
-that strategies are compared under equal conditions. Passes for the alphas do not update the running statistics, so
-these come from training batches only. The finite difference moves w by a hundredth in total, which reduced precision
-would round away. Its two passes therefore always use fp32.
+Design choices: all operations are mixed in each pass. Dropout, partial decay and alpha-adjust are not used. All
+settings but the split are those of the parameter file, so that strategies are compared under equal conditions. The
+finite difference moves w by only 0.01 in norm, which reduced precision would round away. Its two passes therefore
+always use fp32.
 """
 
 from collections.abc import Iterator
@@ -48,7 +47,7 @@ class Darts(TwoLevel):
         self.is_second_order = config.strategy == SECOND_ORDER
 
     def architecture_gradients(self, state: SearchState, batch: Batch) -> list[Tensor]:
-        """The gradient of the held-out loss in the alphas, without decay; at w or after a virtual step of w."""
+        """The gradient of the held-out loss in the alphas, without decay: at w, or after a virtual step of w."""
         if not self.is_second_order:
             return super().architecture_gradients(state, batch)
         assert batch.held_out is not None  # weight_share is below 1

@@ -1,7 +1,7 @@
 """DARTS+ (Liang et al., 2019): DARTS with early stopping, before skip-connects dominate the normal cell.
 
 The search is first-order DARTS: each step moves the alphas on a held-out batch, then w on a training batch. The cosine
-schedule of w has the length of the longest search. After each epoch, one of two criteria may end the search:
+schedule of w covers the longest possible search. After each epoch, one of two criteria may end the search:
 
 1. The normal cell of the current genotype has two or more skip-connects.
 2. The ranking of the alphas of the convolutional operations has not changed for ten epochs.
@@ -9,9 +9,9 @@ schedule of w has the length of the longest search. After each epoch, one of two
 The genotype is derived as in DARTS: on each edge the operation with the largest probability, zero excluded, and for
 each node its two best edges.
 
-Sources: the two criteria are certain; their details were not published with code. Criterion 1 for CIFAR, the first
-order and the limit of 60 epochs are from memory and not checked against the paper. Two points are options: which alphas
-form the ranking, and which genotype is taken when criterion 1 ends the search.
+Sources: the two criteria are certain, but no published code shows their details. Two details are therefore options:
+which alphas form the ranking, and which genotype is taken when criterion 1 ends the search. Criterion 1 for CIFAR, the
+first order and the limit of 60 epochs are from memory and not checked against the paper.
 """
 
 from collections.abc import Sequence
@@ -40,11 +40,11 @@ class DartsPlusOptions:
         criterion: `skip-connects` is the first criterion, `ranking` the second.
         skip_connects: number of skip-connects in the normal cell that ends the search.
         patience: number of epochs without a change of the ranking that ends the search.
-        ranking: the ranking in the normal cell that must not change: `best` is the best convolutional operation of each
-            edge, `operations` the order of these operations on each edge, `edges` the order of the edges by their best
-            one.
-        cell: the genotype of a search that skip-connects end: `stopping` takes that of the last epoch, `before` that of
-            the epoch before.
+        ranking: what must not change in the normal cell: `best`, the best convolutional operation of each edge;
+            `operations`, the order of these operations on each edge; `edges`, the order of the edges by their best
+            convolutional operation.
+        cell: the genotype that is taken when skip-connects end the search: `stopping`, that of the last epoch, or
+            `before`, that of the epoch before it.
         score: ranks operations and edges by `probability`, as in DARTS, or by the raw `alpha`.
     """
 

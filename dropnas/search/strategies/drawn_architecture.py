@@ -37,7 +37,7 @@ def draw_architecture(drawable: Sequence[int], operations: int, generator: torch
 
 
 def genotype_of(space: SearchSpace, architecture: Tensor) -> Genotype:
-    """Convert a mask to a genotype; a node's two edges are in the order of their predecessors."""
+    """Convert a mask to a genotype; the two edges of a node are in the order of their predecessors."""
     normal, reduce = (_cell(space, kind) for kind in architecture.tolist())
     concat = tuple(range(INPUTS, INPUTS + NODES))
     return Genotype(normal, concat, reduce, concat)
@@ -70,7 +70,7 @@ def error_of(run: SeedRun, architecture: Tensor, drawn: Iterable[Tensors]) -> fl
 
 
 def _mixtures(run: SeedRun, architecture: Tensor) -> list[Mixture]:
-    """Give the drawn operations weight 1 in each cell; other edges get zero, or any operation with weight 0."""
+    """Give drawn operations weight 1; an edge without one gets the zero operation, or another one, with weight 0."""
     one, names = run.alphas.normal.new_ones(()), run.space.operations
     spare = [(names.index(ZERO) if ZERO in names else 0, 0 * one)]
     kinds = [[[(row.index(True), one)] if any(row) else spare for row in kind] for kind in architecture.tolist()]

@@ -9,7 +9,7 @@ from dropnas.training.optimisers import EPSILON, Adam
 
 
 class EdgewiseAdam(Adam):
-    """Adam that treats each edge of the alphas as a separate parameter; an edge that does not move keeps its averages.
+    """Adam that treats each edge of the alphas as a separate parameter; an edge that does not move keeps its state.
 
     Like torch's Adam, it counts the steps of each parameter: `slots["steps"]` is (K, 2, edges, 1).
     """

@@ -8,9 +8,8 @@ y. A step first updates w (SGD with Nesterov momentum), then the alphas (Adam) o
 Each node of the derived cell has the two pairs (operation, predecessor) with the largest p, zero excluded; both may
 have the same predecessor.
 
-What differs here: there is no batch norm and ReLU before the poolings, since all methods search one space. The result
-is the last genotype, as in the code. The code also keeps the genotype of the epoch with the best accuracy on held-out
-batches; this implementation does not.
+What differs here: there is no batch norm and ReLU before the poolings, because all methods search one space. The result
+is the last genotype, as in the code, but the genotype with the best accuracy on held-out batches is not kept.
 """
 
 from collections.abc import Sequence
@@ -41,7 +40,7 @@ class GdasOptions(SgdOptions):
 
     Attributes:
         temperature, temperature_min: the temperature tau in the first and in the last epoch.
-        unsampled: `moved` lets momentum and decay move the weights that were not sampled, as in the torch of that time;
+        unsampled: `moved` lets momentum and decay move the weights that were not sampled, as in torch before 2.0;
             `frozen` keeps these weights and their momentum unchanged.
         edges: `pairs` chooses the two best pairs of operation and predecessor of a node; `predecessors` chooses two
             different predecessors, as in DARTS.

@@ -122,7 +122,7 @@ class GroupedDropout(Strategy):
 
         With `dropped="moved"`, dropped parameters have a gradient of zero, so momentum and Adam still move them. With
         `dropped="frozen"`, dropped parameters, their momentum and Adam's averages stay unchanged; only Adam's step
-        count goes on.
+        count rises.
         """
         weights, alphas = state.weight_optimiser, state.architecture_optimiser
         frozen = self.options.dropped == "frozen"

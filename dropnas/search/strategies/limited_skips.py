@@ -1,8 +1,8 @@
 """P-DARTS' derivation: the best edges by p, with a limit on the skip-connects of the normal cell.
 
 Design choices: this is plain Python on rows of numbers. A pruned operation has a score of minus infinity. Ties go to
-the higher index, both between operations and between edges, as released. The limit is reached in several rounds, also
-as released: removing one skip-connect can bring in another one.
+the higher index, both between operations and between edges, as released. Also as released, skip-connects are removed
+one at a time until the limit holds, because the removal of one can bring in another.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chos
 
 
 def _best(operations: Sequence[str], scores: Scores) -> list[Chosen]:
-    """Choose, for each node, the two edges with the highest best scores (zero excluded), in the order of the edges."""
+    """Choose the two edges of each node whose best operations (zero excluded) score highest, in the order of edges."""
     of_node: dict[int, list[Chosen]] = {}
     for edge, ((node, _), row) in enumerate(zip(edges(), scores, strict=True)):
         allowed = [-inf if name == ZERO else score for name, score in zip(operations, row, strict=True)]

@@ -47,7 +47,7 @@ class PDartsOptions:
         added_cells_2, added_cells_3: number of cells that phases 2 and 3 add to the cells of the search.
         dropped_1, dropped_2: number of operations that are pruned on each edge after phases 1 and 2.
         skip_dropout_1, skip_dropout_2, skip_dropout_3: initial dropout rates on skip-connects in the three phases; on
-            CIFAR-100 they are 0.1, 0.2 and 0.3. The released README has 0.1 for phase 1 on CIFAR-10, too.
+            CIFAR-100 they are 0.1, 0.2 and 0.3. The released README uses 0.1 in phase 1 on CIFAR-10.
         dropout: `elements` drops single elements, as released; `operation` drops the entire output of a skip-connect,
             which the paper's word "operation-level" may mean.
         dropout_decay: while the alphas are trained, the rate is multiplied by exp(-dropout_decay) in each epoch.
@@ -108,7 +108,7 @@ class PDarts(TwoLevel):
         return [Phase(self.config.cells + more, self.config.epochs) for more in added]
 
     def make_supernet(self, phase: int, classes: int) -> Supernet:
-        """The plain supernet; if the phase has dropout, its skip-connects of stride 1 have it."""
+        """The plain supernet; skip-connects of stride 1 have dropout if the phase has it."""
         supernet, rates = super().make_supernet(phase, classes), self._first_rates
         cells: Any = supernet.cells
         for edge in (edge for cell in cells for edge in cell.edges if rates[phase]):

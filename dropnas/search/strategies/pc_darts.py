@@ -1,7 +1,7 @@
 """PC-DARTS (Xu et al., 2020): partial channel connections and edge normalisation.
 
-One in K = 4 channels of a state goes through an edge's operations. The other channels bypass them. Both parts are then
-shuffled (Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a softmax of the
+One in K = 4 channels of a state goes through an edge's operations. The other channels bypass them. All channels are
+then shuffled (Section 3.2, "partial channel connections"). A node is the sum of its edges, weighted by a softmax of the
 betas; there is one beta for each edge and kind of cell (Section 3.3, "edge normalisation"). One Adam moves alphas and
 betas on the held-out half of the images, then SGD updates w on the other half. In the first 15 of 50 epochs only w
 moves. The genotype is derived from softmax(alpha) * softmax(beta).
@@ -90,7 +90,7 @@ class PcDarts(TwoLevel):
         return {**alphas, BETAS: self.config.alpha_scale * torch.randn(2, EDGES, generator=generator)}
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """Weight each operation by its p times its edge's weight, so that an edge's weights sum to that weight."""
+        """Weight each operation by its p times the weight of its edge."""
         return Mixing(state.of_cells(mixing_weights(state.architecture)))
 
     def derive(self, run: SeedRun) -> Genotype:

@@ -10,9 +10,9 @@ operations stays the same. (Adam has beta_1 = 0, so alphas that were not sampled
 is zero, the alphas of the edge do not move. The alphas move at every fifth batch, after a warm-up in which only w
 moves.
 
-What differs here: the authors' CIFAR space (tree cells) is a different one. Here alphas and samples are shared by the
-cells of a kind, and the cell is derived as in DARTS. The default of the authors' code gates all operations (`paths:
-all`). There is no latency term, which needs a target device, and no label smoothing, which the authors use on ImageNet.
+What differs here: the authors' CIFAR space has tree cells. Here the cells of a kind share alphas and samples, and the
+cell is derived as in DARTS. The authors' code gates all operations by default (`paths: all`). There is no latency term,
+which needs a target device, and no label smoothing, which the authors use on ImageNet.
 """
 
 from dataclasses import dataclass, field
@@ -123,7 +123,7 @@ class ProxylessNas(SinglePath):
         return {"noise": noise, "chance": chance, **super().draw(epoch, steps, generator)}
 
     def mixing(self, state: SearchState, batch: Batch, level: Level) -> Mixing:
-        """For w one sampled operation on each edge; for the alphas the gates, which have the gradient of p'."""
+        """For w, one sampled operation on each edge; for the alphas, the gates, which have the gradient of p'."""
         if level == "weights":
             chosen = self._of_cells(state, self._sampled(state, batch.drawn["noise"][:, 0]))
             return Mixing(chosen.to(state.weights.dtype), chosen)
@@ -134,7 +134,7 @@ class ProxylessNas(SinglePath):
         return Mixing(self._of_cells(state, gates), self._of_cells(state, paths.computed))
 
     def paths(self, state: SearchState, batch: Batch) -> Paths:
-        """Sample two operations without replacement, and by p' the active one of them."""
+        """Sample two operations of each edge without replacement, and the active one of the two by p'."""
         noise, chance = batch.drawn["noise"][:, 1], batch.drawn["chance"]
         rows, count = self._rows(state).detach(), len(self.space.operations)
         if self.options.paths == "all":
@@ -146,7 +146,7 @@ class ProxylessNas(SinglePath):
         return Paths(computed, one_of(torch.where(chance < p_first, first, second), count))
 
     def architecture_step(self, state: SearchState, batch: Batch) -> None:
-        """Move the alphas of the sampled operations, and keep their total mass on the edge."""
+        """Move the alphas of the sampled operations, then restore their total mass on each edge."""
         paths, before = self.paths(state, batch), state.alphas.detach().clone()
         (gradient,) = self.architecture_gradients(state, batch)
         involved = self._of_kinds(paths.computed & self._moving(paths))

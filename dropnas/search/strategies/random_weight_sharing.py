@@ -7,9 +7,8 @@ the training, the shared weights select an architecture on the other half of the
 architectures on 10 batches each, then scores its ten best on the entire half. Batch norms use their running statistics.
 The best architecture of all rounds is the genotype. There is one round for each 10,000 training batches.
 
-Sources: the paper and the authors' code. The settings are the fifth of the five that the authors tried, which is the
-one that they report. From memory of their code: the images of the selection are augmented, like all others of the
-search.
+Sources: the paper and the authors' code. Of the five settings that the authors tried, this is the fifth, which they
+report. That the images of the selection are augmented, like all others of the search, is from memory of their code.
 
 What differs here: a training shorter than 10,000 batches scores proportionally fewer architectures. The running
 statistics of operations that were not drawn do not move, so a CPU need not compute these operations. The alphas stay 0
@@ -52,8 +51,8 @@ class RandomWeightSharingOptions:
         architectures: number of architectures that a round scores.
         batches: number of batches of held-out images that score each architecture.
         finalists: number of best architectures of a round that are scored on all held-out images.
-        short: after a training of fewer than 10,000 batches, `share` scores proportionally fewer architectures, `all`
-            scores all of them.
+        short: after a training of fewer than 10,000 batches, `share` scores proportionally fewer architectures and
+            `all` scores all of them.
         images: images of the selection: `augmented` or `plain`.
         zero: whether zero can be drawn too.
         statistics: operations whose running statistics a batch updates: those that were `drawn`, or `all`, as in the

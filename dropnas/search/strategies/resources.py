@@ -1,7 +1,7 @@
 """The costs of operations that SNAS' resource term counts: size, multiply-adds and memory accesses.
 
-Design choices: the costs of an operation are the sums over its convolutions and poolings, so that the operations of a
-user's space are counted too. For maps with even sides this gives the numbers of the cost tables in SNAS' code.
+Design choices: the costs of an operation are sums over its layers, so that the operations of a user's space can be
+counted too. For maps with even sides this gives the numbers of the cost tables in SNAS' code.
 """
 
 import copy

@@ -2,7 +2,7 @@
 
 Design choices: a mask in the strategy's memory marks the operations that are left. Pruned operations are no longer
 computed, and a step stays a function of tensors. The weights and alphas of pruned operations still decay, without any
-effect. On each edge, the genotype has the best operation that is left (zero excluded); each node has its two best
+effect. In the genotype, each edge has its best operation that is left (zero excluded), and each node has its two best
 edges. An edge on which only zero is left ranks after all others. If a node needs such an edge, the edge takes its best
 pruned operation.
 """

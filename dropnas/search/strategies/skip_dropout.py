@@ -55,7 +55,7 @@ def random_bits(key: Tensor, count: int) -> Tensor:
 
 @cache
 def _numbers(count: int, device: torch.device) -> Tensor:
-    """The hashed numbers from 0, without a key. Keys that differ little then give entirely different streams."""
+    """The hashes of 0, 1, …, without a key. Because of this first hash, similar keys give entirely different bits."""
     return _mixed(torch.arange(count, dtype=torch.int32, device=device))
 
 
@@ -67,6 +67,6 @@ def _mixed(values: Tensor) -> Tensor:
 
 
 def _folded(values: Tensor, shift: int) -> Tensor:
-    """Exclusive or with the upper bits."""
+    """The exclusive or of the values and their upper bits, shifted down."""
     folded: Tensor = values ^ ((values >> shift) & (2 ** (32 - shift) - 1))
     return folded

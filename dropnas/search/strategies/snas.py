@@ -50,15 +50,15 @@ class SnasOptions:
         optimiser: optimiser of the alphas. `sgd` has neither momentum nor decay, as in the authors' code for one GPU.
         alpha_gradient_clip: largest norm of the gradient over all alphas.
         samples: `kinds` draws one sample for each kind of cell, `cells` one for each cell.
-        temperature, temperature_min: temperature of the samples at the start of the schedule, and in the last epoch.
-            The first epoch is one step below the start.
+        temperature, temperature_min: temperature of the samples before the first epoch, and in the last epoch; in the
+            first epoch it is already one step lower.
         drop_path: probability of dropping the output of an edge for an image.
         resource_weight: weight of the resource term in the loss; 0 leaves the term out.
         resource_cells: divisor of the term's sum over the cells of a kind: `eight` divides by 6 (normal) and 2
             (reduction), the cells of the authors' supernet; `own` by the number of cells of this supernet.
         zero: how the two edges of a node are chosen if zero is the argmax of some of its edges. `ranked`, the authors'
-            second rule, ranks such an edge by the p of zero like any other; `last` takes it only if a node has no
-            other; `excluded` never chooses zero, as in DARTS.
+            second rule, ranks such an edge by the p of zero; `last` takes it only if the node has no other edge;
+            `excluded` never chooses zero, as in DARTS.
     """
 
     alpha_mean: float = 1.0

@@ -1,4 +1,4 @@
-"""StacNAS (Li et al., 2019): one-level search in two stages, over clusters of operations that behave alike.
+"""StacNAS (Li et al., 2019): one-level search in two stages, over clusters of similar operations.
 
 There are four clusters: two poolings, two skip-connects, two separable and two dilated convolutions. In stage 1 the
 supernet has 14 cells, and each edge chooses between one operation of each cluster and zero. The winner of an edge is
@@ -44,8 +44,8 @@ class StacNasOptions:
 
     Attributes:
         added_cells: number of cells that stage 2 adds to the cells of the search.
-        score: compares edges and operations in the derivation: by the raw `alpha`, as released, although edges have
-            different candidates; or by the `probability` p among the edge's candidates.
+        score: ranks edges and operations in the derivation: by the raw `alpha`, as released, although edges have
+            different candidates; or by the `probability` p among the candidates of the edge.
     """
 
     added_cells: int = field(default=6, metadata={"ge": 0, "le": 1000})
@@ -74,7 +74,7 @@ class StacNas(Strategy):
         return Phase(cells, epochs), Phase(cells + self.options.added_cells, epochs)
 
     def memory(self, phase: int, before: Mapping[str, Tensor] | None) -> Tensors:
-        """Choose the candidates of each edge; if a checkpoint will replace them, those of the first cluster."""
+        """Choose the candidates of each edge; if a checkpoint will replace them, any will do."""
         stands = self.clusters.any(dim=-1)
         if not phase:
             zero = torch.tensor([name == ZERO for name in self.space.operations])
@@ -90,7 +90,7 @@ class StacNas(Strategy):
         return memory[KEPT]
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One pass and one step of both optimisers. Decay is added to both gradients; for w after clipping."""
+        """One pass, and one step of both optimisers. Decay is added to both gradients, to that of w after clipping."""
         kept = state.memory[KEPT]
         mixing = state.of_cells(kept_softmax(state.alphas, kept))
         losses, logits = state.losses(batch.images, batch.labels, mixing, state.of_cells(kept))

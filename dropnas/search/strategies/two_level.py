@@ -45,11 +45,11 @@ class TwoLevel(Strategy):
     alpha_gradient_clip: float | None = None
 
     def variant(self, epoch: int) -> str:
-        """Return the form of the step: with or without a step of the alphas."""
+        """Return WEIGHTS_ONLY while the alphas are frozen."""
         return WEIGHTS_ONLY if self.position(epoch)[1] < self.frozen_epochs else ""
 
     def step(self, state: SearchState, batch: Batch) -> tuple[Tensor, Tensor]:
-        """A step of the alphas on the held-out batch and one of w on the batch; returns the results of the latter."""
+        """Move the alphas on the held-out batch and w on the batch; return the losses and logits of w's pass."""
         moves_alphas = batch.variant != WEIGHTS_ONLY
         if moves_alphas and self.alphas_first:
             self.architecture_step(state, batch)
@@ -96,7 +96,7 @@ def frozen_epochs(part: float, epochs: int) -> int:
 
 
 def clipped_together(gradients: list[Tensor], limit: float) -> list[Tensor]:
-    """Gradients (K, ...), those of each seed scaled so that the norm over all of them is at most `limit`."""
+    """Scale the gradients (K, ...) of each seed so that the norm over all of them is at most `limit`."""
     flat = clipped(torch.cat([gradient.flatten(1) for gradient in gradients], dim=1), limit)
     parts = flat.split([gradient[0].numel() for gradient in gradients], dim=1)  # type: ignore[no-untyped-call]
     return [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)]

@@ -41,8 +41,8 @@ class XnasOptions:
     Attributes:
         bound: the bound L; rewards are clipped to [-L, L].
         cells: how the cells of a kind update the forecasters that they share. `each` counts each cell's reward as a
-            separate round, so T and eta differ between the kinds (the paper's multiple learning rates, as archai reads
-            them); `summed` makes one round of the sum.
+            separate round, so T and eta differ between the kinds. This is how archai reads the paper's "multiple
+            learning rates". `summed` makes one round of the sum.
         wipeout: whether experts are removed.
     """
 

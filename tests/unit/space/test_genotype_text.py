@@ -53,15 +53,15 @@ def test_the_forms_in_which_people_write_it(text: str, tmp_path) -> None:
     ("text", "message"),
     [
         ("Genotype(normal=[", "is not the text of a genotype"),
-        ("Genotype(normal=open('x'))", "is no list, name or number"),
-        ("Genotype(normal=[('none', 0), ('none', -1)])", "is no list, name or number"),
-        ("Genotype(**{'normal': []})", "is no list|None: unknown key"),
-        ("Genotype(normal=[], normal_concat=range(0, 10**9))", "is no list, name or number"),
-        ("Genotype(normal=[], normal_concat=range(0, 1000000000))", "is no range"),
+        ("Genotype(normal=open('x'))", "is not a list, string or whole number"),
+        ("Genotype(normal=[('none', 0), ('none', -1)])", "is not a list, string or whole number"),
+        ("Genotype(**{'normal': []})", "is not a list, string or whole number|None: unknown key"),
+        ("Genotype(normal=[], normal_concat=range(0, 10**9))", "is not a list, string or whole number"),
+        ("Genotype(normal=[], normal_concat=range(0, 1000000000))", "is not a range of nodes"),
         ("Genotype(normal=[('none', 0)])", "field required"),
         ("import os; Genotype()", "is not the text of a genotype"),
         ("Genotype(" * 5000, "is not the text of a genotype"),
-        ("Genotype(" + " " * 200_000, "characters are no genotype"),
+        ("Genotype(" + " " * 200_000, "characters are too many for a genotype"),
     ],
 )
 def test_other_text_is_one_clear_line(text: str, message: str) -> None:
