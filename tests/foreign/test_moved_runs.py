@@ -49,7 +49,8 @@ def test_a_run_that_goes_on_elsewhere_is_marked(machine: Foreign) -> None:
     here, there = machine_name("cpu"), machine_name("cpu").partition(" (")[0]
     if here == f"{there} (DEFAULT)":
         pytest.skip("this CPU has no wider vectors")
-    said = f"digits-seed0: started on {here}, continues on {there} (DEFAULT): equal up to rounding only"
+    moved = f"started on {here}, continues on {there} (DEFAULT), so its bytes are those of neither machine"
+    said = f"digits-seed0: {moved}"
     assert done.stdout.splitlines().count(said) == 1, done.stdout
     assert ManifestFile.read(root / run.folder).run["machines"] == [here, f"{there} (DEFAULT)"]
     verified = machine.dropnas("verify")

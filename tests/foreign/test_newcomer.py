@@ -16,7 +16,7 @@ def test_a_python_without_the_dependencies_is_one_line(machine: Foreign) -> None
     done = machine.run(sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r}); "
                        "import runpy; runpy.run_module('dropnas', run_name='__main__')")  # fmt: skip
     assert done.returncode == 1
-    assert re.fullmatch(r"error: \w+ is not installed for \S+; make setup, then .*\n", done.stderr), done.stderr
+    assert re.fullmatch(r"error: \w+ is not installed for \S+; run make setup and .*\n", done.stderr), done.stderr
 
 
 def test_an_old_python_is_one_line(machine: Foreign) -> None:

@@ -126,7 +126,7 @@ VALUES = {
     ),
     "one image": (
         "datasets: {cifar10: {name: digits, source: bundled, train_images: 1}}",
-        "one image is no data set",
+        "one image is not enough",
     ),
     "a NUL in a path": (
         'datasets: {cifar10: {name: cifar10, source: torchvision, path: "a\\0b"}}',

@@ -117,7 +117,7 @@ def test_detectable_differences_against_a_simulation():
 
 def test_another_file_is_not_overwritten(known, file):
     before = file.read_text()
-    with pytest.raises(DropnasError, match=r"mine\.yaml: is there already"):
+    with pytest.raises(DropnasError, match=r"mine\.yaml: already exists"):
         list(fitting_lines(file, known, 0.5 * Ladder(known, (), None).left(PAPER), file))
     assert file.read_text() == before
 
