@@ -41,7 +41,7 @@ def test_make_sif_ends_well_and_cleans_up(machine: Foreign, checkout: Path, prog
     assert left(machine, checkout) == []
 
 
-def test_a_builder_without_an_option_is_not_given_it(machine: Foreign, checkout: Path) -> None:
+def test_an_option_that_a_builder_lacks_is_not_passed(machine: Foreign, checkout: Path) -> None:
     machine.bare().stub("singularity", BUILDS)
     assert machine.run("make", "sif", folder=checkout, HELP="").returncode == 0
     assert "mksquashfs" not in (machine.folder / "arguments").read_text()

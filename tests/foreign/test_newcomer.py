@@ -38,7 +38,7 @@ def test_the_version_is_printed(machine: Foreign) -> None:
     assert done.stdout.startswith(f"dropnas {importlib.metadata.version('dropnas')}") and "Python 3" in done.stdout
 
 
-def test_pictures_do_not_lie_about(machine: Foreign) -> None:
+def test_pictures_are_written_to_the_results(machine: Foreign) -> None:
     before = set(machine.folder.iterdir())
     assert machine.dropnas("draw", "dropnas_c10").stdout == "results/pictures/dropnas_c10.svg\n"
     assert {path.name for path in set(machine.folder.iterdir()) - before} == {"results"}

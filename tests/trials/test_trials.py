@@ -20,12 +20,12 @@ def test_killed_runs_end_as_if_left_alone(runs: dict[str, Run], tmp_path: Path) 
     assert not found.mismatches and found.kills.total() == 4 and found.runs, str(found)
 
 
-def test_damaged_checkpoints_are_named_and_left_out(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_damaged_checkpoints_are_named_and_skipped(runs: dict[str, Run], tmp_path: Path) -> None:
     found = damage.trial(runs, tmp_path, count=9, seed=1, minutes=MINUTES)
     assert found.faults == [] and found.cases.total() == 9
 
 
-def test_a_full_disk_is_told_and_loses_nothing(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(runs: dict[str, Run], tmp_path: Path) -> None:
     if reason := full_disk.missing():
         pytest.skip(reason)
     found = full_disk.trial(runs, tmp_path, count=6, seed=1, minutes=MINUTES)

@@ -66,7 +66,7 @@ def test_an_attempt_without_progress_ends_the_series(runs: dict[str, Run], tmp_p
     finish(bench)
 
 
-def test_kills_without_a_warning_are_no_series(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_kills_without_a_signal_are_no_series(runs: dict[str, Run], tmp_path: Path) -> None:
     bench = runs["search"].bench(tmp_path / "store", 300.0)
     for _ in range(2):
         command = Command(bench.arguments)

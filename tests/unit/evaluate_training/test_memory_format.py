@@ -95,7 +95,9 @@ def layouts(learner: Learner, images: Tensor) -> set[bool]:
 
 @pytest.mark.usefixtures("without_onednn")
 @pytest.mark.parametrize("memory_format", FORMATS)
-def test_images_weights_and_averages_lie_alike(digits: Path, genotype: Path, memory_format: MemoryFormat) -> None:
+def test_images_weights_and_averages_have_the_same_layout(
+    digits: Path, genotype: Path, memory_format: MemoryFormat
+) -> None:
     torch.manual_seed(0)
     images = torch.randn(2, 3, 32, 32)
     config = replace(IMAGENET, memory_format=memory_format)

@@ -64,7 +64,7 @@ def test_what_fits_never_exceeds_the_budget_and_has_the_most_seeds(budget):
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(3, 220))
-def test_what_went_does_not_fit_even_with_the_fewest_seeds(budget):
+def test_removed_targets_do_not_fit_even_with_the_fewest_seeds(budget):
     found = reduced(PLENTY, dispensable(PLENTY), FEWEST_SEEDS, budget, price_by_count).parameters
     for kind in ("tables", "figures"):
         for name in set(getattr(PLENTY, kind)) - set(getattr(found, kind)):

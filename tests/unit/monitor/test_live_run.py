@@ -92,7 +92,7 @@ def test_verbose_brings_snakemakes_output_back(
     assert "Snakemake says this" in said.out and "waiting" not in said.out and not said.err
 
 
-def test_a_failed_run_is_said_once_more_at_the_end(tmp_path: Path) -> None:
+def test_a_failed_run_is_reported_again_at_the_end(tmp_path: Path) -> None:
     run = next(run for run in PLAN.runs.values() if run.id == SEARCH)
     write_text(log_of(tmp_path, run), f"error: search {run.name}: the loss is not finite\n")
     _, reason, log, end = live_run._reasons(Watch(CONTENT, tmp_path), Path("none.log"), "the same")

@@ -96,7 +96,7 @@ def test_without_an_epoch_the_time_that_it_runs_counts(root):
         assert left(Watch(CONTENT, root).look(), SEARCHES[1].id) == pytest.approx(1.5, abs=0.01)
 
 
-def test_a_stopped_run_and_a_failed_one_are_told_apart(root):
+def test_a_stopped_run_and_a_failed_one_are_distinguished(root):
     stopped, failed = SEARCHES[0], SEARCHES[-1]
     begin(root, stopped, "epoch 1/4: train_loss 2.1")
     write_text(log_of(root, failed), f"error: search {failed.name}: the loss is not finite\n")
@@ -317,7 +317,7 @@ def test_a_running_run_leaves_its_last_line_in_its_scratch_folder(tmp_path):
     assert ManifestFile.read(tmp_path / data.folder).run["processes"] == 1
 
 
-def test_time_in_which_nobody_worked_is_no_part_of_what_a_run_took(tmp_path):
+def test_idle_time_between_attempts_is_not_counted(tmp_path):
     """Killed an hour after its start, taken up three hours later: an hour, and what it takes now."""
     data = of_stage(PLAN.by_default(), "data")[0]
     scratch, now = Store(tmp_path).scratch(data.id), time.time()

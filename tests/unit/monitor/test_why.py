@@ -84,7 +84,7 @@ def test_without_the_former_source_the_file_is_unknown(tmp_path):
     assert "which file is unknown" in lines[-1] and "neither in a frozen start nor in a commit" in lines[-1]
 
 
-def test_what_is_done_or_without_a_like_is_said_so(tmp_path):
+def test_finished_runs_and_runs_without_an_equal_are_reported(tmp_path):
     assert why(PLAN, SEARCH.id, tmp_path)[1:] == ["  no other search run is finished"]
     publish(tmp_path, SEARCH)
     assert why(PLAN, SEARCH.id, tmp_path) == [f"{SEARCH.folder}: done"]

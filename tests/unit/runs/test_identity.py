@@ -89,7 +89,7 @@ def test_every_other_value_changes_the_identity(name, data):
     assert (run.id == Run("retrain", "x", RetrainConfig(), (DATA,), "code").id) == (value == default)
 
 
-def test_where_a_source_lies_is_not_hashed():
+def test_the_location_of_a_source_is_not_hashed():
     moved = Run("data", "digits", replace(DATA.config, path="elsewhere"), (), "preparation-1")
     assert moved.id == DATA.id
     assert resolved(moved.config)["path"] == "elsewhere"

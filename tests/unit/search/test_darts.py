@@ -364,7 +364,7 @@ HEAD = "profile: x\ndescription: x\ntables: [table1]\ndatasets:\n  cifar10: {nam
         ("{label: No alpha adjust, strategy: dropnas}", "label no-alpha-adjust is taken"),
     ],
 )
-def test_mistakes_in_a_parameter_file_are_told_in_one_line(tmp_path: Path, method: str, message: str) -> None:
+def test_mistakes_in_a_parameter_file_are_reported_in_one_line(tmp_path: Path, method: str, message: str) -> None:
     file = tmp_path / "x.yaml"
     file.write_text(f"{HEAD}  - {method}\n")
     with pytest.raises(DropnasError, match=message) as raised:

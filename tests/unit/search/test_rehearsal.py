@@ -106,7 +106,7 @@ class Looking(GroupedDropout):
         return super().step(state, batch)
 
 
-def test_a_strategy_that_looks_is_refused_in_one_line() -> None:
+def test_a_strategy_that_reads_values_is_refused_in_one_line() -> None:
     group = group_of(replace(STATIC, strategy=f"{__name__}:Looking"), recorder=Rehearsal())
     with pytest.raises(DropnasError, match=r"cannot be recorded as a CUDA graph: .* reads a value back") as raised:
         train(group, last=1)

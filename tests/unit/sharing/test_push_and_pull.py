@@ -232,7 +232,7 @@ def test_another_computation_of_a_run_stays_and_nothing_is_mixed_with_it(here: S
     assert any("another computation of it, which is kept" in line for line in push_all(there).problems)
 
 
-def test_what_a_run_here_was_made_from_comes_only_as_it_was(here: Site, there: Site) -> None:
+def test_a_pulled_input_must_be_the_one_that_a_run_here_read(here: Site, there: Site) -> None:
     search = here.find("search", "dropnas-seed0")
     derived = here.find("derive", search.name)
     push_all(here)
