@@ -1,7 +1,7 @@
 """`doctor` on machines with a single fault: it finds and names this fault, and no other.
 
 Each test starts with a machine on which all checks pass. Its programs are stubs, its GPUs are simulated for torch, and
-its file system is the real one or that of a patch.
+its file system is real or patched.
 """
 
 import fcntl
@@ -382,7 +382,7 @@ def test_a_report_is_a_line_for_each(healthy: Healthy) -> None:
 
 
 def test_without_a_gpu_torch_is_not_imported(machine: Foreign) -> None:
-    """Otherwise the answer would take longer than the checks."""
+    """Importing torch would take longer than the checks."""
     script = "import sys; from dropnas.cli import main\ntry: main()\nexcept SystemExit: print('torch' in sys.modules)"
     done = machine.run(sys.executable, "-c", script, "doctor", str(PROJECT / "params" / "smoke.yaml"))
     assert done.stdout.splitlines()[-1] == "False", done.stdout + done.stderr

@@ -10,7 +10,7 @@ import pytest
 from tests.foreign.conftest import PROJECT, WAIT, Foreign
 
 SAVES = 'case $1 in save) echo image >"$3" ;; esac'  # docker
-# apptainer: the image is its last argument but one
+# apptainer; the image is its second last argument
 BUILDS = 'case "$*" in *--help*) echo "$HELP" ;; *) echo "$@" >"$ARGUMENTS"; echo sif >"${@: -2:1}" ;; esac'
 FAILS = 'case "$*" in *--help*) ;; *) echo half >"${@: -2:1}"; %s ;; esac'
 

@@ -56,7 +56,7 @@ def call(bench: Bench, name: str):
 
 
 def nothing(bench: Bench, name: str) -> None:
-    """The verb's object does not exist."""
+    """What the verb reads does not exist."""
     bench.take_out(list(bench.plan.runs.values()))
     remote(bench, "/nowhere")
     if name == "results":
@@ -64,7 +64,7 @@ def nothing(bench: Bench, name: str) -> None:
 
 
 def partly(bench: Bench, name: str) -> None:
-    """Half of the verb's object cannot be read."""
+    """Half of what the verb reads cannot be read."""
     remote(bench, str(bench.root.parent / "remote"))
     for stage in ("search", "derive", "retrain", "select", "table", "figure"):
         run = bench.of_stage(stage)[0]
@@ -93,7 +93,7 @@ def test_no_verb_succeeds_without_what_it_must_read(bench: Bench, name: str, sit
 
 
 def test_the_documentation_has_each_cell() -> None:
-    """Rows are verbs, columns situations; no cell is empty, and the tests above are its rows."""
+    """Rows are verbs and columns are situations; no cell is empty, and the rows are those of the tests above."""
     rows = [line.split("|") for line in DOCS.read_text().splitlines() if line.startswith("| `")]
     table = {cells[1].strip(" `"): [cell.strip() for cell in cells[2:-1]] for cells in rows if len(cells) == 8}
     assert set(STORE_VERBS) <= set(table) and {"run", "plan", "data"} <= set(table)

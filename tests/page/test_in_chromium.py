@@ -185,7 +185,7 @@ def test_nothing_is_wider_than_the_window_or_cut(opened: Any) -> None:
     assert opened.eval_on_selector_all(".scroll", narrow)
 
 
-# A row with the elements and classes of an earlier row looks like it; axe takes seconds for thousands of rows.
+# Only one of the rows with equal elements and classes is checked, because axe takes seconds for thousands of rows.
 WITHOUT_LIKE_ROWS = """() => document.querySelectorAll("tbody").forEach(body => {
   const seen = new Set();
   for (const row of [...body.rows]) {

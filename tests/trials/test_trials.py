@@ -1,4 +1,4 @@
-"""A seeded part of each trial; `make trials` runs them in full.
+"""A seeded part of each trial, which `make trials` runs in full.
 
 No test depends on timing: the moment of a kill decides what it interrupts, but never whether the run ends correctly.
 `python -m tests.trials.kills` counts the interrupted writes and the repeated work.

@@ -1,4 +1,4 @@
-"""The checklist page: computed from plan and manifests, and open about what these do not answer."""
+"""The checklist page, which plan and manifests determine, and which states what they do not answer."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An archive that was edited, or made to do harm, is rejected in one line, and nothing of it enters the store."""
+"""An edited or malicious archive is rejected in one line, and none of it enters the store."""
 
 import io
 import json

@@ -82,7 +82,7 @@ def test_a_difference_beyond_rounding_is_reported_with_its_size(counts):
 
 
 def test_every_reason_belongs_to_a_difference(counts):
-    """A reason for a row that agrees, or that is in no table, would be a mistake."""
+    """No reason is given for a row that agrees or is in no table."""
     assert {key for key, one in counts.items() if "no reason known" not in one.remark and one.remark} == {
         *REASONS,
         ("asap", "table3"),  # nothing is printed
@@ -110,7 +110,7 @@ def test_an_unexplained_difference_is_reported_as_such():
 
 
 def test_batch_norm_after_pooling_moves_no_printed_digit():
-    """See the note below the table."""
+    """The note below the table says so."""
     for table, id_ in ROWS:
         with_norm, without = (golden(id_, table, norm)["parameters"] / 1e6 for norm in ("pool_norm", "no_pool_norm"))
         assert 0 <= with_norm - without < 0.02

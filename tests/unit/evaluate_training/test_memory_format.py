@@ -88,7 +88,7 @@ def layouts(learner: Learner, images: Tensor) -> set[bool]:
     learner.outputs(images)
     hook.remove()
     tensors = [*learner.parameters, *learner.optimiser.slots["momentum"], *seen]
-    wide = [tensor for tensor in tensors if tensor.dim() == 4 and min(tensor.shape[1:]) > 1]  # else both are one
+    wide = [tensor for tensor in tensors if tensor.dim() == 4 and min(tensor.shape[1:]) > 1]  # else equal
     assert len(wide) >= 5
     return {tensor.is_contiguous(memory_format=torch.channels_last) for tensor in wide}
 

@@ -1,4 +1,4 @@
-"""Devices are shared by locks, and exhausted resources are reported in one line. GPUs are simulated by their number."""
+"""Devices are shared by locks, and exhausted resources are reported in one line. The GPUs are simulated."""
 
 import errno
 import multiprocessing

@@ -1,4 +1,4 @@
-"""What runs cost: what they took, what runs of their kind took, what the probe measured, and otherwise unknown."""
+"""Costs of runs: their own time, that of runs of their kind, the probe's measurement, or unknown."""
 
 import json
 import math
@@ -308,7 +308,7 @@ def test_the_plan_shows_hours_and_what_they_rest_on(root):
     assert "A processor (CPU, 1 thread)" in shown and "On request" in shown
     hours = {run["id"]: run["hours"] for run in json.loads(plan_verb(root, "--json"))}
     assert sum(hours.values()) == 9
-    # Seed 0 of the same search has known hours; of others there is one seed.
+    # Only seed 0 of the same search has known hours; other searches have one seed.
     first = next(root.glob("runs/search/digits-*-original-dropnas-seed1-*/manifest.json")).parent
     (first / "run.json").unlink()
     (first / "manifest.json").unlink()

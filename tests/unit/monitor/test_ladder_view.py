@@ -1,4 +1,4 @@
-"""What `plan` says of the ladder: hours of each step, looks that fit a budget, power."""
+"""The ladder in `plan`: the hours of each step, the looks that fit into a budget, and the power."""
 
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def test_what_fits_a_budget(known: Known, budget: float, step: str, looks: str) 
 
 
 def test_no_larger_part_of_the_first_step_fits(found: Ladder) -> None:
-    """By hand: the cells of DARTS and of the authors on two data sets, a day for each training."""
+    """Computed by hand: the cells of DARTS and of the authors on two data sets, a day for each training."""
     hours = found.of_steps().left
     steps = [Part(step.plan.parameters, hours[step.plan.parameters.profile]) for step in found.steps]
     for budget in (24, 47, 48, 71, 72, 95, 96, 143, 144, 191, 192, 287, 288, 299):

@@ -63,7 +63,7 @@ def test_an_option_of_a_method_and_another_seed_are_named(tmp_path):
 
 
 def test_a_changed_file_is_named(tmp_path):
-    """A run that a frozen start made; since then one file of the code that it froze has changed."""
+    """A frozen start made the run; since then, one file of its code has changed."""
     frozen = tmp_path / freeze(FILE, tmp_path)
     publish(tmp_path, SEARCH)
     edited = frozen / "source/dropnas/search/dropout.py"

@@ -1,4 +1,4 @@
-"""The small cases of an adoption leave defaults to the code that computes them; the old code must be available."""
+"""The small cases of an adoption leave out defaults, and the old code must be available."""
 
 from pathlib import Path
 from typing import Any

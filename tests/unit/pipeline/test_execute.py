@@ -102,7 +102,7 @@ def test_a_repeat_trains_only_the_missing_one(root: Path, together: Path) -> Non
 
 
 def test_a_run_of_another_process_is_left_to_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are trained meanwhile; this run is waited for, and computed after its lease is released."""
+    """The others are trained first; this run is computed after its lease is released."""
     busy, *others = specs()
     held = lease(Store(root).scratch(busy.id))
     held.__enter__()

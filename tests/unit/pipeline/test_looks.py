@@ -100,7 +100,7 @@ def test_from_look_to_look(file: Path, root: Path) -> None:
     assert clear.interval[0] < clear.unbiased <= clear.difference < clear.interval[1]
     assert {one.verdict for one in looked.numbers} >= {"differs", "undecided"}
     seeds = {name: len(folders) for name, folders in (looked.trainings or {}).items()}
-    assert sorted(seeds.values()) == [3, 3, 5, 5, 8, 8]  # some stop at each look, others continue
+    assert sorted(seeds.values()) == [3, 3, 5, 5, 8, 8]  # some experiments stop at each look
     assert said[0] == "look 1: 3 seeds for 6 of 6 experiments"
     assert said[-1].startswith("last start")
     shown = " ".join((root / "results/seq/looks.md").read_text("utf-8").split())
@@ -186,7 +186,7 @@ def test_a_single_start_does_not_go_through_looks(file: Path, root: Path) -> Non
 
 
 def test_further_seeds_do_not_change_an_earlier_look(file: Path, root: Path) -> None:
-    """Runs of further seeds, from another plan, do not change a look's judgements."""
+    """Further seeds come from another plan."""
     run_looks(file, root, trained(root), quiet)
     expected = (root / "results/seq/looks.json").read_bytes()
     all_seeds = root.parent / "all.yaml"

@@ -138,7 +138,7 @@ def test_only_what_depends_on_a_value_changes(change, kept, changed):
 
 
 def test_smoke_has_what_it_promises():
-    """n = 2 for Tables 1 and 2, at least 1 elsewhere, all six tables, both reductions."""
+    """Two seeds for Tables 1 and 2, at least one elsewhere; all six tables; both reduction cells."""
     for table, seeds in {"table1": 2, "table2": 2, "table4": 12, "table5": 9, "table6": 8}.items():
         assert len(runs_of(SMOKE, table, "search")) == seeds
     assert all(run.config.cells >= 3 for run in SMOKE.runs.values() if run.stage == "search")

@@ -59,7 +59,7 @@ def test_a_figure_is_written_in_all_formats(drawn: dict[str, Path], name: str) -
         assert files[f"{name}{suffix}"].startswith(FIRST_BYTES[suffix])
     found = content(drawn[name])
     assert (found["figure"], found["profile"], found["reproduction"]) == (name, "paper", name != "figure5")
-    assert found["hardware"] == ["Imaginary GPU"]  # a head node selects and correlates, but trains nothing
+    assert found["hardware"] == ["Imaginary GPU"]  # not the head node's, which trains nothing
     assert found["data"] == (["cifar10"] if name == "figure5" else ["cifar10", "cifar100"])
     assert found["n"] == ([1, 1] if name == "figure5" else [2, 2])
 
@@ -181,7 +181,7 @@ def test_a_line_at_zero_is_seen(drawn: dict[str, Path]) -> None:
 
 
 def test_a_search_that_stopped_earlier_counts_as_long_as_it_ran(cases: dict[str, Case], tmp_path: Path) -> None:
-    """Like DARTS+, at another epoch for each seed."""
+    """As with DARTS+, each seed stops at another epoch."""
     case, store = cases["trajectories"], Store(tmp_path)
     short = store.search("cifar10", "darts-plus", 0)
     history = json.loads((short / "history.json").read_text())

@@ -172,7 +172,7 @@ def errors(study: Study) -> list[list[str]]:
 
 
 def sources(study: Study) -> set[str]:
-    """The names of the runs behind all numbers."""
+    """The names of the runs from which the numbers come."""
     return {run for line in numbers(study) for run in re.findall(r"#run-(\w+)", line[-1])}
 
 
@@ -183,7 +183,7 @@ def before_page(study: Study) -> str:
 
 
 def rewrite_record(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Publish a run again with another record, so that its folder is intact."""
+    """Publish a run again with another record; its folder stays intact."""
     manifest = json.loads((folder / "manifest.json").read_text())
     change(manifest["run"])
     write_json(folder / "manifest.json", manifest)

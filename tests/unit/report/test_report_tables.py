@@ -61,7 +61,7 @@ def test_tables_of_equal_runs_are_byte_identical_whatever_the_seconds(cases: Cas
 @given(st.data())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_printed_row_and_number_is_in_all_formats(cases: Cases, tmp_path: Path, data: st.DataObject) -> None:
-    """Whatever cells we run, all rows of the paper are present and in order, and rows without our runs are quoted."""
+    """All rows of the paper are present and in order; rows without our runs are quoted."""
     table = data.draw(st.sampled_from(TABLES))
     kept = data.draw(st.sets(st.sampled_from(range(len(cases[table].config.entries)))))
     entries = tuple(entry for index, entry in enumerate(cases[table].config.entries) if index in kept)

@@ -1,4 +1,4 @@
-"""Attempts: their working time, and that a job without progress is not resubmitted for ever."""
+"""Attempts: their working time, and the error that ends a series of attempts without progress."""
 
 import os
 import time
@@ -51,7 +51,7 @@ def test_an_attempt_that_saved_something_resets_the_count(tmp_path):
 
 def test_kills_without_a_signal_never_count(tmp_path):
     for _ in range(5):
-        begun(tmp_path)  # without any further sign of life
+        begun(tmp_path)  # no file changes after that
     stopped(tmp_path)
     begun(tmp_path)
     stopped(tmp_path)

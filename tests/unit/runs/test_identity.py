@@ -41,7 +41,7 @@ def test_a_new_option_changes_no_old_identity():
 
 
 def test_a_changed_default_changes_the_runs_that_rely_on_it(monkeypatch):
-    monkeypatch.setitem(recorded()["SearchConfig"], "epochs", 70)  # as if 76 were new
+    monkeypatch.setitem(recorded()["SearchConfig"], "epochs", 70)  # as if the default 76 were new
     left_out.cache_clear()
     assert search().identity["config"] == {"epochs": 76}
     assert search(epochs=70).identity["config"] == {}

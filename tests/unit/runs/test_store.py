@@ -61,7 +61,7 @@ def test_a_job_with_a_missing_run_has_no_marker(published):
     runs.append({"id": "abcdef0123", "folder": "runs/search/two-abcdef0123"})
     marker = store.root / "plans/0a1b/done/search/both"
     marker.parent.mkdir(parents=True)
-    marker.touch()  # of a time when both were there
+    marker.touch()  # from a time when both runs existed
     jobs = [{"marker": "done/search/both", "runs": [run["id"] for run in runs], "result": os.devnull}]
     write_markers({"runs": runs, "jobs": jobs}, store.root / "plans/0a1b", store.root)
     assert not marker.exists()
@@ -141,7 +141,7 @@ def other_process(tmp_path):
 
 
 def test_a_second_process_waits_and_takes_over_from_a_dead_one(tmp_path, other_process, monkeypatch):
-    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so that only the dead process can be noticed
+    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so that only the death of the process can be noticed
     assert holder(tmp_path).endswith(f":{other_process.pid}")
     other_process.kill()
     other_process.wait()

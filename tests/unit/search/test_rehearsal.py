@@ -37,7 +37,7 @@ def test_any_epoch_is_the_plain_one(seeds: int, images: int) -> None:
 
 @pytest.mark.parametrize("stopped", range(5))
 def test_resumed_at_any_step_of_an_epoch_it_is_the_plain_one(stopped: int) -> None:
-    """Near the end of an epoch a warm-up has fewer steps left than it makes."""
+    """Near the end of an epoch, fewer steps are left than a warm-up makes."""
     first, straight = (group_of(STATIC, images=19) for _ in range(2))
     first.start_epoch(0)
     train(first, last=stopped)

@@ -144,7 +144,7 @@ def test_an_unreadable_checkpoint_is_skipped(tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_replaces_no_good_one(tmp_path: Path) -> None:
-    """The second one is lost and the third is written; if the third were lost, too, the first must still exist."""
+    """The second checkpoint is damaged and the third is written; the first must remain in case the third is lost."""
     saved(tmp_path, 1, 2)
     (tmp_path / "checkpoint-00000002.pt").write_bytes(b"")
     made = Checkpoints(tmp_path, "abc", lambda line: None)
@@ -186,7 +186,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
 
 
 def test_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The order of system calls, because no power is cut here: file flushed, renamed, folder flushed."""
+    """Checked by the order of system calls: the file is flushed, then renamed, then the folder is flushed."""
     calls: list[str] = []
     real_flush, real_replace = os.fsync, Path.replace
 

@@ -1,4 +1,4 @@
-"""Which runs continue as one group, from real checkpoints."""
+"""The choice of runs that continue as one group, from real checkpoints."""
 
 import random
 import tempfile
@@ -60,7 +60,7 @@ def test_all_are_trained_if_each_group_is_trained_to_the_end(histories: list[lis
 
 
 def test_a_group_that_goes_back_by_one_keeps_later_checkpoints_until_the_next(tmp_path: Path) -> None:
-    """If they are killed before that, the runs stay at their positions."""
+    """If they are killed before that, all runs keep their positions."""
     ahead, behind = saved(tmp_path / "ahead", [1, 2]), saved(tmp_path / "behind", [1])
     assert list(common_checkpoint([ahead, behind])) == [0, 1]
     assert [position(one)[1] for one in Checkpoints(tmp_path / "ahead", "run", silent).states()] == [2, 1, 0]

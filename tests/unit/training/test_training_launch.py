@@ -1,4 +1,4 @@
-"""The launcher of several processes reports wrong arguments once, before they start; tests/trials tests their end."""
+"""The launcher of several processes reports wrong arguments once, before they start."""
 
 import subprocess
 import sys

@@ -252,7 +252,7 @@ def test_a_damaged_checkpoint_costs_one_interval(tmp_path: Path) -> None:
 
 
 def test_a_run_begun_with_other_threads_is_not_continued(tmp_path: Path) -> None:
-    """From there on, sums would be rounded differently, and nothing would show it."""
+    """Sums would be rounded differently from there on, unnoticed."""
     finish(tmp_path, interval=0.0)
     with pytest.raises(DropnasError, match="cpu with threads: 1, but this is cpu with threads: 2"):
         train_one(Regression(), replace(workspace(tmp_path), threads=2))
