@@ -22,7 +22,7 @@ def test_a_python_without_the_dependencies_is_one_line(machine: Foreign) -> None
 def test_an_old_python_is_one_line(machine: Foreign) -> None:
     pretend = "import sys; sys.version_info = (3, 9, 2); import runpy; runpy.run_module('dropnas', run_name='__main__')"
     done = machine.run(sys.executable, "-c", pretend)
-    assert done.returncode == 1 and "3.11 is needed; make setup" in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 1 and "3.11 is needed; run make setup" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_old_pythons_can_read_the_file_that_says_so() -> None:
