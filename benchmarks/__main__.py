@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=str(__doc__).partition("\n")[0])
     parser.add_argument("name", help=f"gpu, or one of {', '.join(names())}")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (cuda for gpu, else cpu)")
-    of_one, of_gpu = parser.add_argument_group("but for gpu"), parser.add_argument_group("for gpu")
+    of_one, of_gpu = parser.add_argument_group("for all but gpu"), parser.add_argument_group("for gpu")
     of_one.add_argument("--json", type=Path, help="also write the results to this file")
     of_one.add_argument("--only", help="measure one part only, if the benchmark has parts")
     of_one.add_argument(
@@ -80,7 +80,7 @@ def _measure(asked: argparse.Namespace) -> int:
 
 @contextmanager
 def _device(asked: argparse.Namespace, measure: Callable[..., Any]) -> Iterator[str]:
-    """Hold the requested device until the end; the benchmark of the machine must run without it, too."""
+    """Hold the requested device until the end; the benchmark `machine` must also run without it."""
     import torch
 
     from benchmarks import machine

@@ -26,7 +26,7 @@ BRANCH = re.compile(r"\bBRA\S*\s.*`\((\.L_x_\d+)\)")
 PADDING = re.compile(r"NOP\b")
 TILES = 64  # tiles that `combine` reads in one pass
 
-Loops = tuple[int, ...]  # the numbers of the loops around an instruction
+Loops = tuple[int, ...]  # the indices of the loops around an instruction
 Given = Mapping[str, Any]  # launch arguments of a kernel: sizes by name, lengths of tensors, the grid
 
 

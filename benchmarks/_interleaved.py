@@ -1,4 +1,4 @@
-"""Times several ways of doing the same work in turns, so that other load on the machine affects all of them alike.
+"""Times several ways of doing the same work in turns, so that other load on the machine affects all of them equally.
 
 Design choices: each repetition times every way once, in rotating order. A ratio is the median of the ratios within the
 repetitions, because the two compared times were then measured under the same load.

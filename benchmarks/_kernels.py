@@ -2,7 +2,7 @@
 
 Design choices: each operation that is not a view counts as one kernel, although a library may launch several. Its
 inputs and outputs are each moved once, although a normalisation reads its input twice, and cached data are not read
-again. The figures therefore describe the program, not the behaviour of a device. Operations that a recorded program
+again. The figures describe the program, not the behaviour of a device. Operations that a recorded program
 must not contain are rejected: reading a value, mixing devices, and operations whose deterministic form asks the host in
 some versions of torch. Our own kernels count by their launch arguments.
 """
@@ -100,7 +100,7 @@ def as_on_a_gpu(launching: bool = False) -> Iterator[None]:
     """Make `meta` accept the operations of the GPU code.
 
     These are operations on lists, a fused optimiser, derivatives of batch norms in the layout of the maps, and our own
-    kernels. The latter are counted unless Triton is to launch them. autocast does not know `meta`.
+    kernels, which are counted unless `launching` leaves them to Triton. autocast, which does not know `meta`, is off.
     """
     nothing: Callable[..., Any] = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     library = torch.library.Library("aten", "IMPL", "Meta")

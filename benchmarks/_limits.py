@@ -38,6 +38,13 @@ def until_done(work: Callable[[], object], device: str) -> Callable[[], object]:
     return waiting
 
 
+def now(device: str) -> float:
+    """The time in seconds once the device has done its work."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def _least(work: Callable[[], object], device: str) -> float:
     waiting, times = until_done(work, device), []
     for _ in range(REPETITIONS + 1):

@@ -11,7 +11,7 @@ from benchmarks._results import FAILED, one_line
 
 
 def attempted(work: Callable[..., Any], *given: Any) -> Any:
-    """Return the result of a piece, or the reason of its failure in one line; the traceback goes to the log.
+    """Return the result of a piece, or the reason for its failure in one line; the traceback goes to the log.
 
     The GPU memory of the piece is released. If the context of the GPU is dead, all later pieces fail with one line,
     too.
@@ -26,7 +26,7 @@ def attempted(work: Callable[..., Any], *given: Any) -> Any:
 
 
 def forget() -> None:
-    """Release unused memory; a trainee and its programs refer to each other."""
+    """Release unused memory. It takes a garbage collection, because a trainee and its programs refer to each other."""
     gc.collect()
     if torch.cuda.is_initialized():
         try:

@@ -16,7 +16,7 @@ def write_results(file: Path, results: dict[str, Any]) -> None:
 
 
 def has_failed(found: Any) -> bool:
-    """Whether a result has the reason of a failure."""
+    """Whether a result is the reason for a failure."""
     return isinstance(found, dict) and FAILED in found
 
 

@@ -1,8 +1,8 @@
 """The first measurements of the search on a GPU: one seed, several seeds, other precisions, about a minute each.
 
-Design choices: results are kept even if later parts fail, so the most informative ones come first: paces, then
-profiles, then an epoch whose last batch is smaller, for which a second program is recorded. Torch's kernels come before
-Triton's if a failure of one would hide the other. Groups of seeds come later, because they take longer.
+Design choices: the most informative results come first, because they are kept if a later part fails: paces, then
+profiles, then an epoch with a smaller last batch, for which a second graph is recorded. For one seed, torch's kernels
+come before Triton's, because a failed kernel may end CUDA for the process. Groups of seeds take longer and come later.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def one(device: str, tiny: bool) -> Pieces:
 
 
 def seeds(device: str, tiny: bool) -> Pieces:
-    """Measure groups of seeds in bf16, except those that would not fit, judging by the memory of the last one."""
+    """Measure groups of seeds in bf16, except those that would not fit, according to the memory of smaller groups."""
     size = TINY if tiny else replace(SIZE, steps=FEW, rounds=2, last=0)
     size = replace(size, precision="bf16")
     for kernels in ("triton", "torch"):
@@ -91,7 +91,7 @@ def _epoch(size: Size, way: Way, device: str) -> dict[str, Any]:
 
 
 def _room(device: str) -> float:
-    """The device's memory in gigabytes."""
+    """The gigabytes of memory that a group may take."""
     if device == "cpu":
         return float("inf")
     return FREE * torch.cuda.get_device_properties(device).total_memory / 1e9

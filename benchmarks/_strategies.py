@@ -2,10 +2,10 @@
 
 Design choices: all methods have the same network, batch and number of images, and their own options. Two kinds of step
 are compared: one of an epoch in which everything is trained and, for two-level methods, one in which only w is trained.
-DARTS has no such epoch, so it is given one. Steps are timed in turns, a few methods at a time together with both
-references. On a CPU, processor time is measured, so that other work on the machine matters less. If a method has
-phases, the first one is timed. ProxylessNAS trains the alphas in one step of an epoch, which here is one in `steps`.
-The memory peak is that of a process that makes one step.
+DARTS has no epoch of the second kind, so the benchmark adds one. Steps are timed in turns, a few methods at a time
+together with both references. On a CPU, processor time is measured, so that other work on the machine matters less. If
+a method has phases, the first one is timed. ProxylessNAS trains the alphas in one step of an epoch, here in one of
+`steps` steps. The memory peak is that of a process that makes one step.
 """
 
 import time
@@ -96,7 +96,7 @@ class _Timed:
         return (MOVING, ONLY_W) if self.search.strategy.variant(0) else (MOVING,)
 
     def seconds(self, kind: str) -> float:
-        """The mean seconds of a step in the first epoch, or in the first that trains everything; nothing is pruned."""
+        """The mean seconds of a step, in the first epoch of this kind; nothing is pruned yet."""
         clock = time.process_time if self.device == "cpu" else time.perf_counter
         variant = self.search.strategy.variant
         epoch = 0 if kind == ONLY_W else next(epoch for epoch in count() if variant(epoch) != WEIGHTS_ONLY)

@@ -1,4 +1,4 @@
-"""The workloads of the benchmarks: only this module knows how searches and retrainings are made and run.
+"""The workloads of the benchmarks: only this module makes and runs searches and retrainings.
 
 Design choices: all other benchmarks work with a `Training`, so a change in how the project trains only changes this
 file. A bare machine with a GPU has torch, Triton, numpy and pytest; a function that needs more imports it itself.
@@ -37,7 +37,7 @@ from dropnas.training.seeding import generator
 
 CLASSES = 10
 META = "meta"
-AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # the names by which it is called
+AUTOCASTS = ("dropnas.training.foreach.autocast", "dropnas.search.state.autocast")  # autocast, where it is imported
 Kernels = Literal["torch", "triton"]
 
 

@@ -1,7 +1,7 @@
 """The cost of a checkpoint: the time of a save relative to the default interval, for the paper's two CIFAR networks.
 
 Design choices: the trainees of the stages are used, at the paper's size, after one step, so that all optimiser states
-exist. The save is that of the loop, flushed to disk. The disk is that of the working directory.
+exist. The checkpoint is saved as in the training loop, flushed to the disk of the working directory.
 """
 
 import tempfile
@@ -12,9 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
-
 from benchmarks import _workloads
+from benchmarks._limits import now
 from benchmarks._workloads import Training
 from dropnas.config import Machine
 from dropnas.evaluate.config import RetrainConfig
@@ -45,9 +44,7 @@ def _saved(training: Training, interval: float, device: str) -> dict[str, float]
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         checkpoints = Checkpoints(Path(folder), "benchmark", print)
         for _ in range(SAVES):
-            if device.startswith("cuda"):
-                torch.cuda.synchronize(device)
-            started = time.perf_counter()
+            started = now(device)
             random = global_random_state(device)
             state = training.trainee.state_dicts()
             checkpoints.save({"epoch": 0, "step": 1, "rows": [], "trainee": state, "random": random})

@@ -23,7 +23,7 @@ from dropnas.errors import DropnasError
 PROJECT = Path(__file__).parents[1]
 MARKER = re.compile(r"pytest\.mark\.gpu\b")
 LAST = ("fused",)
-SECONDS, GRACE = 80.0, 3.0  # for all files; for one file to write its results
+SECONDS, GRACE = 80.0, 3.0  # limit for all files; for an interrupted file, to write its results
 SHARES = 2.0
 
 

@@ -6,7 +6,6 @@ as ours has threads. The clock starts after some batches, so that the start of t
 """
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -22,6 +21,7 @@ from torchvision import transforms
 
 from benchmarks._cifar import images_of_its_size
 from benchmarks._interleaved import Way, compared, in_turns
+from benchmarks._limits import now
 from dropnas.data.arrays import ImageArrays
 from dropnas.data.batches import epoch_order
 from dropnas.evaluate.config import RetrainConfig
@@ -61,18 +61,12 @@ def _rate_of(start: Callable[[], Batches], device: str) -> Way:
         loaded, images = start(), 0
         for _ in range(SKIPPED):
             next(loaded)
-        started = _now(device)
+        started = now(device)
         for batch, _ in islice(loaded, TIMED):
             images += len(batch)
-        return images / (_now(device) - started)
+        return images / (now(device) - started)
 
     return once
-
-
-def _now(device: str) -> float:
-    if device != "cpu":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def _ours(data: ImageArrays, autoaugmented: bool) -> Batches:

@@ -11,7 +11,6 @@ the start of the processes does not count.
 import os
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -28,6 +27,7 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
 from benchmarks._interleaved import compared, in_turns
+from benchmarks._limits import now
 from dropnas.data import augment, autoaugment
 from dropnas.data.batches import epoch_order
 from dropnas.data.config import DatasetConfig
@@ -108,18 +108,12 @@ class _Timed:
     def __call__(self) -> float:
         begun, loaded = sum(os.times()[:4]), self.start()
         images = sum(len(batch) for batch, _ in islice(loaded, SKIPPED))
-        started, before = _now(self.device), images
+        started, before = now(self.device), images
         for batch, _ in loaded:
             images += len(batch)
-        seconds = _now(self.device) - started
+        seconds = now(self.device) - started
         self.milliseconds.append(1000 * (sum(os.times()[:4]) - begun) / images)
         return (images - before) / seconds
-
-
-def _now(device: str) -> float:
-    if device != "cpu":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def _ours(source: ImageSource, device: str, autoaugmented: bool) -> Callable[[], Batches]:

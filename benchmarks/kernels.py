@@ -1,8 +1,8 @@
 """Kernels, bytes and instructions of a step of the search and of the retraining, at the paper's size, without a GPU.
 
-Design choices: the stage's own program runs on torch's `meta` device (see `benchmarks._kernels` for the counting), in
-fp32 and bf16: the search's with its fused kernels and with torch's, the retraining's with and without AutoAugment and
-for an evaluation batch. Bytes divided by a GPU's bandwidth roughly bound the time of a step.
+Design choices: the stages' own programs run on torch's `meta` device in fp32 and bf16, where `benchmarks._kernels`
+counts them. The search runs with its fused kernels and with torch's; the retraining runs with and without AutoAugment,
+and for an evaluation batch. Bytes divided by a GPU's bandwidth roughly bound the time of a step.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """The effect of precision on one pass of the search: logits and gradients, compared with double precision.
 
 Design choices: all passes have the same initial weights, alphas and images, and nothing is dropped. Differences are
-therefore due to rounding (or to a mistake). The reference is the plain supernet. A difference is the norm of the
+therefore due to rounding, or to a bug. The reference is the plain supernet. A difference is the norm of the
 deviation divided by the norm of the reference. `benchmarks.precision` shows the effect over an epoch.
 """
 

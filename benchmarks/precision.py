@@ -4,8 +4,8 @@ Design choices: each way trains the stage's trainee with the weights, alphas and
 rounding differs; one further way uses another seed. All ways are compared with the first one. On a CPU, it is the plain
 supernet in double precision, with a small supernet and few images because it is slow. On a GPU, it is the plain
 supernet in fp32 without TF32, at the paper's size, on a hundred batches. Two more comparisons serve as a yardstick: two
-supernets that differ in the order of their sums, and two seeds. The moves of the alphas are compared (last minus
-first), whose differences for one seed are those of the alphas themselves; ranking and genotype are those of the alphas.
+supernets that differ in the order of their sums, and two seeds. The moves of the alphas (last minus first) are
+compared. For one seed, the moves differ by as much as the alphas. Rankings and genotypes come from the alphas.
 """
 
 import tempfile

@@ -2,19 +2,17 @@
 
 Design choices: the fast way is the stage's trainee; on a GPU its step is recorded as a graph. The plain way is a loop
 as one would write it by hand: unchanged modules, torch's optimiser with `foreach`, random numbers drawn batch by batch
-on the device, and no read-back either. The time of the fast way includes the draws of an epoch. Both have AutoAugment,
-drop-path and the auxiliary tower, so that they do the same work, on images of noise. In the evaluation the fast way
-also gathers and normalises the images. Peak memory on a CPU is that of a process that made one step. On a GPU, the
-plain way is also measured with channels last, each precision has its own turns, and the measurements of `make gpu`
+on the device, and likewise no read-back. The time of the fast way includes the draws of an epoch. Both have
+AutoAugment, drop-path and the auxiliary tower, so that they do the same work, on images of noise. In the evaluation the
+fast way also gathers and normalises the images. Peak memory on a CPU is that of a process that made one step. On a GPU,
+the plain way is also measured with channels last, each precision has its own turns, and the measurements of `make gpu`
 follow.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -25,6 +23,7 @@ from benchmarks._interleaved import compared, in_turns, spread, timed
 from benchmarks._launches import launches
 from benchmarks._limits import conditions, limits, until_done
 from benchmarks._pieces import forget
+from benchmarks._searches import peak_of_process
 from benchmarks._workloads import CLASSES, Training, dropnas_c10, noise
 from dropnas.artifacts.training_files import NetworkFile
 from dropnas.data import augment, autoaugment
@@ -66,7 +65,7 @@ STEPS_CUDA = 20  # steps per epoch, with one wait at the end
 def measure(device: str, only: str | None = None, tiny: bool = False) -> Iterator[tuple[str, Any]]:
     """Images per second of both ways in training and evaluation, their ratio, memory, launches, and growth with batch.
 
-    `only="layouts"` measures only the first measurements for a GPU, in a tiny size if `tiny`.
+    `only="layouts"` makes only the measurements of `make gpu`, in a tiny size if `tiny`.
 
     Raises:
         DropnasError: there is no such part.
@@ -230,9 +229,7 @@ def _peak(size: Size, way: Way, kind: Precision, device: str) -> int:
 def _peak_here(size: Size, way: Way) -> int:
     determinism.apply(0, "cpu", 1)
     _one_step(size, way, "fp32", "cpu")
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss includes the parent's
-    assert peak is not None
-    return int(peak[1]) * 1024
+    return peak_of_process()
 
 
 def _one_step(size: Size, way: Way, kind: Precision, device: str) -> None:

@@ -4,8 +4,8 @@ Design choices: the timed steps are those of the stage (draws, augmentation, mas
 noise, with the draws of their epoch; the images of all seeds count. Three ways run in turns: the plain supernet; a
 single seed, which on a CPU skips dropped operations; and a group of one seed, which does not. Groups of all sizes also
 run in turns on a CPU. On a GPU, the group is measured with Triton's kernels and with torch's, followed by the
-measurements of `make gpu`; there a second start finds all kernels compiled, and the first one none if Triton's cache is
-empty. Peak memory is that of making one step of one kind, on a CPU in a separate process. The share of the arithmetic
+measurements of `make gpu`. The first start on a GPU finds no compiled kernels if Triton's cache is empty; a second one
+finds them all. Peak memory is that of one way's first step, on a CPU in a separate process. The share of the arithmetic
 counts the multiply-adds of the plain supernet's convolutions with nothing dropped, three times for a step. The share of
 the bandwidth counts each tensor kept for the backward pass as written once and read once, so it is a lower bound.
 Growth of the cost is shown by points that each differ from the first one in one respect.
@@ -107,7 +107,7 @@ def _groups(size: Size, seeds: Sequence[int], device: str) -> Iterator[tuple[int
         return
     sizes = {count: replace(size, seeds=count) for count in seeds}
     trained = {str(of.seeds): Trained(of, "grouped", device) for of in (size, *sizes.values())}
-    found = in_turns({name: of.timed() for name, of in trained.items()}, size.rounds) if seeds else {}
+    found = in_turns({name: of.timed() for name, of in trained.items()}, size.rounds)
     for count, of_count in sizes.items():
         pace = found[str(count)]
         yield (

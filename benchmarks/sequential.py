@@ -1,4 +1,4 @@
-"""Seeds only where they decide: simulated reproductions with known truth, judged look by look.
+"""Simulates reproductions with a known truth, in which only undecided experiments get more seeds.
 
 For looks at 3 to 8 and at 3, 5, 8 and 16 seeds, this prints the share of reproductions with a wrong verdict (over all
 looks), and the cost of the paper's sequential plan compared with eight seeds of everything. `--tiny` draws fewer
@@ -174,7 +174,7 @@ def _by_claim(questions: Questions, shares: Array) -> dict[str, float]:
 
 def shifted(questions: Questions, margins: float) -> Array:
     """The priors' means, shifted by multiples of the margin, alternately up and down; others do not change."""
-    means = np.array([prior.mean for prior in questions.priors])
+    means = _means(questions)
     moved: dict[int, Any] = {}
     for number in questions.numbers:
         moved.setdefault(number.experiment, (-1) ** len(moved) * number.margin * margins)

@@ -2,7 +2,7 @@
 
 Design choices: the real command of a job runs, from a frozen plan, on bundled images that make one step per epoch. The
 clock stops at the line that reports the end of that epoch, so the time includes the evaluation of a few test images.
-All stages take turns. A first round warms up, so that no import is read from the disk for the first time. CPU time is
+All stages take turns. A first round is not counted, because it reads imports from the disk. CPU time is
 that of the process and is meaningful even on a busy machine. On a GPU, the first step includes the start of CUDA,
 warm-up and capture, and there are fewer rounds.
 """
@@ -80,7 +80,7 @@ def _compute_inputs(runs: list[Run], plan: Path, root: Path) -> None:
 
 
 def _start(run: Run, plan: Path, root: Path) -> Way:
-    """The seconds to the first step of an unpublished run, whose process is then ended."""
+    """The seconds to the first step of an unpublished run; the process then continues to its end."""
 
     def once() -> float:
         shutil.rmtree(root / run.folder, ignore_errors=True)

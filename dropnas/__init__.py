@@ -4,7 +4,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, on first use: importing the package must not import torch."""
+    """Import `load` on first use, because importing the package must not import torch."""
     if name != "load":
         raise AttributeError(f"module 'dropnas' has no attribute {name!r}")
     from dropnas.evaluate.loading import load

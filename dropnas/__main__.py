@@ -1,10 +1,10 @@
-"""`python -m dropnas`. It reports in one line what is missing, so this file runs in any Python 3."""
+"""`python -m dropnas`. This file runs in any Python 3, so that it can report a wrong interpreter in one line."""
 
 import sys
 
-HINT = "make setup, then . .venv/bin/activate, or name .venv/bin/python"
+HINT = "run make setup and . .venv/bin/activate, or use .venv/bin/python"
 
-if sys.version_info < (3, 11):  # noqa: UP036  (it is started by whatever `python3` is)
+if sys.version_info < (3, 11):  # noqa: UP036  (any `python3` may start it)
     sys.exit(f"error: {sys.executable} is Python {sys.version.split()[0]}, 3.11 is needed; {HINT}")
 try:
     from dropnas.cli import main

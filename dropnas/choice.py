@@ -1,18 +1,18 @@
-"""A registered name as a type of a configuration. Pydantic is only imported when it checks a value."""
+"""A configuration type for registered names. Pydantic is imported only when it checks a value."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-UNKNOWN_NAME = "unknown_name"  # the type of its error
+UNKNOWN_NAME = "unknown_name"  # the type of its pydantic error
 
 
 @dataclass(frozen=True)
 class OneOf:
     """For `Annotated[str, OneOf(names)]`: rejects any other name, and lists the names in the JSON Schema."""
 
-    names: Callable[[], Iterable[str]]  # returns the names; called whenever a value is checked
+    names: Callable[[], Iterable[str]]  # called whenever a value is checked
 
     def __get_pydantic_core_schema__(self, kind: Any, handler: Callable[[Any], Any]) -> Any:
         from pydantic_core import core_schema

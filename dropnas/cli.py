@@ -1,4 +1,4 @@
-"""The command line, `python -m dropnas <verb>`: a verb for each stage and each question.
+"""The command line, `python -m dropnas <verb>`, with a verb for each stage and each question.
 
 This module only handles arguments. Other modules are imported inside the verbs, so that each verb starts fast:
 planning, deriving and tabulating never import torch.
@@ -52,18 +52,18 @@ def options(version: Version = False) -> None:
 
 
 def _share(root: Path) -> Path:
-    """If the group may write the store's folder, files of this process are writable by the group too."""
+    """Let the group write the files of this process if it may write the store's folder."""
     if root.is_dir() and root.stat().st_mode & stat.S_IWGRP:
         os.umask(os.umask(0) & ~stat.S_IRWXG)
     return root
 
 
-Root = Annotated[Path, Option(help="The folder of data/, runs/, scratch/, plans/ and results/.", callback=_share)]
+Root = Annotated[Path, Option(help="The folder with data/, runs/, scratch/, plans/ and results/.", callback=_share)]
 Specs = Annotated[list[Path], Argument(help="Specs of runs, from the folder specs/ of a frozen plan.")]
 
 
 def _shipped(named: Path | None) -> Path | None:
-    """Return a parameter file; if it does not exist, look in the package."""
+    """The parameter file or, if it does not exist, the one of that name in the package."""
     from dropnas.pipeline.shipped import parameter_file
 
     return named and parameter_file(named)
@@ -87,18 +87,18 @@ Remote = Annotated[str, Option(help="Name of the DVC remote, instead of the defa
 GENOTYPE_HELP = "Id of a published genotype, a file, a run folder, JSON, or the text `Genotype(normal=…)`."
 Genotype = Annotated[str, Argument(help=GENOTYPE_HELP, callback=_whole)]
 Picture = Annotated[Path | None, Option(help="The picture: .svg, .png or .pdf.  [default: in results/pictures]")]
-AsJson = Annotated[bool, Option("--json", help="For a program to read.")]
+AsJson = Annotated[bool, Option("--json", help="Print JSON.")]
 HERE = Path()
 COMPARED_HELP = "A verdicts.json, a folder of results, a store, a profile of this store, or an archive."
 
 
 def _compute(stage: str, specs: Sequence[Path], root: Path) -> None:
-    """Compute runs from their specs. A stop signal of the scheduler ends a training once its state is saved."""
+    """Compute runs from their specs. A stop signal from the scheduler ends a training once its state is saved."""
     warned = None
     if STAGES[stage].trains:
         from dropnas.training.signals import obey
 
-        warned = obey()  # first, since the imports take seconds
+        warned = obey()  # before the imports, which take seconds
         from dropnas.doctor.examine import show_node
 
         show_node(root)
@@ -184,7 +184,7 @@ def inspect(
     squeeze_excitation: Annotated[bool, Option(help="ImageNet only.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Parameters and multiply-adds of a genotype in an evaluation network of the paper."""
+    """Print the parameters and multiply-adds of a genotype in an evaluation network of the paper."""
     from dropnas.evaluate.inspect import describe
     from dropnas.space.published import load_genotype
 
@@ -233,9 +233,9 @@ def plan(
     everything: Annotated[bool, Option("--all", help="Include targets that are built only on request.")] = False,
     measure: Annotated[bool, Option("--measure", help="First measure this machine, in about a minute.")] = False,
     gpu_hours: Annotated[
-        float | None, Option(min=0, help="Show the part that fits into so many device-hours, and what it leaves open.")
+        float | None, Option(min=0, help="Show the part that fits into these device-hours, and what it leaves open.")
     ] = None,
-    out: Annotated[Path | None, Option(help="Write what --gpu-hours finds as this parameter file.")] = None,
+    out: Annotated[Path | None, Option(help="Write the part that --gpu-hours selects to this parameter file.")] = None,
     ladder: Annotated[bool, Option("--ladder", help="Show the steps of the ladder: hours, looks, power.")] = False,
     why: Annotated[str, Option(metavar="RUN", help="Show why a run is missing: what changed.")] = "",
     root: Root = HERE,
@@ -278,7 +278,7 @@ def verify(root: Root = HERE) -> None:
     if found.unchecked:
         print(f"{found.unchecked} inputs could not be compared, because they are not here")
     for name, machines in found.moved.items():
-        print(f"{name}: computed on {', then on '.join(machines)}: neither alone gives the same bytes")
+        print(f"{name}: computed on {', then on '.join(machines)}: no single machine gives the same bytes")
     tainted = [f"{name}: tainted, because it depends on {source}" for name, source in found.tainted.items()]
     _report_problems([*found.problems, *tainted])
 
@@ -339,12 +339,12 @@ def prune(
 
 @sharing()
 def push(what: What = None, remote: Remote = "", root: Root = HERE) -> None:
-    """Send finished runs to the DVC remote, also while the workflow is running."""
+    """Send finished runs to the DVC remote, even while the workflow is running."""
     from dropnas.pipeline.starts import wanted
     from dropnas.sharing.push import push as push_runs
 
     done = push_runs(root, wanted(what or (), root), remote, _print)
-    print(f"{done.sent} runs pushed, {done.present} were there, {done.light} are here without their heavy part")
+    print(f"{done.sent} runs pushed, {done.present} were there, {done.light} are here without weights or images")
     _report_problems(done.problems)
 
 
@@ -440,11 +440,11 @@ def _start(parameters: Path, options: Sequence[str], root: Path, verbose: bool) 
 @workflow(context_settings=TO_SNAKEMAKE)
 def doctor(
     context: Context,
-    parameters: Annotated[Path | None, Argument(help="Check for its runs.", callback=_shipped)] = None,
+    parameters: Annotated[Path | None, Argument(help="Also check what its runs need.", callback=_shipped)] = None,
     as_json: AsJson = False,
     root: Root = HERE,
 ) -> None:
-    """Check this machine, the image and the cluster: one line for each check, with its remedy. Options as for `run`."""
+    """Check this machine, the image and the cluster, with a remedy for each problem. It takes the options of `run`."""
     from dropnas.doctor.examine import examine, report, situation, stops
 
     options = context.args

@@ -33,7 +33,7 @@ from dropnas.space.published import load_genotype, published
 from dropnas.space.spaces import SPACES
 
 DEFAULT_TABLES = tuple(name for name in names("table") if not TARGETS[name].on_request)
-# options that define the methods of the tables, and the values that an entire file may set
+# options in which the methods of the tables differ, with the values that `search.options` may have for all of them
 VARIED: dict[str, tuple[str, ...]] = {
     "rate_parameterised": (),
     "rate_non_parameterised": (),
@@ -53,14 +53,14 @@ PublishedName = Annotated[str, OneOf(published)]
 BASELINES = (RANDOM, *(name for name in STRATEGIES if name not in PRESETS))
 BaselineName = Annotated[str, OneOf(lambda: BASELINES)]
 OF_BEST = ("table3", "figure3", "figure5")  # targets whose runs all depend on the best of several seeds
-PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that `methods` cannot have in `search`
+PER_SEARCH = {"space", "strategy", "options", "seed"}  # settings that the `search` of a method cannot contain
 Fault = tuple[str, str, str]  # a field, what is wrong with it, and the remedy
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 @dataclass(frozen=True)
 class Augmented:
-    """The augmented protocol of Tables 1 and 2: the protocol of the retraining, with AutoAugment and more epochs.
+    """The augmented protocol of Tables 1 and 2: that of the retraining, with AutoAugment and more epochs.
 
     Attributes:
         epochs: number of epochs of the training.
@@ -87,7 +87,7 @@ class Looks:
 
     @property
     def schedule(self) -> tuple[int, ...]:
-        """The number of seeds at each look; the last one is the largest number."""
+        """The number of seeds at each look; the last one is `most`."""
         return self.looks if self.looks[-1] == self.most else (*self.looks, self.most)
 
 
@@ -151,8 +151,8 @@ class Machine:
     """The resources that runs may use. They change no identity and are recorded with each run.
 
     Attributes:
-        device: `auto` takes a free GPU, or the CPU if there is none; it is an error if the job was given a GPU that
-            torch does not see. `cpu`, `cuda` and `cuda:N` require that device.
+        device: `auto` takes a free GPU, or the CPU if there is none. It fails if the job has a GPU that torch does not
+            see. `cpu`, `cuda` and `cuda:N` require that device.
         threads: number of CPU threads of one job; it is fixed because it changes the rounding of sums.
         workers: number of processes that decode ImageNet's images.
         runs_per_job: number of runs of a stage that share one process. Without an entry for `search`, the searches of
@@ -186,11 +186,12 @@ class Parameters:
         profile: name of the results' folder, shown in every table.
         description: the purpose of this file, in a sentence or two.
         reproduction: whether protocol and data are the paper's, so that results may be compared with the paper.
-        datasets: the data set that is used for each of the paper's three.
+        datasets: the data set to use for each of the paper's three: `cifar10`, `cifar100`, `imagenet`.
         seeds: number of searches of each setting, with seeds 0, 1, …; or `{looks: [3, 5], most: 8}`, which gives all
             settings the first number of seeds and undecided ones the next numbers (docs/ladder.md).
         seeds_of: number of seeds of single tables and figures, if it differs.
-        seeds_at: number of seeds of single experiments, if it differs; the key is the folder of the first training.
+        seeds_at: number of seeds of single experiments, if it differs; the key is the folder of the experiment's first
+            training.
         look: the look of `seeds.looks` that this file starts; `run` writes it, together with `seeds_at`.
         best_of_seeds: whether to make the runs that need the best of the seeds: augmented retrainings, ImageNet,
             Figures 3 and 5.
@@ -200,14 +201,14 @@ class Parameters:
         drop_rates: the drop path rates of Figure 2.
         group_rates: the rates of Table 5, for both groups.
         paper_spaces: the paper's search spaces in Table 4.
-        baselines: methods with which the table of baselines compares DropNAS and one-level DARTS: `random`, and search
+        baselines: methods that the table of baselines compares with DropNAS and one-level DARTS: `random`, and search
             methods.
         methods: the user's own search methods.
         spaces: the user's own search spaces.
         published: published architectures that are retrained as baselines; empty means all.
         architectures: the user's own architectures, which are retrained in addition to the published ones.
-        search: settings of the searches. A setting that differs from its default applies to all methods; for the
-            others, each method uses its authors' choice.
+        search: settings of the searches. A setting that differs from its default applies to all methods. A setting at
+            its default leaves each method its authors' choice.
         derive: settings of the derivation of genotypes.
         retrain: settings of the retrainings on CIFAR.
         clusters: settings of the feature clusters of Figures 1 and 4.
@@ -260,10 +261,10 @@ class Parameters:
 
 
 class _Loader(yaml.SafeLoader):
-    """A YAML loader that reads `3e-5` as a number, and rejects what a parameter file cannot mean.
+    """A YAML loader that reads `3e-5` as a number, and rejects likely mistakes.
 
-    These are duplicate keys, numbers that are not finite, whole numbers such as 010 and 1:30, which YAML would read as
-    8 and 90, and aliases, since nested ones can make a few lines very large.
+    It rejects duplicate keys, numbers that are not finite, and whole numbers such as 010 and 1:30, which YAML reads as
+    8 and 90. It also rejects aliases, because nested aliases can make a few lines very large.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -307,7 +308,7 @@ def read_parameters(file: Path) -> Parameters:
     if file.exists() and not file.is_file():
         raise DropnasError("is not a file", where=file, remedy=remedy)
     try:
-        with file.open(encoding="utf-8") as stream:  # YAML's errors name it
+        with file.open(encoding="utf-8") as stream:  # from an open file, so that YAML's errors name it
             content = yaml.load(stream, _Loader)
     except OSError as error:
         raise DropnasError(f"cannot be read ({error.strerror})", where=file, remedy=remedy) from error
@@ -323,18 +324,18 @@ def read_parameters(file: Path) -> Parameters:
 def write_parameters(parameters: Parameters, file: Path, header: Sequence[str]) -> None:
     """Write a parameter file that reads as these parameters, with a comment at its top; defaults are left out.
 
-    Raises a DropnasError if another file is there already.
+    Raises a DropnasError if another file exists there.
     """
     values = TypeAdapter(Parameters).dump_python(parameters, mode="json", exclude_defaults=True)
     text = "".join(f"# {line}".rstrip() + "\n" for line in header)
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
     if file.exists() and file.read_text(encoding="utf-8") != text:
-        raise DropnasError("is there already", where=file, remedy="remove it, or name another with --out")
+        raise DropnasError("already exists", where=file, remedy="remove it, or give another with --out")
     write_text(file, text)
 
 
 def _read_in(architecture: Architecture, file: Path) -> Architecture:
-    """Replace the genotype of an architecture by JSON; a file is found relative to the parameter file."""
+    """Convert the genotype of an architecture to JSON; the path of a file is relative to the parameter file."""
     genotype_file = file.parent / architecture.genotype
     try:
         exists = genotype_file.exists()
@@ -355,7 +356,7 @@ def _of_datasets(parameters: Parameters) -> Iterator[Fault]:
             fault = f"dataset {dataset.name!r} has no source {dataset.source!r}"
             yield f"datasets.{role}.source", fault, f"its sources: {', '.join(sources)}"
         if dataset.train_images == 1:
-            yield f"datasets.{role}.train_images", "one image is no data set", "0 takes all"
+            yield f"datasets.{role}.train_images", "one image is not enough", "0 takes all images"
         if "\0" in dataset.path:
             yield f"datasets.{role}.path", "contains a NUL character", "correct the path"
     needed = {role for target in (*parameters.tables, *parameters.figures) for role in TARGETS[target].needs}

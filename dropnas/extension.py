@@ -1,7 +1,7 @@
 """Code of a user's own package, named in a parameter file or a genotype as `package.module:ATTRIBUTE`.
 
-This is the one place of the package that imports by name. Everything so named is found by the code fingerprint in the
-configuration itself, so the user's code is part of the identity of each run that uses it.
+Only this module imports by name. The code fingerprint reads the same names from the configuration, so the user's code
+is part of the identity of each run that uses it.
 """
 
 import importlib
@@ -22,7 +22,7 @@ def is_reference(text: str) -> bool:
 
 
 def load(reference: str) -> Any:
-    """Import what `package.module:ATTRIBUTE` names.
+    """Import `package.module:ATTRIBUTE`.
 
     Raises a DropnasError if the module cannot be imported, or has no such attribute.
     """
@@ -41,9 +41,9 @@ def load(reference: str) -> Any:
 
 
 def blamed(error: BaseException) -> str:
-    """What raised an exception in a user's package: `package.module:Class.method at file, line`; empty if nothing did.
+    """The user's code that raised an exception: `package.module:Class.method at file, line`; empty if there is none.
 
-    The method is the one that other code called last; the line is the last one of the user's.
+    The method is the last one that code outside of the user's package called. The line is the last one in that package.
     """
     found, is_inside = "", False
     for frame, line in traceback.walk_tb(error.__traceback__):

@@ -1,4 +1,4 @@
-"""Plain values, as YAML and JSON hold them, into frozen, typed configurations; a wrong key or value is one line."""
+"""Converts values from YAML or JSON to frozen, typed configurations; a wrong key or value gives one line."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from dropnas.errors import DropnasError
 
 
 def parse(kind: Any, content: Any, where: object) -> Any:
-    """A typed configuration from plain values.
+    """Convert plain values to a typed configuration.
 
     Raises:
         DropnasError: names the first wrong field and its accepted values.
@@ -49,6 +49,6 @@ def _known_keys(kind: Any, path: tuple[Any, ...]) -> list[str]:
     for part in path:
         if dataclasses.is_dataclass(kind):
             kind = next((f.type for f in dataclasses.fields(kind) if f.name == part), None)
-        else:  # a mapping or a list: the type of its items
+        else:  # a mapping or a list; take the type of its items
             kind = next((a for a in getattr(kind, "__args__", ()) if dataclasses.is_dataclass(a)), None)
     return [f.name for f in dataclasses.fields(kind)] if kind is not None and dataclasses.is_dataclass(kind) else []

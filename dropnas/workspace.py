@@ -1,7 +1,4 @@
-"""The working conditions of a stage, apart from its configuration and inputs: folders, device, limits and callbacks.
-
-Nothing here may change a result, so it is not part of a run's identity.
-"""
+"""What a stage needs besides its configuration and inputs. It is not part of a run's identity."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +15,10 @@ def unseen() -> None:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The place and the means of one run."""
+    """The folders, device, limits and callbacks of one run."""
 
     scratch: Path  # folder of the run's resume state (checkpoints); removed once the run is published
-    identity: str  # the run's identity; a checkpoint that carries another one is foreign
+    identity: str  # the run's identity; checkpoints with another one are rejected
     device: str = "cpu"  # torch device string, already resolved ("cpu", "cuda:0")
     threads: int = 1  # CPU threads of one process; fixed, because it changes the rounding of sums
     workers: int = 0  # processes that decode images for ImageNet
@@ -29,5 +26,5 @@ class Workspace:
     seeds_at_once: int = 0  # largest number of searches in one group; 0 means as many as fit into memory
     memory_mb: int = 16000  # main memory that the job may use, in MB
     checkpoint_seconds: float = 300.0  # seconds between two checkpoints; a killed run loses at most this time
-    progress: Callable[[str], None] = silent  # called with a plain line from time to time
+    progress: Callable[[str], None] = silent  # called with a line of progress
     stopping: Callable[[], None] = unseen  # called when the run is asked to stop, before it saves its state

@@ -20,7 +20,7 @@ from dropnas.pipeline import compute
 from dropnas.training import signals
 
 LONGEST = 10.0  # seconds of processor time that a verb may take
-INTERVAL, AWAKE = 30.0, 0.02  # a verb that uses less processor time than this in an interval is stuck
+INTERVAL, AWAKE = 30.0, 0.02  # seconds; a verb is stuck if it uses less processor time than AWAKE in INTERVAL
 MISTAKE = "by a mistake in the program"
 
 
@@ -34,7 +34,7 @@ class Ended:
 
     @property
     def fault(self) -> str:
-        """A fault that no input may cause; empty if there is none."""
+        """Describe a fault that no input may cause; empty if there is none."""
         if MISTAKE in self.err or "Traceback" in self.err:
             return "traceback"
         if self.status and not self.err.strip():

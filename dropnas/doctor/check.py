@@ -1,4 +1,4 @@
-"""One check of a machine: the item that was checked, whether it is adequate, and the remedy if not."""
+"""One check of a machine, with its outcome and a remedy."""
 
 import subprocess
 from collections.abc import Iterator
@@ -23,21 +23,21 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """The checked item in a word or two, which do not depend on the outcome; what was found; and what to do, if any."""
+    """The result of a check."""
 
-    name: str
+    name: str  # the checked item in a word or two; the same for every outcome
     outcome: Outcome
-    found: str
-    remedy: str = ""
+    found: str  # what was found
+    remedy: str = ""  # what to do, if anything
 
 
 @dataclass(frozen=True)
 class Situation:
     """The conditions of a run that the checks examine."""
 
-    root: Path  # of the store
+    root: Path  # root folder of the store
     site: Site  # where and how jobs run
-    runs: tuple[Run, ...] = ()  # to compute; empty if no parameter file was given
+    runs: tuple[Run, ...] = ()  # the runs to compute; empty without a parameter file
     machine: Machine = field(default_factory=Machine)  # the resources that the runs may use
 
     @property
@@ -50,7 +50,7 @@ Checks = Iterator[Check]
 
 
 def check(name: str, passes: object, found: str, remedy: str = "", *, stops: bool = True) -> Check:
-    """A check; if it does not pass it has the remedy, and it would stop a run unless `stops` is false."""
+    """Make a check. If it does not pass, it has the remedy, and stops a run unless `stops` is false."""
     problem = Outcome.FAILED if stops else Outcome.WARNING
     return Check(name, Outcome.PASSED, found) if passes else Check(name, problem, found, remedy)
 

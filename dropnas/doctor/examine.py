@@ -75,7 +75,7 @@ def require_ready(parameters: Path, options: Sequence[str], root: Path, show: Ca
 
 
 def show_node(root: Path) -> None:
-    """Show what the node of a job lacks, apart from the GPU, which the training checks itself.
+    """Show what the node of a job lacks, except a GPU, which the training checks itself.
 
     The job continues: the rest of a training may need less space, and a training reports a full disk itself.
     """

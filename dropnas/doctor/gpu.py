@@ -8,7 +8,7 @@ TRAINED = ("search", "retrain", "transfer", "clusters")
 
 
 def examine(situation: Situation) -> Checks:
-    """Check that a requested GPU is visible, the driver, the architecture, and the number of GPUs."""
+    """Check that a requested GPU is visible; check the driver, the architecture, and the number of GPUs."""
     machine = situation.machine
     if machine.device == "cpu":
         yield check("GPU", True, "none is requested (machine.device: cpu)")

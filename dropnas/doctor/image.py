@@ -1,4 +1,4 @@
-"""Checks the image, if jobs run in one: its runtime on this node, that it exists and opens, and that it has torch."""
+"""Checks the image, if jobs run in one: that this node has a runtime, and that the image opens and has torch."""
 
 import os
 from pathlib import Path

@@ -15,7 +15,7 @@ PAGE = ("jinja2", "itables")
 
 
 def examine(situation: Situation) -> Checks:
-    """Check each of them."""
+    """Check each of these."""
     fault = _snakemake_fault(["snakemake"] + ["snakemake-executor-plugin-slurm"] * (situation.site.executor == "slurm"))
     hint = "make setup, or pip install 'dropnas[workflow]'"
     yield check("Snakemake", not fault, fault or version("snakemake"), hint)

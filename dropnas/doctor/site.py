@@ -17,10 +17,10 @@ IMAGES = {"apptainer", "singularity"}
 class Site:
     """The scheduler and the image of a start."""
 
-    executor: str = "local"  # of Snakemake: `local` or `slurm`
+    executor: str = "local"  # Snakemake's executor, `local` or `slurm`
     in_image: bool = False  # whether jobs run in the image
-    resources: dict[str, Any] = field(default_factory=dict)  # that each job requests by default
-    jobs: int = 1  # the most at the same time
+    resources: dict[str, Any] = field(default_factory=dict)  # resources that each job requests by default
+    jobs: int = 1  # largest number of jobs at the same time
 
 
 def site(options: Sequence[str]) -> Site:
@@ -60,6 +60,6 @@ def _profile(name: str) -> dict[str, Any]:
 
 
 def _resources(given: Any) -> dict[str, Any]:
-    """Convert resources to a mapping; they may be a list of `name=value`, whose texts have quotes in a profile."""
+    """Convert resources to a mapping; they may be a list of `name=value`, with quoted texts in a profile."""
     pairs = given if isinstance(given, dict) else dict(str(one).partition("=")[::2] for one in given or [])
     return {str(name): str(value).strip("'\"") for name, value in pairs.items()}

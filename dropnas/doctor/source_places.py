@@ -11,7 +11,7 @@ from dropnas.data.config import DatasetConfig
 from dropnas.doctor.check import Check, Checks, Situation, check
 from dropnas.runs.store import Store
 
-PATIENCE = 2.0  # seconds that a server has to respond
+PATIENCE = 2.0  # seconds to wait for a server
 
 
 def examine(situation: Situation) -> Checks:

@@ -9,7 +9,7 @@ from pathlib import Path
 from dropnas.doctor.check import Check, Checks, Situation, check
 from dropnas.pipeline.disk import Disk, needed
 
-RESERVE = 50_000_000  # bytes that should be free at least
+RESERVE = 50_000_000  # bytes that should remain free
 SHARED = Path("/dev/shm")
 SHARED_MB = 1000
 ELSEWHERE = "put the store on another file system"

@@ -1,11 +1,11 @@
-"""A name for a user that the system's user database lacks, for example in a container that runs with any uid."""
+"""Names a user whom the system's user database lacks, for example in a container that runs with any uid."""
 
 import getpass
 import os
 
 
 def use_name() -> None:
-    """Make the user's name available to libraries: Snakemake and torch ask for it and fail without one."""
+    """Set a name for the user, without which Snakemake and torch fail."""
     try:
         getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""Folders for the caches of libraries (such as compiled kernels): the user's own, if the home folder is not usable.
+"""Gives the caches of libraries, such as compiled kernels, a folder of the user if the home folder is not usable.
 
 Design choices: in the container image, HOME may be missing, read-only or shared, so caches are in the temporary folder.
 The same applies if the home folder cannot be written. Apptainer binds the host's /tmp, where a common folder would
@@ -41,7 +41,7 @@ def use_own() -> None:
 
 
 def usual() -> Path:
-    """The folder of the caches by default."""
+    """The default folder of the caches."""
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
 
 

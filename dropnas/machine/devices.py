@@ -2,7 +2,7 @@
 
 Design choices: if several GPUs are visible, a run takes a free one; a run with several processes takes one for each.
 The lock is an advisory lock on a file in the system's temporary folder, which the kernel releases whenever the process
-ends. The same holds under a scheduler, which assigns GPUs to an allocation, not to the single runs in it. A GPU is
+ends. Runs need the locks under a scheduler too, because it assigns GPUs to an allocation, not to single runs. A GPU is
 identified by its UUID, so that CUDA_VISIBLE_DEVICES does not confuse two jobs. A single visible GPU needs no lock:
 either the scheduler assigned it, or the workflow's `gpu` resource limits its jobs. That limit also prevents two
 trainings with several processes from waiting for each other's GPUs. A GPU that torch cannot use is an error here,
@@ -30,7 +30,7 @@ PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 @contextmanager
 def claimed(wanted: str, progress: Callable[[str], None] = silent, locks: Path | None = None) -> Iterator[str]:
-    """Give the device string of a run (`cpu`, `cuda:0`), and hold the GPU that was chosen here until the end.
+    """Yield the device string of a run (`cpu`, `cuda:0`); a GPU chosen among several is locked until the end.
 
     Args:
         wanted: `auto` (a GPU if there is one), `cpu`, `cuda` (any GPU) or `cuda:N` (GPU N, even if it is locked).

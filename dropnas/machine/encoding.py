@@ -9,7 +9,7 @@ import sys
 def replace_missing_signs() -> None:
     """Replace characters that standard output or error cannot show, instead of raising an error.
 
-    Files are UTF-8 whatever the terminal shows, including those of Snakemake's logs.
+    Files, including Snakemake's logs, are always UTF-8.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

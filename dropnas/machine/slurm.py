@@ -1,4 +1,4 @@
-"""Requeues jobs that SLURM stopped: the job does it itself or, if it has ended, the process that runs the workflow.
+"""Requeues jobs that SLURM stopped. If a job has ended, the process that runs the workflow requeues it.
 
 Design choices: a job whose training was stopped by a signal requeues itself, outside of the image, where SLURM's
 commands are available. SLURM requeues preempted jobs, except with `PreemptMode=CANCEL`, which ends them for good.
@@ -66,10 +66,10 @@ def requeue_preempted(store: Path) -> list[str]:
 
 
 def keep_requeueing(store: Path, submits: Callable[[], bool], interval: float = INTERVAL) -> None:
-    """Look for such jobs repeatedly, if SLURM is available; meant for a thread that ends with its process.
+    """Call `requeue_preempted` repeatedly while SLURM is available, in a thread that ends with its process.
 
     Args:
-        submits: whether this process submits jobs to SLURM; asked each time, because Snakemake decides it late.
+        submits: whether this process submits jobs to SLURM; called each time, because Snakemake decides it late.
     """
     while shutil.which("squeue") and shutil.which("scontrol"):
         time.sleep(interval)

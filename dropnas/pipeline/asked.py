@@ -24,10 +24,10 @@ Cells = Mapping[CellKey, int]  # experiments by table, row and column
 
 @dataclass(frozen=True)
 class Asking:
-    """The questions of a plan, and its experiments in their order."""
+    """The questions of a plan, and the experiments that answer them."""
 
-    questions: Questions  # the questions; an experiment's name is the folder of its first training
-    experiments: tuple[Experiment, ...]  # the runs of the experiments
+    questions: Questions  # an experiment's name in them is the folder of its first training
+    experiments: tuple[Experiment, ...]  # in the order of `questions.experiments`
 
 
 def asked(plan: Plan) -> Asking:
@@ -146,7 +146,7 @@ def _worse_than_best(
 
 
 def _baselines(cells: Cells, plan: Plan) -> Iterator[Claim]:
-    """Claims that DropNAS beats each baseline, over the data sets on which it was trained."""
+    """Claims that DropNAS beats each baseline, over the data sets of that baseline."""
     labels: dict[str, str] = {}
     for config in (run.config for run in plan.targets.values() if isinstance(run.config, TableConfig)):
         if config.table == "baselines" and config.layout:

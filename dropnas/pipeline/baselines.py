@@ -1,7 +1,7 @@
 """The table of baselines, which the paper does not have: a row for each search method on each data set.
 
 Design choices: the layout has only the rows of the methods that a plan compares, so a new method changes no existing
-table. The paper's numbers are looked up in its Tables 1, 2 and 4, so that no number is transcribed twice.
+table. The paper's numbers come from its Tables 1, 2 and 4, so that no number is transcribed twice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ def layout(experiments: Experiments) -> Layout:
 
 
 def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
-    """The layout: for each data set random search, DropNAS, one-level DARTS and these methods, in METHODS' order."""
+    """The layout: for each data set, random search, and DropNAS, one-level DARTS and `methods` in METHODS' order."""
     compared = {DROPNAS.strategy, ONE_LEVEL_DARTS.strategy, *methods}
     names = [name for name in METHODS if name in compared]
     elsewhere = ", ".join(METHODS[name].label for name in names if METHODS[name].printed)
@@ -80,7 +80,7 @@ def layout_of(roles: Sequence[str], methods: Sequence[str]) -> Layout:
 
 
 def asked(parameters: Parameters) -> list[Method]:
-    """Our methods that a parameter file names."""
+    """The baselines in a parameter file, except random search."""
     return [Method(METHODS[name].label, name) for name in parameters.baselines if name != RANDOM]
 
 
@@ -107,7 +107,7 @@ def _printed(role: str, method: SearchMethod) -> dict[str, Printed | None]:
 
 
 def _printed_row(table: str, key: str) -> dict[str, Printed | None]:
-    """The cells of one of the paper's rows by column; empty if there is no such row."""
+    """The cells of a row in one of the paper's tables, by column; empty if there is no such row."""
     of_table = layouts()[table]
     keys = [column.key for column in of_table.columns]
     return {name: cell for row in of_table.rows if row.key == key for name, cell in zip(keys, row.cells, strict=True)}

@@ -1,4 +1,4 @@
-"""One attempt at a run, or at a group of runs that train together: the stage fills folders, which are published.
+"""One attempt at a run, or at a group of runs that train together. The stage fills folders, which are then published.
 
 Design choices: a single run is a group of one. Each run of a group has its own lease, scratch folder, log of attempts
 and record; they share the device and the inputs. A failed run does not end the others. The recorded seconds of a run
@@ -58,9 +58,9 @@ class RunGroup:
         self._members, self.device = list(members), "cpu"
 
     def attempt(self) -> set[str]:
-        """Compute and publish the runs, or those that the stage trains first; continue their earlier attempts.
+        """Compute and publish the runs, continuing their earlier attempts.
 
-        The leases of the other runs are released.
+        If the stage trains only some of them at first, the leases of the others are released.
 
         Returns:
             the ids of the published runs.
@@ -116,7 +116,7 @@ class RunGroup:
             member.attempts.note(machine=machine)
             *_, last = member.attempts.own.before or (machine,)
             if last != machine:
-                moved = f"started on {last}, continues on {machine}: equal up to rounding only"
+                moved = f"started on {last}, continues on {machine}, so its bytes are those of neither machine"
                 self.progress(f"{member.spec.name}: {moved}")
 
     def _keep(self, chosen: Sequence[int]) -> None:
@@ -226,7 +226,7 @@ def _inputs(spec: Spec, store: Store) -> list[Path]:
 
 
 def _require_agreement(inputs: Sequence[Path]) -> None:
-    """If one input was made from another one, check that it was made from the version in the store."""
+    """If one input was made from another input, check that it was made from the version in the store."""
     manifests = {source.name: sha256(source / MANIFEST) for source in inputs}
     for source in inputs:
         for fault in input_faults(ManifestFile.read(source).run, manifests):
@@ -264,7 +264,7 @@ def _emptied(folder: Path) -> Path:
 
 
 def _kept(scratch: Path, progress: Progress) -> Progress:
-    """Progress that also writes its last line to the scratch folder, for `watch`, until the run is published."""
+    """Progress that also writes its last line to the scratch folder, where `watch` reads it."""
 
     def keep(line: str) -> None:
         write_text(scratch / PROGRESS, line + "\n")

@@ -2,8 +2,7 @@
 
 Design choices: sizes are computed from a few facts, so no network needs to be built. The number of weights grows with
 the number of cells and the square of the channels. The size of two checkpoints was measured at the paper's settings
-(docs/reliability.md). The number of files of each stage is that of the smoke profile. The result is an estimate, for
-comparison with the free space.
+(docs/reliability.md). The number of files of each stage is that of the smoke profile. The result is an estimate.
 """
 
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ CHECKPOINTS = 3  # at the same time: two that are kept and one that is being wri
 PUBLISHED = 0.5  # size relative to a checkpoint: weights without momentum
 FILES = {"data": 6, "search": 7, "retrain": 7, "transfer": 7, "table": 6, "figure": 6, "clusters": 3, "correlation": 3}
 OTHER_FILES, OTHER_BYTES = 5, 100_000  # for a run of another stage
-FIGURE, ROW, START = 600_000, 120, 5_000_000  # bytes of a figure, of an image in a manifest, of a frozen start
+FIGURE, ROW, START = 600_000, 120, 5_000_000  # bytes of a figure, of an image's line in a manifest, of a frozen start
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Disk:
 
 
 def needed(runs: Iterable[Run], root: Path, at_once: int = 1) -> Disk:
-    """The disk space that the missing runs among these need.
+    """The disk space that those of these runs need that are missing from the store.
 
     Args:
         at_once: number of trainings that run at the same time, each with its checkpoints.

@@ -1,7 +1,7 @@
 """Determines the settings of a run: those that can change its result, and no others.
 
 A parameter file sets options for all methods together, but a method may have its own options. An option that defines a
-method takes precedence: "No alpha-adjust" stays without it, whichever form of alpha-adjust the file sets. Settings that
+method takes precedence: "No alpha-adjust" never uses it, whichever form of alpha-adjust the file sets. Settings that
 cannot change a run are left out, so its identity does not depend on them.
 """
 
@@ -45,7 +45,7 @@ def preset_options(strategy: str, common: dict[str, Scalar], own: dict[str, Scal
 
 
 def _idle(options: dict[str, Scalar], space: str) -> set[str]:
-    """Options that have no effect together with the others."""
+    """Options that have no effect in this combination."""
     if options["rate_parameterised"] == options["rate_non_parameterised"] == 0:
         return set(ONLY_OF_DROPPED)
     groups = SPACES[space].groups if space in SPACES else ()
@@ -79,7 +79,7 @@ def _different(config: SearchConfig) -> dict[str, Scalar]:
     from dropnas.search.strategy import make_strategy  # imports torch, which a plan needs only here
 
     options: Any = getattr(make_strategy(config, find_space(config.space)), "options", None)
-    if not is_dataclass(options):  # this method handles its options differently
+    if not is_dataclass(options):  # the method keeps its options in another form
         return config.options
     kind: Any = type(options)
     default = kind()
@@ -87,7 +87,7 @@ def _different(config: SearchConfig) -> dict[str, Scalar]:
 
 
 def derive_config(config: DeriveConfig, space: str) -> DeriveConfig:
-    """The settings of the derivation; `skips` matters only if a space has several operations of one name."""
+    """The settings of the derivation; `skips` matters only if a space has several operations with the same name."""
     operations = SPACES[space].operations if space in SPACES else None
     distinct = operations is not None and len(set(operations)) == len(operations)
     return replace(config, skips=DeriveConfig().skips) if distinct else config

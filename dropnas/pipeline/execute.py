@@ -1,4 +1,4 @@
-"""Computes runs from their specs: what a stage's verb does.
+"""Computes runs from their specs, for the verbs of the stages.
 
 Each run is computed under its lease, into a scratch folder that is then published; a published run is skipped. Runs
 that can train together are computed together. Runs that another process computes are checked again later. A failed run
@@ -48,7 +48,7 @@ def execute(
     if plan:
         check(root / plan)
     store, failures = Store(root), Failures(root)
-    leads = os.environ.get("RANK", "0") == "0"  # the only process, or the one of torchrun that publishes
+    leads = os.environ.get("RANK", "0") == "0"  # the only process, or torchrun's first one, which publishes
     advance = _advance if leads else _advance_beside
     for left in _groups(specs, failures):
         while left:

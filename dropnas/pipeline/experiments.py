@@ -1,4 +1,4 @@
-"""Experiments: a method in a search space on a data set, over several seeds, as runs.
+"""Experiments: the runs of a method in a search space on a data set, over several seeds.
 
 Tables and figures name experiments. Equal experiments share their runs, because a run is defined by its identity. The
 functions are pure and do not import torch.
@@ -30,9 +30,9 @@ def _preset(name: str) -> Method:
 
 DROPNAS, ONE_LEVEL_DARTS = _preset("dropnas"), _preset("one-level-darts")
 ABLATIONS = tuple(map(_preset, ("no-alpha-adjust", "no-partial-decay", "no-grouping")))
-# p_d = 0, 0.75 and 0.875; the last two have only the drop rate of ProxylessNAS and SNAS (Section 2.3)
+# p_d = 0, 0.75 and 0.875; the last two share only the drop rate with ProxylessNAS and SNAS (Section 2.3)
 EXTREMES = (ONE_LEVEL_DARTS, _preset("drop-rate-0.75"), _preset("drop-rate-0.875"))
-MORE_RETRAININGS = 1000  # the seed of the k-th retraining is the search's seed plus k times this
+MORE_RETRAININGS = 1000  # the k-th retraining's seed is the search's seed plus k times this number
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Experiments:
     """Creates runs; the same configuration and inputs always give the same object."""
 
     parameters: Parameters
-    # the experiments that were requested so far, by their names in `seeds_at`
+    # the experiments requested so far, by their names in `seeds_at`
     met: dict[str, Experiment] = field(default_factory=dict)
     _runs: dict[str, Run] = field(default_factory=dict)
 
     @property
     def roles(self) -> list[str]:
-        """The CIFAR data sets of the paper for which the file has a data set."""
+        """Those of the paper's two CIFAR data sets for which the file has a data set."""
         return [role for role in SEARCHED if role in self.parameters.datasets]
 
     def seeds(self, target: str, first: Run | None = None) -> range:
@@ -69,8 +69,8 @@ class Experiments:
         return self._runs.setdefault(run.id, run)
 
     def data(self, role: str) -> Run:
-        """The prepared data set that plays the role of one of the paper's."""
-        config = next(config for name, config in self.parameters.datasets.items() if name == role)
+        """The prepared data set that is used for one of the paper's."""
+        config = self.parameters.datasets[role]
         return self._run("data", dataset_name(config), config)
 
     def search(self, role: str, space: str, method: Method, seed: int) -> Run:
@@ -90,7 +90,7 @@ class Experiments:
 
     def _retrain(self, genotype: Run, data: Run, seed: int, count: int) -> list[Run]:
         configs = [replace(self.parameters.retrain, seed=seed + MORE_RETRAININGS * k) for k in range(count)]
-        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # others' names start with it
+        prefix = f"{data.name}-" if genotype.stage in ("sample", "fixed") else ""  # others have it
         return [self._run("retrain", f"{prefix}{genotype.name}-train{c.seed}", c, data, genotype) for c in configs]
 
     def experiment(
@@ -111,7 +111,7 @@ class Experiments:
         return searches, [run for some in trainings for run in some]
 
     def best(self, role: str, method: Method) -> Run:
-        """The choice of a method's best genotype, in the paper's table of a data set."""
+        """The run that chooses a method's best genotype among the seeds of Table 1 or 2."""
         searches, retrainings = self.experiment(ROLES[role].table, role, method)
         name = f"{searches[0].name.removesuffix('-seed0')}-best-of-{len(retrainings)}"
         return self._run("select", name, self.parameters.select, *retrainings)
@@ -129,7 +129,7 @@ class Experiments:
         return self._run("transfer", f"{data.name}-from-{best.name}", self.parameters.transfer, data, best)
 
     def sampled(self, target: str, role: str, space: str) -> list[Run]:
-        """Random search: one architecture for each seed, retrained as often as that of a search."""
+        """Random search: one architecture for each seed, retrained as often as a searched one."""
 
         def train(drawn: Run) -> list[Run]:
             return self._retrain(drawn, self.data(role), drawn.config.seed, self.parameters.retrainings)

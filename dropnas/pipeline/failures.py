@@ -1,7 +1,7 @@
 """Failures of runs, each reported in one line. A failed run does not end the other runs of its process.
 
 Design choices: an error that the user can correct has no traceback. A bug in the program or in a user's package has a
-traceback above its line, because the last lines of a log are shown first.
+traceback above its line, so that the line is the last one of the log.
 """
 
 import sys
@@ -44,7 +44,7 @@ class Failures:
         if isinstance(error, DropnasError):
             return str(error)
         if isinstance(error, OSError) and error.filename is not None:
-            return f"{error.filename}: {error.strerror}"  # the file or folder of that name is the cause
+            return f"{error.filename}: {error.strerror}"  # the cause is the file or folder with this name
         return ""
 
 

@@ -80,7 +80,7 @@ def _write(content: Mapping[str, bytes], folder: Path) -> None:
         for name, data in content.items():
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).write_bytes(data)
-        with suppress(OSError):  # another start was faster; its folder has the same content and is checked
+        with suppress(OSError):  # another start may have been faster; its folder is checked
             staged.rename(folder)
 
 
@@ -135,10 +135,10 @@ def plan_content(plan: Plan, targets: Sequence[str] = ()) -> dict[str, Any]:
     """The content of plan.json, which the workflow, the results and the report page read.
 
     `rules` has the resources that the jobs of each rule need. `jobs` are made for the requested targets. `targets` has
-    the markers of each target's last jobs; the key `paper` stands for all targets that are built by default. `folders`
-    has the folder of each target. `looks` has the seeds at each look, and is empty if their number is fixed.
-    `on_request` names the targets that are not built by default. `runs` has every run with id, stage, name, folder,
-    inputs (ids), used_by and config.
+    the markers of each target's last jobs; `paper` is the key of all targets built by default. `folders` has the folder
+    of each target. `looks` has the seeds at each look, and is empty if their number is fixed. `on_request` names the
+    targets that are not built by default. `runs` has every run with id, stage, name, folder, inputs (ids), used_by and
+    config.
     """
     made = jobs(plan, targets)
     markers = {run.id: job.marker for job in made for run in job.runs}
@@ -181,7 +181,7 @@ def _processes(stage: str, machine: Machine) -> int:
 
 
 def _rule(stage: Stage, machine: Machine) -> dict[str, Any]:
-    """What all jobs of a rule have in common; stages with the same rule need the same."""
+    """What all jobs of a rule need; it is the same for all stages with this rule."""
     processes = _processes(stage.name, machine)
     return {
         "local": not stage.trains,

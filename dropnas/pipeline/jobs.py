@@ -1,11 +1,11 @@
 """The jobs of a plan: batches of runs that share a process. A job is identified by its rule and a readable name.
 
 Batches are made for the targets of a start. They hold only runs that these targets need, so a start for one table
-trains nothing for another. The plan's other runs are in batches of their own.
+trains nothing for another. The plan's other runs are in separate batches.
 
 A job has a marker in the folder of the frozen start, a file that exists once all its runs are published. The markers
-are the only outputs that Snakemake knows, because it may delete outputs. They follow the store: each start corrects
-them, so Snakemake finds nothing to do in a store that is finished or was pulled. A job writes its marker when it ends.
+are the only outputs that Snakemake knows, because it may delete outputs. Each start makes them agree with the store, so
+Snakemake finds nothing to do in a store that is finished or was pulled. A job writes its marker when it ends.
 """
 
 import os
@@ -67,10 +67,10 @@ class Job:
 
 
 def jobs(plan: Plan, targets: Sequence[str] = ()) -> list[Job]:
-    """Batches of all runs of a plan. The runs of a batch share their stage, data set and depth.
+    """Batches of all runs of a plan.
 
-    No run of a batch therefore waits for another one. Searches that can train together form one batch, unless the file
-    sets the number of runs per process.
+    The runs of a batch share their stage, data set and depth, so none waits for another. Searches that can train
+    together form one batch, unless the file sets the number of runs per process.
 
     Args:
         targets: requested targets; empty means all that are built by default.
@@ -116,7 +116,7 @@ def _range(numbers: Sequence[int]) -> str:
 
 
 def _trained_as_one(run: Run) -> str:
-    """A key that searches (and their derivations) share if the searches can train together; empty for other runs."""
+    """A key shared by searches that can train together, and by their derivations; empty for other runs."""
     search = run.inputs[0] if run.stage == "derive" else run
     shared = common(search.config) if search.stage == "search" else None
     return canonical_json(resolved(shared)) if shared else ""

@@ -24,11 +24,11 @@ from dropnas.runs.store import Store
 
 @dataclass(frozen=True)
 class Judging:
-    """The looks so far."""
+    """The state after the looks so far."""
 
     asked: Asked  # the questions, with the schedule
     state: Judged  # the state after the last look
-    # errors of each experiment, in the order of the questions; as many as were needed
+    # errors of each experiment's seeds, in the order of `questions.experiments`
     errors: tuple[tuple[float, ...], ...]
 
     @property
@@ -37,7 +37,7 @@ class Judging:
         return self.state.look + 1
 
     def seeds(self) -> dict[str, int]:
-        """The seeds that each experiment should have: those of the next look if it continues, else the current ones."""
+        """The number of seeds that each experiment should have: if it continues, that of the next look."""
         schedule = self.asked.schedule
         counts = np.maximum(self.state.seeds[0], schedule[0])
         if self.looks < len(schedule):
@@ -57,7 +57,7 @@ def read_errors(trainings: Sequence[Run], root: Path) -> tuple[float, ...]:
 
 
 def deviations(asking: Asking, root: Path) -> tuple[Array, int]:
-    """The deviation of a seed for each experiment, and the number of experiments with at least two finished trainings.
+    """The standard deviation over the seeds of each experiment, and how many have at least two finished trainings.
 
     Expected deviations and those of finished trainings are pooled by their degrees of freedom; 0 means unknown.
     """

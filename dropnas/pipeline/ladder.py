@@ -15,8 +15,8 @@ class Step:
 
 
 STEPS = (
-    Step("headline", "Do the printed errors come out of the printed cells?"),
-    Step("core", "Does DropNAS beat one-level DARTS and chance?"),
+    Step("headline", "Do the printed cells give the printed errors?"),
+    Step("core", "Does DropNAS beat one-level DARTS and random search?"),
     Step("claims", "Does each claim hold?"),
-    Step("paper", "Every number, ImageNet too."),
+    Step("paper", "Every number, including ImageNet."),
 )

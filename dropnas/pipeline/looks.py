@@ -71,7 +71,7 @@ def standing(settings: Parameters, root: Path) -> Standing:
 
 
 def judge_again(settings: Parameters, root: Path) -> LooksFile | None:
-    """Judge the looks of a store that has no record of them from its finished runs; None if no look can be judged.
+    """Judge the looks from a store's finished runs, if it has no record of them; None if no look can be judged.
 
     Args:
         settings: settings of one of the starts.
@@ -87,7 +87,7 @@ def trainings_of(plan: Plan, names: tuple[str, ...]) -> dict[str, tuple[str, ...
 
 
 def run_looks(file: Path, root: Path, start: Callable[[Path], int], show: Callable[[str], None]) -> int:
-    """Run look after look until every question is decided, is given up, or has the largest number of seeds.
+    """Run look after look until every question is decided or given up, or has the largest number of seeds.
 
     Args:
         start: runs a parameter file and returns the exit status.

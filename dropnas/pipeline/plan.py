@@ -1,6 +1,6 @@
 """The plan: from tables and figures to experiments, and from experiments to runs.
 
-The code is pure and fast and does not import torch. `targets` makes the last run of each table and figure. This module
+The code is pure and fast and does not import torch. `targets` makes the last run of each table and figure, this module
 combines them, and `jobs` groups the runs into jobs. Snakemake, the tables, the cost estimate and `verify` all read the
 same plan.
 """
@@ -16,7 +16,7 @@ from dropnas.pipeline.targets import ARCHITECTURES, target_run
 from dropnas.report.config import TARGETS
 from dropnas.runs.identity import Run
 
-PAPER = "paper"  # stands for all targets that are built by default
+PAPER = "paper"  # means all targets that are built by default
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,10 @@ def make_plan(parameters: Parameters) -> Plan:
         if target.on_request and name not in wanted and set(target.needs) <= set(parameters.datasets)
     ]
     targets = {name: target_run(experiments, name) for name in [*wanted, ARCHITECTURES, *asked]}
+    runs = _runs(targets)
     if parameters.reproduction:
-        require_planned(_runs(targets).values(), parameters.profile)
-    return Plan(parameters, _runs(targets), targets, frozenset(asked), experiments.met)
+        require_planned(runs.values(), parameters.profile)
+    return Plan(parameters, runs, targets, frozenset(asked), experiments.met)
 
 
 def _runs(targets: dict[str, Run]) -> dict[str, Run]:
@@ -91,13 +92,13 @@ def _runs(targets: dict[str, Run]) -> dict[str, Run]:
 def depths(plan: Plan) -> dict[str, int]:
     """For each run, the length of the longest chain of inputs before it."""
     found: dict[str, int] = {}
-    for id_, run in plan.runs.items():  # inputs come first
+    for id_, run in plan.runs.items():  # a run comes after its inputs
         found[id_] = 1 + max((found[source.id] for source in run.inputs), default=-1)
     return found
 
 
 def waiting(plan: Plan) -> dict[str, int]:
-    """For each run, the longest chain of trainings that wait for it; runs with long chains should start first."""
+    """For each run, the length of the longest chain of trainings that wait for it; long chains should start first."""
     found = dict.fromkeys(plan.runs, 0)
     for run in reversed(plan.runs.values()):  # the runs that read a run come after it
         behind = found[run.id] + STAGES[run.stage].trains

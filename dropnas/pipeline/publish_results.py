@@ -11,6 +11,7 @@ from typing import Any
 
 from dropnas.artifacts.verdicts_file import VerdictsFile
 from dropnas.pipeline.freeze import PLAN, check
+from dropnas.pipeline.targets import ARCHITECTURES
 from dropnas.report.checklist import CHECKLIST, checklist_text
 from dropnas.report.claims import BEYOND
 from dropnas.report.config import names
@@ -24,7 +25,6 @@ from dropnas.runs.authenticity import require_whole
 from dropnas.runs.files import read_json, write_text
 from dropnas.runs.store import Store
 
-COUNTS = "architectures"
 SAID = {"holds": "hold", "too few runs": "with too few runs"}  # plural forms; other outcomes have none
 
 
@@ -65,7 +65,7 @@ def verdict(folder: Path) -> str:
 
 
 def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets: Set[str] = frozenset()) -> str:
-    """Copy tables, figures and parameters; return the text for the report of `publish`."""
+    """Copy tables, figures and parameters; return the text of `publish` about them."""
     root, figures = store.root, names("figure")
     folders = {name: root / folder for name, folder in plan["folders"].items()}
     finished = {name: folder for name, folder in folders.items() if store.is_published(folder)}
@@ -76,7 +76,7 @@ def copy_finished(plan: dict[str, Any], plan_folder: Path, store: Store, targets
     refresh_figures([folder for name, folder in finished.items() if name in figures], destination)
     write_text(destination / "parameters.yaml", (plan_folder / "parameters.yaml").read_text(encoding="utf-8"))
     missing = [name for name in targets or set(folders) - set(plan["on_request"]) if name not in finished]
-    not_shown = {*figures, COUNTS, *(set(folders) - targets if targets else ())}
+    not_shown = {*figures, ARCHITECTURES, *(set(folders) - targets if targets else ())}
     shown = [folder for name, folder in finished.items() if name not in not_shown]
     lines = [summary(shown)] if shown else []
     lines += [f"Not finished: {', '.join(sorted(missing))}"] if missing else [f"All tables: {destination / 'tables'}"]

@@ -31,11 +31,11 @@ class Spec:
     name: str
     folder: str
     inputs: tuple[str, ...]  # the folders of the runs that it reads
-    config: Any  # the stage's typed configuration; in the file, all its options
+    config: Any  # the stage's typed configuration; a file has all its options
     identity: dict[str, Any]
     profile: str
     machine: Machine
-    location: str  # path of the source of its data set; trainings read ImageNet's images from it, too
+    location: str  # path of its data set's source; trainings on ImageNet read their images there
 
     @property
     def group(self) -> list[Any] | None:
@@ -90,11 +90,12 @@ def require_asked(spec: Spec, where: object) -> None:
 
 
 def dataset_specs(names: list[str], parameters: Path | None, path: str) -> list[Spec]:
-    """The specs of data runs, the same as in a plan, for names or roles in a parameter file, or for our own names.
+    """The specs of data runs, as in a plan.
 
     Raises a DropnasError if neither the file nor this package knows a name.
 
     Args:
+        names: data sets or roles of the parameter file, or data sets of this package.
         parameters: the parameter file; None uses `params/paper.yaml` if it exists.
         path: path of the source, instead of the one in the parameter file.
     """

@@ -23,14 +23,14 @@ class Stage:
     name: str  # name of the stage
     module: str  # the entry module; its function `run(config, inputs, out, workspace)` computes the run
     does: str  # what its verb on the command line does
-    # stages of the inputs whose weights or images it reads; of other inputs, only the light part is read
+    # stages of the inputs whose weights or images it reads; of other inputs it reads only the light part
     reads_heavy: tuple[str, ...] = ()
     shared_rule: str = ""  # the workflow's rule for it, if the rule does not have the name of the stage
     plural: bool = False  # whether its command-line verb is the plural of its name
 
     @property
     def trains(self) -> bool:
-        """Whether it needs torch and a device, as all do that read images; others run where the workflow runs."""
+        """Whether it needs torch and a device, as all stages with images do; others run where the workflow runs."""
         return bool(self.reads_heavy)
 
     @property

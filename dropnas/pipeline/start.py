@@ -100,7 +100,7 @@ def _parsed(options: Sequence[str]) -> Namespace:
 
 
 def ask(start: Start) -> None:
-    """Let Snakemake answer a question; this ends the process."""
+    """Let Snakemake print what its options ask for; this ends the process."""
     from snakemake.cli import main
 
     main(list(start.arguments))
@@ -137,7 +137,7 @@ def until_stopped(
 
 
 def _end_with_parent() -> None:
-    """Have Linux kill this process with its parent; otherwise a new start's Snakemake would run the same jobs too."""
+    """Let Linux kill this process with its parent; otherwise its Snakemake and a new start's run the same jobs."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

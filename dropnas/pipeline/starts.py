@@ -31,7 +31,7 @@ def starts(file: Path, root: Path) -> list[Path]:
 
 
 def current(file: Path, root: Path) -> Path:
-    """The newest of these files."""
+    """The parameter file of the newest start."""
     return starts(file, root)[-1]
 
 

@@ -1,6 +1,6 @@
 """The last run of each table and figure: its configuration, and the runs that it reads, each once.
 
-`table_experiments` and `figure_experiments` say which runs stand behind the cells and the series. The published
+`table_experiments` and `figure_experiments` say which runs the cells and the series need. The published
 baselines of Tables 1 to 3 are retrained under this protocol on request.
 """
 
@@ -21,7 +21,7 @@ class Inputs(dict[str, Run]):
     """The inputs of a table or figure, by id; its configuration names them by their positions."""
 
     def positions(self, runs: Iterable[Run]) -> tuple[int, ...]:
-        """The positions of runs, which become inputs if they are not yet."""
+        """The positions of these runs; runs that are not yet inputs are added."""
         runs = list(runs)
         self.update((run.id, run) for run in runs)
         place = {id_: position for position, id_ in enumerate(self)}

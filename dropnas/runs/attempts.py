@@ -1,9 +1,9 @@
 """The attempts at a run, recorded in its scratch folder: their times, their machines, and whether they make progress.
 
-Design choices: an attempt that saved a checkpoint made progress. The number of the newest checkpoint therefore shows
-the progress of any kind of training. Only attempts that received a stop signal count as stopped without progress;
-otherwise a job that is resubmitted after each signal would go on for ever. If an attempt was killed without a signal, a
-person starts it again. A damaged log counts as an empty one, because it holds no results.
+Design choices: an attempt makes progress if it saves a checkpoint, so the number of the newest checkpoint shows the
+progress of any kind of training. A run fails after two attempts in a row that received a stop signal and saved none;
+otherwise a job that is resubmitted after each signal would never end. Attempts killed without a signal do not count,
+because a person starts them again. A damaged log counts as an empty one, because it holds no results.
 """
 
 import time
@@ -57,7 +57,7 @@ class Attempts:
 
     @property
     def seconds(self) -> float:
-        """The run's share of the working time of the earlier attempts, up to their last sign of life."""
+        """The run's share of the earlier attempts' seconds, each up to the last change of a file."""
         return sum(attempt.seconds / attempt.group for attempt in self.earlier)
 
     def note(self, **facts: Any) -> None:
@@ -115,13 +115,13 @@ def read(scratch: Path) -> list[Attempt]:
 
 
 def _worked(attempt: Attempt, scratch: Path) -> float:
-    """Seconds from an attempt's start to its last sign of life; this process already holds the lease."""
+    """Seconds from an attempt's start to the last change of a file, except the lease, which this process holds now."""
     signs = [path for path in scratch.rglob("*") if path.is_file() and not path.name.startswith("lease.")]
     return max([0.0, *(path.stat().st_mtime - attempt.started for path in signs)])
 
 
 def _machines(earlier: list[Attempt], newest: str) -> tuple[str, ...]:
-    """The machines that computed the newest checkpoint: those of attempts that left a newer one than they found."""
+    """The machines that computed the newest checkpoint: those of the attempts that saved a checkpoint."""
     if not newest:
         return ()
     if not earlier:

@@ -52,7 +52,7 @@ def require_whole(folder: Path) -> Record:
 
 
 def identity_faults(folder: Path, record: Record) -> list[str]:
-    """Describe why this record does not belong to the run that its folder's name says; at most one line."""
+    """Describe why a record does not match the name of its folder; at most one line."""
     return list(_faults(folder, record))[:1]
 
 
@@ -64,7 +64,7 @@ def input_faults(record: Record, manifests: Mapping[str, str]) -> list[str]:
 
 
 def read_inputs(record: Record) -> dict[str, str]:
-    """The sha256 of the manifest of each run that a run read, by the name of its folder."""
+    """The sha256 of the manifest of each input, by the name of the input's folder."""
     read = record.get("input_manifests")
     return read if isinstance(read, dict) else {}
 

@@ -1,9 +1,9 @@
-"""The part of a module's code that can change a result: its syntax tree without everything else.
+"""The part of a module's code that can change a result, as a syntax tree.
 
-Left out are comments, docstrings and positions; code that only a type checker runs; annotations; texts; and imports
-that only annotations and texts use. Texts are strings and f-strings in a raised exception, in an assertion, or in a
-call of one of TEXTS. The rest is written field by field, so that Python 3.11 and 3.12 agree (`ast.unparse` does not).
-docs/decisions.md lists what this does not detect.
+The tree has no comments, docstrings, positions, annotations and texts, no code that only a type checker runs, and no
+imports that only annotations and texts use. Texts are strings and f-strings in a raised exception, in an assertion, or
+in a call of one of TEXTS. The tree is written field by field, because the output of `ast.unparse` differs between
+Python 3.11 and 3.12. docs/decisions.md lists what this analysis does not detect.
 """
 
 import ast
@@ -22,7 +22,7 @@ IGNORED_FIELDS = {"type_comment", "type_ignores", "kind", "ctx"}
 
 
 class Use(NamedTuple):
-    """How code uses a name: by an attribute, by a call with only the keywords `given`, or in another way."""
+    """One use of a name: of its attribute, in a call with only the keywords `given`, or in another way."""
 
     name: str
     attribute: str = ""
@@ -56,7 +56,7 @@ def read(tree: ast.Module) -> Code:
 
 
 def canonical(node: Any) -> Any:
-    """Convert a syntax tree to nested lists, without what differs between Python versions.
+    """Convert a syntax tree to nested lists that are the same in all versions of Python.
 
     Empty fields are left out: Python 3.12 added `type_params`, which is empty in code that 3.11 can read.
     """
@@ -67,7 +67,7 @@ def canonical(node: Any) -> Any:
 
 
 def walk(tree: ast.AST) -> list[ast.AST]:
-    """All nodes but contexts, parents first: `ast.walk` in a third of its time, which every start waits for."""
+    """All nodes but contexts, parents first. Every start waits for it; it takes a third of the time of `ast.walk`."""
     found = [tree]
     for node in found:
         for name in node._fields:

@@ -1,4 +1,4 @@
-"""The configuration class of each stage, by name. The class is declared with its stage, in a room above this one."""
+"""The configuration class of each stage, by name. The classes are in packages that this one may not import."""
 
 from functools import cache
 from importlib import import_module

@@ -63,7 +63,7 @@ def sha256(path: Path) -> str:
 def checksums(folder: Path, below: float = math.inf) -> dict[str, str]:
     """The sha256 of every regular file below a folder, by its relative path, sorted.
 
-    Files of `below` bytes and more are not read; their text is empty.
+    Files of `below` bytes and more are not read; their checksum is an empty text.
 
     Raises:
         DropnasError: something in the folder is a link, which could lead out of it, or is not a regular file.
@@ -73,7 +73,7 @@ def checksums(folder: Path, below: float = math.inf) -> dict[str, str]:
 
 
 def _checksums(folder: str, before: str, below: float) -> Iterator[tuple[str, str]]:
-    """Walk by `os.scandir`, because `Path.rglob` skips folders that it cannot read, and is slow."""
+    """Walk with `os.scandir`, because `Path.rglob` is slow and skips folders that it cannot read."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():

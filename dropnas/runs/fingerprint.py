@@ -163,9 +163,9 @@ def _is_own_package(name: str) -> bool:
 
 
 def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
-    """Dotted names that a statement may import; for `from a import b`, both `a` and `a.b` if b is a module."""
+    """Dotted names that a statement may import; for `from a import b`, both `a` and `a.b`, as b may be a module."""
     if _is_by_name(node):
-        return  # the names that it uses are counted one by one
+        return  # `_parts` yields the names that are used
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -177,7 +177,7 @@ def _imported_names(node: ast.AST, module: str) -> Iterator[str]:
         yield from (f"{base}.{alias.name}" for alias in node.names)
         yield base
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and is_reference(node.value):
-        # A user's space may name a user's operation. Our own lists name more methods and backends than a run uses.
+        # A user's space may name a user's operation. Our own modules list more methods and backends than a run uses.
         yield from () if _under(module, (PACKAGE,)) else (node.value.partition(":")[0],)
 
 

@@ -42,7 +42,7 @@ def identity_of(stage: str, config: Any, inputs: Sequence[str], code: str) -> di
 
 
 def resolved(value: Any) -> Any:
-    """Convert a value to JSON; a configuration with all its options."""
+    """Convert a value to JSON; configurations keep all their options."""
     if dataclasses.is_dataclass(value):
         return {field.name: resolved(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, list | tuple):
@@ -53,7 +53,7 @@ def resolved(value: Any) -> Any:
 
 
 def hashed(value: Any) -> Any:
-    """Convert a value to the JSON in an identity; a configuration without options that have the recorded default."""
+    """Convert a value to the JSON in an identity; configurations lose options that have the recorded default."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         options, properties = hashed_names(type(value))
         unsaid, found = left_out(type(value)), {name: hashed(getattr(value, name)) for name in options}
@@ -94,7 +94,7 @@ def defaults(kind: type) -> dict[str, Any]:
 
 @cache
 def left_out(kind: type) -> dict[str, Any]:
-    """The value of each option that an identity leaves out: the recorded default or, for a new option, its default."""
+    """By option, the value that an identity leaves out: the recorded default or, for a new option, its default."""
     return {**defaults(kind), **recorded().get(kind.__name__, {})}
 
 

@@ -1,4 +1,4 @@
-"""Leases: a lease marks the process that works on a run. A second job waits, and takes over if the first is dead.
+"""Leases, which mark the process that works on a run. A second job waits, and takes over if the first is dead.
 
 A lease is a file in the run's scratch folder. It names its holder, which renews the file's time as long as it lives.
 Design choices:
@@ -91,7 +91,7 @@ def _renewed(scratch: Path, token: str) -> Iterator[None]:
 
 
 def _here() -> dict[str, str]:
-    """This boot of this machine and the process namespace; names of hosts are not unique."""
+    """This boot of this machine, because names of hosts are not unique, and the process namespace."""
     boot, names = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     with suppress(OSError):
         return {"boot": boot.read_text().strip(), "processes": os.readlink(names)}
@@ -169,7 +169,7 @@ def _take(scratch: Path) -> str:
 
 def _give_back(scratch: Path, token: str) -> None:
     if not scratch.is_dir():
-        return  # the holder of the lease moved it away
+        return  # it was moved away under this lease
     with suppress(FileNotFoundError), _locked(scratch):
         if (_read(scratch) or {}).get("token") == token:
             (scratch / "lease.json").unlink()

@@ -50,12 +50,12 @@ class Store:
         self.settle(staged, folder)
 
     def settle(self, staged: Path, folder: Path) -> None:
-        """Publish a folder that has its manifest, so that after a power cut either all of it exists or nothing."""
+        """Publish a folder that has its manifest; after a power cut, either all of it exists or nothing."""
         write_json(staged / RECEIPT, receipt_of(staged), flush=False)
         for path in (*staged.rglob("*"), staged):  # files must reach the disk before the manifest
             _flush(path)
         self.admit(staged, folder)
-        for path in (folder.parent, folder.parent.parent):  # the lower folder may be new in the upper one
+        for path in (folder.parent, folder.parent.parent):  # folder.parent may be new in the upper folder
             _flush(path)
 
     def admit(self, staged: Path, folder: Path) -> None:
@@ -150,7 +150,7 @@ def _receipt_damage(folder: Path, manifest: ManifestFile) -> list[str]:
 
 
 def _cut_short(file: Path) -> list[str]:
-    """Whether a large file is shorter than its header says; its content is not read."""
+    """Report a large file that is shorter than its header says; its content is not read."""
     import numpy  # imported late: some stages run without numpy
     from safetensors import SafetensorError, safe_open
 

@@ -18,7 +18,7 @@ from dropnas.runs.files import sha256
 from dropnas.runs.parts import is_light, stage_of
 from dropnas.runs.store import Store
 
-RUN_PARTS = ("runs", "stage", "run")  # parts of a run's path in the store
+RUN_PARTS = 3  # parts of a run's path in the store, such as runs/STAGE/RUN
 SHOWN = ("table", "published", "figure")  # stages whose results are shown to a reader
 
 
@@ -29,7 +29,7 @@ class Verified:
     runs: int  # number of finished runs
     light: int  # number of those without their heavy part
     problems: list[str]  # one line for each problem
-    # the tables and figures that depend on a run with a problem, and that run, by their folders
+    # by the folder of each table and figure that depends on a run with a problem: the folder of that run
     tainted: dict[str, str]
     unchecked: int  # number of inputs that could not be compared because they are not in this store
     # the machines of each run that several machines computed; a single machine would give other bytes
@@ -130,7 +130,7 @@ def _tainted(bad: Iterable[Path], records: Mapping[Path, dict[str, Any]], root: 
         for name in read_inputs(record):
             users.setdefault(name, []).append(folder)
     found: dict[str, str] = {}
-    for first in sorted(one for one in bad if len(one.relative_to(root).parts) == len(RUN_PARTS)):
+    for first in sorted(one for one in bad if len(one.relative_to(root).parts) == RUN_PARTS):
         reached, waiting = {first}, [first]
         while waiting:
             new = [one for one in users.get(waiting.pop().name, []) if one not in reached]

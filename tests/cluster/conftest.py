@@ -64,7 +64,7 @@ class ClusterBench(Bench):
         folder.mkdir(exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(profile))
         often = ["--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3"]
-        counted = "--slurm-keep-successful-logs"  # otherwise the executor would remove the logs that are counted
+        counted = "--slurm-keep-successful-logs"  # otherwise the executor removes logs that this bench counts
         return [*super().command("--profile", str(folder)), *often, counted, *options]
 
     def environment(self) -> dict[str, str]:

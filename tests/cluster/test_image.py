@@ -102,7 +102,7 @@ def test_its_labels_name_the_lock(image):
 
 
 def test_the_chain_runs_in_it_as_another_user(inside, project, tmp_path):
-    shared = Path("/var/tmp") / f"dropnas-image-{tmp_path.name}"  # a folder that this uid may enter
+    shared = Path("/var/tmp") / f"dropnas-image-{tmp_path.name}"  # a folder that this user may enter
     shared.mkdir()
     try:
         bench = make_bench(shared, project)

@@ -63,7 +63,7 @@ class Foreign:
         return path
 
     def bare(self) -> "Foreign":
-        """Leave only stubs, Python, and the programs of every system on PATH."""
+        """Leave only stubs, Python, and standard programs on PATH."""
         for name in PROGRAMS:
             found = shutil.which(name)
             if found and not (self.programs / name).exists():
@@ -122,7 +122,7 @@ def possible(*command: str) -> None:
 
 @pytest.fixture
 def nobody(machine: Foreign) -> Foreign:
-    """The same machine with a user that no database knows."""
+    """The same machine, used by a uid without an entry in the user database."""
     as_nobody: Sequence[str] = ("unshare", "--user", "--map-user=12345")
     possible(*as_nobody, "true")
     machine.before = tuple(as_nobody)

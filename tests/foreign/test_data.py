@@ -29,7 +29,7 @@ DEVKIT = "ILSVRC2012_devkit_t12/data/"
 
 
 def solution() -> dict[str, bytes]:
-    """Kaggle's list, not in the order of the names."""
+    """Kaggle's list of labels, which is not in the order of the file names."""
     rows = [f"{name[:-5]},{label} 85 1 499 272 {label} 3 4 5 6 " for name, label in zip(NAMES, VALIDATION, strict=True)]
     return {KAGGLE: "\n".join(["ImageId,PredictionString", *reversed(rows)]).encode()}
 

@@ -1,7 +1,7 @@
 """`doctor` on machines with a single fault: it finds and names this fault, and no other.
 
 Each test starts with a machine on which all checks pass. Its programs are stubs, its GPUs are simulated for torch, and
-its file system is the real one or that of a patch.
+its file system is real or patched.
 """
 
 import fcntl
@@ -302,12 +302,12 @@ def test_a_run_with_warnings_is_begun(healthy: Healthy) -> None:
 
 
 @pytest.mark.parametrize("option", ["-n", "--dry-run", "--rulegraph", "--report=page.html"])
-def test_a_look_at_the_plan_asks_for_nothing(healthy: Healthy, option: str) -> None:
+def test_a_dry_run_requires_nothing(healthy: Healthy, option: str) -> None:
     full(healthy)
     require_ready(healthy.parameters, [option], healthy.machine.folder, print)
 
 
-def test_only_what_the_targets_need_is_asked_for(healthy: Healthy) -> None:
+def test_only_what_the_targets_need_is_required(healthy: Healthy) -> None:
     healthy.configure(datasets={"imagenet": {"name": "imagenet", "source": "images", "path": "absent.tar"}})
     healthy.options = ["table1"]
     assert bad(healthy.checks()) == []
@@ -326,7 +326,7 @@ def test_data_that_are_prepared_need_no_source(healthy: Healthy) -> None:
 
 
 @pytest.mark.parametrize("is_full", [True, False])
-def test_a_job_looks_at_its_own_node(healthy: Healthy, capsys: pytest.CaptureFixture[str], is_full: bool) -> None:
+def test_a_job_checks_its_own_node(healthy: Healthy, capsys: pytest.CaptureFixture[str], is_full: bool) -> None:
     healthy.patch.setenv("SLURM_JOB_ID", "7")
     healthy.drop("scontrol")
     if is_full:
@@ -382,12 +382,12 @@ def test_a_report_is_a_line_for_each(healthy: Healthy) -> None:
 
 
 def test_without_a_gpu_torch_is_not_imported(machine: Foreign) -> None:
-    """Otherwise the answer would take longer than the checks."""
+    """Importing torch would take longer than the checks."""
     script = "import sys; from dropnas.cli import main\ntry: main()\nexcept SystemExit: print('torch' in sys.modules)"
     done = machine.run(sys.executable, "-c", script, "doctor", str(PROJECT / "params" / "smoke.yaml"))
     assert done.stdout.splitlines()[-1] == "False", done.stdout + done.stderr
 
 
-def test_caches_are_looked_for_where_libraries_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_are_checked_where_libraries_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert caches.usual() == Path("/somewhere")

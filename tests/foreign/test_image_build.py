@@ -10,7 +10,7 @@ import pytest
 from tests.foreign.conftest import PROJECT, WAIT, Foreign
 
 SAVES = 'case $1 in save) echo image >"$3" ;; esac'  # docker
-# apptainer: the image is its last argument but one
+# apptainer; the image is its second last argument
 BUILDS = 'case "$*" in *--help*) echo "$HELP" ;; *) echo "$@" >"$ARGUMENTS"; echo sif >"${@: -2:1}" ;; esac'
 FAILS = 'case "$*" in *--help*) ;; *) echo half >"${@: -2:1}"; %s ;; esac'
 
@@ -41,7 +41,7 @@ def test_make_sif_ends_well_and_cleans_up(machine: Foreign, checkout: Path, prog
     assert left(machine, checkout) == []
 
 
-def test_a_builder_without_an_option_is_not_given_it(machine: Foreign, checkout: Path) -> None:
+def test_an_option_that_a_builder_lacks_is_not_passed(machine: Foreign, checkout: Path) -> None:
     machine.bare().stub("singularity", BUILDS)
     assert machine.run("make", "sif", folder=checkout, HELP="").returncode == 0
     assert "mksquashfs" not in (machine.folder / "arguments").read_text()

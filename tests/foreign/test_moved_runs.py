@@ -38,7 +38,7 @@ def stop_after_an_epoch(line: str) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_run_that_goes_on_elsewhere_is_marked(machine: Foreign) -> None:
+def test_a_run_that_continues_on_another_machine_is_marked(machine: Foreign) -> None:
     run, root = a_search(machine.folder), machine.folder
     with pytest.raises(SystemExit) as stopped:
         execute([spec(run, "test", Machine(device="cpu"))], root, stop_after_an_epoch)
@@ -49,7 +49,8 @@ def test_a_run_that_goes_on_elsewhere_is_marked(machine: Foreign) -> None:
     here, there = machine_name("cpu"), machine_name("cpu").partition(" (")[0]
     if here == f"{there} (DEFAULT)":
         pytest.skip("this CPU has no wider vectors")
-    said = f"digits-seed0: started on {here}, continues on {there} (DEFAULT): equal up to rounding only"
+    moved = f"started on {here}, continues on {there} (DEFAULT), so its bytes are those of neither machine"
+    said = f"digits-seed0: {moved}"
     assert done.stdout.splitlines().count(said) == 1, done.stdout
     assert ManifestFile.read(root / run.folder).run["machines"] == [here, f"{there} (DEFAULT)"]
     verified = machine.dropnas("verify")
@@ -57,7 +58,7 @@ def test_a_run_that_goes_on_elsewhere_is_marked(machine: Foreign) -> None:
     assert f"{run.folder}: computed on {here}, then on {there} (DEFAULT)" in verified.stdout
 
 
-def test_a_run_that_stays_is_not(machine: Foreign) -> None:
+def test_a_run_that_stays_on_one_machine_is_not_marked(machine: Foreign) -> None:
     run, lines = a_search(machine.folder), list[str]()
     with pytest.raises(SystemExit):
         execute([spec(run, "test", Machine(device="cpu"))], machine.folder, stop_after_an_epoch)
@@ -89,7 +90,7 @@ def test_only_machines_whose_work_is_in_the_run_count(tmp_path: Path) -> None:
     assert attempt(tmp_path, "one").machines == ("one", "three", "one")
 
 
-def test_they_outlast_a_series_without_progress(tmp_path: Path) -> None:
+def test_machines_are_kept_after_a_series_without_progress(tmp_path: Path) -> None:
     attempt(tmp_path, "one", saves=1)
     attempt(tmp_path, "two", saves=2).stopped()
     attempt(tmp_path, "two").stopped()
@@ -99,7 +100,7 @@ def test_they_outlast_a_series_without_progress(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("log", ["", "[{]", json.dumps([{"started": 1.0, "seconds": 2.0}])])
-def test_a_checkpoint_of_which_nothing_is_recorded_is_another_machines(tmp_path: Path, log: str) -> None:
+def test_a_checkpoint_without_a_record_is_from_an_unknown_machine(tmp_path: Path, log: str) -> None:
     (tmp_path / "checkpoint-00000001.pt").write_bytes(b"a state")
     (tmp_path / "attempts.json").write_text(log)
     assert attempt(tmp_path, "one").machines == (UNKNOWN, "one")

@@ -16,13 +16,13 @@ def test_a_python_without_the_dependencies_is_one_line(machine: Foreign) -> None
     done = machine.run(sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r}); "
                        "import runpy; runpy.run_module('dropnas', run_name='__main__')")  # fmt: skip
     assert done.returncode == 1
-    assert re.fullmatch(r"error: \w+ is not installed for \S+; make setup, then .*\n", done.stderr), done.stderr
+    assert re.fullmatch(r"error: \w+ is not installed for \S+; run make setup and .*\n", done.stderr), done.stderr
 
 
 def test_an_old_python_is_one_line(machine: Foreign) -> None:
     pretend = "import sys; sys.version_info = (3, 9, 2); import runpy; runpy.run_module('dropnas', run_name='__main__')"
     done = machine.run(sys.executable, "-c", pretend)
-    assert done.returncode == 1 and "3.11 is needed; make setup" in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 1 and "3.11 is needed; run make setup" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_old_pythons_can_read_the_file_that_says_so() -> None:
@@ -38,7 +38,7 @@ def test_the_version_is_printed(machine: Foreign) -> None:
     assert done.stdout.startswith(f"dropnas {importlib.metadata.version('dropnas')}") and "Python 3" in done.stdout
 
 
-def test_pictures_do_not_lie_about(machine: Foreign) -> None:
+def test_pictures_are_written_to_the_results(machine: Foreign) -> None:
     before = set(machine.folder.iterdir())
     assert machine.dropnas("draw", "dropnas_c10").stdout == "results/pictures/dropnas_c10.svg\n"
     assert {path.name for path in set(machine.folder.iterdir()) - before} == {"results"}

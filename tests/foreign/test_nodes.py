@@ -11,7 +11,7 @@ from tests.foreign.conftest import PROJECT, Foreign
 
 MICRO = PROJECT / "tests" / "workflow" / "micro.yaml"
 # Stub of SingularityCE, as Snakemake calls it: `singularity exec --home HOME --cleanenv IMAGE sh -c COMMAND`, an empty
-# environment but for SINGULARITYENV_*. APPTAINERENV_* means nothing to it.
+# environment except for SINGULARITYENV_*. It ignores APPTAINERENV_*.
 SINGULARITY = """
 [ "$1" = --version ] && { echo singularity-ce version 4.1.2; exit; }
 given=() name=

@@ -9,7 +9,7 @@ from tests.foreign.conftest import Foreign
 
 
 def test_cells_are_drawn_with_a_broken_dot(machine: Foreign) -> None:
-    """Figures were once laid out by it; now nothing uses it."""
+    """An earlier version laid out figures with `dot`; the present one must not use it."""
     machine.bare().stub("dot", 'echo "There is no layout engine support" >&2; exit 1')
     done = machine.dropnas("draw", "dropnas_c10", "--out", "cells.svg")
     assert (done.returncode, done.stderr) == (0, "")

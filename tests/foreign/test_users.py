@@ -23,7 +23,7 @@ def test_a_user_without_a_name_runs_the_workflow(nobody: Foreign) -> None:
     assert list(nobody.folder.glob("runs/architectures/*/manifest.json"))
 
 
-def test_a_home_that_takes_no_files(machine: Foreign) -> None:
+def test_a_home_in_which_no_file_can_be_written(machine: Foreign) -> None:
     assert "Traceback" not in start(machine, "--dry-run", HOME="/proc/x")
 
 
@@ -44,7 +44,7 @@ def test_a_home_that_is_read_only(machine: Foreign) -> None:
     ],
     ids=["ascii", "C"],
 )
-def test_output_that_lacks_signs(machine: Foreign, environment: dict[str, str]) -> None:
+def test_output_with_characters_that_the_encoding_lacks(machine: Foreign, environment: dict[str, str]) -> None:
     folder = machine.folder / "Zürich µ"
     folder.mkdir()
     parameters = folder / "µ.yaml"

@@ -1,6 +1,6 @@
-"""Parameters and multiply-adds: the networks against closed-form arithmetic, and both against figures from outside.
+"""Parameters and multiply-adds: the networks against closed-form arithmetic, and both against published figures.
 
-`Count` below uses neither torch nor the package: it adds up what a paper's reader would with pen and paper.
+`Count` below uses neither torch nor the package: it adds up the operations of the paper's description.
 """
 
 import json
@@ -63,7 +63,7 @@ class Count:
             self.norm(c)
 
     def cells(self, genotype, c, cells, before, last, side, pool_norm, excite):
-        """All cells, the first on a map of that side. Returns the channels that tower and classifier see."""
+        """Count all cells, the first on a map of that side; return the channels at the tower and the classifier."""
         tower = 0
         for index in range(cells):
             reduction = index in (cells // 3, 2 * cells // 3)
@@ -237,7 +237,7 @@ def test_the_three_sizes_that_xnas_published(channels, millions):
 
 
 def test_xnas_official_imagenet_network():
-    """46 channels after a stem of 56; its squeeze-and-excitation has 372,416 weights, each used once an image."""
+    """46 channels after a stem of 56; its squeeze-and-excitation has 372,416 weights, each used once per image."""
     with torch.device("meta"):
         shape = NetworkFile("imagenet", 14, 46, 1000, False, False, False, (224, 224))
         network = build(shape, load_genotype("xnas"))

@@ -44,7 +44,7 @@ def passed(dtype: torch.dtype, fused: bool) -> Callable[[], list[Tensor]]:
 
 @pytest.mark.parametrize(("dtype", "agreement"), [(torch.bfloat16, 0.3), (torch.float32, 1e-4), (torch.float64, 1e-9)])
 def test_passes_agree(dtype: torch.dtype, agreement: float) -> None:
-    """Each tensor is compared by its norm. All kernels are first compiled on all cores: the types share none."""
+    """Each tensor is compared by its norm. The kernels differ between types, so all are first compiled on all cores."""
     program = passed(dtype, fused=True)
     compile_triton_kernels(program)
     for ours, right in zip(program(), passed(torch.float64, fused=False)(), strict=True):

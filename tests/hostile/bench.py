@@ -25,7 +25,7 @@ from tests.in_process import Ended, verb
 from tests.page.made_store import publish_plan
 
 STUDY = Path(__file__).with_name("study.yaml")
-VERBS = {"table": "tables", "figure": "figures"}  # the other verbs have the names of their stages
+VERBS = {"table": "tables", "figure": "figures"}  # all other verbs have the names of their stages
 
 
 @dataclass

@@ -56,7 +56,7 @@ def call(bench: Bench, name: str):
 
 
 def nothing(bench: Bench, name: str) -> None:
-    """The verb's object does not exist."""
+    """What the verb reads does not exist."""
     bench.take_out(list(bench.plan.runs.values()))
     remote(bench, "/nowhere")
     if name == "results":
@@ -64,7 +64,7 @@ def nothing(bench: Bench, name: str) -> None:
 
 
 def partly(bench: Bench, name: str) -> None:
-    """Half of the verb's object cannot be read."""
+    """Half of what the verb reads cannot be read."""
     remote(bench, str(bench.root.parent / "remote"))
     for stage in ("search", "derive", "retrain", "select", "table", "figure"):
         run = bench.of_stage(stage)[0]
@@ -84,7 +84,7 @@ SITUATIONS = {"nothing": nothing, "partly": partly, "meaningless": meaningless}
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("name", STORE_VERBS)
-def test_no_verb_is_content_with_what_it_could_not_see(bench: Bench, name: str, situation: str) -> None:
+def test_no_verb_succeeds_without_what_it_must_read(bench: Bench, name: str, situation: str) -> None:
     before = set(bench.root.glob("runs/*/*/manifest.json"))
     SITUATIONS[situation](bench, name)
     done = call(bench, name)
@@ -93,7 +93,7 @@ def test_no_verb_is_content_with_what_it_could_not_see(bench: Bench, name: str, 
 
 
 def test_the_documentation_has_each_cell() -> None:
-    """Rows are verbs, columns situations; no cell is empty, and the tests above are its rows."""
+    """Rows are verbs and columns are situations; no cell is empty, and the rows are those of the tests above."""
     rows = [line.split("|") for line in DOCS.read_text().splitlines() if line.startswith("| `")]
     table = {cells[1].strip(" `"): [cell.strip() for cell in cells[2:-1]] for cells in rows if len(cells) == 8}
     assert set(STORE_VERBS) <= set(table) and {"run", "plan", "data"} <= set(table)
@@ -126,7 +126,7 @@ VALUES = {
     ),
     "one image": (
         "datasets: {cifar10: {name: digits, source: bundled, train_images: 1}}",
-        "one image is no data set",
+        "one image is not enough",
     ),
     "a NUL in a path": (
         'datasets: {cifar10: {name: cifar10, source: torchvision, path: "a\\0b"}}',
@@ -153,7 +153,7 @@ datasets: {cifar10: {name: cifar10, source: torchvision}}
 
 
 @pytest.mark.parametrize("case", VALUES)
-def test_a_value_that_means_nothing_is_refused(tmp_path: Path, case: str) -> None:
+def test_a_value_without_meaning_is_refused(tmp_path: Path, case: str) -> None:
     text, line = VALUES[case]
     keys = {part.partition(":")[0] for part in text.splitlines()}
     kept = [part for part in PLAIN.splitlines() if part.partition(":")[0] not in keys]
@@ -199,14 +199,14 @@ def test_an_unknown_target_is_one_line_with_the_list(tmp_path: Path) -> None:
     assert "table9: no such target; known: " in done.err and "table6" in done.err
 
 
-def test_results_tell_of_what_was_asked_for(bench: Bench) -> None:
+def test_results_report_the_requested_targets(bench: Bench) -> None:
     bench.take_out(bench.of_stage("figure"))
     bench.take_out([run for run in bench.of_stage("table") if not run.name.startswith("table1")])
     done = verb("results", STUDY, "table1", root=bench.root)
     assert done.status == 0 and "Not finished" not in done.out and "Table 3" not in done.out, done.err
 
 
-def test_a_terminal_without_a_sign_shows_another(tmp_path: Path) -> None:
+def test_characters_that_a_terminal_lacks_are_replaced(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(STUDY.parents[2])}
     script = "from dropnas import cli; cli.app = lambda: print('a \\u2192 b'); cli.main()"
     command = [sys.executable, "-c", script]

@@ -1,4 +1,4 @@
-"""No check passes without looking: whatever cannot be read or does not exist is reported, with a non-zero status."""
+"""No check passes without reading: what cannot be read or does not exist is reported, with a non-zero status."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Two users of one group share a store, whatever their umask: each computes, verifies, and reads all runs.
+"""Two users of one group share a store, with any umask: each computes, verifies, and reads all runs.
 
 Each verb runs in a fork of this process that has given up root's rights, because other users may not be able to read
 root's Python. The imports of the verbs are therefore done here first.

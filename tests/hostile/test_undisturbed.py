@@ -27,7 +27,7 @@ def test_a_job_works_from_its_start(bench: Bench) -> None:
     assert done.status == 0, done.err
 
 
-def test_the_rest(bench: Bench, tmp_path: Path) -> None:
+def test_all_other_verbs_succeed(bench: Bench, tmp_path: Path) -> None:
     import yaml
 
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))

@@ -60,7 +60,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(params=WIDTHS)
 def opened(request: pytest.FixtureRequest, browser: Any, small_page: Path) -> Iterator[Any]:
-    """The small page at each width, its tables sortable, and every request that it makes recorded."""
+    """The small page at each width, with sortable tables and a record of its requests."""
     page = browser.new_page(viewport={"width": request.param, "height": 1000})
     page.requests, page.complaints = [], []
     page.on("request", lambda one: page.requests.append(one.url))
@@ -78,5 +78,5 @@ def show(page: Any, file: Path) -> None:
 
 
 def printed_pages(page: Any) -> int:
-    """How many sheets of A4 it fills."""
+    """The number of printed A4 pages."""
     return len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))

@@ -1,8 +1,8 @@
 """A store with made-up runs of a whole plan, written by the real writers where these need no training.
 
 Design choices: the results of trainings are derived from the run's id, so that equal plans give equal stores.
-Everything else (genotypes, selections, correlations, tables, figures) is computed from them by its stage. The store
-itself publishes each run, with the record that a job writes.
+The stages compute everything else (genotypes, selections, correlations, tables, figures) from them. The store publishes
+each run, with the record that a job writes.
 """
 
 import shutil

@@ -26,7 +26,7 @@ def open_all(page: Any) -> None:
     page.wait_for_function("() => !document.querySelector('table.sortable:not(.dataTable)')")
 
 
-def test_it_asks_for_nothing_and_complains_of_nothing(opened: Any) -> None:
+def test_it_requests_nothing_and_logs_no_error(opened: Any) -> None:
     outside = [url for url in opened.requests if not url.startswith(("data:", "file:"))]
     assert (outside, opened.complaints) == ([], [])
     assert sum(url.startswith("file:") for url in opened.requests) == 1
@@ -176,7 +176,7 @@ def test_details_open_by_keyboard(opened: Any) -> None:
     assert summary.evaluate("one => one.parentElement.open")
 
 
-def test_nothing_sticks_out_of_the_window_or_is_cut(opened: Any) -> None:
+def test_nothing_is_wider_than_the_window_or_cut(opened: Any) -> None:
     for opening in (lambda page: None, open_all):
         opening(opened)
         assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
@@ -185,7 +185,7 @@ def test_nothing_sticks_out_of_the_window_or_is_cut(opened: Any) -> None:
     assert opened.eval_on_selector_all(".scroll", narrow)
 
 
-# A row with the elements and classes of an earlier row looks like it; axe takes seconds for thousands of rows.
+# Only one of the rows with equal elements and classes is checked, because axe takes seconds for thousands of rows.
 WITHOUT_LIKE_ROWS = """() => document.querySelectorAll("tbody").forEach(body => {
   const seen = new Set();
   for (const row of [...body.rows]) {
@@ -223,7 +223,7 @@ def test_it_prints_without_its_evidence(opened: Any) -> None:
 
 
 @pytest.mark.parametrize("opened", [1024], indirect=True)
-def test_few_stops_lie_before_the_evidence(opened: Any) -> None:
+def test_few_keyboard_stops_come_before_the_evidence(opened: Any) -> None:
     assert 50 < opened.evaluate(STOPS) <= 300
 
 

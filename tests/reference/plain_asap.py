@@ -35,7 +35,7 @@ def step(world: World, left: Left, temp: float, grace: float, training: Batch, h
 
 
 def prune(world: World, left: Left, temp: float, threshold: float = 0.4, shrinks: bool = False) -> None:
-    """Remove all operations of an edge with a weight below threshold / N, in one go."""
+    """Remove all operations of an edge with a weight below threshold / N, all at the same time."""
     for kind, matrix in world.alphas.items():
         for edge in range(14):
             weights = phi(matrix[edge].detach(), left[kind][edge], temp)

@@ -38,7 +38,7 @@ class World:
 
     def __init__(self, supernet: nn.Module, alphas: dict[str, Tensor], rules: Rules) -> None:
         self.supernet: Any = copy.deepcopy(supernet)
-        for weight in self.supernet.parameters():  # until now, these are views of a common tensor
+        for weight in self.supernet.parameters():  # these were views of a common tensor
             weight.data = weight.data.clone()
         self.alphas = {kind: values.detach().clone().requires_grad_() for kind, values in alphas.items()}
         self.rules = rules

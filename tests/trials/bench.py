@@ -29,7 +29,7 @@ SEEDS = 3
 RECORDS = ("run.json", "manifest.json")  # files with recorded times; their other content is compared separately
 RECORDED = ("id", "stage", "name", "config", "identity", "inputs", "input_manifests", "profile", "processes")
 HOLD = Path(__file__).parent / "hold"  # a `sitecustomize` that holds a training at a point
-HELD = "held by the trial"  # the line that says so
+HELD = "held by the trial"  # the line that reports it
 LONGEST = 600.0  # time limit of an undisturbed command in seconds; far more than any needs
 
 

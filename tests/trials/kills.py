@@ -4,9 +4,9 @@
 
 A run is started, killed, and started again by the same command until it is published. It is then compared with the
 undisturbed run, byte for byte. Three kinds of moments are drawn: any moment, the writing of a checkpoint (detected by
-its file), and the final writing. A kill counts as one during a write only by its remains: a half-written checkpoint, or
-a filled folder that is not published. The work that is repeated is that between the last checkpoint and the kill, in
-seconds of CPU time, because the machine may be busy.
+its file), and the final writing. A kill counts as one during a write only if it leaves a half-written checkpoint or a
+filled folder that is not published. The repeated work is measured in seconds of CPU time between the last checkpoint
+and the kill, because the machine may be busy.
 """
 
 import os
@@ -85,7 +85,7 @@ def trial(runs: dict[str, Run], folder: Path, count: int, seed: int, minutes: fl
     rounds = 0
     while found.kills.total() < count and time.monotonic() < end:
         stage = KILLED[rounds % len(KILLED)]
-        share = min(-(-count // (2 * len(KILLED))), count - found.kills.total())  # two rounds, if they last
+        share = min(-(-count // (2 * len(KILLED))), count - found.kills.total())  # kills for each, in two rounds
         finish_killed(runs[stage], folder / f"{rounds}-{stage}", share, draw, found)
         rounds += 1
     return found
@@ -139,7 +139,7 @@ def wait(command: Command, start_up: float | None, draw: random.Random) -> None:
 
 
 def wait_for_writes(command: Command, bench: Bench, draw: random.Random) -> None:
-    """Wait until one of the first three checkpoints of this start is being written, and up to a millisecond longer."""
+    """Wait until one of this start's first three checkpoints is being written, then up to a millisecond more."""
     last = draw.randint(1, 3)
     for write in range(last):
         while not writing(command, bench) and not command.ended:
@@ -182,8 +182,8 @@ def lost(command: Command, bench: Bench, killed: float) -> float:
     if begun is None:
         return 0.0
     if ended := filled(command, bench):
-        killed = min(ended)  # the training was over
-    saved = [path.stat().st_mtime for path in bench.scratches[-1].glob("checkpoint-*.pt")]  # this run saves last
+        killed = min(ended)  # the training had ended
+    saved = [path.stat().st_mtime for path in bench.scratches[-1].glob("checkpoint-*.pt")]  # saves last
     return command.worked(max([begun, *saved]), killed)
 
 

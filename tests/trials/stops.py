@@ -32,7 +32,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_STOP = 30.0  # seconds until everything has ended
 PATIENCE = 600.0  # time limit for the start of a training, in seconds; far more than any machine needs
 BEGUN, SAVED = (": begins with", ": continues from"), "the state is saved"
-LAST = re.compile(r": epoch (\d+)/\1: ")  # the state after it is saved too: nothing is trained again
+LAST = re.compile(r": epoch (\d+)/\1: ")  # the state after the last epoch is saved too, so nothing is trained again
 
 
 @dataclass

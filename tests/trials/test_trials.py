@@ -1,4 +1,4 @@
-"""A seeded part of each trial; `make trials` runs them in full.
+"""A seeded part of each trial, which `make trials` runs in full.
 
 No test depends on timing: the moment of a kill decides what it interrupts, but never whether the run ends correctly.
 `python -m tests.trials.kills` counts the interrupted writes and the repeated work.
@@ -20,12 +20,12 @@ def test_killed_runs_end_as_if_left_alone(runs: dict[str, Run], tmp_path: Path) 
     assert not found.mismatches and found.kills.total() == 4 and found.runs, str(found)
 
 
-def test_damaged_checkpoints_are_named_and_left_out(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_damaged_checkpoints_are_named_and_skipped(runs: dict[str, Run], tmp_path: Path) -> None:
     found = damage.trial(runs, tmp_path, count=9, seed=1, minutes=MINUTES)
     assert found.faults == [] and found.cases.total() == 9
 
 
-def test_a_full_disk_is_told_and_loses_nothing(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(runs: dict[str, Run], tmp_path: Path) -> None:
     if reason := full_disk.missing():
         pytest.skip(reason)
     found = full_disk.trial(runs, tmp_path, count=6, seed=1, minutes=MINUTES)

@@ -53,7 +53,7 @@ def test_a_warned_transfer_saves_and_goes_on(
 
 
 def test_an_attempt_without_progress_ends_the_series(runs: dict[str, Run], tmp_path: Path) -> None:
-    """A signal before the training begins: once is accepted, twice in a row is an error. A user may retry."""
+    """One signal before the training begins is accepted; two in a row are an error, after which a user may retry."""
     bench, statuses = runs["search"].bench(tmp_path / "store", 300.0), []
     for _ in range(2):
         command = Command(bench.arguments, hold="start")
@@ -66,7 +66,7 @@ def test_an_attempt_without_progress_ends_the_series(runs: dict[str, Run], tmp_p
     finish(bench)
 
 
-def test_kills_without_a_warning_are_no_series(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_kills_without_a_signal_are_no_series(runs: dict[str, Run], tmp_path: Path) -> None:
     bench = runs["search"].bench(tmp_path / "store", 300.0)
     for _ in range(2):
         command = Command(bench.arguments)

@@ -35,7 +35,7 @@ def test_a_comment_needs_no_adoption(bench):
 
 
 def test_after_a_refactoring_of_the_search_nothing_is_to_do(bench, built):
-    """Changed code gives the same numbers: a trial moves the searches, and the runs that depend on them follow.
+    """The code changes and the numbers do not: a trial adopts the searches, and the runs that depend on them follow.
 
     The frozen starts are gone, so the old code comes from the commit that the runs' manifests name.
     """

@@ -67,7 +67,7 @@ def test_a_failing_run_takes_no_finished_one_with_it(fresh, built):
     assert same(fresh.contents(), built.contents())
 
 
-def test_a_damaged_result_is_not_built_upon(bench):
+def test_a_damaged_result_is_not_used(bench):
     bench.remove("runs/derive", "runs/retrain", "runs/select", "runs/table/table1-*")
     with next(bench.store.glob("runs/search/digits-*seed0*/alphas.json")).open("a") as file:
         file.write(" ")

@@ -1,8 +1,8 @@
 """Only what changed runs again: through real Snakemake on a completed store.
 
 `tests/unit/runs/test_edits.py` tests which identities each kind of edit changes. Here, Snakemake must run exactly the
-runs with another identity and those that depend on them. Its own records in `.snakemake` only matter if a finished job
-might be repeated; such tests run with and without them.
+runs with another identity and those that depend on them. Tests in which Snakemake might repeat a
+finished job run with and without its own records in `.snakemake`.
 """
 
 import ast

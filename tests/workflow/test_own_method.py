@@ -67,7 +67,7 @@ def test_it_runs_through_all_stages_and_tables(example):
 
 
 def assert_halved(runs: list[Path]) -> None:
-    """Searches of two phases mark the operations pruned in between, and the genotype has none of them."""
+    """Check that a search marks the operations pruned between its phases, and that the genotype has none of them."""
     assert runs
     for run in runs:
         epochs = json.loads((run / "history.json").read_text())["epochs"]

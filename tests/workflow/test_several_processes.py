@@ -35,7 +35,7 @@ def test_it_asks_for_their_gpus_memory_and_threads(checkout):
 @pytest.mark.parametrize(
     ("machine", "words"), [({"transfer_processes": 3}, "micro-batches"), ({"device": "cuda:1"}, "cuda:1")]
 )
-def test_what_cannot_be_shared_out_is_told_before_the_start(checkout, machine, words):
+def test_what_processes_cannot_share_is_reported_before_the_start(checkout, machine, words):
     checkout.configure(machine={"transfer_processes": 2, **machine})
     with pytest.raises(DropnasError, match=words):
         read_parameters(checkout.parameters)

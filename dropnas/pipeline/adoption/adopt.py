@@ -1,12 +1,12 @@
-"""Carries finished trainings to their new identities after a refactoring that changed no number, on proof only.
+"""Carries finished trainings to their new identities after a refactoring, if a trial proves that no number changed.
 
 Design choices:
 - A finished training is matched to a run of the new plan that differs from it in the code only. Stage and configuration
   are the same, and the input files that it reads have the same bytes.
 - If the stage's own code changed, a trial proves that old and new code give the same bytes; there is one trial for each
   stage and pair of code states (`trial.py`). If only the names of the inputs changed, nothing needs to be proved.
-- Stages that do not train are cheap. They are computed again by the new code from the adopted runs. If a genotype comes
-  out differently, nothing that depends on it is adopted.
+- Stages that do not train are cheap. They are computed again by the new code from the adopted runs. If a genotype
+  changes, nothing that depends on it is adopted.
 - The old run does not change. The new one has hard links to its files. Its manifest names the old run and the trial. It
   is published like any other run, by one rename under its lease.
 """
@@ -63,7 +63,7 @@ class Finished:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What determined the run."""
+        """The run's record in its manifest."""
         return self.manifest.run
 
 
@@ -141,7 +141,7 @@ def _same_inputs(run: Run, old: Finished, root: Path) -> bool:
 
 
 def _read_of(run: Run, source: Run, manifest: Path) -> dict[str, str]:
-    """The checksums of the input files that a run reads: the genotype, for a selection or derivation; otherwise all."""
+    """The checksums of the files that a run reads of an input: for a network, its genotype; otherwise all files."""
     files = ManifestFile.read(manifest).files
     genotype = run.stage in ("retrain", "transfer") and source.stage != "data"
     return {GenotypeFile.FILE: files.get(GenotypeFile.FILE, "")} if genotype else files

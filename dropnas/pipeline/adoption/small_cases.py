@@ -1,7 +1,7 @@
 """Small cases that represent runs: the same method and options, with a few small images and a small network.
 
 Design choices: everything that selects a branch of the code (strategy, space, options, augmentation, schedule,
-precision) is kept. Only the amount of computation is reduced, and options that only concern GPUs are left out. Two runs
+precision) is kept. Only the amount of computation is reduced, and options for GPUs are left out. Two runs
 that differ in seed or length therefore share a case, whereas runs that differ in an option do not. A case of a
 retraining uses a real genotype. Further genotypes with the same settings are added only if they have an operation that
 no earlier case had.
@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "clusters": {"images": 32, "seed": 0},
 }
-AT_MOST = {"crop_padding": 1, "cutout": 2, "held_out": 8, "warmup_epochs": 1}  # larger values would erase small images
+AT_MOST = {"crop_padding": 1, "cutout": 2, "held_out": 8, "warmup_epochs": 1}  # limits for small images and few epochs
 GPU_ONLY = {"memory_format"}  # a trial runs on a CPU
 DATA: dict[str, dict[str, Any]] = {
     "digits": {"name": "digits", "source": "bundled", "train_images": 48, "test_images": 24},

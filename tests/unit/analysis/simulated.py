@@ -25,7 +25,7 @@ from dropnas.report.verdicts import PAPER_SEEDS, margin
 
 Array = NDArray[Any]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]  # standardised errors
-FAR = np.sinh(np.linspace(-9, 9, 801))  # points of the tabulated distribution of the lowest, dense around 0
+FAR = np.sinh(np.linspace(-9, 9, 801))  # points at which the distribution of the lowest is tabulated, dense around 0
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def test_the_simulated_rule_is_the_one_that_is_used() -> None:
 
 
 @pytest.mark.parametrize(("ratio", "alike"), [(0.54, False), (0.56, True), (1.79, True), (1.81, False)])
-def test_without_one_law_nothing_is_decided(ratio: float, alike: bool) -> None:
+def test_with_different_deviations_nothing_is_decided(ratio: float, alike: bool) -> None:
     ours, paper = Sample(8, 3.5, 0.1 * ratio), Sample(8, 2.58, 0.1)
     found, assumed = (compare_lowest(ours, 2.26, 8, 0.2, *known) for known in ((paper,), ()))
     assert found == assumed if alike else (found.interval, found.p_differs, found.p_agrees) == (None, 1.0, 1.0)

@@ -84,8 +84,8 @@ def test_all_comparisons_are_needed_so_none_is_corrected() -> None:
 @pytest.mark.parametrize("n", [8, 3, 2])
 @pytest.mark.parametrize("scale", [0.4, 1.0, 2.5])
 def test_the_levels_of_a_claim_by_simulation(n: int, scale: float) -> None:
-    """2,000 claims about six pairs: false in one pair alone, one of them holds in at most 5 %; true everywhere, but by
-    nothing, it is contradicted in at most 5 %."""
+    """2,000 claims about six pairs. If one pair is false, at most 5 % of the claims hold; if all pairs are equal, at
+    most 5 % are contradicted."""
     random, count = np.random.default_rng(3), 2000
     bound = LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / count)
     errors = random.normal(size=(2, 6, count, n)) * np.array([scale, 1.0])[:, None, None, None]

@@ -32,7 +32,7 @@ def test_a_contrast_of_two_is_welchs_test(ours: list[float], paper: list[float])
 @settings(deadline=None, derandomize=True)
 @given(VALUES, VALUES)
 def test_two_means_have_three_degrees_of_freedom_fewer(ours: list[float], paper: list[float]) -> None:
-    """The degrees of freedom are never fewer than those of the smaller sample."""
+    """They are never fewer than those of the smaller sample."""
     first, second = sample(ours), sample(paper)
     assert first and second
     found, welch = difference(first, second), stats.ttest_ind(ours, paper, equal_var=False)

@@ -114,7 +114,7 @@ def test_coefficients_follow_their_formulas(pairs: list[tuple[int, int]]) -> Non
 @settings(deadline=None, derandomize=True, max_examples=20)
 @given(st.permutations(range(7)), st.sampled_from([(0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 2, 4, 5, 5)]))
 def test_spearmans_p_value_counts_all_orders(order: list[int], ranks: tuple[int, ...]) -> None:
-    """One-sided either way, the smaller twice: counted over the 5,040 orders of seven points."""
+    """Twice the smaller one-sided p-value, counted over the 5,040 orders of seven points."""
     every = np.array(list(itertools.permutations(rankdata(order)))) @ rankdata(ranks)
     own = rankdata(order) @ rankdata(ranks)
     expected = min(1.0, 2 * min((every >= own - 1e-9).mean(), (every <= own + 1e-9).mean()))

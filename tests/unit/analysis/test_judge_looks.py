@@ -154,7 +154,7 @@ def test_the_sequential_plan_costs_less_than_eight_seeds_of_everything(paper: As
     assert found["no effect"]["share"] <= 0.75
 
 
-def test_what_is_not_decided_early_is_what_boundaries_would_cost(paper: Asking) -> None:
+def test_looks_without_boundaries_do_not_keep_the_level(paper: Asking) -> None:
     """Without boundaries, each look would be tested at 5 % and the level would not hold, so the test can fail."""
     questions = replace(paper.questions, numbers=())
     stds = np.array([prior.std for prior in questions.priors])

@@ -66,14 +66,14 @@ def test_variants_of_an_edge_differ_in_its_operation_alone() -> None:
         (2, 0, "sep_conv_9x9", "unknown operation 'sep_conv_9x9'"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(node: int, predecessor: int, operation: str, message: str) -> None:
+def test_an_impossible_variant_is_one_line(node: int, predecessor: int, operation: str, message: str) -> None:
     with pytest.raises(DropnasError, match=message) as raised:
         variant.with_operation(GENOTYPE, node, predecessor, operation)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("node", "predecessor", "was_there"), [(2, 0, True), (5, 0, False)])
-def test_the_stage_tells_whether_the_edge_was_there(
+def test_the_stage_records_whether_the_edge_existed(
     tmp_path: Path, node: int, predecessor: int, was_there: bool
 ) -> None:
     chosen, out = tmp_path / "best-of-8-0123456789", tmp_path / "out"

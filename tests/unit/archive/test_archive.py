@@ -149,7 +149,7 @@ def test_tables_by_other_code_are_taken_as_they_are(
     assert results(tmp_path) == results(made)
 
 
-def test_another_result_than_in_the_archive_is_said(
+def test_a_result_that_differs_from_the_archive_is_reported(
     archived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dropnas.report.verdict_files.NUMBERS_CAPTION", "Other words.")

@@ -1,4 +1,4 @@
-"""The checklist page: computed from plan and manifests, and open about what these do not answer."""
+"""The checklist page, which plan and manifests determine, and which states what they do not answer."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -75,14 +75,14 @@ def test_a_second_device_is_no_controlled_comparison(content: Content, found: di
     assert "ffffffffff with uncommitted changes" in mixed["Is the code for training released?"]
 
 
-def test_part_of_the_data_and_the_choice_by_the_test_set_are_said(tmp_path: Path) -> None:
+def test_reduced_data_and_a_choice_by_the_test_set_are_stated(tmp_path: Path) -> None:
     smoke = content_of(PARAMS / "smoke.yaml")
     given = answers(checklist_text(smoke, survey(smoke, tmp_path)))
     assert "digits the first 900 training images" in given["Is excluded data explained, and all preprocessing?"]
     assert "its best epoch on the test set" in given["Are the splits described?"]
 
 
-def test_it_lies_beside_the_page_and_in_the_archive(archived: Path, made: Path, content: Content) -> None:
+def test_it_is_next_to_the_page_and_in_the_archive(archived: Path, made: Path, content: Content) -> None:
     text = (made / "results/study/checklist.md").read_text(encoding="utf-8")
     assert text == checklist_text(content, survey(content, made))
     assert files_of(archived)["results/study/checklist.md"].decode() == text

@@ -53,7 +53,7 @@ def test_large_samples_give_the_p_values_of_scipy_corrected_over_all_tables() ->
     assert set(frame["table"]) == {"table4", "table5"} and frame.loc["d", "outcome"] == "differs"
 
 
-def test_a_false_difference_stands_in_one_of_twenty_lists() -> None:
+def test_one_of_twenty_lists_has_a_false_difference() -> None:
     draws, wrong = numpy.random.default_rng(3), 0
 
     def drawn() -> VerdictsFile:
@@ -77,7 +77,7 @@ def test_a_false_difference_stands_in_one_of_twenty_lists() -> None:
         (number(std=0.0), number(std=0.0, mean=9.0), "not shown"),
     ],
 )
-def test_what_is_said_of_a_number(ours: CellVerdict, theirs: CellVerdict, outcome: str) -> None:
+def test_the_outcome_of_a_comparison(ours: CellVerdict, theirs: CellVerdict, outcome: str) -> None:
     assert outcomes(results(ours), results(theirs)) == [outcome]
 
 

@@ -121,7 +121,7 @@ def test_the_validator_of_the_profiles_finds_nothing_required_missing(
     def serve(source: Any, *rest: Any, **named: Any) -> Any:
         return (served, None) if str(source).endswith("/context") else read(source, *rest, **named)
 
-    for module in (context, util):  # patched before the import of the validator, which copies the functions
+    for module in (context, util):  # before the import of the validator, which copies the functions
         monkeypatch.setattr(module, "source_to_json", serve)
     from rocrate_validator import models, services
 

@@ -1,4 +1,4 @@
-"""An archive that was edited, or made to do harm, is rejected in one line, and nothing of it enters the store."""
+"""An edited or malicious archive is rejected in one line, and none of it enters the store."""
 
 import io
 import json
@@ -161,7 +161,7 @@ def test_a_link_and_a_second_file_of_a_name_are_refused(tmp_path: Path) -> None:
     refused(twice, tmp_path / "b", "holds two files of one name")
 
 
-def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_reported(tmp_path: Path) -> None:
     (tmp_path / "text.zip").write_text("text")
     refused(tmp_path / "text.zip", tmp_path / "a", "is not an archive, or is damaged")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:

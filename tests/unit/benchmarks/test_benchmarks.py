@@ -45,7 +45,7 @@ def test_each_benchmark_is_a_module_with_a_name_as_one_types_it() -> None:
         (["search-step", "--only", "half"], "no part 'half'; one of one, seeds, precisions"),
     ],
 )
-def test_a_wrong_wish_is_told_in_a_line(
+def test_wrong_arguments_are_one_line(
     words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(DropnasError) as raised:
@@ -102,7 +102,7 @@ def test_precisions_come_near_double_precision_and_another_seed_does_not(as_it_w
     assert 0 < abs(rounding["train_loss_difference"]) < 1e-5
 
 
-def test_an_epoch_differs_from_itself_in_nothing() -> None:
+def test_an_epoch_compared_with_itself_has_no_difference() -> None:
     row = [0.1 * place for place in range(8)]
     alphas, start = ({kind: [values] * 14 for kind in ("normal", "reduce")} for values in (row, [0.0] * 8))
     epoch = precision.Epoch(start, alphas, train_loss=2.0, train_accuracy=10.0, seconds=1.0)

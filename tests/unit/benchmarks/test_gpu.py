@@ -119,7 +119,7 @@ def test_time_that_runs_out_is_no_failure_and_names_what_was_left(
     assert [line.split(",")[0] for line in lines if "SKIPPED: no time left" in line] == ["never", "nor this"]
 
 
-def test_what_a_part_leaves_of_its_time_goes_to_the_next(tmp_path: Path) -> None:
+def test_unused_time_of_a_part_goes_to_the_next(tmp_path: Path) -> None:
     """Two parts are planned for a second each, but have ten minutes in total: neither is ended after a second."""
     slow = part("slow", "time.sleep(1.5); write()", seconds=1)
     assert run(tmp_path, 600, "cuda", [slow, part("other", seconds=1)]) == 0

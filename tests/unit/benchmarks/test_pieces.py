@@ -103,7 +103,7 @@ def test_the_triton_kernels_of_a_program_are_found_and_can_be_launched_again(mon
     found: dict[str, Callable[[], object]] = micro.launched_by(
         _workloads.triton_kernels(16, 4, 2, "cpu", torch.bfloat16)
     )
-    both_ways = {"convolve", "back_to_dense", "back_to_maps"}  # of a state, and of maps that are normalised first
+    both_ways = {"convolve", "back_to_dense", "back_to_maps"}  # the maps of a state, or maps that are normalised first
     assert {*found} == {*TRIPS} | {f"{name}, normalised" for name in both_ways}
     assert {*launched} == {*TRIPS}
     launched.clear()

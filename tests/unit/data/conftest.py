@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the data room."""
+"""Fixtures of the tests of `dropnas.data`."""
 
 from collections.abc import Callable
 from pathlib import Path

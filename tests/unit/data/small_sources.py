@@ -1,4 +1,4 @@
-"""Small sources in the layouts that the data room reads."""
+"""Small sources in the layouts that `dropnas.data` reads."""
 
 import io
 import tarfile

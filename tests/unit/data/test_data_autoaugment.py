@@ -38,7 +38,7 @@ def published(policy: autoaugment.Policy) -> list[SubPolicy]:
 
 
 def test_policies_are_the_published_ones() -> None:
-    """The first and last sub-policies, and a digest of all: another torchvision must not change a training unseen."""
+    """The first and last sub-policies, and a digest of all, so that a change in torchvision is noticed."""
     cifar, imagenet = map(published, POLICIES)
     digests = [hashlib.sha256(repr(policy).encode()).hexdigest()[:16] for policy in (cifar, imagenet)]
     assert digests == ["207f73fc62f21c92", "9ddca7732821d2a2"]
@@ -69,7 +69,7 @@ def test_operations_are_torchvisions(name: str) -> None:
 
 
 def tabulated(images: Tensor, *operation: Any) -> Tensor:
-    """One operation on all images through its tables; in a batch and one by one, the pixels are the same."""
+    """Apply one operation to all images through its tables; check that single images give the same pixels."""
     made = tables((NONE, operation), images.shape[2], images.shape[3], images.device)
     together = made.applied(images, torch.ones(len(images), dtype=torch.int64))
     assert torch.equal(torch.stack([made.applied_to_one(image, [1]) for image in images]), together)

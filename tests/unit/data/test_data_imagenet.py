@@ -63,7 +63,7 @@ def test_tar_gives_what_the_folder_gives(make: Make, prepared: Path, tmp_path: P
     assert same(collect(ImageSource(prepared, "train"), order), collect(ImageSource(tar, "train"), order, workers=2))
 
 
-def test_workers_start_rank_and_company_change_no_pixel(prepared: Path) -> None:
+def test_workers_start_rank_and_batch_change_no_pixel(prepared: Path) -> None:
     source, order = (
         ImageSource(prepared, "train"),
         torch.arange(5).repeat(5)[torch.randperm(25, generator=generator(0, "x"))],
@@ -146,7 +146,7 @@ def test_test_view_is_torchvisions(height: int, width: int) -> None:
     assert found.shape == (3, 56, 56) and (found.int() - known(image).int()).abs().max() <= 2
 
 
-def test_arrays_come_through_the_same_door(make: Make) -> None:
+def test_prepared_arrays_are_read_like_image_files(make: Make) -> None:
     out = make(DatasetConfig("digits-224", "bundled", train_images=12, test_images=10))
     source = ImageSource(out, "train")
     stored = np.load(out / "train_images.npy")

@@ -77,7 +77,7 @@ def test_other_layouts_are_one_line(tmp_path: Path, names: list[str], message: s
             list_images(location)
 
 
-def test_what_lies_beside_the_splits_is_left_alone(tmp_path: Path) -> None:
+def test_files_next_to_the_splits_are_left_alone(tmp_path: Path) -> None:
     files = {**image_files(), "test/1.JPEG": b"", "cover.png": b"", "extra/n09/a.png": b"", ".thumbs/x/n/a.png": b""}
     assert len(list_images(write_folder(tmp_path / "in", files)).train) == 5
 

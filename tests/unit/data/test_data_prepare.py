@@ -30,7 +30,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     ("name", "classes", "width", "train", "test"),
     [("digits", 10, 8, 1400, 340), ("digit-pairs", 100, 16, 6000, 2000)],
 )
-def test_digits_are_prepared_alike_every_time(
+def test_digits_are_prepared_the_same_every_time(
     make: Make, name: str, classes: int, width: int, train: int, test: int
 ) -> None:
     out = make(DatasetConfig(name, "bundled"))

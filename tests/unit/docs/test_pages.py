@@ -78,7 +78,7 @@ def leads(file: Path, path: str, anchor: str) -> bool:
 
 
 def test_the_decisions_have_a_complete_table_of_contents() -> None:
-    """One link for each heading, in order, with unique anchors, because GitHub would number a second one."""
+    """One link for each heading, in order. Anchors must be unique, because GitHub numbers repeated ones."""
     page = (REPOSITORY / "docs/decisions.md").read_text()
     contents = page.partition("## Contents")[2].partition("\n## ")[0]
     headings = re.findall(r"^##+ (?!Contents)(.*)$", page, re.MULTILINE)

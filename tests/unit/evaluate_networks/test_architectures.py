@@ -68,7 +68,7 @@ def test_counts_are_the_recorded_ones(counts):
         assert one.excitation_parameters == (excitation(id_) if table == "table3" else 0)
 
 
-def test_a_difference_beyond_rounding_is_told_with_its_size(counts):
+def test_a_difference_beyond_rounding_is_reported_with_its_size(counts):
     for (_, table), one in counts.items():
         printed = one.printed["params_m"]
         if printed is None:
@@ -81,8 +81,8 @@ def test_a_difference_beyond_rounding_is_told_with_its_size(counts):
             assert one.remark == ""
 
 
-def test_every_reason_stands_beside_a_difference(counts):
-    """A reason for a row that agrees, or that is in no table, would be a mistake."""
+def test_every_reason_belongs_to_a_difference(counts):
+    """No reason is given for a row that agrees or is in no table."""
     assert {key for key, one in counts.items() if "no reason known" not in one.remark and one.remark} == {
         *REASONS,
         ("asap", "table3"),  # nothing is printed
@@ -104,13 +104,13 @@ def test_rounding_is_no_difference(parameters, printed):
     assert remark("anything", "table1", parameters, printed) == ""
 
 
-def test_an_unexplained_difference_is_told_as_such():
+def test_an_unexplained_difference_is_reported_as_such():
     text = remark("anything", "table1", 3_360_000, 3.3)
     assert text == "computed +0.06M against the printed 3.3M: no reason known"
 
 
 def test_batch_norm_after_pooling_moves_no_printed_digit():
-    """See the note below the table."""
+    """The note below the table says so."""
     for table, id_ in ROWS:
         with_norm, without = (golden(id_, table, norm)["parameters"] / 1e6 for norm in ("pool_norm", "no_pool_norm"))
         assert 0 <= with_norm - without < 0.02

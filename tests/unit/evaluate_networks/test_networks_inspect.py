@@ -50,7 +50,7 @@ def test_squeeze_and_excitation_adds_two_layers_to_each_cell():
     assert excited["multiply_adds"] - plain["multiply_adds"] == added
 
 
-def test_what_stands_for_no_network_is_one_clear_line():
+def test_a_network_that_does_not_exist_is_one_clear_line():
     with pytest.raises(DropnasError, match="unknown network 'cifar'; known: cifar10, cifar100, imagenet"):
         describe(load_genotype("darts_v2"), "cifar")
     with pytest.raises(DropnasError, match="no squeeze-and-excitation"):

@@ -108,6 +108,6 @@ def test_bfloat16_stays_within_its_rounding():
 @pytest.mark.parametrize(
     ("pixels", "device", "is_faster"), [(256, "cpu", True), (289, "cpu", False), (64, "cuda", False)]
 )
-def test_it_is_taken_for_small_images_on_a_cpu_only(pixels, device, is_faster):
+def test_it_is_used_only_for_small_images_on_a_cpu(pixels, device, is_faster):
     network = network_of(EVERYTHING)
     assert (small_images.fastest(network, pixels, device) is not network) == is_faster

@@ -1,4 +1,4 @@
-"""Published architectures as runs: each passes through the stage and comes out as it was, NASNet-A's five nodes too."""
+"""Published architectures as runs: the stage does not change them, including NASNet-A's five nodes."""
 
 import dataclasses
 import json

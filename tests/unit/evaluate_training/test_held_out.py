@@ -116,7 +116,7 @@ def test_held_out_images_are_measured_and_never_trained_on(digits: Path, genotyp
     assert set(asked) == held_out
 
 
-def test_the_error_on_them_stands_in_every_row_and_decides_the_epoch(finished: Path) -> None:
+def test_the_error_on_them_is_in_every_row_and_decides_the_epoch(finished: Path) -> None:
     rows = list(csv.DictReader((finished / "metrics.csv").open()))
     assert list(rows[0])[-1] == "held_out_error"
     errors = [float(row["held_out_error"]) for row in rows]
@@ -145,7 +145,7 @@ def test_they_are_the_same_images_for_every_seed(digits: Path, genotype: Path) -
     assert torch.equal(one.held_out, other.held_out)
 
 
-def test_without_them_nothing_is_written_of_them(digits: Path, genotype: Path, tmp_path: Path) -> None:
+def test_without_held_out_images_nothing_is_written_about_them(digits: Path, genotype: Path, tmp_path: Path) -> None:
     made = trainee(dataclasses.replace(PLAIN, epochs=1), digits, genotype)
     made.start_epoch(0)
     assert sorted(made.trained[made.draws.order].tolist()) == list(range(700))
@@ -179,7 +179,7 @@ def test_a_killed_retraining_ends_the_same(finished: Path, digits: Path, genotyp
     }
 
 
-def test_more_than_there_are_is_told_in_one_line(digits: Path, genotype: Path, tmp_path: Path) -> None:
+def test_holding_out_more_images_than_there_are_is_one_line(digits: Path, genotype: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(PLAIN, held_out=700)
     with pytest.raises(DropnasError, match="700 of 700 training images cannot be held out"):
         retrain.run(config, [digits, genotype], tmp_path, Workspace(tmp_path / "scratch", "id"))
@@ -234,7 +234,7 @@ def test_a_candidate_without_a_held_out_error_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), "3.0", True, [3.0]])
-def test_a_held_out_error_that_is_none_is_refused(tmp_path: Path, value: Any) -> None:
+def test_an_invalid_held_out_error_is_refused(tmp_path: Path, value: Any) -> None:
     run = candidate(tmp_path, "a", 2.0, value)
     with pytest.raises(DropnasError, match=r"result\.json: held_out\.held_out_error: "):
         choose([run], tmp_path)

@@ -88,14 +88,16 @@ def layouts(learner: Learner, images: Tensor) -> set[bool]:
     learner.outputs(images)
     hook.remove()
     tensors = [*learner.parameters, *learner.optimiser.slots["momentum"], *seen]
-    wide = [tensor for tensor in tensors if tensor.dim() == 4 and min(tensor.shape[1:]) > 1]  # else both are one
+    wide = [tensor for tensor in tensors if tensor.dim() == 4 and min(tensor.shape[1:]) > 1]  # else equal
     assert len(wide) >= 5
     return {tensor.is_contiguous(memory_format=torch.channels_last) for tensor in wide}
 
 
 @pytest.mark.usefixtures("without_onednn")
 @pytest.mark.parametrize("memory_format", FORMATS)
-def test_images_weights_and_averages_lie_alike(digits: Path, genotype: Path, memory_format: MemoryFormat) -> None:
+def test_images_weights_and_averages_have_the_same_layout(
+    digits: Path, genotype: Path, memory_format: MemoryFormat
+) -> None:
     torch.manual_seed(0)
     images = torch.randn(2, 3, 32, 32)
     config = replace(IMAGENET, memory_format=memory_format)

@@ -230,7 +230,7 @@ class Called(TorchDispatchMode):
 LOOKS = {"_local_scalar_dense", "item", "nonzero", "equal", "is_nonzero", "masked_select", "unique", "_unique2"}
 
 
-def test_the_host_looks_at_nothing_in_a_step(digits: Path, genotype: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_host_reads_no_value_in_a_step(digits: Path, genotype: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operation_tables, "_where", operation_tables._chosen)  # as on a GPU
     trainee = small_trainee(AUGMENTED, digits, genotype)
     trainee.learner.forward = trainee.learner.network  # as on a GPU

@@ -31,14 +31,14 @@ def deterministic() -> Iterator[None]:
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("size", [8, 5])
-def test_a_step_looks_at_nothing_and_stays_on_its_device(
+def test_a_step_reads_no_value_and_stays_on_its_device(
     size: int, precision: Precision, memory_format: MemoryFormat
 ) -> None:
     trainee = on_meta(replace(SMALL, precision=precision, memory_format=memory_format))
     assert counted(lambda: trainee.train_batch(size), size)["kernels"] > 100
 
 
-def test_a_batch_of_tests_looks_at_nothing_and_stays_on_its_device() -> None:
+def test_a_batch_of_tests_reads_no_value_and_stays_on_its_device() -> None:
     trainee = on_meta(SMALL)
     trainee.learner.start_test()
     assert counted(lambda: trainee.test_batch(trainee.testing, trainee.tests, 7), 7)["kernels"] > 50

@@ -196,8 +196,8 @@ def test_augmentation_does_not_depend_on_where_it_is_done(digits: Path, genotype
 
 
 @pytest.mark.parametrize("autoaugment", [False, True])
-def test_what_decodes_ends_with_what_is_trained(autoaugment: bool, digits: Path, genotype: Path) -> None:
-    """Without the garbage collector, which does not run at the end of a process; decoding processes ignore signals."""
+def test_decoding_processes_end_with_the_training(autoaugment: bool, digits: Path, genotype: Path) -> None:
+    """It must not need the garbage collector, which does not run at the end of a process. They ignore signals."""
     training = trainee(replace(SMALL, autoaugment=autoaugment), digits, genotype)
     training.workspace = replace(training.workspace, workers=1)
     training.start_epoch(0)

@@ -21,7 +21,7 @@ def image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch
     return monkeypatch
 
 
-def test_they_lie_in_a_folder_of_this_users_own(image: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_caches_are_in_a_folder_of_this_user(image: pytest.MonkeyPatch, tmp_path: Path) -> None:
     caches.use_own()
     own = tmp_path / f"dropnas-caches-{os.getuid()}"
     assert own.stat().st_mode & 0o777 == 0o700
@@ -57,7 +57,7 @@ def test_a_link_of_that_name_is_refused(image: pytest.MonkeyPatch, tmp_path: Pat
         caches.use_own()
 
 
-def test_what_is_set_already_stands(image: pytest.MonkeyPatch) -> None:
+def test_variables_that_are_already_set_do_not_change(image: pytest.MonkeyPatch) -> None:
     os.environ["TRITON_CACHE_DIR"] = "/lasting"
     caches.use_own()
     assert os.environ["TRITON_CACHE_DIR"] == "/lasting" and os.environ["MPLCONFIGDIR"] != "/lasting"

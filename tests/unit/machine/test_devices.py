@@ -1,4 +1,4 @@
-"""Devices are shared by locks, and exhausted resources are reported in one line. GPUs are simulated by their number."""
+"""Devices are shared by locks, and exhausted resources are reported in one line. The GPUs are simulated."""
 
 import errno
 import multiprocessing
@@ -86,7 +86,7 @@ def test_in_an_allocation_of_several_gpus_each_run_takes_its_own(gpus: pytest.Mo
             assert (search, transfer) == ("cuda:0", "cuda:1")
 
 
-def test_the_one_gpu_that_a_scheduler_chose_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_single_gpu_of_a_scheduler_is_not_locked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     give(monkeypatch, [Gpu()])
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
@@ -108,7 +108,7 @@ def test_more_processes_than_gpus_are_refused(gpus: pytest.MonkeyPatch, tmp_path
         pass
 
 
-def test_a_gpu_that_a_person_names_is_that_one(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_gpu_that_the_user_names_is_used(gpus: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with devices.claimed("cuda:1", locks=tmp_path) as first, devices.claimed("cuda:1", locks=tmp_path) as second:
         assert first == second == "cuda:1"
 
@@ -125,13 +125,13 @@ def test_a_gpu_that_a_person_names_is_that_one(gpus: pytest.MonkeyPatch, tmp_pat
         (SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"), "disk is full"),
     ],
 )
-def test_exhausted_resources_are_told_in_one_line(error: Exception, words: str) -> None:
+def test_exhausted_resources_are_reported_in_one_line(error: Exception, words: str) -> None:
     with pytest.raises(DropnasError, match=words) as message, faults.reported("run"):
         raise error
     assert message.value.remedy and "\n" not in str(message.value)
 
 
-def test_a_real_allocation_that_is_too_large_is_told() -> None:
+def test_a_real_allocation_that_is_too_large_is_reported() -> None:
     with pytest.raises(DropnasError, match="memory"), faults.reported():
         torch.empty(2**50)
 

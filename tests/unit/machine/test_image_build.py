@@ -75,7 +75,7 @@ def test_the_dockerfile_uses_what_it_is_given() -> None:
     assert "ARG TORCH_INDEX=\n" in stage and '${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"}' in stage
 
 
-def test_no_package_index_stands_in_what_builds() -> None:
+def test_no_build_file_names_a_package_index() -> None:
     for name in ("containers/Dockerfile", "containers/build.sh", "Makefile", "requirements.lock"):
         lines = (REPOSITORY / name).read_text().splitlines()
         assert not [line for line in lines if "://" in line and "index" in line.lower()], name

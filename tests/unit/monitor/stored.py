@@ -21,14 +21,14 @@ SHAPE = {"classes": 10, "channels": 1, "mean": (0.5,) * 3, "std": (0.2,) * 3}
 
 
 def publish(root: Path, run: Run, files: Mapping[str, Any] | None = None, **record: Any) -> None:
-    """Publish a run with JSON files and what its manifest shall say of it; a data set with its declared shape."""
+    """Publish a run with JSON files and entries of its manifest; a data set gets its declared shape."""
     staged = root / "scratch" / run.id / "staged"
     staged.mkdir(parents=True)
     for name, content in (files or {}).items():
         write_json(staged / name, content)
     if run.stage == "data":
         counts = {"train": run.config.train_images, "test": run.config.test_images}
-        side = len(run.config.name)  # of each another, and no real one
+        side = len(run.config.name)  # differs between data sets, and is no real one
         Dataset(name=run.config.name, kind="arrays", height=side, width=side, **SHAPE, **counts).write(staged)
     content = {"id": run.id, "stage": run.stage, "name": run.name, "config": resolved(run.config)}
     content["identity"] = run.identity
@@ -46,7 +46,7 @@ def publish_data(root: Path, plan: Plan) -> None:
 
 
 def took(seconds: float, images_per_second: float = 100.0, day: int = 1, **other: Any) -> dict[str, Any]:
-    """What a manifest says of a training on a CPU that ended on a day of January 2026, an hour after noon."""
+    """The manifest's entries for a training on a CPU that ended on a day of January 2026, an hour after noon."""
     times = {"started": f"2026-01-{day:02}T12:00:00Z", "ended": f"2026-01-{day:02}T13:00:00Z"}
     return {**CPU, **times, "seconds": seconds, "statistics": {"images_per_second": images_per_second}, **other}
 
@@ -62,7 +62,7 @@ def measured(kind: str, seconds: float, day: int = 1, device: Device = A_GPU, sp
 
 
 def shown(*parts: RenderableType) -> str:
-    """Parts of an answer as a terminal of 80 columns shows them."""
+    """Parts of the output as a terminal of 80 columns shows them."""
     console = Console(width=80, record=True, file=StringIO())
     console.print(*parts, sep="\n")
     return console.export_text()

@@ -41,7 +41,7 @@ def runs_of(parameters):
 
 
 def price_by_count(parameters):
-    """An hour for each seed of each target, and one for each rate; quick, and it grows with all that can be reduced."""
+    """An hour for each seed of each target, and one for each rate. It grows with all that can be reduced."""
     seeds = sum(parameters.seeds_of.get(name, parameters.seeds) for name in (*parameters.tables, *parameters.figures))
     return float(seeds * parameters.retrainings + len(parameters.drop_rates) * ("figure2" in parameters.figures))
 
@@ -64,7 +64,7 @@ def test_what_fits_never_exceeds_the_budget_and_has_the_most_seeds(budget):
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(3, 220))
-def test_what_went_does_not_fit_even_with_the_fewest_seeds(budget):
+def test_removed_targets_do_not_fit_even_with_the_fewest_seeds(budget):
     found = reduced(PLENTY, dispensable(PLENTY), FEWEST_SEEDS, budget, price_by_count).parameters
     for kind in ("tables", "figures"):
         for name in set(getattr(PLENTY, kind)) - set(getattr(found, kind)):
@@ -104,7 +104,7 @@ def test_what_fits_is_a_parameter_file(known, file, tmp_path):
 
 
 def test_detectable_differences_against_a_simulation():
-    """The verdict's own test finds the difference that it should about four times in five."""
+    """The verdict's own test finds the detectable difference about four times in five."""
     random = np.random.default_rng(0)
     for seeds, at_least, at_most in ((2, 0.68, 0.9), (3, 0.74, 0.86), (8, 0.72, 0.84)):
         ours = random.normal(detectable(seeds), STD_CIFAR10, (2000, seeds))
@@ -117,7 +117,7 @@ def test_detectable_differences_against_a_simulation():
 
 def test_another_file_is_not_overwritten(known, file):
     before = file.read_text()
-    with pytest.raises(DropnasError, match=r"mine\.yaml: is there already"):
+    with pytest.raises(DropnasError, match=r"mine\.yaml: already exists"):
         list(fitting_lines(file, known, 0.5 * Ladder(known, (), None).left(PAPER), file))
     assert file.read_text() == before
 
@@ -142,7 +142,7 @@ def test_what_is_done_leaves_room(tmp_path):
     trainings = [run for stage in ("search", "retrain", "transfer") for run in of_stage(plan, stage)]
     for run in trainings[:-1]:
         publish(tmp_path, run, **took(3600))
-    assert Ladder(read_known(tmp_path, MICRO.machine), (), None).left(MICRO) == 1  # as its equal did
+    assert Ladder(read_known(tmp_path, MICRO.machine), (), None).left(MICRO) == 1  # as the equal run took
 
 
 @pytest.mark.parametrize("file", [*FILES, REPOSITORY / "tests/example/warm.yaml"], ids=lambda file: file.name)

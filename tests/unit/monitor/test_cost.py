@@ -1,4 +1,4 @@
-"""What runs cost: what they took, what runs of their kind took, what the probe measured, and otherwise unknown."""
+"""Costs of runs: their own time, that of runs of their kind, the probe's measurement, or unknown."""
 
 import json
 import math
@@ -52,7 +52,7 @@ def searches() -> list[Run]:
     return of_stage(MICRO, "search")
 
 
-def test_nothing_known_is_nothing_said(tmp_path):
+def test_without_measurements_hours_are_unknown(tmp_path):
     found = estimates(tmp_path)
     stages = {run["id"]: run["stage"] for run in RUNS}
     for id_, estimate in found.items():
@@ -60,7 +60,7 @@ def test_nothing_known_is_nothing_said(tmp_path):
         assert str(estimate) == ("(nan, 'unknown')" if trains else "(0.0, 'a moment')")
 
 
-def test_a_finished_run_counts_its_real_seconds_and_stands_for_its_like(root):
+def test_a_finished_run_counts_its_real_seconds_also_for_equal_runs(root):
     first, second, other = searches()[:3]
     publish(root, first, **took(7200))
     found = estimates(root)
@@ -77,7 +77,7 @@ def test_the_median_of_the_newest_counts(root):
     assert estimates(root)[second.id] == (6.5, "equal runs")  # of 3, 4 … 10
 
 
-def test_runs_of_another_length_lend_their_throughput(root):
+def test_throughput_is_taken_from_runs_of_another_length(root):
     """64 images at 32 a second are two seconds an epoch, whatever the start-up took."""
     first, second, _ = searches()[:3]
     publish(root, replace(first, config=replace(first.config, epochs=3)), **took(999, images_per_second=32))
@@ -87,7 +87,7 @@ def test_runs_of_another_length_lend_their_throughput(root):
 @pytest.mark.parametrize(
     "change", [{"cells": 4}, {"channels": 3}, {"batch_size": 16}, {"precision": "bf16"}, {"space": "1-skip"}]
 )
-def test_other_work_lends_nothing(root, change):
+def test_no_estimate_is_taken_from_other_work(root, change):
     first, second, _ = searches()[:3]
     publish(root, replace(first, config=replace(first.config, **change)), **took(60))
     assert math.isnan(estimates(root)[second.id][0])
@@ -193,7 +193,7 @@ def test_the_runs_of_each_target_and_in_total():
     assert found.missing[TOTAL] == len(PAPER_RUNS) and found.search[TOTAL] == 320
 
 
-def test_what_is_done_is_not_to_go(root):
+def test_finished_runs_have_no_hours_left(root):
     publish(root, searches()[0], **took(7200))
     total = costs(read_known(root, HERE).frame(RUNS).assign(state=""), list(MICRO.targets), ()).loc[TOTAL]
     assert total.hours.known - total.left.known == pytest.approx(2)
@@ -240,7 +240,7 @@ def test_noise_extrapolates_to_no_less_than_was_seen_and_no_more_than_proportion
     assert took * 0.999 <= found <= took * full / size * 1.001
 
 
-def test_a_line_that_cannot_be_is_no_small_spread():
+def test_an_impossible_line_has_a_large_spread():
     """Four images take ten times as long as two, each time: other work was in the way."""
     found = through_line(2, [0.1, 0.1, 0.1], 4, [1.0, 1.0, 1.0], 64)
     assert found.seconds == pytest.approx(16) and found.spread > 0.5
@@ -259,7 +259,7 @@ def test_repetitions_that_differ_have_a_large_spread():
     assert through_line(2, shortest, 8, times, 96).spread > through_line(2, shortest, 8, times, 8).spread
 
 
-def test_what_varies_is_not_trusted(root):
+def test_measurements_that_vary_are_not_trusted(root):
     kinds = [kind_of(run.stage, resolved(run.config), DIGITS) for run in (searches()[0], of_stage(MICRO, "retrain")[0])]
     calm, wild = measured(kinds[0], 10), measured(kinds[1], 10, spread=1.4)
     assert trusted([calm]) == ([calm], "")
@@ -308,7 +308,7 @@ def test_the_plan_shows_hours_and_what_they_rest_on(root):
     assert "A processor (CPU, 1 thread)" in shown and "On request" in shown
     hours = {run["id"]: run["hours"] for run in json.loads(plan_verb(root, "--json"))}
     assert sum(hours.values()) == 9
-    # Seed 0 of the same search has known hours; of others there is one seed.
+    # Only seed 0 of the same search has known hours; other searches have one seed.
     first = next(root.glob("runs/search/digits-*-original-dropnas-seed1-*/manifest.json")).parent
     (first / "run.json").unlink()
     (first / "manifest.json").unlink()

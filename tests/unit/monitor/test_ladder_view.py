@@ -1,4 +1,4 @@
-"""What `plan` says of the ladder: hours of each step, looks that fit a budget, power."""
+"""The ladder in `plan`: the hours of each step, the looks that fit into a budget, and the power."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def test_looks_cost_between_the_first_look_and_eight_seeds(found: Ladder) -> Non
             "(3 seeds: ",
         ),
         (150, "headline, without the cell of darts_v1: 144 h.", "Open: Does DropNAS beat"),
-        (200, "200 hours: headline, 2 instead of 3 seeds: 192 h.", "Do the printed errors come out"),
+        (200, "200 hours: headline, 2 instead of 3 seeds: 192 h.", "Do the printed cells give"),
         (300, "300 hours: headline: 288 h.", "Open: Does each claim hold? (claims, 14,102 h)"),
         (1_000, "1000 hours: core, 3 instead of 5 seeds: ", "Of sequential nothing fits: its first look"),
         (6_000, "6000 hours: paper, 3 instead of 8 seeds: 5,162 h.", "that fit: 3, 4 seeds"),
@@ -80,7 +80,7 @@ def test_what_fits_a_budget(known: Known, budget: float, step: str, looks: str) 
 
 
 def test_no_larger_part_of_the_first_step_fits(found: Ladder) -> None:
-    """By hand: the cells of DARTS and of the authors on two data sets, a day for each training."""
+    """Computed by hand: the cells of DARTS and of the authors on two data sets, a day for each training."""
     hours = found.of_steps().left
     steps = [Part(step.plan.parameters, hours[step.plan.parameters.profile]) for step in found.steps]
     for budget in (24, 47, 48, 71, 72, 95, 96, 143, 144, 191, 192, 287, 288, 299):

@@ -1,4 +1,4 @@
-"""The verb `run`: what it shows while Snakemake works, when it renews the results, and what it says at the end."""
+"""The verb `run`: its display while Snakemake works, its updates of the results, and its last lines."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def first(tmp_path: Path) -> Snapshot:
 
 
 class Process:
-    """A renewal that takes as long as a test says."""
+    """An update whose duration a test chooses."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -48,18 +48,18 @@ def test_results_are_renewed_after_each_table_and_hourly_if_anything_was_finishe
     renewal = Renewal(begin)  # type: ignore[arg-type]
     assert look(0) == look(10) == look(HOUR + 1) == 0  # there is nothing new
     assert look(HOUR + 2, SEARCH) == 1  # more than an hour after the start
-    assert look(HOUR + 3, SEARCH, TABLE) == 1  # one at a time
+    assert look(HOUR + 3, SEARCH, TABLE) == 1  # one update at a time
     begun[0].ended = True
     assert look(HOUR + 4, SEARCH, TABLE) == look(HOUR + 5, SEARCH, TABLE) == 2  # a table
 
 
 def said(start: Start, root: Path, output: int) -> "subprocess.Popen[str]":
-    """A process that makes no results and says that it did."""
+    """A process that only prints that it made the results."""
     return subprocess.Popen([sys.executable, "-c", "print('the results')"], stdout=output, text=True)
 
 
 def start_of(folder: Path, status: int, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """A start whose Snakemake says a line and ends with a status; its results are a line."""
+    """A start whose Snakemake prints a line and ends with a status; its results are a line."""
     start = Start(
         folder, (), ("-c", f"print('Snakemake says this'); raise SystemExit({status})"), False, False, "again"
     )
@@ -91,7 +91,7 @@ def test_verbose_brings_snakemakes_output_back(
     assert "Snakemake says this" in said.out and "waiting" not in said.out and not said.err
 
 
-def test_a_failed_run_is_said_once_more_at_the_end(tmp_path: Path) -> None:
+def test_a_failed_run_is_reported_again_at_the_end(tmp_path: Path) -> None:
     run = next(run for run in PLAN.runs.values() if run.id == SEARCH)
     write_text(log_of(tmp_path, run), f"error: search {run.name}: the loss is not finite\n")
     _, reason, log, end = live_run._reasons(Watch(CONTENT, tmp_path), Path("none.log"), "the same")

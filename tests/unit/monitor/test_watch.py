@@ -1,4 +1,4 @@
-"""Watching a plan: what is done, running, failed and waiting, how fast it goes and how long it will take."""
+"""Watching a plan: finished, running, failed and waiting runs, the pace, and the remaining time."""
 
 import io
 import json
@@ -48,7 +48,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def begin(root: Path, run, line: str = "", ago: float = 60.0) -> Path:
-    """The scratch folder of a run that somebody began; who works on it holds its lease."""
+    """The scratch folder of a run that was begun; a process that works on it holds its lease."""
     scratch = Store(root).scratch(run.id)
     write_json(scratch / "attempts.json", [{"started": time.time() - ago, "seconds": 0.0}])
     if line:
@@ -57,12 +57,12 @@ def begin(root: Path, run, line: str = "", ago: float = 60.0) -> Path:
 
 
 def left(found: Snapshot, id_: str) -> float:
-    """Device-hours that a run still takes, as far as they are known."""
+    """The known device-hours that a run still needs."""
     return float(found.work.left[id_])
 
 
 def unknown(found: Snapshot) -> int:
-    """How many trainings have unknown hours."""
+    """The number of trainings with unknown hours."""
     return int(found.work.hours.isna().sum())
 
 
@@ -96,7 +96,7 @@ def test_without_an_epoch_the_time_that_it_runs_counts(root):
         assert left(Watch(CONTENT, root).look(), SEARCHES[1].id) == pytest.approx(1.5, abs=0.01)
 
 
-def test_a_stopped_run_and_a_failed_one_are_told_apart(root):
+def test_a_stopped_run_and_a_failed_one_are_distinguished(root):
     stopped, failed = SEARCHES[0], SEARCHES[-1]
     begin(root, stopped, "epoch 1/4: train_loss 2.1")
     write_text(log_of(root, failed), f"error: search {failed.name}: the loss is not finite\n")
@@ -130,7 +130,7 @@ def test_why_a_run_failed(log, reason):
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.sets(st.integers(0, 30))), max_size=12), st.integers(1, 6))
 def test_no_plan_is_done_before_its_longest_chain_or_its_share(nodes, jobs):
-    """Against lists of runs that a plain scheduler works through one at a time."""
+    """The bounds are compared with the result of a plain scheduler."""
     runs = [{"id": str(i), "inputs": [str(j) for j in before if j < i]} for i, (_, before) in enumerate(nodes)]
     hours = [hours for hours, _ in nodes]
     left = {str(i): one for i, one in enumerate(hours)}
@@ -220,12 +220,12 @@ def test_the_verb_shows_it_once(root):
 
 
 def test_the_bar_weighs_trainings_by_their_hours(root):
-    """Of four searches of the same work one takes two hours, so half of another is worth one."""
+    """One of four equal searches takes two hours, so half of another one counts one hour."""
     publish_trained(root, SEARCHES[0], day=1)
     watch = Watch({**CONTENT, "runs": [run for run in CONTENT["runs"] if run["stage"] in ("data", "search")]}, root)
     alike = watch.look().work.query("stage == 'search'")
     equal = [*alike.index[alike.left == 2.0]]
-    others = len(alike) - len(equal) - 1  # these weigh as much
+    others = len(alike) - len(equal) - 1  # these have the same weight
     second = next(run for run in SEARCHES if run.id == equal[0])
     with lease(begin(root, second, "epoch 2/4: train_loss 2.1")):
         found = watch.look()
@@ -266,7 +266,7 @@ def test_cells_in_words():
 
 
 def test_the_last_result_and_the_next_one(root):
-    """The mean of what is done, and the cell whose next training ends first."""
+    """The mean of the finished runs, and the cell whose next training ends first."""
     first, second = of_cell(PLAN, "table1")[:2]
     publish_trained(root, first, day=1, error=4.0)
     found = Watch(CONTENT, root).look()
@@ -295,7 +295,7 @@ def test_the_display_fits_into_80_columns(root):
         shown = show_once(root)
     lines = shown.splitlines()
     assert max(map(len, lines)) <= 80 and "…" not in shown
-    rows = {line.split()[0]: line.split()[1:5] for line in reversed(lines) if line.strip()}  # the stages stand first
+    rows = {line.split()[0]: line.split()[1:5] for line in reversed(lines) if line.strip()}  # the stages come first
     assert rows["search"] == ["1", "2", "-", "-"]
     assert rows["retrain"] == ["-", str(len(RETRAININGS) - 1), "-", "1"]
     assert "the loss is not finite" in shown and "epoch 1/4" in shown
@@ -317,8 +317,8 @@ def test_a_running_run_leaves_its_last_line_in_its_scratch_folder(tmp_path):
     assert ManifestFile.read(tmp_path / data.folder).run["processes"] == 1
 
 
-def test_time_in_which_nobody_worked_is_no_part_of_what_a_run_took(tmp_path):
-    """Killed an hour after its start, taken up three hours later: an hour, and what it takes now."""
+def test_idle_time_between_attempts_is_not_counted(tmp_path):
+    """Killed an hour after its start and continued three hours later: the hour and the present time count."""
     data = of_stage(PLAN.by_default(), "data")[0]
     scratch, now = Store(tmp_path).scratch(data.id), time.time()
     write_json(scratch / "attempts.json", [{"started": now - 4 * 3600, "seconds": 0.0}])

@@ -63,7 +63,7 @@ def test_an_option_of_a_method_and_another_seed_are_named(tmp_path):
 
 
 def test_a_changed_file_is_named(tmp_path):
-    """A run that a frozen start made; since then one file of the code that it froze has changed."""
+    """A frozen start made the run; since then, one file of its code has changed."""
     frozen = tmp_path / freeze(FILE, tmp_path)
     publish(tmp_path, SEARCH)
     edited = frozen / "source/dropnas/search/dropout.py"
@@ -84,7 +84,7 @@ def test_without_the_former_source_the_file_is_unknown(tmp_path):
     assert "which file is unknown" in lines[-1] and "neither in a frozen start nor in a commit" in lines[-1]
 
 
-def test_what_is_done_or_without_a_like_is_said_so(tmp_path):
+def test_finished_runs_and_runs_without_an_equal_are_reported(tmp_path):
     assert why(PLAN, SEARCH.id, tmp_path)[1:] == ["  no other search run is finished"]
     publish(tmp_path, SEARCH)
     assert why(PLAN, SEARCH.id, tmp_path) == [f"{SEARCH.folder}: done"]

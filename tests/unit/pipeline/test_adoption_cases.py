@@ -1,4 +1,4 @@
-"""The small cases of an adoption leave defaults to the code that computes them; the old code must be available."""
+"""The small cases of an adoption leave out defaults, and the old code must be available."""
 
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ def test_options_at_their_default_are_left_to_the_code() -> None:
     assert (found["strategy"], found["learning_rate"], found["crop_padding"], found["epochs"]) == ("snas", 0.1, 0, 2)
 
 
-def test_what_only_a_gpu_does_is_not_asked_of_a_cpu() -> None:
+def test_options_for_gpus_are_left_out_of_the_cases() -> None:
     found = small("retrain", RetrainConfig(memory_format="channels_last", precision="bf16"))
     assert "memory_format" not in found and found["precision"] == "bf16"
 
 
 @pytest.mark.parametrize("git", [{}, {"commit": "", "dirty": True}, {"commit": "0" * 40, "dirty": True}])
-def test_a_checkout_that_differed_from_its_commit_is_no_proof(tmp_path: Path, git: dict[str, Any]) -> None:
+def test_a_checkout_that_differed_from_its_commit_gives_no_old_code(tmp_path: Path, git: dict[str, Any]) -> None:
     record = {"id": "0123456789", "name": "a-run", "git": git}
     with pytest.raises(DropnasError, match="neither in a frozen start nor in a commit"), old_source(record, tmp_path):
         pass

@@ -39,7 +39,7 @@ def test_the_projects_files_are_right(file):
 
 
 def test_paper_values_are_the_papers():
-    """The values of Section 4.2, transcribed a second time."""
+    """The values of Section 4.2, transcribed again."""
     paper = read_parameters(REPOSITORY / "params/paper.yaml")
     search, retrain, transfer = paper.search, paper.retrain, paper.transfer
     assert (search.cells, search.channels, search.epochs, search.batch_size) == (14, 16, 76, 96)

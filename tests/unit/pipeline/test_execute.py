@@ -77,7 +77,7 @@ def record(root: Path, one: Spec) -> dict[str, Any]:
     return found
 
 
-def test_a_company_is_published_run_by_run_with_each_its_share(together: Path) -> None:
+def test_each_run_of_a_group_is_published_with_its_share_of_the_time(together: Path) -> None:
     records = [record(together, one) for one in specs()]
     assert [found["id"] for found in records] == [one.id for one in specs()]
     assert all(found["identity"]["numerics"] == "fp32, grouped seeds" for found in records)
@@ -101,8 +101,8 @@ def test_a_repeat_trains_only_the_missing_one(root: Path, together: Path) -> Non
     assert record(root, missing)["statistics"]["group"] == 1
 
 
-def test_what_another_process_works_on_is_left_to_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are trained meanwhile; this run is waited for, and computed after its lease is released."""
+def test_a_run_of_another_process_is_left_to_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are trained first; this run is computed after its lease is released."""
     busy, *others = specs()
     held = lease(Store(root).scratch(busy.id))
     held.__enter__()
@@ -137,7 +137,7 @@ def test_two_processes_on_overlapping_groups_publish_each_run_once(root: Path) -
     assert published == Counter(one.folder for one in specs(5))
 
 
-def test_one_that_diverges_fails_alone_in_a_line(
+def test_a_diverging_run_fails_alone_with_one_line(
     root: Path, together: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from dropnas.search.seed_group import SeedGroup
@@ -161,7 +161,7 @@ def test_one_that_diverges_fails_alone_in_a_line(
     assert any(line.startswith(f"{failed.name}: fails: ") and "2 others go on" in line for line in lines)
 
 
-def test_a_warning_saves_all_and_they_go_on_as_if_nothing_had_been(root: Path, together: Path) -> None:
+def test_a_stop_signal_saves_all_runs_and_they_resume_to_the_same_bytes(root: Path, together: Path) -> None:
     def warned() -> None:
         execute(specs(), root, lambda line: os.kill(os.getpid(), signal.SIGTERM) if "epoch 1/2" in line else None)
 
@@ -183,7 +183,7 @@ def test_no_more_train_at_once_than_the_machine_allows(root: Path) -> None:
     assert [record(root, one)["statistics"]["group"] for one in some] == [3, 3, 3, 2, 2]
 
 
-def test_a_run_alone_is_continued_in_company(root: Path, together: Path) -> None:
+def test_a_single_run_is_continued_in_a_group(root: Path, together: Path) -> None:
     """Checkpoints of single and grouped runs have the same format."""
     (one,) = specs(1, machine=replace(MACHINE, checkpoint_seconds=0.0))
 
@@ -199,7 +199,7 @@ def test_a_run_alone_is_continued_in_company(root: Path, together: Path) -> None
     assert json.loads(files(root, one)["result.json"]) == pytest.approx(json.loads(files(together, one)["result.json"]))
 
 
-def test_searches_that_differ_in_more_than_the_seed_train_apart(root: Path) -> None:
+def test_searches_that_differ_in_more_than_the_seed_train_separately(root: Path) -> None:
     some = [*specs(1), *specs(1, learning_rate=0.01), *specs(1, group_seeds=False)]
     assert execute(some, root, print) == 0
     assert [record(root, one)["statistics"].get("group") for one in some] == [1, 1, 1]

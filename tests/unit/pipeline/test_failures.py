@@ -30,7 +30,7 @@ def reported(raising: object, capsys: pytest.CaptureFixture[str], root: Path) ->
     return capsys.readouterr().err.splitlines()
 
 
-def test_what_a_person_can_correct_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_what_a_user_can_correct_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     def raising() -> None:
         raise DropnasError("no such file", where="a", remedy="name another")
 

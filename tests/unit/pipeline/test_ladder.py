@@ -20,7 +20,7 @@ def plans() -> dict[str, Plan]:
 
 
 def work(plan: Plan) -> set[str]:
-    """The ids of all runs except those that only show others, whose names contain the step."""
+    """The ids of all runs except tables and figures, whose names contain the step."""
     return {id_ for id_, run in plan.runs.items() if run.stage not in VIEWS}
 
 

@@ -100,7 +100,7 @@ def test_from_look_to_look(file: Path, root: Path) -> None:
     assert clear.interval[0] < clear.unbiased <= clear.difference < clear.interval[1]
     assert {one.verdict for one in looked.numbers} >= {"differs", "undecided"}
     seeds = {name: len(folders) for name, folders in (looked.trainings or {}).items()}
-    assert sorted(seeds.values()) == [3, 3, 5, 5, 8, 8]  # some stop at each look, others continue
+    assert sorted(seeds.values()) == [3, 3, 5, 5, 8, 8]  # some experiments stop at each look
     assert said[0] == "look 1: 3 seeds for 6 of 6 experiments"
     assert said[-1].startswith("last start")
     shown = " ".join((root / "results/seq/looks.md").read_text("utf-8").split())
@@ -144,7 +144,7 @@ def test_a_failed_start_ends_it(file: Path, root: Path) -> None:
     assert not look_file("seq", 2, root).exists()
 
 
-def test_a_design_is_not_changed_by_what_was_seen(file: Path, root: Path) -> None:
+def test_a_design_may_not_change_after_the_first_look(file: Path, root: Path) -> None:
     run_looks(file, root, trained(root), quiet)
     file.write_text(FILE.replace("looks: [3, 5], most: 8", "looks: [3, 5], most: 16"))
     with pytest.raises(DropnasError, match=r"seeds.looks were 3, 5, 8 when the first look ran.*begin anew"):
@@ -169,7 +169,7 @@ def test_seeds_that_were_removed_by_hand_are_missed(file: Path, root: Path) -> N
     assert "\n" not in str(raised.value)
 
 
-def test_runs_of_other_code_are_no_earlier_look(file: Path, root: Path) -> None:
+def test_runs_of_other_code_are_not_an_earlier_look(file: Path, root: Path) -> None:
     run_looks(file, root, trained(root), quiet)
     record = root / "results/seq/looks.json"
     content = json.loads(record.read_text())
@@ -185,8 +185,8 @@ def test_a_single_start_does_not_go_through_looks(file: Path, root: Path) -> Non
         freeze(file, root)
 
 
-def test_what_is_seen_early_is_seen_the_same_later(file: Path, root: Path) -> None:
-    """Runs of further seeds, from another plan, do not change a look's judgements."""
+def test_further_seeds_do_not_change_an_earlier_look(file: Path, root: Path) -> None:
+    """Further seeds come from another plan."""
     run_looks(file, root, trained(root), quiet)
     expected = (root / "results/seq/looks.json").read_bytes()
     all_seeds = root.parent / "all.yaml"

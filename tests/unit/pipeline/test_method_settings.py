@@ -36,14 +36,14 @@ def configs(tmp_path: Path, **changes: Any) -> list[SearchConfig]:
     return [run.config for run in make_plan(read_parameters(file)).runs.values() if run.stage == "search"]
 
 
-def test_what_the_file_does_not_say_is_as_the_authors_chose(tmp_path: Path) -> None:
+def test_settings_that_the_file_does_not_set_are_the_authors(tmp_path: Path) -> None:
     found = searches(tmp_path)
     assert found["dropnas"] == SearchConfig()
     for name in FILE["baselines"]:
         assert {key: getattr(found[name], key) for key in authors_settings(name)} == authors_settings(name)
 
 
-def test_the_file_holds_for_all_methods_and_a_method_of_its_own_for_itself(tmp_path: Path) -> None:
+def test_the_file_sets_options_of_all_methods_and_a_method_its_own(tmp_path: Path) -> None:
     mine = {"label": "Mine", "strategy": "darts-plus", "search": {"cells": 5}, "options": {"patience": 3}}
     found = configs(tmp_path, search={"cells": 3, "epochs": 2}, methods=[mine])
     assert {(one.cells, one.epochs) for one in found if one.options != {"patience": 3}} == {(3, 2)}

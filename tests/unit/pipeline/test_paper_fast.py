@@ -38,7 +38,7 @@ def plan(file: Path) -> Plan:
     return make_plan(read_parameters(file)).by_default()
 
 
-def test_it_differs_in_what_its_top_names_and_in_nothing_else() -> None:
+def test_it_differs_only_in_the_settings_that_its_header_names() -> None:
     paper, fast = (dict(settings(resolved(read_parameters(file)))) for file in (PAPER, FAST))
     assert {name for name in paper.keys() | fast.keys() if paper.get(name) != fast.get(name)} == NAMES | CHANGED
     top = FAST.read_text().partition("\nprofile:")[0]
@@ -55,18 +55,18 @@ def test_it_has_the_same_runs_under_identities_of_their_own() -> None:
     assert {run.stage for id_, run in paper.runs.items() if id_ in fast.runs} == {"data", "architectures"}
 
 
-def test_its_seeds_train_as_one() -> None:
+def test_its_seeds_train_as_one_group() -> None:
     assert {len(job.runs) for job in jobs(plan(FAST)) if job.runs[0].stage == "search"} == {8}
 
 
-def test_a_retraining_that_need_not_repeat_has_another_identity() -> None:
+def test_a_retraining_that_is_not_deterministic_has_another_identity() -> None:
     run = next(run for run in plan(PAPER).runs.values() if run.stage == "retrain")
     other = replace(run, config=replace(run.config, deterministic=False))
     assert other.id != run.id and "deterministic" not in run.identity["config"]
     assert other.identity["config"]["deterministic"] is False
 
 
-def test_what_rounds_otherwise_is_in_the_identity() -> None:
+def test_what_changes_rounding_is_in_the_identity() -> None:
     stated = {run.stage: run.identity["numerics"] for run in plan(FAST).runs.values()}
     assert (stated["search"], stated["retrain"]) == ("bf16, grouped seeds", "bf16, channels last")
     assert stated["transfer"] == "bf16, channels last"

@@ -35,7 +35,7 @@ def test_the_paper_is_320_searches_and_336_retrainings():
     assert counts["clusters"] == 32  # two methods, two data sets, eight seeds
 
 
-def test_published_and_other_baselines_are_there_for_who_asks():
+def test_published_and_other_baselines_are_built_on_request():
     assert WHOLE.on_request == {"baselines", "table1_published", "table2_published", "table3_published"}
     assert WHOLE.runs.keys() > PAPER.runs.keys()
     more = {id_: run for id_, run in WHOLE.runs.items() if id_ not in PAPER.runs}
@@ -138,7 +138,7 @@ def test_only_what_depends_on_a_value_changes(change, kept, changed):
 
 
 def test_smoke_has_what_it_promises():
-    """n = 2 for Tables 1 and 2, at least 1 elsewhere, all six tables, both reductions."""
+    """Two seeds for Tables 1 and 2, at least one elsewhere; all six tables; both reduction cells."""
     for table, seeds in {"table1": 2, "table2": 2, "table4": 12, "table5": 9, "table6": 8}.items():
         assert len(runs_of(SMOKE, table, "search")) == seeds
     assert all(run.config.cells >= 3 for run in SMOKE.runs.values() if run.stage == "search")
@@ -157,7 +157,7 @@ def test_searches_that_train_as_one_are_one_job_unless_the_file_divides_them():
                 assert len({repr(replace(run.config, seed=0)) for run in job.runs}) == 1
 
 
-def test_jobs_hold_every_run_once_and_wait_for_none_of_their_own():
+def test_jobs_contain_every_run_once_and_no_run_waits_inside_its_job():
     for plan in (WHOLE, PAPER, SMOKE):
         made, depth = jobs(plan), depths(plan)
         assert Counter(run.id for job in made for run in job.runs) == Counter(list(plan.runs))
@@ -195,7 +195,7 @@ def test_a_jobs_name_says_data_set_method_and_seeds(size, names):
 
 
 @pytest.mark.parametrize("plan", [WHOLE, SMOKE], ids=["whole", "smoke"])
-def test_what_most_trainings_in_a_row_wait_for_is_known(plan):
+def test_the_longest_chain_of_trainings_behind_each_run_is_known(plan):
     chains = {id_: {0} for id_ in plan.runs}  # forward: the lengths of all chains that start after a run
     for run in list(plan.runs.values())[::-1]:
         for source in run.inputs:
@@ -243,7 +243,7 @@ def searches_of(plan):
     return {run.name: run.id for run in plan.runs.values() if run.stage == "search"}
 
 
-def test_an_option_of_the_file_leaves_a_methods_purpose_alone():
+def test_an_option_of_the_file_does_not_change_what_defines_a_method():
     ablations = make_plan(replace(SMOKE_PARAMETERS, tables=("table4", "table6"), figures=()))
     found = with_options(ablations, alpha_adjust="equation-3")
     strategies = {run.config.strategy: run.config.options for run in found.runs.values() if run.stage == "search"}

@@ -1,4 +1,4 @@
-"""A user's method, data set, table and figure: one file and one entry each, and the whole package knows them."""
+"""A new method, data set, table and figure each need one file and one entry to be known in the whole package."""
 
 import json
 import os

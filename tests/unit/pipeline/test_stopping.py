@@ -88,7 +88,7 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
     assert head.returncode == 128 + signal.SIGINT and not (tmp_path / "saved").exists()
 
 
-def test_each_attempt_stands_under_its_number_and_time(tmp_path: Path) -> None:
+def test_each_attempt_is_logged_under_its_number_and_time(tmp_path: Path) -> None:
     logged = REPOSITORY / "workflow" / "scripts" / "logged.sh"
     log = tmp_path / "logs" / "job.log"
     command = ["bash", str(logged), str(log), str(tmp_path / "done"), "1", "1", "job-1.attempts", "/dev/null"]

@@ -130,7 +130,7 @@ def test_every_cell_of_the_plan_has_its_place(tmp_path: Path) -> None:
     assert all(entry.searches == () for entry in config.entries if entry.row.endswith("random"))
 
 
-def test_ours_stand_below_the_papers_where_it_has_any(folder: Path) -> None:
+def test_our_numbers_are_below_the_papers(folder: Path) -> None:
     lines = [re.sub(" +", " ", line) for line in (folder / "baselines.md").read_text(encoding="utf-8").splitlines()]
     assert "| CIFAR-10 | P-DARTS | paper | 2.50 | - | - | 3.4 | 0.3 |" in lines
     assert [line.split(" | ")[1] for line in lines if line.startswith("| CIFAR-10 ")] == [
@@ -209,7 +209,7 @@ def published_counts(root: Path) -> Path:
     return folder
 
 
-def test_what_was_only_offered_is_not_missed_and_what_is_finished_is_copied(
+def test_targets_on_request_are_not_missing_and_finished_ones_are_copied(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish_results, "require_whole", lambda folder: {})  # these tables are invented
@@ -223,7 +223,7 @@ def test_what_was_only_offered_is_not_missed_and_what_is_finished_is_copied(
     assert text.startswith("Baselines: ") and "Not finished" not in text and "All tables: " in text
 
 
-def test_what_was_asked_for_and_is_not_finished_is_told(tmp_path: Path) -> None:
+def test_a_requested_target_that_is_not_finished_is_reported(tmp_path: Path) -> None:
     nowhere = tmp_path / "runs" / "table" / "none-0123456789"
     folders = dict.fromkeys(("table1", "table2_published", "baselines", "figure1"), nowhere)
     text = copied_from(frozen(tmp_path, folders, ["baselines"]), tmp_path)

@@ -29,7 +29,7 @@ def correlations(first: float | None, last: float) -> dict[str, tuple[float | No
 
 
 def as_printed(name: Any, std: float = 0.1, **changed: float) -> Any:
-    """A table with the paper's means as our results, and a chosen spread."""
+    """A table with the paper's means as our results, and a given deviation."""
     paper = layout(name)
     return made_table(
         name,
@@ -93,7 +93,7 @@ def test_claims_that_hold_in_our_runs() -> None:
     assert compared.interval and compared.interval[0] < 0.51 < compared.interval[1] and 0 < compared.smallest < 0.1
 
 
-EXPECTED = 1.42  # deviations below the mean: the median of the lowest of eight
+EXPECTED = 1.42  # median of the lowest of eight, in deviations below the mean
 
 
 def _headline(name: Any, shift: float) -> Any:

@@ -59,7 +59,7 @@ def test_a_figure_is_written_in_all_formats(drawn: dict[str, Path], name: str) -
         assert files[f"{name}{suffix}"].startswith(FIRST_BYTES[suffix])
     found = content(drawn[name])
     assert (found["figure"], found["profile"], found["reproduction"]) == (name, "paper", name != "figure5")
-    assert found["hardware"] == ["Imaginary GPU"]  # a head node selects and correlates, but trains nothing
+    assert found["hardware"] == ["Imaginary GPU"]  # not the head node's, which trains nothing
     assert found["data"] == (["cifar10"] if name == "figure5" else ["cifar10", "cifar100"])
     assert found["n"] == ([1, 1] if name == "figure5" else [2, 2])
 
@@ -181,7 +181,7 @@ def test_a_line_at_zero_is_seen(drawn: dict[str, Path]) -> None:
 
 
 def test_a_search_that_stopped_earlier_counts_as_long_as_it_ran(cases: dict[str, Case], tmp_path: Path) -> None:
-    """Like DARTS+, at another epoch for each seed."""
+    """As with DARTS+, each seed stops at another epoch."""
     case, store = cases["trajectories"], Store(tmp_path)
     short = store.search("cifar10", "darts-plus", 0)
     history = json.loads((short / "history.json").read_text())
@@ -204,7 +204,7 @@ def test_figure_3_and_5_keep_what_they_show(drawn: dict[str, Path]) -> None:
     assert edges["4,5"]["spearman"]["value"] is None
 
 
-def test_courses_are_means_and_ranges_over_the_seeds(drawn: dict[str, Path], cases: dict[str, Case]) -> None:
+def test_trajectories_are_means_and_ranges_over_the_seeds(drawn: dict[str, Path], cases: dict[str, Case]) -> None:
     methods = content(drawn["trajectories"])["panels"]["cifar10"]
     assert [method["name"] for method in methods] == ["dropnas", "one-level-darts"]
     histories = [json.loads((folder / "history.json").read_text()) for folder in cases["trajectories"].inputs[:2]]
@@ -239,7 +239,7 @@ def test_a_single_seed_has_no_deviation(cases: dict[str, Case], tmp_path: Path) 
     assert statistics["silhouette_parameterised_std"] is None
 
 
-def test_the_foot_tells_profile_n_data_hardware_and_that_it_is_no_reproduction(drawn: dict[str, Path]) -> None:
+def test_the_foot_has_profile_n_data_hardware_and_that_it_is_no_reproduction(drawn: dict[str, Path]) -> None:
     found = FigureFile.read(drawn["figure5"])
     sentences = foot(replace(found, n=(1, 8), profile="smoke", caption="A caption."))
     assert sentences[0] == "Profile: smoke. n = 1 to 8. Data: cifar10. Hardware: Imaginary GPU."
@@ -352,7 +352,7 @@ def test_what_cannot_be_drawn_is_named(tmp_path: Path, cases: dict[str, Case]) -
         draw_trajectory(cases["figure1"].inputs[0], tmp_path / "trajectory.svg")
 
 
-def test_the_course_of_one_search(tmp_path: Path, cases: dict[str, Case]) -> None:
+def test_the_trajectory_of_one_search(tmp_path: Path, cases: dict[str, Case]) -> None:
     file = draw_trajectory(cases["trajectories"].inputs[0], tmp_path / "trajectory.svg")
     assert file.read_bytes().startswith(FIRST_BYTES[".svg"])
 

@@ -156,7 +156,7 @@ def unchecked(contents: Contents) -> dict[str, tuple[str, ...]]:
     return dict(zip(found["stage"] + " " + found["name"], found["unchecked"], strict=True))
 
 
-def test_numbers_stand_without_their_pruned_searches_and_say_so(study: Study) -> None:
+def test_numbers_are_kept_without_their_pruned_searches_and_say_so(study: Study) -> None:
     before = errors(study)
     search = study.find("search", "cifar10-original-dropnas-seed0")
     remove(search, study.root)
@@ -172,7 +172,7 @@ def errors(study: Study) -> list[list[str]]:
 
 
 def sources(study: Study) -> set[str]:
-    """The names of the runs behind all numbers."""
+    """The names of the runs from which the numbers come."""
     return {run for line in numbers(study) for run in re.findall(r"#run-(\w+)", line[-1])}
 
 
@@ -183,7 +183,7 @@ def before_page(study: Study) -> str:
 
 
 def rewrite_record(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Publish a run again with another record, so that its folder is intact."""
+    """Publish a run again with another record; its folder stays intact."""
     manifest = json.loads((folder / "manifest.json").read_text())
     change(manifest["run"])
     write_json(folder / "manifest.json", manifest)
@@ -211,7 +211,7 @@ def test_a_reader_that_does_not_say_what_it_read_is_kept_out(study: Study) -> No
     assert "its inputs do not match its identity" in excluded(study.gather())[f"derive {search.name}"]
 
 
-def test_lightly_pulled_runs_count_and_are_told(study: Study) -> None:
+def test_lightly_pulled_runs_count_and_are_reported(study: Study) -> None:
     before = errors(study)
     for run in study.plan.by_default().runs.values():
         if run.stage in ("search", "retrain", "data"):
@@ -306,7 +306,7 @@ def test_a_run_that_read_another_input_is_kept_out(study: Study) -> None:
     assert ("f" * 10, "changed since that commit") in {(one["Commit"], one["Checkout"]) for one in contents.bar.commits}
 
 
-def test_a_number_that_is_none_is_found_and_named(study: Study) -> None:
+def test_an_invalid_number_is_found_and_named(study: Study) -> None:
     run = study.find("retrain", "cifar100-original-no-grouping-seed0")
     staged = study.root / "staged"
     study.folder(run).rename(staged)
@@ -370,7 +370,7 @@ def test_a_profile_that_is_no_reproduction_says_so(study: Study) -> None:
     assert contents.answer.headlines[0].data == "In place of CIFAR-10"
 
 
-def test_another_store_stands_beside_ours(study: Study) -> None:
+def test_another_store_is_shown_next_to_ours(study: Study) -> None:
     """With `report --compare`: the numbers that differ, by how much, with a test, and the protocols."""
     ours = study.gather().verdicts
     shifted = tuple(replace(one, mean=one.mean + 5, runs=()) for one in ours.numbers)
@@ -385,7 +385,7 @@ def test_another_store_stands_beside_ours(study: Study) -> None:
     assert 'href="#compare"' not in file.read_text(encoding="utf-8")
 
 
-def test_targets_stand_in_the_papers_order_whatever_the_plans(study: Study) -> None:
+def test_targets_are_in_the_papers_order_in_any_plan(study: Study) -> None:
     whole = dict(reversed(study.content["folders"].items()))
     folders = list(parse_content({**study.content, "folders": whole}, "plan").folders)
     assert folders[:3] == ["table1", "table6", "baselines"] and folders[-1] == "architectures"
@@ -397,7 +397,7 @@ def test_a_plan_of_another_form_is_refused_in_a_line(study: Study) -> None:
         write_page(old, study.root, None, "plans/old", page_cost)
 
 
-def test_published_baselines_stand_on_the_page_once_somebody_asked_for_one(study: Study) -> None:
+def test_published_baselines_are_on_the_page_once_one_is_requested(study: Study) -> None:
     assert "table1_published" not in {one.name for one in study.gather().others}
     baseline = study.find("retrain", "darts-v1")
     for run in (*baseline.inputs, baseline):

@@ -100,13 +100,13 @@ def block(folder: Path, table: str, id_: str) -> list[str]:
 
 
 @pytest.mark.parametrize("table", NAMES)
-def test_every_published_architecture_of_a_table_stands_behind_exactly_one_of_its_rows(table: str) -> None:
+def test_every_published_architecture_of_a_table_belongs_to_exactly_one_of_its_rows(table: str) -> None:
     assert sorted(ids(table)) == sorted(one.id for one in quoted(table))
     assert list(behind(table)) == [row.key for row in layout(table).rows]
 
 
 @pytest.mark.parametrize("table", NAMES)
-def test_a_published_architecture_has_the_figures_of_the_row_that_it_stands_behind(table: str) -> None:
+def test_a_published_architecture_has_the_figures_of_its_row(table: str) -> None:
     """published.yaml has the same figures independently, so a wrong row would be noticed."""
     paper = layout(table)
     checked = 0
@@ -128,7 +128,7 @@ def test_a_published_architecture_has_the_figures_of_the_row_that_it_stands_behi
 
 
 @pytest.mark.parametrize("table", NAMES)
-def test_all_rows_and_quoted_errors_stand_in_all_formats_in_the_papers_order(table: str, maker: Maker) -> None:
+def test_all_rows_and_quoted_errors_are_in_all_formats_in_the_papers_order(table: str, maker: Maker) -> None:
     out, paper = maker.build(maker.config(table), [maker.counts()]), layout(table)
     rows = list(dict.fromkeys(line["row"] for line in lines_of(out, table)))
     behind_rows = [behind(table)[row.key] for row in paper.rows]
@@ -154,7 +154,7 @@ def quoted_errors(paper: Layout, cells: Sequence[Any]) -> list[str]:
     return [cell.text for column, cell in zip(paper.columns, cells, strict=True) if column.quantity.endswith("error")]
 
 
-def test_ours_stand_below_the_quoted_error_and_counts_below_them(table1: Path) -> None:
+def test_our_numbers_are_below_the_quoted_error_and_counts_below_them(table1: Path) -> None:
     mean, deviation = statistics.mean(FINALS), statistics.stdev(FINALS)
     final, best = f"{mean:.2f}±{deviation:.2f}", f"{statistics.mean(BESTS):.2f}±{statistics.stdev(BESTS):.2f}"
     lines = block(table1, "table1_published", "enas_figure")
@@ -167,7 +167,7 @@ def test_ours_stand_below_the_quoted_error_and_counts_below_them(table1: Path) -
         assert f"| {text} |" in line
 
 
-def test_cells_that_share_a_row_have_lines_of_their_own(table1: Path) -> None:
+def test_cells_that_share_a_row_have_separate_lines(table1: Path) -> None:
     trained = one_line(table1, "enas_figure", "top1_error_final")
     other = one_line(table1, "enas_micro", "top1_error")
     assert trained["paper"] == other["paper"] == "2.89"

@@ -92,7 +92,7 @@ def test_rows_of_table_5_are_the_non_parameterised_group() -> None:
 
 
 @pytest.mark.parametrize("table", MARKED)
-def test_marks_stand_at_the_rows_that_the_caption_speaks_of(table: str) -> None:
+def test_marks_are_at_the_rows_that_the_caption_mentions(table: str) -> None:
     marks = {row.key: re.search("[¹²³⁴†\N{ASTERISK OPERATOR}]*$", row.heads[-1]) for row in layouts()[table].rows}
     assert {key: match[0] for key, match in marks.items() if match and match[0]} == MARKED[table]
 
@@ -119,7 +119,7 @@ def squeezed(text: str) -> str:
 
 @pytest.mark.skipif(not PAPER.is_file(), reason="the paper's text is not beside the checkout")
 @pytest.mark.parametrize("table", list(layouts()))
-def test_every_row_and_caption_stands_in_the_text_of_the_pdf(table: str) -> None:
+def test_every_row_and_caption_is_in_the_text_of_the_pdf(table: str) -> None:
     text = squeezed(PAPER.read_text(encoding="utf-8", errors="replace"))
     paper = layouts()[table]
     missing = [
@@ -150,7 +150,7 @@ def test_reading_is_the_inverse_of_printing(mean: float, std: float, best: float
 
 
 @pytest.mark.parametrize("slip", ["", "2.26(2.58±0.14)", "2,26", "2.65 ", "±0.1", "2.5±", "nan", "2:26"])
-def test_a_slip_is_refused(slip: str) -> None:
+def test_a_misprint_is_refused(slip: str) -> None:
     with pytest.raises(ValueError, match="not a printed number"):
         parse_printed(slip)
 

@@ -60,8 +60,8 @@ def test_tables_of_equal_runs_are_byte_identical_whatever_the_seconds(cases: Cas
 
 @given(st.data())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_printed_row_and_number_stands_in_all_formats(cases: Cases, tmp_path: Path, data: st.DataObject) -> None:
-    """Whatever cells we run, all rows of the paper are present and in order, and rows without our runs are quoted."""
+def test_every_printed_row_and_number_is_in_all_formats(cases: Cases, tmp_path: Path, data: st.DataObject) -> None:
+    """All rows of the paper are present and in order; rows without our runs are quoted."""
     table = data.draw(st.sampled_from(TABLES))
     kept = data.draw(st.sets(st.sampled_from(range(len(cases[table].config.entries)))))
     entries = tuple(entry for index, entry in enumerate(cases[table].config.entries) if index in kept)
@@ -140,7 +140,7 @@ def test_a_table_says_that_it_is_no_reproduction(cases: Cases, tmp_path: Path) -
         assert {line["reproduction"] for line in lines_of(out, table)} == {str(expected).lower()}
 
 
-def test_profile_data_and_hardware_stand_in_every_format(cases: Cases, tmp_path: Path) -> None:
+def test_profile_data_and_hardware_are_in_every_format(cases: Cases, tmp_path: Path) -> None:
     out = cases["table6"].build(tmp_path / "out")
     for suffix in ("md", "tex"):
         text = (out / f"table6.{suffix}").read_text(encoding="utf-8")
@@ -183,7 +183,7 @@ def test_own_methods_come_after_the_papers(cases: Cases, tmp_path: Path) -> None
         assert {line["paper"] for line in lines if line["column"] == "mine"} == {""}
 
 
-def test_an_own_space_stands_after_those_of_its_data_set(cases: Cases, tmp_path: Path) -> None:
+def test_a_users_space_comes_after_those_of_its_data_set(cases: Cases, tmp_path: Path) -> None:
     lines = lines_of(cases["table4"].build(tmp_path / "out"), "table4")
     rows = list(dict.fromkeys(line["row"] for line in lines))
     assert rows[:5] == ["cifar10/3-skip", "cifar10/1-skip", "cifar10/original", "cifar10/wide", "cifar100/3-skip"]

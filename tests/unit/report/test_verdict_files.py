@@ -62,7 +62,7 @@ def test_csv_and_json_hold_every_number_in_full(verdicts: VerdictsFile) -> None:
     assert set(table["reproduction"].astype(str).str.lower()) == {"true"}
 
 
-def test_claims_stand_in_json_and_markdown(verdicts: VerdictsFile) -> None:
+def test_claims_are_in_json_and_markdown(verdicts: VerdictsFile) -> None:
     texts = verdict_texts(verdicts)
     assert [one["claim"] for one in json.loads(texts[".json"])["claims"]] == [one.claim for one in verdicts.claims]
     for one in verdicts.claims:
@@ -84,7 +84,9 @@ def test_a_profile_that_reproduces_nothing_says_so_in_each_format(verdicts: Verd
     assert all(line.startswith("smoke,false,") for line in texts[".csv"].splitlines()[1:])
 
 
-def test_they_lie_beside_the_page_and_come_back(root: Path, content: dict[str, object], tmp_path: Path) -> None:
+def test_verdict_files_are_next_to_the_page_and_come_back(
+    root: Path, content: dict[str, object], tmp_path: Path
+) -> None:
     page, _ = write_page(content, root, None, "plan", page_cost)
     files = [page.with_name(name) for name in VERDICTS]
     before = [file.read_bytes() for file in files]

@@ -1,6 +1,6 @@
 """A separate script that plans a parameter file for each line on its input, with a package in the same folder.
 
-Each plan is made by a child process that imports the current package; other packages are imported once, before.
+Each plan is made by a child process that imports the current package. Other packages are imported once, in the parent.
 """
 
 import json
@@ -13,7 +13,7 @@ import yaml  # noqa: F401
 
 
 def plan(parameters: Path) -> list[dict[str, object]]:
-    """Every run: its stage, identity, name, strategy and code if it is a search, and the positions of its inputs."""
+    """For every run: stage, identity, name, strategy and code of a search, and the positions of its inputs."""
     from dropnas.config import read_parameters
     from dropnas.pipeline.plan import make_plan
 

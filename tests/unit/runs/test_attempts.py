@@ -1,4 +1,4 @@
-"""Attempts: their working time, and that a job without progress is not resubmitted for ever."""
+"""Attempts: their working time, and the error that ends a series of attempts without progress."""
 
 import os
 import time
@@ -37,27 +37,27 @@ def test_the_second_stop_in_a_row_without_progress_is_an_error(tmp_path, before)
     assert str(tmp_path) in str(error.value) and "runtime_minutes" in error.value.remedy
 
 
-def test_whoever_starts_it_anew_after_that_may_try(tmp_path):
+def test_a_new_start_after_that_error_may_try_again(tmp_path):
     stopped(tmp_path)
     with pytest.raises(DropnasError):
         stopped(tmp_path)
     stopped(tmp_path)
 
 
-def test_an_attempt_that_saved_something_begins_the_count_anew(tmp_path):
+def test_an_attempt_that_saved_something_resets_the_count(tmp_path):
     for number in (None, 1, None, 2, 3, None, 4):
         stopped(tmp_path, saves=number)
 
 
-def test_kills_without_a_warning_never_count(tmp_path):
+def test_kills_without_a_signal_never_count(tmp_path):
     for _ in range(5):
-        begun(tmp_path)  # without any further sign of life
+        begun(tmp_path)  # no file changes after that
     stopped(tmp_path)
     begun(tmp_path)
     stopped(tmp_path)
 
 
-def test_warned_and_killed_before_it_had_saved_counts(tmp_path):
+def test_a_kill_after_a_signal_and_before_a_save_counts(tmp_path):
     """The series ends when the third attempt begins, because the first two could not report anything."""
     for _ in range(2):
         begun(tmp_path).warned()
@@ -74,7 +74,7 @@ def test_a_damaged_log_stops_nothing(tmp_path, content):
     assert len(read(tmp_path)) == 1
 
 
-def test_seconds_are_those_up_to_the_last_sign_of_life(tmp_path):
+def test_seconds_end_at_the_last_change_of_a_file(tmp_path):
     first = begun(tmp_path)
     checkpoint(tmp_path, 1)
     for path in tmp_path.iterdir():

@@ -29,7 +29,7 @@ Edit = Callable[[str], str]
 
 
 def swap(old: str, new: str) -> Edit:
-    """One replacement, of a text that must be there."""
+    """Replace a text, which must exist."""
 
     def edit(source: str) -> str:
         assert old in source, f"{old!r} is not in the source: the test needs another edit"
@@ -77,7 +77,7 @@ class Copy:
         return found
 
     def count(self, positions: set[int]) -> dict[str, int]:
-        """The number of these runs in each stage."""
+        """The number of runs of each stage."""
         return dict(Counter(self.plans["paper.yaml"][at]["stage"] for at in positions))
 
 

@@ -164,7 +164,7 @@ def test_an_import_that_nothing_uses_counts(package):
     assert package("import json\n") != package("")
 
 
-def test_a_field_is_one_by_its_annotation(package):
+def test_an_annotation_that_makes_a_field_counts(package):
     assert package(PLAIN) != package(PLAIN.replace("x: Any = 0", "x = 0"))
 
 
@@ -184,7 +184,7 @@ def test_a_module_of_configuration_imported_as_a_whole_counts_as_code(package):
     assert "dropnas.search.config" in fp.closure("user_method.method")
 
 
-def test_which_code_is_named_counts(package):
+def test_the_named_code_counts(package):
     package("first = second = None\none = two = None\n")
     names = [("user_method.method:first",), ("user_method.method:one",)]
     with_first, with_one = (fp.fingerprint("user_method.method", name) for name in names)

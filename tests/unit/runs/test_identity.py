@@ -41,7 +41,7 @@ def test_a_new_option_changes_no_old_identity():
 
 
 def test_a_changed_default_changes_the_runs_that_rely_on_it(monkeypatch):
-    monkeypatch.setitem(recorded()["SearchConfig"], "epochs", 70)  # as if 76 were new
+    monkeypatch.setitem(recorded()["SearchConfig"], "epochs", 70)  # as if the default 76 were new
     left_out.cache_clear()
     assert search().identity["config"] == {"epochs": 76}
     assert search(epochs=70).identity["config"] == {}
@@ -89,7 +89,7 @@ def test_every_other_value_changes_the_identity(name, data):
     assert (run.id == Run("retrain", "x", RetrainConfig(), (DATA,), "code").id) == (value == default)
 
 
-def test_where_a_source_lies_is_not_hashed():
+def test_the_location_of_a_source_is_not_hashed():
     moved = Run("data", "digits", replace(DATA.config, path="elsewhere"), (), "preparation-1")
     assert moved.id == DATA.id
     assert resolved(moved.config)["path"] == "elsewhere"

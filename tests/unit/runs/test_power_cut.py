@@ -1,4 +1,4 @@
-"""The state after a power cut or a kill. No power is cut here: the tests check the order of system calls."""
+"""The state after a power cut or a kill, tested by the order of system calls."""
 
 import multiprocessing
 import os

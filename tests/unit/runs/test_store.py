@@ -55,13 +55,13 @@ def test_a_start_writes_the_missing_receipt_of_a_run_whose_job_has_nothing_to_do
     assert (store.root / "plans/0a1b/done/search/one").is_file()
 
 
-def test_a_job_of_which_a_run_is_missing_has_no_marker(published):
+def test_a_job_with_a_missing_run_has_no_marker(published):
     store, folder = published
     runs = [{"id": "0123456789", "folder": str(folder.relative_to(store.root))}]
     runs.append({"id": "abcdef0123", "folder": "runs/search/two-abcdef0123"})
     marker = store.root / "plans/0a1b/done/search/both"
     marker.parent.mkdir(parents=True)
-    marker.touch()  # of a time when both were there
+    marker.touch()  # from a time when both runs existed
     jobs = [{"marker": "done/search/both", "runs": [run["id"] for run in runs], "result": os.devnull}]
     write_markers({"runs": runs, "jobs": jobs}, store.root / "plans/0a1b", store.root)
     assert not marker.exists()
@@ -102,7 +102,7 @@ def test_a_published_run_is_never_overwritten(published):
     assert (folder / "alphas.json").read_text() == "[1, 2]"
 
 
-def test_an_empty_folder_that_the_workflow_made_is_no_hindrance(tmp_path):
+def test_a_run_is_published_over_a_folder_without_a_manifest(tmp_path):
     store, folder = Store(tmp_path), tmp_path / "runs/search/two-1"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("left over")
@@ -141,7 +141,7 @@ def other_process(tmp_path):
 
 
 def test_a_second_process_waits_and_takes_over_from_a_dead_one(tmp_path, other_process, monkeypatch):
-    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so that only the dead process can be noticed
+    monkeypatch.setattr(lease_module, "EXPIRY", float("inf"))  # so that only the death of the process can be noticed
     assert holder(tmp_path).endswith(f":{other_process.pid}")
     other_process.kill()
     other_process.wait()
@@ -176,7 +176,7 @@ def leave(scratch, **owner):
 
 
 @pytest.mark.parametrize("skew", [-86_400, 0, 86_400])
-def test_a_holder_elsewhere_is_dead_when_its_lease_stands_still_on_the_observers_clock(tmp_path, clock, skew):
+def test_a_holder_on_another_host_is_dead_when_its_lease_stops_changing(tmp_path, clock, skew):
     """Whatever the error of the clock that sets the file times."""
     leave(tmp_path)
     for beat in range(20):
@@ -187,7 +187,7 @@ def test_a_holder_elsewhere_is_dead_when_its_lease_stands_still_on_the_observers
     assert holder(tmp_path) == ""
 
 
-def test_the_same_host_name_on_another_machine_is_looked_up_nowhere(tmp_path, clock):
+def test_a_holder_on_another_machine_of_the_same_name_is_not_looked_up(tmp_path, clock):
     """Two containers may share a name, and process numbers of one mean nothing in the other."""
     leave(tmp_path, host=socket.gethostname(), boot="another", processes="pid:[1]")
     assert holder(tmp_path)
@@ -226,7 +226,7 @@ def rival(tmp_path):
     process.wait()
 
 
-def test_who_was_taken_over_while_standing_still_ends_at_once(tmp_path, rival):
+def test_a_suspended_holder_whose_lease_was_taken_ends_at_once(tmp_path, rival):
     os.kill(rival.pid, signal.SIGSTOP)
     leave(tmp_path)  # another host took over
     os.kill(rival.pid, signal.SIGCONT)
@@ -235,13 +235,13 @@ def test_who_was_taken_over_while_standing_still_ends_at_once(tmp_path, rival):
     assert json.loads((tmp_path / "lease.json").read_text()) == FAR
 
 
-def test_who_cannot_renew_ends_before_others_take_over(tmp_path, rival):
+def test_a_holder_that_cannot_renew_ends_before_others_take_over(tmp_path, rival):
     (tmp_path / "lease.json").unlink()
     assert rival.wait(600) == lease_module.LOST
     assert "could not be renewed" in rival.stderr.read()
 
 
-def test_a_living_holder_keeps_its_lease_and_gives_back_no_other(tmp_path, monkeypatch):
+def test_a_living_holder_keeps_its_lease_and_releases_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr(lease_module, "RENEWAL", 0.01)
     with lease(tmp_path):
         before = (tmp_path / "lease.json").stat().st_mtime_ns

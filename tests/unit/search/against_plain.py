@@ -92,7 +92,7 @@ def alone(batch: Batch, index: int) -> Batch:
 
 
 def assert_refused(config: SearchConfig, message: str, space: SearchSpace = SMALL, **options: Scalar) -> None:
-    """Such options give a one-line error when the strategy is made."""
+    """Check that making the strategy with these options gives a one-line error."""
     with pytest.raises(DropnasError, match=message) as raised:
         make_strategy(replace(config, options=options), space)
     assert "\n" not in str(raised.value) and config.strategy in str(raised.value)

@@ -1,4 +1,4 @@
-"""Makes the independent reference implementations importable for these tests; a data set; double precision."""
+"""Fixtures: a data set and double precision. The reference implementations become importable."""
 
 import json
 import sys

@@ -34,7 +34,7 @@ TINY = replace(CONFIG, cells=1, options=OFTEN)
 
 
 def images_of(count: int, device: str = "cpu", side: int = SIDE) -> ImageArrays:
-    """Noise; mean and deviation have the default type, as have the images in a step."""
+    """Images of noise; mean and deviation have the default type, like the images in a step."""
     pixels = torch.randint(256, (count, 1, side, side), generator=generator(0, "images"), dtype=torch.uint8)
     mean, std = (torch.full((3,), value, device=device) for value in (0.5, 0.3))
     return ImageArrays(pixels.to(device), torch.arange(count, device=device) % CLASSES, CLASSES, mean, std)

@@ -97,7 +97,7 @@ def test_in_the_first_epochs_alphas_and_masks_stay() -> None:
     assert not torch.equal(group.state.alphas, before) and not bool(group.state.memory[LEFT].all())
 
 
-def test_what_left_is_computed_no_more_and_has_no_gradient() -> None:
+def test_pruned_operations_are_not_computed_and_have_no_gradient() -> None:
     group = group_of(ASAP, [3], images=IMAGES)
     train(group, last=4)
     left = group.state.of_cells(group.state.memory[LEFT])

@@ -190,8 +190,8 @@ def begun(config: SearchConfig, seeds: Sequence[int] = (0, 1), steps: int = 2) -
 def test_the_supernets_hypergradient_agrees_with_autograd_through_the_virtual_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With a difference so short that no ReLU switches on its way: then it is exact, since between switches the
-    network is smooth. Over the published length some switch, which is the method's own error."""
+    """The difference is so short that no ReLU switches, so it is exact: the network is smooth between switches. Over
+    the published length, some ReLUs switch, which is the method's own error."""
     monkeypatch.setattr(hypergradient, "LENGTH", 1e-7)
     group, batch = begun(DARTS), batch_of(2, seeds=2)
     assert isinstance(group.strategy, Darts) and batch.held_out is not None
@@ -267,7 +267,7 @@ def difference_by_precision(number: int) -> float:
 
 @pytest.mark.usefixtures("doubles")
 def test_single_precision_changes_little() -> None:
-    """Only by rounding in most batches. In a few, a ReLU switches in one computation and not in the other; which
+    """In most batches, only by rounding. In a few, a ReLU switches in one computation and not in the other; which
     ones depends on the processor."""
     assert sorted(map(difference_by_precision, range(2, 7)))[2] < 1e-4
 
@@ -285,7 +285,7 @@ def test_reduced_precision_is_for_all_passes_but_those_of_the_difference(monkeyp
     try:
         group.strategy.step(group.state, batch_of(2, seeds=2))
         assert reduced == [True, True, False, False, True]  # virtual step, held-out loss, the two ends; then w
-        assert torch.get_float32_matmul_precision() == "high"  # as it was
+        assert torch.get_float32_matmul_precision() == "high"  # unchanged
     finally:
         precision.apply("fp32")
 
@@ -364,7 +364,7 @@ HEAD = "profile: x\ndescription: x\ntables: [table1]\ndatasets:\n  cifar10: {nam
         ("{label: No alpha adjust, strategy: dropnas}", "label no-alpha-adjust is taken"),
     ],
 )
-def test_mistakes_in_a_parameter_file_are_told_in_one_line(tmp_path: Path, method: str, message: str) -> None:
+def test_mistakes_in_a_parameter_file_are_reported_in_one_line(tmp_path: Path, method: str, message: str) -> None:
     file = tmp_path / "x.yaml"
     file.write_text(f"{HEAD}  - {method}\n")
     with pytest.raises(DropnasError, match=message) as raised:

@@ -1,4 +1,4 @@
-"""DARTS+: its step against plain torch, both criteria against plain loops, and a search that ends itself."""
+"""DARTS+: its step against plain torch, both criteria against plain loops, and a search that stops early."""
 
 import json
 from dataclasses import replace
@@ -81,13 +81,13 @@ def test_the_second_criterion_agrees(seed: int, reading: str) -> None:
 
 
 def test_the_readings_of_the_ranking_differ() -> None:
-    """The best operation is constant earlier than the order of all."""
+    """The best operation becomes constant earlier than the whole order."""
     start, swapped, ranked = (torch.zeros(2, 14, 8) for _ in range(3))
     start[..., :4] = torch.tensor([3.0, 2.0, 1.0, 0.0])
-    swapped[..., :4] = torch.tensor([3.0, 1.0, 2.0, 0.0])  # the best one of each edge stays
+    swapped[..., :4] = torch.tensor([3.0, 1.0, 2.0, 0.0])  # the best operation of each edge stays
     ranked.copy_(start)
     ranked[0, 5] += 1.0
-    ranked[0, 5, 4:] -= 20.0  # another edge is the first
+    ranked[0, 5, 4:] -= 20.0  # another edge comes first
 
     def stops(reading: str, other: torch.Tensor) -> bool:
         history = [{"normal": alphas[0].tolist(), "reduce": alphas[1].tolist()} for alphas in (start, other)]

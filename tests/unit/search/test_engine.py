@@ -108,7 +108,7 @@ def test_only_zeros_kept_on_all_edges_of_a_node(static: bool) -> None:
 
 
 def test_what_is_no_candidate_is_not_computed_nor_given_to_a_backend() -> None:
-    """If they were computed with weight 0, NaN weights would spoil the sums."""
+    """If they were computed with weight 0, the NaN weights here would make the sums NaN."""
     kept = torch.rand(2, CELLS, 14, 8, generator=generator(0, "masks")) < 0.5
     kept[..., 0] = True
     supernets, mixing = [make(ORIGINAL, seed) for seed in range(2)], torch.rand(kept.shape, dtype=torch.float64)
@@ -176,7 +176,7 @@ def operators(kept: Tensor, space: SearchSpace) -> list[tuple[str, tuple[Any, ..
 
 @pytest.mark.parametrize("space", [ORIGINAL, USERS], ids=lambda space: space.name)
 def test_what_a_static_pass_computes_does_not_depend_on_the_masks(space: SearchSpace) -> None:
-    operators(torch.ones(2, CELLS, 14, len(space.operations), dtype=torch.bool), space)  # does the one-time work
+    operators(torch.ones(2, CELLS, 14, len(space.operations), dtype=torch.bool), space)  # for the one-time work
     first, second = (operators(torch.stack([masks_of(space, p, seed) for seed in range(2)]), space) for p in (0.1, 0.8))
     assert first == second
     names = {name.removeprefix("aten.").partition(".")[0] for name, _ in first}

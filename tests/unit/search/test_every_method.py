@@ -1,4 +1,4 @@
-"""Requirements on every registered method, with no entry for a new one: killed before each step, it continues."""
+"""Every registered method, including new ones, continues if it is killed before any step."""
 
 from dataclasses import replace
 from typing import Any

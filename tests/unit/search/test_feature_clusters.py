@@ -146,7 +146,7 @@ def test_means_over_the_images(dataset: Path, search: Make, tmp_path: Path, monk
 
 
 def test_means_of_normalised_maps_cannot_reach_the_axes_of_figure_1(dataset: Path, search: Make) -> None:
-    """Normalised over the images, the mean map of C channels and H x W pixels is no longer than (C H W)^(1/2): 128 in
+    """Normalised over the images, the mean map of C channels and H x W pixels is at most (C H W)^(1/2) long: 128 in
     the first cell of the paper's supernet, whose printed axes reach 800. End to end it is N^(1/2) times as long."""
     draws = torch.randn(100, 16, 32, 32, generator=torch.Generator().manual_seed(0)) * 3 + 1
     normalised = torch.nn.BatchNorm2d(16, affine=False)(draws)

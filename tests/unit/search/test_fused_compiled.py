@@ -95,7 +95,7 @@ def test_a_step_of_the_paper_stays_within_its_kernels_and_bytes() -> None:
     config = SearchConfig(precision="bf16", kernels="triton")
     step = search_on_meta(config, ORIGINAL, seeds=1)
     with maps_of_type("bf16"), as_on_a_gpu():
-        step(config.batch_size)  # does the one-time work
+        step(config.batch_size)  # for the one-time work
         with Kernels() as counter:
             step(config.batch_size)
     assert counter.kernels.total() < 4_600

@@ -148,13 +148,13 @@ TILES = {
 @pytest.mark.usefixtures("interpreted")
 @settings(max_examples=3, deadline=None)
 @given(cases(), st.integers(0, 1000))
-def test_what_leaves_a_state(case: dict[str, Any], seed: int) -> None:
+def test_edges_from_a_state_agree_for_several_seeds(case: dict[str, Any], seed: int) -> None:
     assert_of_a_state(case, seed)
 
 
 @pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("case", [ALL, REDUCED, TILES], ids=["all", "reduced", "tiles"])
-def test_all_that_leaves_a_state(case: dict[str, Any]) -> None:
+def test_edges_from_a_state_agree_for_all_operations(case: dict[str, Any]) -> None:
     assert_of_a_state(case, 0)
 
 

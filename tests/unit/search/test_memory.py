@@ -23,7 +23,7 @@ def images_of(device: str = "cpu") -> ImageArrays:
     return ImageArrays(pixels, torch.arange(64, device=device) % 5, 5, mean, std)
 
 
-def test_a_few_images_tell_what_a_batch_keeps() -> None:
+def test_a_few_images_show_what_a_batch_keeps() -> None:
     whole = memory._kept(CONFIG, images_of())
     assert memory._needed(CONFIG, images_of()) == pytest.approx(whole, rel=0.02)
 

@@ -122,7 +122,7 @@ def test_of_equal_alphas_the_lower_index_leaves() -> None:
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_what_was_pruned_is_not_computed(grouped: bool) -> None:
-    """NaN weights reveal where they are used: even with weight 0 they spoil a sum."""
+    """The pruned operations have NaN weights, which would make a sum NaN even with weight 0."""
     options = SHALLOW.options | {"dropped_1": 2, "dropped_2": 0}
     group = group_of(replace(SHALLOW, group_seeds=grouped, options=options), (3, 5), SPACE, IMAGES)
     train(group, last=4)

@@ -81,7 +81,7 @@ def flat(tensors: list[Tensor]) -> Tensor:
     return torch.cat([tensor.detach().flatten() for tensor in tensors])
 
 
-def test_alphas_and_betas_rest_in_the_frozen_epochs_alone() -> None:
+def test_alphas_and_betas_stay_only_in_the_frozen_epochs() -> None:
     group = group_of(PC, images=IMAGES)
     train(group, last=4)
     history = [{**entry, **entry["further"]} for entry in group.runs[0].history]
@@ -138,7 +138,7 @@ def mixtures_of(mixing: Tensor, kept: Tensor) -> Any:
     ]
 
 
-def test_an_edge_shuffles_what_went_through_and_what_went_round() -> None:
+def test_an_edge_shuffles_processed_and_bypassed_channels() -> None:
     edge, images = PartialOperation(2, SMALL, 4, 2), torch.randn(2, 4, 5, 5, generator=generator(0, "images"))
     answer = edge(images, [(2, torch.tensor(0.25)), (3, torch.tensor(0.5))])  # zero and skip-connect
     skip = 0.5 * edge[3](images[:, :2])

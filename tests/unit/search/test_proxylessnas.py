@@ -138,7 +138,7 @@ def test_the_p_of_operations_that_are_not_sampled_stays(monkeypatch: pytest.Monk
     _, before, batch = after(group, 4, monkeypatch)
     now = group.state.alphas.detach()
     moved = now != before
-    assert set(moved.sum(dim=-1).unique().tolist()) == {0, 2}  # not where zero was active
+    assert set(moved.sum(dim=-1).unique().tolist()) == {0, 2}  # no change where zero was active
     assert torch.allclose(now.softmax(-1)[~moved], before.softmax(-1)[~moved], rtol=1e-6)
     assert (now.softmax(-1) - before.softmax(-1)).abs().max() > 1e-4
     zeros = strategy_of(group).space.operations.index("none")

@@ -37,7 +37,7 @@ def test_any_epoch_is_the_plain_one(seeds: int, images: int) -> None:
 
 @pytest.mark.parametrize("stopped", range(5))
 def test_resumed_at_any_step_of_an_epoch_it_is_the_plain_one(stopped: int) -> None:
-    """Near the end of an epoch a warm-up has fewer steps left than it makes."""
+    """Near the end of an epoch, fewer steps are left than a warm-up makes."""
     first, straight = (group_of(STATIC, images=19) for _ in range(2))
     first.start_epoch(0)
     train(first, last=stopped)
@@ -106,7 +106,7 @@ class Looking(GroupedDropout):
         return super().step(state, batch)
 
 
-def test_a_strategy_that_looks_is_refused_in_one_line() -> None:
+def test_a_strategy_that_reads_values_is_refused_in_one_line() -> None:
     group = group_of(replace(STATIC, strategy=f"{__name__}:Looking"), recorder=Rehearsal())
     with pytest.raises(DropnasError, match=r"cannot be recorded as a CUDA graph: .* reads a value back") as raised:
         train(group, last=1)

@@ -98,7 +98,7 @@ def test_summed_skips_add_their_probabilities() -> None:
 
 @given(matrices(FINE))
 @settings(max_examples=20, deadline=None)
-def test_summing_changes_nothing_where_no_operation_stands_twice(
+def test_summing_changes_nothing_if_no_operation_occurs_twice(
     case: tuple[tuple[str, ...], list[list[float]]],
 ) -> None:
     operations, alphas = case

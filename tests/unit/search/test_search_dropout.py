@@ -21,7 +21,7 @@ def test_the_papers_rate_drops_with_the_printed_probability() -> None:
 
 
 @pytest.mark.parametrize(("rate", "probability"), [(RATE_AS_SNAS, 0.875), (RATE_AS_PROXYLESSNAS, 0.75), (0.0, 0.0)])
-def test_rates_that_stand_for_other_methods(rate: float, probability: float) -> None:
+def test_rates_that_represent_other_methods(rate: float, probability: float) -> None:
     options = DropoutOptions(rate_parameterised=rate, rate_non_parameterised=rate)
     assert drop_probabilities(options, THREE_SKIP).tolist() == pytest.approx([probability] * 8)
 

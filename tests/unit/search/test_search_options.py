@@ -96,7 +96,7 @@ def test_a_users_strategy_overrides_one_method() -> None:
         ("ABSENT", {}, "has no 'ABSENT'"),
     ],
 )
-def test_what_is_wrong_with_a_users_strategy_is_told_in_one_line(
+def test_what_is_wrong_with_a_users_strategy_is_reported_in_one_line(
     strategy: str, options: dict[str, Scalar], message: str
 ) -> None:
     with pytest.raises(DropnasError, match=message) as raised:

@@ -44,7 +44,7 @@ def test_paper_scale_costs_the_releases_multiply_adds(paper_scale: Supernet) -> 
     assert round(sum(counted) / 1e6) == 527
 
 
-def test_reductions_stand_at_the_thirds() -> None:
+def test_reductions_are_at_the_thirds() -> None:
     assert [cell for cell, kind in enumerate(cell_kinds(14)) if kind == REDUCE] == [4, 9]
     assert cell_kinds(3) == (NORMAL, REDUCE, REDUCE)
     assert cell_kinds(1) == (REDUCE,)

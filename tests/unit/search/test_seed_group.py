@@ -200,7 +200,7 @@ class Dropping(GroupedDropout):
 def test_probabilities_that_cannot_be_drawn_from_are_refused(
     probabilities: Any, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Resampling would never end."""
+    """Otherwise resampling would never end."""
     monkeypatch.setattr(Dropping, "probabilities", probabilities)
     group = group_of(replace(TINY, strategy=f"{__name__}:Dropping"))
     with pytest.raises(DropnasError, match=message):

@@ -27,7 +27,7 @@ def deterministic() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("strategy", "kernels"), [*((name, "triton") for name in sorted(PRESETS)), ("dropnas", "torch")]
 )
-def test_a_step_looks_at_nothing_and_stays_on_its_device(strategy: str, kernels: str) -> None:
+def test_a_step_reads_no_value_and_stays_on_its_device(strategy: str, kernels: str) -> None:
     config = replace(SMALL, strategy=strategy, kernels=kernels)  # type: ignore[arg-type]
     step = search_on_meta(config, SPACES["original"], 1)
     assert counted(lambda: step(8), 8)["kernels"] > 500

@@ -201,7 +201,7 @@ def test_a_manifest_that_leads_elsewhere_is_refused(
 
 
 def test_another_run_under_a_name_is_refused(here: Site, there: Site, remote: Path) -> None:
-    """Nobody who may write to the remote can pass off one run as another."""
+    """A writer to the remote cannot replace one run by another."""
     push_all(here)
     one, other = here.find("search", "seed0"), here.find("search", "seed1")
     forge(remote, one, json.loads((here.folder(other) / "manifest.json").read_text()))
@@ -216,7 +216,7 @@ def recompute(site: Site, *runs: Any) -> None:
 
 
 def test_another_computation_of_a_run_stays_and_nothing_is_mixed_with_it(here: Site, there: Site) -> None:
-    """Two people computed a search; the tables of one must not rest on the bytes of the other."""
+    """Two people computed a search; the tables of one must not use the bytes of the other."""
     push_all(here)
     search = here.find("search", "dropnas-seed0")
     recompute(there, *search.inputs, search)
@@ -232,7 +232,7 @@ def test_another_computation_of_a_run_stays_and_nothing_is_mixed_with_it(here: S
     assert any("another computation of it, which is kept" in line for line in push_all(there).problems)
 
 
-def test_what_a_run_here_was_made_from_comes_only_as_it_was(here: Site, there: Site) -> None:
+def test_a_pulled_input_must_be_the_one_that_a_run_here_read(here: Site, there: Site) -> None:
     search = here.find("search", "dropnas-seed0")
     derived = here.find("derive", search.name)
     push_all(here)
@@ -262,7 +262,7 @@ def test_two_computations_that_were_pushed_at_the_same_moment_are_not_mixed(
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
 def test_files_follow_the_umask(here: Site, there: Site, remote: Path, umask: int, mode: int) -> None:
-    """Whatever their modes in the source store."""
+    """Their modes in the source store have no effect."""
     for file in here.root.rglob("*.safetensors"):
         file.chmod(0o600)
     before = os.umask(umask)
@@ -314,7 +314,7 @@ def test_without_a_remote_one_line_says_what_to_type(here: Site, there: Site) ->
 
 @pytest.mark.parametrize("way", ["push", "pull"])
 def test_a_kill_leaves_nothing_half_done(here: Site, there: Site, remote: Path, way: str) -> None:
-    """Killed after more and more files, then repeated: all existing runs are complete at any moment."""
+    """Pulls are killed after more and more files, then repeated; existing runs are complete at any moment."""
     if way == "pull":
         push_all(here)
     site = here if way == "push" else there

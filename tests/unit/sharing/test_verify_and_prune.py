@@ -54,7 +54,7 @@ def test_a_changed_byte_in_any_file_is_found_and_its_tables_are_named(here: Site
     assert verify(here.root).problems == []
 
 
-def test_a_table_tells_on_what_it_rests_through_all_between(here: Site) -> None:
+def test_a_table_is_traced_to_a_damaged_run_through_all_runs_between(here: Site) -> None:
     search = here.find("search", "dropnas-seed0")
     flip(here.folder(search) / "supernet.safetensors")
     found = verify(here.root)

@@ -1,4 +1,4 @@
-"""Genotypes: which are valid, how others are rejected, and the ways to name one."""
+"""Genotypes: valid ones, errors for others, and the ways to name one."""
 
 import json
 from pathlib import Path

@@ -79,7 +79,9 @@ def test_the_last_two_are_kept(tmp_path: Path) -> None:
         (lambda content: sealed(pickled([1, 2])), "does not hold the state"),
     ],
 )
-def test_damaged_and_foreign_ones_are_left_out(tmp_path: Path, damage: Callable[[bytes], bytes], word: str) -> None:
+def test_damaged_and_foreign_checkpoints_are_skipped(
+    tmp_path: Path, damage: Callable[[bytes], bytes], word: str
+) -> None:
     saved(tmp_path, 1, 2)
     newest = tmp_path / "checkpoint-00000002.pt"
     newest.write_bytes(damage(newest.read_bytes()))
@@ -118,7 +120,9 @@ def test_no_flipped_bit_goes_unseen(tmp_path: Path, data: st.DataObject) -> None
     ids=["folder", "dangling link", "link", "pipe"],
 )
 @pytest.mark.parametrize("name", ["checkpoint-00000003.pt", "checkpoint.partial"])
-def test_what_is_no_file_is_left_out_and_goes(tmp_path: Path, stand: Callable[[Path], None], name: str) -> None:
+def test_a_checkpoint_that_is_no_file_is_skipped_and_removed(
+    tmp_path: Path, stand: Callable[[Path], None], name: str
+) -> None:
     saved(tmp_path, 1, 2)
     stand(tmp_path / name)
     made, lines = Checkpoints(tmp_path, "abc", (message := []).append), message
@@ -130,7 +134,7 @@ def test_what_is_no_file_is_left_out_and_goes(tmp_path: Path, stand: Callable[[P
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_an_unreadable_one_is_left_out(tmp_path: Path) -> None:
+def test_an_unreadable_checkpoint_is_skipped(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root can read every file")
     saved(tmp_path, 1, 2)
@@ -139,8 +143,8 @@ def test_an_unreadable_one_is_left_out(tmp_path: Path) -> None:
     assert number == 1 and "Permission denied" in lines[0]
 
 
-def test_a_damaged_one_pushes_no_good_one_out(tmp_path: Path) -> None:
-    """The second one is lost and the third is written; if the third were lost, too, the first must still exist."""
+def test_a_damaged_checkpoint_replaces_no_good_one(tmp_path: Path) -> None:
+    """The second checkpoint is damaged and the third is written; the first must remain in case the third is lost."""
     saved(tmp_path, 1, 2)
     (tmp_path / "checkpoint-00000002.pt").write_bytes(b"")
     made = Checkpoints(tmp_path, "abc", lambda line: None)
@@ -151,7 +155,7 @@ def test_a_damaged_one_pushes_no_good_one_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["checkpoint-99999999.pt", "checkpoint-abcdefgh.pt", "checkpoint-.pt"])
-def test_odd_names_stop_nothing(tmp_path: Path, name: str) -> None:
+def test_odd_file_names_stop_nothing(tmp_path: Path, name: str) -> None:
     saved(tmp_path, 1)
     (tmp_path / name).write_bytes(b"no checkpoint")
     made = Checkpoints(tmp_path, "abc", lambda line: None)
@@ -182,7 +186,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
 
 
 def test_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The order of system calls, because no power is cut here: file flushed, renamed, folder flushed."""
+    """Checked by the order of system calls: the file is flushed, then renamed, then the folder is flushed."""
     calls: list[str] = []
     real_flush, real_replace = os.fsync, Path.replace
 

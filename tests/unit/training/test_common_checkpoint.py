@@ -1,4 +1,4 @@
-"""Which runs continue as one group, from real checkpoints."""
+"""The choice of runs that continue as one group, from real checkpoints."""
 
 import random
 import tempfile
@@ -34,7 +34,7 @@ def saved(folder: Path, steps: Sequence[int]) -> Checkpoints:
 
 @settings(max_examples=40, deadline=None)
 @given(HISTORIES)
-def test_the_least_far_go_on_with_those_that_were_there_one_checkpoint_ago(histories: list[list[int]]) -> None:
+def test_the_runs_behind_continue_with_those_one_checkpoint_ahead(histories: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = common_checkpoint([saved(Path(folder, str(index)), steps) for index, steps in enumerate(histories)])
     full = [[0, *steps] for steps in histories]  # the start counts as a position, too
@@ -59,8 +59,8 @@ def test_all_are_trained_if_each_group_is_trained_to_the_end(histories: list[lis
                 del left[keys[index]]
 
 
-def test_going_back_by_one_leaves_what_is_ahead_until_the_next_checkpoint(tmp_path: Path) -> None:
-    """If they are killed before that, the runs stay at their positions."""
+def test_a_group_that_goes_back_by_one_keeps_later_checkpoints_until_the_next(tmp_path: Path) -> None:
+    """If they are killed before that, all runs keep their positions."""
     ahead, behind = saved(tmp_path / "ahead", [1, 2]), saved(tmp_path / "behind", [1])
     assert list(common_checkpoint([ahead, behind])) == [0, 1]
     assert [position(one)[1] for one in Checkpoints(tmp_path / "ahead", "run", silent).states()] == [2, 1, 0]
@@ -68,7 +68,7 @@ def test_going_back_by_one_leaves_what_is_ahead_until_the_next_checkpoint(tmp_pa
     assert [position(one)[1] for one in Checkpoints(tmp_path / "ahead", "run", silent).states()] == [3, 1, 0]
 
 
-def test_what_was_made_on_other_devices_goes_on_apart(tmp_path: Path) -> None:
+def test_runs_made_on_other_devices_continue_separately(tmp_path: Path) -> None:
     first, second = saved(tmp_path / "first", []), saved(tmp_path / "second", [])
     first.save({**state(1), "made_on": "cuda"})
     second.save(state(1))
@@ -134,7 +134,7 @@ def test_each_run_of_a_group_has_the_rows_and_checkpoints_of_a_run_alone(tmp_pat
 
 @pytest.mark.parametrize("places", [(0, 0), (2, 7), (EPOCHS - 1, Regression.steps_per_epoch - 1)])
 @pytest.mark.parametrize("interval", [0.0, 300.0])
-def test_one_that_is_not_finite_ends_alone(tmp_path: Path, places: tuple[int, int], interval: float) -> None:
+def test_a_run_that_is_not_finite_ends_alone(tmp_path: Path, places: tuple[int, int], interval: float) -> None:
     lines: list[str] = []
     group = Regressions([Quiet(0), Quiet(1, spoiled_at=places), Quiet(2)])
     found = train(group, EPOCHS, spaces(tmp_path, 3, lines, interval))
@@ -146,7 +146,7 @@ def test_one_that_is_not_finite_ends_alone(tmp_path: Path, places: tuple[int, in
     assert last is None or position(last)[:2] <= places
 
 
-def test_when_all_have_failed_nothing_more_is_trained(tmp_path: Path) -> None:
+def test_if_all_runs_have_failed_nothing_more_is_trained(tmp_path: Path) -> None:
     first, second = Quiet(0, spoiled_at=(0, 3)), Quiet(1, spoiled_at=(1, 2))
     found = train(Regressions([first, second]), EPOCHS, spaces(tmp_path, 2))
     assert [str(one.where) for one in found if isinstance(one, DropnasError)] == ["epoch 1, step 4", "epoch 2, step 3"]

@@ -180,7 +180,7 @@ def test_killed_while_it_saves_it_ends_as_if_left_alone(
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
-def test_a_polite_signal_saves_and_ends_with_its_own_code(tmp_path: Path, number: int) -> None:
+def test_a_stop_signal_saves_and_ends_with_its_own_code(tmp_path: Path, number: int) -> None:
     expected = finish(tmp_path / "alone")
 
     class Signalled(Regression):
@@ -251,14 +251,14 @@ def test_a_damaged_checkpoint_costs_one_interval(tmp_path: Path) -> None:
     assert same((rows, trainee.state_dicts()), expected)
 
 
-def test_what_was_begun_with_other_threads_is_not_gone_on_with(tmp_path: Path) -> None:
-    """From there on, sums would be rounded differently, and nothing would show it."""
+def test_a_run_begun_with_other_threads_is_not_continued(tmp_path: Path) -> None:
+    """Sums would be rounded differently from there on, unnoticed."""
     finish(tmp_path, interval=0.0)
     with pytest.raises(DropnasError, match="cpu with threads: 1, but this is cpu with threads: 2"):
         train_one(Regression(), replace(workspace(tmp_path), threads=2))
 
 
-def test_a_run_tells_that_it_is_asked_to_stop_before_it_saves(tmp_path: Path) -> None:
+def test_a_run_reports_a_stop_signal_before_it_saves(tmp_path: Path) -> None:
     seen: list[list[Path]] = []
 
     class Signalled(Regression):
