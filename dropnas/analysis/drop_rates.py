@@ -5,16 +5,17 @@ difference is negligible. At p_d = 0.875, by which the paper describes SNAS (one
 of eight operations on average. At 0.75, by which it describes ProxylessNAS (two operations), it keeps 2.93.
 """
 
-GROUP = 4  # |O_p| = |O_np| in the paper's space
+from dropnas.space.names import PAPER_GROUP
+
 SPECIAL = {"one-level-darts": 0.0, "drop-rate-0.75": 0.75, "drop-rate-0.875": 0.875}  # p_d of some methods, Section 5.1
 
 
 def of_rate(rate: float) -> float:
     """The drop probability p_d for a drop path rate r."""
-    return float(rate ** (1 / GROUP))
+    return float(rate ** (1 / PAPER_GROUP))
 
 
-def effective(p_d: float, size: int = GROUP) -> float:
+def effective(p_d: float, size: int = PAPER_GROUP) -> float:
     """The fraction of batches in which an operation is dropped, given that its group keeps at least one.
 
     Args:

@@ -13,6 +13,7 @@ from dropnas.data.config import DATASETS
 from dropnas.pipeline.stages import STAGES
 from dropnas.runs.identity import canonical_json, resolved
 from dropnas.search.config import PRESETS
+from dropnas.space.names import PAPER_GROUP
 
 COSTLY = ("search", "retrain", "transfer")  # every other stage takes moments
 COSTLESS = {  # settings that hardly change the duration of an epoch
@@ -20,7 +21,6 @@ COSTLESS = {  # settings that hardly change the duration of an epoch
     *("alpha_learning_rate", "alpha_beta1", "alpha_beta2", "alpha_weight_decay", "alpha_scale", "norm_weight"),
     *("crop_padding", "flip", "cutout", "drop_path", "label_smoothing", "mixup", "warmup_epochs", "schedule"),
 }
-GROUP = 4  # operations of a group in the paper's space, for p_d = r^(1/4)
 MANY = 0.5  # a p_d from which on most operations are dropped
 # The authors' speed in GPU-days of a V100: the printed "search cost" (Tables 1, 2), and about a day for a retraining,
 # as users of DARTS' networks report. The paper does not say what ImageNet cost.
@@ -61,7 +61,7 @@ def _strategy_class(strategy: str, options: Mapping[str, Any]) -> str:
     rates = [float(every[name]) for name in ("rate_parameterised", "rate_non_parameterised") if name in every]
     if strategy not in PRESETS or len(rates) < 2:
         return strategy + (f" {canonical_json(dict(options))}" if options else "")
-    dropped = sum(rate ** (1 / GROUP) for rate in rates) / 2
+    dropped = sum(rate ** (1 / PAPER_GROUP) for rate in rates) / 2
     return "dropping nothing" if dropped == 0 else "dropping many" if dropped >= MANY else "dropping few"
 
 

@@ -22,9 +22,9 @@ from dropnas.search.config import (
     SearchConfig,
 )
 from dropnas.search.methods import METHODS, authors_settings
+from dropnas.space.names import PAPER_GROUP
 from dropnas.space.spaces import SPACES, find_space
 
-PAPER_GROUP = 4  # group size for which r^(1/|group|) equals the release's r^(1/4)
 CHECKED_BY_TYPE = {*PRESETS, FIRST_ORDER, SECOND_ORDER}  # their options were checked when the file was read
 ONLY_OF_DROPPED = ("drop_probability", "grouping", "masks", "alpha_adjust", "decay_scope", "dropped")
 

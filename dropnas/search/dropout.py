@@ -15,9 +15,9 @@ from torch import Tensor
 
 from dropnas.errors import DropnasError
 from dropnas.search.config import DropoutOptions
+from dropnas.space.names import PAPER_GROUP
 from dropnas.space.spaces import EDGES, SearchSpace
 
-PAPER_GROUP = 4  # |O_p| = |O_np| in the paper's space
 KINDS = 2  # normal, reduce
 MOST_EMPTIED = 0.999  # highest accepted share of draws that must be repeated
 Groups = Sequence[Sequence[int]]

@@ -31,9 +31,8 @@ def run(config: SampleConfig, inputs: Sequence[Path], out: Path, workspace: Work
 
 def draw(space: SearchSpace, generator: random.Random) -> Genotype:
     """Draw a genotype of the space, uniformly over predecessors and operations."""
-    concat = tuple(range(INPUTS, INPUTS + NODES))
     normal, reduce = (_draw_cell(space, generator) for _ in range(2))
-    return Genotype(normal, concat, reduce, concat)
+    return Genotype.of_cells(normal, reduce)
 
 
 def _draw_cell(space: SearchSpace, generator: random.Random) -> tuple[Edge, ...]:

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from dropnas.artifacts.genotype_file import Edge
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
-from dropnas.space.names import INPUTS, ZERO
-from dropnas.space.spaces import NODES, edges
+from dropnas.space.names import ZERO
+from dropnas.space.spaces import edges
 
 Matrix = Sequence[Sequence[float]]
 
@@ -38,8 +38,7 @@ def genotype(operations: Sequence[str], normal: Matrix, reduce: Matrix, rule: Ru
         operations: names of the operations, in the order of the columns.
         normal, reduce: alphas of the two kinds of cells; each row is an edge (node, predecessor).
     """
-    concat = tuple(range(INPUTS, INPUTS + NODES))
-    return Genotype(_cell(operations, normal, rule), concat, _cell(operations, reduce, rule), concat)
+    return Genotype.of_cells(_cell(operations, normal, rule), _cell(operations, reduce, rule))
 
 
 def is_same(first: Genotype, second: Genotype) -> bool:

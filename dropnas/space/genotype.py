@@ -25,9 +25,18 @@ class Genotype(GenotypeFile):
             edges, or an output that is not a node.
     """
 
+    @classmethod
+    def of_cells(cls, normal: tuple[Edge, ...], reduce: tuple[Edge, ...]) -> "Genotype":
+        """The genotype of two cells that output all their nodes, as searched cells do (Section 2.1)."""
+        return cls(normal, _nodes(normal), reduce, _nodes(reduce))
+
     def __post_init__(self) -> None:
         _check_cell("normal", self.normal, self.normal_concat)
         _check_cell("reduce", self.reduce, self.reduce_concat)
+
+
+def _nodes(edges: tuple[Edge, ...]) -> tuple[int, ...]:
+    return tuple(range(INPUTS, INPUTS + len(edges) // EDGES_PER_NODE))
 
 
 def _check_cell(kind: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 from pandas import DataFrame
 
-from dropnas.analysis.drop_rates import GROUP, SPECIAL, effective
+from dropnas.analysis.drop_rates import SPECIAL, effective
 from dropnas.data.config import ROLES
 from dropnas.report.page.planned import Planned
+from dropnas.space.names import PAPER_GROUP
 from dropnas.space.spaces import find_space
 
 RATE = 3e-5  # DropNAS' rate, if a search does not set one
@@ -52,11 +53,11 @@ def drop_rates(runs: Sequence[Planned]) -> DataFrame:
 def _nominal(run: Planned) -> Iterator[tuple[float, int]]:
     strategy, options = run.config["strategy"], run.config["options"]
     if SPECIAL.get(strategy):
-        yield SPECIAL[strategy], GROUP
+        yield SPECIAL[strategy], PAPER_GROUP
     if strategy == "dropnas":
         groups = find_space(run.config["space"]).groups
         for name, group in zip(RATES, groups, strict=True):
-            size = GROUP if options.get("drop_probability") == "released" else len(group)
+            size = PAPER_GROUP if options.get("drop_probability") == "released" else len(group)
             yield round(float(options.get(name, RATE)) ** (1 / size), 4), len(group)
 
 

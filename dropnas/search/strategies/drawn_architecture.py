@@ -39,8 +39,7 @@ def draw_architecture(drawable: Sequence[int], operations: int, generator: torch
 def genotype_of(space: SearchSpace, architecture: Tensor) -> Genotype:
     """Convert a mask to a genotype; the two edges of a node are in the order of their predecessors."""
     normal, reduce = (_cell(space, kind) for kind in architecture.tolist())
-    concat = tuple(range(INPUTS, INPUTS + NODES))
-    return Genotype(normal, concat, reduce, concat)
+    return Genotype.of_cells(normal, reduce)
 
 
 def _cell(space: SearchSpace, rows: Sequence[Sequence[bool]]) -> tuple[Edge, ...]:

@@ -30,8 +30,8 @@ from dropnas.search.strategies.two_level import Level, Mixing
 from dropnas.search.strategy import Batch
 from dropnas.space.derivation import genotype
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
-from dropnas.space.names import INPUTS, ZERO
-from dropnas.space.spaces import EDGES, NODES, SearchSpace, edges
+from dropnas.space.names import ZERO
+from dropnas.space.spaces import EDGES, SearchSpace, edges
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ class Gdas(SinglePath):
             return genotype(operations, normal, reduce, DeriveConfig(score="probability"))
         probabilities = [matrix.double().softmax(dim=-1).tolist() for matrix in run.alphas]
         first, second = (_two_pairs(operations, matrix) for matrix in probabilities)
-        concat = tuple(range(INPUTS, INPUTS + NODES))
-        return Genotype(first, concat, second, concat)
+        return Genotype.of_cells(first, second)
 
 
 def _two_pairs(operations: Sequence[str], probabilities: Sequence[Sequence[float]]) -> tuple[Edge, ...]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dropnas.artifacts.genotype_file import Edge
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
-from dropnas.space.names import INPUTS, SKIP, ZERO
+from dropnas.space.names import SKIP, ZERO
 from dropnas.space.spaces import NODES, edges
 
 MOST = EDGES_PER_NODE * NODES  # most skip-connects that a cell can have
@@ -35,13 +35,8 @@ def genotype(operations: Sequence[str], normal: Scores, reduce: Scores, limit: i
         normal, reduce: p of each edge and operation.
         limit: most skip-connects of the normal cell.
     """
-    concat = tuple(range(INPUTS, INPUTS + NODES))
-    return Genotype(
-        _named(operations, _limited(operations, normal, limit)),
-        concat,
-        _named(operations, _best(operations, reduce)),
-        concat,
-    )
+    limited, best = _limited(operations, normal, limit), _best(operations, reduce)
+    return Genotype.of_cells(_named(operations, limited), _named(operations, best))
 
 
 def _limited(operations: Sequence[str], scores: Scores, limit: int) -> list[Chosen]:

@@ -33,8 +33,8 @@ from dropnas.search.strategies.resources import costs
 from dropnas.search.strategy import Batch, Strategy
 from dropnas.search.supernet import NORMAL, REDUCE
 from dropnas.space.genotype import EDGES_PER_NODE, Genotype
-from dropnas.space.names import INPUTS, ZERO
-from dropnas.space.spaces import EDGES, NODES, SearchSpace, edges
+from dropnas.space.names import ZERO
+from dropnas.space.spaces import EDGES, SearchSpace, edges
 from dropnas.training.optimisers import SGD, Adam
 
 Zero = Literal["ranked", "last", "excluded"]
@@ -171,8 +171,7 @@ class Snas(Strategy):
         """
         probabilities = [matrix.double().softmax(dim=-1).tolist() for matrix in run.alphas]
         normal, reduce = (_cell(run.space.operations, matrix, self.options.zero) for matrix in probabilities)
-        concat = tuple(range(INPUTS, INPUTS + NODES))
-        return Genotype(normal, concat, reduce, concat)
+        return Genotype.of_cells(normal, reduce)
 
 
 def _cell(operations: Sequence[str], probabilities: Sequence[Sequence[float]], zero: Zero) -> tuple[Edge, ...]:
