@@ -17,7 +17,7 @@ from dropnas.workspace import Workspace
 
 
 def run(config: SelectConfig, inputs: Sequence[Path], out: Path, workspace: Workspace) -> dict[str, float]:
-    """Choose, of the retrainings `inputs`, the one with the lowest top-1 error according to the criterion.
+    """Choose the retraining with the lowest top-1 error according to the criterion.
 
     Writes its genotype.json, and selection.json.
 

@@ -87,7 +87,7 @@ def _through(layer: nn.Module, maps: Tensor) -> Tensor:
 
 
 def _same(layer: nn.Module, maps: Tensor) -> Tensor:
-    """Apply a layer that treats all maps alike, so that the order of the first two axes does not matter."""
+    """Apply a layer that treats each map separately, so that the order of the first two axes does not matter."""
     answer: Tensor = layer(maps)
     return answer
 

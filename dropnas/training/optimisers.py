@@ -148,7 +148,7 @@ def _matched(gradient: Tensor, parameter: Tensor) -> Tensor:
     """The gradient, copied if its memory layout differs from the parameter's."""
     if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
         raise DropnasError(
-            f"a gradient {tuple(gradient.shape)} of {gradient.dtype}",
+            f"a gradient is {tuple(gradient.shape)} of {gradient.dtype}",
             remedy=f"its parameter is {tuple(parameter.shape)} of {parameter.dtype}",
         )
     if gradient.stride() == parameter.stride():

@@ -73,7 +73,7 @@ def test_limits_take_the_first(make: Make) -> None:
         ),
         (DatasetConfig("cifar10", "parquet"), "needs a `path`"),
         (DatasetConfig("cifar10", "parquet", path="nowhere"), "no such file or folder; set `path`"),
-        (DatasetConfig("cifar10", "torchvision", path="nowhere"), "nowhere: neither cifar-10-python.tar.gz nor"),
+        (DatasetConfig("cifar10", "torchvision", path="nowhere"), "nowhere: found neither cifar-10-python.tar.gz nor"),
         (DatasetConfig("imagenet", "images", path="nowhere"), "no such file or folder"),
     ],
 )
