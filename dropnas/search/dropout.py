@@ -19,7 +19,7 @@ from dropnas.space.spaces import EDGES, SearchSpace
 
 PAPER_GROUP = 4  # |O_p| = |O_np| in the paper's space
 KINDS = 2  # normal, reduce
-MOST_EMPTIED = 0.999  # highest accepted share of draws that must be repeated
+MOST_EMPTIED = 0.999  # highest accepted fraction of draws that must be repeated
 Groups = Sequence[Sequence[int]]
 Masks = Literal["shared", "per-cell"]
 

@@ -1,7 +1,8 @@
-"""The clusters stage: which operations behave alike on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
+"""The clusters stage: which operations behave similarly on an edge of a trained supernet (Figures 1 and 4, Section
+5.2).
 
-Design choices: the stage adds two quantities that the paper does not have: the silhouette of each operation within its
-group, O_p or O_np, and the operations that form a cluster of their own.
+Beyond the paper, the stage gives the silhouette of each operation within its group, O_p or O_np, and the operations
+that form a cluster of their own.
 """
 
 from collections import Counter

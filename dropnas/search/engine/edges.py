@@ -116,7 +116,7 @@ Alike = Sequence[Edge]  # operations of one name
 
 
 class Shared(NamedTuple):
-    """Outputs of operations without weights; each output is the same for all edges from a state."""
+    """Outputs of operations without parameters; each output is the same for all edges from a state."""
 
     nodes: Sequence[int]  # that the edges lead to, counted from 0
     weights: Tensor  # mixing weights, (K, edges, operations)

@@ -2,8 +2,8 @@
 
 Design choices: the seeds are side by side in the channels, so that one kernel serves all of them; no operation mixes
 seeds. The modules of the supernets are used unchanged. Maps have their channels last from the output of the stem on.
-Under autocast, maps have its type, and weights are converted when they meet maps. Batch statistics, mixing weights and
-the classifier stay in single precision.
+Under autocast, maps have its type, and weights are converted to it where they are used. Batch statistics, mixing
+weights and the classifier stay in single precision.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,8 +58,10 @@ def _stacked_cells(
     rectified = rectified_before
     stacks: Any = zip(*(supernet.cells for supernet in supernets), strict=True)
     for cells, of_cell in zip(stacks, weights, strict=True):
-        inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], statistics)]
-        inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], statistics))
+        inputs = (
+            _preprocessed(rectified_before, [cell.preprocess0 for cell in cells], statistics),
+            _preprocessed(rectified, [cell.preprocess1 for cell in cells], statistics),
+        )
         last = mix_cell(cells, inputs, of_cell, statistics)
         rectified_before, rectified = rectified, functional.relu(last)
     return last
