@@ -27,7 +27,7 @@ class ImageArrays:
     labels: Tensor  # int64 (N,)
     classes: int
     mean: Tensor  # float32 (3,), of the training images scaled to 0..1, on the same device
-    std: Tensor  # likewise
+    std: Tensor  # float32 (3,), of the same images
 
     def __len__(self) -> int:
         return len(self.labels)

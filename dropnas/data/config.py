@@ -96,8 +96,8 @@ class DatasetConfig:
         train_images: number of images to take from the beginning of the training split; 0 takes all.
         test_images: number of images to take from the beginning of the test split; 0 takes all.
         path: location of a local source, relative to the working directory. It is not part of the identity.
-        mirror: URL of a folder from which CIFAR's archive is downloaded instead of the authors' one. It is not part of
-            the identity, because the archive's MD5 is checked.
+        mirror: URL of a folder from which CIFAR's archive is downloaded, instead of the authors' site. It is not part
+            of the identity, because the archive's MD5 is checked.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}

@@ -24,7 +24,7 @@ class Draws:
 
     order: Tensor  # int64 (N,), the index of each image in the training split
     crops: Tensor  # int64 (N, 2), the transposed argument of `augment.crop`
-    holes: Tensor  # likewise, of `augment.cutout`
+    holes: Tensor  # int64 (N, 2), the transposed argument of `augment.cutout`
     mirrored: Tensor  # bool (N,)
     operations: Tensor  # int64 (N, 2), for `autoaugment.augment`
     kept: Tensor  # bool (N, edges of the network), for drop-path

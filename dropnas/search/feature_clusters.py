@@ -32,8 +32,8 @@ def run(config: ClustersConfig, inputs: Sequence[Path], out: Path, workspace: Wo
     The inputs are the prepared dataset and the published search.
 
     Raises:
-        DropnasError: the search is damaged; the edge does not exist; the space has fewer than three operations besides
-            zero, or a group with no operation besides zero; or the features are not finite or all equal.
+        DropnasError: the search is damaged; the edge does not exist; besides zero, the space has fewer than three
+            operations or a group has none; or the features are not finite or all equal.
     """
     determinism.apply(config.seed, workspace.device, workspace.threads)
     precision.apply("fp32")

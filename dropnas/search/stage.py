@@ -57,8 +57,8 @@ def run_group(
 ) -> list[Statistics | DropnasError]:
     """Search with each seed on the prepared dataset `inputs[0]`.
 
-    Writes, for each search, alphas.json, history.json (the alphas of every epoch; epoch 0 is the start), metrics.csv,
-    result.json and supernet.safetensors, and genotype.json if the strategy has its own derivation rule.
+    Writes for each search: alphas.json, history.json (the alphas of every epoch; epoch 0 is the start), metrics.csv,
+    result.json, supernet.safetensors and, if the strategy has its own derivation rule, genotype.json.
 
     Returns:
         for each search its error, or the size of its group and the group's images_per_second since this start.

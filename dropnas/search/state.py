@@ -123,7 +123,7 @@ class SeedRun:
     held_out: Tensor  # indices of the other images
     supernet: Supernet
     architecture: Tensors  # as in SearchState, without the axis of the seeds
-    memory: Tensors  # likewise
+    memory: Tensors  # as in SearchState, without the axis of the seeds
     history: list[Matrices] = field(default_factory=list)  # the parameters at the start and after each epoch
 
     @property

@@ -1,6 +1,6 @@
 """The interface of a search method: what it draws for an epoch, and how a batch changes the weights and the alphas.
 
-Design choices: all methods, ours and a user's, use this interface. Before each epoch, the host draws everything random
+Design choices: all methods, including a user's, use this interface. Before each epoch, the host draws everything random
 in it, from a generator that follows from seed and epoch. A batch is then a function of tensors only, for K seeds at a
 time, so that it can be recorded as a CUDA graph and replayed. A recorded step cannot read a Python number that changes.
 Whatever changes between epochs is therefore part of the draws, or it selects another variant of the step.

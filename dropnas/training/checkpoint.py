@@ -27,7 +27,7 @@ FORMAT = "dropnas-checkpoint-2"
 OLDER_FORMATS = (b"dropnas-checkpoint-1",)
 KEPT = 2
 NAME = re.compile(r"checkpoint-([0-9]+)\.pt")
-LONGEST_HEADER = 1000  # bytes; ours have about 200
+LONGEST_HEADER = 1000  # bytes; a header has about 200
 State = dict[str, Any]
 
 

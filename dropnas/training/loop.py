@@ -133,7 +133,7 @@ class _Loop:
             if not self.going:
                 return
             if self.trainee.stopped:
-                self._log(f"stops by itself after epoch {epoch + 1} of {self.epochs}")
+                self._log(f"ends early, after epoch {epoch + 1} of {self.epochs}")
                 break
         if saved:  # the runs were killed after their last epoch
             self._restore(saved)

@@ -66,7 +66,7 @@ class Optimiser:
         return {"learning_rate": self.learning_rate, **self.slots}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copy the values of such a state into the optimiser's tensors."""
+        """Copy a state from `state_dict` into the optimiser's tensors."""
         self.learning_rate = state["learning_rate"]
         for name, slot in self.slots.items():
             for tensor, saved in zip(slot, state[name], strict=True):

@@ -28,13 +28,13 @@ from dropnas.space.spaces import NODES
 def separable(
     maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics
 ) -> Tensor:
-    """Compute separable convolutions of one kernel size, side by side, from the output of their first depthwise step."""
+    """Finish separable convolutions of one kernel size, side by side, after their first depthwise convolution."""
     maps = normed(pointwise_of(maps, layers[2]), layers[3], statistics, rectify=True)
     return normed(pointwise_of(depthwise_of(maps, layers[5], 1), layers[6]), layers[7], statistics, rows)
 
 
 def dilated(maps: Tensor, layers: Sequence[list[Any]], rows: Sequence[Tensor], statistics: RunningStatistics) -> Tensor:
-    """Compute dilated convolutions of one kernel size, side by side, from the output of their depthwise step."""
+    """Finish dilated convolutions of one kernel size, side by side, after their depthwise convolution."""
     return normed(pointwise_of(maps, layers[2]), layers[3], statistics, rows)
 
 

@@ -1,9 +1,9 @@
 """K supernets of equal shape, computed as one network: faster than the plain supernet, equal up to rounding.
 
 Design choices: weights and running statistics stay in the plain supernets; only the forward pass differs. A static
-step, which a CUDA graph needs, computes all operations, whatever the masks are. A dropped operation then has weight
-zero and gradient zero. If the step is not static, the host reads the masks and skips operations that no seed keeps. In
-both cases the running statistics of dropped operations do not move.
+step, which a CUDA graph needs, computes all operations, masked or not. A dropped operation then has weight zero and
+gradient zero. If the step is not static, the host reads the masks and skips operations that no seed keeps. In both
+cases the running statistics of dropped operations do not move.
 """
 
 from collections.abc import Sequence

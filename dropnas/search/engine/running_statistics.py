@@ -25,7 +25,7 @@ class RunningStatistics:
 
     norms: list[Sequence[nn.BatchNorm2d]] = field(default_factory=list)
     means: list[Tensor] = field(default_factory=list)  # of each group side by side, each (norms * C,)
-    variances: list[Tensor] = field(default_factory=list)  # likewise, unbiased
+    variances: list[Tensor] = field(default_factory=list)  # of each group, unbiased, each (norms * C,)
 
     def note(self, norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor) -> None:
         """Store the batch statistics of these norms."""
