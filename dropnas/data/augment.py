@@ -1,9 +1,9 @@
 """Augmentation of batches on their device (Section 4.2; crop, flip and Cutout as in DARTS).
 
 Design choices: each image has its own random numbers. A batch is still augmented by one gather, without a loop over
-images or a synchronisation with the host. The `draw_…` functions can draw an epoch in advance, on the CPU for any
-device. Crop and flip work on uint8 images, with a black border as in the release. Cutout works on normalised images, so
-its square has the mean colour.
+images or a synchronisation with the host. The `draw_…` functions can draw the numbers of an epoch in advance, on the
+CPU for any device. Crop and flip work on uint8 images, with a black border as in the release. Cutout works on
+normalised images, so its square has the mean colour.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """AutoAugment (Cubuk et al., CVPR 2019): the policies found on CIFAR-10 (used for CIFAR-100 too) and on ImageNet.
 
-Design choices: the policies are torchvision's. Each image draws one of 25 sub-policies, whose two operations are each
-applied with their own probability. Operations are drawn in advance, as indices, for a batch or an epoch.
+Design choices: the policies are torchvision's. Each image draws one of 25 sub-policies, and each of its two operations
+is applied with its own probability. Operations are drawn in advance, as indices, for a batch or an epoch.
 `dropnas.data.operation_tables` applies them to a batch or image by image, with the same pixels. Levels are the paper's
 ten uniform steps. Geometric operations and enhancements get a random sign; a level changes an enhancement's factor by
 0.1, within 0.1..1.9.

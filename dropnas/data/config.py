@@ -1,4 +1,6 @@
-"""The data sets that this package reads, and the configuration of the data stage. The plan needs it without torch."""
+"""The data sets that this package reads, and the configuration of the data stage.
+
+The plan reads this module, so it does not import torch."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal

@@ -3,8 +3,8 @@
 Design choices: a batch depends only on the source, the transform and its indices. Each image's random numbers depend on
 (seed, epoch, index), so neither the number of workers nor the step at which an epoch is resumed changes a pixel. A
 worker makes complete micro-batches in shared memory. Images stay uint8 until they are on the device. Every image from a
-folder or tar is checked against the SHA-256 in its manifest, which costs a few percent of the decoding time. The same
-class reads prepared arrays (`digits-224`).
+folder or tar is checked against the SHA-256 in its manifest, which costs a few percent of the decoding time.
+`ImageSource` reads prepared arrays (`digits-224`) too.
 """
 
 import hashlib

@@ -8,8 +8,8 @@ version by a table of 256x256 values, which rounds once, like torchvision's mult
 
 On a GPU, every operation is computed for every image, and the right result is selected. Shapes are therefore fixed, and
 the host need not wait. On a CPU, an operation is computed only for the images that need it, and large images are faster
-one by one, because each fits into the cache. All ways share the tables and functions, and no sum depends on its order,
-so the pixels are the same.
+one by one, because each fits into the cache. All variants share the tables and functions, and no sum depends on its
+order, so the pixels are the same.
 """
 
 from collections.abc import Callable, Collection, Iterable

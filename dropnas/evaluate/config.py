@@ -1,4 +1,5 @@
-"""The configurations of the retrain, select and transfer stages. The plan reads it, so it does not import torch.
+"""The configurations of the retrain, select and transfer stages. The plan reads this module, so it does not import
+torch.
 
 Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md gives the
 reasons.

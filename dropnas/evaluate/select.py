@@ -2,7 +2,7 @@
 
 Design choices: it reads the results of the retrainings and copies one genotype, without torch. A tie goes to the first
 input, so the choice does not depend on the order in which the runs ended. The paper chose on the test set; `held-out`
-chooses on held-out training images and does not use the test set.
+does not use it.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""A faster forward pass of a CIFAR network for small images on a CPU; it computes the same sums.
+"""A faster forward pass of a CIFAR network for small images on a CPU, with the same result up to rounding.
 
 Design choices: maps are (C, B, H, W). A 1x1 convolution is then one matrix product for the batch, and a depthwise
 convolution is a product of small matrices for each channel. The network's own modules are used, with their parameters,
-running statistics and mode. Unknown layers get their maps in the usual layout.
+running statistics and mode. Unknown layers get their maps as (B, C, H, W).
 """
 
 from collections.abc import Callable

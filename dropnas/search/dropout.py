@@ -2,8 +2,8 @@
 
 Design choices: masks are drawn on the CPU from an explicit generator. The host then knows which operations run without
 waiting for a device, and the masks are the same on every device. If a group loses all its operations, only this group
-is drawn again, not the whole edge. The groups are independent, so the distribution is the same. In a mask, True means
-kept.
+is drawn again. Groups are independent, so redrawing the whole edge would give the same distribution. In a mask, True
+means kept.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,4 @@
-"""The clusters stage: which operations behave similarly on an edge of a trained supernet (Figures 1 and 4, Section
-5.2).
+"""The clusters stage: similar operations on an edge of a trained supernet (Figures 1 and 4, Section 5.2).
 
 Beyond the paper, the stage gives the silhouette of each operation within its group, O_p or O_np, and the operations
 that form a cluster of their own.

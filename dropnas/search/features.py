@@ -1,9 +1,9 @@
 """Features of the operations on one edge of a trained supernet, for Figures 1 and 4 (Sections 2.2 and 5.2).
 
 Design choices: each operation is one point. Its coordinates are the operation's feature maps of all images,
-concatenated, or the mean of these maps over the images (docs/decisions.md gives the evidence for either). Points with
-millions of dimensions are represented by their inner products, which are summed over batches in double precision. The
-network is in evaluation mode. All operations are mixed by p (Eq. 1), and nothing is dropped or augmented.
+concatenated, or the mean of these maps over the images (docs/decisions.md compares both). Points with millions of
+dimensions are represented by their inner products, which are summed over batches in double precision. The network is in
+evaluation mode. All operations are mixed by p (Eq. 1), and nothing is dropped or augmented.
 """
 
 from collections import defaultdict

@@ -2,7 +2,7 @@
 
 Design choices: an entry of the history consists of plain numbers, because checkpoints hold it. If a method prunes, an
 entry also has the mask of the operations that are left. If a method has its own derivation rule, an entry also has its
-genotype, or None while there is none.
+genotype, or None as long as there is none.
 """
 
 import math

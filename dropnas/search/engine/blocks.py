@@ -1,5 +1,4 @@
-"""The building blocks of operations, computed for several equal operations at once, on the same maps or on maps side by
-side.
+"""The building blocks of operations, computed for several equal operations at once.
 
 Design choices: maps are (B, H, W, E * K * C), contiguous. They hold the maps of E operations side by side in the
 channels, each for K supernets. The modules, their weights and their running statistics are the plain supernet's; only

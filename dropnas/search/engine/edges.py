@@ -2,7 +2,7 @@
 
 Design choices: the common work of the edges from a state (its ReLU, its grids) is computed once, on first use. Dilated
 convolutions work on the four grids of the maps. A node therefore has two sums, one of maps and one of grids, which are
-added once at the end.
+added at the end.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 Design choices: weights and running statistics stay in the plain supernets; only the forward pass differs. A static
 step, which a CUDA graph needs, computes all operations, masked or not. A dropped operation then has weight zero and
 gradient zero. If the step is not static, the host reads the masks and skips operations that no seed keeps. In both
-cases the running statistics of dropped operations do not move.
+cases the running statistics of dropped operations do not change.
 """
 
 from collections.abc import Sequence
