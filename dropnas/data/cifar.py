@@ -156,7 +156,7 @@ def require_md5(path: Path, md5: str, name: str) -> None:
         raise DropnasError(
             f"md5 is {found}, but that of {name} is {md5}",
             where=path,
-            remedy="the file is incomplete or another one: fetch it again",
+            remedy="the file is incomplete or a different one: fetch it again",
         )
 
 
