@@ -3,8 +3,8 @@
 Design choices: the policies are torchvision's. Each image draws one of 25 sub-policies, and each of its two operations
 is applied with its own probability. Operations are drawn in advance, as indices, for a batch or an epoch.
 `dropnas.data.operation_tables` applies them to a batch or image by image, with the same pixels. Levels are the paper's
-ten uniform steps. Geometric operations and enhancements get a random sign; a level changes an enhancement's factor by
-0.1, within 0.1..1.9.
+ten uniform steps. Geometric operations and enhancements get a random sign; each level changes an enhancement's factor
+by 0.1, within 0.1..1.9.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """The data sets that this package reads, and the configuration of the data stage.
 
-The plan reads this module, so it does not import torch."""
+The plan reads this module, so it does not import torch.
+"""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -34,7 +35,7 @@ class PaperDataset(KnownDataset):
     printed: str  # its name in the paper
     network: Literal["cifar", "imagenet"]  # the evaluation network that the paper trains on this data set
     table: str  # the paper's table of errors on this data set
-    margin: float  # test errors that differ by less, in percentage points, count as equal; see docs/verdicts.md
+    margin: float  # test errors that differ by at most this many points count as equal; see docs/verdicts.md
     search_days: float = 0.0  # cost of the authors' search on it, in days of a V100; 0 if they report none
 
 

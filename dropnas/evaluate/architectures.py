@@ -117,7 +117,7 @@ def _bare(network: nn.Module) -> nn.Module:
 
 
 def remark(architecture: str, table: str, parameters: int, printed: float | None) -> str:
-    """Say by how much, and why, the number of parameters differs from the printed one in millions; empty if equal."""
+    """Say how much the number of parameters differs from the printed one (in millions), and why; empty if equal."""
     if printed is None:
         return "the paper prints no number of parameters"
     difference = parameters / 1e6 - printed

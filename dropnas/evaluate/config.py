@@ -1,8 +1,7 @@
-"""The configurations of the retrain, select and transfer stages. The plan reads this module, so it does not import
-torch.
+"""The configurations of the retrain, select and transfer stages.
 
-Every default is the paper's value or, where the paper is silent, the release's behaviour; docs/decisions.md gives the
-reasons.
+The plan reads this module, so it does not import torch. Every default is the paper's value or, where the paper is
+silent, the release's behaviour; docs/decisions.md gives the reasons.
 """
 
 from dataclasses import dataclass, field

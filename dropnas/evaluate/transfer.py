@@ -1,11 +1,11 @@
 """The transfer stage: a genotype trained on ImageNet (Section 4.2, last paragraph), on any number of GPUs.
 
-Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches over the
-processes and, within each, one after the other. All random numbers depend on a position in the global batch (epoch,
-step, micro-batch, image). The processes combine their gradients and sums after each step. The number of processes
-therefore changes the result by rounding only. Batch norm and mixup work on a micro-batch. The last images of an epoch
-are left out if they do not fill a global batch. AutoAugment runs on the GPU or, if the device is a CPU, in the
-processes that decode, with the same pixels.
+Design choices: a step's gradient is the mean over one global batch, which is split into micro-batches; each process
+computes its part of them one after the other. All random numbers depend on a position in the global batch (epoch, step,
+micro-batch, image). The processes combine their gradients and sums after each step. The number of processes therefore
+changes the result by rounding only. Batch norm and mixup work on a micro-batch. The last images of an epoch are left
+out if they do not fill a global batch. AutoAugment runs on the GPU or, if the device is a CPU, in the processes that
+decode, with the same pixels.
 """
 
 import time

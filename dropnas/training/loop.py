@@ -22,7 +22,7 @@ from dropnas.training.distributed import SINGLE, Ranks
 from dropnas.training.seeding import global_random_state, set_global_random_state
 from dropnas.workspace import Workspace
 
-SPACING = 10.0  # least seconds between two checkpoints at the ends of epochs
+SPACING = 10.0  # minimum seconds between two checkpoints at the ends of epochs
 CHECKED_STEPS = 50  # steps between two checks for a loss that is not finite
 
 

@@ -1,6 +1,6 @@
 """SGD and Adam for searches, retrainings and transfers: torch's fused kernels without torch's optimiser classes.
 
-Design choices: the first object of a class of `torch.optim` imports torch's compiler, which takes almost as long as
+Design choices: creating an object of a class of `torch.optim` imports torch's compiler, which takes almost as long as
 torch itself and is never used here. The functions behind those classes do not import it. Everything that a step reads
 or changes, including the learning rate, is a tensor on the device of the parameters. A step can therefore be replayed
 as a CUDA graph.

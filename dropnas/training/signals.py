@@ -21,7 +21,11 @@ _typed = threading.Event()  # SIGINT came once
 
 
 def obey() -> Callable[[], bool]:
-    """Let the first signal outside `caught` end this process with EXIT_STOPPED; the result says whether one came."""
+    """Let the first signal outside `caught` end this process with EXIT_STOPPED.
+
+    Returns:
+        a function that returns whether a signal came.
+    """
     _asked.clear()
     _typed.clear()
     for number in SIGNALS:

@@ -94,10 +94,8 @@ def reduced(
     height, width = rectified.shape[1:3]
     straight = rectified[:, ::2, ::2]
     shifted = functional.pad(rectified, (0, 0, 0, width % 2, 0, height % 2))[:, 1::2, 1::2]
-    halves = (
-        _half(straight, [[each.straight for each in alike] for alike in layers]),
-        _half(shifted, [[each.shifted for each in alike] for alike in layers]),
-    )
+    halves = [_half(straight, [[each.straight for each in alike] for alike in layers])]
+    halves.append(_half(shifted, [[each.shifted for each in alike] for alike in layers]))
     joined = torch.cat(halves, dim=-1).flatten(-3)
     return normed(joined, [layer.norm for alike in layers for layer in alike], statistics, scales)
 

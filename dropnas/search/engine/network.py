@@ -58,10 +58,8 @@ def _stacked_cells(
     rectified = rectified_before
     stacks: Any = zip(*(supernet.cells for supernet in supernets), strict=True)
     for cells, of_cell in zip(stacks, weights, strict=True):
-        inputs = (
-            _preprocessed(rectified_before, [cell.preprocess0 for cell in cells], statistics),
-            _preprocessed(rectified, [cell.preprocess1 for cell in cells], statistics),
-        )
+        inputs = [_preprocessed(rectified_before, [cell.preprocess0 for cell in cells], statistics)]
+        inputs.append(_preprocessed(rectified, [cell.preprocess1 for cell in cells], statistics))
         last = mix_cell(cells, inputs, of_cell, statistics)
         rectified_before, rectified = rectified, functional.relu(last)
     return last
